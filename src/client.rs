@@ -25,7 +25,7 @@ const SITE_SHARES: u32 = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
     address: IpAddr,
-    by_address: bool,
+    is_counted_by_address: bool,
 }
 
 /// A network that limits count as one.
@@ -36,18 +36,18 @@ pub struct Network {
 }
 
 impl Client {
-    /// `by_address`: an IPv6 address is counted alone, not with its /64 and /48.
-    pub fn new(address: IpAddr, by_address: bool) -> Self {
+    /// `is_counted_by_address`: an IPv6 address is counted alone, not with its /64 and /48.
+    pub fn new(address: IpAddr, is_counted_by_address: bool) -> Self {
         Self {
             address: address.to_canonical(),
-            by_address,
+            is_counted_by_address,
         }
     }
 
     /// The network that counts as this client: an IPv4 address, an IPv6 /64, or an IPv6 address.
     pub fn network(self) -> Network {
         match self.address {
-            IpAddr::V6(_) if !self.by_address => Network::of(self.address, CLIENT_BITS),
+            IpAddr::V6(_) if !self.is_counted_by_address => Network::of(self.address, CLIENT_BITS),
             IpAddr::V6(_) => Network {
                 address: self.address,
                 bits: 128,
@@ -61,7 +61,7 @@ impl Client {
 
     /// The /48 of an IPv6 client, unless the client is counted by its address.
     pub fn network48(self) -> Option<Network> {
-        let has_site = self.address.is_ipv6() && !self.by_address;
+        let has_site = self.address.is_ipv6() && !self.is_counted_by_address;
         has_site.then(|| Network::of(self.address, SITE_BITS))
     }
 }
@@ -72,7 +72,7 @@ impl fmt::Display for Client {
     }
 }
 
-/// Without `count_by_address`.
+/// A client that `count_by_address` does not contain.
 #[cfg(test)]
 impl From<IpAddr> for Client {
     fn from(address: IpAddr) -> Self {

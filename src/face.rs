@@ -167,7 +167,7 @@ impl LiveSite {
             head: &head,
             id,
         };
-        if site.routes.is_own(head.path.as_str()) {
+        if site.routes.is_own_path(head.path.as_str()) {
             return Step::Respond(Box::pin(sign_in::answer(&context, body.take())).await);
         }
         match decide(&site.routes, &site.gate, &head).await {

@@ -29,15 +29,15 @@ impl OpenFiles {
     /// The division for this process. The first call raises the soft limit to the hard limit: the usual
     /// soft limit, 1,024, is meant for programs that use `select(2)`.
     pub fn of_process() -> Self {
-        static OF_PROCESS: LazyLock<OpenFiles> = LazyLock::new(|| OpenFiles::within(raise()));
+        static OF_PROCESS: LazyLock<OpenFiles> = LazyLock::new(|| OpenFiles::divide(raise_limit()));
         *OF_PROCESS
     }
 
     /// A forwarded request has two connections, so upstreams get as many files as all clients.
-    fn within(limit: u64) -> Self {
-        let free = limit - RESERVE.min(limit / 4);
+    fn divide(limit: u64) -> Self {
+        let divided = limit - RESERVE.min(limit / 4);
         let eighths = |count| {
-            let share = usize::try_from(free * count / 8).unwrap_or(usize::MAX);
+            let share = usize::try_from(divided * count / 8).unwrap_or(usize::MAX);
             share.max(1)
         };
         Self {
@@ -49,8 +49,8 @@ impl OpenFiles {
     }
 }
 
-/// Raises the soft limit; the limit in force afterwards.
-fn raise() -> u64 {
+/// Raises the soft limit. Returns the limit in force afterwards.
+fn raise_limit() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let current = current.unwrap_or(UNLIMITED);
     let wanted = maximum.unwrap_or(UNLIMITED);
@@ -75,14 +75,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_upstreams_and_the_rest_fit_into_every_limit() {
+    fn the_parts_fit_into_every_limit() {
         for limit in [64, 200, 1_024, 4_096, 65_536, 1 << 20, 1 << 30] {
-            let files = OpenFiles::within(limit);
-            let shared = (files.clients + 2 * files.per_other_listener + files.upstreams) as u64;
-            let free = limit - RESERVE.min(limit / 4);
-            assert!((free - 6..=free).contains(&shared), "{files:?}");
+            let files = OpenFiles::divide(limit);
+            let assigned = (files.clients + 2 * files.per_other_listener + files.upstreams) as u64;
+            let divided = limit - RESERVE.min(limit / 4);
+            // Rounding down loses a few files.
+            assert!((divided - 6..=divided).contains(&assigned), "{files:?}");
         }
-        let files = OpenFiles::within(0);
+        let files = OpenFiles::divide(0);
         assert_eq!((files.clients, files.upstreams), (1, 1));
     }
 

@@ -33,8 +33,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time-out for a call, from its start to the last byte of the response.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The most idle connections per origin.
-const IDLE_MAX: usize = 32;
+/// The most idle connections for each origin.
+const IDLE_CONNECTIONS_MAX: usize = 32;
 
 /// The default limit of [`Outbound::with_response_limit`], in bytes.
 pub const RESPONSE_BYTES_MAX: usize = 1 << 20;
@@ -167,7 +167,7 @@ pub struct Outbound {
     pooled: Client,
     /// Opens a connection for each call.
     unpooled: Client,
-    /// The same with a shorter time-out, for [`Outbound::for_probes`].
+    /// Opens a connection for each call, with a shorter time-out for it; for [`Outbound::for_probes`].
     probing: Client,
     proxy: Option<ProxyUrl>,
     response_bytes_max: usize,
@@ -202,14 +202,14 @@ impl Outbound {
             };
             builder.build()
         };
-        let built = |connect_timeout, idle_max| {
+        let build = |connect_timeout, idle_max| {
             let client = client(connect_timeout, idle_max);
             client.map_err(|error| OutboundBuildError::Client(error.without_url()))
         };
         Ok(Self {
-            pooled: built(CONNECT_TIMEOUT, IDLE_MAX)?,
-            unpooled: built(CONNECT_TIMEOUT, 0)?,
-            probing: built(probe::CONNECT_TIMEOUT, 0)?,
+            pooled: build(CONNECT_TIMEOUT, IDLE_CONNECTIONS_MAX)?,
+            unpooled: build(CONNECT_TIMEOUT, 0)?,
+            probing: build(probe::CONNECT_TIMEOUT, 0)?,
             proxy: config.proxy.clone(),
             response_bytes_max: RESPONSE_BYTES_MAX,
         })
@@ -271,7 +271,7 @@ impl Outbound {
             Credentials::None => request,
             Credentials::Basic { user, password } => request.basic_auth(user, Some(password)),
         };
-        let (status, body) = self.exchange(request, call, may_carry_json).await?;
+        let (status, body) = self.exchange(request, call, may_have_json_body).await?;
         Ok(FormResponse { status, body })
     }
 
@@ -287,7 +287,7 @@ impl Outbound {
 }
 
 /// Whether a response may be a success or an error of RFC 6749 §5.2; providers use any 4xx for that.
-fn may_carry_json(status: StatusCode) -> bool {
+fn may_have_json_body(status: StatusCode) -> bool {
     status.is_success() || status.is_client_error()
 }
 
@@ -305,7 +305,8 @@ mod tests {
 
     use super::*;
 
-    fn chain(error: &dyn Error) -> String {
+    /// `Display` and `Debug` of an error and its causes.
+    fn whole_text(error: &dyn Error) -> String {
         let mut text = format!("{error} {error:?}");
         let mut cause = error.source();
         while let Some(found) = cause {
@@ -329,11 +330,11 @@ mod tests {
                 "{shown}"
             );
         }
-        for bad in ["socks5://10.0.0.1:1080", "10.0.0.1:3128", "", "http://"] {
+        for invalid in ["socks5://10.0.0.1:1080", "10.0.0.1:3128", "", "http://"] {
             assert_eq!(
-                ProxyUrl::try_from(bad.to_owned()),
+                ProxyUrl::try_from(invalid.to_owned()),
                 Err(InvalidProxyUrl),
-                "{bad}"
+                "{invalid}"
             );
         }
     }
@@ -350,9 +351,9 @@ mod tests {
             build("/nowhere/ca.pem"),
             Err(OutboundBuildError::Ca { .. })
         ));
-        let own = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let no_certificate = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         assert!(matches!(
-            build(own),
+            build(no_certificate),
             Err(OutboundBuildError::NoCertificate { .. })
         ));
         assert!(Outbound::build(&Config::default()).is_ok());
@@ -377,7 +378,7 @@ mod tests {
             .await
             .unwrap_err();
         assert!(matches!(error, OutboundError::Connect { .. }), "{error:?}");
-        let shown = chain(&error);
+        let shown = whole_text(&error);
         assert!(
             !shown.contains("hunter") && !shown.contains("cgi-bin"),
             "{shown}"

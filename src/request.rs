@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 
-use address::Piece;
+use address::HeaderPiece;
 use gate::Gate;
 use head::Head;
 use path::ReadingBudget;
@@ -43,26 +43,26 @@ pub use address::AddressError;
 #[derive(Clone, Copy, Debug)]
 enum RouteSelection<'a> {
     /// By host and path of each address that the request names.
-    Address(&'a Routes),
-    /// By name, regardless of host and path.
-    Name(&'a Arc<Route>),
+    ByAddress(&'a Routes),
+    /// This route, regardless of host and path.
+    Named(&'a Arc<Route>),
 }
 
-/// Decides one request. Every face calls this or [`decide_on_named_route`], and no other decision function.
+/// Decides one request. Every face calls this function or [`decide_on_named_route`], and no other.
 pub fn decide(routes: &Routes, gate: &Gate, head: &Head<'_>) -> impl Future<Output = Verdict> {
-    decide_all_addresses(RouteSelection::Address(routes), gate, head)
+    decide_all_addresses(RouteSelection::ByAddress(routes), gate, head)
 }
 
-/// Decides one request on a given route, regardless of its host and path.
+/// Decides one request on the route that the asking proxy names, regardless of host and path.
 pub fn decide_on_named_route(
     route: &Arc<Route>,
     gate: &Gate,
     head: &Head<'_>,
 ) -> impl Future<Output = Verdict> {
-    decide_all_addresses(RouteSelection::Name(route), gate, head)
+    decide_all_addresses(RouteSelection::Named(route), gate, head)
 }
 
-/// Decides the request target and, if that is allowed, every further address the request names.
+/// Decides the request target and, if that is allowed, every other address that the request names.
 async fn decide_all_addresses(
     selection: RouteSelection<'_>,
     gate: &Gate,
@@ -70,24 +70,24 @@ async fn decide_all_addresses(
 ) -> Verdict {
     match decide_address(selection, gate, head).await {
         verdict @ (Verdict::Allow(_) | Verdict::Reconfirm(_))
-            if address::may_have_further_addresses(head) =>
+            if address::may_name_other_addresses(head) =>
         {
-            Box::pin(decide_further_addresses(selection, gate, head, verdict)).await
+            Box::pin(decide_other_addresses(selection, gate, head, verdict)).await
         }
         verdict => verdict,
     }
 }
 
-/// Decides every further address of a request as if it were the request target. The verdict on the
-/// target stands only if all of them are allowed.
-async fn decide_further_addresses(
+/// Decides every address that a request names besides its target as if it were the target. The verdict
+/// on the target stands only if all of them are allowed.
+async fn decide_other_addresses(
     selection: RouteSelection<'_>,
     gate: &Gate,
     head: &Head<'_>,
-    own: Verdict,
+    target_verdict: Verdict,
 ) -> Verdict {
-    let (Verdict::Allow(permit) | Verdict::Reconfirm(permit)) = &own else {
-        return own;
+    let (Verdict::Allow(permit) | Verdict::Reconfirm(permit)) = &target_verdict else {
+        return target_verdict;
     };
     let refused = |why| {
         Verdict::Deny(Denial::Address {
@@ -95,32 +95,34 @@ async fn decide_further_addresses(
             why,
         })
     };
-    let found = match address::read(head) {
-        Ok(found) => found,
+    let address_headers = match address::read_headers(head) {
+        Ok(address_headers) => address_headers,
         Err(why) => return refused(why),
     };
     let mut reading_budget = ReadingBudget::remaining_after(&head.path);
-    for addressed in &found {
-        let name = match addressed.name == address::DESTINATION {
+    for header in &address_headers {
+        let name = match header.name == address::DESTINATION {
             true => "Destination",
             false => "If",
         };
-        for piece in &addressed.pieces {
-            let Piece::Address(address) = piece else {
+        for piece in &header.pieces {
+            let HeaderPiece::Address(address) = piece else {
                 continue;
             };
-            let Some(other) = address.head(head, &mut reading_budget) else {
+            let Some(other_head) = address.to_head(head, &mut reading_budget) else {
                 return refused(AddressError::Unreadable(name));
             };
             // A route selected by name has no known set of hosts.
-            if matches!(selection, RouteSelection::Name(_)) && !address::same_host(head, &other) {
+            if matches!(selection, RouteSelection::Named(_))
+                && !address::is_same_host(head, &other_head)
+            {
                 return refused(AddressError::OtherApplication(name));
             }
-            let further = decide_address(selection, gate, &other).await;
-            head.budget.continue_from(&other.budget);
-            match further {
-                Verdict::Allow(further) | Verdict::Reconfirm(further)
-                    if address::same_application(permit.route(), further.route()) => {}
+            let verdict = decide_address(selection, gate, &other_head).await;
+            head.budget.continue_from(&other_head.budget);
+            match verdict {
+                Verdict::Allow(other) | Verdict::Reconfirm(other)
+                    if address::is_same_application(permit.route(), other.route()) => {}
                 Verdict::Allow(_) | Verdict::Reconfirm(_) => {
                     return refused(AddressError::OtherApplication(name));
                 }
@@ -128,25 +130,25 @@ async fn decide_further_addresses(
             }
         }
     }
-    own
+    target_verdict
 }
 
 /// Decides a single address.
 async fn decide_address(selection: RouteSelection<'_>, gate: &Gate, head: &Head<'_>) -> Verdict {
-    let found = match selection {
-        RouteSelection::Name(route) => Ok(RouteMatch::Route(route)),
-        RouteSelection::Address(routes) if head.unknown.path => {
+    let route_match = match selection {
+        RouteSelection::Named(route) => Ok(RouteMatch::Route(route)),
+        RouteSelection::ByAddress(routes) if head.unknown.path => {
             // Boxed because it is rare: the future of ordinary requests stays small.
             return Box::pin(incomplete::decide_on_all_routes(routes, gate, head)).await;
         }
-        RouteSelection::Address(routes) if head.unknown.scheme => {
+        RouteSelection::ByAddress(routes) if head.unknown.scheme => {
             incomplete::find_on_both_ports(routes, head)
         }
-        RouteSelection::Address(routes) => {
+        RouteSelection::ByAddress(routes) => {
             Ok(routes.find(&head.host, head.effective_port(), &head.path))
         }
     };
-    let route = match found {
+    let route = match route_match {
         Ok(RouteMatch::Route(route)) => route,
         Ok(RouteMatch::None | RouteMatch::OwnPath) => return Verdict::Deny(Denial::NoRoute),
         Ok(RouteMatch::Ambiguous) => return Verdict::Deny(Denial::AmbiguousPath),

@@ -269,7 +269,7 @@ impl Destinations for Site {
     }
 
     fn is_own_path(&self, path: &str) -> bool {
-        self.routes.own().may_include(path)
+        self.routes.own_paths().may_include(path)
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use super::{Client, Network, site_share};
 
-/// Buckets in a row.
-const ROW: usize = 16_384;
+/// The number of buckets in a row.
+const BUCKETS_PER_ROW: usize = 16_384;
 const ROWS: usize = 2;
 /// The period of the rates, in microseconds.
 const MINUTE_US: u64 = 60_000_000;
@@ -31,7 +31,9 @@ impl Rates {
     pub fn per_minute(client: u32, all: u32) -> Self {
         let cost = |times: u32| MINUTE_US / u64::from(times.max(1));
         Self {
-            buckets: (0..ROW * ROWS).map(|_| AtomicU64::new(0)).collect(),
+            buckets: (0..BUCKETS_PER_ROW * ROWS)
+                .map(|_| AtomicU64::new(0))
+                .collect(),
             hasher: RandomState::new(),
             start: Instant::now(),
             client_cost_us: cost(client),
@@ -39,7 +41,7 @@ impl Rates {
         }
     }
 
-    /// Counts one time; false if the client or its /48 has reached its limit.
+    /// Counts one use. Returns false if the client or its /48 has reached its limit.
     pub fn take(&self, client: Client) -> bool {
         let now = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.take_at(client, now)
@@ -61,7 +63,7 @@ impl Rates {
         taken
     }
 
-    /// Adds to every bucket of a network that is not full; false if all are full.
+    /// Adds to every bucket of a network that is not full. Returns false if all are full.
     fn fill(&self, network: Network, cost: u64, now: u64) -> bool {
         let filled = self.buckets_of(network).map(|at| {
             let more = |empty_at: u64| {
@@ -87,7 +89,7 @@ impl Rates {
         let hash = self.hasher.hash_one(network);
         std::array::from_fn(|row| {
             let part = hash >> (row * 32) & 0xffff_ffff;
-            row * ROW + usize::try_from(part).unwrap_or(0) % ROW
+            row * BUCKETS_PER_ROW + usize::try_from(part).unwrap_or(0) % BUCKETS_PER_ROW
         })
     }
 }

@@ -254,7 +254,7 @@ pub(super) fn trust(server: &ServerConfig) -> Trust {
 }
 
 fn default_listen() -> Vec<ListenConfig> {
-    vec![ListenConfig::plain(Address::Ip(
+    vec![ListenConfig::without_options(Address::Ip(
         ([127, 0, 0, 1], 8080).into(),
     ))]
 }

@@ -18,7 +18,7 @@ pub(super) use socket::{AcceptedStream, Listener, bind_all};
 
 mod socket;
 
-/// An address to listen on: a string, or a table with options.
+/// An address to listen on; in the configuration a string, or a table with options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenConfig {
     pub address: Address,
@@ -92,7 +92,7 @@ pub enum BindError {
 
 impl ListenConfig {
     /// An address without options.
-    pub fn plain(address: Address) -> Self {
+    pub fn without_options(address: Address) -> Self {
         Self {
             address,
             tls: None,
@@ -120,7 +120,7 @@ impl FromStr for ListenConfig {
     type Err = InvalidAddress;
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        text.parse().map(Self::plain)
+        text.parse().map(Self::without_options)
     }
 }
 
@@ -128,20 +128,20 @@ impl FromStr for Address {
     type Err = InvalidAddress;
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        let refused = || InvalidAddress(text.to_owned());
+        let invalid = || InvalidAddress(text.to_owned());
         if let Some(path) = text.strip_prefix("unix:") {
             // `unix:///run/x` is the same file.
             let path = path.strip_prefix("//").unwrap_or(path);
             return if path.starts_with('/') {
                 Ok(Self::Unix(path.into()))
             } else {
-                Err(refused())
+                Err(invalid())
             };
         }
         match text.split_once(':') {
             None if text == "systemd" => Ok(Self::Systemd(None)),
             Some(("systemd", name)) if !name.is_empty() => Ok(Self::Systemd(Some(name.to_owned()))),
-            _ => text.parse().map(Self::Ip).map_err(|_| refused()),
+            _ => text.parse().map(Self::Ip).map_err(|_| invalid()),
         }
     }
 }
@@ -165,9 +165,10 @@ impl fmt::Display for Address {
     }
 }
 
+/// The table form of a [`ListenConfig`].
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
+struct ListenTable {
     address: Address,
     tls: Option<bool>,
     #[serde(default)]
@@ -196,12 +197,12 @@ impl<'de> Visitor<'de> for ListenVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ListenConfig, A::Error> {
-        let Table {
+        let ListenTable {
             address,
             tls,
             redirect_https,
             proxy_protocol,
-        } = Table::deserialize(MapAccessDeserializer::new(map))?;
+        } = ListenTable::deserialize(MapAccessDeserializer::new(map))?;
         Ok(ListenConfig {
             address,
             tls,
@@ -250,7 +251,7 @@ mod tests {
         let texts: Vec<_> = document
             .listen
             .iter()
-            .map(|one| one.address.to_string())
+            .map(|listen| listen.address.to_string())
             .collect();
         let expected = [
             "0.0.0.0:443",
@@ -267,7 +268,7 @@ mod tests {
 
     #[test]
     fn an_invalid_address_is_refused_with_examples_of_valid_ones() {
-        for bad in [
+        for invalid in [
             "'443'",
             "'unix:run/a'",
             "'systemd:'",
@@ -276,8 +277,8 @@ mod tests {
             "7",
         ] {
             assert!(
-                toml::from_str::<Document>(&format!("listen = [{bad}]")).is_err(),
-                "{bad}"
+                toml::from_str::<Document>(&format!("listen = [{invalid}]")).is_err(),
+                "{invalid}"
             );
         }
         let error = toml::from_str::<Document>("listen = ['example']").unwrap_err();
@@ -287,14 +288,14 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_used_by_default_where_it_is_possible() {
-        let at = |text: &str| text.parse::<ListenConfig>().unwrap();
-        assert!(at("0.0.0.0:443").uses_tls(true).unwrap());
-        assert!(!at("0.0.0.0:80").uses_tls(false).unwrap());
-        assert!(!at("unix:/run/a").uses_tls(true).unwrap());
+    fn tls_is_used_by_default_except_on_unix_sockets_and_with_redirect_https() {
+        let listen = |text: &str| text.parse::<ListenConfig>().unwrap();
+        assert!(listen("0.0.0.0:443").uses_tls(true).unwrap());
+        assert!(!listen("0.0.0.0:80").uses_tls(false).unwrap());
+        assert!(!listen("unix:/run/a").uses_tls(true).unwrap());
         let explicit = ListenConfig {
             tls: Some(true),
-            ..at("0.0.0.0:443")
+            ..listen("0.0.0.0:443")
         };
         assert!(explicit.uses_tls(true).unwrap());
         assert!(matches!(
@@ -303,7 +304,7 @@ mod tests {
         ));
         let redirects = ListenConfig {
             redirect_https: true,
-            ..at("0.0.0.0:80")
+            ..listen("0.0.0.0:80")
         };
         assert!(!redirects.uses_tls(true).unwrap());
         let both = ListenConfig {

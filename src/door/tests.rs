@@ -1,4 +1,4 @@
-//! Tests of the door over loopback sockets; time-outs are tested with a paused clock.
+//! Tests of the listeners over loopback sockets; time-outs are tested with a paused clock.
 
 use std::path::Path;
 
@@ -15,8 +15,10 @@ use super::*;
 use crate::request::head::Peer;
 use crate::telemetry::LogConfig;
 
+mod over_tls;
+
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nhost: a\r\n\r\n";
-const LAST: &[u8] = b"GET /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+const GET_AND_CLOSE: &[u8] = b"GET /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
 struct RunningDoor {
     address: SocketAddr,
@@ -57,7 +59,8 @@ async fn describe_connection(
     )))
 }
 
-fn open<H: Handler>(
+/// Starts serving these listeners; `trusted` are the networks of trusted proxies.
+fn start<H: Handler>(
     door: Listeners,
     handler: H,
     limits: ServerLimits,
@@ -88,8 +91,9 @@ fn open<H: Handler>(
     }
 }
 
-fn plain<H: Handler>(handler: H, limits: ServerLimits) -> RunningDoor {
-    open(
+/// Starts a listener without TLS.
+fn start_plain<H: Handler>(handler: H, limits: ServerLimits) -> RunningDoor {
+    start(
         Listeners::bind(&[listen_config("127.0.0.1:0")], None).unwrap(),
         handler,
         limits,
@@ -100,26 +104,26 @@ fn plain<H: Handler>(handler: H, limits: ServerLimits) -> RunningDoor {
 /// Sends the bytes; returns everything received until the connection closes.
 async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(mut stream: T, bytes: &[u8]) -> String {
     stream.write_all(bytes).await.unwrap();
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     // A reset also ends the response.
-    let _ = stream.read_to_end(&mut answer).await;
-    String::from_utf8_lossy(&answer).into_owned()
+    let _ = stream.read_to_end(&mut response).await;
+    String::from_utf8_lossy(&response).into_owned()
 }
 
-async fn tcp(open: &RunningDoor) -> TcpStream {
-    TcpStream::connect(open.address).await.unwrap()
+async fn connect_tcp(running: &RunningDoor) -> TcpStream {
+    TcpStream::connect(running.address).await.unwrap()
 }
 
 /// Sends a GET and reads the whole response, which must end in `tls=false -`.
-async fn once(stream: &mut TcpStream) -> String {
+async fn get(stream: &mut TcpStream) -> String {
     stream.write_all(GET).await.unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"tls=false -") {
+    let mut response = Vec::new();
+    while !response.ends_with(b"tls=false -") {
         let mut byte = [0];
         stream.read_exact(&mut byte).await.unwrap();
-        answer.push(byte[0]);
+        response.push(byte[0]);
     }
-    String::from_utf8(answer).unwrap()
+    String::from_utf8(response).unwrap()
 }
 
 #[tokio::test]
@@ -128,24 +132,24 @@ async fn requests_are_answered_on_every_socket() {
     let path = folder.path("http.sock");
     let unix = listen_config(&format!("unix:{}", path.display()));
     let door = Listeners::bind(&[listen_config("127.0.0.1:0"), unix], None).unwrap();
-    let open = open(door, describe_connection, ServerLimits::default(), &[]);
-    let answer = exchange(tcp(&open).await, LAST).await;
-    assert!(answer.ends_with("/a 127.0.0.1 tls=false -"), "{answer}");
-    let answer = exchange(UnixStream::connect(&path).await.unwrap(), LAST).await;
-    assert!(answer.ends_with("/a unix tls=false -"), "{answer}");
-    open.shutdown.cancel();
-    open.served.await.unwrap();
+    let running = start(door, describe_connection, ServerLimits::default(), &[]);
+    let response = exchange(connect_tcp(&running).await, GET_AND_CLOSE).await;
+    assert!(response.ends_with("/a 127.0.0.1 tls=false -"), "{response}");
+    let response = exchange(UnixStream::connect(&path).await.unwrap(), GET_AND_CLOSE).await;
+    assert!(response.ends_with("/a unix tls=false -"), "{response}");
+    running.shutdown.cancel();
+    running.served.await.unwrap();
     assert!(!path.exists());
 }
 
 #[tokio::test]
 async fn an_error_names_the_port_in_use() {
     let first = Listeners::bind(&[listen_config("127.0.0.1:0")], None).unwrap();
-    let place = listen_config(&first.first_ip().unwrap().to_string());
-    let error = Listeners::bind(std::slice::from_ref(&place), None).unwrap_err();
+    let config = listen_config(&first.first_ip().unwrap().to_string());
+    let error = Listeners::bind(std::slice::from_ref(&config), None).unwrap_err();
     assert!(matches!(&error, BindError::InUse { .. }), "{error}");
     assert!(
-        error.to_string().contains(&place.address.to_string()),
+        error.to_string().contains(&config.address.to_string()),
         "{error}"
     );
 }
@@ -168,13 +172,14 @@ async fn only_a_socket_without_a_listener_is_removed() {
     assert_eq!(std::fs::read(&file).unwrap(), b"keep me");
 }
 
-fn behind_balancer(trusted: &[&str]) -> RunningDoor {
-    let place = ListenConfig {
+/// Starts a listener with `proxy_protocol`.
+fn start_with_proxy_protocol(trusted: &[&str]) -> RunningDoor {
+    let config = ListenConfig {
         proxy_protocol: true,
         ..listen_config("127.0.0.1:0")
     };
-    open(
-        Listeners::bind(&[place], None).unwrap(),
+    start(
+        Listeners::bind(&[config], None).unwrap(),
         describe_connection,
         ServerLimits::default(),
         trusted,
@@ -185,14 +190,24 @@ const PROXY_V1: &[u8] = b"PROXY TCP4 203.0.113.9 10.0.0.1 5 443\r\n";
 
 #[tokio::test]
 async fn a_trusted_balancer_names_the_client() {
-    let open = behind_balancer(&["127.0.0.0/8"]);
-    let answer = exchange(tcp(&open).await, &[PROXY_V1, LAST].concat()).await;
-    assert!(answer.ends_with("/a 203.0.113.9 tls=false -"), "{answer}");
+    let running = start_with_proxy_protocol(&["127.0.0.0/8"]);
+    let response = exchange(
+        connect_tcp(&running).await,
+        &[PROXY_V1, GET_AND_CLOSE].concat(),
+    )
+    .await;
+    assert!(
+        response.ends_with("/a 203.0.113.9 tls=false -"),
+        "{response}"
+    );
     let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x0a\x0a\0\0\x01\0\x05\x01\xbb";
-    let answer = exchange(tcp(&open).await, &[v2, LAST].concat()).await;
-    assert!(answer.ends_with("/a 203.0.113.10 tls=false -"), "{answer}");
+    let response = exchange(connect_tcp(&running).await, &[v2, GET_AND_CLOSE].concat()).await;
+    assert!(
+        response.ends_with("/a 203.0.113.10 tls=false -"),
+        "{response}"
+    );
     assert_eq!(
-        exchange(tcp(&open).await, LAST).await,
+        exchange(connect_tcp(&running).await, GET_AND_CLOSE).await,
         "",
         "a header is not optional"
     );
@@ -200,40 +215,51 @@ async fn a_trusted_balancer_names_the_client() {
 
 #[tokio::test]
 async fn an_untrusted_peer_cannot_name_the_client() {
-    let open = behind_balancer(&["10.0.0.0/8"]);
+    let running = start_with_proxy_protocol(&["10.0.0.0/8"]);
     assert_eq!(
-        exchange(tcp(&open).await, &[PROXY_V1, LAST].concat()).await,
+        exchange(
+            connect_tcp(&running).await,
+            &[PROXY_V1, GET_AND_CLOSE].concat()
+        )
+        .await,
         ""
     );
-    assert_eq!(exchange(tcp(&open).await, LAST).await, "");
-    let unasked = plain(describe_connection, ServerLimits::default());
-    let answer = exchange(tcp(&unasked).await, &[PROXY_V1, LAST].concat()).await;
-    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert_eq!(
+        exchange(connect_tcp(&running).await, GET_AND_CLOSE).await,
+        ""
+    );
+    let without_proxy_protocol = start_plain(describe_connection, ServerLimits::default());
+    let response = exchange(
+        connect_tcp(&without_proxy_protocol).await,
+        &[PROXY_V1, GET_AND_CLOSE].concat(),
+    )
+    .await;
+    assert!(response.starts_with("HTTP/1.1 400"), "{response}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_client_is_disconnected() {
     let folder = Folder::new();
-    folder.pair("a", &["a.example"]);
+    folder.create_pair("a", &["a.example"]);
     let tls = folder.config(&["a"]);
-    let with_tls = open(
+    let with_tls = start(
         Listeners::bind(&[listen_config("127.0.0.1:0")], Some(&tls)).unwrap(),
         describe_connection,
         ServerLimits::default(),
         &[],
     );
-    let balanced = behind_balancer(&["127.0.0.0/8"]);
-    let quiet = plain(describe_connection, ServerLimits::default());
-    for (open, said, seconds) in [
+    let balanced = start_with_proxy_protocol(&["127.0.0.0/8"]);
+    let quiet = start_plain(describe_connection, ServerLimits::default());
+    for (running, sent, seconds) in [
         (&quiet, &b""[..], 30),
         (&quiet, b"GET / HTTP/1.1\r\nhost:", 30),
         (&with_tls, b"", 10),
         (&balanced, b"PROXY TCP4", 5),
     ] {
-        let began = Instant::now();
-        let stream = tcp(open).await;
-        assert_eq!(exchange(stream, said).await, "");
-        let took = began.elapsed().as_secs();
+        let started_at = Instant::now();
+        let stream = connect_tcp(running).await;
+        assert_eq!(exchange(stream, sent).await, "");
+        let took = started_at.elapsed().as_secs();
         assert!(
             (seconds..=seconds + 1).contains(&took),
             "{took} s instead of {seconds} s"
@@ -243,14 +269,14 @@ async fn a_silent_client_is_disconnected() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_closed_after_its_keep_alive() {
-    let open = plain(describe_connection, ServerLimits::default());
-    let mut stream = tcp(&open).await;
-    once(&mut stream).await;
+    let running = start_plain(describe_connection, ServerLimits::default());
+    let mut stream = connect_tcp(&running).await;
+    get(&mut stream).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
-    once(&mut stream).await;
-    let began = Instant::now();
+    get(&mut stream).await;
+    let started_at = Instant::now();
     assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
-    let took = began.elapsed().as_secs();
+    let took = started_at.elapsed().as_secs();
     assert!((74..=76).contains(&took), "{took}");
 }
 
@@ -260,9 +286,9 @@ async fn a_slow_response_is_not_an_idle_connection() {
         sleep(Duration::from_secs(600)).await;
         describe_connection(request, connection).await
     };
-    let open = plain(slow, ServerLimits::default());
+    let running = start_plain(slow, ServerLimits::default());
     assert!(
-        exchange(tcp(&open).await, LAST)
+        exchange(connect_tcp(&running).await, GET_AND_CLOSE)
             .await
             .ends_with("tls=false -")
     );
@@ -293,15 +319,15 @@ async fn a_client_that_stops_reading_is_disconnected() {
         let endless = Endless(Arc::clone(&end));
         async { Response::new(endless.boxed_unsync()) }
     };
-    let open = plain(endless, ServerLimits::default());
-    let mut stream = tcp(&open).await;
+    let running = start_plain(endless, ServerLimits::default());
+    let mut stream = connect_tcp(&running).await;
     stream.write_all(GET).await.unwrap();
-    let began = Instant::now();
+    let started_at = Instant::now();
     ended.notified().await;
     assert!(
-        (75..=180).contains(&began.elapsed().as_secs()),
+        (75..=180).contains(&started_at.elapsed().as_secs()),
         "{:?}",
-        began.elapsed()
+        started_at.elapsed()
     );
 }
 
@@ -311,22 +337,22 @@ async fn a_head_that_is_too_long_is_refused() {
         header_bytes_max: 10_000,
         ..ServerLimits::default()
     };
-    let open = plain(describe_connection, limits);
+    let running = start_plain(describe_connection, limits);
     let of = |bytes: usize| {
         let filler = "x".repeat(bytes);
         format!("GET /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: {filler}\r\n\r\n")
     };
-    let answer = exchange(tcp(&open).await, of(9_000).as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let answer = exchange(tcp(&open).await, of(11_000).as_bytes()).await;
+    let response = exchange(connect_tcp(&running).await, of(9_000).as_bytes()).await;
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+    let response = exchange(connect_tcp(&running).await, of(11_000).as_bytes()).await;
     assert!(
-        answer.starts_with("HTTP/1.1 431") || answer.is_empty(),
-        "{answer}"
+        response.starts_with("HTTP/1.1 431") || response.is_empty(),
+        "{response}"
     );
 }
 
 /// A handler that reports its start, waits for a signal and responds.
-fn held() -> (Arc<Notify>, Arc<Notify>, impl Handler) {
+fn waiting_handler() -> (Arc<Notify>, Arc<Notify>, impl Handler) {
     let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (tell_begun, wait) = (Arc::clone(&begun), Arc::clone(&go));
     let handler = move |request, connection| {
@@ -341,52 +367,52 @@ fn held() -> (Arc<Notify>, Arc<Notify>, impl Handler) {
 }
 
 #[tokio::test]
-async fn a_closing_door_finishes_requests_and_accepts_none() {
-    let (begun, go, handler) = held();
-    let open = plain(handler, ServerLimits::default());
-    let silent = tcp(&open).await;
-    let exchanging = tokio::spawn(exchange(tcp(&open).await, GET));
-    begun.notified().await;
-    open.shutdown.cancel();
+async fn at_shutdown_requests_are_finished_and_no_connection_is_accepted() {
+    let (has_begun, release, handler) = waiting_handler();
+    let running = start_plain(handler, ServerLimits::default());
+    let silent = connect_tcp(&running).await;
+    let exchanging = tokio::spawn(exchange(connect_tcp(&running).await, GET));
+    has_begun.notified().await;
+    running.shutdown.cancel();
     assert_eq!(
         exchange(silent, b"").await,
         "",
         "an idle connection is closed at once"
     );
     assert!(
-        TcpStream::connect(open.address).await.is_err(),
+        TcpStream::connect(running.address).await.is_err(),
         "the listener is closed"
     );
-    assert!(!open.served.is_finished());
-    go.notify_one();
-    let answer = exchanging.await.unwrap();
+    assert!(!running.served.is_finished());
+    release.notify_one();
+    let response = exchanging.await.unwrap();
     assert!(
-        answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"),
-        "{answer}"
+        response.starts_with("HTTP/1.1 200") && response.contains("connection: close"),
+        "{response}"
     );
-    open.served.await.unwrap();
+    running.served.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closing_door_waits_at_most_30_seconds() {
-    let (begun, _go, handler) = held();
-    let open = plain(handler, ServerLimits::default());
-    let exchanging = tokio::spawn(exchange(tcp(&open).await, GET));
-    begun.notified().await;
-    let began = Instant::now();
-    open.shutdown.cancel();
-    open.served.await.unwrap();
-    assert_eq!(began.elapsed().as_secs(), 30);
+async fn at_shutdown_requests_have_30_seconds() {
+    let (has_begun, _release, handler) = waiting_handler();
+    let running = start_plain(handler, ServerLimits::default());
+    let exchanging = tokio::spawn(exchange(connect_tcp(&running).await, GET));
+    has_begun.notified().await;
+    let started_at = Instant::now();
+    running.shutdown.cancel();
+    running.served.await.unwrap();
+    assert_eq!(started_at.elapsed().as_secs(), 30);
     assert_eq!(exchanging.await.unwrap(), "");
 }
 
 #[tokio::test]
-async fn an_idle_keep_alive_is_closed_at_once_by_a_closing_door() {
-    let open = plain(describe_connection, ServerLimits::default());
-    let mut stream = tcp(&open).await;
-    once(&mut stream).await;
-    open.shutdown.cancel();
-    open.served.await.unwrap();
+async fn at_shutdown_an_idle_connection_is_closed_at_once() {
+    let running = start_plain(describe_connection, ServerLimits::default());
+    let mut stream = connect_tcp(&running).await;
+    get(&mut stream).await;
+    running.shutdown.cancel();
+    running.served.await.unwrap();
     assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
 }
 
@@ -396,17 +422,27 @@ async fn connections_beyond_the_limit_wait_for_a_free_slot() {
         connections_max: 1,
         ..ServerLimits::default()
     };
-    let open = plain(describe_connection, limits);
-    let mut first = tcp(&open).await;
-    once(&mut first).await;
-    assert!(open.telemetry.render().contains("menshen_connections 1\n"));
-    let mut second = tcp(&open).await;
+    let running = start_plain(describe_connection, limits);
+    let mut first = connect_tcp(&running).await;
+    get(&mut first).await;
+    assert!(
+        running
+            .telemetry
+            .render()
+            .contains("menshen_connections 1\n")
+    );
+    let mut second = connect_tcp(&running).await;
     second.write_all(GET).await.unwrap();
     let none = timeout(Duration::from_millis(50), second.readable()).await;
     assert!(none.is_err(), "the second connection is not served");
     drop(first);
     second.readable().await.unwrap();
-    assert!(open.telemetry.render().contains("menshen_connections 1\n"));
+    assert!(
+        running
+            .telemetry
+            .render()
+            .contains("menshen_connections 1\n")
+    );
 }
 
 #[tokio::test]
@@ -431,144 +467,37 @@ async fn a_tunnel_counts_as_a_connection_and_delays_the_shutdown() {
                 .unwrap()
         }
     };
-    let open = plain(upgrade, ServerLimits::default());
+    let running = start_plain(upgrade, ServerLimits::default());
     let upgrade = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
-    let exchanging = tokio::spawn(exchange(tcp(&open).await, upgrade));
+    let exchanging = tokio::spawn(exchange(connect_tcp(&running).await, upgrade));
     opened.notified().await;
-    open.shutdown.cancel();
+    running.shutdown.cancel();
     tokio::task::yield_now().await;
-    assert!(!open.served.is_finished());
-    assert!(open.telemetry.render().contains("menshen_connections 1\n"));
+    assert!(!running.served.is_finished());
+    assert!(
+        running
+            .telemetry
+            .render()
+            .contains("menshen_connections 1\n")
+    );
     tunnel.notify_one();
     assert!(exchanging.await.unwrap().ends_with("bye"));
-    open.served.await.unwrap();
+    running.served.await.unwrap();
 }
 
 #[tokio::test]
 async fn a_redirecting_listener_only_redirects() {
-    let place = ListenConfig {
+    let config = ListenConfig {
         redirect_https: true,
         ..listen_config("127.0.0.1:0")
     };
-    let open = open(
-        Listeners::bind(&[place], None).unwrap(),
+    let running = start(
+        Listeners::bind(&[config], None).unwrap(),
         describe_connection,
         ServerLimits::default(),
         &[],
     );
-    let answer = exchange(tcp(&open).await, LAST).await;
-    assert!(answer.starts_with("HTTP/1.1 308"), "{answer}");
-    assert!(answer.contains("location: https://a/a\r\n"), "{answer}");
-}
-
-mod over_tls {
-    use rustls::pki_types::{CertificateDer, ServerName};
-    use rustls::{ClientConfig, RootCertStore};
-    use tokio_rustls::TlsConnector;
-    use tokio_rustls::client::TlsStream;
-
-    use super::*;
-
-    async fn connect(
-        open: &RunningDoor,
-        name: &'static str,
-        trusted: &CertificateDer<'static>,
-        alpn: &[u8],
-    ) -> io::Result<TlsStream<TcpStream>> {
-        crate::keys::install_crypto();
-        let mut roots = RootCertStore::empty();
-        roots.add(trusted.clone()).unwrap();
-        let mut config = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![alpn.to_vec()];
-        let name = ServerName::try_from(name).unwrap();
-        TlsConnector::from(Arc::new(config))
-            .connect(name, tcp(open).await)
-            .await
-    }
-
-    fn door(folder: &Folder, files: &[&str]) -> (RunningDoor, Arc<Tls>) {
-        let config = folder.config(files);
-        let door = Listeners::bind(&[listen_config("127.0.0.1:0")], Some(&config)).unwrap();
-        let tls = Arc::clone(door.tls().unwrap());
-        (
-            open(door, describe_connection, ServerLimits::default(), &[]),
-            tls,
-        )
-    }
-
-    #[tokio::test]
-    async fn the_server_name_chooses_the_certificate_and_is_reported_in_lower_case() {
-        let folder = Folder::new();
-        let (a, b) = (
-            folder.pair("a", &["a.example"]),
-            folder.pair("b", &["*.b.example"]),
-        );
-        let (open, _) = door(&folder, &["a", "b"]);
-        let stream = connect(&open, "a.example", &a, b"http/1.1").await.unwrap();
-        let answer = exchange(stream, LAST).await;
-        assert!(
-            answer.ends_with("/a 127.0.0.1 tls=true a.example"),
-            "{answer}"
-        );
-        let stream = connect(&open, "X.B.example", &b, b"http/1.1")
-            .await
-            .unwrap();
-        let answer = exchange(stream, LAST).await;
-        assert!(
-            answer.ends_with("/a 127.0.0.1 tls=true x.b.example"),
-            "{answer}"
-        );
-        assert!(connect(&open, "a.example", &b, b"http/1.1").await.is_err());
-    }
-
-    #[tokio::test]
-    async fn certificates_are_reloaded_while_the_door_is_open() {
-        let folder = Folder::new();
-        let old = folder.pair("a", &["a.example"]);
-        let (open, tls) = door(&folder, &["a"]);
-        let mut before = connect(&open, "a.example", &old, b"http/1.1")
-            .await
-            .unwrap();
-        std::fs::write(folder.path("a.key"), "").unwrap();
-        assert!(tls.reload(&folder.config(&["a"])).is_err());
-        assert!(connect(&open, "a.example", &old, b"http/1.1").await.is_ok());
-        let new = folder.pair("a", &["a.example"]);
-        tls.reload(&folder.config(&["a"])).unwrap();
-        assert!(connect(&open, "a.example", &new, b"http/1.1").await.is_ok());
-        assert!(
-            connect(&open, "a.example", &old, b"http/1.1")
-                .await
-                .is_err()
-        );
-        assert!(
-            exchange(&mut before, LAST).await.ends_with("a.example"),
-            "open connections continue"
-        );
-    }
-
-    #[tokio::test]
-    async fn http_2_is_negotiated_by_alpn() {
-        use hyper_util::rt::TokioExecutor;
-
-        let folder = Folder::new();
-        let a = folder.pair("a", &["a.example"]);
-        let (open, _) = door(&folder, &["a"]);
-        let stream = connect(&open, "a.example", &a, b"h2").await.unwrap();
-        let (mut client, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .unwrap();
-        let driven = tokio::spawn(connection);
-        let request = Request::get("https://a.example/b")
-            .body(body(String::new()))
-            .unwrap();
-        let answer = client.send_request(request).await.unwrap();
-        let content = answer.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(content, "/b 127.0.0.1 tls=true a.example");
-        open.shutdown.cancel();
-        open.served.await.unwrap();
-        driven.await.unwrap().unwrap();
-    }
+    let response = exchange(connect_tcp(&running).await, GET_AND_CLOSE).await;
+    assert!(response.starts_with("HTTP/1.1 308"), "{response}");
+    assert!(response.contains("location: https://a/a\r\n"), "{response}");
 }

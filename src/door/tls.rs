@@ -191,32 +191,32 @@ impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let pairs = self.0.load();
         let schemes = hello.signature_schemes();
-        let fits = |pair: &CertifiedKey| pair.key.choose_scheme(schemes).is_some();
-        choose(&pairs, hello.server_name(), fits).cloned()
+        let is_usable = |pair: &CertifiedKey| pair.key.choose_scheme(schemes).is_some();
+        choose(&pairs, hello.server_name(), is_usable).cloned()
     }
 }
 
-/// Among the certificates whose key the client can use: the first that names `name` exactly, else the
-/// first that covers it by a wildcard, else the first of all.
+/// Chooses among the certificates whose key the client can use: the first that names `name` exactly, else
+/// the first that covers it by a wildcard, else the first. If the client can use none, the first of all.
 fn choose<'a>(
     pairs: &'a [Arc<CertifiedKey>],
     name: Option<&str>,
-    fits: impl Fn(&CertifiedKey) -> bool,
+    is_usable: impl Fn(&CertifiedKey) -> bool,
 ) -> Option<&'a Arc<CertifiedKey>> {
     let [_, _, ..] = pairs else {
         return pairs.first();
     };
-    let fitting = || pairs.iter().filter(|pair| fits(pair));
-    let first = fitting().next().or_else(|| pairs.first());
+    let usable = || pairs.iter().filter(|pair| is_usable(pair));
+    let first = usable().next().or_else(|| pairs.first());
     let Some(name) = name else {
         return first;
     };
-    // A certificate that covers a made-up sibling of the name has a wildcard.
+    // A certificate that also covers a made-up name beside this one has a wildcard.
     let sibling = name
         .split_once('.')
         .map(|(_, parent)| format!("no-such-sibling.{parent}"));
     let mut by_wildcard = None;
-    for pair in fitting().filter(|pair| covers(pair, name)) {
+    for pair in usable().filter(|pair| covers(pair, name)) {
         if !sibling
             .as_deref()
             .is_some_and(|sibling| covers(pair, sibling))

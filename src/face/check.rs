@@ -151,7 +151,7 @@ pub(super) async fn outcome_of(
         Verdict::Deny(denial) => {
             let (kind, mut reason) = classify(&denial);
             let (site, head) = (context.site, context.head);
-            if matches!(denial, Denial::NoRoute) && site.routes.is_own(head.path.as_str()) {
+            if matches!(denial, Denial::NoRoute) && site.routes.is_own_path(head.path.as_str()) {
                 reason = "own-page";
                 if site.request_warnings.allow() {
                     let prefix = &site.prefix;

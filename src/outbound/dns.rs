@@ -13,9 +13,9 @@ impl Resolve for DnsResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let resolver = self.0.clone();
         Box::pin(async move {
-            let found = resolver.resolve(name.as_str()).await?;
+            let ips = resolver.resolve(name.as_str()).await?;
             // The HTTP client replaces port 0.
-            let addresses: Vec<_> = found.iter().map(|ip| SocketAddr::new(*ip, 0)).collect();
+            let addresses: Vec<_> = ips.iter().map(|ip| SocketAddr::new(*ip, 0)).collect();
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }

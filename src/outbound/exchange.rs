@@ -22,23 +22,23 @@ impl Outbound {
         accepts: impl Fn(StatusCode) -> bool,
     ) -> Result<(u16, Value), OutboundError> {
         let request = request.header(ACCEPT, "application/json").build();
-        let request = request.map_err(|error| transport(error, call))?;
+        let request = request.map_err(|error| outbound_error(error, call))?;
         if !call.is_repeatable() {
             return self.attempt(&self.unpooled, request, call, &accepts).await;
         }
-        let began = Instant::now();
-        let again = request.try_clone();
+        let started_at = Instant::now();
+        let retry = request.try_clone();
         let first = self.attempt(&self.pooled, request, call, &accepts).await;
-        match (first, again) {
-            (Err(error), Some(mut again)) if is_broken(&error) => {
+        match (first, retry) {
+            (Err(error), Some(mut retry)) if is_broken_connection(&error) => {
                 let call_name = call.name();
                 tracing::debug!(
                     call = call_name,
                     "the connection broke: the call is repeated on a new connection"
                 );
-                let left = CALL_TIMEOUT.saturating_sub(began.elapsed());
-                *again.timeout_mut() = Some(left);
-                self.attempt(&self.unpooled, again, call, &accepts).await
+                let left = CALL_TIMEOUT.saturating_sub(started_at.elapsed());
+                *retry.timeout_mut() = Some(left);
+                self.attempt(&self.unpooled, retry, call, &accepts).await
             }
             (first, _) => first,
         }
@@ -52,23 +52,23 @@ impl Outbound {
         accepts: &impl Fn(StatusCode) -> bool,
     ) -> Result<(u16, Value), OutboundError> {
         let response = client.execute(request).await;
-        let mut response = response.map_err(|error| transport(error, call))?;
+        let mut response = response.map_err(|error| outbound_error(error, call))?;
         let call_name = call.name();
         let content_type = content_type(&response);
         let status = response.status().as_u16();
-        let refused = || OutboundError::Status {
+        let status_error = || OutboundError::Status {
             call: call_name,
             status,
             content_type: content_type.clone(),
         };
         if !accepts(response.status()) {
-            return Err(refused());
+            return Err(status_error());
         }
-        let body = self.read(&mut response, call).await?;
+        let body = self.read_body(&mut response, call).await?;
         // The content type is ignored: older servers send JSON as text/html or without a type.
         match serde_json::from_slice(&body) {
             Ok(body) => Ok((status, body)),
-            Err(_) if status != StatusCode::OK => Err(refused()),
+            Err(_) if status != StatusCode::OK => Err(status_error()),
             Err(_) => Err(OutboundError::NotJson {
                 call: call_name,
                 content_type,
@@ -76,7 +76,7 @@ impl Outbound {
         }
     }
 
-    async fn read(
+    async fn read_body(
         &self,
         response: &mut Response,
         call: OutboundCall,
@@ -86,7 +86,7 @@ impl Outbound {
         while let Some(chunk) = response
             .chunk()
             .await
-            .map_err(|error| transport(error, call))?
+            .map_err(|error| outbound_error(error, call))?
         {
             if body.len() + chunk.len() > bytes_max {
                 return Err(OutboundError::TooLarge {
@@ -102,7 +102,7 @@ impl Outbound {
 
 /// Whether the connection broke before the response was complete. A response that is not HTTP does not
 /// count: a retry would get the same.
-fn is_broken(error: &OutboundError) -> bool {
+fn is_broken_connection(error: &OutboundError) -> bool {
     let OutboundError::Exchange { source, .. } = error else {
         return false;
     };
@@ -120,7 +120,7 @@ fn is_broken(error: &OutboundError) -> bool {
 }
 
 /// Converts an error, without the URL: its query contains tokens and secrets.
-pub(super) fn transport(error: reqwest::Error, call: OutboundCall) -> OutboundError {
+pub(super) fn outbound_error(error: reqwest::Error, call: OutboundCall) -> OutboundError {
     let call = call.name();
     let source = error.without_url();
     if source.is_connect() {
@@ -229,15 +229,15 @@ mod tests {
         let Ok(stream) = acceptor.accept(stream).await else {
             return;
         };
-        let over = Arc::new(Notify::new());
-        let (on_connection, end) = (AtomicUsize::new(0), Arc::clone(&over));
+        let close = Arc::new(Notify::new());
+        let (requests_here, closed) = (AtomicUsize::new(0), Arc::clone(&close));
         let service = service_fn(move |_| {
             requests.fetch_add(1, Ordering::SeqCst);
-            let first = on_connection.fetch_add(1, Ordering::SeqCst) == 0;
-            let end = Arc::clone(&end);
+            let is_first = requests_here.fetch_add(1, Ordering::SeqCst) == 0;
+            let close = Arc::clone(&closed);
             async move {
-                if !first {
-                    end.notify_one();
+                if !is_first {
+                    close.notify_one();
                     std::future::pending::<()>().await;
                 }
                 let answer = Full::new(Bytes::from_static(b"{}"));
@@ -248,7 +248,7 @@ mod tests {
             .serve_connection(TokioIo::new(stream), service);
         tokio::select! {
             _ = serving => {}
-            () = over.notified() => {}
+            () = close.notified() => {}
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::exchange::transport;
+use super::exchange::outbound_error;
 use super::{Outbound, OutboundCall, OutboundError};
 
 /// The time-out for a probe.
@@ -36,7 +36,11 @@ impl Outbound {
     pub async fn probe(&self, url: &Url) -> Result<(), OutboundError> {
         let origin = url.join("/").unwrap_or_else(|_| url.clone());
         let probe = self.probing.get(origin).timeout(PROBE_TIMEOUT);
-        match probe.send().await.map_err(|error| transport(error, PROBE)) {
+        match probe
+            .send()
+            .await
+            .map_err(|error| outbound_error(error, PROBE))
+        {
             Ok(_) => Ok(()),
             Err(error) if error.is_timeout() => Ok(()),
             Err(error) => Err(error),

@@ -41,7 +41,7 @@ pub(super) fn client_config(ca: Option<&Path>) -> Result<ClientConfig, OutboundB
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     if let Some(path) = ca {
-        for certificate in certificates(path)? {
+        for certificate in read_certificates(path)? {
             roots
                 .add(certificate)
                 .map_err(|source| OutboundBuildError::BadCertificate {
@@ -60,23 +60,23 @@ pub(super) fn client_config(ca: Option<&Path>) -> Result<ClientConfig, OutboundB
     Ok(tls)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, OutboundBuildError> {
-    let broken = |source| OutboundBuildError::Ca {
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, OutboundBuildError> {
+    let unusable = |source| OutboundBuildError::Ca {
         path: path.to_owned(),
         source,
     };
-    let text = std::fs::read(path).map_err(|error| broken(pem::Error::Io(error)))?;
+    let text = std::fs::read(path).map_err(|error| unusable(pem::Error::Io(error)))?;
     // Editors on Windows write a byte order mark before the first line.
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
-    let found: Vec<_> = CertificateDer::pem_slice_iter(text)
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(text)
         .collect::<Result<_, _>>()
-        .map_err(broken)?;
-    if found.is_empty() {
+        .map_err(unusable)?;
+    if certificates.is_empty() {
         return Err(OutboundBuildError::NoCertificate {
             path: path.to_owned(),
         });
     }
-    Ok(found)
+    Ok(certificates)
 }
 
 #[cfg(test)]
@@ -96,8 +96,8 @@ mod tests {
 
     const GET_TOKEN: OutboundCall = OutboundCall::repeatable("gettoken");
 
-    /// A source with a self-signed certificate that responds with `{}`.
-    async fn source() -> (SocketAddr, String) {
+    /// Starts a source that responds with `{}`. Returns its address and its self-signed certificate.
+    async fn start_source() -> (SocketAddr, String) {
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
@@ -128,10 +128,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_authority_is_trusted_only_if_it_is_configured() {
-        let (address, pem) = source().await;
+        let (address, pem) = start_source().await;
         let url = Url::parse(&format!("https://{address}/")).unwrap();
-        let strict = Outbound::build(&Config::default()).unwrap();
-        let refused = strict.get_json(&url, &[], GET_TOKEN).await;
+        let without_ca = Outbound::build(&Config::default()).unwrap();
+        let refused = without_ca.get_json(&url, &[], GET_TOKEN).await;
         assert!(
             matches!(refused, Err(OutboundError::Connect { .. })),
             "{refused:?}"
@@ -144,7 +144,7 @@ mod tests {
             ca: Some(ca.clone()),
         });
         std::fs::remove_file(&ca).unwrap();
-        let answered = built.unwrap().get_json(&url, &[], GET_TOKEN).await;
-        assert_eq!(answered.unwrap(), serde_json::json!({}));
+        let response = built.unwrap().get_json(&url, &[], GET_TOKEN).await;
+        assert_eq!(response.unwrap(), serde_json::json!({}));
     }
 }

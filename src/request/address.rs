@@ -1,6 +1,6 @@
-//! The further addresses of a request: the `Destination` of WebDAV and Subversion, and the tagged
-//! lists of `If` (RFC 4918 10.3, 10.4). The application acts on them as on the request target, so each
-//! is judged for the same caller and rewritten like the request target.
+//! The addresses that a request names besides its target: the `Destination` of WebDAV and Subversion,
+//! and the tagged lists of `If` (RFC 4918 10.3, 10.4). The application acts on them as on the request
+//! target, so each is judged for the same caller and rewritten like the request target.
 
 use std::borrow::Cow;
 
@@ -13,27 +13,27 @@ use super::route::Route;
 pub(super) const DESTINATION: HeaderName = HeaderName::from_static("destination");
 pub(super) const IF: HeaderName = HeaderName::from_static("if");
 
-/// Headers that replace the method of the request line: a POST may be a MOVE.
+/// Headers that replace the method of the request line, such as POST by MOVE.
 const METHOD_OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-http-method-override"),
     HeaderName::from_static("x-http-method"),
     HeaderName::from_static("x-method-override"),
 ];
 
-/// The maximum number of addresses in `If`. Clients name the resource, its destination and the folders
-/// of both.
+/// The maximum number of addresses in `If`. Clients name four at most: the resource, its destination and
+/// the folders of both.
 const ADDRESSES_MAX: usize = 8;
 
-/// Why a request is refused because of a further address.
+/// Why a request is refused because of an address besides its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// It cannot be parsed unambiguously.
+    /// It cannot be parsed unambiguously, or exceeds a limit.
     #[error(
-        "`{0}` holds an address that cannot be read, more than {ADDRESSES_MAX} addresses, or too many \
-         ways to read them"
+        "`{0}` contains an address that is invalid or can be parsed in too many ways, or more than \
+         {ADDRESSES_MAX} addresses"
     )]
     Unreadable(&'static str),
-    /// Its application is not that of the request target.
+    /// It belongs to another application than the request target.
     #[error("`{0}` leads to another application")]
     OtherApplication(&'static str),
 }
@@ -42,11 +42,12 @@ pub enum AddressError {
 #[derive(Clone, Debug)]
 pub(super) struct AddressHeader<'a> {
     pub(super) name: HeaderName,
-    pub(super) pieces: Vec<Piece<'a>>,
+    pub(super) pieces: Vec<HeaderPiece<'a>>,
 }
 
+/// A piece of a header with addresses.
 #[derive(Clone, Debug)]
-pub(super) enum Piece<'a> {
+pub(super) enum HeaderPiece<'a> {
     /// Forwarded unchanged.
     Text(&'a str),
     Address(Address<'a>),
@@ -55,44 +56,54 @@ pub(super) enum Piece<'a> {
 /// An address; a relative one is resolved.
 #[derive(Clone, Debug)]
 pub(super) struct Address<'a> {
-    /// Whether it is https, and `host[:port]`; absent if they are those of the request.
-    pub(super) origin: Option<(bool, &'a str)>,
+    /// Absent if scheme, host and port are those of the request.
+    pub(super) origin: Option<AddressOrigin<'a>>,
+    /// Path and query.
     pub(super) target: Cow<'a, str>,
 }
 
-/// Whether a request may contain further addresses; a cheap check before they are parsed. Applications
-/// ignore them in GET and HEAD requests.
-pub(super) fn may_have_further_addresses(head: &Head<'_>) -> bool {
-    let safe = matches!(*head.method, Method::GET | Method::HEAD) && !head.unknown.method;
-    !safe && (head.headers.contains_key(IF) || has_destination(head))
+/// The origin of an absolute URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AddressOrigin<'a> {
+    pub(super) is_https: bool,
+    /// `host[:port]`.
+    pub(super) authority: &'a str,
 }
 
-/// Parses the headers of a request that contain further addresses.
-pub(super) fn read<'a>(head: &Head<'a>) -> Result<Vec<AddressHeader<'a>>, AddressError> {
-    let mut found = Vec::new();
+/// Whether a request may name addresses besides its target; a cheap check before they are parsed.
+/// Applications ignore these headers in GET and HEAD requests, and do not replace these methods.
+pub(super) fn may_name_other_addresses(head: &Head<'_>) -> bool {
+    let ignores_addresses =
+        matches!(*head.method, Method::GET | Method::HEAD) && !head.unknown.method;
+    !ignores_addresses && (head.headers.contains_key(IF) || has_destination(head))
+}
+
+/// Parses the headers of a request that contain addresses.
+pub(super) fn read_headers<'a>(head: &Head<'a>) -> Result<Vec<AddressHeader<'a>>, AddressError> {
+    let mut address_headers = Vec::new();
     let base = (!head.unknown.path).then(|| head.path.as_str());
     if has_destination(head) {
         let unreadable = AddressError::Unreadable("Destination");
         let value = single_value(head.headers, &DESTINATION).ok_or(unreadable)?;
         let address = Address::parse(value.trim_ascii(), base).ok_or(unreadable)?;
-        found.push(AddressHeader {
+        address_headers.push(AddressHeader {
             name: DESTINATION,
-            pieces: vec![Piece::Address(address)],
+            pieces: vec![HeaderPiece::Address(address)],
         });
     }
     if head.headers.contains_key(IF) {
         let unreadable = AddressError::Unreadable("If");
         let value = single_value(head.headers, &IF).ok_or(unreadable)?;
         let pieces = parse_tagged_lists(value, base).ok_or(unreadable)?;
-        found.push(AddressHeader { name: IF, pieces });
+        address_headers.push(AddressHeader { name: IF, pieces });
     }
-    Ok(found)
+    Ok(address_headers)
 }
 
 /// Whether `Destination` is an address in this request. The methods of HTTP itself have no destination:
 /// some applications use the header name for something else.
 fn has_destination(head: &Head<'_>) -> bool {
-    let plain = matches!(
+    let is_http_method = matches!(
         *head.method,
         Method::GET
             | Method::HEAD
@@ -102,12 +113,13 @@ fn has_destination(head: &Head<'_>) -> bool {
             | Method::DELETE
             | Method::OPTIONS
     );
-    let overridden = || {
+    let has_override = || {
         METHOD_OVERRIDES
             .iter()
             .any(|name| head.headers.contains_key(name))
     };
-    head.headers.contains_key(DESTINATION) && (!plain || head.unknown.method || overridden())
+    head.headers.contains_key(DESTINATION)
+        && (!is_http_method || head.unknown.method || has_override())
 }
 
 /// The value of a header that is not repeated, as text.
@@ -120,14 +132,14 @@ fn single_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str
 }
 
 /// Splits `<address> (list) (list) <address> (list)` into addresses and the text between them.
-fn parse_tagged_lists<'a>(value: &'a str, base: Option<&str>) -> Option<Vec<Piece<'a>>> {
+fn parse_tagged_lists<'a>(value: &'a str, base: Option<&str>) -> Option<Vec<HeaderPiece<'a>>> {
     let (mut pieces, mut addresses) = (Vec::new(), 0);
     let (mut rest, mut text) = (value, value);
-    let before = |text: &'a str, rest: &'a str| &text[..text.len() - rest.len()];
+    let text_up_to = |text: &'a str, rest: &'a str| &text[..text.len() - rest.len()];
     loop {
         rest = rest.trim_ascii_start();
         if rest.is_empty() {
-            pieces.push(Piece::Text(text));
+            pieces.push(HeaderPiece::Text(text));
             return Some(pieces);
         }
         if let Some(list) = rest.strip_prefix('(') {
@@ -135,15 +147,15 @@ fn parse_tagged_lists<'a>(value: &'a str, base: Option<&str>) -> Option<Vec<Piec
             continue;
         }
         let inner = rest.strip_prefix('<')?;
-        let (address, behind) = inner.split_once('>')?;
+        let (address, after) = inner.split_once('>')?;
         addresses += 1;
         if addresses > ADDRESSES_MAX {
             return None;
         }
-        pieces.push(Piece::Text(before(text, inner)));
-        pieces.push(Piece::Address(Address::parse(address, base)?));
+        pieces.push(HeaderPiece::Text(text_up_to(text, inner)));
+        pieces.push(HeaderPiece::Address(Address::parse(address, base)?));
         text = &inner[address.len()..];
-        rest = behind;
+        rest = after;
     }
 }
 
@@ -158,8 +170,8 @@ fn after_list(mut rest: &str) -> Option<&str> {
             b'[' => {
                 let tag = rest[1..].trim_ascii_start();
                 let tag = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?;
-                let (_, behind) = tag.split_once('"')?;
-                behind.trim_ascii_start().strip_prefix(']')?
+                let (_, after) = tag.split_once('"')?;
+                after.trim_ascii_start().strip_prefix(']')?
             }
             _ => {
                 let not = rest.get(..3)?;
@@ -173,8 +185,9 @@ impl<'a> Address<'a> {
     /// Parses an absolute URL, an absolute path, or a path relative to `base`. Text that two
     /// parsers may understand differently is refused.
     fn parse(text: &'a str, base: Option<&str>) -> Option<Self> {
-        let odd = |byte: u8| matches!(byte, 0..=b' ' | 0x7f | b'#' | b'"' | b'<' | b'>' | b'\\');
-        if text.is_empty() || text.bytes().any(odd) || text.starts_with("//") {
+        let is_forbidden =
+            |byte: u8| matches!(byte, 0..=b' ' | 0x7f | b'#' | b'"' | b'<' | b'>' | b'\\');
+        if text.is_empty() || text.bytes().any(is_forbidden) || text.starts_with("//") {
             return None;
         }
         if text.starts_with('/') {
@@ -183,11 +196,11 @@ impl<'a> Address<'a> {
             return Some(Self { origin, target });
         }
         if let Some((scheme, rest)) = text.split_once("://").filter(|(scheme, _)| {
-            let name = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-            scheme.bytes().all(name)
+            let is_scheme_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+            scheme.bytes().all(is_scheme_byte)
         }) {
-            let secure = scheme.eq_ignore_ascii_case("https");
-            if !secure && !scheme.eq_ignore_ascii_case("http") {
+            let is_https = scheme.eq_ignore_ascii_case("https");
+            if !is_https && !scheme.eq_ignore_ascii_case("http") {
                 return None;
             }
             let (authority, target) = match rest.find(['/', '?']) {
@@ -196,13 +209,16 @@ impl<'a> Address<'a> {
                 None => (rest, "/"),
             };
             return Some(Self {
-                origin: Some((secure, authority)),
+                origin: Some(AddressOrigin {
+                    is_https,
+                    authority,
+                }),
                 target: Cow::Borrowed(target),
             });
         }
         // Before the first slash, a parser may take a colon for the end of a scheme.
-        let first = text.split(['/', '?']).next()?;
-        if first.is_empty() || first.contains(':') {
+        let first_segment = text.split(['/', '?']).next()?;
+        if first_segment.is_empty() || first_segment.contains(':') {
             return None;
         }
         let base = base?;
@@ -214,7 +230,7 @@ impl<'a> Address<'a> {
     }
 
     /// The head of the same request with this address as its target.
-    pub(super) fn head<'b>(
+    pub(super) fn to_head<'b>(
         &'b self,
         head: &Head<'b>,
         reading_budget: &mut ReadingBudget,
@@ -222,35 +238,35 @@ impl<'a> Address<'a> {
     where
         'a: 'b,
     {
-        let mut other = head.clone();
+        let mut head = head.clone();
         let (path, query) = match self.target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (&*self.target, None),
         };
-        other.path = Path::parse_within(path, query, reading_budget).ok()?;
-        other.unknown.path = false;
-        if let Some((secure, authority)) = self.origin {
-            let (host, port): (Host<'b>, _) = parse_host(authority).ok()?;
-            (other.host, other.port, other.secure) = (host, port, secure);
-            other.unknown.scheme = false;
+        head.path = Path::parse_within(path, query, reading_budget).ok()?;
+        head.unknown.path = false;
+        if let Some(origin) = self.origin {
+            let (host, port): (Host<'b>, _) = parse_host(origin.authority).ok()?;
+            (head.host, head.port, head.secure) = (host, port, origin.is_https);
+            head.unknown.scheme = false;
         }
-        Some(other)
+        Some(head)
     }
 }
 
 /// Whether two heads address the same host and the same port. Two absent ports count as the same,
 /// whatever the scheme.
-pub(super) fn same_host(own: &Head<'_>, other: &Head<'_>) -> bool {
-    let by_default = own.port.is_none() && other.port.is_none();
-    own.host == other.host && (by_default || own.effective_port() == other.effective_port())
+pub(super) fn is_same_host(one: &Head<'_>, other: &Head<'_>) -> bool {
+    let have_no_port = one.port.is_none() && other.port.is_none();
+    one.host == other.host && (have_no_port || one.effective_port() == other.effective_port())
 }
 
-/// Whether both routes lead to the same application under the same host name and paths.
-pub(super) fn same_application(own: &Route, other: &Route) -> bool {
-    std::ptr::eq(own, other)
-        || (own.upstream == other.upstream
-            && own.host_header == other.host_header
-            && !own.strip_path
+/// Whether both routes lead to the same application, which sees the same host name and paths on both.
+pub(super) fn is_same_application(one: &Route, other: &Route) -> bool {
+    std::ptr::eq(one, other)
+        || (one.upstream == other.upstream
+            && one.host_header == other.host_header
+            && !one.strip_path
             && !other.strip_path)
 }
 
@@ -271,6 +287,10 @@ mod tests {
         ] {
             let address = Address::parse(text, Some("/a/b"));
             let address = address.unwrap_or_else(|| panic!("{text}"));
+            let origin = origin.map(|(is_https, authority)| AddressOrigin {
+                is_https,
+                authority,
+            });
             assert_eq!(
                 (address.origin, &*address.target),
                 (origin, target),
@@ -299,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tagged_list_is_split_into_addresses_without_loss() {
+    fn the_pieces_of_a_tagged_list_join_to_the_same_text() {
         for (value, addresses) in [
             ("(<urn:uuid:a>)", 0),
             ("(<urn:uuid:a> [\"b\"]) (Not <DAV:no-lock>)", 0),
@@ -310,21 +330,20 @@ mod tests {
             ),
         ] {
             let pieces = parse_tagged_lists(value, Some("/")).unwrap_or_else(|| panic!("{value}"));
-            let found = pieces
-                .iter()
-                .filter(|piece| matches!(piece, Piece::Address(_)));
-            assert_eq!(found.count(), addresses, "{value}");
-            let whole: String = pieces
+            let is_address = |piece: &&HeaderPiece<'_>| matches!(piece, HeaderPiece::Address(_));
+            let count = pieces.iter().filter(is_address).count();
+            assert_eq!(count, addresses, "{value}");
+            let joined: String = pieces
                 .iter()
                 .map(|piece| match piece {
-                    Piece::Text(text) => (*text).to_owned(),
-                    Piece::Address(address) => match address.origin {
-                        Some((_, authority)) => format!("http://{authority}{}", address.target),
+                    HeaderPiece::Text(text) => (*text).to_owned(),
+                    HeaderPiece::Address(address) => match address.origin {
+                        Some(origin) => format!("http://{}{}", origin.authority, address.target),
                         None => address.target.to_string(),
                     },
                 })
                 .collect();
-            assert_eq!(whole, value);
+            assert_eq!(joined, value);
         }
         let many = "</a> (<b>) ".repeat(ADDRESSES_MAX + 1);
         for value in [

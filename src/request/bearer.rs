@@ -33,8 +33,8 @@ use error::VerifyError;
 use token::{BearerHeader, TokenForm};
 use trusted_issuer::{TokenHash, TrustedIssuer};
 
-/// A program with a verified bearer token. If the issuer's tokens stand for persons, it is only a
-/// step on the way to its `holder`; otherwise it is never a person, whatever its claims say.
+/// A program with a verified bearer token. If the issuer's tokens stand for persons, the request is
+/// authenticated as `holder` instead. Otherwise it is never a person, whatever its claims say.
 #[derive(Debug)]
 pub struct Program {
     pub issuer: IssuerId,
@@ -46,7 +46,7 @@ pub struct Program {
     /// The authentication of the person behind the token, as far as the claims tell.
     pub auth_context: AuthContext,
     /// When the token expires.
-    pub ends_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
     /// The person the token stands for, if the issuer's tokens stand for persons and the token has
     /// the issuer's scopes.
     pub holder: Option<TokenSession>,
@@ -55,13 +55,13 @@ pub struct Program {
 impl Program {
     /// When the token is certainly expired, with allowance for clock differences.
     pub fn certainly_expired_at(&self) -> Option<Timestamp> {
-        trusted_issuer::ends_at(self)
+        trusted_issuer::certain_expiry(self)
     }
 
     /// Whether the token has all of these scopes.
     fn has_scopes(&self, scopes: &[ScopeName]) -> bool {
-        let has = |scope: &ScopeName| self.scopes.iter().any(|own| own == scope.as_str());
-        scopes.iter().all(has)
+        let has_scope = |scope: &ScopeName| self.scopes.iter().any(|own| own == scope.as_str());
+        scopes.iter().all(has_scope)
     }
 }
 
@@ -74,7 +74,7 @@ pub struct BearerTokens {
     /// The issuers whose tokens stand for persons.
     person_issuers: Vec<IssuerId>,
     /// Counts tokens that are refused before their issuer is known.
-    counts_without_issuer: BearerCounters,
+    counters_without_issuer: BearerCounters,
     /// Limits audit lines about refused tokens, which anybody can cause.
     refusal_log: LogLimiter,
 }
@@ -90,9 +90,9 @@ impl BearerTokens {
         previous: Option<&Self>,
     ) -> Result<Self, BuildError> {
         let built = issuers.iter().map(|(id, config)| {
-            let known = previous.and_then(|bearers| bearers.issuers.get(id));
-            let trusted = match known.filter(|known| known.has_settings(config)) {
-                Some(known) => Arc::clone(known),
+            let existing = previous.and_then(|bearers| bearers.issuers.get(id));
+            let trusted = match existing.filter(|existing| existing.has_settings(config)) {
+                Some(existing) => Arc::clone(existing),
                 None => Arc::new(TrustedIssuer::build(
                     id,
                     config,
@@ -111,7 +111,7 @@ impl BearerTokens {
                 .filter(|(_, config)| config.people.is_some())
                 .map(|(id, _)| id.clone())
                 .collect(),
-            counts_without_issuer: telemetry.bearer_counters(""),
+            counters_without_issuer: telemetry.bearer_counters(""),
             refusal_log: LogLimiter::default(),
         })
     }
@@ -128,11 +128,11 @@ impl BearerTokens {
 
     /// Asks every issuer whether its tokens could be verified now, for `check --online`.
     pub async fn examine(&self) -> Vec<(&IssuerId, Result<String, Arc<IssuerUnavailable>>)> {
-        let mut found = Vec::with_capacity(self.issuers.len());
+        let mut results = Vec::with_capacity(self.issuers.len());
         for (id, trusted) in &self.issuers {
-            found.push((id, trusted.examine().await));
+            results.push((id, trusted.examine().await));
         }
-        found
+        results
     }
 
     /// Whether a refused token may be logged now: at most one a second.
@@ -162,17 +162,17 @@ impl BearerTokens {
         }
         let token = match token::read_header(head.headers) {
             BearerHeader::Absent => return Ok(None),
-            BearerHeader::Invalid(why) => return Err(self.refused(why)),
+            BearerHeader::Invalid(why) => return Err(self.refusal(why)),
             BearerHeader::Token(token) => token,
         };
         let hash = keys::fingerprint(&[b"bearer", token.as_bytes()]);
         let program = match self.cached(issuers, &hash) {
-            Some(found) => found?,
+            Some(result) => result?,
             None => {
                 let trusted = self.issuer_of(issuers, token);
-                let trusted = trusted.map_err(|why| self.refused(why))?;
-                let verdict = trusted.verify(hash, token, head.client_for_limits()).await;
-                verdict.map_err(|fault| with_issuer(trusted, fault))?
+                let trusted = trusted.map_err(|why| self.refusal(why))?;
+                let result = trusted.verify(hash, token, head.client_for_limits()).await;
+                result.map_err(|error| with_issuer(trusted, error))?
             }
         };
         self.require_scopes(scopes, program).map(Some)
@@ -184,11 +184,11 @@ impl BearerTokens {
         program: &Program,
         holder: &TokenSession,
     ) -> Result<Person, BearerError> {
-        let found = match &self.token_sessions {
+        let person = match &self.token_sessions {
             Some(token_sessions) => token_sessions.find(holder).await,
             None => Ok(None),
         };
-        match found {
+        match person {
             Ok(Some(person)) => Ok(person),
             Ok(None) => Err(BearerError::Refused {
                 issuer: Some(program.issuer.clone()),
@@ -206,20 +206,20 @@ impl BearerTokens {
     ) -> Option<Result<Arc<Program>, BearerError>> {
         let mut trusted = issuers.iter().filter_map(|id| self.issuers.get(id));
         trusted.find_map(|trusted| {
-            let known = trusted.find_cached(hash)?;
-            Some(known.map_err(|fault| with_issuer(trusted, fault)))
+            let result = trusted.find_cached(hash)?;
+            Some(result.map_err(|error| with_issuer(trusted, error)))
         })
     }
 
-    /// The issuer to ask about a token: the one it names or, for an opaque token, the one with
+    /// The issuer that verifies a token: the one it names or, for an opaque token, the first with
     /// introspection. The token is disclosed to no other.
     fn issuer_of(&self, issuers: &[IssuerId], token: &str) -> Result<&Arc<TrustedIssuer>, Refusal> {
         let mut trusted = issuers.iter().filter_map(|id| self.issuers.get(id));
-        match token::form(token)? {
+        match token::form_of(token)? {
             TokenForm::Signed { issuer } => trusted
                 .find(|trusted| trusted.is_named(&issuer))
                 .ok_or_else(|| Refusal::UnknownIssuer {
-                    said: token::truncated(&issuer),
+                    found: token::truncated(&issuer),
                 }),
             TokenForm::Opaque => trusted
                 .find(|trusted| trusted.uses_introspection())
@@ -227,18 +227,19 @@ impl BearerTokens {
         }
     }
 
-    /// Whether the token has every scope of its issuer and the route; checked on every request.
+    /// Requires every scope of the issuer and the route; checked on every request.
     fn require_scopes(
         &self,
-        of_route: &[ScopeName],
+        route_scopes: &[ScopeName],
         program: Arc<Program>,
     ) -> Result<Arc<Program>, BearerError> {
         let trusted = self.issuers.get(&program.issuer);
-        let of_issuer = trusted.map_or(&[][..], |trusted| &trusted.config.scopes);
-        if program.has_scopes(of_issuer) && program.has_scopes(of_route) {
+        let issuer_scopes = trusted.map_or(&[][..], |trusted| &trusted.config.scopes);
+        if program.has_scopes(issuer_scopes) && program.has_scopes(route_scopes) {
             return Ok(program);
         }
-        let needed = of_issuer.iter().chain(of_route).map(ScopeName::as_str);
+        let needed = issuer_scopes.iter().chain(route_scopes);
+        let needed = needed.map(ScopeName::as_str);
         let needed: Vec<_> = needed.collect();
         Err(BearerError::Scope {
             program,
@@ -246,8 +247,9 @@ impl BearerTokens {
         })
     }
 
-    fn refused(&self, why: Refusal) -> BearerError {
-        self.counts_without_issuer.count(BearerOutcome::Refused);
+    /// Counts a token that is refused before its issuer is known.
+    fn refusal(&self, why: Refusal) -> BearerError {
+        self.counters_without_issuer.count(BearerOutcome::Refused);
         BearerError::Refused {
             issuer: None,
             why: Arc::new(why),
@@ -255,9 +257,9 @@ impl BearerTokens {
     }
 }
 
-fn with_issuer(trusted: &TrustedIssuer, fault: VerifyError) -> BearerError {
+fn with_issuer(trusted: &TrustedIssuer, error: VerifyError) -> BearerError {
     let issuer = trusted.id.clone();
-    match fault {
+    match error {
         VerifyError::Refused(why) => BearerError::Refused {
             issuer: Some(issuer),
             why,

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::client::{Client, Network, site_share};
 use crate::keys;
 
+/// With these sizes, about one address in ten thousand shares both counters with one of 20 others.
 const COUNTERS_PER_ROW: usize = 2048;
 const ROWS: usize = 2;
 
@@ -34,11 +35,11 @@ pub struct QuotaGuard {
     counters: QuotaCounters,
 }
 
-/// Counters of networks, in the manner of a count-min sketch.
+/// Counters of networks: a count-min sketch.
 ///
-/// A network has one counter per row, at a place that clients cannot predict. The smallest of its
-/// counters is an upper bound of what it holds, so two networks disturb each other only if they
-/// share a counter in every row.
+/// A network has one counter in each row, at an index that clients cannot predict. The smallest of its
+/// counters is an upper bound of what it holds, so two networks affect each other only if they share a
+/// counter in every row.
 struct CounterTable {
     counters: Box<[AtomicU32]>,
     /// One random hash multiplier per row.
@@ -50,7 +51,7 @@ struct CounterTable {
 type CounterIndices = [u16; ROWS];
 
 impl ClientQuota {
-    /// Lets each client hold `max` of `all` at a time.
+    /// Lets each client hold `max` of `all` units at a time.
     pub fn new(max: usize, all: usize) -> Self {
         let [max, all] = [max, all].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
         Self {
@@ -72,7 +73,7 @@ impl ClientQuota {
         }
     }
 
-    /// Counts one more unit; false if the client or its /48 already holds all it may.
+    /// Counts one more unit. Returns false if the client or its /48 already holds all it may.
     pub fn add(&self, counters: QuotaCounters) -> bool {
         if !self.clients.add(counters.client) {
             return false;
@@ -131,9 +132,9 @@ impl CounterTable {
     fn counters(&self, network: Network) -> CounterIndices {
         let number = network.number();
         std::array::from_fn(|row| {
-            let multipliers = self.multipliers[row];
-            let mixed = (number ^ (number >> 29)).wrapping_mul(multipliers);
-            let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(multipliers);
+            let multiplier = self.multipliers[row];
+            let mixed = (number ^ (number >> 29)).wrapping_mul(multiplier);
+            let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(multiplier);
             let index = row * COUNTERS_PER_ROW
                 + usize::try_from(mixed >> 40).unwrap_or(0) % COUNTERS_PER_ROW;
             u16::try_from(index).unwrap_or_default()
@@ -180,53 +181,53 @@ mod tests {
 
     use super::*;
 
-    fn ip(text: &str) -> Client {
+    fn client(text: &str) -> Client {
         Client::from(text.parse::<IpAddr>().unwrap())
     }
 
     #[test]
     fn an_address_holds_its_quota_and_no_more() {
         let quota = Arc::new(ClientQuota::new(3, 1_000));
-        let mut held: Vec<_> = (0..3).map(|_| quota.take(ip("192.0.2.1"))).collect();
+        let mut held: Vec<_> = (0..3).map(|_| quota.take(client("192.0.2.1"))).collect();
         assert!(held.iter().all(Option::is_some));
-        assert!(quota.take(ip("192.0.2.1")).is_none());
-        assert!(quota.take(ip("::ffff:192.0.2.1")).is_none());
+        assert!(quota.take(client("192.0.2.1")).is_none());
+        assert!(quota.take(client("::ffff:192.0.2.1")).is_none());
         for other in ["192.0.2.2", "2001:db8::1", "::192.0.2.1"] {
-            assert!(quota.take(ip(other)).is_some(), "{other}");
+            assert!(quota.take(client(other)).is_some(), "{other}");
         }
         held.pop();
-        let again = quota.take(ip("192.0.2.1"));
+        let again = quota.take(client("192.0.2.1"));
         assert!(again.is_some());
-        assert!(quota.take(ip("192.0.2.1")).is_none());
+        assert!(quota.take(client("192.0.2.1")).is_none());
     }
 
     #[test]
     fn a_network_of_64_bits_is_one_client() {
         let quota = Arc::new(ClientQuota::new(2, 1_000));
         let _held = [
-            quota.take(ip("2001:db8:1:2::1")),
-            quota.take(ip("2001:db8:1:2:ffff::")),
+            quota.take(client("2001:db8:1:2::1")),
+            quota.take(client("2001:db8:1:2:ffff::")),
         ];
-        assert!(quota.take(ip("2001:db8:1:2:3:4:5:6")).is_none());
-        assert!(quota.take(ip("2001:db8:1:3::1")).is_some());
+        assert!(quota.take(client("2001:db8:1:2:3:4:5:6")).is_none());
+        assert!(quota.take(client("2001:db8:1:3::1")).is_some());
     }
 
     #[test]
     fn a_network_of_48_bits_holds_more_than_a_client_and_never_all() {
-        for (max, all, of_site) in [(2, 1_000, 6), (4, 8, 6), (3, 4, 3)] {
+        for (max, all, per_network) in [(2, 1_000, 6), (4, 8, 6), (3, 4, 3)] {
             let quota = Arc::new(ClientQuota::new(max, all));
             let clients = (0..50).flat_map(|subnet| [subnet; 4]);
             let held: Vec<_> = clients
-                .filter_map(|subnet| quota.take(ip(&format!("2001:db8:1:{subnet}::1"))))
+                .filter_map(|subnet| quota.take(client(&format!("2001:db8:1:{subnet}::1"))))
                 .collect();
-            assert_eq!(held.len(), of_site, "{max} of {all}");
+            assert_eq!(held.len(), per_network, "{max} of {all}");
             for other in ["2001:db8:2::1", "192.0.2.1", "2001:db8:100::1"] {
-                assert!(quota.take(ip(other)).is_some(), "{other}");
+                assert!(quota.take(client(other)).is_some(), "{other}");
             }
             drop(held);
             // A unit refused for the /48 was not counted for the client.
             let again: Vec<_> = (0..max)
-                .map(|_| quota.take(ip("2001:db8:1:49::1")))
+                .map(|_| quota.take(client("2001:db8:1:49::1")))
                 .collect();
             assert!(again.iter().all(Option::is_some), "{max} of {all}");
         }
@@ -239,11 +240,11 @@ mod tests {
         let _held: Vec<_> = greedy
             .map(|last| quota.take(IpAddr::from([198, 51, 100, last]).into()))
             .collect();
-        let turned_away = (0..2_000_u32)
+        let refused = (0..2_000_u32)
             .map(|number| Client::from(IpAddr::from(number.to_be_bytes())))
             .filter(|client| quota.take(*client).is_none())
             .count();
         // By chance about one address in ten thousand shares both counters with one of the 20.
-        assert!(turned_away <= 5, "{turned_away}");
+        assert!(refused <= 5, "{refused}");
     }
 }

@@ -25,7 +25,7 @@ pub use rule::{DecidingRule, NamedValue};
 pub use upstream::{ExplainedUpstream, HeaderLine};
 
 /// The maximum length of displayed texts, in characters.
-const TRUNCATE_AT_CHARS: usize = 400;
+const TEXT_CHARS_MAX: usize = 400;
 
 /// The parts of a site that decide requests.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +122,8 @@ pub async fn explain(
     at: Timestamp,
 ) -> Result<Explanation, SimulateError> {
     let mut notes = Vec::new();
-    let (caller, explained_caller) = caller(context.gate, directory, query, at, &mut notes).await?;
+    let (caller, explained_caller) =
+        simulated_caller(context.gate, directory, query, at, &mut notes).await?;
     let (parts, connection) = query.request();
     let head = match Head::parse(&parts, &connection, context.parse_options, at) {
         Ok(head) => head,
@@ -153,7 +154,7 @@ pub async fn explain(
         upstream: None,
         notes,
     };
-    if context.routes.is_own(head.path.as_str()) {
+    if context.routes.is_own_path(head.path.as_str()) {
         let verdict = ExplainedVerdict::of(VerdictKind::OwnPage, "");
         return Ok(Explanation {
             verdict,
@@ -174,14 +175,14 @@ pub async fn explain(
 
 /// Decides a request on its route, with the reasons.
 fn explain_route(
-    mut explained: Explanation,
+    mut explanation: Explanation,
     context: &ExplainContext<'_>,
     route: &std::sync::Arc<Route>,
     caller: Caller,
     head: &Head<'_>,
     parts: &Parts,
 ) -> Explanation {
-    explained.notes.extend(rule::notes(route, &caller, head));
+    explanation.notes.extend(rule::notes(route, &caller, head));
     let verdict = judge(route, caller.clone(), head);
     let (mut explained_verdict, permit) = explained_verdict(verdict, parts, context, route);
     let id = RequestId::of(&parts.headers, head.peer_trusted);
@@ -201,7 +202,7 @@ fn explain_route(
         values,
         verdict: explained_verdict,
         upstream,
-        ..explained
+        ..explanation
     }
 }
 
@@ -262,7 +263,8 @@ fn explained_verdict(
     (explained_verdict, None)
 }
 
-async fn caller(
+/// The caller after the assumed login.
+async fn simulated_caller(
     gate: &Gate,
     directory: &Directory,
     query: &ExplainQuery,
@@ -276,8 +278,8 @@ async fn caller(
         ));
     };
     let via = query.via.as_ref();
-    let simulated = directory.simulate_login(login, via, &gate.timeouts, at);
-    let simulated = simulated.await?;
+    let simulation = directory.simulate_login(login, via, &gate.timeouts, at);
+    let simulated = simulation.await?;
     let session = &simulated.person.session;
     let explained_caller = ExplainedCaller {
         login: Some(session.login.to_string()),
@@ -323,7 +325,7 @@ fn explain_invalid_head(
             method: parts.method.to_string(),
             url: truncate(&format!(
                 "{scheme}://{}{}",
-                host(&parts.headers),
+                host_header(&parts.headers),
                 parts.uri.path()
             )),
             client: None,
@@ -339,7 +341,7 @@ fn explain_invalid_head(
     }
 }
 
-fn host(headers: &HeaderMap) -> String {
+fn host_header(headers: &HeaderMap) -> String {
     let host = headers.get(http::header::HOST);
     host.map_or_else(String::new, |host| {
         String::from_utf8_lossy(host.as_bytes()).into_owned()
@@ -357,7 +359,7 @@ impl ExplainedVerdict {
 
 /// Truncates a text for display.
 fn truncate(text: &str) -> String {
-    match text.char_indices().nth(TRUNCATE_AT_CHARS) {
+    match text.char_indices().nth(TEXT_CHARS_MAX) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
     }

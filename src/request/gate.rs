@@ -104,7 +104,7 @@ impl Gate {
                 }
                 Ok(Caller::Anonymous(LoginReason::NotSignedIn))
             }
-            (found, _) => found,
+            (result, _) => result,
         }
     }
 
@@ -120,25 +120,25 @@ impl Gate {
         Ok(caller)
     }
 
-    /// Identifies the caller of a verified token. A session beside it must belong to the same
-    /// person.
+    /// Identifies the caller of a verified token. If the request has a session, too, it must belong to the
+    /// same person.
     async fn caller_by_token(
         &self,
         program: Arc<Program>,
         head: &Head<'_>,
     ) -> Result<Caller, GateError> {
-        let session = match self.person(head).await? {
+        let session_account = match self.person(head).await? {
             Caller::Person(person) => Some(person.session.account),
             Caller::Anonymous(_) | Caller::Program(_) => None,
         };
         let Some(holder) = &program.holder else {
-            return match session {
+            return match session_account {
                 Some(_) => Err(GateError::TwoCallers),
                 None => Ok(Caller::Program(program)),
             };
         };
         let person = self.bearers.person_of(&program, holder).await?;
-        match session {
+        match session_account {
             Some(account) if account != person.session.account => Err(GateError::TwoCallers),
             Some(_) | None => Ok(self.caller_of(person)),
         }
@@ -161,14 +161,14 @@ impl Gate {
                     host = %head.host,
                     client = %head.client_ip,
                     "a request has two session cookies that name different sessions and counts as not signed in: \
-                     two sites share keys and cookie name, or one cookie was planted"
+                     two sites share keys and cookie name, or another person planted one of the cookies"
                 );
             }
             return Ok(Caller::Anonymous(LoginReason::NotSignedIn));
         };
         let (ring, host) = (&self.ring, head.host.as_str());
-        let found = self.sessions.find(ring, &self.timeouts, cookie, host).await;
-        match found.map_err(GateError::Unavailable)? {
+        let session = self.sessions.find(ring, &self.timeouts, cookie, host).await;
+        match session.map_err(GateError::Unavailable)? {
             SessionLookup::Person(person) => Ok(self.caller_of(person)),
             SessionLookup::Missing(NoSession::Ended) => Ok(Caller::Anonymous(LoginReason::Expired)),
             SessionLookup::Missing(NoSession::Unknown) => {

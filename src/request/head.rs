@@ -31,14 +31,15 @@ pub use original::{OriginalHeader, OriginalRequest, UnknownParts};
 /// The longest accepted method in bytes; the longest registered one has 17.
 const METHOD_BYTES_MAX: usize = 64;
 
-/// Which peers are trusted proxies (`trusted_proxies`), and which clients are counted by address.
+/// Which peers are trusted proxies (`trusted_proxies`), and where limits count each address alone
+/// (`count_by_address`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     /// The networks of trusted proxies. IPv4-mapped IPv6 networks are converted to IPv4.
     pub networks: Vec<IpNet>,
     /// Whether peers on unix sockets are trusted.
     pub unix: bool,
-    /// Networks in which each address counts as a client of its own (`count_by_address`).
+    /// The networks of `count_by_address`.
     pub counted_by_address: Vec<IpNet>,
 }
 
@@ -56,7 +57,7 @@ impl Trust {
         self.networks.iter().any(|network| network.contains(&ip))
     }
 
-    /// The client that limits count for this address.
+    /// The client for which limits count this address.
     pub fn client(&self, ip: IpAddr) -> Client {
         Client::new(ip, self.counts_by_address(ip))
     }
@@ -137,8 +138,7 @@ pub enum HeadError {
     TwoHosts,
     #[error("the host is not a host name")]
     BadHost,
-    /// The target contains bytes that no target may contain.
-    #[error("the target holds a `#`, a blank or a control character, or is no address")]
+    #[error("the target contains a `#`, a space or a control character, or is not a path or URL")]
     Target,
     #[error(transparent)]
     Path(#[from] PathError),
@@ -153,9 +153,8 @@ pub enum HeadError {
 }
 
 impl ParseOptions<'_> {
-    /// Whether `external_url` has this host and https. It decides the scheme if a trusted proxy
-    /// does not name one.
-    fn is_typed_with_https(&self, host: &Host<'_>) -> bool {
+    /// Whether `external_url` has this host and https. Used if a trusted proxy does not name the scheme.
+    fn has_https_external_url(&self, host: &Host<'_>) -> bool {
         self.external_url.scheme() == "https" && self.external_url.host_str() == Some(host.as_str())
     }
 }
@@ -184,16 +183,16 @@ impl<'a> Head<'a> {
             let hops = ForwardedHops::read(headers, parse_options.trust)?;
             client_ip = hops.nearest.unwrap_or(client_ip);
             unknown.client = hops.client.is_none();
-            if let Some(named) = hops.host(headers)? {
-                (host, port) = named;
+            if let Some(forwarded) = hops.host(headers)? {
+                (host, port) = forwarded;
             }
             secure = match hops.secure(headers)? {
                 Some(secure) => secure,
-                None => secure || parse_options.is_typed_with_https(&host),
+                None => secure || parse_options.has_https_external_url(&host),
             };
             port = match port {
                 None => hops.port(headers)?,
-                named => named,
+                with_host => with_host,
             };
         }
         let credentials = session_cookie::find(&parts.headers, &host, parse_options, received_at);
@@ -218,7 +217,7 @@ impl<'a> Head<'a> {
 
     /// Whether the method is in upper case, as every registered one is. Some applications treat
     /// `delete` as `DELETE`.
-    pub fn has_capital_method(&self) -> bool {
+    pub fn is_method_upper_case(&self) -> bool {
         let method = self.method.as_str();
         !method.bytes().any(|byte| byte.is_ascii_lowercase())
     }
@@ -226,11 +225,11 @@ impl<'a> Head<'a> {
     /// The client for which limits count the request. `None` if the request comes from a trusted
     /// proxy that did not name its client, or over the unix socket: many clients share these.
     pub fn client_for_limits(&self) -> Option<Client> {
-        let is_peer = match self.peer {
+        let is_proxy = match self.peer {
             Peer::Ip(ip) => self.peer_trusted && ip.to_canonical() == self.client_ip,
             Peer::Unix => self.client_ip.is_loopback(),
         };
-        (!is_peer).then(|| Client::new(self.client_ip, self.counted_by_address))
+        (!is_proxy).then(|| Client::new(self.client_ip, self.counted_by_address))
     }
 
     /// The port in the host header, or the default port of the scheme.

@@ -29,7 +29,7 @@ mod trace;
 
 pub use assertion::AssertionSigner;
 pub use connection_auth::authenticates_connection;
-pub use encoding::{EncodeError, VALUE_BYTES_MAX, list, text};
+pub use encoding::{EncodeError, VALUE_BYTES_MAX, encode_list, encode_text};
 pub use header_changes::HeaderChanges;
 pub use identity_headers::IdentityHeaders;
 pub use protected_headers::{ProtectedHeaders, is_reserved};
@@ -57,22 +57,22 @@ fn passes_header(route: &Route, protected_headers: &ProtectedHeaders, name: &Hea
 }
 
 /// Whether the decision depends on the method, by a rule or because preflights pass.
-fn judges_method(route: &Route) -> bool {
+fn decision_depends_on_method(route: &Route) -> bool {
     let rule = route.allow.as_ref();
     route.preflight == Preflight::Pass || rule.is_some_and(|rule| rule.reads("request.method"))
 }
 
-/// Whether the header is `Authorization` and the route sets it; otherwise the client's is forwarded.
+/// Whether the header is `Authorization` and the route sets it, so that the client's is not forwarded.
 fn is_replaced_authorization(route: &Route, name: &HeaderName) -> bool {
     let rules = &route.headers;
     name == http::header::AUTHORIZATION
         && (rules.basic_auth.is_some()
             || rules.id_token
-            || rules.custom.iter().any(|(own, _)| own == name))
+            || rules.custom.iter().any(|(custom, _)| custom == name))
 }
 
-/// Writes a header line.
-fn line(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+/// Appends a header line.
+fn append_line(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     let name = name.as_str().as_bytes();
     head.reserve(name.len() + value.len() + 4);
     head.extend_from_slice(name);
@@ -82,7 +82,7 @@ fn line(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
 }
 
 /// The value of `Trailer`: the announced trailers that are forwarded.
-fn trailers_of(headers: &HeaderMap, protected_headers: &ProtectedHeaders) -> Vec<u8> {
+fn forwarded_trailer_names(headers: &HeaderMap, protected_headers: &ProtectedHeaders) -> Vec<u8> {
     let mut names = Vec::new();
     for token in tokens(headers, &TRAILER) {
         let Ok(name) = HeaderName::from_bytes(token) else {
@@ -104,7 +104,7 @@ fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
         .filter(|token| {
             !["close", "keep-alive", "upgrade"]
                 .iter()
-                .any(|own| is_token(token, own))
+                .any(|option| token_equals(token, option))
         })
         .filter_map(|token| HeaderName::from_bytes(token).ok())
 }
@@ -117,6 +117,6 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> impl Iterator<Ite
         .map(<[u8]>::trim_ascii)
 }
 
-fn is_token(token: &[u8], known: &str) -> bool {
-    token.eq_ignore_ascii_case(known.as_bytes())
+fn token_equals(token: &[u8], expected: &str) -> bool {
+    token.eq_ignore_ascii_case(expected.as_bytes())
 }

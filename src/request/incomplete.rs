@@ -15,41 +15,41 @@ pub(super) fn find_on_both_ports<'a>(
     routes: &'a Routes,
     head: &Head<'_>,
 ) -> Result<RouteMatch<'a>, &'static str> {
-    let found = |port| routes.find(&head.host, port, &head.path);
+    let find_on = |port| routes.find(&head.host, port, &head.path);
     let Some(port) = head.port else {
-        let (plain, secure) = (found(80), found(443));
+        let (plain, secure) = (find_on(80), find_on(443));
         return plain
             .is_same_match(&secure)
             .then_some(plain)
             .ok_or("scheme");
     };
-    Ok(found(port))
+    Ok(find_on(port))
 }
 
 /// Decides when the path is unknown: every route of the host must give the same verdict, and one of
 /// them must cover every path.
 pub(super) async fn decide_on_all_routes(routes: &Routes, gate: &Gate, head: &Head<'_>) -> Verdict {
     let incomplete = |what| Verdict::Deny(Denial::Incomplete { route: None, what });
-    let on = |port| routes.of_host(&head.host, port).collect::<Vec<_>>();
+    let routes_on = |port| routes.of_host(&head.host, port).collect::<Vec<_>>();
     let candidates = match (head.port, head.unknown.scheme) {
         (None, true) => {
-            let (plain, secure) = (on(80), on(443));
-            let same = |(a, b): (&&Arc<Route>, &&Arc<Route>)| Arc::ptr_eq(a, b);
-            if plain.len() != secure.len() || !plain.iter().zip(&secure).all(same) {
+            let (plain, secure) = (routes_on(80), routes_on(443));
+            let is_same = |(a, b): (&&Arc<Route>, &&Arc<Route>)| Arc::ptr_eq(a, b);
+            if plain.len() != secure.len() || !plain.iter().zip(&secure).all(is_same) {
                 return incomplete("scheme");
             }
             plain
         }
-        _ => on(head.effective_port()),
+        _ => routes_on(head.effective_port()),
     };
     // Routes are sorted by path length, the shortest last.
-    let Some(whole) = candidates.last() else {
+    let Some(catch_all) = candidates.last() else {
         return Verdict::Deny(Denial::NoRoute);
     };
-    if whole.path.as_str() != "/" {
+    if catch_all.path.as_str() != "/" {
         return incomplete("path");
     }
-    let first = identify_and_judge(whole, gate, head).await;
+    let first = identify_and_judge(catch_all, gate, head).await;
     for route in candidates.iter().rev().skip(1) {
         if !are_equivalent(&first, &identify_and_judge(route, gate, head).await) {
             return incomplete("path");
@@ -63,12 +63,12 @@ fn are_equivalent(a: &Verdict, b: &Verdict) -> bool {
     match (a, b) {
         (Verdict::Allow(a), Verdict::Allow(b)) => {
             // A caller may be identified on one route and anonymous on the other.
-            let (who, other) = (a.caller(), b.caller());
-            if std::mem::discriminant(who) != std::mem::discriminant(other) {
+            let (caller, other) = (a.caller(), b.caller());
+            if std::mem::discriminant(caller) != std::mem::discriminant(other) {
                 return false;
             }
             let (a, b) = (&a.route().headers, &b.route().headers);
-            a.encoding == b.encoding && writes_identity_only(a) && writes_identity_only(b)
+            a.encoding == b.encoding && sends_identity_only(a) && sends_identity_only(b)
         }
         (Verdict::Login(a), Verdict::Login(b)) => a.why == b.why,
         (Verdict::Deny(a), Verdict::Deny(b)) => {
@@ -82,7 +82,7 @@ fn are_equivalent(a: &Verdict, b: &Verdict) -> bool {
 
 /// Whether a route sends the application the identity headers and no custom headers, tokens or
 /// assertion.
-fn writes_identity_only(rules: &HeaderRules) -> bool {
+fn sends_identity_only(rules: &HeaderRules) -> bool {
     rules.custom.is_empty()
         && rules.basic_auth.is_none()
         && rules.assertion.is_none()

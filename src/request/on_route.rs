@@ -8,7 +8,6 @@ use super::head::Head;
 use super::policy::{Denial, Verdict, judge};
 use super::route::Route;
 
-/// Identifies the caller and judges the request on its route.
 pub(super) async fn identify_and_judge(
     route: &Arc<Route>,
     gate: &Gate,
@@ -20,6 +19,7 @@ pub(super) async fn identify_and_judge(
     }
 }
 
+/// The denial of a request whose caller could not be identified.
 fn denial(route: &Arc<Route>, gate: &Gate, error: GateError) -> Denial {
     let route = Arc::clone(route);
     match error {

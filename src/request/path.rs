@@ -1,5 +1,5 @@
-//! `Path`: a request's path as sent, and its *readings*: every path that an application may decode or
-//! normalize it to.
+//! `Path`: the path of a request as sent, and its *readings*. A reading is a path that an application may
+//! decode or normalize the sent path to.
 
 use std::borrow::Cow;
 
@@ -25,17 +25,17 @@ pub enum PathError {
     #[error("the path does not start with a slash")]
     NoSlash,
     /// NUL, CR, LF or a backslash, as sent or in an escape.
-    #[error("the path holds a control character or a backslash")]
+    #[error("the path contains a control character or a backslash")]
     Control,
     /// A `%` without two hexadecimal digits.
-    #[error("the path holds a broken escape")]
-    Escape,
+    #[error("the path contains a broken escape")]
+    InvalidEscape,
     /// Computing its readings would cost too much.
-    #[error("the path is too long for the many ways to read it")]
-    Long,
+    #[error("the path is too long, or can be decoded in too many ways")]
+    TooManyReadings,
     /// In some reading it has a `.` or `..` segment.
-    #[error("the path holds a dot segment, plain or hidden")]
-    Dots,
+    #[error("the path contains a dot segment (`.` or `..`), perhaps encoded")]
+    DotSegment,
 }
 
 impl<'a> Path<'a> {
@@ -44,7 +44,7 @@ impl<'a> Path<'a> {
         Self::parse_within(raw, query, &mut ReadingBudget::default())
     }
 
-    /// Like [`Self::parse`], for one of several paths of a request that share a budget of readings.
+    /// Like [`Self::parse`], for one of several paths of a request that share a [`ReadingBudget`].
     pub fn parse_within(
         raw: &'a str,
         query: Option<&'a str>,
@@ -90,9 +90,9 @@ impl<'a> Path<'a> {
         readings
     }
 
-    /// Like [`Self::readings`], for an upstream that receives the path without this prefix: the
-    /// readings of the rest are included with the prefix before them. An upstream may read the rest
-    /// of `/app//host/admin` as `/admin`, so `/app/admin` is included.
+    /// Like [`Self::readings`], for an upstream that receives the path without this prefix. The readings
+    /// of the rest are included, with the prefix before them: an upstream may read the rest of
+    /// `/app//host/admin` as `/admin`, so `/app/admin` is included.
     pub fn readings_below(
         &self,
         prefix: &str,
@@ -105,8 +105,8 @@ impl<'a> Path<'a> {
             && rest.starts_with('/')
         {
             for reading in readings_of(rest, &mut ReadingBudget::default())? {
-                let below = [start.as_bytes(), &reading].concat();
-                add(&mut readings, below);
+                let with_prefix = [start.as_bytes(), &reading].concat();
+                add_if_new(&mut readings, with_prefix);
             }
         }
         if ignores_case {
@@ -126,7 +126,7 @@ impl<'a> Path<'a> {
     }
 }
 
-fn add(readings: &mut Vec<Cow<'_, [u8]>>, reading: Vec<u8>) {
+fn add_if_new(readings: &mut Vec<Cow<'_, [u8]>>, reading: Vec<u8>) {
     if !readings.iter().any(|known| **known == *reading) {
         readings.push(Cow::Owned(reading));
     }
@@ -134,11 +134,11 @@ fn add(readings: &mut Vec<Cow<'_, [u8]>>, reading: Vec<u8>) {
 
 fn add_lower_case(readings: &mut Vec<Cow<'_, [u8]>>) {
     for at in 0..readings.len() {
-        let lower = readings::without_case(&readings[at]);
+        let lower = readings::lower_case(&readings[at]);
         let others = readings::other_lower_cases(&lower);
-        add(readings, lower);
+        add_if_new(readings, lower);
         for other in others.into_iter().flatten() {
-            add(readings, other.into_bytes());
+            add_if_new(readings, other.into_bytes());
         }
     }
 }
@@ -146,13 +146,13 @@ fn add_lower_case(readings: &mut Vec<Cow<'_, [u8]>>) {
 /// The readings of a path that is not plain.
 fn readings_of(raw: &str, budget: &mut ReadingBudget) -> Result<Vec<Vec<u8>>, PathError> {
     if raw.len() > NOT_PLAIN_BYTES_MAX {
-        return Err(PathError::Long);
+        return Err(PathError::TooManyReadings);
     }
     if raw.contains('\\') {
         return Err(PathError::Control);
     }
-    if has_broken_escape(raw.as_bytes()) {
-        return Err(PathError::Escape);
+    if has_invalid_escape(raw.as_bytes()) {
+        return Err(PathError::InvalidEscape);
     }
     readings::all(raw.as_bytes(), budget)
 }
@@ -172,9 +172,9 @@ fn is_plain(path: &[u8]) -> bool {
     previous != b'.'
 }
 
-fn has_broken_escape(path: &[u8]) -> bool {
-    let digit = |at: usize| path.get(at).is_some_and(u8::is_ascii_hexdigit);
-    (0..path.len()).any(|at| path[at] == b'%' && !(digit(at + 1) && digit(at + 2)))
+fn has_invalid_escape(path: &[u8]) -> bool {
+    let is_digit = |at: usize| path.get(at).is_some_and(u8::is_ascii_hexdigit);
+    (0..path.len()).any(|at| path[at] == b'%' && !(is_digit(at + 1) && is_digit(at + 2)))
 }
 
 #[cfg(test)]

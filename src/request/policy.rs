@@ -29,7 +29,6 @@ pub enum Verdict {
     /// It is allowed, but the person's source should first confirm who is signed in there. If the
     /// source cannot be asked, forward it.
     Reconfirm(Permit),
-    /// A login is needed.
     Login(LoginNeeded),
     /// Refuse it.
     Deny(Denial),
@@ -60,8 +59,8 @@ impl Permit {
         &self.caller
     }
 
-    /// The denial of a request whose custom headers cost more work than is left. Call it after all
-    /// headers are computed.
+    /// The denial of a request whose custom headers exceed the evaluation budget. Call it after all headers
+    /// are computed.
     pub fn denial_if_too_costly(&self, head: &Head<'_>) -> Option<Denial> {
         let route = &self.route;
         head.budget.is_spent().then(|| Denial::TooCostly {
@@ -69,7 +68,8 @@ impl Permit {
         })
     }
 
-    /// The permit of a request whose source was asked to confirm the person but did not answer.
+    /// The permit of a request whose source was asked at this time to confirm the person and did not answer.
+    /// The next confirmation is due as if it had answered.
     pub fn without_reconfirmation(mut self, at: Timestamp) -> Self {
         if let Caller::Person(person) = &mut self.caller {
             person.confirmed_at = at;
@@ -136,7 +136,7 @@ pub enum Denial {
         /// For the log.
         reason: ForbiddenReason,
     },
-    /// The request contains a further address that is not allowed.
+    /// The request names an address besides its target that is not allowed.
     Address {
         route: Arc<Route>,
         why: AddressError,
@@ -161,10 +161,10 @@ pub enum ForbiddenReason {
     RuleFailed(String),
 }
 
-/// On a public route, a person whose connector the route does not accept is anonymous: their name
-/// and their provider's tokens are not for its application. The same holds on a public path for a
-/// person whose authentication does not meet the demands of the route.
-fn effective_caller(route: &Route, caller: Caller, head: &Head<'_>) -> Caller {
+/// The caller on a public route or path. A person whose connector the route does not accept is anonymous:
+/// their name and their provider's tokens are not for its application. So is a person on a public path
+/// whose authentication does not meet the demands of the route.
+fn caller_on_public_path(route: &Route, caller: Caller, head: &Head<'_>) -> Caller {
     let Caller::Person(person) = &caller else {
         return caller;
     };
@@ -197,7 +197,7 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
     if route.is_public(head) {
         return Verdict::Allow(Permit {
             route: Arc::clone(route),
-            caller: effective_caller(route, caller, head),
+            caller: caller_on_public_path(route, caller, head),
         });
     }
     let why = match &caller {
@@ -213,7 +213,9 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
                 head.received_at,
             )
         }
-        Caller::Program(program) if is_proof_too_weak(route, program, head.received_at) => {
+        Caller::Program(program)
+            if is_authentication_too_weak(route, program, head.received_at) =>
+        {
             return Verdict::Deny(Denial::WeakToken {
                 route: Arc::clone(route),
             });
@@ -228,8 +230,8 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
         }),
         (why, _, Some(_)) => {
             // A caller that the route does not accept is anonymous to its rule.
-            let seen = why.map_or(caller, Caller::Anonymous);
-            judge_by_rule(route, seen, head)
+            let caller = why.map_or(caller, Caller::Anonymous);
+            judge_by_rule(route, caller, head)
         }
         // The configuration cannot express a rule route without a rule; it would admit nobody.
         (Some(why), _, None) => login(route, why),
@@ -257,8 +259,8 @@ pub fn unmet_demand(
         return Some(LoginReason::OtherConnector);
     }
     let demands = route.demands.as_ref();
-    let met = demands.is_none_or(|demands| demands.are_met(auth_context, Some(minted_at), now));
-    (!met).then_some(LoginReason::StepUp)
+    let are_met = demands.is_none_or(|demands| demands.are_met(auth_context, Some(minted_at), now));
+    (!are_met).then_some(LoginReason::StepUp)
 }
 
 /// Whether the source should confirm who is signed in before this page load continues.
@@ -278,7 +280,7 @@ pub fn reconfirmation_is_due(route: &Route, person: &Person, head: &Head<'_>) ->
     !route.is_public(head) && demands.reconfirmation_is_due(person, in_frame, head.received_at)
 }
 
-fn is_proof_too_weak(route: &Route, program: &Program, now: Timestamp) -> bool {
+fn is_authentication_too_weak(route: &Route, program: &Program, now: Timestamp) -> bool {
     let demands = route.demands.as_ref();
     demands.is_some_and(|demands| !demands.are_met(&program.auth_context, None, now))
 }
@@ -338,15 +340,15 @@ fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, Rul
     };
     // Checked first, because to a rule an unknown part would look absent, and a rule may test for
     // absence.
-    let unknown = ["path", "method", "ip"];
-    let asks =
+    let variables = ["path", "method", "ip"];
+    let is_missing =
         |name: &&&str| head.unknown.hides_variable(name) && rule.reads(&format!("request.{name}"));
     if head.unknown.any()
-        && let Some(what) = unknown.iter().find(asks)
+        && let Some(what) = variables.iter().find(is_missing)
     {
         return Err(RuleError::Incomplete(what));
     }
-    if !head.has_capital_method() && rule.reads("request.method") {
+    if !head.is_method_upper_case() && rule.reads("request.method") {
         return Err(RuleError::Method);
     }
     let test = |path: &str| rule.evaluate_bool(&RequestVariables::new(caller, head, path));
@@ -356,9 +358,9 @@ fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, Rul
         true => path_text(rule, raw.as_bytes()).ok_or(RuleError::Ambiguous)?,
         false => Cow::Borrowed(raw),
     };
-    let sent = test(&text_sent);
+    let result_as_sent = test(&text_sent);
     if reads_path && (!head.path.is_plain() || route.case_insensitive) {
-        let first = sent.as_ref().ok().copied();
+        let expected = result_as_sent.as_ref().ok().copied();
         let readings = route.readings(&head.path, route.case_insensitive);
         let readings = readings.map_err(|_| RuleError::Ambiguous)?;
         for reading in readings.iter().skip(1) {
@@ -370,12 +372,12 @@ fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, Rul
             if result == Err(EvalError::BudgetExceeded) {
                 return Err(RuleError::TooCostly);
             }
-            if result.ok() != first {
+            if result.ok() != expected {
                 return Err(RuleError::Ambiguous);
             }
         }
     }
-    sent.map_err(|error| match error {
+    result_as_sent.map_err(|error| match error {
         EvalError::BudgetExceeded => RuleError::TooCostly,
         error => RuleError::Failed(error.to_string()),
     })

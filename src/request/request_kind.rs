@@ -23,7 +23,7 @@ pub enum RequestKind {
 /// Classifies by `Sec-Fetch-*` (Fetch Metadata) or, without these, by the headers of older
 /// browsers.
 pub fn request_kind(head: &Head<'_>) -> RequestKind {
-    let is_read = head.method == Method::GET || head.method == Method::HEAD;
+    let is_get_or_head = head.method == Method::GET || head.method == Method::HEAD;
     if is_prefetch(head.headers) {
         return RequestKind::Fetch;
     }
@@ -35,9 +35,9 @@ pub fn request_kind(head: &Head<'_>) -> RequestKind {
         // scripts cannot set, but loses its destination and counts as same-origin.
         let from_service_worker = site == Some("same-origin");
         return match (mode, dest) {
-            (Some("navigate"), Some("document")) if is_read => RequestKind::Navigation,
+            (Some("navigate"), Some("document")) if is_get_or_head => RequestKind::Navigation,
             (Some("navigate"), Some("empty")) if !from_service_worker => RequestKind::Fetch,
-            (Some("navigate"), Some("empty")) if is_read => RequestKind::Navigation,
+            (Some("navigate"), Some("empty")) if is_get_or_head => RequestKind::Navigation,
             (Some("navigate"), Some(_)) => RequestKind::Embedded,
             _ => RequestKind::Fetch,
         };
@@ -45,14 +45,17 @@ pub fn request_kind(head: &Head<'_>) -> RequestKind {
     if is_office_link_check(head.headers) {
         return RequestKind::Fetch;
     }
-    let html = single_header_lossy(head.headers, ACCEPT.as_str())
+    let accepts_html = single_header_lossy(head.headers, ACCEPT.as_str())
         .is_some_and(|accept| accept.contains("text/html"));
     // Android WebViews send the name of their app in this header, such as `com.tencent.wework`.
     let mut requested_with = head.headers.get_all("x-requested-with").iter();
     let from_script =
         requested_with.any(|it| it.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest"));
-    let upgrade = head.headers.contains_key(UPGRADE);
-    match (html && !from_script && !upgrade, is_read) {
+    let requests_upgrade = head.headers.contains_key(UPGRADE);
+    match (
+        accepts_html && !from_script && !requests_upgrade,
+        is_get_or_head,
+    ) {
         (true, true) => RequestKind::Navigation,
         (true, false) => RequestKind::Embedded,
         (false, _) => RequestKind::Fetch,

@@ -81,7 +81,7 @@ pub struct Route {
     pub issuers: Vec<IssuerId>,
     /// The scopes that these tokens must have.
     pub scopes: Vec<ScopeName>,
-    /// Further demands on a session; absent on most routes.
+    /// What the route demands of a session besides its connector; absent on most routes.
     pub demands: Option<Box<Demands>>,
     /// The upstream pool; absent: every allowed request gets a 404.
     pub upstream: Option<UpstreamId>,
@@ -173,11 +173,11 @@ pub enum RouteMatch<'a> {
 /// All routes of a site, searched by host, then by path.
 #[derive(Debug, Default)]
 pub struct Routes {
-    exact: HashMap<Box<str>, Vec<PortGroup>>,
-    /// Longest suffix first; each starts with a dot.
-    wildcards: Vec<(Box<str>, Vec<PortGroup>)>,
-    any: Vec<PortGroup>,
-    own: OwnPaths,
+    exact_hosts: HashMap<Box<str>, Vec<PortGroup>>,
+    /// Host suffixes that start with a dot, the longest first.
+    wildcard_hosts: Vec<(Box<str>, Vec<PortGroup>)>,
+    any_host: Vec<PortGroup>,
+    own_paths: OwnPaths,
     all: Vec<Arc<Route>>,
 }
 
@@ -191,35 +191,37 @@ struct PortGroup {
 
 impl Routes {
     /// Builds the search tables.
-    pub fn new(routes: Vec<Arc<Route>>, own: OwnPaths) -> Self {
+    pub fn new(routes: Vec<Arc<Route>>, own_paths: OwnPaths) -> Self {
         let mut table = Self {
-            own,
+            own_paths,
             all: routes.clone(),
             ..Self::default()
         };
         for route in routes {
             let port = route.host.port();
             let groups = match &route.host {
-                HostPattern::Any { .. } => &mut table.any,
+                HostPattern::Any { .. } => &mut table.any_host,
                 HostPattern::Exact { name, .. } => {
-                    table.exact.entry(name.as_str().into()).or_default()
+                    table.exact_hosts.entry(name.as_str().into()).or_default()
                 }
                 HostPattern::Wildcard { suffix, .. } => {
                     let at = table
-                        .wildcards
+                        .wildcard_hosts
                         .iter()
-                        .position(|(known, _)| **known == **suffix);
+                        .position(|(other, _)| **other == **suffix);
                     let at = at.unwrap_or_else(|| {
-                        table.wildcards.push((suffix.as_str().into(), Vec::new()));
-                        table.wildcards.len() - 1
+                        table
+                            .wildcard_hosts
+                            .push((suffix.as_str().into(), Vec::new()));
+                        table.wildcard_hosts.len() - 1
                     });
-                    &mut table.wildcards[at].1
+                    &mut table.wildcard_hosts[at].1
                 }
             };
             PortGroup::add(groups, port, route);
         }
         table
-            .wildcards
+            .wildcard_hosts
             .sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
         table
     }
@@ -230,12 +232,12 @@ impl Routes {
     }
 
     /// Whether the path as sent is one of menshen's own; a cheap check before a decision.
-    pub fn is_own(&self, path: &str) -> bool {
-        self.own.includes(path.as_bytes())
+    pub fn is_own_path(&self, path: &str) -> bool {
+        self.own_paths.includes(path.as_bytes())
     }
 
-    pub fn own(&self) -> &OwnPaths {
-        &self.own
+    pub fn own_paths(&self) -> &OwnPaths {
+        &self.own_paths
     }
 
     /// Whether a route's host pattern names this host or a parent domain, on this port; a pattern
@@ -250,7 +252,11 @@ impl Routes {
     /// Whether a route's host pattern is exactly this host, on this port. Which hosts exist below a
     /// wildcard is decided in the DNS and not in the configuration.
     pub fn names_host_exactly(&self, host: &str, port: u16, default_port: u16) -> bool {
-        let groups = self.exact.get(host).map(Vec::as_slice).unwrap_or_default();
+        let groups = self
+            .exact_hosts
+            .get(host)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         groups
             .iter()
             .any(|group| group.port.unwrap_or(default_port) == port)
@@ -259,13 +265,13 @@ impl Routes {
     /// The route that every reading of this path matches, including the readings of an upstream
     /// that receives it without the prefix.
     pub fn find(&self, host: &Host<'_>, port: u16, path: &Path<'_>) -> RouteMatch<'_> {
-        let groups = self.on(host.as_str(), port);
+        let groups = self.groups_of(host.as_str(), port);
         let ignores_case = groups.iter().any(|group| group.ignores_case);
-        let first = self.lookup(groups, path.as_str().as_bytes());
+        let match_as_sent = self.match_reading(groups, path.as_str().as_bytes());
         if path.is_plain() && !ignores_case {
-            return first;
+            return match_as_sent;
         }
-        let readings = match first {
+        let readings = match match_as_sent {
             RouteMatch::Route(route) => route.readings(path, ignores_case),
             RouteMatch::OwnPath | RouteMatch::None | RouteMatch::Ambiguous => {
                 Ok(path.readings(ignores_case))
@@ -275,15 +281,17 @@ impl Routes {
             return RouteMatch::Ambiguous;
         };
         let mut others = readings.iter().skip(1);
-        match others.all(|reading| first.is_same_match(&self.lookup(groups, reading))) {
-            true => first,
+        match others
+            .all(|reading| match_as_sent.is_same_match(&self.match_reading(groups, reading)))
+        {
+            true => match_as_sent,
             false => RouteMatch::Ambiguous,
         }
     }
 
     /// Every route of a host and port, longest path first.
     pub fn of_host(&self, host: &Host<'_>, port: u16) -> impl Iterator<Item = &Arc<Route>> {
-        let groups = self.on(host.as_str(), port).iter();
+        let groups = self.groups_of(host.as_str(), port).iter();
         groups.flat_map(|group| &group.routes)
     }
 
@@ -291,12 +299,13 @@ impl Routes {
         self.all.iter().find(|route| route.name.as_str() == name)
     }
 
-    /// The host is selected first: exact, the longest wildcard, any; then the port.
-    fn on(&self, host: &str, port: u16) -> &[PortGroup] {
-        let groups = self.groups_of_host(host).unwrap_or(&self.any);
+    /// The routes of a host and port. The host is selected first: an exact name, then the longest wildcard,
+    /// then any host; then the port.
+    fn groups_of(&self, host: &str, port: u16) -> &[PortGroup] {
+        let groups = self.groups_of_host(host).unwrap_or(&self.any_host);
         match groups
             .iter()
-            .position(|group| group.port.is_none_or(|named| named == port))
+            .position(|group| group.port.is_none_or(|group_port| group_port == port))
         {
             Some(at) => &groups[at..=at],
             None => &[],
@@ -304,19 +313,22 @@ impl Routes {
     }
 
     fn groups_of_host(&self, host: &str) -> Option<&[PortGroup]> {
-        if let Some(groups) = self.exact.get(host) {
+        if let Some(groups) = self.exact_hosts.get(host) {
             return Some(groups);
         }
-        let below = |suffix: &str| {
+        let is_below = |suffix: &str| {
             host.strip_suffix(suffix)
                 .is_some_and(|label| !label.is_empty())
         };
-        let wildcard = self.wildcards.iter().find(|(suffix, _)| below(suffix));
+        let wildcard = self
+            .wildcard_hosts
+            .iter()
+            .find(|(suffix, _)| is_below(suffix));
         wildcard.map(|(_, groups)| groups.as_slice())
     }
 
-    fn lookup<'a>(&'a self, groups: &'a [PortGroup], path: &[u8]) -> RouteMatch<'a> {
-        if self.own.includes(path) {
+    fn match_reading<'a>(&'a self, groups: &'a [PortGroup], path: &[u8]) -> RouteMatch<'a> {
+        if self.own_paths.includes(path) {
             return RouteMatch::OwnPath;
         }
         let mut routes = groups.iter().flat_map(|group| &group.routes);
@@ -338,12 +350,12 @@ impl Route {
     /// unknown, never matches a public path.
     pub fn is_public(&self, head: &Head<'_>) -> bool {
         let (path, ignores_case) = (&head.path, self.case_insensitive);
-        let is = |public: &PublicPath| match ignores_case {
+        let is_requested = |public: &PublicPath| match ignores_case {
             true => public.as_str().eq_ignore_ascii_case(path.as_str()),
             false => public.as_str() == path.as_str(),
         };
         self.access == Access::Public
-            || (path.is_plain() && !head.unknown.path && self.public_paths.iter().any(is))
+            || (path.is_plain() && !head.unknown.path && self.public_paths.iter().any(is_requested))
     }
 
     /// Every reading of a path by the upstream of this route, the path as sent first.
@@ -387,7 +399,7 @@ impl PortGroup {
                 groups
                     .iter()
                     .position(|group| group.port == port)
-                    .expect("it was just pushed")
+                    .expect("the group was just added")
             });
         let group = &mut groups[at];
         group.ignores_case |= route.case_insensitive;

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use http::Uri;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
-/// Bytes that clients send and `http::Uri` does not accept everywhere.
+/// Bytes that clients send and that `http::Uri` accepts only in some parts of a target.
 const ENCODED_IF_NEEDED: &AsciiSet = &AsciiSet::EMPTY.add(b'"').add(b'<').add(b'>').add(b'`');
 
 /// Bytes that no request target may contain.
@@ -22,8 +22,8 @@ const NEVER_ALLOWED: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'#');
 
-/// The scheme that marks a refused target, because a request needs a target that parses. A client
-/// that sends this scheme itself is refused too.
+/// The scheme that marks a refused target: hyper must be able to parse the target of every request. A
+/// client that sends this scheme itself is refused, too.
 const REFUSED_SCHEME: &str = "refused-target";
 
 /// How a refused target begins.
@@ -47,7 +47,7 @@ where
 pub fn normalize(target: &[u8]) -> Cow<'_, [u8]> {
     let parses = |target: &[u8]| Uri::try_from(target).is_ok();
     if target.contains(&b'#') {
-        return Cow::Owned(refused(target));
+        return Cow::Owned(refused_target(target));
     }
     if parses(target) {
         return Cow::Borrowed(target);
@@ -56,7 +56,7 @@ pub fn normalize(target: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(if parses(&encoded) {
         encoded
     } else {
-        refused(target)
+        refused_target(target)
     })
 }
 
@@ -65,8 +65,8 @@ pub fn is_refused(uri: &Uri) -> bool {
     uri.scheme_str() == Some(REFUSED_SCHEME)
 }
 
-/// Keeps the path of a refused target for the log.
-fn refused(target: &[u8]) -> Vec<u8> {
+/// A target that marks the request as refused. It keeps the path for the log.
+fn refused_target(target: &[u8]) -> Vec<u8> {
     let mut marked = REFUSED_PREFIX.as_bytes().to_vec();
     if let Some(path) = target.strip_prefix(b"/") {
         marked.extend(encode(path, NEVER_ALLOWED));
@@ -88,7 +88,7 @@ mod tests {
 
     use super::*;
 
-    fn spelled(target: &[u8]) -> String {
+    fn normalized(target: &[u8]) -> String {
         String::from_utf8(normalize(target).into_owned()).unwrap()
     }
 
@@ -106,13 +106,13 @@ mod tests {
             "h:443",
             "/a\\b",
         ] {
-            assert_eq!(spelled(target.as_bytes()), target);
+            assert_eq!(normalized(target.as_bytes()), target);
         }
     }
 
     #[test]
     fn other_bytes_are_percent_encoded() {
-        for (target, wanted) in [
+        for (target, expected) in [
             (&b"/q?query=a>1"[..], "/q?query=a%3E1"),
             (b"/q?key=\"a\"<", "/q?key=%22a%22%3C"),
             (b"/<`>\"/x", "/%3C%60%3E%22/x"),
@@ -121,13 +121,13 @@ mod tests {
             (b"http://h/\xb2?<", "http://h/%B2?%3C"),
             ("/财/\u{80}?>".as_bytes(), "/%E8%B4%A2/%C2%80?%3E"),
         ] {
-            assert_eq!(spelled(target), wanted);
+            assert_eq!(normalized(target), expected);
         }
     }
 
     #[test]
-    fn an_impossible_target_is_marked_as_refused() {
-        for (target, wanted) in [
+    fn an_invalid_target_is_marked_as_refused() {
+        for (target, expected) in [
             (&b"/a#b"[..], "refused-target://-/a%23b"),
             (b"/a?b#", "refused-target://-/a?b%23"),
             (b"/#", "refused-target://-/%23"),
@@ -138,8 +138,8 @@ mod tests {
             (b"?q", "refused-target://-/"),
             (b"", "refused-target://-/"),
         ] {
-            assert_eq!(spelled(target), wanted);
-            assert!(is_refused(&Uri::try_from(wanted).unwrap()));
+            assert_eq!(normalized(target), expected);
+            assert!(is_refused(&Uri::try_from(expected).unwrap()));
             assert_eq!(parse::<Uri>(target), None);
         }
         assert!(!is_refused(&Uri::from_static("http://h/")));

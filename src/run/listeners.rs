@@ -127,6 +127,6 @@ pub(super) fn address(key: &'static str, text: &str) -> Result<Address, StartErr
 }
 
 fn bind_plain_http(key: &'static str, listen: &str) -> Result<Listeners, StartError> {
-    let listen_config = ListenConfig::plain(address(key, listen)?);
+    let listen_config = ListenConfig::without_options(address(key, listen)?);
     Listeners::bind(&[listen_config], None).map_err(StartError::Bind)
 }

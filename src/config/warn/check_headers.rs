@@ -14,7 +14,7 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
     let ext_authz = config.ext_authz.as_ref();
     let over_grpc = ext_authz.is_some_and(|ext_authz| ext_authz.grpc_listen.is_some());
     for (at, route) in config.route.iter().enumerate() {
-        let Some(key) = route.beyond_identity() else {
+        let Some(key) = route.first_key_beyond_identity() else {
             continue;
         };
         let key_path = KeyPath::of(["route"]).item(at);

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use super::{Address, BindError, ListenConfig};
 use crate::request::head::Peer;
 
-/// Connections that the system queues until menshen accepts them.
+/// How many connections the system queues until menshen accepts them.
 const BACKLOG: i32 = 4096;
 /// The mode of the unix socket: the user and the group may connect.
 const SOCKET_MODE: u32 = 0o660;
@@ -24,11 +24,11 @@ const SOCKET_MODE: u32 = 0o660;
 #[derive(Debug)]
 pub(in crate::door) struct Listener {
     pub(in crate::door) address: Address,
-    kind: Kind,
+    socket: ListenerSocket,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum ListenerSocket {
     Tcp(TcpListener),
     Unix {
         listener: UnixListener,
@@ -53,10 +53,10 @@ pub(in crate::door) fn bind_all(
     for config in configs {
         match &config.address {
             Address::Ip(ip) => {
-                let beside_v4 = configs
+                let has_v4_wildcard = configs
                     .iter()
                     .any(|other| is_same_v4_wildcard(&other.address, ip));
-                bound.push((bind_ip(*ip, beside_v4)?, config));
+                bound.push((bind_ip(*ip, has_v4_wildcard)?, config));
             }
             Address::Unix(path) => bound.push((bind_unix(path)?, config)),
             Address::Systemd(name) => {
@@ -71,17 +71,18 @@ pub(in crate::door) fn bind_all(
 impl Listener {
     /// The next connection and its peer. Cancel-safe.
     pub(in crate::door) async fn accept(&self) -> io::Result<(AcceptedStream, Peer)> {
-        match &self.kind {
-            Kind::Tcp(listener) => {
+        match &self.socket {
+            ListenerSocket::Tcp(listener) => {
                 let (stream, from) = listener.accept().await?;
-                // Small responses must not wait. A connection that is closed already fails later.
+                // Small responses must not wait. An error means that the connection is closed, which is found
+                // later.
                 let _ = stream.set_nodelay(true);
                 Ok((
                     AcceptedStream::Tcp(stream),
                     Peer::Ip(from.ip().to_canonical()),
                 ))
             }
-            Kind::Unix { listener, .. } => {
+            ListenerSocket::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().await?;
                 Ok((AcceptedStream::Unix(stream), Peer::Unix))
             }
@@ -97,11 +98,11 @@ fn is_same_v4_wildcard(other: &Address, ip: &SocketAddr) -> bool {
     ip.is_ipv6() && other.is_ipv4() && other.port() == ip.port() && other.ip().is_unspecified()
 }
 
-fn bind_ip(ip: SocketAddr, beside_v4: bool) -> Result<Listener, BindError> {
-    let refused = |source| refusal(Address::Ip(ip), source);
-    let make = || {
+/// `has_v4_wildcard`: whether the IPv4 wildcard on the port of this IPv6 wildcard is bound separately.
+fn bind_ip(ip: SocketAddr, has_v4_wildcard: bool) -> Result<Listener, BindError> {
+    let bind = || {
         let socket = Socket::new(Domain::for_address(ip), Type::STREAM, Some(Protocol::TCP))?;
-        if beside_v4 {
+        if has_v4_wildcard {
             socket.set_only_v6(true)?;
         }
         // A restart must not wait for old connections in TIME_WAIT.
@@ -109,24 +110,24 @@ fn bind_ip(ip: SocketAddr, beside_v4: bool) -> Result<Listener, BindError> {
         socket.set_nonblocking(true)?;
         socket.bind(&ip.into())?;
         socket.listen(BACKLOG)?;
-        tcp(socket.into())
+        tcp_listener(socket.into())
     };
-    make().map_err(refused)
+    bind().map_err(|source| bind_error(Address::Ip(ip), source))
 }
 
-fn tcp(listener: std::net::TcpListener) -> io::Result<Listener> {
+fn tcp_listener(listener: std::net::TcpListener) -> io::Result<Listener> {
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
     Ok(Listener {
         address: Address::Ip(listener.local_addr()?),
-        kind: Kind::Tcp(listener),
+        socket: ListenerSocket::Tcp(listener),
     })
 }
 
 fn bind_unix(path: &Path) -> Result<Listener, BindError> {
     let address = Address::Unix(path.to_owned());
     remove_stale_socket(path, &address)?;
-    let make = || {
+    let bind = || {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         socket.bind(&SockAddr::unix(path)?)?;
@@ -138,14 +139,14 @@ fn bind_unix(path: &Path) -> Result<Listener, BindError> {
             inode,
         };
         let listener = UnixListener::from_std(socket.into())?;
-        Ok(Kind::Unix {
+        Ok(ListenerSocket::Unix {
             listener,
             _file: Some(file),
         })
     };
-    match make() {
-        Ok(kind) => Ok(Listener { address, kind }),
-        Err(source) => Err(refusal(address, source)),
+    match bind() {
+        Ok(socket) => Ok(Listener { address, socket }),
+        Err(source) => Err(bind_error(address, source)),
     }
 }
 
@@ -167,11 +168,11 @@ fn remove_stale_socket(path: &Path, address: &Address) -> Result<(), BindError> 
     };
     match connect() {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path).map_err(|source| refusal(address.clone(), source))
+            std::fs::remove_file(path).map_err(|source| bind_error(address.clone(), source))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Err(refusal(address.clone(), error))
+            Err(bind_error(address.clone(), error))
         }
         Ok(()) | Err(_) => {
             let source = io::ErrorKind::AddrInUse.into();
@@ -183,7 +184,7 @@ fn remove_stale_socket(path: &Path, address: &Address) -> Result<(), BindError> 
     }
 }
 
-fn refusal(address: Address, source: io::Error) -> BindError {
+fn bind_error(address: Address, source: io::Error) -> BindError {
     match source.kind() {
         io::ErrorKind::AddrInUse => BindError::InUse { address, source },
         io::ErrorKind::PermissionDenied => BindError::PermissionDenied { address, source },
@@ -200,8 +201,8 @@ struct SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let is_own = std::fs::symlink_metadata(&self.path).is_ok_and(|now| now.ino() == self.inode);
-        if is_own {
+        let metadata = std::fs::symlink_metadata(&self.path);
+        if metadata.is_ok_and(|metadata| metadata.ino() == self.inode) {
             // If this fails, the next start removes the file.
             let _ = std::fs::remove_file(&self.path);
         }
@@ -223,15 +224,15 @@ impl SystemdSockets {
             (ListenFd::from_env(), names)
         });
         let mut taken = Vec::new();
-        for (index, called) in names.iter().enumerate() {
-            if name.is_some_and(|name| name != called) {
+        for (index, socket_name) in names.iter().enumerate() {
+            if name.is_some_and(|name| name != socket_name) {
                 continue;
             }
             let failed = |source| BindError::Failed {
                 address: address.clone(),
                 source,
             };
-            taken.extend(listener(sockets, index, address).map_err(failed)?);
+            taken.extend(take_listener(sockets, index, address).map_err(failed)?);
         }
         if taken.is_empty() {
             return Err(BindError::NotPassedBySystemd {
@@ -243,24 +244,24 @@ impl SystemdSockets {
 }
 
 /// One socket that systemd passed; `None` if an earlier address took it.
-fn listener(
+fn take_listener(
     sockets: &mut ListenFd,
     index: usize,
     address: &Address,
 ) -> io::Result<Option<Listener>> {
     match sockets.take_tcp_listener(index) {
-        Ok(listener) => listener.map(tcp).transpose(),
+        Ok(listener) => listener.map(tcp_listener).transpose(),
         Err(_) => sockets
             .take_unix_listener(index)?
             .map(|listener| {
                 listener.set_nonblocking(true)?;
-                let kind = Kind::Unix {
+                let socket = ListenerSocket::Unix {
                     listener: UnixListener::from_std(listener)?,
                     _file: None,
                 };
                 Ok(Listener {
                     address: address.clone(),
-                    kind,
+                    socket,
                 })
             })
             .transpose(),
@@ -308,7 +309,7 @@ impl AsyncWrite for AcceptedStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Sockets have no buffer of ours.
+        // There is no buffer above the socket.
         Poll::Ready(Ok(()))
     }
 

@@ -21,12 +21,15 @@ impl Folder {
     }
 
     /// Writes a new certificate and key as `file.pem` and `file.key`; returns the certificate.
-    pub(in crate::door) fn pair(&self, file: &str, names: &[&str]) -> CertificateDer<'static> {
-        self.pair_signed(file, names, &rcgen::PKCS_ECDSA_P256_SHA256)
+    pub(in crate::door) fn create_pair(
+        &self,
+        file: &str,
+        names: &[&str],
+    ) -> CertificateDer<'static> {
+        self.create_pair_signed(file, names, &rcgen::PKCS_ECDSA_P256_SHA256)
     }
 
-    /// Writes a pair with a key of this kind.
-    fn pair_signed(
+    fn create_pair_signed(
         &self,
         file: &str,
         names: &[&str],
@@ -34,11 +37,11 @@ impl Folder {
     ) -> CertificateDer<'static> {
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
         let key = rcgen::KeyPair::generate_for(kind).unwrap();
-        let made = rcgen::CertificateParams::new(names).unwrap();
-        let made = made.self_signed(&key).unwrap();
-        std::fs::write(self.path(&format!("{file}.pem")), made.pem()).unwrap();
+        let parameters = rcgen::CertificateParams::new(names).unwrap();
+        let certificate = parameters.self_signed(&key).unwrap();
+        std::fs::write(self.path(&format!("{file}.pem")), certificate.pem()).unwrap();
         std::fs::write(self.path(&format!("{file}.key")), key.serialize_pem()).unwrap();
-        made.der().clone()
+        certificate.der().clone()
     }
 
     pub(in crate::door) fn config(&self, files: &[&str]) -> TlsConfig {
@@ -64,9 +67,9 @@ impl Drop for Folder {
 #[test]
 fn the_server_name_chooses_an_exact_match_then_a_wildcard_then_the_first() {
     let folder = Folder::new();
-    let first = folder.pair("first", &["sso.example"]);
-    let wide = folder.pair("wide", &["*.corp.example"]);
-    let exact = folder.pair("exact", &["oa.corp.example"]);
+    let first = folder.create_pair("first", &["sso.example"]);
+    let wide = folder.create_pair("wide", &["*.corp.example"]);
+    let exact = folder.create_pair("exact", &["oa.corp.example"]);
     let pairs = folder.config(&["first", "wide", "exact"]).load().unwrap();
     let chosen = |name: Option<&str>| choose(&pairs, name, |_| true).unwrap().cert[0].clone();
     assert_eq!(chosen(Some("oa.corp.example")), exact);
@@ -87,13 +90,13 @@ fn a_client_gets_a_certificate_whose_signature_scheme_it_supports() {
     use rustls::SignatureScheme::{ECDSA_NISTP256_SHA256, ED25519};
 
     let folder = Folder::new();
-    let other = folder.pair("other", &["other.example"]);
-    let modern = folder.pair_signed("modern", &["oa.example"], &rcgen::PKCS_ED25519);
-    let usual = folder.pair("usual", &["oa.example"]);
+    let other = folder.create_pair("other", &["other.example"]);
+    let modern = folder.create_pair_signed("modern", &["oa.example"], &rcgen::PKCS_ED25519);
+    let usual = folder.create_pair("usual", &["oa.example"]);
     let pairs = folder.config(&["other", "modern", "usual"]).load().unwrap();
     let chosen = |name: Option<&str>, schemes: &[rustls::SignatureScheme]| {
-        let fits = |pair: &CertifiedKey| pair.key.choose_scheme(schemes).is_some();
-        choose(&pairs, name, fits).unwrap().cert[0].clone()
+        let is_usable = |pair: &CertifiedKey| pair.key.choose_scheme(schemes).is_some();
+        choose(&pairs, name, is_usable).unwrap().cert[0].clone()
     };
     let oa = Some("oa.example");
     assert_eq!(chosen(oa, &[ECDSA_NISTP256_SHA256]), usual);
@@ -108,20 +111,20 @@ fn a_client_gets_a_certificate_whose_signature_scheme_it_supports() {
 #[test]
 fn files_written_by_a_windows_editor_are_accepted() {
     let folder = Folder::new();
-    let made = folder.pair("site", &["a.example"]);
+    let certificate = folder.create_pair("site", &["a.example"]);
     for file in ["site.pem", "site.key"] {
         let text = std::fs::read_to_string(folder.path(file)).unwrap();
         let text = format!("\u{feff}{}", text.replace('\n', "\r\n"));
         std::fs::write(folder.path(file), text).unwrap();
     }
     let pairs = folder.config(&["site"]).load().unwrap();
-    assert_eq!(pairs[0].cert[0], made);
+    assert_eq!(pairs[0].cert[0], certificate);
 }
 
 #[test]
 fn a_broken_file_leaves_the_old_certificates_in_force() {
     let folder = Folder::new();
-    let old = folder.pair("site", &["a.example"]);
+    let old = folder.create_pair("site", &["a.example"]);
     let config = folder.config(&["site"]);
     let tls = Tls::load(&config).unwrap();
     let in_force = || tls.certificates.0.load()[0].cert[0].clone();
@@ -133,7 +136,7 @@ fn a_broken_file_leaves_the_old_certificates_in_force() {
     ));
     assert_eq!(in_force(), old);
 
-    let new = folder.pair("site", &["a.example"]);
+    let new = folder.create_pair("site", &["a.example"]);
     tls.reload(&config).unwrap();
     assert_eq!(in_force(), new);
 }
@@ -141,9 +144,9 @@ fn a_broken_file_leaves_the_old_certificates_in_force() {
 #[test]
 fn an_error_names_the_file_and_what_is_expected() {
     let folder = Folder::new();
-    folder.pair("a", &["a.example"]);
-    folder.pair("b", &["b.example"]);
-    let refused = |certificate: &str, key: &str| {
+    folder.create_pair("a", &["a.example"]);
+    folder.create_pair("b", &["b.example"]);
+    let load_error = |certificate: &str, key: &str| {
         let (certificate, key) = (folder.path(certificate), folder.path(key));
         Tls::load(&TlsConfig {
             certificate,
@@ -152,15 +155,18 @@ fn an_error_names_the_file_and_what_is_expected() {
         })
         .unwrap_err()
     };
-    let missing = refused("nowhere.pem", "a.key");
+    let missing = load_error("nowhere.pem", "a.key");
     assert!(matches!(&missing, TlsError::Read { .. }), "{missing}");
     assert!(missing.to_string().contains("nowhere.pem"), "{missing}");
-    let mixed = refused("a.pem", "b.key");
+    let mixed = load_error("a.pem", "b.key");
     assert!(matches!(&mixed, TlsError::KeyMismatch { .. }), "{mixed}");
     assert!(mixed.to_string().contains("b.key"), "{mixed}");
     assert!(matches!(
-        refused("a.key", "a.key"),
+        load_error("a.key", "a.key"),
         TlsError::NoCertificate { .. }
     ));
-    assert!(matches!(refused("a.pem", "a.pem"), TlsError::NoKey { .. }));
+    assert!(matches!(
+        load_error("a.pem", "a.pem"),
+        TlsError::NoKey { .. }
+    ));
 }

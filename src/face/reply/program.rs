@@ -90,7 +90,7 @@ fn problem_json(
 /// script cannot see the status, and so not that a login is needed. Own paths set their own headers.
 fn allow_cross_origin_read(context: &RequestContext<'_>, response: &mut Response<Body>) {
     let site = context.site;
-    if site.origins.is_empty() || site.routes.is_own(context.head.path.as_str()) {
+    if site.origins.is_empty() || site.routes.is_own_path(context.head.path.as_str()) {
         return;
     }
     let headers = response.headers_mut();

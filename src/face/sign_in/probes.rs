@@ -21,8 +21,8 @@ pub(in crate::face) async fn answer_probe(
     let path = parts.uri.path();
     let below_prefix = path.strip_prefix(site.prefix.as_str());
     match below_prefix.unwrap_or(path) {
-        "/ping" if site.routes.is_own(path) => Some(ping(&parts.method)),
-        "/ready" if site.routes.is_own(path) => Some(ready(shared, &parts.method).await),
+        "/ping" if site.routes.is_own_path(path) => Some(ping(&parts.method)),
+        "/ready" if site.routes.is_own_path(path) => Some(ready(shared, &parts.method).await),
         _ => None,
     }
 }

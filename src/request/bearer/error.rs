@@ -52,10 +52,10 @@ pub enum Refusal {
     #[error("it is not a bearer token (RFC 6750)")]
     Malformed,
     /// It names an issuer that the route does not accept.
-    #[error("its issuer {said} is not accepted on this route")]
+    #[error("its issuer {found} is not accepted on this route")]
     UnknownIssuer {
         /// The issuer in the token, truncated.
-        said: String,
+        found: String,
     },
     /// No issuer of the route can introspect it.
     #[error("it is opaque, and no issuer of this route has introspection configured")]
@@ -64,10 +64,10 @@ pub enum Refusal {
     #[error("its issuer says that it is not active")]
     Inactive,
     /// It was issued for another purpose.
-    #[error("it is not an access token but of the type `{said}`")]
-    WrongKind {
+    #[error("it is not an access token but of the type `{found}`")]
+    WrongType {
         /// The type in the token, truncated.
-        said: String,
+        found: String,
     },
     /// It is valid only together with a proof of possession.
     #[error("it is bound to a key, and proof of possession is not supported")]
@@ -100,8 +100,8 @@ pub enum IssuerUnavailable {
     Introspection(OutboundError),
     #[error("its metadata names no introspection endpoint: set `introspection.url`")]
     NoEndpoint,
-    #[error("its answer does not say whether the token is active")]
-    Unreadable,
+    #[error("its introspection response does not say whether the token is active")]
+    InvalidIntrospection,
     /// The issuer was unreachable a moment ago and is not asked again yet.
     #[error("it could not be reached a moment ago")]
     Paused,

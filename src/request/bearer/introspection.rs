@@ -19,12 +19,12 @@ use crate::secret::{Secret, SecretError};
 
 /// The maximum number of concurrent introspection requests to an issuer.
 pub(super) const INTROSPECTIONS_MAX: u32 = 32;
-/// How long a request waits for a permit.
+/// How long a request waits until it may be sent.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long no requests are sent to an unreachable issuer.
-const PAUSE: Duration = Duration::from_secs(2);
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// The maximum length of a response, in bytes.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 
 const OUTBOUND_CALL: OutboundCall = OutboundCall::repeatable("the introspection of a token");
 
@@ -59,45 +59,45 @@ impl Introspection {
             client_id: config.client_id.clone(),
             client_secret: config.client_secret.read()?,
             auth: config.client_auth,
-            outbound: outbound.with_response_limit(ANSWER_BYTES_MAX),
+            outbound: outbound.with_response_limit(RESPONSE_BYTES_MAX),
             clock,
             permits: Semaphore::new(usize::try_from(INTROSPECTIONS_MAX).unwrap_or(1)),
             unreachable_at: Mutex::default(),
         })
     }
 
-    /// The claims of an active token; null members are removed. A new token first waits for a
-    /// permit of its client.
+    /// The claims of an active token; null members are removed. A new token first waits until its client may
+    /// use one more introspection.
     pub(super) async fn introspect(
         &self,
         issuer: &Issuer,
         token: &str,
-        new: Option<&NewTokenSlot>,
+        slot: Option<&NewTokenSlot>,
     ) -> Result<Claims, VerifyError> {
-        let permit = async {
-            let own = match new {
-                Some(slot) => Some(slot.permit().await?),
+        let permits = async {
+            let client_permit = match slot {
+                Some(slot) => Some(slot.introspection_permit().await?),
                 None => None,
             };
-            Ok::<_, AcquireError>((own, self.permits.acquire().await?))
+            Ok::<_, AcquireError>((client_permit, self.permits.acquire().await?))
         };
-        let Ok(Ok(_permit)) = tokio::time::timeout(PERMIT_TIMEOUT, permit).await else {
+        let Ok(Ok(_permits)) = tokio::time::timeout(PERMIT_TIMEOUT, permits).await else {
             return Err(IssuerUnavailable::Overloaded.into());
         };
         if self.is_paused() {
             return Err(IssuerUnavailable::Paused.into());
         }
         let url = self.endpoint(issuer).await?;
-        let response = self.ask(&url, token).await;
+        let response = self.send(&url, token).await;
         self.record_reachability(&response);
         let body = response.map_err(IssuerUnavailable::Introspection)?;
         let Value::Object(mut claims) = body else {
-            return Err(IssuerUnavailable::Unreadable.into());
+            return Err(IssuerUnavailable::InvalidIntrospection.into());
         };
         match claims.get("active") {
             Some(Value::Bool(true)) => {}
             Some(Value::Bool(false)) => return Err(Refusal::Inactive.into()),
-            _ => return Err(IssuerUnavailable::Unreadable.into()),
+            _ => return Err(IssuerUnavailable::InvalidIntrospection.into()),
         }
         claims.retain(|_, value| !value.is_null());
         Ok(Claims::new(claims))
@@ -108,11 +108,11 @@ impl Introspection {
             return Ok(url.clone());
         }
         let metadata = issuer.metadata().await.map_err(IssuerUnavailable::Issuer)?;
-        let named = metadata.introspection_endpoint.clone();
-        Ok(named.ok_or(IssuerUnavailable::NoEndpoint)?)
+        let endpoint = metadata.introspection_endpoint.clone();
+        Ok(endpoint.ok_or(IssuerUnavailable::NoEndpoint)?)
     }
 
-    async fn ask(&self, url: &Url, token: &str) -> Result<Value, OutboundError> {
+    async fn send(&self, url: &Url, token: &str) -> Result<Value, OutboundError> {
         let mut form = vec![("token", token), ("token_type_hint", "access_token")];
         let (user, password) = (
             form_encoded(&self.client_id),
@@ -147,23 +147,23 @@ impl Introspection {
     /// Begins or ends a pause. Only connection failures begin one: an error response to one token must
     /// not block other tokens.
     fn record_reachability(&self, response: &Result<Value, OutboundError>) {
-        let unreachable = matches!(
+        let is_unreachable = matches!(
             response,
             Err(OutboundError::Connect { .. } | OutboundError::Timeout { .. })
         );
-        let mut at = self
+        let mut unreachable_at = self
             .unreachable_at
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *at = unreachable.then(|| self.clock.now());
+        *unreachable_at = is_unreachable.then(|| self.clock.now());
     }
 
     fn is_paused(&self) -> bool {
-        let at = self
+        let unreachable_at = self
             .unreachable_at
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        at.is_some_and(|at| self.clock.now().since(at) < PAUSE)
+        unreachable_at.is_some_and(|at| self.clock.now().since(at) < PAUSE_AFTER_FAILURE)
     }
 }
 

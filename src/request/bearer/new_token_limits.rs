@@ -14,16 +14,16 @@ use super::config::IssuerConfig;
 use super::introspection::INTROSPECTIONS_MAX;
 use crate::client::{Client, Network, Rates, site_share};
 
-/// How many new tokens may be in verification at a time.
+/// How many new tokens of an issuer may be in verification at a time.
 const NEW_TOKENS_MAX: u32 = 750;
 
 /// How many of an issuer's introspections new tokens may use.
 const NEW_TOKEN_INTROSPECTIONS_MAX: u32 = INTROSPECTIONS_MAX / 4 * 3;
 
-/// How many of these one client may use: so few that only many networks together can use all.
+/// How many of these one client may use: at least twelve clients are needed to use all.
 const INTROSPECTIONS_PER_CLIENT_MAX: u32 = INTROSPECTIONS_MAX / 16;
 
-/// The limit that is reached: a key of `[issuer.NAME]`, or the one for all clients together.
+/// The limit that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
     PerMinute,
@@ -50,7 +50,7 @@ pub(super) struct NewTokenLimits {
     in_progress: Mutex<InProgress>,
 }
 
-/// Has an entry only for networks with a token in verification: at most two per token.
+/// Has an entry only for networks with a token in verification: at most two for each token.
 #[derive(Default)]
 struct InProgress {
     all: u32,
@@ -65,7 +65,7 @@ struct NetworkUse {
 
 /// Permission to verify one new token; it is returned when dropped.
 pub(super) struct NewTokenSlot {
-    all: Arc<NewTokenLimits>,
+    limits: Arc<NewTokenLimits>,
     /// The networks it counts for, and the introspection permits of each.
     networks: Vec<(Network, Arc<Semaphore>)>,
 }
@@ -81,7 +81,7 @@ impl NewTokenLimits {
         Arc::new(Self {
             per_minute: Rates::per_minute(config.new_tokens_per_client_per_minute, u32::MAX),
             at_once: config.new_tokens_per_client_at_once,
-            introspections: Semaphore::new(permits(NEW_TOKEN_INTROSPECTIONS_MAX)),
+            introspections: Semaphore::new(permit_count(NEW_TOKEN_INTROSPECTIONS_MAX)),
             in_progress: Mutex::default(),
         })
     }
@@ -105,9 +105,12 @@ impl NewTokenLimits {
         if in_progress.all >= NEW_TOKENS_MAX {
             return Err(Limit::AllClients);
         }
-        let held = |network| in_progress.networks.get(&network).map_or(0, |it| it.tokens);
+        let tokens_of = |network| {
+            let network_use = in_progress.networks.get(&network);
+            network_use.map_or(0, |network_use| network_use.tokens)
+        };
         let mut limits = networks.iter().flatten();
-        if limits.any(|(network, max, _)| held(*network) >= *max) {
+        if limits.any(|(network, max, _)| tokens_of(*network) >= *max) {
             return Err(Limit::AtOnce);
         }
         if client.is_some_and(|client| !self.per_minute.take(client)) {
@@ -119,14 +122,14 @@ impl NewTokenLimits {
             let network_use = in_progress.networks.entry(network);
             let network_use = network_use.or_insert_with(|| NetworkUse {
                 tokens: 0,
-                introspections: Arc::new(Semaphore::new(permits(introspections))),
+                introspections: Arc::new(Semaphore::new(permit_count(introspections))),
             });
             network_use.tokens += 1;
             (network, Arc::clone(&network_use.introspections))
         });
         let networks = networks.collect();
         Ok(NewTokenSlot {
-            all: Arc::clone(self),
+            limits: Arc::clone(self),
             networks,
         })
     }
@@ -138,27 +141,29 @@ impl NewTokenLimits {
     }
 }
 
-fn permits(number: u32) -> usize {
+fn permit_count(number: u32) -> usize {
     usize::try_from(number).unwrap_or(Semaphore::MAX_PERMITS)
 }
 
 impl NewTokenSlot {
     /// Waits until the client, and new tokens as a whole, may use one more introspection.
-    pub(super) async fn permit(&self) -> Result<IntrospectionPermit<'_>, AcquireError> {
+    pub(super) async fn introspection_permit(
+        &self,
+    ) -> Result<IntrospectionPermit<'_>, AcquireError> {
         let mut networks = Vec::with_capacity(self.networks.len());
         for (_, introspections) in &self.networks {
             networks.push(introspections.acquire().await?);
         }
         Ok(IntrospectionPermit {
             _networks: networks,
-            _all: self.all.introspections.acquire().await?,
+            _all: self.limits.introspections.acquire().await?,
         })
     }
 }
 
 impl Drop for NewTokenSlot {
     fn drop(&mut self) {
-        let mut in_progress = self.all.in_progress();
+        let mut in_progress = self.limits.in_progress();
         in_progress.all = in_progress.all.saturating_sub(1);
         for (network, _) in &self.networks {
             let Some(network_use) = in_progress.networks.get_mut(network) else {
@@ -178,60 +183,68 @@ mod tests {
 
     use super::*;
 
-    fn new_token_limits(lines: &str) -> Arc<NewTokenLimits> {
-        let config = format!("url = 'https://id.corp.example'\naudiences = ['menshen']\n{lines}");
+    /// The limits of an issuer with these settings.
+    fn limits_with(settings: &str) -> Arc<NewTokenLimits> {
+        let config =
+            format!("url = 'https://id.corp.example'\naudiences = ['menshen']\n{settings}");
         NewTokenLimits::new(&toml::from_str(&config).unwrap())
     }
 
-    fn client(last: u8) -> Option<Client> {
-        Some(IpAddr::from([192, 0, 2, last]).into())
+    fn ipv4_client(last_octet: u8) -> Option<Client> {
+        Some(IpAddr::from([192, 0, 2, last_octet]).into())
     }
 
-    fn of(text: &str) -> Option<Client> {
+    fn client(text: &str) -> Option<Client> {
         text.parse::<IpAddr>().ok().map(Client::from)
     }
 
     #[test]
     fn a_client_gets_its_slots_back_and_takes_none_from_another() {
-        let all = new_token_limits("new_tokens_per_client_at_once = 3");
-        let mut held: Vec<_> = (0..3).map(|_| all.take(client(1)).unwrap()).collect();
-        assert_eq!(all.take(client(1)).err(), Some(Limit::AtOnce));
-        assert!(all.take(client(2)).is_ok());
+        let limits = limits_with("new_tokens_per_client_at_once = 3");
+        let mut held: Vec<_> = (0..3)
+            .map(|_| limits.take(ipv4_client(1)).unwrap())
+            .collect();
+        assert_eq!(limits.take(ipv4_client(1)).err(), Some(Limit::AtOnce));
+        assert!(limits.take(ipv4_client(2)).is_ok());
         held.pop();
-        assert!(all.take(client(1)).is_ok());
+        assert!(limits.take(ipv4_client(1)).is_ok());
         held.clear();
-        let in_progress = all.in_progress();
+        let in_progress = limits.in_progress();
         assert!(in_progress.networks.is_empty() && in_progress.all == 0);
     }
 
     #[test]
     fn each_client_has_a_rate_limit_of_its_own() {
-        let all = new_token_limits("new_tokens_per_client_per_minute = 5");
-        let taken = (0..20).filter(|_| all.take(client(1)).is_ok()).count();
+        let limits = limits_with("new_tokens_per_client_per_minute = 5");
+        let taken = (0..20)
+            .filter(|_| limits.take(ipv4_client(1)).is_ok())
+            .count();
         // The rate limit recovers while the test runs.
         assert!((5..=6).contains(&taken), "{taken}");
-        assert_eq!(all.take(client(1)).err(), Some(Limit::PerMinute));
-        assert!(all.take(client(2)).is_ok());
+        assert_eq!(limits.take(ipv4_client(1)).err(), Some(Limit::PerMinute));
+        assert!(limits.take(ipv4_client(2)).is_ok());
     }
 
     #[test]
-    fn an_ipv6_48_has_the_slots_of_three_clients() {
-        let all = new_token_limits("new_tokens_per_client_at_once = 3");
-        let of_site = (0..20).map(|subnet| of(&format!("2001:db8:1:{subnet}::1")));
-        let held: Vec<_> = of_site.filter_map(|client| all.take(client).ok()).collect();
+    fn an_ipv6_network_of_48_bits_has_the_slots_of_three_clients() {
+        let limits = limits_with("new_tokens_per_client_at_once = 3");
+        let of_site = (0..20).map(|subnet| client(&format!("2001:db8:1:{subnet}::1")));
+        let held: Vec<_> = of_site
+            .filter_map(|client| limits.take(client).ok())
+            .collect();
         assert_eq!(held.len(), 9);
-        assert!(all.take(of("2001:db8:2::1")).is_ok());
+        assert!(limits.take(client("2001:db8:2::1")).is_ok());
     }
 
     #[test]
     fn a_proxy_that_names_no_client_is_limited_as_all_clients_together() {
-        let all = new_token_limits("new_tokens_per_client_at_once = 3");
+        let limits = limits_with("new_tokens_per_client_at_once = 3");
         let held: Vec<_> = (0..NEW_TOKENS_MAX + 9)
-            .filter_map(|_| all.take(None).ok())
+            .filter_map(|_| limits.take(None).ok())
             .collect();
-        assert_eq!(held.len(), 750);
-        assert_eq!(all.take(client(1)).err(), Some(Limit::AllClients));
+        assert_eq!(held.len(), NEW_TOKENS_MAX as usize);
+        assert_eq!(limits.take(ipv4_client(1)).err(), Some(Limit::AllClients));
         drop(held);
-        assert!(all.take(client(1)).is_ok());
+        assert!(limits.take(ipv4_client(1)).is_ok());
     }
 }

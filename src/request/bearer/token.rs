@@ -12,7 +12,7 @@ use crate::issuer::{ClaimError, Claims};
 /// The maximum length of a token, in bytes.
 const TOKEN_BYTES_MAX: usize = 32 * 1024;
 /// The maximum length of text from a token in an error, in characters.
-const NAME_CHARS_MAX: usize = 80;
+const QUOTED_CHARS_MAX: usize = 80;
 /// The maximum number of scopes of a token; further ones are ignored.
 const SCOPES_MAX: usize = 500;
 
@@ -50,9 +50,11 @@ pub(super) fn read_header(headers: &HeaderMap) -> BearerHeader<'_> {
 
 /// `b64token` of RFC 6750.
 fn is_token(text: &str) -> bool {
-    let letters = text.trim_end_matches('=');
+    let without_padding = text.trim_end_matches('=');
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
-    !letters.is_empty() && text.len() <= TOKEN_BYTES_MAX && letters.bytes().all(allowed)
+    !without_padding.is_empty()
+        && text.len() <= TOKEN_BYTES_MAX
+        && without_padding.bytes().all(allowed)
 }
 
 /// The form of a token before its verification. It only selects the issuer.
@@ -65,31 +67,32 @@ pub(super) enum TokenForm {
 
 /// Reads the `iss` of a JWT, and refuses JWTs of other types: a token that was issued for one purpose
 /// must not be used for another (RFC 8725 §3.11).
-pub(super) fn form(token: &str) -> Result<TokenForm, Refusal> {
+pub(super) fn form_of(token: &str) -> Result<TokenForm, Refusal> {
     let mut parts = token.split('.');
     let (Some(head), Some(body), Some(_), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Ok(TokenForm::Opaque);
     };
-    let Some(head) = object(head).filter(|head| head.contains_key("alg")) else {
+    let Some(head) = decode_object(head).filter(|head| head.contains_key("alg")) else {
         return Ok(TokenForm::Opaque);
     };
     if let Some(kind) = head.get("typ") {
         let kind = kind.as_str().unwrap_or_default().to_ascii_lowercase();
-        let bare = kind.strip_prefix("application/").unwrap_or(&kind);
-        if !matches!(bare, "jwt" | "at+jwt") {
-            return Err(Refusal::WrongKind {
-                said: truncated(&kind),
+        let subtype = kind.strip_prefix("application/").unwrap_or(&kind);
+        if !matches!(subtype, "jwt" | "at+jwt") {
+            return Err(Refusal::WrongType {
+                found: truncated(&kind),
             });
         }
     }
-    let claims = Claims::new(object(body).ok_or(Refusal::Malformed)?);
+    let claims = Claims::new(decode_object(body).ok_or(Refusal::Malformed)?);
     let issuer = claims.text("iss").map_err(Refusal::claim)?.to_owned();
     Ok(TokenForm::Signed { issuer })
 }
 
-fn object(part: &str) -> Option<Map<String, Value>> {
+/// The JSON object of a part of a JWT.
+fn decode_object(part: &str) -> Option<Map<String, Value>> {
     let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
@@ -102,14 +105,14 @@ pub(super) fn require_bearer(claims: &Claims) -> Result<(), Refusal> {
         ("typ", &["bearer", "jwt", "at+jwt"]),
         ("token_use", &["access", "access_token"]),
     ];
-    for (name, good) in kinds {
+    for (name, accepted) in kinds {
         let Some(kind) = claims.get(name) else {
             continue;
         };
         let kind = kind.as_str().unwrap_or_default();
-        if !good.iter().any(|good| kind.eq_ignore_ascii_case(good)) {
-            return Err(Refusal::WrongKind {
-                said: truncated(kind),
+        if !accepted.iter().any(|name| kind.eq_ignore_ascii_case(name)) {
+            return Err(Refusal::WrongType {
+                found: truncated(kind),
             });
         }
     }
@@ -117,8 +120,8 @@ pub(super) fn require_bearer(claims: &Claims) -> Result<(), Refusal> {
         return Err(Refusal::KeyBound);
     }
     match claims.get("events") {
-        Some(_) => Err(Refusal::WrongKind {
-            said: "an event".to_owned(),
+        Some(_) => Err(Refusal::WrongType {
+            found: "an event".to_owned(),
         }),
         None => Ok(()),
     }
@@ -131,7 +134,7 @@ pub(super) fn require_bearer(claims: &Claims) -> Result<(), Refusal> {
 /// also accept several encodings of an opaque token, so its `jti` is used if there is one, together
 /// with `iat`, because some issuers keep the `jti` when they renew a token.
 pub(super) fn canonical_id(token: &str, claims: &Claims) -> String {
-    if let Ok(TokenForm::Signed { .. }) = form(token)
+    if let Ok(TokenForm::Signed { .. }) = form_of(token)
         && let Some((signed, _)) = token.rsplit_once('.')
     {
         return format!("signed {signed}");
@@ -156,8 +159,8 @@ pub(super) fn scopes(claims: &Claims) -> Result<Vec<String>, ClaimError> {
 
 /// Text from a token for an error: without control characters, and truncated.
 pub(super) fn truncated(text: &str) -> String {
-    let plain = text.chars().filter(|c| !c.is_control());
-    plain.take(NAME_CHARS_MAX).collect()
+    let printable = text.chars().filter(|char| !char.is_control());
+    printable.take(QUOTED_CHARS_MAX).collect()
 }
 
 #[cfg(test)]
@@ -167,7 +170,8 @@ mod tests {
 
     use super::*;
 
-    fn reads(values: &[&[u8]]) -> Result<Option<String>, ()> {
+    /// The bearer token of a request with these `Authorization` headers.
+    fn token_in(values: &[&[u8]]) -> Result<Option<String>, ()> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
@@ -181,21 +185,21 @@ mod tests {
 
     #[test]
     fn a_bearer_token_is_one_word_after_the_scheme() {
-        for good in ["Bearer abc", "bearer abc", "BEARER   abc "] {
+        for valid in ["Bearer abc", "bearer abc", "BEARER   abc "] {
             assert_eq!(
-                reads(&[good.as_bytes()]),
+                token_in(&[valid.as_bytes()]),
                 Ok(Some("abc".to_owned())),
-                "{good}"
+                "{valid}"
             );
         }
         assert_eq!(
-            reads(&[b"Bearer a-._~+/9=="]),
+            token_in(&[b"Bearer a-._~+/9=="]),
             Ok(Some("a-._~+/9==".to_owned()))
         );
         for other in ["Basic abc", "Bearerx abc", "Digest a=\"Bearer b\"", ""] {
-            assert_eq!(reads(&[other.as_bytes()]), Ok(None), "{other}");
+            assert_eq!(token_in(&[other.as_bytes()]), Ok(None), "{other}");
         }
-        assert_eq!(reads(&[]), Ok(None));
+        assert_eq!(token_in(&[]), Ok(None));
     }
 
     #[test]
@@ -212,13 +216,21 @@ mod tests {
             b"Bearer \xe5\xbc\xa0",
         ];
         for bad in bad {
-            assert_eq!(reads(&[bad]), Err(()), "{}", String::from_utf8_lossy(bad));
+            assert_eq!(
+                token_in(&[bad]),
+                Err(()),
+                "{}",
+                String::from_utf8_lossy(bad)
+            );
         }
-        assert_eq!(reads(&[b"Bearer a", b"Bearer a"]), Err(()));
-        assert_eq!(reads(&[b"Bearer a", b"Basic b"]), Err(()));
+        assert_eq!(token_in(&[b"Bearer a", b"Bearer a"]), Err(()));
+        assert_eq!(token_in(&[b"Bearer a", b"Basic b"]), Err(()));
         let longest = "a".repeat(TOKEN_BYTES_MAX);
-        assert!(reads(&[format!("Bearer {longest}").as_bytes()]).is_ok());
-        assert_eq!(reads(&[format!("Bearer {longest}a").as_bytes()]), Err(()));
+        assert!(token_in(&[format!("Bearer {longest}").as_bytes()]).is_ok());
+        assert_eq!(
+            token_in(&[format!("Bearer {longest}a").as_bytes()]),
+            Err(())
+        );
     }
 
     #[test]
@@ -228,48 +240,60 @@ mod tests {
             Value::Object(claims) => Claims::new(claims),
             other => panic!("{other} is no object"),
         };
-        let said = claims(json!({ "jti": "a", "iat": 1_800_000_000 }));
+        let with_jti = claims(json!({ "jti": "a", "iat": 1_800_000_000 }));
         let signed = |sub: &str| {
             let (head, body) = (json!({ "alg": "ES256" }), json!({ "iss": "i", "sub": sub }));
             format!("{}.{}", part(head), part(body))
         };
-        let of_signed = |sub: &str, signature: &str| {
+        let id_of_signed = |sub: &str, signature: &str| {
             let token = format!("{}.{signature}", signed(sub));
-            canonical_id(&token, &said)
+            canonical_id(&token, &with_jti)
         };
-        assert_eq!(of_signed("u", "c2ln"), of_signed("u", "b3RoZXI"));
-        assert_ne!(of_signed("u", "c2ln"), of_signed("v", "c2ln"));
+        assert_eq!(id_of_signed("u", "c2ln"), id_of_signed("u", "b3RoZXI"));
+        assert_ne!(id_of_signed("u", "c2ln"), id_of_signed("v", "c2ln"));
         assert_eq!(
-            canonical_id("opaque", &said),
-            canonical_id("opaque=", &said)
+            canonical_id("opaque", &with_jti),
+            canonical_id("opaque=", &with_jti)
         );
         let renewed = claims(json!({ "jti": "a", "iat": 1_800_000_001 }));
         assert_ne!(
-            canonical_id("opaque", &said),
+            canonical_id("opaque", &with_jti),
             canonical_id("opaque", &renewed)
         );
-        let silent = claims(json!({ "iat": 1_800_000_000 }));
+        let without_jti = claims(json!({ "iat": 1_800_000_000 }));
         assert_ne!(
-            canonical_id("opaque", &silent),
-            canonical_id("other", &silent)
+            canonical_id("opaque", &without_jti),
+            canonical_id("other", &without_jti)
         );
     }
 
     #[test]
     fn scopes_are_words_or_a_json_list() {
-        let of = |claims: Value| {
+        let scopes_of = |claims: Value| {
             let Value::Object(claims) = claims else {
                 panic!("an object")
             };
             scopes(&Claims::new(claims)).ok()
         };
-        let both = Some(vec!["read".to_owned(), "write".to_owned()]);
-        assert_eq!(of(json!({ "scope": " read  write " })), both);
-        assert_eq!(of(json!({ "scope": ["read", "write"] })), both);
-        assert_eq!(of(json!({ "scp": "read write" })), both);
-        assert_eq!(of(json!({ "scp": ["read", "write"] })), both);
-        assert_eq!(of(json!({ "scope": "", "scp": "read" })), Some(Vec::new()));
-        assert_eq!(of(json!({})), Some(Vec::new()));
-        assert_eq!(of(json!({ "scope": 7 })), None);
+        let read_and_write = Some(vec!["read".to_owned(), "write".to_owned()]);
+        assert_eq!(
+            scopes_of(json!({ "scope": " read  write " })),
+            read_and_write
+        );
+        assert_eq!(
+            scopes_of(json!({ "scope": ["read", "write"] })),
+            read_and_write
+        );
+        assert_eq!(scopes_of(json!({ "scp": "read write" })), read_and_write);
+        assert_eq!(
+            scopes_of(json!({ "scp": ["read", "write"] })),
+            read_and_write
+        );
+        assert_eq!(
+            scopes_of(json!({ "scope": "", "scp": "read" })),
+            Some(Vec::new())
+        );
+        assert_eq!(scopes_of(json!({})), Some(Vec::new()));
+        assert_eq!(scopes_of(json!({ "scope": 7 })), None);
     }
 }

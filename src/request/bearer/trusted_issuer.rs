@@ -31,15 +31,15 @@ use crate::telemetry::{BearerCounters, BearerOutcome, LogLimiter, Telemetry};
 mod claims;
 
 /// How many refused tokens are cached, and for how long.
-const REFUSED_MAX: u64 = 1_000;
-const REFUSED_FOR: Duration = Duration::from_secs(2);
+const REFUSED_TOKENS_MAX: u64 = 1_000;
+const REFUSED_CACHED_FOR: Duration = Duration::from_secs(2);
 /// How long a valid token may be verified again regardless of the limits of its client.
 const RECENTLY_VALID_FOR: Duration = Duration::from_secs(3600);
 
 /// The fingerprint of a whole token.
 pub(super) type TokenHash = [u8; 32];
 
-type Verdict = Result<Arc<Program>, VerifyError>;
+type VerifyResult = Result<Arc<Program>, VerifyError>;
 
 /// An issuer as configured, and the cache of its tokens.
 pub(super) struct TrustedIssuer {
@@ -53,9 +53,9 @@ pub(super) struct TrustedIssuer {
     /// still renew these.
     recently_valid: Cache<TokenHash, ()>,
     new_token_limits: Arc<NewTokenLimits>,
-    loads: SingleFlight<TokenHash, Verdict>,
+    verifications: SingleFlight<TokenHash, VerifyResult>,
     clock: Clock,
-    counts: BearerCounters,
+    counters: BearerCounters,
     unavailable_log: LogLimiter,
     limit_log: LogLimiter,
     /// The connector whose persons its tokens stand for, and the loader of these persons.
@@ -97,16 +97,16 @@ impl TrustedIssuer {
                 id: id.clone(),
                 source,
             })?;
-        let pinned = config.algorithms.as_ref().map(|pinned| {
-            let pinned = pinned.iter().copied();
-            pinned.map(Into::into).collect()
+        let configured = config.algorithms.as_ref().map(|algorithms| {
+            let algorithms = algorithms.iter().copied();
+            algorithms.map(Into::into).collect()
         });
         let settings = IssuerSettings {
             name: config.url.clone(),
             tenants: config.tenants.clone(),
             metadata_url: config.metadata_url.clone(),
             keys_url: config.jwks_url.clone(),
-            algorithms: pinned.unwrap_or_else(|| ALGORITHMS.to_vec()),
+            algorithms: configured.unwrap_or_else(|| ALGORITHMS.to_vec()),
         };
         Ok(Self {
             id: id.clone(),
@@ -117,17 +117,17 @@ impl TrustedIssuer {
                 .time_to_live(config.cache.duration())
                 .build(),
             refused: Cache::builder()
-                .max_capacity(REFUSED_MAX)
-                .time_to_live(REFUSED_FOR)
+                .max_capacity(REFUSED_TOKENS_MAX)
+                .time_to_live(REFUSED_CACHED_FOR)
                 .build(),
             recently_valid: Cache::builder()
                 .max_capacity(config.cached_max)
                 .time_to_live(RECENTLY_VALID_FOR)
                 .build(),
             new_token_limits: NewTokenLimits::new(config),
-            loads: SingleFlight::default(),
+            verifications: SingleFlight::default(),
             clock: clock.clone(),
-            counts: telemetry.bearer_counters(id.as_str()),
+            counters: telemetry.bearer_counters(id.as_str()),
             unavailable_log: LogLimiter::default(),
             limit_log: LogLimiter::default(),
             people: config
@@ -141,9 +141,11 @@ impl TrustedIssuer {
     /// Whether this issuer was built from these settings. One with files is always rebuilt, and so
     /// is one whose tokens stand for persons, because it depends on a connector.
     pub(super) fn has_settings(&self, config: &IssuerConfig) -> bool {
-        let secret = config.introspection.as_ref().map(|it| &it.client_secret);
-        let in_files = config.ca.is_some() || secret.is_some_and(|it| it.file().is_some());
-        self.config == *config && !in_files && self.people.is_none()
+        let introspection = config.introspection.as_ref();
+        let secret = introspection.map(|introspection| &introspection.client_secret);
+        let reads_files =
+            config.ca.is_some() || secret.is_some_and(|secret| secret.file().is_some());
+        self.config == *config && !reads_files && self.people.is_none()
     }
 
     /// Loads the keys or calls introspection, as `check --online` does, and describes the result.
@@ -169,8 +171,8 @@ impl TrustedIssuer {
     }
 
     /// Whether an unverified token names this issuer.
-    pub(super) fn is_named(&self, said: &str) -> bool {
-        self.issuer.tenant_of(said).is_some()
+    pub(super) fn is_named(&self, issuer: &str) -> bool {
+        self.issuer.tenant_of(issuer).is_some()
     }
 
     /// Whether tokens are verified by introspection and not by their signature.
@@ -179,16 +181,16 @@ impl TrustedIssuer {
     }
 
     /// The cached result for a token.
-    pub(super) fn find_cached(&self, hash: &TokenHash) -> Option<Verdict> {
-        let found = self.cached(hash)?;
-        self.counts.count(match found {
+    pub(super) fn find_cached(&self, hash: &TokenHash) -> Option<VerifyResult> {
+        let result = self.cached(hash)?;
+        self.counters.count(match result {
             Ok(_) => BearerOutcome::Cached,
             Err(_) => BearerOutcome::Refused,
         });
-        Some(found)
+        Some(result)
     }
 
-    fn cached(&self, hash: &TokenHash) -> Option<Verdict> {
+    fn cached(&self, hash: &TokenHash) -> Option<VerifyResult> {
         let now = self.clock.now();
         if let Some((program, until)) = self.verified.get(hash) {
             return (now < until).then_some(Ok(program));
@@ -204,32 +206,32 @@ impl TrustedIssuer {
         hash: TokenHash,
         token: &str,
         client: Option<Client>,
-    ) -> Verdict {
-        let load = self.loads.try_run(hash, || {
+    ) -> VerifyResult {
+        let verification = self.verifications.try_run(hash, || {
             // Another request may have cached it meanwhile: a finished task leaves the list after
             // its result is cached.
-            if let Some(verdict) = self.cached(&hash) {
-                return Err(verdict);
+            if let Some(result) = self.cached(&hash) {
+                return Err(result);
             }
-            let slot = self.slot(&hash, client).map_err(Err)?;
+            let slot = self.take_slot(&hash, client).map_err(Err)?;
             let (this, token) = (Arc::clone(self), Secret::new(token.to_owned()));
             Ok(async move {
-                let verdict = this.judge(token.expose(), client, slot.as_ref()).await;
-                this.store_in_cache(hash, &verdict);
-                verdict
+                let result = this.verify_now(token.expose(), client, slot.as_ref()).await;
+                this.store_in_cache(hash, &result);
+                result
             })
         });
-        match load {
-            Ok(load) => load
+        match verification {
+            Ok(verification) => verification
                 .await
                 .unwrap_or_else(|_| Err(IssuerUnavailable::Aborted.into())),
-            Err(verdict) => verdict,
+            Err(result) => result,
         }
     }
 
     /// Takes a slot for a new token. Recently valid tokens need none; the cache limits how many
     /// there are.
-    fn slot(
+    fn take_slot(
         &self,
         hash: &TokenHash,
         client: Option<Client>,
@@ -247,7 +249,7 @@ impl TrustedIssuer {
         let (Some(client), Some(key)) = (client, limit.key()) else {
             return IssuerUnavailable::Overloaded.into();
         };
-        self.counts.count(BearerOutcome::Limited);
+        self.counters.count(BearerOutcome::Limited);
         if self.limit_log.allow() {
             tracing::warn!(
                 issuer = %self.id,
@@ -260,12 +262,12 @@ impl TrustedIssuer {
         VerifyError::Limited
     }
 
-    async fn judge(
+    async fn verify_now(
         &self,
         token: &str,
         client: Option<Client>,
         slot: Option<&NewTokenSlot>,
-    ) -> Verdict {
+    ) -> VerifyResult {
         let requirements = TokenRequirements {
             audiences: &self.config.audiences,
             token_type: None,
@@ -287,49 +289,49 @@ impl TrustedIssuer {
             }
         };
         token::require_bearer(&claims)?;
-        let shown = self.people.as_ref();
-        let shown = shown.map(|_| self.presented(token, &claims, &tenant));
-        let shown = shown.transpose()?;
+        let presented = self.people.as_ref();
+        let presented = presented.map(|_| self.presented_token(token, &claims, &tenant));
+        let presented = presented.transpose()?;
         let program = self.program(claims, &tenant)?;
-        let holder = match (&self.people, shown) {
+        let holder = match (&self.people, presented) {
             // A token without the required scopes is refused on every request: its person gets no
             // account, no session and no audit line.
-            (Some((via, token_sessions)), Some(shown))
+            (Some((via, token_sessions)), Some(presented))
                 if program.has_scopes(&self.config.scopes) =>
             {
-                Some(token_sessions.admit(via, shown).await?)
+                Some(token_sessions.admit(via, presented).await?)
             }
             _ => None,
         };
         Ok(Arc::new(Program { holder, ..program }))
     }
 
-    fn store_in_cache(&self, hash: TokenHash, verdict: &Verdict) {
+    fn store_in_cache(&self, hash: TokenHash, result: &VerifyResult) {
         let now = self.clock.now();
-        match verdict {
+        match result {
             Ok(program) => {
-                self.counts.count(BearerOutcome::Verified);
+                self.counters.count(BearerOutcome::Verified);
                 self.recently_valid.insert(hash, ());
                 let until = now.plus(self.config.cache.duration());
-                let until = program.ends_at.map_or(until, |end| until.min(end));
+                let until = program.expires_at.map_or(until, |end| until.min(end));
                 if now < until {
                     self.verified.insert(hash, (Arc::clone(program), until));
                 }
             }
             Err(VerifyError::Refused(why)) => {
-                self.counts.count(BearerOutcome::Refused);
+                self.counters.count(BearerOutcome::Refused);
                 self.recently_valid.invalidate(&hash);
                 if why.is_final() {
-                    let until = now.plus(REFUSED_FOR);
+                    let until = now.plus(REFUSED_CACHED_FOR);
                     self.refused.insert(hash, (Arc::clone(why), until));
                 }
             }
             // Counted where the limit was reached.
             Err(VerifyError::Limited) => {}
             // Logged where the request is decided.
-            Err(VerifyError::Store(_)) => self.counts.count(BearerOutcome::Unavailable),
+            Err(VerifyError::Store(_)) => self.counters.count(BearerOutcome::Unavailable),
             Err(VerifyError::Unavailable(why)) => {
-                self.counts.count(BearerOutcome::Unavailable);
+                self.counters.count(BearerOutcome::Unavailable);
                 if self.unavailable_log.allow() {
                     let error = crate::telemetry::error_chain(&**why);
                     tracing::warn!(issuer = %self.id, %error, "bearer tokens cannot be verified");
@@ -340,6 +342,6 @@ impl TrustedIssuer {
 }
 
 /// When a token that is accepted now is certainly expired, whatever the cache.
-pub(super) fn ends_at(program: &Program) -> Option<Timestamp> {
-    program.ends_at.map(|end| end.plus(LEEWAY))
+pub(super) fn certain_expiry(program: &Program) -> Option<Timestamp> {
+    program.expires_at.map(|end| end.plus(LEEWAY))
 }

@@ -15,7 +15,8 @@ use crate::store::{ConnectorId, IdError, LoginName};
 const URL_BYTES_MAX: usize = 16 * 1024;
 /// How many headers a query may have.
 const HEADERS_MAX: usize = 100;
-/// Browsers always escape non-ASCII characters of a typed URL, and only these.
+/// The ASCII characters of a typed URL that are escaped: none, as in browsers. `utf8_percent_encode` escapes
+/// all others.
 const ESCAPED_BY_BROWSERS: AsciiSet = AsciiSet::EMPTY;
 
 /// The arguments of a query as text.
@@ -45,7 +46,7 @@ pub enum ExplainQueryError {
     #[error("{0}")]
     Via(IdError),
     #[error("a connector needs a login: say whose login")]
-    ViaNobody,
+    ViaWithoutLogin,
     #[error("`{method}` is not an HTTP method")]
     Method { method: String },
     #[error("`{from}` is not an IP address")]
@@ -76,8 +77,8 @@ impl ExplainQuery {
     /// Parses the arguments.
     pub fn parse(arguments: ExplainArguments) -> Result<Self, ExplainQueryError> {
         let (https, authority, target) =
-            split(&arguments.url).ok_or_else(|| ExplainQueryError::Url {
-                url: display_path(&arguments.url),
+            split_url(&arguments.url).ok_or_else(|| ExplainQueryError::Url {
+                url: super::truncate(&arguments.url),
             })?;
         let method = arguments.method.unwrap_or_else(|| "GET".to_owned());
         let from = arguments.from.unwrap_or_else(|| "127.0.0.1".to_owned());
@@ -88,12 +89,12 @@ impl ExplainQuery {
             via.map_err(ExplainQueryError::Via)?,
         );
         if via.is_some() && login.is_none() {
-            return Err(ExplainQueryError::ViaNobody);
+            return Err(ExplainQueryError::ViaWithoutLogin);
         }
         if arguments.headers.len() > HEADERS_MAX {
             return Err(ExplainQueryError::Header);
         }
-        let headers = arguments.headers.iter().map(|line| header(line));
+        let headers = arguments.headers.iter().map(|line| parse_header(line));
         Ok(Self {
             login,
             via,
@@ -134,7 +135,7 @@ impl ExplainQuery {
 
 /// Scheme, authority and target as a browser sends them: without the fragment and the default port.
 /// Nothing is resolved or decoded, because the bytes of the path are judged.
-fn split(url: &str) -> Option<(bool, HeaderValue, PathAndQuery)> {
+fn split_url(url: &str) -> Option<(bool, HeaderValue, PathAndQuery)> {
     let (scheme, rest) = url.trim().split_once("://")?;
     let https = match scheme.to_ascii_lowercase().as_str() {
         "https" => true,
@@ -147,8 +148,8 @@ fn split(url: &str) -> Option<(bool, HeaderValue, PathAndQuery)> {
     if url.len() > URL_BYTES_MAX || authority.is_empty() || authority.contains('@') {
         return None;
     }
-    let implied = if https { ":443" } else { ":80" };
-    let authority = authority.strip_suffix(implied).unwrap_or(authority);
+    let default_port = if https { ":443" } else { ":80" };
+    let authority = authority.strip_suffix(default_port).unwrap_or(authority);
     let slash = if target.starts_with('/') { "" } else { "/" };
     let target = format!(
         "{slash}{}",
@@ -161,7 +162,7 @@ fn split(url: &str) -> Option<(bool, HeaderValue, PathAndQuery)> {
     ))
 }
 
-fn header(line: &str) -> Result<(HeaderName, HeaderValue), ExplainQueryError> {
+fn parse_header(line: &str) -> Result<(HeaderName, HeaderValue), ExplainQueryError> {
     let (name, value) = line.split_once(':').ok_or(ExplainQueryError::Header)?;
     let name = HeaderName::try_from(name.trim()).map_err(|_| ExplainQueryError::Header)?;
     let value =
@@ -170,8 +171,4 @@ fn header(line: &str) -> Result<(HeaderName, HeaderValue), ExplainQueryError> {
         true => Err(ExplainQueryError::Credential { name }),
         false => Ok((name, value)),
     }
-}
-
-fn display_path(url: &str) -> String {
-    super::truncate(url)
 }

@@ -72,7 +72,7 @@ impl ExplainedMatch {
                     readings: readings
                         .map(|(reading, found)| PathReading {
                             path: display_path(&reading),
-                            matches: name(found),
+                            matches: match_name(found),
                         })
                         .collect(),
                 }
@@ -96,8 +96,8 @@ pub(super) fn display_path(reading: &[u8]) -> String {
     truncate(&String::from_utf8_lossy(reading))
 }
 
-fn name(found: RouteMatch<'_>) -> String {
-    match found {
+fn match_name(route_match: RouteMatch<'_>) -> String {
+    match route_match {
         RouteMatch::Route(route) => route.name.as_str().to_owned(),
         RouteMatch::OwnPath => "our own page".to_owned(),
         RouteMatch::None | RouteMatch::Ambiguous => "nothing".to_owned(),
@@ -108,13 +108,13 @@ fn rejection(route: &Route, why: &Mismatch) -> String {
     let (host, path) = (&route.host, route.path.as_str());
     match why {
         Mismatch::Host => format!("it serves another host: {host}"),
-        Mismatch::CloserHost => {
+        Mismatch::MoreSpecificHost => {
             format!(
                 "it serves {host}, and the host is chosen first: another route names it more closely"
             )
         }
         Mismatch::Port => format!("it serves another port: {host}"),
-        Mismatch::CloserPort => {
+        Mismatch::MoreSpecificPort => {
             format!("it serves {host} on every port, and another route names this one")
         }
         Mismatch::Path => format!("its path is {path}"),

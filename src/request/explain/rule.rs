@@ -63,19 +63,19 @@ pub(super) fn explain_rule(
         let text = Json::from(head.path.as_str()).to_string();
         return rule("public_paths", text, "this path needs no session");
     }
-    let short = match &caller {
+    let unmet = match &caller {
         Caller::Person(person) => person_unmet_demand(route, person, head),
         Caller::Anonymous(why) => Some(*why),
         Caller::Program(_) => None,
     };
-    match (short, &route.allow) {
+    match (unmet, &route.allow) {
         (Some(LoginReason::OtherConnector), _) if route.access == Access::SignedIn => rule(
             "connectors",
             connector_list(route),
             "sessions of other connectors are not accepted",
         ),
         (Some(LoginReason::StepUp), _) if route.access == Access::SignedIn => {
-            let (key, text, result) = unmet_requirement(route, &caller, head);
+            let (key, text, result) = unmet_demand_setting(route, &caller, head);
             rule(key, text, result)
         }
         (Some(_), _) if route.access == Access::SignedIn => {
@@ -106,7 +106,7 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Stri
         && !route.is_public(head)
         && person_unmet_demand(route, person, head) == Some(LoginReason::StepUp)
     {
-        let (key, text, result) = unmet_requirement(route, caller, head);
+        let (key, text, result) = unmet_demand_setting(route, caller, head);
         notes.push(format!(
             "{key} = {text} → {result}; until then the request is anonymous to the rule"
         ));
@@ -148,21 +148,21 @@ fn connector_list(route: &Route) -> String {
     Json::from(names).to_string()
 }
 
-/// The demand that a session does not meet.
-fn unmet_requirement(
+/// The setting that a session does not meet: its key, its value, and how it fails.
+fn unmet_demand_setting(
     route: &Route,
     caller: &Caller,
     head: &Head<'_>,
 ) -> (&'static str, String, &'static str) {
     let demands = route.demands.as_deref().cloned().unwrap_or_default();
-    let alone = Demands {
+    let without_max_age = Demands {
         max_age: None,
         ..demands.clone()
     };
-    let proved = match caller {
+    let has_accepted_acr = match caller {
         Caller::Person(person) => {
             let session = &person.session;
-            alone.are_met(
+            without_max_age.are_met(
                 &session.auth_context,
                 Some(session.minted_at),
                 head.received_at,
@@ -170,7 +170,7 @@ fn unmet_requirement(
         }
         Caller::Anonymous(_) | Caller::Program(_) => true,
     };
-    match (proved, demands.max_age) {
+    match (has_accepted_acr, demands.max_age) {
         (true, Some(max_age)) => (
             "max_age",
             format!("{} s", max_age.as_secs()),

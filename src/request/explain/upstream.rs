@@ -17,8 +17,7 @@ const NEW_FOR_EACH_REQUEST: &str = "(new for each request)";
 /// The placeholder for a provider's token.
 const HIDDEN_TOKEN: &str = "(hidden, when the session has one)";
 const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-forwarded-access-token");
-/// Headers with credentials.
-const SECRETS: [HeaderName; 6] = [
+const SECRET_HEADERS: [HeaderName; 6] = [
     AUTHORIZATION,
     COOKIE,
     PROXY_AUTHORIZATION,
@@ -57,14 +56,14 @@ impl ExplainedUpstream {
         id: &RequestId,
     ) -> Self {
         let names = context.forwarder.upstream_names(permit.route());
-        let nobody = HeaderValue::from_static("");
+        let no_name = HeaderValue::from_static("");
         let request_rewrite = RequestRewrite::new(permit, head, id, context.rewrite_options);
         let mut written = Vec::new();
         let (response_rewrite, upstream) = (
             request_rewrite.response_rewrite(parts),
-            names.first().unwrap_or(&nobody),
+            names.first().unwrap_or(&no_name),
         );
-        let name = UpstreamOrigin {
+        let origin = UpstreamOrigin {
             authority: upstream,
             tls: false,
         };
@@ -72,7 +71,7 @@ impl ExplainedUpstream {
             &mut written,
             parts,
             &response_rewrite,
-            name,
+            origin,
             BodyLength::NoBody,
         );
         let text = String::from_utf8_lossy(&written);
@@ -82,7 +81,7 @@ impl ExplainedUpstream {
         let headers = lines.filter_map(|line| line.split_once(": "));
         let headers = headers.map(|(name, value)| HeaderLine::of(name, value, id));
         let mut headers: Vec<_> = headers.collect();
-        headers.extend(tokens(permit, &headers));
+        headers.extend(token_placeholders(permit, &headers));
         let name = |name: &HeaderValue| String::from_utf8_lossy(name.as_bytes()).into_owned();
         Self {
             names: names.iter().map(name).collect(),
@@ -95,7 +94,7 @@ impl ExplainedUpstream {
 impl HeaderLine {
     fn of(name: &str, value: &str, id: &RequestId) -> Self {
         let is_new = name == "traceparent" || (name == "x-request-id" && value == id.as_str());
-        let (value, decoded) = match SECRETS.iter().any(|secret| secret == name) {
+        let (value, decoded) = match SECRET_HEADERS.iter().any(|secret| secret == name) {
             true => (HIDDEN.to_owned(), None),
             false if is_new => (NEW_FOR_EACH_REQUEST.to_owned(), None),
             false => (truncate(value), decoded(value)),
@@ -110,7 +109,7 @@ impl HeaderLine {
 }
 
 /// The provider tokens that the route sends. An assumed login has none, so placeholders are shown.
-fn tokens(permit: &Permit, lines: &[HeaderLine]) -> Vec<HeaderLine> {
+fn token_placeholders(permit: &Permit, lines: &[HeaderLine]) -> Vec<HeaderLine> {
     if !matches!(permit.caller(), Caller::Person(_)) {
         return Vec::new();
     }
@@ -119,14 +118,14 @@ fn tokens(permit: &Permit, lines: &[HeaderLine]) -> Vec<HeaderLine> {
         (rules.access_token, ACCESS_TOKEN),
         (rules.id_token, AUTHORIZATION),
     ];
-    let replaced = |name: &HeaderName| {
+    let is_replaced = |name: &HeaderName| {
         lines.iter().any(|line| line.name == name.as_str())
-            || rules.custom.iter().any(|(own, _)| own == name)
+            || rules.custom.iter().any(|(custom, _)| custom == name)
             || (*name == AUTHORIZATION && rules.basic_auth.is_some())
     };
     let sent = sent
         .into_iter()
-        .filter(|(is_sent, name)| *is_sent && !replaced(name));
+        .filter(|(is_sent, name)| *is_sent && !is_replaced(name));
     sent.map(|(_, name)| HeaderLine {
         name: name.as_str().to_owned(),
         value: HIDDEN_TOKEN.to_owned(),
@@ -137,8 +136,8 @@ fn tokens(permit: &Permit, lines: &[HeaderLine]) -> Vec<HeaderLine> {
 
 /// The text that a value such as `%E5%BC%A0` encodes; `None` if the value contains no such text.
 fn decoded(value: &str) -> Option<String> {
-    let bare = value.strip_prefix("UTF-8''").unwrap_or(value);
-    let text = percent_decode_str(bare).decode_utf8().ok()?;
-    let readable = !text.chars().any(char::is_control) && !text.is_ascii();
-    (readable && text != bare).then(|| truncate(&text))
+    let encoded = value.strip_prefix("UTF-8''").unwrap_or(value);
+    let text = percent_decode_str(encoded).decode_utf8().ok()?;
+    let is_readable = !text.chars().any(char::is_control) && !text.is_ascii();
+    (is_readable && text != encoded).then(|| truncate(&text))
 }

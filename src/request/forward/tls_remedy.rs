@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use rustls::{AlertDescription, CertificateError, Error, OtherError, PeerIncompatible};
 
-/// A failed handshake and its remedy.
+/// A TLS error and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[error("TLS with the upstream failed: {error}; {remedy}")]
-struct TlsFailed {
+struct TlsError {
     error: Error,
     remedy: &'static str,
 }
@@ -21,7 +21,7 @@ pub(super) fn with_remedy(error: io::Error) -> io::Error {
     };
     let (error, kind) = (tls.clone(), error.kind());
     let remedy = remedy(&error);
-    io::Error::new(kind, TlsFailed { error, remedy })
+    io::Error::new(kind, TlsError { error, remedy })
 }
 
 /// Like [`with_remedy`] for the handshake, where a closed connection has a remedy, too.
@@ -31,24 +31,26 @@ pub(super) fn with_handshake_remedy(error: io::Error) -> io::Error {
             let error = Error::Other(OtherError(Arc::new(error)));
             let remedy = "it closed the connection during the handshake: it may support only TLS 1.1 \
                           or older, or no TLS on this port";
-            io::Error::new(io::ErrorKind::UnexpectedEof, TlsFailed { error, remedy })
+            io::Error::new(io::ErrorKind::UnexpectedEof, TlsError { error, remedy })
         }
         _ => with_remedy(error),
     }
 }
 
 fn remedy(error: &Error) -> &'static str {
-    const OLD: &str = "it supports neither TLS 1.2 nor TLS 1.3: enable one of them there, or put a proxy \
+    const TLS_VERSION: &str = "it supports neither TLS 1.2 nor TLS 1.3: enable one of them there, or put a proxy \
                        in front of it that supports them";
-    const CIPHERS: &str = "it has no cipher suite in common with menshen: enable ECDHE with AES-GCM or \
+    const CIPHER_SUITES: &str = "it has no cipher suite in common with menshen: enable ECDHE with AES-GCM or \
                            ChaCha20-Poly1305 there; menshen supports neither RSA key exchange nor CBC";
-    const OURS: &str = "it requires a client certificate, or another one: set [route.upstream_tls] \
+    const CLIENT_CERTIFICATE: &str = "it requires a client certificate, or another one: set [route.upstream_tls] \
                         certificate and key";
     match error {
         Error::InvalidCertificate(error) => remedy_for_certificate(error),
         Error::AlertReceived(alert) => match alert {
-            AlertDescription::ProtocolVersion => OLD,
-            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => CIPHERS,
+            AlertDescription::ProtocolVersion => TLS_VERSION,
+            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
+                CIPHER_SUITES
+            }
             AlertDescription::UnrecognisedName => {
                 "it does not serve this name: set [route.upstream_tls] server_name to a name it serves"
             }
@@ -61,7 +63,7 @@ fn remedy(error: &Error) -> &'static str {
             | AlertDescription::CertificateUnknown
             | AlertDescription::UnknownCA
             | AlertDescription::DecryptError
-            | AlertDescription::AccessDenied => OURS,
+            | AlertDescription::AccessDenied => CLIENT_CERTIFICATE,
             _ => "look for the reason in its own log",
         },
         Error::PeerIncompatible(
@@ -69,8 +71,8 @@ fn remedy(error: &Error) -> &'static str {
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
             | PeerIncompatible::Tls12NotOffered
             | PeerIncompatible::Tls12NotOfferedOrEnabled,
-        ) => OLD,
-        Error::PeerIncompatible(_) | Error::PeerMisbehaved(_) => CIPHERS,
+        ) => TLS_VERSION,
+        Error::PeerIncompatible(_) | Error::PeerMisbehaved(_) => CIPHER_SUITES,
         Error::InvalidMessage(_) => {
             "its response is not TLS: if it serves plain HTTP, write http:// in `upstream`"
         }

@@ -15,7 +15,7 @@ enum Hop {
     Unnamed,
 }
 
-/// The client behind the trusted proxies, and the matching element of the other forwarding headers.
+/// The client behind the trusted proxies, and which element of the other forwarding headers is about it.
 #[derive(Clone, Copy, Debug)]
 pub struct ForwardedHops {
     /// The client; absent if no proxy named one or the first proxy gave no address.
@@ -25,18 +25,18 @@ pub struct ForwardedHops {
     pub nearest: Option<IpAddr>,
     /// The index of the client's element in each list, from the right: each trusted proxy appended
     /// one.
-    element: usize,
+    index_from_right: usize,
 }
 
 impl ForwardedHops {
     /// Reads `X-Forwarded-For` from the right as long as hops are trusted. A hop without an address
     /// ends this: everything left of it may be forged.
     pub fn read(headers: &HeaderMap, trust: &Trust) -> Result<Self, HeadError> {
-        let broken = HeadError::Forwarded("X-Forwarded-For");
-        let (mut client, mut nearest, mut passed) = (None, None, 0_usize);
+        let malformed = HeadError::Forwarded("X-Forwarded-For");
+        let (mut client, mut nearest, mut trusted_hops) = (None, None, 0_usize);
         for line in headers.get_all("x-forwarded-for").iter().rev() {
             for hop in line.as_bytes().rsplit(|byte| *byte == b',') {
-                let (is_trusted, address) = match Hop::parse(hop).ok_or(broken)? {
+                let (is_trusted, address) = match Hop::parse(hop).ok_or(malformed)? {
                     Hop::Address(ip) => (trust.includes_ip(ip), Some(ip)),
                     Hop::Unix => (trust.unix, None),
                     Hop::Unnamed => (false, None),
@@ -47,16 +47,16 @@ impl ForwardedHops {
                     return Ok(Self {
                         client,
                         nearest,
-                        element: passed,
+                        index_from_right: trusted_hops,
                     });
                 }
-                passed += 1;
+                trusted_hops += 1;
             }
         }
         Ok(Self {
             client,
             nearest,
-            element: passed.saturating_sub(1),
+            index_from_right: trusted_hops.saturating_sub(1),
         })
     }
 
@@ -66,8 +66,8 @@ impl ForwardedHops {
         headers: &'a HeaderMap,
     ) -> Result<Option<(Host<'a>, Option<u16>)>, HeadError> {
         let name = self.element(headers, "x-forwarded-host", "X-Forwarded-Host")?;
-        let broken = |_| HeadError::Forwarded("X-Forwarded-Host");
-        name.map(parse_host).transpose().map_err(broken)
+        let malformed = |_| HeadError::Forwarded("X-Forwarded-Host");
+        name.map(parse_host).transpose().map_err(malformed)
     }
 
     /// `X-Forwarded-Host`, unparsed.
@@ -96,51 +96,48 @@ impl ForwardedHops {
         Ok((![80, 443].contains(&port)).then_some(port))
     }
 
-    /// The element of the client. If not every proxy appended to the list, its first element.
+    /// The element of a list that is about the client. If not every proxy appended one, the first.
     fn element<'a>(
         &self,
         headers: &'a HeaderMap,
         name: &'static str,
-        shown: &'static str,
+        name_in_error: &'static str,
     ) -> Result<Option<&'a str>, HeadError> {
-        let broken = HeadError::Forwarded(shown);
+        let malformed = HeadError::Forwarded(name_in_error);
         let mut lines = headers.get_all(HeaderName::from_static(name)).iter();
         let Some(line) = lines.next() else {
             return Ok(None);
         };
         if lines.any(|other| other != line) {
-            return Err(broken);
+            return Err(malformed);
         }
-        let list = line.to_str().map_err(|_| broken)?;
-        let mut element = list;
-        for one in list.rsplit(',').take(self.element + 1) {
-            element = one;
-        }
-        Ok(Some(element.trim()))
+        let list = line.to_str().map_err(|_| malformed)?;
+        let elements = list.rsplit(',').take(self.index_from_right + 1);
+        Ok(Some(elements.last().unwrap_or(list).trim()))
     }
 }
 
 impl Hop {
-    /// Parses an address without decoration, in brackets, or with a port.
+    /// Parses an element: an address, in brackets or not, with a port or not; `unix:`, `unknown` or `_name`.
     fn parse(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?.trim();
-        if let Some(ip) = address(text) {
+        if let Some(ip) = parse_ip(text) {
             return Some(Self::Address(ip.to_canonical()));
         }
-        let starts = |word: &str| {
+        let starts_with = |word: &str| {
             let start = text.get(..word.len());
             start.is_some_and(|start| start.eq_ignore_ascii_case(word))
         };
-        let is_unknown = text.eq_ignore_ascii_case("unknown") || starts("unknown:");
+        let is_unknown = text.eq_ignore_ascii_case("unknown") || starts_with("unknown:");
         match text {
-            _ if starts("unix:") => Some(Self::Unix),
+            _ if starts_with("unix:") => Some(Self::Unix),
             _ if text.is_empty() || is_unknown || text.starts_with('_') => Some(Self::Unnamed),
             _ => None,
         }
     }
 }
 
-fn address(text: &str) -> Option<IpAddr> {
+fn parse_ip(text: &str) -> Option<IpAddr> {
     if let Ok(ip) = text.parse() {
         return Some(ip);
     }
@@ -185,7 +182,8 @@ pub fn single_value<'a>(
 mod tests {
     use super::*;
 
-    fn read(
+    /// The client and whether it uses TLS, behind the proxies of 10.0.0.0/8.
+    fn read_client_and_tls(
         lines: &[(&str, &str)],
         unix: bool,
     ) -> Result<(Option<String>, Option<bool>), HeadError> {
@@ -204,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn every_list_is_read_at_the_trusted_hop() {
+    fn every_list_is_read_at_the_hop_of_the_client() {
         for (chain, schemes, unix, client, secure) in [
             ("203.0.113.9", "https", false, Some("203.0.113.9"), true),
             (
@@ -253,12 +251,12 @@ mod tests {
             ("unknown, 10.1.1.1", "https", false, None, true),
             ("10.1.1.1", "https", false, Some("10.1.1.1"), true),
         ] {
-            let read = read(
+            let result = read_client_and_tls(
                 &[("x-forwarded-for", chain), ("x-forwarded-proto", schemes)],
                 unix,
             );
             let expected = (client.map(str::to_owned), Some(secure));
-            assert_eq!(read, Ok(expected), "{chain} {schemes} {unix}");
+            assert_eq!(result, Ok(expected), "{chain} {schemes} {unix}");
         }
     }
 
@@ -271,8 +269,9 @@ mod tests {
             "203.0.113.9 10.1.1.1",
             "unixx",
         ] {
-            let broken = Err(HeadError::Forwarded("X-Forwarded-For"));
-            assert_eq!(read(&[("x-forwarded-for", chain)], true), broken, "{chain}");
+            let malformed = Err(HeadError::Forwarded("X-Forwarded-For"));
+            let result = read_client_and_tls(&[("x-forwarded-for", chain)], true);
+            assert_eq!(result, malformed, "{chain}");
         }
     }
 }

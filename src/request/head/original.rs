@@ -1,4 +1,4 @@
-//! The original request: one that another proxy received and asks a decision for.
+//! The original request: the one that another proxy received and asks a decision for.
 
 use std::net::IpAddr;
 
@@ -98,7 +98,7 @@ impl<'a> Head<'a> {
             None => Path::parse("/", None)?,
         };
         let credentials = session_cookie::find(original.headers, &host, parse_options, received_at);
-        let secure = parse_options.external_url.scheme() == "https";
+        let is_external_https = parse_options.external_url.scheme() == "https";
         let peer_address = match peer {
             Peer::Ip(ip) => ip.to_canonical(),
             Peer::Unix => IpAddr::from([127, 0, 0, 1]),
@@ -112,7 +112,7 @@ impl<'a> Head<'a> {
             headers: original.headers,
             client_ip,
             counted_by_address: parse_options.trust.counts_by_address(client_ip),
-            secure: original.secure.unwrap_or(secure),
+            secure: original.secure.unwrap_or(is_external_https),
             peer,
             peer_trusted: true,
             tls_subject: None,

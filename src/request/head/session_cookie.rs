@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::people::cookie::{self, HostFingerprint, VerifiedClaims};
 
 /// How many session cookies of one request are verified.
-const COOKIES_MAX: usize = 16;
+const VERIFIED_COOKIES_MAX: usize = 16;
 
 /// Finds the session cookie. A single one is verified later, when its session is loaded.
 pub(super) fn find<'a>(
@@ -40,15 +40,15 @@ fn choose_verified<'a>(
     at: Timestamp,
 ) -> Credentials<'a> {
     let mut chosen: Option<(&str, VerifiedClaims)> = None;
-    for value in cookies(headers, parse_options.session_cookie_name).take(COOKIES_MAX) {
+    for value in cookies(headers, parse_options.session_cookie_name).take(VERIFIED_COOKIES_MAX) {
         let Some(verified) = cookie::verify(parse_options.ring, value) else {
             continue;
         };
         let claims = verified.claims;
-        let counts_here = claims
+        let is_for_host = claims
             .host
-            .is_none_or(|mark| mark == HostFingerprint::of(host.as_str()));
-        if !counts_here || claims.expires_at <= at {
+            .is_none_or(|fingerprint| fingerprint == HostFingerprint::of(host.as_str()));
+        if !is_for_host || claims.expires_at <= at {
             continue;
         }
         match &chosen {

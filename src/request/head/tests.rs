@@ -4,7 +4,7 @@ use super::*;
 
 const NOW: Timestamp = Timestamp::from_unix_s(1_700_000_000);
 
-fn from(ip: &str) -> Connection {
+fn connection_from(ip: &str) -> Connection {
     Connection {
         peer: Peer::Ip(ip.parse().unwrap()),
         tls: false,
@@ -26,7 +26,7 @@ fn ring() -> KeyRing {
     KeyRing::new(&[crate::keys::generate()], None).unwrap()
 }
 
-fn read<'a>(parts: &'a Parts, connection: &'a Connection) -> Result<Head<'a>, HeadError> {
+fn parse<'a>(parts: &'a Parts, connection: &'a Connection) -> Result<Head<'a>, HeadError> {
     let external_url = Url::parse("https://sso.test").unwrap();
     let parse_options = ParseOptions {
         trust: &trust(),
@@ -50,24 +50,24 @@ fn a_host_is_compared_in_lower_case_without_dot_or_port() {
     let (host, port) = parse_host("OA.Corp.Example.:8080").unwrap();
     assert_eq!((host.as_str(), port), ("oa.corp.example", Some(8080)));
     assert_eq!(parse_host("[::1]:80").unwrap().0.as_str(), "[::1]");
-    for bad in [
+    for invalid in [
         "", ":80", "a:0", "a:99999", "a b", "a/b", "a@b", "a..b", "a:", "[x]", "a\u{e9}",
     ] {
-        assert!(parse_host(bad).is_err(), "{bad:?}");
+        assert!(parse_host(invalid).is_err(), "{invalid:?}");
     }
 }
 
 #[test]
-fn two_hosts_are_refused() {
-    let connection = from("192.0.2.1");
-    let of = |parts: &Parts| read(parts, &connection).map(|head| head.host.to_string());
-    assert_eq!(of(&parts("/", &[])), Err(HeadError::NoHost));
+fn a_request_names_exactly_one_host() {
+    let connection = connection_from("192.0.2.1");
+    let host_of = |parts: &Parts| parse(parts, &connection).map(|head| head.host.to_string());
+    assert_eq!(host_of(&parts("/", &[])), Err(HeadError::NoHost));
     let two = parts("/", &[("host", "a"), ("host", "a")]);
-    assert_eq!(of(&two), Err(HeadError::TwoHosts));
+    assert_eq!(host_of(&two), Err(HeadError::TwoHosts));
     let differ = parts("http://a/", &[("host", "b")]);
-    assert_eq!(of(&differ), Err(HeadError::TwoHosts));
+    assert_eq!(host_of(&differ), Err(HeadError::TwoHosts));
     let agree = parts("http://A./", &[("host", "a")]);
-    assert_eq!(of(&agree), Ok("a".to_owned()));
+    assert_eq!(host_of(&agree), Ok("a".to_owned()));
 }
 
 #[test]
@@ -81,50 +81,53 @@ fn forwarding_headers_are_used_only_from_trusted_proxies() {
             ("x-forwarded-for", "203.0.113.9, 198.51.100.7, 10.1.1.1"),
         ],
     );
-    let (stranger, proxy) = (from("192.0.2.1"), from("::ffff:10.0.0.1"));
-    let head = read(&parts, &stranger).unwrap();
+    let (untrusted, proxy) = (
+        connection_from("192.0.2.1"),
+        connection_from("::ffff:10.0.0.1"),
+    );
+    let head = parse(&parts, &untrusted).unwrap();
     assert_eq!((head.host.as_str(), head.secure), ("a", false));
     assert_eq!(head.client_ip, "192.0.2.1".parse::<IpAddr>().unwrap());
-    let head = read(&parts, &proxy).unwrap();
+    let head = parse(&parts, &proxy).unwrap();
     assert_eq!((head.host.as_str(), head.secure), ("b", true));
     assert_eq!(head.client_ip, "198.51.100.7".parse::<IpAddr>().unwrap());
 }
 
 #[test]
 fn a_malformed_header_of_a_trusted_proxy_is_refused() {
-    let proxy = from("10.0.0.1");
+    let proxy = connection_from("10.0.0.1");
     for (name, value) in [
         ("x-forwarded-for", "a"),
         ("x-forwarded-proto", "gopher"),
         ("x-forwarded-host", "a b"),
     ] {
         let parts = parts("/", &[("host", "a"), (name, value)]);
-        assert!(read(&parts, &proxy).is_err(), "{name}");
+        assert!(parse(&parts, &proxy).is_err(), "{name}");
     }
 }
 
 #[test]
 fn two_different_session_cookies_authenticate_nobody() {
-    let connection = from("192.0.2.1");
-    let session = |headers: &[(&str, &str)]| {
+    let connection = connection_from("192.0.2.1");
+    let session_cookie = |headers: &[(&str, &str)]| {
         let mut all = vec![("host", "a")];
         all.extend_from_slice(headers);
         let parts = parts("/", &all);
-        let head = read(&parts, &connection).unwrap();
+        let head = parse(&parts, &connection).unwrap();
         head.credentials.session_cookie.map(str::to_owned)
     };
     assert_eq!(
-        session(&[("cookie", "a=b; menshen=x; c=d")]),
+        session_cookie(&[("cookie", "a=b; menshen=x; c=d")]),
         Some("x".to_owned())
     );
     assert_eq!(
-        session(&[("cookie", "menshen=x; menshen=x")]),
+        session_cookie(&[("cookie", "menshen=x; menshen=x")]),
         Some("x".to_owned())
     );
-    assert_eq!(session(&[("cookie", "menshen=x; menshen=y")]), None);
+    assert_eq!(session_cookie(&[("cookie", "menshen=x; menshen=y")]), None);
     assert_eq!(
-        session(&[("cookie", "menshen=x"), ("cookie", "menshen=y")]),
+        session_cookie(&[("cookie", "menshen=x"), ("cookie", "menshen=y")]),
         None
     );
-    assert_eq!(session(&[("cookie", "xmenshen=x; menshen")]), None);
+    assert_eq!(session_cookie(&[("cookie", "xmenshen=x; menshen")]), None);
 }

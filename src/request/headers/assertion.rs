@@ -26,7 +26,7 @@ const ASSERTION: HeaderName = HeaderName::from_static("x-menshen-assertion");
 
 /// The longest lifetime of an assertion, in seconds.
 const LIFE_MAX_S: i64 = 300;
-/// An assertion is reused while one part in this many of its lifetime remains.
+/// An assertion is reused while at least this fraction of its lifetime remains: one third.
 const REUSE_DIVISOR: i64 = 3;
 /// How far the local clock may step back before an assertion is signed again, in seconds.
 const CLOCK_STEP_BACK_MAX_S: i64 = 5;
@@ -41,7 +41,7 @@ type CacheKey = [u8; 32];
 /// Signs and caches assertions for the routes that send them. `Debug` shows no assertion.
 pub struct AssertionSigner {
     issuer: String,
-    pair: Arc<SigningPair>,
+    key_pair: Arc<SigningPair>,
     cached: Cache<CacheKey, Assertion>,
 }
 
@@ -49,8 +49,8 @@ pub struct AssertionSigner {
 #[derive(Clone, Debug)]
 struct Assertion {
     value: HeaderValue,
-    from_s: i64,
-    until_s: i64,
+    issued_at_s: i64,
+    expires_at_s: i64,
 }
 
 #[derive(Serialize)]
@@ -67,7 +67,7 @@ impl fmt::Debug for AssertionSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AssertionSigner")
             .field("issuer", &self.issuer)
-            .field("pair", &self.pair)
+            .field("key_pair", &self.key_pair)
             .finish_non_exhaustive()
     }
 }
@@ -77,10 +77,10 @@ impl AssertionSigner {
     /// previous one, that is reused with its cache.
     pub fn new(external_url: &Url, ring: &KeyRing, previous: Option<&Arc<Self>>) -> Arc<Self> {
         let issuer = external_url.origin().ascii_serialization();
-        let pair = Arc::clone(ring.signing_pair());
-        let same =
-            previous.filter(|other| other.issuer == issuer && other.pair.public() == pair.public());
-        same.map(Arc::clone).unwrap_or_else(|| {
+        let key_pair = Arc::clone(ring.signing_pair());
+        let reusable = previous
+            .filter(|other| other.issuer == issuer && other.key_pair.public() == key_pair.public());
+        reusable.map(Arc::clone).unwrap_or_else(|| {
             let cached = Cache::builder()
                 .max_capacity(CACHE_BYTES_MAX)
                 .weigher(|_, assertion: &Assertion| {
@@ -91,7 +91,7 @@ impl AssertionSigner {
                 .build();
             Arc::new(Self {
                 issuer,
-                pair,
+                key_pair,
                 cached,
             })
         })
@@ -99,61 +99,68 @@ impl AssertionSigner {
 
     /// The assertion of a session for an audience; `None` in the last second of a session, when it
     /// would expire before it is verified.
-    fn assert(&self, session: &Session, audience: &str, now: Timestamp) -> Option<HeaderValue> {
-        let end_s = session.expires_at.unix_s();
+    fn assertion_for(
+        &self,
+        session: &Session,
+        audience: &str,
+        now: Timestamp,
+    ) -> Option<HeaderValue> {
+        let session_end_s = session.expires_at.unix_s();
         let key = keys::fingerprint(&[
             session.key.as_bytes(),
             session.account.as_bytes(),
             session.login.as_str().as_bytes(),
             audience.as_bytes(),
         ]);
-        let is_stale = |cached: &Assertion| !cached.is_reusable_at(now.unix_s(), end_s);
+        let is_stale = |cached: &Assertion| !cached.is_reusable_at(now.unix_s(), session_end_s);
         let cached = self.cached.get(&key).filter(|cached| !is_stale(cached));
         // Concurrent requests for the same assertion wait until it is signed.
         let assertion = cached.unwrap_or_else(|| {
-            let sign = || self.sign(session, audience, now.unix_s(), end_s);
+            let sign = || self.sign(session, audience, now.unix_s(), session_end_s);
             let entry = self.cached.entry_by_ref(&key);
             entry.or_insert_with_if(sign, is_stale).into_value()
         });
-        (assertion.until_s > now.unix_s()).then_some(assertion.value)
+        (assertion.expires_at_s > now.unix_s()).then_some(assertion.value)
     }
 
-    fn sign(&self, session: &Session, audience: &str, now_s: i64, end_s: i64) -> Assertion {
-        let until_s = end_s.min(now_s.saturating_add(LIFE_MAX_S));
+    fn sign(&self, session: &Session, audience: &str, now_s: i64, session_end_s: i64) -> Assertion {
+        let expires_at_s = session_end_s.min(now_s.saturating_add(LIFE_MAX_S));
         let claims = Claims {
             iss: &self.issuer,
             sub: &session.account.to_string(),
             login: session.login.as_str(),
             aud: audience,
             iat: now_s,
-            exp: until_s,
+            exp: expires_at_s,
         };
         let claims = serde_json::to_vec(&claims).expect("text and numbers are JSON");
-        let token = self.pair.token(&claims);
+        let token = self.key_pair.token(&claims);
         let mut value = HeaderValue::try_from(token).expect("a token is base64url and dots");
         value.set_sensitive(true);
         Assertion {
             value,
-            from_s: now_s,
-            until_s,
+            issued_at_s: now_s,
+            expires_at_s,
         }
     }
 }
 
 impl Assertion {
-    /// Whether it may be reused for a session that ends at `end_s`.
-    fn is_reusable_at(&self, now_s: i64, end_s: i64) -> bool {
-        let (life_s, left_s) = (self.until_s - self.from_s, self.until_s - now_s);
-        self.until_s <= end_s
+    /// Whether it may be reused for a session that ends at `session_end_s`.
+    fn is_reusable_at(&self, now_s: i64, session_end_s: i64) -> bool {
+        let (life_s, left_s) = (
+            self.expires_at_s - self.issued_at_s,
+            self.expires_at_s - now_s,
+        );
+        self.expires_at_s <= session_end_s
             && left_s.saturating_mul(REUSE_DIVISOR) >= life_s
             && left_s <= life_s + CLOCK_STEP_BACK_MAX_S
     }
 }
 
 impl HeaderLines {
-    /// The assertion for a person, if the route sends one. Anonymous callers and programs have
-    /// none.
-    pub(super) fn assertion(
+    /// Adds the assertion for a person, if the route sends one. Anonymous callers and programs have none.
+    pub(super) fn add_assertion(
         &mut self,
         permit: &Permit,
         head: &Head<'_>,
@@ -169,9 +176,9 @@ impl HeaderLines {
             Audience::RequestedHost => head.host.as_str(),
             Audience::Named(name) => name,
         };
-        let asserted = assertion_signer.assert(&person.session, audience, head.received_at);
-        if let Some(value) = asserted {
-            self.line(&ASSERTION, value.as_bytes());
+        let now = head.received_at;
+        if let Some(value) = assertion_signer.assertion_for(&person.session, audience, now) {
+            self.add(&ASSERTION, value.as_bytes());
         }
     }
 }
@@ -206,45 +213,54 @@ mod tests {
     fn a_session_whose_login_changed_gets_another_assertion() {
         let assertion_signer = assertion_signer();
         let [old, new] = ["zhangsan", "zhang.san"].map(|login| session(login, 3600));
-        let of = |session| assertion_signer.assert(session, "oa", NOW).unwrap();
-        assert_eq!(of(&old), of(&old));
-        assert_ne!(of(&old), of(&new));
+        let assertion_for = |session| assertion_signer.assertion_for(session, "oa", NOW).unwrap();
+        assert_eq!(assertion_for(&old), assertion_for(&old));
+        assert_ne!(assertion_for(&old), assertion_for(&new));
     }
 
     #[test]
     fn a_session_that_ends_sooner_than_it_did_gets_another_assertion() {
         let assertion_signer = assertion_signer();
-        let of = |left_s| assertion_signer.assert(&session("zhangsan", left_s), "oa", NOW);
-        assert_eq!(of(3600), of(7200));
-        assert_ne!(of(3600), of(200));
+        let assertion_for =
+            |left_s| assertion_signer.assertion_for(&session("zhangsan", left_s), "oa", NOW);
+        assert_eq!(assertion_for(3600), assertion_for(7200));
+        assert_ne!(assertion_for(3600), assertion_for(200));
     }
 
     #[test]
     fn no_assertion_is_signed_in_the_last_second_of_a_session() {
         let assertion_signer = assertion_signer();
         let session = session("zhangsan", 1);
-        let at = |ms| assertion_signer.assert(&session, "oa", NOW.plus(Duration::from_millis(ms)));
+        let at = |ms| {
+            let now = NOW.plus(Duration::from_millis(ms));
+            assertion_signer.assertion_for(&session, "oa", now)
+        };
         assert!(at(0).is_some() && at(999).is_some());
         assert!(at(1000).is_none() && at(1999).is_none());
     }
 
     #[test]
     fn concurrent_callers_get_the_same_assertion() {
-        const CROWD: usize = 4;
+        const CALLERS: usize = 4;
         let (assertion_signer, session) = (assertion_signer(), session("zhangsan", 3600));
-        let start = std::sync::Barrier::new(CROWD);
+        let start = std::sync::Barrier::new(CALLERS);
         for round in 0..200 {
             let audience = round.to_string();
-            let one = || {
+            let get_assertion = || {
                 start.wait();
-                assertion_signer.assert(&session, &audience, NOW).unwrap()
+                assertion_signer
+                    .assertion_for(&session, &audience, NOW)
+                    .unwrap()
             };
             let all = std::thread::scope(|scope| {
-                let crowd: Vec<_> = (0..CROWD).map(|_| scope.spawn(one)).collect();
-                let all = crowd.into_iter().map(|thread| thread.join().unwrap());
+                let threads: Vec<_> = (0..CALLERS).map(|_| scope.spawn(get_assertion)).collect();
+                let all = threads.into_iter().map(|thread| thread.join().unwrap());
                 all.collect::<Vec<_>>()
             });
-            assert!(all.iter().all(|one| *one == all[0]), "round {round}");
+            assert!(
+                all.iter().all(|assertion| *assertion == all[0]),
+                "round {round}"
+            );
         }
     }
 
@@ -252,12 +268,19 @@ mod tests {
     fn an_assertion_is_signed_again_after_the_clock_steps_back() {
         let (assertion_signer, session) = (assertion_signer(), session("zhangsan", 7200));
         let late = NOW.plus(Duration::from_secs(3600));
-        let first = assertion_signer.assert(&session, "oa", late).unwrap();
+        let first = assertion_signer
+            .assertion_for(&session, "oa", late)
+            .unwrap();
         let jitter = Timestamp::from_unix_s(late.unix_s() - 1);
         assert_eq!(
-            assertion_signer.assert(&session, "oa", jitter).unwrap(),
+            assertion_signer
+                .assertion_for(&session, "oa", jitter)
+                .unwrap(),
             first
         );
-        assert_ne!(assertion_signer.assert(&session, "oa", NOW).unwrap(), first);
+        assert_ne!(
+            assertion_signer.assertion_for(&session, "oa", NOW).unwrap(),
+            first
+        );
     }
 }

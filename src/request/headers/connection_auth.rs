@@ -1,9 +1,8 @@
 //! Authentication that applies to a connection and not to a request: NTLM and Negotiate.
 
-/// Schemes with which credentials authenticate the whole connection.
 const SCHEMES: [&[u8]; 2] = [b"ntlm", b"negotiate"];
 
-/// Whether credentials or a challenge use such a scheme.
+/// Whether credentials or a challenge use NTLM or Negotiate.
 pub fn authenticates_connection(value: &[u8]) -> bool {
     let value = value.trim_ascii_start();
     let end = value.iter().position(|byte| !byte.is_ascii_alphanumeric());

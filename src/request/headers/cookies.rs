@@ -1,8 +1,7 @@
-//! Removes menshen's own cookies from requests to an upstream and from its responses. `own` is the
-//! configured cookie name, if it is not the default.
+//! Removes menshen's own cookies from requests to an upstream and from its responses.
 //!
-//! Session cookies are removed under every name: browsers keep those of an earlier `cookie_name`,
-//! and an application could send them back under the current one.
+//! Session cookies are recognized by their values, too, because browsers keep those of an earlier
+//! `cookie_name`: an application could set their values again under the current name.
 
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
@@ -39,7 +38,7 @@ pub(super) fn write_application_cookies(
     }
 }
 
-/// The `Cookie` header without own cookies, if the request contains own cookies; the inner value is
+/// The `Cookie` header without own cookies; `None` if the request contains none. The inner value is
 /// absent if no other cookie remains.
 pub(super) fn application_cookies(
     headers: &HeaderMap,
@@ -53,25 +52,26 @@ pub(super) fn application_cookies(
     }
     let mut line = Vec::new();
     write_application_cookies(&mut line, headers, protected_headers);
-    let left = line.strip_prefix(b"cookie: ");
-    let left = left.and_then(|left| left.strip_suffix(b"\r\n"));
-    Some(left.and_then(|left| HeaderValue::from_bytes(left).ok()))
+    let value = line.strip_prefix(b"cookie: ");
+    let value = value.and_then(|value| value.strip_suffix(b"\r\n"));
+    Some(value.and_then(|value| HeaderValue::from_bytes(value).ok()))
 }
 
-/// Removes every `Set-Cookie` with an own name.
-pub(super) fn remove_own_set_cookies(headers: &mut HeaderMap, own: Option<&CookieName>) {
-    let is_own = |value: &HeaderValue| is_own_name(set_cookie_name(value.as_bytes()), own);
+/// Removes every `Set-Cookie` with an own name. `configured` is the configured cookie name, if it is not
+/// the default.
+pub(super) fn remove_own_set_cookies(headers: &mut HeaderMap, configured: Option<&CookieName>) {
+    let is_own = |value: &HeaderValue| is_own_name(set_cookie_name(value.as_bytes()), configured);
     if !headers.get_all(SET_COOKIE).iter().any(is_own) {
         return;
     }
-    let kept: Vec<_> = headers
+    let others: Vec<_> = headers
         .get_all(SET_COOKIE)
         .iter()
         .filter(|value| !is_own(value))
         .cloned()
         .collect();
     headers.remove(SET_COOKIE);
-    for value in kept {
+    for value in others {
         headers.append(SET_COOKIE, value);
     }
 }
@@ -88,10 +88,10 @@ pub(super) fn set_cookie_name(cookie: &[u8]) -> &[u8] {
     while let Some(value) = rest.strip_prefix(b"=") {
         rest = value.trim_ascii_start();
     }
-    name(rest)
+    cookie_name(rest)
 }
 
-/// Writes one header without own cookies, in one pass; false if nothing remains.
+/// Writes one header without own cookies, in one pass. Returns false if nothing remains.
 fn write_without_own(
     head: &mut Vec<u8>,
     line: &[u8],
@@ -99,16 +99,16 @@ fn write_without_own(
 ) -> bool {
     let start = head.len();
     // The start of the next cookie, and whether no own cookie was found so far.
-    let (mut next, mut whole) = (0, true);
+    let (mut next, mut is_unchanged) = (0, true);
     for pair in split_cookie_line(line) {
         let begin = next;
         next += pair.len() + 1;
         if is_own_cookie(pair, protected_headers) {
-            if whole {
-                whole = false;
+            if is_unchanged {
+                is_unchanged = false;
                 head.extend_from_slice(trim_leading_separators(&line[..begin.saturating_sub(1)]));
             }
-        } else if !whole {
+        } else if !is_unchanged {
             if head.len() == start {
                 head.extend_from_slice(pair.trim_ascii_start());
             } else {
@@ -117,7 +117,7 @@ fn write_without_own(
             }
         }
     }
-    if whole {
+    if is_unchanged {
         head.extend_from_slice(line);
         return true;
     }
@@ -128,15 +128,15 @@ fn write_without_own(
     true
 }
 
-/// Removes white space and semicolons before the first cookie.
+/// Removes white space and semicolons at the start.
 fn trim_leading_separators(before: &[u8]) -> &[u8] {
-    let filled = before
+    let first_cookie = before
         .iter()
         .position(|byte| !(byte.is_ascii_whitespace() || *byte == b';'));
-    &before[filled.unwrap_or(before.len())..]
+    &before[first_cookie.unwrap_or(before.len())..]
 }
 
-fn name(pair: &[u8]) -> &[u8] {
+fn cookie_name(pair: &[u8]) -> &[u8] {
     pair.split(|byte| *byte == b'=')
         .next()
         .unwrap_or_default()
@@ -150,18 +150,22 @@ fn is_own_cookie(pair: &[u8], protected_headers: &ProtectedHeaders) -> bool {
         Some(end) => (&pair[..end], &pair[end + 1..]),
         None => (pair, pair),
     };
-    is_own_name(name.trim_ascii(), protected_headers.cookie())
-        || protected_headers.signed().has(value.trim_ascii_start())
+    is_own_name(
+        name.trim_ascii(),
+        protected_headers.configured_cookie_name(),
+    ) || protected_headers
+        .session_cookie_prefixes()
+        .has(value.trim_ascii_start())
 }
 
-fn is_own_name(name: &[u8], own: Option<&CookieName>) -> bool {
-    own.is_some_and(|own| own.owns(name)) || has_own_name(name)
+fn is_own_name(name: &[u8], configured: Option<&CookieName>) -> bool {
+    configured.is_some_and(|configured| configured.owns(name)) || is_default_own_name(name)
 }
 
-fn has_own_name(name: &[u8]) -> bool {
-    // Every own name contains these bytes, so most names are rejected without further parsing.
-    let mentions_us = |part: &[u8]| part.eq_ignore_ascii_case(b"menshen");
-    if !name.windows(b"menshen".len()).any(mentions_us) {
+fn is_default_own_name(name: &[u8]) -> bool {
+    // Every default name contains these bytes, so most names are rejected without further parsing.
+    let is_product_name = |part: &[u8]| part.eq_ignore_ascii_case(b"menshen");
+    if !name.windows(b"menshen".len()).any(is_product_name) {
         return false;
     }
     // Invalid UTF-8 must not hide an own name around it.

@@ -22,29 +22,26 @@ pub enum EncodeError {
     TooLong,
 }
 
-/// Encodes a text.
-pub fn text(encoding: HeaderEncoding, text: &str) -> Result<HeaderValue, EncodeError> {
+pub fn encode_text(encoding: HeaderEncoding, text: &str) -> Result<HeaderValue, EncodeError> {
     if encoding != HeaderEncoding::Base64 && is_plain(text) {
         // The common case needs one copy only, for the value itself.
-        let check_method_length = text.len() <= VALUE_BYTES_MAX;
-        let value = check_method_length
-            .then(|| HeaderValue::from_str(text).ok())
-            .flatten();
+        let fits = text.len() <= VALUE_BYTES_MAX;
+        let value = fits.then(|| HeaderValue::from_str(text).ok()).flatten();
         return value.ok_or(EncodeError::TooLong);
     }
     let mut written = Vec::with_capacity(text.len() * 3 + 8);
     match encoding {
-        HeaderEncoding::Percent => percent(&mut written, text, is_plain_byte),
-        HeaderEncoding::Rfc8187 => rfc8187(&mut written, text),
-        HeaderEncoding::Utf8 => written.extend_from_slice(utf8(text)?),
+        HeaderEncoding::Percent => write_percent_encoded(&mut written, text, is_plain_byte),
+        HeaderEncoding::Rfc8187 => write_rfc8187(&mut written, text),
+        HeaderEncoding::Utf8 => written.extend_from_slice(checked_utf8(text)?),
         HeaderEncoding::Base64 => written = STANDARD.encode(without_controls(text)?).into_bytes(),
     }
-    value(written)
+    header_value(written)
 }
 
 /// Encodes a list, separated by commas; commas within elements are escaped. The value is absent if
 /// no element can be encoded; the second result counts the elements that were left out.
-pub fn list<'a>(
+pub fn encode_list<'a>(
     encoding: HeaderEncoding,
     elements: impl IntoIterator<Item = &'a str>,
 ) -> (Option<HeaderValue>, usize) {
@@ -54,8 +51,8 @@ pub fn list<'a>(
         if start > 0 {
             written.push(b',');
         }
-        let good = self::element(encoding, &mut written, element);
-        if !good || written.len() > bytes_max(encoding) {
+        let is_encoded = write_element(encoding, &mut written, element);
+        if !is_encoded || written.len() > bytes_max(encoding) {
             written.truncate(start);
             refused += 1;
         }
@@ -66,7 +63,7 @@ pub fn list<'a>(
     if encoding == HeaderEncoding::Base64 {
         written = STANDARD.encode(written).into_bytes();
     }
-    (value(written).ok(), refused)
+    (header_value(written).ok(), refused)
 }
 
 fn bytes_max(encoding: HeaderEncoding) -> usize {
@@ -76,19 +73,19 @@ fn bytes_max(encoding: HeaderEncoding) -> usize {
     }
 }
 
-/// Appends an element; false if the encoding cannot express it.
-fn element(encoding: HeaderEncoding, written: &mut Vec<u8>, text: &str) -> bool {
+/// Appends an element. Returns false if the encoding cannot express it.
+fn write_element(encoding: HeaderEncoding, written: &mut Vec<u8>, text: &str) -> bool {
     match encoding {
         _ if is_plain(text) => written.extend_from_slice(text.as_bytes()),
-        HeaderEncoding::Percent => percent(written, text, is_plain_byte),
-        HeaderEncoding::Rfc8187 => rfc8187(written, text),
-        HeaderEncoding::Utf8 => match utf8(text) {
+        HeaderEncoding::Percent => write_percent_encoded(written, text, is_plain_byte),
+        HeaderEncoding::Rfc8187 => write_rfc8187(written, text),
+        HeaderEncoding::Utf8 => match checked_utf8(text) {
             Ok(bytes) if !bytes.contains(&b',') => written.extend_from_slice(bytes),
             Ok(_) | Err(_) => return false,
         },
         HeaderEncoding::Base64 => match without_controls(text) {
-            // The escape character itself is escaped, else `a%2Cb` could be two texts.
-            Ok(text) => percent(written, text, |byte| !matches!(byte, b',' | b'%')),
+            // `%` is escaped, too: otherwise `a,b` and `a%2Cb` would have the same encoding.
+            Ok(text) => write_percent_encoded(written, text, |byte| !matches!(byte, b',' | b'%')),
             Err(_) => return false,
         },
     }
@@ -109,8 +106,8 @@ fn is_plain_byte(byte: u8) -> bool {
     matches!(byte, 0x20..=0x7e) && byte != b'%' && byte != b','
 }
 
-/// Escapes the bytes that `keep` rejects, and spaces at both ends, which HTTP would remove.
-fn percent(written: &mut Vec<u8>, text: &str, keep: impl Fn(u8) -> bool) {
+/// Escapes the bytes for which `keep` is false, and spaces at both ends, which HTTP would remove.
+fn write_percent_encoded(written: &mut Vec<u8>, text: &str, keep: impl Fn(u8) -> bool) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let last = text.len().saturating_sub(1);
     for (at, byte) in text.bytes().enumerate() {
@@ -124,17 +121,17 @@ fn percent(written: &mut Vec<u8>, text: &str, keep: impl Fn(u8) -> bool) {
 }
 
 /// An `ext-value` without language (RFC 8187 3.2.1).
-fn rfc8187(written: &mut Vec<u8>, text: &str) {
+fn write_rfc8187(written: &mut Vec<u8>, text: &str) {
     written.extend_from_slice(b"UTF-8''");
-    percent(written, text, |byte| {
+    write_percent_encoded(written, text, |byte| {
         byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte)
     });
 }
 
-fn utf8(text: &str) -> Result<&[u8], EncodeError> {
+fn checked_utf8(text: &str) -> Result<&[u8], EncodeError> {
     let text = without_controls(text)?;
-    let trimmed = text.trim_matches(' ').len() == text.len();
-    if trimmed {
+    let has_no_outer_spaces = text.trim_matches(' ').len() == text.len();
+    if has_no_outer_spaces {
         Ok(text.as_bytes())
     } else {
         Err(EncodeError::Forbidden)
@@ -142,15 +139,15 @@ fn utf8(text: &str) -> Result<&[u8], EncodeError> {
 }
 
 fn without_controls(text: &str) -> Result<&str, EncodeError> {
-    let control = text.bytes().any(|byte| byte.is_ascii_control());
-    if control {
+    let has_control = text.bytes().any(|byte| byte.is_ascii_control());
+    if has_control {
         Err(EncodeError::Forbidden)
     } else {
         Ok(text)
     }
 }
 
-fn value(written: Vec<u8>) -> Result<HeaderValue, EncodeError> {
+fn header_value(written: Vec<u8>) -> Result<HeaderValue, EncodeError> {
     if written.len() > VALUE_BYTES_MAX {
         return Err(EncodeError::TooLong);
     }

@@ -1,8 +1,8 @@
 //! `HeaderCase`: preserves the case of header names, for programs that expect a certain case.
 //!
-//! hyper preserves it too, but in an extension that only hyper can create and read. So a head
-//! passes through a hyper client connection to memory. That costs about half as much as the rest of
-//! a request, on routes with `keep_header_case` only.
+//! hyper preserves it too, but in an extension that only hyper can create and read. So a head passes
+//! through a hyper client connection to memory. That makes a request about half as expensive again, on
+//! routes with `keep_header_case` only.
 
 use std::collections::HashMap;
 use std::io;
@@ -48,11 +48,11 @@ impl HeaderCase {
         *request.extensions_mut() = parts.extensions.clone();
         let names = parts.headers.keys();
         for name in names.filter(|name| !WRITTEN_BY_HYPER.contains(name)) {
-            let nothing = HeaderValue::from_static("");
-            request.headers_mut().insert(name, nothing);
+            let value = HeaderValue::from_static("");
+            request.headers_mut().insert(name, value);
         }
-        let answer = Bytes::from_static(b"HTTP/1.1 204 No Content\r\n\r\n");
-        let written = exchange_in_memory(request, answer).map(|(written, _)| written);
+        let response = Bytes::from_static(b"HTTP/1.1 204 No Content\r\n\r\n");
+        let written = exchange_in_memory(request, response).map(|(written, _)| written);
         let written = written.unwrap_or_default();
         let lines = written.split(|byte| *byte == b'\n').skip(1);
         let spelled = lines.filter_map(|line| {
@@ -86,9 +86,10 @@ fn capitalize(name: &mut [u8]) {
 }
 
 /// The extension that makes hyper write a response's header names in this spelling.
-pub(super) fn extensions(names: &[Bytes]) -> Option<Extensions> {
-    let mut answer = b"HTTP/1.1 200 OK\r\n".to_vec();
-    let is = |name: &[u8], known: &HeaderName| name.eq_ignore_ascii_case(known.as_str().as_bytes());
+pub(super) fn response_extensions(names: &[Bytes]) -> Option<Extensions> {
+    let mut response = b"HTTP/1.1 200 OK\r\n".to_vec();
+    let is =
+        |name: &[u8], header: &HeaderName| name.eq_ignore_ascii_case(header.as_str().as_bytes());
     let chunked = names.iter().any(|name| is(name, &TRANSFER_ENCODING));
     for name in names {
         let value: &[u8] = if is(name, &TRANSFER_ENCODING) {
@@ -102,11 +103,11 @@ pub(super) fn extensions(names: &[Bytes]) -> Option<Extensions> {
             b"0"
         };
         for part in [&name[..], b": ", value, b"\r\n"] {
-            answer.extend_from_slice(part);
+            response.extend_from_slice(part);
         }
     }
-    answer.extend_from_slice(if chunked { b"\r\n0\r\n\r\n" } else { b"\r\n" });
-    let (_, response) = exchange_in_memory(Request::new(Empty::new()), Bytes::from(answer))?;
+    response.extend_from_slice(if chunked { b"\r\n0\r\n\r\n" } else { b"\r\n" });
+    let (_, response) = exchange_in_memory(Request::new(Empty::new()), Bytes::from(response))?;
     Some(response.into_parts().0.extensions)
 }
 
@@ -114,11 +115,11 @@ pub(super) fn extensions(names: &[Bytes]) -> Option<Extensions> {
 /// and the response.
 fn exchange_in_memory(
     request: Request<Empty<Bytes>>,
-    answer: Bytes,
+    response: Bytes,
 ) -> Option<(Vec<u8>, Response<Incoming>)> {
     let exchange = async {
         let memory = MemoryConnection {
-            answer,
+            response,
             written: Vec::new(),
         };
         let builder = http1::Builder::new()
@@ -126,10 +127,10 @@ fn exchange_in_memory(
             .max_headers(NAMES_MAX)
             .handshake(memory);
         let (mut sender, mut connection) = builder.await.ok()?;
-        let mut answer = pin!(sender.send_request(request));
+        let mut response = pin!(sender.send_request(request));
         let response = std::future::poll_fn(|cx| {
             for _ in 0..POLLS_MAX {
-                if let Poll::Ready(response) = answer.as_mut().poll(cx) {
+                if let Poll::Ready(response) = response.as_mut().poll(cx) {
                     return Poll::Ready(response.ok());
                 }
                 // The end of the connection does not matter once the response is read.
@@ -143,14 +144,14 @@ fn exchange_in_memory(
     // It never waits, so the cooperative budget of the task does not apply.
     let exchange = pin!(tokio::task::coop::unconstrained(exchange));
     match exchange.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(passed) => passed,
+        Poll::Ready(result) => result,
         Poll::Pending => None,
     }
 }
 
 /// The server end of the connection, with a prepared response.
 struct MemoryConnection {
-    answer: Bytes,
+    response: Bytes,
     written: Vec<u8>,
 }
 
@@ -161,11 +162,11 @@ impl Read for MemoryConnection {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         // hyper rejects a response before the request.
-        if self.written.is_empty() || self.answer.is_empty() {
+        if self.written.is_empty() || self.response.is_empty() {
             return Poll::Pending;
         }
-        let count = self.answer.len().min(buffer.remaining());
-        buffer.put_slice(&self.answer.split_to(count));
+        let count = self.response.len().min(buffer.remaining());
+        buffer.put_slice(&self.response.split_to(count));
         Poll::Ready(Ok(()))
     }
 }

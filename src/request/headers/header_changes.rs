@@ -6,7 +6,9 @@ use http::{HeaderMap, HeaderName};
 use super::header_lines::{ACCESS_TOKEN, HeaderLines};
 use super::identity_headers::{IDENTITY, IdentityHeaders};
 use super::protected_headers::{Disposition, METHOD_OVERRIDES};
-use super::{RewriteOptions, cookies, is_replaced_authorization, judges_method, passes_header};
+use super::{
+    RewriteOptions, cookies, decision_depends_on_method, is_replaced_authorization, passes_header,
+};
 use crate::request::head::Head;
 use crate::request::policy::Permit;
 use crate::request::route::CheckHeaders;
@@ -28,7 +30,7 @@ impl std::fmt::Debug for HeaderChanges {
     }
 }
 
-/// Headers that the front proxy sets itself, after removing the client's.
+/// Headers that the asking proxy sets itself, after it has removed the client's.
 const SET_BY_FRONT_PROXY: [&str; 4] = [
     "x-forwarded-for",
     "x-forwarded-proto",
@@ -43,7 +45,7 @@ static METHOD_OVERRIDE_NAMES: [HeaderName; 3] = [
     HeaderName::from_static(METHOD_OVERRIDES[2]),
 ];
 
-/// The expected number of headers, with one that the caller adds.
+/// The expected number of headers, including one that the caller adds.
 const SET_CAPACITY: usize = 8;
 
 /// The header names for identity and access token.
@@ -72,8 +74,9 @@ static AUTH_REQUEST_NAMES: IdentityNames = IdentityNames {
 
 impl IdentityNames {
     /// Translates a name of `UPSTREAM_NAMES`.
-    fn of(&self, name: &HeaderName) -> Option<HeaderName> {
-        let index = UPSTREAM_NAMES.identity.iter().position(|ours| ours == name);
+    fn translate(&self, name: &HeaderName) -> Option<HeaderName> {
+        let mut identity = UPSTREAM_NAMES.identity.iter();
+        let index = identity.position(|upstream_name| upstream_name == name);
         match index {
             Some(index) => self.identity.get(index).cloned(),
             None => (*name == UPSTREAM_NAMES.access_token).then(|| self.access_token.clone()),
@@ -82,34 +85,34 @@ impl IdentityNames {
 }
 
 impl HeaderChanges {
-    /// For a proxy that copies single response headers into the request: the identity as
-    /// `X-Auth-Request-*`, what else the route allows, and no removals.
+    /// For a proxy that copies chosen headers of the response into the request: the identity as
+    /// `X-Auth-Request-*`, and what else `check_headers` of the route includes. Nothing is removed.
     pub fn for_auth_response(
         permit: &Permit,
         head: &Head<'_>,
         rewrite_options: RewriteOptions<'_>,
     ) -> Self {
-        let what = permit.route().headers.on_checks;
+        let included = permit.route().headers.on_checks;
         Self {
-            added: added_headers(permit, head, rewrite_options, &AUTH_REQUEST_NAMES, what),
+            added: added_headers(permit, head, rewrite_options, &AUTH_REQUEST_NAMES, included),
             removed: Vec::new(),
         }
     }
 
     /// For a proxy that applies changes to the request: the headers that the upstream would
-    /// receive, as far as `what` includes them, and the removal of those it would not.
+    /// receive, as far as `included` says, and the removal of those it would not.
     pub fn for_request(
         permit: &Permit,
         head: &Head<'_>,
         rewrite_options: RewriteOptions<'_>,
-        what: CheckHeaders,
+        included: CheckHeaders,
     ) -> Self {
         let protected_headers = rewrite_options.protected_headers;
-        let mut set = added_headers(permit, head, rewrite_options, &UPSTREAM_NAMES, what);
+        let mut set = added_headers(permit, head, rewrite_options, &UPSTREAM_NAMES, included);
         let mut remove = Vec::new();
-        let sent = head.headers;
-        if let Some(left) = cookies::application_cookies(sent, protected_headers) {
-            match left {
+        let client_headers = head.headers;
+        if let Some(value) = cookies::application_cookies(client_headers, protected_headers) {
+            match value {
                 Some(value) => {
                     set.insert(COOKIE, value);
                 }
@@ -117,23 +120,23 @@ impl HeaderChanges {
             }
         }
         let route = permit.route();
-        let unwanted = |name: &&HeaderName| match protected_headers.disposition(name) {
+        let is_unwanted = |name: &&HeaderName| match protected_headers.disposition(name) {
             Disposition::Drop => protected_headers.includes(name),
             Disposition::Untrusted => {
-                let set_by_front_proxy = SET_BY_FRONT_PROXY.contains(&name.as_str());
-                !set_by_front_proxy && !passes_header(route, protected_headers, name)
+                let is_set_by_proxy = SET_BY_FRONT_PROXY.contains(&name.as_str());
+                !is_set_by_proxy && !passes_header(route, protected_headers, name)
             }
             Disposition::MethodOverride => {
-                judges_method(route) && !passes_header(route, protected_headers, name)
+                decision_depends_on_method(route) && !passes_header(route, protected_headers, name)
             }
             Disposition::Pass => is_replaced_authorization(route, name),
         };
         // The proxy may not have passed on all of the client's headers.
-        let known = protected_headers.known().iter();
-        remove.extend(known.filter(|name| !set.contains_key(*name)).cloned());
-        let methods = judges_method(route).then_some(&METHOD_OVERRIDE_NAMES);
-        let methods = methods.into_iter().flatten();
-        for name in methods.chain(sent.keys()).filter(unwanted) {
+        let protected = protected_headers.all().iter();
+        remove.extend(protected.filter(|name| !set.contains_key(*name)).cloned());
+        let overrides = decision_depends_on_method(route).then_some(&METHOD_OVERRIDE_NAMES);
+        let overrides = overrides.into_iter().flatten();
+        for name in overrides.chain(client_headers.keys()).filter(is_unwanted) {
             if !set.contains_key(name) && !remove.contains(name) {
                 remove.push(name.clone());
             }
@@ -163,23 +166,23 @@ impl HeaderChanges {
     }
 }
 
-/// The headers that menshen sets, under these names.
+/// The headers that menshen sets; identity and access token get these names.
 fn added_headers(
     permit: &Permit,
     head: &Head<'_>,
     rewrite_options: RewriteOptions<'_>,
     names: &IdentityNames,
-    what: CheckHeaders,
+    included: CheckHeaders,
 ) -> HeaderMap {
     let rules = &permit.route().headers;
     let mut set = HeaderMap::with_capacity(SET_CAPACITY);
-    let mut written = HeaderLines::default();
-    let all = what == CheckHeaders::All;
+    let mut lines = HeaderLines::default();
+    let all = included == CheckHeaders::All;
     let is_identity = |name: &HeaderName| UPSTREAM_NAMES.identity.contains(name);
     let replaces_identity = rules.custom.iter().any(|(name, _)| is_identity(name));
     // Custom headers of the route may replace the identity headers.
     if !replaces_identity && (!all || (rules.custom.is_empty() && rules.basic_auth.is_none())) {
-        let identity = IdentityHeaders::permitted(permit);
+        let identity = IdentityHeaders::of_permit(permit);
         let values = identity.iter().flat_map(|identity| identity.values());
         for (name, value) in names.identity.iter().zip(values) {
             if let Some(value) = value {
@@ -187,18 +190,18 @@ fn added_headers(
             }
         }
     } else {
-        written.identity(permit);
+        lines.add_identity(permit);
     }
     if all {
-        written.tokens(permit, head);
-        written.assertion(permit, head, rewrite_options.assertion_signer);
+        lines.add_provider_tokens(permit, head);
+        lines.add_assertion(permit, head, rewrite_options.assertion_signer);
     }
     if all || replaces_identity {
-        written.own(permit, head);
+        lines.add_custom_headers(permit, head);
     }
     let is_included = |(name, _): &(HeaderName, _)| all || is_identity(name);
-    for (name, value) in written.into_pairs().into_iter().filter(is_included) {
-        set.insert(names.of(&name).unwrap_or(name), value);
+    for (name, value) in lines.into_pairs().into_iter().filter(is_included) {
+        set.insert(names.translate(&name).unwrap_or(name), value);
     }
     set
 }

@@ -21,7 +21,7 @@ use crate::request::route::{BasicAuth, HeaderEncoding, Route};
 use crate::secret::Secret;
 
 /// The initial capacity, enough for most requests, in bytes.
-const LINES_BYTES: usize = 1024;
+const LINES_CAPACITY: usize = 1024;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -31,11 +31,12 @@ const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 /// The access token header that upstreams receive.
 pub(super) const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-forwarded-access-token");
+
 /// `host[:port]` as the client sent it. Reuses the client's header value if it is equal.
 pub(super) fn authority(head: &Head<'_>) -> HeaderValue {
     let host = head.host.as_str();
-    let sent = head.headers.get(HOST).filter(|sent| {
-        let rest = sent.as_bytes().strip_prefix(host.as_bytes());
+    let client_value = head.headers.get(HOST).filter(|value| {
+        let rest = value.as_bytes().strip_prefix(host.as_bytes());
         match (rest, head.port) {
             (Some(rest), None) => rest.is_empty(),
             (Some([b':', digits @ ..]), Some(port)) => {
@@ -45,14 +46,14 @@ pub(super) fn authority(head: &Head<'_>) -> HeaderValue {
             _ => false,
         }
     });
-    let written = || {
+    let new_value = || {
         let text = match head.port {
             Some(port) => HeaderValue::from_str(&format!("{host}:{port}")),
             None => HeaderValue::from_str(host),
         };
         text.expect("a host is letters, digits and punctuation")
     };
-    sent.cloned().unwrap_or_else(written)
+    client_value.cloned().unwrap_or_else(new_value)
 }
 
 /// Header lines, ready to be sent.
@@ -66,7 +67,7 @@ pub(super) struct HeaderLines {
 }
 
 impl HeaderLines {
-    /// No lines yet; [`Self::line`] adds none with these names.
+    /// No lines yet; [`Self::add`] adds none with these names.
     pub(super) fn without(passed: Vec<HeaderName>) -> Self {
         Self {
             passed,
@@ -98,60 +99,60 @@ impl HeaderLines {
     }
 
     /// Adds a line; the value must be a valid header value.
-    pub(super) fn line(&mut self, name: &HeaderName, value: &[u8]) {
+    pub(super) fn add(&mut self, name: &HeaderName, value: &[u8]) {
         if !self.passed.contains(name) {
-            super::line(&mut self.lines, name, value);
+            super::append_line(&mut self.lines, name, value);
         }
     }
 
-    /// The forwarding headers: client, host, scheme and port.
-    pub(super) fn hops(&mut self, head: &Head<'_>, authority: &HeaderValue) {
-        self.lines.reserve(LINES_BYTES);
+    /// Adds the forwarding headers: client, host, scheme and port.
+    pub(super) fn add_forwarding_headers(&mut self, head: &Head<'_>, authority: &HeaderValue) {
+        self.lines.reserve(LINES_CAPACITY);
         let (mut text, mut digits) = ([0; 48], [0; 48]);
         let client = format_ip(head.client_ip, &mut text);
         match forwarded_for(head) {
-            Some(forwarded_for) => self.line(&FORWARDED_FOR, forwarded_for.as_bytes()),
-            None => self.line(&FORWARDED_FOR, client),
+            Some(forwarded_for) => self.add(&FORWARDED_FOR, forwarded_for.as_bytes()),
+            None => self.add(&FORWARDED_FOR, client),
         }
-        self.line(&REAL_IP, client);
-        self.line(&FORWARDED_HOST, authority.as_bytes());
-        self.line(&FORWARDED_PROTO, head.scheme().as_bytes());
+        self.add(&REAL_IP, client);
+        self.add(&FORWARDED_HOST, authority.as_bytes());
+        self.add(&FORWARDED_PROTO, head.scheme().as_bytes());
         let port = format_into(format_args!("{}", head.effective_port()), &mut digits);
-        self.line(&FORWARDED_PORT, port);
+        self.add(&FORWARDED_PORT, port);
     }
 
-    /// The removed path prefix.
-    pub(super) fn prefix(&mut self, route: &Route) {
+    /// Adds the removed path prefix.
+    pub(super) fn add_prefix(&mut self, route: &Route) {
         if let Some(prefix) = route.stripped_prefix() {
             let value = HeaderValue::from_str(prefix).expect("a path prefix is plain ASCII");
-            self.line(&FORWARDED_PREFIX, value.as_bytes());
+            self.add(&FORWARDED_PREFIX, value.as_bytes());
         }
     }
 
-    /// The identity of a person.
-    pub(super) fn identity(&mut self, permit: &Permit) {
+    /// Adds the identity of a person.
+    pub(super) fn add_identity(&mut self, permit: &Permit) {
         let Caller::Person(person) = permit.caller() else {
             return;
         };
         let encoding = permit.route().headers.encoding;
-        let known = EncodedPerson::known(person, encoding);
-        match known.filter(|_| self.passed.is_empty()) {
-            Some(known) => self.lines.extend_from_slice(&known.lines),
-            None => self.person(&IdentityHeaders::of(person, encoding)),
+        let cached = EncodedPerson::cached(person, encoding);
+        match cached.filter(|_| self.passed.is_empty()) {
+            Some(cached) => self.lines.extend_from_slice(&cached.lines),
+            None => self.add_identity_headers(&IdentityHeaders::of(person, encoding)),
         }
     }
 
-    /// The lines of an identity.
-    pub(super) fn person(&mut self, identity: &IdentityHeaders) {
+    /// Adds an identity, encoded for the headers.
+    pub(super) fn add_identity_headers(&mut self, identity: &IdentityHeaders) {
         for (name, value) in IDENTITY.into_iter().zip(identity.values()) {
             if let Some(value) = value {
-                self.line(&name, value.as_bytes());
+                self.add(&name, value.as_bytes());
             }
         }
     }
 
-    /// The provider's current tokens, if the route sends them.
-    pub(super) fn tokens(&mut self, permit: &Permit, head: &Head<'_>) {
+    /// Adds the provider's current tokens, if the route sends them.
+    pub(super) fn add_provider_tokens(&mut self, permit: &Permit, head: &Head<'_>) {
         let rules = &permit.route().headers;
         if !(rules.access_token || rules.id_token) {
             return;
@@ -160,10 +161,10 @@ impl HeaderLines {
             return;
         };
         if let Some(token) = &person.bearer_token {
-            // The client's own bearer token is an access token; it is in the request already.
-            let value = rules.access_token.then(|| credential("", token)).flatten();
+            // The person is authenticated by a bearer token, which is an access token.
+            let value = rules.access_token.then(|| token_value("", token)).flatten();
             if let Some(value) = value {
-                super::line(&mut self.lines, &ACCESS_TOKEN, value.as_bytes());
+                super::append_line(&mut self.lines, &ACCESS_TOKEN, value.as_bytes());
             }
             return;
         }
@@ -173,20 +174,20 @@ impl HeaderLines {
         let access = tokens
             .access_unless_expired(head.received_at)
             .filter(|_| rules.access_token);
-        if let Some(value) = access.and_then(|token| credential("", token)) {
-            super::line(&mut self.lines, &ACCESS_TOKEN, value.as_bytes());
+        if let Some(value) = access.and_then(|token| token_value("", token)) {
+            super::append_line(&mut self.lines, &ACCESS_TOKEN, value.as_bytes());
         }
         let id = tokens
             .id_unless_expired(head.received_at)
             .filter(|_| rules.id_token);
-        if let Some(value) = id.and_then(|token| credential("Bearer ", token)) {
-            super::line(&mut self.lines, &AUTHORIZATION, value.as_bytes());
+        if let Some(value) = id.and_then(|token| token_value("Bearer ", token)) {
+            super::append_line(&mut self.lines, &AUTHORIZATION, value.as_bytes());
         }
     }
 
-    /// The custom headers of the route. One without a value is left out, even if it replaces an
+    /// Adds the custom headers of the route. One without a value is left out, even if it replaces an
     /// identity header.
-    pub(super) fn own(&mut self, permit: &Permit, head: &Head<'_>) {
+    pub(super) fn add_custom_headers(&mut self, permit: &Permit, head: &Head<'_>) {
         let (route, rules) = (permit.route(), &permit.route().headers);
         if rules.custom.is_empty() && rules.basic_auth.is_none() {
             return;
@@ -205,7 +206,7 @@ impl HeaderLines {
                 }
             };
             if let Some(value) = value {
-                super::line(&mut self.lines, name, value.as_bytes());
+                super::append_line(&mut self.lines, name, value.as_bytes());
                 self.authenticates_connection |= [AUTHORIZATION, PROXY_AUTHORIZATION]
                     .contains(name)
                     && authenticates_connection(value.as_bytes());
@@ -213,31 +214,31 @@ impl HeaderLines {
         }
         if let Some(basic) = &rules.basic_auth {
             self.remove(&AUTHORIZATION);
-            if let Some(value) = credentials(basic, &variables) {
-                super::line(&mut self.lines, &AUTHORIZATION, value.as_bytes());
+            if let Some(value) = basic_credentials(basic, &variables) {
+                super::append_line(&mut self.lines, &AUTHORIZATION, value.as_bytes());
             }
         }
     }
 
     /// Removes the lines of a name and its aliases.
     fn remove(&mut self, name: &HeaderName) {
-        let mut kept = Vec::with_capacity(self.lines.capacity());
+        let mut lines = Vec::with_capacity(self.lines.capacity());
         for line in self.lines.split_inclusive(|byte| *byte == b'\n') {
-            let known = line.split(|byte| *byte == b':').next().unwrap_or_default();
-            if !are_aliases(known, name.as_str().as_bytes()) {
-                kept.extend_from_slice(line);
+            let line_name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+            if !are_aliases(line_name, name.as_str().as_bytes()) {
+                lines.extend_from_slice(line);
             }
         }
-        self.lines = kept;
+        self.lines = lines;
     }
 }
 
 /// A token as a header value; absent if the provider's bytes are not valid in a header.
-fn credential(scheme: &str, token: &Secret<String>) -> Option<HeaderValue> {
+fn token_value(scheme: &str, token: &Secret<String>) -> Option<HeaderValue> {
     let text = zeroize::Zeroizing::new(format!("{scheme}{}", token.expose()));
     let bytes = token.expose().as_bytes();
-    let visible = !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic);
-    let Some(mut value) = HeaderValue::from_str(&text).ok().filter(|_| visible) else {
+    let is_printable = !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic);
+    let Some(mut value) = HeaderValue::from_str(&text).ok().filter(|_| is_printable) else {
         tracing::warn!(
             "a provider token has characters that a header cannot contain: it is not sent"
         );
@@ -247,30 +248,34 @@ fn credential(scheme: &str, token: &Secret<String>) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// A value of an expression as a header value; what cannot be encoded is left out and logged.
 fn encode(name: &HeaderName, encoding: HeaderEncoding, value: &Value) -> Option<HeaderValue> {
     match value {
         Value::Null => None,
-        Value::Text(text) => encoded(name.as_str(), encoding::text(encoding, text)),
+        Value::Text(text) => encoded(name.as_str(), encoding::encode_text(encoding, text)),
         Value::List(items) => {
             let present = items.iter().filter(|item| **item != Value::Null);
-            let texts: Vec<_> = present.map(scalar).collect();
+            let texts: Vec<_> = present.map(scalar_text).collect();
             let nested = texts.iter().filter(|text| text.is_none()).count();
             let (value, refused) =
-                encoding::list(encoding, texts.iter().flatten().map(String::as_str));
+                encoding::encode_list(encoding, texts.iter().flatten().map(String::as_str));
             warn_of_omitted(name.as_str(), nested + refused);
             value
         }
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Map(_) => match scalar(value) {
-            Some(text) => encoded(name.as_str(), encoding::text(encoding, &text)),
-            None => {
-                warn_of_omitted(name.as_str(), 1);
-                None
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Map(_) => {
+            match scalar_text(value) {
+                Some(text) => encoded(name.as_str(), encoding::encode_text(encoding, &text)),
+                None => {
+                    warn_of_omitted(name.as_str(), 1);
+                    None
+                }
             }
-        },
+        }
     }
 }
 
-fn scalar(value: &Value) -> Option<String> {
+/// The text of a value that is not null, a list or a map.
+fn scalar_text(value: &Value) -> Option<String> {
     match value {
         Value::Bool(bool) => Some(bool.to_string()),
         Value::Int(int) => Some(int.to_string()),
@@ -280,17 +285,17 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// Basic credentials (RFC 7617) in UTF-8; a colon in the user name would change the user.
-fn credentials(basic: &BasicAuth, variables: &RequestVariables<'_>) -> Option<HeaderValue> {
+/// Basic credentials (RFC 7617) in UTF-8. A user name with a colon is refused, because it ends there.
+fn basic_credentials(basic: &BasicAuth, variables: &RequestVariables<'_>) -> Option<HeaderValue> {
     let user = match basic.user.evaluate(variables) {
         Ok(Value::Null) | Err(EvalError::Missing { .. } | EvalError::BudgetExceeded) => {
             return None;
         }
-        Ok(value) => scalar(&value),
+        Ok(value) => scalar_text(&value),
         Err(EvalError::WrongType { .. } | EvalError::Failed { .. }) => None,
     };
-    let wrong = |byte: u8| byte == b':' || byte.is_ascii_control();
-    let Some(user) = user.filter(|user| !user.bytes().any(wrong)) else {
+    let is_forbidden = |byte: u8| byte == b':' || byte.is_ascii_control();
+    let Some(user) = user.filter(|user| !user.bytes().any(is_forbidden)) else {
         tracing::warn!(
             "the user of basic_auth is empty, or has a colon or control character: no credentials are sent"
         );

@@ -1,4 +1,5 @@
-//! `IdentityHeaders`: the identity of a person as header values and header lines, encoded once per person.
+//! `IdentityHeaders`: the identity of a person as header values and header lines. It is encoded once per
+//! person.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -44,32 +45,33 @@ impl std::fmt::Debug for IdentityHeaders {
 impl IdentityHeaders {
     /// Encodes the identity of a person.
     pub fn of(person: &Person, encoding: HeaderEncoding) -> Self {
-        let one = |what: &str, text: &str| {
-            let filled = Some(text).filter(|text| !text.is_empty());
-            filled.and_then(|text| encoded(what, encoding::text(encoding, text)))
+        let encode = |what: &str, text: &str| {
+            let text = Some(text).filter(|text| !text.is_empty());
+            text.and_then(|text| encoded(what, encoding::encode_text(encoding, text)))
         };
         let fields = &person.entitlements.fields;
-        let (groups, refused) = encoding::list(encoding, fields.groups.iter().map(String::as_str));
+        let (groups, refused) =
+            encoding::encode_list(encoding, fields.groups.iter().map(String::as_str));
         warn_of_omitted("groups", refused);
         Self {
-            user: one("login", person.session.login.as_str()),
-            name: fields.name.as_deref().and_then(|name| one("name", name)),
+            user: encode("login", person.session.login.as_str()),
+            name: fields.name.as_deref().and_then(|name| encode("name", name)),
             email: fields
                 .email
                 .as_deref()
-                .and_then(|email| one("email", email)),
+                .and_then(|email| encode("email", email)),
             groups,
         }
     }
 
-    /// The identity of the permitted person, cached as long as it does not change.
-    pub(super) fn permitted(permit: &Permit) -> Option<Cow<'_, Self>> {
+    /// The identity of the permitted person, from the cache if possible.
+    pub(super) fn of_permit(permit: &Permit) -> Option<Cow<'_, Self>> {
         let Caller::Person(person) = permit.caller() else {
             return None;
         };
         let encoding = permit.route().headers.encoding;
-        Some(match EncodedPerson::known(person, encoding) {
-            Some(known) => Cow::Borrowed(&known.identity),
+        Some(match EncodedPerson::cached(person, encoding) {
+            Some(cached) => Cow::Borrowed(&cached.identity),
             None => Cow::Owned(Self::of(person, encoding)),
         })
     }
@@ -109,27 +111,29 @@ impl EncodedPersonCache {
 }
 
 impl EncodedPerson {
-    /// The cached identity of a person.
-    pub(super) fn known(person: &Person, encoding: HeaderEncoding) -> Option<&Self> {
+    /// The cached identity of a person; encoded on first use. `None` for a session with an earlier login of
+    /// its account, which the cache does not have.
+    pub(super) fn cached(person: &Person, encoding: HeaderEncoding) -> Option<&Self> {
         let memo = person
             .entitlements
             .memo
             .get_or_make(EncodedPersonCache::default);
         let login = &person.session.login;
-        // The cache holds the current login; a session keeps the login it was created with.
+        // The cache has the current login; a session keeps the login it was created with.
         let memo = memo.filter(|_| *login == person.entitlements.login)?;
         Some(memo.of(encoding).get_or_init(|| {
             let identity = IdentityHeaders::of(person, encoding);
-            let mut written = HeaderLines::default();
-            written.person(&identity);
+            let mut lines = HeaderLines::default();
+            lines.add_identity_headers(&identity);
             Self {
                 identity,
-                lines: written.lines().into(),
+                lines: lines.lines().into(),
             }
         }))
     }
 }
 
+/// The value; an error is logged and the header left out.
 pub(super) fn encoded(what: &str, value: Result<HeaderValue, EncodeError>) -> Option<HeaderValue> {
     value
         .inspect_err(|error| tracing::warn!(header = what, error = %error, "a header is left out"))

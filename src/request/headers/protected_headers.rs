@@ -1,4 +1,5 @@
-//! `ProtectedHeaders`: the header names that only menshen may set, in every spelling.
+//! `ProtectedHeaders`: the header names that only menshen may set, and what is done with the headers of
+//! clients.
 
 use std::sync::Arc;
 
@@ -8,7 +9,8 @@ use crate::keys::KeyRing;
 use crate::people::cookie::{CookieName, SignedPrefixes};
 use crate::request::route::Route;
 
-/// The identity headers of a site: the built-in ones and the custom headers of all its routes.
+/// The header names of a site that only menshen may set: the built-in ones and the custom headers of all
+/// its routes. A client's header with such a name is removed. Also what identifies the site's cookies.
 ///
 /// Names are compared by alias: case-insensitively, and with every byte that is not a letter or
 /// digit treated as `-`, because CGI-like servers do the same. Built once per site; cheap to clone.
@@ -18,16 +20,16 @@ pub struct ProtectedHeaders(Arc<SiteNames>);
 /// The names that a site adds to the built-in ones, and its cookies.
 #[derive(Debug, Default)]
 struct SiteNames {
-    /// Folded, without duplicates.
-    names: Vec<Box<[u8]>>,
+    /// The custom names, normalized and without duplicates.
+    custom: Vec<Box<[u8]>>,
     /// The built-in and custom names, each in one spelling.
-    known: Vec<HeaderName>,
-    /// The lengths that occur in `names` as bits; bit 63 stands for all longer ones.
+    all: Vec<HeaderName>,
+    /// The lengths that occur in `custom` as bits; bit 63 stands for all longer ones.
     lengths: u64,
     /// The configured cookie name, if it is not the default.
-    cookie: Option<CookieName>,
+    cookie_name: Option<CookieName>,
     /// The prefixes of the values of the site's session cookies.
-    signed: SignedPrefixes,
+    session_cookie_prefixes: SignedPrefixes,
 }
 
 /// The built-in names that menshen sets. All other names below `x-auth-request-` and `x-menshen-`
@@ -97,45 +99,45 @@ pub(super) enum Disposition {
 impl ProtectedHeaders {
     /// Collects the custom header names of all routes, and what identifies the site's cookies.
     pub fn new(routes: &[Arc<Route>], cookie: &CookieName, ring: &KeyRing) -> Self {
-        let mut own = SiteNames {
-            cookie: Some(cookie.clone()).filter(|name| *name != CookieName::default()),
-            signed: SignedPrefixes::of(ring),
+        let mut names = SiteNames {
+            cookie_name: Some(cookie.clone()).filter(|name| *name != CookieName::default()),
+            session_cookie_prefixes: SignedPrefixes::of(ring),
             ..SiteNames::default()
         };
         for (name, _) in routes.iter().flat_map(|route| &route.headers.custom) {
-            let folded = fold(name);
-            // `Authorization` is the application's own on every other route.
-            let local = *name == http::header::AUTHORIZATION;
-            if !is_reserved(name) && !local && !own.names.contains(&folded) {
-                own.lengths |= length_bit(folded.len());
-                own.names.push(folded);
+            let normalized = normalize(name);
+            // On every other route, `Authorization` belongs to the application.
+            let is_authorization = *name == http::header::AUTHORIZATION;
+            if !is_reserved(name) && !is_authorization && !names.custom.contains(&normalized) {
+                names.lengths |= length_bit(normalized.len());
+                names.custom.push(normalized);
             }
         }
-        let names = own.names.iter();
-        let named = names.filter_map(|name| HeaderName::from_bytes(name).ok());
-        let mut known = BUILT_IN.map(HeaderName::from_static).to_vec();
-        for name in named {
-            if !known.contains(&name) {
-                known.push(name);
+        let custom = names.custom.iter();
+        let custom = custom.filter_map(|name| HeaderName::from_bytes(name).ok());
+        let mut all = BUILT_IN.map(HeaderName::from_static).to_vec();
+        for name in custom {
+            if !all.contains(&name) {
+                all.push(name);
             }
         }
-        own.known = known;
-        Self(Arc::new(own))
+        names.all = all;
+        Self(Arc::new(names))
     }
 
     /// The configured cookie name, if it is not the default.
-    pub(super) fn cookie(&self) -> Option<&CookieName> {
-        self.0.cookie.as_ref()
+    pub(super) fn configured_cookie_name(&self) -> Option<&CookieName> {
+        self.0.cookie_name.as_ref()
     }
 
     /// The prefixes of the values of the site's session cookies.
-    pub(super) fn signed(&self) -> &SignedPrefixes {
-        &self.0.signed
+    pub(super) fn session_cookie_prefixes(&self) -> &SignedPrefixes {
+        &self.0.session_cookie_prefixes
     }
 
     /// The built-in and custom names, each in one spelling.
-    pub(super) fn known(&self) -> &[HeaderName] {
-        &self.0.known
+    pub(super) fn all(&self) -> &[HeaderName] {
+        &self.0.all
     }
 
     /// Whether only menshen may set a header with this name, in any spelling.
@@ -147,10 +149,10 @@ impl ProtectedHeaders {
     /// before it arrived (RFC 9110 6.5.1).
     pub(super) fn allows_trailer(&self, name: &HeaderName) -> bool {
         let bytes = name.as_str().as_bytes();
-        let decides = FORBIDDEN_TRAILERS
+        let is_forbidden = FORBIDDEN_TRAILERS
             .iter()
-            .any(|known| is_alias(bytes, known));
-        self.disposition(name) == Disposition::Pass && !decides
+            .any(|forbidden| is_alias(bytes, forbidden));
+        self.disposition(name) == Disposition::Pass && !is_forbidden
     }
 
     pub fn remove_forbidden_trailers(&self, trailers: &mut HeaderMap) {
@@ -188,18 +190,18 @@ pub(super) fn are_aliases(one: &[u8], other: &[u8]) -> bool {
         && one
             .iter()
             .zip(other)
-            .all(|(a, b)| fold_byte(*a) == fold_byte(*b))
+            .all(|(a, b)| normalize_byte(*a) == normalize_byte(*b))
 }
 
 impl SiteNames {
     fn includes(&self, name: &[u8]) -> bool {
         self.lengths & length_bit(name.len()) != 0
-            && self.names.iter().any(|own| {
-                own.len() == name.len()
-                    && own
+            && self.custom.iter().any(|custom| {
+                custom.len() == name.len()
+                    && custom
                         .iter()
                         .zip(name)
-                        .all(|(own, byte)| *own == fold_byte(*byte))
+                        .all(|(normalized, byte)| *normalized == normalize_byte(*byte))
             })
     }
 }
@@ -208,11 +210,11 @@ fn length_bit(length: usize) -> u64 {
     1 << length.min(63)
 }
 
-fn fold(name: &HeaderName) -> Box<[u8]> {
-    name.as_str().bytes().map(fold_byte).collect()
+fn normalize(name: &HeaderName) -> Box<[u8]> {
+    name.as_str().bytes().map(normalize_byte).collect()
 }
 
-fn fold_byte(byte: u8) -> u8 {
+fn normalize_byte(byte: u8) -> u8 {
     if byte.is_ascii_alphanumeric() {
         byte.to_ascii_lowercase()
     } else {
@@ -229,7 +231,7 @@ fn starts_with_alias(name: &[u8], known: &str) -> bool {
         && name
             .iter()
             .zip(known.as_bytes())
-            .all(|(byte, known)| fold_byte(*byte) == *known)
+            .all(|(byte, known)| normalize_byte(*byte) == *known)
 }
 
 /// The disposition by built-in names. Most names are decided by their first letter.

@@ -15,8 +15,9 @@ use super::response_addresses::UpstreamOrigin;
 use super::response_rewrite::ResponseRewrite;
 use super::trace::{self, RequestId};
 use super::{
-    RewriteOptions, TRACEPARENT, TRACESTATE, X_REQUEST_ID, connection_options, cookies,
-    is_replaced_authorization, is_token, judges_method, line, passes_header, tokens, trailers_of,
+    RewriteOptions, TRACEPARENT, TRACESTATE, X_REQUEST_ID, append_line, connection_options,
+    cookies, decision_depends_on_method, forwarded_trailer_names, is_replaced_authorization,
+    passes_header, token_equals, tokens,
 };
 use crate::client::Client;
 use crate::request::head::Head;
@@ -41,8 +42,8 @@ pub struct RequestRewrite {
     /// The client that upstream limits count the request for.
     client: Option<Client>,
     from_trusted_proxy: bool,
-    /// The rewritten headers with further addresses; absent on most requests.
-    addresses: Option<Box<AddressHeaders>>,
+    /// The rewritten headers with other addresses; absent on most requests.
+    address_headers: Option<Box<AddressHeaders>>,
 }
 
 /// How the request head announces the length of the body.
@@ -94,17 +95,17 @@ impl RequestRewrite {
             continues_trace,
             client: head.client_for_limits(),
             from_trusted_proxy: head.peer_trusted,
-            addresses: AddressHeaders::of(route, head),
+            address_headers: AddressHeaders::of(route, head),
         };
-        let mut header_lines = request_rewrite.lines_except_passed(head.headers);
-        header_lines.hops(head, &request_rewrite.authority);
-        header_lines.line(&X_REQUEST_ID, id.value().as_bytes());
-        header_lines.line(&TRACEPARENT, &traceparent);
-        header_lines.prefix(route);
-        header_lines.identity(permit);
-        header_lines.assertion(permit, head, rewrite_options.assertion_signer);
-        header_lines.tokens(permit, head);
-        header_lines.own(permit, head);
+        let mut header_lines = request_rewrite.lines_without_passed_names(head.headers);
+        header_lines.add_forwarding_headers(head, &request_rewrite.authority);
+        header_lines.add(&X_REQUEST_ID, id.value().as_bytes());
+        header_lines.add(&TRACEPARENT, &traceparent);
+        header_lines.add_prefix(route);
+        header_lines.add_identity(permit);
+        header_lines.add_assertion(permit, head, rewrite_options.assertion_signer);
+        header_lines.add_provider_tokens(permit, head);
+        header_lines.add_custom_headers(permit, head);
         request_rewrite.header_lines = header_lines;
         request_rewrite
     }
@@ -131,7 +132,7 @@ impl RequestRewrite {
         let header_case = route.keep_header_case.then(|| HeaderCase::of(parts));
         ResponseRewrite::new(route, authority, self.scheme, requested_upgrade(parts))
             .with_header_case(header_case)
-            .with_cookies(self.protected_headers.cookie())
+            .with_cookie_name(self.protected_headers.configured_cookie_name())
     }
 
     pub fn protected_headers(&self) -> &ProtectedHeaders {
@@ -163,18 +164,18 @@ impl RequestRewrite {
             HostHeader::Client => &self.authority,
             HostHeader::Upstream => upstream.authority,
         };
-        line(head, &HOST, host.as_bytes());
-        self.write_clients(head, &parts.headers);
+        append_line(head, &HOST, host.as_bytes());
+        self.write_client_headers(head, &parts.headers);
         head.extend_from_slice(self.header_lines.lines());
-        if let Some(addresses) = &self.addresses {
-            addresses.write(head, &self.route.host_header, upstream);
+        if let Some(address_headers) = &self.address_headers {
+            address_headers.write(head, &self.route.host_header, upstream);
         }
         match response_rewrite.upgrade() {
             Some(protocol) => {
                 head.extend_from_slice(b"connection: upgrade\r\n");
-                line(head, &UPGRADE, protocol.as_bytes());
+                append_line(head, &UPGRADE, protocol.as_bytes());
             }
-            None if takes_trailers(&parts.headers) => {
+            None if accepts_trailers(&parts.headers) => {
                 head.extend_from_slice(b"connection: te\r\nte: trailers\r\n");
             }
             None => {}
@@ -182,13 +183,13 @@ impl RequestRewrite {
         match length {
             BodyLength::NoBody => {}
             BodyLength::Bytes(bytes) => {
-                line(head, &CONTENT_LENGTH, HeaderValue::from(bytes).as_bytes());
+                append_line(head, &CONTENT_LENGTH, HeaderValue::from(bytes).as_bytes());
             }
             BodyLength::Chunked => {
                 head.extend_from_slice(b"transfer-encoding: chunked\r\n");
-                let trailers = trailers_of(&parts.headers, &self.protected_headers);
+                let trailers = forwarded_trailer_names(&parts.headers, &self.protected_headers);
                 if !trailers.is_empty() {
-                    line(head, &TRAILER, &trailers);
+                    append_line(head, &TRAILER, &trailers);
                 }
             }
         }
@@ -199,17 +200,18 @@ impl RequestRewrite {
     }
 
     /// Writes the client's headers that are forwarded.
-    fn write_clients(&self, head: &mut Vec<u8>, headers: &HeaderMap) {
+    fn write_client_headers(&self, head: &mut Vec<u8>, headers: &HeaderMap) {
         let connection_options: Vec<_> = connection_options(headers).collect();
+        // The name of the last header and whether it is forwarded: repeated headers follow each other.
         let mut last: Option<(&HeaderName, bool)> = None;
         for (name, value) in headers {
             let is_forwarded = match last {
-                Some((before, is_forwarded)) if std::ptr::eq(before, name) => is_forwarded,
+                Some((last_name, is_forwarded)) if std::ptr::eq(last_name, name) => is_forwarded,
                 _ => self.is_forwarded(name) && !connection_options.contains(name),
             };
             last = Some((name, is_forwarded));
             if is_forwarded {
-                line(head, name, value.as_bytes());
+                append_line(head, name, value.as_bytes());
             }
         }
         if !connection_options.contains(&COOKIE) {
@@ -217,20 +219,19 @@ impl RequestRewrite {
         }
     }
 
-    /// An empty set of lines that leaves out the headers which the client sent and the route
-    /// passes.
-    fn lines_except_passed(&self, headers: &HeaderMap) -> HeaderLines {
+    /// An empty set of lines that never adds a header which the client sent and the route passes.
+    fn lines_without_passed_names(&self, headers: &HeaderMap) -> HeaderLines {
         let pass = self.route.headers.pass.iter();
-        let sent = pass.filter(|name| headers.contains_key(*name) && self.passes_header(name));
-        let sent: Vec<_> = sent.cloned().collect();
-        match sent.is_empty() {
+        let passed = pass.filter(|name| headers.contains_key(*name) && self.passes_header(name));
+        let passed: Vec<_> = passed.cloned().collect();
+        match passed.is_empty() {
             true => HeaderLines::default(),
             false => {
                 let connection_options: Vec<_> = connection_options(headers).collect();
-                let left = sent
+                let passed = passed
                     .into_iter()
                     .filter(|name| !connection_options.contains(name));
-                HeaderLines::without(left.collect())
+                HeaderLines::without(passed.collect())
             }
         }
     }
@@ -241,14 +242,19 @@ impl RequestRewrite {
         if [&HOST, &COOKIE, &CONTENT_LENGTH].contains(&name)
             || (*name == TRACESTATE && !self.continues_trace)
             || (*name == TRACEPARENT && !self.passes_header(name))
-            || self.addresses.as_ref().is_some_and(|own| own.include(name))
+            || self
+                .address_headers
+                .as_ref()
+                .is_some_and(|headers| headers.include(name))
         {
             return false;
         }
         match self.protected_headers.disposition(name) {
             Disposition::Drop => false,
             Disposition::Untrusted => self.passes_header(name),
-            Disposition::MethodOverride => self.passes_header(name) || !judges_method(&self.route),
+            Disposition::MethodOverride => {
+                self.passes_header(name) || !decision_depends_on_method(&self.route)
+            }
             Disposition::Pass => !is_replaced_authorization(&self.route, name),
         }
     }
@@ -259,8 +265,8 @@ impl RequestRewrite {
 }
 
 /// Whether the client accepts trailers, so that the upstream may send them.
-fn takes_trailers(headers: &HeaderMap) -> bool {
-    tokens(headers, &TE).any(|token| is_token(token, "trailers"))
+fn accepts_trailers(headers: &HeaderMap) -> bool {
+    tokens(headers, &TE).any(|token| token_equals(token, "trailers"))
 }
 
 /// The target without the route's prefix; its other bytes are unchanged.
@@ -283,15 +289,14 @@ fn requested_upgrade(parts: &Parts) -> Option<HeaderValue> {
     let (Some(protocol), None) = (protocols.next(), protocols.next()) else {
         return None;
     };
-    let start = protocol.as_bytes().trim_ascii();
-    let smuggles = [&b"h2"[..], b"http", b"tls"].iter().any(|bad| {
-        start
-            .get(..bad.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(bad))
+    let name = protocol.as_bytes().trim_ascii();
+    let carries_http = [&b"h2"[..], b"http", b"tls"].iter().any(|forbidden| {
+        name.get(..forbidden.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(forbidden))
     });
-    let one = !start.is_empty() && !start.contains(&b',');
-    let asks = parts.version == Version::HTTP_11
+    let is_single = !name.is_empty() && !name.contains(&b',');
+    let requests_upgrade = parts.version == Version::HTTP_11
         && parts.method != Method::CONNECT
-        && tokens(&parts.headers, &CONNECTION).any(|token| is_token(token, "upgrade"));
-    (asks && one && !smuggles).then(|| protocol.clone())
+        && tokens(&parts.headers, &CONNECTION).any(|token| token_equals(token, "upgrade"));
+    (requests_upgrade && is_single && !carries_http).then(|| protocol.clone())
 }

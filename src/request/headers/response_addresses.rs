@@ -22,8 +22,8 @@ pub(super) struct AddressRewrite<'a> {
     /// `host[:port]` as the client sent it.
     pub(super) authority: &'a HeaderValue,
     pub(super) upstream: &'a UpstreamOrigin<'a>,
-    /// A fixed `Host` header of the route.
-    pub(super) literal: Option<&'a HeaderValue>,
+    /// The fixed `Host` header of the route, if it has one.
+    pub(super) fixed_host: Option<&'a HeaderValue>,
     /// The removed path prefix; may be empty.
     pub(super) prefix: &'a str,
 }
@@ -38,33 +38,33 @@ struct AbsoluteUrl<'a> {
 impl AddressRewrite<'_> {
     /// Rewrites every header that contains addresses.
     pub(super) fn rewrite_addresses(&self, headers: &mut HeaderMap) {
-        replace(headers, &LOCATION, |value| self.address(value));
-        replace(headers, &CONTENT_LOCATION, |value| self.address(value));
-        replace(headers, &REFRESH, |value| self.refresh(value));
-        replace(headers, &LINK, |value| self.links(value));
+        replace(headers, &LOCATION, |value| self.rewrite_url(value));
+        replace(headers, &CONTENT_LOCATION, |value| self.rewrite_url(value));
+        replace(headers, &REFRESH, |value| self.rewrite_refresh(value));
+        replace(headers, &LINK, |value| self.rewrite_links(value));
     }
 
     /// Rewrites the domain and path of cookies.
     pub(super) fn rewrite_cookies(&self, headers: &mut HeaderMap) {
-        replace(headers, &SET_COOKIE, |value| self.cookie(value));
+        replace(headers, &SET_COOKIE, |value| self.rewrite_cookie(value));
     }
 
-    /// The address for the client; `None` if it needs no change.
-    fn address(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let Some(address) = AbsoluteUrl::parse(text) else {
-            let absolute = text.first() == Some(&b'/') && !starts_with_host(text);
-            return (absolute && !self.is_prefixed(text)).then(|| self.prefixed(text));
+    /// The URL for the client; `None` if it needs no change.
+    fn rewrite_url(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let Some(url) = AbsoluteUrl::parse(text) else {
+            let is_path = text.first() == Some(&b'/') && !starts_with_host(text);
+            return (is_path && !self.has_prefix(text)).then(|| self.with_prefix(text));
         };
-        let path: Vec<u8> = match address.rest.first() {
-            Some(b'/') => address.rest.to_vec(),
-            _ => [b"/", address.rest].concat(),
+        let path: Vec<u8> = match url.rest.first() {
+            Some(b'/') => url.rest.to_vec(),
+            _ => [b"/", url.rest].concat(),
         };
-        let path = if self.is_prefixed(&path) {
+        let path = if self.has_prefix(&path) {
             path
         } else {
-            self.prefixed(&path)
+            self.with_prefix(&path)
         };
-        if self.is_upstream(&address) {
+        if self.is_upstream(&url) {
             // A path is enough, unless a browser would parse its beginning as a host.
             return Some(match starts_with_host(&path) {
                 false => path,
@@ -72,30 +72,30 @@ impl AddressRewrite<'_> {
             });
         }
         let (host, port) = host_port(self.authority.as_bytes());
-        if !address.host.eq_ignore_ascii_case(host) {
+        if !url.host.eq_ignore_ascii_case(host) {
             return None;
         }
-        let downgrades = self.scheme == "https" && !address.https;
-        let ours = address.port == port
-            || port_or_default(address.port, address.https)
+        let is_downgrade = self.scheme == "https" && !url.https;
+        let is_same_port = url.port == port
+            || port_or_default(url.port, url.https)
                 == port_or_default(port, self.scheme == "https");
-        if !downgrades && !ours {
-            // Another service on this host.
+        if !is_downgrade && !is_same_port {
+            // It names another service on this host.
             return None;
         }
-        let rewritten = match downgrades {
+        let rewritten = match is_downgrade {
             true => [&self.origin(), &path[..]].concat(),
             false if self.prefix.is_empty() => return None,
             false => {
-                let origin = text.len() - address.rest.len();
-                [&text[..origin], &path[..]].concat()
+                let origin_bytes = text.len() - url.rest.len();
+                [&text[..origin_bytes], &path[..]].concat()
             }
         };
         (rewritten != text).then_some(rewritten)
     }
 
     /// `5; url=http://...`, as browsers parse it.
-    fn refresh(&self, text: &[u8]) -> Option<Vec<u8>> {
+    fn rewrite_refresh(&self, text: &[u8]) -> Option<Vec<u8>> {
         let at = text
             .windows(4)
             .position(|part| part.eq_ignore_ascii_case(b"url="))?;
@@ -108,55 +108,57 @@ impl AddressRewrite<'_> {
             }
             _ => (start, text.len()),
         };
-        let rewritten = self.address(text[start..end].trim_ascii())?;
+        let rewritten = self.rewrite_url(text[start..end].trim_ascii())?;
         Some([&text[..start], &rewritten, &text[end..]].concat())
     }
 
     /// `<http://...>; rel=next, <...>` (RFC 8288).
-    fn links(&self, text: &[u8]) -> Option<Vec<u8>> {
+    fn rewrite_links(&self, text: &[u8]) -> Option<Vec<u8>> {
         let mut rewritten = Vec::with_capacity(text.len());
-        let (mut rest, mut quoted, mut changed) = (text, false, false);
-        while let Some((byte, behind)) = rest.split_first() {
+        let (mut rest, mut is_quoted, mut is_changed) = (text, false, false);
+        while let Some((byte, after)) = rest.split_first() {
             rewritten.push(*byte);
-            rest = behind;
+            rest = after;
             match byte {
-                b'"' => quoted = !quoted,
-                b'<' if !quoted => {
+                b'"' => is_quoted = !is_quoted,
+                b'<' if !is_quoted => {
                     let end = rest.iter().position(|byte| *byte == b'>')?;
-                    let address = self.address(&rest[..end]);
-                    changed |= address.is_some();
-                    rewritten.extend_from_slice(address.as_deref().unwrap_or(&rest[..end]));
+                    let url = self.rewrite_url(&rest[..end]);
+                    is_changed |= url.is_some();
+                    rewritten.extend_from_slice(url.as_deref().unwrap_or(&rest[..end]));
                     rest = &rest[end..];
                 }
                 _ => {}
             }
         }
-        changed.then_some(rewritten)
+        is_changed.then_some(rewritten)
     }
 
     /// A cookie with the prefix before its path, and without the upstream's domain.
-    fn cookie(&self, cookie: &[u8]) -> Option<Vec<u8>> {
+    fn rewrite_cookie(&self, cookie: &[u8]) -> Option<Vec<u8>> {
         let host_only = b"__Host-";
         let start = cookies::set_cookie_name(cookie).get(..host_only.len());
         // Browsers accept such a cookie only with `Path=/`.
         let keeps_path = start.is_some_and(|start| start.eq_ignore_ascii_case(host_only));
         let mut rewritten = Vec::with_capacity(cookie.len() + self.prefix.len());
-        let mut changed = false;
+        let mut is_changed = false;
         for (at, attribute) in cookie.split(|byte| *byte == b';').enumerate() {
             if at == 0 {
                 rewritten.extend_from_slice(attribute);
                 continue;
             }
-            if value_of(attribute, b"domain").is_some_and(|domain| self.is_upstreams(domain)) {
+            let domain = attribute_value(attribute, b"domain");
+            if domain.is_some_and(|domain| self.is_upstream_domain(domain)) {
                 // A cookie without a domain belongs to the host that the browser requested.
-                changed = true;
+                is_changed = true;
                 continue;
             }
             rewritten.push(b';');
-            let path = value_of(attribute, b"path").filter(|path| path.first() == Some(&b'/'));
-            match path.filter(|path| !keeps_path && !self.is_prefixed(path)) {
+            let path =
+                attribute_value(attribute, b"path").filter(|path| path.first() == Some(&b'/'));
+            match path.filter(|path| !keeps_path && !self.has_prefix(path)) {
                 Some(path) => {
-                    changed = true;
+                    is_changed = true;
                     rewritten.extend_from_slice(b" Path=");
                     rewritten.extend_from_slice(self.prefix.as_bytes());
                     rewritten.extend_from_slice(if path == b"/" { b"" } else { path });
@@ -164,7 +166,7 @@ impl AddressRewrite<'_> {
                 None => rewritten.extend_from_slice(attribute),
             }
         }
-        changed.then_some(rewritten)
+        is_changed.then_some(rewritten)
     }
 
     /// `https://host:port` as the client sees it.
@@ -173,47 +175,47 @@ impl AddressRewrite<'_> {
     }
 
     /// Whether a URL is the upstream's own.
-    fn is_upstream(&self, address: &AbsoluteUrl<'_>) -> bool {
+    fn is_upstream(&self, url: &AbsoluteUrl<'_>) -> bool {
         let (host, port) = host_port(self.upstream.authority.as_bytes());
-        let named = address.host.eq_ignore_ascii_case(host)
-            && port_or_default(address.port, address.https)
-                == port_or_default(port, self.upstream.tls);
-        let literal = || {
-            let Some(literal) = self.literal else {
+        let has_upstream_address = url.host.eq_ignore_ascii_case(host)
+            && port_or_default(url.port, url.https) == port_or_default(port, self.upstream.tls);
+        let has_fixed_host = || {
+            let Some(fixed_host) = self.fixed_host else {
                 return false;
             };
-            let (host, port) = host_port(literal.as_bytes());
-            let plain = port_or_default(None, address.https);
-            address.host.eq_ignore_ascii_case(host)
+            let (host, port) = host_port(fixed_host.as_bytes());
+            let default_port = port_or_default(None, url.https);
+            url.host.eq_ignore_ascii_case(host)
                 && match port {
-                    Some(_) => address.port == port,
-                    None => port_or_default(address.port, address.https) == plain,
+                    Some(_) => url.port == port,
+                    None => port_or_default(url.port, url.https) == default_port,
                 }
         };
-        named || literal()
+        has_upstream_address || has_fixed_host()
     }
 
     /// Whether a cookie's domain is the upstream's or a parent of it, and does not cover the
     /// client's host.
-    fn is_upstreams(&self, domain: &[u8]) -> bool {
+    fn is_upstream_domain(&self, domain: &[u8]) -> bool {
         let domain = domain.strip_prefix(b".").unwrap_or(domain);
         let covers = |authority: &HeaderValue| {
             let (host, _) = host_port(authority.as_bytes());
             is_same_or_subdomain(host, domain)
         };
-        let upstreams = covers(self.upstream.authority) || self.literal.is_some_and(covers);
-        !domain.is_empty() && upstreams && !covers(self.authority)
+        let covers_upstream =
+            covers(self.upstream.authority) || self.fixed_host.is_some_and(covers);
+        !domain.is_empty() && covers_upstream && !covers(self.authority)
     }
 
     /// Whether a path needs no prefix. An upstream that supports `X-Forwarded-Prefix` has added it
     /// already.
-    fn is_prefixed(&self, path: &[u8]) -> bool {
+    fn has_prefix(&self, path: &[u8]) -> bool {
         let rest = path.strip_prefix(self.prefix.as_bytes());
         self.prefix.is_empty()
             || rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b'?' | b'#')))
     }
 
-    fn prefixed(&self, path: &[u8]) -> Vec<u8> {
+    fn with_prefix(&self, path: &[u8]) -> Vec<u8> {
         [self.prefix.as_bytes(), path].concat()
     }
 }
@@ -227,11 +229,11 @@ impl<'a> AbsoluteUrl<'a> {
             scheme if scheme.eq_ignore_ascii_case(b"http") => false,
             _ => return None,
         };
-        let behind = &text[at + 3..];
-        let end = behind
+        let after_scheme = &text[at + 3..];
+        let end = after_scheme
             .iter()
             .position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\'));
-        let (authority, rest) = behind.split_at(end.unwrap_or(behind.len()));
+        let (authority, rest) = after_scheme.split_at(end.unwrap_or(after_scheme.len()));
         let (host, port) = host_port(authority);
         Some(Self {
             https,
@@ -259,10 +261,11 @@ fn port_or_default(port: Option<&[u8]>, https: bool) -> &[u8] {
 
 /// Whether a host equals a domain or is a subdomain of it.
 fn is_same_or_subdomain(host: &[u8], domain: &[u8]) -> bool {
-    let Some(above) = host.len().checked_sub(domain.len()) else {
+    let Some(prefix_bytes) = host.len().checked_sub(domain.len()) else {
         return false;
     };
-    host[above..].eq_ignore_ascii_case(domain) && (above == 0 || host[above - 1] == b'.')
+    host[prefix_bytes..].eq_ignore_ascii_case(domain)
+        && (prefix_bytes == 0 || host[prefix_bytes - 1] == b'.')
 }
 
 /// Whether a browser parses the beginning of a path as a host.
@@ -271,10 +274,10 @@ fn starts_with_host(path: &[u8]) -> bool {
 }
 
 /// The value of a cookie attribute (RFC 6265 5.2).
-fn value_of<'a>(attribute: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+fn attribute_value<'a>(attribute: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let at = attribute.iter().position(|byte| *byte == b'=')?;
-    let named = attribute[..at].trim_ascii().eq_ignore_ascii_case(name);
-    named.then(|| attribute[at + 1..].trim_ascii())
+    let has_name = attribute[..at].trim_ascii().eq_ignore_ascii_case(name);
+    has_name.then(|| attribute[at + 1..].trim_ascii())
 }
 
 /// Replaces the values of a header for which `rewrite` returns a new one.

@@ -29,7 +29,7 @@ pub struct ResponseRewrite {
     /// The case of the client's header names, if the route preserves it.
     header_case: Option<Box<HeaderCase>>,
     /// The configured cookie name, if it is not the default.
-    cookie: Option<CookieName>,
+    cookie_name: Option<CookieName>,
 }
 
 impl ResponseRewrite {
@@ -45,14 +45,16 @@ impl ResponseRewrite {
             scheme,
             upgrade,
             header_case: None,
-            cookie: None,
+            cookie_name: None,
         }
     }
 
     /// Sets the configured cookie name.
-    pub(super) fn with_cookies(self, name: Option<&CookieName>) -> Self {
-        let cookie = name.cloned();
-        Self { cookie, ..self }
+    pub(super) fn with_cookie_name(self, name: Option<&CookieName>) -> Self {
+        Self {
+            cookie_name: name.cloned(),
+            ..self
+        }
     }
 
     /// Sets the case of the client's header names.
@@ -75,7 +77,7 @@ impl ResponseRewrite {
 
     /// Makes hyper write the response's header names as the upstream spelled them.
     pub fn set_header_case(&self, extensions: &mut Extensions, names: &[Bytes]) {
-        if let Some(with_header_case) = header_case::extensions(names) {
+        if let Some(with_header_case) = header_case::response_extensions(names) {
             extensions.extend(with_header_case);
         }
     }
@@ -89,33 +91,33 @@ impl ResponseRewrite {
     pub fn apply(&self, parts: &mut Parts, upstream: &UpstreamOrigin<'_>) {
         parts.version = Version::HTTP_11;
         let present = HeadersPresent::in_response(&parts.headers);
-        let trailers =
-            (present.coding && present.trailer).then(|| announced_trailers(&parts.headers));
-        if present.coding {
+        let trailers = (present.transfer_encoding && present.trailer)
+            .then(|| announced_trailers(&parts.headers));
+        if present.transfer_encoding {
             // The transfer coding delimits the body; a `Content-Length` beside it could mislead the
             // next hop.
             parts.headers.remove(CONTENT_LENGTH);
         }
-        if present.hop {
+        if present.hop_by_hop {
             remove_hop_by_hop(&mut parts.headers);
         }
         if present.cookies {
-            cookies::remove_own_set_cookies(&mut parts.headers, self.cookie.as_ref());
+            cookies::remove_own_set_cookies(&mut parts.headers, self.cookie_name.as_ref());
         }
         let prefix = self.route.stripped_prefix();
         if present.addresses || present.cookies {
-            let names = AddressRewrite {
+            let address_rewrite = AddressRewrite {
                 scheme: self.scheme,
                 authority: &self.authority,
                 upstream,
-                literal: self.literal_host(),
+                fixed_host: self.fixed_host(),
                 prefix: prefix.unwrap_or_default(),
             };
             if present.addresses {
-                names.rewrite_addresses(&mut parts.headers);
+                address_rewrite.rewrite_addresses(&mut parts.headers);
             }
             if present.cookies {
-                names.rewrite_cookies(&mut parts.headers);
+                address_rewrite.rewrite_cookies(&mut parts.headers);
             }
         }
         if let Some(trailers) = trailers.flatten() {
@@ -129,7 +131,7 @@ impl ResponseRewrite {
         }
     }
 
-    fn literal_host(&self) -> Option<&HeaderValue> {
+    fn fixed_host(&self) -> Option<&HeaderValue> {
         match &self.route.host_header {
             HostHeader::Literal(host) => Some(host),
             HostHeader::Client | HostHeader::Upstream => None,
@@ -140,9 +142,8 @@ impl ResponseRewrite {
 /// Which headers need rewriting, found in one pass.
 #[derive(Default)]
 struct HeadersPresent {
-    /// A hop-by-hop header.
-    hop: bool,
-    coding: bool,
+    hop_by_hop: bool,
+    transfer_encoding: bool,
     trailer: bool,
     cookies: bool,
     /// A header that contains addresses.
@@ -155,15 +156,16 @@ impl HeadersPresent {
         for name in headers.keys() {
             match name.as_str().as_bytes().first() {
                 Some(b'c') => {
-                    present.hop |= *name == CONNECTION;
+                    present.hop_by_hop |= *name == CONNECTION;
                     present.addresses |= *name == CONTENT_LOCATION;
                 }
                 Some(b'l') => present.addresses |= *name == LOCATION || *name == LINK,
                 Some(b'r') => present.addresses |= *name == REFRESH,
                 Some(b's') => present.cookies |= *name == SET_COOKIE,
                 Some(b'h' | b'k' | b'p' | b't' | b'u') => {
-                    present.hop |= protected_headers::is_hop_by_hop(name.as_str().as_bytes());
-                    present.coding |= *name == TRANSFER_ENCODING;
+                    present.hop_by_hop |=
+                        protected_headers::is_hop_by_hop(name.as_str().as_bytes());
+                    present.transfer_encoding |= *name == TRANSFER_ENCODING;
                     present.trailer |= *name == TRAILER;
                 }
                 _ => {}
@@ -175,21 +177,20 @@ impl HeadersPresent {
 
 /// The announced trailers that are forwarded.
 fn announced_trailers(headers: &HeaderMap) -> Option<HeaderValue> {
-    let names = super::trailers_of(headers, &ProtectedHeaders::default());
+    let names = super::forwarded_trailer_names(headers, &ProtectedHeaders::default());
     HeaderValue::from_bytes(&names)
         .ok()
         .filter(|names| !names.is_empty())
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let hop = |name: &str| protected_headers::is_hop_by_hop(name.as_bytes());
+    let is_hop_by_hop = |name: &str| protected_headers::is_hop_by_hop(name.as_bytes());
     let mut unwanted: Vec<_> = headers
         .keys()
-        .filter(|name| hop(name.as_str()))
+        .filter(|name| is_hop_by_hop(name.as_str()))
         .cloned()
         .collect();
-    let framed = |name: &http::HeaderName| *name == CONTENT_LENGTH;
-    unwanted.extend(connection_options(headers).filter(|name| !framed(name)));
+    unwanted.extend(connection_options(headers).filter(|name| *name != CONTENT_LENGTH));
     for name in unwanted {
         headers.remove(name);
     }

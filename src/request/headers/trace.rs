@@ -8,13 +8,13 @@ use super::{TRACEPARENT, X_REQUEST_ID};
 
 use crate::keys;
 
-/// The longest request id that is kept, in bytes.
+/// The longest request id of a trusted proxy that is used, in bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
 
-/// A trace id and a span id.
+/// The length of a trace id and a span id.
 const IDS_BYTES: usize = 24;
-/// How many requests one draw of random bytes is for.
-const IDS_PER_DRAW: usize = 64;
+/// For how many requests random bytes are generated at once.
+const REQUESTS_PER_BATCH: usize = 64;
 
 /// The id of a request in logs, on pages and for the upstream.
 ///
@@ -52,7 +52,6 @@ impl RequestId {
         self.text.to_str().expect("a request id is ASCII")
     }
 
-    /// As a header value.
     pub fn value(&self) -> &HeaderValue {
         &self.text
     }
@@ -60,20 +59,20 @@ impl RequestId {
 
 /// Random bytes for the ids of one request.
 ///
-/// Each thread draws many at once. Ids are public, so those in memory need no protection.
+/// Each thread generates many at once. Ids are public, so those in memory need no protection.
 fn random_ids() -> [u8; IDS_BYTES] {
     thread_local! {
-        static AHEAD: RefCell<(Vec<u8>, usize)> = const { RefCell::new((Vec::new(), 0)) };
+        static BATCH: RefCell<(Vec<u8>, usize)> = const { RefCell::new((Vec::new(), 0)) };
     }
-    AHEAD.with_borrow_mut(|(bytes, used)| {
+    BATCH.with_borrow_mut(|(bytes, used)| {
         if *used == bytes.len() {
-            *bytes = keys::random::<{ IDS_BYTES * IDS_PER_DRAW }>().to_vec();
+            *bytes = keys::random::<{ IDS_BYTES * REQUESTS_PER_BATCH }>().to_vec();
             *used = 0;
         }
-        let mut name = [0; IDS_BYTES];
-        name.copy_from_slice(&bytes[*used..*used + IDS_BYTES]);
+        let mut ids = [0; IDS_BYTES];
+        ids.copy_from_slice(&bytes[*used..*used + IDS_BYTES]);
         *used += IDS_BYTES;
-        name
+        ids
     })
 }
 
@@ -86,7 +85,8 @@ impl std::fmt::Display for RequestId {
 /// The `traceparent` (W3C Trace Context) to send, and whether it continues the client's trace.
 pub(super) fn traceparent(headers: &HeaderMap, id: &RequestId) -> ([u8; 55], bool) {
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
-    let parent = single_value(headers, &TRACEPARENT).and_then(|value| parse(value.as_bytes()));
+    let parent =
+        single_value(headers, &TRACEPARENT).and_then(|value| parse_traceparent(value.as_bytes()));
     match parent {
         Some((trace, flags)) => {
             text[3..35].copy_from_slice(trace);
@@ -99,8 +99,8 @@ pub(super) fn traceparent(headers: &HeaderMap, id: &RequestId) -> ([u8; 55], boo
     (text, parent.is_some())
 }
 
-/// The trace id and flags of a valid parent.
-fn parse(text: &[u8]) -> Option<(&[u8], u8)> {
+/// The trace id and flags of a valid `traceparent`.
+fn parse_traceparent(text: &[u8]) -> Option<(&[u8], u8)> {
     let hex = |range: std::ops::Range<usize>| {
         let digits = text.get(range)?;
         digits
@@ -109,15 +109,16 @@ fn parse(text: &[u8]) -> Option<(&[u8], u8)> {
             .then_some(digits)
     };
     let (version, trace, span, flags) = (hex(0..2)?, hex(3..35)?, hex(36..52)?, hex(53..55)?);
-    let dashes = [2, 35, 52].iter().all(|at| text[*at] == b'-');
-    let length = match version {
+    let has_dashes = [2, 35, 52].iter().all(|at| text[*at] == b'-');
+    let has_valid_length = match version {
         b"ff" => false,
         b"00" => text.len() == 55,
         _ => text.len() == 55 || text[55] == b'-',
     };
-    let set = |digits: &[u8]| digits.iter().any(|digit| *digit != b'0');
+    let is_nonzero = |digits: &[u8]| digits.iter().any(|digit| *digit != b'0');
     let flags = u8::from_str_radix(std::str::from_utf8(flags).ok()?, 16).ok()?;
-    (dashes && length && set(trace) && set(span)).then_some((trace, flags))
+    (has_dashes && has_valid_length && is_nonzero(trace) && is_nonzero(span))
+        .then_some((trace, flags))
 }
 
 fn single_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {

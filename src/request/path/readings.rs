@@ -1,5 +1,4 @@
-//! The readings of a path: the paths that different servers and libraries parse from the same
-//! bytes.
+//! Computes the readings of a path: what different servers and libraries parse from the same bytes.
 
 use super::{Path, PathError};
 
@@ -14,37 +13,40 @@ const READINGS_COUNT_MAX: usize = 128;
 /// How many times a path may be percent-decoded: once by a proxy, once by the application.
 const DECODINGS_MAX: usize = 2;
 
-/// How many further readings the paths of a request may have, and how long they may be together.
+/// The readings that the paths of a request may still have. A reading is a path that an application may
+/// decode or normalize a sent path to.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadingBudget {
-    count: usize,
-    bytes: usize,
+    count_left: usize,
+    bytes_left: usize,
 }
 
 impl Default for ReadingBudget {
     fn default() -> Self {
         Self {
-            count: READINGS_COUNT_MAX,
-            bytes: READINGS_BYTES_MAX,
+            count_left: READINGS_COUNT_MAX,
+            bytes_left: READINGS_BYTES_MAX,
         }
     }
 }
 
 impl ReadingBudget {
-    /// What remains for the further paths of a request with this target.
-    pub fn remaining_after(path: &Path<'_>) -> Self {
-        let bytes: usize = path.readings.iter().map(Vec::len).sum();
-        let left = Self::default();
+    /// What is left for the other paths of a request with this target.
+    pub fn remaining_after(target: &Path<'_>) -> Self {
+        let bytes: usize = target.readings.iter().map(Vec::len).sum();
         Self {
-            count: left.count.saturating_sub(path.readings.len()),
-            bytes: left.bytes.saturating_sub(bytes),
+            count_left: READINGS_COUNT_MAX.saturating_sub(target.readings.len()),
+            bytes_left: READINGS_BYTES_MAX.saturating_sub(bytes),
         }
     }
 
     fn take(&mut self, reading: &[u8]) -> Option<()> {
-        let count = self.count.checked_sub(1)?;
-        let bytes = self.bytes.checked_sub(reading.len())?;
-        *self = Self { count, bytes };
+        let count_left = self.count_left.checked_sub(1)?;
+        let bytes_left = self.bytes_left.checked_sub(reading.len())?;
+        *self = Self {
+            count_left,
+            bytes_left,
+        };
         Some(())
     }
 }
@@ -54,66 +56,71 @@ type Transformation = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// Every change that a parser may make to a path, except percent-decoding.
 const TRANSFORMATIONS: [Transformation; 12] = [
-    unfold_overlong,
+    decode_overlong,
     decode_utf16,
-    turn_backslashes,
+    replace_backslashes,
     cut_parameters,
     cut_at_semicolon,
     merge_slashes,
     drop_authority,
     cut_query,
-    cut_blanks,
-    cut_blanks_and_dots,
-    cut_streams,
+    cut_spaces,
+    cut_spaces_and_dots,
+    cut_ntfs_streams,
     drop_tabs,
 ];
 
 /// Every reading of a path, without duplicates, the path as sent first: undecoded, decoded once and
 /// twice, each with every combination of transformations.
-pub(super) fn all(sent: &[u8], left: &mut ReadingBudget) -> Result<Vec<Vec<u8>>, PathError> {
-    let known = Vec::new();
-    let mut readings = Readings { known, left };
+pub(super) fn all(sent: &[u8], budget: &mut ReadingBudget) -> Result<Vec<Vec<u8>>, PathError> {
+    let mut readings = Readings {
+        found: Vec::new(),
+        budget,
+    };
     readings.add(sent.to_vec())?;
+    // The index of the first reading with the current number of decodings.
     let mut stage = 0;
     for decodings in 0..=DECODINGS_MAX {
         let mut at = stage;
-        while let Some(reading) = readings.known.get(at) {
-            let changed = TRANSFORMATIONS.map(|change| change(reading));
-            for reading in changed.into_iter().flatten() {
+        while let Some(reading) = readings.found.get(at) {
+            let transformed = TRANSFORMATIONS.map(|transform| transform(reading));
+            for reading in transformed.into_iter().flatten() {
                 readings.add(reading)?;
             }
             at += 1;
         }
         if decodings < DECODINGS_MAX {
             for at in std::mem::replace(&mut stage, at)..at {
-                if let Some(decoded) = decode(&readings.known[at]) {
+                if let Some(decoded) = decode(&readings.found[at]) {
                     readings.add(decoded)?;
                 }
             }
         }
     }
-    Ok(readings.known)
+    Ok(readings.found)
 }
 
-/// The readings found so far, all of them harmless.
+/// The readings found so far; none has a control character or a dot segment.
 struct Readings<'a> {
-    known: Vec<Vec<u8>>,
-    left: &'a mut ReadingBudget,
+    found: Vec<Vec<u8>>,
+    budget: &'a mut ReadingBudget,
 }
 
 impl Readings<'_> {
     fn add(&mut self, reading: Vec<u8>) -> Result<(), PathError> {
-        if self.known.contains(&reading) {
+        if self.found.contains(&reading) {
             return Ok(());
         }
         if reading.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n')) {
             return Err(PathError::Control);
         }
         if has_dot_segment(&reading) {
-            return Err(PathError::Dots);
+            return Err(PathError::DotSegment);
         }
-        self.left.take(&reading).ok_or(PathError::Long)?;
-        self.known.push(reading);
+        self.budget
+            .take(&reading)
+            .ok_or(PathError::TooManyReadings)?;
+        self.found.push(reading);
         Ok(())
     }
 }
@@ -122,22 +129,22 @@ fn has_dot_segment(path: &[u8]) -> bool {
     path.split(|byte| *byte == b'/').any(is_dot_segment)
 }
 
-/// Whether a segment is `.` or `..`, or becomes one when blanks are removed.
+/// Whether a segment is `.` or `..`, or becomes one when spaces and control characters are removed.
 fn is_dot_segment(segment: &[u8]) -> bool {
     let dots = segment.iter().filter(|byte| **byte == b'.').count();
-    let blanks = segment.iter().filter(|byte| is_blank(**byte)).count();
-    dots > 0 && dots + blanks == segment.len() && (dots <= 2 || blanks > 0)
+    let spaces = segment.iter().filter(|byte| is_space(**byte)).count();
+    dots > 0 && dots + spaces == segment.len() && (dots <= 2 || spaces > 0)
 }
 
-/// Java trims all of these, Python most.
-fn is_blank(byte: u8) -> bool {
+/// Whether a byte is a space or a control character. Java trims all of these, Python most.
+fn is_space(byte: u8) -> bool {
     byte <= b' '
 }
 
-/// Decodes every escape once. Broken escapes stay, as lenient decoders leave them.
+/// Decodes every percent escape once. Invalid escapes stay, as lenient decoders leave them.
 fn decode(path: &[u8]) -> Option<Vec<u8>> {
-    let any = path.contains(&b'%');
-    any.then(|| percent_encoding::percent_decode(path).collect())
+    let has_escape = path.contains(&b'%');
+    has_escape.then(|| percent_encoding::percent_decode(path).collect())
 }
 
 /// Decodes `%u0061` as IIS does. It is not valid in a request, but may be what remains after an
@@ -154,7 +161,7 @@ fn decode_utf16(path: &[u8]) -> Option<Vec<u8>> {
             _ => None,
         };
         let text = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        // The parser also accepts a sign.
+        // `from_str_radix` would also accept a sign.
         let text = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let unit = text.and_then(|text| u16::from_str_radix(text, 16).ok());
         match unit.and_then(|unit| char::from_u32(u32::from(unit))) {
@@ -173,29 +180,29 @@ fn decode_utf16(path: &[u8]) -> Option<Vec<u8>> {
 
 /// A path in lower case. Non-ASCII letters whose other case is ASCII become ASCII: `ı` and `İ` are
 /// forms of `I`, `ſ` of `S`, and the kelvin sign of `K`.
-pub(super) fn without_case(path: &[u8]) -> Vec<u8> {
+pub(super) fn lower_case(path: &[u8]) -> Vec<u8> {
     let mut lower = Vec::with_capacity(path.len());
     let mut rest = path;
     while let Some((first, tail)) = rest.split_first() {
-        let (byte, left) = match rest {
-            [0xc4, 0xb0 | 0xb1, left @ ..] => (b'i', left),
-            [0xc5, 0xbf, left @ ..] => (b's', left),
-            [0xe2, 0x84, 0xaa, left @ ..] => (b'k', left),
+        let (byte, after) = match rest {
+            [0xc4, 0xb0 | 0xb1, after @ ..] => (b'i', after),
+            [0xc5, 0xbf, after @ ..] => (b's', after),
+            [0xe2, 0x84, 0xaa, after @ ..] => (b'k', after),
             _ => (first.to_ascii_lowercase(), tail),
         };
         lower.push(byte);
-        rest = left;
+        rest = after;
     }
     lower
 }
 
-/// Other lower-case forms of a path with non-ASCII letters: lowered directly, and lowered after
-/// raising (`ς` and `σ` become one letter). None for an ASCII path.
+/// Other lower-case forms of a path with non-ASCII letters: converted directly, and converted to upper
+/// case first, so that `ς` and `σ` become one letter. None for an ASCII path.
 pub(super) fn other_lower_cases(lower: &[u8]) -> [Option<String>; 2] {
     match std::str::from_utf8(lower) {
         Ok(text) if !text.is_ascii() => {
-            let capitals = text.to_uppercase();
-            [Some(text.to_lowercase()), Some(capitals.to_lowercase())]
+            let upper = text.to_uppercase();
+            [Some(text.to_lowercase()), Some(upper.to_lowercase())]
         }
         _ => [None, None],
     }
@@ -203,12 +210,12 @@ pub(super) fn other_lower_cases(lower: &[u8]) -> [Option<String>; 2] {
 
 /// Decodes the two, three and four byte forms of ASCII that RFC 3629 forbids, as lenient decoders
 /// do.
-fn unfold_overlong(path: &[u8]) -> Option<Vec<u8>> {
-    let begins = |byte: &u8| matches!(byte, 0xc0 | 0xc1 | 0xe0 | 0xf0);
-    if !path.iter().any(begins) {
+fn decode_overlong(path: &[u8]) -> Option<Vec<u8>> {
+    let starts_overlong = |byte: &u8| matches!(byte, 0xc0 | 0xc1 | 0xe0 | 0xf0);
+    if !path.iter().any(starts_overlong) {
         return None;
     }
-    let mut unfolded = Vec::with_capacity(path.len());
+    let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path;
     while let Some((first, tail)) = rest.split_first() {
         let (byte, length) = match rest {
@@ -217,23 +224,23 @@ fn unfold_overlong(path: &[u8]) -> Option<Vec<u8>> {
             [0xf0, 0x80, c @ 0x80..=0x81, d @ 0x80..=0xbf, ..] => ((c & 1) << 6 | (d & 0x3f), 4),
             _ => (*first, 1),
         };
-        unfolded.push(byte);
+        decoded.push(byte);
         rest = if length == 1 { tail } else { &rest[length..] };
     }
-    (unfolded.len() < path.len()).then_some(unfolded)
+    (decoded.len() < path.len()).then_some(decoded)
 }
 
-fn turn_backslashes(path: &[u8]) -> Option<Vec<u8>> {
-    let turn = |byte: &u8| if *byte == b'\\' { b'/' } else { *byte };
+fn replace_backslashes(path: &[u8]) -> Option<Vec<u8>> {
+    let replace = |byte: &u8| if *byte == b'\\' { b'/' } else { *byte };
     path.contains(&b'\\')
-        .then(|| path.iter().map(turn).collect())
+        .then(|| path.iter().map(replace).collect())
 }
 
 /// Cuts every segment at its `;`. Some servers (Tomcat, Jetty) do so before decoding.
 fn cut_parameters(path: &[u8]) -> Option<Vec<u8>> {
     path.contains(&b';').then(|| {
         let is_end = |byte: &u8| *byte == b';';
-        each_segment(path, |segment| segment.split(is_end).next().unwrap_or(b""))
+        map_segments(path, |segment| segment.split(is_end).next().unwrap_or(b""))
     })
 }
 
@@ -268,20 +275,20 @@ fn cut_query(path: &[u8]) -> Option<Vec<u8>> {
     Some(path[..end].to_vec())
 }
 
-fn cut_blanks(path: &[u8]) -> Option<Vec<u8>> {
-    trim_segment_ends(path, is_blank)
+fn cut_spaces(path: &[u8]) -> Option<Vec<u8>> {
+    trim_segment_ends(path, is_space)
 }
 
-/// Windows does this to file names.
-fn cut_blanks_and_dots(path: &[u8]) -> Option<Vec<u8>> {
-    trim_segment_ends(path, |byte| is_blank(byte) || byte == b'.')
+/// Removes spaces and dots at the end of segments, as Windows does with file names.
+fn cut_spaces_and_dots(path: &[u8]) -> Option<Vec<u8>> {
+    trim_segment_ends(path, |byte| is_space(byte) || byte == b'.')
 }
 
 /// Reads `name::$DATA` and `name:$I30:$INDEX_ALLOCATION` as `name`, as NTFS does.
-fn cut_streams(path: &[u8]) -> Option<Vec<u8>> {
+fn cut_ntfs_streams(path: &[u8]) -> Option<Vec<u8>> {
     let names_stream = |segment: &[u8]| segment.windows(2).any(|two| two == b":$");
     path.split(|byte| *byte == b'/').any(names_stream).then(|| {
-        each_segment(path, |segment| match names_stream(segment) {
+        map_segments(path, |segment| match names_stream(segment) {
             true => segment.split(|byte| *byte == b':').next().unwrap_or(b""),
             false => segment,
         })
@@ -295,7 +302,7 @@ fn drop_tabs(path: &[u8]) -> Option<Vec<u8>> {
         .then(|| path.iter().copied().filter(is_kept).collect())
 }
 
-fn each_segment<'a>(path: &'a [u8], change: impl Fn(&'a [u8]) -> &'a [u8]) -> Vec<u8> {
+fn map_segments<'a>(path: &'a [u8], change: impl Fn(&'a [u8]) -> &'a [u8]) -> Vec<u8> {
     let mut changed = Vec::with_capacity(path.len());
     for (at, segment) in path.split(|byte| *byte == b'/').enumerate() {
         if at > 0 {
@@ -308,9 +315,10 @@ fn each_segment<'a>(path: &'a [u8], change: impl Fn(&'a [u8]) -> &'a [u8]) -> Ve
 
 /// Trims these bytes off the end of every segment.
 fn trim_segment_ends(path: &[u8], is_cut: impl Fn(u8) -> bool) -> Option<Vec<u8>> {
-    let ends = |at: usize| is_cut(path[at]) && matches!(path.get(at + 1), None | Some(b'/'));
-    (0..path.len()).any(ends).then(|| {
-        each_segment(path, |segment| {
+    let is_cut_at_end =
+        |at: usize| is_cut(path[at]) && matches!(path.get(at + 1), None | Some(b'/'));
+    (0..path.len()).any(is_cut_at_end).then(|| {
+        map_segments(path, |segment| {
             let last = segment.iter().rposition(|byte| !is_cut(*byte));
             &segment[..last.map_or(0, |last| last + 1)]
         })

@@ -1,4 +1,4 @@
-//! Converts a reading of a path to the text that a rule sees as `request.path`.
+//! Converts a reading of a path to the text of `request.path` in a rule.
 
 use std::borrow::Cow;
 
@@ -17,35 +17,35 @@ pub fn path_text<'r>(rule: &Expression, reading: &'r [u8]) -> Option<Cow<'r, str
     // A rule that contains percent escapes expects them in the path.
     let bytes = match literals.has_percent {
         true => Cow::Borrowed(reading),
-        false => without_escapes_beyond_ascii(reading),
+        false => decode_non_ascii_escapes(reading),
     };
     let text = match bytes {
         Cow::Borrowed(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).ok()?),
         Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).ok()?),
     };
     // `通知` in GBK is also valid UTF-8: two letters of two bytes each.
-    let is_of_two_bytes = |letter: char| letter.len_utf8() == 2;
+    let has_two_bytes = |letter: char| letter.len_utf8() == 2;
     let may_be_gbk =
-        literals.has_longer && !literals.has_two_byte && text.chars().any(is_of_two_bytes);
+        literals.has_longer && !literals.has_two_byte && text.chars().any(has_two_bytes);
     (!may_be_gbk).then_some(text)
 }
 
 /// Decodes the escapes of non-ASCII bytes. Browsers send these letters only escaped, so decoding
 /// them changes no meaning, unlike `%2f`.
-fn without_escapes_beyond_ascii(path: &[u8]) -> Cow<'_, [u8]> {
-    let is_one = |three: &[u8]| {
+fn decode_non_ascii_escapes(path: &[u8]) -> Cow<'_, [u8]> {
+    let is_non_ascii_escape = |three: &[u8]| {
         three[0] == b'%'
             && matches!(three[1], b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F')
             && three[2].is_ascii_hexdigit()
     };
-    if !path.windows(3).any(is_one) {
+    if !path.windows(3).any(is_non_ascii_escape) {
         return Cow::Borrowed(path);
     }
     let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path;
     while let Some((first, tail)) = rest.split_first() {
         match rest.split_at_checked(3) {
-            Some((three, after)) if is_one(three) => {
+            Some((three, after)) if is_non_ascii_escape(three) => {
                 decoded.extend(percent_decode(three));
                 rest = after;
             }
@@ -90,8 +90,8 @@ mod tests {
             (ascii, b"/\xcd\xa8\xd6\xaa", Some("/\u{368}\u{5aa}")),
         ] {
             let rule = Expression::compile(rule, Scope::Rule).unwrap();
-            let said = path_text(&rule, reading);
-            assert_eq!(said.as_deref(), text, "{rule:?} {reading:?}");
+            let result = path_text(&rule, reading);
+            assert_eq!(result.as_deref(), text, "{rule:?} {reading:?}");
         }
     }
 }

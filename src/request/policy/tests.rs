@@ -16,7 +16,7 @@ use crate::request::route::{Demands, Reconfirmation};
 /// When the session of the fixture began.
 const MINTED_S: i64 = 1_700_000_000;
 
-fn demanding(demands: Demands) -> Route {
+fn route_demanding(demands: Demands) -> Route {
     Route {
         access: Access::SignedIn,
         demands: Some(Box::new(demands)),
@@ -24,22 +24,22 @@ fn demanding(demands: Demands) -> Route {
     }
 }
 
-fn golden() -> Route {
-    demanding(Demands {
+fn route_with_acr_values() -> Route {
+    route_demanding(Demands {
         acr_values: vec!["gold".to_owned(), "silver".to_owned()],
         ..Demands::default()
     })
 }
 
-fn fresh() -> Route {
-    demanding(Demands {
+fn route_with_max_age() -> Route {
+    route_demanding(Demands {
         max_age: Some(Duration::from_secs(600)),
         ..Demands::default()
     })
 }
 
-fn reloading(embedded: bool) -> Route {
-    demanding(Demands {
+fn route_with_reconfirmation(embedded: bool) -> Route {
+    route_demanding(Demands {
         reconfirmation: Some(Reconfirmation {
             embedded,
             after: Duration::from_secs(30),
@@ -57,7 +57,7 @@ fn auth_context(acr: Option<&str>, auth_time_s: Option<i64>) -> AuthContext {
 }
 
 /// 张三 with this authentication.
-fn proved(auth_context: AuthContext) -> Caller {
+fn zhang_with(auth_context: AuthContext) -> Caller {
     let Caller::Person(person) = fixture::person("zhangsan", UserFields::default()) else {
         panic!("the fixture is a person");
     };
@@ -81,7 +81,8 @@ fn proved(auth_context: AuthContext) -> Caller {
     })
 }
 
-fn window() -> Parts {
+/// A request for a top-level page.
+fn page_request() -> Parts {
     let request = Request::get("/x")
         .header("Host", "oa.corp.example")
         .header("Sec-Fetch-Mode", "navigate")
@@ -89,14 +90,16 @@ fn window() -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-fn frame() -> Parts {
-    let mut parts = window();
+/// A request for a page in a frame.
+fn frame_request() -> Parts {
+    let mut parts = page_request();
     let value = http::HeaderValue::from_static("iframe");
     parts.headers.insert("sec-fetch-dest", value);
     parts
 }
 
-fn judged(route: Route, caller: Caller, parts: &Parts, age_s: i64) -> Verdict {
+/// The verdict on a request this long after the session began.
+fn verdict_on(route: Route, caller: Caller, parts: &Parts, age_s: i64) -> Verdict {
     let connection = Connection {
         peer: Peer::Ip([10, 0, 0, 9].into()),
         tls: true,
@@ -116,8 +119,8 @@ fn judged(route: Route, caller: Caller, parts: &Parts, age_s: i64) -> Verdict {
     judge(&Arc::new(route), caller, &head)
 }
 
-/// `allow`, or the reason against it.
-fn says(verdict: &Verdict) -> String {
+/// The kind of a verdict, with the reason of a login.
+fn summary(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Allow(_) => "allow".to_owned(),
         Verdict::Reconfirm(_) => "reconfirm".to_owned(),
@@ -138,11 +141,21 @@ fn only_the_acr_values_of_the_route_are_accepted() {
         (Some(""), "StepUp"),
         (None, "StepUp"),
     ] {
-        let verdict = judged(golden(), proved(auth_context(acr, None)), &window(), 1);
-        assert_eq!(says(&verdict), expected, "{acr:?}");
+        let verdict = verdict_on(
+            route_with_acr_values(),
+            zhang_with(auth_context(acr, None)),
+            &page_request(),
+            1,
+        );
+        assert_eq!(summary(&verdict), expected, "{acr:?}");
     }
     assert_eq!(
-        says(&judged(golden(), anonymous(), &window(), 1)),
+        summary(&verdict_on(
+            route_with_acr_values(),
+            anonymous(),
+            &page_request(),
+            1
+        )),
         "NotSignedIn"
     );
 }
@@ -157,25 +170,25 @@ fn max_age_counts_from_auth_time_or_from_the_login() {
         // The source's clock may be ahead of this one.
         (Some(MINTED_S + 60), 600, "allow"),
     ] {
-        let verdict = judged(
-            fresh(),
-            proved(auth_context(None, auth_time)),
-            &window(),
+        let verdict = verdict_on(
+            route_with_max_age(),
+            zhang_with(auth_context(None, auth_time)),
+            &page_request(),
             age,
         );
-        assert_eq!(says(&verdict), expected, "{auth_time:?} {age}");
+        assert_eq!(summary(&verdict), expected, "{auth_time:?} {age}");
     }
 }
 
 #[test]
 fn a_weak_session_is_anonymous_to_a_rule_and_needs_step_up() {
-    let ruled = |allow: &str| Route {
+    let route_with_rule = |allow: &str| Route {
         access: Access::Rule,
         allow: Some(rule(allow)),
-        ..golden()
+        ..route_with_acr_values()
     };
-    let weak = || proved(auth_context(None, None));
-    let strong = || proved(auth_context(Some("gold"), None));
+    let weak = || zhang_with(auth_context(None, None));
+    let strong = || zhang_with(auth_context(Some("gold"), None));
     let is_zhang = "user != null && user.login == 'zhangsan'";
     for (allow, caller, expected) in [
         (is_zhang, strong(), "allow"),
@@ -184,12 +197,18 @@ fn a_weak_session_is_anonymous_to_a_rule_and_needs_step_up() {
         ("true", weak(), "allow"),
     ] {
         assert_eq!(
-            says(&judged(ruled(allow), caller, &window(), 1)),
+            summary(&verdict_on(
+                route_with_rule(allow),
+                caller,
+                &page_request(),
+                1
+            )),
             expected,
             "{allow}"
         );
     }
-    let Verdict::Allow(permit) = judged(ruled("true"), weak(), &window(), 1) else {
+    let Verdict::Allow(permit) = verdict_on(route_with_rule("true"), weak(), &page_request(), 1)
+    else {
         panic!("the rule is true for everybody");
     };
     assert!(matches!(
@@ -198,9 +217,12 @@ fn a_weak_session_is_anonymous_to_a_rule_and_needs_step_up() {
     ));
     let public = Route {
         access: Access::Public,
-        ..golden()
+        ..route_with_acr_values()
     };
-    assert_eq!(says(&judged(public, weak(), &window(), 1)), "allow");
+    assert_eq!(
+        summary(&verdict_on(public, weak(), &page_request(), 1)),
+        "allow"
+    );
 }
 
 #[test]
@@ -212,44 +234,60 @@ fn demands_apply_to_the_claims_of_a_token_which_never_needs_a_login() {
             scopes: Vec::new(),
             claims: Document::from(&serde_json::json!({})),
             auth_context,
-            ends_at: None,
+            expires_at: None,
             holder: None,
         }))
     };
     for (route, auth_context, expected) in [
-        (golden(), auth_context(Some("gold"), None), "allow"),
-        (golden(), auth_context(None, None), "weak token"),
-        (fresh(), auth_context(None, Some(MINTED_S)), "allow"),
         (
-            fresh(),
+            route_with_acr_values(),
+            auth_context(Some("gold"), None),
+            "allow",
+        ),
+        (
+            route_with_acr_values(),
+            auth_context(None, None),
+            "weak token",
+        ),
+        (
+            route_with_max_age(),
+            auth_context(None, Some(MINTED_S)),
+            "allow",
+        ),
+        (
+            route_with_max_age(),
             auth_context(None, Some(MINTED_S - 600)),
             "weak token",
         ),
         // Without an authentication time it cannot be recent.
-        (fresh(), auth_context(None, None), "weak token"),
-        (reloading(false), auth_context(None, None), "allow"),
+        (route_with_max_age(), auth_context(None, None), "weak token"),
+        (
+            route_with_reconfirmation(false),
+            auth_context(None, None),
+            "allow",
+        ),
     ] {
-        let verdict = judged(route, program(auth_context.clone()), &window(), 31);
-        assert_eq!(says(&verdict), expected, "{auth_context:?}");
+        let verdict = verdict_on(route, program(auth_context.clone()), &page_request(), 31);
+        assert_eq!(summary(&verdict), expected, "{auth_context:?}");
     }
 }
 
 #[test]
 fn a_due_confirmation_keeps_the_permit() {
-    let asks = |embedded, parts: &Parts, age| {
-        let verdict = judged(
-            reloading(embedded),
-            proved(auth_context(None, None)),
+    let verdict_for = |embedded, parts: &Parts, age| {
+        let verdict = verdict_on(
+            route_with_reconfirmation(embedded),
+            zhang_with(auth_context(None, None)),
             parts,
             age,
         );
-        says(&verdict)
+        summary(&verdict)
     };
-    assert_eq!(asks(false, &window(), 29), "allow");
-    assert_eq!(asks(false, &window(), 30), "reconfirm");
-    assert_eq!(asks(false, &frame(), 30), "allow");
-    assert_eq!(asks(true, &frame(), 30), "reconfirm");
-    assert_eq!(asks(true, &window(), 30), "allow");
+    assert_eq!(verdict_for(false, &page_request(), 29), "allow");
+    assert_eq!(verdict_for(false, &page_request(), 30), "reconfirm");
+    assert_eq!(verdict_for(false, &frame_request(), 30), "allow");
+    assert_eq!(verdict_for(true, &frame_request(), 30), "reconfirm");
+    assert_eq!(verdict_for(true, &page_request(), 30), "allow");
     for edit in [
         |parts: &mut Parts| parts.method = http::Method::POST,
         |parts: &mut Parts| parts.method = http::Method::HEAD,
@@ -263,20 +301,34 @@ fn a_due_confirmation_keeps_the_permit() {
         },
     ] {
         for embedded in [false, true] {
-            let mut parts = if embedded { frame() } else { window() };
+            let mut parts = if embedded {
+                frame_request()
+            } else {
+                page_request()
+            };
             edit(&mut parts);
-            assert_eq!(asks(embedded, &parts, 30), "allow", "{parts:?}");
+            assert_eq!(verdict_for(embedded, &parts, 30), "allow", "{parts:?}");
         }
     }
     // A person who is denied is not sent to the source first.
     let forbidden = Route {
         allow: Some(rule("user.login == 'lisi'")),
-        ..reloading(false)
+        ..route_with_reconfirmation(false)
     };
-    let verdict = judged(forbidden, proved(auth_context(None, None)), &window(), 30);
-    assert_eq!(says(&verdict), "deny");
+    let verdict = verdict_on(
+        forbidden,
+        zhang_with(auth_context(None, None)),
+        &page_request(),
+        30,
+    );
+    assert_eq!(summary(&verdict), "deny");
     assert_eq!(
-        says(&judged(reloading(false), anonymous(), &window(), 30)),
+        summary(&verdict_on(
+            route_with_reconfirmation(false),
+            anonymous(),
+            &page_request(),
+            30
+        )),
         "NotSignedIn"
     );
 }

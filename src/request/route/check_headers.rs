@@ -18,7 +18,7 @@ pub enum CheckHeaders {
 
 impl RouteConfig {
     /// The first key that adds headers other than the identity.
-    pub fn beyond_identity(&self) -> Option<&'static str> {
+    pub fn first_key_beyond_identity(&self) -> Option<&'static str> {
         let keys = [
             ("basic_auth", self.basic_auth.is_some()),
             ("headers", !self.headers.is_empty()),

@@ -99,8 +99,8 @@ impl HostPattern {
     /// Whether it matches the host and port of this URL.
     pub fn serves_url(&self, url: &url::Url) -> bool {
         let port = url.port_or_known_default();
-        let on_port = self.port().is_none_or(|named| Some(named) == port);
-        on_port && url.host_str().is_some_and(|host| self.includes(host))
+        let has_port = self.port().is_none_or(|own| Some(own) == port);
+        has_port && url.host_str().is_some_and(|host| self.includes(host))
     }
 }
 
@@ -114,7 +114,7 @@ impl TryFrom<String> for HostPattern {
     type Error = RouteConfigError;
 
     fn try_from(text: String) -> Result<Self, RouteConfigError> {
-        let (bare, wildcard) = match text.strip_prefix("*.") {
+        let (host, is_wildcard) = match text.strip_prefix("*.") {
             Some(rest) => (rest, true),
             None => (text.as_str(), false),
         };
@@ -125,9 +125,9 @@ impl TryFrom<String> for HostPattern {
         if text == "*" {
             return Ok(Self::default());
         }
-        let (host, port) = parse_host(bare).map_err(|_| RouteConfigError::Host)?;
+        let (host, port) = parse_host(host).map_err(|_| RouteConfigError::Host)?;
         let name = host.as_str().to_owned();
-        Ok(match wildcard {
+        Ok(match is_wildcard {
             true => Self::Wildcard {
                 suffix: format!(".{name}"),
                 port,
@@ -149,12 +149,12 @@ impl PathPrefix {
         let Some((start, rest)) = path.split_at_checked(prefix.len()) else {
             return false;
         };
-        let same = if ignores_case {
+        let has_prefix = if ignores_case {
             start.eq_ignore_ascii_case(prefix)
         } else {
             start == prefix
         };
-        same && matches!(rest.first(), None | Some(b'/'))
+        has_prefix && matches!(rest.first(), None | Some(b'/'))
     }
 }
 
@@ -168,9 +168,9 @@ impl TryFrom<String> for PathPrefix {
     type Error = RouteConfigError;
 
     fn try_from(text: String) -> Result<Self, RouteConfigError> {
-        if is_read_in_one_way(&text) {
-            let whole = text.strip_suffix('/').filter(|rest| !rest.is_empty());
-            Ok(Self(whole.unwrap_or(&text).to_owned()))
+        if has_one_reading(&text) {
+            let without_slash = text.strip_suffix('/').filter(|rest| !rest.is_empty());
+            Ok(Self(without_slash.unwrap_or(&text).to_owned()))
         } else {
             Err(RouteConfigError::Path)
         }
@@ -178,9 +178,9 @@ impl TryFrom<String> for PathPrefix {
 }
 
 /// Whether all parsers read a configured path alike.
-pub(super) fn is_read_in_one_way(text: &str) -> bool {
-    let plain = crate::request::path::Path::parse(text, None).is_ok_and(|path| path.is_plain());
-    plain && !text.contains(['?', '#']) && text.is_ascii()
+pub(super) fn has_one_reading(text: &str) -> bool {
+    let is_plain = crate::request::path::Path::parse(text, None).is_ok_and(|path| path.is_plain());
+    is_plain && !text.contains(['?', '#']) && text.is_ascii()
 }
 
 impl TryFrom<String> for UpstreamUrl {
@@ -194,7 +194,7 @@ impl TryFrom<String> for UpstreamUrl {
             return absolute.ok_or(RouteConfigError::Upstream);
         }
         let url = Url::parse(&text).map_err(|_| RouteConfigError::Upstream)?;
-        let bare = url.path() == "/"
+        let is_origin = url.path() == "/"
             && url.query().is_none()
             && url.fragment().is_none()
             && url.username().is_empty()
@@ -204,7 +204,7 @@ impl TryFrom<String> for UpstreamUrl {
             "https" => true,
             _ => return Err(RouteConfigError::Upstream),
         };
-        match (bare, url.host_str(), url.port_or_known_default()) {
+        match (is_origin, url.host_str(), url.port_or_known_default()) {
             (true, Some(host), Some(port)) => Ok(Self::Tcp {
                 tls,
                 host: host.to_owned(),

@@ -1,4 +1,4 @@
-//! `Demands`: what a route demands of a session beyond its connector. Most routes demand nothing.
+//! `Demands`: what a route demands of a session besides its connector. Most routes demand nothing.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::people::profile::AuthContext;
 use crate::people::session::Person;
 use crate::setting::Period;
 
-/// What a route demands of a session beyond its connector.
+/// What a route demands of a session besides its connector.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demands {
     /// Accepted authentication contexts, the preferred first; empty: any.
@@ -81,21 +81,20 @@ impl Demands {
         (demands != Self::default()).then(|| Box::new(demands))
     }
 
-    /// Whether an authentication is sufficient. `proved_at` is its time if the source does not
-    /// report one.
+    /// Whether an authentication is sufficient. `login_at` is used as its time if the source reports none.
     pub fn are_met(
         &self,
         auth_context: &AuthContext,
-        proved_at: Option<Timestamp>,
+        login_at: Option<Timestamp>,
         now: Timestamp,
     ) -> bool {
         let acr = auth_context.acr.as_ref();
-        let known = || acr.is_some_and(|acr| self.acr_values.contains(acr));
-        let fresh = |max_age: Duration| {
-            let at = auth_context.auth_time.or(proved_at);
-            at.is_some_and(|at| now.since(at) <= max_age)
+        let is_accepted = || acr.is_some_and(|acr| self.acr_values.contains(acr));
+        let is_recent = |max_age: Duration| {
+            let authenticated_at = auth_context.auth_time.or(login_at);
+            authenticated_at.is_some_and(|at| now.since(at) <= max_age)
         };
-        (self.acr_values.is_empty() || known()) && self.max_age.is_none_or(fresh)
+        (self.acr_values.is_empty() || is_accepted()) && self.max_age.is_none_or(is_recent)
     }
 
     /// Whether the source must confirm this person before the page load continues.

@@ -14,11 +14,11 @@ pub enum Mismatch {
     /// It matches other hosts.
     Host,
     /// It matches this host, but another route's host pattern is more specific.
-    CloserHost,
+    MoreSpecificHost,
     /// It matches another port.
     Port,
     /// It matches every port, and another route names this one.
-    CloserPort,
+    MoreSpecificPort,
     /// It matches other paths.
     Path,
     /// Another route with a longer path matches.
@@ -30,7 +30,7 @@ pub enum Mismatch {
 }
 
 /// A reading of a path, and its match.
-type Read<'a> = (Cow<'a, [u8]>, RouteMatch<'a>);
+type MatchedReading<'a> = (Cow<'a, [u8]>, RouteMatch<'a>);
 
 impl Routes {
     /// Every route except the matching one, and why it does not match.
@@ -40,18 +40,18 @@ impl Routes {
         port: u16,
         path: &Path<'_>,
     ) -> Vec<(&Arc<Route>, Mismatch)> {
-        let own = self.is_own(path.as_str());
-        let found = self.find(host, port, path);
-        let is_found = |route: &Arc<Route>| match found {
-            RouteMatch::Route(found) => Arc::ptr_eq(found, route) && !own,
+        let is_own_path = self.is_own_path(path.as_str());
+        let route_match = self.find(host, port, path);
+        let matches = |route: &Arc<Route>| match route_match {
+            RouteMatch::Route(matching) => Arc::ptr_eq(matching, route) && !is_own_path,
             RouteMatch::OwnPath | RouteMatch::None | RouteMatch::Ambiguous => false,
         };
-        let others = self.all.iter().filter(|route| !is_found(route));
+        let others = self.all.iter().filter(|route| !matches(route));
         others
             .map(|route| {
-                let why = match own {
+                let why = match is_own_path {
                     true => Mismatch::OwnPath,
-                    false => self.mismatch(route, host, port, path, found),
+                    false => self.mismatch(route, host, port, path, route_match),
                 };
                 (route, why)
             })
@@ -64,33 +64,36 @@ impl Routes {
         host: &Host<'_>,
         port: u16,
         path: &'a Path<'_>,
-    ) -> Option<(Read<'a>, Read<'a>)> {
-        let groups = self.on(host.as_str(), port);
+    ) -> Option<(MatchedReading<'a>, MatchedReading<'a>)> {
+        let groups = self.groups_of(host.as_str(), port);
         let ignores_case = groups.iter().any(|group| group.ignores_case);
-        let first = self.lookup(groups, path.as_str().as_bytes());
-        let readings = match first {
+        let match_as_sent = self.match_reading(groups, path.as_str().as_bytes());
+        let readings = match match_as_sent {
             RouteMatch::Route(route) => route.readings(path, ignores_case).ok()?,
             RouteMatch::OwnPath | RouteMatch::None | RouteMatch::Ambiguous => {
                 path.readings(ignores_case)
             }
         };
-        let found = readings.into_iter().map(|reading| {
-            let found = self.lookup(groups, &reading);
-            (reading, found)
+        let matched = readings.into_iter().map(|reading| {
+            let route_match = self.match_reading(groups, &reading);
+            (reading, route_match)
         });
-        let other = found
+        let other = matched
             .skip(1)
-            .find(|(_, other)| !first.is_same_match(other))?;
-        Some(((Cow::Borrowed(path.as_str().as_bytes()), first), other))
+            .find(|(_, other)| !match_as_sent.is_same_match(other))?;
+        Some((
+            (Cow::Borrowed(path.as_str().as_bytes()), match_as_sent),
+            other,
+        ))
     }
 
-    /// The own page of a path, without the prefix; for a file, the whole path.
+    /// The part of an own path after the prefix; for a file, the whole path.
     pub fn own_page_name<'a>(&self, path: &'a str) -> Option<&'a str> {
         let page = || {
-            let rest = path.strip_prefix(self.own.prefix());
+            let rest = path.strip_prefix(self.own_paths.prefix());
             rest.unwrap_or(path).trim_start_matches('/')
         };
-        self.is_own(path).then(page)
+        self.is_own_path(path).then(page)
     }
 
     fn mismatch(
@@ -99,21 +102,21 @@ impl Routes {
         host: &Host<'_>,
         port: u16,
         path: &Path<'_>,
-        found: RouteMatch<'_>,
+        route_match: RouteMatch<'_>,
     ) -> Mismatch {
-        if !holds(
-            self.groups_of_host(host.as_str()).unwrap_or(&self.any),
+        if !contains_route(
+            self.groups_of_host(host.as_str()).unwrap_or(&self.any_host),
             route,
         ) {
             return match route.host.includes(host.as_str()) {
-                true => Mismatch::CloserHost,
+                true => Mismatch::MoreSpecificHost,
                 false => Mismatch::Host,
             };
         }
-        if !holds(self.on(host.as_str(), port), route) {
+        if !contains_route(self.groups_of(host.as_str(), port), route) {
             return match route.host.port() {
                 Some(_) => Mismatch::Port,
-                None => Mismatch::CloserPort,
+                None => Mismatch::MoreSpecificPort,
             };
         }
         let readings = path.readings(route.case_insensitive);
@@ -121,7 +124,7 @@ impl Routes {
         if !readings.any(|reading| route.path.includes(reading, route.case_insensitive)) {
             return Mismatch::Path;
         }
-        match found {
+        match route_match {
             RouteMatch::Route(by) => Mismatch::LongerPath {
                 by: by.name.clone(),
             },
@@ -131,9 +134,9 @@ impl Routes {
     }
 }
 
-fn holds(groups: &[PortGroup], route: &Arc<Route>) -> bool {
+fn contains_route(groups: &[PortGroup], route: &Arc<Route>) -> bool {
     let mut routes = groups.iter().flat_map(|group| &group.routes);
-    routes.any(|own| Arc::ptr_eq(own, route))
+    routes.any(|member| Arc::ptr_eq(member, route))
 }
 
 impl HostPattern {
@@ -149,7 +152,7 @@ impl HostPattern {
     }
 }
 
-/// As it is configured.
+/// The pattern as it is written in the configuration.
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::config_values::{RouteConfigError, is_read_in_one_way};
+use super::config_values::{RouteConfigError, has_one_reading};
 use crate::setting::text_schema;
 
 /// A single path, without those below it.
@@ -20,7 +20,7 @@ impl TryFrom<String> for PublicPath {
     type Error = RouteConfigError;
 
     fn try_from(text: String) -> Result<Self, RouteConfigError> {
-        match is_read_in_one_way(&text) {
+        match has_one_reading(&text) {
             true => Ok(Self(text)),
             false => Err(RouteConfigError::PublicPath),
         }

@@ -300,7 +300,8 @@ impl WatchedHouse {
                 }
             }
         };
-        let door = Listeners::bind(&[ListenConfig::plain(Address::Ip(free))], None).unwrap();
+        let door =
+            Listeners::bind(&[ListenConfig::without_options(Address::Ip(free))], None).unwrap();
         let address = door.first_ip().unwrap();
         tokio::spawn(door.with_plain_http2().serve(handler, serving));
         let menshen = Self {

@@ -14,19 +14,19 @@ use crate::store::Subject;
 impl TrustedIssuer {
     /// The verified token of a person. Its `iat` is required for the comparison with logouts. Its
     /// lifetime is limited because logouts are stored only as long as `token_life_max`.
-    pub(super) fn presented(
+    pub(super) fn presented_token(
         &self,
         token: &str,
         claims: &Claims,
         tenant: &Tenant,
     ) -> Result<PresentedToken, Refusal> {
-        let moment = |name| {
-            let found = claims
+        let required_timestamp = |name| {
+            let timestamp = claims
                 .timestamp(name)
                 .and_then(|at| at.ok_or(ClaimError(name)));
-            found.map_err(Refusal::claim)
+            timestamp.map_err(Refusal::claim)
         };
-        let (issued_at, ends_at) = (moment("iat")?, moment("exp")?);
+        let (issued_at, ends_at) = (required_timestamp("iat")?, required_timestamp("exp")?);
         let age = self.clock.now().since(issued_at).saturating_sub(LEEWAY);
         let life = ends_at.since(issued_at).max(age);
         let max = self.config.token_life_max.duration();
@@ -47,15 +47,17 @@ impl TrustedIssuer {
     /// The program of a verified token.
     pub(super) fn program(&self, claims: Claims, tenant: &Tenant) -> Result<Program, Refusal> {
         // Some tokens of programs name only the client to which they were issued.
-        let named = ["sub", "client_id", "azp"];
-        let named = named.into_iter().find(|name| claims.get(name).is_some());
+        let subject_claims = ["sub", "client_id", "azp"];
+        let claim = subject_claims
+            .into_iter()
+            .find(|name| claims.get(name).is_some());
         let subject = claims
-            .text(named.unwrap_or("sub"))
+            .text(claim.unwrap_or("sub"))
             .map_err(Refusal::claim)?;
         let subject =
             Subject::try_from(tenant.qualify(subject)).map_err(|_| Refusal::InvalidSubject)?;
         let scopes = token::scopes(&claims).map_err(Refusal::claim)?;
-        let ends_at = claims.timestamp("exp").map_err(Refusal::claim)?;
+        let expires_at = claims.timestamp("exp").map_err(Refusal::claim)?;
         let auth_context = self.auth_context(&claims);
         let mut claims = claims.into_map();
         let issuer = Value::String(self.config.url.as_str().to_owned());
@@ -66,7 +68,7 @@ impl TrustedIssuer {
             scopes,
             claims: Document::from(&Value::Object(claims)),
             auth_context,
-            ends_at,
+            expires_at,
             holder: None,
         })
     }
@@ -75,12 +77,12 @@ impl TrustedIssuer {
     /// is ignored.
     fn auth_context(&self, claims: &Claims) -> AuthContext {
         let latest = self.clock.now().plus(LEEWAY);
-        let proved_at = claims.timestamp("auth_time").ok().flatten();
+        let auth_time = claims.timestamp("auth_time").ok().flatten();
         let amr = claims.texts("amr").unwrap_or_default().into_iter();
         AuthContext {
             acr: claims.text("acr").ok().map(str::to_owned),
             amr: amr.map(str::to_owned).collect(),
-            auth_time: proved_at.filter(|at| *at <= latest),
+            auth_time: auth_time.filter(|at| *at <= latest),
         }
     }
 }

@@ -129,7 +129,7 @@ async fn a_stale_connection_is_replaced_once_for_a_repeatable_request() {
 
 #[tokio::test]
 async fn an_idle_connection_that_was_closed_fails_no_request() {
-    let (closed, mut told) = mpsc::channel::<()>(8);
+    let (closed, mut is_closed) = mpsc::channel::<()>(8);
     let port = server(move |_, mut stream| {
         let closed = closed.clone();
         async move {
@@ -146,9 +146,9 @@ async fn an_idle_connection_that_was_closed_fails_no_request() {
     .await;
     let forwarder = forwarder(vec![http(port)]);
     for _ in 0..3 {
-        let got = text(send(&forwarder, route(), request(Method::GET, "")).await).await;
-        assert_eq!(got, "ok");
-        told.recv().await.unwrap();
+        let body = text(send(&forwarder, route(), request(Method::GET, "")).await).await;
+        assert_eq!(body, "ok");
+        is_closed.recv().await.unwrap();
         tokio::task::yield_now().await;
     }
 }
@@ -232,7 +232,7 @@ async fn a_pool_with_unchanged_settings_is_kept() {
 }
 
 /// The self-signed certificate and the TLS acceptor of an upstream named `localhost`.
-fn localhost() -> (rcgen::Certificate, tokio_rustls::TlsAcceptor) {
+fn localhost_certificate() -> (rcgen::Certificate, tokio_rustls::TlsAcceptor) {
     let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key =
         rustls::pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
@@ -249,7 +249,7 @@ fn localhost() -> (rcgen::Certificate, tokio_rustls::TlsAcceptor) {
 
 #[tokio::test]
 async fn the_certificate_name_of_an_https_upstream_is_verified() {
-    let (certificate, acceptor) = localhost();
+    let (certificate, acceptor) = localhost_certificate();
     let port = server(move |_, stream| {
         let acceptor = acceptor.clone();
         async move {
@@ -300,7 +300,7 @@ async fn the_certificate_name_of_an_https_upstream_is_verified() {
 
 #[tokio::test]
 async fn connecting_to_a_single_upstream_is_tried_twice() {
-    let (certificate, acceptor) = localhost();
+    let (certificate, acceptor) = localhost_certificate();
     for (closed, method, served) in [
         (1, Method::GET, true),
         (1, Method::POST, true),
@@ -344,12 +344,12 @@ async fn connecting_to_a_single_upstream_is_tried_twice() {
         };
         let forwarder = Forwarder::build(vec![settings], None).unwrap();
         let body = if method == Method::POST { "x" } else { "" };
-        let answered = send(&forwarder, route(), request(method, body)).await;
+        let result = send(&forwarder, route(), request(method, body)).await;
         match served {
-            true => assert_eq!(text(answered).await, "ok"),
+            true => assert_eq!(text(result).await, "ok"),
             false => assert!(
-                matches!(answered, Err(ForwardError::Unreachable(_))),
-                "{answered:?}"
+                matches!(result, Err(ForwardError::Unreachable(_))),
+                "{result:?}"
             ),
         }
     }
@@ -375,16 +375,16 @@ async fn an_upstream_may_listen_on_a_unix_socket() {
             .unwrap();
     });
     let forwarder = forwarder(vec![UpstreamUrl::Unix(path.clone())]);
-    let got = text(send(&forwarder, route(), request(Method::GET, "")).await).await;
+    let body = text(send(&forwarder, route(), request(Method::GET, "")).await).await;
     std::fs::remove_file(path).unwrap();
     serving.await.unwrap();
-    assert_eq!(got, "ok");
+    assert_eq!(body, "ok");
 }
 
 #[tokio::test]
 async fn an_aborted_request_closes_the_upstream_connection() {
     let (arrived, has_arrived) = oneshot::channel::<()>();
-    let (closed, told) = oneshot::channel::<()>();
+    let (closed, is_closed) = oneshot::channel::<()>();
     let both = Arc::new(std::sync::Mutex::new(Some((arrived, closed))));
     let port = server(move |_, mut stream| {
         let both = both.lock().unwrap().take();
@@ -402,7 +402,7 @@ async fn an_aborted_request_closes_the_upstream_connection() {
         answer = send(&forwarder, route(), request(Method::GET, "")) => panic!("{answer:?}"),
         arrived = has_arrived => arrived.unwrap(),
     }
-    told.await.unwrap();
+    is_closed.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,14 +16,14 @@ fn named(host: &str, port: u16) -> UpstreamUrl {
     }
 }
 
-fn over(upstream: UpstreamUrl, connect: Duration, resolver: &Resolver) -> Forwarder {
+fn forwarder_with(upstream: UpstreamUrl, connect: Duration, resolver: &Resolver) -> Forwarder {
     let settings = PoolSettings::new(vec![upstream], connect);
     let dialer = Dialer::new(resolver.clone(), 1_000);
     Forwarder::build_with(vec![settings], None, &dialer).unwrap()
 }
 
 /// Resolves every name to the loopback address; `hangs.test` blocks until the test ends.
-fn hanging(ends: Receiver<()>) -> (Resolver, Arc<AtomicUsize>) {
+fn resolver_that_hangs(ends: Receiver<()>) -> (Resolver, Arc<AtomicUsize>) {
     let (ends, asked) = (Mutex::new(ends), Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&asked);
     let resolver = Resolver::with_lookup(move |host| {
@@ -39,14 +39,14 @@ fn hanging(ends: Receiver<()>) -> (Resolver, Arc<AtomicUsize>) {
 #[tokio::test]
 async fn a_hanging_name_look_up_delays_nothing_else_and_is_done_once() {
     let (end, ends) = channel::<()>();
-    let (resolver, asked) = hanging(ends);
+    let (resolver, asked) = resolver_that_hangs(ends);
     let port = echo().await;
-    let hangs = over(
+    let hangs = forwarder_with(
         named("hangs.test", port),
         Duration::from_millis(300),
         &resolver,
     );
-    let answers = over(named("app.test", port), Duration::from_secs(30), &resolver);
+    let answers = forwarder_with(named("app.test", port), Duration::from_secs(30), &resolver);
     // More than the runtime has blocking threads.
     let all = (0..600).map(|_| send(&hangs, route(), request(Method::GET, "")));
     let all = futures_util::future::join_all(all);
@@ -75,7 +75,7 @@ async fn a_hanging_name_look_up_delays_nothing_else_and_is_done_once() {
 #[tokio::test]
 async fn an_upstream_whose_name_cannot_be_resolved_is_unreachable() {
     let resolver = Resolver::with_lookup(|_| Err(io::Error::other("Name or service not known")));
-    let forwarder = over(named("no.test", 80), Duration::from_secs(30), &resolver);
+    let forwarder = forwarder_with(named("no.test", 80), Duration::from_secs(30), &resolver);
     let error = send(&forwarder, route(), request(Method::GET, "")).await;
     let error = error.unwrap_err();
     assert!(matches!(error, ForwardError::Unreachable(_)), "{error:?}");
@@ -92,7 +92,7 @@ async fn the_next_address_of_a_name_is_tried_when_one_is_unreachable() {
     // Nothing listens on the first address.
     let addresses = [Ipv4Addr::new(127, 9, 9, 9), Ipv4Addr::LOCALHOST];
     let resolver = Resolver::with_lookup(move |_| Ok(addresses.map(IpAddr::from).to_vec()));
-    let forwarder = over(named("app.test", port), Duration::from_secs(30), &resolver);
+    let forwarder = forwarder_with(named("app.test", port), Duration::from_secs(30), &resolver);
     let answer = send(&forwarder, route(), request(Method::GET, "")).await;
     assert!(answer.is_ok(), "{answer:?}");
 }

@@ -14,12 +14,12 @@ fn settings(ports: &[u16]) -> PoolSettings {
     }
 }
 
-fn built(settings: PoolSettings) -> Forwarder {
+fn forwarder_with(settings: PoolSettings) -> Forwarder {
     Forwarder::build(vec![settings], None).unwrap()
 }
 
 /// Sends a request that makes its connection private.
-async fn ask(
+async fn send_ntlm(
     forwarder: &Forwarder,
     caller: Caller,
     client: &Arc<Connection>,
@@ -44,9 +44,9 @@ async fn a_connection_that_the_upstream_closes_is_removed() {
         }
     })
     .await;
-    let forwarder = built(settings(&[port]));
+    let forwarder = forwarder_with(settings(&[port]));
     let client = connection();
-    ask(&forwarder, zhang(), &client).await.unwrap();
+    send_ntlm(&forwarder, zhang(), &client).await.unwrap();
     forwarder.pools[0].sweep();
     assert_eq!(forwarder.pools[0].parked_counts(), [1]);
     drop(close);
@@ -69,12 +69,12 @@ async fn a_private_connection_has_the_idle_time_out_of_the_pool() {
             }
         })
         .await;
-        let forwarder = built(PoolSettings {
+        let forwarder = forwarder_with(PoolSettings {
             idle_timeout: Duration::from_millis(idle),
             ..settings(&[port])
         });
         let client = connection();
-        ask(&forwarder, zhang(), &client).await.unwrap();
+        send_ntlm(&forwarder, zhang(), &client).await.unwrap();
         let closed = tokio::time::timeout(Duration::from_secs(20), async {
             while forwarder.pools[0].parked_counts() != [0] {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -90,10 +90,10 @@ async fn a_private_connection_has_the_idle_time_out_of_the_pool() {
 
 #[tokio::test]
 async fn at_the_limit_connections_of_anonymous_callers_are_closed_first() {
-    let forwarder = built(settings(&[echo().await]));
+    let forwarder = forwarder_with(settings(&[echo().await]));
     let waiting = || forwarder.pools[0].parked_counts()[0];
     let clients: [_; 4] = std::array::from_fn(|_| connection());
-    let ask = |caller, at: usize| ask(&forwarder, caller, &clients[at]);
+    let ask = |caller, at: usize| send_ntlm(&forwarder, caller, &clients[at]);
     // Anonymous callers have one place.
     for _ in 0..2 {
         for at in [0, 1] {
@@ -137,7 +137,7 @@ async fn an_anonymous_client_keeps_two_connections_and_an_authenticated_one_eigh
         .await;
         let forwarder = forwarder(vec![http(port)]);
         let client = connection();
-        let all = (0..ALL).map(|_| ask(&forwarder, caller(), &client));
+        let all = (0..ALL).map(|_| send_ntlm(&forwarder, caller(), &client));
         for answer in futures_util::future::join_all(all).await {
             assert_eq!(answer.unwrap(), "x");
         }
@@ -149,7 +149,7 @@ async fn an_anonymous_client_keeps_two_connections_and_an_authenticated_one_eigh
 
 #[tokio::test]
 async fn a_waiting_connection_counts_toward_its_client_and_is_closed_for_a_request() {
-    let forwarder = built(PoolSettings {
+    let forwarder = forwarder_with(PoolSettings {
         connections_max: 2,
         client_share: 100,
         anonymous_share: 100,
@@ -157,7 +157,7 @@ async fn a_waiting_connection_counts_toward_its_client_and_is_closed_for_a_reque
     });
     let clients = [connection(), connection()];
     for client in &clients {
-        ask(&forwarder, zhang(), client).await.unwrap();
+        send_ntlm(&forwarder, zhang(), client).await.unwrap();
     }
     let parked = || forwarder.pools[0].parked_counts()[0];
     assert_eq!(parked(), 2);
@@ -165,7 +165,7 @@ async fn a_waiting_connection_counts_toward_its_client_and_is_closed_for_a_reque
     let another = request(Method::POST, "hello");
     let answer = text(send(&forwarder, route(), another).await).await;
     assert_eq!((answer.as_str(), parked()), ("hello", 1));
-    ask(&forwarder, zhang(), &clients[0]).await.unwrap();
+    send_ntlm(&forwarder, zhang(), &clients[0]).await.unwrap();
     assert_eq!(parked(), 2);
 }
 
@@ -179,7 +179,7 @@ async fn no_connection_is_kept_while_another_upstream_waits_for_a_socket() {
     let client = connection();
     for _ in 0..3 {
         for forwarder in [&a, &b] {
-            ask(forwarder, zhang(), &client).await.unwrap();
+            send_ntlm(forwarder, zhang(), &client).await.unwrap();
             assert_eq!(forwarder.pools[0].parked_counts(), [0]);
         }
     }

@@ -180,7 +180,7 @@ async fn the_host_header_is_the_clients_the_upstreams_or_a_configured_one() {
             host_header,
             ..route()
         };
-        let got = text(send(&forwarder, route, request(Method::GET, "")).await).await;
-        assert_eq!(got, format!("host: {expected}"));
+        let body = text(send(&forwarder, route, request(Method::GET, "")).await).await;
+        assert_eq!(body, format!("host: {expected}"));
     }
 }

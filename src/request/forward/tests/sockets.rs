@@ -4,7 +4,7 @@ use super::*;
 use crate::resolver::Resolver;
 
 /// Two upstreams in separate pools that share `sockets_max` sockets.
-fn sharing(sockets_max: usize, ports: [u16; 2], connect: Duration) -> [Forwarder; 2] {
+fn forwarders_sharing(sockets_max: usize, ports: [u16; 2], connect: Duration) -> [Forwarder; 2] {
     let dialer = Dialer::new(Resolver::system(), sockets_max);
     ports.map(|port| {
         let settings = PoolSettings::new(vec![http(port)], connect);
@@ -12,7 +12,7 @@ fn sharing(sockets_max: usize, ports: [u16; 2], connect: Duration) -> [Forwarder
     })
 }
 
-async fn body(forwarder: &Forwarder) -> Result<Bytes, ForwardError> {
+async fn echoed_hello(forwarder: &Forwarder) -> Result<Bytes, ForwardError> {
     let request = request(Method::POST, "hello");
     match send(forwarder, route(), request).await? {
         UpstreamResponse::Response(response) => {
@@ -26,8 +26,8 @@ async fn body(forwarder: &Forwarder) -> Result<Bytes, ForwardError> {
 #[tokio::test]
 async fn more_requests_than_sockets_wait_and_all_succeed() {
     let ports = [echo().await, echo().await];
-    let [a, b] = sharing(3, ports, Duration::from_secs(60));
-    let all = (0..40).map(|at| body(if at % 2 == 0 { &a } else { &b }));
+    let [a, b] = forwarders_sharing(3, ports, Duration::from_secs(60));
+    let all = (0..40).map(|at| echoed_hello(if at % 2 == 0 { &a } else { &b }));
     for answer in futures_util::future::join_all(all).await {
         assert_eq!(answer.unwrap(), "hello");
     }
@@ -36,10 +36,10 @@ async fn more_requests_than_sockets_wait_and_all_succeed() {
 #[tokio::test]
 async fn an_idle_connection_never_blocks_another_upstream() {
     let ports = [echo().await, echo().await];
-    let [a, b] = sharing(1, ports, Duration::from_secs(60));
+    let [a, b] = forwarders_sharing(1, ports, Duration::from_secs(60));
     for _ in 0..5 {
-        assert_eq!(body(&a).await.unwrap(), "hello");
-        assert_eq!(body(&b).await.unwrap(), "hello");
+        assert_eq!(echoed_hello(&a).await.unwrap(), "hello");
+        assert_eq!(echoed_hello(&b).await.unwrap(), "hello");
     }
 }
 
@@ -55,12 +55,12 @@ async fn a_request_that_gets_no_socket_in_time_fails_as_busy() {
         }
     })
     .await;
-    let [a, b] = sharing(1, [slow, echo().await], Duration::from_millis(200));
-    let waiting = body(&a);
+    let [a, b] = forwarders_sharing(1, [slow, echo().await], Duration::from_millis(200));
+    let waiting = echoed_hello(&a);
     let refused = async {
         // Requests may succeed until the slow upstream has the socket.
         loop {
-            match body(&b).await {
+            match echoed_hello(&b).await {
                 Ok(_) => tokio::task::yield_now().await,
                 Err(error) => return error,
             }

@@ -6,7 +6,7 @@ const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nu
                          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// An upstream that upgrades to `protocol`, sends `early` with its response, and echoes.
-async fn upgrading(protocol: &'static str, early: &'static str) -> u16 {
+async fn start_upgrading(protocol: &'static str, early: &'static str) -> u16 {
     server(move |_, mut stream| async move {
         let head = read_head(&mut stream).await.unwrap();
         assert!(head.contains("connection: upgrade\r\n"), "{head}");
@@ -27,7 +27,7 @@ async fn upgrading(protocol: &'static str, early: &'static str) -> u16 {
 
 #[tokio::test]
 async fn a_tunnel_forwards_bytes_in_both_directions_until_it_is_stopped() {
-    let upstream = upgrading("websocket", "\u{1}\u{2}hi").await;
+    let upstream = start_upgrading("websocket", "\u{1}\u{2}hi").await;
     let (port, stop) = proxy(forwarder(vec![http(upstream)]), route()).await;
     let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     write(&mut client, HANDSHAKE).await;
@@ -49,7 +49,7 @@ async fn a_tunnel_forwards_bytes_in_both_directions_until_it_is_stopped() {
 
 #[tokio::test]
 async fn a_tunnel_that_is_stopped_within_a_frame_is_closed_without_a_close_frame() {
-    let upstream = upgrading("websocket", "\u{1}\u{9}half").await;
+    let upstream = start_upgrading("websocket", "\u{1}\u{9}half").await;
     let (port, stop) = proxy(forwarder(vec![http(upstream)]), route()).await;
     let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     write(&mut client, HANDSHAKE).await;
@@ -66,7 +66,7 @@ async fn a_tunnel_that_is_stopped_within_a_frame_is_closed_without_a_close_frame
 async fn an_idle_tunnel_ends_and_a_closed_side_closes_the_other() {
     for route in [route_with_short_timeouts(), route()] {
         let silent = route.limits.idle == SHORT_TIMEOUT;
-        let upstream = upgrading("websocket", "").await;
+        let upstream = start_upgrading("websocket", "").await;
         let (port, _stop) = proxy(forwarder(vec![http(upstream)]), route).await;
         let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         write(&mut client, HANDSHAKE).await;
@@ -82,7 +82,7 @@ async fn an_idle_tunnel_ends_and_a_closed_side_closes_the_other() {
 
 #[tokio::test]
 async fn an_unrequested_upgrade_is_an_invalid_response() {
-    let upstream = upgrading("h2c", "").await;
+    let upstream = start_upgrading("h2c", "").await;
     let (port, _stop) = proxy(forwarder(vec![http(upstream)]), route()).await;
     let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     write(&mut client, HANDSHAKE).await;
