@@ -260,7 +260,7 @@ async fn a_person_that_the_source_does_not_confirm_loses_the_session() {
         if cause.is_none() {
             assert!(page.url.contains("/sign_in?why=gone&rd="), "{}", page.url);
             assert!(
-                page.answer.text().contains("已在登录服务退出"),
+                page.answer.text().contains("您在登录服务中已经退出"),
                 "{}",
                 page.answer.text()
             );
