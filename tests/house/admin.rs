@@ -1,4 +1,4 @@
-//! The administrator's listener: access to it, and what its API reads and changes.
+//! The administrator's listener: who may use it, and what its API reads and changes.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,7 +17,7 @@ mod store_failures;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
-/// Every path of the API, with a method and a body that would have an effect.
+/// Every path of the API with its method and, if it changes something, a body that is accepted.
 const API_REQUESTS: [(&str, &str, &str); 6] = [
     ("GET", "/api/sessions", ""),
     ("DELETE", "/api/sessions/AAAAAAAAAAAAAAAAAAAAAA", ""),
@@ -55,7 +55,7 @@ async fn send_request(
     wire::send(admin_address(menshen), request.as_bytes()).await
 }
 
-/// Sends a request with the token.
+/// Sends an API request with the token.
 async fn call_api(menshen: &Menshen, method: &str, path: &str, body: &Value) -> Answer {
     let body = if body.is_null() {
         String::new()
@@ -248,7 +248,7 @@ async fn an_ended_session_is_refused_on_its_next_request() {
         200
     );
     assert!(!is_signed_in(&mut desk).await && !is_signed_in(&mut phone).await);
-    // Their WebSocket gets a close frame.
+    // The WebSocket of an ended session gets a close frame with code 1008.
     assert_eq!(socket.read_to_end().await, [0x88, 2, 0x03, 0xf0]);
     assert!(is_signed_in(&mut other).await);
     // A session cannot be ended twice, nor an unknown one.
@@ -297,9 +297,9 @@ async fn sessions_of_an_account_a_connector_and_everyone_end_at_once() {
             "{body}"
         );
         assert_eq!(is_signed_in(&mut other).await, others_continue, "{body}");
-        // A login that began before the revocation is refused.
+        // A login that begins at the time of the revocation is refused, so the clock advances.
         menshen.advance(Duration::from_secs(1));
-        // They can sign in again.
+        // Everyone can sign in again.
         assert!(is_signed_in(&mut sign_in_as(&menshen, "zhangsan").await).await);
     }
 }

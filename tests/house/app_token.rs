@@ -1,4 +1,5 @@
-//! The access token of the application: requested once for all logins, and replaced once.
+//! The access token of the WeCom application: one request serves all logins, and a rejected token is
+//! replaced once.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::setup::{NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::troubles::{DETAIL, MEMBER, REDEEM, TOKEN, last_error, log_in, with_all_calls};
 use crate::wecom::{AGENT_ID, SECRET};
 
+/// The path at which older WeCom deployments redeem a code.
 const OLD_REDEEM: &str = "/cgi-bin/user/getuserinfo";
 
 #[tokio::test]
@@ -109,12 +111,12 @@ async fn a_wrong_secret_is_tried_once_a_minute() {
 }
 
 #[tokio::test]
-async fn a_refused_secret_logs_when_it_is_tried_again() {
+async fn a_refused_secret_is_logged_with_the_time_of_the_next_try() {
     let log = Records::process_log();
     for code in [40001, 40091, 60020, 301_002] {
         let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
         menshen.wecom.fail(TOKEN, code, 1);
-        // The test clock starts at 2027-01-15 08:00.
+        // A minute after 2027-01-15 08:00, where the test clock starts.
         let retry_at = "2027-01-15T08:01:00.000Z";
         for second in [0, 30, 29] {
             menshen.advance(Duration::from_secs(second));
@@ -139,7 +141,7 @@ async fn a_refused_secret_logs_when_it_is_tried_again() {
             .filter(|line| line.contains("WeCom refuses to issue the application's token"));
         let is_warning = |line: &str| line.contains("WARN") && line.contains(retry_at);
         assert!(lines.any(|line| is_warning(line) && line.contains(&code.to_string())));
-        // After that time a new request succeeds.
+        // At that time the secret is tried again.
         menshen.advance(Duration::from_secs(1));
         let page = Browser::new(&menshen)
             .sign_in(&format!("{SSO_URL}/echo"), "lisi")
@@ -183,7 +185,7 @@ async fn an_older_deployment_is_called_at_its_older_path() {
             (menshen.wecom.calls(REDEEM), menshen.wecom.calls(OLD_REDEEM)),
             (1, 3)
         );
-        // The older call also recognizes people who are no members.
+        // At the older path, too, a person who is not a member is refused.
         menshen.wecom.set_non_member_next();
         let page = Browser::new(&menshen)
             .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")

@@ -1,4 +1,4 @@
-//! An application can verify the caller's identity by a signed assertion and published keys.
+//! An application can verify a person's identity with a signed assertion and the published keys.
 
 mod keys;
 mod reuse;
@@ -19,7 +19,7 @@ use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wire::Answer;
 
-/// Routes with and without an assertion and an audience.
+/// A route for each combination of access, assertion and audience.
 const ROUTES: &str = r#"
 [[route]]
 name = "app"
@@ -73,24 +73,24 @@ assertion = true
 check_headers = "all"
 "#;
 
-/// The lifetime of an assertion.
+/// The lifetime of an assertion, in seconds.
 const LIFETIME_S: i64 = 300;
 
-/// A server before a mirror.
+/// An instance of menshen in front of a mirror.
 struct AssertionEnv {
     menshen: Menshen,
     mirror: Mirror,
 }
 
 impl AssertionEnv {
-    async fn open(session: &str) -> Self {
-        Self::at(now_s(), session).await
+    async fn start(session: &str) -> Self {
+        Self::start_at(now_s(), session).await
     }
 
-    /// With the clock set to this time.
-    async fn at(s: i64, session: &str) -> Self {
+    /// Starts menshen with the clock set to this Unix time.
+    async fn start_at(now_s: i64, session: &str) -> Self {
         let mirror = Mirror::start().await;
-        let clock = Clock::manual(Timestamp::from_unix_s(s));
+        let clock = Clock::manual(Timestamp::from_unix_s(now_s));
         let menshen = setup(&mirror, session).clock(&clock).start().await;
         Self { menshen, mirror }
     }
@@ -116,12 +116,12 @@ impl AssertionEnv {
         self.menshen.clock.now().unix_s()
     }
 
-    fn advance(&self, s: u64) {
-        self.menshen.advance(Duration::from_secs(s));
+    fn advance(&self, by_s: u64) {
+        self.menshen.advance(Duration::from_secs(by_s));
     }
 }
 
-/// The system time, which the application uses.
+/// The system time, with which the application verifies.
 fn now_s() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     i64::try_from(now.as_secs()).unwrap()
@@ -133,7 +133,7 @@ fn setup(mirror: &Mirror, session: &str) -> Setup {
         .routes(&ROUTES.replace("{mirror}", &mirror.base_url()))
 }
 
-/// `[session] keys`, the signing one first.
+/// The line `keys` of `[session]`; the first key signs.
 fn keys_setting(keys: &[&menshen::secret::Secret<String>]) -> String {
     let keys: Vec<_> = keys.iter().map(|key| key.expose().as_str()).collect();
     format!("keys = {keys:?}")
@@ -147,7 +147,7 @@ fn single_assertion(answer: &Answer) -> Option<String> {
     all.pop()
 }
 
-/// Verifies a token as an application with this audience, with the published keys only.
+/// Verifies a token as an application does that knows its audience and the published keys.
 fn verify_as_application(keys: &JwkSet, token: &str, audience: &str) -> Result<Value, ErrorKind> {
     let head = jsonwebtoken::decode_header(token).map_err(|error| error.kind().clone())?;
     let key = head.kid.as_deref().and_then(|kid| keys.find(kid));
@@ -164,7 +164,7 @@ fn verify_as_application(keys: &JwkSet, token: &str, audience: &str) -> Result<V
         .map_err(|error| error.kind().clone())
 }
 
-/// A part of a token, without verification.
+/// A part of a token, without verification: 0 is the header, 1 the claims.
 fn decode_part(token: &str, at: usize) -> Value {
     let bytes = token.split('.').nth(at).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(bytes).unwrap()).unwrap()
@@ -172,7 +172,7 @@ fn decode_part(token: &str, at: usize) -> Value {
 
 #[tokio::test]
 async fn an_application_verifies_an_assertion_with_the_published_keys() {
-    let env = AssertionEnv::open("").await;
+    let env = AssertionEnv::start("").await;
     let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let keys = env.keys().await;
     let answer = TestRequest::get("/x")
@@ -200,7 +200,7 @@ async fn an_application_verifies_an_assertion_with_the_published_keys() {
 
 #[tokio::test]
 async fn the_audience_is_that_of_the_route_or_the_host_without_its_port() {
-    let env = AssertionEnv::open("").await;
+    let env = AssertionEnv::start("").await;
     let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let keys = env.keys().await;
     for (path, host, audience) in [
@@ -291,7 +291,7 @@ async fn an_assertion_is_sent_only_for_persons_and_only_on_configured_routes() {
 
 #[tokio::test]
 async fn an_assertion_header_from_the_client_is_removed() {
-    let env = AssertionEnv::open("").await;
+    let env = AssertionEnv::start("").await;
     let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let assertion = env.assertion_at("/x", &cookie).await.unwrap();
     for name in [
@@ -324,7 +324,7 @@ async fn an_assertion_header_from_the_client_is_removed() {
 
 #[tokio::test]
 async fn a_modified_assertion_fails_verification() {
-    let env = AssertionEnv::open("").await;
+    let env = AssertionEnv::start("").await;
     let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let (keys, token) = (
         env.keys().await,
@@ -352,7 +352,7 @@ async fn a_modified_assertion_fails_verification() {
         assert_eq!(error_of(&forged), ErrorKind::InvalidSignature, "at {at}");
     }
     let kid = decode_part(&token, 0)["kid"].clone();
-    let other = AssertionEnv::open("").await;
+    let other = AssertionEnv::start("").await;
     let foreign_token = session_cookie_of(&other.menshen, "zhangsan").await;
     let foreign_token = other.assertion_at("/x", &foreign_token).await.unwrap();
     // A key of another server, under its own key id and under this server's.
@@ -370,7 +370,7 @@ async fn a_modified_assertion_fails_verification() {
 
 #[tokio::test]
 async fn an_assertion_expires_at_its_exp() {
-    let env = AssertionEnv::at(now_s() - LIFETIME_S - 10, "").await;
+    let env = AssertionEnv::start_at(now_s() - LIFETIME_S - 10, "").await;
     let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let (keys, token) = (
         env.keys().await,

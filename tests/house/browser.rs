@@ -1,4 +1,4 @@
-//! `Browser`: as much of a browser as a login needs: cookies by the book, redirects, Fetch Metadata.
+//! `Browser`: the parts of a browser that a login needs: cookies, redirects and Fetch Metadata.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,11 +10,11 @@ use crate::setup::Menshen;
 use crate::wecom::WeCom;
 use crate::wire::{self, Answer};
 
-/// How many redirects are followed before a test fails: more is a loop.
+/// More redirects than this are a loop, and the test fails.
 const REDIRECTS_MAX: usize = 12;
 
-/// One person's browser. Every host name of a test leads to menshen; addresses lead where they
-/// say.
+/// The browser of one person. It connects to menshen for every host name, and to the host of a URL
+/// only if that is an IP address.
 #[derive(Clone, Debug)]
 pub(crate) struct Browser {
     menshen: SocketAddr,
@@ -22,25 +22,26 @@ pub(crate) struct Browser {
     user_agent: String,
     /// Sent with every request to menshen.
     pub(crate) extra_headers: Vec<(String, String)>,
-    /// Every address that was visited, oldest first.
+    /// Every URL that was requested, oldest first.
     pub(crate) visited: Vec<String>,
-    /// Whether every page's service worker fetches what its page asks for.
+    /// Whether service workers fetch the pages, which changes the Fetch Metadata.
     has_service_workers: bool,
 }
 
-/// One cookie as a browser keeps it (RFC 6265bis).
+/// A stored cookie (RFC 6265bis).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Cookie {
     pub(crate) host: String,
+    /// Whether it has a `Domain`, and so is sent to every host below `host`, too.
     pub(crate) for_subdomains: bool,
     pub(crate) name: String,
     pub(crate) value: String,
     pub(crate) secure: bool,
-    /// Lower case; empty when the cookie says nothing.
+    /// In lower case; empty if the cookie has no `SameSite`.
     pub(crate) same_site: String,
 }
 
-/// Where a walk ended.
+/// The page at the end of a chain of redirects.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     pub(crate) url: String,
@@ -48,14 +49,14 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// The dead end this page tells of.
+    /// The cause that this page states, if it is an error page.
     pub(crate) fn cause(&self) -> Option<Cause> {
         self.answer.cause()
     }
 }
 
 impl Answer {
-    /// The dead end this page tells of.
+    /// The cause that this page states, if it is an error page.
     pub(crate) fn cause(&self) -> Option<Cause> {
         let html = self.text();
         let title = html.split("<title>").nth(1)?.split(" · ").next()?;
@@ -83,7 +84,7 @@ impl Browser {
         }
     }
 
-    /// The same with a service worker on every host that fetches what its pages ask for.
+    /// This browser with a service worker on every host that fetches its pages.
     pub(crate) fn behind_a_service_worker(self) -> Self {
         Self {
             has_service_workers: true,
@@ -91,7 +92,7 @@ impl Browser {
         }
     }
 
-    /// The same with another User-Agent.
+    /// This browser with another `User-Agent`.
     pub(crate) fn with_user_agent(self, user_agent: &str) -> Self {
         Self {
             user_agent: user_agent.to_owned(),
@@ -99,7 +100,7 @@ impl Browser {
         }
     }
 
-    /// Behind a TLS-ending proxy that menshen trusts.
+    /// This browser behind a proxy that terminates TLS and that menshen trusts.
     pub(crate) fn over_https(mut self) -> Self {
         self.extra_headers
             .push(("X-Forwarded-Proto".to_owned(), "https".to_owned()));
@@ -118,7 +119,7 @@ impl Browser {
         self.jar.retain(|cookie| !cookie.name.contains(name_part));
     }
 
-    /// Lets a cookie reach every host below its own.
+    /// Sends a cookie to every host below its own, too.
     pub(crate) fn send_to_subdomains(&mut self, name: &str) {
         let named = self.jar.iter_mut().filter(|cookie| cookie.name == name);
         named.for_each(|cookie| cookie.for_subdomains = true);
@@ -128,7 +129,7 @@ impl Browser {
         self.store_cookie(host, &format!("{name}={value}; Path=/"));
     }
 
-    /// Goes to an address, as a person does; follows nothing.
+    /// Navigates to a URL and follows no redirect.
     pub(crate) async fn visit(&mut self, url: &str) -> Answer {
         let mut headers = navigation_headers();
         if self.has_service_workers {
@@ -138,12 +139,12 @@ impl Browser {
         self.send("GET", url, &headers, b"").await
     }
 
-    /// Goes to an address and follows redirects until a page.
+    /// Navigates to a URL and follows redirects to a page.
     pub(crate) async fn follow(&mut self, url: &str) -> Page {
         self.follow_until(url, |_| false).await
     }
 
-    /// The same, but stops before an address that `stop` knows.
+    /// The same, but stops before a URL for which `stop` is true.
     pub(crate) async fn follow_until(&mut self, url: &str, stop: impl Fn(&str) -> bool) -> Page {
         let mut url = url.to_owned();
         for _ in 0..REDIRECTS_MAX {
@@ -160,7 +161,7 @@ impl Browser {
                     if stop(&next) {
                         return Page { url: next, answer };
                     }
-                    // An empty fragment only ends one that would be inherited.
+                    // An empty fragment only keeps the previous fragment from being inherited.
                     url = next.trim_end_matches('#').to_owned();
                 }
                 _ => return Page { url, answer },
@@ -169,11 +170,7 @@ impl Browser {
         panic!("more than {REDIRECTS_MAX} redirects: {:?}", self.visited);
     }
 
-    /// Goes to an address as a stranger and stops at the source's page.
-    #[expect(
-        clippy::wrong_self_convention,
-        reason = "the browser goes to the source; nothing is converted"
-    )]
+    /// Navigates to a URL without a session and returns the URL of WeCom's login page.
     pub(crate) async fn open_login_page(&mut self, url: &str) -> String {
         let page = self
             .follow_until(url, |next| next.contains("/wwlogin/sso/login"))
@@ -181,10 +178,10 @@ impl Browser {
         if page.url.contains("/wwlogin/sso/login") {
             return page.url;
         }
-        // The chooser: one button.
+        // menshen's sign-in page has a button for the connector.
         let start = href(&page.answer.text(), "/start?").unwrap_or_else(|| {
             panic!(
-                "no way to the source at {}: {}",
+                "no link to the login page on {}: {}",
                 page.url,
                 page.answer.text()
             )
@@ -199,7 +196,7 @@ impl Browser {
             .url
     }
 
-    /// Chooses a member at the source's page; answers where the source sends the browser back to.
+    /// Chooses a member on WeCom's login page and returns the callback URL to which WeCom redirects.
     pub(crate) async fn choose_person(&mut self, login_page: &str, userid: &str) -> String {
         let answer = self.visit(&WeCom::choose(login_page, userid)).await;
         answer
@@ -208,29 +205,29 @@ impl Browser {
             .to_owned()
     }
 
-    /// A whole login from the address a stranger types to the page they see.
+    /// A whole login: from a URL that needs a session to the page at the end.
     pub(crate) async fn sign_in(&mut self, url: &str, userid: &str) -> Page {
-        let source = self.open_login_page(url).await;
-        let back = self.choose_person(&source, userid).await;
-        self.follow(&back).await
+        let login_page = self.open_login_page(url).await;
+        let callback_url = self.choose_person(&login_page, userid).await;
+        self.follow(&callback_url).await
     }
 
-    /// Submits the only form of a page, as its script does, and follows redirects until a page.
+    /// Submits the only form of a page, as its script does, and follows redirects to a page.
     ///
-    /// The form goes to another site: only cookies that say `SameSite=None` go with it.
+    /// The form is submitted to another site, so only cookies with `SameSite=None` are sent.
     pub(crate) async fn submit(&mut self, page: &Page) -> Page {
         let html = page.answer.text();
         let unescape = |text: &str| text.replace("&quot;", "\"").replace("&lt;", "<");
         let unescape = |text: &str| unescape(text).replace("&amp;", "&");
-        let after = |text: &str, mark: &str| {
-            let rest = text.split_once(mark)?.1;
+        let attribute = |text: &str, start: &str| {
+            let rest = text.split_once(start)?.1;
             rest.split_once('"').map(|(value, _)| unescape(value))
         };
-        let action = after(&html, "action=\"").unwrap_or_else(|| panic!("no form: {html}"));
+        let action = attribute(&html, "action=\"").unwrap_or_else(|| panic!("no form: {html}"));
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         for input in html.split("<input").skip(1) {
-            let name = after(input, "name=\"").expect("a field has a name");
-            body.append_pair(&name, &after(input, "value=\"").unwrap_or_default());
+            let name = attribute(input, "name=\"").expect("a field has a name");
+            body.append_pair(&name, &attribute(input, "value=\"").unwrap_or_default());
         }
         let origin = Url::parse(&page.url)
             .unwrap()
@@ -244,18 +241,18 @@ impl Browser {
             ("Sec-Fetch-Dest", "document"),
             ("Sec-Fetch-Site", "cross-site"),
         ];
-        let kept_back = |cookie: &Cookie| cookie.same_site != "none";
-        let (back, sent): (Vec<_>, _) = self.jar.drain(..).partition(kept_back);
+        let is_withheld = |cookie: &Cookie| cookie.same_site != "none";
+        let (withheld, sent): (Vec<_>, _) = self.jar.drain(..).partition(is_withheld);
         self.jar = sent;
         let answer = self
             .send("POST", &action, &headers, body.finish().as_bytes())
             .await;
-        let was_set = |old: &Cookie, jar: &[Cookie]| {
+        let is_replaced = |old: &Cookie, jar: &[Cookie]| {
             jar.iter()
                 .any(|new| new.name == old.name && new.host == old.host)
         };
-        for cookie in back {
-            if !was_set(&cookie, &self.jar) {
+        for cookie in withheld {
+            if !is_replaced(&cookie, &self.jar) {
                 self.jar.push(cookie);
             }
         }
@@ -290,6 +287,7 @@ impl Browser {
             Some(port) => format!("{host}:{port}"),
             None => host.clone(),
         };
+        // The target comes from the text, because parsing normalizes it.
         let start = url.find("://").unwrap() + 3;
         let target = url[start..].find('/').map_or("/", |at| &url[start + at..]);
         let target = target.split('#').next().unwrap();
@@ -301,9 +299,9 @@ impl Browser {
                 .iter()
                 .for_each(|(name, value)| add(name, value));
         }
-        let own = self.cookie_header(&host, parsed.scheme() == "https");
-        if !own.is_empty() {
-            add("Cookie", &own);
+        let cookies = self.cookie_header(&host, parsed.scheme() == "https");
+        if !cookies.is_empty() {
+            add("Cookie", &cookies);
         }
         headers.iter().for_each(|(name, value)| add(name, value));
         if !body.is_empty() || method == "POST" {
@@ -323,35 +321,36 @@ impl Browser {
     }
 
     fn cookie_header(&self, host: &str, https: bool) -> String {
-        let mine = |cookie: &&Cookie| {
-            let reaches =
+        let is_sent = |cookie: &&Cookie| {
+            let has_host =
                 cookie.host == host || (cookie.for_subdomains && is_below(host, &cookie.host));
-            reaches && (https || !cookie.secure)
+            has_host && (https || !cookie.secure)
         };
-        let pairs = self.jar.iter().filter(mine);
+        let pairs = self.jar.iter().filter(is_sent);
         pairs
-            .map(|c| format!("{}={}", c.name, c.value))
+            .map(|cookie| format!("{}={}", cookie.name, cookie.value))
             .collect::<Vec<_>>()
             .join("; ")
     }
 
+    /// Stores or deletes the cookie of a `Set-Cookie` line of this host.
     fn store_cookie(&mut self, host: &str, line: &str) {
         let mut parts = line.split(';').map(str::trim);
         let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else {
             return;
         };
-        let flags: BTreeMap<String, String> = parts
-            .map(|flag| flag.split_once('=').unwrap_or((flag, "")))
+        let attributes: BTreeMap<String, String> = parts
+            .map(|attribute| attribute.split_once('=').unwrap_or((attribute, "")))
             .map(|(key, value)| (key.to_lowercase(), value.to_owned()))
             .collect();
-        let secure = flags.contains_key("secure");
-        let domain = flags
+        let secure = attributes.contains_key("secure");
+        let domain = attributes
             .get("domain")
             .map(|domain| domain.trim_start_matches('.').to_owned());
-        // Browsers drop what breaks its own prefix, deletions included.
-        let root = flags.get("path").is_some_and(|path| path == "/");
-        let host_prefix_kept = secure && domain.is_none() && root;
-        if (name.starts_with("__Host-") && !host_prefix_kept)
+        // Browsers ignore a cookie that violates its prefix, also one that deletes.
+        let is_at_root = attributes.get("path").is_some_and(|path| path == "/");
+        let may_have_host_prefix = secure && domain.is_none() && is_at_root;
+        if (name.starts_with("__Host-") && !may_have_host_prefix)
             || (name.starts_with("__Secure-") && !secure)
         {
             return;
@@ -366,9 +365,9 @@ impl Browser {
         let host = domain.unwrap_or_else(|| host.to_owned());
         self.jar
             .retain(|cookie| !(cookie.name == name && cookie.host == host));
-        if flags.get("max-age").is_none_or(|age| age != "0") {
+        if attributes.get("max-age").is_none_or(|age| age != "0") {
             let (name, value) = (name.to_owned(), value.to_owned());
-            let same_site = flags.get("samesite").map_or("", String::as_str);
+            let same_site = attributes.get("samesite").map_or("", String::as_str);
             self.jar.push(Cookie {
                 host,
                 for_subdomains,
@@ -381,13 +380,13 @@ impl Browser {
     }
 }
 
-/// Whether a host is a domain or stands below it: another's cookies a browser neither takes nor sends.
+/// Whether a host is the domain or below it; a browser accepts and sends a domain's cookies only there.
 fn is_below(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain)
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// The headers of a person going somewhere.
+/// The headers of a navigation.
 pub(crate) fn navigation_headers() -> [(&'static str, &'static str); 4] {
     [
         ("Accept", "text/html,application/xhtml+xml"),
@@ -397,7 +396,13 @@ pub(crate) fn navigation_headers() -> [(&'static str, &'static str); 4] {
     ]
 }
 
-/// The first link of a page that holds `part`, unescaped.
+/// The headers of a navigation as lines of an HTTP/1.1 request.
+pub(crate) fn navigation_lines() -> String {
+    let line = |(name, value)| format!("{name}: {value}\r\n");
+    navigation_headers().map(line).concat()
+}
+
+/// The first link of a page that contains `part`, unescaped.
 pub(crate) fn href(html: &str, part: &str) -> Option<String> {
     let links = html.split(['"', '\'']).filter(|text| text.contains(part));
     links

@@ -1,7 +1,12 @@
-//! `count_by_address`, for an intranet whose people share an IPv6 /64 or /48: each address has its own
-//! limits, as over IPv4.
+//! `count_by_address`, for intranets that put many people into one IPv6 /64 or /48: each address has
+//! its own limits, as with IPv4.
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpStream;
 
 use crate::browser::Browser;
+use crate::checking::TRUST_LOOPBACK;
 use crate::conf::parse;
 use crate::listening::{echo_setup, start_second_instance};
 use crate::logging_in::OWN_PAGES;
@@ -9,10 +14,9 @@ use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
 use crate::upstream::get_request;
 
-const TRUST_LOOPBACK_LINE: &str = "trusted_proxies = ['127.0.0.1']\n";
 const BEGIN_LIMIT: &str = "[login]\nbegins_per_client_per_minute = 3\n";
 
-/// How many of 20 logins of a client, which a trusted proxy names, are not refused.
+/// Begins 20 logins as a client that a trusted proxy names, and returns how many are accepted.
 async fn begun_logins(menshen: &Menshen, client: &str) -> usize {
     let mut begun = 0;
     for _ in 0..20 {
@@ -36,17 +40,18 @@ async fn each_address_of_the_network_has_its_own_login_rate() {
         .collect();
     let setup = |key: &str| {
         let setup = Setup::default().tables(BEGIN_LIMIT);
-        setup.server(&format!("{TRUST_LOOPBACK_LINE}{key}"))
+        setup.server(&format!("{TRUST_LOOPBACK}\n{key}"))
     };
     let menshen = setup("").start().await;
     let mut all = 0;
     for client in &clients {
         all += begun_logins(&menshen, client).await;
     }
-    // Together about nine, and some more because time passes; alone each client would have three.
+    // A /48 may begin nine logins a minute, and some more because time passes. Each client on its own
+    // could begin three.
     assert!((9..30).contains(&all), "{all}");
 
-    // A reload applies it.
+    // A reload applies `count_by_address`.
     let key = "limits.count_by_address = ['fd00::/8']\n";
     menshen.reload(&setup(key)).await.unwrap();
     for client in &clients {
@@ -61,62 +66,56 @@ async fn each_address_of_the_network_has_its_own_login_rate() {
     assert!((3..20).contains(&all), "{all}");
 }
 
+/// A listener behind a load balancer that names the client.
+const PROXY_PROTOCOL: &str = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
+
+/// Sends a request as a client that the load balancer names. Returns whether it is served, and the open
+/// connection.
+async fn request_as(address: SocketAddr, client: &str) -> (bool, RawConnection<TcpStream>) {
+    let mut connection = RawConnection::open(address).await;
+    let head = format!("PROXY TCP6 {client} fd00:1:2::1 5 443\r\n");
+    let request = format!("{head}{}", get_request("/echo", ""));
+    // menshen may close the connection before it has read the request.
+    let _ = connection.try_send(request).await;
+    let answer = connection.try_read_answer().await;
+    let is_served = answer.is_some_and(|answer| answer.status == 200);
+    (is_served, connection)
+}
+
 #[tokio::test]
 async fn each_address_of_the_network_has_its_own_connections() {
     let menshen = Menshen::new().await;
-    let listen = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
     for (key, both) in [
         ("", false),
         ("limits.count_by_address = ['fd00:1:2::/48']\n", true),
         ("limits.count_by_address = ['fd00:1:3::/48']\n", false),
     ] {
-        let server = format!("{TRUST_LOOPBACK_LINE}limits.connections_per_client_max = 1\n{key}");
-        let running = start_second_instance(&menshen, &echo_setup().server(&server), listen).await;
-        let from = async |client: &str| {
-            let mut connection = RawConnection::open(running.addresses()[0]).await;
-            let head = format!("PROXY TCP6 {client} fd00:1:2::1 5 443\r\n");
-            let _ = connection
-                .try_send(format!("{head}{}", get_request("/echo", "")))
-                .await;
-            let answer = connection.try_read_answer().await;
-            (
-                answer.is_some_and(|answer| answer.status == 200),
-                connection,
-            )
-        };
-        let (first, _kept) = from("fd00:1:2:3::1").await;
-        let (second, _kept) = from("fd00:1:2:3::2").await;
+        let server = format!("{TRUST_LOOPBACK}\nlimits.connections_per_client_max = 1\n{key}");
+        let running =
+            start_second_instance(&menshen, &echo_setup().server(&server), PROXY_PROTOCOL).await;
+        let address = running.addresses()[0];
+        let (first, _open) = request_as(address, "fd00:1:2:3::1").await;
+        let (second, _open) = request_as(address, "fd00:1:2:3::2").await;
         assert_eq!((first, second), (true, both), "{key}");
         // The same address is one client in any case.
-        let (third, _kept) = from("fd00:1:2:3::1").await;
+        let (third, _open) = request_as(address, "fd00:1:2:3::1").await;
         assert!(!third, "{key}");
     }
 }
 
 #[tokio::test]
-async fn no_address_can_be_chosen_that_uses_up_the_connections_of_another() {
+async fn an_attacker_cannot_choose_an_address_that_shares_the_connection_limit_of_another() {
     let menshen = Menshen::new().await;
-    let listen = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
     let server = format!(
-        "{TRUST_LOOPBACK_LINE}limits.connections_per_client_max = 1\nlimits.count_by_address = ['fd00::/8']\n"
+        "{TRUST_LOOPBACK}\nlimits.connections_per_client_max = 1\nlimits.count_by_address = ['fd00::/8']\n"
     );
-    let running = start_second_instance(&menshen, &echo_setup().server(&server), listen).await;
-    let connect_as = async |client: &str| {
-        let mut connection = RawConnection::open(running.addresses()[0]).await;
-        let head = format!("PROXY TCP6 {client} fd00:1:2::1 5 443\r\n");
-        let _ = connection
-            .try_send(format!("{head}{}", get_request("/echo", "")))
-            .await;
-        let answer = connection.try_read_answer().await;
-        (
-            answer.is_some_and(|answer| answer.status == 200),
-            connection,
-        )
-    };
-    // A hash without a key (the upper half xor the lower half times 0x9e3779b97f4a7c15) is the same
-    // number for both addresses.
-    let (victim, _kept) = connect_as("fd00:1:2:3::1").await;
-    let (attacker, _kept) = connect_as("fd00:1:2:4:2a64:745b:3459:a64a").await;
+    let running =
+        start_second_instance(&menshen, &echo_setup().server(&server), PROXY_PROTOCOL).await;
+    let address = running.addresses()[0];
+    // Both addresses have the same value under a common hash without a key: the upper half xor the
+    // lower half times 0x9e3779b97f4a7c15.
+    let (victim, _open) = request_as(address, "fd00:1:2:3::1").await;
+    let (attacker, _open) = request_as(address, "fd00:1:2:4:2a64:745b:3459:a64a").await;
     assert!(victim && attacker);
 }
 

@@ -1,4 +1,4 @@
-//! Header values are bytes: a value in another encoding does not hide the session cookie or a parameter.
+//! Header values are bytes: a value that is not UTF-8 hides neither the session cookie nor another header.
 
 use crate::browser::Browser;
 use crate::checking::{ACCEPT_HTML, TRUST_LOOPBACK};
@@ -110,7 +110,7 @@ async fn redirects_of_menshen_are_ascii() {
         let to = answer.header("location").unwrap();
         assert_eq!(to.trim_start_matches(SSO_URL), expected, "{rd}");
     }
-    // A header of a proxy in front, in GBK.
+    // A proxy in front sends the header in GBK.
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();

@@ -1,4 +1,4 @@
-//! Callback URLs that the provider already knows.
+//! `callback`: callback URLs that are already registered at the provider, as of a former proxy.
 
 use menshen::face::page::Cause;
 
@@ -10,7 +10,7 @@ use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 /// The callback URL of oauth2-proxy.
 const OAUTH2_PROXY_CALLBACK: &str = "http://sso.test/oauth2/callback";
 
-/// Two providers and WeCom with one callback URL.
+/// Starts menshen with two providers and WeCom, whose connectors share one callback URL.
 async fn start_with_shared_callback(
     one: &Provider,
     other: &Provider,
@@ -32,7 +32,7 @@ async fn start_with_shared_callback(
         .await
 }
 
-fn start_of(id: &str, prefix: &str) -> String {
+fn start_url_with_prefix(id: &str, prefix: &str) -> String {
     start_url(id).replace("/.menshen/", &format!("{prefix}/"))
 }
 
@@ -55,7 +55,7 @@ async fn logins_return_to_the_configured_callback_url() {
                 .claim("preferred_username", login.clone().into());
             let mut browser = Browser::new(&menshen);
             provider.start_session(&mut browser, "zhangsan");
-            let page = browser.follow(&start_of(id, prefix)).await;
+            let page = browser.follow(&start_url_with_prefix(id, prefix)).await;
             assert_eq!(page.answer.status, 200, "{address}: {}", page.answer.text());
             assert_eq!(page.answer.echoed("x-forwarded-user"), [login.as_str()]);
             assert_eq!(page.url, format!("{SSO_URL}/echo"));
@@ -78,7 +78,7 @@ async fn logins_return_to_the_configured_callback_url() {
             );
         }
         let mut browser = Browser::new(&menshen);
-        let start = start_of("corp", prefix);
+        let start = start_url_with_prefix("corp", prefix);
         let login_page = browser.open_login_page(&start).await;
         let callback_url = browser.choose_person(&login_page, "lisi").await;
         assert!(callback_url.starts_with(address), "{callback_url}");
@@ -98,11 +98,11 @@ async fn a_response_belongs_to_the_login_in_the_browsers_cookie() {
         provider.start_session(browser, "zhangsan");
         let at_callback = |next: &str| next.contains("/oauth2/callback");
         browser
-            .follow_until(&start_of(id, "/oauth2"), at_callback)
+            .follow_until(&start_url_with_prefix(id, "/oauth2"), at_callback)
             .await
             .url
     };
-    // Two tabs, two providers: each response is redeemed by its own connector.
+    // In two tabs with two providers, each connector redeems the code of its own provider.
     let mut browser = Browser::new(&menshen);
     let callback_of_one = callback_url(&mut browser, "one", &one).await;
     let callback_of_two = callback_url(&mut browser, "two", &other).await;
@@ -115,7 +115,7 @@ async fn a_response_belongs_to_the_login_in_the_browsers_cookie() {
     let page = browser.follow(&callback_of_two).await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
     assert_eq!((one.code_grants(), other.code_grants()), (1, 1));
-    // A response with another login's state names its issuer and is refused.
+    // A response with the state of the other login is refused, because it names its own issuer.
     let mut browser = Browser::new(&menshen);
     let callback_of_one = url::Url::parse(&callback_url(&mut browser, "one", &one).await).unwrap();
     let callback_of_two =
@@ -130,7 +130,7 @@ async fn a_response_belongs_to_the_login_in_the_browsers_cookie() {
     let page = browser.follow(&mixed).await;
     assert_eq!(page.cause(), Some(Cause::InvalidProviderResponse));
     assert_eq!((one.code_grants(), other.code_grants()), (1, 1));
-    // The response is refused in another browser.
+    // A response is refused in another browser.
     let mut attacker = Browser::new(&menshen);
     let callback_url_of_attacker = callback_url(&mut attacker, "one", &one).await;
     let mut victim = Browser::new(&menshen);
@@ -209,13 +209,15 @@ async fn a_form_post_response_works_at_a_shared_callback_url() {
 async fn a_response_without_an_issuer_is_sent_to_no_other_provider() {
     let (one, other) = (Provider::new().await, Provider::new().await);
     let menshen = start_with_shared_callback(&one, &other, OAUTH2_PROXY_CALLBACK, "/oauth2").await;
-    // A provider that announces the `iss` parameter and omits it.
+    // The provider announces the parameter `iss` and then omits it.
     one.misbehave(Misbehavior::redirect_parameters(|pairs| {
         pairs.retain(|(name, _)| name != "iss")
     }));
     let mut browser = Browser::new(&menshen);
     one.start_session(&mut browser, "zhangsan");
-    let page = browser.follow(&start_of("one", "/oauth2")).await;
+    let page = browser
+        .follow(&start_url_with_prefix("one", "/oauth2"))
+        .await;
     assert_eq!(page.cause(), Some(Cause::InvalidProviderResponse));
     assert_eq!((one.code_grants(), other.code_grants()), (0, 0));
 }

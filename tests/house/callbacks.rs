@@ -1,4 +1,4 @@
-//! Callbacks: once, twice, late, in another browser, malformed.
+//! Callbacks that are repeated, late, malformed, or opened in another browser.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::wecom::WeCom;
 
 const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
 
-/// A browser that was at the provider, and the callback URL.
-async fn at_callback(menshen: &Menshen) -> (Browser, String) {
+/// A browser in which a person was chosen on the login page, and the callback URL that it got.
+async fn browser_and_callback_url(menshen: &Menshen) -> (Browser, String) {
     let mut browser = Browser::new(menshen);
     let page = browser
         .open_login_page(&format!("{SSO_URL}/echo?way=back"))
@@ -28,7 +28,7 @@ fn session_cookie(browser: &Browser) -> Option<String> {
 #[tokio::test]
 async fn a_repeated_callback_does_no_harm() {
     let menshen = Menshen::new().await;
-    let (mut browser, callback_url) = at_callback(&menshen).await;
+    let (mut browser, callback_url) = browser_and_callback_url(&menshen).await;
     assert_eq!(browser.follow(&callback_url).await.answer.status, 200);
     let first = session_cookie(&browser);
     for second_login_page in 0..3 {
@@ -48,7 +48,7 @@ async fn a_repeated_callback_does_no_harm() {
 #[tokio::test]
 async fn concurrent_callbacks_redeem_the_code_once() {
     let menshen = Menshen::new().await;
-    let (browser, callback_url) = at_callback(&menshen).await;
+    let (browser, callback_url) = browser_and_callback_url(&menshen).await;
     let mut tabs: Vec<_> = (0..8).map(|_| browser.clone()).collect();
     let visits = tabs.iter_mut().map(|tab| tab.visit(&callback_url));
     let answers = futures_util::future::join_all(visits).await;
@@ -65,7 +65,7 @@ async fn concurrent_callbacks_redeem_the_code_once() {
 #[tokio::test]
 async fn a_callback_in_another_browser_is_refused_and_redeems_no_code() {
     let menshen = Menshen::new().await;
-    let (mut owner, callback_url) = at_callback(&menshen).await;
+    let (mut owner, callback_url) = browser_and_callback_url(&menshen).await;
     let mut other = Browser::new(&menshen);
     for _ in 0..2 {
         let page = other.follow(&callback_url).await;
@@ -87,15 +87,15 @@ async fn a_callback_in_another_browser_is_refused_and_redeems_no_code() {
 #[tokio::test]
 async fn the_callback_of_another_person_does_not_change_the_session() {
     let menshen = Menshen::new().await;
-    let (mut attacker, bait) = at_callback(&menshen).await;
+    let (mut attacker, attackers_url) = browser_and_callback_url(&menshen).await;
     let mut victim = Browser::new(&menshen);
     victim.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
-    for spent in [false, true] {
-        if spent {
-            attacker.follow(&bait).await;
+    for is_redeemed in [false, true] {
+        if is_redeemed {
+            attacker.follow(&attackers_url).await;
         }
         let before = session_cookie(&victim);
-        let page = victim.follow(&bait).await;
+        let page = victim.follow(&attackers_url).await;
         assert_eq!(session_cookie(&victim), before);
         // The return address of the other login is not disclosed.
         assert_eq!(page.url, format!("{SSO_URL}/"));
@@ -105,19 +105,23 @@ async fn the_callback_of_another_person_does_not_change_the_session() {
 }
 
 #[tokio::test]
-async fn a_late_callback_gets_a_page_that_says_so() {
+async fn a_late_callback_gets_an_error_page() {
     let menshen = Menshen::new().await;
-    let (mut browser, callback_url) = at_callback(&menshen).await;
+    let (mut browser, callback_url) = browser_and_callback_url(&menshen).await;
     menshen.advance(Duration::from_secs(601));
     let page = browser.follow(&callback_url).await;
     assert_eq!(
         (page.answer.status, page.cause()),
         (400, Some(Cause::LoginExpired))
     );
-    assert_eq!(browser.cookies(), [], "it will never be of use again");
+    assert_eq!(
+        browser.cookies(),
+        [],
+        "the cookie of the late login is deleted"
+    );
     assert_eq!(menshen.wecom.calls(REDEEM), 0);
-    // In time it is accepted; the code is valid for five minutes.
-    let (mut browser, callback_url) = at_callback(&menshen).await;
+    // Within the five minutes in which the code is valid, the callback is accepted.
+    let (mut browser, callback_url) = browser_and_callback_url(&menshen).await;
     menshen.advance(Duration::from_secs(299));
     assert_eq!(browser.follow(&callback_url).await.answer.status, 200);
 }
@@ -162,7 +166,7 @@ async fn a_signed_in_person_may_sign_in_as_another_person() {
 }
 
 #[tokio::test]
-async fn a_malformed_callback_gets_a_page_without_asking_the_provider() {
+async fn a_malformed_callback_gets_an_error_page_without_a_call_to_the_provider() {
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for (broken, cause) in [
         ("", Cause::InvalidProviderResponse),
@@ -186,7 +190,7 @@ async fn a_malformed_callback_gets_a_page_without_asking_the_provider() {
             Cause::FlowCookieMissing,
         ),
     ] {
-        let (mut browser, callback_url) = at_callback(&menshen).await;
+        let (mut browser, callback_url) = browser_and_callback_url(&menshen).await;
         let (code, state) = (
             query_parameter(&callback_url, "code"),
             query_parameter(&callback_url, "state"),
@@ -204,7 +208,7 @@ async fn a_malformed_callback_gets_a_page_without_asking_the_provider() {
     }
     assert_eq!(menshen.wecom.calls(REDEEM), 0);
     // Other parameters do not matter.
-    let (mut browser, callback_url) = at_callback(&menshen).await;
+    let (mut browser, callback_url) = browser_and_callback_url(&menshen).await;
     let page = browser
         .follow(&format!("{callback_url}&appid=ww1&appid=ww2&x"))
         .await;
@@ -214,8 +218,8 @@ async fn a_malformed_callback_gets_a_page_without_asking_the_provider() {
 #[tokio::test]
 async fn a_forged_login_cookie_is_refused() {
     let menshen = Menshen::new().await;
-    let (mut victim, _) = at_callback(&menshen).await;
-    let (attacker, bait) = at_callback(&menshen).await;
+    let (mut victim, _) = browser_and_callback_url(&menshen).await;
+    let (attacker, attackers_url) = browser_and_callback_url(&menshen).await;
     let attackers_cookie = attacker.cookies()[0].clone();
     let victims_cookie = victim.cookies()[0].clone();
     // The callback of another login with the cookie of this browser's login.
@@ -226,17 +230,17 @@ async fn a_forged_login_cookie_is_refused() {
         &attackers_cookie.value[1..],
     ] {
         victim.set_cookie("sso.test", &attackers_cookie.name, value);
-        let page = victim.follow(&bait).await;
+        let page = victim.follow(&attackers_url).await;
         assert_eq!(page.cause(), Some(Cause::FlowCookieForged), "{value}");
         assert!(session_cookie(&victim).is_none());
         assert!(
             victim.cookie(&attackers_cookie.name).is_none(),
-            "what is forged goes"
+            "the forged cookie is deleted"
         );
     }
     assert!(
         victim.cookie(&victims_cookie.name).is_some(),
-        "what is not stays"
+        "the cookie of the real login stays"
     );
     assert_eq!(menshen.wecom.calls(REDEEM), 0);
 }
@@ -281,13 +285,13 @@ async fn the_back_button_after_a_login_does_no_harm() {
     let callback_url = browser.choose_person(&login_page, "zhangsan").await;
     browser.follow(&callback_url).await;
     let before = session_cookie(&browser);
-    // Back at the provider's page, whose login is finished: a new code with the old state.
+    // On the login page of the finished login, the provider issues a new code for the old state.
     let second_login_page = browser.choose_person(&login_page, "zhangsan").await;
     let page = browser.follow(&second_login_page).await;
     assert_eq!(page.answer.status, 200);
     assert_eq!(session_cookie(&browser), before);
     assert_eq!(menshen.wecom.calls(REDEEM), 1);
-    // Back at the sign-in page: it names the signed-in person.
+    // The sign-in page has a link for the person who is signed in.
     let page = browser
         .follow(&format!("{OWN_PAGES}/sign_in?rd=/echo?x=1"))
         .await;
@@ -301,7 +305,7 @@ async fn the_back_button_after_a_login_does_no_harm() {
 async fn a_used_code_retries_the_login_once_and_then_stops() {
     for errcode in [40029, 42003, 42022] {
         let menshen = Menshen::new().await;
-        let (mut browser, callback_url) = at_callback(&menshen).await;
+        let (mut browser, callback_url) = browser_and_callback_url(&menshen).await;
         menshen.wecom.fail(REDEEM, errcode, 1);
         let second_login_page = browser.open_login_page(&callback_url).await;
         assert_ne!(
@@ -312,7 +316,7 @@ async fn a_used_code_retries_the_login_once_and_then_stops() {
         let page = browser.follow(&callback_url).await;
         assert_eq!(page.url, format!("{SSO_URL}/echo?way=back"), "{errcode}");
 
-        let (mut browser, callback_url) = at_callback(&menshen).await;
+        let (mut browser, callback_url) = browser_and_callback_url(&menshen).await;
         menshen.wecom.fail(REDEEM, errcode, 2);
         let second_login_page = browser.open_login_page(&callback_url).await;
         let callback_url = browser.choose_person(&second_login_page, "zhangsan").await;
@@ -333,7 +337,7 @@ async fn a_used_code_retries_the_login_once_and_then_stops() {
 #[tokio::test]
 async fn only_get_redeems_a_code() {
     let menshen = Menshen::new().await;
-    let (mut browser, callback_url) = at_callback(&menshen).await;
+    let (mut browser, callback_url) = browser_and_callback_url(&menshen).await;
     for method in ["HEAD", "POST", "PUT", "DELETE", "OPTIONS"] {
         let answer = browser
             .send(method, &callback_url, &navigation_headers(), b"")

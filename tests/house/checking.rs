@@ -1,4 +1,4 @@
-//! Checks by other proxies: every protocol gives the same verdict as the proxy itself.
+//! Checks that other proxies send: over every protocol the verdict is the same as for a proxied request.
 
 mod addresses;
 pub(crate) mod faces;
@@ -14,7 +14,7 @@ use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wire::Answer;
 
-/// The peer of every test is a trusted proxy.
+/// A line of `[server]`: the test client is a trusted proxy.
 pub(crate) const TRUST_LOOPBACK: &str = "trusted_proxies = [\"127.0.0.1\"]";
 
 pub(crate) const ACCEPT_HTML: [(&str, &str); 1] = [("Accept", "text/html")];
@@ -134,7 +134,7 @@ async fn every_check_protocol_refuses_with_its_own_status() {
     let menshen = start_menshen().await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let at = menshen.address();
-    for (request, nobody, program) in [
+    for (request, status_of_page, status_of_program) in [
         (auth as fn(&str) -> TestRequest, 401, 401),
         (forward_auth, 303, 401),
         (envoy, 302, 401),
@@ -143,21 +143,27 @@ async fn every_check_protocol_refuses_with_its_own_status() {
             .headers(&ACCEPT_HTML)
             .send_to(at)
             .await;
-        assert_eq!((answer.status, reason(&answer)), (nobody, "nobody"));
+        assert_eq!((answer.status, reason(&answer)), (status_of_page, "nobody"));
         let location = answer.header("location");
         let start =
             "http://sso.test/.menshen/start?rd=http%3A//sso.test/deep%3Fx%3D1%26y%3D%252f&n=1";
-        assert_eq!(location, (nobody != 401).then_some(start));
+        assert_eq!(location, (status_of_page != 401).then_some(start));
         let answer = request("/deep").send_to(at).await;
-        assert_eq!((answer.status, answer.header("location")), (program, None));
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (status_of_program, None)
+        );
         let answer = request("/finance").session(&cookie).send_to(at).await;
         assert_eq!((answer.status, reason(&answer)), (403, "forbidden"));
         let answer = request("/a/%2e%2e/b").session(&cookie).send_to(at).await;
         assert_eq!(answer.status, 403);
         let answer = request("/deep").host("nowhere.test").session(&cookie);
         let answer = answer.send_to(at).await;
-        let expected = if nobody == 303 { 200 } else { 403 };
-        assert_eq!(answer.status, expected, "forward-auth does not read Host");
+        let expected = if status_of_page == 303 { 200 } else { 403 };
+        assert_eq!(
+            answer.status, expected,
+            "forward-auth ignores Host; the others refuse the unknown host"
+        );
     }
 }
 
@@ -172,8 +178,8 @@ async fn a_check_from_an_untrusted_peer_is_refused() {
     }
 }
 
-/// One route for each fact that a rule may need, and one on its own port.
-const ROUTES_NEEDING_FACTS: &str = r#"
+/// One route for each part of a request that a rule may need, and one with its own port.
+const ROUTES_NEEDING_PARTS: &str = r#"
 [[route]]
 name = "method"
 host = "sso.test"
@@ -202,21 +208,25 @@ host = "board.test:443"
 "#;
 
 #[tokio::test]
-async fn facts_missing_from_a_check_are_never_guessed() {
+async fn parts_of_a_request_that_a_check_omits_are_never_guessed() {
     let log = Records::process_log();
     let menshen = Setup::default()
         .server(TRUST_LOOPBACK)
-        .routes(ROUTES_NEEDING_FACTS)
+        .routes(ROUTES_NEEDING_PARTS)
         .start()
         .await;
     let request = |uri: &str| TestRequest::get("/.menshen/auth").header("X-Forwarded-Uri", uri);
-    let with_facts = |uri: &str| {
+    let with_all_parts = |uri: &str| {
         request(uri)
             .header("X-Original-Method", "GET")
             .header("X-Forwarded-For", "192.0.2.7")
     };
     for (uri, status) in [("/method", 202), ("/unsaid", 401), ("/ip", 202)] {
-        assert_eq!(with_facts(uri).send(&menshen).await.status, status, "{uri}");
+        assert_eq!(
+            with_all_parts(uri).send(&menshen).await.status,
+            status,
+            "{uri}"
+        );
         let answer = request(uri).send(&menshen).await;
         assert_eq!((answer.status, reason(&answer)), (403, "untold"), "{uri}");
     }
@@ -231,7 +241,7 @@ async fn facts_missing_from_a_check_are_never_guessed() {
     assert_eq!(board(Some("https")).send(&menshen).await.status, 401);
     let answer = board(None).send(&menshen).await;
     assert_eq!((answer.status, reason(&answer)), (403, "untold"));
-    // The log names the remedy.
+    // The log names the header to send.
     let log_text = log.text();
     assert!(
         log_text.contains("send X-Original-Method at /auth"),
@@ -266,7 +276,7 @@ async fn a_check_about_a_client_without_an_address_is_answered() {
 }
 
 #[tokio::test]
-async fn a_check_about_an_own_page_is_refused_with_a_reason() {
+async fn a_check_about_a_page_of_menshen_is_refused_with_a_reason() {
     let log = Records::process_log();
     let menshen = start_menshen().await;
     for request in [auth as fn(&str) -> TestRequest, forward_auth, envoy] {
@@ -293,7 +303,7 @@ async fn a_redirect_loop_is_detected_when_the_proxy_strips_the_cookie() {
     for (home, at) in [("sso.test", SSO_URL), ("oa.test", "http://oa.test")] {
         let mut browser = Browser::new(&menshen);
         browser.sign_in(&format!("{at}/echo"), "lisi").await;
-        // The check has no cookie, as with a proxy that does not forward it.
+        // The proxy does not forward the cookie to the check.
         let check = forward_auth("/echo").headers(&ACCEPT_HTML);
         let check = match home {
             "sso.test" => check,
@@ -305,7 +315,10 @@ async fn a_redirect_loop_is_detected_when_the_proxy_strips_the_cookie() {
         let page = browser.follow(redirect.header("location").unwrap()).await;
         assert_eq!(page.answer.status, 200, "{}", page.url);
         assert!(page.url.contains("/.menshen/start?"), "{}", page.url);
-        assert!(page.answer.text().contains("/start?"), "there is a way on");
+        assert!(
+            page.answer.text().contains("/start?"),
+            "the page has a link that starts a login"
+        );
     }
     assert!(
         log.text()

@@ -1,5 +1,5 @@
-//! A source closes an idle connection just as the next call is sent on it. Repeatable calls are repeated;
-//! calls that redeem something are never sent twice.
+//! A source closes an idle connection while the next call is sent on it. A call that may be repeated is
+//! repeated; a call that redeems a code or token is never sent twice.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,14 +17,14 @@ use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::test_request::TestRequest;
 use crate::troubles::{self, DETAIL, MEMBER, REDEEM, TOKEN};
 
-/// Logins within which every call must have used an idle connection.
+/// The number of logins within which each call is sent on an idle connection at least once.
 const LOGINS_MAX: usize = 5;
 
 fn socket_address(url: &str) -> SocketAddr {
     url.trim_start_matches("http://").parse().unwrap()
 }
 
-/// An instance of menshen whose WeCom is reached through a relay.
+/// An instance of menshen that reaches WeCom through a relay.
 async fn start_with_relayed_wecom(relay: &Relay, source: &Menshen) -> Menshen {
     let login = format!(
         "[connector.relayed]\nauto_login = \"never\"\n[connector.relayed.wecom]\n\
@@ -55,7 +55,7 @@ async fn every_repeatable_call_of_a_wecom_login_survives_a_closed_connection() {
         for how in Cut::ALL {
             relay.cut(call, how, CutOn::ReusedConnection);
             for login in 1.. {
-                assert!(login <= LOGINS_MAX, "{call} was never asked twice");
+                assert!(login <= LOGINS_MAX, "{call} was never repeated");
                 // The token and the departments are loaded again.
                 menshen.advance(Duration::from_secs(7201));
                 source.advance(Duration::from_secs(7201));
@@ -109,7 +109,7 @@ async fn every_repeatable_call_of_an_openid_login_survives_a_closed_connection()
         ] {
             relay.cut(&path(name), how, when);
             for login in 1.. {
-                assert!(login <= LOGINS_MAX, "{name} was never asked twice");
+                assert!(login <= LOGINS_MAX, "{name} was never repeated");
                 // The metadata and the new key are loaded again.
                 menshen.advance(Duration::from_secs(3601));
                 provider.rotate(OldKey::Removed);
@@ -150,7 +150,7 @@ async fn a_code_and_a_refresh_token_are_never_sent_twice() {
         browser.visit(&format!("{SSO_URL}/echo")).await;
         assert_eq!(relay.cuts(), 1, "{how:?}");
         assert!(provider.refresh_grants() <= before + 1, "{how:?}");
-        // The running calls have ended.
+        // The pause after the failed refresh ends.
         menshen.advance(Duration::from_secs(3600));
     }
 }
@@ -245,14 +245,14 @@ async fn introspection_and_key_look_ups_survive_a_closed_connection() {
         for (id, path) in [("signed", "/keys"), ("opaque", "/introspect")] {
             relay.cut(&format!("/realms/corp{path}"), how, CutOn::ReusedConnection);
             for token in 1.. {
-                assert!(token <= LOGINS_MAX, "{path} was never asked twice");
+                assert!(token <= LOGINS_MAX, "{path} was never repeated");
                 ci.rotate(OldKey::Removed);
                 menshen.advance(Duration::from_secs(3601));
                 let claims = ci.access_token_claims("zhangsan", "menshen");
                 let token = format!("Bearer {}", ci.sign(&claims, &json!({})));
                 let request = TestRequest::get(&format!("/{id}")).header("Authorization", &token);
                 let answer = request.send(&menshen).await;
-                // The provider reports the token as inactive; the call itself is what counts.
+                // The provider reports an unknown token as inactive; only the call matters here.
                 let expected = if id == "signed" { 200 } else { 401 };
                 assert_eq!(answer.status, expected, "{how:?} at {path}");
                 if relay.cuts() > 0 {

@@ -1,4 +1,4 @@
-//! The command line: its output, and the exit codes that scripts and systemd rely on.
+//! The command line: its output and its exit codes.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ impl ConfigFolder {
 
 impl Drop for ConfigFolder {
     fn drop(&mut self) {
-        // A leftover folder does no harm.
+        // A folder that cannot be removed does no harm.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -115,7 +115,7 @@ fn every_generated_key_is_different() {
         run_menshen(&["keygen"]).stdout,
         run_menshen(&["keygen"]).stdout,
     );
-    assert_eq!(a.len(), 45, "32 bytes as base64 and a line end");
+    assert_eq!(a.len(), 45, "32 bytes as base64, and a line end");
     assert_ne!(a, b);
 }
 

@@ -1,4 +1,4 @@
-//! Configuration: the examples in conf/, full.toml, problems and warnings.
+//! The configuration: the files in conf/, problems and warnings.
 
 mod capital_letters;
 mod connector_kinds;
@@ -20,11 +20,11 @@ use std::path::{Path, PathBuf};
 use menshen::config::Config;
 
 /// A file below the root of the project.
-pub(crate) fn file(name: &str) -> PathBuf {
+pub(crate) fn project_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Parses a valid configuration.
+/// Parses a configuration that must be valid.
 pub(crate) fn parse(text: &str) -> Config {
     Config::parse(text, "menshen.toml").unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
@@ -32,7 +32,7 @@ pub(crate) fn parse(text: &str) -> Config {
 #[test]
 fn every_configuration_in_conf_parses() {
     let mut parsed = 0;
-    for entry in std::fs::read_dir(file("conf")).unwrap() {
+    for entry in std::fs::read_dir(project_file("conf")).unwrap() {
         let path = entry.unwrap().path();
         if path
             .extension()
@@ -47,7 +47,7 @@ fn every_configuration_in_conf_parses() {
 
 #[test]
 fn a_configuration_names_every_file_it_reads() {
-    let files = parse(&full::everything()).files();
+    let files = parse(&full::text_with_all_keys()).files();
     let names: Vec<_> = files.iter().map(|path| path.to_str().unwrap()).collect();
     for name in [
         "/etc/menshen/admin.token",
@@ -64,7 +64,8 @@ fn a_configuration_names_every_file_it_reads() {
 
 #[test]
 fn a_parsed_configuration_shows_no_secret() {
-    let text = full::everything().replace("{ file = \"/etc/menshen/wecom.secret\" }", "'hunter2'");
+    let text =
+        full::text_with_all_keys().replace("{ file = \"/etc/menshen/wecom.secret\" }", "'hunter2'");
     assert!(text.contains("hunter2"));
     assert!(!format!("{:?}", parse(&text)).contains("hunter2"));
 }

@@ -1,4 +1,4 @@
-//! What connectors may demand of a login, by a connector that exists only in these tests.
+//! What the trait `Connector` offers to connectors, with a connector that exists only in these tests.
 
 mod callback;
 mod enter;
@@ -17,7 +17,7 @@ const ID: &str = "idp";
 
 const HTTPS: &str = "https://sso.test";
 
-/// A setup over https, because the cookies for a cross-site POST need it.
+/// A setup with https, which cookies for a cross-site POST need.
 fn https_setup() -> Setup {
     Setup::default()
         .tables(NO_LOGIN_LIMITS)
@@ -36,7 +36,7 @@ pub(crate) fn flow_id_in(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     let mut flows = words.filter(|word| word.len() == 32 && word.bytes().all(plain));
-    // The request id consists of hexadecimal digits.
+    // A request id has 32 characters, too, but only hexadecimal digits.
     let flow = flows.find(|word| {
         word.bytes()
             .any(|byte| byte.is_ascii_lowercase() && byte > b'f')

@@ -43,7 +43,7 @@ async fn start_menshen() -> Menshen {
         .tables(&format!("{more}{NO_LOGIN_LIMITS}"))
         .start()
         .await;
-    // An old application gets verified e-mail addresses, which link one person to both connectors.
+    // WeCom reports email addresses to this application, and they link one person to both connectors.
     menshen
         .wecom
         .set_shows_personal_fields(crate::wecom::AGENT_ID, true);
@@ -58,17 +58,17 @@ async fn sign_in_with(browser: &mut Browser, connector: &str, return_to: &str) -
 #[tokio::test]
 async fn a_public_route_identifies_only_people_of_its_connectors() {
     let menshen = start_menshen().await;
-    let nobody: [&str; 0] = [];
-    for (connector, named) in [("corp", &nobody[..]), ("other", &["zhangsan"])] {
+    let no_user: [&str; 0] = [];
+    for (connector, users) in [("corp", &no_user[..]), ("other", &["zhangsan"])] {
         let mut browser = Browser::new(&menshen);
         sign_in_with(&mut browser, connector, "/hello").await;
         let page = browser.visit(&format!("{SSO_URL}/open/echo")).await;
         assert_eq!(page.status, 200);
-        assert_eq!(page.echoed("x-forwarded-user"), named, "{connector}");
+        assert_eq!(page.echoed("x-forwarded-user"), users, "{connector}");
     }
 }
 
-/// The links of a page that begin a login, in their order.
+/// The links of a page that begin a login, in the order of the page.
 fn start_links(html: &str) -> Vec<String> {
     let links = html
         .split('"')
@@ -243,7 +243,7 @@ async fn valid_hints_are_passed_to_the_login() {
         );
         assert_eq!(query_parameter(&link, "rd").as_deref(), Some("/echo"));
     }
-    // From another host to the sign-in host.
+    // They are also passed from another host to the login host.
     let sent = browser
         .visit(&format!("http://oa.test/.menshen/sign_in?{hints}"))
         .await;
@@ -252,7 +252,8 @@ async fn valid_hints_are_passed_to_the_login() {
         query_parameter(to, "login_hint").as_deref(),
         Some("zhang@corp.example")
     );
-    // Repeated, too long, empty, or with control characters; or part of the return address.
+    // Hints are invalid if they are repeated, too long, empty or have control characters. A hint within the
+    // return address is none.
     let long = "x".repeat(257);
     for bad in [
         "login_hint=a&login_hint=b".to_owned(),

@@ -1,4 +1,4 @@
-//! The session cookie of a site with a domain, and of one behind https.
+//! The session cookie with `cookie_domain`, and over https.
 
 use crate::browser::Browser;
 use crate::setup::Setup;
@@ -14,7 +14,7 @@ host = "oa.test"
 upstream = ["{app}"]
 "#;
 
-/// A host to which a session goes without a question.
+/// A host that a route names, and that so receives sessions without a confirmation.
 const NAMED_ROUTE: &str = r#"
 [[route]]
 name = "oa"
@@ -49,7 +49,7 @@ async fn one_cookie_covers_every_host_below_its_domain() {
     let cookie = browser.cookie("menshen").unwrap();
     assert!(cookie.for_subdomains && cookie.host == "corp.test");
     assert!(browser.cookies().len() == 1, "{:?}", browser.cookies());
-    // A host outside still gets its own by ticket.
+    // A host outside the domain gets its own cookie by a ticket.
     let page = browser.follow("http://oa.test/echo").await;
     assert_eq!(
         (page.answer.status, page.url.as_str()),
@@ -61,7 +61,7 @@ async fn one_cookie_covers_every_host_below_its_domain() {
             .iter()
             .any(|url| url.contains("oa.test/.menshen/ticket"))
     );
-    // Leaving one leaves all, and what is taken back is what was handed out.
+    // A sign-out on one host deletes the cookie of the domain.
     browser.visit("http://hr.corp.test/.menshen/sign_out").await;
     assert!(
         browser
@@ -107,7 +107,8 @@ async fn over_https_every_cookie_is_secure_and_bound_to_its_host() {
                 .filter(https)
                 .all(|url| url.starts_with("https://"))
         );
-        // After leaving, the browser really has let go of it: the prefix demands its flags again.
+        // After a sign-out the browser has no cookie: the one that deletes it has the attributes that its
+        // prefix requires.
         let page = browser
             .visit("https://oa.corp.test/.menshen/sign_out")
             .await;

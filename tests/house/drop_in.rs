@@ -1,4 +1,4 @@
-//! menshen replaces oauth2-proxy with its paths, parameters and headers.
+//! menshen replaces oauth2-proxy: it accepts the same paths, parameters and headers.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn start_menshen() -> Menshen {
         .await
 }
 
-/// The headers that oauth2-proxy's nginx recipe sends.
+/// A check with the headers of the nginx configuration that oauth2-proxy documents.
 fn auth(query: &str, uri: &str) -> TestRequest {
     TestRequest::get(&format!("/oauth2/auth{query}"))
         .header("X-Real-IP", "192.0.2.7")
@@ -27,7 +27,7 @@ fn auth(query: &str, uri: &str) -> TestRequest {
 }
 
 #[tokio::test]
-async fn the_check_of_oauth2_proxys_nginx_recipe_works_unchanged() {
+async fn the_nginx_configuration_that_oauth2_proxy_documents_works_unchanged() {
     let menshen = start_menshen().await;
     let cookie = session_cookie_of(&menshen, "lisi").await;
     let answer = auth("", "/deep?x=1").send(&menshen).await;
@@ -58,7 +58,7 @@ async fn without_an_original_uri_only_hosts_with_one_verdict_are_decided() {
             .host(host)
             .session(&cookies[who])
     };
-    // sso.test has a public route and one for 财务部.
+    // sso.test has routes with different rules; only 李四 passes all of them.
     assert_eq!(request("sso.test", 1).send(&menshen).await.status, 202);
     let answer = request("sso.test", 0).send(&menshen).await;
     assert_eq!(
@@ -71,7 +71,7 @@ async fn without_an_original_uri_only_hosts_with_one_verdict_are_decided() {
     assert_eq!(answer.status, 403);
 }
 
-/// An application at `/` with a route below it that has further lines.
+/// A public route for `/`, and a route with these lines for `/part`.
 fn routes_with_part(lines: &str) -> String {
     let route = "[[route]]\nname = 'NAME'\nhost = 'sso.test'\nupstream = ['{app}']\n";
     let (whole, part) = (
@@ -167,19 +167,19 @@ async fn allowed_lists_only_restrict() {
         let answer = auth(query, "/deep").session(&cookie).send(&menshen).await;
         assert_eq!(answer.status, status, "{query}");
         let answer = auth(query, "/deep").send(&menshen).await;
-        let stranger = if query.matches("allowed_emails").count() == 2 {
+        let anonymous_status = if query.matches("allowed_emails").count() == 2 {
             403
         } else {
             401
         };
-        assert_eq!(answer.status, stranger, "nobody, {query}");
+        assert_eq!(answer.status, anonymous_status, "nobody, {query}");
         let answer = auth(query, "/finance/x")
             .session("forged")
             .send(&menshen)
             .await;
         assert_ne!(answer.status, 202, "{query}");
     }
-    // On a public route an anonymous caller is on no list, either.
+    // On a public route an anonymous caller is on no list.
     let answer = auth("?allowed_groups=a", "/public").send(&menshen).await;
     assert_eq!(answer.status, 401);
     assert_eq!(auth("", "/public").send(&menshen).await.status, 202);
@@ -199,7 +199,7 @@ async fn an_unencoded_rd_keeps_its_query() {
         let expected = format!("{SSO_URL}/echo?x=1&y=%2f&connector=other");
         assert_eq!((page.answer.status, page.url), (200, expected), "{url}");
     }
-    // Other URLs are refused, encoded or not.
+    // A URL of another site is ignored.
     for url in [
         "/oauth2/start?rd=http://evil.test/echo?x=1&y=2",
         "/oauth2/start?rd=//evil.test/echo?x=1&y=2",
@@ -230,7 +230,7 @@ async fn a_trusted_proxys_headers_name_the_return_url_unless_rd_does() {
         ("/echo?a=1&b=2", "/oauth2/start?rd=/echo?c=3", "/echo?c=3"),
         ("/echo?a=1&b=2", "/oauth2/start", "/echo?a=1&b=2"),
         ("http://sso.test/echo?a=1", "/oauth2/start", "/echo?a=1"),
-        // nginx's $request_uri is the own page if a person opened that page.
+        // If a person opened the sign-in page itself, nginx's $request_uri is the URL of that page.
         (
             "/oauth2/start?rd=%2Fecho%3Fa=1",
             "/oauth2/start?rd=/echo%3Fa=1",
@@ -257,7 +257,7 @@ async fn a_trusted_proxys_headers_name_the_return_url_unless_rd_does() {
     assert_eq!(
         url,
         format!("{SSO_URL}/echo"),
-        "not from whom nobody trusts"
+        "the header of an untrusted client is ignored"
     );
 }
 
@@ -268,7 +268,7 @@ async fn sign_out_may_redirect_to_another_host_of_the_site() {
     browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let url = format!("{SSO_URL}/oauth2/sign_out?rd=http://oa.test/echo?a=1");
     let page = browser.visit(&url).await;
-    let again = href(&page.text(), "/sign_in?").expect("a way back in");
+    let again = href(&page.text(), "/sign_in?").expect("a link to sign in");
     let again = url::Url::parse(SSO_URL).unwrap().join(&again).unwrap();
     let page = browser.sign_in(again.as_str(), "lisi").await;
     let expected = "http://oa.test/echo?a=1".to_owned();
@@ -279,7 +279,7 @@ async fn sign_out_may_redirect_to_another_host_of_the_site() {
 }
 
 #[tokio::test]
-async fn a_health_probe_without_a_host_is_answered() {
+async fn a_health_check_without_a_host_is_answered() {
     let menshen = start_menshen().await;
     let hosts = ["", "Host:\r\n", "Host: \r\n"];
     for path in ["/ping", "/ready", "/oauth2/ping", "/oauth2/ready"] {
@@ -354,7 +354,7 @@ async fn ingress_nginx_sends_the_original_url() {
         ("http://nowhere.test/deep", 403),
         ("http://sso.test/deep#/finance", 403),
         ("http://sso.test@nowhere.test/deep", 403),
-        // The Host of a client must not move the end of the host.
+        // nginx builds the URL with the client's `Host`, which must not change where the host ends.
         ("http://sso.test?.apps.test/deep", 403),
         ("http://sso.test", 403),
         ("//sso.test/deep", 403),
@@ -370,7 +370,7 @@ async fn ingress_nginx_sends_the_original_url() {
     assert_eq!(twice.send(&menshen).await.status, 403);
 }
 
-/// The link for browsers when a proxy sends a redirect with a status that they do not follow.
+/// Browsers follow the link if a proxy sends the redirect with a status that they do not follow.
 #[tokio::test]
 async fn a_redirect_sent_with_another_status_still_has_a_link() {
     let connector = "auto_login = \"always\"";

@@ -1,4 +1,4 @@
-//! Logins inside a frame of another site, where browsers partition cookies from those of tabs.
+//! Logins in a frame of another site, where browsers keep cookies apart from those of tabs.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ mod signing_in;
 
 const SSO_URL: &str = "https://sso.test";
 
-/// No application is on the login host.
+/// Applications on other hosts than the login host.
 const ROUTES: &str = r#"
 [[route]]
 name = "oa"
@@ -29,7 +29,7 @@ host = "hr.test"
 upstream = ["{app}"]
 "#;
 
-/// A site with cookies for frames.
+/// A setup with cookies for frames.
 fn setup() -> Setup {
     Setup::default()
         .external_url(SSO_URL)
@@ -48,7 +48,7 @@ fn setup_with_domain(routes: &str) -> Setup {
         .routes(&routes.replace("oa.test", "oa.corp.test"))
 }
 
-/// A page in a frame. Its cookies are partitioned by the portal around it.
+/// A page in a frame of a portal, with the cookies that the browser keeps for that portal.
 #[derive(Clone)]
 struct Frame {
     cookies: Browser,
@@ -88,7 +88,7 @@ impl Frame {
         self.navigate("GET", &url, &from, "").await
     }
 
-    /// The URL that the page's button opens in a tab.
+    /// Loads the page and returns the URL that its button opens in a tab.
     async fn start_url(&mut self) -> String {
         let page = self.load().await;
         assert_eq!(page.status, 401, "{}", page.text());
@@ -113,7 +113,7 @@ impl Frame {
             .await
     }
 
-    /// The user that the application in the frame sees.
+    /// Loads the page and returns the user of whom the application learns.
     async fn signed_in_user(&mut self) -> Vec<String> {
         let page = self.load().await;
         assert_eq!(page.status, 200, "{}", page.text());
@@ -128,10 +128,10 @@ fn origin(url: &str) -> String {
 /// The URL of the button of a framed page.
 fn start_url_on(page: &Answer) -> String {
     let html = page.text();
-    href(&html, "/.menshen/start?").unwrap_or_else(|| panic!("no way to sign in: {html}"))
+    href(&html, "/.menshen/start?").unwrap_or_else(|| panic!("no button to sign in: {html}"))
 }
 
-/// Signs in in a tab, from the URL of a framed page to the consent page.
+/// Signs in in a tab, beginning at the URL of a framed page, and returns the consent page.
 async fn sign_in(tab: &mut Browser, url: &str) -> Answer {
     tab.sign_in(url, "lisi").await.answer
 }
@@ -150,7 +150,11 @@ async fn consent(tab: &mut Browser, consent_page: &Answer) -> Answer {
     let html = consent_page.text();
     assert_eq!(consent_page.status, 200, "{html}");
     assert!(html.contains("李四"), "the page names the person: {html}");
-    assert_eq!(ticket_in(consent_page), None, "nothing is given unasked");
+    assert_eq!(
+        ticket_in(consent_page),
+        None,
+        "there is no ticket before the consent"
+    );
     let sealed_request = attribute(&html, "name=\"go\" value").unwrap_or_else(|| panic!("{html}"));
     let home = origin(tab.visited.last().unwrap());
     let headers = [
@@ -176,7 +180,7 @@ fn ticket_in(page: &Answer) -> Option<String> {
     attribute(&page.text(), "data-ticket")
 }
 
-/// The ticket of a member who signs in for a frame.
+/// Signs in in a tab for a frame, and returns the ticket.
 async fn ticket_for(menshen: &Menshen, frame: &mut Frame) -> String {
     let mut tab = Browser::new(menshen).over_https();
     let consent_page = sign_in(&mut tab, &frame.start_url().await).await;

@@ -1,4 +1,4 @@
-//! `explain` describes how a request is decided, with the code that decides requests.
+//! `explain`: how menshen decides about a request, by the functions that decide.
 
 mod agreement;
 mod command;
@@ -14,7 +14,7 @@ use crate::wire::Answer;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
-/// A route for each kind of decision; `{mirror}` is an upstream that reflects the request.
+/// A route for each kind of decision; `{mirror}` is an upstream that returns the request it received.
 const ROUTES: &str = r#"
 [[route]]
 name = "app"
@@ -183,7 +183,7 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-/// A server with an admin listener, before a mirror.
+/// An instance of menshen with an admin listener, in front of a mirror.
 struct ExplainServer {
     menshen: Menshen,
     _mirror: Mirror,
@@ -222,7 +222,7 @@ impl ExplainServer {
         answer.json()
     }
 
-    /// Creates an account known by two connectors, the one in `via` last.
+    /// Creates an account with an identity at both connectors; the login through `via` is the later one.
     async fn admit_by_both_connectors(&self, login: &str, via: &str) {
         let first = if via == "corp" { "other" } else { "corp" };
         let mobile = vec![(LinkField::Mobile, "13900000000".to_owned())];
@@ -258,7 +258,7 @@ fn setup(mirror: &Mirror) -> Setup {
         .routes(&ROUTES.replace("{mirror}", &mirror.base_url()))
 }
 
-/// Two fields of each object in a list, as text.
+/// Two members of each object in a list, as text.
 fn name_value_pairs(list: &Value, name: &str, value: &str) -> Vec<(String, String)> {
     let items = list.as_array().unwrap().iter();
     let text = |item: &Value| match item {

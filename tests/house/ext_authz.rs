@@ -1,4 +1,4 @@
-//! Envoy's ext_authz over gRPC: trusted peers always get a response, with the verdict of the proxy.
+//! Envoy's ext_authz over gRPC: a trusted peer always gets a response, with the same verdict as the proxy.
 
 mod answers;
 mod calls;
@@ -12,7 +12,7 @@ pub(crate) use messages::{CheckResult, check_request, parse_response, protobuf_f
 
 use crate::setup::{Menshen, Setup};
 
-/// Answers gRPC on the main listener.
+/// A table that enables gRPC on the main listener.
 pub(crate) const GRPC_ON_MAIN: &str = "[ext_authz]\non_main = true\n";
 
 /// A setup with a separate gRPC listener.
@@ -24,5 +24,5 @@ pub(crate) fn setup() -> Setup {
 
 pub(crate) async fn grpc_client(menshen: &Menshen) -> GrpcClient {
     let address = menshen.running.grpc_address();
-    GrpcClient::connect(address.expect("it answers over gRPC")).await
+    GrpcClient::connect(address.expect("there is a gRPC listener")).await
 }

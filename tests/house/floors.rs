@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 mod stores;
 mod within;
 
-/// From the top floor to the bottom. A module uses only modules of lower floors, except for [`NEIGHBOURS`].
+/// The modules of each floor, from the top. Modules of one floor must not use each other.
 const FLOORS: &[(u8, &[&str])] = &[
     (8, &["run"]),
     (7, &["config"]),
@@ -35,7 +35,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     ),
 ];
 
-/// The exceptions, all on floor 0: the first module may use the second.
+/// The exceptions on floor 0: the first module may use the second.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("issuer", "client"),
     ("issuer", "clock"),
@@ -57,6 +57,7 @@ fn floor_of(module: &str) -> Option<u8> {
         .map(|(floor, _)| *floor)
 }
 
+/// Adds every Rust file below a folder.
 fn collect_sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -68,7 +69,7 @@ fn collect_sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every top-level module that a source text names after `crate::`, also within a grouped `use`.
+/// Every top-level module that a source text names after `crate::`, also in a group.
 fn used_modules(text: &str) -> Vec<String> {
     let code: String = text
         .lines()
@@ -86,7 +87,7 @@ fn used_modules(text: &str) -> Vec<String> {
     modules
 }
 
-/// The first name of each member of a group: `{a::b, c::{d, e}}` gives `a` and `c`.
+/// The first name of each path in a group: `{a::b, c::{d, e}}` gives `a` and `c`.
 fn first_names(group: &str) -> Vec<String> {
     let (mut names, mut depth, mut is_start) = (Vec::new(), 0, true);
     for (at, letter) in group.char_indices() {
@@ -111,15 +112,15 @@ fn name_at(text: &str) -> String {
         .collect()
 }
 
-/// The modules that `module`, with this source text, uses and must not use.
+/// The modules that a source text of `module` uses although it must not.
 fn forbidden_uses(module: &str, text: &str) -> Vec<String> {
     let own = floor_of(module);
     let mut found = Vec::new();
     for target in used_modules(text) {
         let allowed = match (own, floor_of(&target)) {
             _ if target == module => true,
-            (Some(own), Some(theirs)) => {
-                theirs < own || EXCEPTIONS.contains(&(module, target.as_str()))
+            (Some(own), Some(floor_of_target)) => {
+                floor_of_target < own || EXCEPTIONS.contains(&(module, target.as_str()))
             }
             // Not a top-level module, but a macro or an item of lib.rs.
             (_, None) => true,
@@ -133,7 +134,7 @@ fn forbidden_uses(module: &str, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_module_uses_only_lower_layers() {
+fn every_module_uses_only_lower_floors() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     collect_sources(&root, &mut files);
@@ -153,7 +154,7 @@ fn every_module_uses_only_lower_layers() {
         }
         assert!(
             floor_of(module).is_some(),
-            "{} is in no layer",
+            "{} is on no floor",
             inside.display()
         );
         for target in forbidden_uses(module, &fs::read_to_string(&file).unwrap()) {
@@ -164,7 +165,7 @@ fn every_module_uses_only_lower_layers() {
 }
 
 #[test]
-fn a_use_of_a_higher_or_the_same_layer_is_found() {
+fn a_use_of_a_higher_or_the_same_floor_is_found() {
     assert_eq!(
         forbidden_uses("people", "use crate::login::Login;"),
         ["login"]
@@ -178,5 +179,5 @@ fn a_use_of_a_higher_or_the_same_layer_is_found() {
         ["site"]
     );
     assert!(forbidden_uses("login", "use crate::{people::x, store::{request, y}};").is_empty());
-    assert!(forbidden_uses("people", "// crate::login is upstairs").is_empty());
+    assert!(forbidden_uses("people", "// crate::login is on a higher floor").is_empty());
 }

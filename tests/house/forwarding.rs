@@ -22,3 +22,10 @@ pub(crate) mod upgrades;
 mod upstream_failures;
 mod upstream_tls;
 mod webdav_destinations;
+
+use crate::upstream::{Reply, Upstream, ok};
+
+/// An upstream that responds `fine` to every request.
+async fn ok_upstream() -> Upstream {
+    Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await
+}

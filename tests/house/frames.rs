@@ -1,4 +1,4 @@
-//! An HTTP/2 client (RFC 9113) that sends frames as told and never enlarges its windows by itself.
+//! An HTTP/2 client (RFC 9113) for which the test chooses each frame. It never enlarges its windows by itself.
 
 use std::net::SocketAddr;
 
@@ -17,12 +17,12 @@ const ACK: u8 = 1;
 pub(crate) const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// Configuration for HTTP/2 without TLS on the main listener.
+/// A table that enables HTTP/2 without TLS on the main listener.
 pub(crate) const HTTP2_WITHOUT_TLS: &str = "[ext_authz]\non_main = true\n";
-/// Lines of `[server]`: the test client is not a trusted proxy.
+/// A line of `[server]`: there is a trusted proxy, as `on_main` requires, but it is not the test client.
 pub(crate) const DISTRUST_LOOPBACK: &str = "trusted_proxies = [\"192.0.2.1\"]\n";
 
-/// A connection.
+/// A connection over HTTP/2.
 #[derive(Debug)]
 pub(crate) struct Frames(RawConnection<TcpStream>);
 
@@ -36,7 +36,7 @@ pub(crate) struct Frame {
 }
 
 impl Frames {
-    /// Connects with this window for each stream.
+    /// Connects with this initial window for each stream, in bytes.
     pub(crate) async fn open(address: SocketAddr, window: u32) -> Self {
         let mut frames = Self(RawConnection::open(address).await);
         frames.0.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
@@ -62,7 +62,7 @@ impl Frames {
         self.0.try_send(frame).await
     }
 
-    /// Opens a stream with a request; `flags` says whether a body follows.
+    /// Opens a stream with a request. A body follows unless `flags` has [`END_STREAM`].
     pub(crate) async fn send_request(
         &mut self,
         stream: u32,
@@ -96,7 +96,7 @@ impl Frames {
         self.send(WINDOW_UPDATE, 0, stream, &bytes).await;
     }
 
-    /// Whether the server closed the connection. Frames received meanwhile are kept.
+    /// Whether the server closed the connection. Frames that arrive are kept for [`Self::next`].
     pub(crate) fn is_closed(&mut self) -> bool {
         let mut piece = [0; 1024];
         loop {
@@ -145,13 +145,17 @@ impl Frames {
             let frame = self
                 .next_of_stream(stream)
                 .await
-                .expect("the connection stays");
+                .expect("the connection stays open");
             match frame.kind {
                 RST_STREAM => return bytes,
                 DATA => bytes += frame.payload.len(),
                 _ => {}
             }
-            assert_eq!(frame.flags & END_STREAM, 0, "it ended well: {frame:?}");
+            assert_eq!(
+                frame.flags & END_STREAM,
+                0,
+                "the stream ended without a reset: {frame:?}"
+            );
         }
     }
 
@@ -162,7 +166,7 @@ impl Frames {
             let frame = self
                 .next_of_stream(stream)
                 .await
-                .expect("the connection stays");
+                .expect("the connection stays open");
             assert_ne!(frame.kind, RST_STREAM, "{frame:?}");
             if frame.kind == DATA {
                 body.extend_from_slice(&frame.payload);
@@ -184,10 +188,10 @@ fn request((method, host, path): (&str, &str, &str), headers: &[(&str, &str)]) -
     ];
     let mut block = Vec::new();
     for (name, value) in pseudo_headers.iter().chain(headers) {
-        // A literal without indexing, with a new name (RFC 7541 §6.2.2).
+        // A literal field without indexing and with a literal name (RFC 7541 §6.2.2).
         block.push(0);
         for text in [name, value] {
-            // Its length: seven bits, and the rest in groups of seven (RFC 7541 §5.1).
+            // The length: a prefix of seven bits, then the rest in groups of seven (RFC 7541 §5.1).
             match u8::try_from(text.len()) {
                 Ok(short @ 0..127) => block.push(short),
                 _ => {

@@ -1,4 +1,4 @@
-//! Own front ends and apps: the login endpoints for scripts, and userinfo.
+//! Front ends and apps with their own login page: the login endpoints for scripts, and userinfo.
 
 mod cross_origin;
 
@@ -16,7 +16,7 @@ const JSON: (&str, &str) = ("Content-Type", "application/json");
 const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
 const MINI_PROGRAM: &str = "/cgi-bin/miniprogram/jscode2session";
 
-/// Headers of a page of the same origin.
+/// The headers of a script of the same origin.
 const SAME_ORIGIN: [(&str, &str); 3] = [
     ("Origin", SSO_URL),
     ("Sec-Fetch-Site", "same-origin"),
@@ -116,17 +116,13 @@ async fn a_front_end_logs_in_with_the_flow_cookie() {
             "{name}: {user}"
         );
     }
-    assert_eq!(
-        browser.cookies().len(),
-        1,
-        "the memory of the login is gone"
-    );
+    assert_eq!(browser.cookies().len(), 1, "the flow cookie is deleted");
     let echo = browser.visit(&format!("{SSO_URL}/echo")).await;
     assert_eq!(echo.echoed("x-forwarded-user"), ["lisi"]);
 }
 
 #[tokio::test]
-async fn an_app_logs_in_with_the_sealed_flow_it_kept() {
+async fn an_app_logs_in_with_the_sealed_flow_that_it_stored() {
     let menshen = Menshen::new().await;
     let config = get_login_config(&mut Browser::new(&menshen), &[]).await;
     let code = menshen.wecom.issue_code("zhangsan", "sso.test");
@@ -168,7 +164,7 @@ async fn a_mini_program_code_is_redeemed_at_its_own_endpoint() {
     );
 }
 
-/// Posts a request that must be refused for this reason without a session.
+/// Posts a body and asserts that it is refused for this reason and creates no session.
 async fn assert_refused(
     browser: &mut Browser,
     headers: &[(&str, &str)],
@@ -209,7 +205,7 @@ async fn a_code_from_another_site_is_refused() {
     assert_eq!(
         menshen.wecom.calls(REDEEM),
         0,
-        "no code was shown to the source"
+        "no code was sent to the source"
     );
 }
 
@@ -253,7 +249,7 @@ async fn a_malformed_code_request_is_refused() {
     assert_eq!(
         menshen.wecom.calls(REDEEM),
         0,
-        "no code was shown to the source"
+        "no code was sent to the source"
     );
 }
 
@@ -300,9 +296,9 @@ async fn a_code_without_a_login_begun_by_the_client_is_refused() {
     assert_eq!(
         menshen.wecom.calls(REDEEM),
         0,
-        "no code was shown to the source"
+        "no code was sent to the source"
     );
-    // The code was valid until it expired.
+    // A login that is too late has its own reason.
     menshen.advance(Duration::from_secs(601));
     assert_refused(
         &mut browser,
@@ -473,7 +469,7 @@ async fn a_front_end_login_works_only_on_the_login_host() {
     assert_eq!(
         on_login_host.status,
         200,
-        "the code was not spent: {}",
+        "the code was not redeemed before: {}",
         on_login_host.text()
     );
 }

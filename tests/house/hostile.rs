@@ -1,34 +1,34 @@
-//! Random input: no request gets a 5xx or a protected response, and menshen still serves logins afterwards.
+//! Random input: no request gets a 5xx or reaches a protected application, and logins work afterwards.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-use crate::browser::navigation_headers;
+use crate::browser::navigation_lines;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, SSO_URL};
 use crate::wire::{self, Answer};
 
 mod plenty;
 
-/// Inputs per property.
+/// The number of inputs of each test.
 const CASES: u32 = 192;
 
-/// Checks that a response of a protected route is an error or a redirect to the login.
+/// Asserts that a response is an error or a redirect to the login.
 fn assert_refused(answer: &Answer) -> Result<(), TestCaseError> {
     let status = answer.status;
     prop_assert!((300..500).contains(&status), "{status}: {}", answer.text());
     let location = answer.header("location").unwrap_or("");
     prop_assert!(
         location.is_empty() || location.starts_with(SSO_URL) || location.starts_with("/.menshen/"),
-        "sent to {location}"
+        "redirected to {location}"
     );
     Ok(())
 }
 
-/// Sends the request for each input to one instance, and checks every response. A connection that is
-/// closed without a response counts as a refusal.
+/// Sends the request for each input to one instance and checks the response. A connection that is closed
+/// without a response is a refusal.
 fn check_all<S: Strategy>(
     inputs: S,
     request: impl Fn(S::Value) -> Vec<u8>,
@@ -66,7 +66,7 @@ fn check_all<S: Strategy>(
     runtime.block_on(assert_serves_logins(&menshen));
 }
 
-/// Checks that a person can still log in.
+/// Asserts that a person can log in.
 async fn assert_serves_logins(menshen: &Menshen) {
     let page = crate::browser::Browser::new(menshen)
         .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
@@ -75,10 +75,7 @@ async fn assert_serves_logins(menshen: &Menshen) {
 }
 
 fn head(target: &[u8], headers: &[u8]) -> Vec<u8> {
-    let start: String = navigation_headers()
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect();
+    let start = navigation_lines();
     [
         &b"GET "[..],
         target,
@@ -205,7 +202,7 @@ fn no_target_gives_access() {
     check_all(
         prop::collection::vec(piece, 1..8),
         |pieces| {
-            // The public route is replaced: here everything must be protected.
+            // The public route is avoided, so that every application is protected.
             let target = format!("/{}", pieces.concat().replace(' ', "+"));
             head(target.replace("public", "finance").as_bytes(), b"")
         },

@@ -1,4 +1,4 @@
-//! Several hosts: one login is enough for all, and the ticket that carries it works once.
+//! Several hosts: one login is enough for all, and a ticket that passes the session on works once.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ async fn a_session_reaches_every_host_without_another_login() {
             assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
         }
         assert_eq!(menshen.wecom.calls("/wwlogin/sso/login"), calls_before);
-        // One session on each host is all that remains.
+        // The only cookies that remain are a session on each host.
         assert_eq!(browser.cookies().len(), 3, "{:?}", browser.cookies());
     }
 }
@@ -160,7 +160,7 @@ async fn a_ticket_works_only_on_its_host_in_time_for_its_browser() {
         ("on another host", |_, _, ticket| {
             ticket.replace("oa.test", "hr.test")
         }),
-        ("at home", |_, _, ticket| {
+        ("on the login host", |_, _, ticket| {
             ticket.replace("oa.test", "sso.test")
         }),
         ("in a browser without the nonce", |_, browser, ticket| {
@@ -171,7 +171,7 @@ async fn a_ticket_works_only_on_its_host_in_time_for_its_browser() {
             *browser = Browser::new(menshen);
             ticket
         }),
-        ("with a nonce of another's making", |_, browser, ticket| {
+        ("with another nonce", |_, browser, ticket| {
             let nonce = browser
                 .cookies()
                 .iter()
@@ -185,7 +185,9 @@ async fn a_ticket_works_only_on_its_host_in_time_for_its_browser() {
             let other = if end.starts_with('A') { 'B' } else { 'A' };
             format!("{start}{other}{}", &end[1..])
         }),
-        ("cut", |_, _, ticket| ticket[..ticket.len() - 8].to_owned()),
+        ("truncated", |_, _, ticket| {
+            ticket[..ticket.len() - 8].to_owned()
+        }),
         ("missing", |_, _, ticket| {
             ticket.split('?').next().unwrap().to_owned()
         }),
@@ -198,7 +200,7 @@ async fn a_ticket_works_only_on_its_host_in_time_for_its_browser() {
         for host in ["oa.test", "hr.test"] {
             assert_eq!(sessions_on(&browser, host), 0, "{what} {host}");
         }
-        if what == "at home" {
+        if what == "on the login host" {
             assert_eq!(browser.cookies(), before, "{what}");
         }
         assert_eq!(
@@ -215,15 +217,15 @@ async fn a_nonce_works_only_on_its_host() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
-    // An attacker's link has the attacker's nonce, for a host where the victim has none.
+    // The victim follows a link with the attacker's nonce to a host where the victim has none.
     let mut attacker = Browser::new(&menshen);
     let attackers_url = attacker.visit("http://oa.test/echo").await;
     let attackers_url = attackers_url.header("location").unwrap().to_owned();
     let page = browser.follow(&attackers_url).await;
     assert_eq!(page.cause(), Some(Cause::InvalidTicket));
     assert_eq!(sessions_on(&browser, "oa.test"), 0);
-    // The ticket is bound to the attacker's nonce. The attacker could redeem it, so it must not
-    // leave the victim's browser.
+    // The attacker could redeem the ticket, which is bound to their nonce. It is only in the URL in the
+    // victim's browser.
     assert!(page.url.contains("/ticket?t="));
 }
 
@@ -235,13 +237,13 @@ async fn a_session_cookie_works_only_on_its_host() {
     let cookie_of_oa = browser.cookies().iter().find(|one| one.host == "oa.test");
     let value = cookie_of_oa.unwrap().value.clone();
     for (host, is_accepted) in [("oa.test", true), ("hr.test", false), ("sso.test", false)] {
-        let mut thief = Browser::new(&menshen);
-        thief.set_cookie(host, "menshen", &value);
-        let answer = thief
+        let mut other_browser = Browser::new(&menshen);
+        other_browser.set_cookie(host, "menshen", &value);
+        let answer = other_browser
             .visit(&format!("http://{host}/.menshen/userinfo"))
             .await;
         assert_eq!(answer.status == 200, is_accepted, "{host}");
-        let answer = thief.visit(&format!("http://{host}/echo")).await;
+        let answer = other_browser.visit(&format!("http://{host}/echo")).await;
         assert_eq!(
             answer.text().contains("x-forwarded-user"),
             is_accepted,

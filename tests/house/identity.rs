@@ -1,5 +1,5 @@
-//! Only menshen sets the identity headers that an upstream receives, in every spelling and on every
-//! route.
+//! Identity headers from a client never reach an upstream, in no spelling and on no route: only menshen
+//! sets them.
 
 mod cookies;
 mod encodings;
@@ -13,7 +13,7 @@ use crate::setup::{Menshen, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wire::Answer;
 
-/// The built-in names, and those of the route `own` below.
+/// The names that menshen sets on every route, and those of the route `own` below.
 const IDENTITY_HEADERS: [&str; 12] = [
     "X-Forwarded-User",
     "X-Forwarded-Preferred-Username",
@@ -55,7 +55,7 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-/// A server before a mirror, and two cookies: none, and one of a person.
+/// An instance of menshen in front of a mirror, and two cookies: none, and a session of zhangsan.
 async fn start_menshen() -> (Menshen, Mirror, [String; 2]) {
     let mirror = Mirror::start().await;
     let routes = ROUTES.replace("{mirror}", &mirror.base_url());
@@ -84,22 +84,22 @@ fn normalized(name: &str) -> String {
     name.bytes().map(fold).collect()
 }
 
-/// Every header that an upstream with lenient names may take for an identity header, sorted.
+/// Every header that an upstream may interpret as an identity header, sorted.
 fn identity_headers(answer: &Answer) -> Vec<(String, String)> {
-    let ours: Vec<_> = IDENTITY_HEADERS
+    let names: Vec<_> = IDENTITY_HEADERS
         .iter()
         .map(|name| normalized(name))
         .collect();
     let all = mirror::received_headers(answer).into_iter();
     let mut found: Vec<_> = all
         .map(|(name, value)| (normalized(&name), value))
-        .filter(|(name, _)| ours.contains(name))
+        .filter(|(name, _)| names.contains(name))
         .collect();
     found.sort();
     found
 }
 
-/// Spellings of a name that some servers treat alike.
+/// Spellings of a name that some servers do not distinguish.
 fn aliases(name: &str) -> Vec<String> {
     let mut all = vec![name.to_owned(), name.to_lowercase(), name.to_uppercase()];
     for other in ["_", ".", "~", "!", "|", "+", "'", "*", "`", "^", "$", "&"] {
@@ -168,10 +168,10 @@ async fn identity_headers_named_in_connection_are_still_sent() {
 #[tokio::test]
 async fn a_cookie_or_host_named_in_connection_changes_no_decision() {
     let (menshen, _mirror, [_, zhangs_cookie]) = start_menshen().await;
-    let asked = request("/x", &zhangs_cookie).header("Connection", "cookie, host");
-    assert_eq!(asked.send(&menshen).await.status, 200);
-    let stranger = TestRequest::get("/x").header("Connection", "cookie");
-    assert_eq!(stranger.send(&menshen).await.status, 401);
+    let signed_in = request("/x", &zhangs_cookie).header("Connection", "cookie, host");
+    assert_eq!(signed_in.send(&menshen).await.status, 200);
+    let anonymous = TestRequest::get("/x").header("Connection", "cookie");
+    assert_eq!(anonymous.send(&menshen).await.status, 401);
 }
 
 #[tokio::test]
@@ -196,7 +196,7 @@ async fn a_trailer_never_becomes_a_header() {
 #[tokio::test]
 async fn hop_by_hop_headers_are_not_forwarded() {
     let (menshen, _mirror, [_, zhangs_cookie]) = start_menshen().await;
-    let asked = request("/x", &zhangs_cookie)
+    let with_hop_headers = request("/x", &zhangs_cookie)
         .header("Keep-Alive", "timeout=5")
         .header("Proxy-Connection", "keep-alive")
         .header("Proxy-Authorization", "Basic eDp5")
@@ -206,7 +206,7 @@ async fn hop_by_hop_headers_are_not_forwarded() {
         .header("Upgrade", "h2c")
         .header("HTTP2-Settings", "AAMAAABkAAQAAP__")
         .header("Connection", "Upgrade, HTTP2-Settings");
-    let answer = asked.send(&menshen).await;
+    let answer = with_hop_headers.send(&menshen).await;
     let names: Vec<_> = mirror::received_headers(&answer)
         .into_iter()
         .map(|(n, _)| n)
@@ -225,9 +225,10 @@ async fn hop_by_hop_headers_are_not_forwarded() {
             "{removed}: {names:?}"
         );
     }
-    // It is removed even if `Connection` does not name it.
-    let asked = request("/x", &zhangs_cookie).header("HTTP2-Settings", "AAMAAABkAAQAAP__");
-    let answer = asked.send(&menshen).await;
+    // `HTTP2-Settings` is removed even if `Connection` does not name it.
+    let with_hop_headers =
+        request("/x", &zhangs_cookie).header("HTTP2-Settings", "AAMAAABkAAQAAP__");
+    let answer = with_hop_headers.send(&menshen).await;
     let headers = mirror::received_headers(&answer);
     assert!(
         headers.iter().all(|(name, _)| name != "http2-settings"),
@@ -269,13 +270,13 @@ fn no_client_header_changes_the_identity_headers() {
     ];
     let headers = prop::collection::vec((names, values), 1..5);
     proptest!(ProptestConfig::with_cases(96), |(path in paths, who in 0_usize..2, headers in headers)| {
-        let asked = |request: TestRequest| runtime.block_on(async { request.send(&menshen).await });
-        let bare = asked(request(path, &cookies[who]));
-        prop_assume!(bare.status == 200);
+        let response_to = |request: TestRequest| runtime.block_on(async { request.send(&menshen).await });
+        let unforged = response_to(request(path, &cookies[who]));
+        prop_assume!(unforged.status == 200);
         let more = headers.iter().filter(|(name, _)| !excluded.contains(&name.to_lowercase().as_str()));
         let forged = more.fold(request(path, &cookies[who]), |request, (name, value)| request.header(name, value));
-        let answer = asked(forged);
+        let answer = response_to(forged);
         prop_assert_eq!(answer.status, 200);
-        prop_assert_eq!(identity_headers(&bare), identity_headers(&answer));
+        prop_assert_eq!(identity_headers(&unforged), identity_headers(&answer));
     });
 }

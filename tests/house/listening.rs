@@ -1,4 +1,4 @@
-//! Listeners: sockets, redirects, PROXY headers, limits and draining.
+//! Listeners: unix sockets, PROXY headers, redirects to https, limits and draining.
 
 use std::net::SocketAddr;
 
@@ -11,16 +11,26 @@ use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
 use crate::upstream::{
     Reply, TempFolder, UPSTREAM_HOST, Upstream, accept, bind_listener, get_request,
-    menshen_in_front_of, public_route, wait_until,
+    menshen_in_front_of, ok, public_route, wait_until,
 };
 use crate::wire;
 
+mod client_limits;
 mod early;
-mod greed;
 mod resets;
 mod secure;
+mod slow_clients;
 
-/// The configuration of a setup with another `listen`.
+/// An upstream that never responds to `/hang`, and responds `fine` to every other path.
+async fn upstream_with_hanging_path() -> Upstream {
+    Upstream::start(|request| match request.message.target() {
+        "/hang" => Reply::HoldOpen(Vec::new()),
+        _ => Reply::KeepAlive(ok("fine")),
+    })
+    .await
+}
+
+/// The configuration text of a setup, with another `listen`.
 fn config_text(menshen: &Menshen, setup: &Setup, listen: &str) -> String {
     let text = setup.text(&menshen.wecom, &menshen.app);
     text.replace(
@@ -29,7 +39,7 @@ fn config_text(menshen: &Menshen, setup: &Setup, listen: &str) -> String {
     )
 }
 
-/// Starts another instance with the same source and upstream, and another `listen`.
+/// Starts another instance with the same WeCom and upstream, and another `listen`.
 pub(crate) async fn start_second_instance(
     menshen: &Menshen,
     setup: &Setup,
@@ -75,7 +85,7 @@ async fn a_unix_socket_is_a_peer_without_an_address() {
 }
 
 #[tokio::test]
-async fn a_proxy_header_of_a_trusted_balancer_names_the_client() {
+async fn a_proxy_header_of_a_trusted_load_balancer_names_the_client() {
     let menshen = Menshen::new().await;
     let listen = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
     let request = get_request("/echo", "");
@@ -111,7 +121,7 @@ async fn a_proxy_header_of_a_trusted_balancer_names_the_client() {
 }
 
 #[tokio::test]
-async fn a_reload_changes_the_trusted_balancers() {
+async fn a_reload_changes_the_trusted_load_balancers() {
     let menshen = Menshen::new().await;
     let listen = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
     let setup = |server: &str| echo_setup().server(server);
@@ -197,7 +207,7 @@ async fn an_address_in_use_is_named_and_nothing_is_served() {
     assert!(!why.contains(&unused.to_string()));
     assert!(
         UnixStream::connect(&path).await.is_err(),
-        "the other socket is served"
+        "the unix socket of the same configuration is served"
     );
 }
 
@@ -233,7 +243,7 @@ async fn draining_finishes_open_requests_and_accepts_no_new_ones() {
     assert_eq!(busy_connection.read_bytes(8).await.unwrap(), b"halffull");
     assert!(
         busy_connection.read_to_end().await.is_empty(),
-        "the connection ends with its answer"
+        "the connection is closed after the response"
     );
     stopping.await.unwrap();
 }
@@ -245,7 +255,7 @@ async fn a_request_that_outlasts_the_drain_time_is_aborted() {
     let menshen = setup.server("limits.drain = \"100ms\"").start().await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send(get_request("/", "")).await;
-    wait_until("the request is under way", || {
+    wait_until("the request is in progress", || {
         upstream.received().len() == 1
     })
     .await;
@@ -258,7 +268,7 @@ async fn a_request_that_outlasts_the_drain_time_is_aborted() {
 async fn a_client_that_sends_no_complete_head_in_time_is_disconnected() {
     let limits = "limits.header_read = \"200ms\"\nlimits.keep_alive = \"200ms\"";
     let menshen = echo_setup().server(limits).start().await;
-    // No byte; half a head; a header line at a time; no second request.
+    // The client sends nothing, half a head, a header line at a time, or no second request.
     let mut connection = RawConnection::open(menshen.address()).await;
     assert!(connection.read_to_end().await.is_empty());
     let mut connection = RawConnection::open(menshen.address()).await;
@@ -276,7 +286,7 @@ async fn a_client_that_sends_no_complete_head_in_time_is_disconnected() {
         sent += 1;
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    assert!(sent < 1000, "a head of {sent} lines was waited for");
+    assert!(sent < 1000, "menshen waited for a head of {sent} lines");
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send(get_request("/echo", "")).await;
     assert_eq!(connection.read_answer().await.status, 200);

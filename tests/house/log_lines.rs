@@ -1,4 +1,4 @@
-//! Log injection: values of clients and sources cannot hide, move or split log lines, and cannot fill the
+//! Log injection: no value of a client or a source can hide or split a log line, and no client can fill the
 //! disk.
 
 use serde_json::Value;
@@ -8,8 +8,8 @@ use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::test_request::TestRequest;
 
-/// Characters that terminals and viewers interpret instead of showing them: C1 controls, line and
-/// paragraph separators, directional marks, and characters without width.
+/// Characters that terminals and editors do not show but interpret: C1 controls, line and paragraph
+/// separators, directional marks, and characters without width.
 pub(crate) fn control_characters() -> Vec<char> {
     let ranges = [
         0x7f..=0x9f,
@@ -28,7 +28,7 @@ pub(crate) fn control_characters() -> Vec<char> {
     points.map(|point| char::from_u32(point).unwrap()).collect()
 }
 
-/// The first of them in a text, if any.
+/// The first control character of a text, except line ends.
 pub(crate) fn first_control(text: &str) -> Option<char> {
     let controls = control_characters();
     text.chars()
@@ -59,7 +59,7 @@ async fn a_path_of_any_characters_is_logged_completely_in_one_line() {
     let access = logged_lines(&menshen, "menshen::access");
     for c in control_characters().into_iter().filter(|c| *c > '\u{7f}') {
         let path = format!("/a{c}b");
-        // If the server accepts the path, the JSON contains it unchanged.
+        // If menshen accepts the path, the JSON contains it unchanged.
         let is_unchanged = access.iter().any(|line| line["path"] == path.as_str());
         let refused = !access
             .iter()
@@ -122,7 +122,7 @@ async fn refused_requests_cannot_fill_the_audit_log() {
         "{}",
         audit.len()
     );
-    // A successful login is logged all the same, with the number of suppressed lines.
+    // A successful login is always logged. The number of suppressed lines is logged, too.
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let audit = menshen.audit();

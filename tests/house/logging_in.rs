@@ -1,5 +1,5 @@
-//! How a login begins: the provider's login page, automatic logins, and the cookies of pending
-//! logins.
+//! How a login begins: which login page opens, which logins begin automatically, and the cookies of
+//! pending logins.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,21 +10,21 @@ use url::Url;
 use crate::browser::{Browser, href};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 
-/// The `User-Agent` of the provider's app on a phone.
+/// The `User-Agent` of the WeCom app on a phone.
 pub(crate) const WECOM_PHONE_APP: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) \
     AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 wxwork/4.1.30 MicroMessenger/7.0.1 \
     Language/zh";
 const DESKTOP_BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0";
 const WECHAT_APP: &str = "Mozilla/5.0 (iPhone) Mobile/15E148 MicroMessenger/8.0.50 Language/zh_CN";
 
-/// The prefix of the own paths.
+/// The URL above menshen's own pages on the login host.
 pub(crate) const OWN_PAGES: &str = "http://sso.test/.menshen";
 
 const WEB_LOGIN_PAGE: &str = "/wwlogin/sso/login";
 const IN_APP_LOGIN_PAGE: &str = "/connect/oauth2/authorize";
 
-/// The flow ids of the pending logins in a browser.
-fn pending_logins(browser: &Browser) -> Vec<String> {
+/// The names of the cookies of pending logins.
+fn flow_cookies(browser: &Browser) -> Vec<String> {
     let names = browser.cookies().iter().map(|cookie| cookie.name.clone());
     names.filter(|name| name.contains("-flow-")).collect()
 }
@@ -77,7 +77,7 @@ async fn the_user_agent_selects_the_login_page_unless_the_request_or_the_configu
 }
 
 #[tokio::test]
-async fn the_providers_app_signs_in_without_a_click() {
+async fn the_wecom_app_signs_in_without_a_click() {
     let menshen = Menshen::new().await;
     menshen.wecom.set_phone_owner("lisi");
     let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
@@ -126,7 +126,7 @@ async fn a_login_begins_automatically_only_where_the_configuration_says_so() {
         if automatic {
             let to = answer.header("location").unwrap_or_default();
             assert!(to.starts_with(&source), "{what} {to}");
-            assert_eq!(pending_logins(&browser).len(), 1, "{what}");
+            assert_eq!(flow_cookies(&browser).len(), 1, "{what}");
         } else {
             assert_eq!(answer.status, 200, "{what}");
             assert!(page.url.contains("/.menshen/sign_in"), "{what}");
@@ -134,7 +134,7 @@ async fn a_login_begins_automatically_only_where_the_configuration_says_so() {
                 href(&answer.text(), "/start?connector=corp").is_some(),
                 "{what}"
             );
-            assert_eq!(pending_logins(&browser).len(), 0, "{what}");
+            assert_eq!(flow_cookies(&browser).len(), 0, "{what}");
         }
     }
 }
@@ -155,7 +155,7 @@ async fn with_two_connectors_the_person_chooses_unless_one_begins_automatically(
             .await;
         assert_eq!(
             answer.status, 200,
-            "more than one: nothing starts by itself"
+            "with several connectors none begins automatically on the sign-in page"
         );
         for name in ["corp", "other"] {
             let link = format!("/start?connector={name}");
@@ -167,7 +167,7 @@ async fn with_two_connectors_the_person_chooses_unless_one_begins_automatically(
 }
 
 #[tokio::test]
-async fn a_state_is_thirty_two_letters_and_never_the_same() {
+async fn every_state_has_32_characters_and_is_different() {
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     let mut states = HashSet::new();
     for _ in 0..50 {
@@ -176,7 +176,7 @@ async fn a_state_is_thirty_two_letters_and_never_the_same() {
         let state = query_parameter(&page, "state").unwrap();
         assert_eq!(state.len(), 32);
         assert!(state.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-        assert_eq!(pending_logins(&browser), [format!("menshen-flow-{state}")]);
+        assert_eq!(flow_cookies(&browser), [format!("menshen-flow-{state}")]);
         let callback_url = query_parameter(&page, "redirect_uri");
         assert_eq!(
             callback_url.as_deref(),
@@ -237,7 +237,7 @@ async fn a_browser_keeps_five_pending_logins_and_the_oldest_is_evicted() {
                 .open_login_page(&format!("{SSO_URL}/echo?{at}"))
                 .await,
         );
-        assert_eq!(pending_logins(&browser).len(), (at + 1).min(5));
+        assert_eq!(flow_cookies(&browser).len(), (at + 1).min(5));
         menshen.advance(Duration::from_secs(1));
     }
     for (at, page) in pages.iter().enumerate() {
@@ -259,16 +259,16 @@ async fn planted_cookies_do_not_prevent_a_login_and_cost_little() {
     browser
         .open_login_page(&format!("{SSO_URL}/echo?first"))
         .await;
-    let name = pending_logins(&browser).remove(0);
+    let name = flow_cookies(&browser).remove(0);
     let prefix = &name[..name.find("-flow-").unwrap() + "-flow-".len()];
     let plant_cookies = |browser: &mut Browser| {
         for at in 0..400 {
             browser.set_cookie("sso.test", &format!("{prefix}{at}"), "x");
         }
     };
-    // Some are sent before the cookies of a login, and some after them.
+    // In one browser they are stored before the cookie of the login, in the other after another one.
     let mut fresh = Browser::new(&menshen);
-    for order in ["before", "behind"] {
+    for order in ["before", "after"] {
         let tab = match order {
             "before" => &mut fresh,
             _ => &mut browser,
@@ -281,14 +281,14 @@ async fn planted_cookies_do_not_prevent_a_login_and_cost_little() {
         let page = tab.follow(&callback_url).await;
         assert_eq!(page.url, format!("{SSO_URL}/echo?{order}"), "{order}");
     }
-    // One response clears some of them, not all at once.
+    // A response deletes only some of them.
     let mut again = Browser::new(&menshen);
     plant_cookies(&mut again);
     let answer = again
         .visit(&format!("{OWN_PAGES}/start?connector=corp&rd=/x"))
         .await;
     let set = answer.header_values("set-cookie").count();
-    assert!((2..=40).contains(&set), "{set} cookies in one answer");
+    assert!((2..=40).contains(&set), "{set} cookies in one response");
 }
 
 #[tokio::test]
@@ -330,7 +330,7 @@ async fn parallel_tabs_finish_in_any_order() {
             (200, format!("{SSO_URL}/echo?tab={at}"))
         );
     }
-    assert!(pending_logins(&browser).is_empty());
+    assert!(flow_cookies(&browser).is_empty());
 }
 
 #[tokio::test]
@@ -371,7 +371,7 @@ async fn a_login_preserves_the_fragment_where_the_route_keeps_it() {
     let kind = script.header("content-type").unwrap_or_default();
     assert!(kind.starts_with("text/javascript"), "{kind}");
     assert!(script.text().contains("encodeURIComponent(fragment)"));
-    // As the script does: the fragment becomes part of the return address.
+    // The script appends the fragment to the return address.
     let start = href(&html, "/start?rd=").unwrap();
     let page = browser
         .sign_in(&format!("{start}%23%2Fdeep%2Flink%3Fx%3D1"), "lisi")

@@ -1,19 +1,18 @@
-//! Limits of logins: redirect loops, rate limits, circuit breakers, and requests that start no login.
+//! Limits of logins: redirect loops, rates, wrong codes, and requests that begin no login.
 
 use std::time::Duration;
 
 use menshen::face::page::Cause;
 
 use crate::browser::{Browser, href, navigation_headers};
+use crate::checking::TRUST_LOOPBACK;
 use crate::logging_in::{OWN_PAGES, query_parameter};
 use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::wire::Answer;
 
 const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
 
-const BEHIND_A_PROXY: &str = "trusted_proxies = ['127.0.0.1']";
-
-/// A browser with this address, according to a trusted proxy.
+/// A browser whose address a trusted proxy reports.
 fn browser_at(menshen: &Menshen, client: &str) -> Browser {
     let mut browser = Browser::new(menshen);
     let header = ("X-Forwarded-For".to_owned(), client.to_owned());
@@ -21,7 +20,7 @@ fn browser_at(menshen: &Menshen, client: &str) -> Browser {
     browser
 }
 
-/// Begins a login and returns with a code that the source does not know.
+/// Begins a login and opens its callback URL with a code that WeCom does not know.
 async fn send_wrong_code(mut browser: Browser) -> Answer {
     let page = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
     let state = query_parameter(&page, "state").unwrap();
@@ -55,7 +54,7 @@ async fn a_second_automatic_start_within_a_minute_shows_the_sign_in_page() {
 }
 
 #[tokio::test]
-async fn a_start_after_a_finished_login_is_no_loop() {
+async fn an_automatic_start_after_a_finished_login_is_no_loop() {
     let menshen = Setup::default()
         .connector("auto_login = 'always'")
         .start()
@@ -75,7 +74,7 @@ async fn too_many_starts_get_429_and_retry_after() {
         ("begins_per_client_per_minute = 3", true),
         ("begins_per_minute = 3", false),
     ] {
-        let setup = Setup::default().server(BEHIND_A_PROXY);
+        let setup = Setup::default().server(TRUST_LOOPBACK);
         let menshen = setup.tables(&format!("[login]\n{limit}")).start().await;
         let start = format!("{OWN_PAGES}/start?connector=corp&rd=/x");
         for _ in 0..3 {
@@ -120,7 +119,7 @@ async fn head_requests_start_no_login_and_end_no_session() {
         .connector("auto_login = 'always'")
         .start()
         .await;
-    let mut stranger = Browser::new(&menshen);
+    let mut anonymous = Browser::new(&menshen);
     for (path, status) in [
         ("/x", 302),
         ("/.menshen/sign_in", 200),
@@ -130,11 +129,11 @@ async fn head_requests_start_no_login_and_end_no_session() {
         ("/.menshen/login-config/corp", 405),
     ] {
         let url = format!("{SSO_URL}{path}");
-        let answer = stranger
+        let answer = anonymous
             .send("HEAD", &url, &navigation_headers(), b"")
             .await;
         assert_eq!((answer.status, answer.body.len()), (status, 0), "{path}");
-        assert!(stranger.cookies().is_empty(), "{path}");
+        assert!(anonymous.cookies().is_empty(), "{path}");
         let to = answer.header("location").unwrap_or(SSO_URL);
         assert!(to.starts_with(SSO_URL), "{path}: {to}");
     }
@@ -162,7 +161,7 @@ async fn wrong_codes_open_the_circuit_breaker_to_protect_the_quota_of_the_source
     );
     assert!(stopped.header("retry-after").is_some());
     assert_eq!(menshen.wecom.calls(REDEEM), 3);
-    // The pending login of a right code stays, so that a reload succeeds later.
+    // A right code is not redeemed now, but its login stays pending and succeeds when the page is reloaded.
     let mut browser = Browser::new(&menshen);
     let page = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
     let callback_url = browser.choose_person(&page, "zhangsan").await;
@@ -175,7 +174,7 @@ async fn wrong_codes_open_the_circuit_breaker_to_protect_the_quota_of_the_source
 #[tokio::test]
 async fn one_ipv6_48_cannot_use_up_the_logins_of_other_clients() {
     let limit = "[login]\nbegins_per_client_per_minute = 2";
-    let setup = Setup::default().server(BEHIND_A_PROXY).tables(limit);
+    let setup = Setup::default().server(TRUST_LOOPBACK).tables(limit);
     let menshen = setup.start().await;
     let start = format!("{OWN_PAGES}/start?connector=corp&rd=/x");
     let mut started = 0;
@@ -195,17 +194,17 @@ async fn one_ipv6_48_cannot_use_up_the_logins_of_other_clients() {
 async fn requests_without_a_client_address_are_not_limited_as_one_client() {
     let limits = "[login]\nbegins_per_client_per_minute = 1\nfinishes_per_client_per_minute = 1\n\
                   bad_codes_max = 20";
-    let setup = Setup::default().server(BEHIND_A_PROXY).tables(limits);
+    let setup = Setup::default().server(TRUST_LOOPBACK).tables(limits);
     let menshen = setup.start().await;
     for round in 0..3 {
         let mut browser = Browser::new(&menshen);
         let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
         assert_eq!(page.answer.status, 200, "{round}");
-        // The other host redeems a ticket.
+        // On another host a ticket is redeemed.
         let page = browser.follow("http://oa.test/echo").await;
         assert_eq!(page.answer.status, 200, "{round}");
     }
-    // A named client has its own limit.
+    // A client with an address has its own limit.
     let start = format!("{OWN_PAGES}/start?connector=corp&rd=/x");
     let start_status = async || browser_at(&menshen, "192.0.2.1").visit(&start).await.status;
     assert_eq!((start_status().await, start_status().await), (302, 429));
@@ -214,7 +213,7 @@ async fn requests_without_a_client_address_are_not_limited_as_one_client() {
 #[tokio::test]
 async fn wrong_codes_of_one_ipv6_48_do_not_lock_out_other_clients() {
     let limits = "[login]\nbad_codes_max = 8\nbad_codes_pause = '1h'";
-    let setup = Setup::default().server(BEHIND_A_PROXY).tables(limits);
+    let setup = Setup::default().server(TRUST_LOOPBACK).tables(limits);
     let menshen = setup.start().await;
     let log_in_status = async |client: &str| {
         let mut browser = browser_at(&menshen, client);
@@ -232,7 +231,7 @@ async fn wrong_codes_of_one_ipv6_48_do_not_lock_out_other_clients() {
 #[tokio::test]
 async fn an_open_circuit_breaker_refuses_only_clients_that_sent_wrong_codes() {
     let limits = "[login]\nbad_codes_max = 8\nbad_codes_pause = '1h'";
-    let setup = Setup::default().server(BEHIND_A_PROXY).tables(limits);
+    let setup = Setup::default().server(TRUST_LOOPBACK).tables(limits);
     let menshen = setup.start().await;
     let (one, two) = ("2001:db8:9:1::1", "203.0.113.9");
     for attacker in [[one; 4], [two; 4]].concat() {
@@ -245,7 +244,8 @@ async fn an_open_circuit_breaker_refuses_only_clients_that_sent_wrong_codes() {
         assert_eq!(stopped, (503, Some(Cause::ProviderBusy)), "{attacker}");
     }
     assert_eq!(menshen.wecom.calls(REDEEM), 8);
-    // The first wrong code of another client is sent to the source, the second is refused.
+    // While the breaker is open, the first wrong code of another client is sent to WeCom, and the second is
+    // refused.
     let third = "198.51.100.1";
     assert_eq!(
         send_wrong_code(browser_at(&menshen, third)).await.status,

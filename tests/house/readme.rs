@@ -5,7 +5,7 @@ use std::process::Command;
 use menshen::face::page::{Cause, Lang};
 use toml::{Table, Value};
 
-use crate::conf::{file, parse};
+use crate::conf::{parse, project_file};
 
 const ENGLISH: &str = "README.md";
 const CHINESE: &str = "README.zh-CN.md";
@@ -127,7 +127,7 @@ fn every_file_that_a_readme_links_exists() {
         ];
         for path in links.chain(named) {
             assert!(
-                text.contains(path) && file(path).exists(),
+                text.contains(path) && project_file(path).exists(),
                 "{path} in {name}"
             );
         }
@@ -182,7 +182,7 @@ fn blocks(name: &str, language: &str) -> Vec<String> {
 }
 
 fn text(name: &str) -> String {
-    std::fs::read_to_string(file(name)).unwrap()
+    std::fs::read_to_string(project_file(name)).unwrap()
 }
 
 /// Merges a part into a complete configuration.

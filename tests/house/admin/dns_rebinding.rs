@@ -1,5 +1,5 @@
-//! Requests to the administrator's listener by pages of other sites, by DNS rebinding or
-//! cross-origin: they read and change nothing.
+//! Pages of other sites read and change nothing on the administrator's listener, neither by DNS
+//! rebinding nor by cross-origin requests.
 
 use super::{TOKEN, admin_address, is_signed_in, list_sessions, setup, sign_in_as};
 use crate::setup::{Menshen, Setup};
@@ -13,7 +13,7 @@ const PATHS: [&str; 5] = [
     "/no-such-thing",
 ];
 
-/// Sends a first line and headers unchanged, with the token.
+/// Sends a request line and headers as given, and the token.
 async fn send(menshen: &Menshen, request_line: &str, headers: &str) -> Answer {
     let request = format!(
         "{request_line}\r\n{headers}Authorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n\
@@ -62,14 +62,14 @@ async fn an_unconfigured_host_name_reads_nothing() {
             assert_eq!(answer.status, 403, "{path} {host:?}");
         }
     }
-    // Invalid host names.
+    // Invalid targets.
     for target in ["/metrics#x", "/api/sessions?a#b", "/healthz x", "//\u{7f}"] {
         let request_line = format!("GET {target} HTTP/1.1");
         let answer = send(&menshen, &request_line, "Host: 127.0.0.1\r\n").await;
         assert_eq!(answer.status, 400, "{target}");
         assert!(answer.text().contains("the target holds"), "{target}");
     }
-    // Two hosts are refused even if the first is accepted; the host in the target counts, too.
+    // Two hosts are refused even if one of them is configured; a host in the target counts, too.
     for (request_line, headers) in [
         (
             "GET /metrics HTTP/1.1",
@@ -215,9 +215,9 @@ async fn a_cross_origin_page_changes_nothing_even_with_the_token() {
             "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site\r\n",
             false,
         ),
-        ("Origin: OWN\r\nSec-Fetch-Site: cross-site\r\n", false),
-        ("Origin: OWN\r\n", true),
-        ("Origin: OWN\r\nSec-Fetch-Site: same-origin\r\n", true),
+        ("Origin: ADMIN\r\nSec-Fetch-Site: cross-site\r\n", false),
+        ("Origin: ADMIN\r\n", true),
+        ("Origin: ADMIN\r\nSec-Fetch-Site: same-origin\r\n", true),
         ("Sec-Fetch-Site: same-origin\r\n", true),
         ("", true),
     ] {
@@ -227,7 +227,7 @@ async fn a_cross_origin_page_changes_nothing_even_with_the_token() {
             "DELETE /api/sessions/{} HTTP/1.1",
             session["id"].as_str().unwrap()
         );
-        let headers = headers.replace("OWN", &format!("http://{}", admin_address(&menshen)));
+        let headers = headers.replace("ADMIN", &format!("http://{}", admin_address(&menshen)));
         let answer = send(&menshen, &request_line, &format!("{host_header}{headers}")).await;
         let status = if changes { 200 } else { 403 };
         assert_eq!(answer.status, status, "{headers}: {}", answer.text());

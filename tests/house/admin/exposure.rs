@@ -1,4 +1,4 @@
-//! Metrics, health and readiness, without secrets in any response.
+//! Metrics, health and readiness: their values, and that no response contains a secret.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::setup::Menshen;
 use crate::upstream::{TempFolder, wait_until};
 use crate::wire;
 
-/// The value of one line of the metrics, or 0 if it is missing.
+/// The value of a metric with its labels, or 0 if it is missing.
 pub(super) async fn metric(menshen: &Menshen, line: &str) -> f64 {
     let page = send_request(menshen, "GET", "/metrics", "", "")
         .await
@@ -24,7 +24,7 @@ pub(super) async fn metric(menshen: &Menshen, line: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn no_admin_response_holds_a_secret() {
+async fn no_admin_response_contains_a_secret() {
     let menshen = setup().start().await;
     let browser = sign_in_as(&menshen, "zhangsan").await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
@@ -93,7 +93,10 @@ async fn the_documented_metrics_are_counted() {
         404
     );
     for (line, before) in watched.iter().zip(before) {
-        assert!(metric(&menshen, line).await > before, "{line} did not move");
+        assert!(
+            metric(&menshen, line).await > before,
+            "{line} did not increase"
+        );
     }
     assert_eq!(metric(&menshen, "menshen_sessions_cached").await, 1.0);
     // Gauges rise and fall.
@@ -112,7 +115,7 @@ async fn the_documented_metrics_are_counted() {
     .await;
     assert!(metric(&menshen, "menshen_connections").await > connections);
     drop(socket);
-    wait_until("the tunnel is counted off", || {
+    wait_until("the tunnel is no longer counted", || {
         telemetry.render().contains("menshen_tunnels 0\n")
     })
     .await;
@@ -127,7 +130,7 @@ async fn the_metrics_name_the_configuration_in_use() {
             .find(|line| line.starts_with("menshen_config{hash="))
             .map(str::to_owned)
     };
-    let first = hash(telemetry.render()).expect("the configuration is named");
+    let first = hash(telemetry.render()).expect("a metric has the hash of the configuration");
     assert_eq!(metric(&menshen, "menshen_config_epoch").await, 1.0);
     menshen
         .reload(&setup().session("lifetime = \"3h\""))

@@ -1,5 +1,5 @@
-//! A store that cannot be written to, as operators and people see it. Nothing is half done,
-//! everyone concerned gets an error, and it recovers without a restart.
+//! A store that cannot be written to: everyone concerned gets an error, nothing is done in part, and
+//! menshen recovers without a restart.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ async fn start_with_store_file() -> (Menshen, Meddler, TempDir) {
     (menshen, meddler, dir)
 }
 
-/// Waits until `/readyz` has this state.
+/// Waits until `/readyz` reports this state, and returns the report.
 async fn wait_for_readiness(menshen: &Menshen, ready: bool) -> Value {
     for _ in 0..300 {
         let answer = send_request(menshen, "GET", "/readyz", "", "").await;
@@ -29,7 +29,7 @@ async fn wait_for_readiness(menshen: &Menshen, ready: bool) -> Value {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    panic!("never ready: {ready}");
+    panic!("`ready` never became {ready}");
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
     assert_eq!(zhangs_browser.cookie("menshen"), None);
     let old_cookie = crate::test_request::TestRequest::get("/echo").session(&zhangs_session);
     assert_eq!(old_cookie.send(&menshen).await.status, 401);
-    // The same for a session ended by an administrator; other sessions continue.
+    // The same holds for a session that an administrator ends; other sessions continue.
     assert!(is_signed_in(&mut lis_browser).await);
     let ended = call_api(&menshen, "POST", "/api/revoke", &json!({"login": "lisi"})).await;
     assert_eq!(ended.status, 503, "{}", ended.text());
@@ -86,7 +86,7 @@ async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
 
     meddler.run(&undo).await;
     wait_for_readiness(&menshen, true).await;
-    wait_until("it is stored", || {
+    wait_until("the pending revocations are stored", || {
         let sessions = &menshen.running.live().services().sessions;
         futures_util::FutureExt::now_or_never(sessions.retry_pending(0)) == Some(0)
     })
@@ -124,7 +124,7 @@ async fn a_store_whose_file_is_removed_or_replaced_is_not_written_to() {
             .sign_in(&format!("{SSO_URL}/echo"), "wangfang")
             .await;
         assert_eq!(page.cause(), Some(Cause::StoreUnavailable));
-        // Sessions continue for a while, as in every store outage.
+        // Sessions continue for `store_outage_grace`.
         assert!(is_signed_in(&mut zhangs_browser).await);
     }
     assert_eq!(std::fs::metadata(dir.file()).unwrap().len(), 0);
@@ -138,8 +138,8 @@ async fn a_store_whose_file_is_removed_or_replaced_is_not_written_to() {
 async fn a_missing_account_is_not_a_store_failure() {
     let (menshen, _, _dir) = start_with_store_file().await;
     let errors = metric(&menshen, "menshen_store_errors_total").await;
-    let nobody = json!({"account": "AAAAAAAAAAAAAAAAAAAAAA"});
-    let answer = call_api(&menshen, "POST", "/api/revoke", &nobody).await;
+    let unknown_account = json!({"account": "AAAAAAAAAAAAAAAAAAAAAA"});
+    let answer = call_api(&menshen, "POST", "/api/revoke", &unknown_account).await;
     assert_eq!(answer.status, 404, "{}", answer.text());
     assert_eq!(metric(&menshen, "menshen_store_errors_total").await, errors);
     wait_for_readiness(&menshen, true).await;

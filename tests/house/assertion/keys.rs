@@ -17,7 +17,7 @@ fn key_ids(answer: &Answer) -> Vec<Value> {
 #[tokio::test]
 async fn the_public_keys_are_served_to_anybody_on_every_host() {
     let (one, two) = (generate(), generate());
-    let env = AssertionEnv::open(&keys_setting(&[&one, &two])).await;
+    let env = AssertionEnv::start(&keys_setting(&[&one, &two])).await;
     let first = TestRequest::get(JWKS_PATH).send(&env.menshen).await;
     for host in ["sso.test", "oa.test", "127.0.0.1", "nobody.test"] {
         for request in [
@@ -57,7 +57,7 @@ async fn the_public_keys_are_served_to_anybody_on_every_host() {
 
 #[tokio::test]
 async fn the_keys_are_served_to_get_and_head_only() {
-    let env = AssertionEnv::open("").await;
+    let env = AssertionEnv::start("").await;
     let head = TestRequest::get(JWKS_PATH)
         .method("HEAD")
         .send(&env.menshen)
@@ -87,8 +87,8 @@ async fn the_keys_are_served_to_get_and_head_only() {
 async fn assertions_verify_with_the_keys_of_every_node() {
     let (one, two) = (generate(), generate());
     let envs = [
-        AssertionEnv::open(&keys_setting(&[&one, &two])).await,
-        AssertionEnv::open(&keys_setting(&[&two, &one])).await,
+        AssertionEnv::start(&keys_setting(&[&one, &two])).await,
+        AssertionEnv::start(&keys_setting(&[&two, &one])).await,
     ];
     for (signing, verifying) in [(0, 1), (1, 0)] {
         let cookie = session_cookie_of(&envs[signing].menshen, "zhangsan").await;
@@ -101,7 +101,7 @@ async fn assertions_verify_with_the_keys_of_every_node() {
 #[tokio::test]
 async fn keys_are_rotated_with_an_overlap() {
     let (old, new) = (generate(), generate());
-    let env = AssertionEnv::open(&keys_setting(&[&old])).await;
+    let env = AssertionEnv::start(&keys_setting(&[&old])).await;
     let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let before = env.assertion_at("/x", &cookie).await.unwrap();
     let with = |keys: &str| setup(&env.mirror, keys);
@@ -131,7 +131,7 @@ async fn keys_are_rotated_with_an_overlap() {
     for token in [&before, &after] {
         assert!(verify_as_application(&keys, token, "sso.test").is_ok());
     }
-    // Only the new key is left. The cookie was signed by the old one, so a new login is needed.
+    // Only the new key is left. The old one signed the cookie too, so the person must log in again.
     env.menshen
         .reload(&with(&keys_setting(&[&new])))
         .await
@@ -144,7 +144,7 @@ async fn keys_are_rotated_with_an_overlap() {
 
 #[tokio::test]
 async fn a_changed_external_url_changes_the_issuer_at_once() {
-    let env = AssertionEnv::open(&keys_setting(&[&generate()])).await;
+    let env = AssertionEnv::start(&keys_setting(&[&generate()])).await;
     let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let before = env.assertion_at("/x", &cookie).await.unwrap();
     assert_eq!(decode_part(&before, 1)["iss"], "http://sso.test");

@@ -13,7 +13,7 @@ use crate::test_request::{TestRequest, session_cookie_of};
 
 #[tokio::test]
 async fn an_assertion_is_reused_while_a_third_of_its_lifetime_remains() {
-    let env = AssertionEnv::open("").await;
+    let env = AssertionEnv::start("").await;
     let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let first = env.assertion_at("/x", &cookie).await.unwrap();
     let first_at = env.now_s();
@@ -32,7 +32,7 @@ async fn an_assertion_is_reused_while_a_third_of_its_lifetime_remains() {
 
 #[tokio::test]
 async fn no_assertion_outlives_its_session() {
-    let env = AssertionEnv::open("lifetime = '10m'\nidle_timeout = '10m'").await;
+    let env = AssertionEnv::start("lifetime = '10m'\nidle_timeout = '10m'").await;
     let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let end = env.now_s() + 600;
     for (step, expected) in [
@@ -70,7 +70,7 @@ async fn no_assertion_outlives_its_session() {
 
 #[tokio::test]
 async fn an_assertion_is_never_reused_for_another_person_session_or_audience() {
-    let env = AssertionEnv::open("").await;
+    let env = AssertionEnv::start("").await;
     let people = ["zhangsan", "lisi", "zhangsan"];
     let mut cookies = Vec::new();
     for login in people {
@@ -103,7 +103,7 @@ async fn an_assertion_is_never_reused_for_another_person_session_or_audience() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_requests_share_one_signature() {
-    let env = AssertionEnv::open("").await;
+    let env = AssertionEnv::start("").await;
     let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let keys = env.keys().await;
     for round in 0..3 {
@@ -118,7 +118,7 @@ async fn concurrent_requests_share_one_signature() {
 #[tokio::test]
 async fn a_new_login_is_asserted_with_the_current_name() {
     let mapping = "[connector.corp.mapping]\nlogin = 'profile.name'\n";
-    let env = AssertionEnv::open("").await;
+    let env = AssertionEnv::start("").await;
     let named = setup(&env.mirror, "").tables(&format!("{mapping}{NO_LOGIN_LIMITS}"));
     env.menshen.reload(&named).await.unwrap();
     let mut browser = Browser::new(&env.menshen);

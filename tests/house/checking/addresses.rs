@@ -1,5 +1,5 @@
-//! WebDAV and Subversion name further URLs in `Destination` and `If`. Every face decides about them
-//! as about the request's own URL.
+//! WebDAV and Subversion requests name further URLs in `Destination` and `If`. Every face decides
+//! about each of them as about a request for that URL.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-/// URLs, and whether 张三 (not in 财务部) and 李四 (in it) may name them in a request to `/a/b`.
+/// URLs, and whether 张三 and 李四 may name them in a request to `/a/b`. Only 李四 is in 财务部.
 const ADDRESSES: [(&str, bool, bool); 37] = [
     ("/a/c", true, true),
     ("/a/%E6%96%87", true, true),
@@ -59,7 +59,7 @@ const ADDRESSES: [(&str, bool, bool); 37] = [
     ("http://sso.test/finance/c", false, true),
     ("https://sso.test/finance/c", false, true),
     ("HTTP://SSO.TEST:80/finance/c", false, true),
-    // Paths that parsers read differently.
+    // URLs that parsers read differently.
     ("/%66inance/c", false, false),
     ("/finance%2fc", false, false),
     ("/a/../finance/c", false, false),
@@ -78,12 +78,12 @@ const ADDRESSES: [(&str, bool, bool); 37] = [
     ("ftp://sso.test/a/c", false, false),
     ("/a/%zz", false, false),
     ("/a/%00", false, false),
-    // Another application, or none.
+    // The URL of another application, or of none.
     ("/other/c", false, false),
     ("/stripped/c", false, false),
     ("http://no.test/a/c", false, false),
     ("http://sso.test/.menshen/c", false, false),
-    // A rule on the path also applies.
+    // The rule of that route applies, too.
     ("/drafts/c", true, true),
     ("/drafts/final", false, false),
 ];
@@ -109,7 +109,7 @@ async fn a_destination_header_is_decided_like_a_request_for_that_url() {
                 original("MOVE").header("Destination", address),
                 original("PUT").header("If", &if_header),
             ];
-            // The remaining cases do not depend on the person.
+            // If everyone is refused, the two requests above are enough.
             if zhang != li || zhang {
                 let second = format!("</a/b> (<urn:uuid:1>) {if_header}");
                 requests.push(original("DELETE").header("If", &second));
@@ -143,7 +143,7 @@ const ON_A_NAMED_ROUTE: [(&str, bool); 19] = [
     ("http://sso.test/drafts/c", true),
     ("https://SSO.test./drafts/c", true),
     ("http://sso.test:80/drafts/c", true),
-    // Only Envoy knows the routes of the other paths of a host.
+    // Only Envoy knows which routes serve the other paths of the host.
     ("/other/c", true),
     ("/drafts/final", false),
     ("/drafts/final/c", false),
@@ -188,7 +188,7 @@ async fn a_destination_header_is_decided_on_the_route_envoy_names() {
 
 const COSTLY_ROUTES: &str = r#"
 [[route]]
-name = "dear"
+name = "costly"
 host = "sso.test"
 access = "rule"
 allow = """request.headers['x-list'].split(',').all(a,
@@ -225,16 +225,16 @@ async fn all_urls_of_a_request_share_one_cost_limit() {
     let named = OriginalRequest::get("/a")
         .method("POST")
         .header("X-List", &if_header);
-    let named = named.header("If", &addresses(7)).route("dear");
+    let named = named.header("If", &addresses(7)).route("costly");
     let response = named.send_to(Face::Grpc, menshen.address()).await;
     assert_eq!(response.verdict, Verdict::Deny);
 }
 
 #[tokio::test]
-async fn all_paths_of_a_request_share_one_limit_of_readings() {
+async fn all_paths_of_a_request_share_one_limit_of_interpretations() {
     let mirror = Mirror::start().await;
     let menshen = menshen_with(COSTLY_ROUTES, &mirror).await;
-    // The path has 49 readings.
+    // Servers can interpret this path in 49 ways.
     let tricky = "a;%253bc%3b%252fB%2f/x//y%5cz%255c";
     let chinese = "%E8%B4%A2%E5%8A%A1%20%E6%8A%A5%E8%A1%A8";
     for (path, count, verdict) in [
@@ -281,7 +281,7 @@ async fn a_repeated_or_malformed_destination_is_refused() {
             assert_eq!(response.verdict, Verdict::Deny, "{face:?} {headers:?}");
         }
     }
-    // With the methods of HTTP itself these headers have no such meaning.
+    // With the methods of plain HTTP, `Destination` names no URL of the request.
     for method in ["GET", "POST", "PUT", "DELETE"] {
         let original = OriginalRequest::get("/public/b").method(method);
         let original = original.header("Destination", "queue://orders");

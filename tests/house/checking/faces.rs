@@ -1,4 +1,4 @@
-//! Sends one request to every face and reads all responses as the same kind of result.
+//! Sends one request to any face and converts the response to a verdict and an identity.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,10 +8,10 @@ use crate::mirror;
 use crate::test_request::TestRequest;
 use crate::wire::Answer;
 
-/// A way to ask menshen about a request.
+/// A protocol over which menshen decides about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Face {
-    /// The proxy itself.
+    /// menshen as the proxy.
     Proxy,
     /// nginx `auth_request`.
     Auth,
@@ -89,7 +89,7 @@ impl OriginalRequest {
                 .bytes("X-Forwarded-Uri", &self.target)
                 .header("X-Original-Method", &self.method)
                 .header("X-Forwarded-Proto", "http"),
-            Face::ForwardAuth => TestRequest::get("/.menshen/forward-auth?what=the+user+asked")
+            Face::ForwardAuth => TestRequest::get("/.menshen/forward-auth?ignored=query")
                 .host("menshen.internal:9")
                 .bytes("X-Forwarded-Uri", &self.target)
                 .header("X-Forwarded-Host", &self.host)
@@ -109,7 +109,7 @@ impl OriginalRequest {
         request
     }
 
-    /// The `CheckRequest` as Envoy writes it with raw headers.
+    /// The `CheckRequest` as Envoy encodes it when it sends raw headers.
     fn grpc_message(&self) -> Vec<u8> {
         let pair = |(name, value): &(String, Vec<u8>)| {
             let name = name.to_ascii_lowercase();
@@ -226,7 +226,7 @@ fn verdict(face: Face, answer: &Answer) -> Verdict {
             assert!(answer.header("retry-after").is_some(), "{face:?}");
             Verdict::Unavailable
         }
-        _ => panic!("{face:?} never answers so: {answer:?}"),
+        _ => panic!("{face:?} never sends this response: {answer:?}"),
     }
 }
 
@@ -263,7 +263,7 @@ fn identity(face: Face, answer: &Answer) -> BTreeMap<String, String> {
             .replace("x-auth-request-", "x-forwarded-");
         if is_identity(&name) {
             let before = identity.insert(name.clone(), value);
-            assert!(before.is_none(), "{face:?} says {name} twice");
+            assert!(before.is_none(), "{face:?} sends {name} twice");
         }
     }
     identity

@@ -1,4 +1,4 @@
-//! Clients can often reach the check endpoints. Headers for the application are not disclosed there
+//! The check endpoints, which clients can often reach, do not disclose the headers for the application
 //! unless the route allows it.
 
 use std::collections::BTreeMap;
@@ -9,8 +9,8 @@ use crate::ext_authz::{GRPC_ON_MAIN, check_request, grpc_client, parse_response}
 use crate::setup::{Menshen, Setup};
 use crate::test_request::session_cookie_of;
 
-/// The headers that a route can send to its application.
-const DISCLOSED_HEADERS: [(&str, &str); 6] = [
+/// Route names, and lines with which the route sends further headers to its application.
+const ROUTES_WITH_HEADERS: [(&str, &str); 6] = [
     (
         "basic",
         "basic_auth = { user = \"user.login\", password = \"one for all\" }",
@@ -35,15 +35,15 @@ const DISCLOSED_HEADERS: [(&str, &str); 6] = [
     ),
 ];
 
-/// Values that a client must not read.
-const SECRETS: [&str; 4] = [
+/// Headers that a client must not receive.
+const SECRET_HEADERS: [&str; 4] = [
     "authorization",
     "x-api-key",
     "x-remote-user",
     "x-menshen-assertion",
 ];
 
-/// Starts menshen with these routes, each with further lines.
+/// Starts menshen with these routes, each with `more` lines.
 async fn start_menshen(more: &str, ext_authz: &str) -> Menshen {
     let route = |(name, lines): (&str, &str)| {
         format!(
@@ -54,7 +54,7 @@ async fn start_menshen(more: &str, ext_authz: &str) -> Menshen {
     let home = [("echo", "")];
     let routes: String = home
         .into_iter()
-        .chain(DISCLOSED_HEADERS)
+        .chain(ROUTES_WITH_HEADERS)
         .map(route)
         .collect();
     let setup = Setup::default().server(TRUST_LOOPBACK).routes(&routes);
@@ -66,7 +66,7 @@ fn check_faces() -> impl Iterator<Item = Face> {
     Face::ALL.into_iter().filter(|face| *face != Face::Proxy)
 }
 
-/// The response headers of a face.
+/// The headers with which a face allows a request.
 async fn check_headers(
     menshen: &Menshen,
     face: Face,
@@ -96,11 +96,13 @@ async fn a_visitor_at_the_check_paths_reads_no_application_headers() {
     let menshen = start_menshen("", GRPC_ON_MAIN).await;
     let cookie = session_cookie_of(&menshen, "lisi").await;
     for face in check_faces() {
-        for (name, _) in DISCLOSED_HEADERS {
+        for (name, _) in ROUTES_WITH_HEADERS {
             let headers = check_headers(&menshen, face, name, &cookie).await;
-            let read = SECRETS.iter().find(|secret| headers.contains_key(**secret));
+            let read = SECRET_HEADERS
+                .iter()
+                .find(|secret| headers.contains_key(**secret));
             assert_eq!(read, None, "{face:?} {name}: {headers:?}");
-            // The user name is disclosed, under the header name of the route.
+            // The user name is disclosed, with the value that the route sends.
             let login = if name == "renamed" {
                 "corp/lisi"
             } else {

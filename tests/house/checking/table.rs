@@ -1,12 +1,13 @@
-//! Every face gives the same verdict for the same request: a table of requests, and random ones.
+//! Every face gives the same verdict for the same caller, and redirects to the same login.
+
+mod random;
+mod requests;
 
 use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
 use menshen::clock::{Clock, Timestamp};
-use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
 
 use super::TRUST_LOOPBACK;
 use super::faces::{Face, OriginalRequest, Verdict};
@@ -138,8 +139,7 @@ impl Faces {
         format!("Bearer {}", self.provider.sign(&claims, &json!({})))
     }
 
-    /// Sends a request to every face. All must give this verdict, with the same reason and
-    /// identity.
+    /// Asserts that every face gives this verdict, with the same reason, route, login and identity.
     async fn assert_all_decide(&self, what: &str, original: &OriginalRequest, verdict: Verdict) {
         let mut first = None;
         for face in Face::ALL {
@@ -149,23 +149,23 @@ impl Faces {
                 "{what}: {face:?}: {:?}",
                 response.answer
             );
-            let record = self.last_record();
+            let access_line = self.last_access_line();
             let outcome = (
                 response.identity,
-                record["verdict"].clone(),
-                record["reason"].clone(),
-                record["route"].clone(),
-                record["login"].clone(),
-                // An unreadable request is recorded as it arrived.
-                Some(record["path"].clone()).filter(|_| record["route"].is_string()),
-                Some(record["client"].clone()).filter(|_| record["route"].is_string()),
+                access_line["verdict"].clone(),
+                access_line["reason"].clone(),
+                access_line["route"].clone(),
+                access_line["login"].clone(),
+                // A refused target is logged as it arrived, which differs between the faces.
+                Some(access_line["path"].clone()).filter(|_| access_line["route"].is_string()),
+                Some(access_line["client"].clone()).filter(|_| access_line["route"].is_string()),
             );
             let expected = first.get_or_insert_with(|| outcome.clone());
             assert_eq!(&outcome, expected, "{what}: {face:?}");
         }
     }
 
-    fn last_record(&self) -> Value {
+    fn last_access_line(&self) -> Value {
         self.menshen.running.live().services().telemetry.flush();
         let text = self.menshen.records.text();
         let mut lines = text.lines().rev();
@@ -210,17 +210,17 @@ async fn every_face_gives_every_caller_the_same_verdict() {
         ("a member who is allowed", &lisi, [Allow, Allow, Allow]),
         ("a member who is not", &zhangsan, [Allow, Deny, Allow]),
         (
-            "somebody of another connector",
+            "a person of another connector",
             &guest,
             [Allow, Login, Allow],
         ),
         (
-            "somebody who signed out",
+            "a person who signed out",
             &signed_out,
             [Login, Login, Allow],
         ),
         ("a forged cookie", &forged, [Login, Login, Allow]),
-        ("no cookie of ours", "garbage", [Login, Login, Allow]),
+        ("an invalid cookie", "garbage", [Login, Login, Allow]),
     ];
     for (what, cookie, verdicts) in people {
         for (target, verdict) in ["/app?x=1", "/finance/x", "/public"].iter().zip(verdicts) {
@@ -232,7 +232,7 @@ async fn every_face_gives_every_caller_the_same_verdict() {
             }
         }
     }
-    programs(&faces, &lisi).await;
+    assert_tokens_are_decided_alike(&faces, &lisi).await;
     let two = with_session(page("/app"), &lisi).header("Cookie", &format!("menshen={zhangsan}"));
     faces.assert_all_decide("two cookies", &two, Login).await;
 
@@ -244,7 +244,7 @@ async fn every_face_gives_every_caller_the_same_verdict() {
     }
 }
 
-async fn programs(faces: &Faces, lisi: &str) {
+async fn assert_tokens_are_decided_alike(faces: &Faces, lisi: &str) {
     let (good, bad) = (faces.token("menshen"), faces.token("somebody-else"));
     for (what, token, cookie, verdict) in [
         ("a good token", good.as_str(), "", Allow),
@@ -265,63 +265,8 @@ async fn programs(faces: &Faces, lisi: &str) {
     }
     let elsewhere = OriginalRequest::get("/app").header("Authorization", &good);
     faces
-        .assert_all_decide("a token where none counts", &elsewhere, Login)
+        .assert_all_decide("a token on a route without issuers", &elsewhere, Login)
         .await;
-}
-
-#[tokio::test]
-async fn every_face_gives_every_request_the_same_verdict() {
-    let faces = Faces::start().await;
-    let lisi = session_cookie_of(&faces.menshen, "lisi").await;
-    for (what, original, verdict) in requests(&lisi).into_iter().chain(ambiguous_requests(&lisi)) {
-        faces.assert_all_decide(what, &original, verdict).await;
-    }
-}
-
-#[tokio::test]
-async fn a_public_path_is_public_only_as_written() {
-    let faces = Faces::start().await;
-    let lisi = session_cookie_of(&faces.menshen, "lisi").await;
-    let path = "/shop/manifest.webmanifest";
-    for (target, verdict) in [
-        (path, Allow),
-        ("/shop/manifest.webmanifest?v=1", Allow),
-        ("/shop", Allow),
-        ("/shop/", Login),
-        ("/shop/manifest.webmanifest/", Login),
-        ("/shop/manifest.webmanifest/x", Login),
-        ("/shop/manifest.webmanifest;x", Login),
-        ("/shop/manifest.webmanifestx", Login),
-        ("/shop/Manifest.webmanifest", Login),
-        ("/shop/manifest%2ewebmanifest", Login),
-        ("/shop/manifest.webmanifest%3fx", Login),
-        ("/shop//manifest.webmanifest", Login),
-        ("/shop/x", Login),
-    ] {
-        faces
-            .assert_all_decide(target, &OriginalRequest::get(target), verdict)
-            .await;
-        let signed_in = with_session(OriginalRequest::get(target), &lisi);
-        let verdict = if verdict == Login { Deny } else { verdict };
-        faces.assert_all_decide(target, &signed_in, verdict).await;
-    }
-    for method in ["HEAD", "POST", "OPTIONS"] {
-        let original = OriginalRequest::get(path).method(method);
-        let face = Face::Proxy;
-        let response = original.send_to(face, faces.menshen.address()).await;
-        assert_eq!(response.verdict, Allow, "{method}");
-    }
-    // A signed-in person is named there, as on a public route.
-    for face in Face::ALL {
-        let at = faces.menshen.address();
-        let response = with_session(OriginalRequest::get(path), &lisi)
-            .send_to(face, at)
-            .await;
-        assert_eq!(response.identity["x-remote-user"], "lisi", "{face:?}");
-        let response = OriginalRequest::get(path).header("X-Remote-User", "root");
-        let response = response.send_to(face, at).await;
-        assert_eq!(response.identity.get("x-remote-user"), None, "{face:?}");
-    }
 }
 
 #[tokio::test]
@@ -350,170 +295,6 @@ async fn a_page_requested_by_a_service_worker_leads_to_login_on_every_face() {
 }
 
 #[tokio::test]
-async fn no_request_exceeds_the_cost_limit() {
-    let faces = Faces::start().await;
-    let list = |items: usize, bytes: usize| vec!["x".repeat(bytes); items].join(",");
-    let with_list = |target: &str, list: &str| OriginalRequest::get(target).header("X-List", list);
-    let (short, many, long) = (list(3, 3), list(900, 1), list(900, 40));
-    let tricky = "/costly/x;y//z%20%5c";
-    for (target, list, verdict) in [
-        ("/costly", &short, Allow),
-        ("/costly", &many, Allow),
-        ("/costly", &long, Deny),
-        // Every reading of a path is decided.
-        (tricky, &short, Allow),
-        (tricky, &many, Deny),
-        ("/costly-header", &short, Allow),
-        ("/costly-header", &many, Allow),
-        ("/costly-header", &long, Deny),
-    ] {
-        let what = format!("{target}, a list of {} bytes", list.len());
-        faces
-            .assert_all_decide(&what, &with_list(target, list), verdict)
-            .await;
-        if verdict == Deny {
-            assert_eq!(faces.last_record()["reason"], "too costly", "{what}");
-        }
-    }
-    let metrics = faces.menshen.running.live().services().telemetry.render();
-    let counted = format!("menshen_costly_requests_total {}\n", 3 * Face::ALL.len());
-    assert!(metrics.contains(&counted), "{metrics}");
-}
-
-fn requests(lisi: &str) -> Vec<(&'static str, OriginalRequest, Verdict)> {
-    let stranger = |target: &str| OriginalRequest::get(target);
-    let host = |host: &str, target: &str| OriginalRequest {
-        host: host.to_owned(),
-        ..OriginalRequest::get(target)
-    };
-    vec![
-        ("the rule's yes", stranger("/hours"), Allow),
-        ("another method", stranger("/hours").method("POST"), Login),
-        ("another path", stranger("/hours/no"), Login),
-        (
-            "another client",
-            OriginalRequest {
-                client: "198.51.100.1",
-                ..stranger("/hours")
-            },
-            Login,
-        ),
-        ("a path of two minds", stranger("/hours/n%6f"), Deny),
-        (
-            "a disguised path",
-            with_session(stranger("/%66inance"), lisi),
-            Deny,
-        ),
-        (
-            "an honest escape",
-            with_session(stranger("/a%20b"), lisi),
-            Allow,
-        ),
-        ("dots", with_session(stranger("/a/../b"), lisi), Deny),
-        (
-            "hidden dots",
-            with_session(stranger("/a/%252e%252e/b"), lisi),
-            Deny,
-        ),
-        (
-            "a broken escape",
-            with_session(stranger("/a%zz"), lisi),
-            Deny,
-        ),
-        ("a NUL", with_session(stranger("/a%00"), lisi), Deny),
-        (
-            "no such host",
-            with_session(host("nowhere.test", "/"), lisi),
-            Deny,
-        ),
-        (
-            "a host with a dot and case",
-            with_session(host("SSO.Test.", "/"), lisi),
-            Allow,
-        ),
-        ("a host below a domain", host("a.apps.test", "/x"), Allow),
-        ("a host of another port", host("sso.test:8443", "/x"), Allow),
-        (
-            "no host name",
-            with_session(host("s$o.test", "/"), lisi),
-            Deny,
-        ),
-        (
-            "our own page",
-            with_session(stranger("/app/x"), lisi).method("DELETE"),
-            Allow,
-        ),
-        (
-            "a preflight",
-            stranger("/public")
-                .method("OPTIONS")
-                .header("Origin", "http://a.test")
-                .header("Access-Control-Request-Method", "PUT"),
-            Allow,
-        ),
-        (
-            "a preflight elsewhere",
-            stranger("/app")
-                .method("OPTIONS")
-                .header("Origin", "http://a.test")
-                .header("Access-Control-Request-Method", "PUT"),
-            Login,
-        ),
-        (
-            "a websocket of nobody",
-            stranger("/app").header("Sec-WebSocket-Version", "13"),
-            Login,
-        ),
-    ]
-}
-
-fn ambiguous_requests(lisi: &str) -> Vec<(&'static str, OriginalRequest, Verdict)> {
-    let stranger = |target: &str| OriginalRequest::get(target);
-    vec![
-        (
-            "a host within the path",
-            with_session(stranger("//x/finance"), lisi),
-            Deny,
-        ),
-        (
-            "an escape that ends a path",
-            with_session(stranger("/finance%3f"), lisi),
-            Deny,
-        ),
-        (
-            "a name that Windows shortens",
-            with_session(stranger("/finance."), lisi),
-            Deny,
-        ),
-        (
-            "a host within a path that a rule looks at",
-            stranger("//x/hours/no"),
-            Deny,
-        ),
-        (
-            "a method in small letters where a rule looks at it",
-            stranger("/hours").method("get"),
-            Deny,
-        ),
-        (
-            "a method in small letters elsewhere",
-            with_session(stranger("/app"), lisi).method("purge"),
-            Allow,
-        ),
-        (
-            "a method that is too long",
-            with_session(stranger("/app"), lisi).method(&"M".repeat(65)),
-            Deny,
-        ),
-        (
-            "a long method",
-            with_session(stranger("/app"), lisi).method(&"M".repeat(64)),
-            Allow,
-        ),
-    ]
-}
-
-#[tokio::test]
 async fn every_face_redirects_to_the_same_login_url() {
     let faces = Faces::start().await;
     for face in Face::ALL.into_iter().filter(|face| face.can_redirect()) {
@@ -532,90 +313,4 @@ async fn every_face_redirects_to_the_same_login_url() {
             "{face:?}"
         );
     }
-}
-
-fn arbitrary_request() -> impl Strategy<Value = OriginalRequest> {
-    let path = prop_oneof![
-        "/(app|finance|hours|public|api|)(/[a-z%;.0-9]{0,6}){0,3}",
-        r"/[\x21-\x7e]{0,24}",
-    ];
-    let method = prop::sample::select(vec!["GET", "POST", "HEAD", "OPTIONS", "DELETE", "QUERY"]);
-    let host = prop::sample::select(vec![
-        "sso.test",
-        "SSO.test.",
-        "sso.test:80",
-        "sso.test:8443",
-        "a.apps.test",
-        "x",
-        "sso.test:0",
-    ]);
-    let names = prop::sample::select(vec![
-        "Accept",
-        "Sec-Fetch-Mode",
-        "Sec-Fetch-Dest",
-        "X-Requested-With",
-        "Origin",
-        "Cookie",
-        "X-Forwarded-User",
-        "x_forwarded_user",
-        "X-Auth-Request-Groups",
-        "Authorization",
-        "X-Remote-User",
-        "X-HTTP-Method-Override",
-    ]);
-    let values = prop::sample::select(vec![
-        "text/html",
-        "navigate",
-        "document",
-        "iframe",
-        "boss",
-        "menshen=x",
-        "menshen=x; menshen=y",
-        "Bearer x",
-        "a",
-        "",
-    ]);
-    let headers = prop::collection::vec((names, values), 0..6);
-    (method, host, path, headers, any::<bool>()).prop_map(|(method, host, target, headers, far)| {
-        let original = OriginalRequest {
-            method: method.to_owned(),
-            host: host.to_owned(),
-            client: if far { "198.51.100.1" } else { "192.0.2.7" },
-            ..OriginalRequest::get(&target)
-        };
-        let add =
-            |original: OriginalRequest, (name, value): (&str, &str)| original.header(name, value);
-        headers.into_iter().fold(original, add)
-    })
-}
-
-#[test]
-fn the_faces_agree_on_random_requests() {
-    let runtime = Runtime::new().unwrap();
-    let (faces, lisi) = runtime.block_on(async {
-        let faces = Faces::start().await;
-        let lisi = session_cookie_of(&faces.menshen, "lisi").await;
-        (faces, lisi)
-    });
-    let at = faces.menshen.address();
-    let config = ProptestConfig {
-        cases: 300,
-        ..ProptestConfig::default()
-    };
-    proptest!(config, |(original in arbitrary_request(), has_session in any::<bool>())| {
-        // Paths that the proxy itself answers are left out.
-        prop_assume!(!original.target.starts_with(b"/.menshen"));
-        let original = if has_session { with_session(original, &lisi) } else { original };
-        runtime.block_on(async {
-            let proxy = original.send_to(Face::Proxy, at).await;
-            for face in Face::ALL {
-                let response = original.send_to(face, at).await;
-                assert_eq!(response.verdict, proxy.verdict, "{face:?} {original:?} {:?}", response.answer);
-                // The mirror sends no body to HEAD.
-                if original.method != "HEAD" {
-                    assert_eq!(response.identity, proxy.identity, "{face:?} {original:?}");
-                }
-            }
-        });
-    });
 }

@@ -1,4 +1,4 @@
-//! `menshen check --online`: the checks at the source, and the values to register there.
+//! `menshen check --online`: calls to the source that test the configuration, and the values to register there.
 
 use std::process::Output;
 
@@ -6,7 +6,7 @@ use super::{run_menshen, text};
 use crate::setup::{Menshen, Setup};
 use crate::upstream::TempFolder;
 
-/// Runs the check for a setup with the simulated source.
+/// Runs the check with the simulated WeCom, on a configuration that `edit` changes.
 async fn check(menshen: &Menshen, setup: &Setup, edit: impl Fn(String) -> String) -> Output {
     let folder = TempFolder::new();
     let config = edit(setup.text(&menshen.wecom, &menshen.app));
@@ -38,7 +38,7 @@ async fn a_source_that_accepts_the_configuration_passes_and_the_callback_is_prin
     }
     assert!(!printed.contains("!!"), "{printed}");
     assert!(printed.ends_with("menshen.toml: fine\n"), "{printed}");
-    // No call about a person was made.
+    // No person is looked up.
     assert_eq!(menshen.wecom.calls("/cgi-bin/auth/getuserinfo"), 0);
 }
 
@@ -61,7 +61,7 @@ async fn a_wrong_secret_is_exit_code_1_with_the_remedy() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_not_trusted_is_printed_with_the_remedy() {
+async fn an_ip_address_that_wecom_does_not_trust_is_printed_with_the_remedy() {
     let menshen = Menshen::new().await;
     menshen.wecom.set_allowed_ips(Some(Vec::new()));
     let output = check(&menshen, &Setup::default(), |text| text).await;

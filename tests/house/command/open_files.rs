@@ -1,4 +1,4 @@
-//! `menshen run` and `menshen check` under a limit of open files.
+//! `menshen run` and `menshen check` with a limit on open files.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::disk::admin;
+use super::disk::get_from_admin;
 use super::serving::{Program, write_config};
 use super::{ConfigFolder, text};
 use crate::browser::Browser;
@@ -14,7 +14,7 @@ use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::upstream::TempFolder;
 
-/// menshen with these limits of open files.
+/// A command that runs menshen with these soft and hard limits of open files.
 fn limited(limits: &str) -> Command {
     let mut command = Command::new("prlimit");
     command
@@ -23,7 +23,7 @@ fn limited(limits: &str) -> Command {
     command
 }
 
-/// Connects from this loopback address.
+/// Connects from a loopback address.
 async fn connect(from: &str, to: SocketAddr) -> RawConnection<TcpStream> {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(from.parse().unwrap()).unwrap();
@@ -66,7 +66,7 @@ async fn one_client_with_all_its_connections_does_not_block_others() {
     let mut browser = Browser::at(address);
     let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
-    let metrics = admin(admin_address, "/metrics").await.text();
+    let metrics = get_from_admin(admin_address, "/metrics").await.text();
     let refused = "menshen_limits_reached_total{key=\"connections_per_client_max\"}";
     assert!(metrics.contains(refused), "{metrics}");
     drop(open_connections);
@@ -97,8 +97,8 @@ async fn clients_beyond_the_limit_of_files_wait_and_the_others_are_served() {
     }
     for _ in 0..10 {
         assert_eq!(echo_status(&mut loopback_connection).await, 401);
-        // The store has reserved files.
-        assert_eq!(admin(admin_address, "/readyz").await.status, 200);
+        // Some files are reserved for the store.
+        assert_eq!(get_from_admin(admin_address, "/readyz").await.status, 200);
     }
     drop(open_connections);
     let answer = browser.visit(&format!("{SSO_URL}/echo")).await;
@@ -129,5 +129,8 @@ fn check_warns_about_more_connections_than_files() {
     assert!(warned("200:200", "limits.connections_max = 5000"));
     assert!(warned("64:200", "limits.connections_max = 57"));
     assert!(!warned("64:200", "limits.connections_max = 56"));
-    assert!(!warned("200:200", ""), "nobody wrote the default");
+    assert!(
+        !warned("200:200", ""),
+        "the default is lowered without a warning"
+    );
 }

@@ -1,4 +1,4 @@
-//! Output to a terminal: control characters are escaped, and repeated log lines are limited.
+//! Output and log: control characters are escaped, and repeated log lines are limited.
 
 use serde_json::Value;
 
@@ -9,17 +9,17 @@ use crate::setup::{Menshen, Setup};
 use crate::upstream;
 use crate::wire;
 
-/// Characters that reverse a line, clear the screen and start another line.
-const MARKS: &str = "\u{202e}\u{9b}2J\u{85}\u{2028}\u{200b}\u{feff}";
+/// Characters that reverse a line, clear the screen, begin another line, or are invisible.
+const CONTROLS: &str = "\u{202e}\u{9b}2J\u{85}\u{2028}\u{200b}\u{feff}";
 
 #[test]
 fn an_explanation_escapes_control_characters_of_the_request() {
     let folder = ConfigFolder::new("marks");
     let config = folder.config("");
     let config = config.to_str().unwrap();
-    let header = format!("X-Any: {MARKS}");
+    let header = format!("X-Any: {CONTROLS}");
     for more in [vec![], vec!["--json"]] {
-        let url = format!("http://localhost/a?{MARKS}");
+        let url = format!("http://localhost/a?{CONTROLS}");
         let mut arguments = vec!["explain", &url, "-c", config, "--header", &header];
         arguments.extend(more);
         let output = run_menshen(&arguments);
@@ -27,7 +27,7 @@ fn an_explanation_escapes_control_characters_of_the_request() {
             assert_eq!(first_control(text(output)), None, "{arguments:?}");
         }
     }
-    // The JSON contains the original text.
+    // Without control characters, the output is JSON, too.
     let url = "http://localhost/a";
     let output = run_menshen(&["explain", url, "-c", config, "--json"]);
     let _: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -37,9 +37,9 @@ fn an_explanation_escapes_control_characters_of_the_request() {
 fn a_configuration_error_escapes_control_characters() {
     let folder = ConfigFolder::new("marked");
     for line in [
-        format!("\"{MARKS}\" = 7"),
-        format!("prefix = \"/{MARKS}\""),
-        format!("files = {{ \"/{MARKS}\" = \"a\" }}"),
+        format!("\"{CONTROLS}\" = 7"),
+        format!("prefix = \"/{CONTROLS}\""),
+        format!("files = {{ \"/{CONTROLS}\" = \"a\" }}"),
     ] {
         let config = folder.config(&line);
         let output = run_menshen(&["check", "-c", config.to_str().unwrap()]);
@@ -69,7 +69,7 @@ async fn a_client_that_causes_the_same_log_line_repeatedly_cannot_fill_the_log()
         .filter(|line| line.contains("a malformed request was refused"));
     let output = lines.count();
     assert!((1..TRIES / 2).contains(&output), "{output}");
-    // With the access log, each request has its line.
+    // The access log has a line for each request.
     let access = records
         .iter()
         .filter(|line| line.contains("menshen::access"));
@@ -82,7 +82,7 @@ async fn the_log_line_of_a_refused_reload_escapes_control_characters() {
     let config = write_config(&folder, &menshen, &Setup::default());
     let (program, _) = Program::run(&config).await;
     let valid = std::fs::read_to_string(&config).unwrap();
-    let invalid = valid.replace("[server]", &format!("[server]\n\"{MARKS}\" = 7"));
+    let invalid = valid.replace("[server]", &format!("[server]\n\"{CONTROLS}\" = 7"));
     std::fs::write(&config, invalid).unwrap();
     program.signal("-HUP");
     program

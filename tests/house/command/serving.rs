@@ -1,4 +1,4 @@
-//! `menshen run`: signals, changed files, standard output and standard error.
+//! `menshen run`: its signals, changed configuration files, and what it writes to standard output and error.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
@@ -23,13 +23,13 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Starts it and waits until it serves.
+    /// Starts menshen, waits until it serves, and returns its address.
     pub(super) async fn run(config: &Path) -> (Self, SocketAddr) {
         let command = Command::new(env!("CARGO_BIN_EXE_menshen"));
         Self::run_by(command, config).await
     }
 
-    /// Starts it with a signal ignored.
+    /// Starts menshen in a process that ignores a signal.
     pub(super) async fn run_ignoring(config: &Path, signal: &str) -> (Self, SocketAddr) {
         let mut command = Command::new("sh");
         let script = format!("trap '' {signal}; exec \"$0\"");
@@ -45,8 +45,8 @@ impl Program {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = collect(child.stdout.take().unwrap());
-        let stderr = collect(child.stderr.take().unwrap());
+        let stdout = collect_lines(child.stdout.take().unwrap());
+        let stderr = collect_lines(child.stderr.take().unwrap());
         let program = Self {
             child,
             stdout,
@@ -57,7 +57,7 @@ impl Program {
         (program, address)
     }
 
-    /// An address of its log line `serving`.
+    /// An address in the log line `serving`.
     pub(super) fn address(&self, name: &str) -> SocketAddr {
         let line = self.line("serving").unwrap();
         let addresses: Value = serde_json::from_str(&line).unwrap();
@@ -86,17 +86,17 @@ impl Program {
         assert!(sent.unwrap().success());
     }
 
-    /// Terminates it; its exit code, standard output and standard error.
+    /// Terminates it and returns its exit code and the lines of standard output and standard error.
     pub(super) async fn end(mut self) -> (Option<i32>, Vec<String>, Vec<String>) {
         self.signal("-TERM");
         let mut code = None;
-        wait_until("it ends", || {
+        wait_until("the process ends", || {
             code = self.child.try_wait().unwrap();
             code.is_some()
         })
         .await;
         // The reader threads end when the pipes close.
-        wait_until("all is read", || {
+        wait_until("all output is read", || {
             Arc::strong_count(&self.stdout) + Arc::strong_count(&self.stderr) == 2
         })
         .await;
@@ -116,7 +116,7 @@ impl Drop for Program {
     }
 }
 
-fn collect(from: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
+fn collect_lines(from: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let writer = Arc::clone(&lines);
     std::thread::spawn(move || {
@@ -127,7 +127,7 @@ fn collect(from: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
     lines
 }
 
-/// Writes a setup as a file with its store beside it.
+/// Writes a configuration file with a store beside it and with the access log.
 pub(super) fn write_config(folder: &TempFolder, menshen: &Menshen, setup: &Setup) -> PathBuf {
     let store = format!("sqlite://{}", folder.path("menshen.db").display());
     let text = setup
@@ -154,7 +154,7 @@ async fn sigterm_drains_open_requests_and_is_exit_code_0() {
     let mut line = RawConnection::open(address).await;
     line.send("GET /slow?ms=400 HTTP/1.1\r\nHost: up.test\r\n\r\n")
         .await;
-    wait_until("the request is under way", || menshen.app.requests() == 1).await;
+    wait_until("the request is in progress", || menshen.app.requests() == 1).await;
     let (ended, answer) = tokio::join!(program.end(), line.read_answer());
     assert_eq!(answer.status, 200);
     assert!(answer.text().contains("done at last"));
@@ -175,7 +175,7 @@ async fn a_changed_file_and_sighup_reload() {
     program
         .wait_for_line("the configuration was reloaded")
         .await;
-    // Writing the file is enough.
+    // A changed file is reloaded without a signal.
     write_config(&folder, &menshen, &with("new.test"));
     let mut status_of_new_host = 0;
     for _ in 0..6000 {
@@ -232,7 +232,7 @@ async fn sessions_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn every_line_is_json_without_secrets_and_queries() {
+async fn every_log_line_is_json_without_secrets_and_queries() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let config = write_config(&folder, &menshen, &Setup::default());
     let (program, address) = Program::run(&config).await;
@@ -272,8 +272,8 @@ async fn every_line_is_json_without_secrets_and_queries() {
     ] {
         assert!(!all.contains(secret), "{secret} is in the log");
     }
-    assert_written_down(&lines, &cookie);
-    // Access and audit lines on standard output, other log lines on standard error.
+    assert_login_and_request_are_logged(&lines, &cookie);
+    // Access and audit lines are on standard output, all others on standard error.
     assert!(
         out.iter()
             .all(|line| line.contains("\"target\":\"menshen::a")),
@@ -285,8 +285,8 @@ async fn every_line_is_json_without_secrets_and_queries() {
     );
 }
 
-/// Checks that the log contains the login and the forwarded request.
-fn assert_written_down(lines: &[Value], cookie: &str) {
+/// Asserts that the log contains the login, the refused request and the forwarded one.
+fn assert_login_and_request_are_logged(lines: &[Value], cookie: &str) {
     let with_target = |target: &str| {
         lines
             .iter()
@@ -305,12 +305,14 @@ fn assert_written_down(lines: &[Value], cookie: &str) {
     let allowed = echo
         .iter()
         .find(|line| line["verdict"] == "allow")
-        .expect("it was let through");
+        .expect("the allowed request is logged");
     assert_eq!(
         (&allowed["login"], &allowed["route"], &allowed["status"]),
         (&"zhangsan".into(), &"app".into(), &200.into())
     );
-    let upstream = allowed["upstream"].as_str().expect("who answered");
+    let upstream = allowed["upstream"]
+        .as_str()
+        .expect("the upstream is logged");
     assert!(upstream.starts_with("127.0.0.1:"), "{upstream}");
     assert!(
         allowed["session"]
@@ -321,7 +323,7 @@ fn assert_written_down(lines: &[Value], cookie: &str) {
     let login = audit
         .iter()
         .find(|line| line["event"] == "login")
-        .expect("the login is written down");
+        .expect("the login is logged");
     assert_eq!(
         (&login["login"], &login["connector"]),
         (&"zhangsan".into(), &"corp".into())
@@ -365,7 +367,7 @@ async fn an_error_shows_its_line_with_a_caret() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let path = write_config(&folder, &menshen, &Setup::default());
     let valid = std::fs::read_to_string(&path).unwrap();
-    // The value of an unknown key may be a secret, and is not shown.
+    // The value of an unknown key may be a secret, so it is masked.
     for (from, to, shown) in [
         (
             "[session]",
@@ -381,12 +383,15 @@ async fn an_error_shows_its_line_with_a_caret() {
             .to_string();
         let output = tokio::task::spawn_blocking(move || run_menshen(&["check", "-c", &path]));
         let output = output.await.unwrap();
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        let at = said
+        let printed = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{printed}");
+        let at = printed
             .lines()
             .position(|line| line.contains(shown))
-            .unwrap_or_else(|| panic!("{said}"));
-        assert!(said.lines().nth(at + 1).unwrap().contains('^'), "{said}");
+            .unwrap_or_else(|| panic!("{printed}"));
+        assert!(
+            printed.lines().nth(at + 1).unwrap().contains('^'),
+            "{printed}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! `menshen run` with a blocked log: a pipe whose reader stalls, a pipe without a reader, a full file.
-//! Requests are served, SIGTERM stops the process, and logging continues when the log is writable again.
+//! `menshen run` while its log cannot be written: to a pipe that nobody reads, to a pipe without a reader, or
+//! to a full file. Requests are served, SIGTERM stops the process, and logging continues later.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
@@ -10,14 +10,14 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use serde_json::Value;
 
-use super::disk::{admin, limit_files};
+use super::disk::{get_from_admin, limit_file_size};
 use super::serving::write_config;
 use crate::browser::Browser;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::upstream::{TempFolder, wait_until};
 
-/// Reads a pipe except while it is stalled.
+/// Reads the lines of a pipe in a thread, except while it is stalled.
 #[derive(Clone, Default)]
 struct Reader(Arc<(Mutex<Reading>, Condvar)>);
 
@@ -65,18 +65,19 @@ impl Reader {
         wait_until(part, || self.line(part).is_some()).await;
     }
 
-    async fn ended(&self) {
-        wait_until("all is read", || self.0.0.lock().unwrap().ended).await;
+    async fn wait_for_end(&self) {
+        wait_until("all output is read", || self.0.0.lock().unwrap().ended).await;
     }
 }
 
-/// A menshen process whose standard error is read until it serves.
+/// A menshen process and the reader of its standard error.
 struct Program {
     child: Child,
     stderr: Reader,
 }
 
 impl Program {
+    /// Starts menshen and waits until it serves.
     async fn run(config: &Path, stdout: Stdio) -> Self {
         // With SIGXFSZ ignored, writing to a full file is an error instead of a fatal signal.
         let child = Command::new("sh")
@@ -109,7 +110,7 @@ impl Program {
 
     async fn ended(&mut self) -> ExitStatus {
         let mut status = None;
-        wait_until("it ends", || {
+        wait_until("the process ends", || {
             status = self.child.try_wait().unwrap();
             status.is_some()
         })
@@ -126,11 +127,11 @@ impl Drop for Program {
     }
 }
 
-fn setup() -> Setup {
+fn setup_with_admin() -> Setup {
     Setup::default().tables("[admin]\nlisten = \"127.0.0.1:0\"\n")
 }
 
-/// Every request of a developer's log level is logged, too.
+/// Sets the log level to `trace`, at which much is logged for each connection and changed file.
 fn log_everything(config: &Path) {
     let text = std::fs::read_to_string(config).unwrap();
     let text = text.replace("[log]", "[log]\nlevel = \"trace\"");
@@ -150,7 +151,7 @@ async fn send_requests(address: SocketAddr, times: usize, path_bytes: usize) {
 }
 
 async fn metric(address: SocketAddr, name: &str) -> u64 {
-    let metrics = admin(address, "/metrics").await.text();
+    let metrics = get_from_admin(address, "/metrics").await.text();
     let connection = metrics
         .lines()
         .find(|connection| connection.starts_with(name));
@@ -171,7 +172,7 @@ const PROGRAM_DROPPED: &str = "menshen_log_lines_dropped_total{kind=\"program\"}
 #[tokio::test]
 async fn requests_are_served_and_sigterm_works_while_the_log_is_blocked() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
-    let config = write_config(&folder, &menshen, &setup());
+    let config = write_config(&folder, &menshen, &setup_with_admin());
     log_everything(&config);
     let mut program = Program::run(&config, Stdio::piped()).await;
     let (address, admin_address) = (program.address("addresses"), program.address("admin"));
@@ -182,26 +183,26 @@ async fn requests_are_served_and_sigterm_works_while_the_log_is_blocked() {
     let reading = stdout.clone();
     std::thread::spawn(move || reading.read(pipe));
 
-    // Far more than the pipes and the buffer for access lines can hold.
+    // The pipes and the buffer for access lines are full when lines are dropped.
     while metric(admin_address, ACCESS_DROPPED).await < 100 {
         send_requests(address, 100, 30_000).await;
     }
     let mut browser = Browser::at(address);
     let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200);
-    let ready = admin(admin_address, "/readyz").await;
+    let ready = get_from_admin(admin_address, "/readyz").await;
     assert_eq!(ready.status, 200, "{}", ready.text());
     let degraded = ready.json()["degraded"][0].to_string();
     assert!(degraded.contains("stdout is not read"), "{degraded}");
 
-    // The reader continues.
+    // When the readers continue, the waiting lines are written.
     stdout.set_stalled(false);
     program.stderr.set_stalled(false);
     stdout.wait_for_line("log lines were dropped").await;
     stdout.wait_for_line("\"event\":\"login\"").await;
     send_requests(address, 1, 1).await;
     stdout.wait_for_line("\"path\":\"/a\"").await;
-    let ready = admin(admin_address, "/readyz").await.json();
+    let ready = get_from_admin(admin_address, "/readyz").await.json();
     assert_eq!(ready["degraded"].as_array().unwrap().len(), 0, "{ready}");
 
     stdout.set_stalled(true);
@@ -211,7 +212,7 @@ async fn requests_are_served_and_sigterm_works_while_the_log_is_blocked() {
     assert_eq!(program.ended().await.code(), Some(0));
 
     stdout.set_stalled(false);
-    stdout.ended().await;
+    stdout.wait_for_end().await;
     let lines = stdout.lines();
     // The last line may be incomplete.
     let records: Vec<Value> = lines[..lines.len() - 1]
@@ -238,12 +239,12 @@ async fn requests_are_served_and_sigterm_works_while_the_log_is_blocked() {
 #[tokio::test]
 async fn requests_are_served_while_standard_error_is_blocked_and_dropped_lines_are_counted() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
-    let config = write_config(&folder, &menshen, &setup());
+    let config = write_config(&folder, &menshen, &setup_with_admin());
     log_everything(&config);
     let mut program = Program::run(&config, Stdio::null()).await;
     let (address, admin_address) = (program.address("addresses"), program.address("admin"));
     program.stderr.set_stalled(true);
-    // At this level, each connection and each change of a file in the folder is logged.
+    // At the level `trace`, each connection and each changed file in the folder is logged.
     let files = ["a", "b"].map(|name| folder.path(name));
     while metric(admin_address, PROGRAM_DROPPED).await == 0 {
         for _ in 0..1_000 {
@@ -256,7 +257,7 @@ async fn requests_are_served_while_standard_error_is_blocked_and_dropped_lines_a
     let mut browser = Browser::at(address);
     let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200);
-    let ready = admin(admin_address, "/readyz").await.json();
+    let ready = get_from_admin(admin_address, "/readyz").await.json();
     let degraded = ready["degraded"][0].to_string();
     assert!(degraded.contains("stderr is not read"), "{ready}");
     program.stderr.set_stalled(false);
@@ -272,10 +273,10 @@ async fn requests_are_served_while_standard_error_is_blocked_and_dropped_lines_a
 #[tokio::test]
 async fn a_full_log_file_is_an_error_until_there_is_space() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
-    let config = write_config(&folder, &menshen, &setup());
+    let config = write_config(&folder, &menshen, &setup_with_admin());
     let log = folder.path("records.log");
     let mut file = File::create(&log).unwrap();
-    // Longer than every other file of the process, which the limit then does not affect.
+    // The log is longer than every other file of the process, so the limit affects only the log.
     writeln!(file, "\"{}\"", "x".repeat(8 << 20)).unwrap();
     let mut program = Program::run(&config, file.into()).await;
     let (address, admin_address) = (program.address("addresses"), program.address("admin"));
@@ -283,18 +284,18 @@ async fn a_full_log_file_is_an_error_until_there_is_space() {
     let read = || std::fs::read_to_string(&log).unwrap();
     wait_until("three lines are written", || read().lines().count() == 4).await;
 
-    limit_files(program.child.id(), &read().len().to_string());
+    limit_file_size(program.child.id(), &read().len().to_string());
     send_requests(address, 3, 20).await;
     let errors = "menshen_log_write_errors_total{output=\"stdout\"}";
     let mut counted = 0;
     while counted == 0 {
         counted = metric(admin_address, errors).await;
     }
-    let ready = admin(admin_address, "/readyz").await.json();
+    let ready = get_from_admin(admin_address, "/readyz").await.json();
     let degraded = ready["degraded"][0].to_string();
     assert!(degraded.contains("cannot be written to stdout"), "{ready}");
 
-    limit_files(program.child.id(), "unlimited");
+    limit_file_size(program.child.id(), "unlimited");
     wait_until("all lines are written", || read().lines().count() == 7).await;
     for connection in read().lines() {
         let _: Value = serde_json::from_str(connection).unwrap();
@@ -306,7 +307,7 @@ async fn a_full_log_file_is_an_error_until_there_is_space() {
 #[tokio::test]
 async fn a_log_without_a_reader_blocks_neither_requests_nor_the_shutdown() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
-    let config = write_config(&folder, &menshen, &setup());
+    let config = write_config(&folder, &menshen, &setup_with_admin());
     let mut program = Program::run(&config, Stdio::piped()).await;
     let (address, admin_address) = (program.address("addresses"), program.address("admin"));
     drop(program.child.stdout.take());

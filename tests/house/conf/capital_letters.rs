@@ -1,4 +1,4 @@
-//! Rules with capital letters on routes with `case_insensitive`.
+//! Rules that compare paths with capital letters, on routes with `case_insensitive`.
 
 use super::parse;
 use crate::setup::Setup;
@@ -7,7 +7,7 @@ use crate::test_request::TestRequest;
 const HEAD: &str = "[server]\nexternal_url = 'https://sso.test'\ntrusted_proxies = ['10.0.0.1']\n\
                     [connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = { env = 'X' }\n";
 
-/// The warnings of the rule of a route.
+/// The warnings about a rule, on a route with the lines `case`.
 fn warnings_of(rule: &str, case: &str) -> Vec<String> {
     let text = format!(
         "{HEAD}[[route]]\nname = 'a'\nupstream = ['http://[::1]']\naccess = 'rule'\n\
@@ -53,7 +53,7 @@ fn a_rule_with_capital_letters_is_warned_of_if_paths_ignore_case() {
 }
 
 #[tokio::test]
-async fn the_warning_of_capital_letters_is_true() {
+async fn a_rule_with_capital_letters_matches_no_path_that_ignores_case() {
     let rule = |name: &str, rule: &str| {
         format!(
             "[[route]]\nname = '{name}'\nhost = '{name}.test'\nupstream = ['{{app}}']\n\
@@ -68,7 +68,7 @@ async fn the_warning_of_capital_letters_is_true() {
     ];
     let menshen = Setup::default().routes(&routes.concat()).start().await;
     for (host, path, passes) in [
-        // The application treats it as /Admin.
+        // The rule does not match, although the application serves /Admin.
         ("forbids", "/admin", true),
         ("forbids", "/Admin", false),
         ("allows", "/admin", false),

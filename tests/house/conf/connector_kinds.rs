@@ -1,4 +1,4 @@
-//! The promises of every kind of connector about its settings. Each kind has a row.
+//! What holds for the settings of every kind of connector. Each kind has a row in a table.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,8 @@ use super::problems::{assert_problem, parse_error};
 use super::schema;
 use super::warnings::warned_keys;
 
-/// A kind: the name of its table, its required keys, and the keys of its secrets. `SECRET` stands for the
-/// value of the first secret.
+/// The kinds: the name of the table, the required keys, and the keys of the secrets. `SECRET` stands for
+/// the value of the first secret.
 const KINDS: &[(&str, &str, &[&str])] = &[
     (
         "wecom",
@@ -33,7 +33,7 @@ const KINDS: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
-const FILE: &str = "{ file = '/etc/menshen/source.secret' }";
+const SECRET_FILE: &str = "{ file = '/etc/menshen/source.secret' }";
 
 /// A valid configuration of six lines before the connector.
 fn document(connector: &str) -> String {
@@ -57,7 +57,7 @@ fn with_kind<T>(config: &Config, read: impl FnOnce(&dyn Kind) -> T) -> T {
 }
 
 #[test]
-fn every_kind_has_its_row_here() {
+fn every_kind_has_a_row() {
     let schema = schema::read();
     let kinds_in_schema: BTreeSet<_> = schema
         .tables
@@ -70,7 +70,7 @@ fn every_kind_has_its_row_here() {
 }
 
 #[test]
-fn a_connector_without_a_kind_is_told_every_kind() {
+fn the_error_for_a_connector_without_a_kind_names_every_kind() {
     let error = parse_error(&document("[connector.corp]\nsync = true\n")).to_string();
     for (name, ..) in KINDS {
         let table = format!("[connector.corp.{name}]");
@@ -81,7 +81,7 @@ fn a_connector_without_a_kind_is_told_every_kind() {
 #[test]
 fn the_required_keys_of_a_kind_are_enough() {
     for kind in KINDS {
-        let config = parse(&document(&table(kind, FILE)));
+        let config = parse(&document(&table(kind, SECRET_FILE)));
         assert_eq!(config.warnings(), [], "{kind:?}");
         assert_eq!(with_kind(&config, |kind| kind.name()), kind.0);
     }
@@ -91,7 +91,7 @@ fn the_required_keys_of_a_kind_are_enough() {
 fn a_kind_lists_its_secrets_and_shows_none() {
     for kind in KINDS {
         let (name, _, secrets) = kind;
-        let files = parse(&document(&table(kind, FILE))).files();
+        let files = parse(&document(&table(kind, SECRET_FILE))).files();
         let file = std::path::PathBuf::from("/etc/menshen/source.secret");
         assert!(files.contains(&file), "{name}: {files:?}");
         for secret in *secrets {
@@ -108,7 +108,7 @@ fn a_kind_lists_its_secrets_and_shows_none() {
 #[test]
 fn unknown_and_missing_keys_of_a_kind_are_refused_at_its_table() {
     for kind in KINDS {
-        let table = table(kind, FILE);
+        let table = table(kind, SECRET_FILE);
         let more = document(&format!("{table}no_such_key = 1\n"));
         let line = more.lines().count();
         assert_problem(&parse_error(&more), line, 1, &["no_such_key"]);
@@ -122,7 +122,7 @@ fn unknown_and_missing_keys_of_a_kind_are_refused_at_its_table() {
 fn a_connector_with_two_kinds_is_refused() {
     for (index, one) in KINDS.iter().enumerate() {
         for other in &KINDS[index + 1..] {
-            let both = format!("{}{}", table(other, FILE), table(one, FILE));
+            let both = format!("{}{}", table(other, SECRET_FILE), table(one, SECRET_FILE));
             let error = parse_error(&document(&both)).to_string();
             let names = format!(
                 "keep [connector.corp.{}] or [connector.corp.{}]",
@@ -166,7 +166,7 @@ async fn a_kind_builds_without_sending_a_request() {
 
 #[test]
 fn an_invalid_url_or_id_is_refused_at_its_value() {
-    let table = table(&KINDS[0], FILE);
+    let table = table(&KINDS[0], SECRET_FILE);
     for (key, value, rule) in [
         ("corp_id", "''", "letters and digits"),
         ("corp_id", "'a:b'", "letters and digits"),

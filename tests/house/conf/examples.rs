@@ -1,14 +1,14 @@
-//! `menshen check` accepts the examples in conf/ if the files and variables that they name exist.
+//! `menshen check` accepts the files in conf/ if the files and variables that they name exist.
 
 use std::process::Command;
 
-use super::{file, parse};
+use super::{parse, project_file};
 use crate::tls;
 use crate::upstream::TempFolder;
 
 #[test]
 fn check_accepts_every_example_in_conf() {
-    for entry in std::fs::read_dir(file("conf")).unwrap() {
+    for entry in std::fs::read_dir(project_file("conf")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|end| end == "toml") {
             assert_accepted(&std::fs::read_to_string(&path).unwrap());
@@ -16,7 +16,7 @@ fn check_accepts_every_example_in_conf() {
     }
 }
 
-/// Runs `menshen check` with a folder instead of /etc/menshen.
+/// Asserts that `menshen check` accepts a configuration whose files are in another folder than /etc/menshen.
 fn assert_accepted(text: &str) {
     let folder = TempFolder::new();
     let text = text.replace("/etc/menshen/", folder.path("").to_str().unwrap());
@@ -36,7 +36,7 @@ fn assert_accepted(text: &str) {
     assert!(printed.ends_with(": fine\n"), "{printed}\n{text}");
 }
 
-/// The environment variables of the secrets, with a value.
+/// Every environment variable that holds a secret, with a value.
 fn variables(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let names = text.split("{ env = \"").skip(1);
     names.map(|rest| (rest.split('"').next().unwrap(), "a secret"))

@@ -1,26 +1,25 @@
 //! conf/full.toml is rendered from the doc comments of the code, and its defaults are true.
 //!
-//! `MENSHEN_BLESS=1 cargo test --test menshen conf` writes the file.
+//! `MENSHEN_BLESS=1 cargo test --test house -- full_toml` writes the file.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::keys::{ARRAYS_OF_TABLES, EXTRA_CONNECTORS, FREE_TABLES, KEYS, Shown};
 use super::schema::{self, Schema};
-use super::{file, parse};
+use super::{parse, project_file};
 
 const HEAD: &str = "\
 # menshen: every key, what it means, and its default.
 #
-# A key that is shown without a remark has the value that is shown, also when it is left out.
-# (required) must be there; (example) has no default. A line whose # stands right before a key or a
-# table has no default either: nothing is what counts, and what is shown is an example.
+# A key without a remark is shown with its default. A key with (required) must be set. A key with
+# (example), or with a # directly before it, is optional and has no default: its value is an example.
 #
 # A secret is { file = \"/path\" }, { env = \"NAME\" } or, with a warning, the text itself.
-# A period is a whole number and a unit: 500ms, 30s, 5m, 12h, 7d.
+# A duration is a whole number and a unit: 500ms, 30s, 5m, 12h, 7d.
 ";
 
-/// How a key is written.
+/// Whether a key is written as a comment.
 #[derive(Clone, Copy)]
 enum KeyStyle {
     Active,
@@ -30,7 +29,7 @@ enum KeyStyle {
 #[test]
 fn full_toml_is_rendered_from_the_code() {
     let rendered = render(&schema::read());
-    let path = file("conf/full.toml");
+    let path = project_file("conf/full.toml");
     if std::env::var_os("MENSHEN_BLESS").is_some() {
         std::fs::write(&path, &rendered).unwrap();
     }
@@ -57,13 +56,13 @@ fn full_toml_has_every_key_and_no_other() {
 
 #[test]
 fn full_toml_parses_with_every_example() {
-    parse(&everything());
+    parse(&text_with_all_keys());
 }
 
 #[test]
 fn a_default_that_is_shown_is_the_default() {
     let parse_with = |more: Option<&str>| {
-        parse(&document(&|path, how| match how {
+        parse(&text_without_comments(&|path, how| match how {
             Shown::Required | Shown::Example => Some(KeyStyle::Active),
             Shown::Default if more == Some(path) => Some(KeyStyle::Active),
             Shown::Default | Shown::Optional | Shown::Alternative => None,
@@ -78,10 +77,10 @@ fn a_default_that_is_shown_is_the_default() {
     }
 }
 
-/// full.toml with all keys, also those that are commented out there. Of two keys that exclude each other
-/// it has the first.
-pub(super) fn everything() -> String {
-    document(&|_, how| (how != Shown::Alternative).then_some(KeyStyle::Active))
+/// full.toml with all keys, also those that are commented out there. If two keys exclude each other, it
+/// has the first.
+pub(super) fn text_with_all_keys() -> String {
+    text_without_comments(&|_, how| (how != Shown::Alternative).then_some(KeyStyle::Active))
 }
 
 fn render(schema: &Schema) -> String {
@@ -91,12 +90,16 @@ fn render(schema: &Schema) -> String {
     };
     let mut text = HEAD.to_owned();
     text.push_str(&write(&style_of, Some(schema)));
-    text.push_str("\n# Of the design, but refused because this version does not build it yet:\n");
+    text.push_str(
+        "
+# Keys that this version does not support:
+",
+    );
     comment(&mut text, &schema.unsupported.join(", "));
     text
 }
 
-fn document(style_of: &dyn Fn(&str, Shown) -> Option<KeyStyle>) -> String {
+fn text_without_comments(style_of: &dyn Fn(&str, Shown) -> Option<KeyStyle>) -> String {
     write(style_of, None)
 }
 
@@ -153,7 +156,7 @@ fn write(style_of: &dyn Fn(&str, Shown) -> Option<KeyStyle>, schema: Option<&Sch
 fn header(text: &mut String, table: &str, style: KeyStyle, schema: Option<&Schema>) {
     if let Some(schema) = schema {
         text.push('\n');
-        // A table that holds only tables has no header of its own, so its comment is written here.
+        // The comment of a table with free names is that of its key in the parent table.
         let doc = schema.tables.get(table).or_else(|| schema.keys.get(table));
         comment(text, doc.map_or("", String::as_str));
     }

@@ -1,23 +1,23 @@
 //! The keys in the order of full.toml, each with its default or an example.
 
-/// How full.toml shows a key.
+/// How full.toml shows a key and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shown {
-    /// It has no default and is required.
+    /// With an example: the key is required.
     Required,
     /// With its default.
     Default,
-    /// With an example, which makes the file usable.
+    /// With an example: the key is optional and has no default.
     Example,
-    /// Commented out, with an example: it is optional and has no default.
+    /// The same, commented out.
     Optional,
-    /// As `Absent`, and it excludes a key that is shown before it.
+    /// The same, and the key excludes one that is shown before it.
     Alternative,
 }
 
 use Shown::{Alternative, Default, Example, Optional, Required};
 
-/// The path, how it is shown, and the TOML of its value; for a table with free names its lines.
+/// The path of each key, how it is shown, and its value as TOML; for a table with free names, its lines.
 pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("server.listen", Default, r#"["127.0.0.1:8080"]"#),
     (
@@ -458,7 +458,7 @@ pub(super) const FREE_TABLES: [&str; 5] = [
     "route.headers",
 ];
 
-/// Kinds that are shown in a connector of their own, and the id of that connector.
+/// Kinds that are shown in a connector of their own, with the id of that connector.
 pub(super) const EXTRA_CONNECTORS: [(&str, &str); 2] = [
     ("connector.*.oauth2", "github"),
     ("connector.*.oidc", "keycloak"),

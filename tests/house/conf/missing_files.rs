@@ -47,7 +47,7 @@ fn check_reports_every_missing_file_at_its_line() {
     assert!(!printed.contains("secret file"), "{printed}");
 }
 
-/// A kind that reads a file which is not a secret.
+/// A kind of connector that reads a file which is not a secret.
 #[derive(Debug)]
 struct WithMetadata(std::path::PathBuf);
 

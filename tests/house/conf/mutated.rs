@@ -1,9 +1,9 @@
-//! The parser never panics on a mutated configuration.
+//! The parser never panics on a configuration with random mistakes.
 
 use menshen::config::Config;
 use proptest::prelude::*;
 
-use super::full::everything;
+use super::full::text_with_all_keys;
 
 /// Text that people and editors insert by mistake, and that breaks parsers.
 const INSERTIONS: [&str; 20] = [
@@ -40,7 +40,7 @@ proptest! {
     fn no_mutation_of_a_configuration_panics(
         mutations in prop::collection::vec((any::<prop::sample::Index>(), 0..40_usize, 0..21_usize), 1..4)
     ) {
-        let mut text = everything();
+        let mut text = text_with_all_keys();
         for (at, length, insertion) in mutations {
             let start = text.floor_char_boundary(at.index(text.len()));
             let end = text.floor_char_boundary((start + length).min(text.len()));

@@ -5,7 +5,7 @@ use super::problems::{assert_problem, parse_error};
 
 const SERVER: &str = "[server]\nexternal_url = \"https://sso.corp.example\"\n";
 
-/// All required keys of a provider without a preset; lines 3 to 9.
+/// Every required key of a provider without a preset but `subject`, in lines 3 to 9.
 const REQUIRED_KEYS: &str = "\
 [connector.gh.mapping]
 login = \"profile.login\"
@@ -16,7 +16,7 @@ token_url = \"https://p.example/t\"
 profile_url = \"https://p.example/me\"
 ";
 
-/// Parses `more`, which begins in line 11.
+/// Asserts that `more`, which begins in line 11, is refused there.
 fn assert_refused(more: &str, line: usize, column: usize, words: &[&str]) {
     let text = format!("{SERVER}{REQUIRED_KEYS}subject = \"profile.id\"\n{more}");
     assert_problem(&parse_error(&text), line, column, words);
@@ -171,7 +171,7 @@ fn several_providers_can_be_configured() {
         connector_with_preset("a", "github"),
         connector_with_preset("b", "gitlab")
     ));
-    // In the app of Feishu a login would start automatically with both.
+    // In the Feishu app both would start a login automatically.
     let text = format!(
         "{SERVER}{}{}",
         connector_with_preset("a", "feishu"),

@@ -137,7 +137,7 @@ fn a_multi_tenant_provider_needs_a_list_of_tenants() {
     let every_tenant = format!("{multi_tenant}tenants = ['*']\n");
     let warned = super::warnings::warned_keys(&format!("{every_tenant}{ROUTE}"));
     assert_eq!(warned, [("connector.kc.oidc.tenants".to_owned(), 7)]);
-    // With "*" the administrator of any organisation could take over accounts by their address.
+    // With "*" the administrator of any organisation could take over an account by its email address.
     let linked = every_tenant.replace(
         "[connector.kc.oidc]",
         "[connector.kc]\nlink_by = ['email']\n[connector.kc.oidc]",

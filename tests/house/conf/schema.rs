@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use menshen::config::Config;
 use serde_json::Value;
 
-/// Every key by its path; `*` stands for a name that the administrator chooses.
+/// Every table and key by its path; `*` stands for a name that the administrator chooses.
 #[derive(Debug, Default)]
 pub(super) struct Schema {
     /// Tables with their doc comments.
     pub(super) tables: BTreeMap<String, String>,
-    /// Keys of values with their doc comments.
+    /// Keys with their doc comments.
     pub(super) keys: BTreeMap<String, String>,
-    /// Keys that this version refuses.
+    /// Keys that this version does not support.
     pub(super) unsupported: Vec<String>,
 }
 

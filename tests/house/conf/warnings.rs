@@ -14,7 +14,7 @@ pub(super) fn warned_keys(text: &str) -> Vec<(String, usize)> {
 #[test]
 fn a_secure_configuration_has_no_warnings() {
     for name in ["minimal.toml", "sidecar.toml", "oauth2-proxy.toml"] {
-        let text = std::fs::read_to_string(super::file("conf").join(name)).unwrap();
+        let text = std::fs::read_to_string(super::project_file("conf").join(name)).unwrap();
         assert_eq!(parse(&text).warnings(), [], "{name}");
     }
 }
@@ -121,7 +121,7 @@ fn applications_that_accept_each_others_assertions_are_warned_of() {
             route("b", "*.oa", 2, with_assertion),
             2,
         ),
-        // One application on two paths, another host, or different audiences are no problem.
+        // One application on two paths, another host, another audience or no assertion is no problem.
         (
             route("a", "oa", 1, with_assertion),
             route("b", "oa", 1, with_assertion),
@@ -176,7 +176,7 @@ fn a_path_that_another_case_bypasses_is_warned_of() {
         ("", ("/finance", only_corp), true),
         ("", ("/finance", "max_age = '1m'"), true),
         (rule, ("/finance", only_corp), true),
-        // The other route allows nobody whom this one denies.
+        // Whoever the route `one` denies, the route `all` denies, too.
         ("", ("/finance", ""), false),
         (rule, ("/finance", ""), false),
         (rule, ("/finance", rule), false),
@@ -269,7 +269,7 @@ fn an_application_on_the_host_of_the_sign_in_prevents_logins_in_frames() {
             text.contains(with_audience) && text.contains("a host of its own"),
             "{text}"
         );
-        assert_eq!(with("", &rest), None, "nobody wants it: {rest}");
+        assert_eq!(with("", &rest), None, "without cookies for frames: {rest}");
     }
     for host in ["oa.corp.example", "*.lab.example", "sso.corp.example:8443"] {
         let rest = route(&format!("host = \"{host}\""));

@@ -1,4 +1,4 @@
-//! How a callback names its login: by the connector's own parameter, in the URL or in a form.
+//! How a callback names its login: with a parameter that the connector chooses, in the URL or in a form.
 
 use menshen::face::page::Cause;
 use menshen::login::connector::{Callback, CallbackMethod};
@@ -30,16 +30,18 @@ async fn secure_menshen(source: &TestSource) -> Menshen {
 }
 
 /// Begins a login and returns the flow id that the provider would return.
-async fn flow_of(browser: &mut Browser, home: &str) -> String {
+async fn begin_login(browser: &mut Browser, home: &str) -> String {
     let start = format!("{home}/.menshen/start?connector={ID}&rd=%2Fecho");
     let answer = browser.visit(&start).await;
-    let to = answer.header("location").expect("the way to the source");
+    let to = answer
+        .header("location")
+        .expect("a redirect to the provider");
     let to = Url::parse(to).unwrap();
     let flow = to.query_pairs().find(|(name, _)| name == "flow");
-    flow.expect("the name of the login").1.into_owned()
+    flow.expect("a flow id").1.into_owned()
 }
 
-/// The form post of a page of the provider, with the cookies that the browser sends.
+/// Posts a form from a page of the provider, with all cookies of the browser.
 async fn send_form(browser: &mut Browser, form: &str) -> Answer {
     let headers = [
         ("Accept", "text/html"),
@@ -59,9 +61,9 @@ async fn a_connector_reads_the_flow_id_from_its_own_parameter() {
         let source = TestSource::with_callback(callback_settings(parameter, CallbackMethod::Get));
         let menshen = start_menshen(&source).await;
         let mut browser = Browser::new(&menshen);
-        let flow = flow_of(&mut browser, SSO_URL).await;
+        let flow = begin_login(&mut browser, SSO_URL).await;
         let callback = format!("{OWN_PAGES}/callback/{ID}");
-        // Another parameter names no login, and a repeated one names none either.
+        // Another parameter or a repeated one names no login.
         for bad in [
             format!("{callback}?Other={flow}&assertion=lisi"),
             format!("{callback}?{parameter}={flow}&{parameter}={flow}&assertion=lisi"),
@@ -78,7 +80,7 @@ async fn a_connector_reads_the_flow_id_from_its_own_parameter() {
                 "{bad}"
             );
         }
-        // Another browser cannot use it.
+        // The callback is refused in another browser.
         let good = format!("{callback}?{parameter}={flow}&assertion=lisi");
         let answer = Browser::new(&menshen).visit(&good).await;
         assert_eq!(
@@ -107,7 +109,7 @@ async fn a_callback_is_accepted_only_by_the_connectors_method() {
         let source = TestSource::with_callback(callback_settings("RelayState", method));
         let menshen = secure_menshen(&source).await;
         let mut browser = Browser::new(&menshen).over_https();
-        let flow = flow_of(&mut browser, HTTPS).await;
+        let flow = begin_login(&mut browser, HTTPS).await;
         let fields = format!("RelayState={flow}&assertion=lisi");
         let url = format!("{HTTPS}/.menshen/callback/{ID}?{fields}");
         let by_get = browser.clone().visit(&url).await;
@@ -142,7 +144,7 @@ async fn a_form_may_be_as_large_as_its_connector_needs_and_no_larger() {
     let menshen = secure_menshen(&source).await;
     for (bytes, is_accepted) in [(300 * 1024, true), (300 * 1024 + 1, false)] {
         let mut browser = Browser::new(&menshen).over_https();
-        let flow = flow_of(&mut browser, HTTPS).await;
+        let flow = begin_login(&mut browser, HTTPS).await;
         let fields = format!("RelayState={flow}&assertion=lisi&more=");
         let form = format!("{fields}{}", "x".repeat(bytes - fields.len()));
         let answer = send_form(&mut browser, &form).await;
@@ -165,12 +167,12 @@ async fn connectors_with_different_parameters_may_share_a_callback_path() {
         .start()
         .await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_of(&mut browser, SSO_URL).await;
+    let flow = begin_login(&mut browser, SSO_URL).await;
     let start = format!("{OWN_PAGES}/start?connector=corp&rd=%2Fecho");
     let login_page = browser.open_login_page(&start).await;
     let callback_url = browser.choose_person(&login_page, "zhangsan").await;
     assert!(callback_url.starts_with(&address), "{callback_url}");
-    // Each connector finds its own login, also when the response names both.
+    // Each connector reads its own parameter, also when the response has both.
     let (_, state) = callback_url.split_once("state=").unwrap();
     let state = state.split('&').next().unwrap();
     let both = format!("{address}?state={flow}&RelayState={flow}&assertion=lisi");
@@ -189,7 +191,7 @@ async fn an_invalid_response_does_not_spoil_a_valid_one_of_the_same_login() {
     let source = TestSource::with_callback(callback_settings("state", CallbackMethod::Get));
     let menshen = start_menshen(&source).await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_of(&mut browser, SSO_URL).await;
+    let flow = begin_login(&mut browser, SSO_URL).await;
     let url = |more: &str| format!("{OWN_PAGES}/callback/{ID}?state={flow}&{more}");
     for wrong in ["assertion=wrong", "assertion=wrong&code=1", "code=1"] {
         let answer = browser.clone().visit(&url(wrong)).await;

@@ -1,5 +1,6 @@
-//! Unsolicited logins at `/enter`: which requests are accepted, how often, and when the person is
-//! asked.
+//! Unsolicited logins at `/enter`: which requests are accepted, and how often.
+
+mod confirmation;
 
 use menshen::face::page::Cause;
 
@@ -12,7 +13,7 @@ use crate::stores::TempDir;
 use crate::wire::Answer;
 
 /// The headers of a link on a portal.
-const LINK: [(&str, &str); 4] = [
+const LINK_HEADERS: [(&str, &str); 4] = [
     ("Accept", "text/html"),
     ("Sec-Fetch-Mode", "navigate"),
     ("Sec-Fetch-Dest", "document"),
@@ -39,12 +40,13 @@ pub(super) async fn start_menshen() -> (Menshen, TestSource) {
     (setup(&source).start().await, source)
 }
 
+/// Follows a link of a portal to `/enter`.
 pub(super) async fn follow_portal_link(browser: &mut Browser, query: &str) -> Answer {
     let url = format!("{OWN_PAGES}/enter/{ID}?{query}");
-    browser.send("GET", &url, &LINK, b"").await
+    browser.send("GET", &url, &LINK_HEADERS, b"").await
 }
 
-/// Submits a form of a portal page, cross-site and so without menshen's cookies.
+/// Submits a ticket with a form of a portal page, which is cross-site and so without menshen's cookies.
 pub(super) async fn post_ticket(browser: &mut Browser, ticket: &str) -> Page {
     let html = format!(
         "<form method=\"post\" action=\"{OWN_PAGES}/enter/{ID}\">\
@@ -61,17 +63,13 @@ pub(super) async fn post_ticket(browser: &mut Browser, ticket: &str) -> Page {
     browser.submit(&portal).await
 }
 
-async fn confirm(browser: &mut Browser, flow: &str) -> Answer {
-    let url = format!("{OWN_PAGES}/enter/{ID}");
-    let form = format!("flow={flow}");
-    browser.send("POST", &url, &OWN_FORM, form.as_bytes()).await
-}
-
-pub(super) fn is_signed_in_by(answer: &Answer) -> bool {
+/// Whether a response sets a session cookie.
+pub(super) fn sets_session(answer: &Answer) -> bool {
     let mut cookies = answer.header_values("set-cookie");
     cookies.any(|cookie| cookie.starts_with("menshen=") && !cookie.starts_with("menshen=;"))
 }
 
+/// The login name of the person who is signed in, by userinfo.
 pub(super) async fn signed_in_user(browser: &Browser) -> Option<String> {
     let url = format!("{OWN_PAGES}/userinfo");
     let answer = browser.clone().send("GET", &url, &[], b"").await;
@@ -86,7 +84,7 @@ fn assert_refused(answer: &Answer, what: &str) {
         "{what}: {}",
         answer.text()
     );
-    assert!(!is_signed_in_by(answer), "{what}");
+    assert!(!sets_session(answer), "{what}");
     assert_eq!(
         answer.header("referrer-policy"),
         Some("no-referrer"),
@@ -115,7 +113,7 @@ async fn a_ticket_signs_its_person_in_and_is_never_disclosed() {
             (303, Some(to)),
             "{rd}"
         );
-        assert!(is_signed_in_by(&answer), "{rd}");
+        assert!(sets_session(&answer), "{rd}");
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
         assert!(!answer.text().contains("hunter"), "{}", answer.text());
@@ -146,24 +144,24 @@ async fn a_ticket_is_accepted_once_across_nodes_even_concurrently() {
         .start()
         .await;
     let mut first = Browser::new(&one);
-    assert!(is_signed_in_by(
+    assert!(sets_session(
         &follow_portal_link(&mut first, "ticket=lisi.1").await
     ));
     assert_refused(
         &follow_portal_link(&mut Browser::new(&one), "ticket=lisi.1").await,
-        "again",
+        "the same node",
     );
     assert_eq!(
         source.received(),
         ["lisi.1"],
-        "the source was not asked again"
+        "the ticket was sent to the source once"
     );
     assert_refused(
         &follow_portal_link(&mut Browser::new(&other), "ticket=lisi.1").await,
-        "there",
+        "another node",
     );
-    // The ticket's own id counts, not the text around it.
-    assert!(is_signed_in_by(
+    // A ticket is recognized by its id, if it has one.
+    assert!(sets_session(
         &follow_portal_link(&mut Browser::new(&one), "ticket=lisi.id-7").await
     ));
     assert_refused(
@@ -181,8 +179,7 @@ async fn a_ticket_is_accepted_once_across_nodes_even_concurrently() {
             follow_portal_link(&mut d, &query)
         );
         let answers = [answers.0, answers.1, answers.2, answers.3];
-        let (accepted, refused): (Vec<_>, Vec<_>) =
-            answers.iter().partition(|it| is_signed_in_by(it));
+        let (accepted, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|it| sets_session(it));
         assert_eq!(accepted.len(), 1, "{answers:?}");
         refused
             .iter()
@@ -191,7 +188,7 @@ async fn a_ticket_is_accepted_once_across_nodes_even_concurrently() {
     // The browser that signed in may repeat the request.
     let again = follow_portal_link(&mut first, "ticket=lisi.1&rd=/echo").await;
     assert_eq!((again.status, again.header("location")), (303, Some("/")));
-    assert!(!is_signed_in_by(&again));
+    assert!(!sets_session(&again));
 }
 
 #[tokio::test]
@@ -205,7 +202,7 @@ async fn only_a_top_level_navigation_is_accepted() {
             ("Sec-Fetch-Site", "cross-site"),
         ]
     };
-    let mut prefetch = LINK.to_vec();
+    let mut prefetch = LINK_HEADERS.to_vec();
     prefetch.push(("Sec-Purpose", "prefetch"));
     for (headers, status) in [
         (fetch("cors", "empty"), 401),
@@ -226,22 +223,26 @@ async fn only_a_top_level_navigation_is_accepted() {
         }
     }
     for method in ["HEAD", "PUT", "DELETE", "OPTIONS"] {
-        let answer = Browser::new(&menshen).send(method, &url, &LINK, b"").await;
+        let answer = Browser::new(&menshen)
+            .send(method, &url, &LINK_HEADERS, b"")
+            .await;
         assert_eq!(answer.status, 405, "{method}");
         assert_eq!(answer.header("allow"), Some("GET, POST"), "{method}");
     }
     for (path, status) in [("corp", 404), ("nobody", 404), ("Idp", 404)] {
         let url = format!("{OWN_PAGES}/enter/{path}?ticket=lisi.1");
-        let answer = Browser::new(&menshen).send("GET", &url, &LINK, b"").await;
+        let answer = Browser::new(&menshen)
+            .send("GET", &url, &LINK_HEADERS, b"")
+            .await;
         assert_eq!(answer.status, status, "{path}");
     }
     let elsewhere = format!("http://oa.test/.menshen/enter/{ID}?ticket=lisi.1");
     let answer = Browser::new(&menshen)
-        .send("GET", &elsewhere, &LINK, b"")
+        .send("GET", &elsewhere, &LINK_HEADERS, b"")
         .await;
     assert_eq!(answer.cause(), Some(Cause::NotOnLoginHost));
     assert_eq!(source.received(), [""; 0], "nothing was redeemed");
-    assert!(is_signed_in_by(
+    assert!(sets_session(
         &follow_portal_link(&mut Browser::new(&menshen), "ticket=lisi.1").await
     ));
 }
@@ -312,103 +313,6 @@ async fn an_invalid_ticket_is_refused_and_one_that_was_not_redeemed_may_be_retri
 }
 
 #[tokio::test]
-async fn a_session_of_another_person_is_replaced_only_after_a_confirmation() {
-    let (menshen, source) = start_menshen().await;
-    for by_form in [false, true] {
-        menshen.advance(std::time::Duration::from_secs(1));
-        let mut browser = Browser::new(&menshen);
-        let ticket_id = format!("{by_form}");
-        let own_ticket = format!("ticket=zhangsan.{ticket_id}");
-        assert!(is_signed_in_by(
-            &follow_portal_link(&mut browser, &own_ticket).await
-        ));
-        let before = browser.clone();
-        let ticket_of_lisi = format!("lisi.{ticket_id}");
-        let page = match by_form {
-            true => post_ticket(&mut browser, &ticket_of_lisi).await.answer,
-            false => {
-                follow_portal_link(&mut browser, &format!("ticket={ticket_of_lisi}&rd=/echo")).await
-            }
-        };
-        let html = page.text();
-        assert_eq!(page.status, 409, "{html}");
-        for named in ["ZHANGSAN", "zhangsan", "LISI", "lisi"] {
-            assert!(html.contains(named), "{named}: {html}");
-        }
-        assert!(
-            !html.contains(&ticket_of_lisi),
-            "no page shows a ticket: {html}"
-        );
-        assert_eq!(signed_in_user(&browser).await.as_deref(), Some("zhangsan"));
-        let flow = flow_id_in(&html);
-        // The button works only in this browser and on menshen's own page.
-        assert!(!is_signed_in_by(
-            &confirm(&mut Browser::new(&menshen), &flow).await
-        ));
-        let url = format!("{OWN_PAGES}/enter/{ID}");
-        for from in [
-            ("Origin", "http://evil.test"),
-            ("Origin", "null"),
-            ("Sec-Fetch-Site", "cross-site"),
-        ] {
-            let mut headers = vec![from, OWN_FORM[1], OWN_FORM[3], OWN_FORM[4]];
-            headers.push(("Accept", "text/html"));
-            let form = format!("flow={flow}");
-            let answer = browser
-                .clone()
-                .send("POST", &url, &headers, form.as_bytes())
-                .await;
-            assert_eq!(answer.status, 403, "{from:?}");
-            assert!(!is_signed_in_by(&answer), "{from:?}");
-        }
-        // A callback cannot use it either.
-        let answer = browser
-            .clone()
-            .visit(&format!("{OWN_PAGES}/callback?state={flow}&code=1"))
-            .await;
-        assert!(!is_signed_in_by(&answer));
-        assert_eq!(signed_in_user(&browser).await.as_deref(), Some("zhangsan"));
-        let mut twice = browser.clone();
-        let answer = confirm(&mut browser, &flow).await;
-        assert_eq!(
-            (answer.status, answer.header("location")),
-            (303, Some("/echo"))
-        );
-        assert_eq!(signed_in_user(&browser).await.as_deref(), Some("lisi"));
-        assert_eq!(signed_in_user(&before).await, None, "the old session ended");
-        assert!(!has_pending_login(&browser), "{:?}", browser.cookies());
-        // A second press leads to the same session.
-        confirm(&mut twice, &flow).await;
-        assert_eq!(twice.cookie("menshen"), browser.cookie("menshen"));
-    }
-    assert_eq!(source.received().len(), 4);
-}
-
-#[tokio::test]
-async fn a_signed_in_person_gets_a_new_session_without_a_question() {
-    let (menshen, _) = start_menshen().await;
-    for by_form in [false, true] {
-        let mut browser = Browser::new(&menshen);
-        let first = format!("ticket=lisi.{by_form}-1&rd=/echo");
-        assert!(is_signed_in_by(
-            &follow_portal_link(&mut browser, &first).await
-        ));
-        let before = browser.clone();
-        let second = format!("lisi.{by_form}-2");
-        if by_form {
-            let page = post_ticket(&mut browser, &second).await;
-            assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-        } else {
-            let answer = follow_portal_link(&mut browser, &format!("ticket={second}")).await;
-            assert_eq!(answer.status, 303);
-        }
-        assert_ne!(browser.cookie("menshen"), before.cookie("menshen"));
-        assert_eq!(signed_in_user(&browser).await.as_deref(), Some("lisi"));
-        assert_eq!(signed_in_user(&before).await, None, "the old session ended");
-    }
-}
-
-#[tokio::test]
 async fn only_allowed_origins_are_accepted() {
     let source = TestSource::with_tickets(&["https://portal.test", "http://hr.corp.test:8080"]);
     let menshen = setup(&source).start().await;
@@ -443,12 +347,12 @@ async fn only_allowed_origins_are_accepted() {
     .enumerate()
     {
         let what = format!("{headers:?}");
-        let headers: Vec<_> = LINK.into_iter().chain(headers).collect();
+        let headers: Vec<_> = LINK_HEADERS.into_iter().chain(headers).collect();
         let url = format!("{OWN_PAGES}/enter/{ID}?ticket=lisi.{at}");
         let answer = Browser::new(&menshen)
             .send("GET", &url, &headers, b"")
             .await;
-        assert_eq!(is_signed_in_by(&answer), is_accepted, "{what}");
+        assert_eq!(sets_session(&answer), is_accepted, "{what}");
         if !is_accepted {
             assert_refused(&answer, &what);
         }
@@ -479,7 +383,7 @@ async fn no_login_begins_at_a_connector_with_unsolicited_logins_only() {
         let answer = browser.visit(&format!("{OWN_PAGES}{path}")).await;
         assert_eq!(answer.status, 404, "{path}: {}", answer.text());
     }
-    // An unauthenticated person chooses among the other connectors.
+    // The sign-in page lists only the other connectors.
     let page = browser.follow(&format!("{SSO_URL}/echo")).await;
     let html = page.answer.text();
     assert!(
@@ -487,7 +391,7 @@ async fn no_login_begins_at_a_connector_with_unsolicited_logins_only() {
         "{html}"
     );
     assert!(!html.contains("Portal One"), "{html}");
-    // Where there is no other, the page says to come from the portal.
+    // Without another connector, the page refers to the portal.
     browser
         .extra_headers
         .push(("Accept-Language".to_owned(), "en".to_owned()));
@@ -498,59 +402,9 @@ async fn no_login_begins_at_a_connector_with_unsolicited_logins_only() {
         "{html}"
     );
     assert!(!html.contains("/start?connector="), "{html}");
-    // The portal's ticket signs them in there.
+    // A ticket of the portal signs the person in on that host.
     let answer = follow_portal_link(&mut browser, "ticket=lisi.1&rd=http://oa.test/echo").await;
     let to = answer.header("location").unwrap().to_owned();
     let page = browser.follow(&to).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-}
-
-#[tokio::test]
-async fn a_person_with_a_long_name_is_asked_and_then_signed_in() {
-    let (menshen, _) = start_menshen().await;
-    let mut browser = Browser::new(&menshen);
-    assert!(is_signed_in_by(
-        &follow_portal_link(&mut browser, "ticket=zhangsan.1").await
-    ));
-    let page = follow_portal_link(&mut browser, "ticket=longname.1&rd=/echo").await;
-    let html = page.text();
-    assert_eq!(page.status, 409, "{html}");
-    assert!(html.contains("longname"), "{html}");
-    let answer = confirm(&mut browser, &flow_id_in(&html)).await;
-    assert_eq!(
-        (answer.status, answer.header("location")),
-        (303, Some("/echo"))
-    );
-    assert_eq!(signed_in_user(&browser).await.as_deref(), Some("longname"));
-    // The same after a cross-site form post, where no question is asked.
-    let mut stranger = Browser::new(&menshen);
-    let page = post_ticket(&mut stranger, "longname.2").await;
-    assert_eq!(page.answer.echoed("x-forwarded-user"), ["longname"]);
-}
-
-#[tokio::test]
-async fn a_login_that_no_cookie_can_hold_is_refused_before_a_cookie_is_set() {
-    let (menshen, _) = start_menshen().await;
-    let mut signed_in = Browser::new(&menshen);
-    assert!(is_signed_in_by(
-        &follow_portal_link(&mut signed_in, "ticket=zhangsan.1").await
-    ));
-    let before = signed_in.cookies().to_vec();
-    let confirmation_page = follow_portal_link(&mut signed_in, "ticket=longsid.1&rd=/echo").await;
-    let mut stranger = Browser::new(&menshen);
-    let posted = post_ticket(&mut stranger, "longsid.2").await.answer;
-    for answer in [confirmation_page, posted] {
-        assert_eq!(
-            (answer.status, answer.cause()),
-            (400, Some(Cause::InvalidProviderResponse)),
-            "{}",
-            answer.text()
-        );
-        assert_eq!(answer.header("set-cookie"), None);
-    }
-    assert_eq!(signed_in.cookies(), before);
-    assert!(stranger.cookies().is_empty(), "{:?}", stranger.cookies());
-    let refused = menshen.audit().pop().unwrap();
-    let error = refused["error"].as_str().unwrap();
-    assert!(error.contains("5900"), "{error}");
 }

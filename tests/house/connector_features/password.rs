@@ -1,4 +1,4 @@
-//! Sign-in by user name and password: the form, who may submit it, and its messages.
+//! Logins with user name and password: the form, who may submit it, and its messages.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::wire::Answer;
 
 const FORM_TYPE: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
-/// The headers of a form post of menshen's own page.
+/// The headers of a form post from menshen's own page.
 const OWN_PAGE: [(&str, &str); 5] = [
     ("Accept", "text/html"),
     ("Origin", SSO_URL),
@@ -30,7 +30,7 @@ async fn start_menshen(lines: &str) -> (Menshen, TestSource) {
     (setup.start().await, source)
 }
 
-/// The form with the return address `/echo`.
+/// Opens the form with the return address `/echo`.
 async fn open_form(browser: &mut Browser) -> Page {
     let start = format!("{OWN_PAGES}/start?connector={ID}&rd=%2Fecho");
     let page = browser.follow(&start).await;
@@ -38,6 +38,7 @@ async fn open_form(browser: &mut Browser) -> Page {
     page
 }
 
+/// Encodes the fields of a form.
 fn form(fields: &[(&str, &str)]) -> String {
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     form.extend_pairs(fields);
@@ -64,7 +65,7 @@ fn is_signed_in(browser: &Browser) -> bool {
 }
 
 #[tokio::test]
-async fn the_form_needs_no_script_and_no_external_asset() {
+async fn the_form_needs_neither_scripts_nor_files_of_other_sites() {
     let (menshen, _) = start_menshen("display_name = \"账号 <b>\"").await;
     for (language, word) in [("zh-CN", "用户名"), ("en", "User name")] {
         let mut browser = Browser::new(&menshen);
@@ -101,7 +102,7 @@ async fn the_form_needs_no_script_and_no_external_asset() {
     let mut browser = Browser::new(&menshen);
     let start = format!("{OWN_PAGES}/start?connector={ID}&rd=%2Fecho");
     assert_eq!(browser.visit(&start).await.status, 303);
-    assert!(browser.cookies().is_empty(), "nothing began yet");
+    assert!(browser.cookies().is_empty(), "no login is pending");
 }
 
 #[tokio::test]
@@ -130,9 +131,9 @@ async fn a_right_password_signs_in_and_a_wrong_one_is_reported() {
         );
         assert!(!html.contains(wrong) || wrong == "x", "{wrong}: {html}");
         assert!(!is_signed_in(&browser), "{wrong}");
-        assert_eq!(flow_id_in(&html), flow, "the login goes on");
+        assert_eq!(flow_id_in(&html), flow, "the login continues");
     }
-    // In the same login: a wrong password does not spoil the right one.
+    // The right password is accepted in the same login.
     let answer = submit(
         &mut browser,
         &OWN_PAGE,
@@ -159,7 +160,7 @@ async fn a_right_password_signs_in_and_a_wrong_one_is_reported() {
         (303, Some("/echo"))
     );
     assert_eq!(source.received().len(), 5);
-    // It signs no other browser in.
+    // The flow works in no other browser.
     let mut other = Browser::new(&menshen);
     let answer = submit(&mut other, &OWN_PAGE, &filled_form(&flow, "lisi", PASSWORD)).await;
     assert_eq!(answer.status, 400);
@@ -167,7 +168,7 @@ async fn a_right_password_signs_in_and_a_wrong_one_is_reported() {
 }
 
 #[tokio::test]
-async fn a_form_of_another_site_never_reaches_the_source() {
+async fn a_password_from_a_form_of_another_site_is_never_sent_to_the_source() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
     let flow = flow_id_in(&open_form(&mut browser).await.answer.text());
@@ -246,7 +247,7 @@ async fn a_form_is_accepted_only_complete_and_in_the_browser_that_got_it() {
         let start: String = body.chars().take(60).collect();
         assert_eq!(answer.status, 400, "{start}: {}", answer.text());
         assert!(!is_signed_in(&tab), "{start}");
-        // The page has a new form, and it works.
+        // The page has a form with a new flow and its cookie.
         let new_flow = flow_id_in(&answer.text());
         assert_ne!(new_flow, flow, "{start}");
         assert!(
@@ -318,7 +319,7 @@ async fn an_expired_form_is_shown_again_and_keeps_its_return_address() {
 }
 
 #[tokio::test]
-async fn impossible_credentials_are_refused_without_asking_the_source() {
+async fn empty_or_oversized_credentials_are_refused_without_a_call_to_the_source() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
     let flow = flow_id_in(&open_form(&mut browser).await.answer.text());
@@ -344,7 +345,7 @@ async fn impossible_credentials_are_refused_without_asking_the_source() {
 }
 
 #[tokio::test]
-async fn an_unavailable_source_is_no_wrong_password_and_no_password_is_logged() {
+async fn an_unavailable_source_is_not_reported_as_a_wrong_password_and_no_password_is_logged() {
     let (menshen, _) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
     let flow = flow_id_in(&open_form(&mut browser).await.answer.text());
@@ -376,7 +377,7 @@ async fn an_unavailable_source_is_no_wrong_password_and_no_password_is_logged() 
 }
 
 #[tokio::test]
-async fn only_a_connector_with_a_form_has_the_paths_of_the_form() {
+async fn the_password_path_exists_only_for_connectors_with_a_form() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
     let flow = flow_id_in(&open_form(&mut browser).await.answer.text());
@@ -467,7 +468,7 @@ async fn a_front_end_posts_a_password_as_json() {
         assert_eq!(answer.status, status, "{body}: {}", answer.text());
     }
     assert_eq!(source.received(), ["lisi", "lisi"]);
-    // A connector with codes accepts no password.
+    // A connector that redeems codes accepts no password.
     let url = format!("{OWN_PAGES}/login/corp");
     let body = json!({ "login": "lisi", "password": "x", "state": state }).to_string();
     let answer = browser.send("POST", &url, &headers, body.as_bytes()).await;
@@ -475,7 +476,7 @@ async fn a_front_end_posts_a_password_as_json() {
 }
 
 #[tokio::test]
-async fn a_password_that_was_corrected_at_the_source_counts_in_the_same_form() {
+async fn a_password_that_becomes_right_at_the_source_is_accepted_in_the_same_form() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
     let flow = flow_id_in(&open_form(&mut browser).await.answer.text());

@@ -1,4 +1,4 @@
-//! A provider that expects a form post: a page of menshen submits the form.
+//! A provider that expects the login request as a form post, which a page of menshen submits.
 
 use std::borrow::Cow;
 
@@ -36,7 +36,7 @@ fn assert_submits_to_the_provider(answer: &Answer, what: &str) {
     assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
     assert!(!policy.contains("unsafe"), "{policy}");
     assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
-    // Every value is escaped and arrives unchanged.
+    // Every value is escaped.
     assert!(
         html.contains("action=\"https://idp.test/sso?a=b&#38;c=d\"")
             || html.contains("action=\"https://idp.test/sso?a=b&amp;c=d\""),
@@ -46,7 +46,7 @@ fn assert_submits_to_the_provider(answer: &Answer, what: &str) {
         html.contains("name=\"SAMLRequest\"") && !html.contains("<b>"),
         "{html}"
     );
-    // Without scripts there is a button; the script is a file of menshen.
+    // The page has a button for browsers without scripts, and its script is a file of menshen.
     assert!(html.contains("<button"), "{html}");
     let scripts: Vec<_> = html.split("<script").skip(1).collect();
     assert_eq!(scripts.len(), 1, "{html}");
@@ -97,8 +97,8 @@ async fn an_unauthenticated_request_for_an_application_gets_the_same_page() {
     let (menshen, _) = start_menshen("auto_login = \"always\"").await;
     let mut browser = Browser::new(&menshen).over_https();
     let answer = browser.visit(&format!("{HTTPS}/echo?q=1")).await;
-    assert_submits_to_the_provider(&answer, "in front of an application");
-    // The second time in a row the sign-in page is shown.
+    assert_submits_to_the_provider(&answer, "for an application");
+    // A second login in a row does not begin automatically.
     let page = browser.follow(&format!("{HTTPS}/echo?q=1")).await;
     assert!(page.url.contains("/sign_in?"), "{}", page.url);
 }

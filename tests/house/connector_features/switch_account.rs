@@ -6,25 +6,29 @@ use menshen::face::page::Cause;
 
 use super::ID;
 use super::enter::{
-    OWN_FORM, follow_portal_link, is_signed_in_by, post_ticket, signed_in_user, start_menshen,
+    OWN_FORM, follow_portal_link, post_ticket, sets_session, signed_in_user, start_menshen,
 };
 use crate::browser::Browser;
 use crate::logging_in::OWN_PAGES;
 use crate::setup::Menshen;
 use crate::wire::Answer;
 
-/// A browser in which zhangsan is signed in and lisi's ticket was redeemed, and the switch page.
-async fn received(menshen: &Menshen, name: &str, by_form: bool) -> (Browser, Answer) {
+/// A browser in which zhangsan is signed in and lisi's ticket was redeemed, and the page that asks.
+async fn browser_and_switch_page(
+    menshen: &Menshen,
+    name: &str,
+    by_form: bool,
+) -> (Browser, Answer) {
     let mut browser = Browser::new(menshen);
     let own_ticket = format!("ticket=zhangsan.{name}");
-    assert!(is_signed_in_by(
+    assert!(sets_session(
         &follow_portal_link(&mut browser, &own_ticket).await
     ));
-    let page = ask_for_lisi(&mut browser, name, by_form).await;
+    let page = enter_as_lisi(&mut browser, name, by_form).await;
     (browser, page)
 }
 
-async fn ask_for_lisi(browser: &mut Browser, name: &str, by_form: bool) -> Answer {
+async fn enter_as_lisi(browser: &mut Browser, name: &str, by_form: bool) -> Answer {
     let page = match by_form {
         true => post_ticket(browser, &format!("lisi.{name}")).await.answer,
         false => follow_portal_link(browser, &format!("ticket=lisi.{name}")).await,
@@ -33,7 +37,7 @@ async fn ask_for_lisi(browser: &mut Browser, name: &str, by_form: bool) -> Answe
     page
 }
 
-/// Presses the button of the switch page.
+/// Presses the button of the page that asks.
 async fn press_button(browser: &mut Browser, page: &Answer) -> Answer {
     let html = page.text();
     let value = |text: &str, key: &str| {
@@ -58,23 +62,25 @@ fn assert_not_switched(answer: &Answer, what: &str) {
         "{what}: {html}"
     );
     assert_eq!(answer.header("location"), None, "{what}");
-    assert!(!is_signed_in_by(answer), "{what}");
+    assert!(!sets_session(answer), "{what}");
     assert!(html.contains("/.menshen/sign_in"), "{what}: {html}");
     assert!(!html.contains("href=\"/\""), "{what}: {html}");
 }
 
 #[tokio::test]
-async fn a_late_or_used_switch_leads_nobody_into_the_application_as_another_person() {
+async fn a_late_or_used_switch_does_not_continue_as_the_person_who_is_signed_in() {
     let (menshen, _) = start_menshen().await;
     for by_form in [false, true] {
         // The request expired, and the browser still has its cookie.
-        let (mut browser, page) = received(&menshen, &format!("late-{by_form}"), by_form).await;
+        let (mut browser, page) =
+            browser_and_switch_page(&menshen, &format!("late-{by_form}"), by_form).await;
         menshen.advance(Duration::from_secs(601));
         assert_not_switched(&press_button(&mut browser, &page).await, "late");
         assert_eq!(signed_in_user(&browser).await.as_deref(), Some("zhangsan"));
 
         // The browser removed the cookie.
-        let (mut browser, page) = received(&menshen, &format!("gone-{by_form}"), by_form).await;
+        let (mut browser, page) =
+            browser_and_switch_page(&menshen, &format!("gone-{by_form}"), by_form).await;
         browser.delete_cookies("flow");
         assert_not_switched(&press_button(&mut browser, &page).await, "no cookie");
         let flow = super::flow_id_in(&page.text());
@@ -84,18 +90,19 @@ async fn a_late_or_used_switch_leads_nobody_into_the_application_as_another_pers
         assert_eq!(signed_in_user(&browser).await.as_deref(), Some("zhangsan"));
 
         // Somebody else signed in after the switch.
-        let (mut browser, page) = received(&menshen, &format!("used-{by_form}"), by_form).await;
-        assert!(is_signed_in_by(&press_button(&mut browser, &page).await));
+        let (mut browser, page) =
+            browser_and_switch_page(&menshen, &format!("used-{by_form}"), by_form).await;
+        assert!(sets_session(&press_button(&mut browser, &page).await));
         let again = press_button(&mut browser, &page).await;
         assert_eq!(
             (again.status, again.header("location")),
             (303, Some("/")),
-            "the person who switched may press twice"
+            "the person who switched may press the button twice"
         );
         assert_eq!(signed_in_user(&browser).await.as_deref(), Some("lisi"));
         let mut browser = Browser::new(&menshen);
         let other = format!("ticket=wangwu.{by_form}");
-        assert!(is_signed_in_by(
+        assert!(sets_session(
             &follow_portal_link(&mut browser, &other).await
         ));
         assert_not_switched(&press_button(&mut browser, &page).await, "used");
@@ -106,7 +113,7 @@ async fn a_late_or_used_switch_leads_nobody_into_the_application_as_another_pers
 #[tokio::test]
 async fn a_late_switch_without_a_session_is_a_late_login() {
     let (menshen, _) = start_menshen().await;
-    let (mut browser, page) = received(&menshen, "1", false).await;
+    let (mut browser, page) = browser_and_switch_page(&menshen, "1", false).await;
     browser.visit(&format!("{OWN_PAGES}/sign_out")).await;
     assert_eq!(signed_in_user(&browser).await, None);
     menshen.advance(Duration::from_secs(601));
@@ -115,16 +122,16 @@ async fn a_late_switch_without_a_session_is_a_late_login() {
         (answer.status, answer.cause()),
         (400, Some(Cause::LoginExpired))
     );
-    assert!(!is_signed_in_by(&answer));
+    assert!(!sets_session(&answer));
 }
 
 #[tokio::test]
-async fn a_switch_keeps_its_cookie_while_five_logins_are_under_way() {
+async fn a_switch_keeps_its_cookie_while_five_logins_are_pending() {
     let (menshen, _) = start_menshen().await;
     for by_form in [false, true] {
         let mut browser = Browser::new(&menshen);
         let own_ticket = format!("ticket=zhangsan.{by_form}");
-        assert!(is_signed_in_by(
+        assert!(sets_session(
             &follow_portal_link(&mut browser, &own_ticket).await
         ));
         for tab in 0..5 {
@@ -133,9 +140,9 @@ async fn a_switch_keeps_its_cookie_while_five_logins_are_under_way() {
                 .await;
             menshen.advance(Duration::from_secs(1));
         }
-        let page = ask_for_lisi(&mut browser, &by_form.to_string(), by_form).await;
+        let page = enter_as_lisi(&mut browser, &by_form.to_string(), by_form).await;
         assert!(
-            is_signed_in_by(&press_button(&mut browser, &page).await),
+            sets_session(&press_button(&mut browser, &page).await),
             "{by_form}"
         );
         assert_eq!(signed_in_user(&browser).await.as_deref(), Some("lisi"));
@@ -148,7 +155,7 @@ async fn a_login_that_begins_after_a_switch_evicts_an_older_login() {
     for by_form in [false, true] {
         let mut browser = Browser::new(&menshen);
         let own_ticket = format!("ticket=zhangsan.{by_form}");
-        assert!(is_signed_in_by(
+        assert!(sets_session(
             &follow_portal_link(&mut browser, &own_ticket).await
         ));
         for tab in 0..4 {
@@ -157,7 +164,7 @@ async fn a_login_that_begins_after_a_switch_evicts_an_older_login() {
                 .await;
             menshen.advance(Duration::from_secs(1));
         }
-        let page = ask_for_lisi(&mut browser, &by_form.to_string(), by_form).await;
+        let page = enter_as_lisi(&mut browser, &by_form.to_string(), by_form).await;
         menshen.advance(Duration::from_secs(1));
         browser
             .visit(&format!("{OWN_PAGES}/start?connector=corp&rd=/last"))
@@ -168,13 +175,13 @@ async fn a_login_that_begins_after_a_switch_evicts_an_older_login() {
             .count();
         assert_eq!(flows, 5, "{by_form}: {:?}", browser.cookies());
         assert!(
-            is_signed_in_by(&press_button(&mut browser, &page).await),
+            sets_session(&press_button(&mut browser, &page).await),
             "{by_form}"
         );
         assert_eq!(signed_in_user(&browser).await.as_deref(), Some("lisi"));
     }
     // The unsolicited login is the oldest and is evicted itself.
-    let (mut browser, page) = received(&menshen, "oldest", false).await;
+    let (mut browser, page) = browser_and_switch_page(&menshen, "oldest", false).await;
     for tab in 0..5 {
         menshen.advance(Duration::from_secs(1));
         browser

@@ -1,5 +1,5 @@
-//! `TestSource`: a connector that proves the person it is given and behaves as the test configures
-//! it.
+//! `TestSource`: a connector for any login method. It accepts every person whom a response, a password or
+//! a ticket names, and records what it receives.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,11 +34,11 @@ struct State {
 enum SignInBy {
     /// By a redirect to the provider and a callback.
     Redirect(Callback),
-    /// The same with a form post to the provider.
+    /// By a form post to the provider and a callback.
     Post(Callback),
-    /// By menshen's password form.
+    /// With menshen's password form.
     Form,
-    /// Only with a ticket in the parameter `ticket`, from these origins.
+    /// With a ticket in the parameter `ticket`, from these origins.
     Entry(Vec<Url>),
 }
 
@@ -51,7 +51,7 @@ impl TestSource {
         Self::new(SignInBy::Redirect(callback))
     }
 
-    /// The same with a form post to the provider.
+    /// By a form post to the provider and a callback.
     pub(super) fn with_form_post(callback: Callback) -> Self {
         Self::new(SignInBy::Post(callback))
     }
@@ -61,7 +61,7 @@ impl TestSource {
         Self::new(SignInBy::Form)
     }
 
-    /// A portal with tickets: `lisi.1` is a ticket for lisi.
+    /// A portal that issues tickets: `lisi.1` is a ticket for lisi.
     pub(crate) fn with_tickets(origins: &[&str]) -> Self {
         let origins = origins
             .iter()
@@ -96,7 +96,7 @@ impl TestSource {
         *current.unwrap_or_else(PoisonError::into_inner) == password
     }
 
-    /// Everything that it was asked, oldest first.
+    /// Every person, login name or ticket that it received, oldest first.
     pub(super) fn received(&self) -> Vec<String> {
         let received = self.0.received.lock();
         received.unwrap_or_else(PoisonError::into_inner).clone()
@@ -128,7 +128,7 @@ fn profile(person: &str) -> Profile {
     }
 }
 
-/// The profile of a person that exceeds the size of a cookie.
+/// The profile of a person whose name or session id exceeds the size of a cookie.
 fn oversized(person: &str) -> Option<Profile> {
     let long = "L".repeat(6_000);
     let mut profile = profile(person);

@@ -1,4 +1,4 @@
-//! Attacks on frame logins.
+//! Attacks on the logins of frames.
 
 use super::*;
 
@@ -36,12 +36,12 @@ async fn an_attackers_ticket_does_not_sign_a_victim_in() {
     let menshen = setup().start().await;
     let mut attacker = Frame::new(&menshen, "https://oa.test/echo");
     let attackers_ticket = ticket_for(&menshen, &mut attacker).await;
-    // The victim's frame has its own nonce.
+    // The ticket is bound to the nonce of the attacker's frame; the victim's frame has another.
     let mut victim = Frame::new(&menshen, "https://oa.test/echo");
     victim.load().await;
     let answer = victim.receive(&attackers_ticket).await;
     assert!(!sets_session(&answer), "{}", answer.text());
-    // The attempt in another browser has spent the ticket.
+    // The attempt in the victim's frame redeemed the ticket.
     assert!(!sets_session(&attacker.receive(&attackers_ticket).await));
 }
 
@@ -81,7 +81,7 @@ async fn only_the_framed_page_may_redeem_a_ticket_by_form() {
         assert_eq!(answer.status, 403, "{from}");
         assert!(!sets_session(&answer), "{from}");
     }
-    // None of the attempts spent the ticket.
+    // None of the attempts redeemed the ticket.
     assert!(sets_session(&frame.receive(&ticket).await));
 }
 
@@ -94,8 +94,8 @@ async fn an_attackers_link_hands_no_ticket_to_their_window() {
     let consent_page = victim.visit(&attackers_url).await;
     let html = consent_page.text();
     assert_eq!(ticket_in(&consent_page), None, "{html}");
-    assert!(html.contains("oa.test"), "it names the host: {html}");
-    // No page can frame it and press its button.
+    assert!(html.contains("oa.test"), "the page names the host: {html}");
+    // No page can frame the consent page and have its button pressed.
     let policy = consent_page.header("content-security-policy").unwrap();
     assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
     assert_eq!(consent_page.header("x-frame-options"), Some("DENY"));
@@ -217,7 +217,7 @@ async fn only_a_tab_gets_a_ticket_after_consent() {
         assert!((400..500).contains(&answer.status), "{fetch_headers:?}");
         assert_eq!(ticket_in(&answer), None, "{fetch_headers:?}");
     }
-    // The tab itself still may.
+    // The tab itself gets the ticket.
     let page = consent(&mut victim, &consent_page).await;
     assert!(ticket_in(&page).is_some(), "{}", page.text());
 }
@@ -291,8 +291,8 @@ async fn only_configured_ancestors_may_frame_the_sign_in_page() {
         let refused = frame.receive("AAAA").await;
         for page in [at_application, at_start, refused] {
             let policy = page.header("content-security-policy").unwrap();
-            let wanted = format!("frame-ancestors {ancestors}");
-            assert!(policy.contains(&wanted), "{policy}");
+            let expected = format!("frame-ancestors {ancestors}");
+            assert!(policy.contains(&expected), "{policy}");
         }
     }
 }

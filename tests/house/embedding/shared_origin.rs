@@ -1,9 +1,9 @@
-//! Applications on the login host: their scripts share the origin of the consent page, so tickets
-//! for frames are disabled.
+//! With an application on the login host, frames get no tickets: its scripts have the origin of the
+//! consent page and could read them.
 
 use super::*;
 
-/// Routes and `[login]` lines that put an application there.
+/// Routes and `[login]` tables with an application or a front end on the login host.
 fn applications() -> Vec<(String, String)> {
     let route = |lines: &str| format!("{ROUTES}\n[[route]]\nname = \"home\"\n{lines}\n");
     let routes = [
@@ -11,7 +11,7 @@ fn applications() -> Vec<(String, String)> {
         route("host = \"sso.test:443\"\npath = \"/wiki\"\nupstream = [\"{app}\"]"),
         route("host = \"*.test\"\nupstream = [\"{app}\"]"),
         route("upstream = [\"{app}\"]"),
-        // An application served by another proxy, which uses checks.
+        // An application behind another proxy, which sends checks.
         route("host = \"sso.test\""),
     ];
     let login = format!("{NO_LOGIN_LIMITS}\norigins = [\"{SSO_URL}\"]\n");
@@ -26,7 +26,7 @@ async fn a_same_origin_script_cannot_read_consent_or_ticket() {
     for (routes, login) in applications() {
         let menshen = setup().routes(&routes).tables(&login).start().await;
         let mut victim = signed_in_tab(&menshen).await;
-        // The attacker's nonce, in a URL that claims that a frame waits.
+        // The URL of a frame that waits for a ticket, with the attacker's nonce.
         let rd = "https%3A%2F%2Foa.test%2Fecho&k=AAAAAAAAAAAAAAAAAAAAAA&f=1";
         for page in ["start", "sign_in"] {
             let answer = victim
@@ -41,7 +41,7 @@ async fn a_same_origin_script_cannot_read_consent_or_ticket() {
 }
 
 #[tokio::test]
-async fn a_frame_on_the_shared_origin_offers_a_tab() {
+async fn a_frame_without_tickets_offers_to_continue_in_a_tab() {
     for (routes, login) in applications() {
         let menshen = setup().routes(&routes).tables(&login).start().await;
         for (lang, words) in [
@@ -57,7 +57,10 @@ async fn a_frame_on_the_shared_origin_offers_a_tab() {
                 (page.status, page.cause()),
                 (401, Some(Cause::FrameNeedsLogin))
             );
-            assert!(page.header("x-frame-options").is_none(), "it can be read");
+            assert!(
+                page.header("x-frame-options").is_none(),
+                "the frame shows the page"
+            );
             assert!(words.iter().all(|it| html.contains(it)), "{html}");
             assert_eq!(
                 page.header_values("set-cookie").count(),
@@ -65,7 +68,7 @@ async fn a_frame_on_the_shared_origin_offers_a_tab() {
                 "no nonce: {routes}"
             );
             assert!(!html.contains("<script"), "{html}");
-            // The tab shows the application itself.
+            // After the login the tab shows the application.
             let mut tab = Browser::new(&menshen).over_https();
             let page = tab.sign_in(&tab_link(&html), "lisi").await;
             assert_eq!(page.url, "https://oa.test/echo?a=1", "{routes}");
@@ -76,9 +79,9 @@ async fn a_frame_on_the_shared_origin_offers_a_tab() {
 
 /// The URL of the page's only button.
 fn tab_link(html: &str) -> String {
-    let found = href(html, "/.menshen/").unwrap_or_else(|| panic!("no way to sign in: {html}"));
+    let link = href(html, "/.menshen/").unwrap_or_else(|| panic!("no button to sign in: {html}"));
     let base = Url::parse("https://oa.test").unwrap();
-    base.join(&found).unwrap().to_string()
+    base.join(&link).unwrap().to_string()
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Logins of frames.
+//! Logins of frames in a tab, and what frames show without one.
 
 use super::*;
 
@@ -47,7 +47,7 @@ async fn signing_in_in_a_tab_signs_the_frame_in() {
         }
         assert_eq!(frame.signed_in_user().await, ["lisi"], "{url}");
         let left = frame.cookies.cookies();
-        assert_eq!(left.len(), 1, "the nonce is gone: {left:?}");
+        assert_eq!(left.len(), 1, "the nonce is deleted: {left:?}");
     }
 }
 
@@ -59,7 +59,7 @@ async fn a_signed_in_person_only_has_to_consent() {
         let mut frame = Frame::new(&menshen, url);
         tab.visited.clear();
         let consent_page = tab.follow(&frame.start_url().await).await.answer;
-        assert_eq!(tab.visited.len(), 1, "no source is asked");
+        assert_eq!(tab.visited.len(), 1, "no login page is opened");
         let page = consent(&mut tab, &consent_page).await;
         let answer = frame.receive(&ticket_in(&page).unwrap()).await;
         assert_eq!(answer.status, 303);
@@ -91,7 +91,7 @@ async fn several_frames_of_a_page_sign_in_one_by_one() {
     let menshen = setup().start().await;
     let mut first = Frame::new(&menshen, "https://oa.test/echo?1");
     let one = first.load().await;
-    // The second frame is of the same host and shares the first one's cookies.
+    // The second frame is on the same host and has the cookies of the first.
     let mut second = Frame {
         url: "https://oa.test/echo?2".to_owned(),
         ..first.clone()
@@ -104,7 +104,7 @@ async fn several_frames_of_a_page_sign_in_one_by_one() {
     let page = consent(&mut tab, &consent_page).await;
     let answer = first.receive(&ticket_in(&page).unwrap()).await;
     assert_eq!(answer.status, 303);
-    // Its page still shows the button.
+    // The second frame still shows its button.
     second.cookies = first.cookies.clone();
     let consent_page = tab.follow(&start_url_on(&two)).await.answer;
     let page = consent(&mut tab, &consent_page).await;
@@ -116,7 +116,7 @@ async fn several_frames_of_a_page_sign_in_one_by_one() {
 #[tokio::test]
 async fn an_own_page_in_a_frame_offers_the_frame_login() {
     let menshen = setup().start().await;
-    // Proxies with `/auth` checks redirect to one of these.
+    // Proxies that send checks to `/auth` redirect to one of these pages.
     for page in ["start", "sign_in"] {
         for (at, target) in [
             ("https://oa.test", "https://oa.test/echo?a=1"),
@@ -151,7 +151,7 @@ async fn an_own_page_in_a_frame_offers_the_frame_login() {
 async fn a_check_returns_the_frame_login_page() {
     let menshen = setup().start().await;
     let mut frame = Frame::new(&menshen, "https://oa.test/echo?a=1");
-    let asked = [
+    let check_headers = [
         ("Sec-Fetch-Site", "cross-site"),
         ("X-Forwarded-Method", "GET"),
         ("X-Forwarded-Host", "oa.test"),
@@ -159,7 +159,7 @@ async fn a_check_returns_the_frame_login_page() {
         ("X-Forwarded-For", "192.0.2.7"),
     ];
     let check = "https://oa.test/.menshen/forward-auth";
-    let page = frame.navigate("GET", check, &asked, "").await;
+    let page = frame.navigate("GET", check, &check_headers, "").await;
     assert_eq!(
         (page.status, page.cause()),
         (401, Some(Cause::FrameNeedsLogin))
@@ -169,7 +169,7 @@ async fn a_check_returns_the_frame_login_page() {
     let ticket_page = consent(&mut tab, &consent_page).await;
     let answer = frame.receive(&ticket_in(&ticket_page).unwrap()).await;
     assert_eq!(answer.header("location"), Some("/echo?a=1"));
-    let answer = frame.navigate("GET", check, &asked, "").await;
+    let answer = frame.navigate("GET", check, &check_headers, "").await;
     assert_eq!(answer.status, 200);
 }
 
@@ -259,7 +259,10 @@ async fn the_page_helps_where_cookies_or_scripts_are_blocked() {
         let answer = frame.receive(&ticket_in(&ticket_page).unwrap()).await;
         let html = answer.text();
         assert_eq!(answer.status, 400, "{html}");
-        assert!(answer.header("x-frame-options").is_none(), "it can be read");
+        assert!(
+            answer.header("x-frame-options").is_none(),
+            "the frame shows the page"
+        );
         assert!(html.contains(words[0]) && html.contains(words[2]), "{html}");
         assert!(frame.cookies.cookie("__Host-menshen").is_none());
         // The page offers another attempt.
@@ -282,7 +285,7 @@ async fn without_partitioned_cookies_a_frame_only_offers_a_tab() {
     );
     assert_eq!(page.header_values("set-cookie").count(), 0);
     assert!(!page.text().contains("<script"));
-    // A URL parameter does not enable it, either.
+    // A URL parameter does not enable tickets.
     let rd = "https%3A%2F%2Foa.test%2Fecho&k=AAAAAAAAAAAAAAAAAAAAAA&f=1";
     let mut tab = signed_in_tab(&menshen).await;
     let answer = tab

@@ -1,10 +1,9 @@
-//! An explanation agrees with what happens: the same verdict, and the same request for the
-//! upstream.
+//! An explanation has the verdict that the proxy gives, and the headers that the upstream receives.
 
 use super::*;
 use crate::mirror;
 
-/// Headers that differ between requests or are hidden: only their names are compared.
+/// Headers whose values differ between requests or are hidden: only their names are compared.
 const COMPARED_BY_NAME_ONLY: [&str; 4] = [
     "x-request-id",
     "traceparent",
@@ -97,7 +96,7 @@ async fn explain_and_the_proxy_agree_on_every_verdict_and_header() {
             }
         }
     }
-    // Every kind of verdict occurred.
+    // Every kind of verdict occurs.
     let verdicts: Vec<_> = verdict_counts.keys().map(String::as_str).collect();
     assert_eq!(
         verdicts,

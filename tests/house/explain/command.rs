@@ -1,4 +1,4 @@
-//! The command `menshen explain`, beside a running server and its store.
+//! The command `menshen explain`, while a server uses the same store.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use crate::command::{run_menshen, text};
 use crate::upstream::TempFolder;
 
 /// A running server with a store in a file, and its configuration in a file.
-struct CommandFixture {
+struct CommandEnv {
     server: ExplainServer,
     folder: TempFolder,
     config: String,
 }
 
-impl CommandFixture {
+impl CommandEnv {
     async fn start() -> Self {
         let folder = TempFolder::new();
         let store = format!("sqlite://{}", folder.path("menshen.db").display());
@@ -33,7 +33,7 @@ impl CommandFixture {
         }
     }
 
-    /// Exit code, standard output, standard error.
+    /// Runs the command and returns its exit code, standard output and standard error.
     fn explain(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let mut all = vec!["explain", "-c", &self.config];
         all.extend(arguments);
@@ -46,7 +46,7 @@ impl CommandFixture {
     }
 }
 
-/// All rows about accounts, sessions and leases.
+/// Every row about accounts, identities, sessions and leases, and the number of spent tokens.
 async fn account_and_session_rows(file: &Path) -> Vec<String> {
     let url = format!("sqlite://{}?mode=ro", file.display());
     let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
@@ -67,10 +67,10 @@ async fn account_and_session_rows(file: &Path) -> Vec<String> {
 
 #[tokio::test]
 async fn the_command_prints_the_explanation_line_by_line() {
-    let fixture = CommandFixture::start().await;
-    session_cookie_of(&fixture.server.menshen, "lisi").await;
+    let env = CommandEnv::start().await;
+    session_cookie_of(&env.server.menshen, "lisi").await;
     let url = format!("{SSO_URL}/finance/x?y=1");
-    let (code, out, err) = fixture.explain(&[&url, "--as", "lisi", "--from", "192.0.2.7"]);
+    let (code, out, err) = env.explain(&[&url, "--as", "lisi", "--from", "192.0.2.7"]);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
     for line in [
         "request: GET http://sso.test/finance/x from 192.0.2.7",
@@ -95,7 +95,7 @@ async fn the_command_prints_the_explanation_line_by_line() {
         upstream.unwrap().ends_with(" gets GET /finance/x?y=1"),
         "{out}"
     );
-    let (code, out, _) = fixture.explain(&[&format!("{SSO_URL}/failing"), "--as", "lisi"]);
+    let (code, out, _) = env.explain(&[&format!("{SSO_URL}/failing"), "--as", "lisi"]);
     assert_eq!(code, Some(0));
     for line in [
         "value: user.attributes.level: not there",
@@ -104,7 +104,7 @@ async fn the_command_prints_the_explanation_line_by_line() {
         assert!(out.lines().any(|own| own == line), "{line}\n{out}");
     }
     assert!(out.contains("verdict: deny, 403 (rule failed: "), "{out}");
-    let (code, out, _) = fixture.explain(&[&format!("{SSO_URL}/x")]);
+    let (code, out, _) = env.explain(&[&format!("{SSO_URL}/x")]);
     assert_eq!(code, Some(0));
     assert!(out.contains("\ncaller: nobody\n"), "{out}");
     assert!(out.contains("\nverdict: login (nobody): "), "{out}");
@@ -112,8 +112,8 @@ async fn the_command_prints_the_explanation_line_by_line() {
 
 #[tokio::test]
 async fn the_command_and_the_api_return_the_same_json() {
-    let fixture = CommandFixture::start().await;
-    session_cookie_of(&fixture.server.menshen, "lisi").await;
+    let env = CommandEnv::start().await;
+    session_cookie_of(&env.server.menshen, "lisi").await;
     for path in [
         "/finance/x",
         "/dressed/a",
@@ -131,8 +131,8 @@ async fn the_command_and_the_api_return_the_same_json() {
             ("method", "POST"),
             ("header", "X-Level: 7"),
         ];
-        let api = fixture.server.explained(&parameters).await;
-        let (code, out, _) = fixture.explain(&[
+        let api = env.server.explained(&parameters).await;
+        let (code, out, _) = env.explain(&[
             &url,
             "--as",
             "lisi",
@@ -155,8 +155,8 @@ async fn the_command_and_the_api_return_the_same_json() {
 
 #[tokio::test]
 async fn an_unknown_login_exits_with_1_and_a_usage_error_with_2() {
-    let fixture = CommandFixture::start().await;
-    session_cookie_of(&fixture.server.menshen, "lisi").await;
+    let env = CommandEnv::start().await;
+    session_cookie_of(&env.server.menshen, "lisi").await;
     let url = format!("{SSO_URL}/x");
     for (arguments, code, part) in [
         (
@@ -175,7 +175,7 @@ async fn an_unknown_login_exits_with_1_and_a_usage_error_with_2() {
         (vec![&*url, "--with", "lisi"], 2, "--with"),
         (vec![], 2, "<URL>"),
     ] {
-        let (exit, out, err) = fixture.explain(&arguments);
+        let (exit, out, err) = env.explain(&arguments);
         assert_eq!(
             (exit, out.as_str()),
             (Some(code), ""),
@@ -187,39 +187,36 @@ async fn an_unknown_login_exits_with_1_and_a_usage_error_with_2() {
 
 #[tokio::test]
 async fn explaining_writes_nothing_to_the_store_of_a_running_server() {
-    let fixture = CommandFixture::start().await;
-    let cookie = session_cookie_of(&fixture.server.menshen, "lisi").await;
-    let file = fixture.folder.path("menshen.db");
+    let env = CommandEnv::start().await;
+    let cookie = session_cookie_of(&env.server.menshen, "lisi").await;
+    let file = env.folder.path("menshen.db");
     let before = account_and_session_rows(&file).await;
     assert!(before.iter().any(|row| row.contains("lisi")), "{before:?}");
     let url = format!("{SSO_URL}/finance/x");
-    let calls = |path| fixture.server.menshen.wecom.calls(path);
+    let calls = |path| env.server.menshen.wecom.calls(path);
     let parameters = || (calls("/cgi-bin/gettoken"), calls("/cgi-bin/user/get"));
     let asked_before = parameters();
     for _ in 0..3 {
-        assert_eq!(fixture.explain(&[&url, "--as", "lisi"]).0, Some(0));
-        fixture
-            .server
-            .explained(&[("url", &url), ("as", "lisi")])
-            .await;
+        assert_eq!(env.explain(&[&url, "--as", "lisi"]).0, Some(0));
+        env.server.explained(&[("url", &url), ("as", "lisi")]).await;
     }
     assert_eq!(account_and_session_rows(&file).await, before);
     assert_eq!(parameters(), asked_before, "no source is contacted");
     let request = TestRequest::get("/finance/x").session(&cookie);
-    assert_eq!(request.send(&fixture.server.menshen).await.status, 200);
+    assert_eq!(request.send(&env.server.menshen).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_missing_store_or_one_of_another_version_is_not_changed() {
-    let fixture = CommandFixture::start().await;
-    session_cookie_of(&fixture.server.menshen, "lisi").await;
+    let env = CommandEnv::start().await;
+    session_cookie_of(&env.server.menshen, "lisi").await;
     let url = format!("{SSO_URL}/x");
-    let file = fixture.folder.path("other.db");
-    let text = std::fs::read_to_string(&fixture.config).unwrap();
-    std::fs::write(&fixture.config, text.replace("menshen.db", "other.db")).unwrap();
+    let file = env.folder.path("other.db");
+    let text = std::fs::read_to_string(&env.config).unwrap();
+    std::fs::write(&env.config, text.replace("menshen.db", "other.db")).unwrap();
     // Without a login no store is needed.
-    assert_eq!(fixture.explain(&[&url]).0, Some(0));
-    let (code, _, err) = fixture.explain(&[&url, "--as", "lisi"]);
+    assert_eq!(env.explain(&[&url]).0, Some(0));
+    let (code, _, err) = env.explain(&[&url, "--as", "lisi"]);
     assert_eq!(code, Some(1));
     assert!(err.contains("nobody ever signed in here"), "{err}");
     assert!(!file.exists(), "no file is created");
@@ -233,7 +230,7 @@ async fn a_missing_store_or_one_of_another_version_is_not_changed() {
             "newer",
         ),
     ] {
-        // A file that no server uses.
+        // A new file, which no server uses.
         let _ = std::fs::remove_file(&file);
         let url_of_file = format!("sqlite://{}", file.display());
         menshen::store::Sqlite::open(&SqliteUrl::File(file.clone()))
@@ -245,7 +242,7 @@ async fn a_missing_store_or_one_of_another_version_is_not_changed() {
         sqlx::query(sql).execute(&pool).await.unwrap();
         pool.close().await;
         let bytes = std::fs::read(&file).unwrap();
-        let (code, _, err) = fixture.explain(&[&url, "--as", "lisi"]);
+        let (code, _, err) = env.explain(&[&url, "--as", "lisi"]);
         assert_eq!(code, Some(1), "{err}");
         assert!(err.contains(part), "{err}");
         assert!(

@@ -1,9 +1,9 @@
-//! The content of each part of an explanation.
+//! What an explanation says: route, rule, values, caller, headers and errors.
 
 use super::*;
 use crate::people::closing;
 
-async fn server_with_two_sessions() -> ExplainServer {
+async fn server_with_two_accounts() -> ExplainServer {
     let server = ExplainServer::start().await;
     for login in ["lisi", "zhangsan"] {
         session_cookie_of(&server.menshen, login).await;
@@ -149,7 +149,7 @@ async fn own_pages_are_explained_by_name() {
 
 #[tokio::test]
 async fn a_rule_is_explained_with_its_result_and_the_values_it_read() {
-    let server = server_with_two_sessions().await;
+    let server = server_with_two_accounts().await;
     let finance = format!("{SSO_URL}/finance/x");
     let text = "'财务部' in user.departments && request.ip != '10.9.9.9'";
     for (login, from, result, departments) in [
@@ -184,7 +184,7 @@ async fn a_rule_is_explained_with_its_result_and_the_values_it_read() {
 
 #[tokio::test]
 async fn a_failing_rule_is_explained_with_the_missing_values() {
-    let server = server_with_two_sessions().await;
+    let server = server_with_two_accounts().await;
     let url = format!("{SSO_URL}/failing");
     let parameters = [("url", url.as_str()), ("as", "lisi")];
     let explained = server.explained(&parameters).await;
@@ -207,8 +207,8 @@ async fn a_failing_rule_is_explained_with_the_missing_values() {
 }
 
 #[tokio::test]
-async fn connectors_and_proof_requirements_are_explained_as_the_deciding_rule() {
-    let server = server_with_two_sessions().await;
+async fn the_line_of_the_route_that_decides_is_named() {
+    let server = server_with_two_accounts().await;
     for (path, login, key, text, verdict, reason) in [
         (
             "/other",
@@ -252,7 +252,7 @@ async fn connectors_and_proof_requirements_are_explained_as_the_deciding_rule() 
 
 #[tokio::test]
 async fn a_session_that_does_not_count_is_anonymous_to_the_rule_and_a_note_says_why() {
-    let server = server_with_two_sessions().await;
+    let server = server_with_two_accounts().await;
     for (path, result, note) in [
         (
             "/ruled",
@@ -275,7 +275,7 @@ async fn a_session_that_does_not_count_is_anonymous_to_the_rule_and_a_note_says_
 
 #[tokio::test]
 async fn a_preflight_and_a_public_route_are_explained_as_allowed() {
-    let server = server_with_two_sessions().await;
+    let server = server_with_two_accounts().await;
     let url = format!("{SSO_URL}/preflight");
     let mut parameters = vec![
         ("url", url.as_str()),
@@ -346,7 +346,7 @@ async fn the_explained_caller_is_the_account_right_after_a_login() {
 
 #[tokio::test]
 async fn secrets_are_hidden_and_long_values_are_truncated() {
-    let server = server_with_two_sessions().await;
+    let server = server_with_two_accounts().await;
     let explained = server
         .explained(&[("url", &format!("{SSO_URL}/basic")), ("as", "lisi")])
         .await;
@@ -390,7 +390,7 @@ async fn secrets_are_hidden_and_long_values_are_truncated() {
 
 #[tokio::test]
 async fn the_api_refuses_invalid_parameters() {
-    let server = server_with_two_sessions().await;
+    let server = server_with_two_accounts().await;
     let url = ("url", "http://sso.test/x");
     for (parameters, status, part) in [
         (vec![], 400, "url is missing"),
@@ -461,7 +461,7 @@ async fn the_api_refuses_invalid_parameters() {
 
 #[tokio::test]
 async fn a_public_path_is_explained_by_public_paths() {
-    let server = server_with_two_sessions().await;
+    let server = server_with_two_accounts().await;
     for (path, key) in [
         ("/finance/icon.png", "public_paths"),
         ("/finance/x", "allow"),

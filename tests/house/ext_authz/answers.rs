@@ -1,4 +1,4 @@
-//! The contents of check responses: header changes, the identity, or the response for the client.
+//! The content of check responses: changed headers, the identity, or the response for the client.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::test_request::{TestRequest, session_cookie_of};
 use crate::upstream::TempFolder;
 
 /// Starts menshen with a gRPC client and the session cookie of 李四, who is in 财务部.
-async fn lisi() -> (Menshen, GrpcClient, String) {
+async fn start_with_lisi() -> (Menshen, GrpcClient, String) {
     let menshen = setup().start().await;
     let client = grpc_client(&menshen).await;
     let cookie = session_cookie_of(&menshen, "lisi").await;
@@ -18,8 +18,8 @@ async fn lisi() -> (Menshen, GrpcClient, String) {
 }
 
 #[tokio::test]
-async fn a_member_passes_with_the_headers_the_proxy_would_send() {
-    let (menshen, mut client, cookie) = lisi().await;
+async fn a_member_passes_with_the_headers_that_the_proxy_sends() {
+    let (menshen, mut client, cookie) = start_with_lisi().await;
     let cookies = format!("a=b; menshen={cookie}; c=d");
     let check = check_request("/echo?x=1")
         .header("cookie", &cookies)
@@ -28,7 +28,7 @@ async fn a_member_passes_with_the_headers_the_proxy_would_send() {
         .header("x-auth-request-groups", "admin");
     let answer = parse_response(&client.check(&check.json()).await);
     assert_eq!((answer.code, answer.http), (0, None));
-    // The headers that the proxy itself sends to the application.
+    // A proxied request has the headers that the application must receive.
     let direct = TestRequest::get("/echo?x=1")
         .header("Cookie", &cookies)
         .send(&menshen)
@@ -67,7 +67,7 @@ async fn a_member_passes_with_the_headers_the_proxy_would_send() {
 
 #[tokio::test]
 async fn headers_to_set_replace_the_clients_headers() {
-    let (_menshen, mut client, cookie) = lisi().await;
+    let (_menshen, mut client, cookie) = start_with_lisi().await;
     let answer = client
         .check(&check_request("/echo").session(&cookie).json())
         .await;
@@ -83,7 +83,7 @@ async fn headers_to_set_replace_the_clients_headers() {
 
 #[tokio::test]
 async fn dynamic_metadata_names_the_caller_and_holds_no_token() {
-    let (menshen, mut client, cookie) = lisi().await;
+    let (menshen, mut client, cookie) = start_with_lisi().await;
     let check = check_request("/finance")
         .session(&cookie)
         .header("x-request-id", "one-7");
@@ -113,7 +113,7 @@ async fn dynamic_metadata_names_the_caller_and_holds_no_token() {
 
 #[tokio::test]
 async fn a_navigation_without_a_session_is_redirected_to_login() {
-    let (_menshen, mut client, _) = lisi().await;
+    let (_menshen, mut client, _) = start_with_lisi().await;
     let check = check_request("/deep?x=1&y=%2f").headers(&navigation_headers());
     let answer = parse_response(&client.check(&check.json()).await);
     assert_eq!(
@@ -127,7 +127,7 @@ async fn a_navigation_without_a_session_is_redirected_to_login() {
 
 #[tokio::test]
 async fn a_program_and_a_forged_cookie_get_401() {
-    let (_menshen, mut client, cookie) = lisi().await;
+    let (_menshen, mut client, cookie) = start_with_lisi().await;
     let forged = format!("{}x", &cookie[..cookie.len() - 1]);
     for check in [
         check_request("/deep"),
@@ -150,7 +150,7 @@ async fn a_program_and_a_forged_cookie_get_401() {
 
 #[tokio::test]
 async fn every_other_refusal_is_403() {
-    let (menshen, mut client, cookie) = lisi().await;
+    let (menshen, mut client, cookie) = start_with_lisi().await;
     let zhangsan = session_cookie_of(&menshen, "zhangsan").await;
     for (check, reason) in [
         (check_request("/finance").session(&zhangsan), "forbidden"),
@@ -214,7 +214,7 @@ async fn every_other_refusal_is_403() {
 
 #[tokio::test]
 async fn a_check_without_a_request_is_refused() {
-    let (_menshen, mut client, _) = lisi().await;
+    let (_menshen, mut client, _) = start_with_lisi().await;
     for check in [
         json!({}),
         json!({ "attributes": {} }),
@@ -229,7 +229,7 @@ async fn a_check_without_a_request_is_refused() {
 
 #[tokio::test]
 async fn unknown_fields_are_ignored() {
-    let (_menshen, mut client, cookie) = lisi().await;
+    let (_menshen, mut client, cookie) = start_with_lisi().await;
     let check = client.encode_request(&check_request("/finance").session(&cookie).json());
     // Field 1000 is a varint, 1001 is bytes, 1002 is a fixed64.
     let unknown = b"\xc0\x3e\x07\xca\x3e\x03abc\xd1\x3e\x01\x02\x03\x04\x05\x06\x07\x08";
@@ -239,7 +239,7 @@ async fn unknown_fields_are_ignored() {
 
 #[tokio::test]
 async fn raw_headers_are_read_like_merged_headers() {
-    let (menshen, mut client, cookie) = lisi().await;
+    let (menshen, mut client, cookie) = start_with_lisi().await;
     let mut check = check_request("/finance").json();
     let http = &mut check["attributes"]["request"]["http"];
     http["headers"] = json!({});
@@ -272,7 +272,7 @@ async fn raw_headers_are_read_like_merged_headers() {
 
 #[tokio::test]
 async fn a_named_route_decides_regardless_of_host_and_path() {
-    let (menshen, mut client, cookie) = lisi().await;
+    let (menshen, mut client, cookie) = start_with_lisi().await;
     let zhangsan = session_cookie_of(&menshen, "zhangsan").await;
     let at = |cookie: &str| {
         check_request("/anything")
@@ -294,8 +294,8 @@ async fn a_named_route_decides_regardless_of_host_and_path() {
     assert_eq!(answer.code, 0);
 }
 
-/// A route for one network.
-const NEAR: &str = r#"
+/// A route whose rule reads the client address, and one whose rule reads the method.
+const RULES: &str = r#"
 [[route]]
 name = "near"
 host = "sso.test"
@@ -311,8 +311,8 @@ upstream = ["{app}"]
 "#;
 
 #[tokio::test]
-async fn a_missing_fact_is_unknown_and_denies_where_a_rule_needs_it() {
-    let menshen = setup().routes(NEAR).start().await;
+async fn what_envoy_omits_is_unknown_and_denies_where_a_rule_reads_it() {
+    let menshen = setup().routes(RULES).start().await;
     let mut client = grpc_client(&menshen).await;
     for (source, code, reason) in [
         (
@@ -362,7 +362,7 @@ async fn a_missing_fact_is_unknown_and_denies_where_a_rule_needs_it() {
             "{method:?}"
         );
     }
-    // Without a path, only a host whose paths all have the same verdict is decided.
+    // Without a path, a verdict is given only if every path of the host has the same one.
     let check = check_request("").host("read.test");
     assert_eq!(parse_response(&client.check(&check.json()).await).code, 0);
 }
@@ -410,7 +410,7 @@ async fn a_renewed_cookie_is_added_to_the_response() {
 
 #[tokio::test]
 async fn a_revoked_session_is_refused_at_the_next_check() {
-    let (menshen, mut client, cookie) = lisi().await;
+    let (menshen, mut client, cookie) = start_with_lisi().await;
     let check = check_request("/echo").session(&cookie).json();
     assert_eq!(parse_response(&client.check(&check).await).code, 0);
     let answer = TestRequest::get("/.menshen/sign_out")

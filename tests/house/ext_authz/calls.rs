@@ -1,9 +1,9 @@
-//! Invalid calls: which get a gRPC error, and which get a refusal.
+//! Invalid gRPC calls: which get a gRPC error, and which get a refusal. Health checks.
 
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::client::{CHECK, frame};
+use super::client::{CHECK, length_prefixed};
 use super::{grpc_client, parse_response, setup};
 use crate::setup::Setup;
 
@@ -26,19 +26,19 @@ async fn an_unreadable_check_is_refused_and_never_a_grpc_error() {
     let long = vec![0; 2 * 1024 * 1024];
     let broken: [(&str, Bytes); 8] = [
         ("nothing", Bytes::new()),
-        ("half a prefix", Bytes::from_static(b"\0\0\0")),
+        ("an incomplete prefix", Bytes::from_static(b"\0\0\0")),
         (
-            "less than is result",
+            "fewer bytes than announced",
             Bytes::from_static(b"\0\0\0\0\x09\x0a\x00"),
         ),
         (
-            "more than is result",
+            "more bytes than announced",
             Bytes::from_static(b"\0\0\0\0\x00\x0a\x00"),
         ),
         ("two messages", Bytes::from_static(b"\0\0\0\0\0\0\0\0\0\0")),
-        ("a flag nobody knows", Bytes::from_static(b"\x07\0\0\0\0")),
-        ("no protocol buffer", frame(b"\xff\xff\xff\xff")),
-        ("too long", frame(&long)),
+        ("an unknown flag", Bytes::from_static(b"\x07\0\0\0\0")),
+        ("an invalid message", length_prefixed(b"\xff\xff\xff\xff")),
+        ("too long", length_prefixed(&long)),
     ];
     for (what, body) in broken {
         let response = client.call(CHECK, &[], body).await;
@@ -49,7 +49,7 @@ async fn an_unreadable_check_is_refused_and_never_a_grpc_error() {
         );
     }
     // The connection stays open.
-    let mut health = client.call(HEALTH, &[], frame(b"")).await;
+    let mut health = client.call(HEALTH, &[], length_prefixed(b"")).await;
     assert_eq!(health.status.take(), Some(0));
 }
 
@@ -57,7 +57,7 @@ async fn an_unreadable_check_is_refused_and_never_a_grpc_error() {
 async fn requests_that_are_not_grpc_calls_are_refused() {
     let menshen = setup().start().await;
     let mut client = grpc_client(&menshen).await;
-    let empty = frame(b"");
+    let empty = length_prefixed(b"");
     let compressed = Bytes::from_static(b"\x01\0\0\0\x02ab");
     for (path, headers, body, expected) in [
         (
@@ -119,9 +119,9 @@ async fn a_passed_deadline_is_reported_as_deadline_exceeded() {
     let menshen = setup().start().await;
     let mut client = grpc_client(&menshen).await;
     for path in [CHECK, HEALTH] {
-        let half = Bytes::from_static(b"\0\0\0\0\x05a");
+        let incomplete = Bytes::from_static(b"\0\0\0\0\x05a");
         let response = client
-            .call_endless(path, &[("grpc-timeout", "5m")], half)
+            .call_endless(path, &[("grpc-timeout", "5m")], incomplete)
             .await;
         assert_eq!(
             (response.http, response.status),
@@ -129,14 +129,14 @@ async fn a_passed_deadline_is_reported_as_deadline_exceeded() {
             "{path}"
         );
     }
-    // A response that is ready at once needs no time.
+    // A response that is ready at once is sent before the deadline.
     let headers = [("grpc-timeout", "1S")];
-    let response = client.call(CHECK, &headers, frame(b"")).await;
+    let response = client.call(CHECK, &headers, length_prefixed(b"")).await;
     client.decode_response(&response);
 }
 
 #[tokio::test]
-async fn an_untrusted_peer_is_refused_and_the_log_says_what_to_add() {
+async fn an_untrusted_peer_is_refused() {
     let menshen = Setup::default()
         .server("trusted_proxies = [\"192.0.2.0/24\"]")
         .tables("[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n")
@@ -147,8 +147,8 @@ async fn an_untrusted_peer_is_refused_and_the_log_says_what_to_add() {
         let answer = client.check_bytes(check).await;
         assert_eq!(refusal(&answer), (403, "not-trusted".to_owned()));
     }
-    // Health is answered without trust.
-    let response = client.call(HEALTH, &[], frame(b"")).await;
+    // An untrusted peer gets the health.
+    let response = client.call(HEALTH, &[], length_prefixed(b"")).await;
     assert_eq!(response.status, Some(0));
 }
 
@@ -159,14 +159,16 @@ async fn health_is_reported_for_the_process_and_the_service() {
     let service = b"envoy.service.auth.v3.Authorization";
     let named = [&[0x0a, u8::try_from(service.len()).unwrap()][..], service].concat();
     for check in [&b""[..], &named] {
-        let response = client.call(HEALTH, &[], frame(check)).await;
+        let response = client.call(HEALTH, &[], length_prefixed(check)).await;
         // status = 1: SERVING
         assert_eq!(
             (response.status, response.message()),
             (Some(0), Bytes::from_static(b"\x08\x01"))
         );
     }
-    let response = client.call(HEALTH, &[], frame(b"\x0a\x01x")).await;
+    let response = client
+        .call(HEALTH, &[], length_prefixed(b"\x0a\x01x"))
+        .await;
     assert_eq!(response.status, Some(NOT_FOUND));
 }
 
@@ -177,16 +179,16 @@ async fn a_health_watch_ends_when_the_listener_closes() {
     let menshen = setup().start().await;
     let mut client = grpc_client(&menshen).await;
     let watched = client
-        .open("/grpc.health.v1.Health/Watch", &[], frame(b""))
+        .open("/grpc.health.v1.Health/Watch", &[], length_prefixed(b""))
         .await;
     let mut body = watched.into_body();
     let mut next = async || {
         let frame = body.frame().await?.unwrap();
         frame.into_data().ok()
     };
-    assert_eq!(next().await.unwrap(), frame(b"\x08\x01"));
+    assert_eq!(next().await.unwrap(), length_prefixed(b"\x08\x01"));
     let stopped = tokio::spawn(menshen.running.stop());
-    assert_eq!(next().await.unwrap(), frame(b"\x08\x02"));
+    assert_eq!(next().await.unwrap(), length_prefixed(b"\x08\x02"));
     assert_eq!(next().await, None);
     drop(client);
     stopped.await.unwrap();

@@ -1,4 +1,4 @@
-//! A gRPC client that writes frames itself and messages by menshen's own descriptors.
+//! A gRPC client, which encodes messages with menshen's own descriptors.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 type RequestBody = UnsyncBoxBody<Bytes, Infallible>;
 
-/// A connection.
+/// A connection over HTTP/2.
 pub(crate) struct GrpcClient {
     sender: SendRequest<RequestBody>,
     pool: DescriptorPool,
@@ -49,8 +49,8 @@ impl GrpcResponse {
     }
 }
 
-/// A message with its frame.
-pub(crate) fn frame(message: &[u8]) -> Bytes {
+/// A message with its length prefix.
+pub(crate) fn length_prefixed(message: &[u8]) -> Bytes {
     let mut bytes = BytesMut::new();
     bytes.put_u8(0);
     bytes.put_u32(u32::try_from(message.len()).unwrap());
@@ -126,7 +126,7 @@ impl GrpcClient {
             .unwrap()
     }
 
-    /// Sends a check; the call itself must succeed.
+    /// Sends a check and returns the response. The call must succeed.
     pub(crate) async fn check(&mut self, check: &Value) -> Value {
         let check = self.encode_request(check);
         self.check_bytes(&check).await
@@ -134,7 +134,7 @@ impl GrpcClient {
 
     /// Sends a check of raw bytes, which may be invalid.
     pub(crate) async fn check_bytes(&mut self, check: &[u8]) -> Value {
-        let response = self.call(CHECK, &[], frame(check)).await;
+        let response = self.call(CHECK, &[], length_prefixed(check)).await;
         self.decode_response(&response)
     }
 
@@ -188,7 +188,7 @@ impl GrpcClient {
         }
     }
 
-    /// Begins a call; the given headers replace the usual ones.
+    /// Begins a call. `headers` are added to the usual headers and replace those of the same name.
     pub(crate) async fn open(
         &mut self,
         path: &str,

@@ -1,17 +1,16 @@
-//! The listeners of ext_authz: its own, a unix socket, and the main listener.
+//! The listeners that serve ext_authz: a TCP address, a unix socket, and the main listener.
 
 use serde_json::json;
 use tokio::net::UnixStream;
 
-use super::client::{CHECK, GrpcClient, frame};
+use super::client::{CHECK, GrpcClient, length_prefixed};
 use super::{GRPC_ON_MAIN, check_request, grpc_client, parse_response, setup};
+use crate::checking::TRUST_LOOPBACK;
 use crate::records::Records;
 use crate::setup::Setup;
 use crate::tls::{connect, write_certificate};
 use crate::upstream::TempFolder;
 use crate::wire;
-
-const TRUST_LOOPBACK: &str = "trusted_proxies = [\"127.0.0.1\"]";
 
 #[tokio::test]
 async fn the_grpc_listener_answers_http1_with_an_explanation() {
@@ -45,7 +44,7 @@ async fn the_main_listener_answers_grpc_only_with_on_main() {
         .call(
             "/grpc.health.v1.Health/Check",
             &[("host", "nobody.test")],
-            frame(b""),
+            length_prefixed(b""),
         )
         .await;
     assert_eq!((response.http, response.status), (400, None));
@@ -70,7 +69,7 @@ async fn without_on_main_the_main_listener_speaks_no_plain_http2() {
     assert!(answer.is_none_or(|answer| answer.status == 400));
 }
 
-fn at_a_path(folder: &TempFolder, trusted: &str) -> Setup {
+fn setup_with_unix_socket(folder: &TempFolder, trusted: &str) -> Setup {
     let path = folder.path("grpc.sock");
     Setup::default()
         .server(&format!("trusted_proxies = [\"{trusted}\"]"))
@@ -85,7 +84,7 @@ async fn a_unix_socket_answers_trusted_peers() {
     let log = Records::process_log();
     for (trusted, reason) in [("unix", "nobody"), ("127.0.0.1", "not-trusted")] {
         let folder = TempFolder::new();
-        let menshen = at_a_path(&folder, trusted).start().await;
+        let menshen = setup_with_unix_socket(&folder, trusted).start().await;
         assert_eq!(menshen.running.grpc_address(), None);
         let stream = UnixStream::connect(folder.path("grpc.sock")).await.unwrap();
         let mut client = GrpcClient::over(stream).await;

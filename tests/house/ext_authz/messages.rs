@@ -74,7 +74,7 @@ impl GrpcCheck {
     }
 }
 
-/// Encodes one length-delimited field, whose bytes need not be text.
+/// Encodes a length-delimited field of a protocol buffer.
 pub(crate) fn protobuf_field(number: u8, content: &[u8]) -> Vec<u8> {
     let mut bytes = vec![number << 3 | 2];
     let mut length = content.len();
@@ -90,14 +90,14 @@ pub(crate) fn protobuf_field(number: u8, content: &[u8]) -> Vec<u8> {
 /// A parsed `CheckResponse`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CheckResult {
-    /// 0 allows the request.
+    /// The gRPC code; 0 allows the request.
     pub(crate) code: i64,
-    /// The status for the client of a refused request.
+    /// The HTTP status for the client, if the request is refused.
     pub(crate) http: Option<i64>,
-    /// Headers to set in the request, or headers of the refusal.
+    /// The headers to set in the request, or those of the refusal.
     pub(crate) set: BTreeMap<String, String>,
     pub(crate) removed: Vec<String>,
-    /// Headers to add to the application's response.
+    /// The headers to add to the application's response.
     pub(crate) to_client: BTreeMap<String, String>,
     pub(crate) body: String,
 }

@@ -1,4 +1,4 @@
-//! gRPC reflection: tools can list the services, and the descriptors match the messages in use.
+//! gRPC reflection: tools can list the services and their messages.
 
 use http_body_util::BodyExt;
 use menshen::face::ext_authz::DESCRIPTORS;
@@ -6,7 +6,7 @@ use prost_reflect::prost::Message;
 use prost_reflect::prost_types::FileDescriptorProto;
 use serde_json::json;
 
-use super::client::{frame, messages_in};
+use super::client::{length_prefixed, messages_in};
 use super::{grpc_client, setup};
 use crate::conf;
 
@@ -22,7 +22,7 @@ const FILES: [&str; 6] = [
 /// `MENSHEN_BLESS=1 cargo test --test house reflection` compiles the files again.
 #[test]
 fn the_descriptors_match_the_proto_files() {
-    let folder = conf::file("src/face/ext_authz/proto");
+    let folder = conf::project_file("src/face/ext_authz/proto");
     let mut compiler = protox::Compiler::new([&folder]).unwrap();
     compiler.include_imports(true).include_source_info(true);
     compiler.open_files(FILES).unwrap();
@@ -43,7 +43,7 @@ async fn reflected(version: &str, check: &[u8]) -> Vec<u8> {
     let menshen = setup().start().await;
     let mut client = grpc_client(&menshen).await;
     let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
-    let response = client.call(&path, &[], frame(check)).await;
+    let response = client.call(&path, &[], length_prefixed(check)).await;
     assert_eq!(
         (response.http, response.status),
         (200, Some(0)),
@@ -90,20 +90,22 @@ async fn a_long_reflection_stream_does_not_block_shutdown() {
     let menshen = setup().start().await;
     let mut client = grpc_client(&menshen).await;
     let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
-    let response = client.open_endless(path, frame(b"\x3a\x01*")).await;
+    let response = client
+        .open_endless(path, length_prefixed(b"\x3a\x01*"))
+        .await;
     let mut body = response.into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert!(has(&first, "Authorization"));
     let stopped = tokio::spawn(menshen.running.stop());
     let last = body.frame().await.unwrap().unwrap();
-    // UNAVAILABLE
+    // 14 is the status UNAVAILABLE.
     assert_eq!(last.into_trailers().unwrap()["grpc-status"], "14");
     drop((body, client));
     stopped.await.unwrap();
 }
 
 #[tokio::test]
-async fn every_described_field_is_read() {
+async fn a_check_with_every_described_field_gets_a_verdict() {
     let menshen = setup().start().await;
     let mut client = grpc_client(&menshen).await;
     let all = json!({ "attributes": {

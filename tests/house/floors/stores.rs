@@ -8,7 +8,7 @@ use super::collect_sources;
 /// The modules that must not use a store.
 const WITHOUT_STORE: &[&str] = &["door", "face", "request", "login"];
 
-/// The types of a store.
+/// The traits and types of a store.
 const STORES: &[&str] = &[
     "dyn Store",
     "impl Store",
@@ -34,7 +34,7 @@ fn uses_a_store(text: &str) -> bool {
         || STORES.iter().any(|store| contains(&code, store, is_name))
 }
 
-/// Whether a text contains `part`, not followed by a character that `goes_on` accepts.
+/// Whether a text contains `part`, and the next character is none that `continues` accepts.
 fn contains(text: &str, part: &str, continues: fn(char) -> bool) -> bool {
     text.match_indices(part)
         .any(|(at, _)| !text[at + part.len()..].starts_with(continues))

@@ -1,5 +1,5 @@
-//! Checks that within some modules the direct submodules do not depend on each other in a cycle. Test
-//! code is ignored.
+//! Checks that the direct submodules of some modules do not use each other in a cycle. Test code is
+//! ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +10,7 @@ use super::collect_sources;
 /// The modules that are checked, as folders below `src`.
 const MODULES: [&str; 3] = ["request", "face/sign_in", "login"];
 
-/// The order of a decision through `request`: no module may depend on a later one.
+/// The steps of a decision in `request`: no module may use a later one.
 const REQUEST_ORDER: [&str; 5] = ["head", "route", "gate", "policy", "forward"];
 
 /// For each submodule, the submodules that it uses.
@@ -59,7 +59,7 @@ fn module_path(file: &str) -> Vec<String> {
     path.split('/').map(str::to_owned).collect()
 }
 
-/// A path in a `use`, and the name that it binds.
+/// A path, and the name that it has after a `use`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Named {
     path: Vec<String>,

@@ -1,5 +1,5 @@
-//! A request that its client aborts counts toward the limits while the upstream works on it, so
-//! that a client cannot exceed its share by sending and aborting requests.
+//! A request that its client aborts counts towards the limits until the upstream ends it, so that a
+//! client cannot exceed its share with requests that it aborts.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use crate::raw_connection::{RawConnection, TEST_TIMEOUT};
 use crate::setup::{Menshen, Setup};
 use crate::upstream::{UPSTREAM_HOST, accept, bind_listener, get_request, ok, public_route};
 
-/// The share of a client: one percent of 1024.
+/// The requests that a client may have in progress: one percent of 1024.
 const SHARE: u32 = 10;
 const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
 
-/// A limit longer than any test.
+/// A limit that no test reaches.
 const LONG_LIMIT: &str = "[route.limits]\nabandoned = \"1h\"";
 
-/// The protocol of the client, and so how it aborts a request.
+/// The protocol of the client, which determines how it aborts a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Protocol {
     /// The client closes its connection.
@@ -31,7 +31,7 @@ enum Protocol {
 /// When the client aborts a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Before any response.
+    /// Before the response.
     Unanswered,
     /// After an interim response.
     Interim,
@@ -98,7 +98,7 @@ async fn abandon_request(
             }
             frames.send(RST_STREAM, 0, 1, &CANCEL).await;
             read_to_end(&mut upstream, uploads).await;
-            // The client's connection stays open until then.
+            // The client's connection stays open until the upstream sees the abort.
             drop(frames);
             return upstream;
         }
@@ -118,7 +118,7 @@ async fn accept_request(socket: &TcpListener, stage: Stage) -> RawConnection<Tcp
     let mut upstream = accept(socket).await;
     upstream.read_head().await.unwrap();
     match stage {
-        // The data, or the size line of a chunk.
+        // The first bytes of the body, or of the size line of its chunk.
         Stage::Uploading => drop(upstream.read_bytes(4).await.unwrap()),
         Stage::Interim => upstream.send("HTTP/1.1 102 Processing\r\n\r\n").await,
         Stage::Answering => {
@@ -130,7 +130,7 @@ async fn accept_request(socket: &TcpListener, stage: Stage) -> RawConnection<Tcp
     upstream
 }
 
-/// The status of one more request; 503 if too many are in progress.
+/// Sends a request and returns its status: 503 if the client has too many in progress.
 async fn status_of_next_request(menshen: &Menshen, socket: &TcpListener, client: &str) -> u16 {
     let mut connection = RawConnection::open(menshen.address()).await;
     connection
@@ -194,7 +194,12 @@ async fn an_abandoned_request_stops_counting_when_the_upstream_finishes_it() {
             Stage::Interim,
             "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno",
         ),
-        (Stage::Unanswered, "no HTTP at all\r\n\r\n"),
+        (
+            Stage::Unanswered,
+            "not HTTP\r
+\r
+",
+        ),
         (Stage::Answering, &"x".repeat(96)),
         (Stage::Unanswered, long.as_str()),
     ];
@@ -207,7 +212,7 @@ async fn an_abandoned_request_stops_counting_when_the_upstream_finishes_it() {
                 abandoned.push(abandon_request(&menshen, &socket, protocol, *stage).await);
             }
             let last = abandoned.last_mut().unwrap();
-            // menshen may close the connection before all of it is sent.
+            // menshen may close the connection before the whole response is sent.
             let _ = last.try_send(responses).await;
             let what = format!("{protocol:?} {stage:?} {:.30}", responses);
             until_accepted(&menshen, &socket, &what).await;

@@ -1,14 +1,15 @@
-//! An ambiguous request is refused or forwarded in an unambiguous form (request smuggling).
+//! Request smuggling: an ambiguous request is refused, or forwarded in an unambiguous form.
 
+use super::ok_upstream;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
-use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, ok, public_route};
+use crate::upstream::{UPSTREAM_HOST, Upstream, public_route};
 
 /// A hidden request; if an upstream receives it, smuggling succeeded.
 const HIDDEN_REQUEST: &str =
     "GET /in/smuggled HTTP/1.1\r\nHost: up.test\r\nX-Forwarded-User: boss\r\n\r\n";
 
-/// A protected route that the hidden request addresses.
+/// A protected route, which the hidden request is for.
 const PROTECTED: &str =
     "[[route]]\nname = \"in\"\nhost = \"up.test\"\npath = \"/in\"\nupstream = [\"{app}\"]";
 
@@ -21,10 +22,6 @@ async fn statuses(address: std::net::SocketAddr, bytes: &[u8]) -> Vec<u16> {
         statuses.push(answer.status);
     }
     statuses
-}
-
-async fn ok_upstream() -> Upstream {
-    Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await
 }
 
 /// An instance of menshen with short time-outs.
@@ -62,7 +59,7 @@ fn assert_unambiguous(what: &str, upstream: &Upstream) {
         );
         assert!(
             !message.start_line.contains("smuggled"),
-            "{what:?} smuggled a request"
+            "{what:?} forwarded the hidden request"
         );
         for (name, value) in &message.headers {
             let normalized = name.replace('_', "-").to_ascii_lowercase();
@@ -79,7 +76,7 @@ fn assert_unambiguous(what: &str, upstream: &Upstream) {
     }
 }
 
-/// Header lines, the bytes after the head, and whether the request must be refused.
+/// Header lines, the bytes after the head, and whether menshen must refuse the request.
 fn two_lengths() -> Vec<(String, String, bool)> {
     let hidden_bytes = HIDDEN_REQUEST.len();
     let refused = |head: String, body: String| (head, body, true);
@@ -146,7 +143,7 @@ fn two_lengths() -> Vec<(String, String, bool)> {
 }
 
 #[tokio::test]
-async fn a_request_with_two_body_lengths_is_refused_or_read_in_one_way() {
+async fn a_request_with_two_body_lengths_is_refused_or_made_unambiguous() {
     for (head, body, must_refuse) in two_lengths() {
         let upstream = ok_upstream().await;
         let menshen = menshen_with_short_limits(&upstream).await;

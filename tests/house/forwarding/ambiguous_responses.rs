@@ -1,4 +1,4 @@
-//! An ambiguous response is refused and never affects a later request.
+//! Response smuggling: an ambiguous response is refused and never answers a later request.
 
 use crate::raw_connection::RawConnection;
 use crate::setup::Menshen;
@@ -9,7 +9,7 @@ use crate::upstream::{
 /// A hidden response that the next request must not receive.
 const HIDDEN_RESPONSE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
 
-/// An upstream that responds to `/` correctly and to `/N` with the Nth of `lies`; it never closes.
+/// An upstream that responds to `/` correctly and to `/N` with the response number N; it never closes.
 async fn numbered_upstream(responses: Vec<String>) -> (Upstream, Menshen) {
     let upstream = Upstream::start(move |request| {
         let number = request.message.target().trim_start_matches('/').parse();
@@ -36,7 +36,7 @@ async fn assert_next_requests_succeed(menshen: &Menshen, after: &str) {
 }
 
 #[tokio::test]
-async fn an_ambiguous_response_head_is_a_502_and_poisons_no_later_request() {
+async fn an_ambiguous_response_head_is_a_502_and_answers_no_later_request() {
     let long = "a".repeat(300 * 1024);
     let responses: Vec<String> = [
         "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -91,7 +91,7 @@ async fn an_ambiguous_response_head_is_a_502_and_poisons_no_later_request() {
 }
 
 #[tokio::test]
-async fn ambiguous_chunks_end_the_response_and_poison_no_later_request() {
+async fn ambiguous_chunks_truncate_the_response_and_answer_no_later_request() {
     let long = "a".repeat(20 * 1024);
     let responses: Vec<String> = [
         "zz\r\n",
@@ -162,7 +162,7 @@ async fn bytes_after_a_response_never_answer_another_request() {
 #[tokio::test]
 async fn a_connection_whose_response_announces_an_impossible_body_is_not_reused() {
     for (method, response_head, connections) in [
-        // The announced body might arrive a moment later.
+        // The announced body might still arrive.
         ("HEAD", "200 OK\r\nContent-Length: 9\r\n\r\n", 2),
         ("HEAD", "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 2),
         ("GET", "204 No Content\r\nContent-Length: 5\r\n\r\n", 2),

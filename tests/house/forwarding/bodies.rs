@@ -8,7 +8,7 @@ use crate::upstream::{
     Reply, UPSTREAM_HOST, Upstream, get_request, menshen_in_front_of, ok, post_request,
 };
 
-/// Pseudo-random bytes, so that moved bytes are detected.
+/// Pseudo-random bytes, in which a moved or missing byte is detected.
 fn pattern(length: usize) -> Vec<u8> {
     let byte = |at: usize| (at as u32).wrapping_mul(2_654_435_761).to_be_bytes()[0];
     (0..length).map(byte).collect()
@@ -106,7 +106,7 @@ async fn bodies_of_every_size_are_forwarded_completely_in_both_directions() {
             (by_length, "content-length"),
             (by_chunks, "transfer-encoding"),
         ] {
-            // A large body exceeds all buffers, so it is sent and received concurrently.
+            // A large body does not fit into the buffers, so it is sent and received concurrently.
             if size > 1 << 18 {
                 connection = RawConnection::open(address).await;
                 let (from, mut to) = connection.stream.into_split();
@@ -179,7 +179,7 @@ async fn a_body_above_the_limit_of_the_route_is_413_and_one_at_the_limit_passes(
 }
 
 #[tokio::test]
-async fn responses_without_a_body_do_not_desynchronise_the_connection() {
+async fn after_responses_without_a_body_the_connection_serves_the_next_request() {
     let upstream = Upstream::start(|request| {
         Reply::KeepAlive(match request.message.target() {
             "/204" => b"HTTP/1.1 204 No Content\r\nX-Kept: 1\r\n\r\n".to_vec(),
@@ -229,7 +229,7 @@ async fn responses_without_a_body_do_not_desynchronise_the_connection() {
 }
 
 #[tokio::test]
-async fn a_client_that_expects_100_continue_gets_it() {
+async fn a_client_that_expects_100_continue_gets_it_if_the_request_is_allowed() {
     let upstream = echoing_upstream().await;
     let more =
         "[[route]]\nname = \"in\"\nhost = \"up.test\"\npath = \"/in\"\nupstream = [\"{app}\"]";

@@ -1,4 +1,4 @@
-//! No client ever gets another client's response, whatever failures happen in between.
+//! No client ever gets the response of another client, also when upstream connections fail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,7 +29,7 @@ fn answer(request: &ReceivedRequest, number: usize) -> Reply {
             format!("HTTP/1.1 200 OK\r\n{set_cookie}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{text}\r\n0\r\n\r\n")
                 .into_bytes(),
         ),
-        // Extra bytes that must not reach another request.
+        // Further bytes, which must not answer another request.
         15 => Reply::KeepAlive(format!("{whole}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison").into_bytes()),
         _ => Reply::KeepAlive(whole.into_bytes()),
     }

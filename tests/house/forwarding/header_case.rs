@@ -1,4 +1,4 @@
-//! `keep_header_case`: header names keep their case, for programs that depend on it.
+//! `keep_header_case`: header names keep their case, for programs that distinguish it.
 
 use super::tls_setup::{TlsSetup, get_over_http_2};
 use crate::raw_connection::{Message, RawConnection};
@@ -11,7 +11,7 @@ const ANSWER: &str = "HTTP/1.1 200 OK\r\nSOAPVersion: 1\r\nx-lower: 1\r\nX-UPPER
     ETag: \"a\"\r\nSET-Cookie: a=1\r\nSet-cookie: b=2\r\nContent-TYPE: text/xml\r\n\
     CONTENT-Length: 4\r\n\r\nfine";
 
-fn names(message: &Message) -> Vec<&str> {
+fn header_names(message: &Message) -> Vec<&str> {
     message
         .headers
         .iter()
@@ -49,16 +49,16 @@ async fn keep_header_case_preserves_the_case_of_header_names_in_both_directions(
     let mut connection = RawConnection::open(menshen.address()).await;
     for _ in 0..2 {
         let (answer, request) = exchange(&mut connection, &upstream).await;
-        let sent = names(&request);
+        let sent = header_names(&request);
         for name in ["SOAPAction", "x-lower", "X-UPPER", "Cookie", "user-AGENT"] {
             assert!(sent.contains(&name), "{name} in {sent:?}");
         }
-        // Headers of menshen have the conventional case.
+        // Headers that menshen sets have the usual case.
         for name in ["Host", "Content-Length", "X-Forwarded-For", "X-Request-Id"] {
             assert!(sent.contains(&name), "{name} in {sent:?}");
         }
         assert_eq!(request.body, b"hi");
-        let got = names(&answer);
+        let got = header_names(&answer);
         for name in ["SOAPVersion", "x-lower", "X-UPPER", "ETag", "Content-TYPE"] {
             assert!(got.contains(&name), "{name} in {got:?}");
         }
@@ -72,7 +72,7 @@ async fn keep_header_case_preserves_the_case_of_header_names_in_both_directions(
         ))
         .await;
     let head = connection.read_head().await.unwrap();
-    assert!(names(&head).contains(&"X-Chunked"), "{head:?}");
+    assert!(header_names(&head).contains(&"X-Chunked"), "{head:?}");
     assert_eq!(connection.read_chunk().await.unwrap(), b"fine");
     assert_eq!(connection.read_chunk().await.unwrap(), b"");
 }
@@ -83,7 +83,10 @@ async fn by_default_header_names_are_in_lower_case() {
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     let (answer, request) = exchange(&mut connection, &upstream).await;
-    for name in names(&answer).into_iter().chain(names(&request)) {
+    for name in header_names(&answer)
+        .into_iter()
+        .chain(header_names(&request))
+    {
         assert_eq!(name, name.to_ascii_lowercase());
     }
 }
@@ -115,11 +118,14 @@ async fn keep_header_case_applies_to_new_connections_after_a_reload() {
     menshen.reload(&keeping).await.unwrap();
     let mut connection = RawConnection::open(menshen.address()).await;
     let (_, request) = exchange(&mut connection, &upstream).await;
-    assert!(names(&request).contains(&"SOAPAction"), "{request:?}");
+    assert!(
+        header_names(&request).contains(&"SOAPAction"),
+        "{request:?}"
+    );
 }
 
 #[tokio::test]
-async fn over_http_2_names_are_in_lower_case_and_the_upstream_receives_capitals() {
+async fn over_http_2_the_client_gets_lower_case_and_the_upstream_the_usual_case() {
     let upstream = soap_upstream().await;
     let setup = TlsSetup::start(upstream.url(), "keep_header_case = true").await;
     let response = get_over_http_2(&mut setup.connect_http_2().await, "/").await;
@@ -129,7 +135,7 @@ async fn over_http_2_names_are_in_lower_case_and_the_upstream_receives_capitals(
     );
     let request = upstream.last_request();
     assert!(
-        names(&request).contains(&"X-Forwarded-Proto"),
+        header_names(&request).contains(&"X-Forwarded-Proto"),
         "{request:?}"
     );
 }

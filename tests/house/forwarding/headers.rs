@@ -1,15 +1,12 @@
 //! Which headers are forwarded, replaced or removed, and what `strip_path` changes.
 
+use super::ok_upstream;
 use crate::raw_connection::RawConnection;
 use crate::upstream::{
-    Reply, UPSTREAM_HOST, Upstream, get_request, menshen_in_front_of, ok, ok_with_headers,
+    Reply, UPSTREAM_HOST, Upstream, get_request, menshen_in_front_of, ok_with_headers,
     post_request, public_route,
 };
 use crate::wire;
-
-async fn ok_upstream() -> Upstream {
-    Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await
-}
 
 #[tokio::test]
 async fn the_upstream_receives_the_configured_host_header() {
@@ -102,7 +99,7 @@ async fn a_prefix_is_stripped_from_requests_and_restored_in_responses() {
             ["a=1; Path=/app/x; HttpOnly", "b=2; Path=/app", "c=3"]
         );
     }
-    // A path that only starts with the same letters belongs to another route.
+    // `/apple` is not below `/app`.
     connection.send(get_request("/apple", "")).await;
     assert_eq!(connection.read_answer().await.status, 404);
 }
@@ -166,7 +163,7 @@ async fn a_request_id_is_accepted_from_trusted_peers_only() {
             },
             "{trusted} {sent}: {received}"
         );
-        // Error pages contain the same id.
+        // An error page has a request id by the same rule.
         let request = format!("GET / HTTP/1.1\r\nHost: no.test\r\nX-Request-Id: {sent}\r\n\r\n");
         let answer = wire::send(menshen.address(), request.as_bytes()).await;
         let id_in_page = answer.json()["request_id"].as_str().unwrap().to_owned();
@@ -265,8 +262,8 @@ async fn hop_by_hop_headers_are_removed_in_both_directions() {
     assert_eq!(answer.header("server"), Some("legacy"));
     let received = upstream.last_request();
     assert_eq!(received.single_header("x-stays"), Some("1"));
-    // A header that the client lists in `Connection` is still set; the application's credentials
-    // are forwarded.
+    // menshen sets its headers although the client lists them in `Connection`, and forwards the
+    // credentials for the application.
     assert_eq!(received.single_header("x-forwarded-for"), Some("127.0.0.1"));
     assert_eq!(received.single_header("authorization"), Some("Bearer app"));
     assert!(

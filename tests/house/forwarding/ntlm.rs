@@ -1,28 +1,26 @@
-//! Upstreams that authenticate the connection (NTLM, Negotiate): a client keeps its connection, and
-//! no other client ever uses it.
+//! Upstreams that authenticate a connection (NTLM, Negotiate): a client keeps its upstream connection,
+//! and no other client ever uses it.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use bytes::Bytes;
 use http::Request;
-use http_body_util::{BodyExt as _, Empty};
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http2::SendRequest;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use super::tls_setup::{Http2Body, Http2Response, TlsSetup, send_over_http_2};
 use crate::raw_connection::RawConnection;
-use crate::setup::{Menshen, ROUTES, Setup};
+use crate::setup::{ROUTES, Setup};
 use crate::test_request::session_cookie_of;
-use crate::tls::{connect, write_certificate};
 use crate::upstream::{
-    ReceivedRequest, Reply, TempFolder, UPSTREAM_HOST, Upstream, get_request, menshen_in_front_of,
+    ReceivedRequest, Reply, UPSTREAM_HOST, Upstream, get_request, menshen_in_front_of,
     ok_with_headers, public_route, wait_until,
 };
 use crate::wire::Answer;
 
-/// Header lines that request authentication of the connection.
+/// Header lines with which an upstream requires authentication of the connection.
 const CHALLENGES: [&str; 8] = [
     "WWW-Authenticate: NTLM\r\n",
     "www-authenticate: ntlm\r\n",
@@ -34,9 +32,9 @@ const CHALLENGES: [&str; 8] = [
     "Proxy-Authenticate: Digest realm=\"x\" , Negotiate\r\n",
 ];
 
-/// An upstream with a handshake of three steps that authenticates the connection: `NTLM hello`, a
-/// challenge with the connection number, `NTLM USER NUMBER`. All later requests on the connection
-/// belong to that user.
+/// An upstream that authenticates the connection in three steps: `NTLM hello`, a challenge with the
+/// number of the connection, and `NTLM USER NUMBER`. Later requests on the connection belong to that
+/// user.
 async fn ntlm_upstream(challenge: &'static str) -> Upstream {
     let users: Mutex<HashMap<usize, String>> = Mutex::default();
     Upstream::start(move |request: &ReceivedRequest| {
@@ -65,13 +63,13 @@ async fn ntlm_upstream(challenge: &'static str) -> Upstream {
     .await
 }
 
-/// Sends a request with further header lines.
+/// Sends a GET request with further header lines.
 async fn get_with(connection: &mut RawConnection<TcpStream>, lines: &str) -> Answer {
     connection.send(get_request("/", lines)).await;
     connection.read_answer().await
 }
 
-/// Does the handshake as a browser does, with further header lines in every request.
+/// Authenticates as a browser does, with further header lines in every request.
 async fn log_in(connection: &mut RawConnection<TcpStream>, user: &str, lines: &str) -> Answer {
     assert_eq!(get_with(connection, lines).await.status, 401);
     let negotiate = get_with(connection, &format!("{lines}Authorization: NTLM hello\r\n")).await;
@@ -112,13 +110,13 @@ async fn an_ntlm_login_stays_with_its_client_and_no_other_client_gets_the_connec
                 "{challenge:?}"
             );
         }
-        // Two clients at a time, each with its own connection.
+        // Two clients are authenticated at the same time, each on its own connection.
         let mut second = RawConnection::open(menshen.address()).await;
         assert_eq!(log_in(&mut second, "clerk", "").await.text(), "clerk");
         assert_eq!(get_with(&mut first, "").await.text(), "boss");
         assert_eq!(get_with(&mut second, "").await.text(), "clerk");
         drop((first, second));
-        wait_until("their connections are closed", || {
+        wait_until("the upstream connections are closed", || {
             upstream.open_connections() == 0
         })
         .await;
@@ -285,7 +283,7 @@ async fn users_behind_one_proxy_never_share_an_ntlm_login() {
             session_cookie_of(&menshen, "zhangsan").await,
             session_cookie_of(&menshen, "lisi").await,
         ];
-        // The front proxy sends requests of both users over one connection.
+        // The proxy in front sends requests of both users over one connection.
         let mut connection = RawConnection::open(menshen.address()).await;
         for user in ["zhangsan", "lisi", "zhangsan", "lisi"] {
             let at = usize::from(user == "lisi");
@@ -339,7 +337,7 @@ async fn users_behind_one_proxy_never_share_an_ntlm_login() {
 }
 
 #[tokio::test]
-async fn a_reload_keeps_or_closes_private_connections_and_never_shares_them() {
+async fn a_reload_never_makes_a_private_connection_shared() {
     let upstream = ntlm_upstream(CHALLENGES[0]).await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut first = RawConnection::open(menshen.address()).await;
@@ -357,76 +355,46 @@ async fn a_reload_keeps_or_closes_private_connections_and_never_shares_them() {
     assert_eq!(get_with(&mut second_client, "").await.status, 401);
 }
 
-/// Sends a request over HTTP/2; returns the status, the challenge and the body.
+/// Sends a request over HTTP/2, with credentials if there are any.
 async fn get_over_http_2(
-    client: &mut SendRequest<Empty<Bytes>>,
-    credentials: Option<String>,
-) -> (u16, String, String) {
-    let mut request = Request::get("https://up.test/");
+    client: &mut SendRequest<Http2Body>,
+    credentials: Option<&str>,
+) -> Http2Response {
+    let mut request = Request::get(format!("https://{UPSTREAM_HOST}/"));
     if let Some(credentials) = credentials {
         request = request.header("authorization", credentials);
     }
-    let answer = client
-        .send_request(request.body(Empty::new()).unwrap())
-        .await
-        .unwrap();
-    let challenge = answer.headers().get("www-authenticate");
-    let challenge = challenge
-        .map_or("", |value| value.to_str().unwrap())
-        .to_owned();
-    let status = answer.status().as_u16();
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
-    (status, challenge, String::from_utf8(body.to_vec()).unwrap())
+    let request = request.body(Full::default().boxed_unsync());
+    send_over_http_2(client, request.unwrap()).await
 }
 
 #[tokio::test]
 async fn over_http_2_no_other_client_gets_the_connection() {
-    let folder = TempFolder::new();
-    let trusted = write_certificate(&folder, "a", &[UPSTREAM_HOST]);
     let upstream = ntlm_upstream(CHALLENGES[0]).await;
-    let files = (folder.path("a.pem"), folder.path("a.key"));
-    let menshen: Menshen = Setup::default()
-        .external_url("https://sso.test")
-        .server(&format!(
-            "tls = {{ certificate = {:?}, key = {:?} }}",
-            files.0, files.1
-        ))
-        .routes(&public_route(upstream.url(), ""))
-        .start()
-        .await;
-    let open = async || {
-        let stream = connect(menshen.address(), UPSTREAM_HOST, &trusted, b"h2")
-            .await
-            .unwrap();
-        let connected = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
-        let (client, connection) = connected.unwrap();
-        tokio::spawn(connection);
-        client
-    };
-    let (mut first, second_client) = (open().await, open().await);
+    let setup = TlsSetup::start(upstream.url(), "").await;
+    let mut first = setup.connect_http_2().await;
+    let second = setup.connect_http_2().await;
     // The successive steps of a handshake use the same upstream connection.
-    assert_eq!(get_over_http_2(&mut first, None).await.0, 401);
-    let (_, challenge, _) = get_over_http_2(&mut first, Some("NTLM hello".to_owned())).await;
-    let number = challenge
-        .strip_prefix("NTLM challenge ")
-        .unwrap()
-        .to_owned();
-    let authenticated = get_over_http_2(&mut first, Some(format!("NTLM boss {number}"))).await;
-    assert_eq!(authenticated.2, "boss");
+    assert_eq!(get_over_http_2(&mut first, None).await.status, 401);
+    let negotiate = get_over_http_2(&mut first, Some("NTLM hello")).await;
+    let challenge = negotiate.headers["www-authenticate"].to_str().unwrap();
+    let number = challenge.strip_prefix("NTLM challenge ").unwrap();
+    let authenticate = format!("NTLM boss {number}");
+    let authenticated = get_over_http_2(&mut first, Some(&authenticate)).await;
+    assert_eq!(authenticated.body, b"boss");
     let mut tasks = JoinSet::new();
     for number in 0..40 {
         let (is_first, mut client) = match number % 2 {
             0 => (true, first.clone()),
-            _ => (false, second_client.clone()),
+            _ => (false, second.clone()),
         };
         tasks.spawn(async move { (is_first, get_over_http_2(&mut client, None).await) });
     }
     while let Some(done) = tasks.join_next().await {
-        let (is_first, (status, _, body)) = done.unwrap();
+        let (is_first, response) = done.unwrap();
         assert!(
-            status == 401 || (is_first && body == "boss"),
-            "{is_first} {status} {body}"
+            response.status == 401 || (is_first && response.body == b"boss"),
+            "{is_first} {response:?}"
         );
     }
-    drop((first, second_client));
 }

@@ -1,20 +1,21 @@
-//! Upstream connections: reuse, stale connections, retries and load balancing.
+//! Upstream connections: reuse, closed connections, retries and load balancing.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::ok_upstream;
 use crate::raw_connection::{RawConnection, TEST_TIMEOUT};
 use crate::upstream::{
-    Reply, TempFolder, UPSTREAM_HOST, Upstream, accept, bind_listener, get_request,
-    menshen_in_front_of, ok, post_request, public_route, refusing_socket, wait_until,
+    ReceivedRequest, Reply, TempFolder, UPSTREAM_HOST, Upstream, accept, bind_listener,
+    get_request, menshen_in_front_of, ok, post_request, public_route, refusing_socket, wait_until,
 };
 use crate::wire;
 
-/// The maximum idle time of a connection for a request that must not be repeated.
+/// A request that must not be repeated uses only a connection that was idle for less than this.
 const RECENT_USE: Duration = Duration::from_secs(1);
 
-/// Advances the clock of the runtime.
+/// Advances the clock of Tokio.
 async fn advance_time(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
@@ -23,7 +24,7 @@ async fn advance_time(time: Duration) {
 
 /// An upstream that closes its first connection at the second request without a response.
 async fn stale_upstream() -> Upstream {
-    Upstream::start(|received| match (received.connection, received.nth) {
+    Upstream::start(|request| match (request.connection, request.nth) {
         (1, 2..) => Reply::Close(Vec::new()),
         _ => Reply::KeepAlive(ok("fine")),
     })
@@ -45,15 +46,14 @@ async fn a_stale_connection_is_replaced_for_repeatable_requests_only() {
             let first = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
             assert_eq!(first.status, 200);
             let answer = wire::send(menshen.address(), &request).await;
-            // After that, a request that must not be repeated gets a new connection.
+            // On a slow machine the request gets a new connection, and the test is repeated.
             if start.elapsed() < RECENT_USE {
                 break (upstream, answer);
             }
         };
         assert_eq!(answer.status, status, "{}", answer.text());
         let received = upstream.received();
-        let second =
-            |received: &&crate::upstream::ReceivedRequest| received.message.target() == "/second";
+        let second = |request: &&ReceivedRequest| request.message.target() == "/second";
         assert_eq!(received.iter().filter(second).count(), times);
     }
 }
@@ -62,8 +62,8 @@ async fn a_stale_connection_is_replaced_for_repeatable_requests_only() {
 async fn a_post_is_not_sent_on_a_connection_that_may_be_closing() {
     for body in ["", "once only"] {
         for method in ["POST", "PATCH", "PUT"] {
-            // A PUT may be repeated, but only without a body.
-            let is_lost = method != "PUT" || !body.is_empty();
+            // Only a PUT without a body may be repeated.
+            let must_not_be_repeated = method != "PUT" || !body.is_empty();
             let upstream = stale_upstream().await;
             let menshen = menshen_in_front_of(upstream.url(), "").await;
             let first = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
@@ -76,11 +76,13 @@ async fn a_post_is_not_sent_on_a_connection_that_may_be_closing() {
             let answer = wire::send(menshen.address(), request.as_bytes()).await;
             assert_eq!(answer.status, 200, "{method} {body}: {}", answer.text());
             let received = upstream.received();
-            let second = |received: &&crate::upstream::ReceivedRequest| {
-                received.message.target() == "/second"
-            };
+            let second = |request: &&ReceivedRequest| request.message.target() == "/second";
             let times = received.iter().filter(second).count();
-            assert_eq!(times, if is_lost { 1 } else { 2 }, "{method} {body}");
+            assert_eq!(
+                times,
+                if must_not_be_repeated { 1 } else { 2 },
+                "{method} {body}"
+            );
         }
     }
 }
@@ -120,7 +122,7 @@ async fn an_idle_connection_is_kept_as_long_as_the_application_and_the_route_all
 
 #[tokio::test]
 async fn a_post_reuses_a_connection_that_was_just_used() {
-    let upstream = Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await;
+    let upstream = ok_upstream().await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     for _ in 0..100 {
         let start = Instant::now();
@@ -140,7 +142,7 @@ async fn a_post_reuses_a_connection_that_was_just_used() {
 
 #[tokio::test]
 async fn a_request_is_repeated_at_most_once() {
-    let upstream = Upstream::start(|received| match received.message.target() {
+    let upstream = Upstream::start(|request| match request.message.target() {
         "/" => Reply::KeepAlive(ok("fine")),
         _ => Reply::Close(Vec::new()),
     })
@@ -152,7 +154,7 @@ async fn a_request_is_repeated_at_most_once() {
     connection.send(get_request("/broken", "")).await;
     assert_eq!(connection.read_answer().await.status, 502);
     assert_eq!(upstream.received().len(), 3);
-    // The same if the first connection was a new one.
+    // The same holds on a new connection.
     connection.send(get_request("/broken", "")).await;
     assert_eq!(connection.read_answer().await.status, 502);
     assert_eq!(upstream.received().len(), 5);
@@ -179,9 +181,9 @@ async fn repeatable_requests_survive_an_upstream_that_closes_before_its_response
                 ("PATCH", false),
             ] {
                 let bytes = response.clone();
-                let upstream = Upstream::start(move |received| match received.connection {
-                    1 if received.nth > served => Reply::Close(bytes.clone().into_bytes()),
-                    _ if received.message.start_line.starts_with("HEAD") => {
+                let upstream = Upstream::start(move |request| match request.connection {
+                    1 if request.nth > served => Reply::Close(bytes.clone().into_bytes()),
+                    _ if request.message.start_line.starts_with("HEAD") => {
                         Reply::KeepAlive(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n".to_vec())
                     }
                     _ => Reply::KeepAlive(ok("fine")),
@@ -202,7 +204,7 @@ async fn repeatable_requests_survive_an_upstream_that_closes_before_its_response
                 connection.send(request).await;
                 let status = connection.read_answer_head().await.status;
                 if !repeats && served > 0 && start.elapsed() >= RECENT_USE {
-                    // Too late: the request got a new connection.
+                    // The machine was too slow, and the request got a new connection.
                     continue;
                 }
                 let expected = if repeats { 200 } else { 502 };
@@ -220,7 +222,7 @@ async fn repeatable_requests_survive_an_upstream_that_closes_before_its_response
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_body_is_not_lost_on_an_idle_connection_that_was_closed() {
-    let upstream = Upstream::start(|_| Reply::Close(ok("and goodbye"))).await;
+    let upstream = Upstream::start(|_| Reply::Close(ok("closing"))).await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     for sent in 1..=200 {
         let answer = wire::send(menshen.address(), &post_request("/", "", "body")).await;
@@ -272,10 +274,10 @@ async fn a_connection_closed_before_anything_is_read_fails_no_request() {
 
 #[tokio::test]
 async fn an_idle_connection_that_was_closed_fails_no_request() {
-    let upstream = Upstream::start(|_| Reply::Close(ok("and goodbye"))).await;
+    let upstream = Upstream::start(|_| Reply::Close(ok("closing"))).await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     for _ in 0..10 {
-        // A request that was not sent may be repeated on another connection.
+        // If the connection is closed before the request is sent, another one is used.
         let answer = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
@@ -301,7 +303,7 @@ async fn an_upstream_may_listen_on_a_unix_socket() {
 
 #[tokio::test]
 async fn the_upstream_with_the_fewest_requests_is_chosen() {
-    let respond = |received: &crate::upstream::ReceivedRequest| match received.message.target() {
+    let respond = |request: &ReceivedRequest| match request.message.target() {
         "/long" => Reply::HoldOpen(Vec::new()),
         _ => Reply::KeepAlive(ok("quick")),
     };
@@ -327,7 +329,7 @@ async fn the_upstream_with_the_fewest_requests_is_chosen() {
         assert_eq!(connection.read_answer().await.status, 200);
     }
     assert_eq!((busy.received().len(), idle.received().len()), (1, 8));
-    // Without requests in progress, the upstreams are used in turn.
+    // When no request is in progress, the upstreams are used in turn.
     drop(long);
     let asking = async {
         while busy.received().len() == 1 {
@@ -381,7 +383,7 @@ async fn unsolicited_bytes_of_an_upstream_never_answer_a_request() {
     connection.send(get_request("/first", "")).await;
     let mut upstream = accept(&socket).await;
     upstream.read_request().await.unwrap();
-    // A second response directly after the first one must not reach the next request.
+    // The second response, which no request asked for, must not answer the next request.
     upstream.send([ok("first"), ok("poison")].concat()).await;
     assert_eq!(connection.read_answer().await.text(), "first");
     connection.send(get_request("/second", "")).await;

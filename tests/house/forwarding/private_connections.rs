@@ -1,4 +1,4 @@
-//! Limits on the idle time and the number of private upstream connections.
+//! Private upstream connections: the limits on their idle time and number.
 
 use tokio::net::TcpStream;
 
@@ -32,7 +32,7 @@ async fn an_idle_private_connection_is_closed_while_its_client_stays_connected()
                 upstream.open_connections() == 0
             })
             .await;
-            // The client is still connected and is served on a new upstream connection.
+            // The client is still connected, and its next request gets a new upstream connection.
             client.send(get_request("/.menshen/ping", "")).await;
             assert_eq!(client.read_answer().await.status, 200);
             client.send(get_request("/", credentials)).await;
@@ -45,7 +45,7 @@ async fn an_idle_private_connection_is_closed_while_its_client_stays_connected()
     }
 }
 
-/// Whether the other side has closed a connection without sending anything.
+/// Whether menshen has closed an upstream connection on which it sent nothing more.
 fn is_closed(upstream: &RawConnection<TcpStream>) -> bool {
     matches!(upstream.stream.try_read(&mut [0]), Ok(0))
 }
@@ -93,7 +93,7 @@ async fn anonymous_clients_keep_two_private_connections_and_signed_in_clients_ei
     let cookie = format!("menshen={}", session_cookie_of(&menshen, "zhangsan").await);
     let ntlm = ("authorization", "NTLM x");
     let headers = [ntlm, ("cookie", &*cookie)];
-    for (target, credentials, kept) in [
+    for (target, credentials, kept_count) in [
         ((UPSTREAM_HOST, "/"), &headers[..1], 2),
         (("sso.test", "/win"), &headers[..], 8),
     ] {
@@ -115,19 +115,22 @@ async fn anonymous_clients_keep_two_private_connections_and_signed_in_clients_ei
                 .filter(|connection| is_closed(connection))
                 .count()
         };
-        wait_until("the others are closed", || closed() == 8 - kept).await;
+        wait_until("the connections above the limit are closed", || {
+            closed() == 8 - kept_count
+        })
+        .await;
         // The remaining connections serve the same client again, all at once.
         connections.retain(|connection| !is_closed(connection));
-        client.send_requests(kept, target, credentials).await;
+        client.send_requests(kept_count, target, credentials).await;
         for connection in &mut connections {
             connection.read_request().await.unwrap();
         }
         for connection in &mut connections {
             connection.send(ok("y")).await;
         }
-        client.answers(kept).await;
+        client.answers(kept_count).await;
         drop(client);
-        wait_until("they close with their client", || {
+        wait_until("the connections are closed with the client's", || {
             connections.iter().all(is_closed)
         })
         .await;

@@ -1,16 +1,16 @@
-//! Request targets with raw bytes that browsers would encode, such as GBK, `"`, `<` and `>`, are
-//! encoded; nothing else is changed.
+//! Request targets with bytes that browsers would encode, such as GBK, `"`, `<` and `>`: menshen encodes
+//! these bytes and changes nothing else.
 
 use tokio::io::AsyncWriteExt as _;
 
-use super::upgrades::{frame, open_websocket, read_frame};
+use super::ok_upstream;
+use super::upgrades::{client_frame, open_websocket, read_frame};
 use crate::frames::{DISTRUST_LOOPBACK, Frames, HTTP2_WITHOUT_TLS};
 use crate::raw_connection::RawConnection;
 use crate::records::Records;
 use crate::setup::{Menshen, Setup};
 use crate::upstream::{
-    Reply, UPSTREAM_HOST, Upstream, get_request, menshen_in_front_of, ok, post_request,
-    public_route,
+    UPSTREAM_HOST, Upstream, get_request, menshen_in_front_of, post_request, public_route,
 };
 
 /// Targets as they are sent and as the upstream receives them.
@@ -35,7 +35,7 @@ const RAW_TARGETS: [(&[u8], &str); 14] = [
     (b"/%E4%BD%A0?%3C", "/%E4%BD%A0?%3C"),
 ];
 
-/// Targets that are refused: with `#`, blanks or control characters, or not a path or URL.
+/// Targets that are refused: with `#`, spaces or control characters, or neither a path nor a URL.
 const INVALID_TARGETS: [&[u8]; 16] = [
     b"/a#b",
     b"/a?b#c",
@@ -61,7 +61,7 @@ fn head(target: &[u8], version: &str, more: &str) -> Vec<u8> {
 }
 
 async fn start_upstream_and_menshen() -> (Upstream, Menshen) {
-    let upstream = Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await;
+    let upstream = ok_upstream().await;
     let setup = Setup::default().access_log();
     let menshen = setup
         .routes(&public_route(upstream.url(), ""))
@@ -103,7 +103,7 @@ async fn a_raw_target_is_encoded_the_same_way_in_pieces_and_between_other_reques
     let mut sent = Vec::new();
     let mut expected = Vec::new();
     for (target, received_target) in RAW_TARGETS {
-        // A body that looks like a request must not be parsed as one.
+        // A body that looks like a request must not be parsed as a request.
         let text = "GET /body<> HTTP/1.1\r\n\r\nGET /body#é HTTP/1.1\r\n\r\n";
         let chunked = format!(
             "POST /chunked HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nTransfer-Encoding: chunked\r\n\r\n\
@@ -176,12 +176,16 @@ async fn an_invalid_target_gets_a_page_with_a_request_id_and_a_log_line() {
         }
     }
     let next = upstream.received().len();
-    assert_eq!(next, 2 * INVALID_TARGETS.len(), "no other request arrives");
+    assert_eq!(
+        next,
+        2 * INVALID_TARGETS.len(),
+        "only the valid requests arrive"
+    );
 }
 
 #[tokio::test]
 async fn a_request_line_without_an_end_is_refused_when_it_is_too_long() {
-    let upstream = Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await;
+    let upstream = ok_upstream().await;
     let setup = Setup::default().server("limits = { header_bytes_max = 10000 }");
     let menshen = setup
         .routes(&public_route(upstream.url(), ""))
@@ -196,7 +200,7 @@ async fn a_request_line_without_an_end_is_refused_when_it_is_too_long() {
         let status = answer.map_or(431, |answer| answer.status);
         assert!([414, 431].contains(&status), "{begin}: {status}");
     }
-    // A target within the limit may exceed it once it is encoded.
+    // A target below the limit may exceed it when it is encoded.
     for (count, fits) in [(1_000, true), (9_000, false)] {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection
@@ -224,7 +228,7 @@ async fn bytes_that_are_not_http_are_refused_at_once() {
             "{bytes:?}"
         );
     }
-    // A client may disconnect within the request line.
+    // A client that closes its side within the request line gets no other response.
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send("GET /a<b").await;
     connection.stream.shutdown().await.unwrap();
@@ -246,15 +250,15 @@ async fn a_tunnel_forwards_bytes_that_look_like_a_request_line() {
         b"\r\n",
         b"\xb2\n",
     ] {
-        connection.send(frame(0x82, data)).await;
+        connection.send(client_frame(0x82, data)).await;
         let (_, echoed) = read_frame(&mut connection).await.unwrap();
         assert_eq!(echoed, data);
     }
 }
 
 #[tokio::test]
-async fn over_http_2_forwarded_targets_are_the_judged_ones_and_others_are_reset() {
-    let upstream = Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await;
+async fn over_http_2_the_decided_target_is_forwarded_or_the_stream_is_reset() {
+    let upstream = ok_upstream().await;
     let setup = Setup::default()
         .server(DISTRUST_LOOPBACK)
         .tables(HTTP2_WITHOUT_TLS);

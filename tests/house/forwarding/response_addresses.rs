@@ -1,14 +1,14 @@
-//! Addresses in response headers that name the upstream are rewritten to the public address.
+//! URLs in response headers that name the upstream are rewritten to the public URL.
 
 use super::tls_setup::{TlsSetup, get_over_http_2};
 use crate::raw_connection::RawConnection;
 use crate::upstream::{Reply, Upstream, get_request, menshen_in_front_of, ok_with_headers};
 
-/// An upstream that returns the header lines of `X-Want`, and its own `host:port`.
+/// An upstream that sends the header lines in `X-Want`, and its `host:port`.
 async fn echoing_upstream() -> (Upstream, String) {
     let upstream = Upstream::start(|request| {
-        let wanted = request.message.single_header("x-want").unwrap_or_default();
-        let lines = wanted.replace('|', "\r\n");
+        let requested_lines = request.message.single_header("x-want").unwrap_or_default();
+        let lines = requested_lines.replace('|', "\r\n");
         Reply::KeepAlive(ok_with_headers(&format!("{lines}\r\n"), ""))
     })
     .await;
@@ -16,7 +16,7 @@ async fn echoing_upstream() -> (Upstream, String) {
     (upstream, upstream_authority)
 }
 
-/// Returns what the client receives if the upstream sends `value`.
+/// The value that the client receives for a header that the upstream sends.
 async fn rewritten(
     connection: &mut RawConnection<tokio::net::TcpStream>,
     name: &str,
@@ -31,7 +31,7 @@ async fn rewritten(
 }
 
 #[tokio::test]
-async fn location_headers_that_name_the_upstream_are_rewritten_to_the_public_address() {
+async fn location_headers_that_name_the_upstream_are_rewritten_to_the_public_url() {
     let (upstream, upstream_authority) = echoing_upstream().await;
     let menshen = menshen_in_front_of(upstream.url(), "host_header = \"Legacy.internal\"").await;
     let mut connection = RawConnection::open(menshen.address()).await;
@@ -46,7 +46,7 @@ async fn location_headers_that_name_the_upstream_are_rewritten_to_the_public_add
             ("http://legacy.internal/x".to_owned(), "/x"),
             ("http://legacy.internal:80/x".to_owned(), "/x"),
             ("https://LEGACY.internal/x".to_owned(), "/x"),
-            // A browser would take the text after two slashes for a host.
+            // A browser interprets the text after two slashes as a host.
             (
                 format!("http://{upstream_authority}//evil.test/x"),
                 "http://up.test//evil.test/x",
@@ -55,7 +55,7 @@ async fn location_headers_that_name_the_upstream_are_rewritten_to_the_public_add
                 format!("http://{upstream_authority}/\\evil.test"),
                 "http://up.test/\\evil.test",
             ),
-            // Addresses of other hosts are unchanged.
+            // URLs of other hosts are unchanged.
             ("http://up.test/x".to_owned(), "http://up.test/x"),
             ("/x".to_owned(), "/x"),
             ("x".to_owned(), "x"),
@@ -139,7 +139,7 @@ async fn refresh_and_link_headers_that_name_the_upstream_are_rewritten() {
             "{name}: {sent}"
         );
     }
-    // Every one of several headers.
+    // Each of several headers is rewritten.
     let want =
         format!("Link: <http://{upstream_authority}/a>|Link: <http://{upstream_authority}/b>");
     connection
@@ -153,7 +153,7 @@ async fn refresh_and_link_headers_that_name_the_upstream_are_rewritten() {
 }
 
 #[tokio::test]
-async fn a_stripped_prefix_is_restored_in_every_address_header() {
+async fn a_stripped_prefix_is_restored_in_every_header_with_a_url() {
     let (upstream, upstream_authority) = echoing_upstream().await;
     let menshen = menshen_in_front_of(upstream.url(), "path = \"/app\"\nstrip_path = true").await;
     let mut connection = RawConnection::open(menshen.address()).await;
@@ -193,7 +193,7 @@ async fn a_stripped_prefix_is_restored_in_every_address_header() {
 }
 
 #[tokio::test]
-async fn addresses_that_are_not_utf_8_are_rewritten_byte_for_byte() {
+async fn urls_that_are_not_utf_8_are_rewritten_byte_for_byte() {
     for target in [&b"/\xe4\xbd\xa0"[..], b"/\xc4\xe3"] {
         let upstream = Upstream::start(move |request| {
             let host = request.message.single_header("host").unwrap_or_default();
@@ -245,7 +245,7 @@ async fn a_cookie_domain_of_the_upstream_is_removed() {
 }
 
 #[tokio::test]
-async fn http_addresses_of_the_public_host_become_https_for_https_clients() {
+async fn http_urls_of_the_public_host_become_https_for_https_clients() {
     let (upstream, upstream_authority) = echoing_upstream().await;
     let tls = TlsSetup::start(upstream.url(), "").await;
     let mut connection = tls.connect_http_1().await;
@@ -285,7 +285,7 @@ async fn http_addresses_of_the_public_host_become_https_for_https_clients() {
 }
 
 #[tokio::test]
-async fn addresses_are_rewritten_over_http_2_too() {
+async fn urls_are_rewritten_over_http_2_too() {
     let upstream = Upstream::start(|request| {
         let host = request.message.single_header("host").unwrap_or_default();
         let lines = format!("Location: http://{host}:81/x\r\n");

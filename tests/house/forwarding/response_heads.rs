@@ -1,12 +1,12 @@
-//! Response heads: the number of lines, the reason phrase, and the errors for invalid heads.
+//! Response heads: the number of lines, the reason phrase, and the error pages for invalid heads.
 
-use crate::browser::navigation_headers;
+use crate::browser::navigation_lines;
 use crate::raw_connection::RawConnection;
 use crate::records::Records;
 use crate::upstream::{Reply, Upstream, get_request, menshen_in_front_of};
 use crate::wire;
 
-/// The warning about an invalid response with this request id.
+/// The warning with this request id.
 fn logged_warning(log: &Records, request_id: &str) -> Option<serde_json::Value> {
     let text = log.text();
     let mut lines = text
@@ -42,13 +42,13 @@ async fn a_response_with_hundreds_of_header_lines_is_forwarded_completely() {
         let expected: Vec<_> = (0..count).map(|n| format!("c{n}={n}")).collect();
         assert_eq!(cookies, expected);
     }
-    // Together with `Content-Length` that is one line too many.
+    // With `Content-Length` the head has 1001 lines.
     connection.send(get_request("/1000", "")).await;
     assert_eq!(connection.read_answer().await.status, 502);
 }
 
 #[tokio::test]
-async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
+async fn an_invalid_response_has_its_own_error_page_and_the_log_says_why() {
     let log = Records::process_log();
     let long = format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(70_000));
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(1001));
@@ -79,10 +79,7 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
     .await;
     let upstream_authority = upstream.url().trim_start_matches("http://").to_owned();
     let menshen = menshen_in_front_of(upstream.url(), "").await;
-    let html: String = navigation_headers()
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect();
+    let html = navigation_lines();
     for (number, (answer, reason)) in answers.iter().enumerate() {
         let target = format!("/{number}");
         for (language, words) in [("en", "cannot be read"), ("zh-CN", "无法识别")] {
@@ -113,7 +110,7 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_closes_without_a_response_counts_as_down() {
+async fn an_upstream_that_closes_without_a_response_is_reported_as_down() {
     let upstream = Upstream::start(|_| Reply::Close(Vec::new())).await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     let response = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;

@@ -12,9 +12,9 @@ use crate::upstream::{
     UPSTREAM_HOST, accept, bind_listener, get_request, menshen_in_front_of, wait_until,
 };
 
-/// Much more than all socket buffers between two programs.
+/// Bytes of a body that fits into no buffers.
 const FLOOD: usize = 128 << 20;
-/// The maximum that socket buffers and menshen may buffer.
+/// The most bytes that the sockets and menshen may buffer.
 const BUFFERED_MAX: usize = 48 << 20;
 
 /// Writes up to `FLOOD` bytes and counts them.
@@ -72,7 +72,7 @@ async fn a_client_that_does_not_read_slows_the_upstream_down() {
     assert_eq!(client.read_answer_head().await.status, 200);
     let buffered = bytes_written_when_stalled(&written).await;
     assert!(buffered < BUFFERED_MAX, "{buffered} bytes were buffered");
-    // Nothing is lost: reading on yields all bytes.
+    // No byte is lost.
     assert!(client.read_bytes(FLOOD).await.is_some());
     assert_eq!(written.load(Ordering::SeqCst), FLOOD);
 }
@@ -111,7 +111,7 @@ async fn each_piece_of_a_body_is_forwarded_at_once() {
     assert_eq!(upstream.read_chunk().await.unwrap(), b"one");
     client.send("3\r\ntwo\r\n").await;
     assert_eq!(upstream.read_chunk().await.unwrap(), b"two");
-    // The response may begin before the end of the request.
+    // The response may begin before the request ends.
     upstream
         .send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         .await;

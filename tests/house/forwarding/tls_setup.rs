@@ -1,4 +1,4 @@
-//! An instance of menshen with TLS, for clients over HTTP/1.1 and HTTP/2.
+//! An instance of menshen with TLS, and clients for HTTP/1.1 and HTTP/2.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::setup::{Menshen, Setup};
 use crate::tls::{connect, write_certificate};
 use crate::upstream::{TempFolder, UPSTREAM_HOST, public_route};
 
-type Http2Body = UnsyncBoxBody<Bytes, std::convert::Infallible>;
+pub(super) type Http2Body = UnsyncBoxBody<Bytes, std::convert::Infallible>;
 
 /// An instance of menshen at `https://up.test` and its certificate authority.
 pub(super) struct TlsSetup {
@@ -33,7 +33,7 @@ pub(super) struct Http2Response {
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
     pub(super) trailers: HeaderMap,
-    /// Whether the stream ended without an error.
+    /// Whether the stream ended without a reset.
     pub(super) is_complete: bool,
 }
 
@@ -59,17 +59,20 @@ impl TlsSetup {
         }
     }
 
+    /// Connects with this protocol in ALPN.
+    pub(super) async fn connect(&self, alpn: &[u8]) -> TlsStream<TcpStream> {
+        let stream = connect(self.menshen.address(), UPSTREAM_HOST, &self.trusted, alpn).await;
+        stream.unwrap()
+    }
+
     /// Connects over HTTP/1.1.
     pub(super) async fn connect_http_1(&self) -> RawConnection<TlsStream<TcpStream>> {
-        let alpn = b"http/1.1";
-        let stream = connect(self.menshen.address(), UPSTREAM_HOST, &self.trusted, alpn).await;
-        RawConnection::over(stream.unwrap())
+        RawConnection::over(self.connect(b"http/1.1").await)
     }
 
     /// Connects over HTTP/2.
     pub(super) async fn connect_http_2(&self) -> SendRequest<Http2Body> {
-        let stream = connect(self.menshen.address(), UPSTREAM_HOST, &self.trusted, b"h2").await;
-        let io = TokioIo::new(stream.unwrap());
+        let io = TokioIo::new(self.connect(b"h2").await);
         let (client, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
         tokio::spawn(connection);
         client

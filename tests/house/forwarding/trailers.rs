@@ -1,4 +1,4 @@
-//! Trailers are forwarded in both directions, except those with the names of protected headers.
+//! Trailers are forwarded in both directions, except those whose names menshen protects.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request};
@@ -35,7 +35,7 @@ const FORBIDDEN: [&str; 12] = [
     "host",
 ];
 
-/// Reads to the end of a chunked body and returns the lines after the last chunk.
+/// Reads a chunked body to its end and returns the lines after the last chunk.
 async fn trailer_lines<S>(connection: &mut RawConnection<S>) -> String
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
@@ -98,7 +98,7 @@ async fn response_trailers_reach_http_2_clients() {
 }
 
 #[tokio::test]
-async fn request_trailers_reach_the_upstream_without_header_names() {
+async fn request_trailers_reach_the_upstream_except_those_with_protected_names() {
     let socket = bind_listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let routes = public_route(&url, "headers = { X-Remote-User = \"'nobody'\" }");

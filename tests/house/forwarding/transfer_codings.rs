@@ -1,16 +1,16 @@
-//! A request with an ambiguous body length is refused, and its connection is closed.
+//! A request with an ambiguous body length is refused and closes its connection.
 
-use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
+use super::ok_upstream;
+use super::tls_setup::TlsSetup;
 use crate::raw_connection::{RawConnection, TEST_TIMEOUT};
 use crate::setup::{Menshen, Setup};
-use crate::tls::{connect, write_certificate};
-use crate::upstream::{Reply, TempFolder, UPSTREAM_HOST, Upstream, get_request, ok, public_route};
+use crate::upstream::{UPSTREAM_HOST, Upstream, get_request, public_route};
 use crate::wire::Answer;
 
-/// Header lines that two servers could interpret differently, or that some servers do not support.
+/// Header lines that servers interpret differently, or that some do not support.
 const AMBIGUOUS_LINES: [&str; 25] = [
     "Transfer-Encoding: chunked, chunked\r\n",
     "Transfer-Encoding: chunked,chunked\r\n",
@@ -51,10 +51,6 @@ async fn start_menshen(upstream: &Upstream) -> Menshen {
         .await
 }
 
-async fn ok_upstream() -> Upstream {
-    Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await
-}
-
 /// All responses until the connection is closed.
 async fn answers(connection: &mut RawConnection<tokio::net::TcpStream>) -> Vec<Answer> {
     let mut answers = Vec::new();
@@ -64,7 +60,7 @@ async fn answers(connection: &mut RawConnection<tokio::net::TcpStream>) -> Vec<A
     answers
 }
 
-/// The start of a request to every face: the application, menshen's own pages, and the checks.
+/// The start of a request for an application, for own pages, and for each check.
 fn request_heads() -> [String; 7] {
     let original_request = "X-Forwarded-Uri: /\r\nX-Forwarded-Host: up.test\r\nX-Forwarded-Proto: http\r\n\
                 X-Forwarded-Method: GET\r\nX-Original-Method: GET\r\n";
@@ -112,7 +108,7 @@ async fn later_requests_on_a_connection_are_checked_like_the_first() {
         "POST /one HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nTransfer-Encoding: chunked\r\n\r\n\
          3;a=b\r\none\r\n0\r\nContent-Length: 9\r\n\r\n"
     );
-    // A body that looks like a head must not be parsed as one.
+    // A body that looks like a head must not be parsed as a head.
     let text = "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n";
     let length = text.len();
     let sized = format!(
@@ -218,16 +214,10 @@ async fn a_single_chunked_is_forwarded_in_any_letter_case() {
     }
 }
 
-/// Sends a request over HTTP/2 as raw frames (RFC 9113). Returns whether there was a response;
-/// otherwise the stream was reset or the connection closed.
-async fn is_answered_over_http_2(
-    menshen: &Menshen,
-    trusted: &CertificateDer<'static>,
-    fields: &[(&str, &str)],
-) -> bool {
-    let mut stream = connect(menshen.address(), UPSTREAM_HOST, trusted, b"h2")
-        .await
-        .unwrap();
+/// Sends a request over HTTP/2 as raw frames (RFC 9113). Returns whether it got a response; if not, the
+/// stream was reset or the connection was closed.
+async fn is_answered_over_http_2(setup: &TlsSetup, fields: &[(&str, &str)]) -> bool {
+    let mut stream = setup.connect(b"h2").await;
     let pseudo = [
         (":method", "GET"),
         (":scheme", "https"),
@@ -275,19 +265,8 @@ async fn is_answered_over_http_2(
 
 #[tokio::test]
 async fn http_2_requests_with_connection_specific_headers_are_refused() {
-    let folder = TempFolder::new();
-    let trusted = write_certificate(&folder, "a", &[UPSTREAM_HOST]);
     let upstream = ok_upstream().await;
-    let files = (folder.path("a.pem"), folder.path("a.key"));
-    let menshen = Setup::default()
-        .external_url("https://sso.test")
-        .server(&format!(
-            "tls = {{ certificate = {:?}, key = {:?} }}",
-            files.0, files.1
-        ))
-        .routes(&public_route(upstream.url(), ""))
-        .start()
-        .await;
+    let setup = TlsSetup::start(upstream.url(), "").await;
     for field in [
         ("transfer-encoding", "chunked"),
         ("transfer-encoding", "identity"),
@@ -300,16 +279,13 @@ async fn http_2_requests_with_connection_specific_headers_are_refused() {
         ("Transfer-Encoding", "chunked"),
     ] {
         assert!(
-            !is_answered_over_http_2(&menshen, &trusted, &[field]).await,
+            !is_answered_over_http_2(&setup, &[field]).await,
             "{field:?}"
         );
         assert!(upstream.received().is_empty(), "{field:?}");
     }
     for fields in [&[][..], &[("te", "trailers")], &[("x-plain", "yes")]] {
-        assert!(
-            is_answered_over_http_2(&menshen, &trusted, fields).await,
-            "{fields:?}"
-        );
+        assert!(is_answered_over_http_2(&setup, fields).await, "{fields:?}");
     }
     assert_eq!(upstream.received().len(), 3);
 }

@@ -1,5 +1,5 @@
-//! Truncated responses: the received part is forwarded, the client can detect the truncation, and
-//! the log and the access record report it.
+//! Truncated responses: the received part is forwarded, the client can detect the truncation, and the
+//! log and the access line report it.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::raw_connection::RawConnection;
 use crate::records::Records;
 use crate::upstream::{Reply, Upstream, get_request, menshen_in_front_of, wait_until};
 
-/// The truncated response for each target: its bytes, and the part of them that is body.
+/// The truncated response for a target, and the part of its body that it contains.
 fn truncated_response(target: &str) -> (Vec<u8>, &'static str) {
     let long = "x".repeat(300_000);
     let (answer, body) = match target {
@@ -33,7 +33,7 @@ async fn truncating_upstream() -> Upstream {
     Upstream::start(|request| Reply::Close(truncated_response(request.message.target()).0)).await
 }
 
-/// The access records of a path.
+/// The access lines of a path.
 fn access_lines(records: &Records, path: &str) -> Vec<Value> {
     let text = records.text();
     let lines = text
@@ -65,7 +65,7 @@ async fn assert_logged_as_truncated(
         telemetry.flush();
         access_lines(&setup.menshen.records, path)
     };
-    wait_until("all access records are written", || lines().len() >= count).await;
+    wait_until("all access lines are written", || lines().len() >= count).await;
     for line in lines() {
         assert_eq!(
             (&line["status"], &line["cut"]),
@@ -176,7 +176,7 @@ async fn a_complete_response_is_not_logged_as_cut() {
             telemetry.flush();
             access_lines(&setup.menshen.records, path)
         };
-        wait_until("both access records are written", || lines().len() == 2).await;
+        wait_until("both access lines are written", || lines().len() == 2).await;
         for line in lines() {
             assert_eq!(line["bytes"], bytes, "{line}");
             assert!(line.get("cut").is_none(), "{line}");
@@ -201,6 +201,6 @@ async fn the_log_distinguishes_a_client_that_disconnects_from_an_upstream_that_d
     };
     assert!(lines().is_empty(), "the response has not ended");
     drop(connection);
-    wait_until("its access record is written", || !lines().is_empty()).await;
+    wait_until("its access line is written", || !lines().is_empty()).await;
     assert_eq!(lines()[0]["cut"], "client");
 }

@@ -1,18 +1,19 @@
-//! Upgraded connections (WebSocket and other protocols) and refused upgrades.
+//! Upgrades of a connection to WebSocket or another protocol, and refused upgrades.
 
 use tokio::net::TcpStream;
 
+use super::ok_upstream;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, SSO_URL};
 use crate::upstream::{
-    Reply, UPSTREAM_HOST, Upstream, accept, bind_listener, get_request, menshen_in_front_of, ok,
+    Reply, UPSTREAM_HOST, Upstream, accept, bind_listener, get_request, menshen_in_front_of,
 };
 
 const WEBSOCKET_HEADERS: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// A masked WebSocket frame of a client (RFC 6455 5.2).
-pub(crate) fn frame(first_byte: u8, data: &[u8]) -> Vec<u8> {
+pub(crate) fn client_frame(first_byte: u8, data: &[u8]) -> Vec<u8> {
     let mut frame = vec![first_byte];
     match data.len() {
         short @ 0..126 => frame.push(0x80 | short as u8),
@@ -86,7 +87,7 @@ async fn websocket_frames_are_forwarded_in_both_directions() {
         (0x89, b"ping"),
         (0x82, b""),
     ] {
-        connection.send(frame(first_byte, data)).await;
+        connection.send(client_frame(first_byte, data)).await;
         let expected = if first_byte == 0x89 { 0x8a } else { first_byte };
         assert_eq!(
             read_frame(&mut connection).await,
@@ -94,7 +95,7 @@ async fn websocket_frames_are_forwarded_in_both_directions() {
         );
     }
     // A frame in pieces of one byte, and many frames at once.
-    for byte in frame(0x81, b"slow") {
+    for byte in client_frame(0x81, b"slow") {
         connection.send([byte]).await;
     }
     assert_eq!(
@@ -104,7 +105,7 @@ async fn websocket_frames_are_forwarded_in_both_directions() {
     connection
         .send(
             (0..100)
-                .flat_map(|_| frame(0x81, b"many"))
+                .flat_map(|_| client_frame(0x81, b"many"))
                 .collect::<Vec<_>>(),
         )
         .await;
@@ -114,7 +115,7 @@ async fn websocket_frames_are_forwarded_in_both_directions() {
             Some((0x81, b"many".to_vec()))
         );
     }
-    connection.send(frame(0x88, &[0x03, 0xe8])).await;
+    connection.send(client_frame(0x88, &[0x03, 0xe8])).await;
     assert_eq!(
         read_frame(&mut connection).await,
         Some((0x88, vec![0x03, 0xe8]))
@@ -140,7 +141,7 @@ async fn an_anonymous_websocket_is_refused_before_it_reaches_the_upstream() {
     let cookie = browser.cookie("menshen").unwrap();
     let headers = format!("Cookie: menshen={}\r\n", cookie.value);
     let mut connection = open_websocket(&menshen, "sso.test", &headers).await;
-    connection.send(frame(0x81, b"in")).await;
+    connection.send(client_frame(0x81, b"in")).await;
     assert_eq!(
         read_frame(&mut connection).await,
         Some((0x81, b"in".to_vec()))
@@ -176,7 +177,7 @@ async fn any_protocol_is_forwarded_when_both_sides_name_it() {
     assert_eq!(upstream.read_bytes(5).await.unwrap(), b"early");
     upstream.send([0, 1, 2, 255]).await;
     assert_eq!(connection.read_bytes(4).await.unwrap(), [0, 1, 2, 255]);
-    // Each side may close its direction separately.
+    // Each side may close its own direction.
     tokio::io::AsyncWriteExt::shutdown(&mut connection.stream)
         .await
         .unwrap();
@@ -195,7 +196,7 @@ async fn an_unrequested_upgrade_is_a_502() {
             "Connection: upgrade\r\nUpgrade: chat\r\n",
         ),
         (WEBSOCKET_HEADERS, "Connection: upgrade\r\n"),
-        // This upgrade is not forwarded, so the upstream cannot accept it.
+        // menshen does not forward this upgrade, so the upstream was not asked.
         (
             "Connection: upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\n",
             "Upgrade: h2c\r\n",
@@ -220,7 +221,7 @@ async fn an_unrequested_upgrade_is_a_502() {
 
 #[tokio::test]
 async fn an_upgrade_to_http_2_or_tls_is_never_requested() {
-    let upstream = Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await;
+    let upstream = ok_upstream().await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     for headers in [
         "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
@@ -247,10 +248,10 @@ async fn an_upgrade_to_http_2_or_tls_is_never_requested() {
 }
 
 #[tokio::test]
-async fn an_upstream_may_decline_an_upgrade() {
+async fn an_upstream_may_refuse_an_upgrade() {
     let menshen = menshen_in_front_of("{app}", "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
-    // The path requires a WebSocket key, which this request lacks.
+    // The application requires a WebSocket key, which this request does not have.
     connection
         .send(format!(
             "GET /ws HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -274,7 +275,7 @@ async fn an_upstream_may_decline_an_upgrade() {
 async fn an_idle_tunnel_ends_after_the_idle_limit_of_the_route() {
     let menshen = menshen_in_front_of("{app}", "limits.idle = \"200ms\"").await;
     let mut connection = open_websocket(&menshen, UPSTREAM_HOST, "").await;
-    connection.send(frame(0x81, b"here")).await;
+    connection.send(client_frame(0x81, b"here")).await;
     assert_eq!(
         read_frame(&mut connection).await,
         Some((0x81, b"here".to_vec()))

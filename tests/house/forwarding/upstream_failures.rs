@@ -1,12 +1,12 @@
-//! Failures of an upstream are reported as 502 or 504, as a page or as JSON, without its own
-//! output.
+//! Failures of an upstream are reported as 502 or 504, as a page or as JSON. The report contains nothing
+//! that the upstream sent.
 
 use std::sync::Arc;
 
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::TlsAcceptor;
 
-use crate::browser::navigation_headers;
+use crate::browser::navigation_lines;
 use crate::raw_connection::RawConnection;
 use crate::upstream::{
     Reply, UPSTREAM_HOST, Upstream, accept, bind_listener, get_request, menshen_in_front_of, ok,
@@ -19,10 +19,7 @@ async fn an_upstream_that_is_down_is_a_502_in_the_language_of_the_client() {
     let down = refusing_socket();
     let url = format!("http://{}", down.local_addr().unwrap());
     let menshen = menshen_in_front_of(&url, "").await;
-    let html_headers: String = navigation_headers()
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect();
+    let html_headers = navigation_lines();
     for (language, words) in [("zh-CN", "zh"), ("en", "en")] {
         let headers = format!("{html_headers}Accept-Language: {language}\r\n");
         let page = wire::send(menshen.address(), get_request("/", &headers).as_bytes()).await;

@@ -1,4 +1,4 @@
-//! TLS to upstreams with their own certificates, and the log lines for failed handshakes.
+//! TLS to upstreams: `[route.upstream_tls]`, and the log lines about failed handshakes.
 
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ async fn tls_application(folder: &TempFolder, server_tls: ServerTls<'_>) -> Stri
     format!("https://localhost:{port}")
 }
 
-/// Sends a request and returns the response text, or the log line about the failure.
+/// Sends a request and returns the text of the response, or the warning about its failure.
 async fn text_or_warning(menshen: &Menshen) -> Result<String, String> {
     let log = Records::process_log();
     let answer = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
@@ -134,7 +134,7 @@ async fn an_upstream_is_trusted_by_its_ca_or_by_its_own_certificate() {
 async fn a_self_signed_ca_certificate_is_trusted_when_it_is_configured() {
     let folder = TempFolder::new();
     menshen::keys::install_crypto();
-    // Certificates as `openssl req -x509` creates them for appliances: marked as an authority,
+    // Appliances have certificates as `openssl req -x509` creates them: marked as an authority and
     // often without a server name or expired.
     for (names, expired, lines, is_trusted) in [
         (vec!["localhost"], false, "", true),
@@ -230,7 +230,7 @@ async fn an_upstream_that_requests_a_client_certificate_gets_the_configured_one(
 
 #[tokio::test]
 async fn tls_failures_of_old_appliances_are_logged_with_the_remedy() {
-    // A fatal alert of TLS 1.0.
+    // A TLS 1.0 record with a fatal alert.
     let alert = |code: u8| vec![0x15, 3, 1, 0, 2, 2, code];
     for (answer, words) in [
         (alert(70), ["ProtocolVersion", "TLS 1.2"]),

@@ -1,20 +1,16 @@
-//! The `Destination` and `If` headers of WebDAV and Subversion are rewritten to the application's
-//! addresses.
+//! The headers `Destination` and `If` of WebDAV and Subversion are rewritten to the URLs that the
+//! application knows.
 
+use super::ok_upstream;
 use crate::setup::Setup;
-use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, menshen_in_front_of, ok, public_route};
+use crate::upstream::{UPSTREAM_HOST, menshen_in_front_of, public_route};
 use crate::wire;
-
-async fn ok_upstream() -> Upstream {
-    Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await
-}
 
 fn request(target: &str, lines: &str) -> Vec<u8> {
     format!("MOVE {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{lines}\r\n").into_bytes()
 }
 
-/// Lines of the route, the address that the client sends, and the one that the upstream at `{own}`
-/// receives.
+/// Lines of the route, the URL that the client sends, and the URL that the upstream receives.
 const REWRITTEN: [(&str, &str, &str); 19] = [
     ("", "/mounted/x", "/mounted/x"),
     ("", "https://up.test/mounted/x", "http://up.test/mounted/x"),
@@ -82,7 +78,7 @@ const REWRITTEN: [(&str, &str, &str); 19] = [
 ];
 
 #[tokio::test]
-async fn a_destination_header_is_rewritten_to_the_addresses_of_the_application() {
+async fn a_destination_header_is_rewritten_to_the_urls_of_the_application() {
     let upstream = ok_upstream().await;
     let upstream_authority = upstream.url().trim_start_matches("http://").to_owned();
     for (lines, sent, expected) in REWRITTEN {
@@ -114,7 +110,7 @@ async fn a_destination_header_is_rewritten_to_the_addresses_of_the_application()
 }
 
 #[tokio::test]
-async fn an_if_header_without_addresses_is_unchanged() {
+async fn an_if_header_without_urls_is_unchanged() {
     let upstream = ok_upstream().await;
     let menshen = menshen_in_front_of(upstream.url(), "path = '/mounted'\nstrip_path = true").await;
     for value in [

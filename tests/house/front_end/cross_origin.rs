@@ -1,4 +1,4 @@
-//! A front end on another origin that calls an application behind menshen.
+//! A front end on one origin that calls an application on another.
 
 use crate::browser::Browser;
 use crate::setup::{SSO_URL, Setup};
@@ -20,7 +20,7 @@ async fn a_cross_origin_front_end_can_read_that_login_is_needed() {
             ("Sec-Fetch-Site", "same-site"),
             ("Sec-Fetch-Mode", "cors"),
         ];
-        // Without a session, and with one that a rule refuses.
+        // Without a session, and with a session that the rule refuses.
         let mut nobody = Browser::new(&menshen);
         for (method, signed_in, target, status) in [
             ("GET", false, "/echo", 401),

@@ -1,4 +1,4 @@
-//! Very many cookies, parameters and connector names, and return addresses that contain line ends.
+//! Thousands of cookies and parameters, unknown connector names, and return addresses with line ends.
 
 use super::{assert_serves_logins, head};
 use crate::setup::{Menshen, SSO_URL};
@@ -28,7 +28,7 @@ async fn thousands_of_cookies_and_parameters_neither_give_access_nor_stop_the_se
                 "{target}: {}",
                 answer.status
             );
-            // The response must not set more than fits into the browser's next request.
+            // The next request of the browser must not have more than fits.
             let bytes: usize = answer
                 .headers
                 .iter()

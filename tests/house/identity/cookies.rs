@@ -1,4 +1,4 @@
-//! Own cookies are removed from requests and responses of the upstream.
+//! menshen's own cookies are removed from requests to the upstream and from its responses.
 
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
@@ -11,27 +11,33 @@ use crate::test_request::{TestRequest, session_cookie_of};
 #[tokio::test]
 async fn own_cookies_are_removed_and_other_cookies_are_forwarded_byte_for_byte() {
     let (menshen, _mirror, [_, zhang]) = start_menshen().await;
-    let ours = format!("menshen={zhang}");
+    let session_cookie = format!("menshen={zhang}");
     let cases = [
-        (ours.clone(), vec![]),
-        (format!("a=1; {ours}; b=2"), vec!["a=1; b=2"]),
-        (format!("{ours}; a=\"x y\"; c"), vec!["a=\"x y\"; c"]),
-        (format!("a=1;{ours};b=2"), vec!["a=1;b=2"]),
+        (session_cookie.clone(), vec![]),
+        (format!("a=1; {session_cookie}; b=2"), vec!["a=1; b=2"]),
         (
-            format!("a=1; {ours}; menshen-flow-abc=x; menshen-nonce-q=y; b=2"),
+            format!("{session_cookie}; a=\"x y\"; c"),
+            vec!["a=\"x y\"; c"],
+        ),
+        (format!("a=1;{session_cookie};b=2"), vec!["a=1;b=2"]),
+        (
+            format!("a=1; {session_cookie}; menshen-flow-abc=x; menshen-nonce-q=y; b=2"),
             vec!["a=1; b=2"],
         ),
         (
             format!(
-                "__Host-menshen=x; __Secure-menshen=y; {ours}; MENSHEN=z; __host-Menshen=1; k=v"
+                "__Host-menshen=x; __Secure-menshen=y; {session_cookie}; MENSHEN=z; __host-Menshen=1; k=v"
             ),
             vec!["k=v"],
         ),
         (
-            format!("menshenx=1; xmenshen=2; {ours}"),
+            format!("menshenx=1; xmenshen=2; {session_cookie}"),
             vec!["menshenx=1; xmenshen=2"],
         ),
-        (format!("a=menshen=b; {ours}"), vec!["a=menshen=b"]),
+        (
+            format!("a=menshen=b; {session_cookie}"),
+            vec!["a=menshen=b"],
+        ),
     ];
     for (sent, expected) in cases {
         let answer = TestRequest::get("/x")
@@ -47,10 +53,10 @@ async fn own_cookies_are_removed_and_other_cookies_are_forwarded_byte_for_byte()
     }
     let two = TestRequest::get("/x")
         .header("Cookie", "a=1")
-        .header("Cookie", &ours);
+        .header("Cookie", &session_cookie);
     let two = two.header("Cookie", "b=\u{4f1a}");
     let answer = two.send(&menshen).await;
-    // Joined into a single header for HTTP/1.1.
+    // The remaining cookies are joined into one header.
     assert_eq!(
         mirror::received_values(&answer, "cookie"),
         ["a=1; b=\u{4f1a}"]
@@ -78,8 +84,8 @@ fn no_cookie_header_carries_a_session_cookie_to_the_upstream() {
         let answer = runtime.block_on(request.send(&menshen));
         prop_assert!(answer.status == 200 || answer.status == 400, "{}", answer.status);
         let text = String::from_utf8_lossy(&answer.body).into_owned();
-        let kept = lines.iter().flatten().any(|pair| pair.contains(&zhang) && !is_own_cookie(pair));
-        prop_assert!(kept || !text.contains(&zhang), "{}", text);
+        let is_foreign_cookie = lines.iter().flatten().any(|pair| pair.contains(&zhang) && !is_own_cookie(pair));
+        prop_assert!(is_foreign_cookie || !text.contains(&zhang), "{}", text);
     });
 }
 

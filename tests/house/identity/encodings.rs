@@ -1,10 +1,10 @@
-//! How identity headers are encoded: encodings, lists, Basic credentials.
+//! How identity headers are encoded: the encodings, lists, and Basic credentials.
 
 use crate::setup::{Menshen, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wire::Answer;
 
-/// One route below `/NAME` for each encoding, and one for everything else.
+/// A route `/ENCODING` for each encoding, and one for the other paths.
 fn routes() -> String {
     let route = |encoding: &str| {
         format!(
@@ -38,7 +38,7 @@ fn single_value(answer: &Answer, name: &str) -> Option<String> {
 #[tokio::test]
 async fn names_are_sent_in_the_encoding_of_the_route() {
     let (menshen, cookie) = start_menshen().await;
-    // Name, groups, departments.
+    // The encoding, and the encoded name, groups and departments.
     let cases = [
         (
             "percent",
@@ -94,7 +94,7 @@ async fn names_are_sent_in_the_encoding_of_the_route() {
             header("x-forwarded-preferred-username").as_deref(),
             Some(login)
         );
-        // A missing value has no header.
+        // A value that is missing has no header.
         for absent in ["x-absent", "x-mobile", "x-forwarded-email"] {
             assert_eq!(header(absent), None, "{encoding} {absent}");
         }

@@ -1,4 +1,4 @@
-//! Forwarding headers: replaced if the client sends them, accepted from a trusted proxy.
+//! Forwarding headers: replaced if a client sends them, read if a trusted proxy does.
 
 use menshen::face::page::{Cause, Lang};
 
@@ -111,7 +111,7 @@ async fn an_untrusted_client_is_identified_by_its_connection_address() {
         assert_eq!(
             host.send(&menshen).await.status,
             200,
-            "the host is what was asked"
+            "the host is that of the request"
         );
     }
 }
@@ -119,8 +119,8 @@ async fn an_untrusted_client_is_identified_by_its_connection_address() {
 #[tokio::test]
 async fn a_trusted_x_forwarded_for_is_read_from_the_right() {
     let (menshen, _mirror) = start_with_server_settings(TRUSTED_PROXIES).await;
-    // `X-Forwarded-For` with `|` between its lines; whether the rule matches 203.0.113.0/24;
-    // `X-Real-IP`.
+    // The lines of `X-Forwarded-For`, separated by `|`; whether the rule for 203.0.113.0/24 allows the
+    // client; and `X-Real-IP`.
     let cases = [
         ("203.0.113.9", true, "203.0.113.9"),
         ("203.0.113.9, 10.1.1.1", true, "203.0.113.9"),
@@ -195,7 +195,7 @@ async fn a_malformed_forwarding_header_of_a_trusted_proxy_is_refused_and_logged(
 }
 
 #[tokio::test]
-async fn a_client_without_a_known_address_satisfies_no_address_rule() {
+async fn a_client_without_an_address_satisfies_no_rule_about_addresses() {
     let (menshen, _mirror) = start_with_server_settings(TRUSTED_PROXIES).await;
     for (chain, client) in [
         ("unix:", "127.0.0.1"),
@@ -216,14 +216,14 @@ async fn a_client_without_a_known_address_satisfies_no_address_rule() {
         let answer = request("other.test").send(&menshen).await;
         assert_eq!(answer.status, 200, "{chain:?}");
         assert_eq!(single_value(&answer, "x-real-ip"), client, "{chain:?}");
-        // The addresses left of it satisfy no address rule.
+        // The addresses to the left satisfy no rule about addresses.
         assert_eq!(
             request("ip.test").send(&menshen).await.status,
             403,
             "{chain:?}"
         );
     }
-    // If unix sockets are trusted, the hop before one is the client.
+    // If unix sockets are trusted, the address to the left is the client's.
     let (menshen, _mirror) =
         start_with_server_settings("trusted_proxies = [\"127.0.0.1\", \"unix\"]").await;
     let request = TestRequest::get("/x").host("ip.test");
@@ -289,11 +289,11 @@ async fn scheme_and_host_are_taken_from_the_trusted_hop() {
 #[tokio::test]
 async fn x_forwarded_port_is_used_when_the_host_has_no_port() {
     let (menshen, _mirror) = start_with_server_settings(TRUSTED_PROXIES).await;
-    for (host, port, authority, seen) in [
+    for (host, port, authority, expected_port) in [
         ("a.test", "8443", "a.test:8443", "8443"),
         ("a.test:9443", "8443", "a.test:9443", "9443"),
         ("a.test", "443", "a.test", "443"),
-        // The proxy that terminates TLS is in front of the one that sends its own port.
+        // The last proxy sends its own port; another proxy in front of it terminates TLS.
         ("a.test", "80", "a.test", "443"),
         ("a.test", "", "a.test", "443"),
     ] {
@@ -309,16 +309,16 @@ async fn x_forwarded_port_is_used_when_the_host_has_no_port() {
         );
         assert_eq!(
             single_value(&answer, "x-forwarded-port"),
-            seen,
+            expected_port,
             "{host} {port}"
         );
     }
     let (menshen, _mirror) = start_with_server_settings("").await;
-    let stranger = TestRequest::get("/x")
+    let untrusted = TestRequest::get("/x")
         .host("a.test")
         .header("X-Forwarded-Port", "8443");
     assert_eq!(
-        single_value(&stranger.send(&menshen).await, "x-forwarded-port"),
+        single_value(&untrusted.send(&menshen).await, "x-forwarded-port"),
         "80"
     );
 }
@@ -426,7 +426,7 @@ upstream = ["{app}"]
 }
 
 #[tokio::test]
-async fn an_unnamed_client_never_gets_the_address_of_the_proxy_on_any_face() {
+async fn on_no_face_a_client_without_an_address_gets_the_address_of_the_proxy() {
     let mirror = Mirror::start().await;
     let local = ROUTES.replace("203.0.113.0/24", "127.0.0.0/8");
     let routes = local.replace("{mirror}", &mirror.base_url());
@@ -459,10 +459,10 @@ async fn an_unnamed_client_never_gets_the_address_of_the_proxy_on_any_face() {
             assert_eq!(received.verdict, verdict, "{face:?} {chain:?}");
         }
     }
-    // A proxy that sends no forwarding header.
+    // The proxy sends no forwarding header.
     let request = TestRequest::get("/x").host("ip.test");
     assert_eq!(request.send(&menshen).await.status, 403);
-    // The address of a client that is not a proxy is that of its connection.
+    // A client that is not a trusted proxy has the address of its connection.
     let setup = Setup::default().routes(&routes);
     let direct = setup
         .server("trusted_proxies = [\"10.0.0.0/8\"]")

@@ -1,4 +1,4 @@
-//! A response that comes before the end of the request body reaches the client.
+//! A response that is sent before the request body ends reaches the client.
 
 use crate::frames::{
     DATA, DISTRUST_LOOPBACK, END_STREAM, Frames, HEADERS, HTTP2_WITHOUT_TLS, RST_STREAM,
@@ -25,13 +25,13 @@ async fn start_menshen(url: &str) -> Menshen {
 }
 
 #[tokio::test]
-async fn over_http_2_no_stream_is_reset_while_its_client_sends() {
+async fn over_http_2_no_stream_is_reset_while_its_client_still_sends() {
     let socket = bind_listener().await;
     let menshen = start_menshen(&format!("http://{}", socket.local_addr().unwrap())).await;
     for path in ["/in", "/small", "/", "/.menshen/x"] {
         for length in [&[][..], &[("content-length", "50000")]] {
             if path == "/small" && length.is_empty() {
-                // The length is not announced, so it is not refused before the body.
+                // Without a length the request is not refused before the body.
                 continue;
             }
             let mut client = Frames::open(menshen.address(), 1 << 20).await;
@@ -54,7 +54,7 @@ async fn over_http_2_no_stream_is_reset_while_its_client_sends() {
                 ended = frame.flags & END_STREAM != 0;
             }
             assert_eq!(header_frames, 1, "{path}");
-            // The client sends the rest after the response, and the stream ends without a reset.
+            // The client sends the body after the response, and the stream ends without a reset.
             for piece in vec![b'x'; 50_000].chunks(16_000) {
                 client.send(DATA, 0, 1, piece).await;
             }
@@ -131,7 +131,7 @@ async fn a_client_that_never_stops_sending_is_disconnected() {
     let mut sent = 0;
     while connection.try_send(&piece).await.is_ok() {
         sent += 1;
-        assert!(sent < 200, "it is read on and on");
+        assert!(sent < 200, "menshen reads the body without a limit");
     }
 }
 

@@ -1,32 +1,26 @@
-//! Rapid reset: a client that resets too many streams is disconnected.
+//! Rapid reset: a client that resets too many HTTP/2 streams is disconnected.
 
+use super::upstream_with_hanging_path;
 use crate::frames::{DISTRUST_LOOPBACK, Frames, HEADERS, HTTP2_WITHOUT_TLS, RST_STREAM};
 use crate::setup::{Menshen, Setup};
-use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, ok, public_route, wait_until};
+use crate::upstream::{UPSTREAM_HOST, Upstream, public_route, wait_until};
 
 const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
-
-async fn hanging_upstream() -> Upstream {
-    Upstream::start(|received_before| match received_before.message.target() {
-        "/hang" => Reply::HoldOpen(Vec::new()),
-        _ => Reply::KeepAlive(ok("fine")),
-    })
-    .await
-}
 
 async fn start_menshen(upstream: &Upstream, server: &str) -> Menshen {
     let setup = Setup::default().routes(&public_route(upstream.url(), ""));
     setup.tables(HTTP2_WITHOUT_TLS).server(server).start().await
 }
 
-/// Opens a stream whose request reaches the upstream, and resets it; whether the connection was open.
+/// Opens a stream, waits until its request reaches the upstream, and resets it. Returns false if menshen
+/// closed the connection.
 async fn request_and_reset(client: &mut Frames, upstream: &Upstream, stream: u32) -> bool {
     let received_before = upstream.received().len();
     if !client.try_get(stream, UPSTREAM_HOST, "/hang").await {
         return false;
     }
     let mut closed = false;
-    wait_until("it is asked", || {
+    wait_until("the request arrives", || {
         closed = client.is_closed();
         closed || upstream.received().len() > received_before
     })
@@ -38,7 +32,7 @@ async fn request_and_reset(client: &mut Frames, upstream: &Upstream, stream: u32
             .is_ok()
 }
 
-/// The number of streams that a client can open and reset, at most `most`.
+/// Opens and resets up to `count` streams and returns how many menshen accepted.
 async fn resets_until_disconnected(menshen: &Menshen, upstream: &Upstream, count: u32) -> u32 {
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
     for number in 0..count {
@@ -51,9 +45,10 @@ async fn resets_until_disconnected(menshen: &Menshen, upstream: &Upstream, count
 
 #[tokio::test]
 async fn a_client_that_resets_its_streams_before_their_responses_is_disconnected() {
-    let upstream = hanging_upstream().await;
+    let upstream = upstream_with_hanging_path().await;
     let menshen = start_menshen(&upstream, DISTRUST_LOOPBACK).await;
     let opened = resets_until_disconnected(&menshen, &upstream, 400).await;
+    // The limit is 200; menshen reads some more frames before it closes the connection.
     assert!((201..300).contains(&opened), "{opened}");
     // A new connection of the client is served.
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
@@ -63,7 +58,7 @@ async fn a_client_that_resets_its_streams_before_their_responses_is_disconnected
 
 #[tokio::test]
 async fn a_client_that_waits_for_most_responses_may_reset_many_streams() {
-    let upstream = hanging_upstream().await;
+    let upstream = upstream_with_hanging_path().await;
     let menshen = start_menshen(&upstream, DISTRUST_LOOPBACK).await;
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
     let mut stream = 1;
@@ -80,8 +75,8 @@ async fn a_client_that_waits_for_most_responses_may_reset_many_streams() {
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_may_reset_for_all_its_clients() {
-    let upstream = hanging_upstream().await;
+async fn a_trusted_proxy_is_exempt_from_the_reset_limit() {
+    let upstream = upstream_with_hanging_path().await;
     let menshen = start_menshen(&upstream, "trusted_proxies = [\"127.0.0.1\"]").await;
     assert_eq!(
         resets_until_disconnected(&menshen, &upstream, 260).await,

@@ -1,4 +1,4 @@
-//! TLS termination: HTTP/1.1 and HTTP/2, certificates by server name, and reloading them.
+//! TLS termination: HTTP/1.1 and HTTP/2, the certificate for a server name, and reloads.
 
 use bytes::Bytes;
 use http::Request;
@@ -15,7 +15,7 @@ use crate::tls::{connect, write_certificate};
 use crate::upstream::{TempFolder, UPSTREAM_HOST, get_request};
 use crate::wire::Answer;
 
-/// Lines of `[server]` with a certificate and optionally a second one.
+/// The line `tls` of `[server]` with one or two certificates.
 fn tls_lines(folder: &TempFolder, first: &str, second: Option<&str>) -> String {
     let files = |name: &str| {
         let (certificate, key) = (
@@ -63,7 +63,7 @@ async fn http_1_is_served_over_tls_and_the_upstream_learns_the_scheme() {
     assert_eq!(menshen.app.requests(), 2);
 }
 
-/// An HTTP/2 connection to an instance of menshen, driven in the background.
+/// Connects over HTTP/2.
 async fn connect_http_2(
     menshen: &Menshen,
     trusted: &CertificateDer<'static>,
@@ -137,7 +137,7 @@ async fn http_2_is_served_to_clients_that_negotiate_it() {
 }
 
 #[tokio::test]
-async fn two_names_of_one_request_must_agree_in_http_2_too() {
+async fn authority_and_host_must_agree_over_http_2() {
     let folder = TempFolder::new();
     let trusted = write_certificate(&folder, "a", &[UPSTREAM_HOST]);
     let menshen = tls_setup(&folder, "a", None).start().await;
@@ -147,7 +147,7 @@ async fn two_names_of_one_request_must_agree_in_http_2_too() {
         let answer = send_request(&mut client, get, Bytes::new()).await;
         assert_eq!(answer.status, status, "{host}: {}", answer.text());
     }
-    // The error page is the same over HTTP/2 as over HTTP/1.1.
+    // An error has the same JSON as over HTTP/1.1.
     let answer = send_request(&mut client, Request::get("https://no.test/"), Bytes::new()).await;
     assert_eq!(
         (answer.status, answer.json()["status"].as_u64()),
@@ -192,7 +192,7 @@ async fn a_reload_replaces_the_certificates_and_closes_no_connection() {
             .unwrap(),
     );
     let mut http_2 = connect_http_2(&menshen, &old).await;
-    // A certificate without its key is refused, and the old one stays in force.
+    // A reload without a valid key is refused, and the old certificate stays in use.
     let good_key = std::fs::read_to_string(folder.path("a.key")).unwrap();
     folder.write("a.key", "no key");
     let refused = menshen.reload(&setup).await.unwrap_err();
@@ -203,7 +203,7 @@ async fn a_reload_replaces_the_certificates_and_closes_no_connection() {
             .is_ok()
     );
     folder.write("a.key", &good_key);
-    // A key of another certificate is refused.
+    // The key of another certificate is refused.
     write_certificate(&folder, "other", &[UPSTREAM_HOST]);
     folder.write(
         "a.key",

@@ -1,0 +1,88 @@
+//! Problems of several connectors, and of the home of a connector.
+
+use super::*;
+
+#[test]
+fn a_connector_is_of_one_kind() {
+    assert_refused(
+        "[connector.corp]\ndisplay_name = 'x'\n",
+        3,
+        12,
+        &["`corp` is of no kind", ".wecom]"],
+    );
+}
+
+#[test]
+fn only_one_connector_starts_logins_by_itself() {
+    let dev = WECOM.replace("corp", "dev").replace("dev_id", "corp_id");
+    let silent = format!("{dev}[connector.dev]\nauto_login = 'never'\n");
+    assert!(Config::parse(&format!("{SERVER}{WECOM}{silent}"), "m").is_ok());
+    assert_refused_after_corp(
+        &dev,
+        7,
+        12,
+        &["inside the client of wecom, `corp`", "never"],
+    );
+    let both = format!("{dev}[connector.dev]\nauto_login = 'always'\n");
+    let both = format!("{both}[connector.corp]\nauto_login = 'always'\n");
+    assert_refused_after_corp(&both, 12, 14, &["`corp` already has auto_login"]);
+}
+
+#[test]
+fn the_home_of_a_connector_is_a_url_of_the_site() {
+    let home = |target: &str| format!("[connector.corp]\nhome = {{ desktop = '{target}' }}\n");
+    for bad in [
+        "//evil.example",
+        "https://evil.example/",
+        "portal",
+        "/.menshen/sign_out",
+    ] {
+        assert_refused_after_corp(&home(bad), 8, 20, &["nobody can land there"]);
+    }
+    let route = "[[route]]\nname = 'oa'\nhost = 'oa.corp.example'\n";
+    for good in [
+        "/portal?x=1",
+        "https://oa.corp.example/m",
+        "https://sso.corp.example/",
+    ] {
+        let text = format!("{SERVER}{WECOM}{}{route}", home(good));
+        assert!(Config::parse(&text, "m").is_ok(), "{good}");
+    }
+    // A route for every host adds no host to the site.
+    let any = format!("{}[[route]]\nname = 'any'\n", home("https://evil.example/"));
+    assert_refused_after_corp(&any, 8, 20, &["nobody can land there"]);
+}
+
+#[test]
+fn only_one_connector_may_start_logins_in_an_app() {
+    let two = |first: &str, second: &str| {
+        let wecom = WECOM.replace("[connector.corp.wecom]\n", "");
+        let one = format!("[connector.a]\nauto_login = '{first}'\n[connector.a.wecom]\n{wecom}");
+        format!("{one}[connector.b]\nauto_login = '{second}'\n[connector.b.wecom]\n{wecom}")
+    };
+    for (first, second) in [
+        ("in-app", "in-app"),
+        ("always", "in-app"),
+        ("in-app", "always"),
+    ] {
+        assert_refused(
+            &two(first, second),
+            10,
+            14,
+            &["`a` already starts logins", "never"],
+        );
+    }
+    assert_refused(
+        &two("always", "always"),
+        10,
+        14,
+        &["`a` already has auto_login"],
+    );
+    for (first, second) in [("never", "always"), ("in-app", "never")] {
+        let text = format!("{SERVER}{}", two(first, second));
+        assert!(
+            Config::parse(&text, "menshen.toml").is_ok(),
+            "{first} {second}"
+        );
+    }
+}
