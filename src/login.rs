@@ -15,10 +15,13 @@ use crate::people::session::{RefreshableConnector, SessionTimeouts, Sessions};
 use crate::people::token_sessions::TokenConnector;
 use crate::single_flight::{PendingCall, SingleFlight};
 use crate::store::{ConnectorId, SessionKey};
-use connector::{AuthnRequest, AuthnResponse, Challenge, Prompt};
+use crate::telemetry::Telemetry;
+use connector::{AuthnRequest, AuthnResponse, Challenge, DirectoryEvent, Prompt};
+use event_queue::{Accepted, EventQueue, QueueFull};
 use limits::{Limited, Limits, Step};
 use outcome_key::outcome_key;
 use pending::{FlowId, Mode, Pending, PendingError};
+use person_check::PersonChecks;
 use redeem_unsolicited::RecentUnsolicited;
 use return_to::ReturnTo;
 use ticket::{NonceHash, SpentTickets};
@@ -29,20 +32,26 @@ pub mod connector;
 pub mod credentials;
 mod entry;
 mod error;
+pub mod event_queue;
+mod event_worker;
 pub mod fields;
 mod finish;
 pub mod limits;
 mod outcome_key;
 pub mod pending;
+mod person_check;
 mod redeem_unsolicited;
 pub mod return_to;
+mod revalidation;
 pub mod ticket;
 pub mod unsolicited;
 
 pub use build::{BuildError, Deps};
 pub use entry::ConnectorEntry;
 pub use error::LoginError;
+pub use event_worker::handle_events;
 pub use finish::FinishedLogin;
+pub use revalidation::revalidate;
 
 /// How long a repeated callback gets the outcome of the first.
 const OUTCOME_TTL: Duration = Duration::from_secs(30);
@@ -66,6 +75,9 @@ pub struct Login {
     outcomes: Cache<[u8; 32], Outcome>,
     spent_tickets: SpentTickets,
     recent_unsolicited: RecentUnsolicited,
+    events: EventQueue,
+    person_checks: PersonChecks,
+    telemetry: Telemetry,
 }
 
 /// A request to begin a login.
@@ -158,6 +170,26 @@ impl Login {
         client: Option<Client>,
     ) -> Result<(), Limited> {
         self.limits.acquire_logout(connector, client)
+    }
+
+    /// Whether this client may deliver an event now.
+    pub fn check_event_limit(&self, client: Option<Client>) -> Result<(), Limited> {
+        self.limits.acquire(Step::Event, client)
+    }
+
+    /// Adds an event of a source to those that are handled in the background.
+    pub fn accept_event(
+        &self,
+        connector: &ConnectorId,
+        event: DirectoryEvent,
+    ) -> Result<Accepted, QueueFull> {
+        let max = self.limits.waiting_events_max();
+        self.events.accept(connector, event, max)
+    }
+
+    /// The events that wait to be handled.
+    pub fn events(&self) -> &EventQueue {
+        &self.events
     }
 
     /// The recently used tickets.

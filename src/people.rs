@@ -12,8 +12,10 @@ use crate::store::{
     Reopening, Store, StoreError, Subject, SubjectRename, SubjectRenameOutcome,
 };
 
+pub mod confirm;
 pub mod cookie;
 pub mod directory;
+pub mod person_lookup;
 pub mod profile;
 pub mod provider_tokens;
 pub mod session;
@@ -161,6 +163,19 @@ impl People {
         self.store.spend(hash, until).await
     }
 
+    /// Whether this is the first delivery of an event to any process of this site. A repeated delivery is
+    /// recognized at least until `until`.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn is_first_delivery(
+        &self,
+        event_id: &[u8; 32],
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.store.spend(event_id, until).await
+    }
+
     /// Probes a read of the store.
     ///
     /// # Errors
@@ -239,7 +254,9 @@ impl People {
         match admitted.map_err(AdmitError::Store)? {
             AdmissionOutcome::Account(account) => {
                 if !policy.sync {
-                    mapped.fields = self.first_login_fields(policy, profile, &account).await?;
+                    let (via, subject) = (&policy.connector, &profile.subject);
+                    let stored = self.stored_fields(via, subject, &account.id).await;
+                    mapped.fields = stored.map_err(AdmitError::Store)?;
                 }
                 Ok((account, mapped))
             }
@@ -249,22 +266,41 @@ impl People {
         }
     }
 
-    /// The stored fields of the identity's first login.
-    async fn first_login_fields(
+    /// The stored fields of an identity.
+    async fn stored_fields(
         &self,
-        policy: &AdmissionPolicy,
-        profile: &Profile,
-        account: &Account,
-    ) -> Result<UserFields, AdmitError> {
-        let identities = self.store.identities(&account.id).await;
-        let identities = identities.map_err(AdmitError::Store)?;
-        let identity = identities.into_iter().find(|(connector, subject, _)| {
-            *connector == policy.connector && *subject == profile.subject
-        });
-        // `admit` has stored the identity. If it was deleted meanwhile, the session has no fields.
-        let text = identity.map_or_else(|| "{}".to_owned(), |(_, _, fields)| fields);
-        serde_json::from_str(&text)
-            .map_err(|_| AdmitError::Store(self.store.report_damaged("identity")))
+        via: &ConnectorId,
+        subject: &Subject,
+        account: &AccountId,
+    ) -> Result<UserFields, StoreError> {
+        let identities = self.store.identities(account).await?;
+        let own = identities
+            .into_iter()
+            .find(|(connector, known, _)| connector == via && known == subject);
+        // Without an identity no session is minted.
+        let text = own.map_or_else(|| "{}".to_owned(), |(_, _, fields)| fields);
+        serde_json::from_str(&text).map_err(|_| self.store.report_damaged("identity"))
+    }
+
+    /// An admission that succeeds only for a known identity and changes none of its fields.
+    fn admission_of_known(
+        &self,
+        via: &ConnectorId,
+        subject: &Subject,
+        login: LoginName,
+    ) -> Admission {
+        Admission {
+            connector: via.clone(),
+            subject: subject.clone(),
+            login,
+            links: Vec::new(),
+            vouched: Vec::new(),
+            create: false,
+            sync: false,
+            is_login: false,
+            entitlements: "{}".to_owned(),
+            at: self.clock.now(),
+        }
     }
 }
 

@@ -28,12 +28,17 @@ use crate::telemetry::{ReloadOutcome, Telemetry};
 /// How long [`Running::stop`] waits for running token refreshes.
 const REFRESHES_DRAIN: Duration = Duration::from_secs(10);
 
+/// How long [`Running::stop`] waits for accepted events of sources to be handled.
+const EVENTS_DRAIN: Duration = Duration::from_secs(5);
+
 /// How long [`Running::stop`] tries again to store pending revocations.
 const STORE_DRAIN: Duration = Duration::from_secs(5);
 
+mod background;
 mod listeners;
 pub mod watch;
 
+use background::BackgroundTasks;
 use listeners::AllListeners;
 
 /// Why menshen did not start.
@@ -90,6 +95,7 @@ pub struct Running {
     health: Arc<Health>,
     shutdown: CancellationToken,
     serving: TaskTracker,
+    _background: BackgroundTasks,
 }
 
 /// Opens the store, builds the site, binds the sockets, and serves in the background. Logs to standard
@@ -136,6 +142,7 @@ pub async fn start_with_telemetry(
     let serving = listeners.serve(&config, &live, &health, &front)?;
     health.set_site_loaded();
     telemetry.set_active_config(&config.hash());
+    let background = BackgroundTasks::start(&live);
     Ok(Running {
         addresses,
         admin_address,
@@ -149,6 +156,7 @@ pub async fn start_with_telemetry(
         health,
         shutdown,
         serving,
+        _background: background,
     })
 }
 
@@ -258,8 +266,8 @@ impl Running {
         Ok(())
     }
 
-    /// Stops accepting connections, and waits for requests in flight, for token refreshes and for
-    /// revocations that are not stored, each for a limited time.
+    /// Stops accepting connections, and waits for requests in flight, for events of sources, for token
+    /// refreshes and for revocations that are not stored, each for a limited time.
     pub async fn stop(self) {
         self.health.set_draining();
         self.shutdown.cancel();
@@ -269,6 +277,13 @@ impl Running {
             telemetry,
             ..
         } = self.live.services();
+        let unhandled = self.live.site().login.events().drain(EVENTS_DRAIN).await;
+        if unhandled > 0 {
+            tracing::warn!(
+                unhandled,
+                "events of sources were not handled in time: people who left are signed out by `revalidate`"
+            );
+        }
         sessions.drain_refreshes(REFRESHES_DRAIN).await;
         let left = tokio::time::timeout(STORE_DRAIN, sessions.retry_pending(0)).await;
         if left != Ok(0) {

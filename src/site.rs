@@ -147,6 +147,7 @@ impl Site {
             people: &services.people,
             timeouts,
             clock: &services.clock,
+            telemetry: &services.telemetry,
         };
         let previous_login = previous.map(|site| &site.login);
         let login = Login::build(&config.connectors, &config.login, &deps, previous_login)
@@ -172,12 +173,7 @@ impl Site {
             verification_files: config.verification_files.clone(),
             allows_framed_sign_in: cookies.allow_embedding() && !serves_login_origin,
             origins,
-            frame_ancestors: config
-                .session
-                .frame_ancestors
-                .iter()
-                .map(|url| url.origin().ascii_serialization())
-                .collect(),
+            frame_ancestors: frame_ancestors(&config.session),
             cookies,
             gate,
             protected_headers: ProtectedHeaders::new(
@@ -271,6 +267,11 @@ impl Destinations for Site {
     fn is_own_path(&self, path: &str) -> bool {
         self.routes.own_paths().may_include(path)
     }
+}
+
+fn frame_ancestors(config: &SessionConfig) -> Vec<String> {
+    let origins = config.frame_ancestors.iter().map(Url::origin);
+    origins.map(|origin| origin.ascii_serialization()).collect()
 }
 
 /// Builds the gate, which identifies callers by their session or their token.

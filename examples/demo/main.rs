@@ -12,7 +12,8 @@ use legacy_app::LegacyApp;
 use menshen::clock::Clock;
 use menshen::config::Config;
 use menshen::telemetry::Telemetry;
-use wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
+use url::Url;
+use wecom::{AGENT_ID, CORP_ID, EVENT_AES_KEY, EVENT_TOKEN, Options, SECRET, WeCom};
 
 /// The port of the office application, behind menshen.
 const OFFICE_PORT: u16 = 8080;
@@ -46,7 +47,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Audit records would mix with the introduction on standard output.
     let telemetry = Telemetry::writing_to(&config.log, Box::new(std::io::sink()));
     let running = menshen::run::start_with_telemetry(config, Clock::system(), telemetry).await?;
-    println!("{}", introduction(&office_url, &expenses_url));
+    source.send_events_to(Url::parse(&format!("{office_url}/.menshen/events/corp"))?);
+    println!(
+        "{}",
+        introduction(&office_url, &expenses_url, &source.console_url())
+    );
     tokio::signal::ctrl_c().await?;
     running.stop().await;
     Ok(())
@@ -84,6 +89,9 @@ fn configuration(
         api_base = "{api}"
         authorize_url = "{authorize}"
         login_url = "{login}"
+        [connector.corp.wecom.events]
+        token = "{EVENT_TOKEN}"
+        encoding_aes_key = "{EVENT_AES_KEY}"
 
         [[route]]
         name = "协同办公"
@@ -116,7 +124,7 @@ fn configuration(
     )
 }
 
-fn introduction(office: &str, expenses: &str) -> String {
+fn introduction(office: &str, expenses: &str, console: &str) -> String {
     format!(
         "
   门神 menshen — demo, everything on this machine
@@ -128,7 +136,9 @@ fn introduction(office: &str, expenses: &str) -> String {
      but shows your name.
   3. Open the second application ({expenses}/): you are already signed in.
   4. Its /finance is for 财务部 only: 张三 is refused, 李四 is allowed.
-  5. Sign out (注销): you must sign in again.
+  5. Dismiss yourself (办理离职) in the console of the simulated WeCom ({console}):
+     WeCom sends an encrypted event, and the open applications lose your session at once.
+  6. Sign out (注销): you must sign in again.
 
   Press Ctrl-C to stop the demo.
 "

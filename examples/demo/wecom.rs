@@ -11,6 +11,10 @@
 mod api;
 #[path = "wecom/authorize.rs"]
 mod authorize;
+#[path = "wecom/console.rs"]
+mod console;
+#[path = "wecom/events.rs"]
+mod events;
 #[path = "wecom/pages.rs"]
 mod pages;
 #[path = "wecom/people.rs"]
@@ -29,7 +33,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use url::Url;
 
+pub use events::{ContactChange, EVENT_AES_KEY, EVENT_TOKEN, EventSealer, SealedEvent};
 pub use people::{
     AGENT_ID, App, Attribute, CONTACT_SECRET, CORP_ID, Department, Member, OTHER_AGENT_ID,
     OTHER_SECRET, OUTSIDER, SECRET,
@@ -147,6 +153,22 @@ impl WeCom {
             .state()
             .members
             .retain(|one| !one.userid.eq_ignore_ascii_case(userid));
+    }
+
+    /// Sets where events are delivered.
+    pub fn send_events_to(&self, url: Url) {
+        self.simulation.state().event_url = Some(url);
+    }
+
+    /// Signs and encrypts the event of a change, as it is delivered now.
+    pub fn event(&self, change: ContactChange<'_>) -> SealedEvent {
+        let now = self.simulation.now();
+        EventSealer::default().seal(&change.message(now), now)
+    }
+
+    /// The address of the management console.
+    pub fn console_url(&self) -> String {
+        format!("{}{}", self.base_url(), console::PATH)
     }
 
     /// Sets the status of a member: 1 active, 2 disabled, 4 not yet active, 5 left.

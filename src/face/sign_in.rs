@@ -32,6 +32,7 @@ mod challenge;
 mod complete;
 mod cross_host;
 mod enter;
+mod events;
 mod flow_cookies;
 mod frame;
 mod front_end;
@@ -144,6 +145,7 @@ where
         ("frontchannel-logout", Some(Ok(via))) => {
             provider_logout::front_channel(context, &via, &query).await
         }
+        ("events", Some(Ok(via))) => events::answer(context, &via, &query, body).await,
         ("sign_out", None) => sign_out::answer(context, &query).await,
         ("userinfo", None) => front_end::userinfo(context).await,
         ("ticket", None) => redeem_ticket::answer(context, &query, body).await,

@@ -17,6 +17,7 @@ use crate::people::profile::{Mapping, MappingCompileError};
 use crate::people::session::{SessionTimeouts, Sessions};
 use crate::people::{AdmissionPolicy, People};
 use crate::store::ConnectorId;
+use crate::telemetry::Telemetry;
 
 /// The dependencies of [`Login`].
 #[derive(Clone, Debug)]
@@ -31,6 +32,7 @@ pub struct Deps<'a> {
     /// The lifetime of sessions.
     pub timeouts: SessionTimeouts,
     pub clock: &'a Clock,
+    pub telemetry: &'a Telemetry,
 }
 
 /// Why a connector cannot be built.
@@ -95,6 +97,8 @@ impl Login {
         let finishing = previous.map(|login| login.finishing.clone());
         let outcomes = previous.map(|login| login.outcomes.clone());
         let recent_unsolicited = previous.map(|login| login.recent_unsolicited.clone());
+        let events = previous.map(|login| login.events.clone());
+        let person_checks = previous.map(|login| login.person_checks.clone());
         let spent_tickets = previous.map(|login| login.spent_tickets.clone());
         Ok(Self {
             entries,
@@ -108,6 +112,9 @@ impl Login {
             clock: deps.clock.clone(),
             spent_tickets: spent_tickets.unwrap_or_default(),
             recent_unsolicited: recent_unsolicited.unwrap_or_default(),
+            events: events.unwrap_or_default(),
+            person_checks: person_checks.unwrap_or_default(),
+            telemetry: deps.telemetry.clone(),
             finishing: finishing.unwrap_or_default(),
             outcomes: outcomes.unwrap_or_else(|| {
                 Cache::builder()

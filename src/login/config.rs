@@ -26,6 +26,12 @@ pub struct LoginConfig {
     pub bad_codes_max: u32,
     /// How long those clients are refused.
     pub bad_codes_pause: Period,
+    /// The most requests to `/events` that one client address may send in a minute; all clients together
+    /// may send ten times as many.
+    pub events_per_client_per_minute: u32,
+    /// The most events of sources that wait to be handled. Further ones are refused, and the source sends
+    /// them again.
+    pub waiting_events_max: u32,
     /// Origins of custom front ends that may call `/login-config` and `/login` with `fetch`, and may
     /// read error responses of menshen.
     pub origins: Vec<Url>,
@@ -40,6 +46,8 @@ impl Default for LoginConfig {
             finishes_per_minute: 6_000,
             bad_codes_max: 20,
             bad_codes_pause: Period::s(10),
+            events_per_client_per_minute: 6_000,
+            waiting_events_max: 10_000,
             origins: Vec::new(),
         }
     }

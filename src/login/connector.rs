@@ -13,11 +13,13 @@ use url::Url;
 
 use super::pending::Pending;
 use crate::outbound::ProxyUrl;
+use crate::people::person_lookup::PersonLookup;
 use crate::people::profile::{MappingConfig, Profile};
 use crate::people::provider_tokens::TokenRefresh;
 use crate::people::token_sessions::TokenReader;
 use crate::store::LinkField;
 
+mod directory_events;
 mod error;
 mod exchange;
 mod external_kind;
@@ -32,6 +34,7 @@ mod reachability;
 mod settings;
 pub mod wecom;
 
+pub use directory_events::{DirectoryChange, DirectoryEvent, EventError, EventReceiver};
 pub use error::{ConnectorError, RefusalReason, SourceRefusal};
 pub use exchange::{
     AuthnRequest, AuthnResponse, Callback, CallbackMethod, Challenge, EntryPoint, LoginMethod,
@@ -209,6 +212,16 @@ pub trait Connector: Debug + Send + Sync {
 
     /// The source for refreshes of a session, if the protocol has refreshes.
     fn token_refresh(self: Arc<Self>) -> Option<Arc<dyn TokenRefresh>> {
+        None
+    }
+
+    /// The source for questions about people who are signed in, if it can be asked without them.
+    fn person_lookup(self: Arc<Self>) -> Option<Arc<dyn PersonLookup>> {
+        None
+    }
+
+    /// The reader of the events that the source sends, if the settings ask for them.
+    fn events(&self) -> Option<&dyn EventReceiver> {
         None
     }
 

@@ -24,6 +24,9 @@ use circuit_breaker::CircuitBreakers;
 /// time at most 48,000 are recorded, including a burst; the store keeps 50,000 for each connector.
 const LOGOUTS_PER_CONNECTOR_MAX: u32 = 4_000;
 
+/// How many clients may deliver events at their limit: sources send them from several addresses.
+const EVENT_CLIENTS: u32 = 10;
+
 /// A rate-limited step of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -31,6 +34,8 @@ pub enum Step {
     Finish,
     /// A ticket is redeemed. Has the limit of [`Step::Finish`] and its own counter.
     Ticket,
+    /// A source delivers an event.
+    Event,
 }
 
 /// Why a step is refused now.
@@ -52,6 +57,7 @@ pub struct Limits {
     begins: RateLimits,
     finishes: RateLimits,
     tickets: RateLimits,
+    events: RateLimits,
     logouts: LogoutLimits,
     breakers: Arc<CircuitBreakers>,
 }
@@ -85,6 +91,12 @@ impl Limits {
             ),
             finishes: finishes(),
             tickets: finishes(),
+            events: RateLimits::new(
+                config.events_per_client_per_minute,
+                config
+                    .events_per_client_per_minute
+                    .saturating_mul(EVENT_CLIENTS),
+            ),
             logouts: LogoutLimits::new(config),
             breakers: CircuitBreakers::new(config, clock),
             config: config.clone(),
@@ -96,12 +108,18 @@ impl Limits {
         self.config == *config
     }
 
+    /// The most events that may wait to be handled.
+    pub fn waiting_events_max(&self) -> usize {
+        usize::try_from(self.config.waiting_events_max).unwrap_or(usize::MAX)
+    }
+
     /// Counts a step, or refuses it. Without a client only the limit of all clients applies.
     pub fn acquire(&self, step: Step, client: Option<Client>) -> Result<(), Limited> {
         let limits = match step {
             Step::Begin => &self.begins,
             Step::Finish => &self.finishes,
             Step::Ticket => &self.tickets,
+            Step::Event => &self.events,
         };
         if client.is_some_and(|client| !limits.client.take(client)) {
             return Err(Limited::Client);

@@ -225,6 +225,25 @@ pub fn is_fixed_field(field: &str) -> bool {
 }
 
 impl UserFields {
+    /// Keeps the fields of `before` that these lack. Lists, such as departments, are not kept.
+    pub(super) fn keep_missing_from(&mut self, before: &Self) {
+        let keep = |field: &mut Option<String>, before: &Option<String>| {
+            if field.is_none() {
+                field.clone_from(before);
+            }
+        };
+        keep(&mut self.name, &before.name);
+        keep(&mut self.email, &before.email);
+        keep(&mut self.mobile, &before.mobile);
+        keep(&mut self.tenant_code, &before.tenant_code);
+        keep(&mut self.tenant_name, &before.tenant_name);
+        keep(&mut self.platform, &before.platform);
+        for (name, value) in &before.attributes {
+            let missing = || value.clone();
+            self.attributes.entry(name.clone()).or_insert_with(missing);
+        }
+    }
+
     fn set(&mut self, field: &str, value: Value) {
         match field {
             "name" => self.name = to_text(value),

@@ -22,8 +22,10 @@ mod shared_state;
 mod tokens;
 
 pub use refresh::{AfterRefresh, RefreshTimeouts, RefreshableConnector, Refresher};
+pub(in crate::people) use sessions::differences;
 pub use sessions::{
     MintError, MintedSession, NewLogin, NoSession, OneTimeSession, SessionLookup, Sessions,
+    SourceQuestion,
 };
 pub use tokens::RefreshDue;
 
@@ -56,6 +58,7 @@ pub struct Session {
 /// The part of a session that may change: a rule sees new values on the next request.
 #[derive(Debug)]
 pub struct Entitlements {
+    pub account: AccountId,
     pub fields: UserFields,
     /// The variable `user` of rules, converted once.
     pub user: Document,
@@ -176,6 +179,7 @@ impl Entitlements {
     ) -> Self {
         let user = Document::from(&user(account, login, via, &fields));
         Self {
+            account,
             fields,
             user,
             login: login.clone(),

@@ -118,6 +118,14 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         });
     }
 
+    /// Makes the value old, so that the next caller loads another one. A failure still returns it.
+    pub fn expire(&self) {
+        let now = self.clock.now();
+        if let Some(latest) = &mut self.state().latest {
+            latest.fresh_until = latest.fresh_until.min(now);
+        }
+    }
+
     /// Removes the value if `matches` returns true for it.
     pub fn remove_if(&self, matches: impl FnOnce(&T) -> bool) {
         self.state().latest.take_if(|latest| matches(&latest.value));

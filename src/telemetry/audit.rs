@@ -51,6 +51,8 @@ pub enum AuditEvent {
     Revoked,
     AccountClosed,
     AccountReopened,
+    /// A source gave a person a new subject; the account and its sessions stay.
+    SubjectRenamed,
     /// A provider refused to refresh the tokens of a session, which was ended.
     RefreshRefused,
     /// A refresh changed the entitlements of a signed-in person; the reason names the fields.
@@ -67,6 +69,7 @@ impl AuditEvent {
             Self::Revoked => "revoked",
             Self::AccountClosed => "closed",
             Self::AccountReopened => "opened",
+            Self::SubjectRenamed => "renamed",
             Self::RefreshRefused => "refresh-gone",
             Self::EntitlementsChanged => "entitlements",
         }

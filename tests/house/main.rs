@@ -68,6 +68,7 @@ mod tls;
 mod token_people;
 mod troubles;
 mod upstream;
+mod wecom_events;
 mod wire;
 
 #[path = "../../examples/demo/legacy_app.rs"]

@@ -12,7 +12,7 @@ mod revoked;
 mod store_interruptions;
 mod tickets;
 mod tokens;
-mod tunnels;
+pub(crate) mod tunnels;
 mod unstored;
 mod watched;
 

@@ -13,7 +13,7 @@ use super::setup::{Menshen, Setup};
 use super::wecom::{Options, WeCom};
 
 /// The `Cookie` header of a person who logs in.
-async fn signed_in(url: &str, userid: &str) -> String {
+pub(crate) async fn signed_in(url: &str, userid: &str) -> String {
     menshen::keys::install_crypto();
     let client = reqwest::Client::builder()
         .no_proxy()

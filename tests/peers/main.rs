@@ -25,5 +25,6 @@ mod service_worker;
 mod setup;
 mod visitor;
 mod webdriver;
+mod wechatpy;
 #[path = "../../examples/demo/wecom.rs"]
 mod wecom;

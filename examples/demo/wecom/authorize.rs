@@ -234,7 +234,7 @@ impl PageRequest<'_> {
     }
 
     /// The language of `lang`, otherwise Chinese. Only the older login page uses `Accept-Language`.
-    fn language(&self) -> Language {
+    pub(super) fn language(&self) -> Language {
         let preferred = match self.address.starts_with("/wwopen/") {
             true => self.accept_language,
             false => "zh",

@@ -16,7 +16,7 @@ pub(super) enum Language {
 }
 
 impl Language {
-    fn say(self, chinese: &'static str, english: &'static str) -> &'static str {
+    pub(super) fn say(self, chinese: &'static str, english: &'static str) -> &'static str {
         match self {
             Self::Chinese => chinese,
             Self::English => english,
@@ -254,7 +254,7 @@ fn decorative_code(seed: &str) -> String {
     )
 }
 
-fn shell(language: Language, title: &str, kind: &str, body: &str) -> String {
+pub(super) fn shell(language: Language, title: &str, kind: &str, body: &str) -> String {
     let (title, tag) = (escape(title), language.tag());
     let plainly = language.say(
         "<b>模拟</b> 这不是企业微信，只是演示和测试用的替身；没有真的身份，也不会连到外网。",
@@ -296,6 +296,9 @@ background:hsl(var(--hue) 48% 33%)}
 .refuse{color:var(--ink);border:1px solid var(--line)}.refuse:hover{background:var(--back)}
 .agree{background:#1d5fc4;color:#fff}.fields{text-align:left;border:1px solid var(--line);border-radius:10px}
 .fields li{padding:10px 14px}.fields li+li{border-top:1px solid var(--line)}
+form.staff{display:flex;align-items:center;gap:12px;min-height:56px;padding:8px}
+.dismiss{flex:none;font:inherit;font-size:14px;padding:6px 14px;border-radius:10px;border:1px solid var(--line);
+background:none;color:var(--amber);cursor:pointer}
 .mark{width:52px;height:52px;margin:4px auto 16px;border-radius:50%;display:grid;place-items:center;
 font-size:26px;font-weight:700;background:var(--amberback);color:var(--amber)}
 @media(max-width:680px){main{padding-top:12px}.card{flex-direction:column}section{padding:20px 16px}

@@ -23,6 +23,8 @@ use tokio::task::JoinSet;
 use super::Clock;
 use super::api::{self, ApiRequest};
 use super::authorize::{self, PageRequest, PageResponse};
+use super::console;
+use super::events::{self, ContactChange, EventSealer};
 use super::state::{Fault, State};
 
 /// The maximum size of a request body, in bytes.
@@ -112,12 +114,23 @@ async fn serve(
             &mut simulation.state(),
             &page_request(query),
         ))),
+        console::PATH => {
+            let language = page_request(query).language();
+            let page = console::page(&simulation.state(), language);
+            Ok(page_reply(PageResponse::Page(page)))
+        }
         _ => {
             let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
                 return Ok(reply(StatusCode::PAYLOAD_TOO_LARGE, &[], Bytes::new()));
             };
             let body = body.to_bytes();
             let is_post = head.method == Method::POST;
+            if path == console::DISMISS_PATH && is_post {
+                let form = form(&String::from_utf8_lossy(&body));
+                dismiss(simulation, form.get("userid").map_or("", String::as_str));
+                let console = console::PATH.to_owned();
+                return Ok(page_reply(PageResponse::Redirect(console)));
+            }
             let api_request = ApiRequest {
                 path,
                 is_post,
@@ -127,17 +140,27 @@ async fn serve(
                 now,
             };
             let answer = api::answer(&mut simulation.state(), &api_request);
-            Ok(answer.map_or_else(
-                || {
-                    reply(
-                        StatusCode::NOT_FOUND,
-                        &[],
-                        Bytes::from_static(b"404 page not found"),
-                    )
-                },
-                |answer| json(&answer),
-            ))
+            Ok(answer.map_or_else(not_found, |answer| json(&answer)))
         }
+    }
+}
+
+fn not_found() -> Reply {
+    let text = Bytes::from_static(b"404 page not found");
+    reply(StatusCode::NOT_FOUND, &[], text)
+}
+
+/// Removes an employee and sends the event.
+fn dismiss(simulation: &Simulation, userid: &str) {
+    let now = simulation.now();
+    let mut state = simulation.state();
+    state
+        .members
+        .retain(|one| !one.userid.eq_ignore_ascii_case(userid));
+    if let Some(url) = state.event_url.clone() {
+        let message = ContactChange::UserDeleted(userid).message(now);
+        let event = EventSealer::default().seal(&message, now);
+        tokio::spawn(events::deliver(url, event));
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use url::Url;
 
 use super::people::{self, App, Department, Member};
 
@@ -26,6 +27,8 @@ pub(super) struct State {
     pub(super) phone: String,
     /// Whether the next code belongs to a person who is not a member.
     pub(super) non_member_next: bool,
+    /// Where events are delivered; `None`: nowhere.
+    pub(super) event_url: Option<Url>,
     pub(super) allowed: Option<Vec<IpAddr>>,
     pub(super) without_new_redeem_path: bool,
     pub(super) used_code_error: i64,
@@ -92,6 +95,7 @@ impl State {
             apps: people::apps(),
             phone: "zhangsan".into(),
             non_member_next: false,
+            event_url: None,
             allowed: None,
             without_new_redeem_path: false,
             used_code_error: 40029,

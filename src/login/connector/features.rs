@@ -1,5 +1,7 @@
 //! `Features`: the capabilities of a connector.
 
+use std::time::Duration;
+
 use super::{Callback, EntryPoint, LoginMethod};
 use crate::login::pending::Mode;
 
@@ -26,6 +28,9 @@ pub struct Features {
     pub reports_acr: bool,
     /// The values of `kind` that `/login` accepts besides `code`.
     pub code_kinds: &'static [&'static str],
+    /// How often the source is asked about people who are signed in; absent: never, or by refreshing
+    /// their tokens.
+    pub revalidate_every: Option<Duration>,
     /// The icon on the sign-in page, as SVG; absent: the icon of a key.
     pub icon: Option<&'static str>,
     /// The text about this connector on the sign-in page.

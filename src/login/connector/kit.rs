@@ -1,3 +1,4 @@
 //! Protocol parts that several kinds of connectors share.
 
 pub(super) mod app_token;
+pub(super) mod xml;

@@ -4,6 +4,7 @@
 //! code is valid once and for five minutes; an API call with the application's token returns the
 //! member it belongs to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,11 +14,12 @@ use url::Url;
 
 use super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
-    ConnectorError, Finding, RefusalReason, SourceRefusal,
+    ConnectorError, EventReceiver, Finding, RefusalReason, SourceRefusal,
 };
 use crate::login::fields::Fields;
 use crate::login::pending::{Mode, Pending};
 use crate::outbound::OutboundError;
+use crate::people::person_lookup::PersonLookup;
 use crate::people::profile::Profile;
 
 mod api;
@@ -25,8 +27,10 @@ mod app_login;
 mod config;
 mod departments;
 mod errors;
+mod events;
 mod examine;
 mod kind;
+mod lookup;
 mod member;
 
 use api::Api;
@@ -34,6 +38,8 @@ use app_login::AppLogin;
 pub use config::{AuthorizeScope, Config, LoginPage};
 use departments::Departments;
 use errors::{ApiError, ConsoleSettings};
+use events::Events;
+pub use events::EventsConfig;
 pub(super) use kind::NAME as KIND_NAME;
 
 /// The time limit of all API calls of one login together, except for departments.
@@ -77,6 +83,7 @@ pub struct WeCom {
     console: ConsoleSettings,
     api: Api,
     departments: Departments,
+    events: Option<Events>,
 }
 
 impl WeCom {
@@ -86,6 +93,8 @@ impl WeCom {
             return Err(ConnectorBuildError::Setting(format!("{key} {rule}")));
         }
         let secret = config.secret.read().map_err(ConnectorBuildError::Secret)?;
+        let events = config.events.as_ref();
+        let events = events.map(|events| Events::build(events, &config.corp_id));
         let ConnectorDeps {
             callback,
             outbound,
@@ -108,6 +117,7 @@ impl WeCom {
             console,
             api: Api::new(outbound, base, corp_id, secret, clock.clone()),
             departments: Departments::new(clock),
+            events: events.transpose()?,
         })
     }
 
@@ -170,6 +180,11 @@ impl WeCom {
         Ok(member)
     }
 
+    async fn add_departments(&self, member: &mut api::ResponseObject) {
+        let tree = self.departments.tree(|| self.api.departments()).await;
+        member::add_departments(member, &tree);
+    }
+
     fn connector_error(&self, error: ApiError) -> ConnectorError {
         error.into_error(&self.console)
     }
@@ -199,8 +214,7 @@ impl Connector for WeCom {
                 call: "the whole login",
             }))
         })?;
-        let tree = self.departments.tree(|| self.api.departments()).await;
-        member::add_departments(&mut member, &tree);
+        self.add_departments(&mut member).await;
         member::profile(&self.corp_id, member)
     }
 
@@ -214,6 +228,16 @@ impl Connector for WeCom {
             in_app_url: self.in_app_url(pending),
         };
         Some(login.members())
+    }
+
+    fn person_lookup(self: Arc<Self>) -> Option<Arc<dyn PersonLookup>> {
+        Some(self)
+    }
+
+    fn events(&self) -> Option<&dyn EventReceiver> {
+        self.events
+            .as_ref()
+            .map(|events| events as &dyn EventReceiver)
     }
 
     async fn examine(&self) -> Vec<Finding> {

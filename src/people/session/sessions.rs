@@ -25,6 +25,7 @@ use crate::store::{
 };
 
 mod background;
+mod confirmations;
 mod load;
 mod mint;
 mod pending_revocations;
@@ -32,8 +33,10 @@ mod revocation;
 mod simulated;
 mod updates;
 
+pub use confirmations::SourceQuestion;
 pub use mint::{MintError, MintedSession, NewLogin, OneTimeSession};
 use pending_revocations::PendingRevocations;
+pub(in crate::people) use updates::differences;
 
 /// How long it is cached that a validly signed cookie has no session.
 const UNKNOWN_COOKIE_TTL: Duration = Duration::from_secs(2);
@@ -314,7 +317,7 @@ impl Sessions {
         let due = entry.tokens.as_ref().map(|state| state.due(now));
         CachedSessionLookup::Person(Person {
             session: Arc::clone(&entry.session),
-            entitlements: entry.identity.0.load_full(),
+            entitlements: entry.identity.entitlements.load_full(),
             confirmed_at: entry.confirmed_at,
             needs_new_cookie: !entry.signed_by_first_key,
             refresh_due: due.unwrap_or(RefreshDue::NotDue),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -119,15 +120,87 @@ impl SessionState {
     }
 }
 
-/// The current entitlements of one identity.
+/// The current entitlements of one identity, and when its source was asked about it.
 #[derive(Debug)]
-pub(super) struct IdentityState(pub(super) ArcSwap<Entitlements>);
+pub(super) struct IdentityState {
+    pub(super) entitlements: ArcSwap<Entitlements>,
+    confirmed_ms: AtomicI64,
+    /// When the source was last asked; zero for never.
+    asked_ms: AtomicI64,
+    /// How often the confirmation was withdrawn, and how often when the source was asked that confirmed
+    /// last. If they differ, the source must be asked.
+    withdrawals: AtomicU64,
+    settled: AtomicU64,
+    /// A random share of the interval, in 256ths, so that people who signed in together are not asked
+    /// about together.
+    jitter: u8,
+}
+
+/// The most of the interval that a question may come too early, as a divisor.
+const JITTER_DIVISOR: u32 = 5;
 
 impl IdentityState {
+    pub(super) fn new(entitlements: Arc<Entitlements>) -> Self {
+        let [jitter] = crate::keys::random();
+        Self {
+            entitlements: ArcSwap::new(entitlements),
+            confirmed_ms: AtomicI64::new(0),
+            asked_ms: AtomicI64::new(0),
+            withdrawals: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            jitter,
+        }
+    }
+
+    /// Records that the source confirmed the person at a login.
+    pub(super) fn confirm(&self, at: Timestamp) {
+        self.confirmed_ms.fetch_max(at.unix_ms(), Ordering::AcqRel);
+    }
+
+    /// Makes a question due whatever the interval.
+    pub(super) fn withdraw_confirmation(&self) {
+        self.withdrawals.fetch_add(1, Ordering::AcqRel);
+        self.asked_ms.store(0, Ordering::Release);
+    }
+
+    /// Records that the source is asked now. Returns the number for [`Self::settle`].
+    pub(super) fn begin_question(&self, at: Timestamp) -> u64 {
+        self.asked_ms.store(at.unix_ms(), Ordering::Release);
+        self.withdrawals.load(Ordering::Acquire)
+    }
+
+    /// Records that the source confirmed the person. A confirmation that was withdrawn after the question
+    /// began stays withdrawn.
+    pub(super) fn settle(&self, question: u64, at: Timestamp) {
+        self.settled.fetch_max(question, Ordering::AcqRel);
+        self.confirm(at);
+    }
+
+    /// When the source was last asked, if it must be asked again now. Without an interval only after
+    /// [`Self::withdraw_confirmation`]. A question that failed is repeated after `retry_after`.
+    pub(super) fn due(
+        &self,
+        now: Timestamp,
+        interval: Option<Duration>,
+        retry_after: Duration,
+    ) -> Option<Timestamp> {
+        let at = |ms: &AtomicI64| Timestamp::from_unix_ms(ms.load(Ordering::Acquire));
+        let (confirmed_at, asked_at) = (at(&self.confirmed_ms), at(&self.asked_ms));
+        let is_withdrawn =
+            self.withdrawals.load(Ordering::Acquire) != self.settled.load(Ordering::Acquire);
+        let is_due = is_withdrawn
+            || interval.is_some_and(|interval| {
+                let early = interval / JITTER_DIVISOR * u32::from(self.jitter) / 256;
+                now.since(confirmed_at) >= interval - early
+            });
+        let may_ask = asked_at.unix_ms() == 0 || now.since(asked_at) >= retry_after;
+        (is_due && may_ask).then_some(asked_at)
+    }
+
     /// Replaces the entitlements after a refresh, unless the current ones have a higher epoch from the
     /// store.
     pub(super) fn replace_after_refresh(&self, fresh: &Arc<Entitlements>) {
-        self.0.rcu(|current| {
+        self.entitlements.rcu(|current| {
             let is_newer = current.has_store_epoch && current.epoch > fresh.epoch;
             Arc::clone(if is_newer { current } else { fresh })
         });
@@ -135,7 +208,7 @@ impl IdentityState {
 
     /// Replaces the entitlements unless the current ones are newer.
     pub(super) fn replace_unless_older(&self, fresh: &Arc<Entitlements>) {
-        self.0.rcu(|current| {
+        self.entitlements.rcu(|current| {
             let newer = if current.epoch <= fresh.epoch {
                 fresh
             } else {

@@ -107,6 +107,8 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("login.finishes_per_minute", Default, "6000"),
     ("login.bad_codes_max", Default, "20"),
     ("login.bad_codes_pause", Default, r#""10s""#),
+    ("login.events_per_client_per_minute", Default, "6000"),
+    ("login.waiting_events_max", Default, "10000"),
     ("login.origins", Optional, r#"["https://app.corp.example"]"#),
     ("connector.*.display_name", Example, r#""企业微信""#),
     ("connector.*.auto_login", Default, r#""in-app""#),
@@ -170,6 +172,27 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         "connector.*.wecom.login_url",
         Default,
         r#""https://login.work.weixin.qq.com/wwlogin/sso/login""#,
+    ),
+    ("connector.*.wecom.revalidate", Default, r#""10m""#),
+    (
+        "connector.*.wecom.events.token",
+        Optional,
+        r#"{ file = "/etc/menshen/wecom-events.token" }"#,
+    ),
+    (
+        "connector.*.wecom.events.encoding_aes_key",
+        Optional,
+        r#"{ file = "/etc/menshen/wecom-events.key" }"#,
+    ),
+    (
+        "connector.*.wecom.events.receive_id",
+        Optional,
+        r#""ww0123456789abcdef""#,
+    ),
+    (
+        "connector.*.wecom.events.time_tolerance",
+        Optional,
+        r#""5m""#,
     ),
     (
         "issuer.*.url",

@@ -12,10 +12,10 @@ use crate::setup::{Menshen, ROUTES, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 
 /// A client's end of a WebSocket.
-pub(super) struct Socket(TcpStream);
+pub(crate) struct Socket(TcpStream);
 
 impl Socket {
-    pub(super) async fn open(address: SocketAddr, path: &str, cookie: &str) -> Self {
+    pub(crate) async fn open(address: SocketAddr, path: &str, cookie: &str) -> Self {
         let head = format!(
             "GET {path} HTTP/1.1\r\nHost: sso.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -33,7 +33,7 @@ impl Socket {
     }
 
     /// Whether a word comes back.
-    pub(super) async fn echoes(&mut self) -> bool {
+    pub(crate) async fn echoes(&mut self) -> bool {
         // A masked text frame; the mask is zero.
         let frame = [0x81, 0x82, 0, 0, 0, 0, b'h', b'i'];
         if self.0.write_all(&frame).await.is_err() {
@@ -46,7 +46,7 @@ impl Socket {
     }
 
     /// Waits for the end, for 15 s at most; what was said before it.
-    pub(super) async fn ends(mut self, what: &str) -> Vec<u8> {
+    pub(crate) async fn ends(mut self, what: &str) -> Vec<u8> {
         let mut said = Vec::new();
         let end = self.0.read_to_end(&mut said);
         let end = tokio::time::timeout(Duration::from_secs(60), end).await;
@@ -57,7 +57,7 @@ impl Socket {
 }
 
 /// The close frame with status 1008.
-pub(super) const GOODBYE: [u8; 4] = [0x88, 0x02, 0x03, 0xf0];
+pub(crate) const GOODBYE: [u8; 4] = [0x88, 0x02, 0x03, 0xf0];
 
 async fn two(menshen: &Menshen) -> (Socket, Socket) {
     let zhang = session_cookie_of(menshen, "zhangsan").await;

@@ -4,8 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
+use super::EventsConfig;
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
+use crate::setting::Period;
 
 /// Login with WeCom (企业微信).
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -30,6 +32,10 @@ pub struct Config {
     /// The URL scheme of the mobile SDK (企业微信授权登录 → iOS / Android → Schema), for your own apps.
     #[serde(default)]
     pub schema: Option<String>,
+    /// How often WeCom is asked about each person who is signed in: whoever left or is disabled is signed
+    /// out, and departments follow. `0s`: never.
+    #[serde(default = "default_revalidate")]
+    pub revalidate: Period,
     /// The base URL of the API. Change it for a private deployment or a relay with a fixed address.
     #[serde(default = "default_api_base")]
     pub api_base: Url,
@@ -39,6 +45,9 @@ pub struct Config {
     /// The login page for other browsers, with a QR code or the desktop client.
     #[serde(default = "default_login_url")]
     pub login_url: Url,
+    /// Events of WeCom: whoever leaves is signed out at once.
+    #[serde(default)]
+    pub events: Option<EventsConfig>,
 }
 
 /// What a login inside the client requests.
@@ -103,6 +112,10 @@ impl Config {
         let invalid = rules.into_iter().filter(|(_, is_valid, _)| !is_valid);
         invalid.map(|(key, _, rule)| (key, rule)).collect()
     }
+}
+
+fn default_revalidate() -> Period {
+    Period::s(600)
 }
 
 fn default_api_base() -> Url {

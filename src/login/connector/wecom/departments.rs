@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -27,7 +28,11 @@ const LEVELS_MAX: usize = 32;
 
 /// The cached tree.
 #[derive(Debug)]
-pub(super) struct Departments(Cached<Arc<DepartmentTree>, ()>);
+pub(super) struct Departments {
+    tree: Cached<Arc<DepartmentTree>, ()>,
+    /// How often the tree was discarded.
+    discarded: AtomicU64,
+}
 
 /// Departments by ID. Tolerates several roots, missing parents and cycles.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -41,7 +46,10 @@ struct Department {
 
 impl Departments {
     pub(super) fn new(clock: Clock) -> Self {
-        Self(Cached::new(clock))
+        Self {
+            tree: Cached::new(clock),
+            discarded: AtomicU64::new(0),
+        }
     }
 
     /// The tree; `load` is called if it is too old. Never fails: after an error the last tree is used,
@@ -50,7 +58,8 @@ impl Departments {
     where
         F: Future<Output = Result<Vec<Value>, ApiError>>,
     {
-        let permit = match timeout(CALL_TIMEOUT, self.0.get()).await {
+        let discarded = self.discarded.load(Ordering::Acquire);
+        let permit = match timeout(CALL_TIMEOUT, self.tree.get()).await {
             Ok(CacheLookup::Value(tree)) => return tree,
             Ok(CacheLookup::LoadPermit(permit)) => permit,
             Ok(CacheLookup::RecentFailure(())) | Err(_) => return self.latest(),
@@ -58,9 +67,16 @@ impl Departments {
         let call = "department/list";
         let late = |_| Err(OutboundError::Timeout { call }.into());
         match timeout(CALL_TIMEOUT, load()).await.unwrap_or_else(late) {
-            Ok(list) => permit.store(Arc::new(DepartmentTree::read(&list)), TREE_TTL),
+            Ok(list) => {
+                let tree = permit.store(Arc::new(DepartmentTree::read(&list)), TREE_TTL);
+                if self.discarded.load(Ordering::Acquire) != discarded {
+                    // The list may be older than the change that was reported meanwhile.
+                    self.tree.expire();
+                }
+                tree
+            }
             Err(error) => {
-                if !self.0.is_failing() {
+                if !self.tree.is_failing() {
                     let error: &dyn std::error::Error = &error;
                     tracing::warn!(
                         error,
@@ -73,8 +89,14 @@ impl Departments {
         }
     }
 
+    /// Loads the tree again before its next use. Until then the last tree remains for failures.
+    pub(super) fn discard(&self) {
+        self.discarded.fetch_add(1, Ordering::AcqRel);
+        self.tree.expire();
+    }
+
     fn latest(&self) -> Arc<DepartmentTree> {
-        let latest = self.0.latest().map(|latest| latest.value);
+        let latest = self.tree.latest().map(|latest| latest.value);
         latest.unwrap_or_default()
     }
 }
@@ -141,7 +163,7 @@ impl DepartmentTree {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use serde_json::json;
 
@@ -238,6 +260,29 @@ mod tests {
         clock.advance(Duration::from_millis(1));
         departments.tree(load).await;
         assert_eq!(loads.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_discarded_tree_is_loaded_again_also_if_it_was_loading() {
+        let departments = Departments::new(Clock::manual(Timestamp::from_unix_s(0)));
+        let asked = AtomicUsize::new(0);
+        let ask = || async {
+            asked.fetch_add(1, Ordering::Relaxed);
+            Ok(list())
+        };
+        departments.tree(ask).await;
+        departments.discard();
+        departments.tree(ask).await;
+        departments.tree(ask).await;
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        departments.discard();
+        let during = || async {
+            departments.discard();
+            Ok(list())
+        };
+        departments.tree(during).await;
+        departments.tree(ask).await;
+        assert_eq!(asked.load(Ordering::Relaxed), 3);
     }
 
     #[tokio::test]

@@ -44,7 +44,13 @@ impl Kind for Config {
     }
 
     fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
-        vec![(KeyPath::of([NAME, "secret"]), &self.secret)]
+        let mut secrets = vec![(KeyPath::of([NAME, "secret"]), &self.secret)];
+        if let Some(events) = &self.events {
+            let place = |key| KeyPath::of([NAME, "events", key]);
+            secrets.push((place("token"), &events.token));
+            secrets.push((place("encoding_aes_key"), &events.encoding_aes_key));
+        }
+        secrets
     }
 
     fn problems(
@@ -61,11 +67,25 @@ impl Kind for Config {
     }
 
     fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
-        if self.api_base.scheme() == "https" {
-            return Vec::new();
+        let mut warnings = Vec::new();
+        if self.api_base.scheme() != "https" {
+            let text = "the secret and personal data are sent unencrypted: use https";
+            warnings.push((KeyPath::of([NAME, "api_base"]), text.to_owned()));
         }
-        let text = "the secret and personal data are sent unencrypted: use https";
-        vec![(KeyPath::of([NAME, "api_base"]), text.to_owned())]
+        if self.revalidate.duration().is_zero() {
+            let text = match &self.events {
+                None => {
+                    "a person who leaves the corporation stays signed in until the session ends: use a \
+                     period such as \"10m\""
+                }
+                Some(_) => {
+                    "a person who leaves while an event of WeCom is lost stays signed in until the \
+                     session ends: use a period such as \"10m\""
+                }
+            };
+            warnings.push((KeyPath::of([NAME, "revalidate"]), text.to_owned()));
+        }
+        warnings
     }
 
     fn features(&self) -> Features {
@@ -81,6 +101,7 @@ impl Kind for Config {
             },
             silent_requirements: "WeCom can do so only inside its own client, with mode \"auto\" or \
                         \"in-app\" and scope \"snsapi_base\"",
+            revalidate_every: Some(self.revalidate.duration()).filter(|every| !every.is_zero()),
             icon: Some(include_str!("icon.svg").trim_ascii_end()),
             hint: Some(HINT),
             ..Features::default()

@@ -7,7 +7,7 @@ use super::api::{CodeOwner, ResponseObject, number};
 use super::departments::DepartmentTree;
 use crate::outbound::OutboundError;
 use crate::people::profile::{AuthContext, Profile};
-use crate::store::{LinkField, Subject};
+use crate::store::{IdError, LinkField, Subject};
 
 /// The status of an active member (已激活).
 const ACTIVE: i64 = 1;
@@ -33,10 +33,21 @@ pub(super) fn userid(code_owner: &CodeOwner, corp_id: &str) -> Result<String, Co
             "the code belongs to a member of another corporation",
         ));
     }
-    if userid.len() > USERID_BYTES_MAX || userid.chars().any(char::is_control) {
+    if !is_userid(userid) {
         return Err(malformed(code_owner.call, "a userid"));
     }
     Ok(userid.clone())
+}
+
+/// Whether a text can be the userid of a member of this corporation.
+pub(super) fn is_userid(text: &str) -> bool {
+    let fits = (1..=USERID_BYTES_MAX).contains(&text.len());
+    fits && !text.contains('/') && !text.chars().any(char::is_control)
+}
+
+/// The subject of a member. WeCom compares userids without regard to case.
+pub(super) fn subject(corp_id: &str, userid: &str) -> Result<Subject, IdError> {
+    Subject::try_from(format!("{corp_id}:{userid}").to_ascii_lowercase())
 }
 
 /// Refuses a member who is disabled, not activated or gone, and a response about another member.
@@ -110,8 +121,7 @@ pub(super) fn profile(corp_id: &str, member: ResponseObject) -> Result<Profile, 
         .get("userid")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    let subject = format!("{corp_id}:{userid}").to_ascii_lowercase();
-    let subject = Subject::try_from(subject).map_err(|_| malformed("user/get", "a userid"))?;
+    let subject = subject(corp_id, userid).map_err(|_| malformed("user/get", "a userid"))?;
     let verified_fields = [
         (LinkField::Mobile, "mobile"),
         (LinkField::Email, "biz_mail"),

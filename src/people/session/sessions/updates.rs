@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-
 use super::Sessions;
 use crate::keys::KeyRing;
 use crate::people::profile::UserFields;
@@ -26,8 +24,9 @@ impl Sessions {
         );
         let state = self
             .identities
-            .get_or_insert_with(key, || IdentityState(ArcSwap::new(Arc::clone(&fresh))));
+            .get_or_insert_with(key, || IdentityState::new(Arc::clone(&fresh)));
         state.replace_unless_older(&fresh);
+        state.confirm(found.session.minted_at);
         Ok(state)
     }
 
@@ -57,7 +56,7 @@ impl Sessions {
         fields: &UserFields,
     ) {
         let state = self.identities.get(&(via.clone(), subject.clone()));
-        let current = state.as_ref().map(|state| state.0.load());
+        let current = state.as_ref().map(|state| state.entitlements.load());
         let same_login = current.as_ref().is_some_and(|it| it.login == account.login);
         let same = same_login && current.as_ref().is_some_and(|it| it.fields == *fields);
         if let Some(known) = self.accounts.get(&account.id).filter(|_| !same) {
@@ -71,7 +70,7 @@ impl Sessions {
         if !same {
             let epoch = current.next_guessed_epoch(fields);
             let fresh = Entitlements::new(account.id, &account.login, via, fields.clone(), epoch);
-            state.0.store(Arc::new(fresh.into_guess()));
+            state.entitlements.store(Arc::new(fresh.into_guess()));
         }
     }
 
@@ -88,7 +87,7 @@ impl Sessions {
         let Some(state) = self.identities.get(&key) else {
             return Vec::new();
         };
-        let before = state.0.load_full();
+        let before = state.entitlements.load_full();
         let (account, login) = (session.account, &before.login);
         let with_epoch =
             |epoch| Entitlements::new(account, login, &session.via, fields.clone(), epoch);
@@ -116,10 +115,10 @@ impl Sessions {
             found.session.subject.clone(),
         );
         let before = self.identities.get(&identity);
-        let before = before.map(|state| state.0.load().epoch);
+        let before = before.map(|state| state.entitlements.load().epoch);
         let after = self.identity_state(found)?;
         self.token_state(found, ring);
-        if before.is_some_and(|before| before < after.0.load().epoch) {
+        if before.is_some_and(|before| before < after.entitlements.load().epoch) {
             self.notify_changes();
         }
         Ok(())
@@ -160,7 +159,7 @@ pub(super) fn entitlements_of(found: &StoredSession) -> Result<Entitlements, Sto
 }
 
 /// The names of the fields that differ. Their values are personal data and are not logged.
-fn differences(before: &UserFields, after: &UserFields) -> Vec<String> {
+pub(in crate::people) fn differences(before: &UserFields, after: &UserFields) -> Vec<String> {
     let object = |fields| match serde_json::to_value(fields) {
         Ok(serde_json::Value::Object(object)) => object,
         Ok(_) | Err(_) => serde_json::Map::new(),

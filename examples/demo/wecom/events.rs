@@ -1,0 +1,210 @@
+//! Signs, encrypts and delivers events as WeCom does (通讯录变更事件).
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::cipher::{AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::digest;
+use aws_lc_rs::iv::FixedLength;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::{DecodePaddingMode, Engine as _};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use url::Url;
+
+use super::people::CORP_ID;
+
+/// The Token that the administrator entered at the receiving URL.
+pub const EVENT_TOKEN: &str = "simulatedEventToken1";
+/// The EncodingAESKey of the receiving URL. As most keys, it ends in bits that belong to no byte.
+pub const EVENT_AES_KEY: &str = "c2ltdWxhdGVkRW5jb2RpbmdBRVNLZXlPZldlQ29tMzJ";
+
+/// How often an event is delivered if the receiver does not accept it.
+const DELIVERIES: u32 = 4;
+/// How long the receiver may take.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A change of the contacts.
+#[derive(Clone, Copy, Debug)]
+pub enum ContactChange<'a> {
+    UserUpdated(&'a str),
+    UserRenamed { from: &'a str, to: &'a str },
+    UserDeleted(&'a str),
+    DepartmentUpdated(u32),
+}
+
+/// Signs and encrypts for one receiving URL.
+#[derive(Clone, Debug)]
+pub struct EventSealer {
+    pub token: String,
+    /// 43 characters.
+    pub aes_key: String,
+    pub receive_id: String,
+}
+
+/// A signed and encrypted message.
+#[derive(Clone, Debug)]
+pub struct SealedEvent {
+    /// `msg_signature`, `timestamp` and `nonce`, percent-encoded.
+    pub query: String,
+    /// The encrypted message in Base64.
+    pub encrypted: String,
+    pub body: String,
+}
+
+impl Default for EventSealer {
+    fn default() -> Self {
+        Self {
+            token: EVENT_TOKEN.to_owned(),
+            aes_key: EVENT_AES_KEY.to_owned(),
+            receive_id: CORP_ID.to_owned(),
+        }
+    }
+}
+
+impl ContactChange<'_> {
+    /// The message of the event. Like newer callbacks it has only ids.
+    pub fn message(&self, at: SystemTime) -> String {
+        let cdata = |name: &str, value: &str| format!("<{name}><![CDATA[{value}]]></{name}>");
+        let (kind, fields) = match *self {
+            Self::UserUpdated(userid) => ("update_user", cdata("UserID", userid)),
+            Self::UserRenamed { from, to } => (
+                "update_user",
+                cdata("UserID", from) + &cdata("NewUserID", to),
+            ),
+            Self::UserDeleted(userid) => ("delete_user", cdata("UserID", userid)),
+            Self::DepartmentUpdated(id) => ("update_party", format!("<Id>{id}</Id>")),
+        };
+        format!(
+            "<xml>{}{}<CreateTime>{}</CreateTime>{}{}<ChangeType>{kind}</ChangeType>{fields}</xml>",
+            cdata("ToUserName", CORP_ID),
+            cdata("FromUserName", "sys"),
+            unix_s(at),
+            cdata("MsgType", "event"),
+            cdata("Event", "change_contact"),
+        )
+    }
+}
+
+impl EventSealer {
+    /// Seals a message for a delivery.
+    pub fn seal(&self, message: &str, at: SystemTime) -> SealedEvent {
+        let length = u32::try_from(message.len()).expect("messages are short");
+        let mut plain = random::<16>().to_vec();
+        plain.extend(length.to_be_bytes());
+        plain.extend(message.as_bytes());
+        plain.extend(self.receive_id.as_bytes());
+        let padding = 32 - plain.len() % 32;
+        let byte = u8::try_from(padding).expect("at most 32");
+        plain.resize(plain.len() + padding, byte);
+        self.seal_padded(plain, at)
+    }
+
+    /// Seals bytes that are padded already.
+    pub fn seal_padded(&self, mut bytes: Vec<u8>, at: SystemTime) -> SealedEvent {
+        let key = aes_key(&self.aes_key);
+        let iv: [u8; 16] = key[..16].try_into().expect("half a key");
+        let unbound = UnboundCipherKey::new(&AES_256, &key).expect("32 bytes");
+        EncryptingKey::cbc(unbound)
+            .and_then(|key| {
+                let iv = EncryptionContext::Iv128(FixedLength::from(iv));
+                key.less_safe_encrypt(&mut bytes, iv)
+            })
+            .expect("whole blocks are encrypted");
+        self.sign(STANDARD.encode(bytes), at)
+    }
+
+    /// Signs an encrypted message.
+    pub fn sign(&self, encrypted: String, at: SystemTime) -> SealedEvent {
+        let timestamp = unix_s(at).to_string();
+        let nonce: String = random::<8>()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let mut parts = [&self.token, &timestamp, &nonce, &encrypted];
+        parts.sort_unstable();
+        let hash = digest::digest(
+            &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            parts.map(String::as_str).concat().as_bytes(),
+        );
+        let signature: String = hash
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        SealedEvent {
+            query: format!("msg_signature={signature}&timestamp={timestamp}&nonce={nonce}"),
+            body: format!(
+                "<xml><ToUserName><![CDATA[{}]]></ToUserName><AgentID><![CDATA[]]></AgentID>\
+                 <Encrypt><![CDATA[{encrypted}]]></Encrypt></xml>",
+                self.receive_id
+            ),
+            encrypted,
+        }
+    }
+}
+
+impl SealedEvent {
+    /// The query by which WeCom verifies a URL.
+    pub fn verification_query(&self) -> String {
+        let echo: String =
+            url::form_urlencoded::byte_serialize(self.encrypted.as_bytes()).collect();
+        format!("{}&echostr={echo}", self.query)
+    }
+}
+
+/// Delivers an event until the receiver accepts it, a few times at most.
+pub(super) async fn deliver(to: Url, event: SealedEvent) {
+    for _ in 0..DELIVERIES {
+        let delivery = tokio::time::timeout(DELIVERY_TIMEOUT, post(&to, &event));
+        if matches!(delivery.await, Ok(Some(200))) {
+            return;
+        }
+        tokio::time::sleep(RETRY_AFTER).await;
+    }
+}
+
+/// The status of one delivery; `None` if there is no response.
+async fn post(to: &Url, event: &SealedEvent) -> Option<u16> {
+    let host = to.host_str()?;
+    let stream = TcpStream::connect((host, to.port_or_known_default()?)).await;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream.ok()?))
+            .await
+            .ok()?;
+    let driving = tokio::spawn(connection);
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(format!("{}?{}", to.path(), event.query))
+        .header(HOST, to.authority())
+        .header(CONTENT_TYPE, "text/xml")
+        .body(Full::new(Bytes::from(event.body.clone())))
+        .ok()?;
+    let response = sender.send_request(request).await.ok();
+    driving.abort();
+    Some(response?.status().as_u16())
+}
+
+fn aes_key(text: &str) -> Vec<u8> {
+    let config = GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone);
+    GeneralPurpose::new(&alphabet::STANDARD, config)
+        .decode(text)
+        .expect("an EncodingAESKey is 43 characters of Base64")
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system has random numbers");
+    bytes
+}
+
+fn unix_s(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

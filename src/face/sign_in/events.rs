@@ -1,0 +1,118 @@
+//! `/events/{connector}`: the source reports changes of its people and departments.
+
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+
+use super::super::RequestContext;
+use super::super::page::Cause;
+use super::super::record::LoggedResponse;
+use super::super::reply;
+use super::read_body_within;
+use crate::login::connector::{EventError, EventReceiver};
+use crate::login::event_queue::Accepted;
+use crate::login::fields::Fields;
+use crate::request::{Body, BodyError};
+use crate::store::ConnectorId;
+use crate::telemetry::{LogLimiter, error_chain};
+
+/// The largest delivery that is read, in bytes.
+const DELIVERY_BYTES_MAX: usize = 64 * 1024;
+
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+
+/// `GET` verifies the URL, `POST` delivers an event. Both are signed. The event is handled after the
+/// response, because sources wait for seconds only.
+pub(super) async fn answer<B>(
+    context: &RequestContext<'_>,
+    via: &ConnectorId,
+    query: &Fields,
+    body: Option<B>,
+) -> LoggedResponse
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BodyError>,
+{
+    let login = &context.site.login;
+    let receiver = login.entry(via).and_then(|entry| entry.connector.events());
+    let Some(receiver) = receiver else {
+        return LoggedResponse::own_path(
+            "no events",
+            reply::problem(context, Cause::NotFound, None),
+        );
+    };
+    let client = context.head.client_for_limits();
+    if login.check_event_limit(client).is_err() {
+        // Any client can cause this line.
+        static LOG_LIMITER: LogLimiter = LogLimiter::new();
+        if LOG_LIMITER.allow() {
+            tracing::warn!(connector = %via, client = %context.head.client_ip, "too many requests to /events: some are refused");
+        }
+        let response = plain(StatusCode::TOO_MANY_REQUESTS, "too many requests\n");
+        return LoggedResponse::own_path("too many events", response);
+    }
+    match *context.head.method {
+        Method::GET => verify_url(context, via, receiver, query),
+        Method::POST => {
+            let body = read_body_within(body, DELIVERY_BYTES_MAX).await;
+            let event = body.ok_or(EventError::Malformed("the body"));
+            let event =
+                event.and_then(|body| receiver.receive(query, &body, context.head.received_at));
+            match event {
+                Ok(event) => match login.accept_event(via, event) {
+                    Ok(Accepted::Queued | Accepted::Ignored) => {
+                        LoggedResponse::own_path("event", plain(StatusCode::OK, ""))
+                    }
+                    Err(full) => {
+                        context
+                            .services
+                            .telemetry
+                            .count_limit_reached("login.waiting_events_max");
+                        tracing::warn!(connector = %via, "{full}: the source must send this one again");
+                        let response = plain(StatusCode::SERVICE_UNAVAILABLE, "try again later\n");
+                        LoggedResponse::own_path("too many events", response)
+                    }
+                },
+                Err(error) => refused(context, via, &error),
+            }
+        }
+        _ => LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST")),
+    }
+}
+
+fn verify_url(
+    context: &RequestContext<'_>,
+    via: &ConnectorId,
+    receiver: &dyn EventReceiver,
+    query: &Fields,
+) -> LoggedResponse {
+    let verified = receiver.verify_url(query, context.head.received_at);
+    let echo = verified.and_then(|echo| {
+        String::from_utf8(echo).map_err(|error| EventError::Unreadable(error.into()))
+    });
+    match echo {
+        Ok(echo) => {
+            tracing::info!(connector = %via, "the source verified the URL for its events");
+            let response = reply::text(StatusCode::OK, PLAIN_TEXT, echo);
+            LoggedResponse::own_path("events verified", response)
+        }
+        Err(error) => refused(context, via, &error),
+    }
+}
+
+/// The sender does not learn whether the signature, the key or the receiver is wrong.
+fn refused(context: &RequestContext<'_>, via: &ConnectorId, error: &EventError) -> LoggedResponse {
+    // Any client can cause this line.
+    static LOG_LIMITER: LogLimiter = LogLimiter::new();
+    if LOG_LIMITER.allow() {
+        tracing::warn!(request_id = %context.id, connector = %via, client = %context.head.client_ip, error = %error_chain(error), "a request to /events was refused");
+    }
+    let status = match error {
+        EventError::Malformed(_) | EventError::Unreadable(_) => StatusCode::BAD_REQUEST,
+        EventError::NotAuthentic(_) | EventError::NotCurrent { .. } => StatusCode::FORBIDDEN,
+    };
+    LoggedResponse::own_path("event refused", plain(status, "the request is not valid\n"))
+}
+
+fn plain(status: StatusCode, text: &str) -> Response<Body> {
+    reply::text(status, PLAIN_TEXT, text.to_owned())
+}

@@ -1,0 +1,65 @@
+//! `EventReceiver`: reads the events that a source sends about its people and departments.
+
+use std::error::Error;
+
+use crate::clock::Timestamp;
+use crate::login::fields::Fields;
+use crate::store::Subject;
+
+/// Verifies and reads the requests of a source to `/events/{connector}`.
+///
+/// An event is a hint: menshen asks the source again before it acts.
+pub trait EventReceiver: Send + Sync {
+    /// The content of the response to the request by which the source verifies the URL.
+    fn verify_url(&self, query: &Fields, now: Timestamp) -> Result<Vec<u8>, EventError>;
+
+    /// Verifies and reads one delivery.
+    fn receive(
+        &self,
+        query: &Fields,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<DirectoryEvent, EventError>;
+}
+
+/// An event of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryEvent {
+    /// The same for every delivery of the event.
+    pub id: [u8; 32],
+    /// What may have changed; absent: nothing that concerns sessions.
+    pub change: Option<DirectoryChange>,
+}
+
+/// What may have changed at a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DirectoryChange {
+    /// A person's fields, departments or membership.
+    PersonUpdated(Subject),
+    /// The source reports that it removed a person.
+    PersonDeleted(Subject),
+    /// The source gave a person a new subject.
+    PersonRenamed { from: Subject, to: Subject },
+    /// The names or the tree of departments.
+    Departments,
+}
+
+/// Why a request to `/events/{connector}` is refused. The sender gets no reason.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    /// A parameter or a part of the body is missing, repeated or malformed.
+    #[error("the request is malformed: {0}")]
+    Malformed(&'static str),
+    /// The request does not come from the source.
+    #[error("the request is not authentic")]
+    NotAuthentic(#[source] Box<dyn Error + Send + Sync>),
+    /// It was signed too long ago, or the clocks differ.
+    #[error(
+        "the request was signed at {signed_at}, which is too far from the time of this machine: check \
+         its clock"
+    )]
+    NotCurrent { signed_at: Timestamp },
+    /// An authentic message that cannot be read.
+    #[error("the message cannot be read")]
+    Unreadable(#[source] Box<dyn Error + Send + Sync>),
+}

@@ -1,0 +1,157 @@
+//! The signature and the encryption of callbacks;
+//! <https://developer.work.weixin.qq.com/document/path/96211>.
+
+use aws_lc_rs::cipher::{AES_256, DecryptingKey, DecryptionContext, UnboundCipherKey};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest;
+use aws_lc_rs::iv::FixedLength;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::{DecodePaddingMode, Engine as _};
+
+use crate::secret::Secret;
+
+/// Padded messages have a multiple of this length, although the block of AES has only 16 bytes.
+const PADDED_TO: usize = 32;
+/// The random bytes at the start of a message.
+const RANDOM_BYTES: usize = 16;
+/// The length field after them.
+const LENGTH_BYTES: usize = 4;
+
+/// Decodes `EncodingAESKey`. Its last character carries two bits that belong to no byte. They are rarely
+/// zero, so a strict decoder refuses most keys.
+const KEY_ENCODING: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
+);
+
+/// The characters of `EncodingAESKey`.
+const KEY_CHARS: usize = 43;
+
+/// The token and the key of one callback URL.
+#[derive(Debug)]
+pub(super) struct MessageCipher {
+    token: Secret<String>,
+    key: Secret<[u8; 32]>,
+    receive_id: String,
+}
+
+/// The parameters of a callback that its signature covers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SignedParts<'a> {
+    pub(super) signature: &'a str,
+    pub(super) timestamp: &'a str,
+    pub(super) nonce: &'a str,
+    /// The encrypted message, in Base64.
+    pub(super) encrypted: &'a str,
+}
+
+/// `EncodingAESKey` is not 43 characters of Base64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not 43 letters and digits")]
+pub(in crate::login::connector::wecom) struct InvalidAesKey;
+
+/// Why a callback was not opened. The reasons go to the log; the sender gets the same response for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CipherError {
+    #[error("the signature does not match: check `token`")]
+    Signature,
+    #[error("the message cannot be decrypted: check `encoding_aes_key`")]
+    Decryption,
+    #[error("the message is for another receiver than `receive_id`")]
+    Receiver,
+}
+
+impl MessageCipher {
+    pub(super) fn new(
+        token: Secret<String>,
+        encoding_aes_key: &Secret<String>,
+        receive_id: String,
+    ) -> Result<Self, InvalidAesKey> {
+        Ok(Self {
+            token,
+            key: decode_key(encoding_aes_key.expose())?,
+            receive_id,
+        })
+    }
+
+    /// Verifies the signature, then decrypts the message. Without the signature nothing is decrypted: the
+    /// encryption has no integrity of its own.
+    pub(super) fn open(&self, parts: SignedParts<'_>) -> Result<Vec<u8>, CipherError> {
+        let expected = self.signature(&parts);
+        verify_slices_are_equal(expected.as_bytes(), parts.signature.as_bytes())
+            .map_err(|_| CipherError::Signature)?;
+        let encrypted = STANDARD
+            .decode(parts.encrypted)
+            .map_err(|_| CipherError::Decryption)?;
+        let plain = self.decrypt(encrypted).ok_or(CipherError::Decryption)?;
+        let (message, receiver) = split(&plain).ok_or(CipherError::Decryption)?;
+        if receiver != self.receive_id.as_bytes() {
+            return Err(CipherError::Receiver);
+        }
+        Ok(message.to_vec())
+    }
+
+    /// The SHA-1 that WeCom requires, of the four texts in byte order, in lower-case hexadecimal.
+    fn signature(&self, parts: &SignedParts<'_>) -> String {
+        let token = self.token.expose().as_str();
+        let mut texts = [token, parts.timestamp, parts.nonce, parts.encrypted];
+        texts.sort_unstable();
+        let mut hash = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+        for text in texts {
+            hash.update(text.as_bytes());
+        }
+        let hash = hash.finish();
+        hash.as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    /// AES-256-CBC; the initialization vector is the first half of the key. Removes the padding.
+    fn decrypt(&self, mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+        if bytes.is_empty() || !bytes.len().is_multiple_of(PADDED_TO) {
+            return None;
+        }
+        let key = self.key.expose();
+        let iv: [u8; 16] = key[..16].try_into().ok()?;
+        let unbound = UnboundCipherKey::new(&AES_256, key).ok()?;
+        let decrypting = DecryptingKey::cbc(unbound).ok()?;
+        let iv = DecryptionContext::Iv128(FixedLength::from(iv));
+        decrypting.decrypt(&mut bytes, iv).ok()?;
+        let padding = usize::from(*bytes.last()?);
+        if !(1..=PADDED_TO).contains(&padding) || padding > bytes.len() {
+            return None;
+        }
+        let end = bytes.len() - padding;
+        let is_padded = bytes[end..]
+            .iter()
+            .all(|byte| usize::from(*byte) == padding);
+        bytes.truncate(end);
+        is_padded.then_some(bytes)
+    }
+}
+
+/// Decodes `EncodingAESKey`.
+pub(in crate::login::connector::wecom) fn decode_key(
+    text: &str,
+) -> Result<Secret<[u8; 32]>, InvalidAesKey> {
+    let is_plain = text.len() == KEY_CHARS && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let decoded = is_plain.then(|| KEY_ENCODING.decode(text));
+    let bytes = decoded.and_then(Result::ok).map(zeroize::Zeroizing::new);
+    let key = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
+    key.map(Secret::new).ok_or(InvalidAesKey)
+}
+
+/// Splits a decrypted message into its content and its receiver.
+fn split(plain: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = plain.get(RANDOM_BYTES..)?;
+    let (length, rest) = rest.split_first_chunk::<LENGTH_BYTES>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    rest.split_at_checked(length)
+}
+
+#[cfg(test)]
+mod tests;

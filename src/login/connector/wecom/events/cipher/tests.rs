@@ -1,0 +1,275 @@
+use super::*;
+
+const OWN_TOKEN: &str = "hydrate9TestToken";
+/// The bytes 0 to 31.
+const OWN_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+const OWN_RECEIVER: &str = "ww00000000000000a1";
+
+/// A message that another implementation signed and encrypted.
+struct Vector {
+    timestamp: &'static str,
+    nonce: &'static str,
+    encrypted: &'static str,
+    signature: &'static str,
+}
+
+const DELETED: Vector = Vector {
+    timestamp: "1700000001",
+    nonce: "nonce-d1",
+    encrypted: "4j/AuRx71kQlxVlzbpsMWD4yPqLil+DgdBUjsqwNBR9G+T+1LDiGSohUlSl5iUdKrQZvgEDx7LW+hr4cqlyaamEo0GzzSJ/GgsjheX+JpEpGj8JKav7L6hSMwLcfLjbAqeWMwT2IHTCDKFjE/VpQ8mJ1M7rAZIdu7wZz8bi8fwfiFirC6ZCBqBwk5aQCRN9Zb2IKxC25RE65OK7ZYnh6VhgX8ILwCu+iA1xbyAIvshL0Ken455eu1bNas6d/uuIjVyma+gdcouj3QjTRLeSk/NeHC/b0RNGCHEVBWYudPyyWa++SU0cAJRV0/AecjCiDcGKu/23J2GS26dIEtXAjB70bOSOQMnkJnhOG6reTvYsC25zSq0KqgmKK/HoxJaN48ktk83Fh87jNCrjHHEt6MUmg/J7lnKeOtPIkPLMEThZFIijmto9cGEDS7WVKQk4IsM8n1oQW7MVKrkagRtbLLA==",
+    signature: "08b42b17681940d13c4d87e0468d9f9feed5bd62",
+};
+
+const RENAMED: Vector = Vector {
+    timestamp: "1700000002",
+    nonce: "nonce-d2",
+    encrypted: "4j/AuRx71kQlxVlzbpsMWH9HCWl8vxInBfbooeqd73oL+YYmlzDq3djgK5ucGVHS2xE6DUOlVQrbeGFBjjePsXkzu1oXC8qu5K44Ucp67gqljXy6qxnfUH+A3VP51mtlOvT9twJAy9q3kbeCrSy4twBgjOlsi3wOBKc2YX4uhbOVrfSHSsxI37YuWPD0575HOtXlmx4mulFSn7fBy4OSP0RhLKBF/e/7uT+cy4miVpt4zXvhDLvI8qCTAjH6DFqR81MfXy6IS7maXFl2xaEdnN8FxWkbrg0xy3PRK2tvP1KoZ/Rg35av6V1LGRlsGI2CQR9kTxRzfCij9HBlHgHhFDdPGZr0+Q+IkmhYx7vXADGT47vDqQuvSyO/0iU6k1PFA163cSNNL/yNngOjGEXTYu7XUe+tW7RcxHDTzg4ylzBcrXucT85EPGGkZPoirHzRf/MFIhSgfRSTSjMyyMiihXas4VFPwrcXgMgnBGcnDQykpZCiirAHjik7UiorL92ZZSWgfyb3EI+4Gd3sy1ErVYZE0Nuv8FGqIH6wHH1Tpg4a8dx9Jn0ZiL4q4Ey3VnU7mEf+PTldqXTkqqwuX4kaIQ==",
+    signature: "c5ec37cbfb5193095af44b989643c0572835aaa0",
+};
+
+const ECHO: Vector = Vector {
+    timestamp: "1700000003",
+    nonce: "nonce-d3",
+    encrypted: "4j/AuRx71kQlxVlzbpsMWFHe92iq4VdHki6B+j5nrtjIyI7I7HtULbLP7rGqpL6qYoM7NC8PR9lxI/VvOB7J5Q==",
+    signature: "b607f4a4094f1b8fd30969d8b910e1d208b49baa",
+};
+
+/// A whole block of padding, 32 bytes.
+const PADDED_BY_32: Vector = Vector {
+    timestamp: "1700000004",
+    nonce: "nonce-d4",
+    encrypted: "4j/AuRx71kQlxVlzbpsMWH+LhQVPFMqoHivVcDVik+zo47Q9e3Q+Hh1yfjFC1JW/7h+XES/nwg/F7nPzKfZvDGY0ey/kaiMS0EZJD47rpPL4+vceMLcHROF1TOnLfnzS",
+    signature: "5708692c2e1e831d5103a7ea1e0a55faa77e7632",
+};
+
+/// For the receiver `ww_other_corp_0001`.
+const FOR_ANOTHER: Vector = Vector {
+    timestamp: "1700000005",
+    nonce: "nonce-d5",
+    encrypted: "4j/AuRx71kQlxVlzbpsMWFHe92iq4VdHki6B+j5nrtgbs6xeqLXR8oOPsWiarnCOHrnit4HxkqgmaagKewijjA==",
+    signature: "d8925a35a7ed47ddff736d6d757dc8f656c4f551",
+};
+
+/// For an empty receiver.
+const FOR_NOBODY: Vector = Vector {
+    timestamp: "1700000006",
+    nonce: "nonce-d6",
+    encrypted: "4j/AuRx71kQlxVlzbpsMWOab+/yERYu24o3XHUvwRuw=",
+    signature: "c90c709085b92641747bf4d1bf7ed47f019c2614",
+};
+
+fn cipher(token: &str, key: &str, receiver: &str) -> MessageCipher {
+    let (token, key) = (Secret::new(token.to_owned()), Secret::new(key.to_owned()));
+    MessageCipher::new(token, &key, receiver.to_owned()).unwrap()
+}
+
+fn own() -> MessageCipher {
+    cipher(OWN_TOKEN, OWN_KEY, OWN_RECEIVER)
+}
+
+impl Vector {
+    fn parts(&self) -> SignedParts<'_> {
+        SignedParts {
+            signature: self.signature,
+            timestamp: self.timestamp,
+            nonce: self.nonce,
+            encrypted: self.encrypted,
+        }
+    }
+
+    fn opened(&self, cipher: &MessageCipher) -> Result<String, CipherError> {
+        let message = cipher.open(self.parts())?;
+        Ok(String::from_utf8(message).unwrap())
+    }
+}
+
+/// Encrypts bytes that are padded already, and signs them.
+fn open_bytes(cipher: &MessageCipher, mut bytes: Vec<u8>) -> Result<Vec<u8>, CipherError> {
+    use aws_lc_rs::cipher::{EncryptingKey, EncryptionContext};
+    let key = cipher.key.expose();
+    let iv: [u8; 16] = key[..16].try_into().unwrap();
+    let encrypting = EncryptingKey::cbc(UnboundCipherKey::new(&AES_256, key).unwrap()).unwrap();
+    let iv = EncryptionContext::Iv128(FixedLength::from(iv));
+    encrypting.less_safe_encrypt(&mut bytes, iv).unwrap();
+    let encrypted = STANDARD.encode(&bytes);
+    let mut parts = SignedParts {
+        signature: "",
+        timestamp: "1",
+        nonce: "2",
+        encrypted: &encrypted,
+    };
+    let signature = cipher.signature(&parts);
+    parts.signature = &signature;
+    cipher.open(parts)
+}
+
+#[test]
+fn messages_of_other_implementations_are_opened() {
+    let message = DELETED.opened(&own()).unwrap();
+    assert!(
+        message.contains("<ChangeType>delete_user</ChangeType>"),
+        "{message}"
+    );
+    let message = RENAMED.opened(&own()).unwrap();
+    assert!(
+        message.contains("<NewUserID><![CDATA[zhangsan001]]>"),
+        "{message}"
+    );
+    assert_eq!(ECHO.opened(&own()).as_deref(), Ok("1616140317555161061"));
+    let padded = PADDED_BY_32.opened(&own());
+    assert_eq!(padded, Ok("a".repeat(26)));
+    let nobody = cipher(OWN_TOKEN, OWN_KEY, "");
+    assert_eq!(FOR_NOBODY.opened(&nobody).as_deref(), Ok("hello"));
+}
+
+#[test]
+fn messages_under_keys_with_unused_bits_are_opened() {
+    let sample = cipher(
+        "QDG6eK",
+        "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C",
+        "wx5823bf96d3bd56c7",
+    );
+    let echo = Vector {
+        timestamp: "1409659589",
+        nonce: "263014780",
+        encrypted: "P9nAzCzyDtyTWESHep1vC5X9xho/qYX3Zpb4yKa9SKld1DsH3Iyt3tP3zNdtp+4RPcs8TgAE7OaBO+FZXvnaqQ==",
+        signature: "5c45ff5e21c57e6ad56bac8758b79b1d9ac89fd3",
+    };
+    assert_eq!(echo.opened(&sample).as_deref(), Ok("1616140317555161061"));
+    let text = Vector {
+        timestamp: "1409659813",
+        nonce: "1372623149",
+        encrypted: "RypEvHKD8QQKFhvQ6QleEB4J58tiPdvo+rtK1I9qca6aM/wvqnLSV5zEPeusUiX5L5X/0lWfrf0QADHHhGd3QczcdCUpj911L3vg3W/sYYvuJTs3TUUkSUXxaccAS0qhxchrRYt66wiSpGLYL42aM6A8dTT+6k4aSknmPj48kzJs8qLjvd4Xgpue06DOdnLxAUHzM6+kDZ+HMZfJYuR+LtwGc2hgf5gsijff0ekUNXZiqATP7PF5mZxZ3Izoun1s4zG4LUMnvw2r+KqCKIw+3IQH03v+BCA9nMELNqbSf6tiWSrXJB3LAVGUcallcrw8V2t9EL4EhzJWrQUax5wLVMNS0+rUPA3k22Ncx4XXZS9o0MBH27Bo6BpNelZpS+/uh9KsNlY6bHCmJU9p8g7m3fVKn28H3KDYA5Pl/T8Z1ptDAVe0lXdQ2YoyyH2uyPIGHBZZIs2pDBS8R07+qN+E7Q==",
+        signature: "477715d11cdb4164915debcba66cb864d751f3e6",
+    };
+    let message = text.opened(&sample).unwrap();
+    assert!(
+        message.contains("<Content><![CDATA[hello]]></Content>"),
+        "{message}"
+    );
+    let other = cipher(
+        "kjr2TKI8umCBfVF3wAHk8JiPwma5VBme",
+        "4Ma3YBrSBbX2aez8MJpXGBne5LSDwgGqHbhM9WPYIws",
+        "ww6a112864f8022910",
+    );
+    let echo = Vector {
+        timestamp: "1583940690",
+        nonce: "VHh7ymSeb0jc4lSb",
+        encrypted: "6KmUQuPVu7UhjyVqRdbo5SfcRqaHvbUlKSHFvBV2ZuR6TIlKsygcfeSd1GDplg1C5KSKr6UPHCaC/nIX3ZNt9w==",
+        signature: "1ba3cb09c0d2c2b3ed6900d37f91a6efae6cb011",
+    };
+    assert_eq!(
+        echo.opened(&other).as_deref(),
+        Ok("94966531020182955848408")
+    );
+}
+
+#[test]
+fn a_message_for_another_receiver_is_refused() {
+    assert_eq!(FOR_ANOTHER.opened(&own()), Err(CipherError::Receiver));
+    assert_eq!(FOR_NOBODY.opened(&own()), Err(CipherError::Receiver));
+    let longer = cipher(OWN_TOKEN, OWN_KEY, "ww00000000000000a1x");
+    assert_eq!(DELETED.opened(&longer), Err(CipherError::Receiver));
+}
+
+#[test]
+fn every_signed_part_is_covered_by_the_signature() {
+    let refused = |parts: SignedParts<'_>| own().open(parts).err();
+    let parts = DELETED.parts();
+    let upper = DELETED.signature.to_uppercase();
+    for signature in ["", "0", &DELETED.signature[1..], RENAMED.signature, &upper] {
+        let changed = SignedParts { signature, ..parts };
+        assert_eq!(
+            refused(changed),
+            Some(CipherError::Signature),
+            "{signature}"
+        );
+    }
+    for changed in [
+        SignedParts {
+            timestamp: "1700000002",
+            ..parts
+        },
+        SignedParts {
+            nonce: "nonce-d2",
+            ..parts
+        },
+        SignedParts {
+            encrypted: RENAMED.encrypted,
+            ..parts
+        },
+        SignedParts {
+            encrypted: "",
+            ..parts
+        },
+    ] {
+        assert_eq!(refused(changed), Some(CipherError::Signature));
+    }
+    let token = cipher("another", OWN_KEY, OWN_RECEIVER);
+    assert_eq!(DELETED.opened(&token), Err(CipherError::Signature));
+}
+
+#[test]
+fn a_message_under_another_key_is_refused() {
+    let other = cipher(
+        OWN_TOKEN,
+        "kWxPEV2UEDyxWpmPdKC3F4dgPDmOvfKX1HGnEUDS1aR",
+        OWN_RECEIVER,
+    );
+    assert_eq!(DELETED.opened(&other), Err(CipherError::Decryption));
+}
+
+#[test]
+fn broken_padding_and_wrong_lengths_are_refused() {
+    let cipher = own();
+    let message = |length: u32, text: &str, padding: &[u8]| {
+        let mut bytes = b"0123456789abcdef".to_vec();
+        bytes.extend(length.to_be_bytes());
+        bytes.extend(text.as_bytes());
+        bytes.extend(padding);
+        bytes
+    };
+    let text = format!("hello{OWN_RECEIVER}");
+    let pad = 64 - 16 - 4 - text.len();
+    let good = vec![u8::try_from(pad).unwrap(); pad];
+    assert_eq!(
+        open_bytes(&cipher, message(5, &text, &good)),
+        Ok(b"hello".to_vec())
+    );
+    let mut uneven = good.clone();
+    uneven[0] ^= 1;
+    let with_last = |last: u8| {
+        let mut padding = good.clone();
+        *padding.last_mut().unwrap() = last;
+        padding
+    };
+    for padding in [uneven, with_last(0), with_last(33), with_last(255)] {
+        let opened = open_bytes(&cipher, message(5, &text, &padding));
+        assert_eq!(opened, Err(CipherError::Decryption), "{padding:?}");
+    }
+    for length in [24, 1_000, u32::MAX] {
+        let opened = open_bytes(&cipher, message(length, &text, &good));
+        assert_eq!(opened, Err(CipherError::Decryption), "{length}");
+    }
+    // No room for the length, and no whole multiple of 32 bytes.
+    for bytes in [vec![32; 32], vec![16; 32], vec![16; 16], vec![16; 48]] {
+        assert_eq!(open_bytes(&cipher, bytes), Err(CipherError::Decryption));
+    }
+    assert_eq!(
+        open_bytes(&cipher, Vec::new()),
+        Err(CipherError::Decryption)
+    );
+}
+
+#[test]
+fn a_key_is_43_letters_and_digits() {
+    assert!(decode_key(OWN_KEY).is_ok());
+    let long = format!("{OWN_KEY}A");
+    let padded = format!("{OWN_KEY}=");
+    let signed = OWN_KEY.replacen('A', "+", 1);
+    for bad in ["", &OWN_KEY[1..], &long, &padded, &signed] {
+        assert_eq!(decode_key(bad).err(), Some(InvalidAesKey), "{bad}");
+    }
+    let shown = format!("{:?}", own());
+    assert!(!shown.contains(OWN_TOKEN), "{shown}");
+}

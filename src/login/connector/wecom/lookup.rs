@@ -1,0 +1,77 @@
+//! Asks WeCom about members who are signed in.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::super::{ConnectorError, RefusalReason};
+use super::{AuthorizeScope, WeCom, member};
+use crate::outbound::OutboundError;
+use crate::people::person_lookup::{CurrentProfile, LookupError, PersonLookup, PersonStatus};
+use crate::store::Subject;
+
+/// The time limit of all API calls about one member.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// The error code for a member who does not exist: deleted, or never seen by this application.
+const NO_SUCH_MEMBER: i64 = 60111;
+
+/// Disabled (已禁用), not activated (未激活) and left (退出企业). Any other status than active ends sessions,
+/// but is no proof that the member is gone.
+const INACTIVE_STATUSES: [i64; 3] = [2, 4, 5];
+
+#[async_trait]
+impl PersonLookup for WeCom {
+    async fn look_up(&self, subject: &Subject) -> Result<PersonStatus, LookupError> {
+        // WeCom compares userids without regard to case, so the subject is enough to find the member.
+        let userid = subject
+            .as_str()
+            .split_once(':')
+            .filter(|(corp_id, _)| corp_id.eq_ignore_ascii_case(&self.corp_id))
+            .map(|(_, userid)| userid)
+            .ok_or(LookupError::OtherOrganisation)?;
+        let asked = timeout(LOOKUP_TIMEOUT, self.current_status(userid)).await;
+        let status = asked.unwrap_or_else(|_| {
+            Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
+                call: "user/get",
+            }))
+        });
+        status.map_err(|error| LookupError::Unavailable(error.into()))
+    }
+
+    fn discard_departments(&self) {
+        self.departments.discard();
+    }
+}
+
+impl WeCom {
+    async fn current_status(&self, userid: &str) -> Result<PersonStatus, ConnectorError> {
+        let found = self.api.member(userid).await;
+        let found = found.map_err(|error| self.connector_error(error));
+        let active = found.and_then(|found| {
+            member::require_active(&found, userid)?;
+            Ok(found)
+        });
+        let mut member = match active {
+            Ok(member) => member,
+            Err(ConnectorError::Refused { why, source }) => {
+                let text = source.to_string();
+                return Ok(match why {
+                    RefusalReason::Inactive if INACTIVE_STATUSES.contains(&source.code) => {
+                        PersonStatus::Inactive(text)
+                    }
+                    _ if source.code == NO_SUCH_MEMBER => PersonStatus::Unknown(text),
+                    _ => PersonStatus::OutOfRange(text),
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        self.add_departments(&mut member).await;
+        Ok(PersonStatus::Active(CurrentProfile {
+            raw: Value::Object(member),
+            is_complete: self.scope == AuthorizeScope::Base,
+        }))
+    }
+}

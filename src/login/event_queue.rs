@@ -1,0 +1,390 @@
+//! `EventQueue`: events of sources that wait to be handled. The source has its response already.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use moka::sync::Cache;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::connector::{DirectoryChange, DirectoryEvent};
+use crate::keys;
+use crate::store::ConnectorId;
+
+/// How long a repeated delivery is recognized in memory.
+const RECENT_TTL: Duration = Duration::from_secs(600);
+/// The most events that are recognized. The store recognizes the others.
+const RECENT_MAX: u64 = 100_000;
+/// The pause after a first failure, and the longest. It doubles with each failure.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// The waiting events of all connectors. Clones share them; a reload of the configuration keeps them.
+#[derive(Clone)]
+pub struct EventQueue(Arc<Queue>);
+
+struct Queue {
+    state: Mutex<State>,
+    changed: Notify,
+    recent: Cache<[u8; 32], ()>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Reported deletions, which are handled first.
+    deletions: VecDeque<QueuedEvent>,
+    others: VecDeque<QueuedEvent>,
+    /// The number of events that are being handled.
+    running: usize,
+    /// Sources that failed.
+    pauses: HashMap<ConnectorId, SourcePause>,
+}
+
+#[derive(Clone, Copy)]
+struct SourcePause {
+    until: Instant,
+    failures: u32,
+}
+
+#[derive(Clone)]
+struct QueuedEvent {
+    connector: ConnectorId,
+    id: [u8; 32],
+    change: DirectoryChange,
+    failures: u32,
+    not_before: Instant,
+}
+
+/// Whether an event was new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It waits now.
+    Queued,
+    /// It was delivered before, or it reports nothing that concerns sessions.
+    Ignored,
+}
+
+/// The queue has as many events as it may have. The source delivers the event again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many events wait to be handled")]
+pub struct QueueFull;
+
+/// An event that is being handled. If it is dropped by a panic, the event is lost.
+pub(super) struct RunningEvent {
+    queue: EventQueue,
+    event: QueuedEvent,
+}
+
+impl Default for EventQueue {
+    fn default() -> Self {
+        Self(Arc::new(Queue {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            recent: Cache::builder()
+                .max_capacity(RECENT_MAX)
+                .time_to_live(RECENT_TTL)
+                .build(),
+        }))
+    }
+}
+
+impl fmt::Debug for EventQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventQueue").finish_non_exhaustive()
+    }
+}
+
+impl EventQueue {
+    /// Adds an event, unless it was added before. `max` limits the waiting events.
+    pub fn accept(
+        &self,
+        connector: &ConnectorId,
+        event: DirectoryEvent,
+        max: usize,
+    ) -> Result<Accepted, QueueFull> {
+        let DirectoryEvent { id, change } = event;
+        let Some(change) = change else {
+            return Ok(Accepted::Ignored);
+        };
+        // Connectors of one organisation receive the same events.
+        let id = keys::fingerprint(&[connector.as_str().as_bytes(), &id]);
+        let mut state = self.state();
+        if self.0.recent.contains_key(&id) {
+            return Ok(Accepted::Ignored);
+        }
+        if state.waiting() >= max {
+            return Err(QueueFull);
+        }
+        self.0.recent.insert(id, ());
+        state.push(QueuedEvent {
+            connector: connector.clone(),
+            id,
+            change,
+            failures: 0,
+            not_before: Instant::now(),
+        });
+        drop(state);
+        self.0.changed.notify_waiters();
+        Ok(Accepted::Queued)
+    }
+
+    /// Waits for the next event that is due. Cancel-safe.
+    pub(super) async fn next(&self) -> RunningEvent {
+        loop {
+            let changed = self.0.changed.notified();
+            let due_at = match self.state().take_due(Instant::now()) {
+                Ok(event) => {
+                    return RunningEvent {
+                        queue: self.clone(),
+                        event,
+                    };
+                }
+                Err(due_at) => due_at,
+            };
+            match due_at {
+                // Either way the queue is looked at again.
+                Some(at) => drop(tokio::time::timeout_at(at, changed).await),
+                None => changed.await,
+            }
+        }
+    }
+
+    /// Waits until every event is handled, at most `patience`; returns how many are left.
+    pub async fn drain(&self, patience: Duration) -> usize {
+        let drained = async {
+            loop {
+                let changed = self.0.changed.notified();
+                if self.state().unfinished() == 0 {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        // The events that are left are counted below.
+        let _ = tokio::time::timeout(patience, drained).await;
+        self.state().unfinished()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn waiting(&self) -> usize {
+        self.deletions.len() + self.others.len()
+    }
+
+    fn unfinished(&self) -> usize {
+        self.waiting() + self.running
+    }
+
+    fn push(&mut self, event: QueuedEvent) {
+        match event.change {
+            DirectoryChange::PersonDeleted(_) => self.deletions.push_back(event),
+            DirectoryChange::PersonUpdated(_)
+            | DirectoryChange::PersonRenamed { .. }
+            | DirectoryChange::Departments => self.others.push_back(event),
+        }
+    }
+
+    /// The first event that is due; otherwise when the next one is.
+    fn take_due(&mut self, now: Instant) -> Result<QueuedEvent, Option<Instant>> {
+        let pauses = &self.pauses;
+        let due_at = |event: &QueuedEvent| {
+            let pause = pauses.get(&event.connector);
+            pause.map_or(event.not_before, |pause| pause.until.max(event.not_before))
+        };
+        let mut next = None::<Instant>;
+        for events in [&mut self.deletions, &mut self.others] {
+            if let Some(at) = events.iter().position(|event| due_at(event) <= now)
+                && let Some(event) = events.remove(at)
+            {
+                self.running += 1;
+                return Ok(event);
+            }
+            let earliest = events.iter().map(due_at).min();
+            next = next.into_iter().chain(earliest).min();
+        }
+        Err(next)
+    }
+
+    /// Lets a source that failed rest.
+    fn pause(&mut self, connector: &ConnectorId, now: Instant) {
+        let pause = self.pauses.get(connector).copied();
+        // Events that were handled at the same time count as one failure.
+        if pause.is_some_and(|pause| pause.until > now) {
+            return;
+        }
+        let failures = pause.map_or(0, |pause| pause.failures);
+        let until = now + back_off(failures);
+        let failures = failures.saturating_add(1);
+        self.pauses
+            .insert(connector.clone(), SourcePause { until, failures });
+    }
+}
+
+fn back_off(failures: u32) -> Duration {
+    let pause = PAUSE_MIN.saturating_mul(1 << failures.min(16));
+    pause.min(PAUSE_MAX)
+}
+
+impl RunningEvent {
+    pub(super) fn connector(&self) -> &ConnectorId {
+        &self.event.connector
+    }
+
+    pub(super) fn id(&self) -> &[u8; 32] {
+        &self.event.id
+    }
+
+    pub(super) fn change(&self) -> &DirectoryChange {
+        &self.event.change
+    }
+
+    /// Whether nothing has failed so far.
+    pub(super) fn is_first_attempt(&self) -> bool {
+        self.event.failures == 0
+    }
+
+    /// The event is handled.
+    pub(super) fn finish(self) {
+        self.queue.state().pauses.remove(&self.event.connector);
+    }
+
+    /// The source or the store failed: the event waits again.
+    pub(super) fn retry(self) {
+        let mut event = self.event.clone();
+        let now = Instant::now();
+        event.not_before = now + back_off(event.failures);
+        event.failures = event.failures.saturating_add(1);
+        let mut state = self.queue.state();
+        state.pause(&event.connector, now);
+        state.push(event);
+    }
+}
+
+impl Drop for RunningEvent {
+    fn drop(&mut self) {
+        self.queue.state().running -= 1;
+        self.queue.0.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connector() -> ConnectorId {
+        "corp".parse().unwrap()
+    }
+
+    fn event(number: u8, change: DirectoryChange) -> DirectoryEvent {
+        DirectoryEvent {
+            id: [number; 32],
+            change: Some(change),
+        }
+    }
+
+    fn updated(number: u8) -> DirectoryEvent {
+        let subject = format!("ww1:{number}").parse().unwrap();
+        event(number, DirectoryChange::PersonUpdated(subject))
+    }
+
+    fn deleted(number: u8) -> DirectoryEvent {
+        let subject = format!("ww1:{number}").parse().unwrap();
+        event(number, DirectoryChange::PersonDeleted(subject))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn deletions_are_handled_first_and_each_event_once() {
+        let queue = EventQueue::default();
+        for event in [updated(1), updated(2), deleted(3), deleted(4), updated(1)] {
+            queue.accept(&connector(), event, 4).unwrap();
+        }
+        let nothing = DirectoryEvent {
+            id: [9; 32],
+            change: None,
+        };
+        let accepted = queue.accept(&connector(), nothing, 4);
+        assert_eq!(accepted, Ok(Accepted::Ignored));
+        for expected in [deleted(3), deleted(4), updated(1), updated(2)] {
+            let running = queue.next().await;
+            assert_eq!(Some(running.change()), expected.change.as_ref());
+            running.finish();
+        }
+        let accepted = queue.accept(&connector(), deleted(3), 4);
+        assert_eq!(accepted, Ok(Accepted::Ignored));
+        let other = "other".parse().unwrap();
+        let accepted = queue.accept(&other, deleted(3), 4);
+        assert_eq!(accepted, Ok(Accepted::Queued));
+        queue.next().await.finish();
+        assert_eq!(queue.drain(Duration::ZERO).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_does_not_fit_may_be_delivered_again() {
+        let queue = EventQueue::default();
+        queue.accept(&connector(), updated(1), 1).unwrap();
+        assert_eq!(queue.accept(&connector(), updated(2), 1), Err(QueueFull));
+        queue.next().await.finish();
+        let accepted = queue.accept(&connector(), updated(2), 1);
+        assert_eq!(accepted, Ok(Accepted::Queued));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_fails_is_left_alone_for_ever_longer_pauses() {
+        let queue = EventQueue::default();
+        queue.accept(&connector(), updated(1), 9).unwrap();
+        queue.next().await.retry();
+        let mut failed_at = Instant::now();
+        for pause_s in [1, 2, 4, 8, 16, 32, 60, 60] {
+            let running = queue.next().await;
+            assert_eq!(failed_at.elapsed().as_secs(), pause_s);
+            assert!(!running.is_first_attempt());
+            failed_at = Instant::now();
+            running.retry();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_fails_does_not_delay_another() {
+        let queue = EventQueue::default();
+        let other: ConnectorId = "other".parse().unwrap();
+        queue.accept(&connector(), deleted(1), 9).unwrap();
+        queue.next().await.retry();
+        queue.accept(&connector(), deleted(2), 9).unwrap();
+        queue.accept(&other, updated(3), 9).unwrap();
+        let begun = Instant::now();
+        let running = queue.next().await;
+        assert_eq!(
+            (running.connector(), begun.elapsed()),
+            (&other, Duration::ZERO)
+        );
+        running.finish();
+        // The source of the other two is paused, and one success ends the pause.
+        let running = queue.next().await;
+        assert!(begun.elapsed() >= PAUSE_MIN);
+        running.finish();
+        queue.next().await.finish();
+        assert_eq!(begun.elapsed().as_secs(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn draining_waits_for_running_events_and_counts_those_left() {
+        let queue = EventQueue::default();
+        queue.accept(&connector(), updated(1), 9).unwrap();
+        let running = queue.next().await;
+        let drains = {
+            let queue = queue.clone();
+            tokio::spawn(async move { queue.drain(Duration::from_secs(60)).await })
+        };
+        tokio::task::yield_now().await;
+        running.finish();
+        assert_eq!(drains.await.unwrap(), 0);
+        queue.accept(&connector(), updated(2), 9).unwrap();
+        assert_eq!(queue.drain(Duration::from_secs(5)).await, 1);
+    }
+}

@@ -1,0 +1,95 @@
+//! Handles the events of sources in the background.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::Login;
+use super::connector::DirectoryChange;
+use super::event_queue::{EventQueue, RunningEvent};
+use super::person_check::{CheckCause, CheckFailed};
+use crate::telemetry::error_chain;
+
+/// The most events that are handled at the same time.
+const CONCURRENT_MAX: usize = 8;
+
+/// How long the store recognizes a repeated delivery. Sources repeat within minutes.
+const RECOGNIZED_FOR: Duration = Duration::from_secs(3600);
+
+/// Handles events until it is dropped. `current` returns the logins of the active configuration.
+pub async fn handle_events(queue: EventQueue, current: impl Fn() -> Login) {
+    let slots = Arc::new(Semaphore::new(CONCURRENT_MAX));
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            return;
+        };
+        let event = queue.next().await;
+        let login = current();
+        tokio::spawn(async move {
+            let _slot = slot;
+            match login.handle_event(&event).await {
+                Ok(()) => event.finish(),
+                Err(CheckFailed) => event.retry(),
+            }
+        });
+    }
+}
+
+impl Login {
+    /// Asks the source whether the reported change is true, and acts on the answer.
+    async fn handle_event(&self, event: &RunningEvent) -> Result<(), CheckFailed> {
+        let connector = event.connector();
+        let Some(entry) = self.entry(connector) else {
+            return Ok(());
+        };
+        if event.is_first_attempt() && self.is_repeated(event).await {
+            return Ok(());
+        }
+        match event.change() {
+            DirectoryChange::PersonUpdated(subject) => {
+                let cause = CheckCause::UpdateEvent;
+                self.check_person(entry, subject, cause).await
+            }
+            DirectoryChange::PersonDeleted(subject) => {
+                let cause = CheckCause::DeletionEvent;
+                self.check_person(entry, subject, cause).await
+            }
+            DirectoryChange::PersonRenamed { from, to } => {
+                self.rename_person(entry, from, to).await?;
+                let cause = CheckCause::UpdateEvent;
+                self.check_person(entry, from, cause).await?;
+                self.check_person(entry, to, cause).await
+            }
+            DirectoryChange::Departments => {
+                if let Some(lookup) = Arc::clone(&entry.connector).person_lookup() {
+                    lookup.discard_departments();
+                    self.withdraw_confirmations(connector.clone()).await;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether another process handles or has handled this event. If the store fails, the event is handled:
+    /// it only makes menshen ask the source.
+    async fn is_repeated(&self, event: &RunningEvent) -> bool {
+        let until = self.clock.now().plus(RECOGNIZED_FOR);
+        match self.people.is_first_delivery(event.id(), until).await {
+            Ok(is_first) => !is_first,
+            Err(error) => {
+                tracing::debug!(error = %error_chain(&error), "whether an event is repeated is unknown");
+                false
+            }
+        }
+    }
+
+    /// Lets the revalidation ask about every person of the connector who is signed in.
+    async fn withdraw_confirmations(&self, connector: crate::store::ConnectorId) {
+        let sessions = Arc::clone(&self.sessions);
+        let search = move || sessions.withdraw_confirmations(&connector);
+        if tokio::task::spawn_blocking(search).await.is_ok() {
+            self.person_checks.announce_due();
+        }
+    }
+}

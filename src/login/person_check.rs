@@ -1,0 +1,297 @@
+//! Asks a source about a person and acts on the answer, once at a time for each person.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::pending::PENDING_AGE_MAX_S;
+use super::{ConnectorEntry, Login};
+use crate::clock::Timestamp;
+use crate::people::confirm::{ConfirmError, StatusOutcome, StatusReport};
+use crate::people::person_lookup::{LookupError, PersonStatus};
+use crate::single_flight::SingleFlight;
+use crate::store::{ConnectorId, Subject, SubjectRename, SubjectRenameOutcome};
+use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
+
+/// For how long logins that began before are refused if the person is gone: as long as one may take.
+const REFUSE_LOGINS_FOR: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
+
+/// The running checks of all connectors. Clones share them; a reload of the configuration keeps them.
+#[derive(Clone)]
+pub(super) struct PersonChecks(Arc<Shared>);
+
+struct Shared {
+    running: SingleFlight<CheckKey, Result<(), CheckFailed>>,
+    /// The connectors whose last check failed.
+    failing: Mutex<HashSet<ConnectorId>>,
+    /// Wakes the revalidation when questions became due before their time.
+    due: Notify,
+}
+
+type CheckKey = (ConnectorId, Subject, CheckCause);
+
+/// Why a source is asked about a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum CheckCause {
+    Revalidation,
+    UpdateEvent,
+    DeletionEvent,
+}
+
+/// The source or the store failed. The log has the reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CheckFailed;
+
+/// Why a check failed.
+#[derive(Debug, thiserror::Error)]
+enum CheckError {
+    #[error(transparent)]
+    Lookup(LookupError),
+    #[error(transparent)]
+    Confirm(ConfirmError),
+}
+
+impl CheckCause {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Revalidation => "revalidation",
+            Self::UpdateEvent => "event of the source: update",
+            Self::DeletionEvent => "event of the source: deletion",
+        }
+    }
+}
+
+impl Default for PersonChecks {
+    fn default() -> Self {
+        Self(Arc::new(Shared {
+            running: SingleFlight::default(),
+            failing: Mutex::default(),
+            due: Notify::new(),
+        }))
+    }
+}
+
+impl fmt::Debug for PersonChecks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PersonChecks").finish_non_exhaustive()
+    }
+}
+
+impl PersonChecks {
+    /// Wakes the revalidation, because questions are due now.
+    pub(super) fn announce_due(&self) {
+        self.0.due.notify_one();
+    }
+
+    /// Waits for [`Self::announce_due`]. Cancel-safe.
+    pub(super) async fn due(&self) {
+        self.0.due.notified().await;
+    }
+
+    fn failing(&self) -> MutexGuard<'_, HashSet<ConnectorId>> {
+        self.0
+            .failing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Login {
+    /// Asks the source about a person and acts on the answer. For an event the question begins after the
+    /// event arrived: the answer to a running question may be older.
+    pub(super) async fn check_person(
+        &self,
+        entry: &Arc<ConnectorEntry>,
+        subject: &Subject,
+        cause: CheckCause,
+    ) -> Result<(), CheckFailed> {
+        let key = (entry.id.clone(), subject.clone(), cause);
+        let running = &self.person_checks.0.running;
+        if cause != CheckCause::Revalidation
+            && let Some(earlier) = running.running_call(&key)
+        {
+            // Its result belongs to another event.
+            let _ = earlier.await;
+        }
+        let check = running.run(key, || {
+            let (login, entry) = (self.clone(), Arc::clone(entry));
+            let subject = subject.clone();
+            async move { login.run_check(&entry, &subject, cause).await }
+        });
+        check.await.unwrap_or(Err(CheckFailed))
+    }
+
+    /// Gives a person the new subject if the source knows only that one now. Account and sessions stay.
+    pub(super) async fn rename_person(
+        &self,
+        entry: &Arc<ConnectorEntry>,
+        from: &Subject,
+        to: &Subject,
+    ) -> Result<(), CheckFailed> {
+        let renamed = self.confirm_and_rename(entry, from, to).await;
+        match renamed {
+            Ok(Some(SubjectRenameOutcome::Renamed { account, .. })) => {
+                let reason = format!("event of the source: {from} has the new subject {to}");
+                self.telemetry.audit(&AuditRecord {
+                    connector: Some(entry.id.as_str()),
+                    subject: Some(to.as_str()),
+                    login: Some(account.login.as_str()),
+                    account: Some(&account.id),
+                    reason: Some(&reason),
+                    ..AuditRecord::new(AuditEvent::SubjectRenamed, self.clock.now())
+                });
+                Ok(())
+            }
+            Ok(Some(SubjectRenameOutcome::Taken { by })) => {
+                tracing::warn!(
+                    connector = %entry.id, subject = %to, account = %by,
+                    "a renamed person keeps the old subject: the new one belongs to another account"
+                );
+                Ok(())
+            }
+            Ok(Some(SubjectRenameOutcome::Unknown) | None) => Ok(()),
+            Err(error) => self.record_failure(entry, &error),
+        }
+    }
+
+    /// `None` if the source does not confirm the new subject.
+    async fn confirm_and_rename(
+        &self,
+        entry: &ConnectorEntry,
+        from: &Subject,
+        to: &Subject,
+    ) -> Result<Option<SubjectRenameOutcome>, CheckError> {
+        let Some(lookup) = Arc::clone(&entry.connector).person_lookup() else {
+            return Ok(None);
+        };
+        let status = async |subject| lookup.look_up(subject).await.map_err(CheckError::Lookup);
+        let is_gone = matches!(status(from).await?, PersonStatus::Unknown(_));
+        if !is_gone || !matches!(status(to).await?, PersonStatus::Active(_)) {
+            return Ok(None);
+        }
+        let rename = SubjectRename {
+            connector: entry.id.clone(),
+            from: from.clone(),
+            to: to.clone(),
+            by: "event of the source".to_owned(),
+        };
+        let renamed = self.people.rename_subject(&rename).await;
+        let renamed = renamed.map_err(|error| CheckError::Confirm(ConfirmError::Store(error)))?;
+        Ok(Some(renamed))
+    }
+
+    async fn run_check(
+        &self,
+        entry: &Arc<ConnectorEntry>,
+        subject: &Subject,
+        cause: CheckCause,
+    ) -> Result<(), CheckFailed> {
+        let checked = self.ask_and_apply(entry, subject, cause).await;
+        match checked {
+            Ok(outcome) => {
+                self.record_check(entry, subject, cause, &outcome);
+                if self.person_checks.failing().remove(&entry.id) {
+                    tracing::info!(connector = %entry.id, "the source can be asked about people again");
+                }
+                Ok(())
+            }
+            Err(CheckError::Confirm(ConfirmError::Map(error))) => {
+                tracing::warn!(
+                    connector = %entry.id,
+                    error = %error_chain(&error),
+                    "a profile cannot be mapped: the old fields stay"
+                );
+                Ok(())
+            }
+            Err(error) => self.record_failure(entry, &error),
+        }
+    }
+
+    /// Logs once for an outage, not for every person.
+    fn record_failure(
+        &self,
+        entry: &ConnectorEntry,
+        error: &CheckError,
+    ) -> Result<(), CheckFailed> {
+        if let CheckError::Lookup(LookupError::OtherOrganisation) = error {
+            // Asking again would not help.
+            return Ok(());
+        }
+        if self.person_checks.failing().insert(entry.id.clone()) {
+            tracing::warn!(
+                connector = %entry.id,
+                error = %error_chain(error),
+                "people cannot be confirmed: they stay signed in until the source can be asked"
+            );
+        }
+        Err(CheckFailed)
+    }
+
+    async fn ask_and_apply(
+        &self,
+        entry: &ConnectorEntry,
+        subject: &Subject,
+        cause: CheckCause,
+    ) -> Result<StatusOutcome, CheckError> {
+        let Some(lookup) = Arc::clone(&entry.connector).person_lookup() else {
+            return Ok(StatusOutcome::Unchanged);
+        };
+        let question = self.sessions.begin_question(&entry.id, subject);
+        let asked_at = self.clock.now();
+        let status = lookup.look_up(subject).await.map_err(CheckError::Lookup)?;
+        let report = StatusReport {
+            subject,
+            status,
+            is_deletion_reported: cause == CheckCause::DeletionEvent,
+            refuse_logins_for: REFUSE_LOGINS_FOR,
+        };
+        let applied = self.people.apply_status(&entry.admission, report).await;
+        let outcome = applied.map_err(CheckError::Confirm)?;
+        if let Some(question) = question {
+            question.settle(asked_at);
+        }
+        Ok(outcome)
+    }
+
+    fn record_check(
+        &self,
+        entry: &ConnectorEntry,
+        subject: &Subject,
+        cause: CheckCause,
+        outcome: &StatusOutcome,
+    ) {
+        let cause = cause.as_str();
+        let (event, person, reason) = match outcome {
+            StatusOutcome::Unchanged => return,
+            StatusOutcome::FieldsChanged { person, fields } => {
+                let fields = fields.join(", ");
+                (AuditEvent::EntitlementsChanged, Some(person), fields)
+            }
+            StatusOutcome::SessionsEnded { sessions: 0, .. } => return,
+            StatusOutcome::SessionsEnded {
+                person,
+                sessions,
+                why,
+            } => {
+                let reason = format!("{cause}: {why}: {sessions} sessions");
+                (AuditEvent::Revoked, person.as_ref(), reason)
+            }
+            StatusOutcome::AccountClosed { person, why } => {
+                let reason = format!("{cause}: {why}");
+                (AuditEvent::AccountClosed, Some(person), reason)
+            }
+        };
+        let at: Timestamp = self.clock.now();
+        self.telemetry.audit(&AuditRecord {
+            connector: Some(entry.id.as_str()),
+            subject: Some(subject.as_str()),
+            login: person.map(|person| person.login.as_str()),
+            account: person.map(|person| &person.account as &dyn fmt::Display),
+            reason: Some(&reason),
+            ..AuditRecord::new(event, at)
+        });
+    }
+}

@@ -1,0 +1,122 @@
+//! Asks sources again, in the background, about people who are signed in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::person_check::{CheckCause, CheckFailed};
+use super::{ConnectorEntry, Login};
+use crate::keys;
+use crate::store::{ConnectorId, Subject};
+use crate::telemetry::LogLimiter;
+
+/// The time between two questions of one round: at most 50 a second for each connector.
+const PACE: Duration = Duration::from_millis(20);
+/// The most questions at the same time for each connector.
+const CONCURRENT_MAX: usize = 8;
+/// The most questions of one round.
+const ROUND_MAX: usize = 5_000;
+/// After so many failures in a row the round ends, and the source is left alone for [`FAILURE_PAUSE`].
+const FAILURES_MAX: usize = 3;
+const FAILURE_PAUSE: Duration = Duration::from_secs(15);
+/// Rounds begin this often within the interval of a connector, but not more often or seldom than this.
+const ROUNDS_PER_INTERVAL: u32 = 20;
+const ROUND_EVERY_MIN: Duration = Duration::from_millis(100);
+const ROUND_EVERY_MAX: Duration = Duration::from_secs(30);
+
+/// Asks until it is dropped. `current` returns the logins of the active configuration.
+pub async fn revalidate(current: impl Fn() -> Login) {
+    let mut paused_until: HashMap<ConnectorId, Instant> = HashMap::new();
+    loop {
+        let login = current();
+        let pause = login.round_pause();
+        // Either way a round begins.
+        let _ = tokio::time::timeout(pause, login.person_checks.due()).await;
+        let login = current();
+        paused_until.retain(|_, until| *until > Instant::now());
+        let mut rounds = JoinSet::new();
+        for entry in login.entries() {
+            if !paused_until.contains_key(&entry.id) {
+                let (login, entry) = (login.clone(), Arc::clone(entry));
+                rounds.spawn(async move {
+                    let round = login.round(&entry).await;
+                    round.err().map(|CheckFailed| entry.id.clone())
+                });
+            }
+        }
+        while let Some(ended) = rounds.join_next().await {
+            if let Ok(Some(failed)) = ended {
+                paused_until.insert(failed, Instant::now() + FAILURE_PAUSE);
+            }
+        }
+    }
+}
+
+impl Login {
+    /// The time until the next round, shortened by a random part, so that several processes do not ask at
+    /// the same time.
+    fn round_pause(&self) -> Duration {
+        let intervals = self.entries.iter();
+        let shortest = intervals
+            .filter_map(|entry| entry.features.revalidate_every)
+            .min();
+        let every = shortest.map_or(ROUND_EVERY_MAX, |shortest| shortest / ROUNDS_PER_INTERVAL);
+        let every = every.clamp(ROUND_EVERY_MIN, ROUND_EVERY_MAX);
+        let [random] = keys::random();
+        every - every / 4 * u32::from(random) / 256
+    }
+
+    /// Asks about everybody who is due. Fails if the source does.
+    async fn round(&self, entry: &Arc<ConnectorEntry>) -> Result<(), CheckFailed> {
+        if Arc::clone(&entry.connector).person_lookup().is_none() {
+            return Ok(());
+        }
+        let mut pace = interval(PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut running = JoinSet::new();
+        let mut failures = 0;
+        let mut count = |ended: Option<Result<Result<(), CheckFailed>, _>>| {
+            let failed: bool = !matches!(ended, Some(Ok(Ok(()))));
+            failures = if failed { failures + 1 } else { 0 };
+            failures >= FAILURES_MAX
+        };
+        for subject in self.people_to_confirm(entry).await {
+            pace.tick().await;
+            if running.len() >= CONCURRENT_MAX && count(running.join_next().await) {
+                return Err(CheckFailed);
+            }
+            let (login, entry) = (self.clone(), Arc::clone(entry));
+            running.spawn(async move {
+                let cause = CheckCause::Revalidation;
+                login.check_person(&entry, &subject, cause).await
+            });
+        }
+        while !running.is_empty() {
+            if count(running.join_next().await) {
+                return Err(CheckFailed);
+            }
+        }
+        Ok(())
+    }
+
+    async fn people_to_confirm(&self, entry: &ConnectorEntry) -> Vec<Subject> {
+        static LOG_LIMITER: LogLimiter = LogLimiter::new();
+        let (sessions, id) = (Arc::clone(&self.sessions), entry.id.clone());
+        let interval = entry.features.revalidate_every;
+        let search = move || sessions.people_to_confirm(&id, interval, ROUND_MAX);
+        let due = tokio::task::spawn_blocking(search)
+            .await
+            .unwrap_or_default();
+        if due.len() == ROUND_MAX && LOG_LIMITER.allow() {
+            tracing::warn!(
+                connector = %entry.id,
+                "more people are signed in than the source can be asked about in time: they are asked \
+                 about later"
+            );
+        }
+        due
+    }
+}

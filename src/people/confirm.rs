@@ -1,0 +1,234 @@
+//! Acts on what a source says about a person who may be signed in: updates fields, ends sessions, closes
+//! accounts.
+
+use std::time::Duration;
+
+use super::person_lookup::{CurrentProfile, PersonStatus};
+use super::profile::{ProfileMappingError, UserFields};
+use super::session::differences;
+use super::{AdmissionPolicy, People};
+use crate::store::{
+    AccountId, Admission, AdmissionOutcome, ConnectorId, LoginName, LogoutTarget, StoreError,
+    Subject,
+};
+
+/// Who closed an account, in its history.
+const CLOSED_BY: &str = "event of the source";
+
+/// What a source says about a person, and why it was asked.
+#[derive(Clone, Debug)]
+pub struct StatusReport<'a> {
+    pub subject: &'a Subject,
+    pub status: PersonStatus,
+    /// Whether the source reported before that it removed the person.
+    pub is_deletion_reported: bool,
+    /// For how long logins that began before are refused if the person is gone.
+    pub refuse_logins_for: Duration,
+}
+
+/// What menshen did after it asked a source about a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatusOutcome {
+    /// Nothing: the person is unknown here, or unchanged.
+    Unchanged,
+    /// The fields with these names changed.
+    FieldsChanged {
+        person: KnownPerson,
+        fields: Vec<String>,
+    },
+    /// The person's sessions ended.
+    SessionsEnded {
+        /// Absent if no session was in memory.
+        person: Option<KnownPerson>,
+        sessions: usize,
+        why: String,
+    },
+    /// The account was closed, and all its sessions ended.
+    AccountClosed { person: KnownPerson, why: String },
+}
+
+/// The account of a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownPerson {
+    pub account: AccountId,
+    pub login: LoginName,
+}
+
+/// Why menshen could not act on the answer of a source.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfirmError {
+    #[error("map the profile to the fields of the account")]
+    Map(#[source] ProfileMappingError),
+    #[error("store what the source says about a person")]
+    Store(#[source] StoreError),
+}
+
+/// An identity with its account, and its fields if they are in memory.
+struct KnownIdentity {
+    person: KnownPerson,
+    is_closed: bool,
+    fields: Option<UserFields>,
+}
+
+impl People {
+    /// Acts on what the source says about a person now.
+    pub async fn apply_status(
+        &self,
+        policy: &AdmissionPolicy,
+        report: StatusReport<'_>,
+    ) -> Result<StatusOutcome, ConfirmError> {
+        let StatusReport {
+            subject, status, ..
+        } = &report;
+        match status {
+            PersonStatus::Active(profile) => self.update_fields(policy, subject, profile).await,
+            PersonStatus::Inactive(why) | PersonStatus::Unknown(why)
+                if report.is_deletion_reported =>
+            {
+                self.close_departed(policy, &report, why).await
+            }
+            PersonStatus::Inactive(why)
+            | PersonStatus::Unknown(why)
+            | PersonStatus::OutOfRange(why) => self.end_sessions(policy, &report, why).await,
+        }
+    }
+
+    /// Ends the sessions of an identity. Logins that began before get no session.
+    async fn end_sessions(
+        &self,
+        policy: &AdmissionPolicy,
+        report: &StatusReport<'_>,
+        why: &str,
+    ) -> Result<StatusOutcome, ConfirmError> {
+        let via = &policy.connector;
+        let cached = self.sessions.cached_entitlements(via, report.subject);
+        let until = self.clock.now().plus(report.refuse_logins_for);
+        let target = LogoutTarget::Subject(report.subject.clone());
+        let ended = self
+            .sessions
+            .apply_provider_logout(via, &target, None, until)
+            .await
+            .map_err(ConfirmError::Store)?;
+        Ok(StatusOutcome::SessionsEnded {
+            person: cached.map(|cached| KnownPerson {
+                account: cached.account,
+                login: cached.login.clone(),
+            }),
+            sessions: ended.unwrap_or(0),
+            why: why.to_owned(),
+        })
+    }
+
+    /// Ends the sessions of a person whom the source removed, and closes the account.
+    async fn close_departed(
+        &self,
+        policy: &AdmissionPolicy,
+        report: &StatusReport<'_>,
+        why: &str,
+    ) -> Result<StatusOutcome, ConfirmError> {
+        let ended = self.end_sessions(policy, report, why).await?;
+        let closed = self
+            .close_account_of(&policy.connector, report.subject, CLOSED_BY, why)
+            .await;
+        Ok(match closed.map_err(ConfirmError::Store)? {
+            Some(account) => StatusOutcome::AccountClosed {
+                person: KnownPerson {
+                    account: account.id,
+                    login: account.login,
+                },
+                why: why.to_owned(),
+            },
+            None => ended,
+        })
+    }
+
+    /// Updates the stored fields of an identity and those of its sessions.
+    async fn update_fields(
+        &self,
+        policy: &AdmissionPolicy,
+        subject: &Subject,
+        profile: &CurrentProfile,
+    ) -> Result<StatusOutcome, ConfirmError> {
+        let via = &policy.connector;
+        // Without `sync` the fields of the first login stay.
+        if !policy.sync {
+            return Ok(StatusOutcome::Unchanged);
+        }
+        let mapped = policy
+            .mapping
+            .map(&profile.raw)
+            .map_err(ConfirmError::Map)?;
+        let known = self.known_identity(via, subject).await;
+        let known = known.map_err(ConfirmError::Store)?;
+        let Some(known) = known.filter(|known| !known.is_closed) else {
+            return Ok(StatusOutcome::Unchanged);
+        };
+        let before = match known.fields {
+            Some(fields) => fields,
+            None => {
+                let stored = self
+                    .stored_fields(via, subject, &known.person.account)
+                    .await;
+                stored.map_err(ConfirmError::Store)?
+            }
+        };
+        let mut fields = mapped.fields;
+        if !profile.is_complete {
+            fields.keep_missing_from(&before);
+        }
+        let changed = differences(&before, &fields);
+        if changed.is_empty() {
+            return Ok(StatusOutcome::Unchanged);
+        }
+        let admission = Admission {
+            sync: true,
+            entitlements: serde_json::to_string(&fields).expect("fields are plain data"),
+            // Only a login changes the login name.
+            ..self.admission_of_known(via, subject, known.person.login)
+        };
+        let updated = self.store.admit(&admission).await;
+        match updated.map_err(ConfirmError::Store)? {
+            AdmissionOutcome::Account(account) => {
+                self.sessions
+                    .update_after_lookup(via, subject, &account, &fields);
+                Ok(StatusOutcome::FieldsChanged {
+                    person: KnownPerson {
+                        account: account.id,
+                        login: account.login,
+                    },
+                    fields: changed,
+                })
+            }
+            AdmissionOutcome::Unknown
+            | AdmissionOutcome::LoginTaken { .. }
+            | AdmissionOutcome::Closed(_) => Ok(StatusOutcome::Unchanged),
+        }
+    }
+
+    /// The account of an identity, from memory or from the store.
+    async fn known_identity(
+        &self,
+        via: &ConnectorId,
+        subject: &Subject,
+    ) -> Result<Option<KnownIdentity>, StoreError> {
+        if let Some(cached) = self.sessions.cached_entitlements(via, subject) {
+            return Ok(Some(KnownIdentity {
+                person: KnownPerson {
+                    account: cached.account,
+                    login: cached.login.clone(),
+                },
+                is_closed: false,
+                fields: Some(cached.fields.clone()),
+            }));
+        }
+        let account = self.store.account_by_identity(via, subject).await?;
+        Ok(account.map(|account| KnownIdentity {
+            person: KnownPerson {
+                account: account.id,
+                login: account.login,
+            },
+            is_closed: account.closed,
+            fields: None,
+        }))
+    }
+}

@@ -1,0 +1,60 @@
+//! `PersonLookup`: asks a provider about people who are signed in.
+
+use std::error::Error;
+use std::fmt;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::store::Subject;
+
+/// Asks a provider about people who are not present. Connectors whose provider can be asked implement it.
+#[async_trait]
+pub trait PersonLookup: fmt::Debug + Send + Sync {
+    /// What the provider says about a person now.
+    async fn look_up(&self, subject: &Subject) -> Result<PersonStatus, LookupError>;
+
+    /// Discards cached names of departments, because the provider reports that they changed.
+    fn discard_departments(&self);
+}
+
+/// What a provider says about a person.
+#[derive(Clone, Debug)]
+pub enum PersonStatus {
+    /// The person may sign in.
+    Active(CurrentProfile),
+    /// The provider knows the person as disabled, not activated or gone.
+    Inactive(String),
+    /// The provider does not know the person, or no longer.
+    Unknown(String),
+    /// The provider does not show the person to this site.
+    OutOfRange(String),
+}
+
+/// The current profile of a person.
+#[derive(Clone)]
+pub struct CurrentProfile {
+    /// The raw profile, as at a login.
+    pub raw: Value,
+    /// Whether it has all fields that a login has. Some need the person's consent at each login.
+    pub is_complete: bool,
+}
+
+impl fmt::Debug for CurrentProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CurrentProfile")
+            .field("is_complete", &self.is_complete)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a provider could not be asked about a person.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// The subject was given by another organisation, which these settings no longer name.
+    #[error("the person belongs to another organisation than this connector")]
+    OtherOrganisation,
+    /// The provider is unreachable, busy, or refuses the site. Nothing is known about the person.
+    #[error("the source could not be asked about a person")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+}

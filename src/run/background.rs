@@ -1,0 +1,30 @@
+//! `BackgroundTasks`: what runs beside requests as long as menshen runs.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::login::{Login, handle_events, revalidate};
+use crate::site::live::LiveSite;
+
+/// Ends the tasks when it is dropped.
+#[derive(Debug)]
+pub(super) struct BackgroundTasks {
+    _tasks: JoinSet<()>,
+}
+
+impl BackgroundTasks {
+    /// Starts the tasks. Each uses the site that is active at the time.
+    pub(super) fn start(live: &Arc<LiveSite>) -> Self {
+        let events = live.site().login.events().clone();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(handle_events(events, login_of(live)));
+        tasks.spawn(revalidate(login_of(live)));
+        Self { _tasks: tasks }
+    }
+}
+
+fn login_of(live: &Arc<LiveSite>) -> impl Fn() -> Login + Send + use<> {
+    let live = Arc::clone(live);
+    move || live.site().login.clone()
+}

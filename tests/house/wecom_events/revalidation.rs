@@ -1,0 +1,127 @@
+//! Without events WeCom is asked again about everybody who is signed in.
+
+use std::time::Duration;
+
+use super::MEMBER;
+use crate::sessions::eventually;
+use crate::sessions::tunnels::{GOODBYE, Socket};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
+use crate::test_request::{TestRequest, session_cookie_of};
+
+async fn status(menshen: &Menshen, cookie: &str) -> u16 {
+    let ask = TestRequest::get("/echo").session(cookie);
+    ask.send(menshen).await.status
+}
+
+/// Rounds begin often, because the interval is short; menshen's clock says when somebody is due.
+async fn start() -> Menshen {
+    let setup = Setup::default().wecom("revalidate = \"2s\"");
+    setup.tables(NO_LOGIN_LIMITS).start().await
+}
+
+/// Waits until WeCom was asked more often.
+async fn asked_again(menshen: &Menshen, before: usize) {
+    eventually("asked", async || menshen.wecom.calls(MEMBER) > before).await;
+}
+
+#[tokio::test]
+async fn whoever_left_or_is_disabled_is_signed_out_and_the_others_stay() {
+    for status_code in [None, Some(2), Some(5)] {
+        let menshen = start().await;
+        let zhang = session_cookie_of(&menshen, "zhangsan").await;
+        let li = session_cookie_of(&menshen, "lisi").await;
+        let mut open = Socket::open(menshen.address(), "/ws", &zhang).await;
+        assert!(open.echoes().await);
+        assert_eq!(status(&menshen, &li).await, 200);
+        match status_code {
+            None => menshen.wecom.delete_member("zhangsan"),
+            Some(code) => menshen.wecom.set_status("zhangsan", code),
+        }
+        menshen.advance(Duration::from_secs(3));
+        assert_eq!(open.ends("gone").await, GOODBYE, "{status_code:?}");
+        assert_eq!(status(&menshen, &zhang).await, 401);
+        assert_eq!(status(&menshen, &li).await, 200);
+        let audit = menshen.audit();
+        let revoked = audit.iter().find(|line| line["event"] == "revoked");
+        let revoked = revoked.expect("an audit record");
+        assert_eq!(
+            (&revoked["login"], &revoked["connector"]),
+            (&"zhangsan".into(), &"corp".into())
+        );
+        assert!(revoked["reason"].as_str().unwrap().contains("revalidation"));
+        // The account stays open: only WeCom decides whether the person comes back.
+        assert!(!audit.iter().any(|line| line["event"] == "closed"));
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_asked_about_before_the_interval_ends_or_without_a_session() {
+    let menshen = start().await;
+    let zhang = session_cookie_of(&menshen, "zhangsan").await;
+    assert_eq!(status(&menshen, &zhang).await, 200);
+    let before = menshen.wecom.calls(MEMBER);
+    // Several rounds, and time stands still for menshen.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(menshen.wecom.calls(MEMBER), before);
+    menshen.advance(Duration::from_secs(3));
+    asked_again(&menshen, before).await;
+    let out = TestRequest::get("/.menshen/sign_out")
+        .session(&zhang)
+        .navigating();
+    assert_eq!(out.send(&menshen).await.status, 200);
+    let before = menshen.wecom.calls(MEMBER);
+    menshen.advance(Duration::from_secs(3));
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(menshen.wecom.calls(MEMBER), before);
+}
+
+#[tokio::test]
+async fn departments_follow() {
+    let menshen = start().await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
+    let finance = TestRequest::get("/finance").session(&cookie);
+    assert_eq!(finance.send(&menshen).await.status, 403);
+    menshen
+        .wecom
+        .member("zhangsan", |one| one.department = vec![2]);
+    menshen.advance(Duration::from_secs(3));
+    eventually("in 财务部", async || {
+        finance.send(&menshen).await.status == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn people_stay_signed_in_while_wecom_fails_and_are_asked_about_when_it_is_back() {
+    let menshen = start().await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
+    assert_eq!(status(&menshen, &cookie).await, 200);
+    menshen.wecom.delete_member("zhangsan");
+    menshen.wecom.fail(MEMBER, 45009, usize::MAX);
+    let before = menshen.wecom.calls(MEMBER);
+    menshen.advance(Duration::from_secs(3));
+    asked_again(&menshen, before).await;
+    assert_eq!(status(&menshen, &cookie).await, 200);
+    menshen.wecom.clear_faults(MEMBER);
+    menshen.advance(Duration::from_secs(60));
+    eventually("out", async || status(&menshen, &cookie).await == 401).await;
+}
+
+#[tokio::test]
+async fn with_0s_nobody_is_asked_about() {
+    let menshen = Setup::default().wecom("revalidate = \"0s\"").start().await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
+    assert_eq!(status(&menshen, &cookie).await, 200);
+    let before = menshen.wecom.calls(MEMBER);
+    let interval = Duration::from_secs(3600);
+    menshen.advance(interval);
+    let services = menshen.running.live().services();
+    let connector = "corp".parse().unwrap();
+    let due = services.sessions.people_to_confirm(&connector, None, 10);
+    assert!(due.is_empty(), "{due:?}");
+    let due = services
+        .sessions
+        .people_to_confirm(&connector, Some(interval), 10);
+    assert_eq!(due.len(), 1);
+    assert_eq!(menshen.wecom.calls(MEMBER), before);
+}
