@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
+use super::super::maintenance::FRONT_CHANNEL_MARKS_MAX;
 use super::super::{
     AccountId, ConnectorId, CurrentEpochs, LogoutTarget, Revocation, RevocationPage,
     RevocationScope, RevocationStore, SessionKey, StoreError, Subject,
@@ -14,9 +15,6 @@ use super::super::{
 use super::{QueryError, Sqlite, coordination, row, run, tokens};
 use crate::clock::Timestamp;
 use crate::telemetry::LogLimiter;
-
-/// How many marks of unauthenticated front-channel logouts are kept for each connector.
-const FRONT_CHANNEL_MARKS_MAX: i64 = 50_000;
 
 /// The prefix of a connector's id in the name of its epoch.
 const CONNECTOR_PREFIX: &str = "connector:";
@@ -62,16 +60,18 @@ impl RevocationStore for Sqlite {
         until: Timestamp,
     ) -> Result<Option<Vec<Revocation>>, StoreError> {
         run("end the sessions that a provider ended", async {
+            let mut tx = self.begin_write().await?;
             // The request is unauthenticated. If it ends no session, its mark goes to the bounded table.
+            // Only within the transaction: a session that is minted before it begins must be ended.
             if let (None, LogoutTarget::Session(sid)) = (message_id, target)
-                && !has_provider_session(self, connector, sid).await?
+                && !has_provider_session(&mut tx, connector, sid).await?
             {
                 if at < until {
-                    insert_front_channel_mark(self, connector, sid, (at, until)).await?;
+                    insert_front_channel_mark(&mut tx, connector, sid, (at, until)).await?;
                 }
+                tx.commit().await?;
                 return Ok(Some(Vec::new()));
             }
-            let mut tx = self.begin_write().await?;
             if let Some(message_id) = message_id
                 && !coordination::spend(&mut tx, message_id, until).await?
             {
@@ -141,7 +141,7 @@ impl RevocationStore for Sqlite {
 
 /// Whether a session of ours belongs to this session of the provider.
 pub(super) async fn has_provider_session(
-    db: &Sqlite,
+    db: &mut SqliteConnection,
     connector: &ConnectorId,
     provider_sid: &str,
 ) -> Result<bool, QueryError> {
@@ -149,7 +149,7 @@ pub(super) async fn has_provider_session(
     let exists = sqlx::query_scalar(sql)
         .bind(connector.as_str())
         .bind(provider_sid)
-        .fetch_one(&mut *db.reader().await?)
+        .fetch_one(db)
         .await?;
     Ok(exists)
 }
@@ -221,7 +221,7 @@ async fn insert_logout_marks(
 /// Stores a mark for an unknown provider session: a pending login, or a bearer token that was not used
 /// yet, may belong to it.
 async fn insert_front_channel_mark(
-    db: &Sqlite,
+    tx: &mut SqliteConnection,
     connector: &ConnectorId,
     sid: &str,
     (at, until): (Timestamp, Timestamp),
@@ -230,15 +230,14 @@ async fn insert_front_channel_mark(
     let sql = "INSERT OR REPLACE INTO front_channel_mark (connector, sid, at, until) \
                SELECT ?1, ?2, max(?3, coalesce(max(at), ?3)), max(?4, coalesce(max(until), ?4)) \
                FROM front_channel_mark WHERE connector = ?1 AND sid = ?2";
-    let mut tx = db.begin_write().await?;
     sqlx::query(sql)
         .bind(connector.as_str())
         .bind(sid)
         .bind(at.unix_ms())
         .bind(until.unix_ms())
-        .execute(&mut *tx)
+        .execute(tx)
         .await?;
-    tx.commit().await
+    Ok(())
 }
 
 /// Deletes the oldest front-channel marks of every connector that has too many, at most `max` rows;

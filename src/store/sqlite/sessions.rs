@@ -71,7 +71,8 @@ impl SessionStore for Sqlite {
         provider_sid: &str,
     ) -> Result<bool, StoreError> {
         run("look for a session of a provider", async {
-            revocations::has_provider_session(self, connector, provider_sid).await
+            let mut db = self.reader().await?;
+            revocations::has_provider_session(&mut db, connector, provider_sid).await
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! Revocations: what is ended stays ended, and everybody hears of it in order.
 
-use menshen::store::{CurrentEpochs, Revocation, RevocationScope};
+use menshen::store::{CurrentEpochs, LogoutTarget, Revocation, RevocationScope};
 
 use super::*;
 
@@ -240,4 +240,45 @@ async fn two_processes_on_one_file_see_each_others_revocations_in_order() {
     let epochs: Vec<_> = read.iter().map(|entry| entry.epoch).collect();
     assert_eq!(epochs, (0..=100).collect::<Vec<_>>());
     assert_eq!(theirs.epochs().await.unwrap(), ours.epochs().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_session_minted_beside_a_provider_logout_outlives_it() {
+    for Backend { name, store, .. } in backends().await {
+        let account = admit(&*store, &admission("zhangsan")).await;
+        for round in 0..100 {
+            let sid = format!("provider session {round}");
+            let mut new = new_session(&account, at(0));
+            new.record.provider_sid = Some(sid.clone());
+            // A front-channel logout has no message ID, a back-channel logout has one.
+            let message_id: Option<[u8; 32]> = (round % 4 == 3).then(keys::random);
+            let target = LogoutTarget::Session(sid);
+            let connector = corp();
+            let logout = store.apply_provider_logout(
+                &connector,
+                &target,
+                message_id.as_ref(),
+                at(1),
+                at(600),
+            );
+            let mint = store.mint(&new);
+            let (minted, logout) = match round % 2 {
+                0 => tokio::join!(mint, logout),
+                _ => {
+                    let (logout, minted) = tokio::join!(logout, mint);
+                    (minted, logout)
+                }
+            };
+            logout.unwrap();
+            let minted = minted.unwrap();
+            assert!(
+                matches!(minted, MintOutcome::Session | MintOutcome::LoggedOut),
+                "{minted:?}"
+            );
+            assert!(
+                !is_here(&*store, &new).await,
+                "{name}, round {round}: {minted:?} beside the logout, message {message_id:?}"
+            );
+        }
+    }
 }
