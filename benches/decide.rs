@@ -134,7 +134,7 @@ impl Case {
 impl Menshen {
     async fn furnish() -> Outcome<Self> {
         let clock = Clock::system();
-        let store = store::open(&store::StoreUrl::MEMORY).await?;
+        let store = store::open(&store::StoreUrl::MEMORY, &store::StoreOptions::default()).await?;
         let grace = Duration::from_secs(300);
         let sessions = Sessions::open(Arc::clone(&store), clock.clone(), 1_000_000, grace).await?;
         let people = People::new(store, Arc::clone(&sessions), clock.clone());

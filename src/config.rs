@@ -20,7 +20,7 @@ use crate::request::route::RouteConfig;
 use crate::secret::SecretSource;
 use crate::setting::UnsupportedKey;
 use crate::site;
-use crate::store::ConnectorId;
+use crate::store::{self, ConnectorId};
 
 mod error;
 mod files;
@@ -37,9 +37,7 @@ pub use crate::face::admin::AdminConfig;
 pub use crate::face::ext_authz::ExtAuthzConfig;
 pub use crate::telemetry::LogConfig;
 pub use error::{ConfigError, Problem};
-pub use server::{
-    ExternalUrl, FilePath, OwnPrefix, ServerConfig, ServerConfigError, StoreConfig, TrustedProxy,
-};
+pub use server::{ExternalUrl, FilePath, OwnPrefix, ServerConfig, ServerConfigError, TrustedProxy};
 pub use warn::Warning;
 
 use crate::setting::KeyPath;
@@ -62,7 +60,7 @@ pub struct Config {
     pub session: SessionConfig,
     /// The database of accounts, sessions and revocations.
     #[serde(default)]
-    pub store: StoreConfig,
+    pub store: store::Config,
     /// Limits of logins.
     #[serde(default)]
     pub login: LoginConfig,
@@ -174,6 +172,9 @@ impl Config {
         let mut secrets = Vec::new();
         if let Some(token) = self.admin.as_ref().and_then(|admin| admin.token.as_ref()) {
             secrets.push((KeyPath::of(["admin", "token"]), token));
+        }
+        if let Some(password) = &self.store.password {
+            secrets.push((KeyPath::of(["store", "password"]), password));
         }
         for (at, key) in self.session.keys.iter().enumerate() {
             secrets.push((KeyPath::of(["session", "keys"]).item(at), key));

@@ -57,7 +57,7 @@ enum Command {
     Run,
     /// Check the configuration and the files it names, without serving.
     Check {
-        /// Also contact every source, and print what must be registered there.
+        /// Also contact every source and the database server, and print what must be registered there.
         #[arg(long)]
         online: bool,
     },
@@ -211,7 +211,7 @@ fn warnings(config: &Config) -> impl Iterator<Item = Warning> {
     all.chain(of_system)
 }
 
-/// `menshen check`: builds everything and prints warnings; contacts the sources if `online`.
+/// `menshen check`: builds everything and prints warnings; contacts the sources and the store if `online`.
 async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     let config = load(path).await?;
     for warning in warnings(&config) {
@@ -236,12 +236,13 @@ async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     if online {
         all_work &= check_issuers(&site).await?;
     }
-    if all_work {
-        return print(format_args!("{}: fine", path.display()));
-    }
-    Err(Failure::Refused(
-        "a source does not agree with the configuration: see !! above".to_owned(),
-    ))
+    let store_works = !online || check_store(&config).await?;
+    let why = match (all_work, store_works) {
+        (true, true) => return print(format_args!("{}: fine", path.display())),
+        (false, _) => "a source does not agree with the configuration: see !! above",
+        (true, false) => "the store cannot be used: see !! above",
+    };
+    Err(Failure::Refused(why.to_owned()))
 }
 
 /// `menshen explain`.
@@ -281,6 +282,19 @@ async fn check_issuers(site: &Site) -> Result<bool, Failure> {
         }
     }
     Ok(all_work)
+}
+
+/// Contacts the database server, if the store has one, and returns whether it works.
+async fn check_store(config: &Config) -> Result<bool, Failure> {
+    let Some(found) = run::examine_store(config).await? else {
+        return Ok(true);
+    };
+    print(format_args!("store {}:", config.store.url))?;
+    match &found {
+        Ok(text) => print(format_args!("  ok {text}"))?,
+        Err(error) => print(format_args!("  !! {}", telemetry::error_chain(error)))?,
+    }
+    Ok(found.is_ok())
 }
 
 /// Reads and parses the configuration.
@@ -350,7 +364,8 @@ impl From<StartError> for Failure {
             StartError::Store(_)
             | StartError::Build(_)
             | StartError::Address { .. }
-            | StartError::AdminToken(_) => Self::Refused(why),
+            | StartError::AdminToken(_)
+            | StartError::StorePassword(_) => Self::Refused(why),
         }
     }
 }

@@ -53,6 +53,8 @@ pub enum StartError {
     /// A text that is not an address to listen on.
     #[error("{key}: {why}")]
     Address { key: &'static str, why: String },
+    #[error("read [store] password")]
+    StorePassword(#[source] SecretError),
     #[error("read [admin] token")]
     AdminToken(#[source] SecretError),
 }
@@ -181,13 +183,27 @@ pub async fn dry_run(config: &Config) -> Result<(Site, Services), StartError> {
     Ok((site, services))
 }
 
+/// Contacts the database server of the store without writing, for `menshen check --online`. `None` if the
+/// store is a file.
+///
+/// # Errors
+/// The password cannot be read.
+pub async fn examine_store(
+    config: &Config,
+) -> Result<Option<Result<String, StoreError>>, StartError> {
+    let options = config.store.options().map_err(StartError::StorePassword)?;
+    Ok(store::examine_server(&config.store.url, &options).await)
+}
+
 /// Explains the decision about a request. Binds no socket; reads the store only if the query names a
 /// person, and never writes to it. A server with the same configuration may be running.
 pub async fn explain(config: &Config, query: &ExplainQuery) -> Result<Explanation, ExplainError> {
     let (site, services) = dry_run(config).await.map_err(ExplainError::Start)?;
     let directory = match query.names_login() {
         true => {
-            let store = store::open_read_only(&config.store.url).await;
+            let options = config.store.options().map_err(StartError::StorePassword);
+            let options = options.map_err(ExplainError::Start)?;
+            let store = store::open_read_only(&config.store.url, &options).await;
             Directory::new(store.map_err(ExplainError::Store)? as _)
         }
         false => services.people.directory().clone(),
@@ -307,7 +323,9 @@ async fn open_services(
     clock: Clock,
     telemetry: Telemetry,
 ) -> Result<Services, StartError> {
-    let store = store::open(url).await.map_err(StartError::Store)?;
+    let options = config.store.options().map_err(StartError::StorePassword)?;
+    let store = store::open(url, &options).await;
+    let store = store.map_err(StartError::Store)?;
     let store: Arc<dyn Store> = MonitoredStore::new(store, telemetry.clone());
     let session = &config.session;
     let grace = session.store_outage_grace.duration();

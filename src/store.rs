@@ -10,11 +10,14 @@ use std::sync::Arc;
 
 mod account_changes;
 mod accounts;
+mod config;
 mod coordination;
 mod error;
 mod ids;
 mod maintenance;
 mod monitored;
+mod options;
+mod postgres;
 mod query_error;
 mod revocations;
 mod row;
@@ -28,11 +31,14 @@ pub use accounts::{
     Account, AccountStore, Admission, AdmissionOutcome, Closing, LinkField, Reopening,
     SubjectRename, SubjectRenameOutcome,
 };
+pub use config::Config;
 pub use coordination::CoordinationStore;
 pub use error::StoreError;
 pub use ids::{AccountId, ConnectorId, IdError, LoginName, SessionId, SessionKey, Subject};
 pub use maintenance::MaintenanceStore;
 pub use monitored::MonitoredStore;
+pub use options::StoreOptions;
+pub use postgres::{Postgres, PostgresUrl, PostgresUrlError, ServerError, ServerProblem};
 pub use revocations::{
     CurrentEpochs, LogoutTarget, Revocation, RevocationPage, RevocationScope, RevocationStore,
 };
@@ -58,28 +64,34 @@ impl<S> Store for S where
 {
 }
 
-#[derive(Clone, Copy)]
-enum Access {
-    All,
-    ReadOnly,
-}
-
 /// Opens the store; creates it if it is missing and migrates its tables to this version.
-pub async fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
-    open_with(url, Access::All).await
+pub async fn open(url: &StoreUrl, options: &StoreOptions) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match url {
+        StoreUrl::Sqlite(url) => Arc::new(Sqlite::open(url).await?),
+        StoreUrl::Postgres(url) => Arc::new(Postgres::open(url, options).await?),
+    })
 }
 
 /// Opens the store read-only while another process serves from it: nothing is created or migrated, and
 /// every write fails.
-pub async fn open_read_only(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
-    open_with(url, Access::ReadOnly).await
+pub async fn open_read_only(
+    url: &StoreUrl,
+    options: &StoreOptions,
+) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match url {
+        StoreUrl::Sqlite(url) => Arc::new(Sqlite::open_read_only(url).await?),
+        StoreUrl::Postgres(url) => Arc::new(Postgres::open_read_only(url, options).await?),
+    })
 }
 
-async fn open_with(url: &StoreUrl, access: Access) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(match url {
-        StoreUrl::Sqlite(url) => Arc::new(match access {
-            Access::All => Sqlite::open(url).await?,
-            Access::ReadOnly => Sqlite::open_read_only(url).await?,
-        }),
-    })
+/// Connects to the database server of a store without writing, and returns a sentence about the server
+/// and its tables. `None` if the store is a file, which has no server.
+pub async fn examine_server(
+    url: &StoreUrl,
+    options: &StoreOptions,
+) -> Option<Result<String, StoreError>> {
+    match url {
+        StoreUrl::Sqlite(_) => None,
+        StoreUrl::Postgres(url) => Some(Postgres::examine(url, options).await),
+    }
 }

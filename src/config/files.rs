@@ -1,16 +1,18 @@
 //! The files that a configuration names.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::error::Problem;
 use super::{Config, ConfigError, TlsConfig};
 use crate::setting::KeyPath;
+use crate::store::StoreUrl;
 
 /// A file, and the setting that names it.
 struct NamedFile<'a> {
     key_path: KeyPath<'a>,
-    path: &'a Path,
+    path: Cow<'a, Path>,
     is_secret: bool,
 }
 
@@ -18,7 +20,7 @@ struct NamedFile<'a> {
 pub(super) fn paths(config: &Config) -> Vec<PathBuf> {
     let mut paths: Vec<_> = named_files(config)
         .into_iter()
-        .map(|file| file.path.to_owned())
+        .map(|file| file.path.into_owned())
         .collect();
     paths.sort();
     paths.dedup();
@@ -38,7 +40,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
 }
 
 fn problem(config: &Config, file: &NamedFile<'_>) -> Option<Problem> {
-    let error = File::open(file.path).err()?;
+    let error = File::open(&file.path).err()?;
     let what = if file.is_secret {
         "secret file"
     } else {
@@ -54,10 +56,17 @@ fn problem(config: &Config, file: &NamedFile<'_>) -> Option<Problem> {
 
 fn named_files<'a>(config: &'a Config) -> Vec<NamedFile<'a>> {
     let mut files = Vec::new();
+    if let StoreUrl::Postgres(url) = &config.store.url {
+        files.extend(url.files().map(|path| NamedFile {
+            key_path: KeyPath::of(["store", "url"]),
+            path: path.into(),
+            is_secret: false,
+        }));
+    }
     let mut add = |key_path: KeyPath<'a>, path: &'a Path, is_secret: bool| {
         files.push(NamedFile {
             key_path,
-            path,
+            path: path.into(),
             is_secret,
         });
     };

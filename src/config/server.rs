@@ -1,4 +1,4 @@
-//! `[server]` and `[store]`. The type of each value validates it.
+//! `[server]`. The type of each value validates it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,7 +12,6 @@ use crate::door::{Address, ListenConfig, ServerLimits, TlsConfig};
 use crate::request::head::Trust;
 use crate::request::route::PathPrefix;
 use crate::setting::text_schema;
-use crate::store::{SqliteUrl, StoreUrl};
 
 /// `[server]`: the addresses to listen on, and the URL that browsers use.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -45,22 +44,6 @@ pub struct ServerConfig {
     /// Limits of connections and requests.
     #[serde(default)]
     pub limits: ServerLimits,
-}
-
-/// `[store]`: the database of accounts, sessions and revocations.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct StoreConfig {
-    /// `sqlite:///path/to/menshen.db`, on a local disk.
-    pub url: StoreUrl,
-}
-
-impl Default for StoreConfig {
-    fn default() -> Self {
-        Self {
-            url: StoreUrl::Sqlite(SqliteUrl::File("/var/lib/menshen/menshen.db".into())),
-        }
-    }
 }
 
 /// The origin that browsers use, with `http` or `https`.

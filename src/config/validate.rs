@@ -15,6 +15,7 @@ mod headers;
 mod issuers;
 mod routes;
 mod server;
+mod store;
 
 /// All problems, in no particular order.
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
@@ -23,6 +24,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
         list: Vec::new(),
     };
     server::validate(&mut problems);
+    store::validate(&mut problems);
     ext_authz::validate(&mut problems);
     connectors::validate(&mut problems);
     issuers::validate(&mut problems);

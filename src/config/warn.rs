@@ -22,6 +22,7 @@ mod issuers;
 mod limits;
 mod path_case;
 mod public_paths;
+mod store;
 
 /// A warning about a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     warn_about_admin(&mut warnings);
     warn_about_ext_authz(&mut warnings);
     warn_about_session(&mut warnings);
+    store::warn(&mut warnings);
     frames::warn(&mut warnings);
     warn_about_connectors(&mut warnings);
     issuers::warn(&mut warnings);

@@ -1,5 +1,6 @@
 //! `StoreError`: why an operation of the store failed.
 
+use super::postgres::{self, ServerError};
 use super::sqlite;
 
 /// Why an operation failed. Contains no personal data, except [`Self::NoAccount`].
@@ -13,7 +14,10 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
-    /// The file was written by a later version; it is not changed.
+    /// The server or its database cannot be used as it is.
+    #[error(transparent)]
+    Server(Box<ServerError>),
+    /// The tables were written by a later version; they are not changed.
     #[error(
         "the store {url} was written by a newer menshen: tables {found}, this one knows {supported}"
     )]
@@ -25,7 +29,7 @@ pub enum StoreError {
         /// The latest version of the tables that this program knows.
         supported: i64,
     },
-    /// The file has an older schema and is opened read-only, so it cannot be migrated.
+    /// The tables have an older schema and are opened read-only, so they cannot be migrated.
     #[error(
         "the store {url} was written by an older menshen: tables {found}, this one knows {supported}; \
          `menshen run` brings it up to date"
@@ -57,6 +61,12 @@ pub enum StoreError {
     /// The log of revocations could not be read for longer than `[session] store_outage_grace`.
     #[error("the store has not answered for {for_s} s")]
     Outage { for_s: u64 },
+    /// The database was replaced by an older copy, such as a backup: revocations may be missing.
+    #[error(
+        "the log of revocations ends before entry {number}, which was read: the database was replaced by an \
+         older copy. Restart menshen"
+    )]
+    LogSetBack { number: i64 },
     /// menshen cannot have written the record.
     #[error("the store holds a damaged {record}")]
     Damaged {
@@ -87,11 +97,13 @@ impl StoreError {
     pub fn cause(&self) -> &'static str {
         match self {
             Self::Open { source, .. } | Self::Failed { source, .. } => cause(source),
+            Self::Server(error) => error.problem.cause(),
             Self::NewerSchema { .. } | Self::OlderSchema { .. } | Self::OtherProgram { .. } => {
                 "it is not a store of this version"
             }
             Self::NoAccount { .. } => "there is no such account",
             Self::FileReplaced { .. } => "its file was taken away or replaced",
+            Self::LogSetBack { .. } => "it was replaced by an older copy: restart menshen",
             Self::Outage { .. } | Self::TimedOut { .. } => "no answer in time",
             Self::Damaged { .. } => "a record is damaged",
             Self::WritesFail { cause } => cause,
@@ -102,6 +114,8 @@ impl StoreError {
 fn cause(error: &sqlx::Error) -> &'static str {
     match error {
         sqlx::Error::PoolTimedOut => "no answer in time",
-        error => sqlite::cause(error).unwrap_or("the log says why"),
+        error => sqlite::cause(error)
+            .or_else(|| postgres::cause(error))
+            .unwrap_or("the log says why"),
     }
 }

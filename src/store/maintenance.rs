@@ -1,11 +1,22 @@
 //! Health probes, and deletion of expired rows.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::StoreError;
 use crate::clock::Timestamp;
+
+/// How long entries of the log are kept. A process that did not read the log for longer must reload its
+/// sessions.
+pub(super) const LOG_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many marks of logouts at providers are kept; of more, those that expire first are deleted.
+pub(super) const LOGOUT_MARKS_MAX: i64 = 1_000_000;
+
+/// How many marks of unauthenticated front-channel logouts are kept for each connector.
+pub(super) const FRONT_CHANNEL_MARKS_MAX: i64 = 50_000;
 
 /// Probes the database and deletes expired rows.
 #[async_trait]

@@ -17,8 +17,9 @@ use crate::clock::Timestamp;
 use crate::secret::Secret;
 use crate::telemetry::Telemetry;
 
-/// The timeout of an operation; longer than the waits for a connection and for a lock.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(15);
+/// The timeout of an operation: longer than the waits for a connection and for a lock, and short enough for
+/// a response within 15 s.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(12);
 /// The timeout of a probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// For how long the result of the last write is valid; a failure is rechecked sooner.

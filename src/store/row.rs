@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 
 use super::query_error::QueryError;
@@ -52,6 +53,7 @@ macro_rules! columns_of {
 }
 
 columns_of!(SqliteRow);
+columns_of!(PgRow);
 
 /// An account from the columns `id`, `login`, `epoch`, `closed`.
 pub(super) fn account(row: &impl Columns) -> Result<Account, QueryError> {

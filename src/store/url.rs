@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use super::postgres::{PostgresUrl, PostgresUrlError};
 use super::sqlite::SqliteUrl;
 use crate::setting::text_schema;
 
@@ -15,18 +16,18 @@ use crate::setting::text_schema;
 pub enum StoreUrl {
     /// SQLite: a file on this machine, or memory.
     Sqlite(SqliteUrl),
+    /// PostgreSQL: shared by several nodes.
+    Postgres(PostgresUrl),
 }
 
 /// Why a text is not a valid store URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreUrlError {
-    /// A database that a later version will support.
-    #[error(
-        "this version of menshen does not speak to PostgreSQL yet: write sqlite:///path/to/menshen.db"
-    )]
-    Postgres,
+    /// It begins with `postgres:`, but the rest does not fit.
+    #[error(transparent)]
+    Postgres(#[from] PostgresUrlError),
     /// Anything else.
-    #[error("a store is sqlite:///path/to/menshen.db")]
+    #[error("a store is sqlite:///path/to/menshen.db or postgres://user@host:5432/database")]
     Unknown,
 }
 
@@ -43,7 +44,7 @@ impl FromStr for StoreUrl {
             Some(("sqlite", rest)) => SqliteUrl::parse(rest)
                 .map(Self::Sqlite)
                 .ok_or(StoreUrlError::Unknown),
-            Some(("postgres" | "postgresql", _)) => Err(StoreUrlError::Postgres),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(PostgresUrl::parse(text)?)),
             Some(_) | None => Err(StoreUrlError::Unknown),
         }
     }
@@ -62,6 +63,7 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(url) => url.fmt(f),
+            Self::Postgres(url) => url.fmt(f),
         }
     }
 }
@@ -75,10 +77,58 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_of_a_later_version_is_refused_as_such() {
-        for url in ["postgres://u:p@db/menshen", "postgresql://db/menshen"] {
-            assert_eq!(url.parse::<StoreUrl>(), Err(StoreUrlError::Postgres));
+    fn a_postgresql_url_names_a_user_and_a_database_and_shows_no_password() {
+        let url: StoreUrl =
+            "postgres://gate:pass%20word@db.corp.example:5433/menshen?sslmode=require"
+                .parse()
+                .unwrap();
+        let shown = "postgres://gate@db.corp.example:5433/menshen?sslmode=require";
+        assert_eq!(url.to_string(), shown);
+        assert!(!format!("{url:?}").contains("pass"));
+        for (bad, why) in [
+            ("postgres://db/menshen", PostgresUrlError::Shape),
+            ("postgres://gate@db", PostgresUrlError::Shape),
+            ("postgres://gate@db/", PostgresUrlError::Shape),
+            (
+                "postgres://gate@db/m?pool=3",
+                PostgresUrlError::Parameter("pool".to_owned()),
+            ),
+            (
+                "postgres://gate@db/m?sslmode=full",
+                PostgresUrlError::SslMode("full".to_owned()),
+            ),
+        ] {
+            let refused = bad.parse::<StoreUrl>().unwrap_err();
+            assert_eq!(refused, StoreUrlError::Postgres(why), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_connection_to_another_machine_is_exposed_unless_its_certificate_is_checked() {
+        for (url, is_exposed) in [
+            ("postgres://gate@db.corp.example/m", false),
+            (
+                "postgres://gate@db.corp.example/m?sslmode=verify-full",
+                false,
+            ),
+            ("postgres://gate@db.corp.example/m?sslmode=require", true),
+            ("postgres://gate@db.corp.example/m?sslmode=disable", true),
+            ("postgres://gate@127.0.0.1/m?sslmode=disable", false),
+            ("postgres://gate@localhost/m", false),
+            (
+                "postgres://gate@db/m?host=/run/postgresql&sslmode=disable",
+                false,
+            ),
+        ] {
+            let StoreUrl::Postgres(url) = url.parse().unwrap() else {
+                panic!("{url} is PostgreSQL");
+            };
+            assert_eq!(url.is_exposed(), is_exposed, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_names_no_database_is_refused() {
         for bad in [
             "",
             "sqlite:",

@@ -12,6 +12,7 @@ mod oauth2;
 mod oidc;
 mod problems;
 mod schema;
+mod store;
 mod upstream_tls;
 mod warnings;
 

@@ -20,6 +20,7 @@ mod legacy_app;
 mod nginx;
 mod op;
 mod page_layout;
+mod postgres;
 mod processes;
 mod service_worker;
 mod setup;

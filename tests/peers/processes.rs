@@ -119,6 +119,20 @@ impl Program {
         !self.ended()
     }
 
+    /// Ends the program.
+    pub(crate) fn stop(&mut self) {
+        if let Some(leash) = self.child.stdin.take() {
+            drop(leash);
+            let end = Instant::now() + SHUTDOWN_TIMEOUT;
+            while !self.ended() && Instant::now() < end {
+                thread::sleep(POLL);
+            }
+        }
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Shows the last output lines.
     pub(crate) fn show(&mut self) {
         self.heard.extend(self.said.try_iter());
@@ -133,16 +147,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        if let Some(leash) = self.child.stdin.take() {
-            drop(leash);
-            let end = Instant::now() + SHUTDOWN_TIMEOUT;
-            while !self.ended() && Instant::now() < end {
-                thread::sleep(POLL);
-            }
-        }
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.stop();
         if thread::panicking() {
             self.show();
         }

@@ -52,7 +52,9 @@ struct TestAdmin {
 
 impl TestAdmin {
     async fn new(token: Option<&str>) -> Self {
-        let store = store::open(&store::StoreUrl::MEMORY).await.unwrap();
+        let store = store::open(&store::StoreUrl::MEMORY, &store::StoreOptions::default())
+            .await
+            .unwrap();
         let grace = Duration::from_secs(300);
         let clock = Clock::manual(Timestamp::from_unix_s(1_700_000_000));
         let sessions = Sessions::open(Arc::clone(&store), clock.clone(), 100, grace)

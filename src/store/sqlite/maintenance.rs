@@ -1,19 +1,11 @@
 //! Probes and deletion of expired rows, in SQLite.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 
+use super::super::maintenance::{LOG_RETENTION, LOGOUT_MARKS_MAX};
 use super::super::{MaintenanceStore, StoreError};
 use super::{Sqlite, revocations, run};
 use crate::clock::Timestamp;
-
-/// How long entries of the log are kept. A process that did not read the log for longer must reload its
-/// sessions.
-const LOG_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How many marks of logouts at providers are kept; of more, those that expire first are deleted.
-const LOGOUT_MARKS_MAX: i64 = 1_000_000;
 
 #[async_trait]
 impl MaintenanceStore for Sqlite {

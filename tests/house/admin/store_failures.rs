@@ -53,7 +53,9 @@ async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
         assert_eq!(page.answer.status, 503);
         assert_eq!(wangs_browser.cookie("menshen"), None);
     }
-    let store = store::open(&dir.store_url()).await.unwrap();
+    let store = store::open(&dir.store_url(), &store::StoreOptions::default())
+        .await
+        .unwrap();
     let wangs_browser = "wangfang".parse().unwrap();
     assert_eq!(store.account_by_login(&wangs_browser).await.unwrap(), None);
     let readiness = wait_for_readiness(&menshen, false).await;

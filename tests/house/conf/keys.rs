@@ -99,6 +99,13 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Default,
         r#""sqlite:///var/lib/menshen/menshen.db""#,
     ),
+    (
+        "store.password",
+        Optional,
+        r#"{ file = "/etc/menshen/postgres.password" }"#,
+    ),
+    ("store.connections_max", Default, "16"),
+    ("store.notify", Default, "true"),
     ("log.level", Default, r#""info""#),
     ("log.access", Default, "true"),
     ("login.begins_per_client_per_minute", Default, "60"),

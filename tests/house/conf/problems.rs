@@ -106,13 +106,9 @@ fn an_unknown_key_is_refused_with_the_allowed_keys_and_a_suggestion() {
 }
 
 #[test]
-fn a_store_that_is_not_supported_is_refused() {
-    assert_refused(
-        "[store]\nurl = 'postgres://u:hunter2@h/d'\n",
-        4,
-        7,
-        &["PostgreSQL yet", "sqlite"],
-    );
+fn a_key_of_a_later_version_is_refused_as_such() {
+    let words = ["does not support `console` yet", "remove it"];
+    assert_refused("[console]\nenabled = true\n", 3, 1, &words);
 }
 
 #[test]
@@ -218,7 +214,7 @@ fn an_error_shows_no_secret_and_is_in_ascii() {
         "[connector.corp]\nsecret = 'hunter2'\n",
         "[connector.corp.wecom]\nsecrte = 'hunter2'\n",
         "[connector.corp.wecom]\nsecret = hunter2\n",
-        "[store]\nurl = 'postgres://u:hunter2@h/d'\n",
+        "[store]\nurl = 'postgres://u:hunter2@h/d?x=1'\n",
         "[[route]]\nname = 'a'\nbasic_auth = { user = 'x', password = 'hunter2', more = 1 }\n",
         "[connector.corp.wecom]\ncorp_id = 'a'\nagent_id = 1\nsecret = \"hunter2\" 1\n",
     ] {

@@ -259,7 +259,9 @@ impl WatchedHouse {
         source.set_agent_domains(AGENT_ID, &["sso.test"]);
         let config = setup.config(&source, &app).unwrap();
         let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
-        let inner = store::open(&config.store.url).await.unwrap();
+        let inner = store::open(&config.store.url, &store::StoreOptions::default())
+            .await
+            .unwrap();
         let store = Arc::new(Watched::new(inner));
         let grace = config.session.store_outage_grace.duration();
         let watched: Arc<dyn Store> = Arc::<Watched>::clone(&store);

@@ -24,7 +24,9 @@ const RAISES: [&str; 3] = [
 
 async fn on_file() -> (Backend, Meddler) {
     let dir = TempDir::new();
-    let store = store::open(&dir.store_url()).await.unwrap();
+    let store = store::open(&dir.store_url(), &store::StoreOptions::default())
+        .await
+        .unwrap();
     let meddler = Meddler::at(&dir.url()).await;
     let backend = Backend {
         name: "a SQLite file",

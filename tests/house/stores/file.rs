@@ -100,7 +100,7 @@ fn a_place_that_is_no_file_is_refused() {
         "sqlite:",
         "sqlite://",
         "sqlite:///x.db?mode=ro",
-        "postgres://u:hunter2@db/m",
+        "mysql://u:hunter2@db/m",
     ] {
         let error = url.parse::<StoreUrl>().unwrap_err();
         assert!(!error.to_string().contains("hunter2"));

@@ -1,6 +1,6 @@
 //! Revocations: what is ended stays ended, and everybody hears of it in order.
 
-use menshen::store::{CurrentEpochs, LogoutTarget, Revocation, RevocationScope};
+use menshen::store::{CurrentEpochs, LogoutTarget, RevocationScope};
 
 use super::*;
 
@@ -204,42 +204,6 @@ async fn no_session_minted_beside_a_revocation_outlives_it() {
             }
         }
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_processes_on_one_file_see_each_others_revocations_in_order() {
-    let dir = TempDir::new();
-    let ours = store::open(&dir.store_url()).await.unwrap();
-    let theirs = store::open(&dir.store_url()).await.unwrap();
-    let (_, new) = somebody(&*ours, "zhangsan").await;
-    assert!(is_here(&*theirs, &new).await);
-    theirs
-        .revoke(&RevocationScope::Session(new.record.key), at(1))
-        .await
-        .unwrap();
-    assert!(!is_here(&*ours, &new).await);
-
-    let mut writers = tokio::task::JoinSet::new();
-    for store in [Arc::clone(&ours), Arc::clone(&theirs)] {
-        writers.spawn(async move {
-            for n in 0..50 {
-                store
-                    .revoke(&RevocationScope::Everyone, at(n))
-                    .await
-                    .unwrap();
-            }
-        });
-    }
-    // Whoever reads on from the last number misses nothing while both write.
-    let mut read: Vec<Revocation> = Vec::new();
-    while read.len() < 101 {
-        let last = read.last().map_or(0, |entry| entry.number);
-        read.extend(ours.revocations_after(last, 7).await.unwrap().entries);
-    }
-    writers.join_all().await;
-    let epochs: Vec<_> = read.iter().map(|entry| entry.epoch).collect();
-    assert_eq!(epochs, (0..=100).collect::<Vec<_>>());
-    assert_eq!(theirs.epochs().await.unwrap(), ours.epochs().await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -213,62 +213,6 @@ async fn what_anybody_can_say_is_noted_once_and_for_a_while() {
 }
 
 #[tokio::test]
-async fn what_strangers_say_fills_no_store() {
-    let dir = TempDir::new();
-    let store = store::open(&dir.store_url()).await.unwrap();
-    let mut meddler = Meddler::at(&dir.url()).await;
-    meddler
-        .run(
-            "INSERT INTO front_channel_mark (connector, sid, at, until) \
-             WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 50005) \
-             SELECT 'corp', 'made up ' || n, 1, 9223372036854775807 FROM many",
-        )
-        .await;
-    let account = admit(&*store, &admission("zhangsan")).await;
-    let new = new_session(&account, at(5));
-    let sid = LogoutTarget::Session(new.record.provider_sid.clone().unwrap());
-    let corp = corp();
-    let said = store.apply_provider_logout(&corp, &sid, None, at(10), at(600));
-    said.await.unwrap();
-    assert_eq!(store.mint(&new).await.unwrap(), MintOutcome::LoggedOut);
-    let count = |content: &[String]| {
-        let marks = content
-            .iter()
-            .filter(|row| row.starts_with("front_channel_mark"));
-        marks.count()
-    };
-    // A logout only adds its own mark; the oldest are deleted with what has expired.
-    assert_eq!(count(&meddler.content().await), 50_006);
-    let delete = || store.delete_expired(at(10), at(0), 4);
-    assert_eq!(
-        [delete().await.unwrap(), delete().await.unwrap()],
-        [4, 2],
-        "no more rows at once than it may delete"
-    );
-    assert_eq!(delete().await.unwrap(), 0);
-    assert_eq!(count(&meddler.content().await), 50_000);
-    assert_eq!(store.mint(&new).await.unwrap(), MintOutcome::LoggedOut);
-    // The oldest that stands is said once more, and then the next to come pushes out another.
-    for sid in ["made up 7", "new"] {
-        let sid = LogoutTarget::Session(sid.to_owned());
-        let said = store.apply_provider_logout(&corp, &sid, None, at(9), at(600));
-        said.await.unwrap();
-        while delete().await.unwrap() > 0 {}
-    }
-    let content = meddler.content().await;
-    let renewed =
-        |row: &&String| row.starts_with("front_channel_mark") && row.contains("made up 7'");
-    assert_eq!(
-        content.iter().filter(renewed).count(),
-        1,
-        "{:?}",
-        content
-            .iter()
-            .find(|row| row.starts_with("front_channel_mark"))
-    );
-}
-
-#[tokio::test]
 async fn a_session_without_a_name_at_its_provider_ends_with_one_of_its_person() {
     for Backend { name, store, .. } in backends().await {
         let zhangsan = admit(&*store, &admission("zhangsan")).await;

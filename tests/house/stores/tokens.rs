@@ -4,12 +4,10 @@ use menshen::store::{
     IdentityUpdate, RevocationScope, StoredTokens, TokenUpdate, TokenUpdateOutcome,
 };
 
-use sqlx::Connection as _;
-
 use super::*;
 
 /// Somebody who came in with sealed tokens.
-async fn with_tokens(store: &dyn Store, login: &str) -> (Account, NewSession) {
+pub(super) async fn with_tokens(store: &dyn Store, login: &str) -> (Account, NewSession) {
     let account = admit(store, &admission(login)).await;
     let new = NewSession {
         tokens: Some("first".to_owned()),
@@ -233,59 +231,4 @@ async fn a_closed_account_and_a_session_past_its_end_are_not_renewed() {
             "{name}"
         );
     }
-}
-
-#[tokio::test]
-async fn tokens_go_with_their_sessions_and_the_others_stay() {
-    for at_scope in 0..6 {
-        let dir = TempDir::new();
-        let store = store::open(&dir.store_url()).await.unwrap();
-        let (account, new) = with_tokens(&*store, "zhangsan").await;
-        let (_, other) = with_tokens(&*store, "lisi").await;
-        let ended: u32 = match at_scope {
-            0 => revoke(&*store, &RevocationScope::Session(new.record.key)).await,
-            1 => revoke(&*store, &RevocationScope::Account(account.id)).await,
-            2 => 1 + revoke(&*store, &RevocationScope::Connector(corp())).await,
-            3 => 1 + revoke(&*store, &RevocationScope::Everyone).await,
-            4 => {
-                store
-                    .close_account(&account.id, &closing("left"), at(1))
-                    .await
-                    .unwrap();
-                1
-            }
-            _ => {
-                store.touch(&[(other.record.key, at(100))]).await.unwrap();
-                store.delete_expired(at(100), at(50), 10).await.unwrap();
-                1
-            }
-        };
-        let mut db = sqlx::SqliteConnection::connect(&dir.url()).await.unwrap();
-        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM session_tokens")
-            .fetch_one(&mut db)
-            .await
-            .unwrap();
-        assert_eq!(left, 2 - i64::from(ended), "{at_scope}");
-    }
-}
-
-async fn revoke(store: &dyn Store, scope: &RevocationScope) -> u32 {
-    store.revoke(scope, at(1)).await.unwrap();
-    1
-}
-
-#[tokio::test]
-async fn a_lease_that_was_given_back_is_swept() {
-    let dir = TempDir::new();
-    let store = store::open(&dir.store_url()).await.unwrap();
-    assert!(store.lease("over", "a", at(0), at(0)).await.unwrap());
-    assert!(store.lease("held", "a", at(0), at(90)).await.unwrap());
-    store.delete_expired(at(60), at(0), 10).await.unwrap();
-    let mut db = sqlx::SqliteConnection::connect(&dir.url()).await.unwrap();
-    let left: Vec<String> = sqlx::query_scalar("SELECT name FROM lease")
-        .fetch_all(&mut db)
-        .await
-        .unwrap();
-    assert_eq!(left, ["held"]);
-    assert!(!store.lease("held", "b", at(60), at(90)).await.unwrap());
 }

@@ -16,8 +16,11 @@ use crate::store::{SessionKey, StoreError};
 const BATCH_EVERY: Duration = Duration::from_millis(500);
 /// The delay before a failed write of uses is retried.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
-/// How often the log of revocations is read.
-const POLL_EVERY: Duration = Duration::from_secs(1);
+/// How often the log of revocations is read without an announcement. Half of the second within which a
+/// revocation of one node holds on all.
+const READ_LOG_EVERY: Duration = Duration::from_millis(500);
+/// How often pending revocations are written again.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// The timeout of one read of the log.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// The maximum number of log entries or uses per query.
@@ -79,7 +82,7 @@ async fn write_uses(sessions: Weak<Sessions>, mut uses: mpsc::Receiver<(SessionK
 /// Retries the revocations that the store has not confirmed.
 async fn retry_pending(sessions: Weak<Sessions>) {
     for round in 0.. {
-        tokio::time::sleep(POLL_EVERY).await;
+        tokio::time::sleep(RETRY_EVERY).await;
         let Some(sessions) = sessions.upgrade() else {
             return;
         };
@@ -112,7 +115,7 @@ async fn read_log(sessions: Weak<Sessions>, mut last_number: i64) {
             return;
         };
         // After an announcement or the interval, whichever is first.
-        let _ = tokio::time::timeout(POLL_EVERY, store.log_announced()).await;
+        let _ = tokio::time::timeout(READ_LOG_EVERY, store.log_announced()).await;
         drop(store);
         let Some(sessions) = sessions.upgrade() else {
             return;

@@ -1,21 +1,7 @@
-//! Problems of listeners, cookies, limits and the store.
+//! Problems of listeners, cookies and limits.
 
 use super::*;
 use crate::conf::parse;
-
-#[test]
-fn an_invalid_store_url_is_refused() {
-    for url in [
-        "sqlite:///menshen.db?mode=ro",
-        "sqlite:///menshen%FF.db",
-        "sqlite:menshen.db",
-        "sqlite://",
-        "/menshen.db",
-    ] {
-        let store = format!("[store]\nurl = '{url}'\n");
-        assert_refused(&store, 4, 7, &["a store is sqlite:///path/to/menshen.db"]);
-    }
-}
 
 #[test]
 fn ext_authz_needs_a_listener_and_a_trusted_proxy() {

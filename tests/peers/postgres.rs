@@ -1,0 +1,69 @@
+//! A real PostgreSQL, and PgBouncer in transaction mode: every promise of a store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use menshen::keys;
+use menshen::store::{
+    self, Account, Admission, AdmissionOutcome, Closing, ConnectorId, LinkField, MintOutcome,
+    NewSession, SessionId, SessionKey, Store, StoreOptions, StoreUrl,
+};
+
+#[path = "../house/stores/closing.rs"]
+mod closing;
+#[path = "../house/stores/coordination.rs"]
+mod coordination;
+#[path = "../house/stores/directory.rs"]
+mod directory;
+#[path = "../house/stores/fixture.rs"]
+mod fixture;
+mod opening;
+pub(crate) mod pooler;
+mod restoring;
+#[path = "../house/stores/revocations.rs"]
+mod revocations;
+pub(crate) mod server;
+#[path = "../house/stores/sessions.rs"]
+mod sessions;
+#[path = "../house/stores/subject_rename.rs"]
+mod subject_rename;
+#[path = "../house/stores/tokens.rs"]
+mod tokens;
+
+use fixture::*;
+
+/// A store under test.
+struct Backend {
+    name: &'static str,
+    store: Arc<dyn Store>,
+}
+
+/// Empty stores, one for each kind of connection.
+async fn backends() -> Vec<Backend> {
+    let announced = server::shared().new_database().await;
+    let polled = server::shared().new_database().await;
+    let pooled = server::shared().new_database().await;
+    vec![
+        Backend {
+            name: "PostgreSQL",
+            store: open(&announced.url(), true).await,
+        },
+        Backend {
+            name: "PostgreSQL without NOTIFY",
+            store: open(&polled.url(), false).await,
+        },
+        Backend {
+            name: "PgBouncer before PostgreSQL",
+            store: open(&pooler::shared().url(&pooled), false).await,
+        },
+    ]
+}
+
+async fn open(url: &str, notify: bool) -> Arc<dyn Store> {
+    let url: StoreUrl = url.parse().unwrap();
+    let options = StoreOptions {
+        notify,
+        ..StoreOptions::default()
+    };
+    store::open(&url, &options).await.unwrap()
+}
