@@ -18,6 +18,7 @@ mod grpc;
 #[path = "../../examples/demo/legacy_app.rs"]
 mod legacy_app;
 mod nginx;
+mod nodes;
 mod op;
 mod page_layout;
 mod postgres;

@@ -1,0 +1,9 @@
+//! Several menshen processes that share one PostgreSQL: what one of them revokes, all refuse; what fails
+//! recovers.
+
+mod cluster;
+mod faults;
+mod link;
+mod load;
+mod revoking;
+mod timing;
