@@ -1,7 +1,7 @@
 //! The program: command line, signals and exit codes.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,7 +16,9 @@ use menshen::open_files::OpenFiles;
 use menshen::request::explain::{ExplainArguments, ExplainQuery};
 use menshen::run::watch::FileWatcher;
 use menshen::run::{self, Running, StartError};
+use menshen::secret::SecretSource;
 use menshen::site::Site;
+use menshen::store::{self, StoreOptions, StoreUrl};
 use menshen::telemetry::escape;
 use menshen::{keys, telemetry};
 use sd_notify::NotifyState;
@@ -70,12 +72,31 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Move the store of a site.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Print a new session key.
     Keygen,
     /// Print the JSON schema of the configuration.
     Schema,
     /// Print completions for a shell.
     Completions { shell: Shell },
+}
+
+#[derive(Debug, Subcommand)]
+enum StoreCommand {
+    /// Copy everything from SQLite to an empty PostgreSQL database, or nothing. Stop menshen before.
+    Migrate {
+        /// The store to copy, such as sqlite:///var/lib/menshen/menshen.db.
+        #[arg(long, value_name = "URL")]
+        from: StoreUrl,
+        /// The new store, such as postgres://menshen@db.corp.example/menshen.
+        #[arg(long, value_name = "URL")]
+        to: StoreUrl,
+        /// A file with the password of the user in `--to`.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
 }
 
 /// The request to explain.
@@ -119,6 +140,11 @@ fn main() -> ExitCode {
         Command::Run => in_runtime(serve(config)),
         Command::Check { online } => in_runtime(check(config, online)),
         Command::Explain { request, json } => in_runtime(explain(config, request, json)),
+        Command::Store(StoreCommand::Migrate {
+            from,
+            to,
+            password_file,
+        }) => in_runtime(migrate(from, to, password_file)),
         Command::Keygen => print(keys::generate().expose()),
         Command::Schema => print(format_args!(
             "{:#}",
@@ -265,6 +291,60 @@ async fn explain(path: &Path, request: ExplainOptions, json: bool) -> Result<(),
             print(escape::json_for_terminal(&json))
         }
         false => print(explanation::text(&explanation).trim_end()),
+    }
+}
+
+/// `menshen store migrate`.
+async fn migrate(
+    from: StoreUrl,
+    to: StoreUrl,
+    password_file: Option<PathBuf>,
+) -> Result<(), Failure> {
+    let (StoreUrl::Sqlite(source), StoreUrl::Postgres(target)) = (&from, &to) else {
+        let why = "--from must be a sqlite: URL, and --to a postgres: URL";
+        return Err(Failure::Usage(why.to_owned()));
+    };
+    let password = password_file.map(SecretSource::File);
+    let password = password.as_ref().map(SecretSource::read).transpose();
+    let options = StoreOptions {
+        password: password.map_err(|error| Failure::refused(&error))?,
+        ..StoreOptions::default()
+    };
+    let mut progress = MigrateProgress::default();
+    let copied = store::migrate(source, target, &options, |table, rows| {
+        progress.show(table, rows);
+    });
+    let rows = copied.await.map_err(|error| Failure::refused(&error))?;
+    progress.end_table()?;
+    print(format_args!(
+        "{rows} rows were copied from {from}; write url = \"{to}\" in [store]"
+    ))
+}
+
+/// Prints each table with its number of rows; on a terminal, the number grows.
+#[derive(Debug, Default)]
+struct MigrateProgress(Option<(&'static str, u64)>);
+
+impl MigrateProgress {
+    fn show(&mut self, table: &'static str, rows: u64) {
+        if self.0.is_some_and(|(last, _)| last != table) {
+            // A closed standard output does not stop the copy.
+            let _ = self.end_table();
+        }
+        self.0 = Some((table, rows));
+        if std::io::stderr().is_terminal() {
+            let _ = write!(std::io::stderr(), "\r{table}: {rows} rows ");
+        }
+    }
+
+    fn end_table(&mut self) -> Result<(), Failure> {
+        let Some((table, rows)) = self.0.take() else {
+            return Ok(());
+        };
+        if std::io::stderr().is_terminal() {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+        print(format_args!("{table}: {rows} rows"))
     }
 }
 

@@ -19,6 +19,7 @@ mod accounts;
 mod closing;
 mod code;
 mod coordination;
+mod import;
 mod listen;
 mod maintenance;
 mod open;
@@ -33,6 +34,7 @@ mod transaction;
 mod url;
 
 pub(super) use code::cause;
+pub(super) use import::Import;
 pub use problem::{ServerError, ServerProblem};
 pub use url::{PostgresUrl, PostgresUrlError};
 

@@ -11,6 +11,7 @@ mod account_changes;
 mod accounts;
 mod closing;
 mod coordination;
+mod export;
 mod maintenance;
 mod open;
 mod opened_file;
@@ -23,6 +24,7 @@ mod tokens;
 mod transaction;
 mod url;
 
+pub(super) use export::Export;
 pub(super) use result_code::cause;
 pub use url::SqliteUrl;
 

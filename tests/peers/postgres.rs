@@ -17,6 +17,7 @@ mod coordination;
 mod directory;
 #[path = "../house/stores/fixture.rs"]
 mod fixture;
+mod migrating;
 mod opening;
 pub(crate) mod pooler;
 mod restoring;

@@ -1,0 +1,225 @@
+//! `menshen store migrate` moves a site from SQLite to PostgreSQL, whole or not at all.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use menshen::secret::Secret;
+use menshen::store::{LogoutTarget, Revocation, RevocationScope, SqliteUrl, TokenUpdate};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
+
+use super::super::processes::TempDir;
+use super::server::{self, PASSWORD};
+use super::*;
+
+/// What a site holds before it moves.
+struct Site {
+    key: Secret<String>,
+    account: Account,
+    session: NewSession,
+    revocations: Vec<Revocation>,
+}
+
+impl Site {
+    /// Rows in every table.
+    async fn write(store: &dyn Store) -> Self {
+        let key = keys::generate();
+        store.load_or_create_keys(&key).await.unwrap();
+        let mut zhang = admission("张三");
+        zhang.vouched = mobile("13800000000");
+        zhang.entitlements = r#"{"departments":["研发中心"]}"#.to_owned();
+        let account = admit(store, &zhang).await;
+        let mut session = new_session(&account, at(1));
+        session.tokens = Some("sealed".to_owned());
+        assert_eq!(store.mint(&session).await.unwrap(), MintOutcome::Session);
+        let update = TokenUpdate {
+            session: session.record.key,
+            version: 1,
+            sealed: "sealed again".to_owned(),
+            identity: None,
+            at: at(2),
+        };
+        store.update_tokens(&update).await.unwrap();
+        let (lisi, _) = somebody(store, "lisi").await;
+        let left = Closing {
+            gone: Some((corp(), "subject:lisi".parse().unwrap())),
+            ..closing("left")
+        };
+        store.close_account(&lisi.id, &left, at(2)).await.unwrap();
+        let (_, ended) = somebody(store, "wangwu").await;
+        for scope in [
+            RevocationScope::Session(ended.record.key),
+            RevocationScope::Connector(github()),
+        ] {
+            store.revoke(&scope, at(3)).await.unwrap();
+        }
+        let unknown = LogoutTarget::Session("unknown".to_owned());
+        let corp = corp();
+        for message in [None, Some(&[7; 32])] {
+            let ended = store.apply_provider_logout(&corp, &unknown, message, at(3), at(9_000));
+            ended.await.unwrap();
+        }
+        store
+            .lease("refresh", "me", at(3), at(9_000))
+            .await
+            .unwrap();
+        let revocations = store.revocations_after(0, 100).await.unwrap().entries;
+        Self {
+            key,
+            account,
+            session,
+            revocations,
+        }
+    }
+
+    async fn assert_in(&self, store: &dyn Store) {
+        let ring = store.load_or_create_keys(&keys::generate()).await.unwrap();
+        assert_eq!(ring.len(), 1);
+        assert_eq!(ring[0].expose(), self.key.expose());
+        let found = store.session(&self.session.record.key).await.unwrap();
+        let found = found.unwrap();
+        assert_eq!(
+            (found.session, found.account),
+            (self.session.record.clone(), self.account.clone())
+        );
+        assert_eq!(found.tokens.unwrap().sealed, "sealed again");
+        let lisi = store.account_by_login(&"LiSi".parse().unwrap()).await;
+        assert!(lisi.unwrap().unwrap().closed);
+        let log = store.revocations_after(0, 100).await.unwrap().entries;
+        assert_eq!(log, self.revocations);
+        assert_eq!(store.epochs().await.unwrap().connectors, [(github(), 1)]);
+        assert!(!store.spend(&[7; 32], at(9_000)).await.unwrap());
+        let taken = store.lease("refresh", "another", at(4), at(5)).await;
+        assert!(!taken.unwrap(), "the lease is held");
+        // Numbers of the log go on.
+        let next = store.revoke(&RevocationScope::Everyone, at(5)).await;
+        assert!(next.unwrap().number > self.revocations.last().unwrap().number);
+    }
+}
+
+fn migrate(from: &str, to: &str, password: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_menshen"))
+        .args(["store", "migrate", "--from", from, "--to", to])
+        .arg("--password-file")
+        .arg(password)
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    let text = [output.stdout.clone(), output.stderr.clone()].concat();
+    String::from_utf8(text).unwrap()
+}
+
+/// The number of rows of each table, by its name in SQLite.
+async fn rows_in_sqlite(file: &Path) -> Vec<(String, i64)> {
+    let mut db = SqliteConnection::connect(&format!("sqlite://{}", file.display()))
+        .await
+        .unwrap();
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' \
+               AND name NOT LIKE '\\_%' ESCAPE '\\' ORDER BY name";
+    let tables = sqlx::query_scalar::<_, String>(sql)
+        .fetch_all(&mut db)
+        .await;
+    let mut rows = Vec::new();
+    for table in tables.unwrap() {
+        let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        let count = sqlx::query_scalar(sql).fetch_one(&mut db).await.unwrap();
+        rows.push((table, count));
+    }
+    rows
+}
+
+/// The number of rows of each table, by its name in SQLite.
+async fn rows_in_postgres(db: &mut PgConnection) -> Vec<(String, i64)> {
+    let sql = "SELECT table_name::text AS name FROM information_schema.tables \
+               WHERE table_type = 'BASE TABLE' AND table_name LIKE 'menshen%' \
+               AND table_name <> 'menshen_migration' ORDER BY table_name COLLATE \"C\"";
+    let tables = sqlx::query(sql).fetch_all(&mut *db).await.unwrap();
+    let mut rows = Vec::new();
+    for table in tables {
+        let table: String = table.get("name");
+        let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        let count = sqlx::query_scalar(sql).fetch_one(&mut *db).await.unwrap();
+        rows.push((table.trim_start_matches("menshen_").to_owned(), count));
+    }
+    rows
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_moves_with_everything_it_holds() {
+    let dir = TempDir::new();
+    let file = dir.path().join("menshen.db");
+    let from = format!("sqlite://{}", file.display());
+    let password = dir.write("password", PASSWORD);
+    let source = menshen::store::Sqlite::open(&SqliteUrl::File(file.clone())).await;
+    let source = source.unwrap();
+    let site = Site::write(&source).await;
+    source.close().await;
+    let before = rows_in_sqlite(&file).await;
+    assert!(before.iter().all(|(_, count)| *count > 0), "{before:?}");
+
+    let database = server::shared().new_database().await;
+    let without_password = database.url().replace(&server::password_part(), "");
+    let output = migrate(&from, &without_password, &password);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output).contains("account: 3 rows"), "{output:?}");
+    assert_eq!(
+        text(&output).matches("account: ").count(),
+        1,
+        "no progress without a terminal"
+    );
+    let mut db = database.connect().await;
+    assert_eq!(rows_in_postgres(&mut db).await, before);
+    site.assert_in(&*open(&database.url(), true).await).await;
+
+    // The target holds a site now.
+    let again = migrate(&from, &without_password, &password);
+    assert_eq!(again.status.code(), Some(1), "{again:?}");
+    assert!(text(&again).contains("is not empty"), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_move_changes_nothing_and_says_why() {
+    let dir = TempDir::new();
+    let file = dir.path().join("menshen.db");
+    let from = format!("sqlite://{}", file.display());
+    let password = dir.write("password", PASSWORD);
+    let database = server::shared().new_database().await;
+    let to = database.url().replace(&server::password_part(), "");
+    let missing = migrate(&from, &to, &password);
+    assert_eq!(missing.status.code(), Some(1), "{missing:?}");
+    assert!(text(&missing).contains("menshen.db"), "{missing:?}");
+    assert!(!file.exists(), "nothing is created");
+
+    let source = menshen::store::Sqlite::open(&SqliteUrl::File(file.clone())).await;
+    let source = source.unwrap();
+    Site::write(&source).await;
+    source.close().await;
+    let wrong = dir.write("wrong", "hunter2");
+    let refused = migrate(&from, &to, &wrong);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(
+        text(&refused).contains("refuses the password"),
+        "{refused:?}"
+    );
+    assert!(!text(&refused).contains("hunter2"), "{refused:?}");
+
+    // PostgreSQL keeps no zero byte in a text, so this row cannot be copied.
+    let mut db = SqliteConnection::connect(&from).await.unwrap();
+    let sql = "UPDATE logout_mark SET what = 'a' || char(0)";
+    sqlx::raw_sql(sql).execute(&mut db).await.unwrap();
+    db.close().await.unwrap();
+    let broken = migrate(&from, &to, &password);
+    assert_eq!(broken.status.code(), Some(1), "{broken:?}");
+    assert!(
+        text(&broken).contains("copy the table logout_mark"),
+        "{broken:?}"
+    );
+    let rows = rows_in_postgres(&mut database.connect().await).await;
+    assert!(rows.iter().all(|(_, count)| *count == 0), "{rows:?}");
+
+    for (from, to) in [(&*from, &*from), (&*to, &*to), ("menshen.db", &*to)] {
+        let usage = migrate(from, to, &password);
+        assert_eq!(usage.status.code(), Some(2), "{usage:?}");
+    }
+}
