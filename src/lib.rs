@@ -113,6 +113,8 @@
 //!   processes, and the write fails if the stored version has changed: [`people::session::Refresher`].
 //! * Only [`people`], [`site`] and [`run`] use a store; faces and decisions use [`people::People`] and
 //!   [`people::session::Sessions`].
+//! * An event of a source changes nothing by itself: menshen asks the source, and [`people::confirm`] acts
+//!   on the answer.
 //! * A connector never sees a cookie and never writes a response: [`login::connector::Connector`].
 
 pub mod run;

@@ -12,6 +12,8 @@ pub(crate) struct Demo {
     pub(crate) office: String,
     /// The origin of the second application.
     pub(crate) expenses: String,
+    /// The management console of the simulated WeCom.
+    pub(crate) wecom_console: String,
     _program: Program,
 }
 
@@ -36,9 +38,14 @@ impl Demo {
             if let Some(office) = address {
                 assert_eq!(office, format!("http://127.0.0.1:{port}"));
                 let expenses = format!("http://127.0.0.1:{}", port + 1);
+                let wecom_console = program.line(|line| {
+                    let (_, url) = line.split_once("console of the simulated WeCom (")?;
+                    Some(url.split(')').next()?.to_owned())
+                });
                 return Self {
                     office,
                     expenses,
+                    wecom_console: wecom_console.expect("the demo prints its console"),
                     _program: program,
                 };
             }

@@ -291,6 +291,37 @@ async fn sign_out_closes_open_websockets() {
     assert_eq!(refused, "no socket", "and no other is opened");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dismissed_employee_loses_the_session_and_open_websockets() {
+    let (demo, browser) = zhang_san().await;
+    let echoed = browser
+        .script(&echo("window.kept = socket"), json!(["ws"]))
+        .await;
+    assert_eq!(echoed, "门神");
+    browser
+        .script(
+            "window.kept.onclose = () => { window.socketIsClosed = true }",
+            json!([]),
+        )
+        .await;
+    let here = browser.tab().await;
+    browser.new_tab().await;
+    browser.open(&demo.wecom_console).await;
+    browser.click("[data-dismiss='zhangsan']").await;
+    let dismissed = async || !browser.has("[data-dismiss='zhangsan']").await;
+    browser.until("a list without 张三", dismissed).await;
+    browser.switch(&here).await;
+    let closed = async || {
+        browser
+            .script("return !!window.socketIsClosed", json!([]))
+            .await
+            == true
+    };
+    browser.until("a closed socket", closed).await;
+    browser.open(&format!("{}{REPORT}", demo.office)).await;
+    assert!(!browser.has("[data-user]").await, "the session has ended");
+}
+
 /// A script that returns what a WebSocket of the page's host echoes; its argument is the scheme.
 pub(crate) fn echo(then: &str) -> String {
     format!(

@@ -268,6 +268,35 @@ mod tests {
     }
 
     #[test]
+    fn a_question_is_due_after_the_interval_a_withdrawal_or_a_failure() {
+        let at = |s: i64| Timestamp::from_unix_s(1_000 + s);
+        let [interval, retry] = [600, 60].map(Duration::from_secs);
+        let fields = crate::people::profile::UserFields::default();
+        let (login, via) = ("zhangsan".parse().unwrap(), "corp".parse().unwrap());
+        let account = crate::store::AccountId::new([0; 16]);
+        let entitlements = Entitlements::new(account, &login, &via, fields, 0);
+        let state = IdentityState::new(Arc::new(entitlements));
+        state.confirm(at(0));
+        let is_due = |s: i64, interval| state.due(at(s), interval, retry).is_some();
+        // At most a fifth of the interval early.
+        assert!(!is_due(479, Some(interval)) && is_due(600, Some(interval)));
+        assert!(!is_due(100_000, None));
+        let question = state.begin_question(at(600));
+        assert!(!is_due(659, Some(interval)) && is_due(660, Some(interval)));
+        state.settle(question, at(600));
+        assert!(!is_due(1_079, Some(interval)) && is_due(1_200, Some(interval)));
+        state.withdraw_confirmation();
+        assert!(is_due(601, Some(interval)) && is_due(601, None));
+        let question = state.begin_question(at(601));
+        state.withdraw_confirmation();
+        state.settle(question, at(601));
+        assert!(is_due(602, None), "withdrawn while the source was asked");
+        let question = state.begin_question(at(602));
+        state.settle(question, at(602));
+        assert!(!is_due(100_000, None));
+    }
+
+    #[test]
     fn an_epoch_never_decreases() {
         let epoch = Epoch::default();
         assert!(epoch.raise_to(3));

@@ -297,6 +297,7 @@ corp_id = "ww1"
 agent_id = 7
 secret = "hunter2"
 api_base = "http://relay"
+revalidate = "0s"
 [[route]]
 name = "oa"
 upstream = ["http://127.0.0.1:8080"]
@@ -326,11 +327,12 @@ pass_access_token = true
         ("connector.corp.link_by", 13),
         ("connector.corp.wecom.secret", 17),
         ("connector.corp.wecom.api_base", 18),
-        ("route[0].preflight", 22),
-        ("route[0].pass_headers", 23),
-        ("route[0].case_insensitive", 24),
-        ("route[1].pass_access_token", 29),
-        ("route[1].pass_id_token", 30),
+        ("connector.corp.wecom.revalidate", 19),
+        ("route[0].preflight", 23),
+        ("route[0].pass_headers", 24),
+        ("route[0].case_insensitive", 25),
+        ("route[1].pass_access_token", 30),
+        ("route[1].pass_id_token", 31),
     ];
     assert_eq!(
         warned_keys(text),

@@ -9,7 +9,7 @@ use crate::ext_authz::GRPC_ON_MAIN;
 use crate::mirror::Mirror;
 use crate::sessions::eventually;
 use crate::sessions::tunnels::{GOODBYE, Socket};
-use crate::setup::{Menshen, NO_LOGIN_LIMITS, run};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, run};
 use crate::stores::TempDir;
 use crate::test_request::{TestRequest, repeat_until, session_cookie_of};
 use crate::wecom::{ContactChange, EVENT_AES_KEY, EVENT_TOKEN};
@@ -268,4 +268,51 @@ async fn a_member_with_a_new_userid_keeps_account_and_session() {
     all_handled(&menshen).await;
     assert_eq!(status(&menshen, &cookie).await, 401);
     assert!(account_is_closed(&menshen, "zhangsan").await);
+}
+
+#[tokio::test]
+async fn fields_that_need_the_consent_of_a_login_stay_when_wecom_is_asked() {
+    let setup = setup().wecom("scope = \"snsapi_privateinfo\"");
+    let menshen = setup.start().await;
+    let (mut phone, page) = crate::troubles::log_in(&menshen).await;
+    assert_eq!(
+        page.answer.echoed("x-forwarded-email"),
+        ["zhangsan@corp.example"]
+    );
+    menshen
+        .wecom
+        .member("zhangsan", |one| one.department = vec![2]);
+    report(&menshen, ContactChange::UserUpdated("zhangsan")).await;
+    all_handled(&menshen).await;
+    let echo = phone.visit(&format!("{SSO_URL}/finance/echo")).await;
+    assert_eq!(echo.status, 200, "the new department counts");
+    let echo = phone.visit(&format!("{SSO_URL}/echo")).await;
+    assert_eq!(echo.echoed("x-forwarded-email"), ["zhangsan@corp.example"]);
+}
+
+#[tokio::test]
+async fn the_button_of_the_simulated_wecom_dismisses_an_employee() {
+    let menshen = setup().start().await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
+    let socket = Socket::open(menshen.address(), "/ws", &cookie).await;
+    // The simulated WeCom has the time of the machine.
+    let setup = super::setup_with("time_tolerance = \"100000d\"");
+    menshen.reload(&setup).await.unwrap();
+    let events = format!("http://{}/.menshen/events/corp", menshen.address());
+    menshen.wecom.send_events_to(events.parse().unwrap());
+    let console = menshen.wecom.console_url();
+    let wecom = console.trim_start_matches("http://");
+    let wecom = wecom.trim_end_matches("/console").parse().unwrap();
+    let page = TestRequest::get("/console").send_to(wecom).await;
+    assert!(page.text().contains("data-dismiss=\"zhangsan\""));
+    let form = "userid=zhangsan";
+    let button = TestRequest::get("/console/dismiss")
+        .method("POST")
+        .header("Content-Length", &form.len().to_string())
+        .body(form.as_bytes());
+    assert_eq!(button.send_to(wecom).await.status, 302);
+    assert_eq!(socket.ends("dismissed").await, GOODBYE);
+    assert_eq!(status(&menshen, &cookie).await, 401);
+    let page = TestRequest::get("/console").send_to(wecom).await;
+    assert!(!page.text().contains("zhangsan"));
 }
