@@ -255,7 +255,7 @@ impl LiveSite {
         };
         let long_request = || LongRequest {
             live: Arc::clone(self),
-            head: std::mem::replace(parts, Request::new(()).into_parts().0),
+            parts: std::mem::replace(parts, Request::new(()).into_parts().0),
             connection: Arc::clone(connection),
             permit,
             id: id.clone(),
@@ -293,10 +293,10 @@ impl LiveSite {
     async fn is_still_allowed(
         &self,
         permit: &Permit,
-        head: &Parts,
+        parts: &Parts,
         connection: &Connection,
     ) -> bool {
-        recheck::is_still_allowed(self, allowed_request(head, connection, permit)).await
+        recheck::is_still_allowed(self, allowed_request(parts, connection, permit)).await
     }
 
     /// The response to a request that is no longer allowed: the response to the same request sent now.

@@ -11,7 +11,7 @@
 //! | profile | the data about a person that a source returns at one login |
 //! | account | a person in the database of menshen; an account can have several identities |
 //! | login | the user name by which applications know an account; also the act of signing in |
-//! | session | the state of a signed-in browser; it does not change after it is minted |
+//! | session | the state of a signed-in browser; after it is minted, only its entitlements change |
 //! | entitlements | groups, departments and roles of a session: what may change while it lasts |
 //! | route | a host and a path, who may pass there, and the upstream behind it |
 //! | issuer | who issues tokens: bearer tokens of programs, ID tokens of an OIDC source |
@@ -32,19 +32,30 @@
 //! A request goes [`door`] → [`face`] → [`request`]:
 //!
 //! ```text
-//! door      read the PROXY header, terminate TLS, one task per connection
-//! run       AllListeners gives each listener its handler: gRPC checks to ExtAuthz, the rest to the site
-//! face      LiveSite::handle (in `face.rs`): parse the head; serve one of menshen's own paths, or decide
-//! request   decide: Routes::find → Gate::identify (the cookie's session: Sessions::find) →
-//!           policy::judge → Verdict; gate and judge meet in `request::on_route`
-//! request   RequestRewrite::new: the headers that the upstream receives
-//! request   Forwarder::forward: a Permit and the request → the upstream's response
-//! telemetry one access log entry: before the response is sent if its body is complete, otherwise when
-//!           the body ends (`face::streamed`)
+//! door      read the PROXY header, terminate TLS, one task per connection; `door::service` refuses
+//!           ambiguous framing and too many requests, then calls the handler of the listener
+//! face      LiveSite::handle (in `face.rs`): parse the head, which finds the session cookie; serve one
+//!           of menshen's own paths, or decide
+//! request   decide: Routes::find → Gate::identify → policy::judge → Verdict; gate and judge meet in
+//!           `request::on_route`
+//! people    Sessions::find, called by the gate: the session of the cookie
+//! request   RequestRewrite::new: the headers that menshen adds; RequestRewrite::write, during the
+//!           exchange: those of the client that remain
+//! request   Forwarder::forward: takes a Permit, leases a connection, exchanges head for head
+//!           (`forward::exchange`, `forward::http1`), and returns the response with the headers of
+//!           ResponseRewrite
+//! face      LiveSite::forward adds a renewed session cookie, and checks long requests again
+//! telemetry one access record (LoggedResponse::record_response): before the response is sent if its
+//!           body is complete, otherwise when the body ends (`face::streamed`)
 //! ```
 //!
+//! At the start, `run::listeners` gives each listener its handler: the site, [`face::ext_authz`] for gRPC
+//! checks, or [`face::admin`]. The body of a forwarded response is wrapped from the inside out: the
+//! upstream's (`forward::response_body`), the recheck (`face::long_request`), the access record
+//! (`face::streamed`), the time-outs of the connection (`door::tracked_body`).
+//!
 //! The head is parsed again only when forwarding failed or a long request is checked again. A response
-//! of the door itself (a malformed request, too many requests, the redirect to https) has no entry.
+//! of the door itself (a malformed request, too many requests, the redirect to https) has no record.
 //!
 //! When another proxy asks whether a request may pass, the same function decides and nothing is
 //! forwarded. `face::check` (HTTP) and [`face::ext_authz`] (gRPC) parse the question into a head

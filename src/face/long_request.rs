@@ -27,7 +27,7 @@ use crate::telemetry::{StreamEnd, StreamKind};
 /// An allowed request that is still running, with everything a recheck needs.
 pub(super) struct LongRequest {
     pub(super) live: Arc<LiveSite>,
-    pub(super) head: Parts,
+    pub(super) parts: Parts,
     pub(super) connection: Arc<Connection>,
     pub(super) permit: Permit,
     pub(super) id: RequestId,
@@ -40,7 +40,7 @@ impl LongRequest {
     /// Completes when the request is no longer allowed.
     pub(super) async fn until_refused(&self) {
         let request = AllowedRequest {
-            parts: &self.head,
+            parts: &self.parts,
             connection: &self.connection,
             permit: &self.permit,
         };

@@ -282,7 +282,6 @@ impl LoggedResponse {
         AccessRecord {
             at: request.at,
             request_id: id.as_str(),
-            trace_id: None,
             client: request.client,
             method: logged.map_or("", |logged| logged.method.as_str()),
             host: logged.map_or("", |logged| &logged.host),

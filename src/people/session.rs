@@ -31,7 +31,7 @@ pub use tokens::RefreshDue;
 
 use tokens::TokenState;
 
-/// The immutable part of a session, minted at the login.
+/// The part of a session that does not change while it is cached.
 #[derive(Debug)]
 pub struct Session {
     /// Names the session in logs and in the admin API; it does not authenticate.
@@ -39,7 +39,7 @@ pub struct Session {
     /// The key in the store.
     pub key: SessionKey,
     pub account: AccountId,
-    /// The name that applications receive.
+    /// The login name of the account when the session was loaded, which applications receive.
     pub login: LoginName,
     /// The connector of the login.
     pub via: ConnectorId,

@@ -44,7 +44,7 @@ pub use tunnel::{Tunnel, TunnelEnd};
 
 use dialer::Dialer;
 use error::UnrequestedUpgrade;
-use exchange::{OutgoingRequest, exchange};
+use exchange::{OutgoingRequest, exchange_with_retry};
 use http1::ResponseHead;
 use lease::Lease;
 use lease_context::LeaseContext;
@@ -209,7 +209,7 @@ impl Forwarder {
             limits: &route.limits,
             now,
         };
-        let (lease, head) = exchange(pool, &request, body, share).await?;
+        let (lease, head) = exchange_with_retry(pool, &request, body, share).await?;
         let received_at = Instant::now();
         let upstream = lease.upstream_name();
         let client = (upgrade, &route.limits, received_at);

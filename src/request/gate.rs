@@ -67,7 +67,7 @@ pub struct Gate {
     pub sessions: Arc<Sessions>,
     /// Refreshes the provider's tokens of sessions.
     pub refresher: Arc<Refresher>,
-    /// The keys that verify session cookies.
+    /// The keys that verify a session cookie when its session is loaded.
     pub ring: Arc<KeyRing>,
     /// How long sessions last.
     pub timeouts: SessionTimeouts,

@@ -23,10 +23,8 @@ const METHOD_BYTES_MAX: usize = 32;
 pub struct AccessRecord<'a> {
     /// When the request was received.
     pub at: Timestamp,
-    /// The request id, which is also in the response and on error pages.
+    /// The request id, which the application receives as `X-Request-Id` and error pages show.
     pub request_id: &'a str,
-    /// The trace id of `traceparent`.
-    pub trace_id: Option<&'a str>,
     /// The client's address, behind trusted proxies.
     pub client: IpAddr,
     pub method: &'a str,
@@ -168,7 +166,6 @@ impl AccessRecord<'_> {
     pub(super) fn write(&self, buffer: &mut Vec<u8>) {
         let mut line = JsonLine::begin(buffer, self.at, "menshen::access");
         line.text("request_id", self.request_id)
-            .optional_text("trace_id", self.trace_id)
             .optional_display("client", Some(&self.client))
             .text("method", truncate(self.method, METHOD_BYTES_MAX))
             .text("host", truncate(self.host, HOST_BYTES_MAX));

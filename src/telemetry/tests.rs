@@ -36,7 +36,6 @@ fn access_record() -> AccessRecord<'static> {
     AccessRecord {
         at: Timestamp::from_unix_ms(1_700_000_000_123),
         request_id: "r1",
-        trace_id: None,
         client: IpAddr::from([192, 0, 2, 1]),
         method: "GET",
         host: "oa.example",

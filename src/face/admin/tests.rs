@@ -346,7 +346,6 @@ async fn metrics_use_the_open_metrics_format() {
     admin.admin.telemetry.record_request(&AccessRecord {
         at: Clock::system().now(),
         request_id: "r",
-        trace_id: None,
         client: IpAddr::from([127, 0, 0, 1]),
         method: "GET",
         host: "a",

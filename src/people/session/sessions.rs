@@ -197,7 +197,9 @@ impl Sessions {
         Ok(sessions)
     }
 
-    /// Finds the session of a cookie on a host. Cancel-safe: a load continues for other waiting requests.
+    /// Finds the session of a cookie on a host: in the cache by the hash of the whole cookie value, which
+    /// needs no signature check, otherwise in the store. Cancel-safe: a load continues for other waiting
+    /// requests.
     ///
     /// # Errors
     /// The store failed, or its log of revocations was not read for too long. The request must be refused.
@@ -234,7 +236,7 @@ impl Sessions {
                 Loaded::Missing(missing) => return Ok(SessionLookup::Missing(missing)),
                 // Checked like a cache hit, because it may have been revoked during the load. The cache
                 // is not read again: it may have evicted the session.
-                Loaded::Session(entry) => match self.check_entry(&entry, ring, timeouts, host) {
+                Loaded::Session(entry) => match self.use_entry(&entry, ring, timeouts, host) {
                     CachedSessionLookup::Person(person) => {
                         return Ok(SessionLookup::Person(person));
                     }
@@ -262,7 +264,7 @@ impl Sessions {
                 .get(hash)
                 .map_or(CachedSessionLookup::Miss, CachedSessionLookup::Missing);
         };
-        let found = self.check_entry(&entry, ring, timeouts, host);
+        let found = self.use_entry(&entry, ring, timeouts, host);
         if matches!(
             found,
             CachedSessionLookup::Missing(NoSession::Ended) | CachedSessionLookup::Miss
@@ -272,8 +274,9 @@ impl Sessions {
         found
     }
 
-    /// Compares the epochs of a cached session with the current ones.
-    fn check_entry(
+    /// Uses a cached session: compares its epochs, times and host, and records the use. The signature of
+    /// the cookie was verified when the entry was loaded under the same key ring.
+    fn use_entry(
         &self,
         entry: &CachedSession,
         ring: &KeyRing,

@@ -61,7 +61,7 @@ fn may_retry_after(error: &ExchangeError, is_repeatable: bool) -> bool {
 /// Sends a request and returns the head of the response. If the connection breaks before that, the
 /// request is retried once on a new connection, provided that nothing was sent or that it is
 /// idempotent and has no body.
-pub(super) async fn exchange(
+pub(super) async fn exchange_with_retry(
     pool: &Pool,
     request: &OutgoingRequest<'_>,
     body: Option<UploadBody>,

@@ -28,7 +28,8 @@ struct ResponseBody {
     /// The limit of the request body, for the error.
     body_bytes_max: u64,
     waiting_since: Option<Instant>,
-    /// When the task is woken to check the session again; `None` after that.
+    /// When the task is woken, so that the body of the face around this one can check the session again;
+    /// `None` after that.
     recheck_at: Option<Instant>,
 }
 

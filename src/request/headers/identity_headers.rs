@@ -119,7 +119,7 @@ impl EncodedPerson {
             .memo
             .get_or_make(EncodedPersonCache::default);
         let login = &person.session.login;
-        // The cache has the current login; a session keeps the login it was created with.
+        // The memo has the login of the entitlements; that of a loaded session may be older.
         let memo = memo.filter(|_| *login == person.entitlements.login)?;
         Some(memo.of(encoding).get_or_init(|| {
             let identity = IdentityHeaders::of(person, encoding);
