@@ -1,4 +1,4 @@
-//! What counts as one client for limits per client.
+//! What counts as one client for limits per client; the HTTP client is in `outbound`.
 //!
 //! An IPv4 client is one address, also if it is written as an IPv4-mapped IPv6 address. An IPv6 client
 //! can use any address of its /64, and often any /64 of its /48, so both networks are counted; the limit

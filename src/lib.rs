@@ -16,6 +16,7 @@
 //! | route | a host and a path, who may pass there, and the upstream behind it |
 //! | issuer | who issues tokens: bearer tokens of programs, ID tokens of an OIDC source |
 //! | head | the parts of a request on which a decision may depend |
+//! | reading | one of the ways in which an application may decode a path |
 //! | caller | who sends a request: nobody, a person or a program |
 //! | verdict | the result of a decision: allow with a permit, allow after the source confirmed the person again, log in first, or deny |
 //! | assertion | a signed statement of who a person is, for one application |
@@ -65,8 +66,10 @@
 //! A login goes [`face`] → [`login`] → [`people`]:
 //!
 //! ```text
-//! face      sign_in: which connector, where to return; the page of connectors unless one begins
-//!           automatically. `sign_in::answer` dispatches every own path
+//! face      sign_in::require_login, for the verdict "log in first": on the login host it begins a login
+//!           or redirects to the sign-in page (`sign_in::begin`), on another host it redirects to the
+//!           login host (`sign_in::cross_host`). A choice on the page leads to `/start`
+//!           (`sign_in::start`). `sign_in::answer` dispatches own paths, but not those of checks
 //! login     Login::begin: rate limits; state, nonce and PKCE verifier are sealed; Connector::begin → Challenge
 //! face      sign_in::challenge: the redirect and the flow cookie
 //! ...       the browser goes to the source and returns
@@ -74,14 +77,15 @@
 //! login     Login::open_pending: does the login belong to this browser? Then Login::finish, once for each
 //!           response, in a task of `login/finish.rs` that does the next four steps
 //! login     Connector::redeem_response: redeem the response at the source → Profile
-//! people    People::admit: mapping and directory → Account
+//! people    People::admit: the mapping, then AccountStore::admit in one transaction → Account
 //! people    Sessions::mint → the session
 //! people    cookie::sign → the value of the session cookie
-//! face      sign_in::complete: Set-Cookie, and the redirect to the return address
+//! face      sign_in::callback: the redirect to the return address (`ticket::next_url`);
+//!           sign_in::complete::hand_out_session: the session cookie; the flow cookie is cleared
 //! ```
 //!
-//! A login that began on another host of the site goes through the login host (`sign_in::cross_host`) and
-//! returns with a ticket (`sign_in::ticket`).
+//! A login that began on another host of the site goes through the login host and returns with a ticket:
+//! `sign_in::ticket` issues it, `sign_in::redeem_ticket` exchanges it for the session cookie.
 //!
 //! A connector that checks passwords itself shows a form of menshen in place of the redirect. A person may
 //! also arrive with an entry token that menshen did not request: `Login::redeem_unsolicited` redeems it once,

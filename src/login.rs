@@ -262,23 +262,30 @@ impl Login {
 
     /// Finishes a pending login. A repeated or concurrent request with the same response gets the same
     /// outcome, and its code is redeemed once. Cancel-safe: the work continues in a task of its own.
+    ///
+    /// # Errors
+    /// The login was not attempted: its connector is gone, or a limit was reached. The inner result is that
+    /// of an attempt.
     pub async fn finish(
         &self,
         pending: Pending,
-        answer: AuthnResponse,
+        response: AuthnResponse,
     ) -> Result<Arc<Result<FinishedLogin, LoginError>>, LoginError> {
         let entry = self
             .entry(&pending.connector)
             .ok_or(LoginError::UnknownConnector)?;
-        let key = outcome_key(&pending.connector, &pending.flow, &answer);
+        let key = outcome_key(&pending.connector, &pending.flow, &response);
         let finishing = self.finishing.try_run(key, || {
             if let Some(outcome) = self.outcomes.get(&key) {
+                // No task is needed: the outcome is known.
                 return Err(Ok(outcome));
             }
             let limited = |limited| Err(LoginError::Limited(limited));
-            let acquired = self.limits.acquire(Step::Finish, answer.client);
+            let acquired = self.limits.acquire(Step::Finish, response.client);
             acquired.map_err(limited)?;
-            let permit = self.limits.enter_circuit(&pending.connector, answer.client);
+            let permit = self
+                .limits
+                .enter_circuit(&pending.connector, response.client);
             let task = finish::FinishTask {
                 entry: Arc::clone(entry),
                 ring: Arc::clone(&self.ring),
@@ -290,7 +297,7 @@ impl Login {
             };
             let outcomes = self.outcomes.clone();
             Ok(async move {
-                let outcome = Arc::new(task.redeem_admit_mint(pending, answer).await);
+                let outcome = Arc::new(task.redeem_admit_mint(pending, response).await);
                 if outcome
                     .as_ref()
                     .as_ref()
@@ -313,9 +320,9 @@ impl Login {
         &self,
         via: &ConnectorId,
         flow: &FlowId,
-        answer: &AuthnResponse,
+        response: &AuthnResponse,
     ) -> Option<Arc<Result<FinishedLogin, LoginError>>> {
-        let key = outcome_key(via, flow, answer);
+        let key = outcome_key(via, flow, response);
         // Running logins first: a login stores its outcome before it leaves the list of running logins.
         match self.finishing.running_call(&key) {
             Some(call) => Some(outcome_of(call).await),

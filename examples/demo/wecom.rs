@@ -44,7 +44,7 @@ pub use people::{
 use server::Simulation;
 use state::{Fault, State};
 
-/// Returns the current time of the simulation.
+/// Returns the time to which [`WeCom::advance`] adds.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// The options of the simulation.
@@ -52,7 +52,7 @@ pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 pub struct Options {
     /// The address to listen on; port 0 selects a free port.
     pub address: SocketAddr,
-    /// The clock for codes, tokens and bans; [`WeCom::advance`] adds to it.
+    /// The clock for codes, tokens, and the bans of addresses that send wrong secrets.
     pub clock: Clock,
 }
 

@@ -121,6 +121,7 @@ where
             reply::problem(context, page::Cause::BadRequest, None),
         );
     };
+    // The ordinary callback: the path at which configured connectors receive their responses.
     let connectors: Vec<_> = callback::connectors_at(context, path).collect();
     if !connectors.is_empty() {
         return callback::answer(context, &connectors, query, body).await;
@@ -130,6 +131,7 @@ where
         ("sign_in", None) => start::sign_in(context, &query).await,
         ("start", None) if head.method == Method::POST => ticket::consented(context, body).await,
         ("start", None) => start::start(context, &query).await,
+        // `/callback` alone serves the connector that the flow cookie names.
         ("callback", None) => {
             let all: Vec<_> = site.login.entries().iter().map(|entry| &entry.id).collect();
             callback::answer(context, &all, query, body).await

@@ -189,7 +189,7 @@ impl Login {
         let pending_lifetime = Duration::from_secs(PENDING_AGE_MAX_S + 1);
         let once = OneTimeSession {
             sid: Sid::random(),
-            token_hash: keys::fingerprint(&[b"arrival enters", pending.flow.as_str().as_bytes()]),
+            spend_key: keys::fingerprint(&[b"arrival enters", pending.flow.as_str().as_bytes()]),
             until: pending.begun_at.plus(pending_lifetime),
         };
         let login = NewLogin {

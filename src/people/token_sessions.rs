@@ -183,6 +183,7 @@ impl TokenSessions {
     /// The store failed. The request must be denied.
     pub async fn find(&self, session: &TokenSession) -> Result<Option<Person>, Arc<StoreError>> {
         let timeouts = SessionTimeouts {
+            // Only minting uses the lifetime.
             lifetime: IDLE_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
         };
@@ -233,7 +234,7 @@ impl TokenSessions {
         };
         let once = OneTimeSession {
             sid,
-            token_hash: keys::fingerprint(&[b"a token's session", sid.key().as_bytes()]),
+            spend_key: keys::fingerprint(&[b"a token's session", sid.key().as_bytes()]),
             until: presented.ends_at,
         };
         let lifetime = SessionTimeouts {

@@ -33,12 +33,12 @@ use error::VerifyError;
 use token::{BearerHeader, TokenForm};
 use trusted_issuer::{TokenHash, TrustedIssuer};
 
-/// A program with a verified bearer token. If the issuer's tokens stand for persons, the request is
-/// authenticated as `holder` instead. Otherwise it is never a person, whatever its claims say.
+/// A verified bearer token. The caller is a program, or the person `holder` if the issuer's tokens
+/// stand for persons. A program is never a person, whatever the claims say.
 #[derive(Debug)]
-pub struct Program {
+pub struct VerifiedToken {
     pub issuer: IssuerId,
-    /// The issuer's name for it.
+    /// The issuer's name for the program or person.
     pub subject: Subject,
     pub scopes: Vec<String>,
     /// The claims as rules read them.
@@ -52,7 +52,7 @@ pub struct Program {
     pub holder: Option<TokenSession>,
 }
 
-impl Program {
+impl VerifiedToken {
     /// When the token is certainly expired, with allowance for clock differences.
     pub fn certainly_expired_at(&self) -> Option<Timestamp> {
         trusted_issuer::certain_expiry(self)
@@ -68,7 +68,7 @@ impl Program {
 /// Verifies the bearer tokens of a site and caches the results. By default no token is accepted.
 #[derive(Debug, Default)]
 pub struct BearerTokens {
-    /// Loads the persons that tokens stand for; absent without issuers.
+    /// Loads the persons that tokens stand for; absent only in the default value.
     token_sessions: Option<Arc<TokenSessions>>,
     issuers: BTreeMap<IssuerId, Arc<TrustedIssuer>>,
     /// The issuers whose tokens stand for persons.
@@ -81,7 +81,7 @@ pub struct BearerTokens {
 
 impl BearerTokens {
     /// Builds the verifier of every issuer. An issuer with unchanged settings is reused with its
-    /// cache. Reads secrets; sends no request.
+    /// cache, unless it reads files or its tokens stand for persons. Reads secrets; sends no request.
     pub fn build(
         issuers: &BTreeMap<IssuerId, IssuerConfig>,
         clock: &Clock,
@@ -91,7 +91,7 @@ impl BearerTokens {
     ) -> Result<Self, BuildError> {
         let built = issuers.iter().map(|(id, config)| {
             let existing = previous.and_then(|bearers| bearers.issuers.get(id));
-            let trusted = match existing.filter(|existing| existing.has_settings(config)) {
+            let trusted = match existing.filter(|existing| existing.can_be_reused_for(config)) {
                 Some(existing) => Arc::clone(existing),
                 None => Arc::new(TrustedIssuer::build(
                     id,
@@ -116,8 +116,8 @@ impl BearerTokens {
         })
     }
 
-    /// How long after a logout at the provider a token of this connector's persons may arrive that
-    /// was issued before it; `None` if no issuer has such tokens.
+    /// The longest time for which a token of this connector's persons is accepted after its issue; a
+    /// logout at the provider must be remembered that long. `None` if no issuer has such tokens.
     pub fn token_life_of(&self, connector: &ConnectorId) -> Option<Duration> {
         let issuers = self.issuers.values().map(|trusted| &trusted.config);
         let person_issuers = issuers.filter(|config| config.people.as_ref() == Some(connector));
@@ -126,7 +126,8 @@ impl BearerTokens {
         lives.max().map(|life| life + 2 * LEEWAY)
     }
 
-    /// Asks every issuer whether its tokens could be verified now, for `check --online`.
+    /// Asks every issuer whether its tokens could be verified now, for `check --online`. `Ok`
+    /// describes what was found.
     pub async fn examine(&self) -> Vec<(&IssuerId, Result<String, Arc<IssuerUnavailable>>)> {
         let mut results = Vec::with_capacity(self.issuers.len());
         for (id, trusted) in &self.issuers {
@@ -144,7 +145,7 @@ impl BearerTokens {
     pub async fn authenticate_person(
         &self,
         head: &Head<'_>,
-    ) -> Result<Option<Arc<Program>>, BearerError> {
+    ) -> Result<Option<Arc<VerifiedToken>>, BearerError> {
         self.authenticate(&self.person_issuers, &[], head).await
     }
 
@@ -156,7 +157,7 @@ impl BearerTokens {
         issuers: &[IssuerId],
         scopes: &[ScopeName],
         head: &Head<'_>,
-    ) -> Result<Option<Arc<Program>>, BearerError> {
+    ) -> Result<Option<Arc<VerifiedToken>>, BearerError> {
         if issuers.is_empty() {
             return Ok(None);
         }
@@ -181,7 +182,7 @@ impl BearerTokens {
     /// The person a token stands for; an error if their session was ended.
     pub async fn person_of(
         &self,
-        program: &Program,
+        program: &VerifiedToken,
         holder: &TokenSession,
     ) -> Result<Person, BearerError> {
         let person = match &self.token_sessions {
@@ -203,7 +204,7 @@ impl BearerTokens {
         &self,
         issuers: &[IssuerId],
         hash: &TokenHash,
-    ) -> Option<Result<Arc<Program>, BearerError>> {
+    ) -> Option<Result<Arc<VerifiedToken>, BearerError>> {
         let mut trusted = issuers.iter().filter_map(|id| self.issuers.get(id));
         trusted.find_map(|trusted| {
             let result = trusted.find_cached(hash)?;
@@ -231,8 +232,8 @@ impl BearerTokens {
     fn require_scopes(
         &self,
         route_scopes: &[ScopeName],
-        program: Arc<Program>,
-    ) -> Result<Arc<Program>, BearerError> {
+        program: Arc<VerifiedToken>,
+    ) -> Result<Arc<VerifiedToken>, BearerError> {
         let trusted = self.issuers.get(&program.issuer);
         let issuer_scopes = trusted.map_or(&[][..], |trusted| &trusted.config.scopes);
         if program.has_scopes(issuer_scopes) && program.has_scopes(route_scopes) {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::bearer::{BearerError, BearerTokens, Program};
+use super::bearer::{BearerError, BearerTokens, VerifiedToken};
 use super::head::Head;
 use super::route::Route;
 use crate::keys::KeyRing;
@@ -20,7 +20,7 @@ pub enum Caller {
     /// A caller without accepted credentials, with the reason.
     Anonymous(LoginReason),
     Person(Person),
-    Program(Arc<Program>),
+    Program(Arc<VerifiedToken>),
 }
 
 /// Why a login is needed.
@@ -124,7 +124,7 @@ impl Gate {
     /// same person.
     async fn caller_by_token(
         &self,
-        program: Arc<Program>,
+        program: Arc<VerifiedToken>,
         head: &Head<'_>,
     ) -> Result<Caller, GateError> {
         let session_account = match self.person(head).await? {

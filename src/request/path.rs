@@ -134,8 +134,8 @@ fn add_if_new(readings: &mut Vec<Cow<'_, [u8]>>, reading: Vec<u8>) {
 
 fn add_lower_case(readings: &mut Vec<Cow<'_, [u8]>>) {
     for at in 0..readings.len() {
-        let lower = readings::lower_case(&readings[at]);
-        let others = readings::other_lower_cases(&lower);
+        let lower = readings::ascii_lower_case(&readings[at]);
+        let others = readings::unicode_lower_cases(&lower);
         add_if_new(readings, lower);
         for other in others.into_iter().flatten() {
             add_if_new(readings, other.into_bytes());

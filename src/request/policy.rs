@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::address::AddressError;
-use super::bearer::{IssuerId, Program, Refusal};
+use super::bearer::{IssuerId, Refusal, VerifiedToken};
 use super::gate::{Caller, LoginReason};
 use super::head::Head;
 use super::request_kind::{RequestKind, request_kind};
@@ -280,7 +280,7 @@ pub fn reconfirmation_is_due(route: &Route, person: &Person, head: &Head<'_>) ->
     !route.is_public(head) && demands.reconfirmation_is_due(person, in_frame, head.received_at)
 }
 
-fn is_authentication_too_weak(route: &Route, program: &Program, now: Timestamp) -> bool {
+fn is_authentication_too_weak(route: &Route, program: &VerifiedToken, now: Timestamp) -> bool {
     let demands = route.demands.as_ref();
     demands.is_some_and(|demands| !demands.are_met(&program.auth_context, None, now))
 }

@@ -32,10 +32,10 @@ pub enum BuildError {
     #[error("route {route}: `{header}` is not a header that can be set")]
     Header { route: String, header: String },
     #[error(
-        "route {route}: read {}: it must exist and be readable by the user menshen runs as",
+        "route {route}: upstream_tls: read {}: it must exist and be readable by the user menshen runs as",
         path.display()
     )]
-    UpstreamFile {
+    UpstreamTlsFile {
         route: String,
         path: PathBuf,
         #[source]

@@ -53,7 +53,7 @@ fn pool_of_route(
 /// Reads the certificate and key files of a route.
 fn upstream_tls(route: &str, config: &UpstreamTlsConfig) -> Result<UpstreamTls, BuildError> {
     let read = |path: &PathBuf| {
-        std::fs::read(path).map_err(|source| BuildError::UpstreamFile {
+        std::fs::read(path).map_err(|source| BuildError::UpstreamTlsFile {
             route: route.to_owned(),
             path: path.clone(),
             source,

@@ -8,7 +8,9 @@ use menshen::face::page::Cause;
 use crate::browser::Browser;
 use crate::records::Records;
 use crate::setup::{NO_LOGIN_LIMITS, SSO_URL, Setup};
-use crate::troubles::{DETAIL, MEMBER, REDEEM, TOKEN, last_error, log_in, with_all_calls};
+use crate::troubles::{
+    DETAIL, MEMBER, REDEEM, TOKEN, last_error, log_in, start_with_logins_that_make_every_call,
+};
 use crate::wecom::{AGENT_ID, SECRET};
 
 /// The path at which older WeCom deployments redeem a code.
@@ -37,7 +39,7 @@ async fn a_hundred_concurrent_logins_request_one_token() {
 
 #[tokio::test]
 async fn a_rejected_token_is_replaced_once() {
-    let menshen = with_all_calls().await;
+    let menshen = start_with_logins_that_make_every_call().await;
     assert_eq!(log_in(&menshen).await.1.answer.status, 200);
     menshen.wecom.expire_tokens();
     assert_eq!(log_in(&menshen).await.1.answer.status, 200);
@@ -111,7 +113,7 @@ async fn a_wrong_secret_is_tried_once_a_minute() {
 }
 
 #[tokio::test]
-async fn a_refused_secret_is_logged_with_the_time_of_the_next_try() {
+async fn a_refusal_to_issue_the_token_is_logged_with_the_time_of_the_next_try() {
     let log = Records::process_log();
     for code in [40001, 40091, 60020, 301_002] {
         let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
@@ -141,7 +143,7 @@ async fn a_refused_secret_is_logged_with_the_time_of_the_next_try() {
             .filter(|line| line.contains("WeCom refuses to issue the application's token"));
         let is_warning = |line: &str| line.contains("WARN") && line.contains(retry_at);
         assert!(lines.any(|line| is_warning(line) && line.contains(&code.to_string())));
-        // At that time the secret is tried again.
+        // At that time the token is requested again.
         menshen.advance(Duration::from_secs(1));
         let page = Browser::new(&menshen)
             .sign_in(&format!("{SSO_URL}/echo"), "lisi")
@@ -167,10 +169,10 @@ async fn a_refused_secret_is_logged_with_the_time_of_the_next_try() {
 }
 
 #[tokio::test]
-async fn an_older_deployment_is_called_at_its_older_path() {
-    for retired in [false, true] {
+async fn without_the_new_path_the_older_path_is_called() {
+    for new_path_fails_with_48005 in [false, true] {
         let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
-        if retired {
+        if new_path_fails_with_48005 {
             menshen.wecom.fail(REDEEM, 48005, usize::MAX);
         } else {
             menshen.wecom.set_without_new_redeem_path(true);

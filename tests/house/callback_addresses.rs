@@ -1,4 +1,4 @@
-//! `callback`: callback URLs that are already registered at the provider, as of a former proxy.
+//! `callback`: callback URLs that are already registered at the provider, such as those of a former proxy.
 
 use menshen::face::page::Cause;
 
@@ -174,7 +174,10 @@ async fn a_login_does_not_return_to_another_connectors_callback_url() {
         assert_eq!(answer.status, 404, "{path}");
     }
     let answer = browser.clone().send("POST", &callback_url, &[], b"").await;
-    assert_eq!(answer.status, 405, "it does not answer by POST");
+    assert_eq!(
+        answer.status, 405,
+        "this provider does not send its response by POST"
+    );
     let page = browser.follow(&callback_url).await;
     assert_eq!(page.answer.status, 200);
 }

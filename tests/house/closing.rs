@@ -46,7 +46,7 @@ async fn start_with_relayed_wecom(relay: &Relay, source: &Menshen) -> Menshen {
 
 #[tokio::test]
 async fn every_repeatable_call_of_a_wecom_login_survives_a_closed_connection() {
-    let source = troubles::with_all_calls().await;
+    let source = troubles::start_with_logins_that_make_every_call().await;
     let relay = Relay::to(socket_address(&source.wecom.base_url())).await;
     let menshen = start_with_relayed_wecom(&relay, &source).await;
     let start = format!("{SSO_URL}/.menshen/start?connector=relayed&rd=%2Fecho");
@@ -76,7 +76,7 @@ async fn every_repeatable_call_of_a_wecom_login_survives_a_closed_connection() {
 
 #[tokio::test]
 async fn a_wecom_code_is_never_sent_twice() {
-    let source = troubles::with_all_calls().await;
+    let source = troubles::start_with_logins_that_make_every_call().await;
     let relay = Relay::to(socket_address(&source.wecom.base_url())).await;
     let menshen = start_with_relayed_wecom(&relay, &source).await;
     let start = format!("{SSO_URL}/.menshen/start?connector=relayed&rd=%2Fecho");

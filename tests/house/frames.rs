@@ -20,7 +20,7 @@ const END_HEADERS: u8 = 4;
 /// A table that enables HTTP/2 without TLS on the main listener.
 pub(crate) const HTTP2_WITHOUT_TLS: &str = "[ext_authz]\non_main = true\n";
 /// A line of `[server]`: there is a trusted proxy, as `on_main` requires, but it is not the test client.
-pub(crate) const DISTRUST_LOOPBACK: &str = "trusted_proxies = [\"192.0.2.1\"]\n";
+pub(crate) const TRUST_ONLY_ANOTHER_HOST: &str = "trusted_proxies = [\"192.0.2.1\"]\n";
 
 /// A connection over HTTP/2.
 #[derive(Debug)]

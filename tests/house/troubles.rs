@@ -41,7 +41,7 @@ const CODES: [(Cause, u16, &[i64]); 3] = [
 ];
 
 /// An instance of menshen whose logins make every call.
-pub(crate) async fn with_all_calls() -> Menshen {
+pub(crate) async fn start_with_logins_that_make_every_call() -> Menshen {
     let setup = Setup::default().wecom("scope = 'snsapi_privateinfo'");
     setup.tables(NO_LOGIN_LIMITS).start().await
 }
@@ -68,7 +68,7 @@ pub(crate) fn last_error(menshen: &Menshen) -> String {
 
 #[tokio::test]
 async fn every_error_code_at_every_call_has_its_page_and_its_log_line() {
-    let menshen = with_all_calls().await;
+    let menshen = start_with_logins_that_make_every_call().await;
     for call in CALLS {
         for (cause, status, codes) in CODES {
             for code in codes {
@@ -143,7 +143,7 @@ async fn an_untrusted_domain_is_named_in_the_log() {
 #[tokio::test]
 async fn no_secret_appears_in_pages_or_logs_whatever_the_source_sends() {
     let log = Records::process_log();
-    let menshen = with_all_calls().await;
+    let menshen = start_with_logins_that_make_every_call().await;
     let mut hidden = vec![SECRET.to_owned()];
     for call in CALLS {
         let (here, page) = log_in(&menshen).await;
@@ -187,7 +187,7 @@ async fn no_secret_appears_in_pages_or_logs_whatever_the_source_sends() {
 
 #[tokio::test]
 async fn invalid_responses_of_the_source_fail_logins_and_no_sessions() {
-    let menshen = with_all_calls().await;
+    let menshen = start_with_logins_that_make_every_call().await;
     let (mut here, _) = log_in(&menshen).await;
     let huge = format!(
         "{{\"errcode\":0,\"userid\":\"lisi\",\"x\":\"{}\"}}",
@@ -241,7 +241,7 @@ async fn invalid_responses_of_the_source_fail_logins_and_no_sessions() {
 
 #[tokio::test]
 async fn a_response_about_another_person_fails_the_login() {
-    let menshen = with_all_calls().await;
+    let menshen = start_with_logins_that_make_every_call().await;
     let said = |value: Value| value.to_string();
     let cases = [
         (REDEEM, said(json!({ "errcode": 0 })), Cause::NotMember),

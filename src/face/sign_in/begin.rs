@@ -120,11 +120,12 @@ pub(super) async fn try_begin_login(
     if let Some(form) = password_form::form_url(context, entry, target) {
         return Ok(reply::see_other(&form));
     }
-    begin_login_on_this_page(context, entry, target, options).await
+    begin_and_challenge(context, entry, target, options).await
 }
 
-/// Like [`try_begin_login`], but responds with the password form itself instead of a redirect to it.
-pub(super) async fn begin_login_on_this_page(
+/// Like [`try_begin_login`], but a connector with a password form gets the form itself instead of a redirect
+/// to it. For other connectors this is the redirect to the provider.
+pub(super) async fn begin_and_challenge(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     target: &LoginTarget,

@@ -76,14 +76,14 @@ where
             failure(context, Cause::InvalidProviderResponse, None, None),
         );
     };
-    let answer = AuthnResponse {
+    let authn_response = AuthnResponse {
         fields,
         client: context.head.client_for_limits(),
         kind: None,
     };
     match pending_login(context, &logins) {
-        Ok(pending) => finish_and_respond(context, pending, answer).await,
-        Err(error) => without_pending(context, &logins, via, answer, error).await,
+        Ok(pending) => finish_and_respond(context, pending, authn_response).await,
+        Err(error) => without_pending(context, &logins, via, authn_response, error).await,
     }
 }
 
@@ -169,11 +169,15 @@ fn pending_login(
 async fn finish_and_respond(
     context: &RequestContext<'_>,
     pending: Pending,
-    answer: AuthnResponse,
+    authn_response: AuthnResponse,
 ) -> LoggedResponse {
     // The person can forge an `error` parameter, because the browser delivers it.
-    let error_is_from_browser = answer.fields.has("error");
-    let outcome = context.site.login.finish(pending.clone(), answer).await;
+    let error_is_from_browser = authn_response.fields.has("error");
+    let outcome = context
+        .site
+        .login
+        .finish(pending.clone(), authn_response)
+        .await;
     respond_to_outcome(context, &pending, &outcome, error_is_from_browser).await
 }
 
@@ -260,8 +264,9 @@ fn retry_reason(error: &LoginError) -> Option<&'static str> {
     }
 }
 
-/// Sets the session cookie and redirects to the return address, if the authentication satisfies its
-/// route. If it only became too old during the redirect, the login is repeated once.
+/// Sets the session cookie, and redirects to the return address if the authentication satisfies its
+/// route, which every request checks again. Otherwise shows a page; if the authentication only became
+/// too old during the redirect, repeats the login once.
 async fn complete_login(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
@@ -312,7 +317,7 @@ async fn without_pending(
     context: &RequestContext<'_>,
     logins: &[NamedLogin<'_>],
     via: Option<&ConnectorId>,
-    answer: AuthnResponse,
+    authn_response: AuthnResponse,
     error: PendingError,
 ) -> LoggedResponse {
     let caller = match caller(context).await {
@@ -324,7 +329,7 @@ async fn without_pending(
         let mut outcome = None;
         for (via, flow) in logins {
             if outcome.is_none() {
-                outcome = context.site.login.outcome(via, flow, &answer).await;
+                outcome = context.site.login.outcome(via, flow, &authn_response).await;
             }
         }
         let finished = outcome.as_deref().and_then(|outcome| outcome.as_ref().ok());

@@ -20,7 +20,7 @@ pub(in crate::face) async fn require_login(
     let reason = needed.why.as_str();
     let response = match request_kind(context.head) {
         RequestKind::Fetch | RequestKind::Embedded => return unauthorized(context, needed),
-        // HEAD begins no login; it gets the redirect that GET would get.
+        // HEAD begins no login; it gets a redirect to the sign-in page.
         RequestKind::Navigation if context.head.method == Method::HEAD => {
             reply::redirect(&urls::sign_in(context))
         }

@@ -29,8 +29,9 @@ pub(super) fn page(
 ) -> Response<Body> {
     let user_agent = user_agent(context);
     let mut entries = target::allowed_connectors(context, target);
-    let is_portal_only = !entries.is_empty();
+    let has_connectors = !entries.is_empty();
     entries.retain(|entry| entry.can_begin_login());
+    let is_portal_only = has_connectors && entries.is_empty();
     let last_used = last_connector(context);
     // The last connector comes first; the others keep their order.
     entries.sort_by_key(|entry| last_used != Some(entry.id.as_str()));

@@ -1,4 +1,4 @@
-//! `/sign_in` shows the connectors, `/start` begins a login.
+//! `/sign_in` shows the connectors; `/start` begins a login, or shows them if none begins automatically.
 
 use http::{Method, StatusCode};
 
@@ -18,8 +18,8 @@ use crate::request::gate::{Caller, LoginReason};
 use crate::request::policy::reconfirmation_is_due;
 use crate::store::ConnectorId;
 
-/// `GET /sign_in`: the sign-in page. It begins a login only when the single connector has
-/// `auto_login = "always"`.
+/// `GET /sign_in`: the sign-in page, or the password form of a connector. It begins a login only when the
+/// single connector has `auto_login = "always"`.
 pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> LoggedResponse {
     if !matches!(*context.head.method, Method::GET | Method::HEAD) {
         return LoggedResponse::own_path("method", reply::method_not_allowed("GET, HEAD"));
@@ -33,7 +33,7 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
     }
     if let Some(entry) = password_form::requested_connector(context, query) {
         let page =
-            begin::begin_login_on_this_page(context, entry, &target, BeginOptions::default()).await;
+            begin::begin_and_challenge(context, entry, &target, BeginOptions::default()).await;
         let page = page.unwrap_or_else(|error| begin::begin_failed(context, entry, &error));
         return LoggedResponse::own_path("password form", page);
     }
@@ -78,7 +78,8 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
     )
 }
 
-/// `GET /start`: begins a login, or transfers the session of a signed-in person to another host.
+/// `GET /start`: begins a login, shows the sign-in page if none can begin automatically, or transfers the
+/// session of a signed-in person to another host.
 pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> LoggedResponse {
     if context.head.method != Method::GET {
         return LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST"));

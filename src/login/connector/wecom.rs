@@ -153,10 +153,10 @@ impl WeCom {
     /// Redeems the code and loads its member, without departments.
     async fn fetch_member(
         &self,
-        answer: &AuthnResponse,
+        response: &AuthnResponse,
     ) -> Result<api::ResponseObject, ConnectorError> {
-        let code = code(&answer.fields)?;
-        let code_owner = match answer.kind.as_deref() {
+        let code = code(&response.fields)?;
+        let code_owner = match response.kind.as_deref() {
             Some(MINI_PROGRAM) => self.api.redeem_mini_program(code).await,
             _ => self.api.redeem(code).await,
         };
@@ -206,9 +206,9 @@ impl Connector for WeCom {
     async fn redeem_response(
         &self,
         _pending: &Pending,
-        answer: &AuthnResponse,
+        response: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
-        let result = timeout(LOGIN_TIMEOUT, self.fetch_member(answer)).await;
+        let result = timeout(LOGIN_TIMEOUT, self.fetch_member(response)).await;
         let mut member = result.unwrap_or_else(|_| {
             Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
                 call: "the whole login",

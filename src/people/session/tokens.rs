@@ -19,7 +19,8 @@ use crate::store::{SessionKey, StoredTokens};
 
 /// The maximum size of sealed tokens.
 const TOKENS_BYTES_MAX: usize = 256 * 1024;
-/// The minimum and maximum time before its expiry at which an access token is refreshed.
+/// The minimum and maximum time before its expiry at which an access token is refreshed; at most half
+/// of its lifetime.
 const MARGIN_MIN: Duration = Duration::from_secs(30);
 const MARGIN_MAX: Duration = Duration::from_secs(300);
 /// The minimum pause between refreshes, even for short-lived tokens, and after the first failure.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{IssuerId, Program};
+use super::{IssuerId, VerifiedToken};
 use crate::issuer::{ClaimError, IssuerError, TokenError};
 use crate::outbound::{OutboundBuildError, OutboundError};
 use crate::people::token_sessions::TokenSessionError;
@@ -24,7 +24,7 @@ pub enum BearerError {
     /// The token is valid but lacks a scope.
     #[error("the token of {} lacks a scope", program.subject)]
     Scope {
-        program: Arc<Program>,
+        program: Arc<VerifiedToken>,
         /// The scopes that its issuer and the route require, separated by spaces.
         needed: String,
     },

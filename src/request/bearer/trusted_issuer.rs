@@ -16,7 +16,7 @@ use moka::sync::Cache;
 use super::config::{IssuerConfig, IssuerId};
 use super::introspection::Introspection;
 use super::new_token_limits::{Limit, NewTokenLimits, NewTokenSlot};
-use super::{BuildError, IssuerUnavailable, Program, Refusal, VerifyError, token};
+use super::{BuildError, IssuerUnavailable, Refusal, VerifiedToken, VerifyError, token};
 use crate::client::Client;
 use crate::clock::{Clock, Timestamp};
 use crate::issuer::{ALGORITHMS, Issuer, IssuerSettings, LEEWAY, TokenRequirements, TokenSender};
@@ -39,7 +39,7 @@ const RECENTLY_VALID_FOR: Duration = Duration::from_secs(3600);
 /// The fingerprint of a whole token.
 pub(super) type TokenHash = [u8; 32];
 
-type VerifyResult = Result<Arc<Program>, VerifyError>;
+type VerifyResult = Result<Arc<VerifiedToken>, VerifyError>;
 
 /// An issuer as configured, and the cache of its tokens.
 pub(super) struct TrustedIssuer {
@@ -47,7 +47,7 @@ pub(super) struct TrustedIssuer {
     pub(super) config: IssuerConfig,
     issuer: Issuer,
     introspection: Option<Introspection>,
-    verified: Cache<TokenHash, (Arc<Program>, Timestamp)>,
+    verified: Cache<TokenHash, (Arc<VerifiedToken>, Timestamp)>,
     refused: Cache<TokenHash, (Arc<Refusal>, Timestamp)>,
     /// Tokens that were valid recently: a client whose limits are used up by invented tokens can
     /// still renew these.
@@ -140,7 +140,7 @@ impl TrustedIssuer {
 
     /// Whether this issuer was built from these settings. One with files is always rebuilt, and so
     /// is one whose tokens stand for persons, because it depends on a connector.
-    pub(super) fn has_settings(&self, config: &IssuerConfig) -> bool {
+    pub(super) fn can_be_reused_for(&self, config: &IssuerConfig) -> bool {
         let introspection = config.introspection.as_ref();
         let secret = introspection.map(|introspection| &introspection.client_secret);
         let reads_files =
@@ -303,7 +303,7 @@ impl TrustedIssuer {
             }
             _ => None,
         };
-        Ok(Arc::new(Program { holder, ..program }))
+        Ok(Arc::new(VerifiedToken { holder, ..program }))
     }
 
     fn store_in_cache(&self, hash: TokenHash, result: &VerifyResult) {
@@ -342,6 +342,6 @@ impl TrustedIssuer {
 }
 
 /// When a token that is accepted now is certainly expired, whatever the cache.
-pub(super) fn certain_expiry(program: &Program) -> Option<Timestamp> {
+pub(super) fn certain_expiry(program: &VerifiedToken) -> Option<Timestamp> {
     program.expires_at.map(|end| end.plus(LEEWAY))
 }

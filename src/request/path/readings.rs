@@ -180,7 +180,7 @@ fn decode_utf16(path: &[u8]) -> Option<Vec<u8>> {
 
 /// A path in lower case. Non-ASCII letters whose other case is ASCII become ASCII: `ı` and `İ` are
 /// forms of `I`, `ſ` of `S`, and the kelvin sign of `K`.
-pub(super) fn lower_case(path: &[u8]) -> Vec<u8> {
+pub(super) fn ascii_lower_case(path: &[u8]) -> Vec<u8> {
     let mut lower = Vec::with_capacity(path.len());
     let mut rest = path;
     while let Some((first, tail)) = rest.split_first() {
@@ -198,7 +198,7 @@ pub(super) fn lower_case(path: &[u8]) -> Vec<u8> {
 
 /// Other lower-case forms of a path with non-ASCII letters: converted directly, and converted to upper
 /// case first, so that `ς` and `σ` become one letter. None for an ASCII path.
-pub(super) fn other_lower_cases(lower: &[u8]) -> [Option<String>; 2] {
+pub(super) fn unicode_lower_cases(lower: &[u8]) -> [Option<String>; 2] {
     match std::str::from_utf8(lower) {
         Ok(text) if !text.is_ascii() => {
             let upper = text.to_uppercase();

@@ -228,7 +228,7 @@ fn a_weak_session_is_anonymous_to_a_rule_and_needs_step_up() {
 #[test]
 fn demands_apply_to_the_claims_of_a_token_which_never_needs_a_login() {
     let program = |auth_context| {
-        Caller::Program(Arc::new(Program {
+        Caller::Program(Arc::new(VerifiedToken {
             issuer: "corp".to_owned().try_into().unwrap(),
             subject: "ci".parse().unwrap(),
             scopes: Vec::new(),

@@ -303,17 +303,15 @@ async fn the_413_page_says_whether_the_application_received_part_of_the_body() {
         let answer = connection.read_answer().await;
         assert_eq!((answer.status, answer.cause()), (413, Some(cause)));
         let text = log.text();
-        let mut lines = text
-            .lines()
-            .filter(|connection| connection.contains("123457"));
-        let is_true = |connection: &str| connection.contains("WARN") && connection.contains(words);
+        let mut lines = text.lines().filter(|line| line.contains("123457"));
+        let is_expected = |line: &str| line.contains("WARN") && line.contains(words);
         assert!(
-            lines.clone().any(is_true),
+            lines.clone().any(is_expected),
             "{words}: {:?}",
             lines.collect::<Vec<_>>()
         );
         assert!(
-            !lines.any(|connection| connection.contains("did not answer")),
+            !lines.any(|line| line.contains("did not answer")),
             "{words}"
         );
     }

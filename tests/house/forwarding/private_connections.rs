@@ -2,7 +2,9 @@
 
 use tokio::net::TcpStream;
 
-use crate::frames::{DATA, DISTRUST_LOOPBACK, END_STREAM, Frames, HTTP2_WITHOUT_TLS, RST_STREAM};
+use crate::frames::{
+    DATA, END_STREAM, Frames, HTTP2_WITHOUT_TLS, RST_STREAM, TRUST_ONLY_ANOTHER_HOST,
+};
 use crate::raw_connection::RawConnection;
 use crate::setup::{ROUTES, Setup};
 use crate::test_request::session_cookie_of;
@@ -89,7 +91,7 @@ async fn anonymous_clients_keep_two_private_connections_and_signed_in_clients_ei
         public_route(&url, "")
     );
     let setup = Setup::default().routes(&routes).tables(HTTP2_WITHOUT_TLS);
-    let menshen = setup.server(DISTRUST_LOOPBACK).start().await;
+    let menshen = setup.server(TRUST_ONLY_ANOTHER_HOST).start().await;
     let cookie = format!("menshen={}", session_cookie_of(&menshen, "zhangsan").await);
     let ntlm = ("authorization", "NTLM x");
     let headers = [ntlm, ("cookie", &*cookie)];

@@ -5,7 +5,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::ok_upstream;
 use super::upgrades::{client_frame, open_websocket, read_frame};
-use crate::frames::{DISTRUST_LOOPBACK, Frames, HTTP2_WITHOUT_TLS};
+use crate::frames::{Frames, HTTP2_WITHOUT_TLS, TRUST_ONLY_ANOTHER_HOST};
 use crate::raw_connection::RawConnection;
 use crate::records::Records;
 use crate::setup::{Menshen, Setup};
@@ -260,7 +260,7 @@ async fn a_tunnel_forwards_bytes_that_look_like_a_request_line() {
 async fn over_http_2_the_decided_target_is_forwarded_or_the_stream_is_reset() {
     let upstream = ok_upstream().await;
     let setup = Setup::default()
-        .server(DISTRUST_LOOPBACK)
+        .server(TRUST_ONLY_ANOTHER_HOST)
         .tables(HTTP2_WITHOUT_TLS);
     let routes = format!(
         "{}[[route]]\nname = \"in\"\nhost = \"{UPSTREAM_HOST}\"\npath = \"/in\"\nupstream = [\"{}\"]\n",

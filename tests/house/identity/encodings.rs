@@ -11,7 +11,7 @@ fn routes() -> String {
             "[[route]]\nname = '{encoding}'\nhost = 'sso.test'\npath = '/{encoding}'\n\
              strip_path = true\nupstream = ['{{app}}']\nheader_encoding = '{encoding}'\n\
              [route.headers]\nX-Departments = 'user.departments'\nX-Absent = 'user.attributes.no'\n\
-             X-Mobile = 'user.mobile'\nX-Login = 'user.login'\nX-Many = 'size(user.groups)'\n"
+             X-Mobile = 'user.mobile'\nX-Login = 'user.login'\n"
         )
     };
     let all = ["percent", "utf-8", "base64", "rfc8187"].map(route);
@@ -38,7 +38,8 @@ fn single_value(answer: &Answer, name: &str) -> Option<String> {
 #[tokio::test]
 async fn names_are_sent_in_the_encoding_of_the_route() {
     let (menshen, cookie) = start_menshen().await;
-    // The encoding, and the encoded name, groups and departments.
+    // The encoding, and the encoded name, groups and departments. utf-8 cannot escape a comma, so it
+    // leaves out the group `a,b`.
     let cases = [
         (
             "percent",

@@ -1,7 +1,7 @@
 //! A response that is sent before the request body ends reaches the client.
 
 use crate::frames::{
-    DATA, DISTRUST_LOOPBACK, END_STREAM, Frames, HEADERS, HTTP2_WITHOUT_TLS, RST_STREAM,
+    DATA, END_STREAM, Frames, HEADERS, HTTP2_WITHOUT_TLS, RST_STREAM, TRUST_ONLY_ANOTHER_HOST,
 };
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
@@ -19,7 +19,7 @@ async fn start_menshen(url: &str) -> Menshen {
         public_route(url, "")
     );
     let setup = Setup::default()
-        .server(DISTRUST_LOOPBACK)
+        .server(TRUST_ONLY_ANOTHER_HOST)
         .tables(HTTP2_WITHOUT_TLS);
     setup.routes(&routes).start().await
 }

@@ -1,7 +1,7 @@
 //! Rapid reset: a client that resets too many HTTP/2 streams is disconnected.
 
 use super::upstream_with_hanging_path;
-use crate::frames::{DISTRUST_LOOPBACK, Frames, HEADERS, HTTP2_WITHOUT_TLS, RST_STREAM};
+use crate::frames::{Frames, HEADERS, HTTP2_WITHOUT_TLS, RST_STREAM, TRUST_ONLY_ANOTHER_HOST};
 use crate::setup::{Menshen, Setup};
 use crate::upstream::{UPSTREAM_HOST, Upstream, public_route, wait_until};
 
@@ -46,7 +46,7 @@ async fn resets_until_disconnected(menshen: &Menshen, upstream: &Upstream, count
 #[tokio::test]
 async fn a_client_that_resets_its_streams_before_their_responses_is_disconnected() {
     let upstream = upstream_with_hanging_path().await;
-    let menshen = start_menshen(&upstream, DISTRUST_LOOPBACK).await;
+    let menshen = start_menshen(&upstream, TRUST_ONLY_ANOTHER_HOST).await;
     let opened = resets_until_disconnected(&menshen, &upstream, 400).await;
     // The limit is 200; menshen reads some more frames before it closes the connection.
     assert!((201..300).contains(&opened), "{opened}");
@@ -59,7 +59,7 @@ async fn a_client_that_resets_its_streams_before_their_responses_is_disconnected
 #[tokio::test]
 async fn a_client_that_waits_for_most_responses_may_reset_many_streams() {
     let upstream = upstream_with_hanging_path().await;
-    let menshen = start_menshen(&upstream, DISTRUST_LOOPBACK).await;
+    let menshen = start_menshen(&upstream, TRUST_ONLY_ANOTHER_HOST).await;
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
     let mut stream = 1;
     for _ in 0..220 {

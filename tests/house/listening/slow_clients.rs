@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use crate::frames::{DATA, DISTRUST_LOOPBACK, Frames, HTTP2_WITHOUT_TLS};
+use crate::frames::{DATA, Frames, HTTP2_WITHOUT_TLS, TRUST_ONLY_ANOTHER_HOST};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, ROUTES, Setup};
 use crate::upstream::{
@@ -22,7 +22,7 @@ const LONG_INTERVAL: &str = "limits.progress_interval = \"2s\"\nlimits.upload_by
 pub(super) async fn start_menshen(url: &str, server: &str) -> Menshen {
     let routes = format!("{ROUTES}{}", public_route(url, ""));
     let setup = Setup::default().routes(&routes).tables(HTTP2_WITHOUT_TLS);
-    let server = format!("{DISTRUST_LOOPBACK}{server}");
+    let server = format!("{TRUST_ONLY_ANOTHER_HOST}{server}");
     setup.server(&server).start().await
 }
 

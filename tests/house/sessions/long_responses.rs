@@ -7,7 +7,7 @@ use menshen::store::RevocationScope;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::HOUR;
-use crate::frames::{DISTRUST_LOOPBACK, END_STREAM, Frames, HTTP2_WITHOUT_TLS};
+use crate::frames::{END_STREAM, Frames, HTTP2_WITHOUT_TLS, TRUST_ONLY_ANOTHER_HOST};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, ROUTES, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
@@ -30,7 +30,7 @@ pub(super) fn setup(socket: &TcpListener, session: &str, lines: &str) -> Setup {
         .routes(&format!("{ROUTES}{slow}"))
         .session(session)
         .server(&format!(
-            "{DISTRUST_LOOPBACK}limits.judged_again_after = \"50ms\"\n"
+            "{TRUST_ONLY_ANOTHER_HOST}limits.judged_again_after = \"50ms\"\n"
         ))
         .tables(HTTP2_WITHOUT_TLS)
         .access_log()
@@ -145,6 +145,7 @@ async fn an_event_stream_ends_when_its_session_is_revoked_and_others_continue() 
     let ended: Vec<serde_json::Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
+        // A response body that menshen ended.
         .filter(|line: &serde_json::Value| line["ended"] == "answer")
         .collect();
     assert_eq!(ended.len(), 7);

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::long_responses::open_events_at;
 use super::watched::{Fault, WatchedHouse};
-use crate::frames::DISTRUST_LOOPBACK;
+use crate::frames::TRUST_ONLY_ANOTHER_HOST;
 use crate::records::Records;
 use crate::setup::{ROUTES, Setup};
 use crate::test_request::{TestRequest, repeat_until};
@@ -50,7 +50,7 @@ async fn a_store_outage_writes_at_most_one_warning_a_second_for_all_streams_and_
             .routes(&format!("{ROUTES}{route}"))
             .session("store_outage_grace = \"1s\"\n")
             .server(&format!(
-                "{DISTRUST_LOOPBACK}limits.judged_again_after = \"3s\"\n"
+                "{TRUST_ONLY_ANOTHER_HOST}limits.judged_again_after = \"3s\"\n"
             ));
         let menshen = WatchedHouse::start(setup).await;
         let cookie = menshen.signed_in("zhangsan").await;

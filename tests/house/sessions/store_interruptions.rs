@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::long_responses::{assert_continues, assert_cut_off, open_events_at, setup};
 use super::watched::{Fault, WatchedHouse};
-use crate::frames::{DISTRUST_LOOPBACK, HTTP2_WITHOUT_TLS};
+use crate::frames::{HTTP2_WITHOUT_TLS, TRUST_ONLY_ANOTHER_HOST};
 use crate::raw_connection::RawConnection;
 use crate::test_request::{TestRequest, repeat_until};
 use crate::upstream::{accept, bind_listener, ok};
@@ -19,7 +19,7 @@ const FIRST_RECHECK: Duration = Duration::from_millis(3_500);
 /// `[session]` and of the route.
 async fn start_menshen(socket: &TcpListener, session: &str, lines: &str) -> WatchedHouse {
     let session = format!("store_outage_grace = \"1s\"\n{session}");
-    let server = format!("{DISTRUST_LOOPBACK}limits.judged_again_after = \"3s\"\n");
+    let server = format!("{TRUST_ONLY_ANOTHER_HOST}limits.judged_again_after = \"3s\"\n");
     let setup = setup(socket, &session, lines).server(&server);
     WatchedHouse::start(setup.tables(HTTP2_WITHOUT_TLS)).await
 }

@@ -35,9 +35,9 @@ pub struct NewLogin {
 #[derive(Clone, Copy, Debug)]
 pub struct OneTimeSession {
     pub sid: Sid,
-    /// The hash of the token, which is spent in the transaction that stores the session.
-    pub token_hash: [u8; 32],
-    /// Until when the hash is stored.
+    /// What is spent in the transaction that stores the session, so that there is no second one.
+    pub spend_key: [u8; 32],
+    /// Until when it is remembered as spent.
     pub until: Timestamp,
 }
 
@@ -85,7 +85,7 @@ impl Sessions {
         timeouts: &SessionTimeouts,
         once: OneTimeSession,
     ) -> Result<MintedSession, MintError> {
-        let spend_once = Some((once.token_hash, once.until));
+        let spend_once = Some((once.spend_key, once.until));
         self.mint_as(ring, login, timeouts, once.sid, spend_once)
             .await
     }

@@ -7,7 +7,7 @@ use crate::expression::Document;
 use crate::issuer::{ClaimError, Claims, LEEWAY, Tenant};
 use crate::people::profile::AuthContext;
 use crate::people::token_sessions::PresentedToken;
-use crate::request::bearer::{Program, Refusal, token};
+use crate::request::bearer::{Refusal, VerifiedToken, token};
 use crate::secret::Secret;
 use crate::store::Subject;
 
@@ -45,7 +45,11 @@ impl TrustedIssuer {
     }
 
     /// The program of a verified token.
-    pub(super) fn program(&self, claims: Claims, tenant: &Tenant) -> Result<Program, Refusal> {
+    pub(super) fn program(
+        &self,
+        claims: Claims,
+        tenant: &Tenant,
+    ) -> Result<VerifiedToken, Refusal> {
         // Some tokens of programs name only the client to which they were issued.
         let subject_claims = ["sub", "client_id", "azp"];
         let claim = subject_claims
@@ -62,7 +66,7 @@ impl TrustedIssuer {
         let mut claims = claims.into_map();
         let issuer = Value::String(self.config.url.as_str().to_owned());
         claims.entry("iss").or_insert(issuer);
-        Ok(Program {
+        Ok(VerifiedToken {
             issuer: self.id.clone(),
             subject,
             scopes,
