@@ -163,7 +163,7 @@ impl Provider {
         Setup::default().clock(self.clock()).tables(&more)
     }
 
-    /// Like [`Self::setup`], without the client secret: `lines` say misbehavior the client authenticates.
+    /// Like [`Self::setup`], without the client secret: `lines` say how the client authenticates.
     pub(crate) fn setup_with_client_lines(&self, lines: &str) -> Setup {
         let more = format!(
             "{}{lines}\n{NO_LOGIN_LIMITS}",

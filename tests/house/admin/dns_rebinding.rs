@@ -67,7 +67,7 @@ async fn an_unconfigured_host_name_reads_nothing() {
         let request_line = format!("GET {target} HTTP/1.1");
         let answer = send(&menshen, &request_line, "Host: 127.0.0.1\r\n").await;
         assert_eq!(answer.status, 400, "{target}");
-        assert!(answer.text().contains("the target holds"), "{target}");
+        assert!(answer.text().contains("the target contains"), "{target}");
     }
     // Two hosts are refused even if one of them is configured; a host in the target counts, too.
     for (request_line, headers) in [

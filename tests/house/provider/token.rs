@@ -125,7 +125,7 @@ pub(super) fn authenticate_client(
         ClientAuth::SecretInForm => methods == 1 && secret_in_form,
         ClientAuth::Public => methods == 0 && received.parameter("client_id") == Some(CLIENT_ID),
         ClientAuth::PrivateKey(pem) => {
-            let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-grant_of_access_token";
+            let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
             let has_assertion_type = received.parameter("client_assertion_type") == Some(kind);
             let signed = proof.is_some_and(|proof| is_valid_assertion(shared, state, proof, &pem));
             methods == 1 && has_assertion_type && signed
