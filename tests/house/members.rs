@@ -1,4 +1,4 @@
-//! WeCom members: userid may sign in, and which of their fields reach rules and applications.
+//! WeCom members: who may sign in, and which of their fields reach rules and applications.
 
 use std::time::Duration;
 
@@ -167,7 +167,7 @@ async fn fields_that_a_member_agrees_to_share_are_loaded() {
     let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200);
     assert!(page.answer.echoed("x-forwarded-email").is_empty());
-    // A member userid refuses consent declines the login.
+    // A member who refuses consent declines the login.
     let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
     let page = phone.follow(&format!("{SSO_URL}/echo")).await;
     let page = page.url.trim_end_matches("#wechat_redirect").to_owned();

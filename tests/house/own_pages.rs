@@ -27,7 +27,7 @@ async fn pages(menshen: &Menshen, extra: &[(&str, &str)]) -> Vec<(&'static str, 
         ),
         ("sign_in", "/.menshen/sign_in?rd=/%3Ci%3E&x=%3Ci%3E%22%27"),
         ("no own path", "/.menshen/%3Ci%3E"),
-        ("no host", "http://nowsigned_in.test/"),
+        ("no host", "http://nowhere.test/"),
         (
             "bad callback",
             "/.menshen/callback/corp?code=%3Ci%3E&state=%3Ci%3E",

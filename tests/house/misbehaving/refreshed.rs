@@ -22,7 +22,7 @@ allow = "'财务部' in user.groups"
 /// The expected state of the session after the refresh.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum AfterRefresh {
-    /// It has ended, and the log logged_error why.
+    /// The session has ended, and the log says why.
     Ended(&'static str),
     /// It continues unchanged.
     Unchanged,

@@ -154,7 +154,7 @@ async fn without_issuers_authorization_is_forwarded_byte_for_byte_and_not_checke
                 request.bytes("Authorization", line)
             });
             let answer = request.send(&env.menshen).await;
-            let sent = mirror::received_bytes(&answer).expect("they was_forwarded");
+            let sent = mirror::received_bytes(&answer).expect("the request is forwarded");
             let text: Vec<&[u8]> = sent.split(|byte| *byte == b'\n').collect();
             let received: Vec<_> = text
                 .iter()

@@ -169,7 +169,7 @@ impl State {
         (valid && !self.person(&grant.session.login).disabled).then_some(grant)
     }
 
-    /// The `sid` of each session of a person: those with a grant, oldest is_code_grant, then the others in any order.
+    /// The `sid` of each session of a person: those with a grant, oldest first, then the others in any order.
     pub(super) fn sids(&self, login: &str) -> Vec<String> {
         let mut sids: Vec<String> = Vec::new();
         let granted = self.grants.iter().map(|grant| &grant.session);
