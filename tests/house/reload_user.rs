@@ -1,5 +1,6 @@
-//! `reload_user`: when a page is loaded, the source confirms who is signed in there. A different
-//! person replaces the session, nobody ends it, and an unavailable source changes nothing.
+//! `reload_user`: when a page is loaded, the provider confirms the signed-in person. If another person is
+//! signed in there, the session is replaced; if nobody is, it ends; if the provider is unavailable, it
+//! stays.
 
 mod provider;
 mod slow;
@@ -40,7 +41,7 @@ reload_after = "1m"
 
 const AUTHORIZE_PATH: &str = "/connect/oauth2/authorize";
 
-/// Without automatic login: flows begin by a click or a confirmation.
+/// Without automatic login: a login starts only by a click or for a confirmation.
 async fn start_menshen() -> Menshen {
     let setup = Setup::default().routes(ROUTES).tables(NO_LOGIN_LIMITS);
     let menshen = setup.connector("auto_login = 'never'").start().await;
@@ -48,7 +49,7 @@ async fn start_menshen() -> Menshen {
     menshen
 }
 
-/// A browser in the client app, signed in just now.
+/// A browser inside the WeCom app that has just signed in.
 async fn signed_in_on_phone(menshen: &Menshen) -> Browser {
     let mut phone = Browser::new(menshen).with_user_agent(WECOM_PHONE_APP);
     let page = phone
@@ -66,8 +67,8 @@ fn session_cookie(browser: &Browser) -> String {
     cookie.value.clone()
 }
 
-/// How often a browser visited the source.
-fn source_visits(browser: &Browser) -> usize {
+/// How often a browser visited the authorization page of WeCom.
+fn authorize_visits(browser: &Browser) -> usize {
     let visited = browser.visited.iter();
     visited.filter(|url| url.contains(AUTHORIZE_PATH)).count()
 }
@@ -92,9 +93,9 @@ async fn a_page_load_reconfirms_the_person_and_renews_the_session() {
     menshen.advance(Duration::from_secs(29));
     assert_page_of(&load_page(&mut phone).await, "zhangsan");
     assert_eq!(
-        (source_visits(&phone), session_cookie(&phone)),
+        (authorize_visits(&phone), session_cookie(&phone)),
         (0, old.clone()),
-        "not yet"
+        "no confirmation is due yet"
     );
     menshen.advance(Duration::from_secs(1));
     // Only top-level page loads of this route are redirected: no images, scripts, form posts or
@@ -134,16 +135,16 @@ async fn a_page_load_reconfirms_the_person_and_renews_the_session() {
         assert_eq!(answer.status, 200, "{method} {path} {headers:?}");
     }
     assert_page_of(&load_page(&mut phone).await, "zhangsan");
-    assert_eq!(source_visits(&phone), 1);
+    assert_eq!(authorize_visits(&phone), 1);
     assert_ne!(session_cookie(&phone), old);
     let answer = TestRequest::get("/echo").session(&old).send(&menshen).await;
-    assert_eq!(answer.status, 401, "the old session is over");
+    assert_eq!(answer.status, 401, "the old session has ended");
     assert_page_of(&load_page(&mut phone).await, "zhangsan");
-    assert_eq!(source_visits(&phone), 1, "the confirmation is recent");
+    assert_eq!(authorize_visits(&phone), 1, "the confirmation is recent");
 }
 
 #[tokio::test]
-async fn a_different_person_at_the_source_replaces_the_session() {
+async fn a_different_person_at_the_provider_replaces_the_session() {
     let menshen = start_menshen().await;
     let mut phone = signed_in_on_phone(&menshen).await;
     let old = session_cookie(&phone);
@@ -159,16 +160,18 @@ async fn a_different_person_at_the_source_replaces_the_session() {
         401
     );
     let audit = menshen.audit();
-    let told: Vec<_> = audit
+    let events: Vec<_> = audit
         .iter()
         .map(|line| (&line["event"], &line["login"]))
         .collect();
-    let last = [("login", "lisi"), ("sign-out", "zhangsan")];
-    assert_eq!(told.len(), 3, "{told:?}");
-    for ((event, login), (expected, whose)) in told[1..].iter().zip(last) {
+    let expected_events = [("login", "lisi"), ("sign-out", "zhangsan")];
+    assert_eq!(events.len(), 3, "{events:?}");
+    for ((event, login), (expected_event, expected_login)) in
+        events[1..].iter().zip(expected_events)
+    {
         assert_eq!(
             (event.as_str(), login.as_str()),
-            (Some(expected), Some(whose))
+            (Some(expected_event), Some(expected_login))
         );
     }
 }
@@ -197,16 +200,16 @@ async fn on_another_host_the_result_arrives_by_ticket() {
     let page = phone.follow(page_url).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, page_url));
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-    assert_eq!(source_visits(&phone), 1);
+    assert_eq!(authorize_visits(&phone), 1);
     assert_eq!(phone.follow(page_url).await.answer.status, 200);
-    assert_eq!(source_visits(&phone), 1);
+    assert_eq!(authorize_visits(&phone), 1);
 }
 
 #[tokio::test]
 async fn a_ticket_does_not_renew_the_confirmation() {
-    let free = "[[route]]\nname = 'free'\nhost = 'oa.test'\npath = '/free'\n\
+    let other_route = "[[route]]\nname = 'free'\nhost = 'oa.test'\npath = '/free'\n\
                 upstream = ['{app}']\n";
-    let setup = Setup::default().routes(&format!("{ROUTES}{free}"));
+    let setup = Setup::default().routes(&format!("{ROUTES}{other_route}"));
     let setup = setup
         .tables(NO_LOGIN_LIMITS)
         .connector("auto_login = 'never'");
@@ -215,17 +218,17 @@ async fn a_ticket_does_not_renew_the_confirmation() {
     let mut phone = signed_in_on_phone(&menshen).await;
     menshen.advance(Duration::from_secs(60));
     // Gets a cookie for the other host on a route without `reload_user`.
-    let free = phone.follow("http://oa.test/free").await;
-    assert!(free.url.starts_with("http://oa.test/free"), "{}", free.url);
-    assert_eq!(source_visits(&phone), 0);
+    let page = phone.follow("http://oa.test/free").await;
+    assert!(page.url.starts_with("http://oa.test/free"), "{}", page.url);
+    assert_eq!(authorize_visits(&phone), 0);
     menshen.wecom.set_phone_owner("lisi");
     let page = phone.follow("http://oa.test/echo").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-    assert_eq!(source_visits(&phone), 1);
+    assert_eq!(authorize_visits(&phone), 1);
 }
 
 #[tokio::test]
-async fn a_person_that_the_source_does_not_confirm_loses_the_session() {
+async fn a_person_whom_the_provider_does_not_confirm_loses_the_session() {
     for (what, cause) in [
         ("nobody", None),
         ("left", Some(Cause::InactiveMember)),
@@ -237,10 +240,10 @@ async fn a_person_that_the_source_does_not_confirm_loses_the_session() {
         menshen.advance(Duration::from_secs(30));
         let page = match what {
             "nobody" => {
-                // The source returns without a code: nobody is signed in there.
-                let at = |url: &str| url.contains(AUTHORIZE_PATH);
+                // WeCom redirects back without a code: nobody is signed in there.
+                let at_wecom = |url: &str| url.contains(AUTHORIZE_PATH);
                 let page = phone
-                    .follow_until(&format!("{SSO_URL}/portal/echo?a=1"), at)
+                    .follow_until(&format!("{SSO_URL}/portal/echo?a=1"), at_wecom)
                     .await;
                 let state = crate::logging_in::query_parameter(&page.url, "state").unwrap();
                 phone
@@ -279,68 +282,73 @@ async fn a_person_that_the_source_does_not_confirm_loses_the_session() {
 }
 
 #[tokio::test]
-async fn an_unavailable_source_locks_nobody_out_and_is_asked_again_later() {
+async fn an_unavailable_provider_keeps_the_session_and_is_tried_again_later() {
     let menshen = start_menshen().await;
     let mut phone = signed_in_on_phone(&menshen).await;
     menshen.advance(Duration::from_secs(3600));
-    menshen.wecom.answer_with(REDEEM, 503, "away", usize::MAX);
+    menshen
+        .wecom
+        .answer_with(REDEEM, 503, "unavailable", usize::MAX);
     let old = session_cookie(&phone);
     for round in 1..4 {
         assert_page_of(&load_page(&mut phone).await, "zhangsan");
-        assert_eq!(source_visits(&phone), round);
+        assert_eq!(authorize_visits(&phone), round);
         // The failure counts as a confirmation for a while.
         assert_page_of(&load_page(&mut phone).await, "zhangsan");
-        assert_eq!(source_visits(&phone), round);
+        assert_eq!(authorize_visits(&phone), round);
         menshen.advance(Duration::from_secs(30));
     }
     // The new cookie does not extend the session, and the old cookie names the same session.
-    let info = async |cookie: &str| {
-        let ask = TestRequest::get("/.menshen/userinfo").session(cookie);
-        ask.send(&menshen).await.json()["expires_in"].clone()
+    let expires_in = async |cookie: &str| {
+        let request = TestRequest::get("/.menshen/userinfo").session(cookie);
+        request.send(&menshen).await.json()["expires_in"].clone()
     };
-    assert_eq!(info(&old).await, info(&session_cookie(&phone)).await);
+    assert_eq!(
+        expires_in(&old).await,
+        expires_in(&session_cookie(&phone)).await
+    );
     menshen.wecom.clear_faults(REDEEM);
     menshen.wecom.set_phone_owner("lisi");
     assert_page_of(&load_page(&mut phone).await, "lisi");
-    assert_eq!(source_visits(&phone), 4);
+    assert_eq!(authorize_visits(&phone), 4);
 }
 
 #[tokio::test]
-async fn a_browser_that_does_not_return_from_the_source_keeps_the_session_for_a_limited_time() {
+async fn a_browser_that_does_not_return_from_the_provider_keeps_the_session_for_a_limited_time() {
     let menshen = start_menshen().await;
     let mut phone = signed_in_on_phone(&menshen).await;
-    let at = |url: &str| url.contains(AUTHORIZE_PATH);
+    let at_wecom = |url: &str| url.contains(AUTHORIZE_PATH);
     let page_url = format!("{SSO_URL}/portal/echo?a=1");
     menshen.advance(Duration::from_secs(30));
-    // The browser does not reach the source; the user navigates back.
-    let stopped = phone.follow_until(&page_url, at).await;
-    assert!(at(&stopped.url));
+    // The browser does not reach WeCom; the person navigates back.
+    let page = phone.follow_until(&page_url, at_wecom).await;
+    assert!(at_wecom(&page.url));
     assert_page_of(&load_page(&mut phone).await, "zhangsan");
-    assert_eq!(source_visits(&phone), 0);
+    assert_eq!(authorize_visits(&phone), 0);
     menshen.advance(Duration::from_secs(61));
     assert!(
-        at(&phone.follow_until(&page_url, at).await.url),
-        "it is asked again"
+        at_wecom(&phone.follow_until(&page_url, at_wecom).await.url),
+        "the confirmation starts again"
     );
-    // Ten minutes after the last confirmation an unanswered request no longer counts.
+    // Ten minutes after the last confirmation, an attempt without a result no longer counts.
     menshen.advance(Duration::from_secs(600));
-    assert!(at(&phone.follow_until(&page_url, at).await.url));
-    assert!(at(&phone.follow_until(&page_url, at).await.url));
+    assert!(at_wecom(&phone.follow_until(&page_url, at_wecom).await.url));
+    assert!(at_wecom(&phone.follow_until(&page_url, at_wecom).await.url));
     assert_page_of(&load_page(&mut phone).await, "zhangsan");
     assert_eq!(
-        source_visits(&phone),
+        authorize_visits(&phone),
         1,
-        "the browser returns from the source and keeps the session"
+        "the browser returns from WeCom and keeps the session"
     );
 }
 
 #[tokio::test]
 async fn the_login_limit_does_not_bypass_the_confirmation() {
-    let limited = NO_LOGIN_LIMITS.replace(
+    let login_limits = NO_LOGIN_LIMITS.replace(
         "begins_per_client_per_minute = 1000000",
         "begins_per_client_per_minute = 3",
     );
-    let setup = Setup::default().routes(ROUTES).tables(&limited);
+    let setup = Setup::default().routes(ROUTES).tables(&login_limits);
     let menshen = setup.connector("auto_login = 'never'").start().await;
     menshen.wecom.set_phone_owner("zhangsan");
     let mut phone = signed_in_on_phone(&menshen).await;
@@ -355,7 +363,7 @@ async fn the_login_limit_does_not_bypass_the_confirmation() {
 }
 
 #[tokio::test]
-async fn a_source_without_silent_login_is_not_asked() {
+async fn a_provider_without_silent_login_is_skipped() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     browser
@@ -364,16 +372,16 @@ async fn a_source_without_silent_login_is_not_asked() {
     menshen.advance(Duration::from_secs(3600));
     let answer = browser.visit(&format!("{SSO_URL}/portal/echo?a=1")).await;
     assert_eq!(answer.status, 200);
-    let far = browser.follow("http://oa.test/echo").await;
-    assert_eq!(far.answer.status, 200);
+    let page = browser.follow("http://oa.test/echo").await;
+    assert_eq!(page.answer.status, 200);
     menshen.advance(Duration::from_secs(3600));
     assert_eq!(browser.visit("http://oa.test/echo").await.status, 200);
-    // The WeCom client needs a click here: a QR page or a consent page.
+    // In the WeCom app this login needs a click: a QR page or a consent page.
     let setup = Setup::default()
         .routes(ROUTES)
         .wecom("scope = 'snsapi_privateinfo'");
     let menshen = setup
-        .tables(&format!("{}{NO_LOGIN_LIMITS}", other()))
+        .tables(&format!("{SECOND_CONNECTOR}{NO_LOGIN_LIMITS}"))
         .start()
         .await;
     let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
@@ -388,12 +396,7 @@ async fn a_source_without_silent_login_is_not_asked() {
     assert_eq!(answer.status, 200, "a consent page needs a click");
 }
 
-/// A second connector with silent login, which `reload_user` requires.
-fn other() -> String {
-    SECOND_CONNECTOR.to_owned()
-}
-
-/// A browser with the application in another site's frame.
+/// A browser that shows the application in a frame of another site.
 struct FramedBrowser(Browser);
 
 impl FramedBrowser {
@@ -408,16 +411,16 @@ impl FramedBrowser {
     }
 
     async fn follow(&mut self, url: &str) -> (String, Answer, Vec<String>) {
-        let (mut url, mut set) = (url.to_owned(), Vec::new());
+        let (mut url, mut set_cookies) = (url.to_owned(), Vec::new());
         for _ in 0..12 {
             let answer = self.load_page(&url).await;
-            set.extend(answer.header_values("set-cookie").map(str::to_owned));
+            set_cookies.extend(answer.header_values("set-cookie").map(str::to_owned));
             match answer.header("location") {
                 Some(to) => {
                     let next = Url::parse(&url).unwrap().join(to).unwrap().to_string();
                     url = next.trim_end_matches('#').to_owned();
                 }
-                None => return (url, answer, set),
+                None => return (url, answer, set_cookies),
             }
         }
         panic!("redirect loop: {:?}", self.0.visited);
@@ -446,28 +449,28 @@ async fn a_framed_page_reconfirms_only_with_embedded_and_third_party_cookies() {
     phone.visited.clear();
     menshen.wecom.set_phone_owner("lisi");
     let page_url = "https://sso.test/portal/echo?a=1";
-    let window = phone.follow(page_url).await;
-    assert_eq!(window.answer.echoed("x-forwarded-user"), ["zhangsan"]);
+    let page = phone.follow(page_url).await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
     assert_eq!(
-        source_visits(&phone),
+        authorize_visits(&phone),
         0,
         "top-level pages are not redirected"
     );
     let mut frame = FramedBrowser(phone);
-    let (url, answer, set) = frame.follow(page_url).await;
+    let (url, answer, set_cookies) = frame.follow(page_url).await;
     assert_eq!((answer.status, url.as_str()), (200, page_url));
     assert_eq!(answer.echoed("x-forwarded-user"), ["lisi"]);
-    assert_eq!(source_visits(&frame.0), 1);
+    assert_eq!(authorize_visits(&frame.0), 1);
     // Every cookie is usable in a third-party frame, and partitioned.
-    assert_eq!(set.len(), 3, "{set:?}");
-    for cookie in &set {
+    assert_eq!(set_cookies.len(), 3, "{set_cookies:?}");
+    for cookie in &set_cookies {
         assert!(cookie.contains("SameSite=None"), "{cookie}");
         assert!(
             cookie.contains("Secure") && cookie.contains("Partitioned"),
             "{cookie}"
         );
     }
-    // Nobody is signed in at the source: the frame shows a page with a link and starts no login.
+    // Nobody is signed in at WeCom: the frame shows a page with a link and starts no login.
     menshen.advance(Duration::from_secs(30));
     let answer = frame.load_page(page_url).await;
     let to = answer.header("location").unwrap().to_owned();

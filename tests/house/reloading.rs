@@ -1,4 +1,4 @@
-//! Another configuration counts from the next request on, or not at all.
+//! A reloaded configuration takes effect at the next request, or not at all.
 
 use menshen::config::Config;
 
@@ -11,16 +11,16 @@ use crate::upstream::{
 };
 use crate::wire;
 
-async fn says(text: &'static str) -> Upstream {
+async fn upstream_with_body(text: &'static str) -> Upstream {
     Upstream::start(move |_| Reply::KeepAlive(ok(text))).await
 }
 
-fn parsed(menshen: &Menshen, setup: &Setup) -> Config {
+fn parse(menshen: &Menshen, setup: &Setup) -> Config {
     Config::parse(&setup.text(&menshen.wecom, &menshen.app), "test.toml").unwrap()
 }
 
-/// The admin listener's own words about reloads.
-async fn told(menshen: &Menshen, path: &str) -> wire::Answer {
+/// Requests a path of the admin listener.
+async fn get_from_admin(menshen: &Menshen, path: &str) -> wire::Answer {
     let address = menshen
         .running
         .admin_address()
@@ -32,8 +32,11 @@ async fn told(menshen: &Menshen, path: &str) -> wire::Answer {
 const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n";
 
 #[tokio::test]
-async fn another_configuration_counts_from_the_next_request_on() {
-    let (one, two) = (says("one").await, says("two").await);
+async fn a_new_configuration_takes_effect_at_the_next_request() {
+    let (one, two) = (
+        upstream_with_body("one").await,
+        upstream_with_body("two").await,
+    );
     let menshen = Setup::default()
         .routes(&public_route(one.url(), ""))
         .start()
@@ -41,27 +44,30 @@ async fn another_configuration_counts_from_the_next_request_on() {
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send(get_request("/", "")).await;
     assert_eq!(connection.read_answer().await.text(), "one");
-    let more = "[[route]]\nname = \"new\"\nhost = \"new.test\"\naccess = \"public\"\nupstream = [\"{app}\"]";
-    let setup = Setup::default().routes(&public_route(two.url(), more));
+    let new_route = "[[route]]\nname = \"new\"\nhost = \"new.test\"\naccess = \"public\"\nupstream = [\"{app}\"]";
+    let setup = Setup::default().routes(&public_route(two.url(), new_route));
     menshen.reload(&setup).await.unwrap();
-    // Over the connection that is already there, too.
+    // The same holds on a connection that exists already.
     connection.send(get_request("/", "")).await;
     assert_eq!(connection.read_answer().await.text(), "two");
-    let new = "GET /echo HTTP/1.1\r\nHost: new.test\r\n\r\n";
-    connection.send(new).await;
+    let request = "GET /echo HTTP/1.1\r\nHost: new.test\r\n\r\n";
+    connection.send(request).await;
     assert_eq!(connection.read_answer().await.status, 200);
-    // What was taken away is gone.
+    // A removed route no longer exists.
     menshen
         .reload(&Setup::default().routes(&public_route(two.url(), "")))
         .await
         .unwrap();
-    connection.send(new).await;
+    connection.send(request).await;
     assert_eq!(connection.read_answer().await.status, 404);
 }
 
 #[tokio::test]
 async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
-    let (one, two) = (says("one").await, says("two").await);
+    let (one, two) = (
+        upstream_with_body("one").await,
+        upstream_with_body("two").await,
+    );
     let setup = |url: &str| {
         Setup::default()
             .routes(&public_route(url, ""))
@@ -69,16 +75,16 @@ async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
     };
     let menshen = setup(one.url()).start().await;
     assert_eq!(
-        told(&menshen, "/readyz").await.json()["degraded"],
+        get_from_admin(&menshen, "/readyz").await.json()["degraded"],
         serde_json::json!([])
     );
-    let bad = setup(two.url()).session("keys = [{ file = \"/nonexistent/session.key\" }]");
-    let why = menshen.reload(&bad).await.unwrap_err();
-    assert!(why.contains("/nonexistent/session.key"), "{why}");
+    let invalid = setup(two.url()).session("keys = [{ file = \"/nonexistent/session.key\" }]");
+    let error = menshen.reload(&invalid).await.unwrap_err();
+    assert!(error.contains("/nonexistent/session.key"), "{error}");
     let answer = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
     assert_eq!(answer.text(), "one");
-    // Everybody who looks is told; menshen is ready all the same.
-    let ready = told(&menshen, "/readyz").await;
+    // The readiness probe reports the failure; menshen is ready nevertheless.
+    let ready = get_from_admin(&menshen, "/readyz").await;
     assert_eq!(
         (ready.status, ready.json()["ready"].as_bool()),
         (200, Some(true))
@@ -91,7 +97,7 @@ async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
         "{}",
         ready.text()
     );
-    let metrics = told(&menshen, "/metrics").await.text();
+    let metrics = get_from_admin(&menshen, "/metrics").await.text();
     assert!(
         metrics.contains("menshen_reloads_total{outcome=\"refused\"} 1\n"),
         "{metrics}"
@@ -100,15 +106,15 @@ async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
         !metrics.contains("menshen_reloads_total{outcome=\"done\"}"),
         "{metrics}"
     );
-    // A good one mends it.
+    // A valid configuration clears the failure.
     menshen.reload(&setup(two.url())).await.unwrap();
     let answer = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
     assert_eq!(answer.text(), "two");
     assert_eq!(
-        told(&menshen, "/readyz").await.json()["degraded"],
+        get_from_admin(&menshen, "/readyz").await.json()["degraded"],
         serde_json::json!([])
     );
-    let metrics = told(&menshen, "/metrics").await.text();
+    let metrics = get_from_admin(&menshen, "/metrics").await.text();
     assert!(
         metrics.contains("menshen_reloads_total{outcome=\"done\"} 1\n"),
         "{metrics}"
@@ -116,7 +122,7 @@ async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_under_way_ends_by_the_site_it_began_with() {
+async fn a_request_in_progress_is_completed_with_the_old_configuration() {
     let socket = bind_listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let menshen = Setup::default()
@@ -140,82 +146,84 @@ async fn a_request_that_is_under_way_ends_by_the_site_it_began_with() {
     assert_eq!(connection.read_answer_head().await.status, 200);
     upstream.send("full").await;
     assert_eq!(connection.read_bytes(8).await.unwrap(), b"halffull");
-    // The next one finds no such host.
+    // The next request uses the new configuration, which has no such host.
     connection.send(get_request("/", "")).await;
     assert_eq!(connection.read_answer().await.status, 404);
 }
 
 #[tokio::test]
-async fn connections_to_an_upstream_that_did_not_change_live_on() {
-    let upstream = says("same").await;
-    let setup = |more: &str| Setup::default().routes(&public_route(upstream.url(), more));
+async fn connections_to_an_unchanged_upstream_stay_open() {
+    let upstream = upstream_with_body("same").await;
+    let setup = |lines: &str| Setup::default().routes(&public_route(upstream.url(), lines));
     let menshen = setup("").start().await;
     let mut connection = RawConnection::open(menshen.address()).await;
-    for (more, connections) in [
+    for (lines, connections) in [
         ("", 1),
         (
             "[[route]]\nname = \"b\"\nhost = \"b.test\"\nupstream = [\"{app}\"]",
             1,
         ),
         ("path = \"/\"\nlimits.response = \"7s\"", 1),
-        // How to connect is what a pool is made of.
+        // A change of how menshen connects creates a new pool.
         ("limits.connect = \"7s\"", 2),
     ] {
-        menshen.reload(&setup(more)).await.unwrap();
+        menshen.reload(&setup(lines)).await.unwrap();
         connection.send(get_request("/", "")).await;
         assert_eq!(connection.read_answer().await.text(), "same");
-        assert_eq!(upstream.connections(), connections, "{more}");
+        assert_eq!(upstream.connections(), connections, "{lines}");
     }
 }
 
 #[tokio::test]
-async fn what_needs_a_restart_is_named_until_it_is_no_longer_asked_for() {
+async fn changes_that_need_a_restart_are_reported_until_they_are_undone() {
     let menshen = Menshen::new().await;
     let other = Setup::default()
         .session("cached_sessions_max = 7")
         .tables(ADMIN);
-    let named = ["[admin]", "[session] cached_sessions_max"];
+    let expected = ["[admin]", "[session] cached_sessions_max"];
     for _ in 0..2 {
         let needed = menshen
             .running
-            .reload(parsed(&menshen, &other))
+            .reload(parse(&menshen, &other))
             .await
             .unwrap();
-        assert_eq!(needed, named);
+        assert_eq!(needed, expected);
     }
-    let back = menshen
+    let needed = menshen
         .running
-        .reload(parsed(&menshen, &Setup::default()))
+        .reload(parse(&menshen, &Setup::default()))
         .await
         .unwrap();
-    assert!(back.is_empty(), "{back:?}");
+    assert!(needed.is_empty(), "{needed:?}");
 }
 
 #[tokio::test]
-async fn who_is_here_stays_and_who_was_sent_away_stays_away() {
+async fn a_reload_keeps_sessions_and_revocations() {
     let menshen = Menshen::new().await;
-    let (mut here, mut gone) = (Browser::new(&menshen), Browser::new(&menshen));
-    here.sign_in(&format!("{SSO_URL}/echo"), "zhangsan").await;
-    gone.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
+    let (mut signed_in, mut revoked) = (Browser::new(&menshen), Browser::new(&menshen));
+    signed_in
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
+    revoked.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let account = menshen::store::LoginName::try_from("lisi".to_owned()).unwrap();
-    let shared = menshen.running.live().services().clone();
-    let account = shared
+    let services = menshen.running.live().services().clone();
+    let account = services
         .store
         .account_by_login(&account)
         .await
         .unwrap()
         .unwrap();
     let scope = menshen::store::RevocationScope::Account(account.id);
-    shared.sessions.revoke(&scope).await.unwrap();
+    services.sessions.revoke(&scope).await.unwrap();
     for session in ["", "lifetime = \"3h\"", "idle_timeout = \"1h\""] {
         menshen
             .reload(&Setup::default().session(session))
             .await
             .unwrap();
-        let answer = here.visit(&format!("{SSO_URL}/echo")).await;
+        let answer = signed_in.visit(&format!("{SSO_URL}/echo")).await;
         assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"], "{session}");
         assert_ne!(
-            gone.visit(&format!("{SSO_URL}/echo")).await.status,
+            revoked.visit(&format!("{SSO_URL}/echo")).await.status,
             200,
             "{session}"
         );
@@ -223,7 +231,7 @@ async fn who_is_here_stays_and_who_was_sent_away_stays_away() {
 }
 
 #[tokio::test]
-async fn sessions_of_a_connector_that_is_gone_do_not_count() {
+async fn sessions_of_a_removed_connector_are_not_accepted() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     browser
@@ -246,7 +254,7 @@ async fn sessions_of_a_connector_that_is_gone_do_not_count() {
 }
 
 #[tokio::test]
-async fn keys_change_in_turn_and_nobody_is_sent_away() {
+async fn a_key_rotation_keeps_all_sessions() {
     let folder = TempFolder::new();
     let key = |name: &str| {
         let path = folder.write(name, menshen::keys::generate().expose());
@@ -269,13 +277,13 @@ async fn keys_change_in_turn_and_nobody_is_sent_away() {
     assert_ne!(before, after, "the cookie is signed again");
     menshen.reload(&setup(&new)).await.unwrap();
     assert_eq!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
-    // What only the old key signed counts no more.
+    // A cookie that is signed only with the old key is not accepted.
     browser.set_cookie("sso.test", "menshen", &before);
     assert_ne!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
 }
 
 #[tokio::test]
-async fn whose_word_counts_changes_with_the_next_request() {
+async fn trusted_proxies_change_with_the_next_request() {
     let routes = public_route("{app}", "");
     let setup = |server: &str| Setup::default().routes(&routes).server(server);
     let menshen = setup("").start().await;
@@ -298,37 +306,41 @@ async fn whose_word_counts_changes_with_the_next_request() {
 }
 
 #[tokio::test]
-async fn a_tunnel_that_the_new_site_would_not_allow_ends() {
+async fn a_tunnel_that_the_new_configuration_does_not_allow_ends() {
     use crate::forwarding::upgrades::open_websocket;
 
-    let open = public_route("{app}", "");
-    let menshen = Setup::default().routes(&open).start().await;
+    let public = public_route("{app}", "");
+    let menshen = Setup::default().routes(&public).start().await;
     let mut connection = open_websocket(&menshen, UPSTREAM_HOST, "").await;
     menshen
-        .reload(&Setup::default().routes(&open).session("lifetime = \"3h\""))
+        .reload(
+            &Setup::default()
+                .routes(&public)
+                .session("lifetime = \"3h\""),
+        )
         .await
         .unwrap();
     connection.send([0x81, 0x81, 0, 0, 0, 0, b'x']).await;
     assert_eq!(connection.read_bytes(3).await.unwrap(), [0x81, 1, b'x']);
-    let closed = open.replace("public", "signed-in");
+    let protected = public.replace("public", "signed-in");
     menshen
-        .reload(&Setup::default().routes(&closed))
+        .reload(&Setup::default().routes(&protected))
         .await
         .unwrap();
-    // Told why: 1008, policy violation.
+    // The close code 1008 means policy violation.
     assert_eq!(connection.read_to_end().await, [0x88, 2, 0x03, 0xf0]);
 }
 
 #[tokio::test]
-async fn fifty_reloads_under_load_cost_nobody_a_request() {
-    let upstream = says("same").await;
+async fn no_request_fails_during_fifty_reloads() {
+    let upstream = upstream_with_body("same").await;
     let setup = |number: usize| {
-        let more = format!("limits.response = \"{}s\"", number + 10);
-        Setup::default().routes(&public_route(upstream.url(), &more))
+        let lines = format!("limits.response = \"{}s\"", number + 10);
+        Setup::default().routes(&public_route(upstream.url(), &lines))
     };
     let menshen = setup(0).start().await;
     let address = menshen.address();
-    let asking = tokio::spawn(async move {
+    let requests = tokio::spawn(async move {
         let mut connection = RawConnection::open(address).await;
         for _ in 0..500 {
             connection.send(get_request("/", "")).await;
@@ -339,6 +351,6 @@ async fn fifty_reloads_under_load_cost_nobody_a_request() {
         menshen.reload(&setup(number)).await.unwrap();
         tokio::task::yield_now().await;
     }
-    asking.await.unwrap();
+    requests.await.unwrap();
     assert_eq!(upstream.connections(), 1);
 }

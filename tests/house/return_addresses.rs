@@ -1,4 +1,4 @@
-//! A login redirects only to this site, whatever the return address looks like.
+//! A login redirects only to the hosts of the configuration, whatever the return address is.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
@@ -16,13 +16,13 @@ use hostile::HOSTILE;
 
 /// The URLs that a response leads to: `Location`, links, forms, refreshes.
 fn link_targets(answer: &Answer) -> Vec<String> {
-    let mut ways: Vec<_> = answer
+    let mut targets: Vec<_> = answer
         .header_values("location")
         .map(str::to_owned)
         .collect();
-    ways.extend(answer.header_values("refresh").map(str::to_owned));
-    let kind = answer.header("content-type").unwrap_or_default();
-    if kind.starts_with("text/html") {
+    targets.extend(answer.header_values("refresh").map(str::to_owned));
+    let content_type = answer.header("content-type").unwrap_or_default();
+    if content_type.starts_with("text/html") {
         let html = answer.text();
         assert!(!html.contains("http-equiv"), "no page refreshes itself");
         for name in [
@@ -34,10 +34,10 @@ fn link_targets(answer: &Answer) -> Vec<String> {
         ] {
             let values = html.split(name).skip(1);
             let values = values.map(|rest| rest.split('"').next().unwrap_or_default());
-            ways.extend(values.map(unescaped));
+            targets.extend(values.map(unescaped));
         }
     }
-    ways
+    targets
 }
 
 fn unescaped(text: &str) -> String {
@@ -54,41 +54,47 @@ fn unescaped(text: &str) -> String {
 }
 
 /// Asserts that every URL leads to the site or the provider, for a strict and for a lax URL parser.
-fn assert_stays(menshen: &Menshen, at: &str, answer: &Answer, why: &str) {
+fn assert_leads_to_site_or_provider(menshen: &Menshen, at: &str, answer: &Answer, what: &str) {
     let base = Url::parse(at).unwrap();
-    let source = Url::parse(&menshen.wecom.base_url()).unwrap();
-    for way in link_targets(answer) {
-        if way.starts_with("data:image/svg+xml") {
+    let wecom = Url::parse(&menshen.wecom.base_url()).unwrap();
+    for target in link_targets(answer) {
+        if target.starts_with("data:image/svg+xml") {
             continue;
         }
-        let to = base.join(&way).unwrap_or_else(|_| panic!("{why}: {way}"));
-        let ours = ["sso.test", "oa.test", "hr.test"];
-        let stays = to.scheme() == "http"
+        let to = base
+            .join(&target)
+            .unwrap_or_else(|_| panic!("{what}: {target}"));
+        let hosts = ["sso.test", "oa.test", "hr.test"];
+        let is_on_site = to.scheme() == "http"
             && to.port().is_none()
-            && to.host_str().is_some_and(|host| ours.contains(&host));
-        assert!(stays || to.origin() == source.origin(), "{why}: {way}");
+            && to.host_str().is_some_and(|host| hosts.contains(&host));
+        assert!(
+            is_on_site || to.origin() == wecom.origin(),
+            "{what}: {target}"
+        );
         // Parsers that decode, resolve and drop more than a browser does.
-        let path: String = way
+        let path: String = target
             .chars()
             .filter(|c| !c.is_whitespace() && !c.is_control())
             .collect();
         let local = path.starts_with('/') && !path[1..].starts_with(['/', '\\']);
-        assert!(local || path.starts_with("http://"), "{why}: {way}");
-        assert!(!to.path().starts_with("//"), "{why}: {way}");
+        assert!(local || path.starts_with("http://"), "{what}: {target}");
+        assert!(!to.path().starts_with("//"), "{what}: {target}");
     }
     for (name, value) in &answer.headers {
         let cookie = name.eq_ignore_ascii_case("set-cookie");
-        assert!(!cookie || value.starts_with("menshen"), "{why}: {value}");
+        assert!(!cookie || value.starts_with("menshen"), "{what}: {value}");
     }
 }
 
-fn encoded(text: &str) -> String {
+fn percent_encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// A return address in a query: encoded once, encoded twice, and unencoded where that can be sent.
+/// A return address as query parameter: encoded once, encoded twice, and unencoded if that is valid in a
+/// request target.
 fn spellings(rd: &str) -> Vec<String> {
-    let mut spellings = vec![encoded(rd), encoded(&encoded(rd))];
+    let mut spellings = vec![percent_encoded(rd), percent_encoded(&percent_encoded(rd))];
     if rd.bytes().all(|byte| byte.is_ascii_graphic()) && !rd.contains(['#', '&']) {
         spellings.push(rd.to_owned());
     }
@@ -99,26 +105,26 @@ fn spellings(rd: &str) -> Vec<String> {
 async fn no_return_address_leads_off_the_site() {
     assert!(HOSTILE.len() >= 120);
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
-    let mut here = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
-    here.follow(&format!("{SSO_URL}/x")).await;
+    let mut signed_in = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
+    signed_in.follow(&format!("{SSO_URL}/x")).await;
     for rd in HOSTILE {
-        for spelt in spellings(rd) {
+        for spelling in spellings(rd) {
             for page in ["start", "sign_in", "start?connector=corp&", "sign_in?x=1&"] {
                 let joint = if page.contains('?') { "" } else { "?" };
-                let url = format!("{OWN_PAGES}/{page}{joint}rd={spelt}");
-                for visitor in [Browser::new(&menshen), here.clone()] {
-                    let answer = visitor.clone().visit(&url).await;
-                    assert_stays(&menshen, &url, &answer, rd);
+                let url = format!("{OWN_PAGES}/{page}{joint}rd={spelling}");
+                for browser in [Browser::new(&menshen), signed_in.clone()] {
+                    let answer = browser.clone().visit(&url).await;
+                    assert_leads_to_site_or_provider(&menshen, &url, &answer, rd);
                 }
             }
-            let url = format!("{OWN_PAGES}/sign_out?rd={spelt}");
+            let url = format!("{OWN_PAGES}/sign_out?rd={spelling}");
             let answer = Browser::new(&menshen).visit(&url).await;
-            assert_stays(&menshen, &url, &answer, rd);
+            assert_leads_to_site_or_provider(&menshen, &url, &answer, rd);
             let origin = [("Origin", SSO_URL), ("Accept", "text/html")];
             let answer = Browser::new(&menshen)
                 .send("POST", &url, &origin, b"")
                 .await;
-            assert_stays(&menshen, &url, &answer, rd);
+            assert_leads_to_site_or_provider(&menshen, &url, &answer, rd);
         }
     }
 }
@@ -127,34 +133,43 @@ async fn no_return_address_leads_off_the_site() {
 async fn no_login_leads_off_the_site() {
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for rd in HOSTILE {
-        for spelt in spellings(rd) {
+        for spelling in spellings(rd) {
             let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
-            let mut url = format!("{OWN_PAGES}/start?rd={spelt}");
+            let mut url = format!("{OWN_PAGES}/start?rd={spelling}");
             let mut status = None;
             for _ in 0..8 {
                 let answer = phone.visit(&url).await;
                 status = status.or(Some(answer.status));
-                assert_stays_or_is_the_source(&menshen, &url, &answer, rd);
+                assert_menshen_leads_to_site_or_provider(&menshen, &url, &answer, rd);
                 let Some(to) = answer.header("location") else {
                     break;
                 };
                 url = Url::parse(&url).unwrap().join(to).unwrap().to_string();
             }
             // A URL that no browser can send is refused before it is parsed.
-            let sent = status != Some(400);
-            let why = format!("{rd}: {:?}", phone.visited);
-            assert_eq!(phone.cookie("menshen").is_some(), sent, "{why}");
-            assert!(sent || spelt.contains(['<', '"', '\\', '^', '`']), "{why}");
+            let is_parsed = status != Some(400);
+            let what = format!("{rd}: {:?}", phone.visited);
+            assert_eq!(phone.cookie("menshen").is_some(), is_parsed, "{what}");
+            assert!(
+                is_parsed || spelling.contains(['<', '"', '\\', '^', '`']),
+                "{what}"
+            );
         }
     }
 }
 
-/// The provider's own pages are not menshen's responsibility.
-fn assert_stays_or_is_the_source(menshen: &Menshen, url: &str, answer: &Answer, why: &str) {
+/// Like [`assert_leads_to_site_or_provider`], for answers of menshen; pages of the provider may lead
+/// anywhere.
+fn assert_menshen_leads_to_site_or_provider(
+    menshen: &Menshen,
+    url: &str,
+    answer: &Answer,
+    what: &str,
+) {
     if !url.starts_with(&menshen.wecom.base_url()) && answer.header("server").is_none() {
-        let ours = answer.header("location").is_some() || url.contains("/.menshen/");
-        if ours {
-            assert_stays(menshen, url, answer, why);
+        let from_menshen = answer.header("location").is_some() || url.contains("/.menshen/");
+        if from_menshen {
+            assert_leads_to_site_or_provider(menshen, url, answer, what);
         }
     }
 }
@@ -183,7 +198,7 @@ async fn a_return_address_on_this_site_is_reached() {
     ] {
         let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
         let page = phone
-            .follow(&format!("{OWN_PAGES}/start?rd={}", encoded(rd)))
+            .follow(&format!("{OWN_PAGES}/start?rd={}", percent_encoded(rd)))
             .await;
         assert_eq!(
             (page.answer.status, page.url.as_str()),
@@ -194,7 +209,7 @@ async fn a_return_address_on_this_site_is_reached() {
 }
 
 #[tokio::test]
-async fn no_login_redirects_to_the_login_pages_or_twice() {
+async fn a_return_address_that_is_a_login_page_or_repeated_is_ignored() {
     let menshen = Menshen::new().await;
     for rd in [
         "/.menshen/sign_out",
@@ -205,11 +220,11 @@ async fn no_login_redirects_to_the_login_pages_or_twice() {
     ] {
         let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
         let page = phone
-            .follow(&format!("{OWN_PAGES}/start?rd={}", encoded(rd)))
+            .follow(&format!("{OWN_PAGES}/start?rd={}", percent_encoded(rd)))
             .await;
         assert_eq!(page.url, format!("{SSO_URL}/"), "{rd}");
     }
-    // A repeated return address is ignored.
+    // The parameter is repeated.
     let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
     let page = phone
         .follow(&format!("{OWN_PAGES}/start?rd=/a&rd=/b"))

@@ -1,4 +1,4 @@
-//! Sessions end when they must: by time, by will, by a new configuration; and nobody outlives theirs.
+//! When sessions end: by their lifetime, by sign-out, by revocation and by a new configuration.
 
 mod cookie;
 mod entry_logins;
@@ -24,11 +24,11 @@ use menshen::store::{SessionRecord, Store};
 use crate::browser::Browser;
 use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
-use watched::WatchedHouse;
+use watched::WatchedMenshen;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What an application, and nobody else, answers to a session cookie.
+/// The status of a request to the application with this session cookie.
 async fn status(menshen: &Menshen, cookie: &str) -> u16 {
     TestRequest::get("/echo")
         .session(cookie)
@@ -37,14 +37,14 @@ async fn status(menshen: &Menshen, cookie: &str) -> u16 {
         .status
 }
 
-/// The one session in a store.
-async fn only(store: &dyn Store) -> SessionRecord {
+/// The session in a store that has exactly one.
+async fn only_session(store: &dyn Store) -> SessionRecord {
     let mut sessions = store.sessions(None, 10).await.unwrap();
     assert_eq!(sessions.len(), 1);
     sessions.remove(0)
 }
 
-/// Waits until something holds, for a minute at most.
+/// Waits until a condition holds, for at most a minute.
 pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !holds().await {
@@ -54,7 +54,7 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
 }
 
 #[tokio::test]
-async fn a_session_ends_at_its_absolute_end_however_busy_it_is() {
+async fn a_session_in_use_ends_after_its_lifetime() {
     let menshen = Menshen::new().await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
     for _ in 0..11 {
@@ -68,57 +68,65 @@ async fn a_session_ends_at_its_absolute_end_however_busy_it_is() {
 }
 
 #[tokio::test]
-async fn a_session_nobody_uses_ends_after_the_idle_timeout() {
+async fn an_unused_session_ends_after_the_idle_timeout() {
     let menshen = Menshen::new().await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
     menshen.advance(2 * HOUR - Duration::from_secs(1));
-    assert_eq!(status(&menshen, &cookie).await, 200, "just in time");
+    assert_eq!(
+        status(&menshen, &cookie).await,
+        200,
+        "a second before the idle time-out"
+    );
     menshen.advance(2 * HOUR);
-    assert_eq!(status(&menshen, &cookie).await, 401, "too late");
-    assert_eq!(status(&menshen, &cookie).await, 401, "and it stays so");
+    assert_eq!(status(&menshen, &cookie).await, 401, "at the idle time-out");
+    assert_eq!(
+        status(&menshen, &cookie).await,
+        401,
+        "the session stays ended"
+    );
 }
 
 #[tokio::test]
-async fn a_session_that_was_never_used_here_is_idle_too() {
+async fn a_session_that_was_never_used_ends_after_the_idle_timeout() {
     let menshen = Menshen::new().await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
-    // The first request finds nothing in memory after this.
+    // The first request of the session comes after the idle time-out.
     menshen.advance(2 * HOUR);
     assert_eq!(status(&menshen, &cookie).await, 401);
 }
 
 #[tokio::test]
 async fn requests_write_their_last_use_once_in_a_tenth_of_the_idle_timeout() {
-    let menshen = WatchedHouse::start(Setup::default()).await;
-    let cookie = menshen.signed_in("zhangsan").await;
-    let ask = TestRequest::get("/echo").session(&cookie);
-    let minted = only(&*menshen.store).await;
+    let menshen = WatchedMenshen::start(Setup::default()).await;
+    let cookie = menshen.session_cookie_of("zhangsan").await;
+    let request = TestRequest::get("/echo").session(&cookie);
+    let minted = only_session(&*menshen.store).await;
     for _ in 0..30 {
-        assert_eq!(ask.send_to(menshen.address).await.status, 200);
+        assert_eq!(request.send_to(menshen.address).await.status, 200);
     }
     menshen.clock.advance(Duration::from_secs(11 * 60));
     for _ in 0..30 {
-        assert_eq!(ask.send_to(menshen.address).await.status, 200);
+        assert_eq!(request.send_to(menshen.address).await.status, 200);
     }
     menshen.clock.advance(Duration::from_secs(2 * 60));
     for _ in 0..30 {
-        assert_eq!(ask.send_to(menshen.address).await.status, 200);
+        assert_eq!(request.send_to(menshen.address).await.status, 200);
     }
     let now = menshen.clock.now();
-    let written = async || only(&*menshen.store).await.used_at == now;
+    let written = async || only_session(&*menshen.store).await.used_at == now;
     eventually("written", written).await;
     assert!(minted.used_at < now);
-    // Writes before this one would have been made before it.
-    assert_eq!(menshen.store.asked("touch"), 1);
+    // Writes are made in order, so earlier ones would be counted already.
+    assert_eq!(menshen.store.calls("touch"), 1);
     assert_eq!(
-        menshen.store.asked("session"),
+        menshen.store.calls("session"),
         1,
-        "one look for all requests"
+        "one read for all requests"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn more_people_than_the_memory_holds_still_pass() {
+async fn more_sessions_than_the_cache_holds_are_still_accepted() {
     let setup = Setup::default().session("cached_sessions_max = 1");
     let menshen = setup.start().await;
     let cookies = [
@@ -127,19 +135,19 @@ async fn more_people_than_the_memory_holds_still_pass() {
         session_cookie_of(&menshen, "wangfang").await,
     ];
     let tasks: Vec<_> = (0..12)
-        .map(|at| {
-            let cookie = cookies[at % 3].clone();
+        .map(|nth| {
+            let cookie = cookies[nth % 3].clone();
             let site = menshen.running.live().site();
             tokio::spawn(async move {
                 for round in 0..400 {
                     let (gate, ring) = (&site.gate, &site.ring);
-                    let found = gate
+                    let lookup = gate
                         .sessions
                         .find(ring, &gate.timeouts, &cookie, "sso.test")
                         .await;
                     assert!(
-                        matches!(found, Ok(SessionLookup::Person(_))),
-                        "round {round}: {found:?}"
+                        matches!(lookup, Ok(SessionLookup::Person(_))),
+                        "round {round}: {lookup:?}"
                     );
                 }
             })
@@ -154,7 +162,7 @@ async fn more_people_than_the_memory_holds_still_pass() {
 async fn every_login_gets_a_new_session() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    // Somebody planted a session of their own: it is not the one that is signed in.
+    // An attacker put the cookie of another session into the browser.
     let planted = session_cookie_of(&menshen, "wangfang").await;
     browser.set_cookie("sso.test", "menshen", &planted);
     let start = format!("{SSO_URL}/.menshen/start?connector=corp&rd=%2Fecho");
@@ -163,7 +171,7 @@ async fn every_login_gets_a_new_session() {
     browser.sign_in(&start, "zhangsan").await;
     let second = browser.cookie("menshen").unwrap().value.clone();
     assert!(planted != first && first != second);
-    // Each of them ended the one before: a copy of an old cookie opens nothing.
+    // Each login ended the previous session: a copy of an old cookie is refused.
     for (cookie, status) in [(&planted, 401), (&first, 401), (&second, 200)] {
         let answer = TestRequest::get("/echo")
             .session(cookie)
@@ -174,7 +182,7 @@ async fn every_login_gets_a_new_session() {
     let store = &menshen.running.live().services().store;
     let sessions = store.sessions(None, 10).await.unwrap();
     assert_eq!(sessions.len(), 1);
-    // The cookie holds no name of anything the administrator or the log sees.
+    // The cookie does not contain the session ID that the administrator and the log see.
     assert!(!second.contains(&sessions[0].public_id.to_string()));
     let replaced = menshen.audit();
     let replaced = replaced.iter().filter(|line| line["reason"] == "replaced");
@@ -182,10 +190,10 @@ async fn every_login_gets_a_new_session() {
 }
 
 #[tokio::test]
-async fn a_forged_cookie_dies_without_a_question_to_the_store() {
-    let menshen = WatchedHouse::start(Setup::default()).await;
-    let cookie = menshen.signed_in("zhangsan").await;
-    let asked = menshen.store.asked("session");
+async fn a_forged_cookie_is_refused_without_a_store_read() {
+    let menshen = WatchedMenshen::start(Setup::default()).await;
+    let cookie = menshen.session_cookie_of("zhangsan").await;
+    let reads_before = menshen.store.calls("session");
     let parts: Vec<_> = cookie.split('.').collect();
     let tail = if cookie.ends_with('A') { "B" } else { "A" };
     let forged = [
@@ -207,10 +215,10 @@ async fn a_forged_cookie_dies_without_a_question_to_the_store() {
             .await;
         assert_eq!(answer.status, 401, "{forged}");
     }
-    assert_eq!(menshen.store.asked("session"), asked);
-    let good = TestRequest::get("/echo")
+    assert_eq!(menshen.store.calls("session"), reads_before);
+    let valid = TestRequest::get("/echo")
         .session(&cookie)
         .send_to(menshen.address)
         .await;
-    assert_eq!(good.status, 200);
+    assert_eq!(valid.status, 200);
 }

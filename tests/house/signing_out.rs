@@ -54,7 +54,7 @@ async fn only_a_navigation_or_an_own_page_signs_out() {
         ("POST", vec![("Sec-Fetch-Site", "same-origin")], true),
         ("POST", vec![("Referer", "http://sso.test/page")], true),
         ("GET", navigation_headers().to_vec(), true),
-        // A service worker passed the request on.
+        // Requests that a service worker forwards.
         ("GET", fetch("navigate", "empty", "same-origin"), true),
         ("POST", fetch("navigate", "empty", "same-origin"), true),
         ("GET", vec![("Accept", "text/html")], true),
@@ -73,7 +73,7 @@ async fn only_a_navigation_or_an_own_page_signs_out() {
         }
     }
     let still = browser.visit(&format!("{OWN_PAGES}/userinfo")).await;
-    assert_eq!(still.status, 200, "nobody else's session was ended");
+    assert_eq!(still.status, 200, "other sessions stay");
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn sign_out_everywhere_ends_all_sessions_of_that_person_only() {
         all.push(browser);
     }
     let url = format!("{OWN_PAGES}/sign_out?everywhere=1");
-    // A link cannot do it: a link ends the session of this browser only.
+    // A link ends only the session of this browser.
     assert_eq!(all[2].visit(&url).await.status, 200);
     let here = async |browser: &mut Browser| {
         browser.visit(&format!("{OWN_PAGES}/userinfo")).await.status == 200
@@ -123,7 +123,7 @@ async fn sign_out_everywhere_ends_all_sessions_of_that_person_only() {
         (&left["event"], &left["reason"]),
         (&json!("sign-out"), &json!("everywhere"))
     );
-    // They may sign in again at once; a login that began earlier is refused.
+    // A new login succeeds at once; a login that started earlier would be refused.
     menshen.advance(Duration::from_millis(1));
     let page = all[0].sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200);

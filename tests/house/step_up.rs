@@ -97,10 +97,13 @@ async fn an_old_login_is_repeated_and_returns_to_the_route() {
     );
     let html = asked.answer.text();
     assert!(html.contains("需要再确认一次您的身份"), "{html}");
-    assert!(html.contains("张三"), "who is here is named: {html}");
+    assert!(
+        html.contains("张三"),
+        "the page names the signed-in person: {html}"
+    );
     assert!(
         href(&html, "/start?rd=").is_none(),
-        "no way on without a login: {html}"
+        "no link without a login: {html}"
     );
     let before = browser.cookie("menshen").unwrap().value.clone();
     let back = browser.sign_in(&page.url, "zhangsan").await;
@@ -145,7 +148,7 @@ async fn a_program_gets_the_missing_proof_and_no_redirect() {
     let strong = get("/strong/echo").send(&menshen).await.json();
     assert_eq!(strong["acr_values"], serde_json::json!(["gold", "silver"]));
     assert_eq!(strong["max_age"], 3600);
-    // An unauthenticated request is not told of a stronger proof.
+    // The response to an unauthenticated request does not mention step-up.
     let nobody = TestRequest::get("/strong/echo").send(&menshen).await.json();
     assert_eq!(
         (&nobody["detail"], nobody.get("acr_values")),
@@ -192,7 +195,7 @@ async fn rules_apply_after_the_proof_and_a_public_route_demands_none() {
         assert_eq!(
             public.echoed("x-forwarded-user").len(),
             1,
-            "they are still here"
+            "the session is still valid"
         );
     }
 }
@@ -220,7 +223,7 @@ async fn an_unconfirmed_proof_ends_on_a_page_and_never_in_a_loop() {
             assert_eq!(page.answer.status, 403, "{what}");
             assert_eq!(page.cause(), Some(Cause::AuthTooWeak), "{what}");
             assert!(page.url.contains("/callback/corp"), "{what}");
-            let again = href(&page.answer.text(), "/sign_in?rd=").expect("a way to try again");
+            let again = href(&page.answer.text(), "/sign_in?rd=").expect("a link to try again");
             // The session starts all the same, and the login cookie is cleared.
             let info = browser.visit(&format!("{OWN_PAGES}/userinfo")).await;
             assert_eq!(info.json()["login"], "zhangsan", "{what}");

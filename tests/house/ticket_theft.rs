@@ -44,8 +44,9 @@ async fn start_menshen() -> Menshen {
         .await
 }
 
-/// An attacker's request to their host: the redirect carries the attacker's nonce.
-async fn bait(menshen: &Menshen, url: &str) -> String {
+/// The login URL to which menshen redirects an attacker's request for their host; it contains the attacker's
+/// nonce.
+async fn attacker_login_url(menshen: &Menshen, url: &str) -> String {
     let answer = Browser::new(menshen).visit(url).await;
     answer.header("location").unwrap().to_owned()
 }
@@ -55,8 +56,8 @@ fn has_ticket(answer: &Answer) -> bool {
     leads.contains("ticket?t=") || answer.text().contains("ticket?t=")
 }
 
-/// The consent page for a host; returns the URL and the hidden fields of its form.
-fn question(page: &Answer, host: &str) -> Vec<(String, String)> {
+/// Asserts that the page asks for consent for a host; returns the hidden fields of its form.
+fn assert_consent_page(page: &Answer, host: &str) -> Vec<(String, String)> {
     let html = page.text();
     assert_eq!(page.status, 200, "{html}");
     assert!(!has_ticket(page), "{html}");
@@ -121,45 +122,45 @@ async fn post(
 }
 
 #[tokio::test]
-async fn the_owner_of_a_name_below_a_wildcard_gets_no_session_of_a_signed_in_person() {
+async fn the_owner_of_a_wildcard_host_gets_no_session_of_a_signed_in_person() {
     let menshen = start_menshen().await;
     let mut victim = Browser::new(&menshen);
     victim.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     for host in [EVIL, "http://a.b.lab.test", "http://evil.lab.test:8080"] {
-        let bait = bait(&menshen, &format!("{host}/echo?a=1")).await;
+        let bait = attacker_login_url(&menshen, &format!("{host}/echo?a=1")).await;
         let page = victim.follow(&bait).await;
         assert!(
             page.url.starts_with(&format!("{OWN_PAGES}/start?")),
             "{}",
             page.url
         );
-        question(&page.answer, host.strip_prefix("http://").unwrap());
+        assert_consent_page(&page.answer, host.strip_prefix("http://").unwrap());
     }
 }
 
 #[tokio::test]
-async fn the_owner_of_a_name_below_a_wildcard_gets_no_session_of_a_person_who_signs_in() {
+async fn the_owner_of_a_wildcard_host_gets_no_session_of_a_person_who_signs_in() {
     let menshen = start_menshen().await;
-    let bait = bait(&menshen, &format!("{EVIL}/echo")).await;
+    let bait = attacker_login_url(&menshen, &format!("{EVIL}/echo")).await;
     let page = Browser::new(&menshen).sign_in(&bait, "lisi").await;
-    question(&page.answer, "evil.lab.test");
+    assert_consent_page(&page.answer, "evil.lab.test");
     // Inside the provider's app the login needs no click.
     menshen.wecom.set_phone_owner("lisi");
     let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
     let page = phone.follow(&bait).await;
-    question(&page.answer, "evil.lab.test");
+    assert_consent_page(&page.answer, "evil.lab.test");
     // By the sign-in page, signed in or not.
     let chooser = bait.replace("/start?", "/sign_in?");
     let page = Browser::new(&menshen).sign_in(&chooser, "lisi").await;
-    question(&page.answer, "evil.lab.test");
+    assert_consent_page(&page.answer, "evil.lab.test");
     let shown = phone.visit(&chooser).await;
     let on = href(&shown.text(), "/start?rd=").unwrap();
     let page = phone.follow(&format!("{SSO_URL}{on}")).await;
-    question(&page.answer, "evil.lab.test");
+    assert_consent_page(&page.answer, "evil.lab.test");
 }
 
 #[tokio::test]
-async fn the_owner_of_a_name_below_a_wildcard_gets_no_session_by_a_silent_login() {
+async fn the_owner_of_a_wildcard_host_gets_no_session_by_a_silent_login() {
     let routes = ROUTES.replace(
         "host = \"*.lab.test\"\n",
         "host = \"*.lab.test\"\nreload_user = \"always\"\n",
@@ -172,7 +173,7 @@ async fn the_owner_of_a_name_below_a_wildcard_gets_no_session_by_a_silent_login(
     let mut victim = Browser::new(&menshen);
     victim.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     menshen.advance(Duration::from_secs(60));
-    let bait = bait(&menshen, &format!("{EVIL}/echo")).await;
+    let bait = attacker_login_url(&menshen, &format!("{EVIL}/echo")).await;
     let page = victim
         .follow_until(&bait, |next| {
             next.contains("/ticket?") || next.starts_with(EVIL)
@@ -192,7 +193,7 @@ async fn a_person_who_agrees_is_redirected_and_signed_in_there() {
     let page = browser
         .sign_in("http://x.lab.test/echo?a=%2f&b=1", "lisi")
         .await;
-    let fields = question(&page.answer, "x.lab.test");
+    let fields = assert_consent_page(&page.answer, "x.lab.test");
     // A script of the login host cannot reach the opened page, nor fetch it.
     let opener = page.answer.header("cross-origin-opener-policy");
     assert_eq!(opener, Some("same-origin"));
@@ -211,7 +212,7 @@ async fn a_person_who_agrees_is_redirected_and_signed_in_there() {
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     // Chromium applies the page's policy to redirects of a form post: the application may redirect.
     let policy = browser
-        .visit(&bait(&menshen, &format!("{EVIL}/")).await)
+        .visit(&attacker_login_url(&menshen, &format!("{EVIL}/")).await)
         .await;
     let policy = policy.header("content-security-policy").unwrap();
     assert!(
@@ -221,24 +222,24 @@ async fn a_person_who_agrees_is_redirected_and_signed_in_there() {
 }
 
 #[tokio::test]
-async fn nobody_can_agree_for_another_person() {
+async fn no_other_site_or_person_can_give_the_consent() {
     let menshen = start_menshen().await;
     let mut victim = Browser::new(&menshen);
     victim.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
-    let bait = bait(&menshen, &format!("{EVIL}/echo")).await;
+    let bait = attacker_login_url(&menshen, &format!("{EVIL}/echo")).await;
     let page = victim.visit(&bait).await;
-    let token = question(&page, "evil.lab.test");
+    let token = assert_consent_page(&page, "evil.lab.test");
     // The attacker's own form belongs to the attacker's session.
     let mut attacker = Browser::new(&menshen);
     let page = attacker.sign_in(&bait, "lisi").await;
-    let theirs = question(&page.answer, "evil.lab.test");
+    let theirs = assert_consent_page(&page.answer, "evil.lab.test");
     let nothing: Vec<(String, String)> = Vec::new();
     let made_up = vec![("go".to_owned(), "AAAA".to_owned())];
     let same = [("Origin", SSO_URL), ("Sec-Fetch-Site", "same-origin")];
     for (what, fields, headers) in [
-        ("another's token", &theirs, &same[..]),
+        ("a token of another session", &theirs, &same[..]),
         ("no token", &nothing, &same[..]),
-        ("a token that is none", &made_up, &same[..]),
+        ("a malformed token", &made_up, &same[..]),
         (
             "another site's page",
             &token,
@@ -253,14 +254,14 @@ async fn nobody_can_agree_for_another_person() {
             ][..],
         ),
         ("a page without origin", &token, &[("Origin", "null")][..]),
-        ("nobody knows whose page", &token, &[][..]),
+        ("a page without Fetch Metadata and origin", &token, &[][..]),
     ] {
         let answer = post(&mut victim.clone(), fields, headers).await;
         assert!(!has_ticket(&answer), "{what}: {}", answer.status);
         let leads = answer.header("location").unwrap_or_default();
         assert!(!leads.starts_with(EVIL), "{what}: {leads}");
     }
-    // The token is no URL parameter, and useless without the session.
+    // The token is not accepted as a URL parameter, and not without the session.
     let url = format!("{OWN_PAGES}/start?{}", encoded(&token));
     assert!(!has_ticket(&victim.clone().visit(&url).await));
     assert!(!has_ticket(
@@ -271,19 +272,19 @@ async fn nobody_can_agree_for_another_person() {
     framed[2].1 = "iframe";
     let answer = victim.clone().send("GET", &bait, &framed, b"").await;
     assert!(fields(&answer.text()).is_empty(), "{}", answer.text());
-    // An old question is asked again, and one of an ended session is void.
+    // Consent after ten minutes needs a new page, and consent of an ended session is refused.
     let mut late = victim.clone();
     menshen.advance(Duration::from_secs(601));
     assert!(!has_ticket(&agree(&mut late, &token).await));
     let page = victim.visit(&bait).await;
-    let token = question(&page, "evil.lab.test");
+    let token = assert_consent_page(&page, "evil.lab.test");
     let mut ended = victim.clone();
     victim.visit(&format!("{OWN_PAGES}/sign_out")).await;
     assert!(!has_ticket(&agree(&mut ended, &token).await));
 }
 
 #[tokio::test]
-async fn a_configured_host_is_reached_without_a_question() {
+async fn a_configured_host_needs_no_consent() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     let page = browser.sign_in("http://named.lab.test/echo", "lisi").await;
@@ -292,7 +293,7 @@ async fn a_configured_host_is_reached_without_a_question() {
 }
 
 #[tokio::test]
-async fn a_configured_host_counts_only_on_its_ports() {
+async fn a_configured_host_is_trusted_only_on_its_ports() {
     let routes = r#"
 [[route]]
 name = "app"
@@ -333,7 +334,7 @@ upstream = ["{app}"]
 }
 
 #[tokio::test]
-async fn a_cookie_domain_needs_no_question() {
+async fn a_cookie_domain_needs_no_consent() {
     let routes = ROUTES.replace("sso.test", "sso.lab.test");
     let menshen = Setup::default()
         .external_url("http://sso.lab.test")
@@ -351,7 +352,7 @@ async fn a_cookie_domain_needs_no_question() {
 }
 
 #[tokio::test]
-async fn a_ticket_presented_by_the_wrong_browser_is_spent() {
+async fn a_ticket_sent_by_another_browser_is_used_up() {
     let menshen = start_menshen().await;
     let mut victim = Browser::new(&menshen);
     victim.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
@@ -372,7 +373,7 @@ async fn a_ticket_presented_by_the_wrong_browser_is_spent() {
 }
 
 #[tokio::test]
-async fn a_prefetch_without_fetch_metadata_begins_no_login_and_spends_no_ticket() {
+async fn a_prefetch_without_fetch_metadata_starts_no_login_and_uses_up_no_ticket() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;

@@ -1,4 +1,4 @@
-//! People who bring a token that their provider signed: mobile apps and pages that hold one already.
+//! Bearer tokens of people (`people` of an issuer), as mobile apps and single-page applications send them.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::wire::Answer;
 
 mod admitted;
 mod logged_out;
-mod noted;
+mod logout_records;
 
 const ROUTES: &str = r#"
 [[route]]
@@ -66,7 +66,7 @@ issuers = ["apps"]
 max_age = "5m"
 "#;
 
-/// What an app's token is for.
+/// The audience of the tokens of apps.
 const APPS: &str = "apps";
 
 fn setup(provider: &Provider, connector: &str, issuer: &str) -> Setup {
@@ -88,7 +88,7 @@ async fn start_menshen(provider: &Provider) -> Menshen {
     setup(provider, "", "people = \"keycloak\"").start().await
 }
 
-/// The claims of a token that somebody's app got for them.
+/// The claims of an access token that an app obtained for a person.
 fn claims(provider: &Provider, login: &str) -> Value {
     let mut claims = provider.access_token_claims(login, APPS);
     let more = json!({
@@ -138,7 +138,7 @@ fn refused(answer: &Answer, what: &str) {
 fn last_reason(menshen: &Menshen) -> String {
     let audit = menshen.audit();
     let last = audit.iter().rev().find(|line| line["event"] == "refused");
-    last.expect("somebody was refused")["reason"].to_string()
+    last.expect("a refused request")["reason"].to_string()
 }
 
 async fn sessions(menshen: &Menshen) -> Vec<SessionRecord> {
@@ -158,7 +158,7 @@ async fn revoke(menshen: &Menshen, scope: &RevocationScope) {
 }
 
 #[tokio::test]
-async fn a_persons_token_is_that_person_on_routes_that_name_its_issuer() {
+async fn a_bearer_token_identifies_its_person_on_routes_of_its_issuer() {
     let provider = Provider::new().await;
     let menshen = start_menshen(&provider).await;
     let token = token(&provider, "zhangsan");
@@ -173,25 +173,25 @@ async fn a_persons_token_is_that_person_on_routes_that_name_its_issuer() {
         assert_eq!(got("x-forwarded-groups"), ["%E8%B4%A2%E5%8A%A1%E9%83%A8"]);
         assert_eq!(got("x-forwarded-access-token"), [token.as_str()]);
     }
-    // Rules, connectors and proofs hold as for a session.
+    // Rules, `connectors` and `max_age` apply as for a session.
     assert_eq!(status(&menshen, "/finance", &token).await, 200);
     assert_eq!(status(&menshen, "/corp", &token).await, 401);
     assert_eq!(
         status(&menshen, "/lately", &token).await,
         401,
-        "nobody knows when they logged in"
+        "the token has no auth_time"
     );
     let now = provider.clock().now().unix_s();
     let lately = with(&provider, "zhangsan", &json!({ "auth_time": now - 10 }));
     assert_eq!(status(&menshen, "/lately", &lately).await, 200);
     let poor = with(&provider, "zhangsan", &json!({ "groups": ["平台部"] }));
     assert_eq!(status(&menshen, "/finance", &poor).await, 403);
-    // Elsewhere nobody looks at it.
+    // A route without this issuer ignores the token.
     assert_eq!(status(&menshen, "/other", &token).await, 401);
 }
 
 #[tokio::test]
-async fn the_checks_of_other_proxies_and_our_own_page_know_them_too() {
+async fn checks_and_userinfo_accept_the_token_of_a_person() {
     let provider = Provider::new().await;
     let menshen = start_menshen(&provider).await;
     let token = token(&provider, "zhangsan");
@@ -205,7 +205,7 @@ async fn the_checks_of_other_proxies_and_our_own_page_know_them_too() {
         answer.header("x-auth-request-access-token"),
         Some(token.as_str())
     );
-    // The application's alone, unless the route says otherwise.
+    // Without `check_headers` the proxy does not receive the token.
     let answer = auth("/quiet").send(&menshen).await;
     assert_eq!(answer.header("x-auth-request-user"), Some("zhangsan"));
     assert_eq!(answer.header("x-auth-request-access-token"), None);
@@ -240,7 +240,7 @@ async fn the_checks_of_other_proxies_and_our_own_page_know_them_too() {
             .await,
         "userinfo",
     );
-    // One token, one session; it came in once.
+    // One token has one session and one login record.
     assert_eq!(sessions(&menshen).await.len(), 1);
     let audit = menshen.audit();
     let logins: Vec<_> = audit
@@ -256,7 +256,7 @@ async fn the_checks_of_other_proxies_and_our_own_page_know_them_too() {
 }
 
 #[tokio::test]
-async fn without_the_key_a_token_stays_a_programs() {
+async fn without_people_a_token_identifies_a_program() {
     let provider = Provider::new().await;
     let menshen = setup(&provider, "", "").start().await;
     let token = token(&provider, "zhangsan");
@@ -269,7 +269,7 @@ async fn without_the_key_a_token_stays_a_programs() {
 }
 
 #[tokio::test]
-async fn a_person_is_the_same_by_cookie_and_by_token() {
+async fn a_cookie_and_a_token_identify_the_same_account() {
     let provider = Provider::new().await;
     let menshen = start_menshen(&provider).await;
     let token = token(&provider, "zhangsan");
@@ -301,8 +301,11 @@ async fn a_person_is_the_same_by_cookie_and_by_token() {
         .session(&others)
         .send(&menshen)
         .await;
-    assert_eq!(answer.status, 400, "nobody knows which of two people asks");
-    // What a token says of its person is theirs while they bring it, and no session's.
+    assert_eq!(
+        answer.status, 400,
+        "the cookie and the token identify two people"
+    );
+    // The claims of a token apply to its own requests, and not to other sessions of the person.
     let poor = with(
         &provider,
         "zhangsan",
@@ -321,30 +324,33 @@ async fn a_person_is_the_same_by_cookie_and_by_token() {
 }
 
 #[tokio::test]
-async fn a_token_that_does_not_count_is_nobody() {
+async fn an_invalid_token_identifies_no_person() {
     let provider = Provider::new().await;
     let other = Provider::start(provider.clock(), jsonwebtoken::Algorithm::ES256).await;
     let menshen = start_menshen(&provider).await;
     let now = provider.clock().now().unix_s();
     for (what, more) in [
         ("another audience", json!({ "aud": "others" })),
-        ("the web client's", json!({ "aud": CLIENT_ID })),
-        ("over", json!({ "exp": now - 61 })),
+        (
+            "the audience of the web client",
+            json!({ "aud": CLIENT_ID }),
+        ),
+        ("expired", json!({ "exp": now - 61 })),
         ("from the future", json!({ "iat": now + 3600 })),
-        ("no end", json!({ "exp": null })),
-        ("no beginning", json!({ "iat": null })),
-        ("nobody", json!({ "sub": null })),
-        ("nobody at all", json!({ "sub": "" })),
+        ("no expiry", json!({ "exp": null })),
+        ("no time of issue", json!({ "iat": null })),
+        ("no subject", json!({ "sub": null })),
+        ("an empty subject", json!({ "sub": "" })),
         ("an ID token", json!({ "typ": "ID" })),
         ("bound to a key", json!({ "cnf": { "jkt": "x" } })),
-        ("a program's", json!({ "sub": "mobile" })),
+        ("the token of a program", json!({ "sub": "mobile" })),
         (
-            "a service account's",
+            "the token of a service account",
             json!({ "preferred_username": "service-account-mobile" }),
         ),
-        ("an application's", json!({ "idtyp": "app" })),
+        ("the token of an application", json!({ "idtyp": "app" })),
         (
-            "a login that is none",
+            "an invalid login name",
             json!({ "preferred_username": "a\nb" }),
         ),
     ] {
@@ -368,7 +374,7 @@ async fn a_token_that_does_not_count_is_nobody() {
 }
 
 #[tokio::test]
-async fn who_would_not_come_in_by_a_login_does_not_by_a_token() {
+async fn a_token_is_admitted_under_the_rules_of_a_login() {
     let provider = Provider::new().await;
     let menshen = setup(&provider, "admission = 'existing'", "people = 'keycloak'")
         .start()
@@ -376,14 +382,14 @@ async fn who_would_not_come_in_by_a_login_does_not_by_a_token() {
     let token_of = |login| token(&provider, login);
     refused(
         &bearer("/echo", &token_of("zhangsan")).send(&menshen).await,
-        "a stranger",
+        "a new person",
     );
     assert!(
         last_reason(&menshen).contains("this connector creates none"),
         "{}",
         last_reason(&menshen)
     );
-    // The login is a WeCom member's.
+    // The login name belongs to a WeCom member.
     let menshen = self::start_menshen(&provider).await;
     let mut browser = Browser::new(&menshen);
     browser
@@ -391,7 +397,7 @@ async fn who_would_not_come_in_by_a_login_does_not_by_a_token() {
         .await;
     refused(
         &bearer("/echo", &token_of("zhangsan")).send(&menshen).await,
-        "another's login",
+        "the login name of another account",
     );
     assert!(
         last_reason(&menshen).contains("belongs to account"),
@@ -401,7 +407,7 @@ async fn who_would_not_come_in_by_a_login_does_not_by_a_token() {
     assert_eq!(status(&menshen, "/echo", &token_of("wangfang")).await, 200);
 }
 
-/// Ends sessions of an account in one of many ways.
+/// Ends the session of an account by the operation `what`.
 async fn end(provider: &Provider, menshen: &Menshen, what: &str, account: AccountId) {
     let shared = menshen.running.live().services();
     let keycloak: ConnectorId = "keycloak".parse().unwrap();
@@ -431,7 +437,7 @@ async fn end(provider: &Provider, menshen: &Menshen, what: &str, account: Accoun
 }
 
 #[tokio::test]
-async fn whoever_is_revoked_is_out_on_the_next_request_and_does_not_come_back() {
+async fn a_revocation_applies_to_tokens_at_the_next_request_and_lasts() {
     for what in [
         "session",
         "account",
@@ -458,7 +464,7 @@ async fn whoever_is_revoked_is_out_on_the_next_request_and_does_not_come_back() 
         menshen.advance(Duration::from_secs(1));
         end(&provider, &menshen, what, account).await;
         refused(&bearer("/echo", &used).send(&menshen).await, what);
-        // Also when nothing of it is remembered any more.
+        // The token is refused after the caches have expired, too.
         menshen.advance(Duration::from_secs(90));
         refused(&bearer("/echo", &used).send(&menshen).await, what);
         refused(
@@ -471,10 +477,10 @@ async fn whoever_is_revoked_is_out_on_the_next_request_and_does_not_come_back() 
             !many,
             "{what}"
         );
-        // A token from before, that was never shown: only a session of its own would have been ended.
+        // An earlier token that was never used has no session, so only wider revocations affect it.
         let still = status(&menshen, "/echo", &unused).await;
         assert_eq!(still == 200, what == "session", "{what}: {still}");
-        // A new one is a new login.
+        // A new token is a new login.
         if what == "closed" {
             refused(
                 &bearer("/echo", &token(&provider, "zhangsan"))
@@ -487,7 +493,7 @@ async fn whoever_is_revoked_is_out_on_the_next_request_and_does_not_come_back() 
             menshen.advance(Duration::from_secs(3));
             refused(
                 &bearer("/echo", &used).send(&menshen).await,
-                "an old one stays out",
+                "an old token stays refused",
             );
         }
         let new = token(&provider, "zhangsan");
@@ -496,7 +502,7 @@ async fn whoever_is_revoked_is_out_on_the_next_request_and_does_not_come_back() 
 }
 
 #[tokio::test]
-async fn one_token_gets_one_session_however_often_and_wherever_it_comes() {
+async fn concurrent_requests_with_one_token_share_one_session() {
     let provider = Provider::new().await;
     let menshen = start_menshen(&provider).await;
     let token = token(&provider, "zhangsan");
@@ -504,7 +510,7 @@ async fn one_token_gets_one_session_however_often_and_wherever_it_comes() {
     let all = futures_util::future::join_all(asks).await;
     assert!(all.iter().all(|status| *status == 200), "{all:?}");
     assert_eq!(sessions(&menshen).await.len(), 1);
-    // A reload forgets what was remembered, and finds the session again.
+    // A reload empties the caches; the session is found again.
     let setup = menshen.setup.clone();
     menshen.reload(&setup).await.unwrap();
     assert_eq!(status(&menshen, "/echo", &token).await, 200);
@@ -512,16 +518,16 @@ async fn one_token_gets_one_session_however_often_and_wherever_it_comes() {
     assert_eq!(
         status(&menshen, "/echo", &token).await,
         200,
-        "nobody goes out for want of clicks"
+        "the idle time-out does not apply to tokens"
     );
     assert_eq!(sessions(&menshen).await.len(), 1);
-    // It ends when the token does.
+    // The session ends when the token expires.
     menshen.advance(Duration::from_secs(700));
     refused(&bearer("/echo", &token).send(&menshen).await, "over");
 }
 
 #[tokio::test]
-async fn a_connector_that_is_gone_or_of_another_source_has_no_such_people() {
+async fn people_must_name_a_connector_of_the_same_issuer() {
     let provider = Provider::new().await;
     let menshen = Menshen::new().await;
     for (issuer, words) in [

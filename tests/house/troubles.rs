@@ -1,5 +1,5 @@
-//! A source that refuses, is unreachable or sends invalid responses: the person gets a page with help,
-//! the log has the reason, and existing sessions continue.
+//! WeCom refuses, is unreachable or sends invalid responses: the person gets a page with help, the log has
+//! the reason, and existing sessions continue.
 
 use std::time::Duration;
 
@@ -61,9 +61,9 @@ pub(crate) async fn log_in(menshen: &Menshen) -> (Browser, Page) {
 
 pub(crate) fn last_error(menshen: &Menshen) -> String {
     let audit = menshen.audit();
-    let last = audit.last().expect("somebody was turned away");
+    let last = audit.last().expect("a refused login");
     assert_eq!(last["event"], "refused", "{last}");
-    last["error"].as_str().expect("it says why").to_owned()
+    last["error"].as_str().expect("a reason").to_owned()
 }
 
 #[tokio::test]
@@ -88,8 +88,8 @@ async fn every_error_code_at_every_call_has_its_page_and_its_log_line() {
                 let html = page.answer.text();
                 assert!(!html.contains(&format!("{code},")) && !html.contains("simulated error"));
                 let error = last_error(&menshen);
-                let said = format!("answered {code}:");
-                assert!(error.contains(&said), "{what}: {error}");
+                let expected = format!("answered {code}:");
+                assert!(error.contains(&expected), "{what}: {error}");
                 assert!(
                     error.contains(call.trim_start_matches("/cgi-bin/")),
                     "{what}: {error}"
@@ -103,7 +103,7 @@ async fn every_error_code_at_every_call_has_its_page_and_its_log_line() {
     }
     menshen.advance(Duration::from_secs(7201));
     let (_, page) = log_in(&menshen).await;
-    assert_eq!(page.answer.status, 200, "nothing is left of all that");
+    assert_eq!(page.answer.status, 200, "logins succeed again");
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn an_untrusted_domain_is_named_in_the_log() {
 }
 
 #[tokio::test]
-async fn no_secret_appears_in_pages_or_logs_whatever_the_source_sends() {
+async fn no_secret_appears_in_pages_or_logs_whatever_wecom_sends() {
     let log = Records::process_log();
     let menshen = start_with_logins_that_make_every_call().await;
     let mut hidden = vec![SECRET.to_owned()];
@@ -175,7 +175,7 @@ async fn no_secret_appears_in_pages_or_logs_whatever_the_source_sends() {
     assert!(written[0].contains("wrong … from ip: 203.0.113.9"));
     assert!(
         written[1].contains("hyper"),
-        "the log is watched, other programs' lines too"
+        "the process log has lines of libraries, too"
     );
     for secret in &hidden {
         assert!(
@@ -186,9 +186,9 @@ async fn no_secret_appears_in_pages_or_logs_whatever_the_source_sends() {
 }
 
 #[tokio::test]
-async fn invalid_responses_of_the_source_fail_logins_and_no_sessions() {
+async fn invalid_responses_of_wecom_fail_logins_and_keep_sessions() {
     let menshen = start_with_logins_that_make_every_call().await;
-    let (mut here, _) = log_in(&menshen).await;
+    let (mut signed_in, _) = log_in(&menshen).await;
     let huge = format!(
         "{{\"errcode\":0,\"userid\":\"lisi\",\"x\":\"{}\"}}",
         "x".repeat(2 << 20)
@@ -235,54 +235,57 @@ async fn invalid_responses_of_the_source_fail_logins_and_no_sessions() {
             assert!(!last_error(&menshen).contains("Hotel"), "{what}");
         }
     }
-    assert_eq!(here.visit(&format!("{SSO_URL}/echo")).await.status, 200);
+    assert_eq!(
+        signed_in.visit(&format!("{SSO_URL}/echo")).await.status,
+        200
+    );
     assert_eq!(log_in(&menshen).await.1.answer.status, 200);
 }
 
 #[tokio::test]
 async fn a_response_about_another_person_fails_the_login() {
     let menshen = start_with_logins_that_make_every_call().await;
-    let said = |value: Value| value.to_string();
+    let json_text = |value: Value| value.to_string();
     let cases = [
-        (REDEEM, said(json!({ "errcode": 0 })), Cause::NotMember),
+        (REDEEM, json_text(json!({ "errcode": 0 })), Cause::NotMember),
         (
             REDEEM,
-            said(json!({ "errcode": 0, "userid": "" })),
+            json_text(json!({ "errcode": 0, "userid": "" })),
             Cause::NotMember,
         ),
         (
             REDEEM,
-            said(json!({ "errcode": 0, "userid": ["lisi"] })),
+            json_text(json!({ "errcode": 0, "userid": ["lisi"] })),
             Cause::NotMember,
         ),
         (
             REDEEM,
-            said(json!({ "errcode": 0, "openid": "o1" })),
+            json_text(json!({ "errcode": 0, "openid": "o1" })),
             Cause::NotMember,
         ),
         (
             MEMBER,
-            said(json!({ "errcode": 0 })),
+            json_text(json!({ "errcode": 0 })),
             Cause::ProviderUnreachable,
         ),
         (
             MEMBER,
-            said(json!({ "errcode": 0, "userid": "lisi", "status": 1 })),
+            json_text(json!({ "errcode": 0, "userid": "lisi", "status": 1 })),
             Cause::ProviderUnreachable,
         ),
         (
             MEMBER,
-            said(json!({ "errcode": 0, "userid": "zhangsan" })),
+            json_text(json!({ "errcode": 0, "userid": "zhangsan" })),
             Cause::InactiveMember,
         ),
         (
             MEMBER,
-            said(json!({ "errcode": 0, "userid": "zhangsan", "status": 9 })),
+            json_text(json!({ "errcode": 0, "userid": "zhangsan", "status": 9 })),
             Cause::InactiveMember,
         ),
         (
             DETAIL,
-            said(json!({ "errcode": 0, "userid": "lisi", "mobile": "1" })),
+            json_text(json!({ "errcode": 0, "userid": "lisi", "mobile": "1" })),
             Cause::ProviderUnreachable,
         ),
     ];
@@ -295,27 +298,30 @@ async fn a_response_about_another_person_fails_the_login() {
 }
 
 #[tokio::test]
-async fn sessions_continue_while_the_source_hangs() {
+async fn sessions_continue_while_wecom_does_not_respond() {
     let menshen = Menshen::new().await;
-    let mut here = Browser::new(&menshen);
-    here.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
+    let mut signed_in = Browser::new(&menshen);
+    signed_in.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let mut waiting = Browser::new(&menshen);
     let source = waiting.open_login_page(&format!("{SSO_URL}/echo")).await;
     let back = waiting.choose_person(&source, "zhangsan").await;
     menshen.wecom.hang(MEMBER);
-    let stuck = async {
+    let hanging_login = async {
         let page = waiting.follow(&back).await;
         assert_eq!(
             (page.answer.status, page.cause()),
             (502, Some(Cause::ProviderUnreachable))
         );
     };
-    let goes_on = async {
+    let requests_of_session = async {
         for _ in 0..20 {
-            assert_eq!(here.visit(&format!("{SSO_URL}/echo")).await.status, 200);
+            assert_eq!(
+                signed_in.visit(&format!("{SSO_URL}/echo")).await.status,
+                200
+            );
         }
     };
-    futures_util::future::join(stuck, goes_on).await;
+    futures_util::future::join(hanging_login, requests_of_session).await;
     assert!(last_error(&menshen).contains("not answered in time"));
     // The code is redeemed by now; the next login succeeds.
     menshen.wecom.clear_faults(MEMBER);
@@ -326,13 +332,13 @@ async fn sessions_continue_while_the_source_hangs() {
 }
 
 #[tokio::test]
-async fn sessions_continue_when_the_source_is_unreachable() {
+async fn sessions_continue_when_wecom_is_unreachable() {
     let menshen = Menshen::new().await;
-    let mut here = Browser::new(&menshen);
-    here.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
-    let mut coming = Browser::new(&menshen);
-    let page = coming.open_login_page(&format!("{SSO_URL}/echo")).await;
-    let back = coming.choose_person(&page, "zhangsan").await;
+    let mut signed_in = Browser::new(&menshen);
+    signed_in.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
+    let mut logging_in = Browser::new(&menshen);
+    let page = logging_in.open_login_page(&format!("{SSO_URL}/echo")).await;
+    let back = logging_in.choose_person(&page, "zhangsan").await;
     let Menshen {
         wecom,
         running,
@@ -340,12 +346,15 @@ async fn sessions_continue_when_the_source_is_unreachable() {
         ..
     } = menshen;
     drop(wecom);
-    let page = coming.follow(&back).await;
+    let page = logging_in.follow(&back).await;
     assert_eq!(
         (page.answer.status, page.cause()),
         (502, Some(Cause::ProviderUnreachable))
     );
-    assert_eq!(here.visit(&format!("{SSO_URL}/echo")).await.status, 200);
+    assert_eq!(
+        signed_in.visit(&format!("{SSO_URL}/echo")).await.status,
+        200
+    );
     // The login is still offered, and fails with the cause.
     assert_eq!(
         Browser::at(running.addresses()[0])

@@ -20,7 +20,7 @@ reload_user = "always"
 
 const PAGE_URL: &str = "http://sso.test/echo?a=1";
 
-async fn signed_in_half_a_minute_ago(provider: &Provider) -> (Menshen, Browser) {
+async fn sign_in_and_wait_until_due(provider: &Provider) -> (Menshen, Browser) {
     let setup = provider
         .setup("")
         .routes(ROUTES)
@@ -42,9 +42,9 @@ fn session_cookie(browser: &Browser) -> String {
 }
 
 #[tokio::test]
-async fn the_provider_is_asked_silently_and_its_answer_applies() {
+async fn the_provider_confirms_silently_and_its_response_takes_effect() {
     let provider = Provider::new().await;
-    let (menshen, mut browser) = signed_in_half_a_minute_ago(&provider).await;
+    let (menshen, mut browser) = sign_in_and_wait_until_due(&provider).await;
     let old = session_cookie(&browser);
     let page = provider.follow_login(&mut browser, PAGE_URL).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, PAGE_URL));
@@ -61,12 +61,12 @@ async fn the_provider_is_asked_silently_and_its_answer_applies() {
             .status,
         401
     );
-    // A different person is signed in there.
+    // A different person is signed in at the provider.
     provider.start_session(&mut browser, "lisi");
     menshen.advance(Duration::from_secs(30));
     let page = provider.follow_login(&mut browser, PAGE_URL).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-    // Nobody is signed in there.
+    // Nobody is signed in at the provider.
     let old = session_cookie(&browser);
     provider.end_session_silently(&mut browser);
     menshen.advance(Duration::from_secs(30));
@@ -85,19 +85,19 @@ async fn the_provider_is_asked_silently_and_its_answer_applies() {
             .status,
         401
     );
-    let told = menshen.audit();
-    let gone = told.last().unwrap();
+    let audit = menshen.audit();
+    let record = audit.last().unwrap();
     assert_eq!(
-        (&gone["event"], &gone["login"]),
+        (&record["event"], &record["login"]),
         (&"sign-out".into(), &"lisi".into()),
-        "{gone}"
+        "{record}"
     );
 }
 
 #[tokio::test]
 async fn a_person_who_is_not_admitted_ends_the_session() {
     let provider = Provider::new().await;
-    let (menshen, mut browser) = signed_in_half_a_minute_ago(&provider).await;
+    let (menshen, mut browser) = sign_in_and_wait_until_due(&provider).await;
     let old = session_cookie(&browser);
     provider.person("lisi").disabled(true);
     provider.start_session(&mut browser, "lisi");
@@ -114,18 +114,21 @@ async fn a_person_who_is_not_admitted_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_provider_outage_at_any_step_locks_nobody_out() {
-    // The browser does not reach the provider; the user navigates back.
+async fn a_provider_outage_at_any_step_keeps_the_session() {
+    // The browser does not reach the provider; the person navigates back.
     let provider = Provider::new().await;
-    let (menshen, mut browser) = signed_in_half_a_minute_ago(&provider).await;
-    let there = |url: &str| url.starts_with(provider.issuer());
-    let stopped = browser.follow_until(PAGE_URL, there).await;
-    assert!(there(&stopped.url));
-    assert_eq!(browser.follow_until(PAGE_URL, there).await.url, PAGE_URL);
+    let (menshen, mut browser) = sign_in_and_wait_until_due(&provider).await;
+    let at_provider = |url: &str| url.starts_with(provider.issuer());
+    let page = browser.follow_until(PAGE_URL, at_provider).await;
+    assert!(at_provider(&page.url));
+    assert_eq!(
+        browser.follow_until(PAGE_URL, at_provider).await.url,
+        PAGE_URL
+    );
     // menshen does not reach the provider and does not redirect to it.
     menshen.advance(Duration::from_secs(3600));
     provider.start_outage();
-    let page = browser.follow_until(PAGE_URL, there).await;
+    let page = browser.follow_until(PAGE_URL, at_provider).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, PAGE_URL));
     provider.end_outage();
     // The browser returns from the provider, which menshen no longer reaches.
@@ -147,25 +150,29 @@ async fn a_provider_outage_at_any_step_locks_nobody_out() {
 }
 
 #[tokio::test]
-async fn an_error_reported_by_the_browser_is_believed_for_ten_minutes_only() {
+async fn an_error_in_the_callback_keeps_the_session_for_ten_minutes_only() {
     let provider = Provider::new().await;
-    let (menshen, mut browser) = signed_in_half_a_minute_ago(&provider).await;
-    let there = |url: &str| url.starts_with(provider.issuer());
-    let claim = async |browser: &mut Browser| {
+    let (menshen, mut browser) = sign_in_and_wait_until_due(&provider).await;
+    let at_provider = |url: &str| url.starts_with(provider.issuer());
+    let send_error_callback = async |browser: &mut Browser| {
         browser.delete_cookies("-flow-");
-        let asked = browser.follow_until(PAGE_URL, there).await;
-        let state = query_parameter(&asked.url, "state").expect("the provider is asked");
+        let page = browser.follow_until(PAGE_URL, at_provider).await;
+        let state = query_parameter(&page.url, "state").expect("the browser is at the provider");
         let issuer = provider.issuer();
-        let said = format!("error=server_error&state={state}&iss={issuer}");
-        let back = format!("{OWN_PAGES}/callback/keycloak?{said}");
-        browser.follow_until(&back, there).await
+        let query = format!("error=server_error&state={state}&iss={issuer}");
+        let back = format!("{OWN_PAGES}/callback/keycloak?{query}");
+        browser.follow_until(&back, at_provider).await
     };
     let first = session_cookie(&browser);
-    let page = claim(&mut browser).await;
+    let page = send_error_callback(&mut browser).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, PAGE_URL));
-    assert_ne!(session_cookie(&browser), first, "the cookie has a new date");
+    assert_ne!(
+        session_cookie(&browser),
+        first,
+        "the cookie has a new time of confirmation"
+    );
     menshen.advance(Duration::from_secs(600));
-    let page = claim(&mut browser).await;
+    let page = send_error_callback(&mut browser).await;
     assert_ne!(page.url, PAGE_URL);
     assert!(browser.cookie("menshen").is_none(), "{}", page.url);
     assert_eq!(page.cause(), Some(Cause::ProviderBusy));
@@ -174,13 +181,13 @@ async fn an_error_reported_by_the_browser_is_believed_for_ten_minutes_only() {
 #[tokio::test]
 async fn a_form_post_response_replaces_the_session_and_is_never_used_silently() {
     let provider = Provider::new().await;
-    let more = format!(
+    let tables = format!(
         "{}response_mode = 'form_post'\n{NO_LOGIN_LIMITS}",
         provider.toml("keycloak")
     );
     let setup = Setup::default()
         .clock(provider.clock())
-        .tables(&more)
+        .tables(&tables)
         .routes(ROUTES);
     let setup = setup
         .external_url("https://sso.test")
@@ -202,8 +209,8 @@ async fn a_form_post_response_replaces_the_session_and_is_never_used_silently() 
     provider.start_session(&mut browser, "lisi");
     let page = provider.follow_login(&mut browser, start).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-    let ask = TestRequest::get("/echo").header("Cookie", &format!("__Host-menshen={old}"));
-    assert_eq!(ask.send(&menshen).await.status, 401);
+    let request = TestRequest::get("/echo").header("Cookie", &format!("__Host-menshen={old}"));
+    assert_eq!(request.send(&menshen).await.status, 401);
     menshen.advance(Duration::from_secs(3600));
     let calls = provider.calls("authorize");
     assert_eq!(browser.visit("https://sso.test/echo").await.status, 200);

@@ -1,11 +1,12 @@
-//! A response that outlasts `reload_after` is still delivered: a due confirmation refuses nothing.
+//! A response that takes longer than `reload_after` is still delivered: a confirmation that becomes due
+//! affects only the next request.
 
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
-use super::source_visits;
+use super::authorize_visits;
 use crate::browser::Browser;
 use crate::logging_in::{OWN_PAGES, WECOM_PHONE_APP};
 use crate::raw_connection::RawConnection;
@@ -33,7 +34,7 @@ const DUE: Duration = Duration::from_secs(31);
 /// After this time open responses have been checked again: twice the configured interval.
 const RECHECKED: Duration = Duration::from_millis(100);
 
-/// A server that checks open responses every 50 ms, and the upstream behind `/report`.
+/// An instance of menshen that checks open responses every 50 ms, and the upstream behind `/report`.
 async fn start_menshen() -> (Menshen, TcpListener) {
     let socket = bind_listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
@@ -54,21 +55,21 @@ async fn trigger_recheck_by_other_sign_out(menshen: &Menshen) {
 }
 
 async fn sign_out(menshen: &Menshen, cookie: &str) {
-    let out = TestRequest::get("/.menshen/sign_out")
+    let request = TestRequest::get("/.menshen/sign_out")
         .navigating()
         .session(cookie);
-    assert_eq!(out.send(menshen).await.status, 200);
+    assert_eq!(request.send(menshen).await.status, 200);
 }
 
-/// A client that loads the report, and the upstream's connection.
-async fn loading(
+/// Requests the report; returns the connections of the client and of the upstream.
+async fn start_loading(
     menshen: &Menshen,
     socket: &TcpListener,
     cookie: &str,
 ) -> (RawConnection<TcpStream>, RawConnection<TcpStream>) {
     let mut client = RawConnection::open(menshen.address()).await;
-    let ask = TestRequest::get("/report").navigating().session(cookie);
-    client.send(ask.to_bytes()).await;
+    let request = TestRequest::get("/report").navigating().session(cookie);
+    client.send(request.to_bytes()).await;
     let mut upstream = accept(socket).await;
     upstream.read_request().await.unwrap();
     (client, upstream)
@@ -77,19 +78,23 @@ async fn loading(
 #[tokio::test]
 async fn a_slow_page_is_delivered_although_a_confirmation_became_due() {
     let (menshen, socket) = start_menshen().await;
-    for is_over in [false, true] {
+    for signs_out in [false, true] {
         let cookie = session_cookie_of(&menshen, "zhangsan").await;
-        let (mut client, mut upstream) = loading(&menshen, &socket, &cookie).await;
+        let (mut client, mut upstream) = start_loading(&menshen, &socket, &cookie).await;
         menshen.advance(DUE);
-        match is_over {
+        match signs_out {
             false => trigger_recheck_by_other_sign_out(&menshen).await,
             true => sign_out(&menshen, &cookie).await,
         }
         sleep(RECHECKED).await;
         upstream.send(ok("the figures")).await;
         let Answer { status, body, .. } = client.read_answer().await;
-        let is_shown = body.as_slice() == b"the figures";
-        assert_eq!((status == 200, is_shown), (!is_over, !is_over), "{status}");
+        let is_delivered = body.as_slice() == b"the figures";
+        assert_eq!(
+            (status == 200, is_delivered),
+            (!signs_out, !signs_out),
+            "{status}"
+        );
     }
 }
 
@@ -97,9 +102,9 @@ async fn a_slow_page_is_delivered_although_a_confirmation_became_due() {
 async fn a_download_continues_although_a_confirmation_became_due() {
     let (menshen, socket) = start_menshen().await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
-    let (mut client, mut upstream) = loading(&menshen, &socket, &cookie).await;
-    let begins = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nfir\r\n";
-    upstream.send(begins).await;
+    let (mut client, mut upstream) = start_loading(&menshen, &socket, &cookie).await;
+    let first_chunk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nfir\r\n";
+    upstream.send(first_chunk).await;
     assert_eq!(client.read_answer_head().await.status, 200);
     assert_eq!(client.read_chunk().await.unwrap(), b"fir");
     sleep(RECHECKED).await;
@@ -108,21 +113,21 @@ async fn a_download_continues_although_a_confirmation_became_due() {
     sleep(RECHECKED).await;
     upstream.send("3\r\nst!\r\n").await;
     assert_eq!(client.read_chunk().await.unwrap(), b"st!");
-    // The person's own sign-out ends it.
+    // When the person signs out, the download ends.
     sign_out(&menshen, &cookie).await;
     assert!(client.read_to_end().await.is_empty());
     assert!(upstream.read_to_end().await.is_empty());
 }
 
 #[tokio::test]
-async fn a_page_slower_than_reload_after_asks_the_source_once() {
+async fn a_page_slower_than_reload_after_is_confirmed_once() {
     let (menshen, socket) = start_menshen().await;
     let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
     let start = format!("{OWN_PAGES}/start?connector=corp&rd=/echo");
     assert_eq!(phone.follow(&start).await.answer.status, 200);
     phone.visited.clear();
     menshen.advance(DUE);
-    let served = async {
+    let serve_reports = async {
         for count in 1.. {
             let mut upstream = accept(&socket).await;
             upstream.read_request().await.unwrap();
@@ -134,9 +139,9 @@ async fn a_page_slower_than_reload_after_asks_the_source_once() {
     let page_url = format!("{SSO_URL}/report");
     let page = tokio::select! {
         page = phone.follow(&page_url) => page,
-        () = served => unreachable!(),
+        () = serve_reports => unreachable!(),
     };
     assert_eq!((page.answer.status, page.url.as_str()), (200, &*page_url));
     assert_eq!(page.answer.text(), "report 1");
-    assert_eq!(source_visits(&phone), 1);
+    assert_eq!(authorize_visits(&phone), 1);
 }

@@ -1,8 +1,8 @@
-//! `HOSTILE`: return addresses that lead, or seem to lead, to another site.
+//! `HOSTILE`: return addresses that lead to another site, or that a parser may resolve to one.
 
-/// Return addresses that a browser, a proxy or a careless reader could take for another site.
+/// Return addresses that some URL parser could resolve to another site.
 pub(super) const HOSTILE: &[&str] = &[
-    // Other sites in plain words.
+    // URLs of other sites.
     "http://evil.test",
     "https://evil.test/",
     "http://evil.test:80/",
@@ -35,7 +35,7 @@ pub(super) const HOSTILE: &[&str] = &[
     "vbscript:msgbox(1)",
     "data:text/html,<script>alert(1)</script>",
     "data:text/html;base64,PHNjcmlwdD4=",
-    // Names that begin, end or look like ours.
+    // Hosts that begin with, end with or resemble a host of the configuration.
     "http://sso.test.evil.test/",
     "http://sso.testevil.test/",
     "http://evilsso.test/",
@@ -67,7 +67,7 @@ pub(super) const HOSTILE: &[&str] = &[
     "http://evil.test\u{ff1f}.sso.test/",
     "http://\u{202e}tset.live/",
     "http://xn--sso-.test/",
-    // Users and ports.
+    // Credentials and ports.
     "http://sso.test@evil.test/",
     "http://sso.test:80@evil.test/",
     "http://sso.test:pass@evil.test/",
@@ -125,7 +125,7 @@ pub(super) const HOSTILE: &[&str] = &[
     ".evil.test",
     "?//evil.test",
     "#//evil.test",
-    // What is dropped, trimmed or decoded on the way.
+    // White space, control characters and escapes that a parser may drop or decode.
     " //evil.test",
     "\t//evil.test",
     "\n//evil.test",
@@ -165,7 +165,7 @@ pub(super) const HOSTILE: &[&str] = &[
     "%2f%2fevil.test",
     "%5c%5cevil.test",
     "%2fevil.test",
-    // Dots that vanish.
+    // Dot segments.
     "/.//evil.test",
     "/..//evil.test",
     "/././/evil.test",
@@ -183,12 +183,12 @@ pub(super) const HOSTILE: &[&str] = &[
     "http://sso.test/\\evil.test/",
     "http://oa.test//evil.test/",
     "http://oa.test/..//evil.test/",
-    // Headers of their own.
+    // Header injection.
     "/x\r\nLocation: http://evil.test/",
     "/x\nSet-Cookie: menshen=1",
     "/x\r\n\r\n<script>alert(1)</script>",
     "/x\u{2028}Location: http://evil.test/",
-    // Pages of their own.
+    // HTML injection.
     "/\"><script>alert(1)</script>",
     "/'onmouseover='alert(1)",
     "/<a href=http://evil.test>",

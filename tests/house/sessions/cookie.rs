@@ -1,13 +1,13 @@
-//! The session cookie as a browser gets it: flags, size, and how it is taken back.
+//! The attributes, the size and the deletion of the session cookie.
 
 use crate::browser::{Browser, navigation_headers};
 use crate::setup::{Menshen, Setup};
 use crate::test_request::TestRequest;
 
-/// A whole login at `home`; the `Set-Cookie` lines of the answer that ends it.
-async fn login(browser: &mut Browser, home: &str) -> Vec<String> {
-    let source = browser.open_login_page(&format!("{home}/echo")).await;
-    let back = browser.choose_person(&source, "zhangsan").await;
+/// Logs in at `origin`; returns the `Set-Cookie` values of the answer that completes the login.
+async fn log_in(browser: &mut Browser, origin: &str) -> Vec<String> {
+    let login_page = browser.open_login_page(&format!("{origin}/echo")).await;
+    let back = browser.choose_person(&login_page, "zhangsan").await;
     let answer = browser.visit(&back).await;
     assert_eq!(answer.status, 302, "{}", answer.text());
     assert!(answer.header("cache-control").unwrap().contains("no-store"));
@@ -17,31 +17,31 @@ async fn login(browser: &mut Browser, home: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether a line is `NAME=value; FLAGS`; the value is anything.
-fn is(line: &str, name: &str, flags: &str) -> bool {
+/// Whether a `Set-Cookie` value has this name and these attributes.
+fn is_cookie(line: &str, name: &str, attributes: &str) -> bool {
     let rest = line
         .strip_prefix(name)
         .and_then(|rest| rest.strip_prefix('='));
     rest.and_then(|rest| rest.split_once("; "))
-        .is_some_and(|(_, found)| found == flags)
+        .is_some_and(|(_, found)| found == attributes)
 }
 
-const TRUSTING: &str = "trusted_proxies = [\"127.0.0.1\"]";
+const TRUSTED_PROXY: &str = "trusted_proxies = [\"127.0.0.1\"]";
 
-/// A site behind a proxy that ends TLS.
-fn https(session: &str) -> Setup {
+/// A setup behind a proxy that terminates TLS.
+fn https_setup(session: &str) -> Setup {
     let routes = "[[route]]\nname = 'app'\nhost = 'sso.corp.test'\nupstream = ['{app}']\n";
     Setup::default()
         .external_url("https://sso.corp.test")
-        .server(TRUSTING)
+        .server(TRUSTED_PROXY)
         .session(session)
         .routes(routes)
 }
 
 #[tokio::test]
-async fn a_browser_that_takes_none_for_strict_is_not_told_it() {
-    let menshen = https("cookie_same_site = \"none\"").start().await;
-    for (agent, understands) in [
+async fn a_browser_that_misreads_same_site_none_gets_no_same_site() {
+    let menshen = https_setup("cookie_same_site = \"none\"").start().await;
+    for (user_agent, supports_none) in [
         (
             "Mozilla/5.0 (iPhone; CPU iPhone OS 12_5 like Mac OS X) Version/12.1 Safari/604.1",
             false,
@@ -71,16 +71,21 @@ async fn a_browser_that_takes_none_for_strict_is_not_told_it() {
             true,
         ),
     ] {
-        let mut browser = Browser::new(&menshen).with_user_agent(agent).over_https();
-        let began = browser.visit("https://sso.corp.test/echo").await;
-        let began: Vec<_> = began
+        let mut browser = Browser::new(&menshen)
+            .with_user_agent(user_agent)
+            .over_https();
+        let first_answer = browser.visit("https://sso.corp.test/echo").await;
+        let flow_lines: Vec<_> = first_answer
             .header_values("set-cookie")
             .map(str::to_owned)
             .collect();
         browser.delete_cookies("flow");
-        let set = login(&mut browser, "https://sso.corp.test").await;
-        let lives = |line: &&String| !line.contains("Max-Age=0");
-        let lines: Vec<_> = began.iter().chain(set.iter().filter(lives)).collect();
+        let set_cookies = log_in(&mut browser, "https://sso.corp.test").await;
+        let is_not_deletion = |line: &&String| !line.contains("Max-Age=0");
+        let lines: Vec<_> = flow_lines
+            .iter()
+            .chain(set_cookies.iter().filter(is_not_deletion))
+            .collect();
         assert!(
             lines.iter().any(|line| line.starts_with("__Host-menshen=")),
             "{lines:?}"
@@ -88,10 +93,10 @@ async fn a_browser_that_takes_none_for_strict_is_not_told_it() {
         for line in lines {
             assert_eq!(
                 line.contains("SameSite=None"),
-                understands,
-                "{agent}: {line}"
+                supports_none,
+                "{user_agent}: {line}"
             );
-            assert!(!line.contains("SameSite=Lax"), "{agent}: {line}");
+            assert!(!line.contains("SameSite=Lax"), "{user_agent}: {line}");
             assert!(
                 line.contains("Secure") && line.contains("HttpOnly"),
                 "{line}"
@@ -101,7 +106,7 @@ async fn a_browser_that_takes_none_for_strict_is_not_told_it() {
 }
 
 #[tokio::test]
-async fn its_flags_are_the_strictest_the_site_allows() {
+async fn its_attributes_are_the_strictest_that_the_configuration_allows() {
     let rows = [
         (
             Setup::default(),
@@ -110,41 +115,43 @@ async fn its_flags_are_the_strictest_the_site_allows() {
             "HttpOnly; SameSite=Lax; Path=/; Max-Age=43200",
         ),
         (
-            https(""),
+            https_setup(""),
             "https://sso.corp.test",
             "__Host-menshen",
             "HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=43200",
         ),
         (
-            https("cookie_domain = \"corp.test\"\nlifetime = \"1h\"\nidle_timeout = \"30m\""),
+            https_setup("cookie_domain = \"corp.test\"\nlifetime = \"1h\"\nidle_timeout = \"30m\""),
             "https://sso.corp.test",
             "__Secure-menshen",
             "HttpOnly; SameSite=Lax; Secure; Path=/; Domain=corp.test; Max-Age=3600",
         ),
         (
-            https("cookie_same_site = \"none\""),
+            https_setup("cookie_same_site = \"none\""),
             "https://sso.corp.test",
             "__Host-menshen",
             "HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Max-Age=43200",
         ),
     ];
-    for (setup, home, name, flags) in rows {
+    for (setup, origin, name, attributes) in rows {
         let menshen = setup.start().await;
         let mut browser = Browser::new(&menshen);
-        if home.starts_with("https") {
+        if origin.starts_with("https") {
             browser = browser.over_https();
         }
-        let set = login(&mut browser, home).await;
-        let session: Vec<_> = set.iter().filter(|line| line.starts_with(name)).collect();
-        let own: Vec<_> = session
+        let set_cookies = log_in(&mut browser, origin).await;
+        let session: Vec<_> = set_cookies
             .iter()
-            .filter(|line| !line.contains("-flow-"))
+            .filter(|line| line.starts_with(name) && !line.contains("-flow-"))
             .collect();
-        assert_eq!(own.len(), 1, "{set:?}");
-        assert!(is(own[0], name, flags), "{}", own[0]);
-        // The flow that ended is forgotten with the flags its prefix demands.
-        let flow: Vec<_> = set.iter().filter(|line| line.contains("-flow-")).collect();
-        assert_eq!(flow.len(), 1, "{set:?}");
+        assert_eq!(session.len(), 1, "{set_cookies:?}");
+        assert!(is_cookie(session[0], name, attributes), "{}", session[0]);
+        // The flow cookie is deleted with the attributes that its prefix requires.
+        let flow: Vec<_> = set_cookies
+            .iter()
+            .filter(|line| line.contains("-flow-"))
+            .collect();
+        assert_eq!(flow.len(), 1, "{set_cookies:?}");
         assert!(flow[0].contains("Max-Age=0"), "{}", flow[0]);
         assert!(
             browser
@@ -154,16 +161,16 @@ async fn its_flags_are_the_strictest_the_site_allows() {
         );
         let value = browser.cookie(name).unwrap().value.clone();
         assert!(value.len() <= 300, "{} bytes", value.len());
-        // Signing out takes it back, for a browser that goes by the book.
-        let answer = browser.visit(&format!("{home}/.menshen/sign_out")).await;
+        // Signing out deletes the cookie.
+        let answer = browser.visit(&format!("{origin}/.menshen/sign_out")).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(browser.cookie(name), None);
-        let again = TestRequest::get("/echo")
-            .host(home.split_once("://").unwrap().1)
+        let request = TestRequest::get("/echo")
+            .host(origin.split_once("://").unwrap().1)
             .header("X-Forwarded-Proto", "https")
             .header("Cookie", &format!("{name}={value}"));
-        let replayed = match home.starts_with("https") {
-            true => again.send(&menshen).await,
+        let replayed = match origin.starts_with("https") {
+            true => request.send(&menshen).await,
             false => {
                 TestRequest::get("/echo")
                     .session(&value)
@@ -176,27 +183,27 @@ async fn its_flags_are_the_strictest_the_site_allows() {
 }
 
 #[tokio::test]
-async fn it_is_written_at_a_login_and_not_again() {
+async fn the_cookie_is_set_at_a_login_and_not_again() {
     let menshen = Menshen::new().await;
     let cookie = crate::test_request::session_cookie_of(&menshen, "zhangsan").await;
-    for ask in [
+    for request in [
         TestRequest::get("/echo").session(&cookie),
         TestRequest::get("/echo")
             .session(&cookie)
             .headers(&navigation_headers()),
         TestRequest::get("/.menshen/userinfo").session(&cookie),
     ] {
-        let answer = ask.send(&menshen).await;
+        let answer = request.send(&menshen).await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.header_values("set-cookie").count(), 0);
     }
 }
 
 #[tokio::test]
-async fn a_cookie_of_one_prefix_is_nothing_under_another() {
-    let menshen = https("").start().await;
+async fn a_session_cookie_is_refused_under_a_name_with_another_prefix() {
+    let menshen = https_setup("").start().await;
     let mut browser = Browser::new(&menshen).over_https();
-    login(&mut browser, "https://sso.corp.test").await;
+    log_in(&mut browser, "https://sso.corp.test").await;
     let value = browser.cookie("__Host-menshen").unwrap().value.clone();
     for (name, expected) in [
         ("__Host-menshen", 200),
@@ -204,8 +211,8 @@ async fn a_cookie_of_one_prefix_is_nothing_under_another() {
         ("menshen", 401),
         ("__host-menshen", 401),
     ] {
-        let ask = TestRequest::get("/echo").host("sso.corp.test");
-        let ask = ask.header("Cookie", &format!("{name}={value}"));
-        assert_eq!(ask.send(&menshen).await.status, expected, "{name}");
+        let request = TestRequest::get("/echo").host("sso.corp.test");
+        let request = request.header("Cookie", &format!("{name}={value}"));
+        assert_eq!(request.send(&menshen).await.status, expected, "{name}");
     }
 }

@@ -2,7 +2,7 @@
 
 use menshen::face::page::Cause;
 
-use super::watched::{Fault, WatchedHouse, When};
+use super::watched::{Fault, WatchedMenshen, When};
 use crate::browser::Browser;
 use crate::connector_features::test_source::TestSource;
 use crate::logging_in::OWN_PAGES;
@@ -29,10 +29,10 @@ const BUTTON: [(&str, &str); 6] = [
     ("Sec-Fetch-Site", "same-origin"),
 ];
 
-async fn start_menshen() -> WatchedHouse {
+async fn start_menshen() -> WatchedMenshen {
     let setup = Setup::default().tables(NO_LOGIN_LIMITS);
     let source = TestSource::with_tickets(&[]);
-    WatchedHouse::start(setup.connector_of_kind("idp", "", source.kind())).await
+    WatchedMenshen::start(setup.connector_of_kind("idp", "", source.kind())).await
 }
 
 async fn visit(browser: &mut Browser, url: &str) -> Answer {
@@ -46,7 +46,7 @@ async fn confirm(browser: &mut Browser, flow: &str) -> Answer {
 }
 
 /// A browser of zhangsan that is asked whether to go on as lisi, and the flow of the question.
-async fn asked_browser(menshen: &WatchedHouse, number: usize) -> (Browser, String) {
+async fn asked_browser(menshen: &WatchedMenshen, number: usize) -> (Browser, String) {
     let mut browser = Browser::at(menshen.address);
     let own = format!("{OWN_PAGES}{ENTRY}?ticket=zhangsan.{number}");
     assert_eq!(visit(&mut browser, &own).await.status, 303);
@@ -118,10 +118,10 @@ async fn two_confirmations_at_once_get_the_same_session() {
     let menshen = start_menshen().await;
     let (mut one, flow) = asked_browser(&menshen, 1).await;
     let mut other = one.clone();
-    menshen.store.hold("mint", When::Before);
+    menshen.store.block("mint", When::Before);
     let first = confirm(&mut one, &flow);
     let second = async {
-        menshen.store.holds(1).await;
+        menshen.store.wait_until_blocked(1).await;
         let second = confirm(&mut other, &flow);
         // The store goes on only after the second request was sent.
         let release = async {
@@ -141,10 +141,10 @@ async fn two_confirmations_at_once_get_the_same_session() {
 async fn a_browser_that_disconnects_during_the_confirmation_can_repeat_it() {
     let menshen = start_menshen().await;
     let (browser, flow) = asked_browser(&menshen, 1).await;
-    menshen.store.hold("mint", When::Before);
+    menshen.store.block("mint", When::Before);
     let (mut tab, sent) = (browser.clone(), flow.clone());
     let leaving = tokio::spawn(async move { confirm(&mut tab, &sent).await });
-    menshen.store.holds(1).await;
+    menshen.store.wait_until_blocked(1).await;
     leaving.abort();
     assert!(leaving.await.is_err());
     let mut other = Browser::at(menshen.address);

@@ -1,4 +1,4 @@
-//! Two nodes share one file: what one ends, the other knows within seconds.
+//! Two nodes share one store file: a revocation on one takes effect on the other within seconds.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::setup::{Menshen, Setup, run};
 use crate::stores::{Meddler, TempDir};
 use crate::test_request::{TestRequest, repeat_until, session_cookie_of};
 
-async fn two(dir: &TempDir) -> (Menshen, Running) {
+async fn start_two_nodes(dir: &TempDir) -> (Menshen, Running) {
     let menshen = Setup::default().store(&dir.url()).start().await;
     let text = menshen.setup.text(&menshen.wecom, &menshen.app);
     let other = run(&text, &menshen.clock).await;
@@ -18,9 +18,9 @@ async fn two(dir: &TempDir) -> (Menshen, Running) {
 }
 
 #[tokio::test]
-async fn a_session_of_one_node_counts_on_the_other() {
+async fn a_session_of_one_node_is_accepted_by_the_other() {
     let dir = TempDir::new();
-    let (menshen, other) = two(&dir).await;
+    let (menshen, other) = start_two_nodes(&dir).await;
     let ask = TestRequest::get("/echo").session(&session_cookie_of(&menshen, "zhangsan").await);
     let answer = ask.send_to(other.addresses()[0]).await;
     assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"]);
@@ -29,15 +29,15 @@ async fn a_session_of_one_node_counts_on_the_other() {
 #[tokio::test]
 async fn a_revocation_on_one_node_is_seen_by_the_other_within_seconds() {
     let dir = TempDir::new();
-    let (menshen, other) = two(&dir).await;
+    let (menshen, other) = start_two_nodes(&dir).await;
     let there = other.addresses()[0];
     for at in 0..4 {
-        // A login that began in the very moment of a revocation is refused, to be safe.
+        // A login that started in the same millisecond as a revocation is refused.
         menshen.advance(Duration::from_secs(1));
         let cookie = session_cookie_of(&menshen, "zhangsan").await;
         let stays = (at < 2).then_some(session_cookie_of(&menshen, "lisi").await);
         let ask = TestRequest::get("/echo").session(&cookie);
-        // Both have it in memory.
+        // Both nodes cache the session.
         assert_eq!(ask.send(&menshen).await.status, 200);
         repeat_until(&ask, there, |answer| answer.status == 200).await;
         let shared = menshen.running.live().services();
@@ -67,7 +67,7 @@ async fn a_revocation_on_one_node_is_seen_by_the_other_within_seconds() {
 }
 
 #[tokio::test]
-async fn a_damaged_row_of_the_log_hides_no_revocation() {
+async fn a_damaged_row_in_the_revocation_log_hides_no_revocation() {
     let raised = "INSERT INTO epoch (name, number) VALUES ('everyone', 1)";
     let deleted = "DELETE FROM session WHERE account = \
                    (SELECT id FROM account WHERE login = 'zhangsan')";
@@ -78,7 +78,7 @@ async fn a_damaged_row_of_the_log_hides_no_revocation() {
         ("'everyone', x'', -1", raised, true),
     ] {
         let dir = TempDir::new();
-        let (menshen, other) = two(&dir).await;
+        let (menshen, other) = start_two_nodes(&dir).await;
         let nodes = [menshen.address(), other.addresses()[0]];
         let [zhang, li, stays] = [
             session_cookie_of(&menshen, "zhangsan").await,
@@ -101,7 +101,7 @@ async fn a_damaged_row_of_the_log_hides_no_revocation() {
         let lisi = "lisi".parse().unwrap();
         let account = shared.store.account_by_login(&lisi);
         let account = account.await.unwrap().unwrap().id;
-        // What is revoked later is still heard of.
+        // Later revocations are still applied.
         menshen.advance(Duration::from_secs(1));
         let ask = TestRequest::get("/echo").session(&session_cookie_of(&menshen, "zhangsan").await);
         repeat_until(&ask, nodes[1], |answer| answer.status == 200).await;
@@ -130,9 +130,9 @@ async fn a_damaged_row_of_the_log_hides_no_revocation() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_broken_under_a_node_lets_nobody_in() {
+async fn a_damaged_store_file_admits_no_session() {
     let dir = TempDir::new();
-    let (menshen, other) = two(&dir).await;
+    let (menshen, other) = start_two_nodes(&dir).await;
     let ask = TestRequest::get("/echo").session(&session_cookie_of(&menshen, "zhangsan").await);
     let mut db = sqlx::SqliteConnection::connect(&dir.url()).await.unwrap();
     db.execute("DROP VIEW standing_session").await.unwrap();

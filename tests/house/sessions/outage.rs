@@ -1,6 +1,6 @@
-//! A store that fails lets nobody in, whatever is wrong with it and whoever asks.
+//! While the store fails, no request is accepted whose session is not cached.
 
-use super::watched::{Fault, WatchedHouse};
+use super::watched::{Fault, WatchedMenshen};
 use crate::browser::Browser;
 use crate::checking::TRUST_LOOPBACK;
 use crate::checking::faces::{Face, OriginalRequest, Verdict};
@@ -8,9 +8,9 @@ use crate::setup::{SSO_URL, Setup};
 use crate::test_request::{TestRequest, repeat_until};
 use crate::wire::Answer;
 
-/// An instance of menshen where somebody logged in whose session no memory holds.
-async fn unseen() -> (WatchedHouse, String) {
-    let menshen = WatchedHouse::start(Setup::default()).await;
+/// An instance of menshen, and the cookie of a session that is not cached yet.
+async fn start_with_uncached_session() -> (WatchedMenshen, String) {
+    let menshen = WatchedMenshen::start(Setup::default()).await;
     let mut browser = Browser::at(menshen.address);
     let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
     let back = browser.choose_person(&source, "zhangsan").await;
@@ -19,7 +19,7 @@ async fn unseen() -> (WatchedHouse, String) {
     (menshen, cookie)
 }
 
-fn is_away(answer: &Answer, what: &str) {
+fn assert_unavailable(answer: &Answer, what: &str) {
     assert_eq!(answer.status, 503, "{what}: {}", answer.text());
     let later = answer
         .header("retry-after")
@@ -30,18 +30,18 @@ fn is_away(answer: &Answer, what: &str) {
 }
 
 #[tokio::test]
-async fn a_store_that_panicked_once_is_asked_again() {
-    let (menshen, cookie) = unseen().await;
+async fn a_store_that_panicked_once_is_used_again() {
+    let (menshen, cookie) = start_with_uncached_session().await;
     let ask = TestRequest::get("/echo").session(&cookie);
     menshen.store.fail(Some(Fault::Panics));
-    is_away(&ask.send_to(menshen.address).await, "panics");
+    assert_unavailable(&ask.send_to(menshen.address).await, "panics");
     menshen.store.fail(None);
     assert_eq!(ask.send_to(menshen.address).await.status, 200);
 }
 
 #[tokio::test]
-async fn no_error_of_the_store_lets_anybody_in() {
-    let (menshen, cookie) = unseen().await;
+async fn no_store_error_admits_a_request() {
+    let (menshen, cookie) = start_with_uncached_session().await;
     for fault in Fault::ALL {
         menshen.store.fail(Some(fault));
         let before = menshen.app.requests();
@@ -54,7 +54,7 @@ async fn no_error_of_the_store_lets_anybody_in() {
                     ask
                 };
                 for ask in [ask.clone(), ask.navigating()] {
-                    is_away(
+                    assert_unavailable(
                         &ask.send_to(menshen.address).await,
                         &format!("{fault:?} {method} {path}"),
                     );
@@ -65,9 +65,9 @@ async fn no_error_of_the_store_lets_anybody_in() {
             let ask = TestRequest::get(&format!("/.menshen/{own}"))
                 .session(&cookie)
                 .navigating();
-            is_away(&ask.send_to(menshen.address).await, own);
+            assert_unavailable(&ask.send_to(menshen.address).await, own);
         }
-        // Who brings nothing that counts needs no store to be told so.
+        // A request without a valid cookie is refused without the store.
         for nobody in [
             TestRequest::get("/echo"),
             TestRequest::get("/echo").session("a.b.c"),
@@ -77,14 +77,14 @@ async fn no_error_of_the_store_lets_anybody_in() {
         assert_eq!(menshen.app.requests(), before, "{fault:?}");
         menshen.store.fail(None);
     }
-    // It was the store, not the session.
+    // The session is still valid.
     let ask = TestRequest::get("/echo").session(&cookie);
     assert_eq!(ask.send_to(menshen.address).await.status, 200);
 }
 
 #[tokio::test]
-async fn no_face_lets_anybody_in_while_the_store_is_away() {
-    let menshen = WatchedHouse::start(Setup::default().server(TRUST_LOOPBACK)).await;
+async fn no_face_admits_a_session_while_the_store_is_unavailable() {
+    let menshen = WatchedMenshen::start(Setup::default().server(TRUST_LOOPBACK)).await;
     let mut browser = Browser::at(menshen.address);
     let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
     let back = browser.choose_person(&source, "lisi").await;
@@ -121,7 +121,7 @@ async fn no_face_lets_anybody_in_while_the_store_is_away() {
 
 #[tokio::test]
 async fn a_public_route_goes_on_without_identity() {
-    let (menshen, cookie) = unseen().await;
+    let (menshen, cookie) = start_with_uncached_session().await;
     menshen.store.fail(Some(Fault::Failed));
     let ask = TestRequest::get("/public").session(&cookie);
     let answer = ask.send_to(menshen.address).await;
@@ -130,9 +130,9 @@ async fn a_public_route_goes_on_without_identity() {
 }
 
 #[tokio::test]
-async fn a_login_that_the_store_cannot_finish_gives_no_session() {
+async fn a_login_during_a_store_outage_creates_no_session() {
     for fault in Fault::ALL {
-        let menshen = WatchedHouse::start(Setup::default()).await;
+        let menshen = WatchedMenshen::start(Setup::default()).await;
         let mut browser = Browser::at(menshen.address);
         let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
         let back = browser.choose_person(&source, "zhangsan").await;
@@ -145,23 +145,23 @@ async fn a_login_that_the_store_cannot_finish_gives_no_session() {
 }
 
 #[tokio::test]
-async fn who_is_in_memory_stays_for_the_grace_and_not_longer() {
+async fn a_cached_session_is_accepted_until_store_outage_grace_ends() {
     let setup = Setup::default().session("store_outage_grace = \"1s\"");
-    let menshen = WatchedHouse::start(setup).await;
-    let cookie = menshen.signed_in("zhangsan").await;
+    let menshen = WatchedMenshen::start(setup).await;
+    let cookie = menshen.session_cookie_of("zhangsan").await;
     let ask = TestRequest::get("/echo").session(&cookie);
     assert_eq!(ask.send_to(menshen.address).await.status, 200);
     menshen.store.fail(Some(Fault::Failed));
     assert_eq!(ask.send_to(menshen.address).await.status, 200, "at first");
     let answer = repeat_until(&ask, menshen.address, |answer| answer.status != 200).await;
-    is_away(&answer, "after the grace");
+    assert_unavailable(&answer, "after the grace");
     menshen.store.fail(None);
     repeat_until(&ask, menshen.address, |answer| answer.status == 200).await;
 }
 
 #[tokio::test]
-async fn a_failing_sign_out_says_so() {
-    let (menshen, cookie) = unseen().await;
+async fn a_sign_out_that_the_store_does_not_confirm_is_reported() {
+    let (menshen, cookie) = start_with_uncached_session().await;
     let ask = TestRequest::get("/echo").session(&cookie);
     assert_eq!(ask.send_to(menshen.address).await.status, 200);
     menshen.store.fail(Some(Fault::TimedOut));
@@ -170,7 +170,7 @@ async fn a_failing_sign_out_says_so() {
         .navigating();
     let answer = out.send_to(menshen.address).await;
     assert_eq!(answer.status, 503, "{}", answer.text());
-    // The cookie is taken back all the same, and a copy of it does not count here any more.
+    // The cookie is deleted nevertheless, and a copy of it is refused by this process.
     let cleared: Vec<_> = answer.header_values("set-cookie").collect();
     assert!(matches!(cleared[..], [line] if line.contains("Max-Age=0")));
     menshen.store.fail(None);
@@ -178,24 +178,24 @@ async fn a_failing_sign_out_says_so() {
 }
 
 #[tokio::test]
-async fn a_login_that_failed_with_the_store_goes_on_at_a_reload_once_it_is_back() {
-    for question in ["admit", "mint"] {
-        let menshen = WatchedHouse::start(Setup::default()).await;
+async fn a_login_that_failed_with_the_store_succeeds_at_a_later_reload() {
+    for operation in ["admit", "mint"] {
+        let menshen = WatchedMenshen::start(Setup::default()).await;
         let mut browser = Browser::at(menshen.address);
         let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
         let back = browser.choose_person(&source, "zhangsan").await;
-        menshen.store.fail_at(question, Some(Fault::TimedOut));
-        is_away(&browser.visit(&back).await, question);
-        let tried = menshen.store.asked("admit");
-        menshen.store.fail_at(question, None);
-        // The source takes its code once only: it is asked for a new one.
+        menshen.store.fail_at(operation, Some(Fault::TimedOut));
+        assert_unavailable(&browser.visit(&back).await, operation);
+        let tried = menshen.store.calls("admit");
+        menshen.store.fail_at(operation, None);
+        // The code can be used only once, so the login is repeated.
         let answer = browser.visit(&back).await;
-        assert_eq!(answer.status, 302, "{question}: {}", answer.text());
-        assert_eq!(menshen.store.asked("admit"), tried, "{question}");
+        assert_eq!(answer.status, 302, "{operation}: {}", answer.text());
+        assert_eq!(menshen.store.calls("admit"), tried, "{operation}");
         let source = answer.header("location").unwrap().to_owned();
         let back = browser.choose_person(&source, "zhangsan").await;
         let page = browser.follow(&back).await;
-        assert_eq!(page.answer.status, 200, "{question}");
+        assert_eq!(page.answer.status, 200, "{operation}");
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use super::long_responses::open_events_at;
-use super::watched::{Fault, WatchedHouse};
+use super::watched::{Fault, WatchedMenshen};
 use crate::frames::TRUST_ONLY_ANOTHER_HOST;
 use crate::records::Records;
 use crate::setup::{ROUTES, Setup};
@@ -52,8 +52,8 @@ async fn a_store_outage_writes_at_most_one_warning_a_second_for_all_streams_and_
             .server(&format!(
                 "{TRUST_ONLY_ANOTHER_HOST}limits.judged_again_after = \"3s\"\n"
             ));
-        let menshen = WatchedHouse::start(setup).await;
-        let cookie = menshen.signed_in("zhangsan").await;
+        let menshen = WatchedMenshen::start(setup).await;
+        let cookie = menshen.session_cookie_of("zhangsan").await;
         let mut streams = Vec::new();
         for _ in 0..12 {
             streams.push(open_events_at(menshen.address, &socket, &cookie).await);

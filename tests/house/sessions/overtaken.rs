@@ -1,18 +1,18 @@
-//! A revocation overtakes whatever is under way: a look into the store, and a login.
+//! A revocation applies to operations in progress: session reads and logins.
 
 use std::time::Duration;
 
 use menshen::store::{RevocationScope, SessionStore as _};
 
-use super::only;
-use super::watched::{WatchedHouse, When};
+use super::only_session;
+use super::watched::{WatchedMenshen, When};
 use crate::browser::Browser;
 use crate::people::closing;
 use crate::setup::{SSO_URL, Setup};
 use crate::test_request::TestRequest;
 
-async fn scopes(menshen: &WatchedHouse) -> [RevocationScope; 4] {
-    let session = only(&*menshen.store).await;
+async fn scopes(menshen: &WatchedMenshen) -> [RevocationScope; 4] {
+    let session = only_session(&*menshen.store).await;
     [
         RevocationScope::Session(session.key),
         RevocationScope::Account(session.account),
@@ -22,23 +22,23 @@ async fn scopes(menshen: &WatchedHouse) -> [RevocationScope; 4] {
 }
 
 #[tokio::test]
-async fn a_look_that_began_before_a_revocation_brings_nobody_back() {
+async fn a_session_read_before_a_revocation_is_not_accepted_after_it() {
     for at in 0..4 {
-        let menshen = WatchedHouse::start(Setup::default()).await;
+        let menshen = WatchedMenshen::start(Setup::default()).await;
         let mut browser = Browser::at(menshen.address);
         let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
         let back = browser.choose_person(&source, "zhangsan").await;
         browser.visit(&back).await;
         let cookie = browser.cookie("menshen").unwrap().value.clone();
         let scope = scopes(&menshen).await[at].clone();
-        // The store has answered; whoever asked does not know yet.
-        menshen.store.hold("session", When::After);
+        // The store has read the session; the request has not received the result yet.
+        menshen.store.block("session", When::After);
         let ask = TestRequest::get("/echo").session(&cookie);
         let asking = tokio::spawn({
             let (ask, address) = (ask.clone(), menshen.address);
             async move { ask.send_to(address).await.status }
         });
-        menshen.store.holds(1).await;
+        menshen.store.wait_until_blocked(1).await;
         menshen.sessions.revoke(&scope).await.unwrap();
         menshen.store.release();
         assert_eq!(asking.await.unwrap(), 401, "{scope:?}");
@@ -52,60 +52,60 @@ async fn a_look_that_began_before_a_revocation_brings_nobody_back() {
 }
 
 #[tokio::test]
-async fn a_login_that_began_before_a_revocation_lets_nobody_in() {
+async fn a_login_that_started_before_a_revocation_creates_no_session() {
     let moments = [
         ("admit", When::Before),
         ("admit", When::After),
         ("mint", When::Before),
         ("mint", When::After),
     ];
-    for (question, when) in moments {
-        // One session alone is no login's business.
+    for (operation, when) in moments {
+        // The revocation of a single session does not affect a new login, so it is left out.
         for at in 1..4 {
-            let menshen = WatchedHouse::start(Setup::default()).await;
-            menshen.signed_in("zhangsan").await;
+            let menshen = WatchedMenshen::start(Setup::default()).await;
+            menshen.session_cookie_of("zhangsan").await;
             let scope = scopes(&menshen).await[at].clone();
             let mut browser = Browser::at(menshen.address);
             let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
             let back = browser.choose_person(&source, "zhangsan").await;
-            menshen.store.hold(question, when);
+            menshen.store.block(operation, when);
             let login = tokio::spawn(async move {
                 browser.visit(&back).await;
                 browser
             });
-            menshen.store.holds(1).await;
+            menshen.store.wait_until_blocked(1).await;
             menshen.sessions.revoke(&scope).await.unwrap();
             menshen.store.release();
             let browser = login.await.unwrap();
-            let what = format!("{scope:?} {when:?} {question}");
+            let what = format!("{scope:?} {when:?} {operation}");
             if let Some(cookie) = browser.cookie("menshen") {
                 let ask = TestRequest::get("/echo").session(&cookie.value);
                 assert_eq!(ask.send_to(menshen.address).await.status, 401, "{what}");
             }
             let left = menshen.store.sessions(None, 10).await.unwrap();
             assert_eq!(left.len(), 0, "{what}");
-            // Who begins anew is let in.
+            // A new login succeeds.
             menshen.clock.advance(Duration::from_secs(1));
-            menshen.signed_in("zhangsan").await;
+            menshen.session_cookie_of("zhangsan").await;
         }
     }
 }
 
 #[tokio::test]
 async fn an_account_closed_during_a_login_gets_no_session() {
-    for (question, when) in [("admit", When::After), ("mint", When::Before)] {
-        let menshen = WatchedHouse::start(Setup::default()).await;
-        menshen.signed_in("zhangsan").await;
-        let account = only(&*menshen.store).await.account;
+    for (operation, when) in [("admit", When::After), ("mint", When::Before)] {
+        let menshen = WatchedMenshen::start(Setup::default()).await;
+        menshen.session_cookie_of("zhangsan").await;
+        let account = only_session(&*menshen.store).await.account;
         let mut browser = Browser::at(menshen.address);
         let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
         let back = browser.choose_person(&source, "zhangsan").await;
-        menshen.store.hold(question, when);
+        menshen.store.block(operation, when);
         let login = tokio::spawn(async move {
             let answer = browser.visit(&back).await;
             (browser, answer)
         });
-        menshen.store.holds(1).await;
+        menshen.store.wait_until_blocked(1).await;
         let closing = closing("left the company");
         menshen
             .people
@@ -114,14 +114,14 @@ async fn an_account_closed_during_a_login_gets_no_session() {
             .unwrap();
         menshen.store.release();
         let (browser, answer) = login.await.unwrap();
-        assert_eq!(answer.status, 403, "{question}: {}", answer.text());
-        assert_eq!(browser.cookie("menshen"), None, "{question}");
+        assert_eq!(answer.status, 403, "{operation}: {}", answer.text());
+        assert_eq!(browser.cookie("menshen"), None, "{operation}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nobody_of_a_crowd_outlives_the_revocation_of_everyone() {
-    let menshen = WatchedHouse::start(Setup::default()).await;
+async fn no_concurrent_login_survives_the_revocation_of_everyone() {
+    let menshen = WatchedMenshen::start(Setup::default()).await;
     let mut ready = Vec::new();
     for at in 0..24 {
         let mut browser = Browser::at(menshen.address);
@@ -130,8 +130,8 @@ async fn nobody_of_a_crowd_outlives_the_revocation_of_everyone() {
         let back = browser.choose_person(&source, who).await;
         ready.push((browser, back));
     }
-    let old = menshen.signed_in("zhangsan").await;
-    // Their logins, the requests of somebody who is here, and the revocation all at once.
+    let old = menshen.session_cookie_of("zhangsan").await;
+    // The logins, requests of an existing session, and the revocation run concurrently.
     let logins: Vec<_> = ready
         .into_iter()
         .map(|(mut browser, back)| {
@@ -167,8 +167,8 @@ async fn nobody_of_a_crowd_outlives_the_revocation_of_everyone() {
 }
 
 #[tokio::test]
-async fn people_who_are_looked_for_at_once_are_never_taken_for_each_other() {
-    let menshen = WatchedHouse::start(Setup::default()).await;
+async fn concurrent_session_reads_never_mix_up_people() {
+    let menshen = WatchedMenshen::start(Setup::default()).await;
     let mut cookies = Vec::new();
     for who in ["zhangsan", "lisi", "wangfang"] {
         let mut browser = Browser::at(menshen.address);
@@ -177,7 +177,7 @@ async fn people_who_are_looked_for_at_once_are_never_taken_for_each_other() {
         browser.visit(&back).await;
         cookies.push((who, browser.cookie("menshen").unwrap().value.clone()));
     }
-    menshen.store.hold("session", When::After);
+    menshen.store.block("session", When::After);
     let (address, mut asking) = (menshen.address, Vec::new());
     for at in 0..30 {
         let (who, cookie) = cookies[at % 3].clone();
@@ -190,11 +190,11 @@ async fn people_who_are_looked_for_at_once_are_never_taken_for_each_other() {
         });
         asking.push(asked);
     }
-    // Ten who ask for the same person wait for one answer.
-    menshen.store.holds(3).await;
+    // Ten requests of one session wait for one read.
+    menshen.store.wait_until_blocked(3).await;
     menshen.store.release();
     for asked in asking {
         asked.await.unwrap();
     }
-    assert_eq!(menshen.store.asked("session"), 3);
+    assert_eq!(menshen.store.calls("session"), 3);
 }

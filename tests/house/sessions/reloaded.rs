@@ -1,4 +1,4 @@
-//! What a reload keeps and what it ends: sessions stay, unless their key or their connector goes.
+//! Sessions survive a reload unless their key or their connector is removed.
 
 use menshen::keys;
 
@@ -14,12 +14,12 @@ fn with_keys(keys: &[&str]) -> Setup {
 }
 
 #[tokio::test]
-async fn keys_rotate_without_signing_anybody_out() {
+async fn a_key_rotation_ends_no_session() {
     let (old, new) = (keys::generate(), keys::generate());
     let (old, new) = (old.expose().as_str(), new.expose().as_str());
     let menshen = with_keys(&[old]).start().await;
     let before = session_cookie_of(&menshen, "zhangsan").await;
-    // Somebody is on their way to the source meanwhile.
+    // A login is in progress during the reload.
     let mut under_way = Browser::new(&menshen);
     let source = under_way.open_login_page(&format!("{SSO_URL}/echo")).await;
     menshen.reload(&with_keys(&[new, old])).await.unwrap();
@@ -30,7 +30,7 @@ async fn keys_rotate_without_signing_anybody_out() {
     assert_eq!(answer.status, 200);
     let set: Vec<_> = answer.header_values("set-cookie").collect();
     assert_eq!(set.len(), 1, "{set:?}");
-    // No cache between may hand the cookie to the next person.
+    // A shared cache must not store the cookie.
     assert_eq!(answer.header("cache-control"), Some("private, no-cache"));
     let (pair, flags) = set[0].split_once("; ").unwrap();
     assert_eq!(flags, "HttpOnly; SameSite=Lax; Path=/; Max-Age=43200");
@@ -45,12 +45,12 @@ async fn keys_rotate_without_signing_anybody_out() {
     assert_eq!(
         again.header_values("set-cookie").count(),
         0,
-        "it was signed again once"
+        "the cookie is signed again only once"
     );
     let back = under_way.choose_person(&source, "lisi").await;
     let page = under_way.follow(&back).await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
-    // A stranger's forged cookie is not signed by anybody.
+    // A forged cookie is not signed again.
     let stranger = TestRequest::get("/echo")
         .session(&format!("{before}x"))
         .send(&menshen)
@@ -63,12 +63,12 @@ async fn keys_rotate_without_signing_anybody_out() {
         (401, 0)
     );
     menshen.reload(&with_keys(&[new])).await.unwrap();
-    assert_eq!(status(&menshen, &before).await, 401, "its key is gone");
+    assert_eq!(status(&menshen, &before).await, 401, "its key is removed");
     assert_eq!(status(&menshen, after).await, 200);
 }
 
 #[tokio::test]
-async fn a_session_signed_again_ends_when_it_would_have() {
+async fn a_new_signature_does_not_extend_a_session() {
     let (old, new) = (keys::generate(), keys::generate());
     let (old, new) = (old.expose().as_str(), new.expose().as_str());
     let menshen = with_keys(&[old]).start().await;
@@ -101,7 +101,7 @@ async fn keys_that_are_replaced_at_once_end_every_session() {
 }
 
 #[tokio::test]
-async fn a_reload_keeps_sessions_and_a_refused_one_changes_nothing() {
+async fn a_reload_keeps_sessions_and_a_failed_reload_changes_nothing() {
     let menshen = Setup::default().start().await;
     let cookie = session_cookie_of(&menshen, "lisi").await;
     let closed = "[[route]]\nname = 'app'\nhost = 'sso.test'\nupstream = ['{app}']\n\
@@ -112,7 +112,7 @@ async fn a_reload_keeps_sessions_and_a_refused_one_changes_nothing() {
     let broken = Setup::default().routes("[[route]]\nname = 'x'\nallow = '('\n");
     assert!(menshen.reload(&broken).await.is_err());
     assert_eq!(status(&menshen, &cookie).await, 200);
-    // The rules of the new configuration count at once.
+    // The rules of the new configuration apply at once.
     menshen
         .reload(&Setup::default().routes(closed))
         .await
@@ -123,7 +123,7 @@ async fn a_reload_keeps_sessions_and_a_refused_one_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_shorter_idle_timeout_counts_for_those_who_are_here() {
+async fn a_shorter_idle_timeout_applies_to_existing_sessions() {
     let menshen = Setup::default().start().await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
     assert_eq!(status(&menshen, &cookie).await, 200);
@@ -134,7 +134,7 @@ async fn a_shorter_idle_timeout_counts_for_those_who_are_here() {
 }
 
 #[tokio::test]
-async fn a_connector_that_is_removed_takes_its_sessions_along() {
+async fn a_removed_connector_ends_its_sessions() {
     let both = Setup::default().tables(&guest_connector());
     let menshen = both.clone().start().await;
     menshen
@@ -147,7 +147,7 @@ async fn a_connector_that_is_removed_takes_its_sessions_along() {
     menshen.reload(&Setup::default()).await.unwrap();
     assert_eq!(status(&menshen, &guest).await, 401);
     assert_eq!(status(&menshen, &member).await, 200);
-    // It is nobody on the own paths, too, and on public routes.
+    // The session is not accepted on own paths and public routes, either.
     let userinfo = TestRequest::get("/.menshen/userinfo").session(&guest);
     assert_eq!(userinfo.send(&menshen).await.status, 401);
     let public = TestRequest::get("/public")

@@ -1,4 +1,4 @@
-//! Whoever is revoked is out at their very next request, and nobody else is.
+//! A revocation takes effect at the next request, and only for its own sessions.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::wecom::OTHER_AGENT_ID;
 
 const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"open sesame\"\n";
 
-/// 张三, 李四, and a guest by the other connector.
-async fn three() -> (Menshen, [String; 3]) {
+/// An instance of menshen, and the session cookies of 张三, 李四 and a guest of the other connector.
+async fn sign_in_three_people() -> (Menshen, [String; 3]) {
     let setup = Setup::default().tables(&format!("{ADMIN}{}", guest_connector()));
     let menshen = setup.start().await;
     menshen
@@ -24,7 +24,7 @@ async fn three() -> (Menshen, [String; 3]) {
         session_cookie_of(&menshen, "lisi").await,
         session_cookie_after(&menshen, start, "zhangsan").await,
     ];
-    // All are in memory.
+    // All sessions are cached.
     assert_eq!(statuses(&menshen, &cookies).await, [200; 3]);
     (menshen, cookies)
 }
@@ -50,7 +50,7 @@ async fn api(menshen: &Menshen, method: &str, path: &str, body: &str) -> serde_j
 }
 
 #[tokio::test]
-async fn a_revocation_ends_whom_it_names_at_the_next_request() {
+async fn a_revocation_ends_exactly_its_sessions_at_the_next_request() {
     for (body, left) in [
         (r#"{"login": "zhangsan"}"#, [401, 200, 200]),
         (r#"{"login": "ZhangSan"}"#, [401, 200, 200]),
@@ -58,10 +58,10 @@ async fn a_revocation_ends_whom_it_names_at_the_next_request() {
         (r#"{"connector": "guests"}"#, [200, 200, 401]),
         (r#"{"everyone": true}"#, [401, 401, 401]),
     ] {
-        let (menshen, cookies) = three().await;
+        let (menshen, cookies) = sign_in_three_people().await;
         api(&menshen, "POST", "/api/revoke", body).await;
         assert_eq!(statuses(&menshen, &cookies).await, left, "{body}");
-        // They are not shut out: a new login counts.
+        // A new login succeeds.
         menshen.advance(Duration::from_secs(1));
         let anew = session_cookie_of(&menshen, "zhangsan").await;
         assert_eq!(status(&menshen, &anew).await, 200, "{body}");
@@ -70,8 +70,8 @@ async fn a_revocation_ends_whom_it_names_at_the_next_request() {
 }
 
 #[tokio::test]
-async fn one_session_ends_and_the_persons_others_stay() {
-    let (menshen, [zhang, ..]) = three().await;
+async fn revoking_one_session_keeps_the_other_sessions_of_the_person() {
+    let (menshen, [zhang, ..]) = sign_in_three_people().await;
     let other = session_cookie_of(&menshen, "zhangsan").await;
     let list = api(&menshen, "GET", "/api/sessions?login=zhangsan", "").await;
     let sessions = list["sessions"].as_array().unwrap();
@@ -87,8 +87,8 @@ async fn one_session_ends_and_the_persons_others_stay() {
 }
 
 #[tokio::test]
-async fn a_closed_account_is_out_and_stays_out_until_it_is_opened() {
-    let (menshen, [zhang, li, _]) = three().await;
+async fn a_closed_account_is_refused_until_it_is_opened() {
+    let (menshen, [zhang, li, _]) = sign_in_three_people().await;
     let list = api(&menshen, "GET", "/api/sessions?login=zhangsan", "").await;
     let account = list["sessions"][0]["account"].as_str().unwrap().to_owned();
     api(
@@ -116,7 +116,7 @@ async fn a_closed_account_is_out_and_stays_out_until_it_is_opened() {
     assert_eq!(
         status(&menshen, &zhang).await,
         401,
-        "the old session is over"
+        "the old session has ended"
     );
     menshen.advance(Duration::from_secs(1));
     let anew = session_cookie_of(&menshen, "zhangsan").await;
@@ -124,7 +124,7 @@ async fn a_closed_account_is_out_and_stays_out_until_it_is_opened() {
 }
 
 #[tokio::test]
-async fn a_session_that_was_signed_out_is_over_for_whoever_kept_its_cookie() {
+async fn a_copied_cookie_of_a_signed_out_session_is_refused() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     browser
@@ -132,7 +132,7 @@ async fn a_session_that_was_signed_out_is_over_for_whoever_kept_its_cookie() {
         .await;
     let kept = browser.cookie("menshen").unwrap().value.clone();
     let elsewhere = session_cookie_of(&menshen, "zhangsan").await;
-    // A program, a frame or another site cannot sign anybody out.
+    // A script, a frame or another site cannot end the session.
     for headers in [
         vec![("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")],
         vec![("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe")],
@@ -157,7 +157,7 @@ async fn a_session_that_was_signed_out_is_over_for_whoever_kept_its_cookie() {
 
 #[tokio::test]
 async fn signing_out_everywhere_ends_all_sessions_of_the_person() {
-    let (menshen, [zhang, li, guest]) = three().await;
+    let (menshen, [zhang, li, guest]) = sign_in_three_people().await;
     let elsewhere = session_cookie_of(&menshen, "zhangsan").await;
     let ask = TestRequest::get("/.menshen/sign_out?everywhere=1").method("POST");
     let ask = ask.session(&zhang).header("Content-Length", "0");

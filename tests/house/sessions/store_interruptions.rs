@@ -6,7 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::long_responses::{assert_continues, assert_cut_off, open_events_at, setup};
-use super::watched::{Fault, WatchedHouse};
+use super::watched::{Fault, WatchedMenshen};
 use crate::frames::{HTTP2_WITHOUT_TLS, TRUST_ONLY_ANOTHER_HOST};
 use crate::raw_connection::RawConnection;
 use crate::test_request::{TestRequest, repeat_until};
@@ -15,13 +15,13 @@ use crate::upstream::{accept, bind_listener, ok};
 /// A little more than `judged_again_after`, when open streams are checked for the first time.
 const FIRST_RECHECK: Duration = Duration::from_millis(3_500);
 
-/// An instance of menshen that lets nobody in a second after its store is gone, with lines of
-/// `[session]` and of the route.
-async fn start_menshen(socket: &TcpListener, session: &str, lines: &str) -> WatchedHouse {
+/// An instance of menshen with a `store_outage_grace` of one second, and with these lines of `[session]` and
+/// of the route.
+async fn start_menshen(socket: &TcpListener, session: &str, lines: &str) -> WatchedMenshen {
     let session = format!("store_outage_grace = \"1s\"\n{session}");
     let server = format!("{TRUST_ONLY_ANOTHER_HOST}limits.judged_again_after = \"3s\"\n");
     let setup = setup(socket, &session, lines).server(&server);
-    WatchedHouse::start(setup.tables(HTTP2_WITHOUT_TLS)).await
+    WatchedMenshen::start(setup.tables(HTTP2_WITHOUT_TLS)).await
 }
 
 /// The open exchanges at the start of the outage: an event stream and a page without a response.
@@ -30,9 +30,9 @@ struct OpenExchanges {
     page: (RawConnection<TcpStream>, RawConnection<TcpStream>),
 }
 
-/// Opens both, makes the store fail, and waits until both were checked without it.
+/// Opens both exchanges, makes the store fail, and waits until both were checked without it.
 async fn open_without_store(
-    menshen: &WatchedHouse,
+    menshen: &WatchedMenshen,
     socket: &TcpListener,
     cookie: &str,
 ) -> OpenExchanges {
@@ -60,13 +60,13 @@ async fn open_streams_continue_during_a_short_store_outage() {
     for lines in ["", "access = 'public'\n"] {
         let socket = bind_listener().await;
         let menshen = start_menshen(&socket, "", lines).await;
-        let cookie = menshen.signed_in("zhangsan").await;
+        let cookie = menshen.session_cookie_of("zhangsan").await;
         let OpenExchanges {
             mut stream,
             mut page,
         } = open_without_store(&menshen, &socket, &cookie).await;
         menshen.store.fail(None);
-        // The response was held back until the session was checked.
+        // The response was delayed until the session was checked.
         let answer = page.0.read_answer().await;
         assert_eq!((answer.status, &*answer.text()), (200, "the figures"));
         assert_continues(&mut stream.0, &mut stream.1).await;
@@ -84,7 +84,7 @@ async fn open_streams_end_after_a_long_store_outage_or_with_their_session() {
     for (session, lines, passes_s) in [("", "access = 'public'\n", 31), (short, "", 21)] {
         let socket = bind_listener().await;
         let menshen = start_menshen(&socket, session, lines).await;
-        let cookie = menshen.signed_in("zhangsan").await;
+        let cookie = menshen.session_cookie_of("zhangsan").await;
         let OpenExchanges { stream, mut page } =
             open_without_store(&menshen, &socket, &cookie).await;
         let time_passes = async {

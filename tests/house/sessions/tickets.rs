@@ -1,16 +1,17 @@
-//! What tickets cost the store, whoever brings them and how often.
+//! The number of store operations that tickets cause.
 
 use std::time::Duration;
 
 use menshen::face::page::Cause;
 use menshen::keys;
 
-use super::watched::{Fault, WatchedHouse};
+use super::watched::{Fault, WatchedMenshen};
 use crate::browser::Browser;
 use crate::setup::{SSO_URL, Setup};
 
-/// A browser that is signed in at home and holds a ticket for oa.test with its nonce.
-async fn with_ticket(menshen: &WatchedHouse) -> (Browser, String) {
+/// A browser that is signed in at sso.test, and the URL of a ticket for oa.test; the browser has the nonce
+/// cookie of the ticket.
+async fn with_ticket(menshen: &WatchedMenshen) -> (Browser, String) {
     let mut browser = Browser::at(menshen.address);
     browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let ticket = next_ticket(&mut browser).await;
@@ -26,8 +27,8 @@ async fn next_ticket(browser: &mut Browser) -> String {
 }
 
 #[tokio::test]
-async fn a_used_ticket_asks_the_store_no_second_time() {
-    let menshen = WatchedHouse::start(Setup::default()).await;
+async fn a_used_ticket_causes_no_second_store_write() {
+    let menshen = WatchedMenshen::start(Setup::default()).await;
     let (browser, ticket) = with_ticket(&menshen).await;
     let mut tabs: Vec<_> = (0..50).map(|_| browser.clone()).collect();
     let visits = tabs.iter_mut().map(|tab| tab.visit(&ticket));
@@ -43,19 +44,19 @@ async fn a_used_ticket_asks_the_store_no_second_time() {
             Some(Cause::InvalidTicket)
         );
     }
-    assert_eq!(menshen.store.asked("spend"), 1);
+    assert_eq!(menshen.store.calls("spend"), 1);
 }
 
 #[tokio::test]
-async fn one_that_a_wrong_browser_shows_again_and_again_asks_it_once_too() {
-    let menshen = WatchedHouse::start(Setup::default()).await;
+async fn a_ticket_that_another_browser_repeats_causes_one_store_write() {
+    let menshen = WatchedMenshen::start(Setup::default()).await;
     let (mut browser, ticket) = with_ticket(&menshen).await;
     for _ in 0..50 {
         let mut stranger = Browser::at(menshen.address);
         let answer = stranger.visit(&ticket).await;
         assert_eq!(answer.cause(), Some(Cause::InvalidTicket));
     }
-    assert_eq!(menshen.store.asked("spend"), 1);
+    assert_eq!(menshen.store.calls("spend"), 1);
     assert_eq!(
         browser.visit(&ticket).await.cause(),
         Some(Cause::InvalidTicket)
@@ -63,8 +64,8 @@ async fn one_that_a_wrong_browser_shows_again_and_again_asks_it_once_too() {
 }
 
 #[tokio::test]
-async fn one_that_the_store_did_not_take_counts_once_it_is_back() {
-    let menshen = WatchedHouse::start(Setup::default()).await;
+async fn a_ticket_that_the_store_did_not_accept_is_valid_after_the_outage() {
+    let menshen = WatchedMenshen::start(Setup::default()).await;
     let (mut browser, ticket) = with_ticket(&menshen).await;
     menshen.store.fail_at("spend", Some(Fault::TimedOut));
     assert_eq!(browser.visit(&ticket).await.status, 503);
@@ -77,7 +78,7 @@ async fn fresh_tickets_are_limited_for_each_client() {
     let setup = Setup::default()
         .server("trusted_proxies = ['127.0.0.1']")
         .tables("[login]\nfinishes_per_client_per_minute = 2");
-    let menshen = WatchedHouse::start(setup).await;
+    let menshen = WatchedMenshen::start(setup).await;
     let (browser, first) = with_ticket(&menshen).await;
     let from = |client: &str| {
         let mut tab = browser.clone();
@@ -101,11 +102,11 @@ async fn fresh_tickets_are_limited_for_each_client() {
     );
     assert!(answer.header("retry-after").is_some());
     assert_eq!(answer.header("set-cookie"), None);
-    // It is not spent: from another address, or later, it counts.
+    // The ticket is not used up: it is valid from another address, or later.
     let mut other = tab.clone();
     other.extra_headers.clear();
     assert_eq!(other.visit(&ticket).await.status, 302);
-    // One that a wrong browser shows does not count afterwards, limit or not.
+    // A ticket that another browser sent is invalid afterwards, with or without the limit.
     let mut tab = from("192.0.2.1");
     let ticket = next_ticket(&mut tab).await;
     let mut stranger = Browser::at(menshen.address);
@@ -117,20 +118,20 @@ async fn fresh_tickets_are_limited_for_each_client() {
 }
 
 #[tokio::test]
-async fn everything_that_is_over_is_deleted_however_much_it_is() {
-    let menshen = WatchedHouse::start(Setup::default()).await;
+async fn all_expired_records_are_deleted_in_batches() {
+    let menshen = WatchedMenshen::start(Setup::default()).await;
     let now = menshen.clock.now();
     for _ in 0..1_001 {
         let ticket = keys::random();
-        let spent = menshen.store.behind().spend(&ticket, now).await;
+        let spent = menshen.store.unwatched().spend(&ticket, now).await;
         assert!(spent.unwrap());
     }
     menshen.clock.advance(Duration::from_secs(1));
     menshen.sessions.delete_expired().await.unwrap();
-    assert_eq!(menshen.store.asked("delete_expired"), 2);
+    assert_eq!(menshen.store.calls("delete_expired"), 2);
     let left = menshen
         .store
-        .behind()
+        .unwatched()
         .delete_expired(menshen.clock.now(), now, 10_000);
     assert_eq!(left.await.unwrap(), 0);
 }

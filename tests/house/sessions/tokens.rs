@@ -1,4 +1,5 @@
-//! Tokens stay on the server, are renewed ahead of their end, and go where a route asks for them.
+//! Tokens of the provider: stored on the server, refreshed before they expire, and forwarded only on routes
+//! with `pass_access_token` or `pass_id_token`.
 
 mod ended;
 mod kept;
@@ -29,18 +30,18 @@ use menshen::store::{ConnectorId, Subject};
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::watched::WatchedHouse;
+use super::watched::WatchedMenshen;
 use super::{HOUR, eventually};
 use crate::setup::Setup;
 use crate::test_request::TestRequest;
 use crate::wire::Answer;
 
-/// What the source calls the session.
-const SID: &str = "session at the source";
+/// The ID of the session at the provider.
+const PROVIDER_SID: &str = "session at the provider";
 
-/// Access tokens live for an hour and are renewed five minutes before that is over.
+/// Access tokens are valid for an hour and are refreshed five minutes before they expire.
 const LIFETIME: Duration = HOUR;
-const SOON: Duration = Duration::from_secs(3600 - 300);
+const REFRESH_DUE_AFTER: Duration = Duration::from_secs(3600 - 300);
 const SECOND: Duration = Duration::from_secs(1);
 
 const ROUTES: &str = r#"
@@ -74,49 +75,49 @@ const TERMS: SessionTimeouts = SessionTimeouts {
     idle_timeout: Duration::from_secs(2 * 3600),
 };
 
-/// How a provider answers.
+/// How the provider answers a refresh.
 #[derive(Clone, Debug)]
-enum Mood {
+enum ProviderMode {
     Good,
     Gone,
     Unavailable,
     Panics,
-    /// It says nothing of the person but their tokens.
+    /// The response contains tokens and no profile.
     Silent,
 }
 
-/// A provider whose refresh tokens are good for one refresh each.
+/// A provider whose refresh tokens are valid for one refresh each.
 #[derive(Debug)]
 struct Provider {
     clock: Clock,
     state: Mutex<State>,
-    /// Of the refreshes it is asked for, how many are held back.
+    /// The number of refreshes that block, counted from the first one.
     held: watch::Sender<usize>,
     waiting: watch::Sender<usize>,
 }
 
 #[derive(Debug)]
 struct State {
-    mood: Mood,
+    mood: ProviderMode,
     lifetime: Duration,
     groups: Vec<&'static str>,
     login: &'static str,
     issued: usize,
     good: HashSet<String>,
-    asked: usize,
+    refreshes: usize,
     reused: usize,
 }
 
 impl Provider {
     fn new() -> Arc<Self> {
         let state = State {
-            mood: Mood::Good,
+            mood: ProviderMode::Good,
             lifetime: LIFETIME,
             groups: vec!["财务部"],
             login: "zhangsan",
             issued: 0,
             good: HashSet::new(),
-            asked: 0,
+            refreshes: 0,
             reused: 0,
         };
         Arc::new(Self {
@@ -131,13 +132,13 @@ impl Provider {
         change(&mut self.state.lock().unwrap());
     }
 
-    /// How often it was asked for a refresh.
-    fn asked(&self) -> usize {
-        self.state.lock().unwrap().asked
+    /// The number of refreshes.
+    fn refreshes(&self) -> usize {
+        self.state.lock().unwrap().refreshes
     }
 
-    /// How often a refresh token came that was spent before.
-    fn reused(&self) -> usize {
+    /// The number of refreshes with a refresh token that was used before.
+    fn reused_refresh_tokens(&self) -> usize {
         self.state.lock().unwrap().reused
     }
 
@@ -164,7 +165,7 @@ impl Provider {
         json!({ "login": state.login, "groups": state.groups })
     }
 
-    fn hold(&self) {
+    fn block(&self) {
         self.held.send_replace(usize::MAX);
     }
 
@@ -172,17 +173,17 @@ impl Provider {
         self.held.send_replace(0);
     }
 
-    /// Holds only the first ones back.
-    fn hold_first(&self, number: usize) {
+    /// Blocks only the first `number` refreshes.
+    fn block_first(&self, number: usize) {
         self.held.send_replace(number);
     }
 
-    /// Waits until so many refreshes were asked for and are held back.
-    async fn holds(&self, number: usize) {
+    /// Waits until `number` refreshes have started.
+    async fn wait_until_blocked(&self, number: usize) {
         let mut waiting = self.waiting.subscribe();
         let reached = waiting.wait_for(|now| *now >= number);
         let reached = tokio::time::timeout(Duration::from_secs(60), reached).await;
-        reached.expect("the provider is asked").unwrap();
+        reached.expect("the refreshes start").unwrap();
     }
 }
 
@@ -196,17 +197,17 @@ impl TokenRefresh for Provider {
         assert_eq!(subject.as_str(), "zhang");
         let (mood, number) = {
             let mut state = self.state.lock().unwrap();
-            state.asked += 1;
-            (state.mood.clone(), state.asked)
+            state.refreshes += 1;
+            (state.mood.clone(), state.refreshes)
         };
         self.waiting.send_modify(|number| *number += 1);
         let mut held = self.held.subscribe();
         held.wait_for(|held| *held < number).await.unwrap();
         match mood {
-            Mood::Good | Mood::Silent => {}
-            Mood::Gone => return Err(RefreshError::Gone("invalid_grant".into())),
-            Mood::Unavailable => return Err(RefreshError::Unavailable("no answer".into())),
-            Mood::Panics => panic!("a source that breaks"),
+            ProviderMode::Good | ProviderMode::Silent => {}
+            ProviderMode::Gone => return Err(RefreshError::Gone("invalid_grant".into())),
+            ProviderMode::Unavailable => return Err(RefreshError::Unavailable("no answer".into())),
+            ProviderMode::Panics => panic!("a simulated panic of the provider"),
         }
         let refresh = tokens.refresh.as_ref().unwrap().expose();
         if !self.state.lock().unwrap().good.remove(refresh) {
@@ -215,21 +216,21 @@ impl TokenRefresh for Provider {
         }
         Ok(RefreshResponse {
             tokens: self.issue(),
-            raw: (!matches!(mood, Mood::Silent)).then(|| self.raw()),
+            raw: (!matches!(mood, ProviderMode::Silent)).then(|| self.raw()),
             verified_fields: Vec::new(),
         })
     }
 }
 
-/// An instance of menshen whose connector `corp` has a provider behind it that hands out tokens.
-struct TokenHouse {
-    menshen: WatchedHouse,
+/// An instance of menshen whose connector `corp` uses the simulated provider.
+struct TokenEnv {
+    menshen: WatchedMenshen,
     provider: Arc<Provider>,
     ring: Arc<KeyRing>,
     terms: AdmissionPolicy,
 }
 
-impl TokenHouse {
+impl TokenEnv {
     async fn new() -> Self {
         Self::with(&Provider::new(), setup(), RefreshTimeouts::default()).await
     }
@@ -248,7 +249,7 @@ impl TokenHouse {
             refresh: source,
             admission: terms.clone(),
         };
-        let (menshen, ring) = WatchedHouse::furnish(setup, |site, shared| {
+        let (menshen, ring) = WatchedMenshen::start_with(setup, |site, shared| {
             let (sessions, ring) = (Arc::clone(&shared.sessions), Arc::clone(&site.ring));
             let telemetry = shared.telemetry.clone();
             site.gate.refresher =
@@ -264,7 +265,7 @@ impl TokenHouse {
         }
     }
 
-    /// Time passes, here and at the provider.
+    /// Advances the clocks of menshen and of the provider.
     fn advance(&self, by: Duration) {
         self.menshen.clock.advance(by);
         self.provider.clock.advance(by);
@@ -285,7 +286,7 @@ impl TokenHouse {
         }
     }
 
-    /// Admits 张三, whose token comes for the first time.
+    /// Admits 张三 by a bearer token.
     async fn admit_token_holder(&self) {
         let (people, profile) = (self.people(), self.profile());
         people
@@ -294,12 +295,13 @@ impl TokenHouse {
             .unwrap();
     }
 
-    /// The cookie of 张三, who logs in.
-    async fn signed_in(&self) -> String {
-        self.signed_in_with(Some(self.provider.issue())).await
+    /// The session cookie of a new login of 张三.
+    async fn new_session_cookie(&self) -> String {
+        self.session_cookie_with_tokens(Some(self.provider.issue()))
+            .await
     }
 
-    async fn signed_in_with(&self, tokens: Option<ProviderTokens>) -> String {
+    async fn session_cookie_with_tokens(&self, tokens: Option<ProviderTokens>) -> String {
         let (sessions, now) = (&self.menshen.sessions, self.menshen.clock.now());
         let profile = self.profile();
         let (account, _) = self.people().admit(&self.terms, &profile).await.unwrap();
@@ -309,7 +311,7 @@ impl TokenHouse {
             account,
             via: corp(),
             subject,
-            provider_sid: Some(SID.to_owned()),
+            provider_sid: Some(PROVIDER_SID.to_owned()),
             auth_context: AuthContext::default(),
             tokens,
             expires_at: None,
@@ -326,13 +328,13 @@ impl TokenHouse {
         ask.send_to(self.menshen.address).await
     }
 
-    /// The access token the application got.
-    async fn access(&self, cookie: &str) -> Option<String> {
-        access(&self.ask("/echo", cookie).await)
+    /// The access token that the application receives.
+    async fn forwarded_access_token(&self, cookie: &str) -> Option<String> {
+        access_token_in(&self.ask("/echo", cookie).await)
     }
 
-    /// So many requests at once, as a browser that opens a page sends them.
-    fn crowd(
+    /// Starts `number` requests at once.
+    fn concurrent_requests(
         &self,
         number: usize,
         path: &str,
@@ -346,8 +348,8 @@ impl TokenHouse {
         (0..number).map(one).collect()
     }
 
-    /// How many refreshes ended so.
-    fn counted(&self, outcome: &str) -> u64 {
+    /// The number of refreshes with this outcome.
+    fn refresh_count(&self, outcome: &str) -> u64 {
         let line = format!("menshen_refreshes_total{{connector=\"corp\",outcome=\"{outcome}\"}} ");
         let page = self.menshen.telemetry.render();
         let count = page.lines().find_map(|it| it.strip_prefix(&line));
@@ -363,9 +365,9 @@ impl TokenHouse {
             .collect()
     }
 
-    /// Waits until so many refreshes ended so.
-    async fn counts(&self, outcome: &str, number: u64) {
-        eventually(outcome, async || self.counted(outcome) >= number).await;
+    /// Waits until `number` refreshes had this outcome.
+    async fn wait_for_outcome(&self, outcome: &str, number: u64) {
+        eventually(outcome, async || self.refresh_count(outcome) >= number).await;
     }
 }
 
@@ -377,13 +379,14 @@ fn corp() -> ConnectorId {
     "corp".parse().unwrap()
 }
 
-fn access(answer: &Answer) -> Option<String> {
+fn access_token_in(answer: &Answer) -> Option<String> {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let mut values = answer.echoed("x-forwarded-access-token");
     assert!(values.len() < 2, "{values:?}");
     values.pop()
 }
 
-fn name(n: usize) -> Option<String> {
+/// The access token that the provider issues in its `n`th response, from 1.
+fn access_token(n: usize) -> Option<String> {
     Some(format!("access-{n}"))
 }

@@ -1,4 +1,4 @@
-//! A WebSocket lives as long as its request would still be allowed, and the others stay.
+//! A WebSocket is closed when its request is no longer allowed; others stay open.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::HOUR;
 use crate::setup::{Menshen, ROUTES, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 
-/// A client's end of a WebSocket.
+/// The client of an open WebSocket.
 pub(crate) struct Socket(TcpStream);
 
 impl Socket {
@@ -32,8 +32,8 @@ impl Socket {
         Self(stream)
     }
 
-    /// Whether a word comes back.
-    pub(crate) async fn echoes(&mut self) -> bool {
+    /// Whether the upstream echoes a message.
+    pub(crate) async fn is_open(&mut self) -> bool {
         // A masked text frame; the mask is zero.
         let frame = [0x81, 0x82, 0, 0, 0, 0, b'h', b'i'];
         if self.0.write_all(&frame).await.is_err() {
@@ -45,36 +45,36 @@ impl Socket {
         read.expect("an end or an echo").is_ok() && back == [0x81, 2, b'h', b'i']
     }
 
-    /// Waits for the end, for 15 s at most; what was said before it.
-    pub(crate) async fn ends(mut self, what: &str) -> Vec<u8> {
+    /// Reads until the connection ends, for at most a minute; returns the bytes.
+    pub(crate) async fn read_to_end(mut self, what: &str) -> Vec<u8> {
         let mut said = Vec::new();
         let end = self.0.read_to_end(&mut said);
         let end = tokio::time::timeout(Duration::from_secs(60), end).await;
-        // A reset is an end, too.
+        // A reset ends the connection, too.
         let _ = end.unwrap_or_else(|_| panic!("{what}: still open"));
         said
     }
 }
 
 /// The close frame with status 1008.
-pub(crate) const GOODBYE: [u8; 4] = [0x88, 0x02, 0x03, 0xf0];
+pub(crate) const CLOSE_1008: [u8; 4] = [0x88, 0x02, 0x03, 0xf0];
 
-async fn two(menshen: &Menshen) -> (Socket, Socket) {
+async fn open_two_websockets(menshen: &Menshen) -> (Socket, Socket) {
     let zhang = session_cookie_of(menshen, "zhangsan").await;
     let li = session_cookie_of(menshen, "lisi").await;
     let mut sockets = (
         Socket::open(menshen.address(), "/ws", &zhang).await,
         Socket::open(menshen.address(), "/ws", &li).await,
     );
-    assert!(sockets.0.echoes().await && sockets.1.echoes().await);
+    assert!(sockets.0.is_open().await && sockets.1.is_open().await);
     sockets
 }
 
 #[tokio::test]
-async fn it_is_closed_when_its_session_is_revoked_and_the_others_stay() {
+async fn a_websocket_is_closed_when_its_session_is_revoked_and_others_stay_open() {
     for at in 0..2 {
         let menshen = Menshen::new().await;
-        let (zhang, mut li) = two(&menshen).await;
+        let (zhang, mut li) = open_two_websockets(&menshen).await;
         let shared = menshen.running.live().services();
         let login = "zhangsan".parse().unwrap();
         let account = shared
@@ -91,23 +91,23 @@ async fn it_is_closed_when_its_session_is_revoked_and_the_others_stay() {
         ][at]
             .clone();
         shared.sessions.revoke(&scope).await.unwrap();
-        assert_eq!(zhang.ends("revoked").await, GOODBYE, "{scope:?}");
-        assert!(li.echoes().await, "{scope:?}");
+        assert_eq!(zhang.read_to_end("revoked").await, CLOSE_1008, "{scope:?}");
+        assert!(li.is_open().await, "{scope:?}");
     }
 }
 
 #[tokio::test]
-async fn all_are_closed_when_everyone_is_revoked() {
+async fn all_websockets_are_closed_when_everyone_is_revoked() {
     let menshen = Menshen::new().await;
-    let (zhang, li) = two(&menshen).await;
+    let (zhang, li) = open_two_websockets(&menshen).await;
     let sessions = &menshen.running.live().services().sessions;
     sessions.revoke(&RevocationScope::Everyone).await.unwrap();
-    zhang.ends("zhangsan").await;
-    li.ends("lisi").await;
+    zhang.read_to_end("zhangsan").await;
+    li.read_to_end("lisi").await;
 }
 
 #[tokio::test]
-async fn it_is_closed_by_a_sign_out() {
+async fn a_websocket_is_closed_by_a_sign_out() {
     let menshen = Menshen::new().await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let socket = Socket::open(menshen.address(), "/ws", &cookie).await;
@@ -115,50 +115,50 @@ async fn it_is_closed_by_a_sign_out() {
         .session(&cookie)
         .navigating();
     assert_eq!(out.send(&menshen).await.status, 200);
-    assert_eq!(socket.ends("signed out").await, GOODBYE);
+    assert_eq!(socket.read_to_end("signed out").await, CLOSE_1008);
 }
 
 #[tokio::test]
-async fn it_is_closed_when_its_session_expires() {
+async fn a_websocket_is_closed_when_its_session_expires() {
     let setup = Setup::default().session("lifetime = \"2s\"\nidle_timeout = \"2s\"");
     let menshen = setup.start().await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let mut socket = Socket::open(menshen.address(), "/ws", &cookie).await;
-    assert!(socket.echoes().await);
-    // The door looks again when two seconds of the real time are over.
+    assert!(socket.is_open().await);
+    // Open connections are checked again after two seconds of real time.
     menshen.advance(HOUR);
-    assert_eq!(socket.ends("expired").await, GOODBYE);
+    assert_eq!(socket.read_to_end("expired").await, CLOSE_1008);
 }
 
 #[tokio::test]
-async fn it_is_closed_when_a_reload_takes_its_route_or_its_right_away() {
+async fn a_websocket_is_closed_when_a_reload_removes_its_route_or_permission() {
     for routes in [
         "[[route]]\nname = 'other'\nhost = 'sso.test'\npath = '/other'\nupstream = ['{app}']\n",
         "[[route]]\nname = 'app'\nhost = 'sso.test'\nupstream = ['{app}']\n\
          allow = \"user.login == 'lisi'\"\n",
     ] {
         let menshen = Menshen::new().await;
-        let (zhang, mut li) = two(&menshen).await;
+        let (zhang, mut li) = open_two_websockets(&menshen).await;
         menshen.reload(&Setup::default()).await.unwrap();
         assert!(
-            li.echoes().await,
+            li.is_open().await,
             "a reload that changes nothing ends nothing"
         );
         menshen
             .reload(&Setup::default().routes(routes))
             .await
             .unwrap();
-        assert_eq!(zhang.ends(routes).await, GOODBYE);
+        assert_eq!(zhang.read_to_end(routes).await, CLOSE_1008);
         if routes.contains("lisi") {
-            assert!(li.echoes().await);
+            assert!(li.is_open().await);
         } else {
-            li.ends(routes).await;
+            li.read_to_end(routes).await;
         }
     }
 }
 
 #[tokio::test]
-async fn one_on_a_public_route_is_closed_too_when_the_person_it_was_opened_for_is_revoked() {
+async fn a_websocket_on_a_public_route_is_closed_when_its_session_is_revoked() {
     let public = "[[route]]\nname = 'ws'\nhost = 'sso.test'\npath = '/ws'\naccess = 'public'\n\
                   upstream = ['{app}']\n";
     let setup = Setup::default().routes(&format!("{ROUTES}{public}"));
@@ -166,17 +166,17 @@ async fn one_on_a_public_route_is_closed_too_when_the_person_it_was_opened_for_i
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let mut zhang = Socket::open(menshen.address(), "/ws", &cookie).await;
     let mut stranger = Socket::open(menshen.address(), "/ws", "").await;
-    assert!(zhang.echoes().await && stranger.echoes().await);
+    assert!(zhang.is_open().await && stranger.is_open().await);
     let out = TestRequest::get("/.menshen/sign_out")
         .session(&cookie)
         .navigating();
     assert_eq!(out.send(&menshen).await.status, 200);
-    assert_eq!(zhang.ends("signed out").await, GOODBYE);
-    assert!(stranger.echoes().await);
+    assert_eq!(zhang.read_to_end("signed out").await, CLOSE_1008);
+    assert!(stranger.is_open().await);
 }
 
 #[tokio::test]
-async fn nobody_opens_one_without_a_session() {
+async fn a_websocket_without_a_session_is_refused() {
     let menshen = Menshen::new().await;
     let upgrade = TestRequest::get("/ws")
         .header("Upgrade", "websocket")

@@ -1,11 +1,11 @@
-//! Whoever is ended while the store takes nothing is out all the same, at once and for good: here
-//! first, and in the store as soon as it takes it.
+//! Revocations while the store fails: they take effect in this process at once, and are stored when the
+//! store works again.
 
 use menshen::clock::Timestamp;
 use menshen::store::{LogoutTarget, RevocationScope, StoreError};
 
 use super::eventually;
-use super::watched::{Fault, WatchedHouse, When};
+use super::watched::{Fault, WatchedMenshen, When};
 use crate::checking::TRUST_LOOPBACK;
 use crate::checking::faces::{Face, OriginalRequest, Verdict};
 use crate::people::closing;
@@ -13,7 +13,7 @@ use crate::provider::Provider;
 use crate::setup::Setup;
 use crate::test_request::TestRequest;
 
-/// Everything that ends sessions.
+/// The operations that end sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Session,
@@ -34,8 +34,8 @@ impl End {
         Self::Person,
     ];
 
-    /// The question the store is asked.
-    fn question(self) -> &'static str {
+    /// The store operation.
+    fn operation(self) -> &'static str {
         match self {
             Self::Session | Self::Account | Self::Connector | Self::Everyone => "revoke",
             Self::Close => "close_account",
@@ -43,14 +43,14 @@ impl End {
         }
     }
 
-    /// Whether it ends 李四, too.
+    /// Whether it ends the session of 李四, too.
     fn ends_others(self) -> bool {
         matches!(self, Self::Connector | Self::Everyone)
     }
 
-    /// Ends 张三, who has one session.
-    async fn ask(self, menshen: &WatchedHouse) -> Result<(), StoreError> {
-        let store = menshen.store.behind();
+    /// Ends the session of 张三, who has one.
+    async fn ask(self, menshen: &WatchedMenshen) -> Result<(), StoreError> {
+        let store = menshen.store.unwatched();
         let login = "zhangsan".parse().unwrap();
         let account = store.account_by_login(&login).await.unwrap().unwrap().id;
         let session = store.sessions(Some(&account), 1).await.unwrap().remove(0);
@@ -86,15 +86,15 @@ impl End {
     }
 }
 
-/// 张三, 李四, and an instance of menshen that knows both.
-async fn two() -> (WatchedHouse, String, String) {
-    let menshen = WatchedHouse::start(Setup::default().server(TRUST_LOOPBACK)).await;
-    let zhang = menshen.signed_in("zhangsan").await;
-    let li = menshen.signed_in("lisi").await;
+/// An instance of menshen, and the session cookies of 张三 and 李四.
+async fn sign_in_two_people() -> (WatchedMenshen, String, String) {
+    let menshen = WatchedMenshen::start(Setup::default().server(TRUST_LOOPBACK)).await;
+    let zhang = menshen.session_cookie_of("zhangsan").await;
+    let li = menshen.session_cookie_of("lisi").await;
     (menshen, zhang, li)
 }
 
-async fn verdicts(menshen: &WatchedHouse, cookie: &str) -> Vec<Verdict> {
+async fn verdicts(menshen: &WatchedMenshen, cookie: &str) -> Vec<Verdict> {
     let cookie = format!("menshen={cookie}");
     let original = OriginalRequest::get("/echo").header("Cookie", &cookie);
     let mut verdicts = Vec::new();
@@ -104,8 +104,8 @@ async fn verdicts(menshen: &WatchedHouse, cookie: &str) -> Vec<Verdict> {
     verdicts
 }
 
-async fn is_out(menshen: &WatchedHouse, cookie: &str, what: &str) {
-    // More than once: what was in memory is, after it was refused, looked for in the store.
+async fn assert_signed_out(menshen: &WatchedMenshen, cookie: &str, what: &str) {
+    // The first refusal removes the session from the cache; later requests read it from the store.
     for again in 0..3 {
         for verdict in verdicts(menshen, cookie).await {
             assert_eq!(verdict, Verdict::Login, "{what}, {again}");
@@ -113,78 +113,81 @@ async fn is_out(menshen: &WatchedHouse, cookie: &str, what: &str) {
     }
 }
 
-async fn is_in(menshen: &WatchedHouse, cookie: &str, what: &str) {
+async fn assert_signed_in(menshen: &WatchedMenshen, cookie: &str, what: &str) {
     let ask = TestRequest::get("/echo").session(cookie);
     assert_eq!(ask.send_to(menshen.address).await.status, 200, "{what}");
 }
 
 #[tokio::test]
-async fn who_is_ended_while_the_store_fails_is_out_at_once_and_stays_out() {
+async fn a_revocation_during_a_store_failure_takes_effect_at_once_and_lasts() {
     for end in End::ALL {
         let what = format!("{end:?}");
-        let (menshen, zhang, li) = two().await;
-        menshen.store.fail_at(end.question(), Some(Fault::Failed));
-        assert!(end.ask(&menshen).await.is_err(), "{what}: it is said aloud");
-        is_out(&menshen, &zhang, &what).await;
+        let (menshen, zhang, li) = sign_in_two_people().await;
+        menshen.store.fail_at(end.operation(), Some(Fault::Failed));
+        assert!(
+            end.ask(&menshen).await.is_err(),
+            "{what}: the failure is reported"
+        );
+        assert_signed_out(&menshen, &zhang, &what).await;
         match end.ends_others() {
-            true => is_out(&menshen, &li, &what).await,
-            false => is_in(&menshen, &li, &what).await,
+            true => assert_signed_out(&menshen, &li, &what).await,
+            false => assert_signed_in(&menshen, &li, &what).await,
         }
-        // The store knows nothing of it yet, and is asked until it does.
-        let epochs = menshen.store.behind().epochs().await.unwrap();
+        // The revocation is not stored yet; it is retried until it is.
+        let epochs = menshen.store.unwatched().epochs().await.unwrap();
         assert_eq!(epochs.log_number, 0, "{what}");
-        menshen.store.fail_at(end.question(), None);
+        menshen.store.fail_at(end.operation(), None);
         eventually(&what, async || {
-            menshen.store.behind().epochs().await.unwrap().log_number > 0
+            menshen.store.unwatched().epochs().await.unwrap().log_number > 0
         })
         .await;
-        eventually("nothing waits any more", async || {
+        eventually("nothing is pending", async || {
             menshen.sessions.retry_pending(0).await == 0
         })
         .await;
-        is_out(&menshen, &zhang, &what).await;
-        // Whoever was not meant goes on; whoever was comes in again, unless they were shut out.
+        assert_signed_out(&menshen, &zhang, &what).await;
+        // Other sessions stay, and a new login succeeds unless the account is closed.
         if !end.ends_others() {
-            is_in(&menshen, &li, &what).await;
+            assert_signed_in(&menshen, &li, &what).await;
         }
         if end != End::Close {
             menshen.clock.advance(std::time::Duration::from_secs(1));
-            let anew = menshen.signed_in("zhangsan").await;
-            is_in(&menshen, &anew, &what).await;
-            is_out(&menshen, &zhang, &what).await;
+            let anew = menshen.session_cookie_of("zhangsan").await;
+            assert_signed_in(&menshen, &anew, &what).await;
+            assert_signed_out(&menshen, &zhang, &what).await;
         }
     }
 }
 
 #[tokio::test]
-async fn who_is_ended_by_somebody_who_goes_away_is_out_all_the_same() {
+async fn a_revocation_whose_caller_disconnects_takes_effect() {
     for end in End::ALL {
         let what = format!("{end:?}");
-        let (menshen, zhang, _) = two().await;
-        menshen.store.hold(end.question(), When::Before);
+        let (menshen, zhang, _) = sign_in_two_people().await;
+        menshen.store.block(end.operation(), When::Before);
         {
             let asked = end.ask(&menshen);
             tokio::pin!(asked);
             tokio::select! {
-                _ = &mut asked => panic!("{what}: it is held back"),
-                () = menshen.store.holds(1) => {}
+                _ = &mut asked => panic!("{what}: the operation is blocked"),
+                () = menshen.store.wait_until_blocked(1) => {}
             }
         }
-        is_out(&menshen, &zhang, &what).await;
+        assert_signed_out(&menshen, &zhang, &what).await;
         menshen.store.release();
         eventually(&what, async || {
-            menshen.store.behind().epochs().await.unwrap().log_number > 0
+            menshen.store.unwatched().epochs().await.unwrap().log_number > 0
         })
         .await;
-        is_out(&menshen, &zhang, &what).await;
+        assert_signed_out(&menshen, &zhang, &what).await;
     }
 }
 
 #[tokio::test]
-async fn an_account_that_is_opened_is_not_closed_again_by_what_was_not_stored() {
-    let (menshen, zhang, _) = two().await;
+async fn an_opened_account_is_not_closed_by_an_earlier_unstored_closing() {
+    let (menshen, zhang, _) = sign_in_two_people().await;
     let login = "zhangsan".parse().unwrap();
-    let store = menshen.store.behind();
+    let store = menshen.store.unwatched();
     let account = store.account_by_login(&login).await.unwrap().unwrap().id;
     menshen.store.fail_at("close_account", Some(Fault::Failed));
     menshen.store.fail_at("reopen_account", Some(Fault::Failed));
@@ -195,9 +198,9 @@ async fn an_account_that_is_opened_is_not_closed_again_by_what_was_not_stored() 
             .await
             .is_err()
     );
-    // It cannot be opened either, and stays closed here.
+    // The account cannot be opened either, and stays closed in this process.
     assert!(people.reopen_account(&account, "boss").await.is_err());
-    is_out(&menshen, &zhang, "closed").await;
+    assert_signed_out(&menshen, &zhang, "closed").await;
     menshen.store.fail_at("reopen_account", None);
     assert!(
         people
@@ -207,24 +210,24 @@ async fn an_account_that_is_opened_is_not_closed_again_by_what_was_not_stored() 
             .is_some()
     );
     menshen.store.fail_at("close_account", None);
-    eventually("nothing waits any more", async || {
+    eventually("nothing is pending", async || {
         menshen.sessions.retry_pending(0).await == 0
     })
     .await;
     let known = store.account_by_login(&login).await.unwrap().unwrap();
     assert!(!known.closed);
     menshen.clock.advance(std::time::Duration::from_secs(1));
-    let anew = menshen.signed_in("zhangsan").await;
-    is_in(&menshen, &anew, "opened").await;
-    is_out(&menshen, &zhang, "the session that was ended").await;
+    let anew = menshen.session_cookie_of("zhangsan").await;
+    assert_signed_in(&menshen, &anew, "opened").await;
+    assert_signed_out(&menshen, &zhang, "the session that was ended").await;
 }
 
 #[tokio::test]
-async fn one_ending_that_is_never_stored_does_not_keep_the_others_from_it() {
-    let (menshen, zhang, li) = two().await;
+async fn a_revocation_that_is_never_stored_does_not_block_others() {
+    let (menshen, zhang, li) = sign_in_two_people().await;
     menshen.store.fail(Some(Fault::Failed));
     for end in End::ALL {
-        // All fail, and one of them goes on failing.
+        // All operations fail, and one of them keeps failing.
         let asked = end.ask(&menshen).await;
         assert!(asked.is_err(), "{end:?}");
     }
@@ -234,13 +237,13 @@ async fn one_ending_that_is_never_stored_does_not_keep_the_others_from_it() {
         menshen.sessions.retry_pending(0).await == 1
     })
     .await;
-    is_out(&menshen, &zhang, "still closed").await;
-    is_out(&menshen, &li, "everyone").await;
+    assert_signed_out(&menshen, &zhang, "still closed").await;
+    assert_signed_out(&menshen, &li, "everyone").await;
 }
 
 #[tokio::test]
-async fn a_logout_that_finds_no_place_to_wait_in_breaks_nothing() {
-    let (menshen, zhang, _) = two().await;
+async fn logouts_over_the_pending_limit_do_no_harm() {
+    let (menshen, zhang, _) = sign_in_two_people().await;
     let connector = "corp".parse().unwrap();
     let until = Timestamp::from_unix_s(1_900_000_000);
     let end = async |number: usize| {
@@ -253,11 +256,11 @@ async fn a_logout_that_finds_no_place_to_wait_in_breaks_nothing() {
     menshen
         .store
         .fail_at("apply_provider_logout", Some(Fault::Failed));
-    // Anybody may say that a session ended, so only so many of these wait for the store.
+    // Any browser can request the logout of a session, so the number of pending ones is limited.
     for number in 0..10_001 {
         assert!(end(number).await.is_err());
     }
-    // One that waits and one that does not come again.
+    // A pending logout and two that were not queued are repeated.
     for number in [0, 10_000, 10_001] {
         assert!(end(number).await.is_err(), "{number}");
     }
@@ -265,12 +268,12 @@ async fn a_logout_that_finds_no_place_to_wait_in_breaks_nothing() {
     for number in [0, 10_000, 10_001] {
         assert_eq!(end(number).await.unwrap(), Some(0), "{number}");
     }
-    is_in(&menshen, &zhang, "a logout of other sessions").await;
+    assert_signed_in(&menshen, &zhang, "a logout of other sessions").await;
 }
 
 #[tokio::test]
-async fn a_stranger_who_ends_nothing_wakes_nobody() {
-    let (menshen, zhang, _) = two().await;
+async fn a_logout_of_no_session_triggers_no_recheck() {
+    let (menshen, zhang, _) = sign_in_two_people().await;
     let via = "corp".parse().unwrap();
     let until = Timestamp::from_unix_s(1_900_000_000);
     let changes = menshen.sessions.changes();
@@ -283,42 +286,45 @@ async fn a_stranger_who_ends_nothing_wakes_nobody() {
         ended.await
     };
     assert_eq!(end(name()).await.unwrap(), Some(0));
-    assert!(!changes.has_changed().unwrap(), "it ended nothing");
+    assert!(
+        !changes.has_changed().unwrap(),
+        "the logout ended no session"
+    );
     menshen
         .store
         .fail_at("apply_provider_logout", Some(Fault::TimedOut));
     assert!(end(name()).await.is_err());
-    assert!(!changes.has_changed().unwrap(), "the store is away");
+    assert!(!changes.has_changed().unwrap(), "the store is unavailable");
     menshen.store.fail_at("apply_provider_logout", None);
-    menshen.store.hold("apply_provider_logout", When::Before);
+    menshen.store.block("apply_provider_logout", When::Before);
     {
         let ended = end(name());
         tokio::pin!(ended);
         tokio::select! {
-            _ = &mut ended => panic!("it is held back"),
-            () = menshen.store.holds(1) => {}
+            _ = &mut ended => panic!("the operation is blocked"),
+            () = menshen.store.wait_until_blocked(1) => {}
         }
     }
-    assert!(!changes.has_changed().unwrap(), "the stranger went away");
+    assert!(!changes.has_changed().unwrap(), "the client disconnected");
     menshen.store.release();
-    eventually("nothing waits any more", async || {
+    eventually("nothing is pending", async || {
         menshen.sessions.retry_pending(0).await == 0
     })
     .await;
     assert!(!changes.has_changed().unwrap(), "all is stored");
-    is_in(&menshen, &zhang, "nobody ended them").await;
-    // Whoever is ended by the source itself is woken at once.
+    assert_signed_in(&menshen, &zhang, "the session was not ended").await;
+    // The end of a session triggers a recheck at once.
     assert!(End::Session.ask(&menshen).await.is_ok());
     assert!(changes.has_changed().unwrap());
 }
 
 #[tokio::test]
-async fn a_front_channel_logout_over_the_rate_limit_takes_no_place_in_an_outage() {
+async fn a_front_channel_logout_over_the_rate_limit_is_not_queued_in_an_outage() {
     let provider = Provider::new().await;
     let connector = provider.toml("busy");
     let limits = "[login]\nfinishes_per_minute = 5\nfinishes_per_client_per_minute = 1000\n";
     let setup = Setup::default().tables(&format!("{connector}{limits}"));
-    let menshen = WatchedHouse::start(setup).await;
+    let menshen = WatchedMenshen::start(setup).await;
     let issuer: String =
         url::form_urlencoded::byte_serialize(provider.issuer().as_bytes()).collect();
     let mut sids = 0..;
@@ -332,12 +338,12 @@ async fn a_front_channel_logout_over_the_rate_limit_takes_no_place_in_an_outage(
     };
     // The limit takes time from the process clock, so one more may pass now and then.
     eventually("the limit refuses", async || {
-        let before = menshen.store.asked("apply_provider_logout");
+        let before = menshen.store.calls("apply_provider_logout");
         assert_eq!(logout().await, 200);
-        menshen.store.asked("apply_provider_logout") == before
+        menshen.store.calls("apply_provider_logout") == before
     })
     .await;
-    let passed = menshen.store.asked("apply_provider_logout");
+    let passed = menshen.store.calls("apply_provider_logout");
     menshen.store.fail(Some(Fault::Failed));
     for _ in 0..20 {
         assert_eq!(logout().await, 503, "the store does not answer");
@@ -346,7 +352,7 @@ async fn a_front_channel_logout_over_the_rate_limit_takes_no_place_in_an_outage(
         .store
         .fail_at("apply_provider_logout", Some(Fault::Failed));
     menshen.store.fail(None);
-    let tried = menshen.store.asked("apply_provider_logout") - passed;
+    let tried = menshen.store.calls("apply_provider_logout") - passed;
     let waiting = menshen.sessions.retry_pending(0).await;
     assert!(waiting <= tried && tried < 20, "{waiting} of {tried} wait");
 }

@@ -1,4 +1,4 @@
-//! `Watched`: a store that counts its questions, fails when told to, and holds one back.
+//! `WatchedStore`: a store that counts its operations, and can make them fail or block.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -35,7 +35,7 @@ use crate::records::Records;
 use crate::setup::{SSO_URL, Setup};
 use crate::wecom::{AGENT_ID, Options, WeCom};
 
-/// How a store may fail.
+/// How a store fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     Failed,
@@ -43,7 +43,7 @@ pub(super) enum Fault {
     Closed,
     Damaged,
     Silent,
-    /// The question never comes to an answer: a mistake in the store itself.
+    /// The operation panics.
     Panics,
 }
 
@@ -67,34 +67,34 @@ impl Fault {
             Self::Closed => failed(sqlx::Error::PoolClosed),
             Self::Damaged => StoreError::Damaged { record: "session" },
             Self::Silent => StoreError::Outage { for_s: 1 },
-            Self::Panics => panic!("a store that breaks"),
+            Self::Panics => panic!("a simulated panic of the store"),
         }
     }
 }
 
-/// When a question is held back.
+/// Where an operation blocks: before or after the real store executes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
     Before,
     After,
 }
 
-/// A real store behind a glass.
+/// A real store whose operations the test observes.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct WatchedStore {
     inner: Arc<dyn Store>,
-    asked: Mutex<BTreeMap<&'static str, usize>>,
+    calls: Mutex<BTreeMap<&'static str, usize>>,
     fault: Mutex<Option<Fault>>,
     fault_at: Mutex<BTreeMap<&'static str, Fault>>,
     held: watch::Sender<Option<(&'static str, When)>>,
     waiting: watch::Sender<usize>,
 }
 
-impl Watched {
+impl WatchedStore {
     fn new(inner: Arc<dyn Store>) -> Self {
         Self {
             inner,
-            asked: Mutex::default(),
+            calls: Mutex::default(),
             fault: Mutex::default(),
             fault_at: Mutex::default(),
             held: watch::Sender::new(None),
@@ -102,76 +102,76 @@ impl Watched {
         }
     }
 
-    /// How often a question was asked.
-    pub(super) fn asked(&self, question: &str) -> usize {
-        self.asked
+    /// The number of calls of an operation.
+    pub(super) fn calls(&self, operation: &str) -> usize {
+        self.calls
             .lock()
             .unwrap()
-            .get(question)
+            .get(operation)
             .copied()
             .unwrap_or(0)
     }
 
-    /// Every question fails from now on; `None` mends it.
+    /// Makes every operation fail; `None` ends the failure.
     pub(super) fn fail(&self, fault: Option<Fault>) {
         *self.fault.lock().unwrap() = fault;
     }
 
-    /// One question fails from now on; `None` mends it.
-    pub(super) fn fail_at(&self, question: &'static str, fault: Option<Fault>) {
+    /// Makes one operation fail; `None` ends the failure.
+    pub(super) fn fail_at(&self, operation: &'static str, fault: Option<Fault>) {
         let mut faults = self.fault_at.lock().unwrap();
         match fault {
-            Some(fault) => drop(faults.insert(question, fault)),
-            None => drop(faults.remove(question)),
+            Some(fault) => drop(faults.insert(operation, fault)),
+            None => drop(faults.remove(operation)),
         }
     }
 
-    /// The real store, as another process asks it.
-    pub(super) fn behind(&self) -> &Arc<dyn Store> {
+    /// The real store, as another process uses it.
+    pub(super) fn unwatched(&self) -> &Arc<dyn Store> {
         &self.inner
     }
 
-    /// Holds one question back, before the real store is asked or after it answered.
-    pub(super) fn hold(&self, question: &'static str, when: When) {
-        self.held.send_replace(Some((question, when)));
+    /// Blocks an operation before or after the real store executes it, until [`Self::release`].
+    pub(super) fn block(&self, operation: &'static str, when: When) {
+        self.held.send_replace(Some((operation, when)));
     }
 
-    /// Waits until so many questions are held back.
-    pub(super) async fn holds(&self, number: usize) {
+    /// Waits until `number` calls are blocked.
+    pub(super) async fn wait_until_blocked(&self, number: usize) {
         let mut waiting = self.waiting.subscribe();
         let reached = waiting.wait_for(|now| *now >= number);
         let patience = std::time::Duration::from_secs(60);
         let reached = tokio::time::timeout(patience, reached).await;
-        reached.expect("the question is asked").unwrap();
+        reached.expect("the operation is called").unwrap();
     }
 
-    /// Lets everything go on.
+    /// Ends the block.
     pub(super) fn release(&self) {
         self.held.send_replace(None);
         self.waiting.send_replace(0);
     }
 
-    async fn before(&self, question: &'static str) -> Result<(), StoreError> {
-        *self.asked.lock().unwrap().entry(question).or_default() += 1;
-        self.pass(question, When::Before).await;
-        let one = self.fault_at.lock().unwrap().get(question).copied();
+    async fn before(&self, operation: &'static str) -> Result<(), StoreError> {
+        *self.calls.lock().unwrap().entry(operation).or_default() += 1;
+        self.pass(operation, When::Before).await;
+        let one = self.fault_at.lock().unwrap().get(operation).copied();
         let fault = self.fault.lock().unwrap().or(one);
         fault.map_or(Ok(()), |fault| Err(fault.error()))
     }
 
-    async fn pass(&self, question: &'static str, when: When) {
+    async fn pass(&self, operation: &'static str, when: When) {
         let mut held = self.held.subscribe();
-        if *held.borrow_and_update() == Some((question, when)) {
+        if *held.borrow_and_update() == Some((operation, when)) {
             self.waiting.send_modify(|number| *number += 1);
             held.wait_for(Option::is_none).await.unwrap();
         }
     }
 }
 
-macro_rules! questions {
+macro_rules! store_operations {
     ($($subject:ident { $($name:ident($($part:ident: $kind:ty),*) -> $answer:ty;)* })*) => {$(
         #[async_trait]
-        impl $subject for Watched {
+        impl $subject for WatchedStore {
             $(async fn $name(&self, $($part: $kind),*) -> Result<$answer, StoreError> {
                 self.before(stringify!($name)).await?;
                 let answer = self.inner.$name($($part),*).await;
@@ -182,7 +182,7 @@ macro_rules! questions {
     )*};
 }
 
-questions! {
+store_operations! {
     AccountStore {
         admit(admission: &Admission) -> AdmissionOutcome;
         account_by_login(login: &LoginName) -> Option<Account>;
@@ -228,9 +228,9 @@ questions! {
     }
 }
 
-/// An instance of menshen over a watched store, put together as [`menshen::run::start`] does.
-pub(super) struct WatchedHouse {
-    pub(super) store: Arc<Watched>,
+/// An instance of menshen with a watched store, assembled as [`menshen::run::start`] does.
+pub(super) struct WatchedMenshen {
+    pub(super) store: Arc<WatchedStore>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) people: People,
     pub(super) clock: Clock,
@@ -242,13 +242,13 @@ pub(super) struct WatchedHouse {
     _source: WeCom,
 }
 
-impl WatchedHouse {
+impl WatchedMenshen {
     pub(super) async fn start(setup: Setup) -> Self {
-        Self::furnish(setup, |_, _| ()).await.0
+        Self::start_with(setup, |_, _| ()).await.0
     }
 
-    /// With something of its own built in before the door opens.
-    pub(super) async fn furnish<T>(
+    /// Like [`Self::start`]; `build` changes the site before menshen listens.
+    pub(super) async fn start_with<T>(
         setup: Setup,
         build: impl FnOnce(&mut Site, &Services) -> T,
     ) -> (Self, T) {
@@ -262,9 +262,9 @@ impl WatchedHouse {
         let inner = store::open(&config.store.url, &store::StoreOptions::default())
             .await
             .unwrap();
-        let store = Arc::new(Watched::new(inner));
+        let store = Arc::new(WatchedStore::new(inner));
         let grace = config.session.store_outage_grace.duration();
-        let watched: Arc<dyn Store> = Arc::<Watched>::clone(&store);
+        let watched: Arc<dyn Store> = Arc::<WatchedStore>::clone(&store);
         let opened = Sessions::open(Arc::clone(&watched), clock.clone(), 1_000, grace);
         let sessions = opened.await.unwrap();
         let records = Records::default();
@@ -321,8 +321,8 @@ impl WatchedHouse {
         (menshen, built)
     }
 
-    /// The session cookie of somebody who logs in.
-    pub(super) async fn signed_in(&self, userid: &str) -> String {
+    /// The session cookie of a person who signs in.
+    pub(super) async fn session_cookie_of(&self, userid: &str) -> String {
         let mut browser = Browser::at(self.address);
         let page = browser.sign_in(&format!("{SSO_URL}/echo"), userid).await;
         let cookie = browser.cookie("menshen");
@@ -331,7 +331,7 @@ impl WatchedHouse {
     }
 }
 
-impl Drop for WatchedHouse {
+impl Drop for WatchedMenshen {
     fn drop(&mut self) {
         self.closing.cancel();
     }

@@ -62,7 +62,11 @@ async fn start_menshen(provider: &Provider, always: bool) -> Menshen {
 }
 
 /// Follows redirects to the provider, or presses the single button of the sign-in page.
-async fn walk(provider: &Provider, browser: &mut Browser, place: &str) -> crate::browser::Page {
+async fn follow_or_press_button(
+    provider: &Provider,
+    browser: &mut Browser,
+    place: &str,
+) -> crate::browser::Page {
     let page = browser.follow(place).await;
     match href(&page.answer.text(), "/start?connector=keycloak") {
         Some(start) if page.url.contains("/.menshen/") => {
@@ -90,7 +94,7 @@ async fn a_second_factor_is_requested_only_for_routes_that_demand_it() {
         ),
         (None, None, None)
     );
-    let page = walk(&provider, &mut browser, STRONG).await;
+    let page = follow_or_press_button(&provider, &mut browser, STRONG).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, STRONG));
     let asked = provider.last_request("authorize");
     assert_eq!(asked.parameter("acr_values"), Some("gold mfa"));
@@ -102,7 +106,7 @@ async fn a_second_factor_is_requested_only_for_routes_that_demand_it() {
     assert_eq!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
     assert_eq!(browser.visit(STRONG).await.status, 302);
     assert_eq!(provider.calls("authorize"), before);
-    let page = walk(&provider, &mut browser, STRONG).await;
+    let page = follow_or_press_button(&provider, &mut browser, STRONG).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, STRONG));
 }
 
@@ -115,7 +119,7 @@ async fn an_unconfirmed_second_factor_ends_on_a_page() {
         provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
         // The provider has no second factor, and its `acr` says so.
         provider.set(|settings| settings.acrs = vec!["pwd".to_owned()]);
-        let page = walk(&provider, &mut browser, STRONG).await;
+        let page = follow_or_press_button(&provider, &mut browser, STRONG).await;
         assert_eq!(
             (page.answer.status, page.cause()),
             (403, Some(Cause::AuthTooWeak)),
@@ -128,7 +132,7 @@ async fn an_unconfirmed_second_factor_ends_on_a_page() {
         provider.misbehave(Misbehavior::claims(move |claims| {
             claims["auth_time"] = json!(long_ago)
         }));
-        let page = walk(&provider, &mut browser, STRONG).await;
+        let page = follow_or_press_button(&provider, &mut browser, STRONG).await;
         assert_eq!(
             (page.answer.status, page.cause()),
             (403, Some(Cause::AuthTooWeak)),
@@ -138,7 +142,7 @@ async fn an_unconfirmed_second_factor_ends_on_a_page() {
         assert!(told.contains("longer ago than the login allows"), "{told}");
         // Then the provider behaves, and the person retries.
         provider.behave();
-        let page = walk(&provider, &mut browser, STRONG).await;
+        let page = follow_or_press_button(&provider, &mut browser, STRONG).await;
         assert_eq!(
             (page.answer.status, page.url.as_str()),
             (200, STRONG),
@@ -171,7 +175,7 @@ async fn prompt_is_sent_with_every_login_for_the_route() {
     let mut browser = Browser::new(&menshen);
     provider.set_default_user("zhangsan");
     let place = format!("{SSO_URL}/shown/echo");
-    let page = walk(&provider, &mut browser, &place).await;
+    let page = follow_or_press_button(&provider, &mut browser, &place).await;
     assert_eq!((page.answer.status, page.url), (200, place));
     assert_eq!(
         provider.last_request("authorize").parameter("prompt"),

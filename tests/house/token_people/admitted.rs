@@ -1,4 +1,4 @@
-//! What lets a token's person in, and what that leaves as it was.
+//! Admission of a person by a bearer token.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +12,7 @@ const ORDER: [u8; 32] = [
     0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
 ];
 
-/// The same ES256 token with the other signature that counts: of `(r, s)` it is `(r, n - s)`.
+/// The same ES256 token with its second valid signature: for `(r, s)` this is `(r, n - s)`.
 fn with_other_signature(token: &str) -> String {
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let mut bytes = URL_SAFE_NO_PAD.decode(signature).unwrap();
@@ -26,7 +26,7 @@ fn with_other_signature(token: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_token_that_was_ended_does_not_come_back_with_another_signature() {
+async fn a_revoked_token_stays_revoked_with_another_valid_signature() {
     let provider = Provider::new().await;
     let menshen = start_menshen(&provider).await;
     let used = token(&provider, "zhangsan");
@@ -36,7 +36,7 @@ async fn a_token_that_was_ended_does_not_come_back_with_another_signature() {
     assert_eq!(
         status(&menshen, "/echo", &twin).await,
         200,
-        "it counts, too"
+        "the second signature is valid, too"
     );
     assert_eq!(sessions(&menshen).await.len(), 1, "it is the same token");
     let own = sessions(&menshen).await[0].key;
@@ -46,7 +46,7 @@ async fn a_token_that_was_ended_does_not_come_back_with_another_signature() {
         let answer = bearer("/.menshen/userinfo", token).send(&menshen).await;
         refused(&answer, "ended");
     }
-    // It may also come for the first time after the end.
+    // The second signature may be used for the first time after the revocation.
     let used = token_of_another_app(&provider);
     assert_eq!(status(&menshen, "/echo", &used).await, 200);
     let own = sessions(&menshen).await[0].key;
@@ -63,7 +63,7 @@ fn token_of_another_app(provider: &Provider) -> String {
 }
 
 #[tokio::test]
-async fn a_token_without_the_issuers_scopes_lets_nobody_in() {
+async fn a_token_without_the_scopes_of_the_issuer_admits_no_person() {
     let provider = Provider::new().await;
     let issuer = "people = 'keycloak'\nscopes = ['openid', 'portal']";
     let menshen = setup(&provider, "", issuer).start().await;
@@ -90,8 +90,8 @@ async fn a_token_without_the_issuers_scopes_lets_nobody_in() {
     }
 }
 
-/// Whether an e-mail address leads to an account that the directory has.
-async fn leads_somewhere(menshen: &Menshen, email: &str) -> bool {
+/// Whether a login with this verified e-mail address would be linked to an existing account.
+async fn links_to_an_account(menshen: &Menshen, email: &str) -> bool {
     let admission = Admission {
         connector: "corp".parse().unwrap(),
         subject: "newcomer".parse().unwrap(),
@@ -113,7 +113,7 @@ async fn leads_somewhere(menshen: &Menshen, email: &str) -> bool {
 }
 
 #[tokio::test]
-async fn an_old_token_does_not_change_the_address_that_a_later_login_vouched_for() {
+async fn an_old_token_does_not_change_the_verified_address_of_a_later_login() {
     let provider = Provider::new().await;
     let menshen = start_menshen(&provider).await;
     let old = json!({ "email": "old@corp.example", "email_verified": true });
@@ -121,10 +121,10 @@ async fn an_old_token_does_not_change_the_address_that_a_later_login_vouched_for
     let mut browser = Browser::new(&menshen);
     provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     assert_eq!(status(&menshen, "/echo", &old).await, 200);
-    assert!(!leads_somewhere(&menshen, "old@corp.example").await);
-    // Whoever is not known yet is vouched for by the first token.
+    assert!(!links_to_an_account(&menshen, "old@corp.example").await);
+    // The first token of a new person sets the verified address.
     let first = json!({ "email": "lisi@corp.example", "email_verified": true });
     let first = with(&provider, "lisi", &first);
     assert_eq!(status(&menshen, "/echo", &first).await, 200);
-    assert!(leads_somewhere(&menshen, "lisi@corp.example").await);
+    assert!(links_to_an_account(&menshen, "lisi@corp.example").await);
 }

@@ -1,4 +1,4 @@
-//! A logout at the provider counts for tokens that are shown for the first time after it.
+//! A logout at the provider applies to tokens that are used for the first time after it.
 
 use crate::checking::faces::{Face, OriginalRequest, Verdict};
 use crate::ext_authz::GRPC_ON_MAIN;
@@ -6,8 +6,13 @@ use crate::stores::{Meddler, TempDir};
 
 use super::*;
 
-/// A token that was issued now and lives for a while.
-pub(super) fn living(provider: &Provider, login: &str, life_s: i64, more: &Value) -> String {
+/// A token that is issued now and expires after `life_s` seconds.
+pub(super) fn token_valid_for(
+    provider: &Provider,
+    login: &str,
+    life_s: i64,
+    more: &Value,
+) -> String {
     let now = provider.clock().now().unix_s();
     let mut all = json!({ "iat": now, "exp": now + life_s });
     let object = all.as_object_mut().unwrap();
@@ -15,8 +20,8 @@ pub(super) fn living(provider: &Provider, login: &str, life_s: i64, more: &Value
     with(provider, login, &all)
 }
 
-/// Lets an hour pass, and everything be deleted that is over.
-pub(super) async fn an_hour_later(menshen: &Menshen) {
+/// Advances the clock by an hour, and deletes expired records.
+pub(super) async fn advance_an_hour_and_delete_expired(menshen: &Menshen) {
     menshen.advance(Duration::from_secs(3600));
     let sessions = &menshen.running.live().services().sessions;
     sessions.delete_expired().await.unwrap();
@@ -45,7 +50,7 @@ pub(super) async fn front_channel_of(
 }
 
 #[tokio::test]
-async fn a_token_that_comes_long_after_a_logout_at_the_provider_is_nobodys() {
+async fn a_token_that_is_first_used_long_after_a_logout_is_refused() {
     let provider = Provider::new().await;
     let sub = provider.sub("zhangsan");
     for (marked, sid) in [
@@ -57,7 +62,7 @@ async fn a_token_that_comes_long_after_a_logout_at_the_provider_is_nobodys() {
             json!({ "sid": "s1" }),
         ),
         (Some(json!({ "sid": "s1", "sub": sub })), json!({})),
-        // Through the browser.
+        // A front-channel logout.
         (None, json!({ "sid": "s1" })),
     ] {
         let what = format!("{marked:?} {sid}");
@@ -68,9 +73,9 @@ async fn a_token_that_comes_long_after_a_logout_at_the_provider_is_nobodys() {
             let mut more = json!({ "jti": format!("{face:?}") });
             let object = more.as_object_mut().unwrap();
             object.extend(sid.as_object().unwrap().clone());
-            (face, living(&provider, "zhangsan", day, &more))
+            (face, token_valid_for(&provider, "zhangsan", day, &more))
         });
-        let others = living(&provider, "lisi", day, &json!({ "sid": "s2" }));
+        let others = token_valid_for(&provider, "lisi", day, &json!({ "sid": "s2" }));
         match &marked {
             Some(marked) => {
                 let notice = provider.logout_token(marked);
@@ -83,7 +88,7 @@ async fn a_token_that_comes_long_after_a_logout_at_the_provider_is_nobodys() {
             }
         }
         for _ in 0..3 {
-            an_hour_later(&menshen).await;
+            advance_an_hour_and_delete_expired(&menshen).await;
         }
         for (face, token) in &before {
             let bearer = format!("Bearer {token}");
@@ -92,13 +97,13 @@ async fn a_token_that_comes_long_after_a_logout_at_the_provider_is_nobodys() {
             assert_eq!(heard.verdict, Verdict::Unauthorized, "{what} {face:?}");
         }
         assert_eq!(status(&menshen, "/echo", &others).await, 200, "{what}");
-        let after = living(&provider, "zhangsan", day, &json!({ "sid": "s3" }));
+        let after = token_valid_for(&provider, "zhangsan", day, &json!({ "sid": "s3" }));
         assert_eq!(status(&menshen, "/echo", &after).await, 200, "{what}");
     }
 }
 
 #[tokio::test]
-async fn a_token_that_lives_longer_than_a_logout_is_remembered_is_no_persons() {
+async fn a_token_over_token_life_max_identifies_no_person() {
     let provider = Provider::new().await;
     let day = 24 * 3600;
     let people = "people = \"keycloak\"";
@@ -108,11 +113,11 @@ async fn a_token_that_lives_longer_than_a_logout_is_remembered_is_no_persons() {
         (people, day + 1, false),
         (longer.as_str(), 2 * day, true),
         (longer.as_str(), 2 * day + 1, false),
-        // A program's may live for ever.
+        // The limit does not apply to tokens of programs.
         ("", 400 * day, true),
     ] {
         let menshen = setup(&provider, "", issuer).start().await;
-        let token = living(&provider, "zhangsan", life_s, &json!({}));
+        let token = token_valid_for(&provider, "zhangsan", life_s, &json!({}));
         let answer = bearer("/echo", &token).send(&menshen).await;
         if good {
             assert_eq!(answer.status, 200, "{issuer} {life_s}");
@@ -125,7 +130,7 @@ async fn a_token_that_lives_longer_than_a_logout_is_remembered_is_no_persons() {
 }
 
 #[tokio::test]
-async fn one_client_notes_so_many_front_channel_logouts_and_still_ends_what_stands() {
+async fn front_channel_logouts_of_unknown_sessions_are_limited_per_client() {
     let (provider, dir) = (Provider::new().await, TempDir::new());
     let more = format!(
         "{}[issuer.apps]\nurl = \"{}\"\naudiences = [\"{APPS}\"]\npeople = \"keycloak\"\n",
@@ -141,7 +146,7 @@ async fn one_client_notes_so_many_front_channel_logouts_and_still_ends_what_stan
         .store(&dir.url())
         .start()
         .await;
-    let token = living(&provider, "zhangsan", 3600, &json!({ "sid": "known" }));
+    let token = token_valid_for(&provider, "zhangsan", 3600, &json!({ "sid": "known" }));
     assert_eq!(status(&menshen, "/echo", &token).await, 200);
     for at in 0..UNKNOWN {
         let sid = format!("made-up-{at}");
@@ -155,7 +160,7 @@ async fn one_client_notes_so_many_front_channel_logouts_and_still_ends_what_stan
             .filter(|row| row.starts_with("front_channel_mark"));
         marks.count()
     };
-    // Sixty at once, and one a second.
+    // The limit allows sixty at once and one more per second.
     let noted = marks().await;
     assert!((60..UNKNOWN).contains(&noted), "{noted}");
     assert_eq!(
@@ -163,7 +168,7 @@ async fn one_client_notes_so_many_front_channel_logouts_and_still_ends_what_stan
         200
     );
     assert_eq!(marks().await, noted + 1);
-    // The same once more is the same mark.
+    // A repeated logout adds no record.
     assert_eq!(
         front_channel(&provider, &menshen, "another", "192.0.2.8").await,
         200
@@ -173,5 +178,5 @@ async fn one_client_notes_so_many_front_channel_logouts_and_still_ends_what_stan
     assert_eq!((said, status(&menshen, "/echo", &token).await), (200, 401));
 }
 
-/// More than a client may have noted while the test runs.
+/// More logouts than the limit allows while the test runs.
 const UNKNOWN: usize = 300;

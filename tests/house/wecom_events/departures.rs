@@ -8,7 +8,7 @@ use crate::checking::faces::{Face, OriginalRequest, Verdict};
 use crate::ext_authz::GRPC_ON_MAIN;
 use crate::mirror::Mirror;
 use crate::sessions::eventually;
-use crate::sessions::tunnels::{GOODBYE, Socket};
+use crate::sessions::tunnels::{CLOSE_1008, Socket};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, run};
 use crate::stores::TempDir;
 use crate::test_request::{TestRequest, repeat_until, session_cookie_of};
@@ -33,11 +33,11 @@ async fn a_confirmed_deletion_closes_open_websockets_and_the_account_within_a_se
     let li = session_cookie_of(&menshen, "lisi").await;
     let mut open = Socket::open(menshen.address(), "/ws", &zhang).await;
     let mut stays = Socket::open(menshen.address(), "/ws", &li).await;
-    assert!(open.echoes().await && stays.echoes().await);
+    assert!(open.is_open().await && stays.is_open().await);
     menshen.wecom.delete_member("zhangsan");
     let reported_at = Instant::now();
     report(&menshen, ContactChange::UserDeleted("ZhangSan")).await;
-    assert_eq!(open.ends("deleted").await, GOODBYE);
+    assert_eq!(open.read_to_end("deleted").await, CLOSE_1008);
     // The promise is a second on a machine that is not busy with other tests.
     println!(
         "the WebSocket was closed {:?} after the event",
@@ -45,7 +45,7 @@ async fn a_confirmed_deletion_closes_open_websockets_and_the_account_within_a_se
     );
     assert_eq!(status(&menshen, &zhang).await, 401);
     assert_eq!(status(&menshen, &li).await, 200);
-    assert!(stays.echoes().await);
+    assert!(stays.is_open().await);
     all_handled(&menshen).await;
     assert!(account_is_closed(&menshen, "zhangsan").await);
     assert!(!account_is_closed(&menshen, "lisi").await);
@@ -311,7 +311,7 @@ async fn the_button_of_the_simulated_wecom_dismisses_an_employee() {
         .header("Content-Length", &form.len().to_string())
         .body(form.as_bytes());
     assert_eq!(button.send_to(wecom).await.status, 302);
-    assert_eq!(socket.ends("dismissed").await, GOODBYE);
+    assert_eq!(socket.read_to_end("dismissed").await, CLOSE_1008);
     assert_eq!(status(&menshen, &cookie).await, 401);
     let page = TestRequest::get("/console").send_to(wecom).await;
     assert!(!page.text().contains("zhangsan"));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::MEMBER;
 use crate::sessions::eventually;
-use crate::sessions::tunnels::{GOODBYE, Socket};
+use crate::sessions::tunnels::{CLOSE_1008, Socket};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 
@@ -31,14 +31,18 @@ async fn whoever_left_or_is_disabled_is_signed_out_and_the_others_stay() {
         let zhang = session_cookie_of(&menshen, "zhangsan").await;
         let li = session_cookie_of(&menshen, "lisi").await;
         let mut open = Socket::open(menshen.address(), "/ws", &zhang).await;
-        assert!(open.echoes().await);
+        assert!(open.is_open().await);
         assert_eq!(status(&menshen, &li).await, 200);
         match status_code {
             None => menshen.wecom.delete_member("zhangsan"),
             Some(code) => menshen.wecom.set_status("zhangsan", code),
         }
         menshen.advance(Duration::from_secs(3));
-        assert_eq!(open.ends("gone").await, GOODBYE, "{status_code:?}");
+        assert_eq!(
+            open.read_to_end("gone").await,
+            CLOSE_1008,
+            "{status_code:?}"
+        );
         assert_eq!(status(&menshen, &zhang).await, 401);
         assert_eq!(status(&menshen, &li).await, 200);
         let audit = menshen.audit();

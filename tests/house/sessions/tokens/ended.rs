@@ -1,21 +1,32 @@
-//! A source that no longer vouches ends the session; one that cannot be asked does not.
+//! A refused refresh ends the session; an unavailable provider does not.
 
 use menshen::store::{LogoutTarget, RevocationScope, SessionStore as _, StoreError};
 
 use super::*;
-use crate::sessions::tunnels::{GOODBYE, Socket};
+use crate::sessions::tunnels::{CLOSE_1008, Socket};
 use crate::sessions::watched::{Fault, When};
 
 #[tokio::test]
-async fn who_is_gone_at_the_source_is_sent_to_log_in() {
-    let menshen = TokenHouse::new().await;
-    let (cookie, other) = (menshen.signed_in().await, menshen.signed_in().await);
-    assert_eq!(menshen.access(&cookie).await, name(1));
-    menshen.provider.set(|state| state.mood = Mood::Gone);
-    menshen.advance(SOON);
-    // The request that is served meanwhile is the last.
-    assert_eq!(menshen.access(&cookie).await, name(1));
-    menshen.counts("gone", 1).await;
+async fn a_session_that_the_provider_ended_needs_a_new_login() {
+    let menshen = TokenEnv::new().await;
+    let (cookie, other) = (
+        menshen.new_session_cookie().await,
+        menshen.new_session_cookie().await,
+    );
+    assert_eq!(
+        menshen.forwarded_access_token(&cookie).await,
+        access_token(1)
+    );
+    menshen
+        .provider
+        .set(|state| state.mood = ProviderMode::Gone);
+    menshen.advance(REFRESH_DUE_AFTER);
+    // The request that starts the refresh in the background is still served.
+    assert_eq!(
+        menshen.forwarded_access_token(&cookie).await,
+        access_token(1)
+    );
+    menshen.wait_for_outcome("gone", 1).await;
     assert_eq!(menshen.ask("/echo", &cookie).await.status, 401);
     assert_eq!(
         menshen.menshen.store.sessions(None, 9).await.unwrap().len(),
@@ -25,60 +36,68 @@ async fn who_is_gone_at_the_source_is_sent_to_log_in() {
     assert_eq!(audit.len(), 1, "{audit:?}");
     assert_eq!(audit[0]["login"], "zhangsan");
     assert_eq!(audit[0]["connector"], "corp");
-    // Another session of theirs is its own.
-    menshen.provider.set(|state| state.mood = Mood::Good);
+    // The other session of the person stays.
+    menshen
+        .provider
+        .set(|state| state.mood = ProviderMode::Good);
     assert_eq!(menshen.ask("/echo", &other).await.status, 200);
 }
 
 #[tokio::test]
-async fn whoever_waited_for_a_source_that_says_they_are_gone_is_refused() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
-    menshen.provider.set(|state| state.mood = Mood::Gone);
+async fn requests_that_waited_for_a_refused_refresh_are_refused() {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
+    menshen
+        .provider
+        .set(|state| state.mood = ProviderMode::Gone);
     menshen.advance(LIFETIME);
-    for asked in menshen.crowd(20, "/echo", &cookie) {
+    for asked in menshen.concurrent_requests(20, "/echo", &cookie) {
         assert_eq!(asked.await.unwrap().status, 401);
     }
-    assert_eq!(menshen.provider.asked(), 1);
+    assert_eq!(menshen.provider.refreshes(), 1);
 }
 
 #[tokio::test]
 async fn a_tunnel_ends_with_the_session() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
     let mut socket = Socket::open(menshen.menshen.address, "/ws", &cookie).await;
-    assert!(socket.echoes().await);
-    menshen.provider.set(|state| state.mood = Mood::Gone);
-    menshen.advance(SOON);
-    menshen.access(&cookie).await;
-    assert_eq!(socket.ends("gone at the source").await, GOODBYE);
+    assert!(socket.is_open().await);
+    menshen
+        .provider
+        .set(|state| state.mood = ProviderMode::Gone);
+    menshen.advance(REFRESH_DUE_AFTER);
+    menshen.forwarded_access_token(&cookie).await;
+    assert_eq!(socket.read_to_end("gone at the source").await, CLOSE_1008);
 }
 
 #[tokio::test]
-async fn a_tunnel_ends_when_a_refresh_takes_its_right_away() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
+async fn a_tunnel_ends_when_a_refresh_removes_its_group() {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
     let mut socket = Socket::open(menshen.menshen.address, "/finance/ws", &cookie).await;
-    assert!(socket.echoes().await);
+    assert!(socket.is_open().await);
     menshen.provider.set(|state| state.groups = Vec::new());
-    menshen.advance(SOON);
-    menshen.access(&cookie).await;
-    assert_eq!(socket.ends("lost the group").await, GOODBYE);
+    menshen.advance(REFRESH_DUE_AFTER);
+    menshen.forwarded_access_token(&cookie).await;
+    assert_eq!(socket.read_to_end("lost the group").await, CLOSE_1008);
 }
 
 #[tokio::test]
-async fn a_source_that_cannot_be_asked_ends_nothing_and_is_asked_ever_more_seldom() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
-    menshen.provider.set(|state| state.mood = Mood::Unavailable);
+async fn an_unavailable_provider_ends_no_session_and_is_retried_with_back_off() {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
+    menshen
+        .provider
+        .set(|state| state.mood = ProviderMode::Unavailable);
     menshen.advance(LIFETIME);
     let mut pauses = Vec::new();
     let mut waited = 0;
     for _ in 0..260 {
-        let before = menshen.provider.asked();
-        // It is over, so it is not sent.
-        assert_eq!(menshen.access(&cookie).await, None);
-        if menshen.provider.asked() > before {
+        let before = menshen.provider.refreshes();
+        // The access token has expired, so it is not sent.
+        assert_eq!(menshen.forwarded_access_token(&cookie).await, None);
+        if menshen.provider.refreshes() > before {
             pauses.push(waited);
             waited = 0;
         }
@@ -86,62 +105,87 @@ async fn a_source_that_cannot_be_asked_ends_nothing_and_is_asked_ever_more_seldo
         waited += 5;
     }
     assert_eq!(pauses, [0, 5, 10, 20, 40, 80, 160, 300, 300, 300]);
-    assert_eq!(menshen.counted("unavailable"), 10);
+    assert_eq!(menshen.refresh_count("unavailable"), 10);
     assert_eq!(menshen.ask("/finance/echo", &cookie).await.status, 200);
-    // It comes back.
-    menshen.provider.set(|state| state.mood = Mood::Good);
+    // The provider is available again.
+    menshen
+        .provider
+        .set(|state| state.mood = ProviderMode::Good);
     menshen.advance(Duration::from_secs(300));
-    assert_eq!(menshen.access(&cookie).await, name(2));
-    menshen.provider.set(|state| state.mood = Mood::Unavailable);
+    assert_eq!(
+        menshen.forwarded_access_token(&cookie).await,
+        access_token(2)
+    );
+    menshen
+        .provider
+        .set(|state| state.mood = ProviderMode::Unavailable);
     menshen.advance(LIFETIME);
-    menshen.access(&cookie).await;
+    menshen.forwarded_access_token(&cookie).await;
     menshen.advance(Duration::from_secs(5));
-    menshen.access(&cookie).await;
-    assert_eq!(menshen.provider.asked(), 13, "the pauses begin anew");
+    menshen.forwarded_access_token(&cookie).await;
+    assert_eq!(
+        menshen.provider.refreshes(),
+        13,
+        "the pauses start again at five seconds"
+    );
 }
 
 #[tokio::test]
-async fn a_token_that_still_lives_is_sent_while_the_source_cannot_be_asked() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
-    menshen.provider.set(|state| state.mood = Mood::Unavailable);
-    menshen.advance(SOON);
-    assert_eq!(menshen.access(&cookie).await, name(1));
-    menshen.counts("unavailable", 1).await;
-    assert_eq!(menshen.access(&cookie).await, name(1));
-    menshen.advance(LIFETIME - SOON - SECOND);
-    assert_eq!(menshen.access(&cookie).await, name(1));
+async fn a_valid_access_token_is_sent_while_the_provider_is_unavailable() {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
+    menshen
+        .provider
+        .set(|state| state.mood = ProviderMode::Unavailable);
+    menshen.advance(REFRESH_DUE_AFTER);
+    assert_eq!(
+        menshen.forwarded_access_token(&cookie).await,
+        access_token(1)
+    );
+    menshen.wait_for_outcome("unavailable", 1).await;
+    assert_eq!(
+        menshen.forwarded_access_token(&cookie).await,
+        access_token(1)
+    );
+    menshen.advance(LIFETIME - REFRESH_DUE_AFTER - SECOND);
+    assert_eq!(
+        menshen.forwarded_access_token(&cookie).await,
+        access_token(1)
+    );
     menshen.advance(SECOND);
-    assert_eq!(menshen.access(&cookie).await, None);
+    assert_eq!(menshen.forwarded_access_token(&cookie).await, None);
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_source_that_never_answers() {
+async fn no_request_waits_longer_than_the_refresh_time_limit() {
     let pace = RefreshTimeouts {
         wait: Duration::from_millis(200),
         ..RefreshTimeouts::default()
     };
-    let menshen = TokenHouse::with(&Provider::new(), setup(), pace).await;
-    let cookie = menshen.signed_in().await;
+    let menshen = TokenEnv::with(&Provider::new(), setup(), pace).await;
+    let cookie = menshen.new_session_cookie().await;
     menshen.advance(LIFETIME);
-    menshen.provider.hold();
-    for asked in menshen.crowd(50, "/echo", &cookie) {
-        assert_eq!(access(&asked.await.unwrap()), None);
+    menshen.provider.block();
+    for asked in menshen.concurrent_requests(50, "/echo", &cookie) {
+        assert_eq!(access_token_in(&asked.await.unwrap()), None);
     }
-    assert_eq!(menshen.provider.asked(), 1);
-    // Whoever comes later waits no longer; and when it answers at last, that counts.
-    assert_eq!(menshen.access(&cookie).await, None);
+    assert_eq!(menshen.provider.refreshes(), 1);
+    // A later request does not wait longer. A late response of the provider is used.
+    assert_eq!(menshen.forwarded_access_token(&cookie).await, None);
     menshen.provider.release();
-    menshen.counts("done", 1).await;
-    assert_eq!(menshen.access(&cookie).await, name(2));
+    menshen.wait_for_outcome("done", 1).await;
+    assert_eq!(
+        menshen.forwarded_access_token(&cookie).await,
+        access_token(2)
+    );
 }
 
 #[tokio::test]
-async fn who_signs_out_waits_for_no_source() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
+async fn own_pages_do_not_wait_for_a_refresh() {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
     menshen.advance(LIFETIME);
-    menshen.provider.hold();
+    menshen.provider.block();
     for own in ["userinfo", "sign_in", "sign_out"] {
         let ask = TestRequest::get(&format!("/.menshen/{own}")).session(&cookie);
         let answer = ask.navigating().send_to(menshen.menshen.address).await;
@@ -152,18 +196,18 @@ async fn who_signs_out_waits_for_no_source() {
         );
     }
     assert_eq!(menshen.ask("/echo", &cookie).await.status, 401);
-    assert_eq!(menshen.provider.asked(), 0);
+    assert_eq!(menshen.provider.refreshes(), 0);
 }
 
 #[tokio::test]
-async fn a_process_that_stops_lets_a_refresh_end() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
-    menshen.access(&cookie).await;
-    menshen.advance(SOON);
-    menshen.provider.hold();
-    menshen.access(&cookie).await;
-    menshen.provider.holds(1).await;
+async fn a_stopping_process_completes_a_running_refresh() {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
+    menshen.forwarded_access_token(&cookie).await;
+    menshen.advance(REFRESH_DUE_AFTER);
+    menshen.provider.block();
+    menshen.forwarded_access_token(&cookie).await;
+    menshen.provider.wait_until_blocked(1).await;
     let sessions = Arc::clone(&menshen.menshen.sessions);
     let stopping = tokio::spawn(async move { sessions.drain_refreshes(HOUR).await });
     tokio::task::yield_now().await;
@@ -182,41 +226,48 @@ async fn a_process_that_stops_lets_a_refresh_end() {
 }
 
 #[tokio::test]
-async fn a_source_that_takes_too_long_counts_as_away() {
+async fn a_refresh_over_the_time_limit_counts_as_unavailable() {
     let pace = RefreshTimeouts {
         wait: Duration::from_secs(10),
         provider: Duration::from_millis(50),
     };
-    let menshen = TokenHouse::with(&Provider::new(), setup(), pace).await;
-    let cookie = menshen.signed_in().await;
+    let menshen = TokenEnv::with(&Provider::new(), setup(), pace).await;
+    let cookie = menshen.new_session_cookie().await;
     menshen.advance(LIFETIME);
-    menshen.provider.hold();
-    assert_eq!(menshen.access(&cookie).await, None);
-    assert_eq!(menshen.counted("unavailable"), 1);
+    menshen.provider.block();
+    assert_eq!(menshen.forwarded_access_token(&cookie).await, None);
+    assert_eq!(menshen.refresh_count("unavailable"), 1);
 }
 
 #[tokio::test]
-async fn a_source_that_breaks_ends_nothing_and_is_left_alone_for_a_while() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
-    menshen.provider.set(|state| state.mood = Mood::Panics);
+async fn a_panicking_refresh_ends_no_session_and_is_retried_later() {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
+    menshen
+        .provider
+        .set(|state| state.mood = ProviderMode::Panics);
     menshen.advance(LIFETIME);
     for _ in 0..5 {
-        assert_eq!(menshen.access(&cookie).await, None);
+        assert_eq!(menshen.forwarded_access_token(&cookie).await, None);
     }
-    assert_eq!(menshen.provider.asked(), 1);
-    menshen.provider.set(|state| state.mood = Mood::Good);
-    // The lease of the one that broke must end first.
+    assert_eq!(menshen.provider.refreshes(), 1);
+    menshen
+        .provider
+        .set(|state| state.mood = ProviderMode::Good);
+    // The lease of the refresh that panicked must expire first.
     menshen.advance(Duration::from_secs(100));
-    assert_eq!(menshen.access(&cookie).await, name(2));
+    assert_eq!(
+        menshen.forwarded_access_token(&cookie).await,
+        access_token(2)
+    );
 }
 
 #[tokio::test]
-async fn a_revocation_during_a_refresh_is_not_undone_by_it() {
+async fn a_refresh_does_not_undo_a_concurrent_revocation() {
     for at in 0..4 {
-        let menshen = TokenHouse::new().await;
-        let cookie = menshen.signed_in().await;
-        menshen.access(&cookie).await;
+        let menshen = TokenEnv::new().await;
+        let cookie = menshen.new_session_cookie().await;
+        menshen.forwarded_access_token(&cookie).await;
         menshen.advance(LIFETIME);
         let session = menshen
             .menshen
@@ -231,12 +282,12 @@ async fn a_revocation_during_a_refresh_is_not_undone_by_it() {
             2 => RevocationScope::Connector(corp()),
             _ => RevocationScope::Everyone,
         };
-        menshen.provider.hold();
-        let crowd = menshen.crowd(5, "/echo", &cookie);
-        menshen.provider.holds(1).await;
+        menshen.provider.block();
+        let requests = menshen.concurrent_requests(5, "/echo", &cookie);
+        menshen.provider.wait_until_blocked(1).await;
         menshen.menshen.sessions.revoke(&scope).await.unwrap();
         menshen.provider.release();
-        for asked in crowd {
+        for asked in requests {
             assert_eq!(asked.await.unwrap().status, 401, "{scope:?}");
         }
         assert_eq!(menshen.ask("/echo", &cookie).await.status, 401, "{scope:?}");
@@ -246,10 +297,10 @@ async fn a_revocation_during_a_refresh_is_not_undone_by_it() {
 }
 
 #[tokio::test]
-async fn a_session_another_process_ended_meanwhile_is_over_here_too() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
-    menshen.access(&cookie).await;
+async fn a_session_that_another_process_revoked_during_a_refresh_ends() {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
+    menshen.forwarded_access_token(&cookie).await;
     menshen.advance(LIFETIME);
     let session = menshen
         .menshen
@@ -258,62 +309,65 @@ async fn a_session_another_process_ended_meanwhile_is_over_here_too() {
         .await
         .unwrap()
         .remove(0);
-    menshen.menshen.store.hold("update_tokens", When::Before);
-    let crowd = menshen.crowd(3, "/echo", &cookie);
-    menshen.menshen.store.holds(1).await;
-    // Behind the back of this process, which has not read the log yet.
+    menshen.menshen.store.block("update_tokens", When::Before);
+    let requests = menshen.concurrent_requests(3, "/echo", &cookie);
+    menshen.menshen.store.wait_until_blocked(1).await;
+    // Another process revokes the session; this process has not read the revocation log yet.
     let now = menshen.menshen.clock.now();
     let scope = RevocationScope::Session(session.key);
     menshen
         .menshen
         .store
-        .behind()
+        .unwatched()
         .revoke(&scope, now)
         .await
         .unwrap();
     menshen.menshen.store.release();
-    for asked in crowd {
+    for asked in requests {
         assert_eq!(asked.await.unwrap().status, 401);
     }
 }
 
 #[tokio::test]
-async fn a_store_that_fails_ends_nothing() {
-    for question in ["lease", "session", "update_tokens"] {
-        let menshen = TokenHouse::new().await;
-        let cookie = menshen.signed_in().await;
-        menshen.access(&cookie).await;
+async fn a_store_failure_during_a_refresh_ends_no_session() {
+    for operation in ["lease", "session", "update_tokens"] {
+        let menshen = TokenEnv::new().await;
+        let cookie = menshen.new_session_cookie().await;
+        menshen.forwarded_access_token(&cookie).await;
         menshen.advance(LIFETIME);
         menshen.provider.set(|state| state.groups = Vec::new());
-        menshen.menshen.store.fail_at(question, Some(Fault::Failed));
+        menshen
+            .menshen
+            .store
+            .fail_at(operation, Some(Fault::Failed));
         let finance = menshen.ask("/finance/echo", &cookie).await.status;
-        // What the source took away is gone even if the store could not be told.
+        // A group that the provider removed is gone, even if the store did not accept the change.
         assert_eq!(
             finance,
-            if question == "update_tokens" {
+            if operation == "update_tokens" {
                 403
             } else {
                 200
             },
-            "{question}"
+            "{operation}"
         );
-        menshen.menshen.store.fail_at(question, None);
+        menshen.menshen.store.fail_at(operation, None);
         menshen.advance(Duration::from_secs(5));
         menshen.ask("/echo", &cookie).await;
-        menshen.counts("done", 1).await;
+        menshen.wait_for_outcome("done", 1).await;
         assert_eq!(
             menshen.ask("/finance/echo", &cookie).await.status,
             403,
-            "{question}"
+            "{operation}"
         );
-        assert_eq!(menshen.provider.reused(), 0, "{question}");
+        assert_eq!(menshen.provider.reused_refresh_tokens(), 0, "{operation}");
     }
 }
 
 #[tokio::test]
-async fn what_the_store_missed_gives_way_to_what_it_keeps_later() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
+async fn a_later_stored_refresh_replaces_one_that_was_not_stored() {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
     assert_eq!(menshen.ask("/finance/echo", &cookie).await.status, 200);
     menshen
         .menshen
@@ -335,11 +389,11 @@ async fn what_the_store_missed_gives_way_to_what_it_keeps_later() {
 }
 
 #[tokio::test]
-async fn a_token_does_not_give_back_a_group_that_its_source_took_away() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
+async fn a_bearer_token_does_not_restore_a_removed_group() {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
     assert_eq!(menshen.ask("/finance/echo", &cookie).await.status, 200);
-    // The store still has the group: it did not take what the refresh said.
+    // The store still has the group, because it did not accept the result of the refresh.
     menshen
         .menshen
         .store
@@ -352,9 +406,9 @@ async fn a_token_does_not_give_back_a_group_that_its_source_took_away() {
     assert_eq!(menshen.ask("/finance/echo", &cookie).await.status, 403);
 }
 
-/// Anybody says at the front channel that a session of a source is over.
-async fn say_over(
-    menshen: &TokenHouse,
+/// Applies a front-channel logout, which any browser can request.
+async fn apply_front_channel_logout(
+    menshen: &TokenEnv,
     connector: &str,
     sid: &str,
 ) -> Result<Option<usize>, StoreError> {
@@ -368,25 +422,33 @@ async fn say_over(
 }
 
 #[tokio::test]
-async fn what_anybody_may_say_of_a_session_is_searched_for_once_a_round_while_the_store_fails() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
+async fn front_channel_logouts_are_applied_once_per_retry_round_during_a_store_failure() {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
     assert_eq!(menshen.ask("/echo", &cookie).await.status, 200);
     let (store, sessions) = (&menshen.menshen.store, &menshen.menshen.sessions);
     let changes = sessions.changes();
     store.fail_at("apply_provider_logout", Some(Fault::Failed));
-    for (connector, sid) in [("corp", "another"), ("other", SID)] {
-        assert!(say_over(&menshen, connector, sid).await.is_err());
+    for (connector, sid) in [("corp", "another"), ("other", PROVIDER_SID)] {
+        assert!(
+            apply_front_channel_logout(&menshen, connector, sid)
+                .await
+                .is_err()
+        );
         sessions.retry_pending(0).await;
         assert_eq!(menshen.ask("/echo", &cookie).await.status, 200, "{sid}");
     }
-    // Whoever asks has nothing searched: the rounds do that for everybody at once.
-    assert!(say_over(&menshen, "corp", SID).await.is_err());
+    // A logout request triggers no search: the next retry round searches for all of them at once.
+    assert!(
+        apply_front_channel_logout(&menshen, "corp", PROVIDER_SID)
+            .await
+            .is_err()
+    );
     assert!(!changes.has_changed().unwrap());
     sessions.retry_pending(0).await;
     assert!(changes.has_changed().unwrap());
     assert_eq!(menshen.ask("/echo", &cookie).await.status, 401);
-    // It stays over when the store takes it.
+    // The session stays ended when the store accepts the logout.
     store.fail_at("apply_provider_logout", None);
     eventually("all is stored", async || {
         sessions.retry_pending(0).await == 0
@@ -396,20 +458,33 @@ async fn what_anybody_may_say_of_a_session_is_searched_for_once_a_round_while_th
 }
 
 #[tokio::test]
-async fn what_finds_no_place_to_wait_in_is_searched_for_by_the_store_alone() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
+async fn a_logout_over_the_pending_limit_is_applied_only_by_the_store() {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
     assert_eq!(menshen.ask("/echo", &cookie).await.status, 200);
     let (store, sessions) = (&menshen.menshen.store, &menshen.menshen.sessions);
     store.fail_at("apply_provider_logout", Some(Fault::Failed));
     for number in 0..10_000 {
         let of_nobody = format!("nobody {number}");
-        assert!(say_over(&menshen, "corp", &of_nobody).await.is_err());
+        assert!(
+            apply_front_channel_logout(&menshen, "corp", &of_nobody)
+                .await
+                .is_err()
+        );
     }
-    assert!(say_over(&menshen, "corp", SID).await.is_err());
+    assert!(
+        apply_front_channel_logout(&menshen, "corp", PROVIDER_SID)
+            .await
+            .is_err()
+    );
     sessions.retry_pending(0).await;
     assert_eq!(menshen.ask("/echo", &cookie).await.status, 200);
     store.fail_at("apply_provider_logout", None);
-    assert_eq!(say_over(&menshen, "corp", SID).await.unwrap(), Some(1));
+    assert_eq!(
+        apply_front_channel_logout(&menshen, "corp", PROVIDER_SID)
+            .await
+            .unwrap(),
+        Some(1)
+    );
     assert_eq!(menshen.ask("/echo", &cookie).await.status, 401);
 }

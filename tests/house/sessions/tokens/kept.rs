@@ -1,4 +1,4 @@
-//! Tokens at rest: sealed for one session, kept across a restart, gone with a key.
+//! Stored tokens: encrypted for one session, valid after a restart, lost with their key.
 
 use menshen::keys;
 use sqlx::{Connection as _, Row as _};
@@ -25,12 +25,12 @@ async fn write(dir: &TempDir, key: &[u8], sealed: &str) {
         .unwrap();
 }
 
-/// An instance of menshen over a file, by the keys in `keys`.
+/// An instance of menshen with this store file and these session keys.
 async fn start_menshen(
     dir: &TempDir,
     provider: &Arc<Provider>,
     keys: &[&Secret<String>],
-) -> TokenHouse {
+) -> TokenEnv {
     let keys: Vec<_> = keys
         .iter()
         .map(|key| format!("'{}'", key.expose()))
@@ -38,17 +38,23 @@ async fn start_menshen(
     let setup = setup()
         .store(&dir.url())
         .session(&format!("keys = [{}]", keys.join(", ")));
-    TokenHouse::with(provider, setup, RefreshTimeouts::default()).await
+    TokenEnv::with(provider, setup, RefreshTimeouts::default()).await
 }
 
 #[tokio::test]
-async fn tokens_survive_a_restart_and_lie_sealed_meanwhile() {
+async fn tokens_survive_a_restart_and_are_stored_encrypted() {
     let (dir, provider, key) = (TempDir::new(), Provider::new(), keys::generate());
     let before = start_menshen(&dir, &provider, &[&key]).await;
-    let cookie = before.signed_in().await;
-    assert_eq!(before.access(&cookie).await, name(1));
+    let cookie = before.new_session_cookie().await;
+    assert_eq!(
+        before.forwarded_access_token(&cookie).await,
+        access_token(1)
+    );
     before.advance(LIFETIME);
-    assert_eq!(before.access(&cookie).await, name(2));
+    assert_eq!(
+        before.forwarded_access_token(&cookie).await,
+        access_token(2)
+    );
     drop(before);
     for file in std::fs::read_dir(dir.file().parent().unwrap()).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
@@ -57,34 +63,37 @@ async fn tokens_survive_a_restart_and_lie_sealed_meanwhile() {
     }
     let after = start_menshen(&dir, &provider, &[&key]).await;
     after.menshen.clock.advance(LIFETIME);
-    assert_eq!(after.access(&cookie).await, name(2));
+    assert_eq!(after.forwarded_access_token(&cookie).await, access_token(2));
     after.advance(LIFETIME);
-    assert_eq!(after.access(&cookie).await, name(3));
-    assert_eq!(provider.reused(), 0);
+    assert_eq!(after.forwarded_access_token(&cookie).await, access_token(3));
+    assert_eq!(provider.reused_refresh_tokens(), 0);
 }
 
 #[tokio::test]
-async fn what_is_sealed_for_one_session_opens_for_no_other() {
+async fn sealed_tokens_of_one_session_are_invalid_for_another() {
     let (dir, provider, key) = (TempDir::new(), Provider::new(), keys::generate());
     let before = start_menshen(&dir, &provider, &[&key]).await;
-    let cookies = [before.signed_in().await, before.signed_in().await];
+    let cookies = [
+        before.new_session_cookie().await,
+        before.new_session_cookie().await,
+    ];
     drop(before);
     let rows = rows(&dir).await;
     write(&dir, &rows[0].0, &rows[1].1).await;
     write(&dir, &rows[1].0, &rows[0].1).await;
     let after = start_menshen(&dir, &provider, &[&key]).await;
     for cookie in cookies {
-        assert_eq!(after.access(&cookie).await, None);
+        assert_eq!(after.forwarded_access_token(&cookie).await, None);
     }
     after.advance(LIFETIME);
-    assert_eq!(provider.asked(), 0);
+    assert_eq!(provider.refreshes(), 0);
 }
 
 #[tokio::test]
-async fn a_row_that_was_tampered_with_means_no_tokens_and_no_error() {
+async fn a_tampered_row_yields_no_tokens_and_no_error() {
     let (dir, provider, key) = (TempDir::new(), Provider::new(), keys::generate());
     let before = start_menshen(&dir, &provider, &[&key]).await;
-    let cookie = before.signed_in().await;
+    let cookie = before.new_session_cookie().await;
     drop(before);
     let (session, good) = rows(&dir).await.remove(0);
     let last = if good.ends_with('A') { "B" } else { "A" };
@@ -105,75 +114,90 @@ async fn a_row_that_was_tampered_with_means_no_tokens_and_no_error() {
     for sealed in tampered {
         write(&dir, &session, &sealed).await;
         let after = start_menshen(&dir, &provider, &[&key]).await;
-        assert_eq!(after.access(&cookie).await, None, "{sealed}");
+        assert_eq!(
+            after.forwarded_access_token(&cookie).await,
+            None,
+            "{sealed}"
+        );
         after.advance(LIFETIME);
-        assert_eq!(after.access(&cookie).await, None, "{sealed}");
+        assert_eq!(
+            after.forwarded_access_token(&cookie).await,
+            None,
+            "{sealed}"
+        );
     }
-    assert_eq!(provider.asked(), 0);
+    assert_eq!(provider.refreshes(), 0);
 }
 
 #[tokio::test]
-async fn tokens_sealed_by_a_key_that_was_removed_are_gone_and_the_session_goes_on() {
+async fn tokens_sealed_with_a_removed_key_are_lost_and_the_session_stays() {
     let (dir, provider) = (TempDir::new(), Provider::new());
     let (old, new) = (keys::generate(), keys::generate());
     let before = start_menshen(&dir, &provider, &[&old]).await;
-    let cookie = before.signed_in().await;
+    let cookie = before.new_session_cookie().await;
     drop(before);
     let both = start_menshen(&dir, &provider, &[&new, &old]).await;
     let answer = both.ask("/echo", &cookie).await;
-    assert_eq!(access(&answer), name(1));
+    assert_eq!(access_token_in(&answer), access_token(1));
     let renewed = answer.header("set-cookie").unwrap();
     let renewed = renewed.split(['=', ';']).nth(1).unwrap().to_owned();
     drop(both);
     let without = start_menshen(&dir, &provider, &[&new]).await;
     assert_eq!(without.ask("/echo", &cookie).await.status, 401);
-    assert_eq!(without.access(&renewed).await, None);
+    assert_eq!(without.forwarded_access_token(&renewed).await, None);
 }
 
 #[tokio::test]
-async fn a_crash_between_source_and_store_loses_that_session_only() {
+async fn a_crash_between_refresh_and_store_write_ends_that_session_only() {
     let (dir, provider, key) = (TempDir::new(), Provider::new(), keys::generate());
     let before = start_menshen(&dir, &provider, &[&key]).await;
-    let (lost, kept) = (before.signed_in().await, before.signed_in().await);
-    before.access(&lost).await;
+    let (lost, kept) = (
+        before.new_session_cookie().await,
+        before.new_session_cookie().await,
+    );
+    before.forwarded_access_token(&lost).await;
     before.advance(LIFETIME);
     before
         .menshen
         .store
-        .hold("update_tokens", crate::sessions::watched::When::Before);
-    let crowd = before.crowd(1, "/echo", &lost);
-    before.menshen.store.holds(1).await;
-    // The source has spent the token; the store never hears of it. The next process starts over.
+        .block("update_tokens", crate::sessions::watched::When::Before);
+    let requests = before.concurrent_requests(1, "/echo", &lost);
+    before.menshen.store.wait_until_blocked(1).await;
+    // The provider has used up the refresh token, and the store has no new one. The next process refreshes
+    // again after the lease of the first process has expired.
     let after = start_menshen(&dir, &provider, &[&key]).await;
     after.menshen.clock.advance(LIFETIME + 100 * SECOND);
     assert_eq!(after.ask("/echo", &lost).await.status, 401);
-    assert_eq!(after.access(&kept).await, name(4));
-    assert_eq!(provider.reused(), 1);
-    crowd.iter().for_each(tokio::task::JoinHandle::abort);
+    assert_eq!(after.forwarded_access_token(&kept).await, access_token(4));
+    assert_eq!(provider.reused_refresh_tokens(), 1);
+    requests.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test]
-async fn tokens_too_large_to_be_kept_are_left_out() {
-    let menshen = TokenHouse::new().await;
+async fn tokens_over_the_size_limit_are_not_stored() {
+    let menshen = TokenEnv::new().await;
     let huge = ProviderTokens {
         access: Some(Secret::new("x".repeat(200_000))),
         ..menshen.provider.issue()
     };
-    let cookie = menshen.signed_in_with(Some(huge)).await;
-    assert_eq!(menshen.access(&cookie).await, None);
+    let cookie = menshen.session_cookie_with_tokens(Some(huge)).await;
+    assert_eq!(menshen.forwarded_access_token(&cookie).await, None);
 }
 
 #[tokio::test]
-async fn a_session_without_a_refresh_token_loses_its_access_token_at_the_end_and_goes_on() {
-    let menshen = TokenHouse::new().await;
+async fn a_session_without_a_refresh_token_outlives_its_access_token() {
+    let menshen = TokenEnv::new().await;
     let bare = ProviderTokens {
         refresh: None,
         ..menshen.provider.issue()
     };
-    let cookie = menshen.signed_in_with(Some(bare)).await;
+    let cookie = menshen.session_cookie_with_tokens(Some(bare)).await;
     menshen.advance(LIFETIME - SECOND);
-    assert_eq!(menshen.access(&cookie).await, name(1));
+    assert_eq!(
+        menshen.forwarded_access_token(&cookie).await,
+        access_token(1)
+    );
     menshen.advance(SECOND);
-    assert_eq!(menshen.access(&cookie).await, None);
-    assert_eq!(menshen.provider.asked(), 0);
+    assert_eq!(menshen.forwarded_access_token(&cookie).await, None);
+    assert_eq!(menshen.provider.refreshes(), 0);
 }

@@ -1,5 +1,5 @@
-//! The whole way from the outside: a configuration, a provider that rotates its refresh tokens, a
-//! browser, requests.
+//! Token refresh from the outside: configuration text, a provider that rotates refresh tokens, a browser and
+//! requests.
 
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ fn setup(idp: &Idp) -> Setup {
         .routes(ROUTES)
 }
 
-/// The cookie of 张三, who logs in through the provider.
+/// The session cookie of 张三, who signs in through the provider.
 async fn signed_in(menshen: &Menshen, idp: &Idp) -> String {
     let mut browser = Browser::new(menshen);
     let page = idp.sign_in(&mut browser, "idp", "zhangsan").await;
@@ -49,7 +49,7 @@ async fn ask(menshen: &Menshen, path: &str, cookie: &str) -> Answer {
     TestRequest::get(path).session(cookie).send(menshen).await
 }
 
-async fn crowd(menshen: &Menshen, path: &str, cookie: &str) -> Vec<Answer> {
+async fn concurrent_requests(menshen: &Menshen, path: &str, cookie: &str) -> Vec<Answer> {
     let (ask, address) = (TestRequest::get(path).session(cookie), menshen.address());
     let one = |_| {
         let ask = ask.clone();
@@ -63,63 +63,67 @@ async fn crowd(menshen: &Menshen, path: &str, cookie: &str) -> Vec<Answer> {
     answers
 }
 
-/// The two tokens an application got.
+/// The access token and the ID token that the application received.
 fn tokens(answer: &Answer) -> (Option<String>, Option<String>) {
-    (access(answer), answer.echoed("authorization").pop())
+    (
+        access_token_in(answer),
+        answer.echoed("authorization").pop(),
+    )
 }
 
-fn spent(idp: &Idp) -> (usize, usize) {
+/// The number of refreshes, and of reused refresh tokens.
+fn refresh_grants(idp: &Idp) -> (usize, usize) {
     (idp.refresh_grants(), idp.reused_refresh_tokens())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_hundred_requests_at_refresh_time_spend_one_token_at_the_provider() {
+async fn a_hundred_requests_at_refresh_time_use_one_refresh_token() {
     let idp = idp().await;
     let menshen = setup(&idp).start().await;
     let cookie = signed_in(&menshen, &idp).await;
-    for (round, pass) in [SOON, LIFETIME].into_iter().enumerate() {
+    for (round, pass) in [REFRESH_DUE_AFTER, LIFETIME].into_iter().enumerate() {
         let old = tokens(&ask(&menshen, "/echo", &cookie).await);
         assert!(old.0.is_some() && old.1.is_some());
         menshen.advance(pass);
-        let answers = crowd(&menshen, "/echo", &cookie).await;
+        let answers = concurrent_requests(&menshen, "/echo", &cookie).await;
         let renewed = async || tokens(&ask(&menshen, "/echo", &cookie).await) != old;
         eventually("renewed", renewed).await;
         let new = tokens(&ask(&menshen, "/echo", &cookie).await);
         assert!(new.0.is_some() && new.1.is_some());
         for answer in answers {
             assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"]);
-            // Whoever comes after the end gets the new one; before it, the one that is there.
+            // After expiry every request gets the new token; before, the old one is allowed, too.
             let got = tokens(&answer);
             assert!(
-                got == new || (pass == SOON && got == old),
+                got == new || (pass == REFRESH_DUE_AFTER && got == old),
                 "{}",
                 answer.text()
             );
         }
-        for answer in crowd(&menshen, "/echo", &cookie).await {
+        for answer in concurrent_requests(&menshen, "/echo", &cookie).await {
             assert_eq!(tokens(&answer), new);
         }
-        assert_eq!(spent(&idp), (round + 1, 0));
+        assert_eq!(refresh_grants(&idp), (round + 1, 0));
     }
 }
 
 #[tokio::test]
-async fn a_group_the_provider_took_away_counts_on_the_next_request() {
+async fn a_group_removed_at_the_provider_is_gone_on_the_next_request() {
     let idp = idp().await;
     let menshen = setup(&idp).start().await;
     let cookie = signed_in(&menshen, &idp).await;
     assert_eq!(ask(&menshen, "/finance/echo", &cookie).await.status, 200);
     idp.person("zhangsan").groups(&["平台部"]);
     menshen.advance(LIFETIME);
-    for answer in crowd(&menshen, "/finance/echo", &cookie).await {
+    for answer in concurrent_requests(&menshen, "/finance/echo", &cookie).await {
         assert_eq!(answer.status, 403);
     }
     assert_eq!(status(&menshen, &cookie).await, 200);
-    assert_eq!(spent(&idp), (1, 0));
+    assert_eq!(refresh_grants(&idp), (1, 0));
 }
 
 #[tokio::test]
-async fn a_provider_that_is_away_ends_nothing_and_one_that_refuses_ends_the_session() {
+async fn an_unavailable_provider_keeps_the_session_and_a_refusal_ends_it() {
     let idp = idp().await;
     let menshen = setup(&idp).start().await;
     let cookie = signed_in(&menshen, &idp).await;

@@ -1,4 +1,4 @@
-//! Which header carries a token, and to whom; and that nothing else does.
+//! The headers that carry tokens to applications; tokens appear nowhere else.
 
 use super::*;
 use crate::records::Records;
@@ -12,22 +12,22 @@ fn bearer(answer: &Answer) -> Option<serde_json::Value> {
 }
 
 #[tokio::test]
-async fn a_route_that_asks_gets_the_tokens_and_another_gets_none() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
+async fn only_routes_with_pass_access_token_receive_tokens() {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
     let answer = menshen.ask("/echo", &cookie).await;
-    assert_eq!(access(&answer), name(1));
+    assert_eq!(access_token_in(&answer), access_token(1));
     assert_eq!(bearer(&answer).unwrap()["n"], 1);
     let answer = menshen.ask("/finance/echo", &cookie).await;
-    assert_eq!(access(&answer), None);
+    assert_eq!(access_token_in(&answer), None);
     assert_eq!(bearer(&answer), None);
 }
 
 #[tokio::test]
-async fn a_client_never_brings_its_own() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
-    let without = menshen.signed_in_with(None).await;
+async fn token_headers_of_a_client_are_removed() {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
+    let without = menshen.session_cookie_with_tokens(None).await;
     let names = [
         "X-Forwarded-Access-Token",
         "x_forwarded_access_token",
@@ -47,7 +47,7 @@ async fn a_client_never_brings_its_own() {
                 .header(name, "Bearer forged");
             let answer = ask.send_to(menshen.menshen.address).await;
             assert_eq!(answer.status, 200, "{name} {path}");
-            // Authorization is the application's own where no route writes it.
+            // `Authorization` is forwarded where the route does not set it.
             let passes = name == "Authorization" && path != "/echo";
             assert_eq!(answer.text().contains("forged"), passes, "{name} {path}");
         }
@@ -55,37 +55,45 @@ async fn a_client_never_brings_its_own() {
 }
 
 #[tokio::test]
-async fn nobody_gets_no_token() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
-    assert_eq!(access(&menshen.ask("/public/echo", &cookie).await), name(1));
-    assert_eq!(access(&menshen.ask("/public/echo", "").await), None);
-    let without = menshen.signed_in_with(None).await;
+async fn a_request_without_a_session_carries_no_token() {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
+    assert_eq!(
+        access_token_in(&menshen.ask("/public/echo", &cookie).await),
+        access_token(1)
+    );
+    assert_eq!(
+        access_token_in(&menshen.ask("/public/echo", "").await),
+        None
+    );
+    let without = menshen.session_cookie_with_tokens(None).await;
     let answer = menshen.ask("/echo", &without).await;
-    assert_eq!((access(&answer), bearer(&answer)), (None, None));
+    assert_eq!((access_token_in(&answer), bearer(&answer)), (None, None));
 }
 
 #[tokio::test]
-async fn tokens_that_are_over_are_not_sent() {
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
-    menshen.provider.set(|state| state.mood = Mood::Unavailable);
+async fn expired_tokens_are_not_sent() {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
+    menshen
+        .provider
+        .set(|state| state.mood = ProviderMode::Unavailable);
     menshen.advance(LIFETIME);
     let answer = menshen.ask("/echo", &cookie).await;
-    assert_eq!((access(&answer), bearer(&answer)), (None, None));
+    assert_eq!((access_token_in(&answer), bearer(&answer)), (None, None));
 }
 
 #[tokio::test]
-async fn a_token_that_would_break_the_header_is_not_sent() {
+async fn a_token_that_is_not_a_valid_header_value_is_not_sent() {
     for bad in ["a\r\nX-Forwarded-User: root", "a b", "", "中"] {
-        let menshen = TokenHouse::new().await;
+        let menshen = TokenEnv::new().await;
         let tokens = ProviderTokens {
             access: Some(Secret::new(bad.to_owned())),
             ..menshen.provider.issue()
         };
-        let cookie = menshen.signed_in_with(Some(tokens)).await;
+        let cookie = menshen.session_cookie_with_tokens(Some(tokens)).await;
         let answer = menshen.ask("/echo", &cookie).await;
-        assert_eq!(access(&answer), None, "{bad:?}");
+        assert_eq!(access_token_in(&answer), None, "{bad:?}");
         assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"]);
     }
 }
@@ -93,16 +101,22 @@ async fn a_token_that_would_break_the_header_is_not_sent() {
 #[tokio::test]
 async fn no_log_and_no_page_shows_a_token() {
     let log = Records::process_log();
-    let menshen = TokenHouse::new().await;
-    let cookie = menshen.signed_in().await;
-    menshen.access(&cookie).await;
-    for mood in [Mood::Good, Mood::Unavailable, Mood::Silent] {
+    let menshen = TokenEnv::new().await;
+    let cookie = menshen.new_session_cookie().await;
+    menshen.forwarded_access_token(&cookie).await;
+    for mood in [
+        ProviderMode::Good,
+        ProviderMode::Unavailable,
+        ProviderMode::Silent,
+    ] {
         menshen.provider.set(|state| state.mood = mood);
         menshen.advance(LIFETIME);
         menshen.ask("/echo", &cookie).await;
     }
     let page = menshen.ask("/.menshen/userinfo", &cookie).await.text();
-    menshen.provider.set(|state| state.mood = Mood::Gone);
+    menshen
+        .provider
+        .set(|state| state.mood = ProviderMode::Gone);
     menshen.advance(LIFETIME);
     let refused = menshen.ask("/echo", &cookie).await.text();
     menshen.menshen.telemetry.flush();

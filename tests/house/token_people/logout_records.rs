@@ -1,17 +1,19 @@
-//! What strangers say through the front channel of one connector costs nobody else's logout.
+//! Front-channel logouts of unknown sessions do not displace other logouts.
 
 use crate::records::Records;
 use crate::sessions::eventually;
 use crate::stores::{Meddler, TempDir};
 
-use super::logged_out::{an_hour_later, front_channel, front_channel_of, living};
+use super::logged_out::{
+    advance_an_hour_and_delete_expired, front_channel, front_channel_of, token_valid_for,
+};
 use super::*;
 
-/// How many such logouts are noted for each connector.
-const NOTED_MAX: usize = 50_000;
+/// The number of front-channel logouts that are recorded for each connector.
+const LOGOUT_RECORDS_MAX: usize = 50_000;
 
 /// An instance of menshen with two connectors to one provider: `keycloak`, whose people bring tokens, and `busy`.
-async fn two(provider: &Provider, dir: &TempDir, login: &str) -> Menshen {
+async fn start_with_two_connectors(provider: &Provider, dir: &TempDir, login: &str) -> Menshen {
     let more = format!(
         "{}{}[login]\n{login}\n[issuer.apps]\nurl = \"{}\"\naudiences = [\"{APPS}\"]\n\
          people = \"keycloak\"\n",
@@ -26,8 +28,8 @@ async fn two(provider: &Provider, dir: &TempDir, login: &str) -> Menshen {
     setup.start().await
 }
 
-/// As if so many logouts of one connector had been noted, for ever.
-async fn fill(dir: &TempDir, connector: &str, marks: usize) {
+/// Inserts logout records of a connector that never expire.
+async fn insert_logout_records(dir: &TempDir, connector: &str, marks: usize) {
     let mut meddler = Meddler::at(&dir.url()).await;
     meddler
         .run(&format!(
@@ -38,8 +40,8 @@ async fn fill(dir: &TempDir, connector: &str, marks: usize) {
         .await;
 }
 
-/// How many logouts of a connector are noted.
-async fn noted(dir: &TempDir, connector: &str) -> usize {
+/// The number of recorded logouts of a connector.
+async fn logout_records(dir: &TempDir, connector: &str) -> usize {
     let content = Meddler::at(&dir.url()).await.content().await;
     let named = format!("'{connector}'");
     let marks = content
@@ -59,21 +61,21 @@ fn warnings(connector: &str, words: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_logout_through_one_connector_is_kept_whatever_comes_through_another() {
+async fn logouts_of_other_connectors_do_not_evict_a_logout() {
     let (provider, dir) = (Provider::new().await, TempDir::new());
-    let menshen = two(&provider, &dir, "").await;
-    let token = living(&provider, "zhangsan", 3600, &json!({ "sid": "one" }));
+    let menshen = start_with_two_connectors(&provider, &dir, "").await;
+    let token = token_valid_for(&provider, "zhangsan", 3600, &json!({ "sid": "one" }));
     let said = front_channel(&provider, &menshen, "one", "192.0.2.1").await;
     assert_eq!(said, 200);
-    // And a login that is under way, through the connector whose people bring no tokens.
+    // A login is in progress, through the connector without bearer tokens.
     let mut browser = Browser::new(&menshen);
     let back = provider.callback_url(&mut browser, "busy", "lisi").await;
     let sid = provider.sids("lisi")[0].clone();
     let said = front_channel_of("busy", &provider, &menshen, (&sid, "192.0.2.1")).await;
     assert_eq!(said, 200);
 
-    fill(&dir, "corp", NOTED_MAX).await;
-    fill(&dir, "another", NOTED_MAX).await;
+    insert_logout_records(&dir, "corp", LOGOUT_RECORDS_MAX).await;
+    insert_logout_records(&dir, "another", LOGOUT_RECORDS_MAX).await;
     for connector in ["keycloak", "busy"] {
         let client = (format!("made-up-at-{connector}"), "192.0.2.2");
         let said = front_channel_of(connector, &provider, &menshen, (&client.0, client.1)).await;
@@ -82,13 +84,13 @@ async fn a_logout_through_one_connector_is_kept_whatever_comes_through_another()
     let page = browser.follow(&back).await;
     assert_ne!(page.answer.status, 200, "the login outlives its logout");
     assert_eq!(status(&menshen, "/echo", &token).await, 401);
-    assert_eq!(noted(&dir, "corp").await, NOTED_MAX);
+    assert_eq!(logout_records(&dir, "corp").await, LOGOUT_RECORDS_MAX);
 }
 
 #[tokio::test]
-async fn a_login_under_way_never_outlives_its_logout() {
+async fn a_login_in_progress_creates_no_session_after_its_logout() {
     let (provider, dir) = (Provider::new().await, TempDir::new());
-    let menshen = two(&provider, &dir, "").await;
+    let menshen = start_with_two_connectors(&provider, &dir, "").await;
     provider.set(|settings| settings.code_lifetime_s = 3600);
     for (waits_s, by, login) in [
         (0, "busy", "lisi"),
@@ -106,35 +108,35 @@ async fn a_login_under_way_never_outlives_its_logout() {
         sessions.delete_expired().await.unwrap();
         let page = browser.follow(&back).await;
         assert_ne!(page.answer.status, 200, "{by} after {waits_s} s");
-        assert!(noted(&dir, by).await > 0, "{by} after {waits_s} s");
+        assert!(logout_records(&dir, by).await > 0, "{by} after {waits_s} s");
     }
-    // Where only logins need it, it is gone after them.
+    // For a connector without bearer tokens the record is deleted after the login time limit.
     menshen.advance(Duration::from_secs(700));
     let sessions = &menshen.running.live().services().sessions;
     sessions.delete_expired().await.unwrap();
-    assert_eq!(noted(&dir, "busy").await, 0);
-    assert_eq!(noted(&dir, "keycloak").await, 1);
+    assert_eq!(logout_records(&dir, "busy").await, 0);
+    assert_eq!(logout_records(&dir, "keycloak").await, 1);
 }
 
 #[tokio::test]
-async fn a_connector_notes_so_many_logouts_a_minute_and_another_still_notes_its_own() {
+async fn logouts_of_unknown_sessions_are_limited_per_connector() {
     Records::process_log();
     let (provider, dir) = (Provider::new().await, TempDir::new());
     let login = "finishes_per_client_per_minute = 1000\nfinishes_per_minute = 5";
-    let menshen = two(&provider, &dir, login).await;
+    let menshen = start_with_two_connectors(&provider, &dir, login).await;
     for at in 0..40 {
         let (sid, client) = (format!("made-up-{at}"), format!("203.0.113.{at}"));
         let said = front_channel_of("busy", &provider, &menshen, (&sid, &client)).await;
         assert_eq!(said, 200, "{at}");
     }
-    // Five at once, and one in twelve seconds.
-    let busy = noted(&dir, "busy").await;
+    // The limit allows five at once and one more every twelve seconds.
+    let busy = logout_records(&dir, "busy").await;
     assert!((5..40).contains(&busy), "{busy}");
-    let token = living(&provider, "zhangsan", 3600, &json!({ "sid": "one" }));
+    let token = token_valid_for(&provider, "zhangsan", 3600, &json!({ "sid": "one" }));
     let said = front_channel(&provider, &menshen, "one", "192.0.2.1").await;
-    assert_eq!((said, noted(&dir, "keycloak").await), (200, 1));
+    assert_eq!((said, logout_records(&dir, "keycloak").await), (200, 1));
     assert_eq!(status(&menshen, "/echo", &token).await, 401);
-    // One line a second at most, of whatever connector.
+    // All connectors together write at most one warning per second.
     eventually("the log names the connector", async || {
         front_channel_of("busy", &provider, &menshen, ("again", "203.0.113.1")).await;
         warnings("busy", "is not remembered") > 0
@@ -143,13 +145,13 @@ async fn a_connector_notes_so_many_logouts_a_minute_and_another_still_notes_its_
 }
 
 #[tokio::test]
-async fn a_logout_that_ends_a_session_is_remembered_whatever_strangers_say() {
+async fn a_logout_that_ends_a_session_is_recorded_beyond_the_limit() {
     let (provider, dir) = (Provider::new().await, TempDir::new());
     let login = "finishes_per_client_per_minute = 1";
-    let menshen = two(&provider, &dir, login).await;
+    let menshen = start_with_two_connectors(&provider, &dir, login).await;
     let day = 24 * 3600;
     let [shown, later] = ["shown", "later"].map(|jti| {
-        living(
+        token_valid_for(
             &provider,
             "zhangsan",
             day,
@@ -162,7 +164,7 @@ async fn a_logout_that_ends_a_session_is_remembered_whatever_strangers_say() {
         assert_eq!(front_channel(&provider, &menshen, sid, client).await, 200);
     }
     for _ in 0..3 {
-        an_hour_later(&menshen).await;
+        advance_an_hour_and_delete_expired(&menshen).await;
     }
     for token in [&shown, &later] {
         assert_eq!(status(&menshen, "/echo", token).await, 401);
@@ -170,7 +172,7 @@ async fn a_logout_that_ends_a_session_is_remembered_whatever_strangers_say() {
 }
 
 #[tokio::test]
-async fn a_logout_that_is_forgotten_before_its_time_is_warned_of() {
+async fn dropping_a_logout_record_early_is_logged_as_a_warning() {
     Records::process_log();
     let (provider, dir) = (Provider::new().await, TempDir::new());
     let more = format!(
@@ -191,7 +193,7 @@ async fn a_logout_that_is_forgotten_before_its_time_is_warned_of() {
     };
     let words = "dropped before";
     say("first").await;
-    fill(&dir, "flooded", NOTED_MAX - 1).await;
+    insert_logout_records(&dir, "flooded", LOGOUT_RECORDS_MAX - 1).await;
     assert_eq!(warnings("flooded", words), 0);
     let mut names = 0..;
     eventually("the log names the connector", async || {
@@ -199,8 +201,8 @@ async fn a_logout_that_is_forgotten_before_its_time_is_warned_of() {
         warnings("flooded", words) > 0
     })
     .await;
-    assert_eq!(noted(&dir, "flooded").await, NOTED_MAX);
-    // What is over makes room without a word.
+    assert_eq!(logout_records(&dir, "flooded").await, LOGOUT_RECORDS_MAX);
+    // Expired records are replaced without a warning.
     let mut meddler = Meddler::at(&dir.url()).await;
     let over = "UPDATE front_channel_mark SET until = 1 WHERE sid LIKE 'made up%'";
     meddler.run(over).await;
