@@ -89,7 +89,7 @@ pub struct ServerLimits {
     pub connections_max: usize,
     /// Connections that one client address may hold; a further connection is closed. For this limit
     /// and all other limits per client, an IPv6 /64 is one address, and its /48 may hold as much as
-    /// three clients but never everything, unless `count_by_address` contains it. `trusted_proxies`
+    /// three clients but never all of `connections_max`, unless `count_by_address` contains it. `trusted_proxies`
     /// are not limited.
     pub connections_per_client_max: usize,
     /// IPv6 networks in which each address is a client of its own, as each IPv4 address is: for an
@@ -159,7 +159,7 @@ impl Default for ServerLimits {
 /// What [`Listeners::serve`] needs besides the handler.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// The proxies whose PROXY headers are trusted; read anew for every connection.
+    /// The trusted proxies, and where each address is a client of its own; read anew for every connection.
     pub trust: Arc<ArcSwap<Trust>>,
     pub limits: ServerLimits,
     pub telemetry: Telemetry,

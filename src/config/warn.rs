@@ -216,8 +216,8 @@ fn warn_about_connectors(warnings: &mut Warnings<'_>) {
     for (id, connector) in &warnings.config.connector {
         let key_path = KeyPath::of(["connector", id.as_str()]);
         if !connector.link_by.is_empty() {
-            let text = "a person whose number or address the source reports gets the account with it: \
-                        the source must verify both";
+            let text = "whoever the source reports with the mobile number or email address of an account \
+                        gets that account: the source must verify both";
             warnings.add(&key_path.clone().key("link_by"), text);
         }
         warn_about_shared_callback(warnings, &key_path, id, connector);
@@ -359,14 +359,14 @@ fn sends_sessions_to_wildcard(config: &Config, route: &RouteConfig) -> bool {
 
 /// Whether another application on the host of this route accepts its assertions.
 fn shares_its_audience(config: &Config, at: usize) -> bool {
-    let uses_host = |route: &RouteConfig| route.assertion && route.audience.is_none();
+    let audience_is_host = |route: &RouteConfig| route.assertion && route.audience.is_none();
     let this = &config.route[at];
     let shares = |other: &RouteConfig| {
-        uses_host(other)
+        audience_is_host(other)
             && host_without_port(&other.host) == host_without_port(&this.host)
             && other.upstream != this.upstream
     };
-    uses_host(this) && config.route.iter().any(shares)
+    audience_is_host(this) && config.route.iter().any(shares)
 }
 
 /// The host pattern without its port, because an audience has no port.

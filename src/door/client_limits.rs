@@ -31,7 +31,7 @@ impl<H> SharedState<H> {
         if trust.includes(peer) {
             return Some(ClientLimits::default());
         }
-        let client = trust.client(address);
+        let client = trust.client_for_limits(address);
         let connection = self.connection_quota.take(client);
         if connection.is_none() {
             self.telemetry.count_limit_reached(CONNECTIONS);

@@ -53,11 +53,11 @@ impl fmt::Debug for ListenerOptions {
 /// Why a connection was closed before its first request.
 #[derive(Debug, thiserror::Error)]
 enum ConnectionError {
-    #[error("the peer is not in trusted_proxies and must not send a PROXY header")]
+    #[error("only trusted_proxies may connect to a listener with proxy_protocol")]
     UntrustedPeer,
     #[error("the PROXY header took longer than {} s", PROXY_HEADER_TIMEOUT.as_secs())]
     ProxyHeaderTimeout,
-    #[error("accept the PROXY header")]
+    #[error("cannot accept the PROXY header")]
     ProxyHeader(#[source] ProxyError),
     #[error("the TLS handshake took longer than {} s", HANDSHAKE_TIMEOUT.as_secs())]
     HandshakeTimeout,
@@ -65,7 +65,7 @@ enum ConnectionError {
     Handshake(#[source] io::Error),
     #[error("the client sent no request within {0:?}")]
     NoRequest(Duration),
-    #[error("read the first bytes of the connection")]
+    #[error("cannot read the first bytes of the connection")]
     Read(#[source] io::Error),
     #[error("menshen is stopping")]
     ShuttingDown,

@@ -8,7 +8,7 @@ use crate::telemetry::LogLimiter;
 /// The longest return address that is parsed, in bytes.
 const INPUT_BYTES_MAX: usize = 64 * 1024;
 
-/// The longest return address that is kept whole, in bytes; a longer one loses its query.
+/// The longest return address that is kept whole, in bytes; a longer one loses its query, then its path.
 pub const RETURN_TO_BYTES_MAX: usize = 4_000;
 
 /// Logs that a return address was shortened. Rate-limited, since any client can cause it.
@@ -18,7 +18,7 @@ pub(super) fn log_shortened(bytes: usize) {
         tracing::warn!(
             bytes,
             bytes_max = RETURN_TO_BYTES_MAX,
-            "a return address is too long for the flow cookie: only its path is kept"
+            "a return address is too long for the flow cookie: it is shortened"
         );
     }
 }
@@ -34,7 +34,7 @@ pub fn without_long_query(text: &str) -> &str {
 
 /// A URL of this site: a path, on the login host or on another host that a route serves.
 ///
-/// The path keeps its original bytes; it is never decoded and encoded again. Dot segments are
+/// The path keeps its original bytes, unless it has dot segments: those are
 /// resolved as browsers do, so that the checks see the path that a browser will request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReturnTo {
@@ -54,7 +54,7 @@ pub trait Destinations: Send + Sync {
     /// The base URL of the login host.
     fn login_url(&self) -> &Url;
 
-    /// Whether a path is an own path or is always refused, so that it cannot be a return address.
+    /// Whether a path cannot be a return address: it is an own path, or not a valid path.
     fn is_own_path(&self, path: &str) -> bool;
 }
 

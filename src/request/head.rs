@@ -58,7 +58,7 @@ impl Trust {
     }
 
     /// The client for which limits count this address.
-    pub fn client(&self, ip: IpAddr) -> Client {
+    pub fn client_for_limits(&self, ip: IpAddr) -> Client {
         Client::new(ip, self.counts_by_address(ip))
     }
 
@@ -73,10 +73,10 @@ impl Trust {
 #[derive(Clone, Copy, Debug)]
 pub struct ParseOptions<'a> {
     pub trust: &'a Trust,
-    /// The URL that users type.
+    /// The URL of the login host.
     pub external_url: &'a Url,
     pub session_cookie_name: &'a str,
-    /// The keys that verify session cookies, needed if a request has several.
+    /// The keys that choose the valid one if a request has several session cookies.
     pub ring: &'a KeyRing,
 }
 
@@ -102,7 +102,7 @@ impl fmt::Debug for Credentials<'_> {
 #[derive(Clone, Debug)]
 pub struct Head<'a> {
     pub host: Host<'a>,
-    /// The port in the host header, if there is one.
+    /// The port that the client used, if the host header or a trusted proxy names one.
     pub port: Option<u16>,
     pub path: Path<'a>,
     pub method: &'a Method,
@@ -117,7 +117,7 @@ pub struct Head<'a> {
     pub peer: Peer,
     /// Whether the peer is a trusted proxy.
     pub peer_trusted: bool,
-    /// The subject of the client's certificate.
+    /// The subject of the client's certificate; `None`, because the door requests none.
     pub tls_subject: Option<&'a str>,
     pub credentials: Credentials<'a>,
     /// The parts that a trusted proxy did not pass on.
@@ -181,6 +181,7 @@ impl<'a> Head<'a> {
         if peer_trusted {
             let headers = &parts.headers;
             let hops = ForwardedHops::read(headers, parse_options.trust)?;
+            // If the client is unknown, this is the last hop with an address.
             client_ip = hops.nearest.unwrap_or(client_ip);
             unknown.client = hops.client.is_none();
             if let Some(forwarded) = hops.host(headers)? {
@@ -232,7 +233,7 @@ impl<'a> Head<'a> {
         (!is_proxy).then(|| Client::new(self.client_ip, self.counted_by_address))
     }
 
-    /// The port in the host header, or the default port of the scheme.
+    /// The port that the client used, or the default port of the scheme.
     pub fn effective_port(&self) -> u16 {
         self.port.unwrap_or(if self.secure { 443 } else { 80 })
     }

@@ -1,4 +1,4 @@
-//! The server API, `/cgi-bin/*`: every response has status 200 and is JSON with an errcode.
+//! The server API, `/cgi-bin/*`: every response of a known path has status 200 and is JSON with an errcode.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

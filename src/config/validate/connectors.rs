@@ -34,7 +34,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
             problems.require_origin(&key_path.clone().key("callback_base"), base);
         }
         validate_callback(problems, &key_path, connector);
-        validate_login_targets(problems, &key_path, connector);
+        validate_home(problems, &key_path, connector);
         validate_mapping(problems, &key_path, connector);
     }
     validate_auto_logins(problems);
@@ -79,8 +79,8 @@ fn validate_callback<'a>(
         .any(|url| url.origin() == callback.origin())
     {
         let help = format!(
-            "logins run on {}: use that scheme and host, or set `callback_base` to the one from which \
-             responses reach it",
+            "logins run on {}: use that scheme and host, or set `callback_base` to the scheme \
+             and host of this callback, if requests there reach menshen",
             external.origin().ascii_serialization()
         );
         problems.add_at_value(
@@ -106,7 +106,7 @@ fn validate_callback<'a>(
                 "a path below {prefix}/ of letters, digits and -._~/, without query; `prefix` can be \
                  changed, such as to \"/oauth2\""
             );
-            problems.add_at_value(&key_path, "this is not a URL below `prefix`", help);
+            problems.add_at_value(&key_path, "this cannot be a callback", help);
         }
         Some(path) => {
             let first = path.split('/').next().unwrap_or_default();
@@ -119,17 +119,18 @@ fn validate_callback<'a>(
     }
 }
 
-fn validate_login_targets<'a>(
+/// Checks the pages at which people arrive after a login without a target (`home`).
+fn validate_home<'a>(
     problems: &mut Problems<'a>,
     key_path: &KeyPath<'a>,
     connector: &'a ConnectorConfig,
 ) {
     let destinations = Destinations::new(problems.config);
-    let login_targets = [
+    let pages = [
         ("desktop", &connector.home.desktop),
         ("mobile", &connector.home.mobile),
     ];
-    for (key, target) in login_targets {
+    for (key, target) in pages {
         if ReturnTo::parse(target, &destinations).is_none() {
             let key_path = key_path.clone().key("home").key(key);
             let help =
@@ -156,7 +157,7 @@ fn validate_mapping<'a>(
     }
 }
 
-/// Refuses settings in which two connectors would start a login automatically in the same app.
+/// Refuses settings in which two connectors would start a login automatically in the same provider's app.
 fn validate_auto_logins(problems: &mut Problems<'_>) {
     let mut always: Option<&str> = None;
     let mut connectors_by_app: Vec<(&'static str, &str)> = Vec::new();
@@ -181,17 +182,20 @@ fn validate_auto_logins(problems: &mut Problems<'_>) {
         // `always` includes the provider's own app.
         let starts_in_app = !matches!(connector.auto_login, AutoLogin::Never);
         let app = connector.kind().ok().and_then(|kind| kind.features().app);
-        let Some(client) = app.filter(|_| starts_in_app).map(|app| app.name) else {
+        let Some(app_name) = app.filter(|_| starts_in_app).map(|app| app.name) else {
             continue;
         };
-        match connectors_by_app.iter().find(|(other, _)| *other == client) {
+        match connectors_by_app
+            .iter()
+            .find(|(other, _)| *other == app_name)
+        {
             Some((_, other)) => {
                 let message =
-                    format!("inside the client of {client}, `{other}` already starts logins");
+                    format!("inside the client of {app_name}, `{other}` already starts logins");
                 let help = "set auto_login = \"never\" on all but one connector of a kind";
                 problems.add_at_value(&key_path, message, help);
             }
-            None => connectors_by_app.push((client, id)),
+            None => connectors_by_app.push((app_name, id)),
         }
     }
 }

@@ -41,14 +41,15 @@ impl LeaseContext<'_> {
         freshness: Freshness,
         now: Instant,
     ) -> Result<(Lease, Instant), ForwardError> {
-        let offset = pool.next_offset();
+        let first_upstream = pool.next_offset();
         let has_no_private = self.client_connection.extension.is_empty();
         let may_share = has_no_private && !self.needs_private_connection();
-        if may_share && let Some(lease) = pool.try_lease(freshness, self.caller_kind(), offset, now)
+        if may_share
+            && let Some(lease) = pool.try_lease(freshness, self.caller_kind(), first_upstream, now)
         {
             return Ok((lease, now));
         }
-        let lease = Box::pin(self.lease_with_wait(pool, freshness, offset)).await?;
+        let lease = Box::pin(self.lease_with_wait(pool, freshness, first_upstream)).await?;
         Ok((lease, Instant::now()))
     }
 
@@ -56,9 +57,10 @@ impl LeaseContext<'_> {
         self,
         pool: &Pool,
         freshness: Freshness,
-        offset: usize,
+        first_upstream: usize,
     ) -> Result<Lease, ForwardError> {
-        // An authenticated connection is reused at any age: a new one would need a new handshake.
+        // A private connection is reused at any age: it may be authenticated, and a new one would need a new
+        // handshake.
         if freshness != Freshness::New
             && let Some(owner) = self.owner()
             && let Some((connection, upstream)) =
@@ -70,10 +72,12 @@ impl LeaseContext<'_> {
             return Ok(lease);
         }
         if !self.needs_private_connection() {
-            return pool.lease(freshness, self.caller_kind(), offset).await;
+            return pool
+                .lease(freshness, self.caller_kind(), first_upstream)
+                .await;
         }
         let mut lease = pool
-            .lease(Freshness::New, self.caller_kind(), offset)
+            .lease(Freshness::New, self.caller_kind(), first_upstream)
             .await?;
         lease.binding = Some(self.binding());
         Ok(lease)
@@ -95,6 +99,7 @@ impl LeaseContext<'_> {
             || credentials.any(|value| authenticates_connection(value.as_bytes()))
     }
 
+    /// Who gets the connection after this request.
     pub(super) fn binding(self) -> Box<ClientBinding> {
         Box::new(ClientBinding::new(self.client_connection, self.owner()))
     }

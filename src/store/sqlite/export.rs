@@ -1,4 +1,4 @@
-//! `Export`: reads every row of a file for a copy.
+//! `Export`: reads every row of a SQLite database, to copy it to another database.
 
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
@@ -11,7 +11,7 @@ use super::super::{SqliteUrl, StoreError};
 use super::Sqlite;
 use super::open::failed;
 
-/// One state of a file, read in one transaction.
+/// One state of the database, read in one transaction.
 #[derive(Debug)]
 pub(in crate::store) struct Export {
     connection: PoolConnection<sqlx::Sqlite>,

@@ -4,6 +4,8 @@ use super::parse;
 use super::problems::assert_refused;
 use super::warnings::warned_keys;
 
+// The lines of these errors count two lines of `[server]` that come first.
+
 #[test]
 fn an_issuer_needs_a_url_and_audiences() {
     assert_refused(

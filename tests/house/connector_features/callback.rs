@@ -192,6 +192,7 @@ async fn an_invalid_response_does_not_spoil_a_valid_one_of_the_same_login() {
     let menshen = start_menshen(&source).await;
     let mut browser = Browser::new(&menshen);
     let flow = begin_login(&mut browser, SSO_URL).await;
+    // This source ignores `code`; only `assertion` counts.
     let url = |more: &str| format!("{OWN_PAGES}/callback/{ID}?state={flow}&{more}");
     for wrong in ["assertion=wrong", "assertion=wrong&code=1", "code=1"] {
         let answer = browser.clone().visit(&url(wrong)).await;
@@ -203,7 +204,7 @@ async fn an_invalid_response_does_not_spoil_a_valid_one_of_the_same_login() {
     }
     let page = browser.clone().follow(&url("assertion=lisi&code=1")).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-    // The order of the parameters does not matter.
+    // The same response in another order: the source is not asked again.
     let page = browser.follow(&url("code=1&assertion=lisi")).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     assert_eq!(source.received(), ["wrong", "wrong", "lisi"]);

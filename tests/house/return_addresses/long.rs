@@ -147,7 +147,7 @@ async fn a_longer_return_address_is_cut_to_its_path_and_logged() {
     let log_text = log.text();
     let mut lines = log_text
         .lines()
-        .filter(|line| line.contains("only its path is kept"));
+        .filter(|line| line.contains("it is shortened"));
     assert!(lines.any(|line| line.contains("WARN") && line.contains("4000")));
     // A longer path is replaced by the root of its host.
     let url = format!("http://oa.test/{}", "p".repeat(5_000));

@@ -63,7 +63,7 @@ async fn a_subject_that_was_gone_and_returns_is_somebody_else() {
             .close_account(&first.id, &gone("subject:zhangsan"), at(1))
             .await;
         closed.unwrap().unwrap();
-        assert!(!is_here(&*store, &session).await, "{name}");
+        assert!(!has_session(&*store, &session).await, "{name}");
         assert_eq!(store.identities(&first.id).await.unwrap(), [], "{name}");
         // Its login name stays taken: applications know the first person by it.
         let again = store.admit(&admission("zhangsan")).await.unwrap();
@@ -125,7 +125,7 @@ async fn only_an_identity_of_the_closed_account_is_detached() {
             let closed = store.close_account(&zhang.id, &gone(subject), at(1)).await;
             closed.unwrap().unwrap();
         }
-        assert!(is_here(&*store, &session).await, "{name}");
+        assert!(has_session(&*store, &session).await, "{name}");
         assert_eq!(admit(&*store, &admission("lisi")).await.id, li.id, "{name}");
         let own = store.identities(&zhang.id).await.unwrap();
         assert_eq!(own.len(), 1, "{name}");

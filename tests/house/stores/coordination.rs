@@ -108,9 +108,9 @@ async fn the_broom_takes_only_what_is_over() {
             0,
             "{name}"
         );
-        assert!(!is_here(&*store, &expired).await, "{name}");
-        assert!(!is_here(&*store, &idle).await, "{name}");
-        assert!(is_here(&*store, &here).await, "{name}");
+        assert!(!has_session(&*store, &expired).await, "{name}");
+        assert!(!has_session(&*store, &idle).await, "{name}");
+        assert!(has_session(&*store, &here).await, "{name}");
         assert!(!store.spend(&fresh, now).await.unwrap(), "{name}");
         assert_eq!(
             store.revocations_after(0, 9).await.unwrap().entries,

@@ -12,7 +12,7 @@ use menshen::store::{
 use menshen::telemetry::Telemetry;
 
 use super::writes::{Prepared, Write, writes_work};
-use super::{Backend, Meddler, TempDir, admission, at, backends, closing, corp, is_here};
+use super::{Backend, Meddler, TempDir, admission, at, backends, closing, corp, has_session};
 
 /// What a full disk, a broken disk and a broken rule each leave of a transaction: SQLite ends it by
 /// itself, takes back one statement of it, or keeps what the statement did so far.
@@ -48,7 +48,10 @@ async fn a_write_that_fails_in_the_middle_leaves_nothing_and_the_next_one_works(
             let failed = write.ask(&*backend.store, &prepared).await;
             assert!(failed.is_err(), "{what}");
             assert_eq!(meddler.content().await, before, "{what}");
-            assert!(is_here(&*backend.store, &prepared.session).await, "{what}");
+            assert!(
+                has_session(&*backend.store, &prepared.session).await,
+                "{what}"
+            );
             meddler.run(&end).await;
             writes_work(&backend, &what).await;
         }
@@ -90,11 +93,11 @@ async fn a_write_waits_for_the_lock_of_another_process_but_not_for_ever() {
         tokio::time::timeout(Duration::from_secs(60), backend.store.revoke(&scope, at(1)));
     assert!(refused.await.expect("it ends").is_err());
     // Whoever only looks waits for nobody.
-    assert!(is_here(&*backend.store, &prepared.session).await);
+    assert!(has_session(&*backend.store, &prepared.session).await);
     meddler.run("ROLLBACK").await;
     writes_work(&backend, "a lock").await;
     backend.store.revoke(&scope, at(1)).await.unwrap();
-    assert!(!is_here(&*backend.store, &prepared.session).await);
+    assert!(!has_session(&*backend.store, &prepared.session).await);
 }
 
 /// Polls a future so many times and gives it up, unless it ends before.

@@ -148,7 +148,7 @@ async fn a_file_of_an_earlier_version_is_brought_up_to_date() {
     changed(&dir, "DROP TABLE session_tokens").await;
     changed(&dir, "DELETE FROM _sqlx_migrations WHERE version = 2").await;
     let store = Sqlite::open(&dir.sqlite_url()).await.unwrap();
-    assert!(is_here(&store, &new).await);
+    assert!(has_session(&store, &new).await);
     let later = NewSession {
         tokens: Some("sealed".to_owned()),
         ..new_session(&account, at(1))
@@ -210,7 +210,7 @@ fn the_store_answers_while_everything_that_may_block_is_stuck() {
         let (release, released) = std::sync::mpsc::channel::<()>();
         let stuck = tokio::task::spawn_blocking(move || released.recv());
         let asked = tokio::time::timeout(Duration::from_secs(60), async {
-            assert!(is_here(&store, &new).await);
+            assert!(has_session(&store, &new).await);
             let another = new_session(&account, at(1));
             assert_eq!(store.mint(&another).await.unwrap(), MintOutcome::Session);
         });

@@ -86,7 +86,7 @@ pub(super) fn closing(reason: &str) -> Closing {
     }
 }
 
-pub(super) async fn is_here(store: &dyn Store, new: &NewSession) -> bool {
+pub(super) async fn has_session(store: &dyn Store, new: &NewSession) -> bool {
     store.session(&new.record.key).await.unwrap().is_some()
 }
 

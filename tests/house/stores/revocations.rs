@@ -23,7 +23,7 @@ async fn each_scope_ends_its_sessions_and_no_others() {
         let here = async || {
             let mut here = Vec::new();
             for new in all {
-                here.push(is_here(&*store, new).await);
+                here.push(has_session(&*store, new).await);
             }
             here
         };
@@ -77,14 +77,14 @@ async fn closing_ends_all_sessions_and_opening_brings_none_back() {
             (RevocationScope::Account(account.id), 1),
             "{name}"
         );
-        assert!(!is_here(&*store, &new).await, "{name}");
+        assert!(!has_session(&*store, &new).await, "{name}");
         let opened = store
             .reopen_account(&account.id, "boss", at(2))
             .await
             .unwrap();
         let current = opened.map(|opened| opened.current);
         assert_eq!(current, Some(closed), "opening raises nothing: {name}");
-        assert!(!is_here(&*store, &new).await, "{name}");
+        assert!(!has_session(&*store, &new).await, "{name}");
         let account = store
             .account_by_login(&account.login)
             .await
@@ -200,7 +200,7 @@ async fn no_session_minted_beside_a_revocation_outlives_it() {
                     matches!(minted, MintOutcome::Session | MintOutcome::Revoked),
                     "{minted:?}"
                 );
-                assert!(!is_here(&*store, &new).await, "{name} {scope:?}");
+                assert!(!has_session(&*store, &new).await, "{name} {scope:?}");
             }
         }
     }
@@ -240,7 +240,7 @@ async fn no_session_minted_beside_a_provider_logout_outlives_it() {
                 "{minted:?}"
             );
             assert!(
-                !is_here(&*store, &new).await,
+                !has_session(&*store, &new).await,
                 "{name}, round {round}: {minted:?} beside the logout, message {message_id:?}"
             );
         }

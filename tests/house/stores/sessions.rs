@@ -48,7 +48,7 @@ async fn a_closed_account_gets_no_session() {
             MintOutcome::AccountClosed,
             "{name}"
         );
-        assert!(!is_here(&*store, &new).await, "{name}");
+        assert!(!has_session(&*store, &new).await, "{name}");
     }
 }
 
@@ -90,7 +90,7 @@ async fn a_person_revoked_since_the_login_began_gets_no_session() {
                 MintOutcome::Revoked,
                 "{name}"
             );
-            assert!(!is_here(&*store, &new).await, "{name}");
+            assert!(!has_session(&*store, &new).await, "{name}");
         }
         let fresh = new_session(&account, at(11));
         assert_eq!(
@@ -98,7 +98,7 @@ async fn a_person_revoked_since_the_login_began_gets_no_session() {
             MintOutcome::Session,
             "{name}"
         );
-        assert!(is_here(&*store, &fresh).await, "{name}");
+        assert!(has_session(&*store, &fresh).await, "{name}");
     }
 }
 
@@ -117,7 +117,7 @@ async fn a_connector_or_everyone_revoked_since_the_login_began_gives_no_session(
                 MintOutcome::Revoked,
                 "{name} {scope:?}"
             );
-            assert!(!is_here(&*store, &new).await, "{name} {scope:?}");
+            assert!(!has_session(&*store, &new).await, "{name} {scope:?}");
             match &scope {
                 RevocationScope::Connector(_) => new.connector_epoch = epoch,
                 _ => new.everyone_epoch = epoch,
@@ -208,7 +208,7 @@ async fn what_anybody_can_say_is_noted_once_and_for_a_while() {
         );
         let said = store.apply_provider_logout(&corp, &sid, None, at(10), at(600));
         assert_eq!(said.await.unwrap().unwrap().len(), 1, "{name}");
-        assert!(!is_here(&*store, &new).await, "{name}");
+        assert!(!has_session(&*store, &new).await, "{name}");
     }
 }
 
@@ -241,10 +241,10 @@ async fn a_session_without_a_name_at_its_provider_ends_with_one_of_its_person() 
         };
         assert_eq!(end(&corp(), &of("subject:lisi")).await, 0, "{name}");
         assert_eq!(end(&github(), &of("subject:zhangsan")).await, 0, "{name}");
-        assert!(is_here(&*store, &unnamed).await, "{name}");
+        assert!(has_session(&*store, &unnamed).await, "{name}");
         assert_eq!(end(&corp(), &of("subject:zhangsan")).await, 1, "{name}");
-        assert!(!is_here(&*store, &unnamed).await, "{name}");
-        assert!(is_here(&*store, &other).await, "{name}");
+        assert!(!has_session(&*store, &unnamed).await, "{name}");
+        assert!(has_session(&*store, &other).await, "{name}");
         // Logins that were under way.
         for (new, minted) in [
             (named(9, None), MintOutcome::LoggedOut),

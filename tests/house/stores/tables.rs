@@ -74,12 +74,12 @@ async fn two_processes_on_one_file_see_each_others_revocations_in_order() {
         .await
         .unwrap();
     let (_, new) = somebody(&*ours, "zhangsan").await;
-    assert!(is_here(&*theirs, &new).await);
+    assert!(has_session(&*theirs, &new).await);
     theirs
         .revoke(&RevocationScope::Session(new.record.key), at(1))
         .await
         .unwrap();
-    assert!(!is_here(&*ours, &new).await);
+    assert!(!has_session(&*ours, &new).await);
 
     let mut writers = tokio::task::JoinSet::new();
     for store in [Arc::clone(&ours), Arc::clone(&theirs)] {

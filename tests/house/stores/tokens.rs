@@ -199,7 +199,7 @@ async fn a_session_that_is_over_is_not_renewed_and_brought_back() {
             };
             let renewed = store.update_tokens(&late).await.unwrap();
             assert_eq!(renewed, TokenUpdateOutcome::SessionGone, "{name} {scope:?}");
-            assert!(!is_here(&*store, &new).await, "{name} {scope:?}");
+            assert!(!has_session(&*store, &new).await, "{name} {scope:?}");
             let (_, _, entitlements) = store.identities(&account.id).await.unwrap().remove(0);
             assert_eq!(entitlements, "{}", "{name} {scope:?}");
         }

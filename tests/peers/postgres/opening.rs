@@ -118,7 +118,7 @@ async fn a_read_only_database_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_answers_no_node_but_can_be_explained_from() {
+async fn a_replica_is_refused_for_serving_but_can_be_read_by_explain() {
     let mut server = tokio::task::block_in_place(Server::start);
     let database = server.new_database().await;
     let announced = open(&database.url(), true).await;
@@ -151,7 +151,7 @@ async fn a_store_opened_for_reads_writes_nothing() {
     let writer = open(&database.url(), true).await;
     let (account, new) = somebody(&*writer, "zhangsan").await;
     let reader = store::open_read_only(&url, &options).await.unwrap();
-    assert!(is_here(&*reader, &new).await);
+    assert!(has_session(&*reader, &new).await);
     assert!(reader.probe_write().await.is_err());
     assert!(reader.mint(&new_session(&account, at(1))).await.is_err());
     assert!(reader.spend(&[1; 32], at(1)).await.is_err());
