@@ -100,6 +100,32 @@ async fn any_transfer_encoding_but_a_single_chunked_is_refused_and_closes_the_co
     assert!(upstream.received().is_empty(), "{:?}", upstream.received());
 }
 
+/// Sends these requests and `last`, at once or each after the answer to the one before, and returns the
+/// answers to all but `last`.
+async fn send_all(
+    connection: &mut RawConnection<tokio::net::TcpStream>,
+    previous: &[&String],
+    last: &str,
+    at_once: bool,
+) -> Vec<Answer> {
+    let mut served = Vec::new();
+    if at_once {
+        let all: String = previous.iter().map(|text| text.as_str()).collect();
+        connection.send(all + last).await;
+    } else {
+        for request in previous {
+            connection.send(request).await;
+            served.push(connection.read_answer().await);
+        }
+        // menshen may have closed the connection already.
+        let _ = connection.try_send(last).await;
+    }
+    while served.len() < previous.len() {
+        served.push(connection.read_answer().await);
+    }
+    served
+}
+
 #[tokio::test]
 async fn later_requests_on_a_connection_are_checked_like_the_first() {
     let upstream = ok_upstream().await;
@@ -131,20 +157,7 @@ async fn later_requests_on_a_connection_are_checked_like_the_first() {
             for at_once in [false, true] {
                 let received_before = upstream.received().len();
                 let mut connection = RawConnection::open(menshen.address()).await;
-                let mut served = Vec::new();
-                if at_once {
-                    let all: String = previous.iter().map(|text| text.as_str()).collect();
-                    connection.send(all + &last).await;
-                } else {
-                    for request in &previous {
-                        connection.send(request).await;
-                        served.push(connection.read_answer().await);
-                    }
-                    let _ = connection.try_send(&last).await;
-                }
-                while served.len() < previous.len() {
-                    served.push(connection.read_answer().await);
-                }
+                let served = send_all(&mut connection, &previous, &last, at_once).await;
                 assert!(
                     served.iter().all(|answer| answer.status == 200),
                     "{served:?}"

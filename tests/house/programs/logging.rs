@@ -55,6 +55,15 @@ async fn a_refused_token_is_audited_with_its_reason_at_a_limited_rate() {
     assert_eq!(line["client"], "127.0.0.1");
 }
 
+fn access_records(log_text: &str) -> Vec<serde_json::Value> {
+    let records = log_text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    records
+        .filter(|record: &serde_json::Value| record["target"] == "menshen::access")
+        .collect()
+}
+
 #[tokio::test]
 async fn the_access_log_names_the_program_and_no_output_contains_a_token() {
     let log = Records::process_log();
@@ -73,52 +82,27 @@ async fn the_access_log_names_the_program_and_no_output_contains_a_token() {
         &bearer_request("/api", &valid).send_to(address).await
     ));
     let of_partner = env.partner.sign(&env.access_token_claims(), &json!({}));
-    assert_eq!(
-        bearer_request("/api", &of_partner)
-            .send_to(address)
-            .await
-            .status,
-        401
-    );
-    assert_eq!(
-        bearer_request("/api", "opaque-secret")
-            .send_to(address)
-            .await
-            .status,
-        401
-    );
     let without_scope = env.ci.sign(
         &with_claims(env.access_token_claims(), &json!({ "scope": "x" })),
         &json!({}),
     );
-    assert_eq!(
-        bearer_request("/deploy", &without_scope)
-            .send_to(address)
-            .await
-            .status,
-        403
-    );
+    for (path, token, status) in [
+        ("/api", of_partner.as_str(), 401),
+        ("/api", "opaque-secret", 401),
+        ("/deploy", &without_scope, 403),
+    ] {
+        let answer = bearer_request(path, token).send_to(address).await;
+        assert_eq!(answer.status, status, "{path}");
+    }
     env.ci.start_outage();
     let unknown = env
         .ci
         .sign(&env.access_token_claims(), &json!({ "kid": "new" }));
-    assert_eq!(
-        bearer_request("/api", &unknown)
-            .send_to(address)
-            .await
-            .status,
-        503
-    );
+    let answer = bearer_request("/api", &unknown).send_to(address).await;
+    assert_eq!(answer.status, 503);
     running.live().services().telemetry.flush();
     let log_text = records.text();
-    let lines: Vec<serde_json::Value> = log_text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let access: Vec<_> = lines
-        .iter()
-        .filter(|line| line["target"] == "menshen::access")
-        .collect();
+    let access = access_records(&log_text);
     let sub = env.ci.sub("zhangsan");
     assert_eq!(access.len(), 5);
     assert_eq!(

@@ -6,7 +6,12 @@ use super::*;
 async fn every_face_gives_every_request_the_same_verdict() {
     let faces = Faces::start().await;
     let lisi = session_cookie_of(&faces.menshen, "lisi").await;
-    for (what, original, verdict) in requests(&lisi).into_iter().chain(ambiguous_requests(&lisi)) {
+    let all = [
+        requests(&lisi),
+        preflights_and_upgrades(),
+        ambiguous_requests(&lisi),
+    ];
+    for (what, original, verdict) in all.into_iter().flatten() {
         faces.assert_all_decide(what, &original, verdict).await;
     }
 }
@@ -78,6 +83,12 @@ fn requests(lisi: &str) -> Vec<(&'static str, OriginalRequest, Verdict)> {
             with_session(anonymous("/app/x"), lisi).method("DELETE"),
             Allow,
         ),
+    ]
+}
+
+fn preflights_and_upgrades() -> Vec<(&'static str, OriginalRequest, Verdict)> {
+    let anonymous = |target: &str| OriginalRequest::get(target);
+    vec![
         (
             "a preflight",
             anonymous("/public")
