@@ -11,6 +11,7 @@
 mod budget;
 mod capitals;
 mod check;
+mod department;
 mod error;
 mod function;
 mod literal_chars;

@@ -200,7 +200,7 @@ impl Checker<'_> {
             return Err(self.refuse(id, CompileErrorKind::UnknownFunction { name, arguments }));
         }
         if let Some(target) = &mut call.target {
-            self.visit(target)?;
+            self.visit_target(&call.func_name, target)?;
         }
         if matches!(call.func_name.as_str(), "matches" | "in_network")
             && let Some(last) = call.args.pop()
@@ -212,6 +212,23 @@ impl Checker<'_> {
             self.visit(argument)?;
         }
         Ok(())
+    }
+
+    /// Visits the target of a method. Of a user whose departments are asked for only these are named, not
+    /// the whole user.
+    fn visit_target(&mut self, method: &str, target: &mut IdedExpr) -> Result<(), CompileError> {
+        let reads_departments = matches!(method, "in_department" | "leads");
+        let name = match &target.expr {
+            Expr::Ident(name) if reads_departments && !self.inside_name => name.clone(),
+            _ => return self.visit(target),
+        };
+        self.inside_name = true;
+        let visited = self.visit(target);
+        self.inside_name = false;
+        if self.scope.variables().contains(&name.as_str()) {
+            self.names.push(format!("{name}.department_paths").into());
+        }
+        visited
     }
 
     /// Replaces a literal pattern or network by a reference to its compiled form.

@@ -1,17 +1,19 @@
-//! The functions of expressions: those of CEL, string functions, `in_network`, and `matches` with a
-//! precompiled pattern.
+//! The functions of expressions: those of CEL, string functions, `in_network`, `in_department`, `leads`, and
+//! `matches` with a precompiled pattern.
 
 use std::any::Any;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use cel::common::types::{CelBool, CelInt, CelString, DYN_TYPE, INT_TYPE, STRING_TYPE, Type};
+use cel::common::types::{
+    CelBool, CelInt, CelString, DYN_TYPE, INT_TYPE, MAP_TYPE, STRING_TYPE, Type,
+};
 use cel::common::value::{CowVal, StaticVal, Val};
 use cel::{Env, ExecutionError, extensions};
 use ipnet::{IpNet, Ipv4Net};
 
-use super::budget;
+use super::{budget, department};
 
 /// The maximum number of items of the list that a macro iterates.
 pub const OUTER_ITEMS_MAX: usize = 1000;
@@ -82,8 +84,10 @@ const METHODS: &[Signature] = &[
     ("contains", 1..=1),
     ("endsWith", 1..=1),
     ("hasValue", 0..=0),
+    ("in_department", 1..=1),
     ("indexOf", 1..=1),
     ("join", 0..=1),
+    ("leads", 1..=1),
     ("lowerAscii", 0..=0),
     ("matches", 1..=1),
     ("or", 1..=1),
@@ -122,6 +126,14 @@ fn build() -> Env {
         .and_then(|()| {
             let text = vec![STRING_TYPE, STRING_TYPE];
             env.add_overload("in_network", "in_network_text", text, in_network)
+        })
+        .and_then(|()| {
+            let (name, op) = ("in_department", department::in_department);
+            env.add_member_overload(name, name, MAP_TYPE, vec![STRING_TYPE], op)
+        })
+        .and_then(|()| {
+            let (name, op) = ("leads", department::leads);
+            env.add_member_overload(name, name, MAP_TYPE, vec![STRING_TYPE], op)
         })
         .and_then(|()| {
             env.add_overload(

@@ -55,7 +55,7 @@ impl fmt::Debug for Profile {
 }
 
 /// The predefined field names. A field of any other name becomes `user.attributes.<name>`.
-const FIXED_FIELDS: [&str; 14] = [
+const FIXED_FIELDS: [&str; 17] = [
     "login",
     "name",
     "email",
@@ -65,6 +65,9 @@ const FIXED_FIELDS: [&str; 14] = [
     "departments",
     "department_paths",
     "department_ids",
+    "department_id_paths",
+    "led_department_ids",
+    "tags",
     "orgs",
     "tenant_code",
     "tenant_name",
@@ -142,6 +145,12 @@ pub struct UserFields {
     pub department_paths: Vec<String>,
     /// Ids of these departments at the provider.
     pub department_ids: Vec<String>,
+    /// Ids from the root to each of these departments, joined by `/`.
+    pub department_id_paths: Vec<String>,
+    /// Ids of the departments that the person leads.
+    pub led_department_ids: Vec<String>,
+    /// Tags, by the source's names.
+    pub tags: Vec<String>,
     pub orgs: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant_code: Option<String>,
@@ -257,6 +266,9 @@ impl UserFields {
             "departments" => self.departments = to_texts(value),
             "department_paths" => self.department_paths = to_texts(value),
             "department_ids" => self.department_ids = to_texts(value),
+            "department_id_paths" => self.department_id_paths = to_texts(value),
+            "led_department_ids" => self.led_department_ids = to_texts(value),
+            "tags" => self.tags = to_texts(value),
             "orgs" => self.orgs = to_texts(value),
             other => {
                 self.attributes.insert(other.to_owned(), to_json(value));

@@ -1,5 +1,7 @@
 //! WeCom members: who may sign in, and which of their fields reach rules and applications.
 
+mod department_rules;
+
 use std::time::Duration;
 
 use menshen::face::page::Cause;

@@ -145,19 +145,32 @@ impl DepartmentTree {
     /// The names from the topmost known department down, joined by `/`. A `/` within a name becomes the
     /// full-width `／`, so that no department name can imitate another path.
     pub(super) fn path(&self, id: i64) -> String {
-        let mut names = vec![self.name(id).replace('/', "／")];
-        let mut visited = HashSet::from([id]);
-        let mut next = self.0.get(&id).map(|department| department.parent);
-        while let Some(parent) = next {
-            let department = self.0.get(&parent);
-            if department.is_none() || names.len() == LEVELS_MAX || !visited.insert(parent) {
+        let names = self.chain(id).into_iter();
+        let names: Vec<_> = names.map(|id| self.name(id).replace('/', "／")).collect();
+        names.join("/")
+    }
+
+    /// The IDs from the topmost known department down, joined by `/`.
+    pub(super) fn id_path(&self, id: i64) -> String {
+        let ids: Vec<_> = self.chain(id).iter().map(i64::to_string).collect();
+        ids.join("/")
+    }
+
+    /// The department and the known ones above it, topmost first.
+    fn chain(&self, id: i64) -> Vec<i64> {
+        let mut ids = vec![id];
+        let mut seen = HashSet::from([id]);
+        let mut at = self.0.get(&id).map(|department| department.parent);
+        while let Some(parent) = at {
+            let known = self.0.get(&parent);
+            if known.is_none() || ids.len() == LEVELS_MAX || !seen.insert(parent) {
                 break;
             }
-            names.push(self.name(parent).replace('/', "／"));
-            next = department.map(|department| department.parent);
+            ids.push(parent);
+            at = known.map(|department| department.parent);
         }
-        names.reverse();
-        names.join("/")
+        ids.reverse();
+        ids
     }
 }
 
@@ -186,6 +199,7 @@ mod tests {
     fn a_path_lists_the_names_from_the_root_down() {
         let tree = DepartmentTree::read(&list());
         assert_eq!(tree.path(3), "总公司/研发中心/平台部");
+        assert_eq!(tree.id_path(3), "1/2/3");
         assert_eq!(tree.path(1), "总公司");
         assert_eq!((tree.len(), tree.unnamed_count()), (5, 1));
     }

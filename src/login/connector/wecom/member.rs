@@ -100,7 +100,7 @@ pub(super) fn merge(
     Ok(())
 }
 
-/// Adds names, paths and IDs of the member's direct departments.
+/// Adds names, paths and IDs of the member's direct departments, and which of them the member leads.
 pub(super) fn add_departments(member: &mut ResponseObject, tree: &DepartmentTree) {
     let departments = member.get("department").and_then(Value::as_array);
     let ids: Vec<i64> = departments
@@ -110,9 +110,25 @@ pub(super) fn add_departments(member: &mut ResponseObject, tree: &DepartmentTree
         .collect();
     let names: Vec<_> = ids.iter().map(|id| tree.name(*id)).collect();
     let paths: Vec<_> = ids.iter().map(|id| tree.path(*id)).collect();
+    let id_paths: Vec<_> = ids.iter().map(|id| tree.id_path(*id)).collect();
+    let led = led_departments(member);
     member.insert("department_names".to_owned(), json!(names));
     member.insert("department_paths".to_owned(), json!(paths));
     member.insert("department_ids".to_owned(), json!(ids));
+    member.insert("department_id_paths".to_owned(), json!(id_paths));
+    member.insert("led_department_ids".to_owned(), json!(led));
+}
+
+/// The departments that the member leads: `is_leader_in_dept` has a 1 at their place in `department`.
+fn led_departments(member: &ResponseObject) -> Vec<i64> {
+    let list = |name| member.get(name).and_then(Value::as_array);
+    let departments = list("department").into_iter().flatten();
+    let leads = list("is_leader_in_dept").into_iter().flatten();
+    let led = departments.zip(leads).filter_map(|(department, leads)| {
+        let leads = number(leads) == Some(1);
+        number(department).filter(|_| leads)
+    });
+    led.collect()
 }
 
 /// The profile. Only fields that the corporation sets are verified; members can edit `email`.
@@ -263,14 +279,17 @@ mod tests {
             json!({ "id": 1, "name": "总公司", "parentid": 0 }),
             json!({ "id": 2, "name": "研发", "parentid": 1 }),
         ]);
-        let mut member = response(json!({ "department": [2, "9"] }));
+        let mut member = response(json!({ "department": [2, "9"], "is_leader_in_dept": ["1", 0] }));
         add_departments(&mut member, &tree);
         assert_eq!(member["department_names"], json!(["研发", "9"]));
         assert_eq!(member["department_paths"], json!(["总公司/研发", "9"]));
         assert_eq!(member["department_ids"], json!([2, 9]));
+        assert_eq!(member["department_id_paths"], json!(["1/2", "9"]));
+        assert_eq!(member["led_department_ids"], json!([2]));
         let mut none = ResponseObject::new();
         add_departments(&mut none, &tree);
         assert_eq!(none["department_ids"], json!([]));
+        assert_eq!(none["led_department_ids"], json!([]));
     }
 
     #[test]
