@@ -24,6 +24,9 @@ use menshen::{keys, telemetry};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+#[path = "main/people.rs"]
+mod people;
+
 /// Faster than the allocators of glibc and musl for small allocations on many threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -75,6 +78,9 @@ enum Command {
     /// Move the store of a site.
     #[command(subcommand)]
     Store(StoreCommand),
+    /// List, show, close, reopen and import people, through the admin API of the running server.
+    #[command(subcommand)]
+    People(people::PeopleCommand),
     /// Print a new session key.
     Keygen,
     /// Print the JSON schema of the configuration.
@@ -130,6 +136,8 @@ enum Failure {
     Usage(String),
     /// 3: a socket could not be bound.
     NotBound(String),
+    /// 4: the running server did not answer, or could not store a change.
+    Unavailable(String),
 }
 
 fn main() -> ExitCode {
@@ -145,6 +153,7 @@ fn main() -> ExitCode {
             to,
             password_file,
         }) => in_runtime(migrate(from, to, password_file)),
+        Command::People(command) => in_runtime(people(config, command)),
         Command::Keygen => print(keys::generate().expose()),
         Command::Schema => print(format_args!(
             "{:#}",
@@ -348,6 +357,11 @@ impl MigrateProgress {
     }
 }
 
+/// `menshen people`.
+async fn people(path: &Path, command: people::PeopleCommand) -> Result<(), Failure> {
+    people::run(&load(path).await?, command).await
+}
+
 /// Contacts every issuer of bearer tokens, and returns whether all of them work.
 async fn check_issuers(site: &Site) -> Result<bool, Failure> {
     let mut all_work = true;
@@ -424,12 +438,16 @@ impl Failure {
             Self::Refused(_) => 1,
             Self::Usage(_) => 2,
             Self::NotBound(_) => 3,
+            Self::Unavailable(_) => 4,
         }
     }
 
     fn why(&self) -> &str {
         match self {
-            Self::Refused(why) | Self::Usage(why) | Self::NotBound(why) => why,
+            Self::Refused(why)
+            | Self::Usage(why)
+            | Self::NotBound(why)
+            | Self::Unavailable(why) => why,
         }
     }
 }

@@ -3,18 +3,23 @@
 use std::sync::Arc;
 
 use directory::Directory;
+use directory_fields::directory_fields;
 use profile::{MappedProfile, Mapping, Profile, ProfileMappingError, UserFields};
 use session::Sessions;
 
 use crate::clock::{Clock, Timestamp};
 use crate::store::{
-    Account, AccountId, Admission, AdmissionOutcome, Closing, ConnectorId, LinkField, LoginName,
-    Reopening, Store, StoreError, Subject, SubjectRename, SubjectRenameOutcome,
+    Account, AccountId, Admission, AdmissionOutcome, Closing, ConnectorId, DirectoryFields,
+    LinkField, LoginName, Reopening, Store, StoreError, Subject, SubjectRename,
+    SubjectRenameOutcome,
 };
 
+mod administration;
 pub mod confirm;
 pub mod cookie;
 pub mod directory;
+mod directory_fields;
+pub mod import;
 pub mod person_lookup;
 pub mod profile;
 pub mod provider_tokens;
@@ -47,6 +52,15 @@ pub enum AdmitError {
     Unknown {
         /// The login name from the mapping.
         login: LoginName,
+    },
+    /// Several accounts have the verified field by which the identity would be linked.
+    #[error(
+        "{login} cannot be linked: several accounts have the same {}", .field.as_str()
+    )]
+    AmbiguousLink {
+        /// The login name from the mapping.
+        login: LoginName,
+        field: LinkField,
     },
     /// The login name belongs to another account.
     #[error("the login {login} already belongs to account {by}, of another source")]
@@ -247,6 +261,7 @@ impl People {
             sync: policy.sync,
             is_login,
             entitlements: serde_json::to_string(&mapped.fields).expect("fields are plain data"),
+            fields: directory_fields(&mapped.fields),
             at: self.clock.now(),
         };
         let login = mapped.login.clone();
@@ -261,6 +276,9 @@ impl People {
                 Ok((account, mapped))
             }
             AdmissionOutcome::Unknown => Err(AdmitError::Unknown { login }),
+            AdmissionOutcome::AmbiguousLink { field } => {
+                Err(AdmitError::AmbiguousLink { login, field })
+            }
             AdmissionOutcome::LoginTaken { by } => Err(AdmitError::LoginTaken { login, by }),
             AdmissionOutcome::Closed(account) => Err(AdmitError::Closed { account }),
         }
@@ -299,6 +317,7 @@ impl People {
             sync: false,
             is_login: false,
             entitlements: "{}".to_owned(),
+            fields: DirectoryFields::default(),
             at: self.clock.now(),
         }
     }

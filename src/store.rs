@@ -12,12 +12,15 @@ mod account_changes;
 mod accounts;
 mod config;
 mod coordination;
+mod directory;
 mod error;
 mod ids;
 mod maintenance;
 mod migrate;
 mod monitored;
 mod options;
+mod people_query;
+mod person_fields;
 mod postgres;
 mod query_error;
 mod revocations;
@@ -34,6 +37,11 @@ pub use accounts::{
 };
 pub use config::Config;
 pub use coordination::CoordinationStore;
+pub use directory::{
+    Department, DepartmentChanges, DirectoryFields, DirectoryStore, EditOutcome, IMPORTED_MAX,
+    IdentityRecord, IdentityState, ImportConflict, ImportCounts, ImportOutcome, ImportedPerson,
+    Membership, PeopleQuery, PersonEdit, PersonRecord,
+};
 pub use error::StoreError;
 pub use ids::{AccountId, ConnectorId, IdError, LoginName, SessionId, SessionKey, Subject};
 pub use maintenance::MaintenanceStore;
@@ -52,12 +60,19 @@ pub use url::{StoreUrl, StoreUrlError};
 /// All storage traits of a database. Every method is cancel-safe: it takes effect completely or not
 /// at all.
 pub trait Store:
-    AccountStore + SessionStore + RevocationStore + TokenStore + CoordinationStore + MaintenanceStore
+    AccountStore
+    + DirectoryStore
+    + SessionStore
+    + RevocationStore
+    + TokenStore
+    + CoordinationStore
+    + MaintenanceStore
 {
 }
 
 impl<S> Store for S where
     S: AccountStore
+        + DirectoryStore
         + SessionStore
         + RevocationStore
         + TokenStore

@@ -98,7 +98,9 @@ impl LoginError {
     pub fn login(&self) -> Option<&LoginName> {
         match self {
             Self::Admit { source, .. } => match source {
-                AdmitError::Unknown { login } | AdmitError::LoginTaken { login, .. } => Some(login),
+                AdmitError::Unknown { login }
+                | AdmitError::AmbiguousLink { login, .. }
+                | AdmitError::LoginTaken { login, .. } => Some(login),
                 AdmitError::Map(_) | AdmitError::Closed { .. } | AdmitError::Store(_) => None,
             },
             _ => None,

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::directory_fields::directory_fields;
 use super::person_lookup::{CurrentProfile, PersonStatus};
 use super::profile::{ProfileMappingError, UserFields};
 use super::session::differences;
@@ -183,6 +184,7 @@ impl People {
         let admission = Admission {
             sync: true,
             entitlements: serde_json::to_string(&fields).expect("fields are plain data"),
+            fields: directory_fields(&fields),
             // Only a login changes the login name.
             ..self.admission_of_known(via, subject, known.person.login)
         };
@@ -200,6 +202,7 @@ impl People {
                 })
             }
             AdmissionOutcome::Unknown
+            | AdmissionOutcome::AmbiguousLink { .. }
             | AdmissionOutcome::LoginTaken { .. }
             | AdmissionOutcome::Closed(_) => Ok(StatusOutcome::Unchanged),
         }

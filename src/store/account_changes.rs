@@ -43,6 +43,10 @@ macro_rules! kinds {
 }
 
 kinds! {
+    Created = "created";
+    Linked = "linked";
+    LoginChanged = "login-changed";
+    FieldsChanged = "fields-changed";
     Closed = "closed";
     Reopened = "reopened";
     SubjectRenamed = "subject-renamed";

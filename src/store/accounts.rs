@@ -5,7 +5,10 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountChange, AccountId, ConnectorId, LoginName, Revocation, StoreError, Subject};
+use super::{
+    AccountChange, AccountId, ConnectorId, DirectoryFields, LoginName, Revocation, StoreError,
+    Subject,
+};
 use crate::clock::Timestamp;
 
 /// Reads and writes accounts and identities.
@@ -128,6 +131,16 @@ pub enum LinkField {
     Email,
 }
 
+impl LinkField {
+    /// The value in the store and in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mobile => "mobile",
+            Self::Email => "email",
+        }
+    }
+}
+
 /// An authenticated identity whose account is to be found or created.
 #[derive(Clone, Debug)]
 pub struct Admission {
@@ -137,7 +150,8 @@ pub struct Admission {
     pub subject: Subject,
     /// The login name from the mapping.
     pub login: LoginName,
-    /// Verified fields that may link to an existing account, in the order in which they are tried.
+    /// Verified fields that may link to an existing account, in the order in which they are tried. If
+    /// several accounts have the value of one, the person is refused.
     pub links: Vec<(LinkField, String)>,
     /// Every verified field, stored so that later identities can be linked by it.
     pub vouched: Vec<(LinkField, String)>,
@@ -150,6 +164,8 @@ pub struct Admission {
     pub is_login: bool,
     /// The person's mapped fields (JSON), stored with the identity.
     pub entitlements: String,
+    /// Those of them that the directory lists and searches.
+    pub fields: DirectoryFields,
     /// The time of the login.
     pub at: Timestamp,
 }
@@ -161,6 +177,10 @@ pub enum AdmissionOutcome {
     Account(Account),
     /// The identity is unknown, and unknown people get no account.
     Unknown,
+    /// Several accounts have the value of this verified field, so none is linked.
+    AmbiguousLink {
+        field: LinkField,
+    },
     /// The login name belongs to another account.
     LoginTaken {
         by: AccountId,

@@ -12,6 +12,9 @@ use crate::clock::Timestamp;
 /// sessions.
 pub(super) const LOG_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long the history of accounts is kept: two years.
+pub(super) const HISTORY_RETENTION: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
+
 /// How many marks of logouts at providers are kept; of more, those that expire first are deleted.
 pub(super) const LOGOUT_MARKS_MAX: i64 = 1_000_000;
 

@@ -5,13 +5,18 @@ use super::sqlite::{self, SqliteUrl};
 use super::{StoreError, StoreOptions};
 
 /// The tables, each after those to which its rows refer.
-pub(super) const TABLES: [&str; 14] = [
+pub(super) const TABLES: [&str; 19] = [
     "key_ring",
     "account",
     "account_change",
+    "account_vouched",
+    "expected_identity",
     "identity",
     "former_identity",
     "vouched",
+    "department",
+    "membership",
+    "tag",
     "epoch",
     "session",
     "session_tokens",

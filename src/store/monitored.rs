@@ -7,11 +7,12 @@ use async_trait::async_trait;
 
 use super::{
     Account, AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing,
-    ConnectorId, CoordinationStore, CurrentEpochs, LoginName, LogoutTarget, MaintenanceStore,
-    MintOutcome, NewSession, Reopening, Revocation, RevocationPage, RevocationScope,
-    RevocationStore, SessionId, SessionKey, SessionRecord, SessionStore, Store, StoreError,
-    StoredSession, Subject, SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate,
-    TokenUpdateOutcome,
+    ConnectorId, CoordinationStore, CurrentEpochs, Department, DepartmentChanges, DirectoryStore,
+    EditOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LoginName, LogoutTarget,
+    MaintenanceStore, MintOutcome, NewSession, PeopleQuery, PersonEdit, PersonRecord, Reopening,
+    Revocation, RevocationPage, RevocationScope, RevocationStore, SessionId, SessionKey,
+    SessionRecord, SessionStore, Store, StoreError, StoredSession, Subject, SubjectRename,
+    SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -20,6 +21,8 @@ use crate::telemetry::Telemetry;
 /// The timeout of an operation: longer than the waits for a connection and for a lock, and short enough for
 /// a response within 15 s.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(12);
+/// The timeout of an import, which may bring 20,000 people in one transaction.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(120);
 /// The timeout of a probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// For how long the result of the last write is valid; a failure is rechecked sooner.
@@ -66,7 +69,11 @@ impl MonitoredStore {
         operation: &'static str,
         query: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let answer = self.run(operation, QUERY_TIMEOUT, query).await;
+        let limit = match operation {
+            "import_people" => IMPORT_TIMEOUT,
+            _ => QUERY_TIMEOUT,
+        };
+        let answer = self.run(operation, limit, query).await;
         if answer.as_ref().map_or(true, T::shows_a_write) {
             self.record_write(&answer);
         }
@@ -146,6 +153,9 @@ write_evidence! {
     Option<Revocation>: |it| it.is_some();
     Option<Reopening>: |it| it.is_some();
     SubjectRenameOutcome: |it| matches!(it, Self::Renamed { .. });
+    ImportOutcome: |it| matches!(it, Self::Imported(counts) if counts.created + counts.updated > 0);
+    EditOutcome: |it| matches!(it, Self::Stored { log: Some(_) });
+    DepartmentChanges: |it| it.created + it.updated + it.deleted > 0;
     // Without entries, a logout may have ended nothing and left no mark.
     Option<Vec<Revocation>>: |it| it.as_ref().is_some_and(|entries| !entries.is_empty());
     bool: |it| *it;
@@ -188,6 +198,27 @@ delegate! {
             close_account(account: &AccountId, closing: &Closing, at: Timestamp) -> Option<Revocation>;
             reopen_account(account: &AccountId, by: &str, at: Timestamp) -> Option<Reopening>;
             rename_subject(rename: &SubjectRename, at: Timestamp) -> SubjectRenameOutcome;
+        }
+    }
+    DirectoryStore {
+        reads {
+            people(query: &PeopleQuery) -> Vec<PersonRecord>;
+            person(account: &AccountId) -> Option<PersonRecord>;
+            identity_records(account: &AccountId) -> Vec<IdentityRecord>;
+            departments(connector: &ConnectorId, after: Option<&str>, max: u32) -> Vec<Department>;
+        }
+        writes {
+            import_people(people: &[ImportedPerson], by: &str, at: Timestamp) -> ImportOutcome;
+            edit_person(
+                account: &AccountId,
+                edit: &PersonEdit,
+                by: &str,
+                at: Timestamp
+            ) -> EditOutcome;
+            replace_departments(
+                connector: &ConnectorId,
+                departments: &[Department]
+            ) -> DepartmentChanges;
         }
     }
     SessionStore {

@@ -7,8 +7,8 @@ use sqlx::sqlite::SqliteRow;
 
 use super::query_error::QueryError;
 use super::{
-    Account, AccountChange, AccountChangeKind, AccountId, SessionId, SessionKey, SessionRecord,
-    StoredSession, StoredTokens,
+    Account, AccountChange, AccountChangeKind, AccountId, PersonRecord, SessionId, SessionKey,
+    SessionRecord, StoredSession, StoredTokens,
 };
 use crate::clock::Timestamp;
 
@@ -74,6 +74,28 @@ pub(super) fn account_change(row: &impl Columns) -> Result<AccountChange, QueryE
         by: row.text("actor")?.to_owned(),
         kind: kind.ok_or(QueryError::Damaged("account change"))?,
         detail: row.text("detail")?.to_owned(),
+    })
+}
+
+/// A person from the columns of `people_query::PERSON_COLUMNS`.
+pub(super) fn person(row: &impl Columns) -> Result<PersonRecord, QueryError> {
+    const RECORD: &str = "account";
+    let optional_time = |column| {
+        let ms = row.optional_integer(column)?;
+        Ok::<_, QueryError>(ms.map(Timestamp::from_unix_ms))
+    };
+    Ok(PersonRecord {
+        id: AccountId::new(bytes(row, "id", RECORD)?),
+        login: parsed(row, "login", RECORD)?,
+        name: row.optional_text("name")?,
+        email: row.optional_text("email")?,
+        mobile: row.optional_text("mobile")?,
+        created_at: time(row, "created_at")?,
+        seen_at: optional_time("seen_at")?,
+        closed: row.boolean("closed")?,
+        closed_at: optional_time("closed_at")?,
+        closed_by: row.optional_text("closed_by")?,
+        closed_reason: row.optional_text("closed_reason")?,
     })
 }
 

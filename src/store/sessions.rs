@@ -36,7 +36,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         max: u32,
     ) -> Result<Vec<SessionRecord>, StoreError>;
 
-    /// Sets the last use of sessions, never to an earlier time. Ignores sessions that do not exist.
+    /// Sets the last use of sessions, and when their people were seen last, never to an earlier time. Ignores sessions that do not exist.
     async fn touch(&self, used: &[(SessionKey, Timestamp)]) -> Result<(), StoreError>;
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{LinkField, SessionKey, StoreError};
+use super::{DirectoryFields, LinkField, SessionKey, StoreError};
 use crate::clock::Timestamp;
 
 /// Updates tokens. They are inserted and deleted with their session.
@@ -44,6 +44,8 @@ pub struct TokenUpdate {
 pub struct IdentityUpdate {
     /// The mapped fields (JSON), for the session's identity.
     pub entitlements: String,
+    /// Those of them that the directory lists and searches.
+    pub fields: DirectoryFields,
     /// Every vouched field; replaces those kept.
     pub vouched: Vec<(LinkField, String)>,
 }

@@ -53,6 +53,10 @@ pub enum AuditEvent {
     AccountReopened,
     /// A source gave a person a new subject; the account and its sessions stay.
     SubjectRenamed,
+    /// An administrator imported people.
+    PeopleImported,
+    /// An administrator changed the login name or the fields of a person.
+    PersonChanged,
     /// A provider refused to refresh the tokens of a session, which was ended.
     RefreshRefused,
     /// A refresh changed the entitlements of a signed-in person; the reason names the fields.
@@ -70,6 +74,8 @@ impl AuditEvent {
             Self::AccountClosed => "closed",
             Self::AccountReopened => "opened",
             Self::SubjectRenamed => "renamed",
+            Self::PeopleImported => "imported",
+            Self::PersonChanged => "changed",
             Self::RefreshRefused => "refresh-gone",
             Self::EntitlementsChanged => "entitlements",
         }

@@ -13,6 +13,7 @@ use crate::wire::{self, Answer};
 mod closing;
 mod dns_rebinding;
 mod exposure;
+mod people;
 mod store_failures;
 
 const TOKEN: &str = "correct-horse-battery-staple";

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 mod disk;
 mod online;
 mod open_files;
+mod people;
 mod screen;
 mod serving;
 mod unread;

@@ -4,7 +4,7 @@ mod agreement;
 mod command;
 mod lines;
 
-use menshen::store::{Admission, AdmissionOutcome, ConnectorId, LinkField};
+use menshen::store::{Admission, AdmissionOutcome, ConnectorId, DirectoryFields, LinkField};
 use serde_json::Value;
 
 use crate::mirror::Mirror;
@@ -239,6 +239,7 @@ impl ExplainServer {
                 sync: true,
                 is_login: true,
                 entitlements: format!(r#"{{"departments":["{connector}"]}}"#),
+                fields: DirectoryFields::default(),
                 at: now.plus(std::time::Duration::from_secs(at)),
             };
             at += 1;

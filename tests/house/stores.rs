@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use menshen::keys;
 use menshen::store::{
-    self, Account, Admission, AdmissionOutcome, Closing, ConnectorId, LinkField, MintOutcome,
-    NewSession, SessionId, SessionKey, SqliteUrl, Store, StoreUrl,
+    self, Account, Admission, AdmissionOutcome, Closing, ConnectorId, DirectoryFields, LinkField,
+    MintOutcome, NewSession, SessionId, SessionKey, SqliteUrl, Store, StoreUrl,
 };
 
 mod closing;
 mod coordination;
 mod directory;
+mod directory_fields;
+mod directory_import;
+mod directory_search;
 mod failing;
 mod file;
 mod fixture;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use menshen::keys;
 use menshen::store::{
-    self, Account, Admission, AdmissionOutcome, Closing, ConnectorId, LinkField, MintOutcome,
-    NewSession, SessionId, SessionKey, Store, StoreOptions, StoreUrl,
+    self, Account, Admission, AdmissionOutcome, Closing, ConnectorId, DirectoryFields, LinkField,
+    MintOutcome, NewSession, SessionId, SessionKey, Store, StoreOptions, StoreUrl,
 };
 
 #[path = "../house/stores/closing.rs"]
@@ -15,6 +15,12 @@ mod closing;
 mod coordination;
 #[path = "../house/stores/directory.rs"]
 mod directory;
+#[path = "../house/stores/directory_fields.rs"]
+mod directory_fields;
+#[path = "../house/stores/directory_import.rs"]
+mod directory_import;
+#[path = "../house/stores/directory_search.rs"]
+mod directory_search;
 #[path = "../house/stores/fixture.rs"]
 mod fixture;
 mod migrating;

@@ -1,4 +1,4 @@
-//! The admin API: lists and ends sessions, closes and opens accounts, explains requests.
+//! The admin API: lists and ends sessions, manages people, explains requests.
 
 use std::time::Duration;
 
@@ -65,6 +65,13 @@ where
     let parts: Vec<_> = path.split('/').collect();
     let method = request.method().clone();
     let result = match (method, parts.as_slice()) {
+        (Method::GET, ["routes", name, "people"]) => match decode(&[name]).as_deref() {
+            Some([name]) => {
+                people::of_route(admin, name, request.uri().query().unwrap_or("")).await
+            }
+            Some(_) | None => Err(ApiError::NotFound),
+        },
+        (_, ["routes", _, "people"]) => Err(ApiError::MethodNotAllowed("GET")),
         (_, ["people", rest @ ..]) => match decode(rest) {
             Some(rest) => people::answer(admin, &rest, request).await,
             None => Err(ApiError::Malformed("the path is not percent-encoded UTF-8")),

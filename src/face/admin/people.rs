@@ -1,9 +1,16 @@
-//! `/api/people`: closes and reopens the accounts of people by their login name.
+//! `/api/people`: lists, shows, imports and changes people, and closes and reopens their accounts, all by
+//! login name.
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde::Deserialize;
 use serde_json::json;
+
+mod access;
+mod changes;
+mod listing;
+
+pub(super) use access::of_route;
 
 use super::api::{self, ApiError};
 use super::{Admin, json_response};
@@ -38,6 +45,19 @@ where
 {
     let parts: Vec<_> = path.iter().map(String::as_str).collect();
     match (request.method().clone(), parts.as_slice()) {
+        (Method::GET, []) => listing::list(admin, request.uri().query().unwrap_or("")).await,
+        (Method::POST, []) => changes::import(admin, request).await,
+        (_, []) => Err(ApiError::MethodNotAllowed("GET, POST")),
+        (Method::GET, [login]) => listing::show(admin, &find(admin, login).await?).await,
+        (Method::PATCH, [login]) => {
+            let account = find(admin, login).await?;
+            changes::edit(admin, &account, request).await
+        }
+        (_, [_]) => Err(ApiError::MethodNotAllowed("GET, PATCH")),
+        (Method::GET, [login, "access"]) => {
+            access::of_person(admin, &find(admin, login).await?).await
+        }
+        (_, [_, "access"]) => Err(ApiError::MethodNotAllowed("GET")),
         (Method::POST, [login, "close"]) => {
             let account = find(admin, login).await?;
             close(admin, &account.id, Some(&account.login), request).await
@@ -81,7 +101,12 @@ where
         return Err(unknown_account(account));
     }
     let reason = audit_reason(&closing.by, &closing.reason, &stored);
-    audit(admin, AuditEvent::AccountClosed, (account, login), &reason);
+    audit(
+        admin,
+        AuditEvent::AccountClosed,
+        Some((account, login)),
+        &reason,
+    );
     stored.map_err(api::not_yet_stored)?;
     Ok(api::done())
 }
@@ -104,7 +129,7 @@ where
     audit(
         admin,
         AuditEvent::AccountReopened,
-        (account, login),
+        Some((account, login)),
         &reason,
     );
     let taken = reopened
@@ -130,17 +155,27 @@ where
             ApiError::Malformed("expected {\"reason\": TEXT, \"by\": NAME}, or no body")
         })?,
     };
-    for text in [&note.reason, &note.by] {
-        if text.chars().count() > NOTE_CHARS_MAX || text.chars().any(char::is_control) {
-            return Err(ApiError::Malformed(
-                "reason and by are at most 200 characters without control characters",
-            ));
-        }
-    }
-    if note.by.trim().is_empty() {
-        ADMINISTRATOR.clone_into(&mut note.by);
-    }
+    check_note(&note.reason)?;
+    note.by = actor(note.by)?;
     Ok(note)
+}
+
+/// The name of who makes a change; `admin` if the request does not say.
+fn actor(by: String) -> Result<String, ApiError> {
+    check_note(&by)?;
+    Ok(match by.trim() {
+        "" => ADMINISTRATOR.to_owned(),
+        by => by.to_owned(),
+    })
+}
+
+fn check_note(text: &str) -> Result<(), ApiError> {
+    if text.chars().count() > NOTE_CHARS_MAX || text.chars().any(char::is_control) {
+        return Err(ApiError::Malformed(
+            "reason and by are at most 200 characters without control characters",
+        ));
+    }
+    Ok(())
 }
 
 fn unknown_account(account: &AccountId) -> ApiError {
@@ -150,12 +185,12 @@ fn unknown_account(account: &AccountId) -> ApiError {
 fn audit(
     admin: &Admin,
     event: AuditEvent,
-    (account, login): (&AccountId, Option<&LoginName>),
+    person: Option<(&AccountId, Option<&LoginName>)>,
     reason: &str,
 ) {
     admin.telemetry.audit(&AuditRecord {
-        account: Some(account),
-        login: login.map(LoginName::as_str),
+        account: person.as_ref().map(|(account, _)| account as _),
+        login: person.and_then(|(_, login)| login).map(LoginName::as_str),
         reason: Some(reason),
         ..AuditRecord::new(event, Clock::system().now())
     });

@@ -16,7 +16,7 @@ use crate::people::profile::AuthContext;
 use crate::people::session::{NewLogin, SessionConfig, SessionTimeouts};
 use crate::request::head::{OriginalHeader, Trust};
 use crate::site::{self, Services, Site};
-use crate::store::{self, Account, AccountId, Admission, AdmissionOutcome};
+use crate::store::{self, Account, AccountId, Admission, AdmissionOutcome, DirectoryFields};
 use crate::telemetry::{AccessRecord, FaceLabel, LogConfig, VerdictLabel};
 
 const TOKEN: &str = "correct horse";
@@ -121,6 +121,7 @@ impl TestAdmin {
             sync: true,
             is_login: true,
             entitlements: "{}".to_owned(),
+            fields: DirectoryFields::default(),
             at: now,
         };
         let AdmissionOutcome::Account(account) = self

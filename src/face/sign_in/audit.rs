@@ -45,7 +45,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
         LoginError::AlreadyUsed => Cause::EntryTokenRefused,
         LoginError::Admit { source, .. } => match source {
             AdmitError::Map(_) => Cause::NoLoginName,
-            AdmitError::Unknown { .. } => Cause::UnknownPerson,
+            AdmitError::Unknown { .. } | AdmitError::AmbiguousLink { .. } => Cause::UnknownPerson,
             AdmitError::LoginTaken { .. } => Cause::LoginTaken,
             AdmitError::Closed { .. } => Cause::AccountClosed,
             AdmitError::Store(_) => Cause::StoreUnavailable,

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::super::maintenance::{FRONT_CHANNEL_MARKS_MAX, LOG_RETENTION, LOGOUT_MARKS_MAX};
+use super::super::maintenance::{
+    FRONT_CHANNEL_MARKS_MAX, HISTORY_RETENTION, LOG_RETENTION, LOGOUT_MARKS_MAX,
+};
 use super::super::query_error::run;
 use super::super::{MaintenanceStore, StoreError};
 use super::{Begin, Postgres};
@@ -49,10 +51,8 @@ impl MaintenanceStore for Postgres {
     ) -> Result<u64, StoreError> {
         run("delete what has expired", async {
             let now = at.unix_ms();
-            let kept_ms = i64::try_from(LOG_RETENTION.as_millis()).unwrap_or(i64::MAX);
-            let log_before = now.saturating_sub(kept_ms);
             let mut deleted = 0;
-            for (sql, first) in leftovers(now, idle_before.unix_ms(), log_before) {
+            for (sql, first) in leftovers(now, idle_before.unix_ms()) {
                 let mut tx = self.begin(Begin::Writing).await?;
                 let query = tx.query(sql).bind(first).bind(i64::from(max));
                 deleted += query.execute(&mut *tx).await?.rows_affected();
@@ -66,7 +66,12 @@ impl MaintenanceStore for Postgres {
 
 /// What is deleted: statements whose first parameter is given here, and whose second one is the most
 /// rows to delete.
-fn leftovers(now: i64, idle_before: i64, log_before: i64) -> [(&'static str, i64); 9] {
+fn leftovers(now: i64, idle_before: i64) -> [(&'static str, i64); 10] {
+    let before = |retention: std::time::Duration| {
+        let ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+        now.saturating_sub(ms)
+    };
+    let (log_before, history_before) = (before(LOG_RETENTION), before(HISTORY_RETENTION));
     [
         (
             "DELETE FROM menshen_session WHERE key IN (SELECT key FROM menshen_session \
@@ -119,6 +124,11 @@ fn leftovers(now: i64, idle_before: i64, log_before: i64) -> [(&'static str, i64
              WHERE at < $1 AND number < (SELECT max(number) FROM menshen_revocation) \
              ORDER BY number LIMIT $2)",
             log_before,
+        ),
+        (
+            "DELETE FROM menshen_account_change WHERE number IN \
+             (SELECT number FROM menshen_account_change WHERE at < $1 LIMIT $2)",
+            history_before,
         ),
     ]
 }

@@ -63,11 +63,10 @@ fn migrator() -> Migrator {
         let kind = MigrationType::Simple;
         Migration::new(version, description.into(), kind, sql.into_sql_str(), false)
     };
-    let mut migrator = Migrator::with_migrations(vec![migration(
-        1,
-        "tables",
-        include_str!("0001_tables.sql"),
-    )]);
+    let mut migrator = Migrator::with_migrations(vec![
+        migration(1, "tables", include_str!("0001_tables.sql")),
+        migration(2, "directory", include_str!("0002_directory.sql")),
+    ]);
     // The lock of the transaction does it: a lock of the connection is lost behind a pooler.
     migrator.set_locking(false);
     migrator.dangerous_set_table_name(VERSIONS);

@@ -122,7 +122,21 @@ impl SessionStore for Postgres {
             let sql = "UPDATE menshen_session AS s SET used_at = u.at \
                        FROM (SELECT key, max(at) AS at FROM unnest($1::bytea[], $2::bigint[]) \
                        AS u (key, at) GROUP BY key) AS u WHERE s.key = u.key AND s.used_at < u.at";
-            let query = tx.query(sql).bind(&keys).bind(times);
+            let query = tx.query(sql).bind(&keys).bind(&times);
+            query.execute(&mut *tx).await?;
+            tx.commit().await?;
+            // By itself: whoever closes an account locks it before its sessions.
+            let mut tx = self.begin(Begin::Writing).await?;
+            let sql = "SELECT a.id FROM menshen_account AS a WHERE a.id IN \
+                       (SELECT account FROM menshen_session WHERE key = ANY ($1)) \
+                       ORDER BY a.id FOR NO KEY UPDATE";
+            tx.query(sql).bind(&keys).execute(&mut *tx).await?;
+            let sql = "UPDATE menshen_account AS a SET seen_at = greatest(a.seen_at, u.at) \
+                       FROM (SELECT s.account, max(t.at) AS at \
+                       FROM unnest($1::bytea[], $2::bigint[]) AS t (key, at) \
+                       JOIN menshen_session AS s ON s.key = t.key GROUP BY s.account) AS u \
+                       WHERE a.id = u.account AND a.seen_at IS DISTINCT FROM greatest(a.seen_at, u.at)";
+            let query = tx.query(sql).bind(&keys).bind(&times);
             query.execute(&mut *tx).await?;
             tx.commit().await
         })

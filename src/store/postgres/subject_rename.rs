@@ -57,7 +57,7 @@ async fn move_identity(
          WHERE connector = $1 AND subject = $3",
     ];
     // Cached entitlements of a former person with this subject have a lower epoch.
-    const COPY: [&str; 2] = [
+    const COPY: [&str; 4] = [
         "INSERT INTO menshen_identity (connector, subject, account, names, entitlements, \
          entitlements_epoch, used_at) \
          SELECT connector, $3, account, names, entitlements, 1 + greatest(entitlements_epoch, \
@@ -65,6 +65,8 @@ async fn move_identity(
          WHERE connector = $1 AND subject = $3)), used_at \
          FROM menshen_identity WHERE connector = $1 AND subject = $2",
         "UPDATE menshen_vouched SET subject = $3 WHERE connector = $1 AND subject = $2",
+        "UPDATE menshen_membership SET subject = $3 WHERE connector = $1 AND subject = $2",
+        "UPDATE menshen_tag SET subject = $3 WHERE connector = $1 AND subject = $2",
     ];
     const MOVE: [&str; 2] = [
         "UPDATE menshen_session SET subject = $3 WHERE connector = $1 AND subject = $2",

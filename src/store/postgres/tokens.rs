@@ -5,10 +5,11 @@ use sqlx::Row as _;
 
 use super::super::query_error::run;
 use super::super::{
-    ConnectorId, IdentityUpdate, RevocationScope, SessionKey, StoreError, Subject, TokenStore,
-    TokenUpdate, TokenUpdateOutcome, row,
+    AccountId, ConnectorId, IdentityUpdate, RevocationScope, SessionKey, StoreError, Subject,
+    TokenStore, TokenUpdate, TokenUpdateOutcome, row,
 };
-use super::{Begin, Postgres, QueryError, Transaction, accounts};
+use super::{Begin, Postgres, QueryError, Transaction, accounts, departments, person_fields};
+use crate::clock::Timestamp;
 
 #[async_trait]
 impl TokenStore for Postgres {
@@ -35,7 +36,7 @@ impl TokenStore for Postgres {
                 Some(identity) => {
                     let connector = row::parsed(&standing, "connector", "session")?;
                     let subject = row::parsed(&standing, "subject", "session")?;
-                    update_identity(&mut tx, &connector, &subject, identity).await?
+                    update_identity(&mut tx, &connector, &subject, (identity, update.at)).await?
                 }
                 None => standing.try_get("entitlements_epoch")?,
             };
@@ -94,8 +95,18 @@ async fn update_identity(
     tx: &mut Transaction,
     connector: &ConnectorId,
     subject: &Subject,
-    update: &IdentityUpdate,
+    (update, at): (&IdentityUpdate, Timestamp),
 ) -> Result<i64, QueryError> {
+    let sql = "SELECT account, names FROM menshen_identity WHERE connector = $1 AND subject = $2";
+    let query = tx
+        .query(sql)
+        .bind(connector.as_str())
+        .bind(subject.as_str());
+    let known = query.fetch_one(&mut **tx).await?;
+    let account = AccountId::new(row::bytes(&known, "account", "identity")?);
+    person_fields::lock(tx, &account).await?;
+    let told = (&update.fields, known.try_get("names")?);
+    person_fields::write_from_source(tx, &account, told, (at, connector.as_str())).await?;
     let sql = "UPDATE menshen_identity SET entitlements = $3, \
                entitlements_epoch = entitlements_epoch + (entitlements <> $3)::int \
                WHERE connector = $1 AND subject = $2 RETURNING entitlements_epoch";
@@ -107,6 +118,7 @@ async fn update_identity(
         .bind(&update.entitlements)
         .fetch_one(&mut **tx)
         .await?;
+    departments::write_of_identity(tx, connector, subject, &update.fields).await?;
     accounts::vouch(tx, connector, subject, &update.vouched).await?;
     Ok(updated.try_get("entitlements_epoch")?)
 }

@@ -5,11 +5,14 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{
-    Account, AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing,
-    ConnectorId, LinkField, LoginName, Reopening, Revocation, StoreError, Subject, SubjectRename,
-    SubjectRenameOutcome,
+    Account, AccountChange, AccountChangeKind, AccountId, AccountStore, Admission,
+    AdmissionOutcome, Closing, ConnectorId, LinkField, LoginName, Reopening, Revocation,
+    StoreError, Subject, SubjectRename, SubjectRenameOutcome,
 };
-use super::{QueryError, Sqlite, account_changes, closing, row, run, subject_rename};
+use super::{
+    QueryError, Sqlite, account_changes, closing, departments, people_changes, person_fields, row,
+    run, subject_rename,
+};
 use crate::clock::Timestamp;
 use crate::keys;
 
@@ -19,17 +22,16 @@ impl AccountStore for Sqlite {
         run("admit a person", async {
             let mut tx = self.begin_write().await?;
             let known = find_by_identity(&mut tx, admission).await?;
-            let vouches = known.is_none() || admission.is_login;
+            let is_new = known.is_none();
+            let vouches = is_new || admission.is_login;
             let admitted = match known {
                 Some((account, sets_login)) => {
                     update_known_identity(&mut tx, admission, account, sets_login).await?
                 }
-                None => match find_linked(&mut tx, &admission.links).await? {
-                    Some(account) => link(&mut tx, admission, account).await?,
-                    None => admit_new(&mut tx, admission).await?,
-                },
+                None => admit_unknown_identity(&mut tx, admission).await?,
             };
-            if matches!(admitted, AdmissionOutcome::Account(_)) {
+            if let AdmissionOutcome::Account(account) = &admitted {
+                update_directory(&mut tx, admission, &account.id, is_new).await?;
                 if vouches {
                     let Admission {
                         connector, subject, ..
@@ -47,12 +49,7 @@ impl AccountStore for Sqlite {
 
     async fn account_by_login(&self, login: &LoginName) -> Result<Option<Account>, StoreError> {
         run("find an account by its login", async {
-            let sql = "SELECT id, login, epoch, closed FROM account WHERE login_folded = ?1";
-            let found = sqlx::query(sql)
-                .bind(login.folded())
-                .fetch_optional(&mut *self.reader().await?)
-                .await?;
-            found.as_ref().map(row::account).transpose()
+            by_login(&mut *self.reader().await?, login).await
         })
         .await
     }
@@ -125,6 +122,19 @@ impl AccountStore for Sqlite {
     }
 }
 
+/// The account with this login name.
+pub(super) async fn by_login(
+    db: &mut SqliteConnection,
+    login: &LoginName,
+) -> Result<Option<Account>, QueryError> {
+    let sql = "SELECT id, login, epoch, closed FROM account WHERE login_folded = ?1";
+    let found = sqlx::query(sql)
+        .bind(login.folded())
+        .fetch_optional(db)
+        .await?;
+    found.as_ref().map(row::account).transpose()
+}
+
 /// The account of an identity.
 pub(super) async fn account_of(
     db: &mut SqliteConnection,
@@ -186,7 +196,7 @@ async fn update_known_identity(
     let sets_login = sets_login && admission.sync;
     if sets_login
         && account.login != admission.login
-        && rename(tx, &account, &admission.login).await?
+        && rename(tx, &account, &admission.login, by(admission)).await?
     {
         account.login = admission.login.clone();
     }
@@ -194,10 +204,11 @@ async fn update_known_identity(
 }
 
 /// Renames an account; false if another account has the login name.
-async fn rename(
+pub(super) async fn rename(
     tx: &mut SqliteConnection,
     account: &Account,
     login: &LoginName,
+    by: (Timestamp, &str),
 ) -> Result<bool, QueryError> {
     let sql = "UPDATE account SET login = ?2, login_folded = ?3 WHERE id = ?1 AND NOT EXISTS \
                (SELECT 1 FROM account WHERE login_folded = ?3 AND id <> ?1)";
@@ -205,42 +216,119 @@ async fn rename(
         .bind(account.id.as_bytes().as_slice())
         .bind(login.as_str())
         .bind(login.folded())
-        .execute(tx)
+        .execute(&mut *tx)
         .await?;
-    Ok(renamed.rows_affected() == 1)
+    if renamed.rows_affected() != 1 {
+        return Ok(false);
+    }
+    let detail = format!("{} → {login}", account.login);
+    let kind = AccountChangeKind::LoginChanged;
+    account_changes::append(tx, &account.id, by, kind, &detail).await?;
+    Ok(true)
 }
 
-/// The account of the first link field that matches exactly one account.
+/// Who changes an account at a login: the connector.
+fn by(admission: &Admission) -> (Timestamp, &str) {
+    (admission.at, admission.connector.as_str())
+}
+
+/// Finds the account that expects the identity or is linked to it, or creates one.
+async fn admit_unknown_identity(
+    tx: &mut SqliteConnection,
+    admission: &Admission,
+) -> Result<AdmissionOutcome, QueryError> {
+    let Admission {
+        connector,
+        subject,
+        login,
+        ..
+    } = admission;
+    let expected = people_changes::take_expected(tx, connector, subject, login).await?;
+    if let Some((account, sets_login)) = expected {
+        return link(tx, admission, account, sets_login).await;
+    }
+    match find_linked(tx, &admission.links).await? {
+        LinkMatch::One(account) => link(tx, admission, account, false).await,
+        LinkMatch::Several(field) => Ok(AdmissionOutcome::AmbiguousLink { field }),
+        LinkMatch::None => admit_new(tx, admission).await,
+    }
+}
+
+/// Stores what the login tells of the person.
+async fn update_directory(
+    tx: &mut SqliteConnection,
+    admission: &Admission,
+    account: &AccountId,
+    is_new: bool,
+) -> Result<(), QueryError> {
+    let Admission {
+        connector,
+        subject,
+        fields,
+        ..
+    } = admission;
+    if admission.is_login {
+        person_fields::set_seen(tx, account, admission.at).await?;
+    }
+    if !is_new && !admission.sync {
+        return Ok(());
+    }
+    let sql = "SELECT names FROM identity WHERE connector = ?1 AND subject = ?2";
+    let names = sqlx::query_scalar(sql)
+        .bind(connector.as_str())
+        .bind(subject.as_str())
+        .fetch_one(&mut *tx)
+        .await?;
+    person_fields::write_from_source(tx, account, (fields, names), by(admission)).await?;
+    departments::write_of_identity(tx, connector, subject, fields).await
+}
+
+/// The accounts that have a link value.
+enum LinkMatch {
+    None,
+    One(Account),
+    Several(LinkField),
+}
+
+/// The account of the first link field whose value an account has.
 async fn find_linked(
     tx: &mut SqliteConnection,
     links: &[(LinkField, String)],
-) -> Result<Option<Account>, QueryError> {
-    let sql = "SELECT DISTINCT a.id, a.login, a.epoch, a.closed FROM vouched AS v \
+) -> Result<LinkMatch, QueryError> {
+    let sql = "SELECT DISTINCT a.id, a.login, a.epoch, a.closed FROM \
+               (SELECT i.account FROM vouched AS v \
                JOIN identity AS i ON i.connector = v.connector AND i.subject = v.subject \
-               JOIN account AS a ON a.id = i.account \
-               WHERE v.field = ?1 AND v.value = ?2 LIMIT 2";
+               WHERE v.field = ?1 AND v.value = ?2 \
+               UNION SELECT account FROM account_vouched WHERE field = ?1 AND value = ?2) AS l \
+               JOIN account AS a ON a.id = l.account LIMIT 2";
     for (field, value) in links {
         let rows = sqlx::query(sql)
-            .bind(column_value(*field))
+            .bind(field.as_str())
             .bind(value)
             .fetch_all(&mut *tx)
             .await?;
-        if let [only] = rows.as_slice() {
-            return row::account(only).map(Some);
+        match rows.as_slice() {
+            [] => {}
+            [only] => return row::account(only).map(LinkMatch::One),
+            _ => return Ok(LinkMatch::Several(*field)),
         }
     }
-    Ok(None)
+    Ok(LinkMatch::None)
 }
 
 async fn link(
     tx: &mut SqliteConnection,
     admission: &Admission,
     account: Account,
+    sets_login: bool,
 ) -> Result<AdmissionOutcome, QueryError> {
     if account.closed {
         return Ok(AdmissionOutcome::Closed(account.id));
     }
-    add_identity(tx, admission, &account.id, false).await?;
+    add_identity(tx, admission, &account.id, sets_login).await?;
+    let detail = format!("{}: {}", admission.connector, admission.subject);
+    let kind = AccountChangeKind::Linked;
+    account_changes::append(tx, &account.id, by(admission), kind, &detail).await?;
     Ok(AdmissionOutcome::Account(account))
 }
 
@@ -248,30 +336,17 @@ async fn admit_new(
     tx: &mut SqliteConnection,
     admission: &Admission,
 ) -> Result<AdmissionOutcome, QueryError> {
-    let folded = admission.login.folded();
-    let sql = "SELECT id, login, epoch, closed FROM account WHERE login_folded = ?1";
-    if let Some(taken) = sqlx::query(sql)
-        .bind(&folded)
-        .fetch_optional(&mut *tx)
-        .await?
-    {
-        return Ok(AdmissionOutcome::LoginTaken {
-            by: row::account(&taken)?.id,
-        });
+    if let Some(taken) = by_login(tx, &admission.login).await? {
+        return Ok(AdmissionOutcome::LoginTaken { by: taken.id });
     }
     if !admission.create {
         return Ok(AdmissionOutcome::Unknown);
     }
-    let id = AccountId::new(keys::random());
-    let sql = "INSERT INTO account (id, login, login_folded, created_at) VALUES (?1, ?2, ?3, ?4)";
-    sqlx::query(sql)
-        .bind(id.as_bytes().as_slice())
-        .bind(admission.login.as_str())
-        .bind(folded)
-        .bind(admission.at.unix_ms())
-        .execute(&mut *tx)
-        .await?;
+    let id = insert(tx, &admission.login, admission.at).await?;
     add_identity(tx, admission, &id, true).await?;
+    let detail = format!("{}: {}", admission.connector, admission.subject);
+    let kind = AccountChangeKind::Created;
+    account_changes::append(tx, &id, by(admission), kind, &detail).await?;
     let login = admission.login.clone();
     Ok(AdmissionOutcome::Account(Account {
         id,
@@ -279,6 +354,24 @@ async fn admit_new(
         epoch: 0,
         closed: false,
     }))
+}
+
+/// Inserts an account whose login name is free.
+pub(super) async fn insert(
+    tx: &mut SqliteConnection,
+    login: &LoginName,
+    at: Timestamp,
+) -> Result<AccountId, QueryError> {
+    let id = AccountId::new(keys::random());
+    let sql = "INSERT INTO account (id, login, login_folded, created_at) VALUES (?1, ?2, ?3, ?4)";
+    sqlx::query(sql)
+        .bind(id.as_bytes().as_slice())
+        .bind(login.as_str())
+        .bind(login.folded())
+        .bind(at.unix_ms())
+        .execute(tx)
+        .await?;
+    Ok(id)
 }
 
 async fn add_identity(
@@ -322,17 +415,10 @@ pub(super) async fn replace_vouched_fields(
         sqlx::query(sql)
             .bind(connector.as_str())
             .bind(subject.as_str())
-            .bind(column_value(*field))
+            .bind(field.as_str())
             .bind(value)
             .execute(&mut *tx)
             .await?;
     }
     Ok(())
-}
-
-fn column_value(field: LinkField) -> &'static str {
-    match field {
-        LinkField::Mobile => "mobile",
-        LinkField::Email => "email",
-    }
 }

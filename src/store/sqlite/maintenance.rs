@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::super::maintenance::{LOG_RETENTION, LOGOUT_MARKS_MAX};
+use super::super::maintenance::{HISTORY_RETENTION, LOG_RETENTION, LOGOUT_MARKS_MAX};
 use super::super::{MaintenanceStore, StoreError};
 use super::{Sqlite, revocations, run};
 use crate::clock::Timestamp;
@@ -39,11 +39,9 @@ impl MaintenanceStore for Sqlite {
     ) -> Result<u64, StoreError> {
         run("delete what has expired", async {
             let now = at.unix_ms();
-            let retention_ms = i64::try_from(LOG_RETENTION.as_millis()).unwrap_or(i64::MAX);
-            let log_before = now.saturating_sub(retention_ms);
             let mut tx = self.begin_write().await?;
             let mut deleted = 0;
-            for (sql, before) in expired_rows(now, idle_before.unix_ms(), log_before) {
+            for (sql, before) in expired_rows(now, idle_before.unix_ms()) {
                 let done = sqlx::query(sql)
                     .bind(before)
                     .bind(max)
@@ -60,7 +58,12 @@ impl MaintenanceStore for Sqlite {
 }
 
 /// The DELETE statements with their first parameter; the second is the maximum number of rows.
-fn expired_rows(now: i64, idle_before: i64, log_before: i64) -> [(&'static str, i64); 8] {
+fn expired_rows(now: i64, idle_before: i64) -> [(&'static str, i64); 9] {
+    let before = |retention: std::time::Duration| {
+        let ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+        now.saturating_sub(ms)
+    };
+    let (log_before, history_before) = (before(LOG_RETENTION), before(HISTORY_RETENTION));
     [
         (
             "DELETE FROM session WHERE rowid IN \
@@ -103,6 +106,11 @@ fn expired_rows(now: i64, idle_before: i64, log_before: i64) -> [(&'static str, 
             "DELETE FROM revocation WHERE number IN (SELECT number FROM revocation WHERE at < ?1 \
              AND number < (SELECT max(number) FROM revocation) ORDER BY number LIMIT ?2)",
             log_before,
+        ),
+        (
+            "DELETE FROM account_change WHERE number IN \
+             (SELECT number FROM account_change WHERE at < ?1 LIMIT ?2)",
+            history_before,
         ),
     ]
 }

@@ -101,5 +101,6 @@ fn migrator() -> Migrator {
             "closed_accounts",
             include_str!("0008_closed_accounts.sql"),
         ),
+        migration(9, "directory", include_str!("0009_directory.sql")),
     ])
 }

@@ -102,14 +102,19 @@ impl SessionStore for Sqlite {
             if used.is_empty() {
                 return Ok(());
             }
-            let sql = "UPDATE session SET used_at = max(used_at, ?2) WHERE key = ?1";
             let mut tx = self.begin_write().await?;
             for (key, at) in used {
-                sqlx::query(sql)
-                    .bind(key.as_bytes().as_slice())
-                    .bind(at.unix_ms())
-                    .execute(&mut *tx)
-                    .await?;
+                for sql in [
+                    "UPDATE session SET used_at = max(used_at, ?2) WHERE key = ?1",
+                    "UPDATE account SET seen_at = max(coalesce(seen_at, ?2), ?2) \
+                     WHERE id = (SELECT account FROM session WHERE key = ?1)",
+                ] {
+                    sqlx::query(sql)
+                        .bind(key.as_bytes().as_slice())
+                        .bind(at.unix_ms())
+                        .execute(&mut *tx)
+                        .await?;
+                }
             }
             tx.commit().await?;
             Ok(())
@@ -233,6 +238,7 @@ mod tests {
             sync: true,
             is_login: true,
             entitlements: "{}".to_owned(),
+            fields: super::super::super::DirectoryFields::default(),
             at,
         };
         let AdmissionOutcome::Account(account) = db.admit(&admission).await.unwrap() else {

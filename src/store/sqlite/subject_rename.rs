@@ -53,7 +53,7 @@ async fn move_identity(
     const MERGE: [&str; 1] = ["UPDATE identity SET names = max(names, (SELECT names \
          FROM identity WHERE connector = ?1 AND subject = ?2)) WHERE connector = ?1 AND subject = ?3"];
     // Cached entitlements of a former person with this subject have a lower epoch.
-    const COPY: [&str; 2] = [
+    const COPY: [&str; 4] = [
         "INSERT INTO identity (connector, subject, account, names, entitlements, \
              entitlements_epoch, used_at) \
              SELECT connector, ?3, account, names, entitlements, 1 + max(entitlements_epoch, \
@@ -61,6 +61,8 @@ async fn move_identity(
              WHERE connector = ?1 AND subject = ?3), 0)), used_at \
              FROM identity WHERE connector = ?1 AND subject = ?2",
         "UPDATE vouched SET subject = ?3 WHERE connector = ?1 AND subject = ?2",
+        "UPDATE membership SET subject = ?3 WHERE connector = ?1 AND subject = ?2",
+        "UPDATE tag SET subject = ?3 WHERE connector = ?1 AND subject = ?2",
     ];
     const MOVE: [&str; 2] = [
         "UPDATE session SET subject = ?3 WHERE connector = ?1 AND subject = ?2",

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{
-    ConnectorId, IdentityUpdate, RevocationScope, SessionKey, StoreError, Subject, TokenStore,
-    TokenUpdate, TokenUpdateOutcome,
+    AccountId, ConnectorId, IdentityUpdate, RevocationScope, SessionKey, StoreError, Subject,
+    TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
-use super::{QueryError, Sqlite, accounts, row, run};
+use super::{QueryError, Sqlite, accounts, departments, person_fields, row, run};
+use crate::clock::Timestamp;
 
 #[async_trait]
 impl TokenStore for Sqlite {
@@ -38,10 +39,10 @@ impl TokenStore for Sqlite {
                 return Ok(TokenUpdateOutcome::VersionConflict);
             };
             let entitlements_epoch = match &update.identity {
-                Some(update) => {
+                Some(identity) => {
                     let connector = row::parsed(&standing, "connector", "session")?;
                     let subject = row::parsed(&standing, "subject", "session")?;
-                    update_identity(&mut tx, &connector, &subject, update).await?
+                    update_identity(&mut tx, &connector, &subject, (identity, update.at)).await?
                 }
                 None => standing.try_get("entitlements_epoch")?,
             };
@@ -97,17 +98,21 @@ async fn update_identity(
     tx: &mut SqliteConnection,
     connector: &ConnectorId,
     subject: &Subject,
-    update: &IdentityUpdate,
+    (update, at): (&IdentityUpdate, Timestamp),
 ) -> Result<i64, QueryError> {
     let sql = "UPDATE identity SET entitlements = ?3, \
                entitlements_epoch = entitlements_epoch + (entitlements <> ?3) \
-               WHERE connector = ?1 AND subject = ?2 RETURNING entitlements_epoch";
-    let epoch = sqlx::query_scalar(sql)
+               WHERE connector = ?1 AND subject = ?2 RETURNING entitlements_epoch, account, names";
+    let found = sqlx::query(sql)
         .bind(connector.as_str())
         .bind(subject.as_str())
         .bind(&update.entitlements)
         .fetch_one(&mut *tx)
         .await?;
+    let account = AccountId::new(row::bytes(&found, "account", "identity")?);
+    let told = (&update.fields, found.try_get("names")?);
+    person_fields::write_from_source(tx, &account, told, (at, connector.as_str())).await?;
+    departments::write_of_identity(tx, connector, subject, &update.fields).await?;
     accounts::replace_vouched_fields(tx, connector, subject, &update.vouched).await?;
-    Ok(epoch)
+    Ok(found.try_get("entitlements_epoch")?)
 }

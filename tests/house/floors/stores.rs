@@ -13,6 +13,7 @@ const STORES: &[&str] = &[
     "dyn Store",
     "impl Store",
     "AccountStore",
+    "DirectoryStore",
     "SessionStore",
     "RevocationStore",
     "TokenStore",

@@ -19,11 +19,12 @@ use menshen::site::live::LiveSite;
 use menshen::site::{Services, Site};
 use menshen::store::{
     self, Account, AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing,
-    ConnectorId, CoordinationStore, CurrentEpochs, LoginName, LogoutTarget, MaintenanceStore,
-    MintOutcome, NewSession, Reopening, Revocation, RevocationPage, RevocationScope,
-    RevocationStore, SessionId, SessionKey, SessionRecord, SessionStore, Store, StoreError,
-    StoredSession, Subject, SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate,
-    TokenUpdateOutcome,
+    ConnectorId, CoordinationStore, CurrentEpochs, Department, DepartmentChanges, DirectoryStore,
+    EditOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LoginName, LogoutTarget,
+    MaintenanceStore, MintOutcome, NewSession, PeopleQuery, PersonEdit, PersonRecord, Reopening,
+    Revocation, RevocationPage, RevocationScope, RevocationStore, SessionId, SessionKey,
+    SessionRecord, SessionStore, Store, StoreError, StoredSession, Subject, SubjectRename,
+    SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
 use menshen::telemetry::Telemetry;
 use tokio::sync::watch;
@@ -192,6 +193,23 @@ store_operations! {
         reopen_account(account: &AccountId, by: &str, at: Timestamp) -> Option<Reopening>;
         rename_subject(rename: &SubjectRename, at: Timestamp) -> SubjectRenameOutcome;
         account_changes(account: &AccountId, before: Option<i64>, max: u32) -> Vec<AccountChange>;
+    }
+    DirectoryStore {
+        people(query: &PeopleQuery) -> Vec<PersonRecord>;
+        person(account: &AccountId) -> Option<PersonRecord>;
+        identity_records(account: &AccountId) -> Vec<IdentityRecord>;
+        import_people(people: &[ImportedPerson], by: &str, at: Timestamp) -> ImportOutcome;
+        edit_person(
+            account: &AccountId,
+            edit: &PersonEdit,
+            by: &str,
+            at: Timestamp
+        ) -> EditOutcome;
+        replace_departments(
+            connector: &ConnectorId,
+            departments: &[Department]
+        ) -> DepartmentChanges;
+        departments(connector: &ConnectorId, after: Option<&str>, max: u32) -> Vec<Department>;
     }
     SessionStore {
         mint(new: &NewSession) -> MintOutcome;

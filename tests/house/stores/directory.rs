@@ -172,7 +172,7 @@ async fn a_field_that_is_no_longer_vouched_for_joins_nobody() {
 }
 
 #[tokio::test]
-async fn an_ambiguous_link_joins_nobody_and_the_next_is_tried() {
+async fn an_ambiguous_link_refuses_and_one_that_nobody_has_lets_the_next_decide() {
     for Backend { name, store, .. } in backends().await {
         let email = vec![(LinkField::Email, "lisi@corp.example".to_owned())];
         let zhang = Admission {
@@ -192,19 +192,19 @@ async fn an_ambiguous_link_joins_nobody_and_the_next_is_tried() {
 
         let newcomer = Admission {
             connector: github(),
-            create: false,
             ..admission("someone")
         };
         let ambiguous = Admission {
-            links: mobile("0755"),
+            links: [mobile("0755"), email.clone()].concat(),
             ..newcomer.clone()
         };
+        let field = LinkField::Mobile;
         assert_eq!(
             store.admit(&ambiguous).await.unwrap(),
-            AdmissionOutcome::Unknown,
+            AdmissionOutcome::AmbiguousLink { field },
             "{name}"
         );
-        let links = [mobile("0755"), email].concat();
+        let links = [mobile("nobody's"), email].concat();
         assert_eq!(
             admit(&*store, &Admission { links, ..newcomer }).await,
             lisi,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use menshen::clock::Timestamp;
 use menshen::keys;
 use menshen::store::{
-    Account, Admission, AdmissionOutcome, Closing, ConnectorId, LinkField, MintOutcome, NewSession,
-    SessionId, SessionKey, SessionRecord, Store,
+    Account, Admission, AdmissionOutcome, Closing, ConnectorId, DirectoryFields, LinkField,
+    MintOutcome, NewSession, SessionId, SessionKey, SessionRecord, Store,
 };
 
 /// So many seconds after noon.
@@ -34,6 +34,7 @@ pub(super) fn admission(login: &str) -> Admission {
         sync: true,
         is_login: true,
         entitlements: "{}".to_owned(),
+        fields: DirectoryFields::default(),
         at: at(0),
     }
 }

@@ -30,6 +30,7 @@ fn renewal(new: &NewSession, version: u64, sealed: &str) -> TokenUpdate {
 fn identity(entitlements: &str) -> IdentityUpdate {
     IdentityUpdate {
         entitlements: entitlements.to_owned(),
+        fields: DirectoryFields::default(),
         vouched: mobile("13800000000"),
     }
 }

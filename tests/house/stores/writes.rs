@@ -5,8 +5,8 @@ use futures_util::future::BoxFuture;
 use menshen::keys;
 use menshen::secret::Secret;
 use menshen::store::{
-    IdentityUpdate, LogoutTarget, NewSession, RevocationScope, SessionKey, Store, StoreError,
-    TokenUpdate,
+    DirectoryFields, IdentityUpdate, LogoutTarget, NewSession, RevocationScope, SessionKey, Store,
+    StoreError, TokenUpdate,
 };
 
 use super::{Backend, admission, at, closing, corp, github, mobile, new_session, somebody};
@@ -101,6 +101,7 @@ impl Write {
                         sealed: "sealed again".to_owned(),
                         identity: Some(IdentityUpdate {
                             entitlements: r#"{"name":"张三丰"}"#.to_owned(),
+                            fields: DirectoryFields::default(),
                             vouched: mobile("13800000002"),
                         }),
                         at: at(1),

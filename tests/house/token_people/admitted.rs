@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use menshen::store::{Admission, AdmissionOutcome, LinkField};
+use menshen::store::{Admission, AdmissionOutcome, DirectoryFields, LinkField};
 
 use super::*;
 
@@ -102,6 +102,7 @@ async fn links_to_an_account(menshen: &Menshen, email: &str) -> bool {
         sync: true,
         is_login: true,
         entitlements: "{}".to_owned(),
+        fields: DirectoryFields::default(),
         at: menshen.running.live().services().clock.now(),
     };
     let store = &menshen.running.live().services().store;

@@ -4,7 +4,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use menshen::secret::Secret;
-use menshen::store::{LogoutTarget, Revocation, RevocationScope, SqliteUrl, TokenUpdate};
+use menshen::store::{
+    Department, ImportOutcome, ImportedPerson, LogoutTarget, Membership, PeopleQuery, Revocation,
+    RevocationScope, SqliteUrl, TokenUpdate,
+};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 
 use super::super::processes::TempDir;
@@ -26,6 +29,20 @@ impl Site {
         store.load_or_create_keys(&key).await.unwrap();
         let mut zhang = admission("张三");
         zhang.vouched = mobile("13800000000");
+        zhang.fields = DirectoryFields {
+            name: Some("张三".to_owned()),
+            memberships: vec![Membership {
+                department: "2".to_owned(),
+                leads: true,
+            }],
+            departments: vec![Department {
+                id: "2".to_owned(),
+                name: "研发中心".to_owned(),
+                parent: Some("1".to_owned()),
+            }],
+            tags: vec!["oncall".to_owned()],
+            ..DirectoryFields::default()
+        };
         zhang.entitlements = r#"{"departments":["研发中心"]}"#.to_owned();
         let account = admit(store, &zhang).await;
         let mut session = new_session(&account, at(1));
@@ -39,6 +56,7 @@ impl Site {
             at: at(2),
         };
         store.update_tokens(&update).await.unwrap();
+        expect_a_person(store).await;
         let (lisi, _) = somebody(store, "lisi").await;
         let left = Closing {
             gone: Some((corp(), "subject:lisi".parse().unwrap())),
@@ -82,6 +100,14 @@ impl Site {
             (self.session.record.clone(), self.account.clone())
         );
         assert_eq!(found.tokens.unwrap().sealed, "sealed again");
+        let person = store.person(&self.account.id).await.unwrap().unwrap();
+        assert_eq!(person.name.as_deref(), Some("张三"));
+        let by_department = PeopleQuery {
+            department: Some("研发中心".to_owned()),
+            max: 10,
+            ..PeopleQuery::default()
+        };
+        assert_eq!(store.people(&by_department).await.unwrap(), [person]);
         let lisi = store.account_by_login(&"LiSi".parse().unwrap()).await;
         assert!(lisi.unwrap().unwrap().closed);
         let log = store.revocations_after(0, 100).await.unwrap().entries;
@@ -94,6 +120,20 @@ impl Site {
         let next = store.revoke(&RevocationScope::Everyone, at(5)).await;
         assert!(next.unwrap().number > self.revocations.last().unwrap().number);
     }
+}
+
+/// Imports a person who has not signed in yet.
+async fn expect_a_person(store: &dyn Store) {
+    let expected = ImportedPerson {
+        login: "zhaoliu".parse().unwrap(),
+        name: None,
+        email: None,
+        mobile: Some("13900000000".to_owned()),
+        vouched: mobile("13900000000"),
+        expected: Some((corp(), None)),
+    };
+    let imported = store.import_people(&[expected], "boss", at(1)).await;
+    assert!(matches!(imported, Ok(ImportOutcome::Imported(_))));
 }
 
 fn migrate(from: &str, to: &str, password: &Path) -> Output {
@@ -162,7 +202,7 @@ async fn a_site_moves_with_everything_it_holds() {
     let without_password = database.url().replace(&server::password_part(), "");
     let output = migrate(&from, &without_password, &password);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(text(&output).contains("account: 3 rows"), "{output:?}");
+    assert!(text(&output).contains("account: 4 rows"), "{output:?}");
     assert_eq!(
         text(&output).matches("account: ").count(),
         1,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{ConnectorState, Refresher};
+use crate::people::directory_fields::directory_fields;
 use crate::people::normalized_fields;
 use crate::people::profile::UserFields;
 use crate::people::provider_tokens::{ProviderTokens, RefreshError, RefreshResponse};
@@ -178,6 +179,7 @@ impl RefreshTask {
         let fields = self.map_fields(state, &refreshed);
         let identity = fields.as_ref().map(|fields| IdentityUpdate {
             entitlements: serde_json::to_string(fields).expect("fields are plain data"),
+            fields: directory_fields(fields),
             vouched: normalized_fields(&refreshed.verified_fields),
         });
         let tokens = refreshed.tokens;

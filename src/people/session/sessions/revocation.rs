@@ -124,6 +124,11 @@ impl Sessions {
         Ok(outcome)
     }
 
+    /// Loads the sessions of an account that changed from the store again.
+    pub(in crate::people) fn apply_change(&self, log: &Revocation) {
+        self.apply(log);
+    }
+
     /// Applies a page of the log of revocations. A damaged row may concern any session, so after one all
     /// cached sessions are loaded from the store again.
     ///

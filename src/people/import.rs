@@ -1,0 +1,250 @@
+//! Parses people to import, from CSV with a header or from JSON. Every bad line is reported.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use super::directory_fields::TEXT_CHARS_MAX;
+use super::normalized_fields;
+use crate::store::{ConnectorId, IMPORTED_MAX, ImportedPerson, LinkField, LoginName, Subject};
+
+mod csv;
+
+/// The names of the columns of a CSV file, and of the fields of a JSON object.
+const COLUMNS: [&str; 6] = ["login", "name", "email", "mobile", "connector", "subject"];
+
+/// The most problems that are reported.
+const PROBLEMS_MAX: usize = 1_000;
+
+/// People to import, each with its line in a CSV file or its place in a JSON array.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    pub people: Vec<ImportedPerson>,
+    /// The line of each person.
+    pub lines: Vec<usize>,
+}
+
+/// Why a line cannot be imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineProblem {
+    /// The line in a CSV file, or the place in a JSON array; both count from 1.
+    pub line: usize,
+    pub why: String,
+}
+
+/// A person as the file gives it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Row {
+    login: String,
+    name: Option<String>,
+    email: Option<String>,
+    mobile: Option<String>,
+    connector: Option<String>,
+    subject: Option<String>,
+}
+
+/// A line, and its row or why there is none.
+type NumberedRow = (usize, Result<Row, String>);
+
+impl Import {
+    /// Parses a CSV file (RFC 4180, UTF-8, with a header) or a JSON array of objects. `is_known` says
+    /// whether a connector exists.
+    ///
+    /// # Errors
+    /// All lines that cannot be imported, in their order.
+    pub fn parse(
+        text: &[u8],
+        is_known: impl Fn(&ConnectorId) -> bool,
+    ) -> Result<Self, Vec<LineProblem>> {
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        let whole = |why: String| vec![LineProblem { line: 1, why }];
+        let text = std::str::from_utf8(text).map_err(|error| {
+            let before = &text[..error.valid_up_to()];
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            let why = "not UTF-8: save the file as UTF-8".to_owned();
+            vec![LineProblem { line, why }]
+        })?;
+        let rows = match text.trim_start().starts_with(['[', '{']) {
+            true => json_rows(text)?,
+            false => csv_rows(text)?,
+        };
+        if rows.len() > IMPORTED_MAX {
+            return Err(whole(format!(
+                "more than {IMPORTED_MAX} people: split the file"
+            )));
+        }
+        Self::from_rows(rows, is_known)
+    }
+
+    fn from_rows(
+        rows: Vec<NumberedRow>,
+        is_known: impl Fn(&ConnectorId) -> bool,
+    ) -> Result<Self, Vec<LineProblem>> {
+        let mut import = Self {
+            people: Vec::with_capacity(rows.len()),
+            lines: Vec::with_capacity(rows.len()),
+        };
+        let mut problems = Vec::new();
+        let mut logins = HashMap::new();
+        let mut subjects = HashMap::new();
+        for (line, row) in rows {
+            let person = row
+                .and_then(|row| person(row, &is_known))
+                .and_then(|person| {
+                    unique(&mut logins, person.login.folded(), line, "the login")?;
+                    if let Some((connector, Some(subject))) = &person.expected {
+                        let identity = (connector.clone(), subject.clone());
+                        unique(&mut subjects, identity, line, "the subject")?;
+                    }
+                    Ok(person)
+                });
+            match person {
+                Ok(person) => {
+                    import.people.push(person);
+                    import.lines.push(line);
+                }
+                Err(why) => problems.push(LineProblem { line, why }),
+            }
+        }
+        problems.truncate(PROBLEMS_MAX);
+        match problems.is_empty() {
+            true => Ok(import),
+            false => Err(problems),
+        }
+    }
+}
+
+fn unique<K: Eq + std::hash::Hash>(
+    seen: &mut HashMap<K, usize>,
+    key: K,
+    line: usize,
+    what: &str,
+) -> Result<(), String> {
+    match seen.insert(key, line) {
+        Some(first) => Err(format!("{what} is in line {first} already")),
+        None => Ok(()),
+    }
+}
+
+fn json_rows(text: &str) -> Result<Vec<NumberedRow>, Vec<LineProblem>> {
+    let values: Vec<serde_json::Value> = serde_json::from_str(text).map_err(|error| {
+        vec![LineProblem {
+            line: error.line().max(1),
+            why: format!("not a JSON array of objects: {error}"),
+        }]
+    })?;
+    let row = |value| serde_json::from_value(value).map_err(|error| error.to_string());
+    Ok(values
+        .into_iter()
+        .enumerate()
+        .map(|(at, value)| (at + 1, row(value)))
+        .collect())
+}
+
+fn csv_rows(text: &str) -> Result<Vec<NumberedRow>, Vec<LineProblem>> {
+    let mut records = csv::records(text);
+    let problem = |line, why: String| vec![LineProblem { line, why }];
+    let Some((line, header)) = records.next() else {
+        return Err(problem(
+            1,
+            "the file is empty: the first line names the columns".to_owned(),
+        ));
+    };
+    let header = header.map_err(|why| problem(line, why.to_owned()))?;
+    let header: Vec<_> = header
+        .iter()
+        .map(|name| name.trim().to_lowercase())
+        .collect();
+    for (at, name) in header.iter().enumerate() {
+        if !COLUMNS.contains(&name.as_str()) || header[..at].contains(name) {
+            let known = COLUMNS.join(", ");
+            let why = format!("the column \"{name}\" is unknown or there twice; known are {known}");
+            return Err(problem(line, why));
+        }
+    }
+    if !header.iter().any(|name| name == "login") {
+        return Err(problem(
+            line,
+            "the header has no column \"login\"".to_owned(),
+        ));
+    }
+    let row = |record: Result<Vec<String>, &'static str>| {
+        let record = record.map_err(str::to_owned)?;
+        if record.len() != header.len() {
+            let (found, expected) = (record.len(), header.len());
+            return Err(format!("{found} fields instead of {expected}"));
+        }
+        let mut row = Row::default();
+        for (name, value) in header.iter().zip(record) {
+            match name.as_str() {
+                "login" => row.login = value,
+                "name" => row.name = Some(value),
+                "email" => row.email = Some(value),
+                "mobile" => row.mobile = Some(value),
+                "connector" => row.connector = Some(value),
+                _ => row.subject = Some(value),
+            }
+        }
+        Ok(row)
+    };
+    // One more than allowed shows that there are too many.
+    let rows = records.take(IMPORTED_MAX + 1);
+    Ok(rows.map(|(line, record)| (line, row(record))).collect())
+}
+
+fn person(row: Row, is_known: impl Fn(&ConnectorId) -> bool) -> Result<ImportedPerson, String> {
+    let login = LoginName::try_from(row.login).map_err(|error| error.to_string())?;
+    let name = text("name", row.name)?;
+    let email = text("email", row.email)?;
+    let mobile = text("mobile", row.mobile)?;
+    let connector = text("connector", row.connector)?;
+    let subject = text("subject", row.subject)?;
+    let connector = connector
+        .map(|id| match id.parse() {
+            Ok(connector) if is_known(&connector) => Ok(connector),
+            Ok(_) | Err(_) => Err(format!("there is no connector \"{id}\"")),
+        })
+        .transpose()?;
+    let subject = subject
+        .map(|subject| Subject::try_from(subject).map_err(|error| error.to_string()))
+        .transpose()?;
+    let expected = match (connector, subject) {
+        (Some(connector), subject) => Some((connector, subject)),
+        (None, None) => None,
+        (None, Some(_)) => return Err("a subject needs its connector".to_owned()),
+    };
+    Ok(ImportedPerson {
+        login,
+        vouched: vouched(email.as_deref(), mobile.as_deref()),
+        name,
+        email,
+        mobile,
+        expected,
+    })
+}
+
+/// A field without white space at its ends; an empty one is absent.
+fn text(field: &str, value: Option<String>) -> Result<Option<String>, String> {
+    let Some(value) = value else { return Ok(None) };
+    let value = value.trim();
+    if value.chars().count() > TEXT_CHARS_MAX || value.chars().any(char::is_control) {
+        return Err(format!(
+            "{field} is longer than {TEXT_CHARS_MAX} characters or has control characters"
+        ));
+    }
+    Ok((!value.is_empty()).then(|| value.to_owned()))
+}
+
+/// E-mail address and mobile number as they are compared when an identity is linked.
+pub(super) fn vouched(email: Option<&str>, mobile: Option<&str>) -> Vec<(LinkField, String)> {
+    let fields = [(LinkField::Email, email), (LinkField::Mobile, mobile)];
+    let fields: Vec<_> = fields
+        .into_iter()
+        .filter_map(|(field, value)| Some((field, value?.to_owned())))
+        .collect();
+    normalized_fields(&fields)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! `menshen people` beside a running server: text, JSON and exit codes.
+
+use std::path::Path;
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use super::serving::Program;
+use super::{ConfigFolder, run_menshen, text};
+
+/// A configuration with the admin API on a socket in the folder.
+fn config_with_admin(folder: &ConfigFolder) -> std::path::PathBuf {
+    let socket = folder.0.join("admin.sock").display().to_string();
+    folder.config(&format!(
+        "listen = ['127.0.0.1:0']\n[admin]\nlisten = 'unix:{socket}'\ntoken = 'a-token-that-only-this-test-knows'"
+    ))
+}
+
+fn people(config: &Path, arguments: &[&str]) -> Output {
+    let config = config.to_str().unwrap();
+    run_menshen(&[&["people"], arguments, &["-c", config]].concat())
+}
+
+fn json_of(output: &Output) -> Value {
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn people_are_imported_listed_closed_and_reopened() {
+    let folder = ConfigFolder::new("people");
+    let config = config_with_admin(&folder);
+    let (_program, _) = Program::run(&config).await;
+    let file = folder.0.join("people.csv");
+    std::fs::write(
+        &file,
+        "login,name,email\nzhangsan,张三,z@corp.example\nli/si,李四,\n",
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    let imported = people(&config, &["import", file, "--by", "alice", "--json"]);
+    assert_eq!(
+        json_of(&imported),
+        json!({ "created": 2, "updated": 0, "unchanged": 0 })
+    );
+
+    let listed = json_of(&people(&config, &["list", "--json"]));
+    let logins: Vec<_> = listed["people"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["login"])
+        .collect();
+    assert_eq!(logins, ["li/si", "zhangsan"]);
+    assert_eq!(listed["people"][1]["closed"], false);
+    assert!(listed["people"][1]["id"].is_string());
+    let found = people(&config, &["list", "三"]);
+    assert_eq!(
+        text(&found.stdout),
+        "zhangsan\topen\t张三\tz@corp.example\t-\n"
+    );
+
+    let closed = people(
+        &config,
+        &["close", "li/si", "--reason", "left", "--by", "bob"],
+    );
+    assert_eq!(text(&closed.stdout), "li/si: closed\n");
+    let shown = json_of(&people(&config, &["show", "li/si", "--json"]));
+    assert_eq!(
+        (&shown["closed"], &shown["closed_by"]),
+        (&json!(true), &json!("bob"))
+    );
+    let shown = people(&config, &["show", "li/si"]);
+    assert!(
+        text(&shown.stdout).contains("closed by bob left"),
+        "{}",
+        text(&shown.stdout)
+    );
+    let only_closed = json_of(&people(&config, &["list", "--closed", "--json"]));
+    assert_eq!(only_closed["people"][0]["login"], "li/si");
+    let opened = people(&config, &["reopen", "li/si"]);
+    assert_eq!(text(&opened.stdout), "li/si: open\n");
+    let access = json_of(&people(&config, &["access", "zhangsan", "--json"]));
+    assert_eq!(access["routes"][0]["route"], "all");
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_exit_code_1_and_an_absent_server_is_4() {
+    let folder = ConfigFolder::new("people-refused");
+    let config = config_with_admin(&folder);
+    let away = people(&config, &["list"]);
+    assert_eq!(away.status.code(), Some(4), "{away:?}");
+    assert!(
+        text(&away.stderr).contains("is menshen running?"),
+        "{away:?}"
+    );
+
+    let (_program, _) = Program::run(&config).await;
+    let nobody = people(&config, &["show", "nobody"]);
+    assert_eq!(nobody.status.code(), Some(1), "{nobody:?}");
+    assert!(
+        text(&nobody.stderr).contains("nobody has the login nobody"),
+        "{nobody:?}"
+    );
+    let file = folder.0.join("bad.csv");
+    std::fs::write(&file, "login,connector\nok,\n,\nx,nowhere\n").unwrap();
+    let bad = people(&config, &["import", file.to_str().unwrap()]);
+    assert_eq!(bad.status.code(), Some(1), "{bad:?}");
+    let said = text(&bad.stderr);
+    assert!(
+        said.contains("line 3:") && said.contains("line 4: there is no connector"),
+        "{said}"
+    );
+    let listed = json_of(&people(&config, &["list", "--json"]));
+    assert_eq!(listed["people"], json!([]));
+    let missing = people(&config, &["import", "/no/such/file.csv"]);
+    assert_eq!(missing.status.code(), Some(1), "{missing:?}");
+    assert_eq!(people(&config, &["dismiss", "x"]).status.code(), Some(2));
+}
+
+#[test]
+fn without_an_admin_api_the_command_says_what_to_configure() {
+    let folder = ConfigFolder::new("people-no-admin");
+    let config = folder.config("");
+    let output = people(&config, &["list"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output.stderr).contains("[admin]"), "{output:?}");
+    let config = folder.config("[admin]\nlisten = '127.0.0.1:1'");
+    let output = people(&config, &["list"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output.stderr).contains("token"), "{output:?}");
+}
