@@ -14,17 +14,28 @@ use super::super::processes::{Program, TempDir, free_ports};
 pub(crate) const USER: &str = "menshen";
 pub(crate) const PASSWORD: &str = "a password of these tests";
 
-/// Serves until standard input ends, which it does with the test's process, however that ends.
+/// Serves until standard input ends, which it does with the test's process, however that ends. Then
+/// removes the folder of the server if nobody else does.
 const SERVE: &str = r#"
-bin=$1 data=$2 port=$3
-shift 3
+bin=$1 data=$2 port=$3 at_end=$4
+shift 4
 "$bin/postgres" -D "$data" -p "$port" -k "$data" -c listen_addresses=127.0.0.1 -c fsync=off \
-  -c max_connections=400 "$@" &
+  -c max_connections=400 -c min_wal_size=32MB -c max_wal_size=96MB "$@" &
 server=$!
 read -r _
 kill -INT "$server"
-wait "$server"
+# A server that could not start, for example because its port was taken, needs its folder again.
+wait "$server" && [ "$at_end" = remove ] && rm -rf "$(dirname "$data")"
 "#;
+
+/// What happens to the folder of a server when the server ends.
+#[derive(Clone, Copy, Debug)]
+enum Folder {
+    /// The value that owns it removes it, after the server was perhaps started again.
+    Keep,
+    /// The server's script removes it, because a static value is never dropped.
+    Remove,
+}
 
 /// A running server; it ends when dropped.
 #[derive(Debug)]
@@ -44,14 +55,18 @@ pub(crate) struct Database {
 /// One server for all tests that leave it running.
 pub(crate) fn shared() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(Server::start)
+    SERVER.get_or_init(|| Server::start_with(Folder::Remove))
 }
 
 impl Server {
     /// A server without TLS.
     pub(crate) fn start() -> Self {
+        Self::start_with(Folder::Keep)
+    }
+
+    fn start_with(folder: Folder) -> Self {
         let dir = Self::initialize();
-        let (port, program) = Self::serve(&dir, &[]);
+        let (port, program) = Self::serve(&dir, folder, &[]);
         Self {
             port,
             program: Mutex::new(program),
@@ -73,7 +88,7 @@ impl Server {
             setting("ssl_key_file", &key),
         );
         let settings = ["-c", "ssl=on", "-c", &cert_file, "-c", &key_file];
-        let (port, program) = Self::serve(&dir, &settings);
+        let (port, program) = Self::serve(&dir, Folder::Keep, &settings);
         let server = Self {
             port,
             program: Mutex::new(program),
@@ -112,7 +127,7 @@ impl Server {
     pub(crate) fn start_again(&mut self) {
         // A backend of the killed server may take a moment to free the shared memory.
         for _ in 0..100 {
-            if let Some(program) = Self::try_serve(&self.dir, self.port, &[]) {
+            if let Some(program) = Self::try_serve(&self.dir, self.port, Folder::Keep, &[]) {
                 *self.program.get_mut().unwrap() = program;
                 return;
             }
@@ -158,10 +173,10 @@ impl Server {
         dir
     }
 
-    fn serve(dir: &TempDir, settings: &[&str]) -> (u16, Program) {
+    fn serve(dir: &TempDir, folder: Folder, settings: &[&str]) -> (u16, Program) {
         for _ in 0..100 {
             let port = free_ports(1);
-            if let Some(program) = Self::try_serve(dir, port, settings) {
+            if let Some(program) = Self::try_serve(dir, port, folder, settings) {
                 return (port, program);
             }
         }
@@ -169,10 +184,14 @@ impl Server {
     }
 
     /// `None` if the server ends at once, for example because the port is taken.
-    fn try_serve(dir: &TempDir, port: u16, settings: &[&str]) -> Option<Program> {
+    fn try_serve(dir: &TempDir, port: u16, folder: Folder, settings: &[&str]) -> Option<Program> {
         let mut command = as_postgres(Path::new("sh"));
         command.args(["-c", SERVE, "sh"]).arg(bin());
         command.arg(dir.path().join("data")).arg(port.to_string());
+        command.arg(match folder {
+            Folder::Keep => "keep",
+            Folder::Remove => "remove",
+        });
         command.args(settings);
         let mut program = Program::start_stopped_by_stdin("postgres", &mut command);
         let is_ready = |line: &str| {
