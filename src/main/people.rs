@@ -25,14 +25,14 @@ pub(super) enum PeopleCommand {
     List {
         #[command(flatten)]
         filter: Filter,
-        /// Print JSON.
+        /// Print JSON, for use by programs.
         #[arg(long)]
         json: bool,
     },
     /// Show a person with identities, departments and history.
     Show {
         login: String,
-        /// Print JSON.
+        /// Print JSON, for use by programs.
         #[arg(long)]
         json: bool,
     },
@@ -44,7 +44,7 @@ pub(super) enum PeopleCommand {
         reason: String,
         #[command(flatten)]
         actor: Actor,
-        /// Print JSON.
+        /// Print JSON, for use by programs.
         #[arg(long)]
         json: bool,
     },
@@ -53,7 +53,7 @@ pub(super) enum PeopleCommand {
         login: String,
         #[command(flatten)]
         actor: Actor,
-        /// Print JSON.
+        /// Print JSON, for use by programs.
         #[arg(long)]
         json: bool,
     },
@@ -63,14 +63,14 @@ pub(super) enum PeopleCommand {
         file: PathBuf,
         #[command(flatten)]
         actor: Actor,
-        /// Print JSON.
+        /// Print JSON, for use by programs.
         #[arg(long)]
         json: bool,
     },
     /// Show which routes a person may use.
     Access {
         login: String,
-        /// Print JSON.
+        /// Print JSON, for use by programs.
         #[arg(long)]
         json: bool,
     },

@@ -16,7 +16,7 @@ impl People {
         self.store.people(query).await
     }
 
-    /// One person.
+    /// The person with this account; `None` if there is no such account.
     ///
     /// # Errors
     /// The store did not respond.

@@ -16,7 +16,7 @@ pub trait DirectoryStore: fmt::Debug + Send + Sync {
     /// The people that match, in the order of their login names.
     async fn people(&self, query: &PeopleQuery) -> Result<Vec<PersonRecord>, StoreError>;
 
-    /// One person.
+    /// The person with this account; `None` if there is no such account.
     async fn person(&self, account: &AccountId) -> Result<Option<PersonRecord>, StoreError>;
 
     /// How a person can sign in: identities, the most recently used first, and expected ones.
