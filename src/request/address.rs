@@ -71,7 +71,7 @@ pub(super) struct AddressOrigin<'a> {
 }
 
 /// Whether a request may name addresses besides its target; a cheap check before they are parsed.
-/// Applications ignore these headers in GET and HEAD requests, and do not replace these methods.
+/// Applications ignore these headers in GET and HEAD requests, and no header overrides these methods.
 pub(super) fn may_name_other_addresses(head: &Head<'_>) -> bool {
     let ignores_addresses =
         matches!(*head.method, Method::GET | Method::HEAD) && !head.unknown.method;
@@ -134,6 +134,7 @@ fn single_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str
 /// Splits `<address> (list) (list) <address> (list)` into addresses and the text between them.
 fn parse_tagged_lists<'a>(value: &'a str, base: Option<&str>) -> Option<Vec<HeaderPiece<'a>>> {
     let (mut pieces, mut addresses) = (Vec::new(), 0);
+    // What is not parsed yet, and what is not yet part of a piece.
     let (mut rest, mut text) = (value, value);
     let text_up_to = |text: &'a str, rest: &'a str| &text[..text.len() - rest.len()];
     loop {
@@ -159,8 +160,8 @@ fn parse_tagged_lists<'a>(value: &'a str, base: Option<&str>) -> Option<Vec<Head
     }
 }
 
-/// The text after a list of conditions, which are `<token>` or `["entity tag"]`, each with or without
-/// `Not`.
+/// The text after a list of conditions whose `(` is already parsed. A condition is `<token>` or
+/// `["entity tag"]`, with or without `Not`.
 fn after_list(mut rest: &str) -> Option<&str> {
     loop {
         rest = rest.trim_ascii_start();

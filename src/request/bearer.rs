@@ -141,7 +141,7 @@ impl BearerTokens {
         self.refusal_log.allow()
     }
 
-    /// Authenticates a token that stands for a person, for menshen's own pages.
+    /// Authenticates a token that stands for a person, for menshen's own paths.
     pub async fn authenticate_person(
         &self,
         head: &Head<'_>,
@@ -167,7 +167,7 @@ impl BearerTokens {
             BearerHeader::Token(token) => token,
         };
         let hash = keys::fingerprint(&[b"bearer", token.as_bytes()]);
-        let program = match self.cached(issuers, &hash) {
+        let verified = match self.cached(issuers, &hash) {
             Some(result) => result?,
             None => {
                 let trusted = self.issuer_of(issuers, token);
@@ -176,13 +176,13 @@ impl BearerTokens {
                 result.map_err(|error| with_issuer(trusted, error))?
             }
         };
-        self.require_scopes(scopes, program).map(Some)
+        self.require_scopes(scopes, verified).map(Some)
     }
 
     /// The person a token stands for; an error if their session was ended.
     pub async fn person_of(
         &self,
-        program: &VerifiedToken,
+        token: &VerifiedToken,
         holder: &TokenSession,
     ) -> Result<Person, BearerError> {
         let person = match &self.token_sessions {
@@ -192,7 +192,7 @@ impl BearerTokens {
         match person {
             Ok(Some(person)) => Ok(person),
             Ok(None) => Err(BearerError::Refused {
-                issuer: Some(program.issuer.clone()),
+                issuer: Some(token.issuer.clone()),
                 why: Arc::new(Refusal::TokenSession(TokenSessionError::Ended)),
             }),
             Err(error) => Err(BearerError::Store(error)),
@@ -232,18 +232,18 @@ impl BearerTokens {
     fn require_scopes(
         &self,
         route_scopes: &[ScopeName],
-        program: Arc<VerifiedToken>,
+        token: Arc<VerifiedToken>,
     ) -> Result<Arc<VerifiedToken>, BearerError> {
-        let trusted = self.issuers.get(&program.issuer);
+        let trusted = self.issuers.get(&token.issuer);
         let issuer_scopes = trusted.map_or(&[][..], |trusted| &trusted.config.scopes);
-        if program.has_scopes(issuer_scopes) && program.has_scopes(route_scopes) {
-            return Ok(program);
+        if token.has_scopes(issuer_scopes) && token.has_scopes(route_scopes) {
+            return Ok(token);
         }
         let needed = issuer_scopes.iter().chain(route_scopes);
         let needed = needed.map(ScopeName::as_str);
         let needed: Vec<_> = needed.collect();
         Err(BearerError::Scope {
-            program,
+            token,
             needed: needed.join(" "),
         })
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::client::{Client, Network, site_share};
 use crate::keys;
 
-/// With these sizes, about one address in ten thousand shares both counters with one of 20 others.
+/// With these sizes, 20 other networks cover both counters of about one network in ten thousand.
 const COUNTERS_PER_ROW: usize = 2048;
 const ROWS: usize = 2;
 
@@ -17,7 +17,7 @@ const ROWS: usize = 2;
 /// never everything.
 pub struct ClientQuota {
     clients: CounterTable,
-    sites: CounterTable,
+    networks48: CounterTable,
 }
 
 /// The indices of the counters of one client.
@@ -25,7 +25,7 @@ pub struct ClientQuota {
 pub struct QuotaCounters {
     client: CounterIndices,
     /// The /48 of an IPv6 client.
-    site: Option<CounterIndices>,
+    network48: Option<CounterIndices>,
 }
 
 /// One counted unit; dropping it releases the unit.
@@ -38,8 +38,8 @@ pub struct QuotaGuard {
 /// Counters of networks: a count-min sketch.
 ///
 /// A network has one counter in each row, at an index that clients cannot predict. The smallest of its
-/// counters is an upper bound of what it holds, so two networks affect each other only if they share a
-/// counter in every row.
+/// counters is an upper bound of what it holds. Other networks affect it only if each of its counters is
+/// shared with one of them.
 struct CounterTable {
     counters: Box<[AtomicU32]>,
     /// One random hash multiplier per row.
@@ -56,7 +56,7 @@ impl ClientQuota {
         let [max, all] = [max, all].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
         Self {
             clients: CounterTable::new(max),
-            sites: CounterTable::new(site_share(max, all)),
+            networks48: CounterTable::new(site_share(max, all)),
         }
     }
 
@@ -69,7 +69,9 @@ impl ClientQuota {
     pub fn counters(&self, client: Client) -> QuotaCounters {
         QuotaCounters {
             client: self.clients.counters(client.network()),
-            site: client.network48().map(|site| self.sites.counters(site)),
+            network48: client
+                .network48()
+                .map(|network48| self.networks48.counters(network48)),
         }
     }
 
@@ -78,7 +80,9 @@ impl ClientQuota {
         if !self.clients.add(counters.client) {
             return false;
         }
-        let fits = counters.site.is_none_or(|site| self.sites.add(site));
+        let fits = counters
+            .network48
+            .is_none_or(|network48| self.networks48.add(network48));
         if !fits {
             self.clients.release(counters.client);
         }
@@ -88,8 +92,8 @@ impl ClientQuota {
     /// Counts one unit less.
     pub fn release(&self, counters: QuotaCounters) {
         self.clients.release(counters.client);
-        if let Some(site) = counters.site {
-            self.sites.release(site);
+        if let Some(network48) = counters.network48 {
+            self.networks48.release(network48);
         }
     }
 
@@ -112,8 +116,8 @@ impl QuotaGuard {
 
 impl QuotaCounters {
     /// Whether both are IPv6 clients in the same /48.
-    pub fn shares_site(self, other: Self) -> bool {
-        self.site.is_some() && self.site == other.site
+    pub fn shares_network48(self, other: Self) -> bool {
+        self.network48.is_some() && self.network48 == other.network48
     }
 }
 
@@ -244,7 +248,7 @@ mod tests {
             .map(|number| Client::from(IpAddr::from(number.to_be_bytes())))
             .filter(|client| quota.take(*client).is_none())
             .count();
-        // By chance about one address in ten thousand shares both counters with one of the 20.
+        // By chance the 20 addresses cover both counters of about one other address in ten thousand.
         assert!(refused <= 5, "{refused}");
     }
 }

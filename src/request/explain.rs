@@ -225,7 +225,7 @@ fn explained_verdict(
         Verdict::Allow(permit) => {
             return (ExplainedVerdict::of(VerdictKind::Allow, ""), Some(permit));
         }
-        // Right after the assumed login no confirmation is due.
+        // Does not occur: right after the assumed login no confirmation is due.
         Verdict::Reconfirm(_) => return (ExplainedVerdict::of(VerdictKind::LogIn, "reload"), None),
         Verdict::Login(needed) => {
             return (
@@ -247,8 +247,8 @@ fn explained_verdict(
                 ExplainedVerdict::of(VerdictKind::Forbidden, &format!("rule failed: {error}"))
             }
         },
-        // These need credentials, or a proxy that asks for a decision; an explained request has
-        // neither.
+        // `judge` returns none of these for an explained request, which has no bearer token and comes
+        // from no proxy that asks for a decision.
         Denial::NoRoute
         | Denial::BadToken { .. }
         | Denial::Scope { .. }

@@ -24,7 +24,7 @@ use crate::people::profile::{AuthContext, UserFields};
 use crate::people::session::{Entitlements, Person, RefreshDue, Session};
 use crate::store::{AccountId, ConnectorId, LoginName, SessionId, SessionKey, Subject};
 
-/// A public route to the first upstream pool.
+/// A public route to the first upstream.
 pub(super) fn route() -> Route {
     Route {
         name: RouteName::new("oa"),
@@ -117,7 +117,7 @@ pub(super) fn zhang() -> Caller {
     )
 }
 
-/// The permit and the rewrite of a request from `10.0.0.9`, a trusted proxy or not.
+/// The permit and the rewrite of a request from `10.0.0.9`, which is a trusted proxy if `trusted` is set.
 pub(super) fn permit_and_rewrite(
     route: &Arc<Route>,
     caller: Caller,

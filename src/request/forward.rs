@@ -86,7 +86,7 @@ pub struct ForwardedResponse {
 pub enum UpstreamResponse {
     /// An ordinary response; its body is a stream.
     Response(Response<Body>),
-    /// The upstream accepted an upgrade. The caller sends the response, then runs the tunnel.
+    /// The upstream accepted an upgrade. The face sends the response, then runs the tunnel.
     Upgraded {
         /// Status `101 Switching Protocols`.
         response: Response<Body>,
@@ -103,8 +103,8 @@ pub struct ForwardFailure {
 }
 
 impl ForwardFailure {
-    /// Ends a request that has a connection. If the client aborted it, the lease is dropped without
-    /// closing, so that the request counts until the upstream finishes it.
+    /// Ends a request that has a connection. If the client caused the failure, the connection is not
+    /// closed at once, so that the request counts until the upstream finishes it.
     fn at_upstream(lease: Lease, error: ForwardError) -> Self {
         let upstream = Some(lease.upstream_name());
         match error.is_caused_by_client() {
@@ -232,8 +232,8 @@ pub fn is_never_forwarded(method: &Method) -> bool {
     method.eq_ignore_ascii_case("CONNECT") || method.eq_ignore_ascii_case("TRACE")
 }
 
-/// Turns an upstream's response into the client's response; returns whether its body is still to be
-/// read.
+/// Turns an upstream's response into the client's response; also returns whether part of its body is
+/// still to be read.
 fn client_response(
     lease: Lease,
     head: ResponseHead,

@@ -51,7 +51,7 @@ impl LoginReason {
 /// Why a caller could not be identified.
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
-    /// The bearer token was not accepted.
+    /// The bearer token was not accepted or could not be verified.
     #[error(transparent)]
     Bearer(#[from] BearerError),
     /// A valid session and a valid bearer token of different callers in one request.
@@ -89,9 +89,9 @@ impl Gate {
     /// request has.
     pub async fn identify(&self, route: &Route, head: &Head<'_>) -> Result<Caller, GateError> {
         let (issuers, scopes) = (&route.issuers, &route.scopes);
-        if let Some(program) = self.bearers.authenticate(issuers, scopes, head).await? {
+        if let Some(token) = self.bearers.authenticate(issuers, scopes, head).await? {
             // Boxed because it is rare: the future of ordinary requests stays small.
-            return Box::pin(self.caller_by_token(program, head)).await;
+            return Box::pin(self.caller_by_token(token, head)).await;
         }
         match (self.refreshed_caller(head).await, route.is_public(head)) {
             (Err(error), true) => {
@@ -120,35 +120,35 @@ impl Gate {
         Ok(caller)
     }
 
-    /// Identifies the caller of a verified token. If the request has a session, too, it must belong to the
-    /// same person.
+    /// The caller for whom a verified token stands: a person or a program. If the request has a session,
+    /// too, it must belong to the same person.
     async fn caller_by_token(
         &self,
-        program: Arc<VerifiedToken>,
+        token: Arc<VerifiedToken>,
         head: &Head<'_>,
     ) -> Result<Caller, GateError> {
         let session_account = match self.person(head).await? {
             Caller::Person(person) => Some(person.session.account),
             Caller::Anonymous(_) | Caller::Program(_) => None,
         };
-        let Some(holder) = &program.holder else {
+        let Some(holder) = &token.holder else {
             return match session_account {
                 Some(_) => Err(GateError::TwoCallers),
-                None => Ok(Caller::Program(program)),
+                None => Ok(Caller::Program(token)),
             };
         };
-        let person = self.bearers.person_of(&program, holder).await?;
+        let person = self.bearers.person_of(&token, holder).await?;
         match session_account {
             Some(account) if account != person.session.account => Err(GateError::TwoCallers),
             Some(_) | None => Ok(self.caller_of(person)),
         }
     }
 
-    /// Identifies the person who requests an own page, by session cookie or by a token that stands
+    /// Identifies the person who requests an own path, by session cookie or by a token that stands
     /// for a person.
     pub async fn person_by_cookie_or_token(&self, head: &Head<'_>) -> Result<Caller, GateError> {
         match self.bearers.authenticate_person(head).await? {
-            Some(program) => self.caller_by_token(program, head).await,
+            Some(token) => self.caller_by_token(token, head).await,
             None => self.person(head).await,
         }
     }

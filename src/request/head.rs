@@ -117,7 +117,7 @@ pub struct Head<'a> {
     pub peer: Peer,
     /// Whether the peer is a trusted proxy.
     pub peer_trusted: bool,
-    /// The subject of the client's certificate; `None`, because the door requests none.
+    /// The subject of the client's certificate; always `None`, because no listener requests a certificate.
     pub tls_subject: Option<&'a str>,
     pub credentials: Credentials<'a>,
     /// The parts that a trusted proxy did not pass on.
@@ -128,7 +128,7 @@ pub struct Head<'a> {
     pub budget: Budget,
 }
 
-/// Why a request head is refused with status 400.
+/// Why a request head is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeadError {
     #[error("the request names no host")]
@@ -182,7 +182,7 @@ impl<'a> Head<'a> {
             let headers = &parts.headers;
             let hops = ForwardedHops::read(headers, parse_options.trust)?;
             // If the client is unknown, this is the last hop with an address.
-            client_ip = hops.nearest.unwrap_or(client_ip);
+            client_ip = hops.nearest_to_client.unwrap_or(client_ip);
             unknown.client = hops.client.is_none();
             if let Some(forwarded) = hops.host(headers)? {
                 (host, port) = forwarded;
@@ -191,10 +191,9 @@ impl<'a> Head<'a> {
                 Some(secure) => secure,
                 None => secure || parse_options.has_https_external_url(&host),
             };
-            port = match port {
-                None => hops.port(headers)?,
-                with_host => with_host,
-            };
+            if port.is_none() {
+                port = hops.port(headers)?;
+            }
         }
         let credentials = session_cookie::find(&parts.headers, &host, parse_options, received_at);
         Ok(Self {
@@ -223,8 +222,8 @@ impl<'a> Head<'a> {
         !method.bytes().any(|byte| byte.is_ascii_lowercase())
     }
 
-    /// The client for which limits count the request. `None` if the request comes from a trusted
-    /// proxy that did not name its client, or over the unix socket: many clients share these.
+    /// The client for which limits count the request. `None` if a trusted proxy or a peer on the unix
+    /// socket did not name its client: many clients share such an address.
     pub fn client_for_limits(&self) -> Option<Client> {
         let is_proxy = match self.peer {
             Peer::Ip(ip) => self.peer_trusted && ip.to_canonical() == self.client_ip,

@@ -17,10 +17,10 @@ pub(super) fn find_on_both_ports<'a>(
 ) -> Result<RouteMatch<'a>, &'static str> {
     let find_on = |port| routes.find(&head.host, port, &head.path);
     let Some(port) = head.port else {
-        let (plain, secure) = (find_on(80), find_on(443));
-        return plain
-            .is_same_match(&secure)
-            .then_some(plain)
+        let (on_80, on_443) = (find_on(80), find_on(443));
+        return on_80
+            .is_same_match(&on_443)
+            .then_some(on_80)
             .ok_or("scheme");
     };
     Ok(find_on(port))
@@ -33,12 +33,12 @@ pub(super) async fn decide_on_all_routes(routes: &Routes, gate: &Gate, head: &He
     let routes_on = |port| routes.of_host(&head.host, port).collect::<Vec<_>>();
     let candidates = match (head.port, head.unknown.scheme) {
         (None, true) => {
-            let (plain, secure) = (routes_on(80), routes_on(443));
+            let (on_80, on_443) = (routes_on(80), routes_on(443));
             let is_same = |(a, b): (&&Arc<Route>, &&Arc<Route>)| Arc::ptr_eq(a, b);
-            if plain.len() != secure.len() || !plain.iter().zip(&secure).all(is_same) {
+            if on_80.len() != on_443.len() || !on_80.iter().zip(&on_443).all(is_same) {
                 return incomplete("scheme");
             }
-            plain
+            on_80
         }
         _ => routes_on(head.effective_port()),
     };
@@ -49,30 +49,29 @@ pub(super) async fn decide_on_all_routes(routes: &Routes, gate: &Gate, head: &He
     if catch_all.path.as_str() != "/" {
         return incomplete("path");
     }
-    let first = identify_and_judge(catch_all, gate, head).await;
+    let verdict = identify_and_judge(catch_all, gate, head).await;
     for route in candidates.iter().rev().skip(1) {
-        if !are_equivalent(&first, &identify_and_judge(route, gate, head).await) {
+        if !are_equivalent(&verdict, &identify_and_judge(route, gate, head).await) {
             return incomplete("path");
         }
     }
-    first
+    verdict
 }
 
 /// Whether two verdicts have the same effect for the client and the application.
-fn are_equivalent(a: &Verdict, b: &Verdict) -> bool {
-    match (a, b) {
-        (Verdict::Allow(a), Verdict::Allow(b)) => {
+fn are_equivalent(one: &Verdict, other: &Verdict) -> bool {
+    match (one, other) {
+        (Verdict::Allow(one), Verdict::Allow(other)) => {
             // A caller may be identified on one route and anonymous on the other.
-            let (caller, other) = (a.caller(), b.caller());
-            if std::mem::discriminant(caller) != std::mem::discriminant(other) {
+            if std::mem::discriminant(one.caller()) != std::mem::discriminant(other.caller()) {
                 return false;
             }
-            let (a, b) = (&a.route().headers, &b.route().headers);
-            a.encoding == b.encoding && sends_identity_only(a) && sends_identity_only(b)
+            let (one, other) = (&one.route().headers, &other.route().headers);
+            one.encoding == other.encoding && sends_identity_only(one) && sends_identity_only(other)
         }
-        (Verdict::Login(a), Verdict::Login(b)) => a.why == b.why,
-        (Verdict::Deny(a), Verdict::Deny(b)) => {
-            std::mem::discriminant(a) == std::mem::discriminant(b)
+        (Verdict::Login(one), Verdict::Login(other)) => one.why == other.why,
+        (Verdict::Deny(one), Verdict::Deny(other)) => {
+            std::mem::discriminant(one) == std::mem::discriminant(other)
         }
         (Verdict::Allow(_) | Verdict::Reconfirm(_) | Verdict::Login(_) | Verdict::Deny(_), _) => {
             false

@@ -23,14 +23,14 @@ pub(super) async fn identify_and_judge(
 fn denial(route: &Arc<Route>, gate: &Gate, error: GateError) -> Denial {
     let route = Arc::clone(route);
     match error {
-        // Callers can cause these at any rate, so they go to the access log and not to the program
-        // log.
+        // A client can cause the denials without a warning as often as it likes. The access log
+        // records them.
         GateError::Bearer(BearerError::Refused { issuer, why }) => {
             Denial::BadToken { route, issuer, why }
         }
-        GateError::Bearer(BearerError::Scope { program, needed }) => Denial::Scope {
+        GateError::Bearer(BearerError::Scope { token, needed }) => Denial::Scope {
             route,
-            caller: Caller::Program(program),
+            caller: Caller::Program(token),
             needed,
         },
         GateError::Bearer(BearerError::IssuerUnavailable { issuer, .. }) => {

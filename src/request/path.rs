@@ -24,7 +24,7 @@ pub struct Path<'a> {
 pub enum PathError {
     #[error("the path does not start with a slash")]
     NoSlash,
-    /// NUL, CR, LF or a backslash, as sent or in an escape.
+    /// NUL, CR or LF, as sent or encoded, or a backslash that is not encoded.
     #[error("the path contains a control character or a backslash")]
     Control,
     /// A `%` without two hexadecimal digits.

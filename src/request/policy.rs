@@ -24,13 +24,12 @@ mod request_variables;
 /// The decision on a request.
 #[derive(Debug)]
 pub enum Verdict {
-    /// Forward it.
+    /// The request may pass.
     Allow(Permit),
-    /// It is allowed, but the person's source should first confirm who is signed in there. If the
-    /// source cannot be asked, forward it.
+    /// The request may pass, but the person's source should first confirm who is signed in there. If
+    /// the source cannot be asked, it may pass at once.
     Reconfirm(Permit),
     Login(LoginNeeded),
-    /// Refuse it.
     Deny(Denial),
 }
 
@@ -145,7 +144,7 @@ pub enum Denial {
     Incomplete {
         /// Absent if several routes are possible.
         route: Option<Arc<Route>>,
-        /// The missing part, named as in rules.
+        /// The missing part: `scheme`, `path`, `method` or `ip`.
         what: &'static str,
     },
     /// The caller could not be identified because the store failed.
@@ -161,9 +160,9 @@ pub enum ForbiddenReason {
     RuleFailed(String),
 }
 
-/// The caller on a public route or path. A person whose connector the route does not accept is anonymous:
-/// their name and their provider's tokens are not for its application. So is a person on a public path
-/// whose authentication does not meet the demands of the route.
+/// The caller on a public route or path. A person is anonymous there if the route does not accept their
+/// connector, because their name and their provider's tokens are not for its application; on a public path
+/// also if their authentication does not meet the demands of the route.
 fn caller_on_public_path(route: &Route, caller: Caller, head: &Head<'_>) -> Caller {
     let Caller::Person(person) = &caller else {
         return caller;
@@ -233,7 +232,7 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
             let caller = why.map_or(caller, Caller::Anonymous);
             judge_by_rule(route, caller, head)
         }
-        // The configuration cannot express a rule route without a rule; it would admit nobody.
+        // The configuration cannot express `Access::Rule` without a rule; such a route admits nobody.
         (Some(why), _, None) => login(route, why),
     };
     match verdict {
@@ -351,14 +350,14 @@ fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, Rul
     if !head.is_method_upper_case() && rule.reads("request.method") {
         return Err(RuleError::Method);
     }
-    let test = |path: &str| rule.evaluate_bool(&RequestVariables::new(caller, head, path));
+    let result_for = |path: &str| rule.evaluate_bool(&RequestVariables::new(caller, head, path));
     let reads_path = rule.reads("request.path");
     let raw = head.path.as_str();
     let text_sent = match reads_path && !head.path.is_plain() {
         true => path_text(rule, raw.as_bytes()).ok_or(RuleError::Ambiguous)?,
         false => Cow::Borrowed(raw),
     };
-    let result_as_sent = test(&text_sent);
+    let result_as_sent = result_for(&text_sent);
     if reads_path && (!head.path.is_plain() || route.case_insensitive) {
         let expected = result_as_sent.as_ref().ok().copied();
         let readings = route.readings(&head.path, route.case_insensitive);
@@ -368,7 +367,7 @@ fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, Rul
             if text == text_sent {
                 continue;
             }
-            let result = test(&text);
+            let result = result_for(&text);
             if result == Err(EvalError::BudgetExceeded) {
                 return Err(RuleError::TooCostly);
             }

@@ -50,7 +50,7 @@ pub fn request_kind(head: &Head<'_>) -> RequestKind {
     // Android WebViews send the name of their app in this header, such as `com.tencent.wework`.
     let mut requested_with = head.headers.get_all("x-requested-with").iter();
     let from_script =
-        requested_with.any(|it| it.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest"));
+        requested_with.any(|value| value.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest"));
     let requests_upgrade = head.headers.contains_key(UPGRADE);
     match (
         accepts_html && !from_script && !requests_upgrade,
@@ -81,7 +81,7 @@ fn is_prefetch(headers: &HeaderMap) -> bool {
             .any(|name| single_header(headers, name).is_some_and(is_prefetch_value))
 }
 
-/// The value of a header as text: empty if the header is repeated, absent if it is not UTF-8.
+/// The value of a header as text: empty if the header is repeated, `None` if it is absent or not UTF-8.
 pub fn single_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     std::str::from_utf8(single_header_bytes(headers, name)?).ok()
 }

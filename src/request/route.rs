@@ -32,7 +32,7 @@ pub use own_paths::OwnPaths;
 pub use public_path::PublicPath;
 pub use upstream_tls::UpstreamTlsConfig;
 
-/// The name of a route, for logs and pages.
+/// The name of a route, for logs, pages and proxies that name the route in a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteName(Arc<str>);
 
@@ -64,7 +64,6 @@ pub struct UpstreamId(pub usize);
 /// A route.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// For logs, pages and rules.
     pub name: RouteName,
     /// The hosts and port it matches.
     pub host: HostPattern,
@@ -166,7 +165,7 @@ pub enum RouteMatch<'a> {
     OwnPath,
     /// No reading matches a route.
     None,
-    /// The readings do not agree.
+    /// Two readings do not match the same.
     Ambiguous,
 }
 

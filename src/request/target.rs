@@ -29,8 +29,8 @@ const REFUSED_SCHEME: &str = "refused-target";
 /// How a refused target begins.
 const REFUSED_PREFIX: &str = "refused-target://-/";
 
-/// Parses a target. A `#` is an error and not the end of the target, as it is for `http::Uri`:
-/// proxies forward it, so the application might see another path than the rule.
+/// Parses a target. A `#` is an error. `http::Uri` would cut the target there, but proxies forward the
+/// `#`, so the application might see another path than the one that was judged.
 pub fn parse<T>(target: &[u8]) -> Option<T>
 where
     T: for<'a> TryFrom<&'a [u8]>,

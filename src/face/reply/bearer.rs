@@ -54,8 +54,8 @@ pub(super) fn lacks_scope(
         title,
         "",
     );
-    let rest = format!(", error=\"insufficient_scope\", scope=\"{needed}\"");
-    set_challenge(context, &mut response, &rest);
+    let parameters = format!(", error=\"insufficient_scope\", scope=\"{needed}\"");
+    set_challenge(context, &mut response, &parameters);
     LoggedResponse::denied("scope", route, Some(caller), response)
 }
 
@@ -77,8 +77,8 @@ pub(super) fn two_callers(
     LoggedResponse::denied("two callers", route, None, response)
 }
 
-/// The issuer's keys cannot be loaded, so the token cannot be verified.
-pub(super) fn issuer_away(
+/// The issuer cannot be asked, so the token cannot be verified.
+pub(super) fn issuer_unavailable(
     context: &RequestContext<'_>,
     route: Option<&Arc<Route>>,
     issuer: &IssuerId,
@@ -89,7 +89,7 @@ pub(super) fn issuer_away(
     LoggedResponse::denied(format!("issuer {issuer} away"), route, None, response)
 }
 
-/// The response to a bearer token's error on an own page, which has no route. `None` if the error is
+/// The response to a bearer token's error on an own path, which has no route. `None` if the error is
 /// not about the token.
 pub(in crate::face) fn bearer_error(
     context: &RequestContext<'_>,
@@ -100,14 +100,14 @@ pub(in crate::face) fn bearer_error(
             Some(refused(context, None, issuer.as_ref(), why))
         }
         GateError::Bearer(BearerError::IssuerUnavailable { issuer, .. }) => {
-            Some(issuer_away(context, None, issuer))
+            Some(issuer_unavailable(context, None, issuer))
         }
         GateError::Bearer(BearerError::Limited { issuer }) => {
             Some(too_many_tokens(context, None, issuer))
         }
         GateError::TwoCallers => Some(two_callers(context, None)),
-        GateError::Bearer(BearerError::Scope { program, needed }) => {
-            let caller = Caller::Program(Arc::clone(program));
+        GateError::Bearer(BearerError::Scope { token, needed }) => {
+            let caller = Caller::Program(Arc::clone(token));
             Some(lacks_scope(context, None, &caller, needed))
         }
         GateError::Bearer(BearerError::Store(_)) | GateError::Unavailable(_) => None,
@@ -136,13 +136,13 @@ pub(in crate::face) fn offer_bearer(context: &RequestContext<'_>, response: &mut
         .append(WWW_AUTHENTICATE, bearer_challenge(context, ""));
 }
 
-fn set_challenge(context: &RequestContext<'_>, response: &mut Response<Body>, rest: &str) {
+fn set_challenge(context: &RequestContext<'_>, response: &mut Response<Body>, parameters: &str) {
     response
         .headers_mut()
-        .insert(WWW_AUTHENTICATE, bearer_challenge(context, rest));
+        .insert(WWW_AUTHENTICATE, bearer_challenge(context, parameters));
 }
 
-fn bearer_challenge(context: &RequestContext<'_>, rest: &str) -> HeaderValue {
-    let text = format!("Bearer realm=\"{}\"{rest}", context.head.host);
+fn bearer_challenge(context: &RequestContext<'_>, parameters: &str) -> HeaderValue {
+    let text = format!("Bearer realm=\"{}\"{parameters}", context.head.host);
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("Bearer"))
 }

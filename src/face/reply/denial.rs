@@ -43,7 +43,7 @@ pub(in crate::face) fn deny(context: &RequestContext<'_>, denial: &Denial) -> Lo
         } => bearer::lacks_scope(context, Some(route), caller, needed),
         Denial::TwoCallers { route } => bearer::two_callers(context, Some(route)),
         Denial::IssuerUnavailable { route, issuer } => {
-            bearer::issuer_away(context, Some(route), issuer)
+            bearer::issuer_unavailable(context, Some(route), issuer)
         }
         Denial::TooManyTokens { route, issuer } => {
             bearer::too_many_tokens(context, Some(route), issuer)

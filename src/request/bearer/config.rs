@@ -158,7 +158,6 @@ fn new_tokens_per_client_at_once() -> u32 {
 }
 
 impl IssuerId {
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -174,9 +173,9 @@ impl TryFrom<String> for IssuerId {
     type Error = NoIssuerId;
 
     fn try_from(text: String) -> Result<Self, NoIssuerId> {
-        let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-        let good = (1..=32).contains(&text.len()) && text.bytes().all(allowed);
-        good.then_some(Self(text)).ok_or(NoIssuerId)
+        let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        let is_valid = (1..=32).contains(&text.len()) && text.bytes().all(is_allowed);
+        is_valid.then_some(Self(text)).ok_or(NoIssuerId)
     }
 }
 
@@ -191,7 +190,6 @@ impl JsonSchema for IssuerId {
 }
 
 impl ScopeName {
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -201,8 +199,8 @@ impl TryFrom<String> for ScopeName {
     type Error = NoScopeName;
 
     fn try_from(text: String) -> Result<Self, NoScopeName> {
-        let allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
-        let good = (1..=256).contains(&text.len()) && text.bytes().all(allowed);
-        good.then_some(Self(text)).ok_or(NoScopeName)
+        let is_allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+        let is_valid = (1..=256).contains(&text.len()) && text.bytes().all(is_allowed);
+        is_valid.then_some(Self(text)).ok_or(NoScopeName)
     }
 }

@@ -22,9 +22,9 @@ pub enum BearerError {
         why: Arc<Refusal>,
     },
     /// The token is valid but lacks a scope.
-    #[error("the token of {} lacks a scope", program.subject)]
+    #[error("the token of {} lacks a scope", token.subject)]
     Scope {
-        program: Arc<VerifiedToken>,
+        token: Arc<VerifiedToken>,
         /// The scopes that its issuer and the route require, separated by spaces.
         needed: String,
     },

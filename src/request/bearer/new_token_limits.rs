@@ -50,20 +50,21 @@ pub(super) struct NewTokenLimits {
     in_progress: Mutex<InProgress>,
 }
 
-/// Has an entry only for networks with a token in verification: at most two for each token.
+/// The new tokens in verification. `networks` contains only networks with such a token, so at most two
+/// for each token.
 #[derive(Default)]
 struct InProgress {
     all: u32,
     networks: HashMap<Network, NetworkUse>,
 }
 
-/// What one network uses; it is removed when `tokens` is zero.
+/// What one network uses. The entry is removed when `tokens` is zero.
 struct NetworkUse {
     tokens: u32,
     introspections: Arc<Semaphore>,
 }
 
-/// Permission to verify one new token; it is returned when dropped.
+/// Permission to verify one new token. Dropping it counts the token as verified.
 pub(super) struct NewTokenSlot {
     limits: Arc<NewTokenLimits>,
     /// The networks it counts for, and the introspection permits of each.
@@ -90,15 +91,17 @@ impl NewTokenLimits {
     /// proxy that does not name its client count only for all clients together.
     pub(super) fn take(self: &Arc<Self>, client: Option<Client>) -> Result<NewTokenSlot, Limit> {
         let networks = client.map_or([None, None], |client| {
-            let per_site = site_share(self.at_once, NEW_TOKENS_MAX);
-            let introspections =
+            let network48_tokens = site_share(self.at_once, NEW_TOKENS_MAX);
+            let network48_introspections =
                 site_share(INTROSPECTIONS_PER_CLIENT_MAX, NEW_TOKEN_INTROSPECTIONS_MAX);
-            let own = client.network();
+            let network48 = client.network48();
             [
-                Some((own, self.at_once, INTROSPECTIONS_PER_CLIENT_MAX)),
-                client
-                    .network48()
-                    .map(|site| (site, per_site, introspections)),
+                Some((
+                    client.network(),
+                    self.at_once,
+                    INTROSPECTIONS_PER_CLIENT_MAX,
+                )),
+                network48.map(|network48| (network48, network48_tokens, network48_introspections)),
             ]
         });
         let mut in_progress = self.in_progress();
@@ -228,8 +231,8 @@ mod tests {
     #[test]
     fn an_ipv6_network_of_48_bits_has_the_slots_of_three_clients() {
         let limits = limits_with("new_tokens_per_client_at_once = 3");
-        let of_site = (0..20).map(|subnet| client(&format!("2001:db8:1:{subnet}::1")));
-        let held: Vec<_> = of_site
+        let clients = (0..20).map(|subnet| client(&format!("2001:db8:1:{subnet}::1")));
+        let held: Vec<_> = clients
             .filter_map(|client| limits.take(client).ok())
             .collect();
         assert_eq!(held.len(), 9);

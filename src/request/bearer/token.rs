@@ -51,10 +51,10 @@ pub(super) fn read_header(headers: &HeaderMap) -> BearerHeader<'_> {
 /// `b64token` of RFC 6750.
 fn is_token(text: &str) -> bool {
     let without_padding = text.trim_end_matches('=');
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
     !without_padding.is_empty()
         && text.len() <= TOKEN_BYTES_MAX
-        && without_padding.bytes().all(allowed)
+        && without_padding.bytes().all(is_allowed)
 }
 
 /// The form of a token before its verification. It only selects the issuer.
@@ -69,15 +69,15 @@ pub(super) enum TokenForm {
 /// must not be used for another (RFC 8725 §3.11).
 pub(super) fn form_of(token: &str) -> Result<TokenForm, Refusal> {
     let mut parts = token.split('.');
-    let (Some(head), Some(body), Some(_), None) =
+    let (Some(header), Some(payload), Some(_), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Ok(TokenForm::Opaque);
     };
-    let Some(head) = decode_object(head).filter(|head| head.contains_key("alg")) else {
+    let Some(header) = decode_object(header).filter(|header| header.contains_key("alg")) else {
         return Ok(TokenForm::Opaque);
     };
-    if let Some(kind) = head.get("typ") {
+    if let Some(kind) = header.get("typ") {
         let kind = kind.as_str().unwrap_or_default().to_ascii_lowercase();
         let subtype = kind.strip_prefix("application/").unwrap_or(&kind);
         if !matches!(subtype, "jwt" | "at+jwt") {
@@ -86,7 +86,7 @@ pub(super) fn form_of(token: &str) -> Result<TokenForm, Refusal> {
             });
         }
     }
-    let claims = Claims::new(decode_object(body).ok_or(Refusal::Malformed)?);
+    let claims = Claims::new(decode_object(payload).ok_or(Refusal::Malformed)?);
     let issuer = claims.text("iss").map_err(Refusal::claim)?.to_owned();
     Ok(TokenForm::Signed { issuer })
 }
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn malformed_tokens_are_refused() {
-        let bad: [&[u8]; 9] = [
+        let malformed_values: [&[u8]; 9] = [
             b"Bearer",
             b"Bearer ",
             b"Bearer\tabc",
@@ -215,12 +215,12 @@ mod tests {
             b"Bearer a=b",
             b"Bearer \xe5\xbc\xa0",
         ];
-        for bad in bad {
+        for value in malformed_values {
             assert_eq!(
-                token_in(&[bad]),
+                token_in(&[value]),
                 Err(()),
                 "{}",
-                String::from_utf8_lossy(bad)
+                String::from_utf8_lossy(value)
             );
         }
         assert_eq!(token_in(&[b"Bearer a", b"Bearer a"]), Err(()));
@@ -242,8 +242,9 @@ mod tests {
         };
         let with_jti = claims(json!({ "jti": "a", "iat": 1_800_000_000 }));
         let signed = |sub: &str| {
-            let (head, body) = (json!({ "alg": "ES256" }), json!({ "iss": "i", "sub": sub }));
-            format!("{}.{}", part(head), part(body))
+            let header = json!({ "alg": "ES256" });
+            let payload = json!({ "iss": "i", "sub": sub });
+            format!("{}.{}", part(header), part(payload))
         };
         let id_of_signed = |sub: &str, signature: &str| {
             let token = format!("{}.{signature}", signed(sub));

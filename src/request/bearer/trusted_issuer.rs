@@ -49,8 +49,8 @@ pub(super) struct TrustedIssuer {
     introspection: Option<Introspection>,
     verified: Cache<TokenHash, (Arc<VerifiedToken>, Timestamp)>,
     refused: Cache<TokenHash, (Arc<Refusal>, Timestamp)>,
-    /// Tokens that were valid recently: a client whose limits are used up by invented tokens can
-    /// still renew these.
+    /// Tokens that were valid recently. They are verified again even if invented tokens have used up
+    /// the limits of their client.
     recently_valid: Cache<TokenHash, ()>,
     new_token_limits: Arc<NewTokenLimits>,
     verifications: SingleFlight<TokenHash, VerifyResult>,
@@ -138,8 +138,8 @@ impl TrustedIssuer {
         })
     }
 
-    /// Whether this issuer was built from these settings. One with files is always rebuilt, and so
-    /// is one whose tokens stand for persons, because it depends on a connector.
+    /// Whether this issuer was built from these settings. An issuer that reads files is always rebuilt;
+    /// so is an issuer whose tokens stand for persons, because it depends on a connector.
     pub(super) fn can_be_reused_for(&self, config: &IssuerConfig) -> bool {
         let introspection = config.introspection.as_ref();
         let secret = introspection.map(|introspection| &introspection.client_secret);
@@ -192,8 +192,8 @@ impl TrustedIssuer {
 
     fn cached(&self, hash: &TokenHash) -> Option<VerifyResult> {
         let now = self.clock.now();
-        if let Some((program, until)) = self.verified.get(hash) {
-            return (now < until).then_some(Ok(program));
+        if let Some((token, until)) = self.verified.get(hash) {
+            return (now < until).then_some(Ok(token));
         }
         let (why, until) = self.refused.get(hash)?;
         (now < until).then_some(Err(VerifyError::Refused(why)))
@@ -289,33 +289,34 @@ impl TrustedIssuer {
             }
         };
         token::require_bearer(&claims)?;
-        let presented = self.people.as_ref();
-        let presented = presented.map(|_| self.presented_token(token, &claims, &tenant));
-        let presented = presented.transpose()?;
-        let program = self.program(claims, &tenant)?;
+        let presented = match &self.people {
+            Some(_) => Some(self.presented_token(token, &claims, &tenant)?),
+            None => None,
+        };
+        let verified = self.verified_token(claims, &tenant)?;
         let holder = match (&self.people, presented) {
             // A token without the required scopes is refused on every request: its person gets no
             // account, no session and no audit line.
             (Some((via, token_sessions)), Some(presented))
-                if program.has_scopes(&self.config.scopes) =>
+                if verified.has_scopes(&self.config.scopes) =>
             {
                 Some(token_sessions.admit(via, presented).await?)
             }
             _ => None,
         };
-        Ok(Arc::new(VerifiedToken { holder, ..program }))
+        Ok(Arc::new(VerifiedToken { holder, ..verified }))
     }
 
     fn store_in_cache(&self, hash: TokenHash, result: &VerifyResult) {
         let now = self.clock.now();
         match result {
-            Ok(program) => {
+            Ok(token) => {
                 self.counters.count(BearerOutcome::Verified);
                 self.recently_valid.insert(hash, ());
                 let until = now.plus(self.config.cache.duration());
-                let until = program.expires_at.map_or(until, |end| until.min(end));
+                let until = token.expires_at.map_or(until, |end| until.min(end));
                 if now < until {
-                    self.verified.insert(hash, (Arc::clone(program), until));
+                    self.verified.insert(hash, (Arc::clone(token), until));
                 }
             }
             Err(VerifyError::Refused(why)) => {
@@ -342,6 +343,6 @@ impl TrustedIssuer {
 }
 
 /// When a token that is accepted now is certainly expired, whatever the cache.
-pub(super) fn certain_expiry(program: &VerifiedToken) -> Option<Timestamp> {
-    program.expires_at.map(|end| end.plus(LEEWAY))
+pub(super) fn certain_expiry(token: &VerifiedToken) -> Option<Timestamp> {
+    token.expires_at.map(|end| end.plus(LEEWAY))
 }

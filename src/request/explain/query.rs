@@ -15,9 +15,9 @@ use crate::store::{ConnectorId, IdError, LoginName};
 const URL_BYTES_MAX: usize = 16 * 1024;
 /// How many headers a query may have.
 const HEADERS_MAX: usize = 100;
-/// The ASCII characters of a typed URL that are escaped: none, as in browsers. `utf8_percent_encode` escapes
-/// all others.
-const ESCAPED_BY_BROWSERS: AsciiSet = AsciiSet::EMPTY;
+/// The ASCII characters of a typed URL that are escaped: none. `utf8_percent_encode` always escapes the
+/// other characters, as browsers do.
+const ESCAPED_ASCII: AsciiSet = AsciiSet::EMPTY;
 
 /// The arguments of a query as text.
 #[derive(Clone, Debug, Default)]
@@ -151,10 +151,7 @@ fn split_url(url: &str) -> Option<(bool, HeaderValue, PathAndQuery)> {
     let default_port = if https { ":443" } else { ":80" };
     let authority = authority.strip_suffix(default_port).unwrap_or(authority);
     let slash = if target.starts_with('/') { "" } else { "/" };
-    let target = format!(
-        "{slash}{}",
-        utf8_percent_encode(target, &ESCAPED_BY_BROWSERS)
-    );
+    let target = format!("{slash}{}", utf8_percent_encode(target, &ESCAPED_ASCII));
     Some((
         https,
         HeaderValue::from_bytes(authority.as_bytes()).ok()?,

@@ -17,9 +17,9 @@ pub enum ExplainedMatch {
         /// The path prefix.
         path: String,
     },
-    /// One of menshen's own pages.
+    /// One of menshen's own paths.
     OwnPage {
-        /// Its path without the prefix.
+        /// The path without its prefix and leading slash.
         page: String,
     },
     #[serde(rename = "nothing")]
@@ -110,7 +110,7 @@ fn rejection(route: &Route, why: &Mismatch) -> String {
         Mismatch::Host => format!("it serves another host: {host}"),
         Mismatch::MoreSpecificHost => {
             format!(
-                "it serves {host}, and the host is chosen first: another route names it more closely"
+                "it serves {host}, and the host is chosen first: another route names it more exactly"
             )
         }
         Mismatch::Port => format!("it serves another port: {host}"),
@@ -125,6 +125,6 @@ fn rejection(route: &Route, why: &Mismatch) -> String {
             )
         }
         Mismatch::OwnPath => "the path is menshen's own on every host".to_owned(),
-        Mismatch::AmbiguousPath => "readers of the path do not agree on it".to_owned(),
+        Mismatch::AmbiguousPath => "some readings of the path lead to it, others do not".to_owned(),
     }
 }

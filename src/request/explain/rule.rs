@@ -198,23 +198,27 @@ fn rule_result(route: &Route, allow: &Expression, caller: &Caller, head: &Head<'
         Some(text) => result_for(&text),
         None => UNDECODABLE_PATH.to_owned(),
     };
-    let first = match reads_path {
+    let result_as_sent = match reads_path {
         true => of_reading(raw.as_bytes()),
         false => result_for(raw),
     };
     let mut result = match caller {
         Caller::Anonymous(why) if *why != LoginReason::NotSignedIn => {
-            format!("{first}, for an anonymous request ({})", why.as_str())
+            format!(
+                "{result_as_sent}, for an anonymous request ({})",
+                why.as_str()
+            )
         }
-        Caller::Anonymous(_) => format!("{first}, for an anonymous request"),
-        Caller::Person(_) | Caller::Program(_) => first.clone(),
+        Caller::Anonymous(_) => format!("{result_as_sent}, for an anonymous request"),
+        Caller::Person(_) | Caller::Program(_) => result_as_sent.clone(),
     };
     if reads_path {
         let readings = route.readings(&head.path, route.case_insensitive);
         let readings = readings.unwrap_or_default();
         let other = readings.iter().skip(1).find_map(|reading| {
             let other = of_reading(reading);
-            (other != first).then(|| format!("; of the reading {}: {other}", display_path(reading)))
+            (other != result_as_sent)
+                .then(|| format!("; of the reading {}: {other}", display_path(reading)))
         });
         result.extend(other);
     }

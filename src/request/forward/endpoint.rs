@@ -96,7 +96,7 @@ impl Endpoint {
         }
     }
 
-    /// Opens a connection. The caller applies the time-out.
+    /// Opens a connection, without a time-out of its own.
     pub(super) async fn connect(&self, socket_permit: SocketPermit) -> io::Result<Transport> {
         Ok(Transport {
             stream: self.open().await?,

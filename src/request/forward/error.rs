@@ -26,7 +26,8 @@ pub enum ForwardError {
     /// `CONNECT` or `TRACE`, which no route forwards.
     #[error("the method is never forwarded")]
     Method,
-    /// The upstream has `connections_max` requests in progress, and the wait for one to end timed out.
+    /// The wait timed out, for one of the `connections_max` requests of the upstream to end or for a free
+    /// socket.
     #[error("every connection to the upstream is in use")]
     Busy,
     #[error("the client has as many requests in progress as one client may have")]

@@ -91,10 +91,11 @@ pub(super) async fn exchange_with_retry(
             request.length,
         );
         let deadline = || match upload.map(|upload| (upload.state(), upload.last_read_at())) {
-            Some((UploadState::Sending, last)) => last + request.limits.idle,
-            Some((UploadState::Sent | UploadState::TooLarge | UploadState::Incomplete, last)) => {
-                last + request.limits.response
-            }
+            Some((UploadState::Sending, read_at)) => read_at + request.limits.idle,
+            Some((
+                UploadState::Sent | UploadState::TooLarge | UploadState::Incomplete,
+                read_at,
+            )) => read_at + request.limits.response,
             None => leased_at + request.limits.response,
         };
         // A request that must not be repeated is not sent on a connection that the upstream has

@@ -96,8 +96,9 @@ impl Http1Connection {
         self.writer.head()
     }
 
-    /// Sends the head that was written, then `body`, and waits for the head of the response.
-    /// `deadline` is evaluated at every wait. `body` is only taken if the connection is still open.
+    /// Sends the head that was written, then `body`, and waits for the head of the response. `body` comes
+    /// with its length, if that is known; it is taken only if the connection is still open. `deadline`
+    /// is evaluated at every wait.
     ///
     /// Dropping the future leaves a connection that is not reusable.
     pub(super) async fn exchange(
@@ -115,7 +116,7 @@ impl Http1Connection {
         if let Some((body, length)) = body.take() {
             self.writer.set_body(body, length);
         }
-        let (mut interim, mut write_error) = (0, None);
+        let (mut interim_responses, mut write_error) = (0, None);
         let head = std::future::poll_fn(|cx| {
             match self.send(cx) {
                 Ok(()) => {}
@@ -125,7 +126,7 @@ impl Http1Connection {
                 // The upstream may have sent a response before it closed.
                 Err(SendError::Io(error)) => write_error = Some(error),
             }
-            match self.poll_head(cx, expected, &mut interim) {
+            match self.poll_head(cx, expected, &mut interim_responses) {
                 Poll::Ready(Ok(head)) => Poll::Ready(Ok(head)),
                 Poll::Ready(Err(error)) => Poll::Ready(Err(match error {
                     Http1Error::Io(_) | Http1Error::Closed
@@ -134,7 +135,7 @@ impl Http1Connection {
                         ExchangeError::NotSent
                     }
                     Http1Error::Io(_) | Http1Error::Closed
-                        if interim > 0 || !self.read_buffer.is_empty() =>
+                        if interim_responses > 0 || !self.read_buffer.is_empty() =>
                     {
                         ExchangeError::IncompleteHead(error)
                     }
@@ -184,7 +185,7 @@ impl Http1Connection {
         &mut self,
         cx: &mut Context<'_>,
         expected: ExpectedHead,
-        interim: &mut usize,
+        interim_responses: &mut usize,
     ) -> Poll<Result<Box<ResponseHead>, Http1Error>> {
         loop {
             if !self.unparsed.is_empty() {
@@ -198,8 +199,8 @@ impl Http1Connection {
                     if head.status.is_informational()
                         && head.status != StatusCode::SWITCHING_PROTOCOLS
                     {
-                        *interim += 1;
-                        if *interim > INTERIM_RESPONSES_MAX {
+                        *interim_responses += 1;
+                        if *interim_responses > INTERIM_RESPONSES_MAX {
                             return Poll::Ready(Err(Http1Error::TooManyInterimResponses));
                         }
                         continue;
@@ -210,15 +211,16 @@ impl Http1Connection {
                 self.read_buffer.extend_from_slice(&self.unparsed);
                 self.unparsed.clear();
             }
-            let before = self.read_buffer.len();
-            if before > HEAD_BYTES_MAX {
+            let bytes_before = self.read_buffer.len();
+            if bytes_before > HEAD_BYTES_MAX {
                 return Poll::Ready(Err(Http1Error::HeadTooLong));
             }
             if ready!(self.poll_read(cx)).map_err(Http1Error::Io)? == 0 {
                 return Poll::Ready(Err(Http1Error::Closed));
             }
             // A partial head is only parsed again once its end has arrived.
-            if before == 0 || has_empty_line(&self.read_buffer[before.saturating_sub(3)..]) {
+            let new_from = bytes_before.saturating_sub(3);
+            if bytes_before == 0 || has_empty_line(&self.read_buffer[new_from..]) {
                 self.unparsed = self.read_buffer.split().freeze();
             }
         }

@@ -143,8 +143,8 @@ async fn drain_abandoned(connection: Box<Http1Connection>, slot: Slot) {
 }
 
 impl Slot {
-    /// Represents the permits that the caller has taken from the semaphores of the upstream; dropping
-    /// the slot returns them.
+    /// Represents permits that were taken from the semaphores of the upstream; dropping the slot returns
+    /// them.
     pub(super) fn new(upstream: Arc<Upstream>, caller_kind: CallerKind) -> Self {
         Self {
             upstream,

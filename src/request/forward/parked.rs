@@ -150,8 +150,7 @@ impl ParkedConnections {
             && (caller_kind == CallerKind::Authenticated || anonymous.count() < self.max.anonymous)
     }
 
-    /// Closes the oldest connection of a client, or else of its network. Returns whether there was
-    /// one.
+    /// Closes the oldest connection of a client, or else of its IPv6 /48. Returns whether there was one.
     pub(super) fn close_oldest_of(&self, client: QuotaCounters) -> bool {
         let mut entries = self.entries();
         entries.retain(Entry::is_waiting);
@@ -159,8 +158,8 @@ impl ParkedConnections {
             let mut clients = entries.iter().map(|entry| entry.client);
             clients.position(|other| other.is_some_and(matches))
         };
-        let index =
-            oldest(&|other| other == client).or_else(|| oldest(&|other| other.shares_site(client)));
+        let index = oldest(&|other| other == client)
+            .or_else(|| oldest(&|other| other.shares_network48(client)));
         let removed = index.and_then(|index| entries.remove(index));
         drop(entries);
         removed.is_some_and(|entry| entry.close())

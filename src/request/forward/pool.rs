@@ -1,4 +1,4 @@
-//! `Pool`: the upstreams of a route, load balancing between them, and their reusable connections.
+//! `Pool`: the upstreams behind a route, load balancing between them, and their reusable connections.
 
 use std::io;
 use std::sync::Arc;
@@ -93,7 +93,7 @@ impl Pool {
         share.map(Some).ok_or(ForwardError::ClientShare)
     }
 
-    /// Closes an idle private connection of the client and takes over its share for a request.
+    /// Closes an idle private connection of the client, and counts the request in its place.
     fn take_share_of_parked(&self, client: Client) -> Option<QuotaGuard> {
         let counters = self.client_quota.counters(client);
         let mut upstreams = self.upstreams.iter();

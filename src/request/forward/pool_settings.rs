@@ -9,7 +9,7 @@ use crate::request::route::UpstreamUrl;
 /// The settings of a pool. A reload that does not change them keeps the pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolSettings {
-    /// The load is balanced between several.
+    /// The servers; the load is balanced between several.
     pub upstreams: Vec<UpstreamUrl>,
     /// The time-out for opening a connection or waiting for a slot.
     pub connect_timeout: Duration,
@@ -26,9 +26,10 @@ pub struct PoolSettings {
     pub abandoned_timeout: Duration,
     /// The maximum number of requests in progress at each upstream.
     pub connections_max: usize,
-    /// The percentage of these that one client address may have.
+    /// The percentage of the requests at all upstreams together that one client may have in progress.
     pub client_share: u8,
-    /// The percentage of these that all anonymous clients may have together.
+    /// The percentage of the requests at each upstream that all anonymous clients together may have in
+    /// progress.
     pub anonymous_share: u8,
     /// TLS settings for `https` upstreams; `None` trusts the system's certificate authorities.
     pub tls: Option<UpstreamTls>,

@@ -29,7 +29,7 @@ struct ResponseBody {
     body_bytes_max: u64,
     waiting_since: Option<Instant>,
     /// When the task is woken, so that the body of the face around this one can check the session again;
-    /// `None` after that.
+    /// `None` once it was woken.
     recheck_at: Option<Instant>,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn stream(
     limits: &Limits,
     now: Instant,
 ) -> (Body, bool) {
-    let Some(whole) = lease.connection_mut().take_buffered_body() else {
+    let Some(buffered) = lease.connection_mut().take_buffered_body() else {
         let body = ResponseBody {
             lease: Some(lease),
             upload,
@@ -55,10 +55,10 @@ pub(super) fn stream(
     };
     // The whole body was read together with the head, so the connection is free.
     lease.release(now);
-    if whole.is_empty() {
+    if buffered.is_empty() {
         return (empty(), false);
     }
-    let body = Full::new(whole).map_err(|never| match never {});
+    let body = Full::new(buffered).map_err(|never| match never {});
     (Body::new(body), false)
 }
 

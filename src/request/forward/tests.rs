@@ -25,7 +25,8 @@ mod responses;
 mod sockets;
 mod tunnels;
 
-fn http(port: u16) -> UpstreamUrl {
+/// The upstream at this port of the loopback address.
+fn http_upstream(port: u16) -> UpstreamUrl {
     UpstreamUrl::Tcp {
         tls: false,
         host: "127.0.0.1".to_owned(),
@@ -105,7 +106,7 @@ where
 }
 
 /// The body of a response as text.
-async fn text(forwarded: Result<UpstreamResponse, ForwardError>) -> String {
+async fn body_text(forwarded: Result<UpstreamResponse, ForwardError>) -> String {
     let UpstreamResponse::Response(response) = forwarded.unwrap() else {
         panic!("it was upgraded")
     };
@@ -115,7 +116,7 @@ async fn text(forwarded: Result<UpstreamResponse, ForwardError>) -> String {
 
 /// Starts a server that runs `script` on each connection, and returns its port. The script gets the
 /// number of the connection, from 1.
-async fn server<F, Fut>(script: F) -> u16
+async fn start_server<F, Fut>(script: F) -> u16
 where
     F: Fn(usize, TcpStream) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
@@ -146,8 +147,8 @@ async fn write(stream: &mut TcpStream, text: &str) {
 }
 
 /// Starts a server that echoes request bodies, and returns its port.
-async fn echo() -> u16 {
-    server(|_, stream| async move {
+async fn start_echo_server() -> u16 {
+    start_server(|_, stream| async move {
         let service = service_fn(|request: Request<Incoming>| async move {
             Ok::<_, hyper::Error>(Response::new(request.into_body()))
         });
@@ -159,13 +160,13 @@ async fn echo() -> u16 {
     .await
 }
 
-/// Starts a proxy that forwards every request, and returns its port. Sending to the second result stops
-/// its tunnel.
-async fn proxy(forwarder: Forwarder, route: Route) -> (u16, oneshot::Sender<()>) {
+/// Starts a proxy that forwards every request, and returns its port. Using or dropping the second result
+/// stops its tunnel.
+async fn start_proxy(forwarder: Forwarder, route: Route) -> (u16, oneshot::Sender<()>) {
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = Arc::new(std::sync::Mutex::new(Some(stopped)));
     let forwarder = Arc::new(forwarder);
-    let port = server(move |_, stream| {
+    let port = start_server(move |_, stream| {
         let (forwarder, route, stopped) =
             (Arc::clone(&forwarder), route.clone(), Arc::clone(&stopped));
         async move {

@@ -45,7 +45,7 @@ pub enum TlsMaterialError {
         /// The configuration key that names the file.
         key: &'static str,
     },
-    /// The private key is encrypted or belongs to another certificate.
+    /// The private key is unusable or belongs to another certificate.
     #[error("key does not match certificate")]
     Pair(#[source] Error),
     #[error("ca contains an unusable certificate")]

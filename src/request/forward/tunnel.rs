@@ -44,7 +44,7 @@ pub struct Tunnel {
 pub enum TunnelEnd {
     /// Both sides closed.
     Closed,
-    /// The caller stopped it.
+    /// The `stop` future of [`Tunnel::run`] resolved.
     Stopped,
     /// No bytes were copied for the idle time-out of the route.
     Idle,
@@ -144,7 +144,9 @@ struct Direction {
     /// Start and end of the bytes in `buffer` that are not written yet.
     start: usize,
     end: usize,
+    /// Whether the end of the sending side was read.
     is_ended: bool,
+    /// Whether the end was passed on to the receiving side.
     is_shut_down: bool,
     needs_flush: bool,
     /// Present for a WebSocket.
@@ -171,7 +173,11 @@ impl Direction {
 
     /// Whether a close frame can be sent without interrupting another frame.
     fn can_send_close(&self) -> bool {
-        !self.is_shut_down && self.frames.as_ref().is_some_and(FrameTracker::at_boundary)
+        !self.is_shut_down
+            && self
+                .frames
+                .as_ref()
+                .is_some_and(FrameTracker::is_at_boundary)
     }
 
     fn poll(
@@ -227,7 +233,7 @@ struct FrameTracker {
 }
 
 impl FrameTracker {
-    fn at_boundary(&self) -> bool {
+    fn is_at_boundary(&self) -> bool {
         self.head_bytes == 0 && self.payload_left == 0
     }
 

@@ -14,7 +14,7 @@ pub struct Connection {
     pub tls: bool,
     /// The server name of the TLS handshake (SNI), lower case.
     pub server_name: Option<String>,
-    /// The subject of the verified client certificate.
+    /// The subject of the verified client certificate; always `None`, because no listener requests one.
     pub tls_subject: Option<String>,
     /// State that forwarding keeps for this connection.
     pub extension: ConnectionExtension,

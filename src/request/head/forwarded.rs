@@ -20,9 +20,9 @@ enum Hop {
 pub struct ForwardedHops {
     /// The client; absent if no proxy named one or the first proxy gave no address.
     pub client: Option<IpAddr>,
-    /// The last hop with an address on the way to the client. Limits and logs use it if the client
-    /// is unknown; decisions do not.
-    pub nearest: Option<IpAddr>,
+    /// The client, or the hop closest to it that has an address. Limits and logs use it if the client is
+    /// unknown; decisions do not.
+    pub nearest_to_client: Option<IpAddr>,
     /// The index of the client's element in each list, from the right: each trusted proxy appended
     /// one.
     index_from_right: usize,
@@ -33,7 +33,7 @@ impl ForwardedHops {
     /// ends this: everything left of it may be forged.
     pub fn read(headers: &HeaderMap, trust: &Trust) -> Result<Self, HeadError> {
         let malformed = HeadError::Forwarded("X-Forwarded-For");
-        let (mut client, mut nearest, mut trusted_hops) = (None, None, 0_usize);
+        let (mut client, mut nearest_to_client, mut trusted_hops) = (None, None, 0_usize);
         for line in headers.get_all("x-forwarded-for").iter().rev() {
             for hop in line.as_bytes().rsplit(|byte| *byte == b',') {
                 let (is_trusted, address) = match Hop::parse(hop).ok_or(malformed)? {
@@ -42,11 +42,11 @@ impl ForwardedHops {
                     Hop::Unnamed => (false, None),
                 };
                 client = address;
-                nearest = address.or(nearest);
+                nearest_to_client = address.or(nearest_to_client);
                 if !is_trusted {
                     return Ok(Self {
                         client,
-                        nearest,
+                        nearest_to_client,
                         index_from_right: trusted_hops,
                     });
                 }
@@ -55,7 +55,7 @@ impl ForwardedHops {
         }
         Ok(Self {
             client,
-            nearest,
+            nearest_to_client,
             index_from_right: trusted_hops.saturating_sub(1),
         })
     }

@@ -56,7 +56,7 @@ pub fn parse_host(text: &str) -> Result<(Host<'_>, Option<u16>), HeadError> {
     let port = match port {
         None => None,
         Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            // An empty port is legal (RFC 3986 3.2.3) but no client sends it.
+            // An empty port is legal (RFC 3986 3.2.3), but no client sends it, so it is refused.
             Some(
                 digits
                     .parse()

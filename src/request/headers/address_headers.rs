@@ -25,13 +25,13 @@ enum Part {
 }
 
 impl AddressHeaders {
-    /// The address headers of a permitted request, which permits them too.
+    /// The address headers of a permitted request; its addresses were judged with it.
     pub(super) fn of(route: &Route, head: &Head<'_>) -> Option<Box<Self>> {
         if !address::may_name_other_addresses(head) {
             return None;
         }
         let prefix = route.stripped_prefix();
-        // A request with invalid addresses was refused before; here they would be left out.
+        // A request with invalid addresses is refused before it gets here.
         let address_headers = address::read_headers(head).unwrap_or_default();
         let part = |piece: HeaderPiece<'_>| match piece {
             HeaderPiece::Text(text) => Part::Text(text.to_owned()),

@@ -26,7 +26,7 @@ const ASSERTION: HeaderName = HeaderName::from_static("x-menshen-assertion");
 
 /// The longest lifetime of an assertion, in seconds.
 const LIFE_MAX_S: i64 = 300;
-/// An assertion is reused while at least this fraction of its lifetime remains: one third.
+/// An assertion is reused while at least its lifetime divided by this number remains.
 const REUSE_DIVISOR: i64 = 3;
 /// How far the local clock may step back before an assertion is signed again, in seconds.
 const CLOCK_STEP_BACK_MAX_S: i64 = 5;
@@ -267,14 +267,14 @@ mod tests {
     #[test]
     fn an_assertion_is_signed_again_after_the_clock_steps_back() {
         let (assertion_signer, session) = (assertion_signer(), session("zhangsan", 7200));
-        let late = NOW.plus(Duration::from_secs(3600));
+        let signed_at = NOW.plus(Duration::from_secs(3600));
         let first = assertion_signer
-            .assertion_for(&session, "oa", late)
+            .assertion_for(&session, "oa", signed_at)
             .unwrap();
-        let jitter = Timestamp::from_unix_s(late.unix_s() - 1);
+        let one_second_back = Timestamp::from_unix_s(signed_at.unix_s() - 1);
         assert_eq!(
             assertion_signer
-                .assertion_for(&session, "oa", jitter)
+                .assertion_for(&session, "oa", one_second_back)
                 .unwrap(),
             first
         );

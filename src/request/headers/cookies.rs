@@ -10,7 +10,7 @@ use super::protected_headers::ProtectedHeaders;
 use crate::people::cookie::{CookieName, CookieSettings};
 use crate::request::head::split_cookie_line;
 
-/// Writes the cookies of other applications byte for byte, in one `Cookie` header.
+/// Writes all cookies except menshen's own, byte for byte, in one `Cookie` header.
 ///
 /// HTTP/2 clients may send each cookie in a header of its own, which HTTP/1.1 does not allow (RFC
 /// 9113 8.2.3).
@@ -19,27 +19,27 @@ pub(super) fn write_application_cookies(
     headers: &HeaderMap,
     protected_headers: &ProtectedHeaders,
 ) {
-    let begin = head.len();
+    let line_start = head.len();
     head.extend_from_slice(b"cookie: ");
-    let start = head.len();
+    let value_start = head.len();
     for line in headers.get_all(COOKIE) {
-        let before = head.len();
-        if before > start {
+        let end_of_previous = head.len();
+        if end_of_previous > value_start {
             head.extend_from_slice(b"; ");
         }
         if !write_without_own(head, line.as_bytes(), protected_headers) {
-            head.truncate(before);
+            head.truncate(end_of_previous);
         }
     }
-    if head.len() == start {
-        head.truncate(begin);
+    if head.len() == value_start {
+        head.truncate(line_start);
     } else {
         head.extend_from_slice(b"\r\n");
     }
 }
 
-/// The `Cookie` header without own cookies; `None` if the request contains none. The inner value is
-/// absent if no other cookie remains.
+/// The `Cookie` header without own cookies; `None` if the request contains no own cookie. The inner value
+/// is absent if no other cookie remains.
 pub(super) fn application_cookies(
     headers: &HeaderMap,
     protected_headers: &ProtectedHeaders,
@@ -101,12 +101,13 @@ fn write_without_own(
     // The start of the next cookie, and whether no own cookie was found so far.
     let (mut next, mut is_unchanged) = (0, true);
     for pair in split_cookie_line(line) {
-        let begin = next;
+        let pair_start = next;
         next += pair.len() + 1;
         if is_own_cookie(pair, protected_headers) {
             if is_unchanged {
                 is_unchanged = false;
-                head.extend_from_slice(trim_leading_separators(&line[..begin.saturating_sub(1)]));
+                let before = &line[..pair_start.saturating_sub(1)];
+                head.extend_from_slice(trim_leading_separators(before));
             }
         } else if !is_unchanged {
             if head.len() == start {
@@ -129,11 +130,11 @@ fn write_without_own(
 }
 
 /// Removes white space and semicolons at the start.
-fn trim_leading_separators(before: &[u8]) -> &[u8] {
-    let first_cookie = before
+fn trim_leading_separators(line: &[u8]) -> &[u8] {
+    let first_cookie = line
         .iter()
         .position(|byte| !(byte.is_ascii_whitespace() || *byte == b';'));
-    &before[first_cookie.unwrap_or(before.len())..]
+    &line[first_cookie.unwrap_or(line.len())..]
 }
 
 fn cookie_name(pair: &[u8]) -> &[u8] {

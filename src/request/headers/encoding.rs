@@ -13,8 +13,7 @@ pub const VALUE_BYTES_MAX: usize = 8 * 1024;
 /// Why a text cannot be encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
-    /// The encoding leaves bytes unchanged, and the value contains some that a header must not
-    /// contain.
+    /// `utf-8` refuses both, `base64` only control characters; the other encodings escape both.
     #[error("the value contains a control character, or begins or ends with a space")]
     Forbidden,
     /// It is longer than [`VALUE_BYTES_MAX`].
@@ -34,7 +33,7 @@ pub fn encode_text(encoding: HeaderEncoding, text: &str) -> Result<HeaderValue, 
         HeaderEncoding::Percent => write_percent_encoded(&mut written, text, is_plain_byte),
         HeaderEncoding::Rfc8187 => write_rfc8187(&mut written, text),
         HeaderEncoding::Utf8 => written.extend_from_slice(checked_utf8(text)?),
-        HeaderEncoding::Base64 => written = STANDARD.encode(without_controls(text)?).into_bytes(),
+        HeaderEncoding::Base64 => written = STANDARD.encode(refuse_controls(text)?).into_bytes(),
     }
     header_value(written)
 }
@@ -83,7 +82,7 @@ fn write_element(encoding: HeaderEncoding, written: &mut Vec<u8>, text: &str) ->
             Ok(bytes) if !bytes.contains(&b',') => written.extend_from_slice(bytes),
             Ok(_) | Err(_) => return false,
         },
-        HeaderEncoding::Base64 => match without_controls(text) {
+        HeaderEncoding::Base64 => match refuse_controls(text) {
             // `%` is escaped, too: otherwise `a,b` and `a%2Cb` would have the same encoding.
             Ok(text) => write_percent_encoded(written, text, |byte| !matches!(byte, b',' | b'%')),
             Err(_) => return false,
@@ -106,12 +105,12 @@ fn is_plain_byte(byte: u8) -> bool {
     matches!(byte, 0x20..=0x7e) && byte != b'%' && byte != b','
 }
 
-/// Escapes the bytes for which `keep` is false, and spaces at both ends, which HTTP would remove.
-fn write_percent_encoded(written: &mut Vec<u8>, text: &str, keep: impl Fn(u8) -> bool) {
+/// Escapes the bytes for which `is_kept` is false, and spaces at both ends, which HTTP would remove.
+fn write_percent_encoded(written: &mut Vec<u8>, text: &str, is_kept: impl Fn(u8) -> bool) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let last = text.len().saturating_sub(1);
     for (at, byte) in text.bytes().enumerate() {
-        if keep(byte) && (byte != b' ' || (at != 0 && at != last)) {
+        if is_kept(byte) && (byte != b' ' || (at != 0 && at != last)) {
             written.push(byte);
         } else {
             let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
@@ -129,7 +128,7 @@ fn write_rfc8187(written: &mut Vec<u8>, text: &str) {
 }
 
 fn checked_utf8(text: &str) -> Result<&[u8], EncodeError> {
-    let text = without_controls(text)?;
+    let text = refuse_controls(text)?;
     let has_no_outer_spaces = text.trim_matches(' ').len() == text.len();
     if has_no_outer_spaces {
         Ok(text.as_bytes())
@@ -138,7 +137,7 @@ fn checked_utf8(text: &str) -> Result<&[u8], EncodeError> {
     }
 }
 
-fn without_controls(text: &str) -> Result<&str, EncodeError> {
+fn refuse_controls(text: &str) -> Result<&str, EncodeError> {
     let has_control = text.bytes().any(|byte| byte.is_ascii_control());
     if has_control {
         Err(EncodeError::Forbidden)

@@ -45,8 +45,8 @@ static METHOD_OVERRIDE_NAMES: [HeaderName; 3] = [
     HeaderName::from_static(METHOD_OVERRIDES[2]),
 ];
 
-/// The expected number of headers, including one that the caller adds.
-const SET_CAPACITY: usize = 8;
+/// The expected number of added headers, including one that the face adds.
+const ADDED_CAPACITY: usize = 8;
 
 /// The header names for identity and access token.
 struct IdentityNames {
@@ -108,15 +108,15 @@ impl HeaderChanges {
         included: CheckHeaders,
     ) -> Self {
         let protected_headers = rewrite_options.protected_headers;
-        let mut set = added_headers(permit, head, rewrite_options, &UPSTREAM_NAMES, included);
-        let mut remove = Vec::new();
+        let mut added = added_headers(permit, head, rewrite_options, &UPSTREAM_NAMES, included);
+        let mut removed = Vec::new();
         let client_headers = head.headers;
         if let Some(value) = cookies::application_cookies(client_headers, protected_headers) {
             match value {
                 Some(value) => {
-                    set.insert(COOKIE, value);
+                    added.insert(COOKIE, value);
                 }
-                None => remove.push(COOKIE),
+                None => removed.push(COOKIE),
             }
         }
         let route = permit.route();
@@ -133,21 +133,18 @@ impl HeaderChanges {
         };
         // The proxy may not have passed on all of the client's headers.
         let protected = protected_headers.all().iter();
-        remove.extend(protected.filter(|name| !set.contains_key(*name)).cloned());
+        removed.extend(protected.filter(|name| !added.contains_key(*name)).cloned());
         let overrides = decision_depends_on_method(route).then_some(&METHOD_OVERRIDE_NAMES);
         let overrides = overrides.into_iter().flatten();
         for name in overrides.chain(client_headers.keys()).filter(is_unwanted) {
-            if !set.contains_key(name) && !remove.contains(name) {
-                remove.push(name.clone());
+            if !added.contains_key(name) && !removed.contains(name) {
+                removed.push(name.clone());
             }
         }
-        if is_replaced_authorization(route, &AUTHORIZATION) && !set.contains_key(AUTHORIZATION) {
-            remove.push(AUTHORIZATION);
+        if is_replaced_authorization(route, &AUTHORIZATION) && !added.contains_key(AUTHORIZATION) {
+            removed.push(AUTHORIZATION);
         }
-        Self {
-            added: set,
-            removed: remove,
-        }
+        Self { added, removed }
     }
 
     /// The headers to set, each once.
@@ -175,33 +172,34 @@ fn added_headers(
     included: CheckHeaders,
 ) -> HeaderMap {
     let rules = &permit.route().headers;
-    let mut set = HeaderMap::with_capacity(SET_CAPACITY);
+    let mut added = HeaderMap::with_capacity(ADDED_CAPACITY);
     let mut lines = HeaderLines::default();
-    let all = included == CheckHeaders::All;
+    let includes_all = included == CheckHeaders::All;
     let is_identity = |name: &HeaderName| UPSTREAM_NAMES.identity.contains(name);
     let replaces_identity = rules.custom.iter().any(|(name, _)| is_identity(name));
     // Custom headers of the route may replace the identity headers.
-    if !replaces_identity && (!all || (rules.custom.is_empty() && rules.basic_auth.is_none())) {
+    let has_only_identity = rules.custom.is_empty() && rules.basic_auth.is_none();
+    if !replaces_identity && (!includes_all || has_only_identity) {
         let identity = IdentityHeaders::of_permit(permit);
         let values = identity.iter().flat_map(|identity| identity.values());
         for (name, value) in names.identity.iter().zip(values) {
             if let Some(value) = value {
-                set.insert(name, value.clone());
+                added.insert(name, value.clone());
             }
         }
     } else {
         lines.add_identity(permit);
     }
-    if all {
+    if includes_all {
         lines.add_provider_tokens(permit, head);
         lines.add_assertion(permit, head, rewrite_options.assertion_signer);
     }
-    if all || replaces_identity {
+    if includes_all || replaces_identity {
         lines.add_custom_headers(permit, head);
     }
-    let is_included = |(name, _): &(HeaderName, _)| all || is_identity(name);
+    let is_included = |(name, _): &(HeaderName, _)| includes_all || is_identity(name);
     for (name, value) in lines.into_pairs().into_iter().filter(is_included) {
-        set.insert(names.translate(&name).unwrap_or(name), value);
+        added.insert(names.translate(&name).unwrap_or(name), value);
     }
-    set
+    added
 }

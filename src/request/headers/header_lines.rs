@@ -11,7 +11,9 @@ use http::{HeaderName, HeaderValue};
 
 use super::connection_auth::authenticates_connection;
 use super::encoding;
-use super::identity_headers::{EncodedPerson, IDENTITY, IdentityHeaders, encoded, warn_of_omitted};
+use super::identity_headers::{
+    EncodedPerson, IDENTITY, IdentityHeaders, value_or_warn, warn_of_omitted,
+};
 use super::protected_headers::{are_aliases, is_reserved};
 use crate::expression::{EvalError, Value};
 use crate::request::gate::Caller;
@@ -60,7 +62,7 @@ pub(super) fn authority(head: &Head<'_>) -> HeaderValue {
 #[derive(Clone, Default)]
 pub(super) struct HeaderLines {
     lines: Vec<u8>,
-    /// Headers that the client sent and the route passes: no lines are written for them.
+    /// Headers that the client sent and the route passes: [`Self::add`] writes no lines for them.
     passed: Vec<HeaderName>,
     /// Whether custom credentials authenticate the whole connection.
     authenticates_connection: bool,
@@ -252,7 +254,7 @@ fn token_value(scheme: &str, token: &Secret<String>) -> Option<HeaderValue> {
 fn encode(name: &HeaderName, encoding: HeaderEncoding, value: &Value) -> Option<HeaderValue> {
     match value {
         Value::Null => None,
-        Value::Text(text) => encoded(name.as_str(), encoding::encode_text(encoding, text)),
+        Value::Text(text) => value_or_warn(name.as_str(), encoding::encode_text(encoding, text)),
         Value::List(items) => {
             let present = items.iter().filter(|item| **item != Value::Null);
             let texts: Vec<_> = present.map(scalar_text).collect();
@@ -264,7 +266,7 @@ fn encode(name: &HeaderName, encoding: HeaderEncoding, value: &Value) -> Option<
         }
         Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Map(_) => {
             match scalar_text(value) {
-                Some(text) => encoded(name.as_str(), encoding::encode_text(encoding, &text)),
+                Some(text) => value_or_warn(name.as_str(), encoding::encode_text(encoding, &text)),
                 None => {
                     warn_of_omitted(name.as_str(), 1);
                     None
@@ -285,7 +287,8 @@ fn scalar_text(value: &Value) -> Option<String> {
     }
 }
 
-/// Basic credentials (RFC 7617) in UTF-8. A user name with a colon is refused, because it ends there.
+/// Basic credentials (RFC 7617) in UTF-8. A user name with a colon is refused, because the application
+/// would read only the part before it.
 fn basic_credentials(basic: &BasicAuth, variables: &RequestVariables<'_>) -> Option<HeaderValue> {
     let user = match basic.user.evaluate(variables) {
         Ok(Value::Null) | Err(EvalError::Missing { .. } | EvalError::BudgetExceeded) => {
@@ -297,7 +300,7 @@ fn basic_credentials(basic: &BasicAuth, variables: &RequestVariables<'_>) -> Opt
     let is_forbidden = |byte: u8| byte == b':' || byte.is_ascii_control();
     let Some(user) = user.filter(|user| !user.bytes().any(is_forbidden)) else {
         tracing::warn!(
-            "the user of basic_auth is empty, or has a colon or control character: no credentials are sent"
+            "the user of basic_auth is not text, or has a colon or control character: no credentials are sent"
         );
         return None;
     };
@@ -339,8 +342,8 @@ fn format_ip(ip: IpAddr, text: &mut [u8; 48]) -> &[u8] {
                     text[end] = b'.';
                     end += 1;
                 }
-                for (unit, least) in [(100, 100), (10, 10), (1, 0)] {
-                    if octet >= least {
+                for (unit, shown_from) in [(100, 100), (10, 10), (1, 0)] {
+                    if octet >= shown_from {
                         text[end] = b'0' + octet / unit % 10;
                         end += 1;
                     }

@@ -45,9 +45,9 @@ impl std::fmt::Debug for IdentityHeaders {
 impl IdentityHeaders {
     /// Encodes the identity of a person.
     pub fn of(person: &Person, encoding: HeaderEncoding) -> Self {
-        let encode = |what: &str, text: &str| {
+        let encode = |header: &str, text: &str| {
             let text = Some(text).filter(|text| !text.is_empty());
-            text.and_then(|text| encoded(what, encoding::encode_text(encoding, text)))
+            text.and_then(|text| value_or_warn(header, encoding::encode_text(encoding, text)))
         };
         let fields = &person.entitlements.fields;
         let (groups, refused) =
@@ -133,15 +133,18 @@ impl EncodedPerson {
     }
 }
 
-/// The value; an error is logged and the header left out.
-pub(super) fn encoded(what: &str, value: Result<HeaderValue, EncodeError>) -> Option<HeaderValue> {
+/// The value; an error is logged, and the header is left out.
+pub(super) fn value_or_warn(
+    header: &str,
+    value: Result<HeaderValue, EncodeError>,
+) -> Option<HeaderValue> {
     value
-        .inspect_err(|error| tracing::warn!(header = what, error = %error, "a header is left out"))
+        .inspect_err(|error| tracing::warn!(header, error = %error, "a header is left out"))
         .ok()
 }
 
-pub(super) fn warn_of_omitted(what: &str, refused: usize) {
+pub(super) fn warn_of_omitted(header: &str, refused: usize) {
     if refused > 0 {
-        tracing::warn!(header = what, refused, "elements of a header are left out");
+        tracing::warn!(header, refused, "elements of a header are left out");
     }
 }

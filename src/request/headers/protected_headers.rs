@@ -24,7 +24,7 @@ struct SiteNames {
     custom: Vec<Box<[u8]>>,
     /// The built-in and custom names, each in one spelling.
     all: Vec<HeaderName>,
-    /// The lengths that occur in `custom` as bits; bit 63 stands for all longer ones.
+    /// The lengths that occur in `custom` as bits; bit 63 stands for 63 and more.
     lengths: u64,
     /// The configured cookie name, if it is not the default.
     cookie_name: Option<CookieName>,
@@ -51,7 +51,7 @@ const BUILT_IN: [&str; 14] = [
     "x-menshen-assertion",
 ];
 
-/// Headers that frame, route or authenticate a message, or otherwise decide about it: as a trailer
+/// Headers that frame, route or authenticate a message, or change how it is processed: as a trailer
 /// they would come too late, and some programs treat trailers as headers.
 const FORBIDDEN_TRAILERS: [&str; 20] = [
     "authorization",
@@ -88,7 +88,7 @@ pub(super) const METHOD_OVERRIDES: [&str; 3] = [
 pub(super) enum Disposition {
     /// It is forwarded.
     Pass,
-    /// It is an identity header or hop-by-hop: removed on every route.
+    /// It identifies the caller, is hop-by-hop, or could be taken for framing: removed on every route.
     Drop,
     /// It claims where the request came from or went to: removed unless the route passes it.
     Untrusted,
@@ -177,11 +177,11 @@ impl ProtectedHeaders {
     }
 }
 
-/// Whether no route may set a header: it frames the message, is hop-by-hop, or carries cookies.
+/// Whether no route may set a header: it routes or frames the message, is hop-by-hop, or carries cookies.
 pub fn is_reserved(name: &HeaderName) -> bool {
     let bytes = name.as_str().as_bytes();
-    let framing = ["host", "content-length", "expect", "cookie", "set-cookie"];
-    framing.iter().any(|known| is_alias(bytes, known)) || is_hop_by_hop(bytes)
+    let end_to_end = ["host", "content-length", "expect", "cookie", "set-cookie"];
+    end_to_end.iter().any(|known| is_alias(bytes, known)) || is_hop_by_hop(bytes)
 }
 
 /// Whether two names are aliases of each other.

@@ -42,7 +42,7 @@ pub struct RequestRewrite {
     /// The client that upstream limits count the request for.
     client: Option<Client>,
     from_trusted_proxy: bool,
-    /// The rewritten headers with other addresses; absent on most requests.
+    /// The rewritten headers that name addresses besides the target; absent on most requests.
     address_headers: Option<Box<AddressHeaders>>,
 }
 

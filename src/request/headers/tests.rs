@@ -101,6 +101,7 @@ fn identity_headers_are_set_and_those_of_the_client_removed() {
 fn the_route_determines_how_a_person_is_encoded() {
     use HeaderEncoding::{Base64, Percent, Rfc8187, Utf8};
     let caller = zhang();
+    // The second round uses the cached encodings.
     for _ in 0..2 {
         for (encoding, name) in [
             (Percent, "%E5%BC%A0%E4%B8%89"),
@@ -162,6 +163,7 @@ fn a_valid_trace_is_continued_and_an_invalid_one_replaced() {
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
     let headers = forwarded_headers(&[("traceparent", parent), ("tracestate", "a=b")]);
     let text = headers["traceparent"].to_str().unwrap();
+    // The trace id and the flags are kept, and the span id between them is new.
     assert_eq!((&text[..36], &text[52..]), (&parent[..36], "-00"));
     assert_ne!(text, parent);
     assert_eq!(headers["tracestate"], "a=b");
@@ -328,7 +330,7 @@ fn authorization_is_forwarded_unless_the_route_sets_it() {
 }
 
 #[test]
-fn every_encoding_keeps_list_elements_apart() {
+fn every_encoding_expresses_or_refuses_a_text_and_keeps_list_elements_apart() {
     use HeaderEncoding::{Base64, Percent, Rfc8187, Utf8};
     let encode_one =
         |encoding, value| encode_text(encoding, value).map(|value| value.as_bytes().to_vec());

@@ -33,11 +33,11 @@ impl RequestId {
         let (mut trace, mut span) = ([0; 16], [0; 8]);
         trace.copy_from_slice(&bytes[..16]);
         span.copy_from_slice(&bytes[16..]);
-        let client_id = peer_trusted
+        let sent_id = peer_trusted
             .then(|| single_value(headers, &X_REQUEST_ID))
             .flatten();
-        let text = match client_id.filter(|id| is_valid_id(id.as_bytes())) {
-            Some(client_id) => client_id.clone(),
+        let text = match sent_id.filter(|id| is_valid_id(id.as_bytes())) {
+            Some(sent_id) => sent_id.clone(),
             None => {
                 let mut hex = [0; 32];
                 write_hex(&mut hex, &trace);

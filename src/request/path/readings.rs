@@ -2,11 +2,11 @@
 
 use super::{Path, PathError};
 
-/// How long all readings of the paths of one request may be together, in bytes, so that a request
-/// costs little more than its length. Names in any script have two or three readings.
+/// The maximum total length in bytes of the readings of all paths of one request. It bounds the work
+/// that a request can cause; a percent-encoded name has two or three readings.
 const READINGS_BYTES_MAX: usize = 64 * 1024;
 
-/// How many readings the paths of one request may have together: a rule is evaluated for each.
+/// The maximum number of readings of all paths of one request, because a rule is evaluated for each.
 /// Paths in real use have a dozen at most.
 const READINGS_COUNT_MAX: usize = 128;
 
@@ -78,10 +78,10 @@ pub(super) fn all(sent: &[u8], budget: &mut ReadingBudget) -> Result<Vec<Vec<u8>
         budget,
     };
     readings.add(sent.to_vec())?;
-    // The index of the first reading with the current number of decodings.
-    let mut stage = 0;
+    // The index of the first reading that was decoded `decodings` times.
+    let mut stage_start = 0;
     for decodings in 0..=DECODINGS_MAX {
-        let mut at = stage;
+        let mut at = stage_start;
         while let Some(reading) = readings.found.get(at) {
             let transformed = TRANSFORMATIONS.map(|transform| transform(reading));
             for reading in transformed.into_iter().flatten() {
@@ -90,7 +90,7 @@ pub(super) fn all(sent: &[u8], budget: &mut ReadingBudget) -> Result<Vec<Vec<u8>
             at += 1;
         }
         if decodings < DECODINGS_MAX {
-            for at in std::mem::replace(&mut stage, at)..at {
+            for at in std::mem::replace(&mut stage_start, at)..at {
                 if let Some(decoded) = decode(&readings.found[at]) {
                     readings.add(decoded)?;
                 }
@@ -100,7 +100,7 @@ pub(super) fn all(sent: &[u8], budget: &mut ReadingBudget) -> Result<Vec<Vec<u8>
     Ok(readings.found)
 }
 
-/// The readings found so far; none has a control character or a dot segment.
+/// The readings found so far; none contains NUL, CR, LF or a dot segment.
 struct Readings<'a> {
     found: Vec<Vec<u8>>,
     budget: &'a mut ReadingBudget,
@@ -129,7 +129,8 @@ fn has_dot_segment(path: &[u8]) -> bool {
     path.split(|byte| *byte == b'/').any(is_dot_segment)
 }
 
-/// Whether a segment is `.` or `..`, or becomes one when spaces and control characters are removed.
+/// Whether a segment is `.` or `..`, or consists of dots and of spaces or control characters, which a
+/// server may remove.
 fn is_dot_segment(segment: &[u8]) -> bool {
     let dots = segment.iter().filter(|byte| **byte == b'.').count();
     let spaces = segment.iter().filter(|byte| is_space(**byte)).count();

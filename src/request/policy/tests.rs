@@ -226,7 +226,7 @@ fn a_weak_session_is_anonymous_to_a_rule_and_needs_step_up() {
 }
 
 #[test]
-fn demands_apply_to_the_claims_of_a_token_which_never_needs_a_login() {
+fn the_claims_of_a_token_must_meet_the_demands_and_never_lead_to_a_login() {
     let program = |auth_context| {
         Caller::Program(Arc::new(VerifiedToken {
             issuer: "corp".to_owned().try_into().unwrap(),
@@ -273,7 +273,7 @@ fn demands_apply_to_the_claims_of_a_token_which_never_needs_a_login() {
 }
 
 #[test]
-fn a_due_confirmation_keeps_the_permit() {
+fn a_confirmation_is_due_only_for_an_allowed_page_load() {
     let verdict_for = |embedded, parts: &Parts, age| {
         let verdict = verdict_on(
             route_with_reconfirmation(embedded),

@@ -68,9 +68,9 @@ pub struct RouteConfig {
     #[serde(default)]
     pub prompt: Option<LoginPrompt>,
     /// Whether the source must confirm, without a click, who is signed in when a page is loaded:
-    /// `always` for top-level pages, `embedded` for pages in another site's frame. A different
-    /// person replaces the session; if nobody is signed in at the source, the session ends. A
-    /// source that does not support this is not asked.
+    /// `always` for top-level pages, `embedded` for pages in frames. A different person replaces the
+    /// session; if nobody is signed in at the source, the session ends. A source that does not
+    /// support this is not asked.
     #[serde(default)]
     pub reload_user: ReloadUser,
     /// How old the last confirmation may be before `reload_user` asks again.
@@ -87,7 +87,7 @@ pub struct RouteConfig {
     #[serde(default)]
     pub preflight: Preflight,
     /// Whether the upstream compares paths case-insensitively, in any script. Absent: no, and
-    /// `menshen check` asks where it matters. Rules also receive the path in lower case: write
+    /// `menshen check` warns where it matters. Rules also receive the path in lower case: write
     /// paths in rules in lower case.
     #[serde(default)]
     pub case_insensitive: Option<bool>,

@@ -82,7 +82,9 @@ pub enum RouteConfigError {
     )]
     PublicPath,
     /// `upstream`.
-    #[error("an upstream is http://host[:port], https://host[:port] or unix:/path, without a path")]
+    #[error(
+        "an upstream is http://host[:port] or https://host[:port] without a path, or unix:/path"
+    )]
     Upstream,
     /// `host_header`.
     #[error("host_header is `client`, `upstream` or a host name")]
@@ -188,10 +190,10 @@ impl TryFrom<String> for UpstreamUrl {
 
     fn try_from(text: String) -> Result<Self, RouteConfigError> {
         if let Some(path) = text.strip_prefix("unix:") {
-            let absolute = path
+            let upstream = path
                 .starts_with('/')
                 .then(|| Self::Unix(PathBuf::from(path)));
-            return absolute.ok_or(RouteConfigError::Upstream);
+            return upstream.ok_or(RouteConfigError::Upstream);
         }
         let url = Url::parse(&text).map_err(|_| RouteConfigError::Upstream)?;
         let is_origin = url.path() == "/"

@@ -87,7 +87,7 @@ impl Routes {
         ))
     }
 
-    /// The part of an own path after the prefix; for a file, the whole path.
+    /// The part of an own path after the prefix, or the name of a file; both without leading slash.
     pub fn own_page_name<'a>(&self, path: &'a str) -> Option<&'a str> {
         let page = || {
             let rest = path.strip_prefix(self.own_paths.prefix());

@@ -51,7 +51,7 @@ async fn every_other_route_is_listed_with_the_reason_it_does_not_match() {
             "http://a.very.wild.test/",
             "wilder",
             "wild",
-            "names it more closely",
+            "names it more exactly",
         ),
         (
             "http://case.test/aDMIN/x",

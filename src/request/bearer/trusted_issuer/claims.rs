@@ -44,8 +44,8 @@ impl TrustedIssuer {
         })
     }
 
-    /// The program of a verified token.
-    pub(super) fn program(
+    /// The verified token with these claims; its `holder` is not loaded yet.
+    pub(super) fn verified_token(
         &self,
         claims: Claims,
         tenant: &Tenant,

@@ -21,7 +21,7 @@ struct Discarded {
 
 impl Http1Connection {
     /// Tells the upstream that the request was aborted, and waits until it has responded or closed
-    /// the connection. The caller applies the time-out.
+    /// the connection, without a time-out of its own.
     pub(in crate::request::forward) async fn drain(mut self: Box<Self>) {
         // The rest of the request is not sent, so that it never looks complete. The end of the
         // connection tells the upstream that it may stop.

@@ -35,8 +35,8 @@ pub(super) struct RequestWriter {
 
 struct BodySource {
     body: UploadBody,
-    /// The remaining bytes of the announced length; `None` if the body is chunked.
-    left: Option<u64>,
+    /// What remains of the announced length; `None` if the body is chunked.
+    bytes_left: Option<u64>,
 }
 
 /// Why a request could not be sent.
@@ -73,7 +73,10 @@ impl RequestWriter {
 
     /// Sets the body to send after the head; `length` is the announced length.
     pub(super) fn set_body(&mut self, body: UploadBody, length: Option<u64>) {
-        self.body = Some(BodySource { body, left: length });
+        self.body = Some(BodySource {
+            body,
+            bytes_left: length,
+        });
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -141,9 +144,9 @@ impl RequestWriter {
         // A known end is not awaited, because the client may never signal it separately.
         let is_last = data.is_none() || source.body.is_end();
         let data = data.unwrap_or_default();
-        if let Some(left) = &mut source.left {
+        if let Some(bytes_left) = &mut source.bytes_left {
             // Bytes beyond the announced length would be read as the next request.
-            *left = left
+            *bytes_left = bytes_left
                 .checked_sub(data.len() as u64)
                 .filter(|left| !is_last || *left == 0)
                 .ok_or(SendError::Body)?;

@@ -82,16 +82,16 @@ impl Http1Connection {
 
     /// The whole body, if its length is known and all of it was already read.
     pub(in crate::request::forward) fn take_buffered_body(&mut self) -> Option<Bytes> {
-        let whole = match self.unread_body {
+        let length = match self.unread_body {
             UnreadBody::Nothing => 0,
             UnreadBody::Bytes(left) => usize::try_from(left).ok()?,
             UnreadBody::Chunked(_) | UnreadBody::UntilClose => return None,
         };
-        if self.unparsed.len() < whole {
+        if self.unparsed.len() < length {
             return None;
         }
         self.unread_body = UnreadBody::Nothing;
-        Some(self.unparsed.split_to(whole))
+        Some(self.unparsed.split_to(length))
     }
 
     pub(in crate::request::forward) fn size_hint(&self) -> SizeHint {

@@ -187,13 +187,14 @@ impl From<httparse::Error> for ResponseHeadError {
 mod tests {
     use super::*;
 
-    const PLAIN: ExpectedHead = ExpectedHead {
+    /// The head of the response to a GET request.
+    const FOR_GET: ExpectedHead = ExpectedHead {
         for_head_request: false,
         keeps_header_case: false,
     };
 
     fn parse_head(text: &str) -> Result<Option<HeadAndLength>, ResponseHeadError> {
-        parse(&Bytes::copy_from_slice(text.as_bytes()), PLAIN)
+        parse(&Bytes::copy_from_slice(text.as_bytes()), FOR_GET)
     }
 
     fn framing_of(lines: &str) -> Result<Framing, ResponseHeadError> {
@@ -263,8 +264,8 @@ mod tests {
         ] {
             assert_eq!(framing_of(lines), Err(why), "{lines:?}");
         }
-        let old = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-        assert_eq!(parse_head(old).unwrap_err(), TransferEncoding);
+        let http_1_0 = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert_eq!(parse_head(http_1_0).unwrap_err(), TransferEncoding);
     }
 
     #[test]
@@ -310,13 +311,13 @@ mod tests {
                 "{status}"
             );
         }
-        let whole = Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n");
+        let head = Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n");
         let for_head_request = ExpectedHead {
             for_head_request: true,
-            ..PLAIN
+            ..FOR_GET
         };
         assert_eq!(
-            parse(&whole, for_head_request).unwrap().unwrap().0.framing,
+            parse(&head, for_head_request).unwrap().unwrap().0.framing,
             Framing::Empty
         );
     }

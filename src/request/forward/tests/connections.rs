@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_connection_is_reused_for_successive_requests() {
-    let port = server(|number, mut stream| async move {
+    let port = start_server(|number, mut stream| async move {
         while let Some(head) = read_head(&mut stream).await {
             assert!(head.starts_with("get /a?b http/1.1\r\n"), "{head}");
             assert!(
@@ -16,10 +16,10 @@ async fn a_connection_is_reused_for_successive_requests() {
         }
     })
     .await;
-    let forwarder = forwarder(vec![http(port)]);
+    let forwarder = forwarder(vec![http_upstream(port)]);
     for _ in 0..5 {
         assert_eq!(
-            text(send(&forwarder, route(), request(Method::GET, "")).await).await,
+            body_text(send(&forwarder, route(), request(Method::GET, "")).await).await,
             "1"
         );
     }
@@ -27,7 +27,7 @@ async fn a_connection_is_reused_for_successive_requests() {
 
 #[tokio::test]
 async fn a_connection_is_reused_after_responses_without_a_body() {
-    let port = server(|number, mut stream| async move {
+    let port = start_server(|number, mut stream| async move {
         assert_eq!(number, 1);
         for answer in [
             "200 OK\r\ncontent-length: 0",
@@ -47,7 +47,7 @@ async fn a_connection_is_reused_after_responses_without_a_body() {
         read_head(&mut stream).await;
     })
     .await;
-    let forwarder = forwarder(vec![http(port)]);
+    let forwarder = forwarder(vec![http_upstream(port)]);
     let forwarded = send(&forwarder, route(), request(Method::HEAD, ""))
         .await
         .unwrap();
@@ -58,7 +58,7 @@ async fn a_connection_is_reused_after_responses_without_a_body() {
     drop(response);
     for expected in ["", "", "ok"] {
         assert_eq!(
-            text(send(&forwarder, route(), request(Method::GET, "")).await).await,
+            body_text(send(&forwarder, route(), request(Method::GET, "")).await).await,
             expected
         );
     }
@@ -66,14 +66,14 @@ async fn a_connection_is_reused_after_responses_without_a_body() {
 
 #[tokio::test]
 async fn a_connection_with_an_unread_response_is_never_reused() {
-    let port = server(|number, mut stream| async move {
+    let port = start_server(|number, mut stream| async move {
         while read_head(&mut stream).await.is_some() {
             let text = format!("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{number}");
             write(&mut stream, &text).await;
         }
     })
     .await;
-    let forwarder = forwarder(vec![http(port)]);
+    let forwarder = forwarder(vec![http_upstream(port)]);
     for expected in ["1", "2"] {
         let forwarded = send(&forwarder, route(), request(Method::GET, ""))
             .await
@@ -95,14 +95,14 @@ async fn a_connection_with_an_unread_response_is_never_reused() {
 
 #[tokio::test]
 async fn a_stale_connection_is_replaced_once_for_a_repeatable_request() {
-    let served = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&served);
+    let responses = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&responses);
     // Each connection responds once, reads the next request, and closes without a response.
-    let port = server(move |_, mut stream| {
-        let count = Arc::clone(&count);
+    let port = start_server(move |_, mut stream| {
+        let counter = Arc::clone(&counter);
         async move {
             read_head(&mut stream).await;
-            count.fetch_add(1, Ordering::Relaxed);
+            counter.fetch_add(1, Ordering::Relaxed);
             write(
                 &mut stream,
                 "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
@@ -112,14 +112,14 @@ async fn a_stale_connection_is_replaced_once_for_a_repeatable_request() {
         }
     })
     .await;
-    let forwarder = forwarder(vec![http(port)]);
+    let forwarder = forwarder(vec![http_upstream(port)]);
     for _ in 0..3 {
         assert_eq!(
-            text(send(&forwarder, route(), request(Method::GET, "")).await).await,
+            body_text(send(&forwarder, route(), request(Method::GET, "")).await).await,
             "ok"
         );
     }
-    assert_eq!(served.load(Ordering::Relaxed), 3);
+    assert_eq!(responses.load(Ordering::Relaxed), 3);
     let posted = send(&forwarder, route(), request(Method::POST, "x")).await;
     assert!(
         matches!(posted, Err(ForwardError::UpstreamDisconnected(_))),
@@ -129,9 +129,9 @@ async fn a_stale_connection_is_replaced_once_for_a_repeatable_request() {
 
 #[tokio::test]
 async fn an_idle_connection_that_was_closed_fails_no_request() {
-    let (closed, mut is_closed) = mpsc::channel::<()>(8);
-    let port = server(move |_, mut stream| {
-        let closed = closed.clone();
+    let (report_close, mut closes) = mpsc::channel::<()>(8);
+    let port = start_server(move |_, mut stream| {
+        let report_close = report_close.clone();
         async move {
             read_head(&mut stream).await;
             write(
@@ -140,15 +140,15 @@ async fn an_idle_connection_that_was_closed_fails_no_request() {
             )
             .await;
             drop(stream);
-            closed.send(()).await.unwrap();
+            report_close.send(()).await.unwrap();
         }
     })
     .await;
-    let forwarder = forwarder(vec![http(port)]);
+    let forwarder = forwarder(vec![http_upstream(port)]);
     for _ in 0..3 {
-        let body = text(send(&forwarder, route(), request(Method::GET, "")).await).await;
+        let body = body_text(send(&forwarder, route(), request(Method::GET, "")).await).await;
         assert_eq!(body, "ok");
-        is_closed.recv().await.unwrap();
+        closes.recv().await.unwrap();
         tokio::task::yield_now().await;
     }
 }
@@ -160,7 +160,7 @@ async fn another_upstream_serves_while_one_is_unreachable() {
         listener.local_addr().unwrap().port()
     };
     let failed = send(
-        &forwarder(vec![http(down)]),
+        &forwarder(vec![http_upstream(down)]),
         route(),
         request(Method::GET, ""),
     )
@@ -169,10 +169,13 @@ async fn another_upstream_serves_while_one_is_unreachable() {
         matches!(failed, Err(ForwardError::Unreachable(_))),
         "{failed:?}"
     );
-    let two = forwarder(vec![http(down), http(echo().await)]);
+    let two = forwarder(vec![
+        http_upstream(down),
+        http_upstream(start_echo_server().await),
+    ]);
     for _ in 0..4 {
         assert_eq!(
-            text(send(&two, route(), request(Method::POST, "x")).await).await,
+            body_text(send(&two, route(), request(Method::POST, "x")).await).await,
             "x"
         );
     }
@@ -181,9 +184,12 @@ async fn another_upstream_serves_while_one_is_unreachable() {
 #[tokio::test]
 async fn requests_beyond_connections_max_wait_and_then_fail_as_busy() {
     let forwarder = {
-        let mut settings = PoolSettings::new(vec![http(echo().await)], SHORT_TIMEOUT);
+        let mut settings = PoolSettings::new(
+            vec![http_upstream(start_echo_server().await)],
+            SHORT_TIMEOUT,
+        );
         settings.connections_max = 1;
-        // This exceeds the limit of all clients, not the shares.
+        // With shares above 100 percent, only `connections_max` limits the requests.
         settings.client_share = 200;
         settings.anonymous_share = 200;
         Forwarder::build(vec![settings], None).unwrap()
@@ -205,7 +211,10 @@ async fn requests_beyond_connections_max_wait_and_then_fail_as_busy() {
 
 #[tokio::test]
 async fn requests_go_to_the_upstream_with_the_fewest_in_progress() {
-    let forwarder = forwarder(vec![http(echo().await), http(echo().await)]);
+    let forwarder = forwarder(vec![
+        http_upstream(start_echo_server().await),
+        http_upstream(start_echo_server().await),
+    ]);
     let mut held = Vec::new();
     for _ in 0..6 {
         let body = StreamBody::new(futures_util::stream::pending::<
@@ -221,7 +230,7 @@ async fn requests_go_to_the_upstream_with_the_fewest_in_progress() {
 
 #[tokio::test]
 async fn a_pool_with_unchanged_settings_is_kept() {
-    let (one, two) = (http(1), http(2));
+    let (one, two) = (http_upstream(1), http_upstream(2));
     let settings = |url: &UpstreamUrl, connect_s| {
         PoolSettings::new(vec![url.clone()], Duration::from_secs(connect_s))
     };
@@ -250,7 +259,7 @@ fn localhost_certificate() -> (rcgen::Certificate, tokio_rustls::TlsAcceptor) {
 #[tokio::test]
 async fn the_certificate_name_of_an_https_upstream_is_verified() {
     let (certificate, acceptor) = localhost_certificate();
-    let port = server(move |_, stream| {
+    let port = start_server(move |_, stream| {
         let acceptor = acceptor.clone();
         async move {
             let Ok(mut stream) = acceptor.accept(stream).await else {
@@ -288,7 +297,7 @@ async fn the_certificate_name_of_an_https_upstream_is_verified() {
         send(&forwarder, route(), request(Method::GET, "")).await
     };
     let pem = Some(certificate.pem().into_bytes());
-    assert_eq!(text(ask("localhost", pem.clone()).await).await, "ok");
+    assert_eq!(body_text(ask("localhost", pem.clone()).await).await, "ok");
     for (host, ca_pem) in [("127.0.0.1", pem), ("localhost", None)] {
         let refused = ask(host, ca_pem).await;
         assert!(
@@ -307,7 +316,7 @@ async fn connecting_to_a_single_upstream_is_tried_twice() {
         (2, Method::GET, false),
     ] {
         let acceptor = acceptor.clone();
-        let port = server(move |number, stream| {
+        let port = start_server(move |number, stream| {
             let acceptor = acceptor.clone();
             async move {
                 if number <= closed {
@@ -346,7 +355,7 @@ async fn connecting_to_a_single_upstream_is_tried_twice() {
         let body = if method == Method::POST { "x" } else { "" };
         let result = send(&forwarder, route(), request(method, body)).await;
         match served {
-            true => assert_eq!(text(result).await, "ok"),
+            true => assert_eq!(body_text(result).await, "ok"),
             false => assert!(
                 matches!(result, Err(ForwardError::Unreachable(_))),
                 "{result:?}"
@@ -375,7 +384,7 @@ async fn an_upstream_may_listen_on_a_unix_socket() {
             .unwrap();
     });
     let forwarder = forwarder(vec![UpstreamUrl::Unix(path.clone())]);
-    let body = text(send(&forwarder, route(), request(Method::GET, "")).await).await;
+    let body = body_text(send(&forwarder, route(), request(Method::GET, "")).await).await;
     std::fs::remove_file(path).unwrap();
     serving.await.unwrap();
     assert_eq!(body, "ok");
@@ -383,32 +392,35 @@ async fn an_upstream_may_listen_on_a_unix_socket() {
 
 #[tokio::test]
 async fn an_aborted_request_closes_the_upstream_connection() {
-    let (arrived, has_arrived) = oneshot::channel::<()>();
-    let (closed, is_closed) = oneshot::channel::<()>();
-    let both = Arc::new(std::sync::Mutex::new(Some((arrived, closed))));
-    let port = server(move |_, mut stream| {
-        let both = both.lock().unwrap().take();
+    let (report_request, request_arrived) = oneshot::channel::<()>();
+    let (report_close, connection_closed) = oneshot::channel::<()>();
+    let reports = Arc::new(std::sync::Mutex::new(Some((report_request, report_close))));
+    let port = start_server(move |_, mut stream| {
+        let reports = reports.lock().unwrap().take();
         async move {
-            let (arrived, closed) = both.unwrap();
+            let (report_request, report_close) = reports.unwrap();
             read_head(&mut stream).await;
-            arrived.send(()).unwrap();
+            report_request.send(()).unwrap();
             assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
-            closed.send(()).unwrap();
+            report_close.send(()).unwrap();
         }
     })
     .await;
-    let forwarder = forwarder(vec![http(port)]);
+    let forwarder = forwarder(vec![http_upstream(port)]);
     tokio::select! {
         answer = send(&forwarder, route(), request(Method::GET, "")) => panic!("{answer:?}"),
-        arrived = has_arrived => arrived.unwrap(),
+        arrived = request_arrived => arrived.unwrap(),
     }
-    is_closed.await.unwrap();
+    connection_closed.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_clients_each_get_their_own_responses() {
-    let (port, _stop) = proxy(
-        forwarder(vec![http(echo().await), http(echo().await)]),
+    let (port, _stop) = start_proxy(
+        forwarder(vec![
+            http_upstream(start_echo_server().await),
+            http_upstream(start_echo_server().await),
+        ]),
         route(),
     )
     .await;
@@ -419,17 +431,18 @@ async fn concurrent_clients_each_get_their_own_responses() {
             let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
             tokio::spawn(connection);
             for number in 0..40 {
-                let own = format!("{client}-{number};").repeat(1 + number * client * 7);
+                // The bodies differ in text and length.
+                let sent = format!("{client}-{number};").repeat(1 + number * client * 7);
                 let request = Request::post("/").header("host", "a");
-                let request = request.body(Full::new(Bytes::from(own.clone()))).unwrap();
+                let request = request.body(Full::new(Bytes::from(sent.clone()))).unwrap();
                 sender.ready().await.unwrap();
                 let response = sender.send_request(request).await.unwrap();
                 if number == 20 + client {
-                    // The response stays unread, so no connection of it may be reused.
+                    // The response stays unread, so its upstream connection must not be reused.
                     return;
                 }
                 let body = response.into_body().collect().await.unwrap().to_bytes();
-                assert!(body == own.as_bytes(), "{client}-{number}");
+                assert!(body == sent.as_bytes(), "{client}-{number}");
             }
         })
     });
@@ -439,9 +452,9 @@ async fn concurrent_clients_each_get_their_own_responses() {
 }
 
 /// Waits until this many requests are in progress at each upstream.
-async fn wait_for_requests_in_progress(forwarder: &Forwarder, load: &[usize]) {
+async fn wait_for_requests_in_progress(forwarder: &Forwarder, expected: &[usize]) {
     let waiting = async {
-        while forwarder.pools[0].requests_in_progress() != load {
+        while forwarder.pools[0].requests_in_progress() != expected {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -451,21 +464,21 @@ async fn wait_for_requests_in_progress(forwarder: &Forwarder, load: &[usize]) {
 
 #[tokio::test]
 async fn an_aborted_request_keeps_its_slot_until_the_upstream_finishes_it() {
-    let (answer, answered) = oneshot::channel::<&'static str>();
-    let (got, asked) = oneshot::channel();
-    let script = Arc::new(std::sync::Mutex::new(Some((got, answered))));
-    let port = server(move |_, mut stream| {
-        let script = script.lock().unwrap().take();
+    let (send_answer, answer) = oneshot::channel::<&'static str>();
+    let (report_request, request_arrived) = oneshot::channel();
+    let channels = Arc::new(std::sync::Mutex::new(Some((report_request, answer))));
+    let port = start_server(move |_, mut stream| {
+        let channels = channels.lock().unwrap().take();
         async move {
-            let (got, answered) = script.expect("one connection is made");
+            let (report_request, answer) = channels.expect("one connection is made");
             read_head(&mut stream).await.unwrap();
-            got.send(()).unwrap();
+            report_request.send(()).unwrap();
             assert_eq!(
                 read_head(&mut stream).await,
                 None,
                 "the end of the connection"
             );
-            write(&mut stream, answered.await.unwrap()).await;
+            write(&mut stream, answer.await.unwrap()).await;
             std::future::pending::<()>().await;
         }
     })
@@ -473,13 +486,13 @@ async fn an_aborted_request_keeps_its_slot_until_the_upstream_finishes_it() {
     let settings = PoolSettings {
         connections_max: 1,
         abandoned_timeout: Duration::from_secs(3600),
-        ..PoolSettings::new(vec![http(port)], Duration::from_secs(10))
+        ..PoolSettings::new(vec![http_upstream(port)], Duration::from_secs(10))
     };
     let forwarder = Forwarder::build(vec![settings], None).unwrap();
     let get = || request(Method::GET, "");
     tokio::select! {
         _ = send(&forwarder, route(), get()) => panic!("the upstream did not respond"),
-        asked = asked => asked.unwrap(),
+        arrived = request_arrived => arrived.unwrap(),
     }
     assert_eq!(forwarder.pools[0].requests_in_progress(), [1]);
     let refused = send(&forwarder, route(), get()).await;
@@ -487,6 +500,6 @@ async fn an_aborted_request_keeps_its_slot_until_the_upstream_finishes_it() {
         matches!(refused, Err(ForwardError::ClientShare)),
         "{refused:?}"
     );
-    answer.send("HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+    send_answer.send("HTTP/1.1 204 No Content\r\n\r\n").unwrap();
     wait_for_requests_in_progress(&forwarder, &[0]).await;
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use super::*;
 use crate::resolver::Resolver;
 
-fn named(host: &str, port: u16) -> UpstreamUrl {
+fn upstream_at(host: &str, port: u16) -> UpstreamUrl {
     UpstreamUrl::Tcp {
         tls: false,
         host: host.to_owned(),
@@ -22,38 +22,44 @@ fn forwarder_with(upstream: UpstreamUrl, connect: Duration, resolver: &Resolver)
     Forwarder::build_with(vec![settings], None, &dialer).unwrap()
 }
 
-/// Resolves every name to the loopback address; `hangs.test` blocks until the test ends.
-fn resolver_that_hangs(ends: Receiver<()>) -> (Resolver, Arc<AtomicUsize>) {
-    let (ends, asked) = (Mutex::new(ends), Arc::new(AtomicUsize::new(0)));
-    let counted = Arc::clone(&asked);
+/// Resolves every name to the loopback address; `hangs.test` blocks until the test ends. The second result
+/// counts the look-ups of `hangs.test`.
+fn resolver_that_hangs(end_of_test: Receiver<()>) -> (Resolver, Arc<AtomicUsize>) {
+    let end_of_test = Mutex::new(end_of_test);
+    let look_ups = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&look_ups);
     let resolver = Resolver::with_lookup(move |host| {
         if host == "hangs.test" {
-            counted.fetch_add(1, Ordering::Relaxed);
-            let _ = ends.lock().unwrap().recv();
+            counter.fetch_add(1, Ordering::Relaxed);
+            let _ = end_of_test.lock().unwrap().recv();
         }
         Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)])
     });
-    (resolver, asked)
+    (resolver, look_ups)
 }
 
 #[tokio::test]
 async fn a_hanging_name_look_up_delays_nothing_else_and_is_done_once() {
-    let (end, ends) = channel::<()>();
-    let (resolver, asked) = resolver_that_hangs(ends);
-    let port = echo().await;
-    let hangs = forwarder_with(
-        named("hangs.test", port),
+    let (end_test, end_of_test) = channel::<()>();
+    let (resolver, look_ups) = resolver_that_hangs(end_of_test);
+    let port = start_echo_server().await;
+    let to_hanging_name = forwarder_with(
+        upstream_at("hangs.test", port),
         Duration::from_millis(300),
         &resolver,
     );
-    let answers = forwarder_with(named("app.test", port), Duration::from_secs(30), &resolver);
+    let to_other_name = forwarder_with(
+        upstream_at("app.test", port),
+        Duration::from_secs(30),
+        &resolver,
+    );
     // More than the runtime has blocking threads.
-    let all = (0..600).map(|_| send(&hangs, route(), request(Method::GET, "")));
+    let all = (0..600).map(|_| send(&to_hanging_name, route(), request(Method::GET, "")));
     let all = futures_util::future::join_all(all);
     let others = async {
         for _ in 0..10 {
             assert!(
-                send(&answers, route(), request(Method::GET, ""))
+                send(&to_other_name, route(), request(Method::GET, ""))
                     .await
                     .is_ok()
             );
@@ -62,20 +68,24 @@ async fn a_hanging_name_look_up_delays_nothing_else_and_is_done_once() {
         }
     };
     let (all, ()) = tokio::join!(all, others);
-    for one in all {
+    for result in all {
         assert!(
-            matches!(one, Err(ForwardError::Timeout(Phase::Connect))),
-            "{one:?}"
+            matches!(result, Err(ForwardError::Timeout(Phase::Connect))),
+            "{result:?}"
         );
     }
-    assert_eq!(asked.load(Ordering::Relaxed), 1);
-    drop(end);
+    assert_eq!(look_ups.load(Ordering::Relaxed), 1);
+    drop(end_test);
 }
 
 #[tokio::test]
 async fn an_upstream_whose_name_cannot_be_resolved_is_unreachable() {
     let resolver = Resolver::with_lookup(|_| Err(io::Error::other("Name or service not known")));
-    let forwarder = forwarder_with(named("no.test", 80), Duration::from_secs(30), &resolver);
+    let forwarder = forwarder_with(
+        upstream_at("no.test", 80),
+        Duration::from_secs(30),
+        &resolver,
+    );
     let error = send(&forwarder, route(), request(Method::GET, "")).await;
     let error = error.unwrap_err();
     assert!(matches!(error, ForwardError::Unreachable(_)), "{error:?}");
@@ -88,11 +98,15 @@ async fn an_upstream_whose_name_cannot_be_resolved_is_unreachable() {
 
 #[tokio::test]
 async fn the_next_address_of_a_name_is_tried_when_one_is_unreachable() {
-    let port = echo().await;
+    let port = start_echo_server().await;
     // Nothing listens on the first address.
     let addresses = [Ipv4Addr::new(127, 9, 9, 9), Ipv4Addr::LOCALHOST];
     let resolver = Resolver::with_lookup(move |_| Ok(addresses.map(IpAddr::from).to_vec()));
-    let forwarder = forwarder_with(named("app.test", port), Duration::from_secs(30), &resolver);
+    let forwarder = forwarder_with(
+        upstream_at("app.test", port),
+        Duration::from_secs(30),
+        &resolver,
+    );
     let answer = send(&forwarder, route(), request(Method::GET, "")).await;
     assert!(answer.is_ok(), "{answer:?}");
 }

@@ -6,7 +6,7 @@ use crate::resolver::Resolver;
 
 /// Settings with a limit of two private connections, one of them for anonymous callers.
 fn settings(ports: &[u16]) -> PoolSettings {
-    let upstreams = ports.iter().map(|port| http(*port)).collect();
+    let upstreams = ports.iter().map(|port| http_upstream(*port)).collect();
     PoolSettings {
         private_max: 2,
         private_anonymous_max: 1,
@@ -25,17 +25,17 @@ async fn send_ntlm(
     client: &Arc<Connection>,
 ) -> Result<String, ForwardError> {
     let mut request = request(Method::GET, "");
-    let named = "NTLM x".parse().unwrap();
-    request.headers_mut().insert("authorization", named);
+    let credentials = "NTLM x".parse().unwrap();
+    request.headers_mut().insert("authorization", credentials);
     let sent = send_over(forwarder, route(), (caller, client), request).await?;
-    Ok(text(Ok(sent)).await)
+    Ok(body_text(Ok(sent)).await)
 }
 
 #[tokio::test]
 async fn a_connection_that_the_upstream_closes_is_removed() {
     let (close, closed) = oneshot::channel::<()>();
     let closed = Arc::new(std::sync::Mutex::new(Some(closed)));
-    let port = server(move |_, mut stream| {
+    let port = start_server(move |_, mut stream| {
         let closed = closed.lock().unwrap().take();
         async move {
             read_head(&mut stream).await.unwrap();
@@ -61,8 +61,8 @@ async fn a_connection_that_the_upstream_closes_is_removed() {
 
 #[tokio::test]
 async fn a_private_connection_has_the_idle_time_out_of_the_pool() {
-    for (idle, keep_alive) in [(200, ""), (3_600_000, "keep-alive: timeout=1\r\n")] {
-        let port = server(move |_, mut stream| async move {
+    for (idle_ms, keep_alive) in [(200, ""), (3_600_000, "keep-alive: timeout=1\r\n")] {
+        let port = start_server(move |_, mut stream| async move {
             while read_head(&mut stream).await.is_some() {
                 let head = "HTTP/1.1 200 OK\r\ncontent-length: 1";
                 write(&mut stream, &format!("{head}\r\n{keep_alive}\r\nx")).await;
@@ -70,7 +70,7 @@ async fn a_private_connection_has_the_idle_time_out_of_the_pool() {
         })
         .await;
         let forwarder = forwarder_with(PoolSettings {
-            idle_timeout: Duration::from_millis(idle),
+            idle_timeout: Duration::from_millis(idle_ms),
             ..settings(&[port])
         });
         let client = connection();
@@ -84,13 +84,13 @@ async fn a_private_connection_has_the_idle_time_out_of_the_pool() {
                 }
             }
         });
-        assert!(closed.await.is_ok(), "{idle} {keep_alive}");
+        assert!(closed.await.is_ok(), "{idle_ms} {keep_alive}");
     }
 }
 
 #[tokio::test]
 async fn at_the_limit_connections_of_anonymous_callers_are_closed_first() {
-    let forwarder = forwarder_with(settings(&[echo().await]));
+    let forwarder = forwarder_with(settings(&[start_echo_server().await]));
     let waiting = || forwarder.pools[0].parked_counts()[0];
     let clients: [_; 4] = std::array::from_fn(|_| connection());
     let ask = |caller, at: usize| send_ntlm(&forwarder, caller, &clients[at]);
@@ -119,29 +119,29 @@ async fn at_the_limit_connections_of_anonymous_callers_are_closed_first() {
 
 #[tokio::test]
 async fn an_anonymous_client_keeps_two_connections_and_an_authenticated_one_eight() {
-    const ALL: usize = 10;
-    for (caller, most) in [(anonymous as fn() -> Caller, 2), (zhang, 8)] {
+    const REQUESTS: usize = 10;
+    for (caller, kept) in [(anonymous as fn() -> Caller, 2), (zhang, 8)] {
         // The server responds after it has received all requests.
-        let asked = Arc::new(tokio::sync::Barrier::new(ALL));
-        let port = server(move |_, mut stream| {
-            let asked = Arc::clone(&asked);
+        let all_arrived = Arc::new(tokio::sync::Barrier::new(REQUESTS));
+        let port = start_server(move |_, mut stream| {
+            let all_arrived = Arc::clone(&all_arrived);
             async move {
                 while let Some(head) = read_head(&mut stream).await {
                     assert!(head.contains("ntlm x"), "{head}");
-                    asked.wait().await;
+                    all_arrived.wait().await;
                     let text = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx";
                     write(&mut stream, text).await;
                 }
             }
         })
         .await;
-        let forwarder = forwarder(vec![http(port)]);
+        let forwarder = forwarder(vec![http_upstream(port)]);
         let client = connection();
-        let all = (0..ALL).map(|_| send_ntlm(&forwarder, caller(), &client));
+        let all = (0..REQUESTS).map(|_| send_ntlm(&forwarder, caller(), &client));
         for answer in futures_util::future::join_all(all).await {
             assert_eq!(answer.unwrap(), "x");
         }
-        assert_eq!(forwarder.pools[0].parked_counts(), [most]);
+        assert_eq!(forwarder.pools[0].parked_counts(), [kept]);
         drop(client);
         assert_eq!(forwarder.pools[0].parked_counts(), [0]);
     }
@@ -153,7 +153,7 @@ async fn a_waiting_connection_counts_toward_its_client_and_is_closed_for_a_reque
         connections_max: 2,
         client_share: 100,
         anonymous_share: 100,
-        ..settings(&[echo().await])
+        ..settings(&[start_echo_server().await])
     });
     let clients = [connection(), connection()];
     for client in &clients {
@@ -163,7 +163,7 @@ async fn a_waiting_connection_counts_toward_its_client_and_is_closed_for_a_reque
     assert_eq!(parked(), 2);
     // Both shares of this client belong to waiting connections; the older one is closed.
     let another = request(Method::POST, "hello");
-    let answer = text(send(&forwarder, route(), another).await).await;
+    let answer = body_text(send(&forwarder, route(), another).await).await;
     assert_eq!((answer.as_str(), parked()), ("hello", 1));
     send_ntlm(&forwarder, zhang(), &clients[0]).await.unwrap();
     assert_eq!(parked(), 2);
@@ -172,13 +172,13 @@ async fn a_waiting_connection_counts_toward_its_client_and_is_closed_for_a_reque
 #[tokio::test]
 async fn no_connection_is_kept_while_another_upstream_waits_for_a_socket() {
     let dialer = Dialer::new(Resolver::system(), 1);
-    let [a, b] = [echo().await, echo().await].map(|port| {
-        let settings = PoolSettings::new(vec![http(port)], Duration::from_secs(60));
+    let forwarders = [start_echo_server().await, start_echo_server().await].map(|port| {
+        let settings = PoolSettings::new(vec![http_upstream(port)], Duration::from_secs(60));
         Forwarder::build_with(vec![settings], None, &dialer).unwrap()
     });
     let client = connection();
     for _ in 0..3 {
-        for forwarder in [&a, &b] {
+        for forwarder in &forwarders {
             send_ntlm(forwarder, zhang(), &client).await.unwrap();
             assert_eq!(forwarder.pools[0].parked_counts(), [0]);
         }

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_slow_upstream_times_out_and_the_error_names_the_phase() {
-    let port = server(|number, mut stream| async move {
+    let port = start_server(|number, mut stream| async move {
         read_head(&mut stream).await;
         if number == 2 {
             write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no").await;
@@ -12,16 +12,16 @@ async fn a_slow_upstream_times_out_and_the_error_names_the_phase() {
         read_head(&mut stream).await;
     })
     .await;
-    let forwarder = forwarder(vec![http(port)]);
-    let late = send(
+    let forwarder = forwarder(vec![http_upstream(port)]);
+    let result = send(
         &forwarder,
         route_with_short_timeouts(),
         request(Method::GET, ""),
     )
     .await;
     assert!(
-        matches!(late, Err(ForwardError::Timeout(Phase::Response))),
-        "{late:?}"
+        matches!(result, Err(ForwardError::Timeout(Phase::Response))),
+        "{result:?}"
     );
     let forwarded = send(
         &forwarder,
@@ -39,32 +39,33 @@ async fn a_slow_upstream_times_out_and_the_error_names_the_phase() {
         matches!(error, ForwardError::Timeout(Phase::ResponseBody)),
         "{error:?}"
     );
-    let stuck = StreamBody::new(futures_util::stream::pending::<
+    let unfinished_body = StreamBody::new(futures_util::stream::pending::<
         Result<Frame<Bytes>, BodyError>,
     >());
-    let request = Request::post("/").header("host", "a").body(stuck).unwrap();
-    let late = send(&forwarder, route_with_short_timeouts(), request).await;
+    let request = Request::post("/").header("host", "a");
+    let request = request.body(unfinished_body).unwrap();
+    let result = send(&forwarder, route_with_short_timeouts(), request).await;
     assert!(
-        matches!(late, Err(ForwardError::Timeout(Phase::RequestBody))),
-        "{late:?}"
+        matches!(result, Err(ForwardError::Timeout(Phase::RequestBody))),
+        "{result:?}"
     );
 }
 
 #[tokio::test]
 async fn a_request_body_above_the_limit_is_refused_before_or_while_it_is_sent() {
-    let forwarder = forwarder(vec![http(echo().await)]);
-    let mut small = route();
-    small.limits.body_bytes_max = 10;
+    let forwarder = forwarder(vec![http_upstream(start_echo_server().await)]);
+    let mut limited_route = route();
+    limited_route.limits.body_bytes_max = 10;
     let fits = send(
         &forwarder,
-        small.clone(),
+        limited_route.clone(),
         request(Method::POST, "0123456789"),
     )
     .await;
-    assert_eq!(text(fits).await, "0123456789");
+    assert_eq!(body_text(fits).await, "0123456789");
     let large = send(
         &forwarder,
-        small.clone(),
+        limited_route.clone(),
         request(Method::POST, "0123456789a"),
     )
     .await;
@@ -80,15 +81,15 @@ async fn a_request_body_above_the_limit_is_refused_before_or_while_it_is_sent() 
     );
     let pieces = ["012345", "678", "9a"].map(|piece| Ok::<_, BodyError>(Frame::data(piece.into())));
     // The upstream never responds before the end of the request.
-    let port = server(|_, mut stream| async move {
+    let port = start_server(|_, mut stream| async move {
         let mut all = Vec::new();
         let _ = stream.read_to_end(&mut all).await;
     })
     .await;
-    let forwarder = self::forwarder(vec![http(port)]);
+    let forwarder = self::forwarder(vec![http_upstream(port)]);
     let body = StreamBody::new(futures_util::stream::iter(pieces));
     let request = Request::post("/").header("host", "a").body(body).unwrap();
-    let large = send(&forwarder, small, request).await;
+    let large = send(&forwarder, limited_route, request).await;
     assert!(
         matches!(
             large,
@@ -103,7 +104,7 @@ async fn a_request_body_above_the_limit_is_refused_before_or_while_it_is_sent() 
 
 #[tokio::test]
 async fn bodies_are_streamed_in_both_directions() {
-    let forwarder = forwarder(vec![http(echo().await)]);
+    let forwarder = forwarder(vec![http_upstream(start_echo_server().await)]);
     let (pieces, mut receiver) = mpsc::channel::<Bytes>(1);
     let body = StreamBody::new(futures_util::stream::poll_fn(move |cx| {
         receiver
@@ -128,7 +129,7 @@ async fn bodies_are_streamed_in_both_directions() {
 
 #[tokio::test]
 async fn a_large_body_is_forwarded_completely() {
-    let forwarder = forwarder(vec![http(echo().await)]);
+    let forwarder = forwarder(vec![http_upstream(start_echo_server().await)]);
     let sent: String = "0123456789abcdef".repeat(1 << 15);
     let mut route = route();
     route.limits.body_bytes_max = sent.len() as u64;
@@ -139,13 +140,13 @@ async fn a_large_body_is_forwarded_completely() {
             request(Method::POST, sent.clone()),
         )
         .await;
-        assert!(text(got).await == sent);
+        assert!(body_text(got).await == sent);
     }
 }
 
 #[tokio::test]
 async fn connect_and_trace_are_never_forwarded() {
-    let forwarder = forwarder(vec![http(echo().await)]);
+    let forwarder = forwarder(vec![http_upstream(start_echo_server().await)]);
     for method in [Method::TRACE, Method::CONNECT] {
         let refused = send(&forwarder, route(), request(method, "")).await;
         assert!(matches!(refused, Err(ForwardError::Method)), "{refused:?}");
@@ -154,7 +155,7 @@ async fn connect_and_trace_are_never_forwarded() {
 
 #[tokio::test]
 async fn the_host_header_is_the_clients_the_upstreams_or_a_configured_one() {
-    let port = server(|_, mut stream| async move {
+    let port = start_server(|_, mut stream| async move {
         while let Some(head) = read_head(&mut stream).await {
             let host = head
                 .lines()
@@ -169,7 +170,7 @@ async fn the_host_header_is_the_clients_the_upstreams_or_a_configured_one() {
         }
     })
     .await;
-    let forwarder = forwarder(vec![http(port)]);
+    let forwarder = forwarder(vec![http_upstream(port)]);
     let literal = HostHeader::Literal(HeaderValue::from_static("app.internal"));
     for (host_header, expected) in [
         (HostHeader::Client, "oa.corp.example".to_owned()),
@@ -180,7 +181,7 @@ async fn the_host_header_is_the_clients_the_upstreams_or_a_configured_one() {
             host_header,
             ..route()
         };
-        let body = text(send(&forwarder, route, request(Method::GET, "")).await).await;
+        let body = body_text(send(&forwarder, route, request(Method::GET, "")).await).await;
         assert_eq!(body, format!("host: {expected}"));
     }
 }

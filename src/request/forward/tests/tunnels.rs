@@ -5,9 +5,10 @@ use super::*;
 const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
                          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// An upstream that upgrades to `protocol`, sends `early` with its response, and echoes.
-async fn start_upgrading(protocol: &'static str, early: &'static str) -> u16 {
-    server(move |_, mut stream| async move {
+/// Starts an upstream that upgrades to `protocol`, sends `early` with its response, and echoes. Returns its
+/// port.
+async fn start_upgrading_server(protocol: &'static str, early: &'static str) -> u16 {
+    start_server(move |_, mut stream| async move {
         let head = read_head(&mut stream).await.unwrap();
         assert!(head.contains("connection: upgrade\r\n"), "{head}");
         assert!(
@@ -27,8 +28,8 @@ async fn start_upgrading(protocol: &'static str, early: &'static str) -> u16 {
 
 #[tokio::test]
 async fn a_tunnel_forwards_bytes_in_both_directions_until_it_is_stopped() {
-    let upstream = start_upgrading("websocket", "\u{1}\u{2}hi").await;
-    let (port, stop) = proxy(forwarder(vec![http(upstream)]), route()).await;
+    let upstream = start_upgrading_server("websocket", "\u{1}\u{2}hi").await;
+    let (port, stop) = start_proxy(forwarder(vec![http_upstream(upstream)]), route()).await;
     let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     write(&mut client, HANDSHAKE).await;
     let head = read_head(&mut client).await.unwrap();
@@ -49,8 +50,8 @@ async fn a_tunnel_forwards_bytes_in_both_directions_until_it_is_stopped() {
 
 #[tokio::test]
 async fn a_tunnel_that_is_stopped_within_a_frame_is_closed_without_a_close_frame() {
-    let upstream = start_upgrading("websocket", "\u{1}\u{9}half").await;
-    let (port, stop) = proxy(forwarder(vec![http(upstream)]), route()).await;
+    let upstream = start_upgrading_server("websocket", "\u{1}\u{9}half").await;
+    let (port, stop) = start_proxy(forwarder(vec![http_upstream(upstream)]), route()).await;
     let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     write(&mut client, HANDSHAKE).await;
     read_head(&mut client).await.unwrap();
@@ -65,13 +66,14 @@ async fn a_tunnel_that_is_stopped_within_a_frame_is_closed_without_a_close_frame
 #[tokio::test]
 async fn an_idle_tunnel_ends_and_a_closed_side_closes_the_other() {
     for route in [route_with_short_timeouts(), route()] {
-        let silent = route.limits.idle == SHORT_TIMEOUT;
-        let upstream = start_upgrading("websocket", "").await;
-        let (port, _stop) = proxy(forwarder(vec![http(upstream)]), route).await;
+        // With the short idle time-out the client sends nothing, otherwise it closes its side.
+        let is_silent = route.limits.idle == SHORT_TIMEOUT;
+        let upstream = start_upgrading_server("websocket", "").await;
+        let (port, _stop) = start_proxy(forwarder(vec![http_upstream(upstream)]), route).await;
         let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         write(&mut client, HANDSHAKE).await;
         read_head(&mut client).await.unwrap();
-        if !silent {
+        if !is_silent {
             client.shutdown().await.unwrap();
         }
         let mut rest = Vec::new();
@@ -82,8 +84,8 @@ async fn an_idle_tunnel_ends_and_a_closed_side_closes_the_other() {
 
 #[tokio::test]
 async fn an_unrequested_upgrade_is_an_invalid_response() {
-    let upstream = start_upgrading("h2c", "").await;
-    let (port, _stop) = proxy(forwarder(vec![http(upstream)]), route()).await;
+    let upstream = start_upgrading_server("h2c", "").await;
+    let (port, _stop) = start_proxy(forwarder(vec![http_upstream(upstream)]), route()).await;
     let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     write(&mut client, HANDSHAKE).await;
     assert!(
@@ -92,7 +94,7 @@ async fn an_unrequested_upgrade_is_an_invalid_response() {
             .unwrap()
             .starts_with("http/1.1 502")
     );
-    let port = server(|_, mut stream| async move {
+    let port = start_server(|_, mut stream| async move {
         read_head(&mut stream).await;
         write(
             &mut stream,
@@ -102,10 +104,10 @@ async fn an_unrequested_upgrade_is_an_invalid_response() {
     })
     .await;
     let body = Empty::<Bytes>::new();
-    let plain = Request::get("/").header("host", "a").body(body).unwrap();
-    let broken = send(&forwarder(vec![http(port)]), route(), plain).await;
+    let request = Request::get("/").header("host", "a").body(body).unwrap();
+    let result = send(&forwarder(vec![http_upstream(port)]), route(), request).await;
     assert!(
-        matches!(broken, Err(ForwardError::InvalidResponse(_))),
-        "{broken:?}"
+        matches!(result, Err(ForwardError::InvalidResponse(_))),
+        "{result:?}"
     );
 }

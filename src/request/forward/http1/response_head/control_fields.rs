@@ -39,23 +39,23 @@ struct ContentLengths {
 impl ControlFields {
     /// Reads one header. The lengths of names are compared first because most headers match none.
     pub(super) fn read(&mut self, name: &str, value: &[u8]) {
-        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
+        let is_named = |wanted: &str| name.eq_ignore_ascii_case(wanted);
         match name.len() {
-            10 if is("connection") => self.read_connection(value),
-            10 if is("keep-alive") => {
+            10 if is_named("connection") => self.read_connection(value),
+            10 if is_named("keep-alive") => {
                 self.keep_alive = self
                     .keep_alive
                     .into_iter()
                     .chain(parse_timeout(value))
                     .min();
             }
-            14 if is("content-length") => self.content_lengths.read(value),
-            17 if is("transfer-encoding") => {
+            14 if is_named("content-length") => self.content_lengths.read(value),
+            17 if is_named("transfer-encoding") => {
                 self.transfer_encoding_lines += 1;
                 self.is_chunked = value.eq_ignore_ascii_case(b"chunked");
             }
-            16 if is("www-authenticate") => self.has_challenge = true,
-            18 if is("proxy-authenticate") => self.has_challenge = true,
+            16 if is_named("www-authenticate") => self.has_challenge = true,
+            18 if is_named("proxy-authenticate") => self.has_challenge = true,
             _ => {}
         }
     }
