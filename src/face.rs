@@ -97,7 +97,7 @@ impl LiveSite {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
     {
-        let started = Instant::now();
+        let started_at = Instant::now();
         let site = self.site();
         let (mut parts, body) = request.into_parts();
         let id = RequestId::of(&parts.headers, site.trust.includes(connection.peer));
@@ -115,13 +115,13 @@ impl LiveSite {
                 let permitted = (permit, &rewrite);
                 let request = (&mut parts, body, &connection);
                 return self
-                    .forward(&site, permitted, &id, &mut summary, request, started)
+                    .forward(&site, permitted, &id, &mut summary, request, started_at)
                     .await;
             }
             // Only own paths take the body, and they always respond.
             (Step::Forward(..), None) => reply::internal_error(),
         };
-        logged.record(&self.services().telemetry, &summary, &id, started)
+        logged.record(&self.services().telemetry, &summary, &id, started_at)
     }
 
     /// Parses the head, then responds or returns a permit. Only own paths take the body.
@@ -193,7 +193,7 @@ impl LiveSite {
         id: &RequestId,
         summary: &mut RequestSummary,
         (parts, body, connection): (&mut Parts, B, &Arc<Connection>),
-        started: Instant,
+        started_at: Instant,
     ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -203,7 +203,7 @@ impl LiveSite {
         let renewed_cookie = sign_in::renewed_cookie(site, &permit, &parts.headers, summary.at);
         let sent_at = Instant::now();
         let recheck_after = permit.route().limits.recheck_after;
-        let uploads = !body.is_end_stream();
+        let has_body = !body.is_end_stream();
         let result = {
             let request = ClientRequest {
                 parts,
@@ -213,7 +213,7 @@ impl LiveSite {
                 now: sent_at,
             };
             let mut forwarding = pin!(site.forwarder.forward(&permit, rewrite, request));
-            if uploads {
+            if has_body {
                 let request = allowed_request(parts, connection, &permit);
                 // Boxed, so that requests without a body do not pay for its size.
                 Box::pin(long_request::run_while_allowed(
@@ -237,7 +237,7 @@ impl LiveSite {
             && !Box::pin(self.is_still_allowed(&permit, parts, connection)).await;
         let Some(result) = result.filter(|_| !is_refused) else {
             let logged = Box::pin(self.refuse_midway::<B>(parts, connection, id, summary)).await;
-            return logged.record(&self.services().telemetry, summary, id, started);
+            return logged.record(&self.services().telemetry, summary, id, started_at);
         };
         let logged = LoggedResponse::allowed(&permit).with_upstream_times(sent_at, answered_at);
         let ForwardedResponse {
@@ -250,7 +250,7 @@ impl LiveSite {
             Err(failure) => {
                 let request = (&*parts, connection);
                 let logged = self.forward_failed(site, request, id, summary, logged, failure);
-                return logged.record(&self.services().telemetry, summary, id, started);
+                return logged.record(&self.services().telemetry, summary, id, started_at);
             }
         };
         let long_request = || LongRequest {
@@ -268,7 +268,13 @@ impl LiveSite {
             reply::mark_private(&mut response);
         }
         let logged = logged.with_upstream_response(upstream, is_streaming);
-        logged.record_response(response, &self.services().telemetry, summary, id, started)
+        logged.record_response(
+            response,
+            &self.services().telemetry,
+            summary,
+            id,
+            started_at,
+        )
     }
 
     /// The response when forwarding failed.
@@ -284,7 +290,8 @@ impl LiveSite {
         if let Some(key) = failure.error.limit() {
             self.services().telemetry.count_limit_reached(key);
         }
-        // The head is not kept while a request is forwarded, because only failed requests need it again.
+        // The head is not kept while a request is forwarded, because only failed and long requests need
+        // it again.
         let head = Head::parse(parts, connection, site.parse_options(), summary.at).ok();
         reply::upstream_failed(logged, &parts.headers, head.as_ref(), id, failure)
     }
@@ -316,7 +323,7 @@ impl LiveSite {
         let step = self.respond_or_permit(&site, parts, connection, id, summary, &mut no_body);
         let logged = match step.await {
             Step::Respond(logged) => logged,
-            // The request is allowed again, but for another caller than the one the upstream was told.
+            // The request is allowed again, but for another caller than the one that the upstream knows.
             Step::Forward(..) => reply::no_longer_allowed(browser::lang(&parts.headers), id),
         };
         logged.with_reason("no longer allowed")

@@ -40,8 +40,8 @@ pub(super) enum CheckProtocol {
     AuthRequest,
     /// Traefik ForwardAuth, Caddy forward_auth: every response but 2xx goes to the browser.
     ForwardAuth,
-    /// Envoy's ext_authz over HTTP: only 200 allows. A 5xx is never sent, because
-    /// `failure_mode_allow` would let it pass.
+    /// Envoy's ext_authz over HTTP: only 200 allows. A 5xx is never sent, because `failure_mode_allow`
+    /// would let the request pass.
     Envoy,
 }
 

@@ -102,7 +102,7 @@ impl ExtAuthz {
         &self,
         request: Request<B>,
         connection: Arc<Connection>,
-        at: CheckListener,
+        listener: CheckListener,
     ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -126,7 +126,7 @@ impl ExtAuthz {
         }
         let time_limit = time_limit(request.headers());
         // Boxed, because moving this large future costs more than the allocation.
-        let answer = Box::pin(self.answer(request, &connection, at));
+        let answer = Box::pin(self.answer(request, &connection, listener));
         let answer = timeout(time_limit, answer).await;
         answer.unwrap_or_else(|_| grpc_error(Status::deadline_exceeded("the deadline passed")))
     }
@@ -135,14 +135,14 @@ impl ExtAuthz {
         &self,
         request: Request<B>,
         connection: &Connection,
-        at: CheckListener,
+        listener: CheckListener,
     ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
     {
         if request.uri().path() == CHECK {
-            return self.check(request, connection, at).await;
+            return self.check(request, connection, listener).await;
         }
         let request = request.map(tonic::body::Body::new);
         if request.uri().path().starts_with("/grpc.health.v1.Health/") {
@@ -160,18 +160,19 @@ impl ExtAuthz {
         &self,
         request: Request<B>,
         connection: &Connection,
-        at: CheckListener,
+        listener: CheckListener,
     ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
     {
-        let started = Instant::now();
-        let (site, shared) = (self.live.site(), self.live.services());
+        let started_at = Instant::now();
+        let (site, services) = (self.live.site(), self.live.services());
         let (parts, body) = request.into_parts();
-        let now = shared.clock.now();
-        let mut summary = RequestSummary::of(&shared.telemetry, &parts, connection, now);
+        let now = services.clock.now();
+        let mut summary = RequestSummary::of(&services.telemetry, &parts, connection, now);
         let mut id = RequestId::of(&parts.headers, false);
+        // The outer error is a refused peer, the inner one a malformed check.
         let check = if site.trust.includes(connection.peer) {
             match frame::read_message(body).await {
                 Ok(message) => Ok(CheckRequest::decode(message)
@@ -192,8 +193,8 @@ impl ExtAuthz {
         let outcome = match check {
             Ok(Ok(check)) => {
                 id = RequestId::of(&check.headers, true);
-                let from = (connection.peer, at);
-                decide_check((&site, shared), &check, from, &id, &mut summary).await
+                let from = (connection.peer, listener);
+                decide_check((&site, services), &check, from, &id, &mut summary).await
             }
             Ok(Err(error)) => {
                 GrpcOutcome::Refuse(check::malformed_check(&site, connection.peer, &id, error))
@@ -202,11 +203,11 @@ impl ExtAuthz {
         };
         match outcome {
             GrpcOutcome::Allow(logged, answer) => {
-                logged.record(&shared.telemetry, &summary, &id, started);
+                logged.record(&services.telemetry, &summary, &id, started_at);
                 frame::message_response(&answer)
             }
             GrpcOutcome::Refuse(logged) => {
-                let response = logged.record(&shared.telemetry, &summary, &id, started);
+                let response = logged.record(&services.telemetry, &summary, &id, started_at);
                 frame::message_response(&answer::denied_response(response).await)
             }
         }
@@ -224,7 +225,7 @@ enum GrpcOutcome {
 async fn decide_check(
     (site, services): (&Site, &Services),
     check: &GrpcCheck,
-    (peer, at): (Peer, CheckListener),
+    (peer, listener): (Peer, CheckListener),
     id: &RequestId,
     summary: &mut RequestSummary,
 ) -> GrpcOutcome {
@@ -253,7 +254,7 @@ async fn decide_check(
     };
     match check::outcome_of(&context, verdict, Some(StatusCode::FOUND)).await {
         CheckOutcome::Allow(permit, cookie) => {
-            let headers = match at {
+            let headers = match listener {
                 CheckListener::Grpc => CheckHeaders::All,
                 CheckListener::Main => permit.route().headers.on_checks,
             };
@@ -277,9 +278,11 @@ fn route_named<'a>(site: &'a Site, name: &[u8]) -> Option<&'a Arc<Route>> {
 }
 
 fn is_grpc<B>(request: &Request<B>) -> bool {
-    let kind = request.headers().get(CONTENT_TYPE);
-    let kind = kind.map(|kind| kind.as_bytes());
-    matches!(kind, Some(b"application/grpc" | b"application/grpc+proto"))
+    let content_type = request.headers().get(CONTENT_TYPE);
+    matches!(
+        content_type.map(HeaderValue::as_bytes),
+        Some(b"application/grpc" | b"application/grpc+proto")
+    )
 }
 
 /// The time limit of a call.

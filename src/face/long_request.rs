@@ -49,15 +49,15 @@ impl LongRequest {
 
     /// Writes the record of a request that was ended early.
     pub(super) fn record(&self, kind: StreamKind) {
-        let shared = self.live.services();
+        let services = self.live.services();
         let caller = self.permit.caller();
         let person = match caller {
             Caller::Person(person) => Some(&person.session),
             Caller::Program(_) | Caller::Anonymous(_) => None,
         };
         let session = person.map(|session| session.public_id);
-        shared.telemetry.record_stream_end(&StreamEnd {
-            at: shared.clock.now(),
+        services.telemetry.record_stream_end(&StreamEnd {
+            at: services.clock.now(),
             request_id: self.id.as_str(),
             client: self.client,
             route: self.permit.route().name.as_str(),

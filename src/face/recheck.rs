@@ -29,7 +29,7 @@ const UNKNOWN_RETRY_INTERVAL_MAX: Duration = Duration::from_secs(2);
 pub(super) struct AllowedRequest<'a> {
     pub(super) parts: &'a Parts,
     pub(super) connection: &'a Connection,
-    /// Names the caller that the upstream was told.
+    /// Contains the caller whose identity the upstream received.
     pub(super) permit: &'a Permit,
 }
 
@@ -54,6 +54,7 @@ enum NextCheck {
     Continue(Duration),
     /// The verdict is unknown; recheck after this time.
     Retry(Duration),
+    /// The request ends.
     End,
 }
 
@@ -68,7 +69,7 @@ struct RecheckState {
 /// Completes when the request is no longer allowed: its session was revoked or expired, or a new
 /// configuration refuses it.
 pub(super) async fn until_refused(live: &LiveSite, request: AllowedRequest<'_>) {
-    let mut changes = live.services().sessions.changes();
+    let mut session_changes = live.services().sessions.changes();
     let mut reloads = live.subscribe_to_reloads();
     let mut state = RecheckState::of(request.permit);
     loop {
@@ -77,7 +78,7 @@ pub(super) async fn until_refused(live: &LiveSite, request: AllowedRequest<'_>) 
             NextCheck::End => return,
         };
         tokio::select! {
-            _ = changes.changed() => {}
+            _ = session_changes.changed() => {}
             _ = reloads.changed() => {}
             () = tokio::time::sleep(wait) => {}
         }
@@ -108,7 +109,7 @@ impl RecheckState {
     async fn check(&mut self, live: &LiveSite, request: AllowedRequest<'_>) -> NextCheck {
         let recheck = decide_again(live, request).await;
         let now = live.services().clock.now();
-        let left =
+        let time_until =
             |end: Option<Timestamp>, max: Duration| end.map_or(max, |end| end.since(now).min(max));
         match recheck {
             Recheck::Allowed(ends_at) => {
@@ -116,12 +117,12 @@ impl RecheckState {
                     ends_at,
                     unknown_since: None,
                 };
-                NextCheck::Continue(left(ends_at, RECHECK_INTERVAL_MAX))
+                NextCheck::Continue(time_until(ends_at, RECHECK_INTERVAL_MAX))
             }
             Recheck::Unknown => {
                 let since = *self.unknown_since.get_or_insert(now);
                 let grace = UNKNOWN_MAX.saturating_sub(now.since(since));
-                match left(self.ends_at, grace) {
+                match time_until(self.ends_at, grace) {
                     Duration::ZERO => NextCheck::End,
                     left => NextCheck::Retry(left.min(UNKNOWN_RETRY_INTERVAL_MAX)),
                 }
@@ -144,8 +145,8 @@ async fn decide_again(live: &LiveSite, request: AllowedRequest<'_>) -> Recheck {
             if original.is_none() || original == current {
                 return Recheck::Allowed(ends_at(&permit));
             }
-            // The route allows another caller, but the upstream was told the original one. On a
-            // public route a store outage also makes the caller anonymous.
+            // The route allows another caller, but the upstream received the identity of the original
+            // one. On a public route a store outage also makes the caller anonymous.
             match (current, site.gate.person(&head).await) {
                 (None, Err(_)) => Recheck::Unknown,
                 (_, Ok(_) | Err(_)) => Recheck::Refused,

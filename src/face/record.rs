@@ -224,26 +224,26 @@ impl LoggedResponse {
         telemetry: &Telemetry,
         request: &RequestSummary,
         id: &RequestId,
-        started: Instant,
+        started_at: Instant,
     ) -> Response<Body> {
         let response = self.response.take().unwrap_or_default();
-        self.record_response(response, telemetry, request, id, started)
+        self.record_response(response, telemetry, request, id, started_at)
     }
 
-    /// Like [`Self::record`], with the response as an argument: forwarding uses it to avoid moving the
-    /// response.
+    /// Like [`Self::record`], with the response as an argument, so that forwarding need not move it into
+    /// this value.
     pub(super) fn record_response(
         self,
         response: Response<Body>,
         telemetry: &Telemetry,
         request: &RequestSummary,
         id: &RequestId,
-        started: Instant,
+        started_at: Instant,
     ) -> Response<Body> {
         let answered_at = self.answered_at.unwrap_or_else(Instant::now);
         let response_summary = ResponseSummary {
             status: response.status(),
-            took: answered_at.saturating_duration_since(started),
+            took: answered_at.saturating_duration_since(started_at),
             bytes: http_body::Body::size_hint(response.body()).exact(),
             cut: None,
         };

@@ -213,11 +213,11 @@ pub(super) fn cacheable(
     response
 }
 
-pub(super) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
+pub(super) fn method_not_allowed(allowed_methods: &'static str) -> Response<Body> {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "text/plain", String::new());
     response
         .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allowed));
+        .insert(ALLOW, HeaderValue::from_static(allowed_methods));
     response
 }
 
@@ -267,10 +267,10 @@ pub(super) fn adapt_cookies(response: &mut Response<Body>, request_headers: &Hea
 
 /// Whether the client can show an HTML page.
 pub(super) fn accepts_html(headers: &HeaderMap) -> bool {
-    let navigates = super::browser::single_header(headers, "sec-fetch-mode") == Some("navigate");
+    let is_page_load = super::browser::single_header(headers, "sec-fetch-mode") == Some("navigate");
     let accept = headers.get(ACCEPT).map(|accept| accept.as_bytes());
-    let names_html = |accept: &[u8]| accept.windows(9).any(|it| it == b"text/html");
-    navigates || accept.is_some_and(names_html)
+    let names_html = |accept: &[u8]| accept.windows(9).any(|part| part == b"text/html");
+    is_page_load || accept.is_some_and(names_html)
 }
 
 pub(super) fn without_body_if_head(method: &Method, response: Response<Body>) -> Response<Body> {
@@ -290,11 +290,11 @@ pub(super) fn cookies_with_prefix<'a>(
 }
 
 fn add_retry_after(response: &mut Response<Body>) {
-    let temporary = [
+    let temporary_failures = [
         StatusCode::SERVICE_UNAVAILABLE,
         StatusCode::TOO_MANY_REQUESTS,
     ];
-    if temporary.contains(&response.status()) {
+    if temporary_failures.contains(&response.status()) {
         response
             .headers_mut()
             .insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));

@@ -19,7 +19,7 @@ pub(super) const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
 /// The absolute URL of the sign-in page, which returns to the requested URL.
 pub(super) fn sign_in(context: &RequestContext<'_>) -> String {
     // A POST cannot be repeated after a login, so its login returns to the root of this host. So does
-    // the login that a program is told about.
+    // the login whose URL a program receives.
     let is_read = matches!(*context.head.method, Method::GET | Method::HEAD);
     let is_fetch = request_kind(context.head) == RequestKind::Fetch;
     let rd = if is_read && !is_fetch {
@@ -35,8 +35,9 @@ pub(super) fn sign_in(context: &RequestContext<'_>) -> String {
     )
 }
 
-/// Marks the URL that a check without a session redirects to. If the login host finds a session, the
-/// proxy strips the cookie from its checks, and another redirect would loop.
+/// The query parameter, name and value, of the URL to which a check without a session redirects. If the
+/// login host finds a session nevertheless, the proxy strips the cookie from its checks, and another
+/// redirect would loop.
 pub(super) const NO_SESSION_FOUND: (&str, &str) = ("n", "1");
 
 /// The absolute URL that begins a login and returns to the requested URL. It is on the login host if the
@@ -44,16 +45,17 @@ pub(super) const NO_SESSION_FOUND: (&str, &str) = ("n", "1");
 pub(super) fn start(context: &RequestContext<'_>, no_session_found: bool) -> String {
     let (site, head) = (context.site, context.head);
     let rd = utf8_percent_encode(&requested(context), QUERY_VALUE).to_string();
-    let mut to = match site.is_login_host(head) || site.session_cookie_reaches(head.host.as_str()) {
+    let mut url = match site.is_login_host(head) || site.session_cookie_reaches(head.host.as_str())
+    {
         true => on_login_host(context, "start"),
         false => format!("{}{}/start", head.origin(), site.prefix),
     };
-    to.push_str(&format!("?rd={rd}"));
+    url.push_str(&format!("?rd={rd}"));
     if no_session_found {
         let (name, value) = NO_SESSION_FOUND;
-        to.push_str(&format!("&{name}={value}"));
+        url.push_str(&format!("&{name}={value}"));
     }
-    to
+    url
 }
 
 /// The form target that signs out and returns to the requested page, to sign in with another account.

@@ -43,8 +43,8 @@ impl QueryRestriction {
         Ok(has_list.then_some(restriction))
     }
 
-    /// Denies a person who is not on every list, and requires a login of an anonymous caller even on
-    /// a public route.
+    /// Denies a person who does not match every list, and every program. An anonymous caller must log in,
+    /// even on a public route.
     pub(super) fn restrict(&self, verdict: Verdict) -> Verdict {
         let (Verdict::Allow(permit) | Verdict::Reconfirm(permit)) = &verdict else {
             return verdict;

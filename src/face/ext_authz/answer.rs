@@ -25,7 +25,7 @@ const APPEND: i32 = 0;
 const OVERWRITE: i32 = 2;
 
 /// The usual size of a response, so that its bytes need one allocation.
-const CAPACITY: usize = 2048;
+const CAPACITY_BYTES: usize = 2048;
 
 /// The response to an allowed request: header changes, the caller's identity, and a renewed session
 /// cookie.
@@ -37,7 +37,7 @@ pub(super) fn ok_response(
 ) -> CheckResponse {
     let mut buffer = SharedBuffer::default();
     let added = changes.added().iter();
-    let headers = added.map(|(name, value)| buffer.option(name, value, OVERWRITE));
+    let headers = added.map(|(name, value)| buffer.header_option(name, value, OVERWRITE));
     let headers = headers.collect();
     let removed = changes.removed().iter();
     let headers_to_remove = removed.map(|name| buffer.bytes(name.as_str().as_bytes()));
@@ -46,8 +46,8 @@ pub(super) fn ok_response(
     if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(cookie).ok()) {
         // Shared caches must not store a response that sets a session cookie.
         let private = HeaderValue::from_static("private, no-cache");
-        response_headers_to_add.push(buffer.option(&CACHE_CONTROL, &private, OVERWRITE));
-        response_headers_to_add.push(buffer.option(&SET_COOKIE, &cookie, APPEND));
+        response_headers_to_add.push(buffer.header_option(&CACHE_CONTROL, &private, OVERWRITE));
+        response_headers_to_add.push(buffer.header_option(&SET_COOKIE, &cookie, APPEND));
     }
     CheckResponse {
         status: Some(Status { code: OK }),
@@ -82,7 +82,7 @@ pub(super) async fn denied_response(response: Response<Body>) -> CheckResponse {
     let headers = headers.map(|(name, value)| {
         let is_repeated = previous.replace(name) == Some(name);
         let action = if is_repeated { APPEND } else { OVERWRITE };
-        buffer.option(name, value, action)
+        buffer.header_option(name, value, action)
     });
     CheckResponse {
         status: Some(Status { code }),
@@ -102,7 +102,7 @@ struct SharedBuffer(BytesMut);
 
 impl Default for SharedBuffer {
     fn default() -> Self {
-        Self(BytesMut::with_capacity(CAPACITY))
+        Self(BytesMut::with_capacity(CAPACITY_BYTES))
     }
 }
 
@@ -112,7 +112,12 @@ impl SharedBuffer {
         self.0.split().freeze()
     }
 
-    fn option(&mut self, name: &HeaderName, value: &HeaderValue, action: i32) -> HeaderValueOption {
+    fn header_option(
+        &mut self,
+        name: &HeaderName,
+        value: &HeaderValue,
+        append_action: i32,
+    ) -> HeaderValueOption {
         let bytes = self.bytes(value.as_bytes());
         let (value, raw_value) = match std::str::from_utf8(&bytes) {
             Ok(_) => (bytes, Bytes::new()),
@@ -124,7 +129,7 @@ impl SharedBuffer {
                 value,
                 raw_value,
             }),
-            append_action: action,
+            append_action,
         }
     }
 

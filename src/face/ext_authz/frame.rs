@@ -167,13 +167,13 @@ mod tests {
             status: Some(Status { code: 7 }),
             ..CheckResponse::default()
         };
-        let whole = message_response(&answer)
+        let body = message_response(&answer)
             .into_body()
             .collect()
             .await
             .unwrap();
-        assert_eq!(whole.trailers().unwrap()["grpc-status"], "0");
-        let bytes = whole.to_bytes();
+        assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
+        let bytes = body.to_bytes();
         let read = read_message(Full::new(bytes)).await.unwrap();
         assert_eq!(CheckResponse::decode(read).unwrap(), answer);
     }

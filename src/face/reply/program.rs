@@ -98,11 +98,13 @@ fn allow_cross_origin_read(context: &RequestContext<'_>, response: &mut Response
     let Some(origin) = context.head.headers.get(ORIGIN) else {
         return;
     };
-    let mut named = site.origins.iter().map(url::Origin::ascii_serialization);
-    if named.any(|named| named.as_bytes() == origin.as_bytes()) {
+    let mut configured = site.origins.iter().map(url::Origin::ascii_serialization);
+    if configured.any(|configured| configured.as_bytes() == origin.as_bytes()) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        let yes = HeaderValue::from_static("true");
-        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
+        headers.insert(
+            ACCESS_CONTROL_ALLOW_CREDENTIALS,
+            HeaderValue::from_static("true"),
+        );
     }
 }
 

@@ -7,8 +7,8 @@ use percent_encoding::{AsciiSet, utf8_percent_encode};
 use super::{empty, full};
 use crate::request::Body;
 
-/// Redirects with 302. Other characters than ASCII are percent-encoded, because browsers guess their
-/// encoding and proxies refuse them. A URL that is invalid in a header becomes `/`.
+/// Redirects with 302. Non-ASCII characters are percent-encoded, because browsers guess their encoding
+/// and proxies refuse them. A URL that is invalid in a header becomes `/`.
 pub(in crate::face) fn redirect(to: &str) -> Response<Body> {
     let to = utf8_percent_encode(to, &AsciiSet::EMPTY).to_string();
     let mut response = Response::new(match link_page(&to) {
@@ -20,10 +20,10 @@ pub(in crate::face) fn redirect(to: &str) -> Response<Body> {
     let location = HeaderValue::from_str(&to).unwrap_or(HeaderValue::from_static("/"));
     headers.insert(LOCATION, location);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let html = HeaderValue::from_static("text/html; charset=utf-8");
-    headers.insert(CONTENT_TYPE, html);
-    let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-    headers.insert(CONTENT_SECURITY_POLICY, nothing);
+    let content_type = HeaderValue::from_static("text/html; charset=utf-8");
+    headers.insert(CONTENT_TYPE, content_type);
+    let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
     response
 }
 
@@ -36,10 +36,10 @@ pub(in crate::face) fn see_other(to: &str) -> Response<Body> {
 
 /// A page that links to the same URL. A proxy may send the response with another status (nginx with
 /// `error_page 401 =403`, Traefik with its errors middleware), and browsers follow `Location` only
-/// for a 3xx.
+/// for a 3xx. `None` for a URL that is no safe link, such as `javascript:`.
 fn link_page(to: &str) -> Option<String> {
-    let leads = ["/", "http://", "https://"];
-    if !leads.iter().any(|start| to.starts_with(start)) {
+    let safe_starts = ["/", "http://", "https://"];
+    if !safe_starts.iter().any(|start| to.starts_with(start)) {
         return None;
     }
     let to = to.replace('&', "&amp;").replace('"', "&quot;");
