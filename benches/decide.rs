@@ -50,8 +50,8 @@ fn main() -> Outcome<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let menshen = Menshen::furnish().await?;
-        let table = menshen.measure(effort).await?;
+        let setup = Setup::build().await?;
+        let table = setup.measure(effort).await?;
         table.print();
         Ok(())
     })
@@ -71,23 +71,26 @@ impl Effort {
             rounds: 301,
             calls: 1_000,
         };
-        let mut words = std::env::args().skip(1);
-        while let Some(word) = words.next() {
-            let mut number = || words.next().ok_or_else(|| format!("{word} needs a number"));
-            match word.as_str() {
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut number = || {
+                let number = arguments.next();
+                number.ok_or_else(|| format!("{argument} needs a number"))
+            };
+            match argument.as_str() {
                 "--rounds" => effort.rounds = number()?.parse::<usize>()?.clamp(1, 100_000),
                 "--calls" => effort.calls = number()?.parse::<u32>()?.clamp(1, 10_000_000),
                 // Added by cargo.
                 "--bench" => {}
-                _ => return Err(format!("unknown argument {word}").into()),
+                _ => return Err(format!("unknown argument {argument}").into()),
             }
         }
         Ok(effort)
     }
 }
 
-/// What a decision stands on, with one person who is here.
-struct Menshen {
+/// What decisions need, and the session cookie of one signed-in person.
+struct Setup {
     clock: Clock,
     connection: Connection,
     trust: Trust,
@@ -131,21 +134,22 @@ impl Case {
     }
 }
 
-impl Menshen {
-    async fn furnish() -> Outcome<Self> {
+impl Setup {
+    async fn build() -> Outcome<Self> {
         let clock = Clock::system();
         let store = store::open(&store::StoreUrl::MEMORY, &store::StoreOptions::default()).await?;
         let grace = Duration::from_secs(300);
         let sessions = Sessions::open(Arc::clone(&store), clock.clone(), 1_000_000, grace).await?;
         let people = People::new(store, Arc::clone(&sessions), clock.clone());
         let ring = Arc::new(KeyRing::new(&[keys::generate()], None)?);
-        let terms = SessionTimeouts {
+        let timeouts = SessionTimeouts {
             lifetime: Duration::from_secs(12 * 3600),
             idle_timeout: Duration::from_secs(2 * 3600),
         };
         let corp = ConnectorId::try_from("corp".to_owned())?;
-        let cookie = sign_in(&people, &sessions, &ring, &terms, &corp, &clock).await?;
-        let flags = CookieSettings::new(&CookieName::default(), true, None, SameSiteConfig::Lax);
+        let cookie = sign_in(&people, &sessions, &ring, &timeouts, &corp, &clock).await?;
+        let cookie_settings =
+            CookieSettings::new(&CookieName::default(), true, None, SameSiteConfig::Lax);
         Ok(Self {
             clock,
             connection: Connection {
@@ -156,7 +160,7 @@ impl Menshen {
                 extension: menshen::request::head::ConnectionExtension::default(),
             },
             trust: Trust::default(),
-            cookie_name: flags.session_name().to_owned(),
+            cookie_name: cookie_settings.session_name().to_owned(),
             external_url: "https://sso.corp.example".parse()?,
             routes: routes()?,
             gate: Gate {
@@ -169,7 +173,7 @@ impl Menshen {
                 ),
                 sessions,
                 ring,
-                timeouts: terms,
+                timeouts,
                 connectors: vec![corp],
                 bearers: BearerTokens::default(),
                 conflict_log: LogLimiter::default(),
@@ -183,11 +187,11 @@ impl Menshen {
     async fn measure(&self, effort: Effort) -> Outcome<Table> {
         let mut table = Table::default();
         for case in Case::ALL {
-            self.once(case, effort.calls).await?;
+            self.measure_case(case, effort.calls).await?;
         }
         for _ in 0..effort.rounds {
             for case in Case::ALL {
-                let ns = self.once(case, effort.calls).await?;
+                let ns = self.measure_case(case, effort.calls).await?;
                 table.add(case, ns);
             }
         }
@@ -195,7 +199,7 @@ impl Menshen {
     }
 
     /// Nanoseconds per call.
-    async fn once(&self, case: Case, calls: u32) -> Outcome<f64> {
+    async fn measure_case(&self, case: Case, calls: u32) -> Outcome<f64> {
         let (path, cookie) = match case {
             Case::Rule => ("/finance/ledger", Some(self.cookie.as_str())),
             Case::Public => ("/public/app.js", None),
@@ -205,7 +209,7 @@ impl Menshen {
         };
         let parts = browser_request(path, &self.cookie_name, cookie)?;
         let head = self.head(&parts)?;
-        let began = Instant::now();
+        let started_at = Instant::now();
         match case {
             Case::SignedIn | Case::Rule | Case::Public => {
                 for _ in 0..calls {
@@ -250,7 +254,7 @@ impl Menshen {
                 }
             }
         }
-        Ok(began.elapsed().as_secs_f64() * 1e9 / f64::from(calls))
+        Ok(started_at.elapsed().as_secs_f64() * 1e9 / f64::from(calls))
     }
 
     fn head<'a>(&'a self, parts: &'a Parts) -> Outcome<Head<'a>> {
@@ -270,7 +274,7 @@ async fn sign_in(
     people: &People,
     sessions: &Arc<Sessions>,
     ring: &KeyRing,
-    terms: &SessionTimeouts,
+    timeouts: &SessionTimeouts,
     corp: &ConnectorId,
     clock: &Clock,
 ) -> Outcome<String> {
@@ -316,13 +320,13 @@ async fn sign_in(
         connector_epoch,
         everyone_epoch,
     };
-    let minting = sessions.mint(ring, login, terms).await?;
+    let minting = sessions.mint(ring, login, timeouts).await?;
     Ok(cookie::sign(ring, &minting.claims))
 }
 
 fn routes() -> Outcome<Routes> {
     let rule = Expression::compile("'财务部' in user.departments", Scope::Rule)?;
-    let mut all = Vec::new();
+    let mut routes = Vec::new();
     for host in HOSTS {
         for path in PATHS {
             let (access, allow) = match path {
@@ -330,7 +334,7 @@ fn routes() -> Outcome<Routes> {
                 "/finance" => (Access::SignedIn, Some(rule.clone())),
                 _ => (Access::SignedIn, None),
             };
-            all.push(Arc::new(Route {
+            routes.push(Arc::new(Route {
                 name: RouteName::new(&format!("{host}{path}")),
                 host: HostPattern::try_from(format!("{host}.corp.example"))?,
                 path: PathPrefix::try_from(path.to_owned())?,
@@ -360,8 +364,8 @@ fn routes() -> Outcome<Routes> {
             }));
         }
     }
-    let own = OwnPaths::new("/.menshen", std::iter::empty());
-    Ok(Routes::new(all, own))
+    let own_paths = OwnPaths::new("/.menshen", std::iter::empty());
+    Ok(Routes::new(routes, own_paths))
 }
 
 /// A page load as a browser sends it.
@@ -419,12 +423,12 @@ impl Table {
             row.sort_by(f64::total_cmp);
             let (min, median, max) = (row[0], row[row.len() / 2], row[row.len() - 1]);
             // Han characters take two columns.
-            let wide = case
+            let wide_letters = case
                 .name()
                 .chars()
                 .filter(|letter| !letter.is_ascii())
                 .count();
-            let width = 46 - wide;
+            let width = 46 - wide_letters;
             print!("{:<width$}{min:>9.0}{median:>9.0}{max:>9.0}", case.name());
             let verdict = if median <= TARGET_NS {
                 "within"
@@ -432,7 +436,7 @@ impl Table {
                 "ABOVE"
             };
             match case {
-                Case::SignedIn => println!("  {verdict} the {TARGET_NS:.0} that are promised"),
+                Case::SignedIn => println!("  {verdict} the target of {TARGET_NS:.0}"),
                 Case::Rule | Case::Public | Case::Parse | Case::Find | Case::Session => println!(),
             }
         }

@@ -16,11 +16,15 @@ const NGINX_CONF: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/nginx.conf")
 
 /// All running servers. The fields are dropped in order: processes before their folder.
 pub(crate) struct CheckServers {
+    /// Writes no access log.
     quiet: MenshenBehindNginx,
+    /// Writes an access log.
     logging: MenshenBehindNginx,
     fixed_answer: Option<FixedAnswer>,
+    /// The session cookie at `quiet`.
     cookie: String,
-    logged: String,
+    /// The session cookie at `logging`.
+    logging_cookie: String,
     upstream: Upstream,
     _source: WeCom,
     _folder: TempFolder,
@@ -29,8 +33,8 @@ pub(crate) struct CheckServers {
 /// menshen and the nginx that sends checks to it.
 struct MenshenBehindNginx {
     menshen: Menshen,
-    /// The gRPC address for Envoy.
-    grpc: SocketAddr,
+    /// The address of the gRPC listener for Envoy.
+    grpc_address: SocketAddr,
     /// The address that browsers use.
     public_address: SocketAddr,
     front: Option<Nginx>,
@@ -58,19 +62,18 @@ impl CheckServers {
         let folder = TempFolder::create("checks")?;
         let upstream = Upstream::start().await?;
         let source = WeCom::start(Options::default()).await?;
-        let to = upstream.address;
-        let quiet = MenshenBehindNginx::start(&folder, "quiet", &source, to).await?;
-        let logging = MenshenBehindNginx::start(&folder, "logging", &source, to).await?;
+        let start = |name| MenshenBehindNginx::start(&folder, name, &source, upstream.address);
+        let (quiet, logging) = (start("quiet").await?, start("logging").await?);
         let hosts = [&quiet, &logging].map(|pair| pair.public_address.to_string());
         source.set_agent_domains(AGENT_ID, &[&hosts[0], &hosts[1]]);
         let cookie = sign_in::session_cookie(quiet.public_address, "lisi").await?;
-        let logged = sign_in::session_cookie(logging.public_address, "lisi").await?;
+        let logging_cookie = sign_in::session_cookie(logging.public_address, "lisi").await?;
         let mut servers = Self {
             quiet,
             logging,
             fixed_answer: None,
             cookie,
-            logged,
+            logging_cookie,
             upstream,
             _source: source,
             _folder: folder,
@@ -121,7 +124,7 @@ impl CheckServers {
             (
                 report::NGINX_ASKS_MENSHEN_LOGGED,
                 &self.logging,
-                &self.logged,
+                &self.logging_cookie,
             ),
         ] {
             if let Some(front) = &pair.front {
@@ -186,11 +189,11 @@ impl CheckServers {
                 let text = String::from_utf8_lossy(&answer);
                 let with_identity = ["x-auth-request-user: lisi", "x-forwarded-user: lisi"];
                 // Over gRPC: the header name, the tag and length of the value, and the value.
-                let grpc = "\u{a}\u{10}x-forwarded-user\u{12}\u{4}lisi";
+                let with_grpc_identity = "\u{a}\u{10}x-forwarded-user\u{12}\u{4}lisi";
                 match with_identity
                     .into_iter()
-                    .chain([grpc])
-                    .any(|it| text.contains(it))
+                    .chain([with_grpc_identity])
+                    .any(|header| text.contains(header))
                 {
                     true => Ok(()),
                     false => Err(format!("{name}: no user is named in\n{text}").into()),
@@ -253,42 +256,49 @@ impl CheckServers {
         let check_request = grpc::check_request(menshen, &http1::target("/board/42"), &headers);
         self.direct(
             name,
-            self.quiet.grpc,
+            self.quiet.grpc_address,
             LoadRequest::Grpc(check_request, connections),
         )
     }
 
     /// Starts the nginx with the fixed response; one of its servers returns the headers of menshen.
     async fn start_fixed_answer(&self) -> AnyResult<FixedAnswer> {
-        let asked = self.auth();
-        let mut load = Load::open(asked.address, &asked.request, 1).await?;
+        let check = self.auth();
+        let mut load = Load::open(check.address, &check.request, 1).await?;
         let answer = String::from_utf8(load.request_once().await?)?.to_ascii_lowercase();
-        let told = answer
+        let headers = answer
             .split("\r\n")
             .filter_map(|line| line.split_once(": "));
-        let told = told.filter(|(name, _)| name.starts_with("x-") || *name == "cache-control");
-        let told: String = told
+        let headers =
+            headers.filter(|(name, _)| name.starts_with("x-") || *name == "cache-control");
+        let add_headers: String = headers
             .map(|(name, value)| format!("add_header {name} '{value}'; "))
             .collect();
         let (status_only, with_identity) = (free_address()?, free_address()?);
         let servers = format!(
             r#"
             server {{ listen {status_only}; location / {{ return 204; }} }}
-            server {{ listen {with_identity}; location / {{ {told} return 204; }} }}
+            server {{ listen {with_identity}; location / {{ {add_headers} return 204; }} }}
             "#
         );
-        let (folder, to) = (&self._folder, self.upstream.address);
+        let (folder, upstream) = (&self._folder, self.upstream.address);
         Ok(FixedAnswer {
             nginx: Nginx::start(folder, "nginx", &servers, with_identity).await?,
             address: status_only,
-            status_only: FrontNginx::start(folder, "status_only", free_address()?, status_only, to)
-                .await?,
+            status_only: FrontNginx::start(
+                folder,
+                "status_only",
+                free_address()?,
+                status_only,
+                upstream,
+            )
+            .await?,
             with_identity: FrontNginx::start(
                 folder,
                 "with_identity",
                 free_address()?,
                 with_identity,
-                to,
+                upstream,
             )
             .await?,
         })
@@ -302,11 +312,11 @@ impl MenshenBehindNginx {
         source: &WeCom,
         upstream: SocketAddr,
     ) -> AnyResult<Self> {
-        let (grpc, front) = (free_address()?, free_address()?);
+        let (grpc_address, front) = (free_address()?, free_address()?);
         let tables = format!(
             r#"
             [ext_authz]
-            grpc_listen = "{grpc}"
+            grpc_listen = "{grpc_address}"
             [[route]]
             name = "board"
             "#
@@ -319,17 +329,18 @@ impl MenshenBehindNginx {
             tables: &tables,
         };
         let menshen = Menshen::start(folder, &setup, source).await?;
-        let asked = menshen.address;
         let front = match setup.external_address {
             Some(front) => {
                 let name = format!("front-{name}");
-                Some(FrontNginx::start(folder, &name, front, asked, upstream).await?)
+                Some(FrontNginx::start(folder, &name, front, menshen.address, upstream).await?)
             }
             None => None,
         };
         Ok(Self {
-            grpc,
-            public_address: front.as_ref().map_or(asked, |front| front.address),
+            grpc_address,
+            public_address: front
+                .as_ref()
+                .map_or(menshen.address, |front| front.address),
             front: front.map(|front| front.nginx),
             menshen,
         })
@@ -337,28 +348,29 @@ impl MenshenBehindNginx {
 }
 
 impl FrontNginx {
-    /// Starts nginx with the shipped configuration, without TLS and with other addresses.
+    /// Starts nginx with the shipped configuration, without TLS and with other addresses. It sends its
+    /// checks to `checker`.
     async fn start(
         folder: &TempFolder,
         name: &str,
         address: SocketAddr,
-        asked: SocketAddr,
+        checker: SocketAddr,
         upstream: SocketAddr,
     ) -> AnyResult<Self> {
         let mut servers = fs::read_to_string(Path::new(NGINX_CONF))?;
-        for (theirs, ours) in [
+        for (shipped, changed) in [
             ("listen 443 ssl;", format!("listen {address};")),
             ("ssl_certificate ", "#".to_owned()),
             ("ssl_certificate_key ", "#".to_owned()),
-            ("server 127.0.0.1:8480;", format!("server {asked};")),
+            ("server 127.0.0.1:8480;", format!("server {checker};")),
             ("server 127.0.0.1:8080;", format!("server {upstream};")),
             // The load uses an address instead of a host name.
             ("^oa.corp.example", format!("^{}", address.ip())),
         ] {
-            if !servers.contains(theirs) {
-                return Err(format!("{NGINX_CONF} no longer contains \"{theirs}\"").into());
+            if !servers.contains(shipped) {
+                return Err(format!("{NGINX_CONF} no longer contains \"{shipped}\"").into());
             }
-            servers = servers.replace(theirs, &ours);
+            servers = servers.replace(shipped, &changed);
         }
         let nginx = Nginx::start(folder, name, &servers, address).await?;
         Ok(Self { address, nginx })

@@ -8,13 +8,13 @@ use std::path::PathBuf;
 
 /// The processor time of some processes and their children.
 #[derive(Debug)]
-pub(crate) struct Clock {
+pub(crate) struct CpuClock {
     processes: Vec<u32>,
     /// By thread; a thread that ended keeps its last value.
     nanoseconds_by_thread: BTreeMap<PathBuf, u64>,
 }
 
-impl Clock {
+impl CpuClock {
     /// Includes the current children of the processes.
     pub(crate) fn of(pids: &[u32]) -> io::Result<Self> {
         let mut processes = pids.to_vec();

@@ -11,7 +11,9 @@ use crate::{AnyResult, Variant, http1, report, sign_in};
 /// All running servers. The fields are dropped in order: processes before their folder.
 pub(crate) struct ProxyServers {
     nginx: Option<PlainNginx>,
+    /// Writes no access log.
     quiet: Menshen,
+    /// Writes an access log.
     logging: Menshen,
     upstream: Upstream,
     _source: WeCom,
@@ -32,16 +34,16 @@ impl ProxyServers {
         let folder = TempFolder::create("proxy")?;
         let upstream = Upstream::start().await?;
         let source = WeCom::start(Options::default()).await?;
-        let to = upstream.address;
+        let upstream_address = upstream.address;
         let tables = format!(
             r#"
             [[route]]
             name = "board"
-            upstream = ["http://{to}"]
+            upstream = ["http://{upstream_address}"]
             [[route]]
             name = "public"
             path = "/public"
-            upstream = ["http://{to}"]
+            upstream = ["http://{upstream_address}"]
             access = "public"
             "#
         );
@@ -57,7 +59,7 @@ impl ProxyServers {
         let hosts = [&quiet, &logging].map(|menshen| menshen.address.to_string());
         source.set_agent_domains(AGENT_ID, &[&hosts[0], &hosts[1]]);
         let nginx = match has_nginx() {
-            true => Some(PlainNginx::start(&folder, to).await?),
+            true => Some(PlainNginx::start(&folder, upstream_address).await?),
             false => None,
         };
         Ok(Self {
@@ -74,7 +76,7 @@ impl ProxyServers {
     pub(crate) async fn variants(&self) -> AnyResult<Vec<Variant>> {
         let quiet = &self.quiet;
         let cookie = sign_in::session_cookie(quiet.address, "lisi").await?;
-        let logged = sign_in::session_cookie(self.logging.address, "lisi").await?;
+        let logging_cookie = sign_in::session_cookie(self.logging.address, "lisi").await?;
         let mut variants = Vec::new();
         let mut add = |name, pid, address: SocketAddr, path: &str, session: Option<&str>| {
             let headers = http1::browser_headers(address, session);
@@ -100,7 +102,7 @@ impl ProxyServers {
         add(report::PUBLIC, pid, quiet.address, "/public/42", None);
         add(report::SIGNED_IN, pid, quiet.address, board, Some(&cookie));
         let (address, pid) = (self.logging.address, self.logging.pid());
-        add(report::LOGGED, pid, address, board, Some(&logged));
+        add(report::LOGGED, pid, address, board, Some(&logging_cookie));
         Ok(variants)
     }
 
@@ -127,8 +129,8 @@ pub(crate) async fn check_forwarded(
     let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
     if head.contains("x-forwarded-user: lisi\r\n") != expects_identity {
         let name = variant.name;
-        let words = format!("{name}: unexpected request at the upstream:\n{head}");
-        return Err(words.into());
+        let message = format!("{name}: unexpected request at the upstream:\n{head}");
+        return Err(message.into());
     }
     Ok(())
 }
@@ -138,7 +140,7 @@ impl PlainNginx {
         let (plain, usual) = (free_address()?, free_address()?);
         let forward = "proxy_pass http://upstream; proxy_http_version 1.1; \
             proxy_set_header Connection \"\"; proxy_set_header Host $http_host;";
-        let more = "proxy_set_header X-Real-IP $remote_addr; \
+        let usual_headers = "proxy_set_header X-Real-IP $remote_addr; \
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; \
             proxy_set_header X-Forwarded-Proto $scheme; \
             proxy_set_header X-Forwarded-Host $http_host; \
@@ -158,7 +160,7 @@ impl PlainNginx {
             server {{
                 listen {usual};
                 access_log access.log;
-                location / {{ {forward} {more} }}
+                location / {{ {forward} {usual_headers} }}
             }}
             "#
         );

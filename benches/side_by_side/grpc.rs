@@ -78,13 +78,13 @@ impl GrpcClient {
         self.sender.ready().await.map_err(io::Error::other)?;
         let response = self.sender.send_request(request).await;
         let (head, body) = response.map_err(io::Error::other)?.into_parts();
-        let whole = body.collect().await.map_err(io::Error::other)?;
-        let is_ok = |headers: &HeaderMap| {
+        let body = body.collect().await.map_err(io::Error::other)?;
+        let has_ok_status = |headers: &HeaderMap| {
             let status = headers.get("grpc-status");
             status.is_some_and(|status| status == "0")
         };
-        let is_ok = whole.trailers().is_some_and(is_ok);
-        self.answer = whole.to_bytes();
+        let is_ok = body.trailers().is_some_and(has_ok_status);
+        self.answer = body.to_bytes();
         let message = self.answer.get(PREFIX_BYTES..).unwrap_or_default();
         Ok(head.status == StatusCode::OK && is_ok && message.starts_with(&OK_PREFIX))
     }
@@ -98,7 +98,7 @@ pub(crate) fn check_request(host: SocketAddr, target: &str, headers: &[(&str, St
         message([field(1, &message([field(1, &socket)]))])
     };
     let host_text = host.to_string();
-    let pseudo = [
+    let headers_of_envoy = [
         (":authority", host_text.as_str()),
         (":method", "GET"),
         (":path", target),
@@ -108,7 +108,7 @@ pub(crate) fn check_request(host: SocketAddr, target: &str, headers: &[(&str, St
     ];
     let pair = |name: &str, value: &str| field(3, &message([text(1, name), text(2, value)]));
     let mut http = message([text(1, "6128749301837460913"), text(2, "GET")]);
-    for (name, value) in pseudo {
+    for (name, value) in headers_of_envoy {
         http.extend(pair(name, value));
     }
     for (name, value) in headers {
@@ -146,18 +146,18 @@ fn text(tag: u8, text: &str) -> Vec<u8> {
 
 fn field(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut bytes = vec![tag << 3 | 2];
-    varint(&mut bytes, content.len() as u64);
+    write_varint(&mut bytes, content.len() as u64);
     bytes.extend_from_slice(content);
     bytes
 }
 
 fn number(tag: u8, number: u64) -> Vec<u8> {
     let mut bytes = vec![tag << 3];
-    varint(&mut bytes, number);
+    write_varint(&mut bytes, number);
     bytes
 }
 
-fn varint(bytes: &mut Vec<u8>, mut value: u64) {
+fn write_varint(bytes: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         bytes.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;

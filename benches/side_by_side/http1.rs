@@ -15,18 +15,22 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 pub(crate) struct Http1Client {
     stream: TcpStream,
     request: Arc<[u8]>,
-    status: u16,
+    expected_status: u16,
     buffer: Vec<u8>,
 }
 
 impl Http1Client {
-    pub(crate) async fn open(to: SocketAddr, request: Arc<[u8]>, status: u16) -> io::Result<Self> {
+    pub(crate) async fn open(
+        to: SocketAddr,
+        request: Arc<[u8]>,
+        expected_status: u16,
+    ) -> io::Result<Self> {
         let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
         Ok(Self {
             stream,
             request,
-            status,
+            expected_status,
             buffer: Vec::with_capacity(ANSWER_BYTES_MAX),
         })
     }
@@ -40,20 +44,20 @@ impl Http1Client {
     pub(crate) async fn exchange(&mut self) -> io::Result<bool> {
         self.stream.write_all(&self.request).await?;
         self.buffer.clear();
-        let mut expected: Option<(u16, usize)> = None;
+        let mut status_and_bytes: Option<(u16, usize)> = None;
         loop {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            if expected.is_none() {
-                expected = head_of(&self.buffer)?;
+            if status_and_bytes.is_none() {
+                status_and_bytes = status_and_length(&self.buffer)?;
             }
-            match expected {
+            match status_and_bytes {
                 Some((status, bytes)) if self.buffer.len() == bytes => {
-                    return Ok(status == self.status);
+                    return Ok(status == self.expected_status);
                 }
-                Some((_, bytes)) if self.buffer.len() > bytes => return Err(broken()),
-                _ if self.buffer.len() >= ANSWER_BYTES_MAX => return Err(broken()),
+                Some((_, bytes)) if self.buffer.len() > bytes => return Err(invalid_response()),
+                _ if self.buffer.len() >= ANSWER_BYTES_MAX => return Err(invalid_response()),
                 _ => {}
             }
         }
@@ -61,11 +65,11 @@ impl Http1Client {
 }
 
 /// The status and the total length of a response, once its head is complete.
-fn head_of(answer: &[u8]) -> io::Result<Option<(u16, usize)>> {
+fn status_and_length(answer: &[u8]) -> io::Result<Option<(u16, usize)>> {
     let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
     };
-    let head = std::str::from_utf8(&answer[..end]).map_err(|_| broken())?;
+    let head = std::str::from_utf8(&answer[..end]).map_err(|_| invalid_response())?;
     let mut lines = head.split("\r\n");
     let status = lines
         .next()
@@ -79,11 +83,11 @@ fn head_of(answer: &[u8]) -> io::Result<Option<(u16, usize)>> {
         // A 204 has no body, and nginx sends no `Content-Length`.
         (Some(204), None) => Ok(Some((204, end + 4))),
         (Some(status), Some(length)) => Ok(Some((status, end + 4 + length))),
-        _ => Err(broken()),
+        _ => Err(invalid_response()),
     }
 }
 
-fn broken() -> io::Error {
+fn invalid_response() -> io::Error {
     io::ErrorKind::InvalidData.into()
 }
 
@@ -95,7 +99,7 @@ pub(crate) fn browser_headers(
     let session = session
         .map(|cookie| format!("; {cookie}"))
         .unwrap_or_default();
-    let known = [
+    let headers = [
         (
             "sec-ch-ua",
             "\"Chromium\";v=\"140\", \"Not=A?Brand\";v=\"24\"",
@@ -123,12 +127,12 @@ pub(crate) fn browser_headers(
             "theme=dark; lang=zh-CN; _ga=GA1.1.1234567890.1700000000",
         ),
     ];
-    let filled = known.map(|(name, value)| match name {
+    let headers = headers.map(|(name, value)| match name {
         "Referer" => (name, format!("http://{to}/board")),
         "Cookie" => (name, format!("{value}{session}")),
         _ => (name, value.to_owned()),
     });
-    filled.into()
+    headers.into()
 }
 
 /// The request target of a clicked link.

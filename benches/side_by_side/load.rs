@@ -60,20 +60,20 @@ impl Load {
         request: &LoadRequest,
         clients: usize,
     ) -> io::Result<Self> {
-        let mut open = Vec::with_capacity(clients);
+        let mut connected = Vec::with_capacity(clients);
         match request {
             LoadRequest::Http(request, status) => {
                 for _ in 0..clients {
                     let client = Http1Client::open(to, request.as_slice().into(), *status).await?;
-                    open.push(Client::Http(client));
+                    connected.push(Client::Http(client));
                 }
             }
             LoadRequest::Grpc(check_request, connections) => {
                 let clients = grpc::open(to, check_request, clients, *connections).await?;
-                open.extend(clients.into_iter().map(Client::Grpc));
+                connected.extend(clients.into_iter().map(Client::Grpc));
             }
         }
-        Ok(Self(open))
+        Ok(Self(connected))
     }
 
     /// Sends one request with every client and returns the last response.
@@ -96,27 +96,28 @@ impl Load {
     /// Sends requests with every client for a duration, at least one each and at most
     /// `requests_max` in total.
     pub(crate) async fn run(&mut self, duration: Duration, requests_max: u64) -> io::Result<Tally> {
-        let until = Instant::now() + duration;
-        let each = requests_max.div_ceil(self.0.len() as u64);
-        self.run_all(|_, client| run_unpaced(client, until, each))
+        let ends_at = Instant::now() + duration;
+        let requests_per_client = requests_max.div_ceil(self.0.len() as u64);
+        self.run_all(|_, client| run_unpaced(client, ends_at, requests_per_client))
             .await
     }
 
     /// Sends requests at a fixed rate. Latencies are measured from the scheduled time, so that a
-    /// late response also delays the measured latency of the requests after it.
+    /// late response also counts in the latency of the requests after it.
     pub(crate) async fn run_at_rate(
         &mut self,
         per_second: u32,
         duration: Duration,
     ) -> io::Result<Tally> {
         let clients = u32::try_from(self.0.len()).map_err(io::Error::other)?;
-        let each = (f64::from(per_second) * duration.as_secs_f64() / f64::from(clients)) as u32;
+        let requests_per_client =
+            (f64::from(per_second) * duration.as_secs_f64() / f64::from(clients)) as u32;
         let between = Duration::from_secs(1) / per_second;
         let begin = Instant::now() + Duration::from_millis(10);
         let schedule = |index: u32| Schedule {
             first: begin + between * index,
             between: between * clients,
-            times: each,
+            requests: requests_per_client,
         };
         self.run_all(|index, client| run_scheduled(client, schedule(index)))
             .await
@@ -127,7 +128,7 @@ impl Load {
     where
         F: Future<Output = (Client, Tally)> + Send + 'static,
     {
-        let began = Instant::now();
+        let started_at = Instant::now();
         let mut tasks = JoinSet::new();
         for (index, client) in (0..).zip(self.0.drain(..)) {
             tasks.spawn(run(index, client));
@@ -140,7 +141,7 @@ impl Load {
             total.latencies_ns.extend(tally.latencies_ns);
             self.0.push(client);
         }
-        total.elapsed = began.elapsed();
+        total.elapsed = started_at.elapsed();
         Ok(total)
     }
 }
@@ -152,22 +153,22 @@ impl Tally {
             Ok(true) => self.answered += 1,
             Ok(false) | Err(_) => self.failed += 1,
         }
-        let took = u32::try_from((now - since).as_nanos()).unwrap_or(u32::MAX);
-        self.latencies_ns.push(took);
+        let latency_ns = u32::try_from((now - since).as_nanos()).unwrap_or(u32::MAX);
+        self.latencies_ns.push(latency_ns);
         answer.is_ok()
     }
 }
 
-async fn run_unpaced(mut client: Client, until: Instant, requests_max: u64) -> (Client, Tally) {
+async fn run_unpaced(mut client: Client, ends_at: Instant, requests_max: u64) -> (Client, Tally) {
     let mut tally = Tally::default();
-    let mut sent = Instant::now();
+    let mut sent_at = Instant::now();
     for _ in 0..requests_max {
         let answer = client.exchange().await;
         let now = Instant::now();
-        if !tally.count(answer, sent, now) || now >= until {
+        if !tally.count(answer, sent_at, now) || now >= ends_at {
             break;
         }
-        sent = now;
+        sent_at = now;
     }
     (client, tally)
 }
@@ -177,19 +178,19 @@ async fn run_unpaced(mut client: Client, until: Instant, requests_max: u64) -> (
 struct Schedule {
     first: Instant,
     between: Duration,
-    times: u32,
+    requests: u32,
 }
 
 async fn run_scheduled(mut client: Client, schedule: Schedule) -> (Client, Tally) {
     let mut tally = Tally::default();
-    for index in 0..schedule.times {
-        let due = schedule.first + schedule.between * index;
+    for index in 0..schedule.requests {
+        let due_at = schedule.first + schedule.between * index;
         // A timer would be up to a millisecond late.
-        while Instant::now() < due {
+        while Instant::now() < due_at {
             tokio::task::yield_now().await;
         }
         let answer = client.exchange().await;
-        if !tally.count(answer, due, Instant::now()) {
+        if !tally.count(answer, due_at, Instant::now()) {
             break;
         }
     }

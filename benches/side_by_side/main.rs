@@ -43,15 +43,15 @@ const PACED_RUNS: u32 = 5;
 fn main() -> AnyResult<ExitCode> {
     let options = BenchOptions::from_arguments()?;
     if std::env::var_os(PINNED).is_none() {
-        let mut again = Command::new("taskset");
-        again
+        let mut pinned_copy = Command::new("taskset");
+        pinned_copy
             .args(["-c", LOAD_CORE])
             .arg(std::env::current_exe()?)
             .args(std::env::args_os().skip(1));
         // `exec` only returns on failure.
         return Err(format!(
             "taskset of util-linux is needed: {}",
-            again.env(PINNED, "1").exec()
+            pinned_copy.env(PINNED, "1").exec()
         )
         .into());
     }
@@ -91,10 +91,14 @@ impl BenchOptions {
             connections: 16,
             only: None,
         };
-        let mut words = std::env::args().skip(1);
-        while let Some(word) = words.next() {
-            let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
-            match word.as_str() {
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut value = || {
+                arguments
+                    .next()
+                    .ok_or_else(|| format!("{argument} needs a value"))
+            };
+            match argument.as_str() {
                 "--group" => {
                     options.group = Some(match value()?.as_str() {
                         "proxy" => Group::Proxy,
@@ -112,7 +116,7 @@ impl BenchOptions {
                 "--only" => options.only = Some(value()?),
                 // Cargo adds this argument.
                 "--bench" => {}
-                _ => return Err(format!("unknown argument {word}").into()),
+                _ => return Err(format!("unknown argument {argument}").into()),
             }
         }
         Ok(options)
@@ -190,8 +194,8 @@ async fn measure_throughput(variants: &[Variant], options: &BenchOptions) -> Any
         for variant in variants {
             let (request, clients) = (&variant.request, options.connections);
             let mut load = Load::open(variant.address, request, clients).await?;
-            let warm = load.run(options.duration / 10, REQUESTS_MAX).await?;
-            let row = measure(variant, warm.failed, async {
+            let warm_up = load.run(options.duration / 10, REQUESTS_MAX).await?;
+            let row = measure(variant, warm_up.failed, async {
                 load.run(options.duration, REQUESTS_MAX).await
             });
             report.add(variant.name, row.await?);
@@ -209,8 +213,8 @@ async fn measure_at_rate(variants: &[Variant], options: &BenchOptions) -> AnyRes
             let (request, clients) = (&variant.request, options.connections);
             let mut load = Load::open(variant.address, request, clients).await?;
             let rate = CHECKS_PER_SECOND;
-            let warm = load.run_at_rate(rate, options.duration / 10).await?;
-            let row = measure(variant, warm.failed, async {
+            let warm_up = load.run_at_rate(rate, options.duration / 10).await?;
+            let row = measure(variant, warm_up.failed, async {
                 load.run_at_rate(rate, options.duration).await
             });
             report.add(variant.name, row.await?);
@@ -226,7 +230,7 @@ async fn measure(
     failed_before: u64,
     load: impl Future<Output = std::io::Result<Tally>>,
 ) -> AnyResult<Row> {
-    let mut clock = cpu::Clock::of(&variant.pids)?;
+    let mut clock = cpu::CpuClock::of(&variant.pids)?;
     let before = clock.read()?;
     let tally = load.await?;
     let cpu_ns = clock.read()?.saturating_sub(before);

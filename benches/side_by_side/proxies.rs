@@ -54,10 +54,10 @@ impl ChildProcess {
     }
 
     async fn wait_until_listening(&mut self, at: SocketAddr, log: &Path) -> AnyResult<()> {
-        let started = Instant::now();
+        let started_at = Instant::now();
         while TcpStream::connect(at).await.is_err() {
             let ended = self.0.try_wait()?;
-            if ended.is_some() || started.elapsed() > START_MAX {
+            if ended.is_some() || started_at.elapsed() > START_MAX {
                 let output = fs::read_to_string(log).unwrap_or_default();
                 return Err(format!("a proxy did not start: {output}").into());
             }
@@ -73,8 +73,8 @@ impl Drop for ChildProcess {
         let term_sent = Command::new("sh")
             .args(["-c", &format!("kill -TERM {}", self.0.id())])
             .status();
-        let started = Instant::now();
-        while term_sent.is_ok() && started.elapsed() < Duration::from_secs(5) {
+        let started_at = Instant::now();
+        while term_sent.is_ok() && started_at.elapsed() < Duration::from_secs(5) {
             if !matches!(self.0.try_wait(), Ok(None)) {
                 return;
             }
@@ -185,11 +185,11 @@ impl Nginx {
         folder: &TempFolder,
         name: &str,
         servers: &str,
-        listens: SocketAddr,
+        address: SocketAddr,
     ) -> AnyResult<Self> {
         let program = nginx().ok_or("nginx is not installed")?;
-        let home = folder.0.join(name);
-        fs::create_dir(&home)?;
+        let nginx_folder = folder.0.join(name);
+        fs::create_dir(&nginx_folder)?;
         let text = format!(
             r#"
             daemon off;
@@ -205,12 +205,12 @@ impl Nginx {
             }}
             "#
         );
-        fs::write(home.join("nginx.conf"), text)?;
-        let log = home.join("output.log");
-        let home = format!("{}/", home.display());
-        let arguments = ["-p", &home, "-c", "nginx.conf", "-e", "error.log"];
+        fs::write(nginx_folder.join("nginx.conf"), text)?;
+        let log = nginx_folder.join("output.log");
+        let nginx_folder = format!("{}/", nginx_folder.display());
+        let arguments = ["-p", &nginx_folder, "-c", "nginx.conf", "-e", "error.log"];
         let mut process = ChildProcess::start(program, &arguments, &log)?;
-        process.wait_until_listening(listens, &log).await?;
+        process.wait_until_listening(address, &log).await?;
         Ok(Self(process))
     }
 

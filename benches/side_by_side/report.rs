@@ -125,30 +125,30 @@ impl Report {
                 rows.iter().map(|row| row.failed).sum::<u64>(),
             );
         }
-        for (one, other, most) in RATIO_LIMITS {
+        for (one, other, max) in RATIO_LIMITS {
             let (Some(ours), Some(theirs)) = (self.rows(one), self.rows(other)) else {
                 continue;
             };
             let ratio = Spread::of(ours.iter().zip(theirs).map(|(a, b)| a.cpu_us / b.cpu_us));
-            println!("{one} / {other}: {ratio}{}", verdict(ratio.median, most));
+            println!("{one} / {other}: {ratio}{}", verdict(ratio.median, max));
         }
     }
 
     /// Prints the results at a fixed rate, run by run.
-    pub(crate) fn print_at_rate(&self, per_second: u32, duration: Duration, lines: usize) {
+    pub(crate) fn print_at_rate(&self, per_second: u32, duration: Duration, clients: usize) {
         let seconds = duration.as_secs_f64();
-        println!("{per_second} requests per second, {lines} clients, {seconds:.1} s per run");
-        let heads = ["p50 us", "p99 us of each run", "CPU us", "per s", "failed"];
-        let [p50, p99, cpu, rate, failed] = heads;
+        println!("{per_second} requests per second, {clients} clients, {seconds:.1} s per run");
+        let titles = ["p50 us", "p99 us of each run", "CPU us", "per s", "failed"];
+        let [p50, p99, cpu, rate, failed] = titles;
         println!("{:<32}{p50:>9}{p99:>40}{cpu:>9}{rate:>9}{failed:>8}", "");
         for (name, rows) in &self.0 {
             let of = |pick: fn(&Row) -> f64| Spread::of(rows.iter().map(pick)).median;
-            let each = rows.iter().map(|row| format!("{:.0}", row.p99_us));
-            let each: Vec<_> = each.collect();
+            let p99_of_runs = rows.iter().map(|row| format!("{:.0}", row.p99_us));
+            let p99_of_runs: Vec<_> = p99_of_runs.collect();
             println!(
                 "{name:<32}{:>9.0}{:>40}{:>9.2}{:>9.0}{:>8}",
                 of(|row| row.p50_us),
-                each.join(" "),
+                p99_of_runs.join(" "),
                 of(|row| row.cpu_us),
                 of(|row| row.per_second),
                 rows.iter().map(|row| row.failed).sum::<u64>(),
@@ -156,8 +156,8 @@ impl Report {
         }
         for (name, rows) in &self.0 {
             let p99 = Spread::of(rows.iter().map(|row| row.p99_us)).median;
-            let most = (*name != NGINX_ANSWERS_204).then_some(P99_US_MAX);
-            let verdict = verdict(p99, most);
+            let max = (*name != NGINX_ANSWERS_204).then_some(P99_US_MAX);
+            let verdict = verdict(p99, max);
             println!("{name}, p99 of the median run: {p99:.0} us{verdict}");
         }
     }
@@ -171,19 +171,19 @@ impl Report {
 }
 
 /// Says whether a number is within its limit.
-fn verdict(number: f64, most: Option<f64>) -> String {
-    let Some(most) = most else {
+fn verdict(number: f64, max: Option<f64>) -> String {
+    let Some(max) = max else {
         return String::new();
     };
-    let word = if number <= most { "within" } else { "ABOVE" };
-    format!("  {word} the limit of {most}")
+    let word = if number <= max { "within" } else { "ABOVE" };
+    format!("  {word} the limit of {max}")
 }
 
 /// The median, minimum and maximum of some numbers.
 struct Spread {
-    least: f64,
+    min: f64,
     median: f64,
-    most: f64,
+    max: f64,
 }
 
 impl Spread {
@@ -193,15 +193,15 @@ impl Spread {
         let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
         let last = sorted.len().saturating_sub(1);
         Self {
-            least: at(0),
+            min: at(0),
             median: at(sorted.len() / 2),
-            most: at(last),
+            max: at(last),
         }
     }
 }
 
 impl std::fmt::Display for Spread {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.2} ({:.2}-{:.2})", self.median, self.least, self.most)
+        write!(f, "{:.2} ({:.2}-{:.2})", self.median, self.min, self.max)
     }
 }
