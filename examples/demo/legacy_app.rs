@@ -190,11 +190,11 @@ async fn serve(shared: &Shared, request: Request<Incoming>) -> Result<Reply, Inf
 /// Returns the request as JSON. The body is only counted, so it may have any size.
 async fn echo(request: Request<Incoming>) -> Reply {
     let (head, mut body) = request.into_parts();
-    let (mut length, mut complete) = (0_u64, true);
+    let (mut body_bytes, mut is_complete) = (0_u64, true);
     while let Some(frame) = body.frame().await {
         match frame {
-            Ok(frame) => length += frame.data_ref().map_or(0, |data| data.len() as u64),
-            Err(_) => complete = false,
+            Ok(frame) => body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Err(_) => is_complete = false,
         }
     }
     let report = json!({
@@ -202,8 +202,8 @@ async fn echo(request: Request<Incoming>) -> Reply {
         "target": head.uri.to_string(),
         "version": format!("{:?}", head.version),
         "headers": header_pairs(&head.headers),
-        "body_bytes": length,
-        "body_complete": complete,
+        "body_bytes": body_bytes,
+        "body_complete": is_complete,
     });
     text_reply("application/json", format!("{report:#}\n"))
 }
@@ -211,15 +211,15 @@ async fn echo(request: Request<Incoming>) -> Reply {
 fn stream_lines(request: &Request<Incoming>) -> Reply {
     let pause = query_delay(request, 200);
     let pieces = query_number(request, "pieces").unwrap_or(5).min(PIECES_MAX);
-    let lines = stream::unfold(0, move |at| async move {
-        if at == pieces {
+    let lines = stream::unfold(0, move |index| async move {
+        if index == pieces {
             return None;
         }
-        if at > 0 {
+        if index > 0 {
             tokio::time::sleep(pause).await;
         }
-        let line = Bytes::from(format!("第 {0} 段 / piece {0} of {pieces}\n", at + 1));
-        Some((Ok(Frame::data(line)), at + 1))
+        let line = Bytes::from(format!("第 {0} 段 / piece {0} of {pieces}\n", index + 1));
+        Some((Ok(Frame::data(line)), index + 1))
     });
     let mut reply = text_reply("text/plain; charset=utf-8", String::new());
     *reply.body_mut() = StreamBody::new(lines).boxed_unsync();
@@ -243,11 +243,11 @@ fn set_cookies() -> Reply {
     reply
 }
 
-fn text_reply(kind: &'static str, body: String) -> Reply {
+fn text_reply(content_type: &'static str, body: String) -> Reply {
     let mut reply = Response::new(Full::new(Bytes::from(body)).boxed_unsync());
     reply
         .headers_mut()
-        .insert(CONTENT_TYPE, http::HeaderValue::from_static(kind));
+        .insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
     reply
         .headers_mut()
         .insert(CACHE_CONTROL, http::HeaderValue::from_static("no-store"));

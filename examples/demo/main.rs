@@ -28,11 +28,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Err(_) => OFFICE_PORT,
     };
     let expenses_port = office_port + EXPENSES_PORT - OFFICE_PORT;
-    let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let source = WeCom::start(Options::default()).await?;
     source.set_agent_domains(AGENT_ID, &[&format!("127.0.0.1:{office_port}")]);
-    let office = LegacyApp::start(free, "协同办公").await?;
-    let expenses = LegacyApp::start(free, "费用报销").await?;
+    let office = LegacyApp::start(any_port, "协同办公").await?;
+    let expenses = LegacyApp::start(any_port, "费用报销").await?;
     let (office_url, expenses_url) = (
         format!("http://127.0.0.1:{office_port}"),
         format!("http://127.0.0.1:{expenses_port}"),

@@ -104,7 +104,10 @@ impl WeCom {
     /// Sets the hosts, as `host` or `host:port`, that logins of an application may be redirected
     /// to.
     pub fn set_agent_domains(&self, agent_id: u64, domains: &[&str]) {
-        let domains = domains.iter().map(|one| one.to_ascii_lowercase()).collect();
+        let domains = domains
+            .iter()
+            .map(|domain| domain.to_ascii_lowercase())
+            .collect();
         self.app(agent_id, |app| app.domains = domains);
     }
 
@@ -114,7 +117,7 @@ impl WeCom {
         if let Some(app) = state
             .apps
             .iter_mut()
-            .find(|one| one.agent_id == Some(agent_id))
+            .find(|app| app.agent_id == Some(agent_id))
         {
             edit(app);
         }
@@ -128,20 +131,20 @@ impl WeCom {
     /// Edits a member; a new member is created active and visible.
     pub fn member(&self, userid: &str, edit: impl FnOnce(&mut Member)) {
         let mut state = self.simulation.state();
-        let known = state
+        let existing = state
             .members
             .iter()
-            .position(|one| one.userid.eq_ignore_ascii_case(userid));
-        let at = known.unwrap_or_else(|| {
+            .position(|member| member.userid.eq_ignore_ascii_case(userid));
+        let at = existing.unwrap_or_else(|| {
             let (userid, name) = (userid.to_owned(), userid.to_owned());
-            let fresh = Member {
+            let new_member = Member {
                 userid,
                 name,
                 status: 1,
                 visible: true,
                 ..Member::default()
             };
-            state.members.push(fresh);
+            state.members.push(new_member);
             state.members.len() - 1
         });
         edit(&mut state.members[at]);
@@ -152,7 +155,7 @@ impl WeCom {
         self.simulation
             .state()
             .members
-            .retain(|one| !one.userid.eq_ignore_ascii_case(userid));
+            .retain(|member| !member.userid.eq_ignore_ascii_case(userid));
     }
 
     /// Sets where events are delivered.
@@ -173,7 +176,7 @@ impl WeCom {
 
     /// Sets the status of a member: 1 active, 2 disabled, 4 not yet active, 5 left.
     pub fn set_status(&self, userid: &str, status: u8) {
-        self.member(userid, |one| one.status = status);
+        self.member(userid, |member| member.status = status);
     }
 
     /// Edits the tree of departments.
@@ -238,7 +241,7 @@ impl WeCom {
 
     /// Allows API requests only from these addresses (企业可信IP, else 60020); `None` allows all.
     pub fn set_allowed_ips(&self, allowed: Option<Vec<IpAddr>>) {
-        self.simulation.state().allowed = allowed;
+        self.simulation.state().allowed_ips = allowed;
     }
 
     /// Returns 404 for the current path for redeeming codes, like older private deployments.

@@ -40,10 +40,10 @@ pub(super) fn upgrade(
         .headers()
         .get(SEC_WEBSOCKET_KEY)
         .map(|key| key.as_bytes().to_vec());
-    let asks = request.headers().get(UPGRADE);
+    let upgrade = request.headers().get(UPGRADE);
     let (Some(key), true) = (
         key,
-        asks.is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket")),
+        upgrade.is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket")),
     ) else {
         let mut response = Response::new(Full::from("WebSocket only\n"));
         *response.status_mut() = StatusCode::UPGRADE_REQUIRED;

@@ -42,14 +42,14 @@ pub(super) fn render(
     let hue = hue(title);
     let mut menu = String::new();
     for (name, address) in MENU {
-        let here = if target == address {
+        let current = if target == address {
             r#" aria-current="page""#
         } else {
             ""
         };
         push(
             &mut menu,
-            format_args!(r#"<a href="{}"{here}>{name}</a>"#, escape(address)),
+            format_args!(r#"<a href="{}"{current}>{name}</a>"#, escape(address)),
         );
     }
     if let Some((name, address)) = link {
@@ -103,7 +103,7 @@ fn card(headers: &[(String, String)]) -> String {
             // Commas separate the elements; a comma within an element is percent-encoded.
             Some(list) => list
                 .split(',')
-                .map(|one| escape(&decoded(one.trim())))
+                .map(|element| escape(&decoded(element.trim())))
                 .collect(),
             None => vec!["<span class=\"soft\">—</span>".to_owned()],
         };
@@ -184,18 +184,18 @@ fn hue(title: &str) -> u32 {
 }
 
 fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
+    let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
         }
     }
-    safe
+    escaped
 }
 
 fn push(page: &mut String, piece: std::fmt::Arguments<'_>) {

@@ -49,9 +49,9 @@ pub(super) fn error(errcode: i64, peer: IpAddr, now: SystemTime) -> Value {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_nanos();
-    let text = meaning(errcode);
-    let more = format!("https://open.work.weixin.qq.com/devtool/query?e={errcode}");
-    let errmsg = format!("{text}, hint: [{nanos}], from ip: {peer}, more info at {more}");
+    let message = message_of(errcode);
+    let info_url = format!("https://open.work.weixin.qq.com/devtool/query?e={errcode}");
+    let errmsg = format!("{message}, hint: [{nanos}], from ip: {peer}, more info at {info_url}");
     json!({ "errcode": errcode, "errmsg": errmsg })
 }
 
@@ -69,7 +69,7 @@ fn get_token(state: &mut State, request: &ApiRequest<'_>) -> Result<Value, i64> 
         return Err(40013);
     }
     let secret = request.text("corpsecret", 41004)?;
-    let Some(app) = state.apps.iter().find(|one| one.secret == secret) else {
+    let Some(app) = state.apps.iter().find(|app| app.secret == secret) else {
         state.count_wrong_secret(request.peer, request.now);
         return Err(40001);
     };
@@ -88,9 +88,9 @@ fn get_token(state: &mut State, request: &ApiRequest<'_>) -> Result<Value, i64> 
 /// The checks for all requests except `gettoken`: method, token, enabled application, trusted
 /// address.
 fn check_access(state: &State, request: &ApiRequest<'_>) -> Result<App, i64> {
-    let wants_post =
+    let requires_post =
         ["/cgi-bin/auth/getuserdetail", "/cgi-bin/user/list_id"].contains(&request.path);
-    if wants_post && !request.is_post {
+    if requires_post && !request.is_post {
         return Err(43002);
     }
     let app = state.app_of_token(request.text("access_token", 41001)?, request.now)?;
@@ -98,7 +98,7 @@ fn check_access(state: &State, request: &ApiRequest<'_>) -> Result<App, i64> {
         return Err(50003);
     }
     if state
-        .allowed
+        .allowed_ips
         .as_ref()
         .is_some_and(|list| !list.contains(&request.peer))
     {
@@ -109,28 +109,28 @@ fn check_access(state: &State, request: &ApiRequest<'_>) -> Result<App, i64> {
 
 fn redeem(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<Value, i64> {
     let code = state.redeem(request.text("code", 41008)?, app, request.now)?;
-    let old_casing = request.path == "/cgi-bin/user/getuserinfo";
+    let uses_old_casing = request.path == "/cgi-bin/user/getuserinfo";
     let mut answer = json!({ "errcode": 0, "errmsg": "ok" });
-    if old_casing {
+    if uses_old_casing {
         answer["DeviceId"] = json!(random(12));
     }
     let userid = match code.owner {
         CodeOwner::Member(userid) => userid,
         CodeOwner::Outsider => {
-            answer[if old_casing { "OpenId" } else { "openid" }] =
+            answer[if uses_old_casing { "OpenId" } else { "openid" }] =
                 json!("oSimulatedOutsider000001");
             answer["external_userid"] = json!("wmSimulatedOutsider000001");
             return Ok(answer);
         }
     };
-    let in_range = state.member(&userid).is_some_and(|one| one.visible);
-    if code.private && code.agent_id.is_some() && in_range {
+    let is_visible = state.member(&userid).is_some_and(|member| member.visible);
+    if code.private && code.agent_id.is_some() && is_visible {
         answer["user_ticket"] = json!(state.issue_ticket(&userid, request.now));
-        if old_casing {
+        if uses_old_casing {
             answer["expires_in"] = json!(1800);
         }
     }
-    answer[if old_casing { "UserId" } else { "userid" }] = json!(userid);
+    answer[if uses_old_casing { "UserId" } else { "userid" }] = json!(userid);
     Ok(answer)
 }
 
@@ -139,7 +139,7 @@ fn user_detail(state: &mut State, request: &ApiRequest<'_>, _app: &App) -> Resul
     let ticket = body["user_ticket"].as_str().ok_or(40058)?;
     state
         .ticket(ticket, request.now)
-        .map(|one| one.detail())
+        .map(|member| member.detail())
         .ok_or(40058)
 }
 
@@ -148,7 +148,7 @@ fn user_get(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<Va
     let userid = request.text("userid", 41009)?;
     let member = state
         .member(userid)
-        .filter(|one| one.visible)
+        .filter(|member| member.visible)
         .ok_or(60111)?;
     Ok(member.to_json(&state.departments, app.shows_personal_fields))
 }
@@ -157,16 +157,16 @@ fn user_list(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<V
     refuse_contact_sync(app)?;
     let id = request.number("department_id")?.ok_or(60123)?;
     visible_department(state, id)?;
-    let simple = request.path.ends_with("simplelist");
-    let inside = state
+    let is_simple = request.path.ends_with("simplelist");
+    let in_department = state
         .members
         .iter()
-        .filter(|one| one.visible && one.department.contains(&id));
-    let rows: Vec<Value> = inside
-        .map(|one| {
+        .filter(|member| member.visible && member.department.contains(&id));
+    let rows: Vec<Value> = in_department
+        .map(|member| {
             match (
-                one.to_json(&state.departments, app.shows_personal_fields),
-                simple,
+                member.to_json(&state.departments, app.shows_personal_fields),
+                is_simple,
             ) {
                 (row, true) => json!({
                     "userid": row["userid"],
@@ -198,9 +198,10 @@ fn user_list_id(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Resul
         limit @ 1..=10_000 => usize::try_from(limit).map_err(|_| 40058)?,
         _ => return Err(40058),
     };
-    let pairs = state.members.iter().flat_map(|one| {
-        let userid = &one.userid;
-        one.department
+    let pairs = state.members.iter().flat_map(|member| {
+        let userid = &member.userid;
+        member
+            .department
             .iter()
             .map(move |id| json!({ "userid": userid, "department": id }))
     });
@@ -216,27 +217,28 @@ fn user_list_id(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Resul
 }
 
 fn department_list(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<Value, i64> {
-    let simple = request.path.ends_with("simplelist");
-    if !simple {
+    let is_simple = request.path.ends_with("simplelist");
+    if !is_simple {
         refuse_contact_sync(app)?;
     }
     let root = request.number("id")?;
     if let Some(id) = root {
         visible_department(state, id)?;
     }
-    let below = state
-        .departments
-        .iter()
-        .filter(|one| one.visible && root.is_none_or(|id| is_below(&state.departments, one, id)));
-    if simple {
-        let row = |one: &Department| {
-            let order = one.order();
-            json!({ "id": one.id, "parentid": one.parent, "order": order })
+    let below = state.departments.iter().filter(|department| {
+        department.visible && root.is_none_or(|id| is_below(&state.departments, department, id))
+    });
+    if is_simple {
+        let row = |department: &Department| {
+            let order = department.order();
+            json!({ "id": department.id, "parentid": department.parent, "order": order })
         };
         let rows: Vec<Value> = below.map(row).collect();
         return Ok(json!({ "errcode": 0, "errmsg": "ok", "department_id": rows }));
     }
-    let rows: Vec<Value> = below.map(|one| one.to_json(&state.members)).collect();
+    let rows: Vec<Value> = below
+        .map(|department| department.to_json(&state.members))
+        .collect();
     Ok(json!({ "errcode": 0, "errmsg": "ok", "department": rows }))
 }
 
@@ -248,14 +250,14 @@ fn department_get(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Res
 }
 
 fn agent_get(_state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<Value, i64> {
-    let asked: u64 = request.text("agentid", 40056)?.parse().map_err(|_| 40056)?;
-    if app.agent_id != Some(asked) {
+    let agent_id: u64 = request.text("agentid", 40056)?.parse().map_err(|_| 40056)?;
+    if app.agent_id != Some(agent_id) {
         return Err(301_002);
     }
     Ok(json!({
         "errcode": 0,
         "errmsg": "ok",
-        "agentid": asked,
+        "agentid": agent_id,
         "name": app.name,
         "square_logo_url": "",
         "description": "",
@@ -286,18 +288,18 @@ fn visible_department(state: &State, id: u32) -> Result<&Department, i64> {
     let found = state
         .departments
         .iter()
-        .find(|one| one.id == id)
+        .find(|department| department.id == id)
         .ok_or(60003)?;
     if found.visible { Ok(found) } else { Err(60011) }
 }
 
 /// Whether a department is `root` or below it; a tree has at most fifteen levels.
-fn is_below(all: &[Department], one: &Department, root: u32) -> bool {
-    let mut at = Some(one);
+fn is_below(departments: &[Department], department: &Department, root: u32) -> bool {
+    let mut current = Some(department);
     for _ in 0..15 {
-        match at {
+        match current {
             Some(found) if found.id == root => return true,
-            Some(found) => at = all.iter().find(|above| above.id == found.parent),
+            Some(found) => current = departments.iter().find(|parent| parent.id == found.parent),
             None => return false,
         }
     }
@@ -305,7 +307,7 @@ fn is_below(all: &[Department], one: &Department, root: u32) -> bool {
 }
 
 /// The beginning of the error message.
-fn meaning(errcode: i64) -> &'static str {
+fn message_of(errcode: i64) -> &'static str {
     match errcode {
         -1 => "system error",
         40001 => "invalid credential",

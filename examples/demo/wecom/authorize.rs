@@ -74,7 +74,7 @@ pub(super) fn web_login(state: &mut State, request: &PageRequest<'_>) -> PageRes
             request.address,
             language,
         )),
-        Some(who) => code_after_scan(state, request, &app, &target, who),
+        Some(userid) => code_after_scan(state, request, &app, &target, userid),
     }
 }
 
@@ -119,23 +119,23 @@ pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> Page
     if request.get(REFUSAL).is_some() {
         return PageResponse::Redirect(target.redirect_address(None));
     }
-    let who = state.phone.clone();
+    let userid = state.phone.clone();
     // Without an application there is nothing to consent to, so this is the silent scope.
     if let Some(app) = app.filter(|_| private) {
-        if !state.member(&who).is_some_and(|one| one.visible) {
+        if !state.member(&userid).is_some_and(|member| member.visible) {
             return no_permission_page(language);
         }
         if request.get(CONSENT).is_none() {
             return PageResponse::Page(pages::consent(
                 state,
                 &app,
-                &who,
+                &userid,
                 request.address,
                 language,
             ));
         }
     }
-    let code = state.issue_code(&who, agent_id, &target.host, private, request.now);
+    let code = state.issue_code(&userid, agent_id, &target.host, private, request.now);
     PageResponse::Redirect(target.redirect_address(Some(&code)))
 }
 
@@ -157,18 +157,18 @@ fn code_after_scan(
     request: &PageRequest<'_>,
     app: &App,
     target: &Target,
-    who: &str,
+    userid: &str,
 ) -> PageResponse {
     let language = request.language();
     // A person of a linked corporation is written `CorpId/userid` and is not in the contacts.
-    if who != OUTSIDER && !who.contains('/') {
-        match state.member(who) {
+    if userid != OUTSIDER && !userid.contains('/') {
+        match state.member(userid) {
             None => return error_page(language, "成员不存在"),
             Some(member) if !member.visible => return no_permission_page(language),
             Some(_) => {}
         }
     }
-    let code = state.issue_code(who, app.agent_id, &target.host, false, request.now);
+    let code = state.issue_code(userid, app.agent_id, &target.host, false, request.now);
     PageResponse::Redirect(target.redirect_address(Some(&code)))
 }
 
@@ -178,11 +178,11 @@ fn error_page(language: Language, what: &str) -> PageResponse {
 
 /// An error page that names the wrong host. The real page does not, but it helps developers.
 fn wrong_host_page(language: Language, what: &str, host: &str) -> PageResponse {
-    let asked = match language {
+    let label = match language {
         Language::Chinese => "收到的域名：",
-        Language::English => "It was asked for ",
+        Language::English => "The host is ",
     };
-    PageResponse::Page(pages::notice(language, what, &format!("{asked}{host}")))
+    PageResponse::Page(pages::notice(language, what, &format!("{label}{host}")))
 }
 
 fn no_permission_page(language: Language) -> PageResponse {
@@ -214,17 +214,17 @@ impl Target {
 
     /// The return URL with `code`, if there is one, and `state`, even if it is empty.
     fn redirect_address(&self, code: Option<&str>) -> String {
-        let mut answer = url::form_urlencoded::Serializer::new(String::new());
+        let mut parameters = url::form_urlencoded::Serializer::new(String::new());
         if let Some(code) = code {
-            answer.append_pair("code", code);
+            parameters.append_pair("code", code);
         }
-        let answer = answer.append_pair("state", &self.state).finish();
+        let parameters = parameters.append_pair("state", &self.state).finish();
         let (address, fragment) = match self.address.split_once('#') {
             Some((address, fragment)) => (address, format!("#{fragment}")),
             None => (self.address.as_str(), String::new()),
         };
-        let joint = if address.contains('?') { '&' } else { '?' };
-        format!("{address}{joint}{answer}{fragment}")
+        let separator = if address.contains('?') { '&' } else { '?' };
+        format!("{address}{separator}{parameters}{fragment}")
     }
 }
 
@@ -239,8 +239,8 @@ impl PageRequest<'_> {
             true => self.accept_language,
             false => "zh",
         };
-        let asked = self.get("lang").filter(|lang| !lang.is_empty());
-        match asked.unwrap_or(preferred) {
+        let requested = self.get("lang").filter(|lang| !lang.is_empty());
+        match requested.unwrap_or(preferred) {
             lang if lang.starts_with("en") => Language::English,
             _ => Language::Chinese,
         }

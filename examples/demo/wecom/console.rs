@@ -13,7 +13,7 @@ pub(super) const DISMISS_PATH: &str = "/console/dismiss";
 /// The employees, each with a button that dismisses them.
 pub(super) fn page(state: &State, language: Language) -> String {
     let mut people = String::new();
-    let dismiss = language.say("办理离职", "Dismiss");
+    let dismiss = language.pick("办理离职", "Dismiss");
     for member in &state.members {
         write!(
             people,
@@ -25,15 +25,15 @@ pub(super) fn page(state: &State, language: Language) -> String {
     }
     let body = format!(
         r#"<section class="who"><h1>{title}</h1><p class="hint">{hint}</p><ul>{people}</ul></section>"#,
-        title = language.say("通讯录管理", "Contacts"),
-        hint = language.say(
+        title = language.pick("通讯录管理", "Contacts"),
+        hint = language.pick(
             "办理离职后，成员从通讯录中删除，企业微信把变更事件加密推送给门神。",
             "A dismissed employee is removed, and WeCom sends an encrypted event to menshen."
         ),
     );
     pages::shell(
         language,
-        language.say("企业微信管理后台（模拟）", "WeCom console (simulated)"),
+        language.pick("企业微信管理后台（模拟）", "WeCom console (simulated)"),
         "wide",
         &body,
     )

@@ -20,10 +20,10 @@ use super::people::CORP_ID;
 
 /// The Token that the administrator entered at the receiving URL.
 pub const EVENT_TOKEN: &str = "simulatedEventToken1";
-/// The EncodingAESKey of the receiving URL. As most keys, it ends in bits that belong to no byte.
+/// The EncodingAESKey of the receiving URL. Like most such keys, it ends in bits that belong to no byte.
 pub const EVENT_AES_KEY: &str = "c2ltdWxhdGVkRW5jb2RpbmdBRVNLZXlPZldlQ29tMzJ";
 
-/// How often an event is delivered if the receiver does not accept it.
+/// How many times an event is sent until the receiver accepts it.
 const DELIVERIES: u32 = 4;
 /// How long the receiver may take.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -100,16 +100,16 @@ impl EventSealer {
         plain.extend(message.as_bytes());
         plain.extend(self.receive_id.as_bytes());
         let padding = 32 - plain.len() % 32;
-        let byte = u8::try_from(padding).expect("at most 32");
-        plain.resize(plain.len() + padding, byte);
+        let padding_byte = u8::try_from(padding).expect("at most 32");
+        plain.resize(plain.len() + padding, padding_byte);
         self.seal_padded(plain, at)
     }
 
     /// Seals bytes that are padded already.
     pub fn seal_padded(&self, mut bytes: Vec<u8>, at: SystemTime) -> SealedEvent {
         let key = aes_key(&self.aes_key);
-        let iv: [u8; 16] = key[..16].try_into().expect("half a key");
-        let unbound = UnboundCipherKey::new(&AES_256, &key).expect("32 bytes");
+        let iv: [u8; 16] = key[..16].try_into().expect("a key has 32 bytes");
+        let unbound = UnboundCipherKey::new(&AES_256, &key).expect("a key has 32 bytes");
         EncryptingKey::cbc(unbound)
             .and_then(|key| {
                 let iv = EncryptionContext::Iv128(FixedLength::from(iv));
@@ -177,7 +177,7 @@ async fn post(to: &Url, event: &SealedEvent) -> Option<u16> {
         hyper::client::conn::http1::handshake(TokioIo::new(stream.ok()?))
             .await
             .ok()?;
-    let driving = tokio::spawn(connection);
+    let connection_task = tokio::spawn(connection);
     let request = Request::builder()
         .method(Method::POST)
         .uri(format!("{}?{}", to.path(), event.query))
@@ -186,7 +186,7 @@ async fn post(to: &Url, event: &SealedEvent) -> Option<u16> {
         .body(Full::new(Bytes::from(event.body.clone())))
         .ok()?;
     let response = sender.send_request(request).await.ok();
-    driving.abort();
+    connection_task.abort();
     Some(response?.status().as_u16())
 }
 

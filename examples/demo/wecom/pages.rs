@@ -16,15 +16,17 @@ pub(super) enum Language {
 }
 
 impl Language {
-    pub(super) fn say(self, chinese: &'static str, english: &'static str) -> &'static str {
+    /// The text in this language.
+    pub(super) fn pick<'a>(self, chinese: &'a str, english: &'a str) -> &'a str {
         match self {
             Self::Chinese => chinese,
             Self::English => english,
         }
     }
 
+    /// The language tag for HTML.
     fn tag(self) -> &'static str {
-        self.say("zh-CN", "en")
+        self.pick("zh-CN", "en")
     }
 }
 
@@ -37,13 +39,13 @@ pub(super) fn login(
     language: Language,
 ) -> String {
     let mut people = String::new();
-    for (at, member) in state.members.iter().enumerate() {
+    for (index, member) in state.members.iter().enumerate() {
         let link = with_parameter(address, CHOICE, &member.userid);
         let badge = badge(member, language);
         let place = department_path(state, member, language);
         person(
             &mut people,
-            at,
+            index,
             &link,
             &member.userid,
             &member.name,
@@ -51,9 +53,9 @@ pub(super) fn login(
             badge,
         );
     }
-    let outsider = language.say("外部联系人", "External contact");
-    let place = language.say("用微信，不是本企业成员", "Uses WeChat, no member here");
-    let badge = language.say("非成员", "no member");
+    let outsider = language.pick("外部联系人", "External contact");
+    let place = language.pick("用微信，不是本企业成员", "Uses WeChat, no member here");
+    let badge = language.pick("非成员", "no member");
     let link = with_parameter(address, CHOICE, OUTSIDER);
     person(
         &mut people,
@@ -69,23 +71,23 @@ pub(super) fn login(
 <p class="hint">{hint}</p><p class="to">{to} <b>{app}</b><br><code>{host}</code></p></section>
 <section class="who"><h2>{question}</h2><p class="hint">{explain}</p><ul>{people}</ul>
 <a class="refuse" data-refuse href="{refuse}">{refusal}</a></section>"#,
-        title = language.say("企业微信登录", "WeCom login"),
+        title = language.pick("企业微信登录", "WeCom login"),
         code = decorative_code(host),
-        hint = language.say("这里本该用手机扫码", "A phone would scan this code"),
-        to = language.say("登录到", "Signing in to"),
+        hint = language.pick("这里本该用手机扫码", "A phone would scan this code"),
+        to = language.pick("登录到", "Signing in to"),
         app = escape(&app.name),
         host = escape(host),
-        question = language.say("扫码的是谁？", "CodeOwner is scanning?"),
-        explain = language.say(
+        question = language.pick("扫码的是谁？", "Who is scanning?"),
+        explain = language.pick(
             "选一位员工，就当是他用手机扫了码并点了“确认”。",
             "Choose somebody, as if they had scanned the code and confirmed."
         ),
         refuse = escape(&with_parameter(address, REFUSAL, "1")),
-        refusal = language.say("拒绝登录", "Refuse"),
+        refusal = language.pick("拒绝登录", "Refuse"),
     );
     shell(
         language,
-        language.say("企业微信登录（模拟）", "WeCom login (simulated)"),
+        language.pick("企业微信登录（模拟）", "WeCom login (simulated)"),
         "wide",
         &body,
     )
@@ -95,11 +97,11 @@ pub(super) fn login(
 pub(super) fn consent(
     state: &State,
     app: &App,
-    who: &str,
+    userid: &str,
     address: &str,
     language: Language,
 ) -> String {
-    let member = state.member(who);
+    let member = state.member(userid);
     let body = format!(
         r#"<section class="ask"><h1>{app}</h1><p>{asks}</p>
 <ul class="fields"><li>{avatar}</li><li>{mobile}</li><li>{mail}</li></ul>
@@ -107,24 +109,24 @@ pub(super) fn consent(
 <a class="agree" data-consent href="{agree}">{agreeing}</a>
 <a class="refuse" data-refuse href="{refuse}">{refusal}</a></section>"#,
         app = escape(&app.name),
-        asks = language.say(
+        asks = language.pick(
             "申请获取你的以下信息：",
             "asks to see these facts about you:"
         ),
-        avatar = language.say("头像、性别", "Picture and gender"),
-        mobile = language.say("手机号", "Mobile number"),
-        mail = language.say("邮箱、企业邮箱", "E-mail addresses"),
-        as_whom = language.say("当前成员：", "You are"),
-        userid = escape(who),
-        name = escape(member.map_or(who, |one| &one.name)),
+        avatar = language.pick("头像、性别", "Picture and gender"),
+        mobile = language.pick("手机号", "Mobile number"),
+        mail = language.pick("邮箱、企业邮箱", "E-mail addresses"),
+        as_whom = language.pick("当前成员：", "You are"),
+        userid = escape(userid),
+        name = escape(member.map_or(userid, |member| &member.name)),
         agree = escape(&with_parameter(address, CONSENT, "1")),
-        agreeing = language.say("同意", "Agree"),
+        agreeing = language.pick("同意", "Agree"),
         refuse = escape(&with_parameter(address, REFUSAL, "1")),
-        refusal = language.say("拒绝", "Refuse"),
+        refusal = language.pick("拒绝", "Refuse"),
     );
     shell(
         language,
-        language.say("授权（模拟）", "Consent (simulated)"),
+        language.pick("授权（模拟）", "Consent (simulated)"),
         "narrow",
         &body,
     )
@@ -142,32 +144,33 @@ pub(super) fn notice(language: Language, what: &str, why: &str) -> String {
 
 /// Escapes text for HTML.
 pub(super) fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
+    let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
         }
     }
-    safe
+    escaped
 }
 
 /// Adds a query parameter to a URL.
 pub(super) fn with_parameter(address: &str, name: &str, value: &str) -> String {
-    let joint = if address.contains('?') { '&' } else { '?' };
+    let separator = if address.contains('?') { '&' } else { '?' };
     format!(
-        "{address}{joint}{name}={}",
+        "{address}{separator}{name}={}",
         utf8_percent_encode(value, NON_ALPHANUMERIC)
     )
 }
 
+/// Adds a person who may scan the code.
 fn person(
     page: &mut String,
-    at: usize,
+    index: usize,
     link: &str,
     userid: &str,
     name: &str,
@@ -180,7 +183,7 @@ fn person(
         text => format!(r#"<span class="badge">{text}</span>"#),
     };
     let (link, userid, name, place) = (escape(link), escape(userid), escape(name), escape(place));
-    let hue = (at * 67 + 205) % 360;
+    let hue = (index * 67 + 205) % 360;
     write!(
         page,
         r#"<li><a href="{link}" data-userid="{userid}"><span class="face" style="--hue:{hue}" aria-hidden="true">{initial}</span><span class="name"><b>{name}</b> <small>{userid}</small><br><small>{place}</small></span>{badge}</a></li>"#
@@ -190,23 +193,27 @@ fn person(
 
 fn badge(member: &Member, language: Language) -> &'static str {
     match (member.visible, member.status) {
-        (false, _) => language.say("不在可见范围", "out of range"),
+        (false, _) => language.pick("不在可见范围", "out of range"),
         (true, 1) => "",
-        (true, 2) => language.say("已禁用", "disabled"),
-        (true, 4) => language.say("未激活", "not active"),
-        (true, _) => language.say("已离职", "left"),
+        (true, 2) => language.pick("已禁用", "disabled"),
+        (true, 4) => language.pick("未激活", "not active"),
+        (true, _) => language.pick("已离职", "left"),
     }
 }
 
-/// The path of a member's first department, and the position.
+/// The path of a member's first department, and the member's position; at most fifteen levels.
 fn department_path(state: &State, member: &Member, language: Language) -> String {
     let mut names = Vec::new();
     let mut id = member.department.first().copied().unwrap_or(1);
     for _ in 0..15 {
-        match state.departments.iter().find(|one| one.id == id) {
-            Some(one) if one.id != 1 => {
-                names.push(language.pick(&one.name, &one.name_en));
-                id = one.parent;
+        match state
+            .departments
+            .iter()
+            .find(|department| department.id == id)
+        {
+            Some(department) if department.id != 1 => {
+                names.push(language.pick(&department.name, &department.name_en));
+                id = department.parent;
             }
             _ => break,
         }
@@ -217,15 +224,6 @@ fn department_path(state: &State, member: &Member, language: Language) -> String
         path
     } else {
         format!("{path} · {}", member.position)
-    }
-}
-
-impl Language {
-    fn pick<'a>(self, chinese: &'a str, english: &'a str) -> &'a str {
-        match self {
-            Self::Chinese => chinese,
-            Self::English => english,
-        }
     }
 }
 
@@ -256,14 +254,14 @@ fn decorative_code(seed: &str) -> String {
 
 pub(super) fn shell(language: Language, title: &str, kind: &str, body: &str) -> String {
     let (title, tag) = (escape(title), language.tag());
-    let plainly = language.say(
+    let disclaimer = language.pick(
         "<b>模拟</b> 这不是企业微信，只是演示和测试用的替身；没有真的身份，也不会连到外网。",
         "<b>Simulated</b> This is not WeCom but a stand-in for demo and tests; nobody here is real.",
     );
     format!(
         r#"<!doctype html><html lang="{tag}"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex">
-<style>{STYLE}</style></head><body><main class="{kind}"><p class="plainly">{plainly}</p>
+<style>{STYLE}</style></head><body><main class="{kind}"><p class="plainly">{disclaimer}</p>
 <div class="card">{body}</div></main></body></html>"#
     )
 }

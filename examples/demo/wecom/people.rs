@@ -99,9 +99,13 @@ impl Member {
     /// The response of `user/get`; `personal` adds the fields that newer applications do not
     /// receive.
     pub(super) fn to_json(&self, departments: &[Department], personal: bool) -> Value {
-        let seen = |id: &u32| departments.iter().any(|one| one.id == *id && one.visible);
-        let kept: Vec<usize> = (0..self.department.len())
-            .filter(|at| seen(&self.department[*at]))
+        let is_visible = |id: &u32| {
+            departments
+                .iter()
+                .any(|member| member.id == *id && member.visible)
+        };
+        let visible_indices: Vec<usize> = (0..self.department.len())
+            .filter(|at| is_visible(&self.department[*at]))
             .collect();
         let leads = |at: &usize| self.is_leader_in_dept.get(*at).copied().unwrap_or(0);
         let attributes: Vec<Value> = self.attributes.iter().map(Attribute::to_json).collect();
@@ -110,10 +114,10 @@ impl Member {
             "errmsg": "ok",
             "userid": self.userid,
             "name": self.name,
-            "department": kept.iter().map(|at| self.department[*at]).collect::<Vec<_>>(),
-            "order": vec![0; kept.len()],
+            "department": visible_indices.iter().map(|at| self.department[*at]).collect::<Vec<_>>(),
+            "order": vec![0; visible_indices.len()],
             "position": self.position,
-            "is_leader_in_dept": kept.iter().map(leads).collect::<Vec<_>>(),
+            "is_leader_in_dept": visible_indices.iter().map(leads).collect::<Vec<_>>(),
             "direct_leader": self.direct_leader,
             "telephone": self.telephone,
             "alias": self.alias,
@@ -184,14 +188,14 @@ impl Attribute {
 impl Department {
     /// The department in the response of `department/list`.
     pub(super) fn to_json(&self, members: &[Member]) -> Value {
-        let leads = |one: &&Member| {
-            let mut roles = one.department.iter().zip(&one.is_leader_in_dept);
+        let leads = |member: &&Member| {
+            let mut roles = member.department.iter().zip(&member.is_leader_in_dept);
             roles.any(|(id, leader)| *id == self.id && *leader == 1)
         };
         let leaders: Vec<_> = members
             .iter()
             .filter(leads)
-            .map(|one| &one.userid)
+            .map(|member| &member.userid)
             .collect();
         json!({
             "id": self.id,

@@ -101,8 +101,8 @@ async fn serve(
     let page_request = |query| PageRequest {
         address,
         query,
-        user_agent: text(&head.headers, &USER_AGENT),
-        accept_language: text(&head.headers, &ACCEPT_LANGUAGE),
+        user_agent: header_text(&head.headers, &USER_AGENT),
+        accept_language: header_text(&head.headers, &ACCEPT_LANGUAGE),
         now,
     };
     match path.trim_end_matches('/') {
@@ -156,7 +156,7 @@ fn dismiss(simulation: &Simulation, userid: &str) {
     let mut state = simulation.state();
     state
         .members
-        .retain(|one| !one.userid.eq_ignore_ascii_case(userid));
+        .retain(|member| !member.userid.eq_ignore_ascii_case(userid));
     if let Some(url) = state.event_url.clone() {
         let message = ContactChange::UserDeleted(userid).message(now);
         let event = EventSealer::default().seal(&message, now);
@@ -169,12 +169,12 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-
 
 fn json(answer: &Value) -> Reply {
     let code = answer["errcode"].to_string();
-    let words = answer["errmsg"].as_str().unwrap_or_default();
-    let [code_name, words_name] = ["error-code", "error-msg"].map(HeaderName::from_static);
+    let message = answer["errmsg"].as_str().unwrap_or_default();
+    let [code_name, message_name] = ["error-code", "error-msg"].map(HeaderName::from_static);
     let headers = [
         (CONTENT_TYPE, JSON),
         (code_name, code.as_str()),
-        (words_name, words),
+        (message_name, message),
     ];
     reply(StatusCode::OK, &headers, Bytes::from(answer.to_string()))
 }
@@ -216,7 +216,7 @@ fn form(query: &str) -> HashMap<String, String> {
         .collect()
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
     headers
         .get(name)
         .and_then(|value| value.to_str().ok())

@@ -29,7 +29,8 @@ pub(super) struct State {
     pub(super) non_member_next: bool,
     /// Where events are delivered; `None`: nowhere.
     pub(super) event_url: Option<Url>,
-    pub(super) allowed: Option<Vec<IpAddr>>,
+    /// The addresses that may use the API; `None`: all.
+    pub(super) allowed_ips: Option<Vec<IpAddr>>,
     pub(super) without_new_redeem_path: bool,
     pub(super) used_code_error: i64,
     pub(super) expired_code_error: i64,
@@ -96,7 +97,7 @@ impl State {
             phone: "zhangsan".into(),
             non_member_next: false,
             event_url: None,
-            allowed: None,
+            allowed_ips: None,
             without_new_redeem_path: false,
             used_code_error: 40029,
             expired_code_error: 40029,
@@ -115,18 +116,18 @@ impl State {
     pub(super) fn member(&self, userid: &str) -> Option<&Member> {
         self.members
             .iter()
-            .find(|one| one.userid.eq_ignore_ascii_case(userid))
+            .find(|member| member.userid.eq_ignore_ascii_case(userid))
     }
 
     pub(super) fn app(&self, agent_id: u64) -> Option<&App> {
-        self.apps.iter().find(|one| one.agent_id == Some(agent_id))
+        self.apps.iter().find(|app| app.agent_id == Some(agent_id))
     }
 
     /// The token of an application; the same value until it expires.
     pub(super) fn token(&mut self, secret: &str, now: SystemTime) -> (String, Duration) {
         let age = |token: &Token| now.duration_since(token.issued_at).unwrap_or_default();
-        let alive = |token: &Token| token.secret == secret && age(token) < TOKEN_LIFETIME;
-        if let Some((value, token)) = self.tokens.iter().find(|(_, token)| alive(token)) {
+        let is_valid = |token: &Token| token.secret == secret && age(token) < TOKEN_LIFETIME;
+        if let Some((value, token)) = self.tokens.iter().find(|(_, token)| is_valid(token)) {
             return (value.clone(), TOKEN_LIFETIME.saturating_sub(age(token)));
         }
         let value = random(48);
@@ -154,7 +155,7 @@ impl State {
         }
         self.apps
             .iter()
-            .find(|one| one.secret == token.secret)
+            .find(|app| app.secret == token.secret)
             .cloned()
             .ok_or(40014)
     }
@@ -176,17 +177,17 @@ impl State {
 
     pub(super) fn issue_code(
         &mut self,
-        who: &str,
+        userid: &str,
         agent_id: Option<u64>,
         host: &str,
         private: bool,
         issued_at: SystemTime,
     ) -> String {
-        let outsider = std::mem::take(&mut self.non_member_next) || who == people::OUTSIDER;
-        let owner = if outsider {
+        let is_outsider = std::mem::take(&mut self.non_member_next) || userid == people::OUTSIDER;
+        let owner = if is_outsider {
             CodeOwner::Outsider
         } else {
-            CodeOwner::Member(who.into())
+            CodeOwner::Member(userid.into())
         };
         let value = random(32);
         let code = Code {
@@ -266,12 +267,12 @@ impl State {
         self.last_query.insert(path.into(), query.into());
         let fault = self.faults.get_mut(path)?;
         let taken = fault.clone();
-        let left = match fault {
+        let times_left = match fault {
             Fault::Hang => return Some(taken),
             Fault::Fail { times, .. } | Fault::Answer { times, .. } => times,
         };
-        *left = left.saturating_sub(1);
-        if *left == 0 {
+        *times_left = times_left.saturating_sub(1);
+        if *times_left == 0 {
             self.faults.remove(path);
         }
         Some(taken)
