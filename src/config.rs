@@ -176,8 +176,8 @@ impl Config {
         if let Some(password) = &self.store.password {
             secrets.push((KeyPath::of(["store", "password"]), password));
         }
-        for (at, key) in self.session.keys.iter().enumerate() {
-            secrets.push((KeyPath::of(["session", "keys"]).item(at), key));
+        for (index, key) in self.session.keys.iter().enumerate() {
+            secrets.push((KeyPath::of(["session", "keys"]).item(index), key));
         }
         for (id, connector) in &self.connector {
             let key_path = KeyPath::of(["connector", id.as_str()]);
@@ -192,16 +192,16 @@ impl Config {
                 secrets.push((key_path, &introspection.client_secret));
             }
         }
-        for (at, route) in self.route.iter().enumerate() {
+        for (index, route) in self.route.iter().enumerate() {
             if let Some(basic) = &route.basic_auth {
                 let key_path = KeyPath::of(["route"])
-                    .item(at)
+                    .item(index)
                     .key("basic_auth")
                     .key("password");
                 secrets.push((key_path, &basic.password));
             }
             if let Some(key) = route.upstream_tls.as_ref().and_then(|tls| tls.key.as_ref()) {
-                let key_path = KeyPath::of(["route"]).item(at);
+                let key_path = KeyPath::of(["route"]).item(index);
                 secrets.push((key_path.key("upstream_tls").key("key"), key));
             }
         }
@@ -210,7 +210,7 @@ impl Config {
 }
 
 impl PartialEq for Config {
-    /// Compares the values and not the text.
+    /// Compares the values and not the text. No value of `console` is accepted.
     fn eq(&self, other: &Self) -> bool {
         self.server == other.server
             && self.admin == other.admin

@@ -28,7 +28,7 @@ pub struct Problem {
     /// In characters, from 1.
     pub column: usize,
     span: Range<usize>,
-    /// Whether the values of that line are masked.
+    /// Whether the values of the line are masked.
     is_masked: bool,
 }
 
@@ -129,10 +129,10 @@ impl Problem {
     }
 }
 
-/// Whether the last line of the text may contain a secret: the value of a key such as `client_secret`, or a URL with
-/// credentials.
+/// Whether the last line of the text may contain a secret: the value of a key such as `client_secret`,
+/// or a URL with credentials.
 fn may_hold_secret(text_up_to_line_end: &str) -> bool {
-    const SECRET: [&str; 5] = ["secret", "password", "token", "keys", "private_key"];
+    const SECRET_KEY_ENDINGS: [&str; 5] = ["secret", "password", "token", "keys", "private_key"];
     for (lines_back, line) in text_up_to_line_end.lines().rev().enumerate() {
         if lines_back == 0 && line.split("://").skip(1).any(|rest| rest.contains('@')) {
             return true;
@@ -142,7 +142,7 @@ fn may_hold_secret(text_up_to_line_end: &str) -> bool {
             let part = part.trim_end().trim_end_matches(['"', '\'']);
             part.rsplit(|c| !is_word(c)).next().unwrap_or_default()
         });
-        if keys.any(|key| SECRET.iter().any(|secret| key.ends_with(secret))) {
+        if keys.any(|key| SECRET_KEY_ENDINGS.iter().any(|end| key.ends_with(end))) {
             return true;
         }
         // Earlier lines matter only if this line continues a value that begins there.
@@ -216,7 +216,7 @@ error: it is wrong
     }
 
     #[test]
-    fn a_line_with_a_secret_shows_no_text() {
+    fn a_secret_is_masked_but_its_key_is_shown() {
         for text in [
             "secret = 'hunter2' bad",
             "wecom = { secret = \"hunter2\", bad = 1 }",

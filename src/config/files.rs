@@ -87,10 +87,10 @@ fn named_files<'a>(config: &'a Config) -> Vec<NamedFile<'a>> {
             add(KeyPath::of(["issuer", id.as_str(), "ca"]), ca, false);
         }
     }
-    for (at, route) in config.route.iter().enumerate() {
+    for (index, route) in config.route.iter().enumerate() {
         let tls = route.upstream_tls.iter();
         for path in tls.flat_map(|tls| tls.files()) {
-            let key_path = KeyPath::of(["route"]).item(at).key("upstream_tls");
+            let key_path = KeyPath::of(["route"]).item(index).key("upstream_tls");
             add(key_path, path, false);
         }
     }

@@ -8,7 +8,7 @@ use super::error::Problem;
 use super::text::ConfigText;
 use crate::setting::{UNSUPPORTED_KEY, UnsupportedKey};
 
-/// The most array items of which [`narrow_to_item`] tries each.
+/// How many items of an array [`narrow_to_item`] tries at most.
 const ITEMS_MAX: usize = 64;
 
 /// The edit distance up to which a name is suggested.
@@ -169,12 +169,16 @@ fn suggestion(written: &str, allowed: &[&str]) -> String {
     }
 }
 
-/// The number of letters to insert, delete, replace or swap with their neighbour.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.chars().collect());
+/// How many letters of `written` to insert, delete, replace or swap with their neighbour until it is
+/// `name`, ignoring case; `usize::MAX` if their lengths alone exceed [`DISTANCE_MAX`].
+fn edit_distance(written: &str, name: &str) -> usize {
+    let a: Vec<char> = written.to_lowercase().chars().collect();
+    // Keys are in lower case.
+    let b: Vec<char> = name.chars().collect();
     if a.len().abs_diff(b.len()) > DISTANCE_MAX {
         return usize::MAX;
     }
+    // `rows[i][j]` is the distance between the first `i` letters of `a` and the first `j` of `b`.
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
     for i in 0..=a.len() {
         for j in 0..=b.len() {

@@ -83,7 +83,6 @@ pub enum ServerConfigError {
          and holds no `%`, `;`, `\\`, `?`, `#`, `//` or dot segment"
     )]
     Prefix,
-    /// Of a key of `files`.
     #[error(
         "a file's path is plain, such as /WW_verify_abc.txt: it starts with /, does not end with \
          it, and holds no `%`, `;`, `\\`, `?`, `#`, `//` or dot segment"
@@ -137,10 +136,10 @@ impl TryFrom<String> for ExternalUrl {
         let url = Url::parse(&text)
             .ok()
             .filter(|url| is_plain_ascii && is_origin(url));
-        let has_two_slashes = text
+        let has_exactly_two_slashes = text
             .split_once("://")
             .is_some_and(|(_, rest)| !rest.starts_with('/'));
-        url.filter(|_| has_two_slashes)
+        url.filter(|_| has_exactly_two_slashes)
             .map(Self)
             .ok_or(ServerConfigError::ExternalUrl)
     }
@@ -162,7 +161,7 @@ impl TryFrom<String> for OwnPrefix {
     type Error = ServerConfigError;
 
     fn try_from(text: String) -> Result<Self, ServerConfigError> {
-        if is_plain(&text) {
+        if is_plain_path(&text) {
             Ok(Self(text))
         } else {
             Err(ServerConfigError::Prefix)
@@ -180,7 +179,7 @@ impl TryFrom<String> for FilePath {
     type Error = ServerConfigError;
 
     fn try_from(text: String) -> Result<Self, ServerConfigError> {
-        if is_plain(&text) {
+        if is_plain_path(&text) {
             Ok(Self(text))
         } else {
             Err(ServerConfigError::File)
@@ -188,9 +187,9 @@ impl TryFrom<String> for FilePath {
     }
 }
 
-fn is_plain(text: &str) -> bool {
-    let graphic = text.bytes().all(|byte| byte.is_ascii_graphic());
-    graphic && !text.ends_with('/') && PathPrefix::try_from(text.to_owned()).is_ok()
+fn is_plain_path(text: &str) -> bool {
+    let is_graphic = text.bytes().all(|byte| byte.is_ascii_graphic());
+    is_graphic && !text.ends_with('/') && PathPrefix::try_from(text.to_owned()).is_ok()
 }
 
 impl TryFrom<String> for TrustedProxy {

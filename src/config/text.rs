@@ -99,8 +99,8 @@ impl ConfigText {
         let document = DeTable::parse(&self.text).map_err(|_| 0..0)?;
         let mut found = 0..0;
         let mut current = DeValue::Table(document.into_inner());
-        for (at, step) in key_path.steps().iter().enumerate() {
-            let is_last = at + 1 == key_path.steps().len();
+        for (index, step) in key_path.steps().iter().enumerate() {
+            let is_last = index + 1 == key_path.steps().len();
             current = match (step, current) {
                 (Step::Key(name), DeValue::Table(table)) => {
                     let entry = table.into_iter().find(|(key, _)| key.get_ref() == name);

@@ -69,10 +69,10 @@ impl<'a> Problems<'a> {
         };
         let source = &self.config.source;
         let span = match error.position {
-            Some(at) => source.span_in_string(key_path, text, at.offset),
+            Some(position) => source.span_in_string(key_path, text, position.offset),
             None => source.value_span(key_path),
         };
-        // The parser lists all tokens that it would have accepted.
+        // The parser lists all tokens that it would have accepted: the list is left out.
         let message = error.message();
         let message = message.split(" expecting ").next().unwrap_or(&message);
         let message = format!("this expression does not compile: {message}");

@@ -151,14 +151,17 @@ fn warn_about_server(warnings: &mut Warnings<'_>) {
                     terminate TLS: requests are treated as plain http; add one of them";
         warnings.add(&key_path, text);
     }
-    for (at, proxy) in server.trusted_proxies.iter().enumerate() {
+    for (index, proxy) in server.trusted_proxies.iter().enumerate() {
         let TrustedProxy::Network(network) = proxy else {
             continue;
         };
         if network.prefix_len() == 0 {
             let text = "every client can forge its address, host and scheme; name only the proxies in \
                         front of menshen";
-            warnings.add(&KeyPath::of(["server", "trusted_proxies"]).item(at), text);
+            warnings.add(
+                &KeyPath::of(["server", "trusted_proxies"]).item(index),
+                text,
+            );
         }
     }
 }
@@ -238,8 +241,9 @@ fn warn_about_shared_callback<'a>(
     let Some(callback) = &connector.callback else {
         return;
     };
-    let mut others = warnings.config.connector.iter();
-    let other = others.find(|(other, it)| *other != id && it.callback.as_ref() == Some(callback));
+    let mut connectors = warnings.config.connector.iter();
+    let shares = |config: &ConnectorConfig| config.callback.as_ref() == Some(callback);
+    let other = connectors.find(|(other, config)| *other != id && shares(config));
     if let Some((other, _)) = other {
         let text = format!(
             "`{other}` has the same callback: a hostile provider can obtain codes of the other one, \
@@ -261,8 +265,8 @@ fn warn_about_routes(warnings: &mut Warnings<'_>) {
     // If another proxy uses the check endpoints, no route needs an upstream.
     let serves_only_checks = !warnings.config.server.trusted_proxies.is_empty()
         && routes.iter().all(|route| route.upstream.is_empty());
-    for (at, route) in routes.iter().enumerate() {
-        let key_path = KeyPath::of(["route"]).item(at);
+    for (index, route) in routes.iter().enumerate() {
+        let key_path = KeyPath::of(["route"]).item(index);
         if route.upstream.is_empty() && !serves_only_checks {
             let text = "it has no upstream: allowed requests get 404";
             warnings.add(&key_path, text);
@@ -291,7 +295,7 @@ fn warn_about_routes(warnings: &mut Warnings<'_>) {
             warnings.add(&key_path.clone().key("case_insensitive"), text);
         }
         path_case::capitals_in_rule(warnings, &key_path, route);
-        if shares_its_audience(warnings.config, at) {
+        if shares_its_audience(warnings.config, index) {
             let text = "another application on this host gets assertions for the same audience, and \
                         each can use them at the other: add an audience to both";
             warnings.add(&key_path.clone().key("assertion"), text);
@@ -336,12 +340,12 @@ fn warn_about_tokens_in_plain_http<'a>(
 }
 
 fn warn_about_wildcard_hosts(warnings: &mut Warnings<'_>) {
-    for (at, route) in warnings.config.route.iter().enumerate() {
+    for (index, route) in warnings.config.route.iter().enumerate() {
         if sends_sessions_to_wildcard(warnings.config, route) {
             let text = "every host below it in the DNS belongs to this site: people must confirm before \
                         their session is sent there; name the hosts, or set [session] cookie_domain \
                         if all of them are yours";
-            warnings.add(&KeyPath::of(["route"]).item(at).key("host"), text);
+            warnings.add(&KeyPath::of(["route"]).item(index).key("host"), text);
         }
     }
 }
@@ -358,9 +362,9 @@ fn sends_sessions_to_wildcard(config: &Config, route: &RouteConfig) -> bool {
 }
 
 /// Whether another application on the host of this route accepts its assertions.
-fn shares_its_audience(config: &Config, at: usize) -> bool {
+fn shares_its_audience(config: &Config, index: usize) -> bool {
     let audience_is_host = |route: &RouteConfig| route.assertion && route.audience.is_none();
-    let this = &config.route[at];
+    let this = &config.route[index];
     let shares = |other: &RouteConfig| {
         audience_is_host(other)
             && host_without_port(&other.host) == host_without_port(&this.host)

@@ -157,7 +157,8 @@ fn validate_mapping<'a>(
     }
 }
 
-/// Refuses settings in which two connectors would start a login automatically in the same provider's app.
+/// Refuses two connectors that would both start a login automatically: every login, or those inside the
+/// app of the same provider.
 fn validate_auto_logins(problems: &mut Problems<'_>) {
     let mut always: Option<&str> = None;
     let mut connectors_by_app: Vec<(&'static str, &str)> = Vec::new();

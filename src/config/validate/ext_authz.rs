@@ -28,6 +28,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
         }
         None => {}
         Some(written) => match Address::try_from(written.clone()) {
+            // The system chooses a free port.
             Ok(Address::Ip(ip)) if ip.port() == 0 => {}
             Ok(address) => {
                 let main = config.server.listen.iter().map(|listen| &listen.address);

@@ -29,8 +29,8 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
         .map(|name| normalized(name))
         .chain(IDENTITY_HEADERS.map(normalized))
         .collect();
-    for (at, route) in problems.config.route.iter().enumerate() {
-        let key_path = KeyPath::of(["route"]).item(at);
+    for (index, route) in problems.config.route.iter().enumerate() {
+        let key_path = KeyPath::of(["route"]).item(index);
         let mut names = HashSet::new();
         for (name, expression) in &route.headers {
             let key_path = key_path.clone().key("headers").key(name);
@@ -128,7 +128,8 @@ fn is_identity(normalized: &str, identity_headers: &HashSet<String>) -> bool {
     built_in || identity_headers.contains(normalized)
 }
 
-/// The name as an application may compare it: in lower case, with `-` for all punctuation.
+/// The name as an application may compare it: in lower case, with `-` for everything but letters and
+/// digits.
 fn normalized(name: &str) -> String {
     let letter = |c: char| {
         if c.is_ascii_alphanumeric() {

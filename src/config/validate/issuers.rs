@@ -15,8 +15,8 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
         validate_addresses(problems, &key_path, issuer);
         validate_people_connector(problems, &key_path, issuer);
     }
-    for (at, route) in problems.config.route.iter().enumerate() {
-        let key_path = KeyPath::of(["route"]).item(at);
+    for (index, route) in problems.config.route.iter().enumerate() {
+        let key_path = KeyPath::of(["route"]).item(index);
         validate_route_issuers(problems, &key_path, route);
         validate_overlapping_issuers(problems, &key_path, route);
     }
@@ -39,9 +39,9 @@ fn validate_token_settings<'a>(
         let key_path = key_path.clone().key("audiences");
         problems.add_at_value(&key_path, "without audiences every token is refused", help);
     }
-    for (at, audience) in issuer.audiences.iter().enumerate() {
+    for (index, audience) in issuer.audiences.iter().enumerate() {
         if audience.is_empty() {
-            let key_path = key_path.clone().key("audiences").item(at);
+            let key_path = key_path.clone().key("audiences").item(index);
             problems.add_at_value(
                 &key_path,
                 "an audience must not be empty",
@@ -96,9 +96,9 @@ fn validate_people_connector<'a>(
     };
     let key_path = key_path.clone().key("people");
     let connector = problems.config.connector.get(people);
-    let known =
+    let token_issuer =
         connector.and_then(|connector| connector.kinds().find_map(|kind| kind.token_issuer()));
-    let Some(known) = known else {
+    let Some(token_issuer) = token_issuer else {
         let help = match connectors_with_tokens(problems).as_slice() {
             [] => "there is no connector whose provider signs tokens".to_owned(),
             names => format!("there are: {}", names.join(", ")),
@@ -107,10 +107,10 @@ fn validate_people_connector<'a>(
         problems.add_at_value(&key_path, message, help);
         return;
     };
-    if *known.issuer != issuer.url || !same_tenants(known.tenants, &issuer.tenants) {
+    if *token_issuer.issuer != issuer.url || !same_tenants(token_issuer.tenants, &issuer.tenants) {
         let help = format!(
             "its issuer is {}; `url` and `tenants` here must be the same",
-            known.issuer
+            token_issuer.issuer
         );
         let message = format!("the connector `{people}` belongs to another issuer");
         problems.add_at_value(&key_path, message, help);
@@ -175,13 +175,13 @@ fn validate_route_issuers<'a>(
 ) {
     let known = &problems.config.issuer;
     let names: Vec<_> = known.keys().map(IssuerId::as_str).collect();
-    for (at, id) in route.issuers.iter().enumerate() {
+    for (index, id) in route.issuers.iter().enumerate() {
         if !known.contains_key(id) {
             let help = match names.as_slice() {
                 [] => format!("there is none: add [issuer.{id}]"),
                 names => format!("there are: {}", names.join(", ")),
             };
-            let key_path = key_path.clone().key("issuers").item(at);
+            let key_path = key_path.clone().key("issuers").item(index);
             problems.add_at_value(&key_path, format!("there is no issuer `{id}`"), help);
         }
     }
@@ -210,14 +210,14 @@ fn validate_overlapping_issuers<'a>(
 ) {
     let known = &problems.config.issuer;
     let all: Vec<_> = route.issuers.iter().map(|id| known.get(id)).collect();
-    for (at, issuer) in all.iter().enumerate() {
+    for (index, issuer) in all.iter().enumerate() {
         let Some(issuer) = issuer else { continue };
-        let before = all[..at].iter().flatten();
+        let before = all[..index].iter().flatten();
         let shares_tokens =
             |other: &&IssuerConfig| other.url.covers(&issuer.url) || issuer.url.covers(&other.url);
         let overlaps = before.clone().any(shares_tokens);
         let introspects = |issuer: &IssuerConfig| issuer.introspection.is_some();
-        let key_path = key_path.clone().key("issuers").item(at);
+        let key_path = key_path.clone().key("issuers").item(index);
         if overlaps {
             let message = format!("this route names an issuer of {} already", issuer.url);
             problems.add_at_value(&key_path, message, "name one of them");

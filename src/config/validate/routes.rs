@@ -13,8 +13,8 @@ mod session_requirements;
 const AUDIENCE_BYTES_MAX: usize = 256;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
-    for (at, route) in problems.config.route.iter().enumerate() {
-        let key_path = KeyPath::of(["route"]).item(at);
+    for (index, route) in problems.config.route.iter().enumerate() {
+        let key_path = KeyPath::of(["route"]).item(index);
         validate_name_and_path(problems, &key_path, route);
         validate_access(problems, &key_path, route);
         validate_public_paths(problems, &key_path, route);
@@ -102,11 +102,11 @@ fn validate_public_paths<'a>(
         problems.add_at_key(&key_path, "on a public route every path is public", help);
     }
     let ignores_case = route.case_insensitive == Some(true);
-    for (at, path) in route.public_paths.iter().enumerate() {
+    for (index, path) in route.public_paths.iter().enumerate() {
         if !route.path.includes(path.as_str().as_bytes(), ignores_case) {
             let help = format!("the route serves paths below {}", route.path.as_str());
             let message = "this route does not serve this path";
-            problems.add_at_value(&key_path.clone().item(at), message, help);
+            problems.add_at_value(&key_path.clone().item(index), message, help);
         }
     }
 }
@@ -118,13 +118,13 @@ fn validate_connectors<'a>(
 ) {
     let known = &problems.config.connector;
     let names: Vec<_> = known.keys().map(|id| id.as_str()).collect();
-    for (at, id) in route.connectors.iter().enumerate() {
+    for (index, id) in route.connectors.iter().enumerate() {
         if !known.contains_key(id) {
             let help = match names.as_slice() {
                 [] => format!("there is none: add [connector.{id}]"),
                 names => format!("there are: {}", names.join(", ")),
             };
-            let key_path = key_path.clone().key("connectors").item(at);
+            let key_path = key_path.clone().key("connectors").item(index);
             problems.add_at_value(&key_path, format!("there is no connector `{id}`"), help);
         }
     }
@@ -215,16 +215,16 @@ fn validate_upstream_tls<'a>(
 /// Refuses two routes with the same name, or with the same host, port and path.
 fn validate_duplicates(problems: &mut Problems<'_>) {
     let source = &problems.config.source;
-    let line_of = |at: usize| {
+    let line_of = |index: usize| {
         source
-            .line_column(source.value_span(&KeyPath::of(["route"]).item(at)).start)
+            .line_column(source.value_span(&KeyPath::of(["route"]).item(index)).start)
             .0
     };
     let mut names = HashMap::new();
     let mut hosts_and_paths = HashMap::new();
-    for (at, route) in problems.config.route.iter().enumerate() {
-        let key_path = KeyPath::of(["route"]).item(at);
-        if let Some(other) = names.insert(&route.name, at) {
+    for (index, route) in problems.config.route.iter().enumerate() {
+        let key_path = KeyPath::of(["route"]).item(index);
+        if let Some(other) = names.insert(&route.name, index) {
             let help = format!("the other one begins in line {}", line_of(other));
             let message = format!("two routes are named `{}`", route.name);
             problems.add_at_value(&key_path.clone().key("name"), message, help);
@@ -241,7 +241,7 @@ fn validate_duplicates(problems: &mut Problems<'_>) {
         } else {
             path.to_owned()
         };
-        if let Some(other) = hosts_and_paths.insert((host_key(&route.host), path), at) {
+        if let Some(other) = hosts_and_paths.insert((host_key(&route.host), path), index) {
             let help = format!("the other one begins in line {}", line_of(other));
             problems.add_at_value(
                 &key_path.key("path"),

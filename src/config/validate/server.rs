@@ -1,4 +1,4 @@
-//! Validates `[server]`, `[session]` and `[login]`: listeners, own paths, cookies, limits.
+//! Validates `[server]`, `[session]`, `[login]`, `[admin]` and `[log]`: listeners, own paths, cookies, limits.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,9 @@ use crate::setting::KeyPath;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     validate_listeners(problems);
+    validate_log_level(problems);
     validate_own_paths(problems);
+    validate_login_origins(problems);
     validate_cookies(problems);
     validate_limits(problems);
 }
@@ -21,8 +23,8 @@ fn validate_listeners(problems: &mut Problems<'_>) {
         let help = "remove listen, or name an address such as \"127.0.0.1:8080\"";
         problems.add_at_value(&key_path, "no address to listen on", help);
     }
-    for (at, listen) in config.server.listen.iter().enumerate() {
-        let key_path = key_path.clone().item(at);
+    for (index, listen) in config.server.listen.iter().enumerate() {
+        let key_path = key_path.clone().item(index);
         if listen.tls == Some(true) && config.server.tls.is_none() {
             let help = "add [server.tls] with certificate and key";
             problems.add_at_value(&key_path, "there is no certificate for TLS", help);
@@ -34,7 +36,7 @@ fn validate_listeners(problems: &mut Problems<'_>) {
         // The system chooses a free port for port 0, so two of them do not collide.
         let is_chosen_by_system = matches!(&listen.address, Address::Ip(ip) if ip.port() == 0);
         if !is_chosen_by_system
-            && config.server.listen[..at]
+            && config.server.listen[..index]
                 .iter()
                 .any(|other| other.address == listen.address)
         {
@@ -51,7 +53,10 @@ fn validate_listeners(problems: &mut Problems<'_>) {
         let help = "an address and a port, such as \"127.0.0.1:9180\", or \"unix:/path\"";
         problems.add_at_value(&KeyPath::of(["admin", "listen"]), error.to_string(), help);
     }
-    if tracing_subscriber::EnvFilter::try_new(&config.log.level).is_err() {
+}
+
+fn validate_log_level(problems: &mut Problems<'_>) {
+    if tracing_subscriber::EnvFilter::try_new(&problems.config.log.level).is_err() {
         let help = "error, warn, info, debug, trace, or directives such as info,menshen=debug";
         problems.add_at_value(
             &KeyPath::of(["log", "level"]),
@@ -72,8 +77,11 @@ fn validate_own_paths(problems: &mut Problems<'_>) {
             problems.add_at_key(&key_path, "this file would hide a page of menshen", help);
         }
     }
-    for (at, origin) in problems.config.login.origins.iter().enumerate() {
-        problems.require_origin(&KeyPath::of(["login", "origins"]).item(at), origin);
+}
+
+fn validate_login_origins(problems: &mut Problems<'_>) {
+    for (index, origin) in problems.config.login.origins.iter().enumerate() {
+        problems.require_origin(&KeyPath::of(["login", "origins"]).item(index), origin);
     }
 }
 
@@ -86,8 +94,8 @@ fn validate_cookies(problems: &mut Problems<'_>) {
         problems.add_at_value(&key_path, "cookie_same_site = \"none\" needs https", help);
     }
     let frame_ancestors = KeyPath::of(["session", "frame_ancestors"]);
-    for (at, origin) in session.frame_ancestors.iter().enumerate() {
-        problems.require_origin(&frame_ancestors.clone().item(at), origin);
+    for (index, origin) in session.frame_ancestors.iter().enumerate() {
+        problems.require_origin(&frame_ancestors.clone().item(index), origin);
     }
     let Some(domain) = &session.cookie_domain else {
         return;

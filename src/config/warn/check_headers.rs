@@ -13,11 +13,11 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
     let prefix = config.server.prefix.as_str();
     let ext_authz = config.ext_authz.as_ref();
     let over_grpc = ext_authz.is_some_and(|ext_authz| ext_authz.grpc_listen.is_some());
-    for (at, route) in config.route.iter().enumerate() {
+    for (index, route) in config.route.iter().enumerate() {
         let Some(key) = route.first_key_beyond_identity() else {
             continue;
         };
-        let key_path = KeyPath::of(["route"]).item(at);
+        let key_path = KeyPath::of(["route"]).item(index);
         if route.check_headers == CheckHeaders::All {
             let text = format!(
                 "whoever reaches the check endpoints through one of trusted_proxies can read secrets of \

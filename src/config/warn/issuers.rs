@@ -55,16 +55,16 @@ fn warn_about_login_audiences(
         .filter(|(_, known)| *known.issuer == issuer.url)
         .filter_map(|(id, known)| {
             let mut audiences = issuer.audiences.iter();
-            let at = audiences.position(|audience| *audience == known.client_id)?;
-            Some((at, id))
+            let index = audiences.position(|audience| *audience == known.client_id)?;
+            Some((index, id))
         })
         .collect();
-    for (at, id) in found {
+    for (index, id) in found {
         let text = format!(
             "ID tokens of [connector.{id}] are accepted as bearer tokens: let the issuer use another \
              audience for bearer tokens"
         );
-        warnings.add(&key_path.clone().key("audiences").item(at), text);
+        warnings.add(&key_path.clone().key("audiences").item(index), text);
     }
 }
 
@@ -75,9 +75,9 @@ fn warn_about_plain_http(
     issuer: &IssuerConfig,
 ) {
     let introspection = issuer.introspection.as_ref();
-    let name = issuer.url.url();
+    let issuer_url = issuer.url.url();
     let urls = [
-        (vec!["url"], Some(&name)),
+        (vec!["url"], Some(&issuer_url)),
         (vec!["metadata_url"], issuer.metadata_url.as_ref()),
         (vec!["jwks_url"], issuer.jwks_url.as_ref()),
         (

@@ -29,11 +29,11 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
         let text = "one client can use all connections: use less than connections_max";
         warnings.add(&table.clone().key("connections_per_client_max"), text);
     }
-    for (at, range) in limits.count_by_address.iter().enumerate() {
+    for (index, range) in limits.count_by_address.iter().enumerate() {
         if matches!(range.network(), IpNet::V6(network) if exceeds_one_organisation(network)) {
             let text = "a client with a whole network in this range has one share of every limit for \
                         each of its addresses: name only networks of yours";
-            warnings.add(&table.clone().key("count_by_address").item(at), text);
+            warnings.add(&table.clone().key("count_by_address").item(index), text);
         }
     }
     if limits.judged_again_after > JUDGED_AGAIN_AFTER_MAX_WITHOUT_WARNING {

@@ -9,7 +9,7 @@ use crate::setting::KeyPath;
 /// requirements.
 pub(super) fn warn(warnings: &mut Warnings<'_>) {
     let routes = &warnings.config.route;
-    for (at, route) in routes.iter().enumerate() {
+    for (index, route) in routes.iter().enumerate() {
         let path = route.path.as_str();
         if route.case_insensitive.is_some() || !path.bytes().any(|byte| byte.is_ascii_alphabetic())
         {
@@ -29,7 +29,7 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
                 path.to_ascii_uppercase(),
                 other.name
             );
-            warnings.add(&KeyPath::of(["route"]).item(at).key("path"), text);
+            warnings.add(&KeyPath::of(["route"]).item(index).key("path"), text);
         }
     }
 }

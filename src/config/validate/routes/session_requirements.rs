@@ -72,13 +72,13 @@ fn validate_acr_values<'a>(
         let help = format!("at most {ACR_VALUES_MAX}, the preferred one first");
         problems.add_at_value(&key_path, "there are too many acr_values", help);
     }
-    for (at, acr) in route.acr_values.iter().enumerate() {
+    for (index, acr) in route.acr_values.iter().enumerate() {
         // They are sent in one parameter, separated by spaces, and in a quoted header (RFC 9470).
         let is_allowed = |byte: u8| byte.is_ascii_graphic() && !b"\"\\".contains(&byte);
         if acr.is_empty() || acr.len() > ACR_BYTES_MAX || !acr.bytes().all(is_allowed) {
             let help =
                 format!("1 to {ACR_BYTES_MAX} letters, digits and signs, no spaces or quotes");
-            let key_path = key_path.clone().item(at);
+            let key_path = key_path.clone().item(index);
             problems.add_at_value(&key_path, "this acr value cannot be used", help);
         }
     }
