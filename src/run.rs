@@ -87,8 +87,7 @@ pub struct Running {
     admin_address: Option<SocketAddr>,
     grpc_address: Option<SocketAddr>,
     live: Arc<LiveSite>,
-    /// The configuration at the start.
-    started: Config,
+    start_config: Config,
     /// Held during a reload.
     reloading: tokio::sync::Mutex<()>,
     tls: Option<Arc<Tls>>,
@@ -135,13 +134,13 @@ pub async fn start_with_telemetry(
     let grpc_address = listeners.grpc.as_ref().and_then(Listeners::first_ip);
     let telemetry = services.telemetry.clone();
     let live = Arc::new(LiveSite::new(site, services, shutdown.clone()));
-    let front = ServeOptions {
+    let serve_options = ServeOptions {
         trust: Arc::clone(&trust),
         limits: config.server.limits.clone(),
         telemetry: telemetry.clone(),
         shutdown: shutdown.clone(),
     };
-    let serving = listeners.serve(&config, &live, &health, &front)?;
+    let serving = listeners.serve(&config, &live, &health, &serve_options)?;
     health.set_site_loaded();
     telemetry.set_active_config(&config.hash());
     let background = BackgroundTasks::start(&live);
@@ -150,7 +149,7 @@ pub async fn start_with_telemetry(
         admin_address,
         grpc_address,
         live,
-        started: config,
+        start_config: config,
         reloading: tokio::sync::Mutex::new(()),
         tls,
         trust,
@@ -162,8 +161,8 @@ pub async fn start_with_telemetry(
     })
 }
 
-/// Builds everything that a configuration names, for `menshen check`. Binds no socket and opens no store;
-/// reads secrets and certificates.
+/// Builds everything that a configuration names, for `menshen check`. Reads secrets and certificates;
+/// binds no socket, and uses an empty store in memory.
 pub async fn dry_run(config: &Config) -> Result<(Site, Services), StartError> {
     keys::install_crypto();
     let telemetry = Telemetry::new(&config.log);
@@ -234,8 +233,8 @@ impl Running {
         &self.live
     }
 
-    /// Applies a configuration from the next request on, or refuses it as a whole. Returns the changed
-    /// keys that need a restart.
+    /// Applies a configuration from the next request on, or refuses it as a whole. Returns the keys that
+    /// have changed since the start and need a restart.
     pub async fn reload(&self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
         let _one_at_a_time = self.reloading.lock().await;
         let outcome = self.replace(&config).await;
@@ -254,8 +253,8 @@ impl Running {
             }
         }
         outcome?;
-        // Compared with the configuration of the start, so that every reload reports what needs a restart.
-        Ok(self.started.restart_needed(&config))
+        // Every reload reports all keys that need a restart, not only those that it changed.
+        Ok(self.start_config.restart_needed(&config))
     }
 
     /// Records that the configuration of a reload could not be parsed. The caller logs why.
@@ -301,8 +300,8 @@ impl Running {
             );
         }
         sessions.drain_refreshes(REFRESHES_DRAIN).await;
-        let left = tokio::time::timeout(STORE_DRAIN, sessions.retry_pending(0)).await;
-        if left != Ok(0) {
+        let unstored = tokio::time::timeout(STORE_DRAIN, sessions.retry_pending(0)).await;
+        if unstored != Ok(0) {
             tracing::error!(
                 "the store did not take all revocations: the sessions they ended are valid again after a restart"
             );

@@ -59,7 +59,7 @@ pub struct Config {
     pub issuers: BTreeMap<IssuerId, IssuerConfig>,
     /// `[[route]]`.
     pub routes: Vec<RouteConfig>,
-    /// The percentage of an upstream's requests that one client address may have.
+    /// The percentage of the concurrent requests to an upstream that one client address may have.
     pub upstream_share: u8,
     /// The percentage of them that all anonymous clients may have together.
     pub upstream_share_anonymous: u8,

@@ -50,11 +50,11 @@ impl AllListeners {
         config: &Config,
         live: &Arc<LiveSite>,
         health: &Arc<Health>,
-        front: &ServeOptions,
+        options: &ServeOptions,
     ) -> Result<TaskTracker, StartError> {
         let files = OpenFiles::of_process();
-        let limits = front.limits.capped_at(files.clients);
-        if limits.connections_max < front.limits.connections_max {
+        let limits = options.limits.capped_at(files.clients);
+        if limits.connections_max < options.limits.connections_max {
             let (connections, open_files) = (limits.connections_max, files.limit);
             tracing::info!(
                 connections,
@@ -64,13 +64,13 @@ impl AllListeners {
         }
         let with_limits = |limits| ServeOptions {
             limits,
-            ..front.clone()
+            ..options.clone()
         };
         let admin = config.admin.as_ref();
         let admin = admin.map(|admin| Admin::new(admin, Arc::clone(live), Arc::clone(health)));
         let admin = admin.transpose().map_err(StartError::AdminToken)?;
         let ext_authz = config.ext_authz.as_ref().map(|settings| {
-            let shutdown = front.shutdown.clone();
+            let shutdown = options.shutdown.clone();
             let ext_authz = ExtAuthz::new(Arc::clone(live), Arc::clone(health), shutdown);
             (Arc::new(ext_authz), settings.on_main)
         });
@@ -100,7 +100,7 @@ impl AllListeners {
                     ext_authz.handle(request, connection, listener).await
                 }
             };
-            let limits = front.limits.capped_at(files.per_other_listener);
+            let limits = options.limits.capped_at(files.per_other_listener);
             serving.spawn(listeners.serve(check_handler, with_limits(limits)));
         }
         if let (Some(listeners), Some(admin)) = (self.admin, admin) {

@@ -66,7 +66,7 @@ impl FileWatcher {
             .iter()
             .zip(now)
             .map(|(file, now)| match old_index(file) {
-                Some(at) => self.last_stamps[at],
+                Some(index) => self.last_stamps[index],
                 None => now,
             });
         self.last_stamps = last_stamps.collect();
@@ -218,7 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_of_a_link_in_another_folder_is_noticed_at_once() {
-        let (links, targets) = (Folder::new("watch-own"), Folder::new("watch-live"));
+        let (links, targets) = (Folder::new("watch-links"), Folder::new("watch-targets"));
         let (old, new) = (targets.write("old", "1"), targets.write("new", "2"));
         let link = |to: &Path, at: PathBuf| {
             let next = at.with_extension("next");
@@ -229,7 +229,7 @@ mod tests {
         let inner = link(&old, targets.0.join("inner"));
         let outer = link(&inner, links.0.join("outer"));
         let mut watch = FileWatcher::new(vec![outer]).await;
-        // The first check follows the start without an event.
+        // Without this check, `changed` would check at once because the watch has just started.
         assert!(!watch.check().await);
         link(&new, inner);
         let noticed = timeout(CHECK_EVERY / 2, watch.changed()).await;
