@@ -317,7 +317,9 @@ struct SharedState<H> {
     drain: CancellationToken,
     /// Cancelled when connections must close at once.
     abort: CancellationToken,
+    /// Limits log lines about connections and requests that are refused.
     refusal_log: LogLimiter,
+    /// Limits log lines about connections that wait or cannot be accepted.
     accept_log: LogLimiter,
     /// Limits log lines about clients that reach a limit.
     client_limit_log: LogLimiter,

@@ -1,4 +1,5 @@
-//! `Activity`: what a connection is doing. Tracking it needs no timer and no lock per request.
+//! `Activity`: what a connection is doing. Tracking it needs no timer per request, and no lock per
+//! HTTP/1.1 request.
 
 use std::io;
 use std::sync::Arc;
@@ -70,9 +71,9 @@ pub(super) enum Action {
 /// The checks of a client's speed in the current interval.
 #[derive(Debug, Default)]
 pub(super) struct SlownessChecks {
-    /// Of all bytes written to the connection.
+    /// How fast the client reads all that is written to the connection.
     connection: SpeedCheck,
-    /// Of the HTTP/1.1 request.
+    /// How fast the client sends and reads the HTTP/1.1 exchange.
     request: RequestSpeed,
     /// For each HTTP/2 request that the last check aborted, the key of the limit.
     pub(super) aborted_for: Vec<&'static str>,
@@ -96,15 +97,14 @@ impl Activity {
         })
     }
 
-    /// Starts tracking a request until its response is dropped. `in_stream`: it is an HTTP/2 request.
-    pub(super) fn begin_request(self: &Arc<Self>, in_stream: bool) -> OpenRequest {
+    /// Starts tracking a request until its response is dropped.
+    pub(super) fn begin_request(self: &Arc<Self>, is_http2: bool) -> OpenRequest {
         self.has_received_request.store(true, Ordering::Relaxed);
         self.open_requests.fetch_add(1, Ordering::Relaxed);
-        let requests = self.client_limits.request_quota.as_ref();
+        let quota = self.client_limits.request_quota.as_ref();
         OpenRequest {
-            is_within_limit: requests
-                .is_none_or(|(quota, quota_counters)| quota.add(*quota_counters)),
-            stream: in_stream.then(|| {
+            is_within_limit: quota.is_none_or(|(quota, counters)| quota.add(*counters)),
+            stream_progress: is_http2.then(|| {
                 self.resets.count_stream();
                 self.streams.begin()
             }),
@@ -198,8 +198,8 @@ impl Activity {
 pub(super) struct OpenRequest {
     activity: Arc<Activity>,
     /// The progress of an HTTP/2 request; absent over HTTP/1.1, where the connection has one.
-    stream: Option<Arc<Progress>>,
-    /// Whether its client has not reached its limit of concurrent requests.
+    stream_progress: Option<Arc<Progress>>,
+    /// Whether the request is within its client's limit of concurrent requests.
     is_within_limit: bool,
 }
 
@@ -208,8 +208,8 @@ impl OpenRequest {
         &self.activity
     }
 
-    pub(super) fn is_in_stream(&self) -> bool {
-        self.stream.is_some()
+    pub(super) fn is_http2(&self) -> bool {
+        self.stream_progress.is_some()
     }
 
     pub(super) fn is_within_limit(&self) -> bool {
@@ -223,14 +223,15 @@ impl OpenRequest {
     }
 
     pub(super) fn progress(&self) -> &Arc<Progress> {
-        self.stream.as_ref().unwrap_or(&self.activity.progress)
+        let stream_progress = self.stream_progress.as_ref();
+        stream_progress.unwrap_or(&self.activity.progress)
     }
 }
 
 impl Drop for OpenRequest {
     fn drop(&mut self) {
         let activity = &*self.activity;
-        if let Some(progress) = &self.stream {
+        if let Some(progress) = &self.stream_progress {
             if progress.was_abandoned() {
                 activity.resets.count_reset(Instant::now());
             }
@@ -238,13 +239,13 @@ impl Drop for OpenRequest {
         } else {
             activity.progress.reset();
         }
-        if let Some((quota, quota_counters)) = activity
+        if let Some((quota, counters)) = activity
             .client_limits
             .request_quota
             .as_ref()
             .filter(|_| self.is_within_limit)
         {
-            quota.release(*quota_counters);
+            quota.release(*counters);
         }
         let elapsed = u64::try_from(activity.opened_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         activity.last_response_ms.store(elapsed, Ordering::Relaxed);

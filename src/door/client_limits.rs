@@ -11,7 +11,7 @@ use super::activity::{ClientLimits, OpenRequest};
 use crate::request::Body;
 use crate::request::head::Peer;
 
-/// The keys of the limits, in log lines and metrics.
+/// The names of the limits in log lines and metrics.
 const CONNECTIONS: &str = "connections_per_client_max";
 const REQUESTS: &str = "requests_per_client_max";
 const RESETS: &str = "stream_resets";

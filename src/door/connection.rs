@@ -258,10 +258,12 @@ async fn serve_http2<H: Handler, T: AsyncRead + AsyncWrite + Send + Unpin + 'sta
     let peer = connection.peer;
     let http = http2::Builder::new(activity.streams())
         .timer(TokioTimer::new())
+        // Pings detect clients that disappeared.
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20))
         .max_concurrent_streams(shared.limits.streams_max)
         .max_header_list_size(u32::try_from(shared.limits.header_bytes_max).unwrap_or(u32::MAX))
+        // The most that menshen buffers of an upload, of a connection and of a response.
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024)
         .max_send_buf_size(64 * 1024)

@@ -13,7 +13,7 @@ use crate::request::BodyError;
 
 /// The time between two checks of whether the write buffers are empty.
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
-/// How many checks in a row must find them empty.
+/// How many checks in a row must find them empty: one may fall between two writes.
 const EMPTY_CHECKS_MIN: u8 = 2;
 /// The longest delay.
 const TIMEOUT: Duration = Duration::from_secs(10);

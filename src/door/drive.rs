@@ -48,6 +48,7 @@ pub(super) async fn drive<C: Future<Output = hyper::Result<()>>, H>(
             if !is_draining && (!is_registered || shared.is_draining.load(Ordering::Acquire)) {
                 is_registered = true;
                 if drain.as_mut().poll(cx).is_ready() {
+                    // A client that has sent nothing loses nothing.
                     if !activity.has_received_bytes() {
                         return Poll::Ready(Ok(()));
                     }

@@ -1,7 +1,7 @@
 //! `Progress`: whether a client sends the request body and reads the response fast enough.
 //!
 //! Bodies only record whether they wait for the client and how many bytes moved. While a request is
-//! open, its connection checks the records a few times in each `progress_interval`.
+//! open, its connection checks the records four times in each `progress_interval`.
 
 use std::fmt;
 use std::pin::Pin;
@@ -333,9 +333,9 @@ mod tests {
             is_slow_at_each(&still),
             [false, false, false, false, true, false]
         );
-        let too_slow: [_; 5] = std::array::from_fn(|at| (true, 20 * at as u32));
+        let too_slow: [_; 5] = std::array::from_fn(|check| (true, 20 * check as u32));
         assert_eq!(is_slow_at_each(&too_slow)[4..], [true]);
-        let fast_enough: [_; 9] = std::array::from_fn(|at| (true, 25 * at as u32));
+        let fast_enough: [_; 9] = std::array::from_fn(|check| (true, 25 * check as u32));
         assert_eq!(is_slow_at_each(&fast_enough), [false; 9]);
         // Counters wrap.
         let wraps = [u32::MAX - 10, u32::MAX, 20, 60, 100].map(|bytes| (true, bytes));
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_client_that_catches_up_within_an_interval_is_not_slow() {
-        let checks: [_; 20] = std::array::from_fn(|at| (at % 4 != 3, 7));
+        let checks: [_; 20] = std::array::from_fn(|check| (check % 4 != 3, 7));
         assert_eq!(is_slow_at_each(&checks), [false; 20]);
     }
 }

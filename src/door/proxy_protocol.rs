@@ -28,7 +28,7 @@ pub(super) enum ProxyError {
     #[error("the connection does not begin with a PROXY header")]
     Malformed(#[source] proxy_header::Error),
     #[error("the PROXY header is for another protocol than TCP")]
-    NotStream,
+    NotTcp,
 }
 
 /// Reads the header and no byte after it. Returns the client that it names; `None` if the load balancer
@@ -54,7 +54,7 @@ pub(super) async fn read<T: AsyncRead + Unpin>(stream: &mut T) -> Result<Option<
         Some(address) if address.protocol == Protocol::Stream => {
             Ok(Some(Peer::Ip(address.source.ip().to_canonical())))
         }
-        Some(_) => Err(ProxyError::NotStream),
+        Some(_) => Err(ProxyError::NotTcp),
     }
 }
 

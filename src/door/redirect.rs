@@ -110,6 +110,10 @@ mod tests {
             assert_eq!(response_to("/", hosts), (400, None), "{hosts:?}");
         }
         assert_eq!(response_to("http://a/", &["b"]), (400, None));
+    }
+
+    #[test]
+    fn an_acme_challenge_is_not_redirected() {
         assert_eq!(
             response_to("/.well-known/acme-challenge/x", &["a"]),
             (404, None)

@@ -34,7 +34,7 @@ pub(super) fn http_service<H: Handler>(
 > + Send
 + 'static {
     // Only HTTP/1.1 has a `Framing`.
-    let in_streams = framing.is_none();
+    let is_http2 = framing.is_none();
     // Each connection has an `Arc` of its own: all processors would contend for the reference count of
     // `shared`.
     let state = Arc::new(ConnectionState {
@@ -45,15 +45,14 @@ pub(super) fn http_service<H: Handler>(
         framing,
     });
     service_fn(move |request: Request<Incoming>| {
-        let open_request = activity.begin_request(in_streams);
+        let open_request = activity.begin_request(is_http2);
         let state = Arc::clone(&state);
         let framing = state.framing.as_ref();
         let is_unambiguous = framing.is_none_or(|framing| framing.is_unambiguous(&request));
         async move {
             // A client that expects `100 Continue` has not sent its body yet.
             let has_body = !http_body::Body::is_end_stream(request.body());
-            let expects_continue =
-                has_body && !in_streams && request.headers().contains_key(EXPECT);
+            let expects_continue = has_body && !is_http2 && request.headers().contains_key(EXPECT);
             let discards_rest = is_unambiguous && !expects_continue;
             let progress = open_request.progress();
             let request = request.map(|body| RequestBody::new(body, progress, discards_rest));

@@ -61,7 +61,7 @@ async fn describe_connection(
 
 /// Starts serving these listeners; `trusted` are the networks of trusted proxies.
 fn start<H: Handler>(
-    door: Listeners,
+    listeners: Listeners,
     handler: H,
     limits: ServerLimits,
     trusted: &[&str],
@@ -72,8 +72,11 @@ fn start<H: Handler>(
         .collect();
     let telemetry = Telemetry::writing_to(&LogConfig::default(), Box::new(std::io::sink()));
     let shutdown = CancellationToken::new();
-    let address = door.first_ip().unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
-    let serving = ServeOptions {
+    // Without an IP address the tests connect to the unix socket, and do not use this one.
+    let address = listeners
+        .first_ip()
+        .unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
+    let options = ServeOptions {
         trust: Arc::new(ArcSwap::from_pointee(Trust {
             networks,
             ..Trust::default()
@@ -82,7 +85,7 @@ fn start<H: Handler>(
         telemetry: telemetry.clone(),
         shutdown: shutdown.clone(),
     };
-    let served = tokio::spawn(door.serve(handler, serving));
+    let served = tokio::spawn(listeners.serve(handler, options));
     RunningDoor {
         address,
         shutdown,
@@ -131,8 +134,8 @@ async fn requests_are_answered_on_every_socket() {
     let folder = Folder::new();
     let path = folder.path("http.sock");
     let unix = listen_config(&format!("unix:{}", path.display()));
-    let door = Listeners::bind(&[listen_config("127.0.0.1:0"), unix], None).unwrap();
-    let running = start(door, describe_connection, ServerLimits::default(), &[]);
+    let listeners = Listeners::bind(&[listen_config("127.0.0.1:0"), unix], None).unwrap();
+    let running = start(listeners, describe_connection, ServerLimits::default(), &[]);
     let response = exchange(connect_tcp(&running).await, GET_AND_CLOSE).await;
     assert!(response.ends_with("/a 127.0.0.1 tls=false -"), "{response}");
     let response = exchange(UnixStream::connect(&path).await.unwrap(), GET_AND_CLOSE).await;
@@ -166,7 +169,7 @@ async fn only_a_socket_without_a_listener_is_removed() {
     assert!(matches!(bind(&stale), Err(BindError::InUse { .. })));
     assert!(stale.exists());
     drop(living);
-    let file = folder.path("progress.txt");
+    let file = folder.path("not-a-socket.txt");
     std::fs::write(&file, "keep me").unwrap();
     assert!(matches!(bind(&file), Err(BindError::NotASocket { .. })));
     assert_eq!(std::fs::read(&file).unwrap(), b"keep me");
@@ -250,6 +253,7 @@ async fn a_silent_client_is_disconnected() {
     );
     let balanced = start_with_proxy_protocol(&["127.0.0.0/8"]);
     let quiet = start_plain(describe_connection, ServerLimits::default());
+    // The time-outs of the first request, of the TLS handshake and of the PROXY header.
     for (running, sent, seconds) in [
         (&quiet, &b""[..], 30),
         (&quiet, b"GET / HTTP/1.1\r\nhost:", 30),
@@ -324,6 +328,7 @@ async fn a_client_that_stops_reading_is_disconnected() {
     stream.write_all(GET).await.unwrap();
     let started_at = Instant::now();
     ended.notified().await;
+    // A client is slow after an interval of 60 s without reading; before that, socket buffers fill up.
     assert!(
         (75..=180).contains(&started_at.elapsed().as_secs()),
         "{:?}",
@@ -338,32 +343,35 @@ async fn a_head_that_is_too_long_is_refused() {
         ..ServerLimits::default()
     };
     let running = start_plain(describe_connection, limits);
-    let of = |bytes: usize| {
+    let request_with_filler = |bytes: usize| {
         let filler = "x".repeat(bytes);
         format!("GET /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: {filler}\r\n\r\n")
     };
-    let response = exchange(connect_tcp(&running).await, of(9_000).as_bytes()).await;
+    let short = request_with_filler(9_000);
+    let response = exchange(connect_tcp(&running).await, short.as_bytes()).await;
     assert!(response.starts_with("HTTP/1.1 200"), "{response}");
-    let response = exchange(connect_tcp(&running).await, of(11_000).as_bytes()).await;
+    let long = request_with_filler(11_000);
+    let response = exchange(connect_tcp(&running).await, long.as_bytes()).await;
+    // The connection is closed while bytes arrive, and a reset may overtake the response.
     assert!(
         response.starts_with("HTTP/1.1 431") || response.is_empty(),
         "{response}"
     );
 }
 
-/// A handler that reports its start, waits for a signal and responds.
+/// The handler notifies `has_begun`, waits for `release` and responds. Returns both and the handler.
 fn waiting_handler() -> (Arc<Notify>, Arc<Notify>, impl Handler) {
-    let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (tell_begun, wait) = (Arc::clone(&begun), Arc::clone(&go));
+    let (has_begun, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let shared = (Arc::clone(&has_begun), Arc::clone(&release));
     let handler = move |request, connection| {
-        let (begun, go) = (Arc::clone(&tell_begun), Arc::clone(&wait));
+        let (has_begun, release) = shared.clone();
         async move {
-            begun.notify_one();
-            go.notified().await;
+            has_begun.notify_one();
+            release.notified().await;
             describe_connection(request, connection).await
         }
     };
-    (begun, go, handler)
+    (has_begun, release, handler)
 }
 
 #[tokio::test]
@@ -447,14 +455,14 @@ async fn connections_beyond_the_limit_wait_for_a_free_slot() {
 
 #[tokio::test]
 async fn a_tunnel_counts_as_a_connection_and_delays_the_shutdown() {
-    let (opened, tunnel) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (tell_opened, wait) = (Arc::clone(&opened), Arc::clone(&tunnel));
+    let (has_opened, end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let shared = (Arc::clone(&has_opened), Arc::clone(&end));
     let upgrade = move |request: Request<RequestBody>, _| {
-        let (opened, end) = (Arc::clone(&tell_opened), Arc::clone(&wait));
+        let (has_opened, end) = shared.clone();
         async move {
             tokio::spawn(async move {
                 let tunnel = hyper::upgrade::on(request).await.unwrap();
-                opened.notify_one();
+                has_opened.notify_one();
                 end.notified().await;
                 TokioIo::new(tunnel).write_all(b"bye").await.unwrap();
             });
@@ -470,7 +478,7 @@ async fn a_tunnel_counts_as_a_connection_and_delays_the_shutdown() {
     let running = start_plain(upgrade, ServerLimits::default());
     let upgrade = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
     let exchanging = tokio::spawn(exchange(connect_tcp(&running).await, upgrade));
-    opened.notified().await;
+    has_opened.notified().await;
     running.shutdown.cancel();
     tokio::task::yield_now().await;
     assert!(!running.served.is_finished());
@@ -480,7 +488,7 @@ async fn a_tunnel_counts_as_a_connection_and_delays_the_shutdown() {
             .render()
             .contains("menshen_connections 1\n")
     );
-    tunnel.notify_one();
+    end.notify_one();
     assert!(exchanging.await.unwrap().ends_with("bye"));
     running.served.await.unwrap();
 }

@@ -14,7 +14,8 @@ use crate::request::{Body, BodyError};
 /// the client has not read stays in memory, and progress is measured in pieces.
 const PIECE_BYTES_MAX: usize = 8 * 1024;
 
-/// The longest end of a response that may stay in memory after its request, in bytes.
+/// The longest last frame of a response that is handed over whole, in bytes. It may stay in memory unread
+/// after its request has ended.
 const UNREAD_BYTES_MAX: usize = 512;
 
 /// A response body that keeps its request open until it is dropped. An error of the body is delayed
@@ -98,7 +99,7 @@ impl http_body::Body for TrackedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.error.is_none() {
             // Over HTTP/1.1 the writes of the connection already show whether the client reads.
-            let polled = match self.open_request.is_in_stream() {
+            let polled = match self.open_request.is_http2() {
                 true => self.poll_piece(cx),
                 false => Pin::new(&mut self.body).poll_frame(cx),
             };

@@ -11,8 +11,10 @@ use super::rewrite::Rewrite;
 
 /// The longest head that is kept unparsed, in bytes.
 const UNPARSED_BYTES_MAX: usize = 16 * 1024;
-/// The longest part of a line that is kept, in bytes. The lines that matter are shorter.
+/// The longest part of a line that is kept, in bytes.
 const LINE_BYTES_MAX: usize = 256;
+/// Lines of this length or more are not interpreted, in bytes. Of shorter ones nothing was dropped.
+const INTERPRETED_BYTES_MAX: usize = LINE_BYTES_MAX / 2;
 /// How many heads may be parsed before hyper has parsed their requests.
 const HEADS_AHEAD_MAX: usize = 64 * 1024;
 
@@ -166,10 +168,10 @@ impl HeadReader {
     }
 
     fn parse(&mut self, rewrite: &mut Rewrite<'_>) {
-        let mut at = 0;
-        while at < rewrite.received.len() {
-            let rest = &rewrite.received[at..];
-            at += match self.position {
+        let mut offset = 0;
+        while offset < rewrite.received.len() {
+            let rest = &rewrite.received[offset..];
+            offset += match self.position {
                 Position::Body(left) | Position::Chunk(left) => {
                     let available = rest.len();
                     let bytes = usize::try_from(left).map_or(available, |left| left.min(available));
@@ -182,11 +184,11 @@ impl HeadReader {
                     bytes
                 }
                 Position::Start if !rewrite.is_already_delivered => {
-                    self.parse_request_line(at, rewrite)
+                    self.parse_request_line(offset, rewrite)
                 }
                 Position::Unknown => {
                     if !self.held_back.is_empty() {
-                        rewrite.replace(at..at, &std::mem::take(&mut self.held_back));
+                        rewrite.replace(offset..offset, &std::mem::take(&mut self.held_back));
                     }
                     return;
                 }
@@ -197,11 +199,11 @@ impl HeadReader {
 
     /// Parses to the end of a request line and rewrites it, or holds its beginning back. Returns the
     /// number of bytes parsed.
-    fn parse_request_line(&mut self, at: usize, rewrite: &mut Rewrite<'_>) -> usize {
-        let rest = &rewrite.received[at..];
+    fn parse_request_line(&mut self, offset: usize, rewrite: &mut Rewrite<'_>) -> usize {
+        let rest = &rewrite.received[offset..];
         let end = memchr::memchr(b'\n', rest).map(|end| end + 1);
         let received = &rest[..end.unwrap_or(rest.len())];
-        let range = at..at + received.len();
+        let range = offset..offset + received.len();
         let mut joined = std::mem::take(&mut self.held_back);
         let was_held_back = !joined.is_empty();
         if was_held_back || end.is_none() {
@@ -311,12 +313,12 @@ impl FramingFields {
         let (name, value) = (&line[..colon], &line[colon + 1..]);
         if name.eq_ignore_ascii_case(b"transfer-encoding") {
             self.transfer_encodings += 1;
-            self.is_chunked = line.len() < LINE_BYTES_MAX / 2
+            self.is_chunked = line.len() < INTERPRETED_BYTES_MAX
                 && trim_spaces(value).eq_ignore_ascii_case(b"chunked");
         } else if name.eq_ignore_ascii_case(b"content-length") {
             self.has_length = true;
             match parse_decimal(value.trim_ascii()) {
-                Some(length) if line.len() < LINE_BYTES_MAX / 2 => self.length = length,
+                Some(length) if line.len() < INTERPRETED_BYTES_MAX => self.length = length,
                 _ => self.is_malformed = true,
             }
         }
@@ -340,7 +342,7 @@ fn parse_decimal(digits: &[u8]) -> Option<u64> {
 fn parse_chunk_size(line: &[u8]) -> Option<u64> {
     let end = line.iter().position(|byte| *byte == b';');
     let digits = &line[..end.unwrap_or(line.len())];
-    let is_valid = line.len() < LINE_BYTES_MAX / 2
+    let is_valid = line.len() < INTERPRETED_BYTES_MAX
         && !line.contains(&b'\r')
         && matches!(digits.len(), 1..=15)
         && digits.iter().all(u8::is_ascii_hexdigit);

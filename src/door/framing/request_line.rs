@@ -30,7 +30,7 @@ pub(super) fn is_ordinary_head(bytes: &[u8]) -> bool {
     // The search begins at the line end of the request line: the head may have no fields.
     let fields = &bytes[end - 1..];
     let head_end = HEAD_END.find(fields);
-    head_end.is_none_or(|at| at + 3 == fields.len())
+    head_end.is_none_or(|start| start + b"\n\r\n".len() == fields.len())
 }
 
 /// The length of the request line at the start of the bytes, if hyper accepts it as it is.
@@ -53,9 +53,9 @@ fn ordinary_prefix_bytes(target: &[u8]) -> usize {
         let [a, b, c, d] = **four;
         is_ordinary(a) & is_ordinary(b) & is_ordinary(c) & is_ordinary(d)
     };
-    let whole = 4 * fours.iter().take_while(are_ordinary).count();
-    let rest = target[whole..].iter();
-    whole + rest.take_while(|byte| is_ordinary(**byte)).count()
+    let checked = 4 * fours.iter().take_while(are_ordinary).count();
+    let rest = target[checked..].iter();
+    checked + rest.take_while(|byte| is_ordinary(**byte)).count()
 }
 
 /// The line with a target that hyper can parse; `None` if it needs no change. hyper refuses a line with

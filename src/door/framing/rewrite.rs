@@ -23,6 +23,7 @@ impl<'a> Rewrite<'a> {
         }
     }
 
+    /// Replaces a range of the received bytes. It must come after the ranges that were replaced before.
     pub(super) fn replace(&mut self, range: Range<usize>, replacement: &[u8]) {
         let output = self.output.get_or_insert_default();
         output.extend_from_slice(&self.received[self.consumed..range.start]);

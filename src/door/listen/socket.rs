@@ -44,7 +44,7 @@ pub(in crate::door) enum AcceptedStream {
     Unix(UnixStream),
 }
 
-/// Binds all addresses; each socket with its configuration.
+/// Binds all addresses. Returns each socket with its configuration.
 pub(in crate::door) fn bind_all(
     configs: &[ListenConfig],
 ) -> Result<Vec<(Listener, &ListenConfig)>, BindError> {

@@ -7,6 +7,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::*;
 
+/// Connects with this server name; only this certificate is trusted.
 async fn connect(
     running: &RunningDoor,
     name: &'static str,
@@ -29,10 +30,10 @@ async fn connect(
 /// Starts a listener with these certificates.
 fn start_with_tls(folder: &Folder, files: &[&str]) -> (RunningDoor, Arc<Tls>) {
     let config = folder.config(files);
-    let door = Listeners::bind(&[listen_config("127.0.0.1:0")], Some(&config)).unwrap();
-    let tls = Arc::clone(door.tls().unwrap());
+    let listeners = Listeners::bind(&[listen_config("127.0.0.1:0")], Some(&config)).unwrap();
+    let tls = Arc::clone(listeners.tls().unwrap());
     (
-        start(door, describe_connection, ServerLimits::default(), &[]),
+        start(listeners, describe_connection, ServerLimits::default(), &[]),
         tls,
     )
 }
@@ -73,7 +74,7 @@ async fn certificates_are_reloaded_while_connections_are_open() {
     let folder = Folder::new();
     let old = folder.create_pair("a", &["a.example"]);
     let (running, tls) = start_with_tls(&folder, &["a"]);
-    let mut before = connect(&running, "a.example", &old, b"http/1.1")
+    let mut open_connection = connect(&running, "a.example", &old, b"http/1.1")
         .await
         .unwrap();
     std::fs::write(folder.path("a.key"), "").unwrap();
@@ -96,7 +97,7 @@ async fn certificates_are_reloaded_while_connections_are_open() {
             .is_err()
     );
     assert!(
-        exchange(&mut before, GET_AND_CLOSE)
+        exchange(&mut open_connection, GET_AND_CLOSE)
             .await
             .ends_with("a.example"),
         "open connections continue"

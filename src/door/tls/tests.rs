@@ -33,10 +33,10 @@ impl Folder {
         &self,
         file: &str,
         names: &[&str],
-        kind: &'static rcgen::SignatureAlgorithm,
+        algorithm: &'static rcgen::SignatureAlgorithm,
     ) -> CertificateDer<'static> {
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-        let key = rcgen::KeyPair::generate_for(kind).unwrap();
+        let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
         let parameters = rcgen::CertificateParams::new(names).unwrap();
         let certificate = parameters.self_signed(&key).unwrap();
         std::fs::write(self.path(&format!("{file}.pem")), certificate.pem()).unwrap();
@@ -44,6 +44,7 @@ impl Folder {
         certificate.der().clone()
     }
 
+    /// The settings with the pairs of these names, the first as `certificate` and the others as `more`.
     pub(in crate::door) fn config(&self, files: &[&str]) -> TlsConfig {
         let pair = |file: &str| CertificateConfig {
             certificate: self.path(&format!("{file}.pem")),

@@ -76,12 +76,15 @@ fn parsing_stops_at_a_body_with_malformed_chunks() {
 
 #[test]
 fn requests_without_a_body_use_a_bounded_amount_of_memory() {
+    // The codings of a few requests may wait for hyper, but not those of all 5,000.
+    const CODINGS_MAX: usize = 20;
     let (mut reader, bodiless) = (HeadReader::new(1 << 16), AtomicU32::new(0));
     let head = format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "b".repeat(2_000));
     for _ in 0..5_000 {
         reader.parse_received(head.as_bytes(), &bodiless);
         bodiless.fetch_add(1, Ordering::Relaxed);
-        assert!(reader.unparsed.len() <= UNPARSED_BYTES_MAX && reader.codings.len() < 20);
+        assert!(reader.unparsed.len() <= UNPARSED_BYTES_MAX);
+        assert!(reader.codings.len() <= CODINGS_MAX);
     }
     let post = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
     reader.parse_received(post, &bodiless);
@@ -94,7 +97,8 @@ fn requests_without_a_body_use_a_bounded_amount_of_memory() {
     for _ in 0..5_000 {
         reader.parse_received(b"GET / HTTP/1.1\n\n", &bodiless);
         bodiless.fetch_add(1, Ordering::Relaxed);
-        assert!(reader.unparsed.len() <= UNPARSED_BYTES_MAX && reader.codings.len() < 5_000);
+        assert!(reader.unparsed.len() <= UNPARSED_BYTES_MAX);
+        assert!(reader.codings.len() <= CODINGS_MAX);
     }
     reader.parse_received(post, &bodiless);
     assert_eq!(
