@@ -29,7 +29,7 @@ pub mod token_sessions;
 /// How the accounts of a connector are found and created.
 #[derive(Clone, Debug)]
 pub struct AdmissionPolicy {
-    /// The connector.
+    /// The connector whose people are admitted.
     pub connector: ConnectorId,
     /// Maps a profile to login name and fields.
     pub mapping: Mapping,
@@ -292,11 +292,11 @@ impl People {
         account: &AccountId,
     ) -> Result<UserFields, StoreError> {
         let identities = self.store.identities(account).await?;
-        let own = identities
+        let identity = identities
             .into_iter()
             .find(|(connector, known, _)| connector == via && known == subject);
-        // Without an identity no session is minted.
-        let text = own.map_or_else(|| "{}".to_owned(), |(_, _, fields)| fields);
+        // If the identity has just been removed, no session is minted, and its fields do not matter.
+        let text = identity.map_or_else(|| "{}".to_owned(), |(_, _, fields)| fields);
         serde_json::from_str(&text).map_err(|_| self.store.report_damaged("identity"))
     }
 
@@ -339,6 +339,7 @@ fn normalize(field: LinkField, value: &str) -> String {
                 .chars()
                 .filter(|c| c.is_ascii_digit() || *c == '+')
                 .collect();
+            // A number without a country code is one of China, too.
             digits
                 .strip_prefix("+86")
                 .map(str::to_owned)

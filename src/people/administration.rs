@@ -65,12 +65,12 @@ impl People {
             (LinkField::Mobile, &edit.mobile),
         ] {
             let Some(value) = value else { continue };
-            let compared = match field {
+            let verified = match field {
                 LinkField::Email => vouched(value.as_deref(), None),
                 LinkField::Mobile => vouched(None, value.as_deref()),
             };
-            let compared = compared.into_iter().next().map(|(_, value)| value);
-            edit.vouched.push((field, compared));
+            let normalized = verified.into_iter().next().map(|(_, value)| value);
+            edit.vouched.push((field, normalized));
         }
         let now = self.clock.now();
         let outcome = self.store.edit_person(account, &edit, by, now).await?;

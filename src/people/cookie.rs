@@ -25,7 +25,7 @@ pub enum SameSiteConfig {
     /// Sent from other sites only on top-level navigations.
     #[default]
     Lax,
-    /// Always, for applications embedded in another site's frame; https only.
+    /// Always sent, for applications embedded in another site's frame; https only.
     None,
 }
 
@@ -110,12 +110,13 @@ impl CookieSettings {
         self.host_only(name, value, age_s, SameSite::Lax)
     }
 
-    /// A short-lived cookie for a login whose response is a POST from another site; https only.
+    /// The `Set-Cookie` of a short-lived cookie for a login whose response is a POST from another site;
+    /// https only.
     pub fn set_cross_site(&self, name: &str, value: &str, age_s: i64) -> String {
         self.host_only(name, value, age_s, SameSite::None)
     }
 
-    /// A short-lived, partitioned cookie for a login in another site's frame.
+    /// The `Set-Cookie` of a short-lived, partitioned cookie for a login in another site's frame.
     pub fn set_partitioned(&self, name: &str, value: &str, age_s: i64) -> String {
         let mut cookie = self.host_only_cookie(name, value, age_s, SameSite::None);
         cookie.set_partitioned(true);

@@ -1,4 +1,4 @@
-//! `PersonLookup`: asks a provider about people who are signed in.
+//! `PersonLookup`: asks a provider about a person who is not logging in.
 
 use std::error::Error;
 use std::fmt;
@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::store::Subject;
 
-/// Asks a provider about people who are not present. Connectors whose provider can be asked implement it.
+/// Asks a provider about a person who is not logging in. Connectors whose provider can be asked implement
+/// it.
 #[async_trait]
 pub trait PersonLookup: fmt::Debug + Send + Sync {
     /// What the provider says about a person now.

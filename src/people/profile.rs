@@ -169,17 +169,17 @@ impl Mapping {
         configured: &MappingConfig,
         login_prefix: &str,
     ) -> Result<Self, MappingCompileError> {
-        let mut sources: BTreeMap<&str, &str> = defaults.iter().copied().collect();
-        sources.extend(
+        let mut expressions: BTreeMap<&str, &str> = defaults.iter().copied().collect();
+        expressions.extend(
             configured
                 .0
                 .iter()
-                .map(|(field, source)| (field.as_str(), source.as_str())),
+                .map(|(field, text)| (field.as_str(), text.as_str())),
         );
-        let fields = sources
+        let fields = expressions
             .into_iter()
             .map(
-                |(field, source)| match Expression::compile(source, Scope::Mapping) {
+                |(field, text)| match Expression::compile(text, Scope::Mapping) {
                     Ok(expression) => Ok((field.to_owned(), expression)),
                     Err(source) => Err(MappingCompileError {
                         field: field.to_owned(),
@@ -248,8 +248,8 @@ impl UserFields {
         keep(&mut self.tenant_name, &before.tenant_name);
         keep(&mut self.platform, &before.platform);
         for (name, value) in &before.attributes {
-            let missing = || value.clone();
-            self.attributes.entry(name.clone()).or_insert_with(missing);
+            let attribute = self.attributes.entry(name.clone());
+            attribute.or_insert_with(|| value.clone());
         }
     }
 

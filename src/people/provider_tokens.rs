@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn tokens_expire_in_the_second_of_their_end() {
         let tokens = tokens_with_id(r#"{"exp":200}"#);
-        let at = |s| Timestamp::from_unix_s(s);
+        let at = Timestamp::from_unix_s;
         assert!(
             tokens.access_unless_expired(at(99)).is_some()
                 && tokens.access_unless_expired(at(100)).is_none()
@@ -153,11 +153,12 @@ mod tests {
                 "{claims}"
             );
         }
-        let bare = ProviderTokens {
+        let with_opaque_id = ProviderTokens {
             id: Some(Secret::new("opaque".to_owned())),
             ..ProviderTokens::default()
         };
-        assert!(bare.id_unless_expired(Timestamp::from_unix_s(0)).is_none());
+        let id = with_opaque_id.id_unless_expired(Timestamp::from_unix_s(0));
+        assert!(id.is_none());
     }
 
     #[test]

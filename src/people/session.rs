@@ -116,9 +116,9 @@ impl Person {
 /// The time limits of `[session]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionTimeouts {
-    /// From the login to the absolute end.
+    /// How long a session lasts after the login, even if it is used.
     pub lifetime: std::time::Duration,
-    /// Without a request.
+    /// How long a session lasts without a request.
     pub idle_timeout: std::time::Duration,
 }
 
@@ -189,9 +189,9 @@ impl Entitlements {
         }
     }
 
-    /// A guess of the next version, until the store gives one: one more, as the store counts, so that a
-    /// load of the old fields does not restore them. Guesses do not accumulate; otherwise they would
-    /// exceed the versions of the store.
+    /// The version of new fields until the store gives theirs: one more than that of the old fields, so
+    /// that a load of the old ones does not restore them. A guess is not increased again, because it
+    /// would exceed the version that the store gives.
     fn next_guessed_epoch(&self, fields: &UserFields) -> u64 {
         self.epoch + u64::from(self.has_store_epoch && self.fields != *fields)
     }

@@ -127,7 +127,8 @@ impl TokenSessions {
         clock: &Clock,
         telemetry: &Telemetry,
     ) -> Self {
-        let with_id = |it: TokenConnector| (it.admission.connector.clone(), it);
+        let with_id =
+            |connector: TokenConnector| (connector.admission.connector.clone(), connector);
         Self {
             connectors: connectors.map(with_id).collect(),
             people: people.clone(),
@@ -237,21 +238,21 @@ impl TokenSessions {
             spend_key: keys::fingerprint(&[b"a token's session", sid.key().as_bytes()]),
             until: presented.ends_at,
         };
-        let lifetime = SessionTimeouts {
+        let timeouts = SessionTimeouts {
             lifetime: presented.ends_at.since(self.clock.now()),
             idle_timeout: IDLE_TIMEOUT,
         };
-        let (name, subject) = (login.account.login.clone(), login.subject.clone());
+        let (login_name, subject) = (login.account.login.clone(), login.subject.clone());
         let minted = self
             .people
             .sessions
-            .mint_once(&self.ring, login, &lifetime, once);
+            .mint_once(&self.ring, login, &timeouts, once);
         match minted.await {
             Ok(minted_session) => {
                 self.telemetry.audit(&AuditRecord {
                     connector: Some(via.as_str()),
                     subject: Some(subject.as_str()),
-                    login: Some(name.as_str()),
+                    login: Some(login_name.as_str()),
                     account: Some(&minted_session.claims.account),
                     session: Some(&minted_session.public_id),
                     reason: Some("token"),

@@ -13,6 +13,7 @@ pub fn adapt_to_user_agent<'a>(cookie: &'a str, user_agent: &str) -> Cow<'a, str
     }
 }
 
+/// Recognizes the browsers of Chromium's list of clients that are incompatible with `SameSite=None`.
 fn misinterprets_none(agent: &str) -> bool {
     let has = |part: &str| agent.contains(part);
     // All browsers on iOS 12 use its WebKit.

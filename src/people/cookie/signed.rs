@@ -15,7 +15,8 @@ use crate::store::{AccountId, SessionKey};
 /// The longest cookie value that is read, in bytes. Those of [`sign`] are shorter.
 pub const COOKIE_BYTES_MAX: usize = 300;
 
-/// The secret session id: 128 random bits. Only the cookie and a ticket contain it.
+/// The secret session id: 128 bits, random or derived from a bearer token. Only the cookie and a ticket
+/// contain it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Sid([u8; 16]);
 
@@ -87,7 +88,7 @@ pub struct VerifiedClaims {
     pub host: Option<HostFingerprint>,
 }
 
-/// The truncated hash of a host name.
+/// The truncated hash of a host name: 9 bytes are 12 characters in the cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostFingerprint([u8; 9]);
 
@@ -223,13 +224,13 @@ mod tests {
         let value = sign(&ring, &claims_for(None));
         assert!(verify(&new_ring(), &value).is_none());
         let mut bytes = value.into_bytes();
-        for at in 0..bytes.len() {
-            let original = bytes[at];
-            bytes[at] = if original == b'A' { b'B' } else { b'A' };
+        for index in 0..bytes.len() {
+            let original = bytes[index];
+            bytes[index] = if original == b'A' { b'B' } else { b'A' };
             let forged = String::from_utf8(bytes.clone()).unwrap();
             // The last character of a part may hold unused bits; the decoder refuses those too.
-            assert!(verify(&ring, &forged).is_none(), "at {at}");
-            bytes[at] = original;
+            assert!(verify(&ring, &forged).is_none(), "at {index}");
+            bytes[index] = original;
         }
         for junk in ["", ".", "..", "a.b.c", &"x".repeat(5000)] {
             assert!(verify(&ring, junk).is_none());
@@ -255,12 +256,12 @@ mod tests {
     fn a_cookie_of_an_older_key_is_valid_and_signed_again() {
         keys::install_crypto();
         let (old, new) = (keys::generate(), keys::generate());
-        let before = KeyRing::new(std::slice::from_ref(&old), None).unwrap();
-        let after = KeyRing::new(&[new, old], None).unwrap();
-        let verified = verify(&after, &sign(&before, &claims_for(None))).unwrap();
+        let old_ring = KeyRing::new(std::slice::from_ref(&old), None).unwrap();
+        let new_ring = KeyRing::new(&[new, old], None).unwrap();
+        let verified = verify(&new_ring, &sign(&old_ring, &claims_for(None))).unwrap();
         assert!(!verified.signed_by_first_key);
         assert!(
-            verify(&after, &re_sign(&after, &verified.claims))
+            verify(&new_ring, &re_sign(&new_ring, &verified.claims))
                 .unwrap()
                 .signed_by_first_key
         );

@@ -7,7 +7,8 @@ use crate::keys::KeyRing;
 
 /// The beginning of the header of every signed cookie; the key id follows.
 const HEADER: &str = r#"{"alg":"HS256","kid":""#;
-/// Its base64url encoding: a quick check that excludes most other values.
+/// The base64url encoding of its first 21 bytes: a quick check that excludes most other values. The last
+/// byte shares a character with the key id.
 const COMMON_PREFIX: &[u8] = b"eyJhbGciOiJIUzI1NiIsImtpZCI6";
 
 /// The encoded headers of session cookies, one for each key of a ring.
@@ -58,23 +59,24 @@ mod tests {
     #[test]
     fn cookies_of_every_key_of_the_ring_are_recognized_and_no_others() {
         keys::install_crypto();
-        let key = keys::generate;
+        let new_key = keys::generate;
+        // Keys and session ids are random: several are tried.
         for _ in 0..50 {
-            let (old, new) = (key(), key());
-            let before = KeyRing::new(std::slice::from_ref(&old), None).unwrap();
-            let now = KeyRing::new(&[new, old], None).unwrap();
-            let other = KeyRing::new(&[key()], None).unwrap();
-            let prefixes = SignedPrefixes::of(&now);
+            let (old, new) = (new_key(), new_key());
+            let old_ring = KeyRing::new(std::slice::from_ref(&old), None).unwrap();
+            let ring = KeyRing::new(&[new, old], None).unwrap();
+            let other_ring = KeyRing::new(&[new_key()], None).unwrap();
+            let prefixes = SignedPrefixes::of(&ring);
             for host in [None, Some("oa.corp.example")] {
-                for ring in [&before, &now] {
-                    assert!(prefixes.has(signed_cookie(ring, host).as_bytes()));
+                for signing_ring in [&old_ring, &ring] {
+                    assert!(prefixes.has(signed_cookie(signing_ring, host).as_bytes()));
                 }
-                assert!(!prefixes.has(signed_cookie(&other, host).as_bytes()));
+                assert!(!prefixes.has(signed_cookie(&other_ring, host).as_bytes()));
             }
-            assert!(!SignedPrefixes::default().has(signed_cookie(&now, None).as_bytes()));
+            assert!(!SignedPrefixes::default().has(signed_cookie(&ring, None).as_bytes()));
         }
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","kid":"app"}"#);
-        let ring = KeyRing::new(&[key()], None).unwrap();
+        let ring = KeyRing::new(&[new_key()], None).unwrap();
         let prefixes = SignedPrefixes::of(&ring);
         for other in [
             "",

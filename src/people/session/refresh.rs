@@ -53,7 +53,8 @@ struct ConnectorState {
 /// The timeouts of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefreshTimeouts {
-    /// How long a request waits for the refresh of expired tokens, and a refresh for its permit.
+    /// How long a request waits for the refresh of expired tokens, and how long a refresh waits for its
+    /// permit and for its lease.
     pub wait: Duration,
     /// How long a provider may take to respond.
     pub provider: Duration,
@@ -86,12 +87,12 @@ impl fmt::Debug for Refresher {
 }
 
 impl Sessions {
-    /// Waits until no refresh is running, at most `patience`: the response to a refresh token that was
+    /// Waits until no refresh is running, at most `wait_max`: the response to a refresh token that was
     /// sent must not be lost.
-    pub async fn drain_refreshes(&self, patience: Duration) {
+    pub async fn drain_refreshes(&self, wait_max: Duration) {
         let all = u32::try_from(REFRESHES_MAX).unwrap_or(u32::MAX);
         let ended = self.refresh_permits.acquire_many(all);
-        if tokio::time::timeout(patience, ended).await.is_err() {
+        if tokio::time::timeout(wait_max, ended).await.is_err() {
             tracing::warn!("a token refresh did not end in time: its new tokens may be lost");
         }
     }
@@ -148,7 +149,7 @@ impl Refresher {
         if person.refresh_due == RefreshDue::Soon {
             return AfterRefresh::Proceed;
         }
-        let until = refreshing.began + self.timeouts.wait;
+        let until = refreshing.began_at + self.timeouts.wait;
         // After the timeout the request continues as after a failed refresh.
         let _ = tokio::time::timeout_at(until, refreshing.ended()).await;
         AfterRefresh::FindAgain

@@ -39,12 +39,12 @@ use pending_revocations::PendingRevocations;
 pub(in crate::people) use updates::differences;
 
 /// How long it is cached that a validly signed cookie has no session.
-const UNKNOWN_COOKIE_TTL: Duration = Duration::from_secs(2);
+const WITHOUT_SESSION_TTL: Duration = Duration::from_secs(2);
 /// The maximum number of such cookies.
-const UNKNOWN_COOKIES_MAX: u64 = 10_000;
+const WITHOUT_SESSION_MAX: u64 = 10_000;
 /// The maximum number of concurrent loads from the store.
 const LOADS_MAX: usize = 64;
-/// How often a load is repeated if another login of the person changes the session at the same time.
+/// How often a session is loaded at most, if it changes during each load.
 const LOAD_ATTEMPTS_MAX: usize = 4;
 /// How many uses may wait to be written. Further uses are dropped; the next use of the session tries again.
 const TOUCHES_MAX: usize = 16_384;
@@ -56,7 +56,7 @@ type CookieHash = [u8; 32];
 /// The result of a load, shared by all requests with the same cookie.
 type LoadResult = Result<Loaded, Arc<StoreError>>;
 
-/// The person of a cookie.
+/// The result of [`Sessions::find`].
 #[derive(Clone, Debug)]
 pub enum SessionLookup {
     /// The session is valid.
@@ -80,7 +80,7 @@ pub struct Sessions {
     clock: Clock,
     cache: Cache<CookieHash, Arc<CachedSession>>,
     /// Validly signed cookies without a session.
-    unknown: Cache<CookieHash, NoSession>,
+    without_session: Cache<CookieHash, NoSession>,
     /// By cookie and epoch of the key ring.
     loads: SingleFlight<(CookieHash, u64), LoadResult>,
     load_permits: Semaphore,
@@ -111,17 +111,21 @@ struct CachedSession {
     host: Option<HostFingerprint>,
     confirmed_at: Timestamp,
     signed_by_first_key: bool,
-    ring_epoch: u64,
     identity: Arc<IdentityState>,
     state: Arc<SessionState>,
     tokens: Option<Arc<TokenState>>,
-    /// The state of the account, and its epoch at the load.
-    account: (Arc<AccountState>, u64),
-    /// [`AccountState::changes`] at the load.
+    account: Arc<AccountState>,
+    connector_epoch: Arc<Epoch>,
+    at_load: LoadEpochs,
+}
+
+/// The epochs when a session was loaded. If one has changed since, the session is void or is loaded again.
+struct LoadEpochs {
+    ring: u64,
+    account: u64,
+    /// [`AccountState::changes`].
     account_changes: u64,
-    /// The epoch of the connector now and at the load.
-    connector: (Arc<Epoch>, u64),
-    /// The epoch of everyone at the load.
+    connector: u64,
     everyone: u64,
     generation: u64,
 }
@@ -158,7 +162,7 @@ impl Sessions {
         outage_grace: Duration,
     ) -> Result<Arc<Self>, StoreError> {
         let now = store.epochs().await?;
-        let (touches, touched) = mpsc::channel(TOUCHES_MAX);
+        let (touches, touches_receiver) = mpsc::channel(TOUCHES_MAX);
         let connectors = now.connectors.iter().map(|(id, number)| {
             let epoch = Epoch::default();
             epoch.raise_to(*number);
@@ -171,9 +175,9 @@ impl Sessions {
                 .max_capacity(cached_sessions_max)
                 .time_to_idle(CACHE_IDLE_TIMEOUT)
                 .build(),
-            unknown: Cache::builder()
-                .max_capacity(UNKNOWN_COOKIES_MAX)
-                .time_to_live(UNKNOWN_COOKIE_TTL)
+            without_session: Cache::builder()
+                .max_capacity(WITHOUT_SESSION_MAX)
+                .time_to_live(WITHOUT_SESSION_TTL)
                 .build(),
             loads: SingleFlight::default(),
             load_permits: Semaphore::new(LOADS_MAX),
@@ -193,7 +197,7 @@ impl Sessions {
             outage_grace,
         });
         sessions.everyone.raise_to(now.everyone);
-        background::start(&sessions, touched, now.log_number);
+        background::start(&sessions, touches_receiver, now.log_number);
         Ok(sessions)
     }
 
@@ -214,7 +218,7 @@ impl Sessions {
             return Ok(SessionLookup::Missing(NoSession::Unknown));
         }
         let hash = keys::fingerprint(&[value.as_bytes()]);
-        match self.look_up(&hash, ring, timeouts, host) {
+        match self.find_cached(&hash, ring, timeouts, host) {
             CachedSessionLookup::Person(person) => {
                 self.ensure_revocations_are_fresh()?;
                 return Ok(SessionLookup::Person(person));
@@ -231,8 +235,8 @@ impl Sessions {
         }
         for _ in 0..LOAD_ATTEMPTS_MAX {
             let load = self.load(hash, &verified, ring, timeouts).await;
-            let panicked = |_| Arc::new(StoreError::Damaged { record: "session" });
-            match load.map_err(panicked)?? {
+            let load_panicked = |_| Arc::new(StoreError::Damaged { record: "session" });
+            match load.map_err(load_panicked)?? {
                 Loaded::Missing(missing) => return Ok(SessionLookup::Missing(missing)),
                 // Checked like a cache hit, because it may have been revoked during the load. The cache
                 // is not read again: it may have evicted the session.
@@ -243,7 +247,7 @@ impl Sessions {
                     CachedSessionLookup::Missing(missing) => {
                         return Ok(SessionLookup::Missing(missing));
                     }
-                    // Another login may have changed the account's login name: load again.
+                    // The session changed during the load, for example by another login of the person.
                     CachedSessionLookup::Miss => {}
                 },
             }
@@ -251,7 +255,7 @@ impl Sessions {
         Ok(SessionLookup::Missing(NoSession::Ended))
     }
 
-    fn look_up(
+    fn find_cached(
         &self,
         hash: &CookieHash,
         ring: &KeyRing,
@@ -260,7 +264,7 @@ impl Sessions {
     ) -> CachedSessionLookup {
         let Some(entry) = self.cache.get(hash) else {
             return self
-                .unknown
+                .without_session
                 .get(hash)
                 .map_or(CachedSessionLookup::Miss, CachedSessionLookup::Missing);
         };
@@ -283,21 +287,22 @@ impl Sessions {
         timeouts: &SessionTimeouts,
         host: &str,
     ) -> CachedSessionLookup {
-        if entry.ring_epoch != ring.epoch()
-            || entry.generation != self.generation.load(Ordering::Acquire)
+        let at_load = &entry.at_load;
+        if at_load.ring != ring.epoch()
+            || at_load.generation != self.generation.load(Ordering::Acquire)
         {
             return CachedSessionLookup::Miss;
         }
         let now = self.clock.now();
         let is_valid = !entry.state.has_ended()
-            && entry.account.0.epoch.value() == entry.account.1
-            && entry.connector.0.value() == entry.connector.1
-            && self.everyone.value() == entry.everyone
+            && entry.account.epoch.value() == at_load.account
+            && entry.connector_epoch.value() == at_load.connector
+            && self.everyone.value() == at_load.everyone
             && entry.session.expires_at > now;
         if !is_valid {
             return CachedSessionLookup::Missing(NoSession::Ended);
         }
-        if entry.account.0.changes() != entry.account_changes {
+        if entry.account.changes() != at_load.account_changes {
             // The login name may belong to another account now, and the groups may have changed.
             return CachedSessionLookup::Miss;
         }
@@ -311,6 +316,7 @@ impl Sessions {
         {
             return CachedSessionLookup::Missing(NoSession::Unknown);
         }
+        // In the store the last use may be late by a tenth of the idle timeout.
         let write_every_ms =
             i64::try_from(timeouts.idle_timeout.as_millis() / 10).unwrap_or(i64::MAX);
         if entry.state.touch(now, write_every_ms) {

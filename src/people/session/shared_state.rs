@@ -106,13 +106,13 @@ impl SessionState {
     }
 
     /// Records a use; true for the one caller that must write it to the store.
-    pub(super) fn touch(&self, now: Timestamp, every_ms: i64) -> bool {
+    pub(super) fn touch(&self, now: Timestamp, write_every_ms: i64) -> bool {
         let now_ms = now.unix_ms();
         if self.used_ms.load(Ordering::Relaxed) < now_ms {
             self.used_ms.fetch_max(now_ms, Ordering::Relaxed);
         }
         let written = self.written_ms.load(Ordering::Relaxed);
-        now_ms.saturating_sub(written) >= every_ms
+        now_ms.saturating_sub(written) >= write_every_ms
             && self
                 .written_ms
                 .compare_exchange(written, now_ms, Ordering::Relaxed, Ordering::Relaxed)
@@ -127,16 +127,17 @@ pub(super) struct IdentityState {
     confirmed_ms: AtomicI64,
     /// When the source was last asked; zero for never.
     asked_ms: AtomicI64,
-    /// How often the confirmation was withdrawn, and how often when the source was asked that confirmed
-    /// last. If they differ, the source must be asked.
+    /// How often the confirmation was withdrawn.
     withdrawals: AtomicU64,
-    settled: AtomicU64,
-    /// A random share of the interval, in 256ths, so that people who signed in together are not asked
-    /// about together.
+    /// The number of withdrawals that preceded the last question to which the source answered with a
+    /// confirmation. If `withdrawals` is higher, the source must be asked.
+    settled_withdrawals: AtomicU64,
+    /// How early questions come, in 256ths of the most that [`JITTER_DIVISOR`] allows. It is random, so
+    /// that people who signed in together are not asked about together.
     jitter: u8,
 }
 
-/// The most of the interval that a question may come too early, as a divisor.
+/// A question comes early by at most the interval divided by this.
 const JITTER_DIVISOR: u32 = 5;
 
 impl IdentityState {
@@ -147,7 +148,7 @@ impl IdentityState {
             confirmed_ms: AtomicI64::new(0),
             asked_ms: AtomicI64::new(0),
             withdrawals: AtomicU64::new(0),
-            settled: AtomicU64::new(0),
+            settled_withdrawals: AtomicU64::new(0),
             jitter,
         }
     }
@@ -163,7 +164,7 @@ impl IdentityState {
         self.asked_ms.store(0, Ordering::Release);
     }
 
-    /// Records that the source is asked now. Returns the number for [`Self::settle`].
+    /// Records that the source is asked now. Returns the number of withdrawals, for [`Self::settle`].
     pub(super) fn begin_question(&self, at: Timestamp) -> u64 {
         self.asked_ms.store(at.unix_ms(), Ordering::Release);
         self.withdrawals.load(Ordering::Acquire)
@@ -171,8 +172,9 @@ impl IdentityState {
 
     /// Records that the source confirmed the person. A confirmation that was withdrawn after the question
     /// began stays withdrawn.
-    pub(super) fn settle(&self, question: u64, at: Timestamp) {
-        self.settled.fetch_max(question, Ordering::AcqRel);
+    pub(super) fn settle(&self, withdrawals_before: u64, at: Timestamp) {
+        self.settled_withdrawals
+            .fetch_max(withdrawals_before, Ordering::AcqRel);
         self.confirm(at);
     }
 
@@ -186,8 +188,8 @@ impl IdentityState {
     ) -> Option<Timestamp> {
         let at = |ms: &AtomicI64| Timestamp::from_unix_ms(ms.load(Ordering::Acquire));
         let (confirmed_at, asked_at) = (at(&self.confirmed_ms), at(&self.asked_ms));
-        let is_withdrawn =
-            self.withdrawals.load(Ordering::Acquire) != self.settled.load(Ordering::Acquire);
+        let settled = self.settled_withdrawals.load(Ordering::Acquire);
+        let is_withdrawn = self.withdrawals.load(Ordering::Acquire) != settled;
         let is_due = is_withdrawn
             || interval.is_some_and(|interval| {
                 let early = interval / JITTER_DIVISOR * u32::from(self.jitter) / 256;
@@ -206,7 +208,7 @@ impl IdentityState {
         });
     }
 
-    /// Replaces the entitlements unless the current ones are newer.
+    /// Replaces the entitlements unless `fresh` is older than the current ones.
     pub(super) fn replace_unless_older(&self, fresh: &Arc<Entitlements>) {
         self.entitlements.rcu(|current| {
             let newer = if current.epoch <= fresh.epoch {
@@ -219,13 +221,17 @@ impl IdentityState {
     }
 }
 
-/// A map of weak references. A value lives as long as something else refers to it.
+/// The smallest size at which a [`WeakMap`] is swept.
+const SWEEP_SIZE_MIN: usize = 64;
+
+/// A map of weak references. A value lives as long as something else refers to it. At the size in the
+/// second field, keys without a value are swept out.
 #[derive(Debug)]
 pub(super) struct WeakMap<K, V>(Mutex<(HashMap<K, Weak<V>>, usize)>);
 
 impl<K, V> Default for WeakMap<K, V> {
     fn default() -> Self {
-        Self(Mutex::new((HashMap::new(), 64)))
+        Self(Mutex::new((HashMap::new(), SWEEP_SIZE_MIN)))
     }
 }
 
@@ -233,13 +239,13 @@ impl<K: Eq + Hash, V> WeakMap<K, V> {
     /// The value of a key; created if there is none.
     pub(super) fn get_or_insert_with(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (map, sweep_at) = &mut *guard;
+        let (map, sweep_size) = &mut *guard;
         if let Some(state) = map.get(&key).and_then(Weak::upgrade) {
             return state;
         }
-        if map.len() >= *sweep_at {
+        if map.len() >= *sweep_size {
             map.retain(|_, state| state.strong_count() > 0);
-            *sweep_at = (map.len() * 2).max(64);
+            *sweep_size = (map.len() * 2).max(SWEEP_SIZE_MIN);
         }
         let state = Arc::new(make());
         map.insert(key, Arc::downgrade(&state));
@@ -278,21 +284,21 @@ mod tests {
         let state = IdentityState::new(Arc::new(entitlements));
         state.confirm(at(0));
         let is_due = |s: i64, interval| state.due(at(s), interval, retry).is_some();
-        // At most a fifth of the interval early.
+        // Early by at most a fifth of the interval.
         assert!(!is_due(479, Some(interval)) && is_due(600, Some(interval)));
         assert!(!is_due(100_000, None));
-        let question = state.begin_question(at(600));
+        let withdrawals = state.begin_question(at(600));
         assert!(!is_due(659, Some(interval)) && is_due(660, Some(interval)));
-        state.settle(question, at(600));
+        state.settle(withdrawals, at(600));
         assert!(!is_due(1_079, Some(interval)) && is_due(1_200, Some(interval)));
         state.withdraw_confirmation();
         assert!(is_due(601, Some(interval)) && is_due(601, None));
-        let question = state.begin_question(at(601));
+        let withdrawals = state.begin_question(at(601));
         state.withdraw_confirmation();
-        state.settle(question, at(601));
+        state.settle(withdrawals, at(601));
         assert!(is_due(602, None), "withdrawn while the source was asked");
-        let question = state.begin_question(at(602));
-        state.settle(question, at(602));
+        let withdrawals = state.begin_question(at(602));
+        state.settle(withdrawals, at(602));
         assert!(!is_due(100_000, None));
     }
 
@@ -324,7 +330,7 @@ mod tests {
         for key in 2..1_000 {
             drop(map.get_or_insert_with(key, || key));
         }
-        assert!(map.0.lock().unwrap().0.len() <= 65);
+        assert!(map.0.lock().unwrap().0.len() <= SWEEP_SIZE_MIN + 1);
         assert!(Arc::ptr_eq(&referenced, &map.get_or_insert_with(1, || 9)));
         assert!(map.get(&2).is_none());
     }

@@ -64,7 +64,7 @@ struct RefreshProgress {
 /// A running refresh. It ends when its [`RefreshGuard`] is dropped.
 #[derive(Clone, Debug)]
 pub(super) struct ActiveRefresh {
-    pub(super) began: Instant,
+    pub(super) began_at: Instant,
     ended: watch::Receiver<()>,
 }
 
@@ -188,7 +188,7 @@ impl TokenState {
         }
         let (ending, ended) = watch::channel(());
         let refreshing = ActiveRefresh {
-            began: Instant::now(),
+            began_at: Instant::now(),
             ended,
         };
         progress.refreshing = Some(refreshing.clone());
@@ -237,7 +237,8 @@ impl Drop for RefreshGuard {
     }
 }
 
-/// When to refresh; `None` without a refresh token or a known expiry.
+/// When to refresh: a fifth of the lifetime before the expiry, within the limits above. `None` without a
+/// refresh token or a known expiry.
 fn refresh_at(tokens: &ProviderTokens, received_at: Timestamp) -> Option<Timestamp> {
     tokens.refresh.as_ref()?;
     let lifetime = tokens.access_expires_at?.since(received_at);
@@ -297,7 +298,7 @@ fn open(ring: &KeyRing, session: &SessionKey, sealed: &str) -> Option<(ProviderT
 mod tests {
     use super::*;
 
-    const RECEIVED: Timestamp = Timestamp::from_unix_s(1_000);
+    const RECEIVED_AT: Timestamp = Timestamp::from_unix_s(1_000);
 
     fn tokens_living(lifetime_s: i64) -> ProviderTokens {
         ProviderTokens {
@@ -321,7 +322,7 @@ mod tests {
             (0, 5),
             (-60, 5),
         ] {
-            let at = refresh_at(&tokens_living(lifetime_s), RECEIVED);
+            let at = refresh_at(&tokens_living(lifetime_s), RECEIVED_AT);
             assert_eq!(
                 at,
                 Some(Timestamp::from_unix_s(1_000 + after_s)),
@@ -332,44 +333,46 @@ mod tests {
 
     #[test]
     fn tokens_without_refresh_token_or_known_expiry_are_never_due() {
-        let bare = ProviderTokens {
+        let without_refresh_token = ProviderTokens {
             refresh: None,
             ..tokens_living(60)
         };
-        assert_eq!(refresh_at(&bare, RECEIVED), None);
-        let endless = ProviderTokens {
+        assert_eq!(refresh_at(&without_refresh_token, RECEIVED_AT), None);
+        let without_expiry = ProviderTokens {
             access_expires_at: None,
             ..tokens_living(60)
         };
-        assert_eq!(refresh_at(&endless, RECEIVED), None);
+        assert_eq!(refresh_at(&without_expiry, RECEIVED_AT), None);
     }
 
     #[test]
     fn older_tokens_never_replace_newer_ones() {
         let ring = KeyRing::new(&[crate::keys::generate()], None).unwrap();
         let key = SessionKey::new([7; 32]);
-        let stored = |version, name: &str| {
+        let stored = |version, access: &str| {
             let tokens = ProviderTokens {
-                access: Some(Secret::new(name.to_owned())),
+                access: Some(Secret::new(access.to_owned())),
                 ..tokens_living(60)
             };
-            let sealed = seal(&ring, &key, &tokens, RECEIVED).unwrap();
+            let sealed = seal(&ring, &key, &tokens, RECEIVED_AT).unwrap();
             StoredTokens { version, sealed }
         };
         let state = TokenState::default();
-        for (version, name, now) in [(1, "a", "a"), (3, "c", "c"), (2, "b", "c"), (3, "x", "c")] {
-            state.adopt_stored(&ring, &key, &stored(version, name));
+        for (version, access, expected) in
+            [(1, "a", "a"), (3, "c", "c"), (2, "b", "c"), (3, "x", "c")]
+        {
+            state.adopt_stored(&ring, &key, &stored(version, access));
             let current = state.tokens().unwrap();
-            assert_eq!(current.access.as_ref().unwrap().expose(), now);
+            assert_eq!(current.access.as_ref().unwrap().expose(), expected);
         }
-        state.replace(tokens_living(60), 2, RECEIVED);
+        state.replace(tokens_living(60), 2, RECEIVED_AT);
         assert_eq!(state.current().unwrap().1, 3);
     }
 
     #[test]
     fn debug_shows_no_token() {
         let state = TokenState::default();
-        state.replace(tokens_living(60), 1, RECEIVED);
+        state.replace(tokens_living(60), 1, RECEIVED_AT);
         let shown = format!("{state:?}");
         assert!(
             !shown.contains("\"access\"") && !shown.contains("\"refresh\""),

@@ -51,7 +51,7 @@ enum TaskOutcome {
     SessionGone(Box<dyn Error + Send + Sync>),
     /// The provider is unreachable.
     Unavailable(Box<dyn Error + Send + Sync>),
-    /// No permit or lease in time.
+    /// No permit or lease in time, or nothing to refresh with the current configuration.
     Busy,
     Store(StoreError),
 }
@@ -73,7 +73,7 @@ impl RefreshTask {
         let Refresher {
             sessions, timeouts, ..
         } = &*self.refresher;
-        let Some(connector) = self.refresher.connectors.get(&self.session.via) else {
+        let Some(connector_state) = self.refresher.connectors.get(&self.session.via) else {
             return TaskOutcome::Busy;
         };
         let permit = timeout(timeouts.wait, sessions.refresh_permits.acquire()).await;
@@ -83,7 +83,7 @@ impl RefreshTask {
         if let Some(outcome) = self.wait_for_lease().await {
             return outcome;
         }
-        let outcome = self.refresh_under_lease(connector).await;
+        let outcome = self.refresh_under_lease(connector_state).await;
         if let Err(error) = self.take_lease(Duration::ZERO).await {
             tracing::debug!(error = %error_chain(&error), "the lease of a refresh was not released");
         }
@@ -122,7 +122,7 @@ impl RefreshTask {
     }
 
     /// Refreshes while holding the lease.
-    async fn refresh_under_lease(&self, state: &ConnectorState) -> TaskOutcome {
+    async fn refresh_under_lease(&self, connector_state: &ConnectorState) -> TaskOutcome {
         if let Some(outcome) = self.adopt().await {
             return outcome;
         }
@@ -130,12 +130,15 @@ impl RefreshTask {
             return TaskOutcome::Busy;
         };
         let timeout_after = self.refresher.timeouts.provider;
-        let request = state
+        let request = connector_state
             .connector
             .refresh
             .refresh(&self.session.subject, &tokens);
         match timeout(timeout_after, request).await {
-            Ok(Ok(refreshed)) => self.store_refreshed(state, refreshed, version).await,
+            Ok(Ok(refreshed)) => {
+                self.store_refreshed(connector_state, refreshed, version)
+                    .await
+            }
             Ok(Err(RefreshError::Unavailable(why))) => TaskOutcome::Unavailable(why),
             Ok(Err(RefreshError::Gone(why))) => self.confirm_gone(why).await,
             Err(_) => TaskOutcome::Unavailable(Box::new(ProviderTimedOut(timeout_after))),
@@ -170,13 +173,13 @@ impl RefreshTask {
     /// Stores the new tokens and fields, then updates them in memory.
     async fn store_refreshed(
         &self,
-        state: &ConnectorState,
+        connector_state: &ConnectorState,
         refreshed: RefreshResponse,
         version: u64,
     ) -> TaskOutcome {
         let Refresher { clock, ring, .. } = &*self.refresher;
         let now = clock.now();
-        let fields = self.map_fields(state, &refreshed);
+        let fields = self.map_fields(connector_state, &refreshed);
         let identity = fields.as_ref().map(|fields| IdentityUpdate {
             entitlements: serde_json::to_string(fields).expect("fields are plain data"),
             fields: directory_fields(fields),
@@ -234,16 +237,14 @@ impl RefreshTask {
     /// The mapped fields of the provider's response; `None` if it has no usable profile.
     fn map_fields(
         &self,
-        state: &ConnectorState,
+        connector_state: &ConnectorState,
         refreshed: &RefreshResponse,
     ) -> Option<UserFields> {
+        let admission = &connector_state.connector.admission;
         // Without `sync` the fields of the first login stay.
-        let raw = refreshed
-            .raw
-            .as_ref()
-            .filter(|_| state.connector.admission.sync)?;
-        // The mapped login is ignored: only a login can change it.
-        match state.connector.admission.mapping.map(raw) {
+        let raw = refreshed.raw.as_ref().filter(|_| admission.sync)?;
+        // The mapped login name is ignored: only a login can change it.
+        match admission.mapping.map(raw) {
             Ok(mapped) => Some(mapped.fields),
             Err(error) => {
                 tracing::warn!(

@@ -90,7 +90,8 @@ async fn retry_pending(sessions: Weak<Sessions>) {
     }
 }
 
-/// Invalidates all cached sessions when the task that reads the log ends, even by a panic.
+/// Makes the cached sessions unusable when the task that reads the log ends, even by a panic: a revocation
+/// of another process would not be noticed.
 struct LogReaderGuard(Weak<Sessions>);
 
 impl Drop for LogReaderGuard {
@@ -129,8 +130,8 @@ async fn read_log(sessions: Weak<Sessions>, mut last_number: i64) {
         match tokio::time::timeout(READ_TIMEOUT, apply_next_page).await {
             // A page that was not applied completely is read again.
             Ok(Ok(page)) => {
-                let read = page.entries.iter().map(|entry| entry.number);
-                let newest = read.chain(page.damaged).max();
+                let numbers = page.entries.iter().map(|entry| entry.number);
+                let newest = numbers.chain(page.damaged).max();
                 last_number = newest.unwrap_or(last_number).max(last_number);
                 (failing, last_success) = (false, Instant::now());
             }

@@ -1,4 +1,4 @@
-//! Which people's sources are to be asked again, and what is known about them here.
+//! Finds the people about whom their source must be asked again, and records its answers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,19 +18,20 @@ const RETRY_AFTER: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct SourceQuestion {
     state: Arc<IdentityState>,
-    number: u64,
+    /// How often the confirmation of the person had been withdrawn when the question began.
+    withdrawals: u64,
 }
 
 impl SourceQuestion {
     /// Records that the source confirmed the person.
     pub fn settle(self, at: Timestamp) {
-        self.state.settle(self.number, at);
+        self.state.settle(self.withdrawals, at);
     }
 }
 
 impl Sessions {
-    /// The people with cached sessions about whom the source must be asked now, at most `max`, those first
-    /// who were asked about least recently. Searches the whole cache, so it is too slow for requests.
+    /// The people with cached sessions about whom the source must be asked now, at most `max`, beginning
+    /// with the least recent question. Searches the whole cache, so it is too slow for requests.
     pub fn people_to_confirm(
         &self,
         connector: &ConnectorId,
@@ -61,8 +62,8 @@ impl Sessions {
         subject: &Subject,
     ) -> Option<SourceQuestion> {
         let state = self.identities.get(&(connector.clone(), subject.clone()))?;
-        let number = state.begin_question(self.clock.now());
-        Some(SourceQuestion { state, number })
+        let withdrawals = state.begin_question(self.clock.now());
+        Some(SourceQuestion { state, withdrawals })
     }
 
     /// Makes a question about every person of a connector due, because their departments may have changed.

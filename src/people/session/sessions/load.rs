@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{CachedSession, CookieHash, LoadResult, Loaded, NoSession, Sessions};
+use super::{CachedSession, CookieHash, LoadEpochs, LoadResult, Loaded, NoSession, Sessions};
 use crate::expression::Document;
 use crate::keys::KeyRing;
 use crate::people::cookie::VerifiedCookie;
@@ -25,11 +25,15 @@ impl Sessions {
         self.loads.run((hash, ring.epoch()), || {
             let (sessions, verified) = (Arc::clone(self), verified.clone());
             let (ring, timeouts) = (Arc::clone(ring), *timeouts);
-            async move { sessions.read(hash, &verified, &ring, &timeouts).await }
+            async move {
+                sessions
+                    .load_from_store(hash, &verified, &ring, &timeouts)
+                    .await
+            }
         })
     }
 
-    async fn read(
+    async fn load_from_store(
         &self,
         hash: CookieHash,
         verified: &VerifiedCookie,
@@ -49,14 +53,14 @@ impl Sessions {
         let generation = self.generation.load(Ordering::Acquire);
         let found = self.store.session(&key).await.map_err(Arc::new)?;
         let Some(found) = found.filter(|found| found.account.id == verified.claims.account) else {
-            self.unknown.insert(hash, NoSession::Ended);
+            self.without_session.insert(hash, NoSession::Ended);
             return Ok(Loaded::Missing(NoSession::Ended));
         };
         let now = self.clock.now();
         state.set_stored_use(found.session.used_at);
         let is_idle = now.since(state.used_at()) >= timeouts.idle_timeout;
         if found.account.closed || found.session.expires_at <= now || is_idle {
-            self.unknown.insert(hash, NoSession::Ended);
+            self.without_session.insert(hash, NoSession::Ended);
             return Ok(Loaded::Missing(NoSession::Ended));
         }
         let record = found.session.clone();
@@ -86,17 +90,20 @@ impl Sessions {
         state: Arc<SessionState>,
         (account, account_changes, generation): (Arc<AccountState>, u64, u64),
     ) -> Result<CachedSession, StoreError> {
-        let connector = self.connector_epoch(&found.session.connector);
+        let connector_epoch = self.connector_epoch(&found.session.connector);
         account.epoch.raise_to(found.account.epoch);
-        connector.raise_to(found.connector_epoch);
+        connector_epoch.raise_to(found.connector_epoch);
         self.everyone.raise_to(found.everyone_epoch);
         let identity = self.identity_state(&found)?;
         let tokens = self.token_state(&found, ring);
-        let (account_epoch, connector_epoch, everyone_epoch) = (
-            found.account.epoch,
-            found.connector_epoch,
-            found.everyone_epoch,
-        );
+        let at_load = LoadEpochs {
+            ring: ring.epoch(),
+            account: found.account.epoch,
+            account_changes,
+            connector: found.connector_epoch,
+            everyone: found.everyone_epoch,
+            generation,
+        };
         let session =
             session_of(found.session, found.account).map_err(|error| self.count_damage(error))?;
         let session = Arc::new(session);
@@ -105,15 +112,12 @@ impl Sessions {
             host: verified.claims.host,
             confirmed_at: verified.claims.issued_at,
             signed_by_first_key: verified.signed_by_first_key,
-            ring_epoch: ring.epoch(),
             identity,
             state,
             tokens,
-            account: (account, account_epoch),
-            account_changes,
-            connector: (connector, connector_epoch),
-            everyone: everyone_epoch,
-            generation,
+            account,
+            connector_epoch,
+            at_load,
         })
     }
 }

@@ -31,13 +31,14 @@ pub struct NewLogin {
     pub everyone_epoch: u64,
 }
 
-/// What makes a session one-time: at most one is minted for a token, such as a bearer token.
+/// A session of which at most one is minted, such as that of a bearer token.
 #[derive(Clone, Copy, Debug)]
 pub struct OneTimeSession {
     pub sid: Sid,
-    /// What is spent in the transaction that stores the session, so that there is no second one.
+    /// The value that is recorded as spent in the transaction that stores the session, so that there is
+    /// no second one.
     pub spend_key: [u8; 32],
-    /// Until when it is remembered as spent.
+    /// Until when `spend_key` is remembered as spent.
     pub until: Timestamp,
 }
 
@@ -49,7 +50,7 @@ pub enum MintError {
     /// The account, the connector or everyone was revoked during the login.
     #[error("a revocation took effect during the login")]
     Revoked,
-    /// The hash of a [`OneTimeSession`] was spent before.
+    /// The `spend_key` of a [`OneTimeSession`] was spent before.
     #[error("a session was minted for it before")]
     Spent,
     #[error("mint the session")]

@@ -167,7 +167,8 @@ impl Sessions {
         ended
     }
 
-    /// Retries the pending requests; returns how many are left.
+    /// Retries the pending requests; returns how many are left. `round` grows with each call, and chooses
+    /// the request that is retried first.
     pub async fn retry_pending(&self, round: usize) -> usize {
         self.end_cached_unauthenticated();
         let mut waiting = self.pending.retryable();
@@ -243,8 +244,10 @@ impl Sessions {
         ended
     }
 
-    /// Ends the sessions in this process before the store is called, because the caller may be
-    /// dropped. Returns the time of the revocation, and whether the request was registered.
+    /// Registers a request and ends its sessions in this process, before the store is called, because the
+    /// caller may be dropped. Which sessions a logout at a provider ends, only the store knows: they end
+    /// when it has responded or failed. Returns the time of the revocation, and whether the request was
+    /// registered.
     fn register(&self, request: &RevocationRequest) -> (Timestamp, bool) {
         let at = self.clock.now();
         let mut pending = self.pending.lock();
@@ -324,7 +327,8 @@ impl Sessions {
         self.release(self.pending.lock(), request);
     }
 
-    /// Removes a request after its result was applied, and unblocks its epochs.
+    /// Removes a request after its result was applied, and unblocks its epoch unless another pending
+    /// request blocks it.
     fn release(&self, mut pending: MutexGuard<'_, Entries>, request: &RevocationRequest) {
         let Some(entry) = pending.remove(request) else {
             return;

@@ -124,7 +124,7 @@ impl Sessions {
         Ok(outcome)
     }
 
-    /// Loads the sessions of an account that changed from the store again.
+    /// Makes the cached sessions of a changed account be loaded from the store again.
     pub(in crate::people) fn apply_change(&self, log: &Revocation) {
         self.apply(log);
     }

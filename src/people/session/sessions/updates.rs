@@ -11,7 +11,8 @@ use crate::people::session::{Entitlements, Session};
 use crate::store::{Account, ConnectorId, SessionKey, StoreError, StoredSession, Subject};
 
 impl Sessions {
-    /// The shared state of the identity. `found` replaces it unless it is newer.
+    /// The shared state of the identity, updated with the entitlements of `found` unless it has newer
+    /// ones.
     pub(super) fn identity_state(
         &self,
         found: &StoredSession,
@@ -30,7 +31,7 @@ impl Sessions {
         Ok(state)
     }
 
-    /// The shared state of the session's tokens. `found` replaces it unless it is newer.
+    /// The shared state of the session's tokens, updated with those of `found` unless it has newer ones.
     pub(super) fn token_state(
         &self,
         found: &StoredSession,
@@ -57,17 +58,18 @@ impl Sessions {
     ) {
         let state = self.identities.get(&(via.clone(), subject.clone()));
         let current = state.as_ref().map(|state| state.entitlements.load());
-        let same_login = current.as_ref().is_some_and(|it| it.login == account.login);
-        let same = same_login && current.as_ref().is_some_and(|it| it.fields == *fields);
-        if let Some(known) = self.accounts.get(&account.id).filter(|_| !same) {
+        let is_unchanged = current
+            .as_ref()
+            .is_some_and(|current| current.login == account.login && current.fields == *fields);
+        if let Some(account_state) = self.accounts.get(&account.id).filter(|_| !is_unchanged) {
             // The account's sessions are reloaded: only the store knows whether a concurrent refresh was
             // written before or after this login.
-            known.mark_changed();
+            account_state.mark_changed();
         }
         let (Some(state), Some(current)) = (&state, current) else {
             return;
         };
-        if !same {
+        if !is_unchanged {
             let epoch = current.next_guessed_epoch(fields);
             let fresh = Entitlements::new(account.id, &account.login, via, fields.clone(), epoch);
             state.entitlements.store(Arc::new(fresh.into_guess()));
