@@ -113,8 +113,8 @@ impl Expression {
         self.compiled.literal_chars
     }
 
-    /// Whether it may read `path`, such as `request.path`, or a field of it. A variable that is used
-    /// as a whole counts as read in all its fields.
+    /// Whether the expression may read `path`, such as `request.path`, or a field of it. Reading a
+    /// variable as a whole counts as reading all its fields.
     pub fn reads(&self, path: &str) -> bool {
         let within = |inner: &str, outer: &str| {
             inner
@@ -127,20 +127,20 @@ impl Expression {
             .any(|read| within(read, path) || within(path, read))
     }
 
-    /// Every value it reads, as expressions in the order of the source: for
+    /// Every value that the expression reads, each as an expression, in the order of the source: for
     /// `'a' in user.groups && request.headers['x-b'] == 'c'` these are `user.groups` and
     /// `request.headers["x-b"]`. Slow, because it compiles them.
     pub fn named_values(&self) -> Vec<Self> {
         let names = &self.compiled.names;
-        let positions = names.iter().enumerate();
-        let names = positions.filter(|(at, name)| !names[..*at].contains(name));
-        names
+        let indexed = names.iter().enumerate();
+        let distinct = indexed.filter(|(index, name)| !names[..*index].contains(name));
+        distinct
             .filter_map(|(_, name)| Self::compile(name, self.compiled.scope).ok())
             .collect()
     }
 
-    /// The first string or pattern with a capital letter that it compares with a field. Slow, because it
-    /// parses the source again.
+    /// The first string or pattern with a capital letter that the expression compares with a field. Slow,
+    /// because it parses the source again.
     pub fn capitals_compared_with(&self, variable: &str, field: &str) -> Option<String> {
         let found = parse::with_parsed(self.source(), |program| {
             let root = program.expression();
@@ -149,7 +149,7 @@ impl Expression {
         found.ok().flatten()
     }
 
-    /// Evaluates it with the values of `variables`.
+    /// Evaluates the expression with the values of `variables`.
     ///
     /// # Errors
     ///
@@ -160,7 +160,7 @@ impl Expression {
         self.run(variables, Value::from_engine)
     }
 
-    /// Evaluates it to a bool. After an error the caller must deny.
+    /// Evaluates the expression to a bool. After an error the caller must deny.
     ///
     /// # Errors
     ///

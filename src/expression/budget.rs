@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub const STEPS_MAX: u64 = 250_000;
 
 /// The bytes of text that are read in one step.
-const BYTES_READ: usize = 64;
+const BYTES_READ_PER_STEP: usize = 64;
 /// The bytes of text that are matched with a pattern in one step.
-const BYTES_MATCHED: usize = 16;
+const BYTES_MATCHED_PER_STEP: usize = 16;
 
 thread_local! {
     /// The steps left to the evaluation on this thread.
@@ -79,11 +79,11 @@ pub(super) fn charge(steps: u64) -> bool {
 }
 
 pub(super) fn charge_read(text: &str) -> bool {
-    charge(steps(text.len() / BYTES_READ + 1))
+    charge(steps(text.len() / BYTES_READ_PER_STEP + 1))
 }
 
 pub(super) fn charge_match(text: &str) -> bool {
-    charge(steps(text.len() / BYTES_MATCHED + 1))
+    charge(steps(text.len() / BYTES_MATCHED_PER_STEP + 1))
 }
 
 /// Charges for a macro that evaluates `nodes` nodes for each item of a list.

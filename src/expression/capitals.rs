@@ -58,7 +58,7 @@ impl<'a> Search<'a> {
     fn visit_macro(&mut self, comprehension: &'a ComprehensionExpr) {
         self.visit(&comprehension.iter_range);
         let list_contents = self.contents_of(&comprehension.iter_range);
-        let before = self.items.len();
+        let outer_items = self.items.len();
         let second = comprehension.iter_var2.as_deref();
         let names = [Some(comprehension.iter_var.as_str()), second];
         let items = names.into_iter().flatten();
@@ -66,7 +66,7 @@ impl<'a> Search<'a> {
             .extend(items.map(|name| (name, list_contents.clone())));
         self.visit(&comprehension.loop_step);
         self.visit(&comprehension.result);
-        self.items.truncate(before);
+        self.items.truncate(outer_items);
     }
 
     fn contents_of(&self, node: &IdedExpr) -> Contents {
@@ -213,18 +213,20 @@ fn escape_length(text: &str) -> usize {
     let mut letters = text.char_indices().skip(2);
     match letters.next() {
         None => text.len(),
-        Some((at, '{')) => text[at..].find('}').map_or(text.len(), |end| at + end + 1),
-        Some((at, _)) => at,
+        Some((start, '{')) => text[start..]
+            .find('}')
+            .map_or(text.len(), |length| start + length + 1),
+        Some((end, _)) => end,
     }
 }
 
 /// The length of a class such as `[a-z]` at the start of a text.
 fn class_length(text: &str) -> usize {
-    let mut at = 1;
-    while let Some(letter) = text[at..].chars().next() {
-        at += match letter {
-            '\\' => escape_length(&text[at..]),
-            ']' if at > 1 => return at + 1,
+    let mut length = 1;
+    while let Some(letter) = text[length..].chars().next() {
+        length += match letter {
+            '\\' => escape_length(&text[length..]),
+            ']' if length > 1 => return length + 1,
             letter => letter.len_utf8(),
         };
     }

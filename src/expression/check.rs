@@ -23,6 +23,7 @@ pub const MACROS_MAX: usize = 16;
 /// The most levels of nested macros.
 pub const MACRO_LEVELS_MAX: usize = 2;
 
+/// The names of types, which CEL evaluates as values.
 const TYPES: &[&str] = &[
     "bool",
     "double",
@@ -214,8 +215,8 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Visits the target of a method. Of a user whose departments are asked for only these are named, not
-    /// the whole user.
+    /// Visits the target of a method. `user.in_department(…)` and `user.leads(…)` read only the departments
+    /// of a user: `user.department_paths` is named instead of the whole `user`.
     fn visit_target(&mut self, method: &str, target: &mut IdedExpr) -> Result<(), CompileError> {
         let reads_departments = matches!(method, "in_department" | "leads");
         let name = match &target.expr {
@@ -282,7 +283,7 @@ impl Checker<'_> {
         let names: Vec<String> = names.into_iter().flatten().cloned().collect();
         if let Some(name) = names
             .iter()
-            .find(|n| self.scope.variables().contains(&n.as_str()))
+            .find(|name| self.scope.variables().contains(&name.as_str()))
         {
             let name = name.clone();
             return Err(self.refuse(id, CompileErrorKind::Shadowed { name }));

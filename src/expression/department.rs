@@ -1,8 +1,8 @@
 //! `user.in_department(DEPARTMENT)` and `user.leads(DEPARTMENT)`.
 //!
 //! A department is written as its id at the source, or as its path from the root, such as
-//! `总公司/研发中心/平台部`. The root may be left out: `研发中心/平台部`. Names stand at these two places
-//! only, so that a department of the same name elsewhere in the tree does not match.
+//! `总公司/研发中心/平台部`. The root may be left out: `研发中心/平台部`. No other name may be left out, so that
+//! a department of the same name elsewhere in the tree does not match.
 
 use cel::ExecutionError;
 use cel::common::types::{CelBool, CelList, CelString};
@@ -27,12 +27,12 @@ pub(super) fn in_department<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> CallResul
         || texts(user, ID_PATHS)?
             .iter()
             .any(|path| path.split('/').any(|id| id == department));
-    let is_in = by_id
+    let belongs = by_id
         || (!is_only_id(department, &ids)
             && texts(user, PATHS)?
                 .iter()
                 .any(|path| is_below(path, department)));
-    answer(function, is_in)
+    answer(function, belongs)
 }
 
 /// Whether the person leads this very department.

@@ -67,6 +67,7 @@ impl Constant {
 
 type Signature = (&'static str, RangeInclusive<usize>);
 
+/// The most memory of a compiled pattern.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 const FUNCTIONS: &[Signature] = &[
@@ -114,26 +115,26 @@ const fn network_type() -> Type {
 
 fn build() -> Env {
     let mut env = Env::stdlib();
-    let pattern = || vec![STRING_TYPE, pattern_type()];
-    let network = || vec![STRING_TYPE, network_type()];
+    let text_and_pattern = vec![STRING_TYPE, pattern_type()];
+    let text_and_network = vec![STRING_TYPE, network_type()];
     env.add_extension(extensions::strings)
-        .and_then(|()| env.add_overload("matches", "matches_pattern", pattern(), matches))
+        .and_then(|()| env.add_overload("matches", "matches_pattern", text_and_pattern, matches))
         .and_then(|()| {
             let pattern = vec![pattern_type()];
             env.add_member_overload("matches", "text_matches", STRING_TYPE, pattern, matches)
         })
-        .and_then(|()| env.add_overload("in_network", "in_network", network(), in_network))
+        .and_then(|()| env.add_overload("in_network", "in_network", text_and_network, in_network))
         .and_then(|()| {
-            let text = vec![STRING_TYPE, STRING_TYPE];
-            env.add_overload("in_network", "in_network_text", text, in_network)
+            let two_texts = vec![STRING_TYPE, STRING_TYPE];
+            env.add_overload("in_network", "in_network_text", two_texts, in_network)
         })
         .and_then(|()| {
-            let (name, op) = ("in_department", department::in_department);
-            env.add_member_overload(name, name, MAP_TYPE, vec![STRING_TYPE], op)
+            let (name, function) = ("in_department", department::in_department);
+            env.add_member_overload(name, name, MAP_TYPE, vec![STRING_TYPE], function)
         })
         .and_then(|()| {
-            let (name, op) = ("leads", department::leads);
-            env.add_member_overload(name, name, MAP_TYPE, vec![STRING_TYPE], op)
+            let (name, function) = ("leads", department::leads);
+            env.add_member_overload(name, name, MAP_TYPE, vec![STRING_TYPE], function)
         })
         .and_then(|()| {
             env.add_overload(

@@ -13,6 +13,7 @@ pub const SOURCE_BYTES_MAX: usize = 4096;
 
 /// The stack of the parser: four times what the worst source of the maximum length needs.
 const STACK_BYTES: usize = 64 << 20;
+/// The longest message of the parser that an error repeats.
 const MESSAGE_CHARS_MAX: usize = 200;
 
 /// Parses and checks `source`.
@@ -52,7 +53,7 @@ pub(super) fn with_parsed<T: Send>(
         let parser = parser.spawn_scoped(threads, || {
             let program = Env::stdlib()
                 .compile(source)
-                .map_err(|e| syntax_error(&e, source))?;
+                .map_err(|errors| syntax_error(&errors, source))?;
             work(&program)
         });
         let parser = parser.map_err(|error| error_at(CompileErrorKind::Thread(error), None))?;

@@ -67,6 +67,7 @@ impl Record for Headers {
     }
 }
 
+/// `many` has one item more than a macro may iterate, and `some` as many as it may.
 fn document() -> Document {
     Document::from(&json!({
         "login": "zhang.san",
@@ -95,25 +96,25 @@ fn variables() -> TestVariables {
     }
 }
 
-fn test(source: &str) -> Result<bool, EvalError> {
+fn evaluate_rule(source: &str) -> Result<bool, EvalError> {
     Expression::compile(source, Scope::Rule)
         .unwrap()
         .evaluate_bool(&variables())
 }
 
-fn value(source: &str) -> Result<Value, EvalError> {
+fn evaluate(source: &str) -> Result<Value, EvalError> {
     Expression::compile(source, Scope::Rule)
         .unwrap()
         .evaluate(&variables())
 }
 
-fn mapped(source: &str) -> Result<Value, EvalError> {
+fn evaluate_mapping(source: &str) -> Result<Value, EvalError> {
     Expression::compile(source, Scope::Mapping)
         .unwrap()
         .evaluate(&variables())
 }
 
-fn refused(source: &str) -> CompileError {
+fn compile_error(source: &str) -> CompileError {
     Expression::compile(source, Scope::Rule).unwrap_err()
 }
 
@@ -124,41 +125,50 @@ fn text(text: &str) -> Value {
 #[test]
 fn a_rule_reads_departments_and_logins() {
     let rule = "'财务部' in user.departments || user.login == 'boss'";
-    assert_eq!(test(rule), Ok(true));
+    assert_eq!(evaluate_rule(rule), Ok(true));
     assert_eq!(
-        test("'人事部' in user.departments || user.login == 'boss'"),
+        evaluate_rule("'人事部' in user.departments || user.login == 'boss'"),
         Ok(false)
     );
-    assert_eq!(test("user.departments == ['财务部', '总经办']"), Ok(true));
-    assert_eq!(test("['财务部', '总经办'] == user.departments"), Ok(true));
-    assert_eq!(test("user.departments[0] < user.departments[1]"), Ok(false));
     assert_eq!(
-        test("user.departments.exists(d, d.startsWith('财'))"),
+        evaluate_rule("user.departments == ['财务部', '总经办']"),
         Ok(true)
     );
     assert_eq!(
-        test("user.departments.all(d, d.startsWith('财'))"),
+        evaluate_rule("['财务部', '总经办'] == user.departments"),
+        Ok(true)
+    );
+    assert_eq!(
+        evaluate_rule("user.departments[0] < user.departments[1]"),
         Ok(false)
     );
     assert_eq!(
-        test("user.departments.exists_one(d, d.size() == 3 && d != '财务部')"),
+        evaluate_rule("user.departments.exists(d, d.startsWith('财'))"),
+        Ok(true)
+    );
+    assert_eq!(
+        evaluate_rule("user.departments.all(d, d.startsWith('财'))"),
+        Ok(false)
+    );
+    assert_eq!(
+        evaluate_rule("user.departments.exists_one(d, d.size() == 3 && d != '财务部')"),
         Ok(true)
     );
 }
 
 #[test]
 fn a_rule_reads_computed_fields_of_a_request() {
-    assert_eq!(test("request.path.startsWith('/pay')"), Ok(true));
-    assert_eq!(test("request.path.startsWith('/hr')"), Ok(false));
-    assert_eq!(test("request.headers['x-y'] == 'z'"), Ok(true));
-    assert_eq!(test("'x-y' in request.headers"), Ok(true));
-    assert_eq!(test("'x-z' in request.headers"), Ok(false));
-    assert_eq!(test("has(request.headers.cookie)"), Ok(false));
+    assert_eq!(evaluate_rule("request.path.startsWith('/pay')"), Ok(true));
+    assert_eq!(evaluate_rule("request.path.startsWith('/hr')"), Ok(false));
+    assert_eq!(evaluate_rule("request.headers['x-y'] == 'z'"), Ok(true));
+    assert_eq!(evaluate_rule("'x-y' in request.headers"), Ok(true));
+    assert_eq!(evaluate_rule("'x-z' in request.headers"), Ok(false));
+    assert_eq!(evaluate_rule("has(request.headers.cookie)"), Ok(false));
     assert_eq!(
-        test("request.port == 443 && request.secure && request.tls == null"),
+        evaluate_rule("request.port == 443 && request.secure && request.tls == null"),
         Ok(true)
     );
-    assert_eq!(test("request['path'] == '/pay/list'"), Ok(true));
+    assert_eq!(evaluate_rule("request['path'] == '/pay/list'"), Ok(true));
 }
 
 #[test]
@@ -174,24 +184,27 @@ fn a_missing_value_is_an_error_and_not_false() {
         "claims.scope == 'x'",
         "session.age < 5",
     ] {
-        let result = test(source);
+        let result = evaluate_rule(source);
         assert!(
             matches!(result, Err(EvalError::Missing { .. })),
             "{source}: {result:?}"
         );
     }
     assert_eq!(
-        test("user.title == 'boss' || user.login == 'zhang.san'"),
+        evaluate_rule("user.title == 'boss' || user.login == 'zhang.san'"),
         Ok(true)
     );
-    assert_eq!(test("has(user.title) && user.title == 'boss'"), Ok(false));
     assert_eq!(
-        value("user.?title"),
+        evaluate_rule("has(user.title) && user.title == 'boss'"),
+        Ok(false)
+    );
+    assert_eq!(
+        evaluate("user.?title"),
         Err(EvalError::Missing {
             name: "an optional value".into()
         })
     );
-    assert_eq!(value("user.?title.orValue('-')"), Ok(text("-")));
+    assert_eq!(evaluate("user.?title.orValue('-')"), Ok(text("-")));
 }
 
 #[test]
@@ -220,76 +233,88 @@ fn a_rule_evaluates_to_a_bool_or_an_error() {
         "user",
         "request",
     ] {
-        let result = test(source);
+        let result = evaluate_rule(source);
         assert!(
             matches!(result, Err(EvalError::WrongType { .. })),
             "{source}: {result:?}"
         );
     }
-    assert!(matches!(value("request"), Err(EvalError::WrongType { .. })));
-    assert!(matches!(test("1 < 'a'"), Err(EvalError::WrongType { .. })));
-    assert!(matches!(test("1 / 0 == 1"), Err(EvalError::Failed { .. })));
+    assert!(matches!(
+        evaluate("request"),
+        Err(EvalError::WrongType { .. })
+    ));
+    assert!(matches!(
+        evaluate_rule("1 < 'a'"),
+        Err(EvalError::WrongType { .. })
+    ));
+    assert!(matches!(
+        evaluate_rule("1 / 0 == 1"),
+        Err(EvalError::Failed { .. })
+    ));
 }
 
 #[test]
 fn a_mapping_reads_nested_values_of_a_profile() {
-    assert_eq!(mapped("profile.extattr.attrs[2].value"), Ok(text("工号7")));
-    assert!(matches!(
-        mapped("profile.extattr.attrs[3].value"),
-        Err(EvalError::Missing { .. })
-    ));
-    assert!(matches!(
-        mapped("profile.extattr.nothing.value"),
-        Err(EvalError::Missing { .. })
-    ));
-    assert_eq!(mapped("profile.email"), Ok(Value::Null));
     assert_eq!(
-        mapped("profile.login.split('.')"),
+        evaluate_mapping("profile.extattr.attrs[2].value"),
+        Ok(text("工号7"))
+    );
+    assert!(matches!(
+        evaluate_mapping("profile.extattr.attrs[3].value"),
+        Err(EvalError::Missing { .. })
+    ));
+    assert!(matches!(
+        evaluate_mapping("profile.extattr.nothing.value"),
+        Err(EvalError::Missing { .. })
+    ));
+    assert_eq!(evaluate_mapping("profile.email"), Ok(Value::Null));
+    assert_eq!(
+        evaluate_mapping("profile.login.split('.')"),
         Ok(Value::List(vec![text("zhang"), text("san")]))
     );
     assert_eq!(
-        mapped("has(profile.mobile) ? profile.mobile : 'none'"),
+        evaluate_mapping("has(profile.mobile) ? profile.mobile : 'none'"),
         Ok(text("none"))
     );
     let attributes = "profile.extattr.attrs.filter(a, a.value != 'a').map(a, a.value)";
     assert_eq!(
-        mapped(attributes),
+        evaluate_mapping(attributes),
         Ok(Value::List(vec![text("b"), text("工号7")]))
     );
     assert_eq!(
-        mapped("{'a': profile.ratio}"),
+        evaluate_mapping("{'a': profile.ratio}"),
         Ok(Value::Map([("a".into(), Value::Float(0.5))].into()))
     );
 }
 
 #[test]
 fn whole_numbers_of_json_are_ints() {
-    assert_eq!(value("user.level + 1"), Ok(Value::Int(4)));
-    assert_eq!(value("-user.level"), Ok(Value::Int(-3)));
-    assert_eq!(value("user.huge"), Ok(text("18446744073709551615")));
-    assert_eq!(value("9223372036854775808u").ok(), None);
+    assert_eq!(evaluate("user.level + 1"), Ok(Value::Int(4)));
+    assert_eq!(evaluate("-user.level"), Ok(Value::Int(-3)));
+    assert_eq!(evaluate("user.huge"), Ok(text("18446744073709551615")));
+    assert_eq!(evaluate("9223372036854775808u").ok(), None);
 }
 
 #[test]
 fn text_can_be_lowered_trimmed_split_and_matched() {
-    assert_eq!(value("' ABC财 '.trim().lowerAscii()"), Ok(text("abc财")));
-    assert_eq!(test("user.login.matches('^zhang[.]')"), Ok(true));
-    assert_eq!(test("matches(user.login, '^li[.]')"), Ok(false));
+    assert_eq!(evaluate("' ABC财 '.trim().lowerAscii()"), Ok(text("abc财")));
+    assert_eq!(evaluate_rule("user.login.matches('^zhang[.]')"), Ok(true));
+    assert_eq!(evaluate_rule("matches(user.login, '^li[.]')"), Ok(false));
     assert_eq!(
-        test("user.departments.exists(d, d.matches('^财.部$'))"),
+        evaluate_rule("user.departments.exists(d, d.matches('^财.部$'))"),
         Ok(true)
     );
     assert!(matches!(
-        refused("user.login.matches('(')").kind,
+        compile_error("user.login.matches('(')").kind,
         CompileErrorKind::Pattern(_)
     ));
-    assert!(refused("user.login.matches('(')").source().is_some());
+    assert!(compile_error("user.login.matches('(')").source().is_some());
     assert!(matches!(
-        refused("user.login.matches('(a{1000}){1000}')").kind,
+        compile_error("user.login.matches('(a{1000}){1000}')").kind,
         CompileErrorKind::Pattern(_)
     ));
     assert!(matches!(
-        refused("user.login.matches(request.path)").kind,
+        compile_error("user.login.matches(request.path)").kind,
         CompileErrorKind::ComputedPattern
     ));
 }
@@ -310,22 +335,22 @@ fn an_address_is_in_a_network_however_it_is_written() {
             true,
         ),
     ] {
-        assert_eq!(test(source), Ok(expected), "{source}");
+        assert_eq!(evaluate_rule(source), Ok(expected), "{source}");
     }
     assert!(matches!(
-        refused("in_network(request.ip, '10.0.0.0/33')").kind,
+        compile_error("in_network(request.ip, '10.0.0.0/33')").kind,
         CompileErrorKind::Network { .. }
     ));
     assert!(matches!(
-        test("in_network('unix:', '10.0.0.0/8')"),
+        evaluate_rule("in_network('unix:', '10.0.0.0/8')"),
         Err(EvalError::Failed { .. })
     ));
     assert!(matches!(
-        test("in_network('10.0.0.1', 'x' + 'y')"),
+        evaluate_rule("in_network('10.0.0.1', 'x' + 'y')"),
         Err(EvalError::Failed { .. })
     ));
     assert!(matches!(
-        test("in_network(user.level, '10.0.0.0/8')"),
+        evaluate_rule("in_network(user.level, '10.0.0.0/8')"),
         Err(EvalError::WrongType { .. })
     ));
 }
@@ -345,7 +370,7 @@ fn debug_and_errors_show_the_source_and_no_data() {
         "user.departments[user.login] == ''",
         "user.login",
     ] {
-        let error = test(source).unwrap_err();
+        let error = evaluate_rule(source).unwrap_err();
         assert!(
             !format!("{error} {error:?}").contains("zhang"),
             "{source}: {error:?}"

@@ -63,6 +63,9 @@ pub enum Field<'a> {
     Document(&'a Document),
 }
 
+/// The most variables of a scope.
+const VARIABLES_MAX: usize = 4;
+
 /// The variables of one evaluation, as the engine reads them.
 pub(super) struct ResolvedVariables<'a> {
     scope: Scope,
@@ -70,7 +73,7 @@ pub(super) struct ResolvedVariables<'a> {
     constants: &'a [Constant],
     /// By the index of the name in its scope. Filled at the first read, so that the engine can borrow a
     /// record without a box.
-    resolved: [OnceLock<Option<ResolvedVariable<'a>>>; 4],
+    resolved: [OnceLock<Option<ResolvedVariable<'a>>>; VARIABLES_MAX],
 }
 
 enum ResolvedVariable<'a> {

@@ -38,7 +38,7 @@ pub(super) fn named_value(mut node: &IdedExpr, scope: Scope) -> Option<String> {
     }
 }
 
-/// A variable and the fields that are selected from it, last first.
+/// A variable and the fields that are selected from it, beginning with the last one.
 pub(super) struct FieldPath<'a> {
     pub(super) id: u64,
     pub(super) root: &'a str,

@@ -4,7 +4,7 @@ use super::*;
 
 /// Variables whose evaluations share one budget.
 struct Limited {
-    text: String,
+    path: String,
     budget: Budget,
 }
 
@@ -20,14 +20,14 @@ impl Variables for Limited {
 
 impl Record for Limited {
     fn field(&self, name: &str) -> Option<Field<'_>> {
-        (name == "path").then_some(Field::Text(Cow::Borrowed(&self.text)))
+        (name == "path").then_some(Field::Text(Cow::Borrowed(&self.path)))
     }
 }
 
-/// How often an expression can be evaluated within the budget, at most 9,999 times.
-fn times(source: &str, text: &str) -> usize {
+/// How often an expression over this path can be evaluated within the budget, at most 9,999 times.
+fn evaluations_within_budget(source: &str, path: &str) -> usize {
     let variables = Limited {
-        text: text.to_owned(),
+        path: path.to_owned(),
         budget: Budget::default(),
     };
     let expression = Expression::compile(source, Scope::Rule).unwrap();
@@ -48,29 +48,30 @@ fn times(source: &str, text: &str) -> usize {
 #[test]
 fn evaluations_of_one_request_share_a_limited_budget() {
     let long = "x,".repeat(30_000);
-    let (list, pairs) = ("x,".repeat(900), "x,".repeat(99));
-    let walk = "request.path.split(',').exists(i, i == request.path)";
-    for (source, text, least, most) in [
+    let (list_of_900, list_of_99) = ("x,".repeat(900), "x,".repeat(99));
+    let compare_items = "request.path.split(',').exists(i, i == request.path)";
+    // The counts follow from the steps: one for each node, and one for 64 bytes read or 16 bytes matched.
+    for (source, path, least, most) in [
         ("request.path == '/'", "/", 9_999, 9_999),
         ("request.path.startsWith('/a')", long.as_str(), 100, 300),
         ("request.path.matches('^(a|b)*$')", long.as_str(), 30, 70),
-        (walk, "/", 5_000, 9_999),
-        (walk, list.as_str(), 3, 12),
+        (compare_items, "/", 5_000, 9_999),
+        (compare_items, list_of_900.as_str(), 3, 12),
         // `true ||` does not hide that the other operand exceeds the budget.
         (
             "true || request.path.split(',').exists(i, i == request.path)",
-            list.as_str(),
+            list_of_900.as_str(),
             9_999,
             9_999,
         ),
         (
             "request.path.split(',').all(i, request.path.split(',').exists(j, i + 'y' == j))",
-            pairs.as_str(),
+            list_of_99.as_str(),
             1,
             400,
         ),
     ] {
-        let found = times(source, text);
+        let found = evaluations_within_budget(source, path);
         assert!((least..=most).contains(&found), "{source}: {found}");
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn only_the_variables_of_the_scope_may_be_read() {
-    let error = refused("'财务部' in usr.departments");
+    let error = compile_error("'财务部' in usr.departments");
     assert_eq!(
         error.message(),
         "unknown variable `usr`, known here: user, request, session, claims"
@@ -17,26 +17,30 @@ fn only_the_variables_of_the_scope_may_be_read() {
             column: 10
         })
     );
-    assert!(refused("profile.userid").message().contains("`profile`"));
+    assert!(
+        compile_error("profile.userid")
+            .message()
+            .contains("`profile`")
+    );
     assert!(Expression::compile("user.login", Scope::Mapping).is_err());
     assert!(Expression::compile("profile.userid", Scope::Mapping).is_ok());
     assert!(matches!(
-        refused("[1].all(user, user == 1)").kind,
+        compile_error("[1].all(user, user == 1)").kind,
         CompileErrorKind::Shadowed { .. }
     ));
     assert!(matches!(
-        refused("[1].all(x, x == 1) && x").kind,
+        compile_error("[1].all(x, x == 1) && x").kind,
         CompileErrorKind::UnknownVariable { .. }
     ));
     assert!(matches!(
-        refused(".user.login == 'a'").kind,
+        compile_error(".user.login == 'a'").kind,
         CompileErrorKind::UnknownVariable { .. }
     ));
 }
 
 #[test]
 fn unknown_functions_are_refused_with_their_arity() {
-    let error = refused("user.login.toUpper()");
+    let error = compile_error("user.login.toUpper()");
     assert_eq!(
         error.message(),
         "unknown function `.toUpper` with 0 arguments"
@@ -56,14 +60,14 @@ fn unknown_functions_are_refused_with_their_arity() {
         );
     }
     assert!(matches!(
-        refused("Name{a: 1}").kind,
+        compile_error("Name{a: 1}").kind,
         CompileErrorKind::Message
     ));
 }
 
 #[test]
 fn a_syntax_error_has_a_position() {
-    let error = refused("user.login ==\n  财 && true");
+    let error = compile_error("user.login ==\n  财 && true");
     assert_eq!(
         error.position,
         Some(Position {
@@ -73,7 +77,7 @@ fn a_syntax_error_has_a_position() {
         })
     );
     assert!(error.to_string().ends_with("(line 2, column 3)"));
-    let error = refused("'财' ==");
+    let error = compile_error("'财' ==");
     assert_eq!(
         error.position,
         Some(Position {
@@ -82,19 +86,23 @@ fn a_syntax_error_has_a_position() {
             column: 7
         })
     );
-    assert!(matches!(refused("").kind, CompileErrorKind::Syntax { .. }));
+    assert!(matches!(
+        compile_error("").kind,
+        CompileErrorKind::Syntax { .. }
+    ));
 }
 
 #[test]
 fn a_source_is_accepted_up_to_the_longest_length() {
     let padded = |length: usize| format!("{:<length$}", "user.login");
     assert!(Expression::compile(&padded(SOURCE_BYTES_MAX), Scope::Rule).is_ok());
-    let error = refused(&padded(SOURCE_BYTES_MAX + 1));
+    let error = compile_error(&padded(SOURCE_BYTES_MAX + 1));
     assert!(matches!(error.kind, CompileErrorKind::TooLong { .. }));
 }
 
 #[test]
 fn deep_sources_are_refused_without_a_stack_overflow() {
+    // Repeats `unit` up to the longest source.
     let fill = |unit: &str, end: &str| {
         let count = (SOURCE_BYTES_MAX - end.len()) / unit.len();
         format!("{}{end}", unit.repeat(count))
@@ -124,8 +132,11 @@ fn deep_sources_are_refused_without_a_stack_overflow() {
     // The parser merges repeated minus signs.
     assert!(Expression::compile(&fill("- ", "1"), Scope::Rule).is_ok());
     let allowed = format!("{}true{}", "(".repeat(24), ")".repeat(24));
-    assert_eq!(test(&allowed), Ok(true));
-    assert_eq!(test(&vec!["user.login == 'x'"; 200].join("||")), Ok(false));
+    assert_eq!(evaluate_rule(&allowed), Ok(true));
+    assert_eq!(
+        evaluate_rule(&vec!["user.login == 'x'"; 200].join("||")),
+        Ok(false)
+    );
 }
 
 #[test]
@@ -144,36 +155,41 @@ fn the_deepest_expressions_fit_into_the_stack_of_a_worker_thread() {
             .map(|rule| rule.evaluate_bool(&variables()))
             .collect::<Vec<_>>()
     };
-    let three_quarters = std::thread::Builder::new().stack_size(3 << 19);
-    let answers = three_quarters.spawn(evaluate).unwrap().join().unwrap();
-    assert_eq!(answers[0], Ok(true));
-    assert_eq!(answers.len(), 4);
+    // Three quarters of the stack of a worker thread, which has 2 MiB.
+    let smaller_thread = std::thread::Builder::new().stack_size(3 << 19);
+    let results = smaller_thread.spawn(evaluate).unwrap().join().unwrap();
+    assert_eq!(results[0], Ok(true));
+    // The others may fail, but do not overflow the stack.
+    assert_eq!(results.len(), 4);
 }
 
 #[test]
 fn macros_are_limited_in_levels_number_and_items() {
     let two = "[1].exists(a, [2].exists(b, a + b == 3))";
-    assert_eq!(test(two), Ok(true));
+    assert_eq!(evaluate_rule(two), Ok(true));
     let three = "[1].exists(a, [2].exists(b, [3].exists(c, a + b == c)))";
     assert!(matches!(
-        refused(three).kind,
+        compile_error(three).kind,
         CompileErrorKind::MacrosTooDeep { .. }
     ));
     let chained = |count| format!("[true]{}[0]", ".map(x, x)".repeat(count));
-    assert_eq!(test(&chained(8)), Ok(true));
-    let beside = |count| vec!["[1].all(x, x == 1)"; count].join("&&");
-    assert_eq!(test(&beside(16)), Ok(true));
+    assert_eq!(evaluate_rule(&chained(8)), Ok(true));
+    let side_by_side = |count| vec!["[1].all(x, x == 1)"; count].join("&&");
+    assert_eq!(evaluate_rule(&side_by_side(16)), Ok(true));
     assert!(matches!(
-        refused(&beside(17)).kind,
+        compile_error(&side_by_side(17)).kind,
         CompileErrorKind::TooManyMacros { .. }
     ));
 
-    assert_eq!(test("user.some.exists(x, x == 999)"), Ok(true));
+    assert_eq!(evaluate_rule("user.some.exists(x, x == 999)"), Ok(true));
     assert!(matches!(
-        test("user.many.exists(x, x == 0)"),
+        evaluate_rule("user.many.exists(x, x == 0)"),
         Err(EvalError::Failed { .. })
     ));
     let inner = "[1].exists(x, user.some.exists(y, y == x))";
-    assert!(matches!(test(inner), Err(EvalError::Failed { .. })));
-    assert_eq!(test("1000 in user.many"), Ok(true));
+    assert!(matches!(
+        evaluate_rule(inner),
+        Err(EvalError::Failed { .. })
+    ));
+    assert_eq!(evaluate_rule("1000 in user.many"), Ok(true));
 }
