@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[derive(Deserialize)]
-    struct Pinned {
+    struct Settings {
         algorithms: Vec<SigningAlgorithm>,
     }
 
@@ -57,13 +57,13 @@ mod tests {
     fn only_algorithms_with_a_public_key_have_a_name() {
         let all = crate::issuer::ALGORITHMS;
         let names: Vec<_> = all.iter().map(|known| format!("'{known:?}'")).collect();
-        let pinned: Pinned =
+        let settings: Settings =
             toml::from_str(&format!("algorithms = [{}]", names.join(","))).unwrap();
-        let pinned: Vec<Algorithm> = pinned.algorithms.into_iter().map(Into::into).collect();
-        assert_eq!(pinned, all);
+        let named: Vec<Algorithm> = settings.algorithms.into_iter().map(Into::into).collect();
+        assert_eq!(named, all);
         for bad in ["HS256", "HS384", "HS512", "none", "None", "rs256", ""] {
             assert!(
-                toml::from_str::<Pinned>(&format!("algorithms = ['{bad}']")).is_err(),
+                toml::from_str::<Settings>(&format!("algorithms = ['{bad}']")).is_err(),
                 "{bad}"
             );
         }

@@ -326,7 +326,8 @@ mod tests {
         // The limit for all clients together is reached.
         assert!(!may(three));
         assert!(may(TokenSender::Provider));
-        // Although the first client always asks first, it does not get every further refetch.
+        // Although the first client always asks first, it does not get every further refetch: in ten
+        // minutes each client may cause 10 refetches, and all clients together 20.
         let (mut first, mut second) = (0, 0);
         for _ in 0..20 {
             fixture.clock.advance(Duration::from_secs(30));

@@ -116,7 +116,7 @@ mod tests {
         let aud = |value: Value| {
             claims(json!({ "aud": value }))
                 .texts("aud")
-                .map(|t| t.len())
+                .map(|texts| texts.len())
         };
         assert_eq!(aud(json!("a")), Ok(1));
         assert_eq!(aud(json!(["a", "b"])), Ok(2));

@@ -17,7 +17,7 @@ pub struct Metadata {
     pub userinfo_endpoint: Option<Url>,
     /// The page that logs a browser out (RP-Initiated Logout 1.0).
     pub end_session_endpoint: Option<Url>,
-    /// RFC 7662.
+    /// The endpoint that describes tokens (RFC 7662).
     pub introspection_endpoint: Option<Url>,
     /// Whether every authorization response has an `iss` parameter (RFC 9207).
     pub sends_iss: bool,
@@ -161,19 +161,20 @@ mod tests {
 
     #[test]
     fn a_multi_tenant_issuer_has_one_metadata_document_and_is_recognised_by_it() {
-        let many = "https://login.example/{tenantid}/v2.0";
-        let template = IssuerName::try_from(many.to_owned()).unwrap();
+        let name_with_placeholder = "https://login.example/{tenantid}/v2.0";
+        let multi_tenant = IssuerName::try_from(name_with_placeholder.to_owned()).unwrap();
         assert_eq!(
-            well_known(&template).as_str(),
+            well_known(&multi_tenant).as_str(),
             "https://login.example/organizations/v2.0/.well-known/openid-configuration"
         );
-        let document = json!({ "issuer": many, "jwks_uri": "https://login.example/keys" });
-        assert!(parsed(&template, &document).is_ok());
+        let document =
+            json!({ "issuer": name_with_placeholder, "jwks_uri": "https://login.example/keys" });
+        assert!(parsed(&multi_tenant, &document).is_ok());
         let common = "https://login.example/common/v2.0".to_owned();
         let common = IssuerName::try_from(common).unwrap();
         let error = parsed(&common, &document).unwrap_err().to_string();
         for word in [
-            many,
+            name_with_placeholder,
             "`tenants`",
             "https://login.example/common/v2.0/.well-known",
         ] {

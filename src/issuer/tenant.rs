@@ -10,8 +10,8 @@ use super::IssuerName;
 /// The placeholder for the id of a tenant in the name of an issuer.
 pub(super) const TENANT_PLACEHOLDER: &str = "{tenantid}";
 
-/// Replaces the placeholder in the URL of the metadata if the configuration names none: the endpoint
-/// of Entra ID for the accounts of all organisations.
+/// Replaces the placeholder in the URL of the metadata if the configuration has no `metadata_url`: the
+/// endpoint of Entra ID for the accounts of all organisations.
 pub(super) const EVERY_ORGANISATION: &str = "organizations";
 
 /// An allowed tenant: its id, or `*` for every tenant.
@@ -88,8 +88,8 @@ pub(super) fn is_allowed(tenants: &[TenantName], id: &str) -> bool {
 fn is_id(text: &str) -> bool {
     let hyphens = [8, 13, 18, 23];
     text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| {
-            if hyphens.contains(&at) {
+        && text.bytes().enumerate().all(|(index, byte)| {
+            if hyphens.contains(&index) {
                 byte == b'-'
             } else {
                 byte.is_ascii_hexdigit()

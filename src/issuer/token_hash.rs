@@ -6,8 +6,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 
 /// The value of `at_hash` and `c_hash` (OpenID Connect Core §3.1.3.6, §3.3.2.11): the left half of the
-/// hash that belongs to the algorithm of the token. Ed25519 uses SHA-512. Symmetric algorithms have
-/// no hash.
+/// hash that belongs to the algorithm of the token. Ed25519 uses SHA-512. `None` for symmetric algorithms,
+/// which are never accepted.
 pub fn token_hash(algorithm: Algorithm, text: &str) -> Option<String> {
     let hash = match algorithm {
         Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256 => &digest::SHA256,

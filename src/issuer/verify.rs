@@ -11,9 +11,10 @@ use super::keys::Key;
 use super::{ClaimError, Claims, Issuer, IssuerError, LEEWAY, Tenant, TokenSender, tenant};
 use crate::clock::Timestamp;
 
+/// The longest token that is parsed, in bytes.
 const TOKEN_BYTES_MAX: usize = 64 * 1024;
 /// The longest value from a token that an error repeats, in characters.
-const NAME_CHARS_MAX: usize = 80;
+const VALUE_CHARS_MAX: usize = 80;
 
 /// What a token must fulfil besides the signature of the issuer.
 #[derive(Clone, Copy, Debug)]
@@ -284,5 +285,5 @@ fn decode(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<Claims
 
 fn truncated(text: &str) -> String {
     let plain = text.chars().filter(|c| !c.is_control());
-    plain.take(NAME_CHARS_MAX).collect()
+    plain.take(VALUE_CHARS_MAX).collect()
 }
