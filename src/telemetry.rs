@@ -131,7 +131,7 @@ impl Telemetry {
 
     /// Counts a request that is logged later.
     pub fn count_request(&self, access: &AccessRecord<'_>) {
-        self.0.metrics.request(access);
+        self.0.metrics.count_request(access);
     }
 
     /// Logs a request that was counted before.
@@ -141,10 +141,10 @@ impl Telemetry {
         }
     }
 
-    /// Counts and logs a response or tunnel that menshen ended because its session is no longer
+    /// Counts and logs a response or tunnel that menshen ended because its request is no longer
     /// allowed.
     pub fn record_stream_end(&self, stream_end: &StreamEnd<'_>) {
-        self.0.metrics.ended(stream_end.kind);
+        self.0.metrics.count_stream_end(stream_end.kind);
         if self.0.has_access_log {
             self.push(LineKind::Access, |line| stream_end.write(line));
         }

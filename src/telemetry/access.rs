@@ -17,8 +17,8 @@ const METHOD_BYTES_MAX: usize = 32;
 
 /// The access record of one request, borrowed from the code that serves it.
 ///
-/// It has no query string, because those contain authorization codes on menshen's own paths and may
-/// contain secrets of applications.
+/// It has no query string, which contains authorization codes on menshen's own paths and may contain
+/// secrets of applications.
 #[derive(Clone, Copy)]
 pub struct AccessRecord<'a> {
     /// When the request was received.

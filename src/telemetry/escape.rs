@@ -42,7 +42,7 @@ pub fn for_terminal_line(text: &str) -> Cow<'_, str> {
 /// Escapes the strings of a JSON document for a terminal, as in `\u202e`. The document keeps its
 /// meaning.
 pub fn json_for_terminal(json: &str) -> Cow<'_, str> {
-    // JSON strings contain no control characters; those are line ends and tabs between the strings.
+    // JSON escapes control characters in its strings: those that are left are line ends between them.
     let is_escaped = |c: char| c > '\u{7e}' && needs_escape(c);
     escape_where(json, is_escaped, push_json_escape)
 }

@@ -96,8 +96,8 @@ pub(super) fn truncate(text: &str, bytes_max: usize) -> &str {
 
 /// Writes the content of a JSON string. Most text is plain ASCII and is copied unchanged.
 fn push_escaped(buffer: &mut Vec<u8>, text: &str) {
-    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'"' && *byte != b'\\';
-    if text.as_bytes().iter().all(plain) {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'"' && *byte != b'\\';
+    if text.as_bytes().iter().all(is_plain) {
         buffer.extend_from_slice(text.as_bytes());
         return;
     }

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// Allows a log line that clients can cause at most once per second.
+/// Limits a log line that clients can cause to one per second. Holds the second of the last one, since
+/// 1970.
 #[derive(Debug, Default)]
 pub struct LogLimiter(AtomicU64);
 
@@ -37,7 +38,7 @@ mod tests {
     fn one_line_per_second_is_allowed() {
         let limiter = LogLimiter::default();
         let allowed: Vec<_> = [5, 5, 5, 6, 6, 9]
-            .map(|s| limiter.allow_at(Duration::from_secs(s)))
+            .map(|second| limiter.allow_at(Duration::from_secs(second)))
             .into();
         assert_eq!(allowed, [true, false, false, true, false, true]);
     }

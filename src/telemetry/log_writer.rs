@@ -107,15 +107,15 @@ struct WriterState {
     being_written: usize,
     /// The total of bytes accepted.
     accepted: u64,
-    /// The lines dropped since the last note in the log, by kind.
+    /// The lines dropped since the last note about them, by kind.
     dropped: [u64; 3],
     /// Why the last write failed; `None` after a success.
     error: Option<String>,
     /// When the current write began.
     writing_since: Option<Instant>,
-    /// A flush is waiting, so the thread writes at once.
+    /// Whether a flush is waiting: then the thread writes at once.
     flush_requested: bool,
-    /// The last flush timed out, and nothing was written since.
+    /// Whether the last flush timed out and nothing was written since: then the next one does not wait.
     last_flush_failed: bool,
     closed: bool,
 }
@@ -130,18 +130,18 @@ impl fmt::Debug for LogWriter {
 
 impl LogWriter {
     /// Starts the writer thread, which ends when the result is dropped.
-    pub(super) fn start(to: Destination) -> Self {
+    pub(super) fn start(destination: Destination) -> Self {
         let shared = Arc::new(WriterShared {
-            name: to.name,
-            file_lock: to.file_lock,
+            name: destination.name,
+            file_lock: destination.file_lock,
             state: Mutex::default(),
             wake_writer: Condvar::new(),
             written: Condvar::new(),
             counts: LossCounts::default(),
         });
-        let (writing, out) = (Arc::clone(&shared), to.out);
+        let (writing, out) = (Arc::clone(&shared), destination.out);
         let started = thread::Builder::new()
-            .name(to.name.to_owned())
+            .name(destination.name.to_owned())
             .spawn(move || writing.run(out));
         started.expect("a thread can be started at the start of the process");
         Self { shared }
@@ -180,7 +180,7 @@ impl LogWriter {
     pub(super) fn flush(&self) -> bool {
         let mut state = self.shared.lock();
         let wanted = state.accepted;
-        let patience = match state.last_flush_failed {
+        let wait_max = match state.last_flush_failed {
             true => Duration::ZERO,
             false => FLUSH_WAIT,
         };
@@ -189,11 +189,11 @@ impl LogWriter {
         let waited = self
             .shared
             .written
-            .wait_timeout_while(state, patience, |state| state.written() < wanted);
+            .wait_timeout_while(state, wait_max, |state| state.written() < wanted);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let all = state.written() >= wanted;
-        state.last_flush_failed = !all;
-        all
+        let is_written = state.written() >= wanted;
+        state.last_flush_failed = !is_written;
+        is_written
     }
 
     /// The current problem with writing, for the health report.

@@ -28,22 +28,23 @@ impl LossCollector {
 impl Collector for LossCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let records = self.records.upgrade();
-        let all = [records.as_deref(), program_log::writer()];
-        let all = || all.into_iter().flatten();
+        let writers = [records.as_deref(), program_log::writer()];
+        let writers = || writers.into_iter().flatten();
         let help = "Log lines that were dropped because they were not read in time, by kind";
         let mut family =
             encoder.encode_descriptor("log_lines_dropped", help, None, MetricType::Counter)?;
         for kind in LineKind::ALL {
-            let dropped = all().map(|lines| lines.counts().dropped(kind)).sum();
+            let counts = writers().map(|writer| writer.counts());
+            let dropped = counts.map(|counts| counts.dropped(kind)).sum();
             let labels = [("kind", kind.as_str())];
             ConstCounter::<u64>::new(dropped).encode(family.encode_family(&labels)?)?;
         }
         let help = "Failed writes of log lines, which are retried, by output";
         let mut family =
             encoder.encode_descriptor("log_write_errors", help, None, MetricType::Counter)?;
-        for lines in all() {
-            let labels = [("output", lines.name())];
-            let errors = lines.counts().write_errors();
+        for writer in writers() {
+            let labels = [("output", writer.name())];
+            let errors = writer.counts().write_errors();
             ConstCounter::<u64>::new(errors).encode(family.encode_family(&labels)?)?;
         }
         Ok(())

@@ -15,7 +15,7 @@ use super::outcomes::{BearerOutcome, LoginOutcome, RefreshOutcome, ReloadOutcome
 use super::{AccessRecord, FaceLabel, StreamKind, Telemetry, VerdictLabel};
 
 /// The upper bounds of the histogram buckets in seconds: from a cached decision to a time-out.
-const SECONDS: [f64; 13] = [
+const BUCKETS_S: [f64; 13] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
 const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -120,7 +120,10 @@ impl Metrics {
     }
 
     fn register(&self, all: &mut Registry) {
-        let (name, help) = ("upstream_duration", "Time that upstreams took of it");
+        let (name, help) = (
+            "upstream_duration",
+            "Part of request_duration that the upstream took",
+        );
         all.register_with_unit(name, help, Unit::Seconds, self.upstream_duration.clone());
         all.register("logins", "Completed logins", self.logins.clone());
         let help = "Bearer tokens that were checked";
@@ -170,7 +173,7 @@ impl Metrics {
         all.register("ended", help, self.ended.clone());
     }
 
-    pub(super) fn request(&self, access: &AccessRecord<'_>) {
+    pub(super) fn count_request(&self, access: &AccessRecord<'_>) {
         let class = usize::from(access.status / 100).clamp(1, STATUS_CLASSES.len()) - 1;
         let (face, verdict) = (access.face as usize, access.verdict as usize);
         self.requests[face][verdict][class].inc();
@@ -180,7 +183,7 @@ impl Metrics {
         }
     }
 
-    pub(super) fn ended(&self, kind: StreamKind) {
+    pub(super) fn count_stream_end(&self, kind: StreamKind) {
         let labels = vec![("what", kind.as_str().to_owned())];
         self.ended.get_or_create(&labels).inc();
     }
@@ -270,7 +273,7 @@ impl Telemetry {
             .inc();
     }
 
-    /// Sets the hash of the active configuration.
+    /// Records that the configuration with this hash is active now.
     pub fn set_active_config(&self, hash: &str) {
         let metrics = &self.0.metrics;
         metrics.config.clear();
@@ -288,5 +291,5 @@ fn increment_until_dropped(gauge: &Gauge) -> GaugeGuard {
 }
 
 fn histogram() -> Histogram {
-    Histogram::new(SECONDS)
+    Histogram::new(BUCKETS_S)
 }

@@ -47,14 +47,15 @@ impl BearerOutcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshOutcome {
     Done,
-    /// Another process had already refreshed them.
+    /// Another process had already refreshed the tokens.
     Adopted,
     /// The provider refused the refresh.
     Gone,
     /// The provider could not be reached.
     Unavailable,
-    /// Another process held the lease for too long.
+    /// Other refreshes, or another process with the lease, took too long.
     Busy,
+    /// The store failed.
     Store,
 }
 

@@ -26,13 +26,13 @@ pub fn init(config: &LogConfig) -> Result<(), InitError> {
     let Ok(filter) = EnvFilter::try_new(&level) else {
         return Err(InitError::Level(level));
     };
-    let lines = PROGRAM_LOG.get_or_init(|| LogWriter::start(standard_streams::error()));
+    let writer = PROGRAM_LOG.get_or_init(|| LogWriter::start(standard_streams::error()));
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
-        .with_writer(|| EventWriter(lines))
+        .with_writer(|| EventWriter(writer))
         .with_env_filter(filter)
         .map_event_format(event_format::RateLimitedFormat::new)
         .finish()
@@ -76,7 +76,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 struct EventWriter(&'static LogWriter);
 
 impl io::Write for EventWriter {
-    /// Each call is one whole event. If the buffer is full, it is dropped and counted.
+    /// Each call writes one whole event, which is dropped and counted if the buffer is full.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         self.0.push_bytes(LineKind::Program, event);
         Ok(event.len())

@@ -123,6 +123,7 @@ fn an_audit_record_has_all_causes_and_a_truncated_user_agent() {
     assert_eq!(values[0]["target"], "menshen::audit");
     assert_eq!(values[0]["event"], "refused");
     assert_eq!(values[0]["error"], "redeem the code: refused");
+    // 256 bytes would end within a character of three.
     assert_eq!(values[0]["user_agent"].as_str().unwrap().len(), 255);
     assert!(values[0].get("login").is_none());
 }

@@ -1,3 +1,5 @@
+//! Tests with destinations that block, fail or write only a part.
+
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::sync::mpsc;
@@ -106,7 +108,7 @@ fn all_lines_are_written_in_order() {
 fn other_lines_never_use_the_reserve_of_audit_lines() {
     let (lines, unblock, buffer) = blocked();
     let line = [vec![b'x'; 64 * 1024 - 1], vec![b'\n']].concat();
-    let of = |kind| {
+    let accepted_lines = |kind| {
         (0..1_000)
             .take_while(|_| lines.push_bytes(kind, &line))
             .count()
@@ -114,12 +116,13 @@ fn other_lines_never_use_the_reserve_of_audit_lines() {
     let capacity = |bytes: usize| (bytes - FIRST.len()) / line.len();
     let others = capacity(WAITING_BYTES_MAX);
     let all = capacity(WAITING_BYTES_MAX + AUDIT_RESERVE_BYTES);
-    assert_eq!(of(LineKind::Access), others);
-    assert_eq!(of(LineKind::Audit), all - others);
+    assert_eq!(accepted_lines(LineKind::Access), others);
+    assert_eq!(accepted_lines(LineKind::Audit), all - others);
     for _ in 0..6 {
         assert!(!lines.push_bytes(LineKind::Access, &line));
     }
     let counts = lines.counts();
+    // The first line of each kind that did not fit, and the six access lines above.
     let dropped = LineKind::ALL.map(|kind| counts.dropped(kind));
     assert_eq!(dropped, [7, 1, 0]);
     let problem = lines.problem().unwrap();

@@ -55,9 +55,9 @@ impl WriterShared {
 
     /// Writes a whole batch and retries failed writes until the log writer is closed.
     fn write_batch(&self, out: &mut dyn Write, batch: &[u8]) {
-        let mut at = 0;
-        while at < batch.len() {
-            let chunk = &batch[at..batch.len().min(at + CHUNK_BYTES)];
+        let mut offset = 0;
+        while offset < batch.len() {
+            let chunk = &batch[offset..batch.len().min(offset + CHUNK_BYTES)];
             self.lock().writing_since = Some(Instant::now());
             let written = out.write(chunk).and_then(|bytes| match bytes {
                 0 => Err(ErrorKind::WriteZero.into()),
@@ -66,8 +66,8 @@ impl WriterShared {
             self.lock().writing_since = None;
             match written {
                 Ok(bytes) => {
-                    at += bytes;
-                    self.record_progress(batch.len() - at);
+                    offset += bytes;
+                    self.record_progress(batch.len() - offset);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // Another process that shares the terminal or pipe may have made it non-blocking.
@@ -81,8 +81,9 @@ impl WriterShared {
                     if error.kind() == ErrorKind::BrokenPipe {
                         // The reader of the first half of the line is gone, so the line is written
                         // again.
-                        let half = batch[..at].iter().rev().take_while(|byte| **byte != b'\n');
-                        at -= half.count();
+                        let written = batch[..offset].iter().rev();
+                        let half_line = written.take_while(|byte| **byte != b'\n');
+                        offset -= half_line.count();
                     }
                     if !self.pause(RETRY_DELAY) {
                         return;
@@ -90,7 +91,7 @@ impl WriterShared {
                 }
             }
         }
-        // Only a test's destination has a buffer of its own.
+        // A destination has a buffer of its own only in tests, or if its stream cannot be duplicated.
         let _ = out.flush();
         self.record_progress(0);
     }
