@@ -15,11 +15,11 @@ pub use rates::Rates;
 
 /// The prefix length of the network that one IPv6 client is assumed to have.
 const CLIENT_BITS: u8 = 64;
-/// The prefix length of the network that one IPv6 site is assumed to have.
-const SITE_BITS: u8 = 48;
+/// The prefix length of the network that one organisation is assumed to have.
+const NETWORK48_BITS: u8 = 48;
 
-/// The limit of a site, as a multiple of the limit of a client; [`site_share`] lowers it.
-const SITE_SHARES: u32 = 3;
+/// The limit of a /48, as a multiple of the limit of a client; [`network48_limit`] lowers it.
+const NETWORK48_CLIENTS: u32 = 3;
 
 /// A client address, and whether it is counted alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +61,8 @@ impl Client {
 
     /// The /48 of an IPv6 client, unless the client is counted by its address.
     pub fn network48(self) -> Option<Network> {
-        let has_site = self.address.is_ipv6() && !self.is_counted_by_address;
-        has_site.then(|| Network::of(self.address, SITE_BITS))
+        let is_counted = self.address.is_ipv6() && !self.is_counted_by_address;
+        is_counted.then(|| Network::of(self.address, NETWORK48_BITS))
     }
 }
 
@@ -110,11 +110,11 @@ impl Network {
     }
 }
 
-/// The limit of a site where the limit of a client is `share` of `all`: a multiple of `share`, but never
-/// more than half of what one client leaves to others.
-pub const fn site_share(share: u32, all: u32) -> u32 {
-    let several = share.saturating_mul(SITE_SHARES);
-    let bounded = share.saturating_add(all.saturating_sub(share) / 2);
+/// The limit of a /48, if a client may have `client_limit` of `all`: three times as much as a client, but
+/// at most half of what the client leaves to others besides its own limit.
+pub const fn network48_limit(client_limit: u32, all: u32) -> u32 {
+    let several = client_limit.saturating_mul(NETWORK48_CLIENTS);
+    let bounded = client_limit.saturating_add(all.saturating_sub(client_limit) / 2);
     if several < bounded { several } else { bounded }
 }
 
@@ -139,13 +139,15 @@ mod tests {
 
     #[test]
     fn an_ipv6_client_that_is_counted_by_its_address_shares_no_network() {
-        let of = |text: &str| Client::new(text.parse().unwrap(), true);
-        let (one, other) = (of("fd00:1:2:3::1"), of("fd00:1:2:3::2"));
+        let counted_alone = |text: &str| Client::new(text.parse().unwrap(), true);
+        let one = counted_alone("fd00:1:2:3::1");
+        let other = counted_alone("fd00:1:2:3::2");
         assert_eq!((one.network48(), other.network48()), (None, None));
         assert_ne!(one.network(), other.network());
         assert_ne!(one.network().number(), other.network().number());
         assert_ne!(one.network(), client("fd00:1:2:3::1").network());
-        let (v4, mapped) = (of("192.0.2.1"), of("::ffff:192.0.2.1"));
+        let v4 = counted_alone("192.0.2.1");
+        let mapped = counted_alone("::ffff:192.0.2.1");
         assert_eq!(v4.network(), mapped.network());
         assert_eq!(v4.network(), client("192.0.2.1").network());
     }
@@ -168,27 +170,30 @@ mod tests {
 
     #[test]
     fn an_ipv6_client_is_counted_with_its_64_and_with_its_48() {
-        let of = |text| (client(text).network(), client(text).network48());
-        let (own, site) = of("2001:db8:1:2::1");
-        assert_eq!(of("2001:db8:1:2:ffff:ffff:ffff:ffff"), (own, site));
-        let (other, same_site) = of("2001:db8:1:3::1");
+        let networks = |text| (client(text).network(), client(text).network48());
+        let (own, network48) = networks("2001:db8:1:2::1");
+        assert_eq!(
+            networks("2001:db8:1:2:ffff:ffff:ffff:ffff"),
+            (own, network48)
+        );
+        let (other, same_network48) = networks("2001:db8:1:3::1");
         assert_ne!(other, own);
-        assert_eq!(same_site, site);
-        assert_ne!(of("2001:db8:2:2::1").1, site);
+        assert_eq!(same_network48, network48);
+        assert_ne!(networks("2001:db8:2:2::1").1, network48);
         // The first /64 of a /48 has the same address but another prefix length.
-        let (first, site) = of("2001:db8:1::1");
-        assert_ne!(Some(first), site);
+        let (first, network48) = networks("2001:db8:1::1");
+        assert_ne!(Some(first), network48);
     }
 
     #[test]
-    fn a_site_has_more_than_a_client_and_never_all() {
-        assert_eq!(site_share(60, 6_000), 180);
-        assert_eq!(site_share(10_000, 20_000), 15_000);
-        assert_eq!(site_share(768, 1_024), 896);
-        assert_eq!(site_share(5, 20), 12);
-        assert_eq!(site_share(10_000, u32::MAX), 30_000);
-        // If one client may use everything, so may a site.
-        assert_eq!(site_share(20, 20), 20);
-        assert_eq!(site_share(30, 20), 30);
+    fn a_network48_has_more_than_a_client_and_never_all() {
+        assert_eq!(network48_limit(60, 6_000), 180);
+        assert_eq!(network48_limit(10_000, 20_000), 15_000);
+        assert_eq!(network48_limit(768, 1_024), 896);
+        assert_eq!(network48_limit(5, 20), 12);
+        assert_eq!(network48_limit(10_000, u32::MAX), 30_000);
+        // If one client may use everything, so may a /48.
+        assert_eq!(network48_limit(20, 20), 20);
+        assert_eq!(network48_limit(30, 20), 30);
     }
 }

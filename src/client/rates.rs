@@ -5,9 +5,9 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::{Client, Network, site_share};
+use super::{Client, Network, network48_limit};
 
-/// The number of buckets in a row.
+/// The number of buckets in a row. All buckets together take 256 KiB.
 const BUCKETS_PER_ROW: usize = 16_384;
 const ROWS: usize = 2;
 /// The period of the rates, in microseconds.
@@ -18,44 +18,44 @@ const MINUTE_US: u64 = 60_000_000;
 /// A hash with a random key gives a network one leaky bucket in each row. It is refused only when all of
 /// its buckets are full, so two networks affect each other only if they share the bucket of every row.
 pub struct Rates {
-    /// When each bucket is empty, in microseconds after `start`.
+    /// When each bucket will be empty, in microseconds after `start`.
     buckets: Box<[AtomicU64]>,
     hasher: RandomState,
     start: Instant,
     client_cost_us: u64,
-    site_cost_us: u64,
+    network48_cost_us: u64,
 }
 
 impl Rates {
     /// Allows each client `client` times per minute; `all` bounds the limit of a /48.
     pub fn per_minute(client: u32, all: u32) -> Self {
-        let cost = |times: u32| MINUTE_US / u64::from(times.max(1));
+        let cost_us = |times: u32| MINUTE_US / u64::from(times.max(1));
         Self {
             buckets: (0..BUCKETS_PER_ROW * ROWS)
                 .map(|_| AtomicU64::new(0))
                 .collect(),
             hasher: RandomState::new(),
             start: Instant::now(),
-            client_cost_us: cost(client),
-            site_cost_us: cost(site_share(client, all)),
+            client_cost_us: cost_us(client),
+            network48_cost_us: cost_us(network48_limit(client, all)),
         }
     }
 
     /// Counts one use. Returns false if the client or its /48 has reached its limit.
     pub fn take(&self, client: Client) -> bool {
-        let now = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.take_at(client, now)
+        let now_us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.take_at(client, now_us)
     }
 
-    fn take_at(&self, client: Client, now: u64) -> bool {
+    fn take_at(&self, client: Client, now_us: u64) -> bool {
         let own = client.network();
-        if !self.fill(own, self.client_cost_us, now) {
+        if !self.fill(own, self.client_cost_us, now_us) {
             return false;
         }
-        let Some(site) = client.network48() else {
+        let Some(network48) = client.network48() else {
             return true;
         };
-        let taken = self.fill(site, self.site_cost_us, now);
+        let taken = self.fill(network48, self.network48_cost_us, now_us);
         if !taken {
             // What the limit of the /48 refuses does not count for the client.
             self.give_back(own, self.client_cost_us);
@@ -64,24 +64,24 @@ impl Rates {
     }
 
     /// Adds to every bucket of a network that is not full. Returns false if all are full.
-    fn fill(&self, network: Network, cost: u64, now: u64) -> bool {
-        let filled = self.buckets_of(network).map(|at| {
-            let more = |empty_at: u64| {
-                let filled = empty_at.max(now).saturating_add(cost);
-                (filled <= now.saturating_add(MINUTE_US)).then_some(filled)
+    fn fill(&self, network: Network, cost_us: u64, now_us: u64) -> bool {
+        let filled = self.buckets_of(network).map(|index| {
+            let add = |empty_at_us: u64| {
+                let later_us = empty_at_us.max(now_us).saturating_add(cost_us);
+                (later_us <= now_us.saturating_add(MINUTE_US)).then_some(later_us)
             };
-            let bucket = &self.buckets[at];
-            let filled = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+            let bucket = &self.buckets[index];
+            let filled = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
             filled.is_ok()
         });
         filled.contains(&true)
     }
 
-    fn give_back(&self, network: Network, cost: u64) {
-        for at in self.buckets_of(network) {
-            let less = |empty_at: u64| Some(empty_at.saturating_sub(cost));
-            let bucket = &self.buckets[at];
-            let _ = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    fn give_back(&self, network: Network, cost_us: u64) {
+        for index in self.buckets_of(network) {
+            let subtract = |empty_at_us: u64| Some(empty_at_us.saturating_sub(cost_us));
+            let bucket = &self.buckets[index];
+            let _ = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract);
         }
     }
 
@@ -106,14 +106,10 @@ mod tests {
 
     use super::*;
 
-    fn of(text: &str) -> Client {
-        Client::from(text.parse::<IpAddr>().unwrap())
-    }
-
-    fn taken(rates: &Rates, client: &str, now: u64) -> usize {
-        (0..1_000)
-            .filter(|_| rates.take_at(of(client), now))
-            .count()
+    /// How often the client at this address can take at this time.
+    fn taken(rates: &Rates, address: &str, now_us: u64) -> usize {
+        let client = Client::from(address.parse::<IpAddr>().unwrap());
+        (0..1_000).filter(|_| rates.take_at(client, now_us)).count()
     }
 
     #[test]
@@ -128,12 +124,12 @@ mod tests {
     }
 
     #[test]
-    fn a_site_has_the_rate_of_three_clients() {
+    fn a_network48_has_the_rate_of_three_clients() {
         let rates = Rates::per_minute(6, 1_000);
-        let of_site: usize = (0..100)
+        let of_network48: usize = (0..100)
             .map(|subnet| taken(&rates, &format!("2001:db8:1:{subnet}::1"), 0))
             .sum();
-        assert_eq!(of_site, 18);
+        assert_eq!(of_network48, 18);
         assert_eq!(taken(&rates, "2001:db8:2:1::1", 0), 6);
         assert_eq!(taken(&rates, "192.0.2.1", 0), 6);
         // The refusals for the /48 did not count for the client.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::client::{Client, Network, site_share};
+use crate::client::{Client, Network, network48_limit};
 use crate::keys;
 
 /// With these sizes, 20 other networks cover both counters of about one network in ten thousand.
@@ -56,7 +56,7 @@ impl ClientQuota {
         let [max, all] = [max, all].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
         Self {
             clients: CounterTable::new(max),
-            networks48: CounterTable::new(site_share(max, all)),
+            networks48: CounterTable::new(network48_limit(max, all)),
         }
     }
 

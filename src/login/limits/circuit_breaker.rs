@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::client::{Client, Network, site_share};
+use crate::client::{Client, Network, network48_limit};
 use crate::clock::{Clock, Timestamp};
 use crate::login::config::LoginConfig;
 use crate::setting::Period;
@@ -115,7 +115,7 @@ impl CircuitBreakers {
             Some(client) => {
                 let own = (Some(client.network()), self.bad_codes_per_client());
                 let network48 = client.network48();
-                let per_site = site_share(self.bad_codes_per_client(), self.bad_codes_max);
+                let per_site = network48_limit(self.bad_codes_per_client(), self.bad_codes_max);
                 [
                     Some(own),
                     network48.map(|network48| (Some(network48), per_site)),

@@ -12,7 +12,7 @@ use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
 use super::config::IssuerConfig;
 use super::introspection::INTROSPECTIONS_MAX;
-use crate::client::{Client, Network, Rates, site_share};
+use crate::client::{Client, Network, Rates, network48_limit};
 
 /// How many new tokens of an issuer may be in verification at a time.
 const NEW_TOKENS_MAX: u32 = 750;
@@ -91,9 +91,9 @@ impl NewTokenLimits {
     /// proxy that does not name its client count only for all clients together.
     pub(super) fn take(self: &Arc<Self>, client: Option<Client>) -> Result<NewTokenSlot, Limit> {
         let networks = client.map_or([None, None], |client| {
-            let network48_tokens = site_share(self.at_once, NEW_TOKENS_MAX);
+            let network48_tokens = network48_limit(self.at_once, NEW_TOKENS_MAX);
             let network48_introspections =
-                site_share(INTROSPECTIONS_PER_CLIENT_MAX, NEW_TOKEN_INTROSPECTIONS_MAX);
+                network48_limit(INTROSPECTIONS_PER_CLIENT_MAX, NEW_TOKEN_INTROSPECTIONS_MAX);
             let network48 = client.network48();
             [
                 Some((
