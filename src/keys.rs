@@ -126,8 +126,8 @@ impl KeyRing {
             return Err(KeyError::Count { keys: texts.len() });
         }
         let keys = texts.iter().map(Key::new).collect::<Result<Vec<_>, _>>()?;
-        for (at, key) in keys.iter().enumerate() {
-            if keys[..at].iter().any(|other| other.id == key.id) {
+        for (index, key) in keys.iter().enumerate() {
+            if keys[..index].iter().any(|other| other.id == key.id) {
                 return Err(KeyError::Duplicate);
             }
         }
@@ -139,7 +139,7 @@ impl KeyRing {
         Ok(Self { keys, epoch })
     }
 
-    /// Differs between two rings of this process with different keys.
+    /// A number that differs between two rings of this process with different keys.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }

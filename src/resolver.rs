@@ -134,8 +134,8 @@ impl Resolver {
         if let Ok(ip) = host.parse() {
             return Ok(Arc::from([ip]));
         }
-        let name = self.0.entry_of(host);
-        let (mut ended_count, started_at, fallback) = match self.0.next_step(&name, Instant::now())
+        let entry = self.0.entry_of(host);
+        let (mut ended_count, started_at, fallback) = match self.0.next_step(&entry, Instant::now())
         {
             NextStep::Return(result) => return result,
             NextStep::Wait {
@@ -144,9 +144,9 @@ impl Resolver {
                 fallback,
             } => (ended_count, started_at, fallback),
         };
-        let result = || name.result(&self.0.periods, started_at, Instant::now());
+        let result = || entry.result(&self.0.periods, started_at, Instant::now());
         let Some((addresses, wait_until)) = fallback else {
-            // An error is impossible: `name` owns the sender.
+            // An error is impossible: `entry` owns the sender.
             let _ = ended_count.changed().await;
             return result();
         };
@@ -173,39 +173,39 @@ fn system_lookup(host: &str) -> io::Result<Vec<IpAddr>> {
 impl SharedResolver {
     fn entry_of(&self, host: &str) -> Arc<NameEntry> {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(name) = names.get(host) {
-            return Arc::clone(name);
+        if let Some(entry) = names.get(host) {
+            return Arc::clone(entry);
         }
         if names.len() >= NAMES_MAX {
             // Names with waiting callers or a running look-up stay.
-            names.retain(|_, name| Arc::strong_count(name) > 1);
+            names.retain(|_, entry| Arc::strong_count(entry) > 1);
         }
         let host: Arc<str> = host.into();
-        let name = Arc::new(NameEntry {
+        let entry = Arc::new(NameEntry {
             host: Arc::clone(&host),
             state: Mutex::default(),
             ended_count: watch::Sender::new(0),
         });
-        names.insert(host, Arc::clone(&name));
-        name
+        names.insert(host, Arc::clone(&entry));
+        entry
     }
 
     /// Returns a cached result, or makes sure that a look-up is running.
-    fn next_step(self: &Arc<Self>, name: &Arc<NameEntry>, now: Instant) -> NextStep {
+    fn next_step(self: &Arc<Self>, entry: &Arc<NameEntry>, now: Instant) -> NextStep {
         let periods = self.periods;
-        let mut state = name.lock();
+        let mut state = entry.lock();
         let last_success = state.last_success.clone();
-        if let Some((addresses, since)) = &last_success
-            && now < *since + periods.fresh_for
+        if let Some((addresses, started_at)) = &last_success
+            && now < *started_at + periods.fresh_for
         {
             return NextStep::Return(Ok(Arc::clone(addresses)));
         }
         let usable_for = periods.fresh_for + periods.usable_for;
         let usable = last_success
-            .filter(|(_, since)| now < *since + usable_for)
+            .filter(|(_, started_at)| now < *started_at + usable_for)
             .map(|(addresses, _)| addresses);
-        if let Some((error, since)) = &state.last_failure
-            && now < *since + periods.failure_cached_for
+        if let Some((error, started_at)) = &state.last_failure
+            && now < *started_at + periods.failure_cached_for
         {
             let error = error.clone();
             drop(state);
@@ -214,16 +214,16 @@ impl SharedResolver {
                 None => Err(error),
             });
         }
-        self.abandon_slow(name, &mut state, now);
+        self.abandon_slow(entry, &mut state, now);
         // Abandoning increments the count. A subscription before it would end this caller's wait.
-        let ended_count = name.ended_count.subscribe();
+        let ended_count = entry.ended_count.subscribe();
         let (running, is_new) = match state.running {
             Some(running) => (running, false),
             None => (state.begin(now), true),
         };
         drop(state);
         if is_new {
-            self.start(name, running);
+            self.start(entry, running);
         }
         let started_at = running.started_at;
         NextStep::Wait {
@@ -234,7 +234,7 @@ impl SharedResolver {
     }
 
     /// Abandons the look-up of a name if it takes too long.
-    fn abandon_slow(&self, name: &NameEntry, state: &mut NameState, now: Instant) {
+    fn abandon_slow(&self, entry: &NameEntry, state: &mut NameState, now: Instant) {
         let doublings = state.abandoned_in_a_row.min(DOUBLINGS_MAX);
         let abandoned_after = self.periods.abandoned_after * (1 << doublings);
         let is_slow = |running: RunningLookup| now >= running.started_at + abandoned_after;
@@ -245,31 +245,31 @@ impl SharedResolver {
         state.abandoned_in_a_row += 1;
         self.running_count.fetch_sub(1, Ordering::Relaxed);
         self.abandoned_count.fetch_add(1, Ordering::Relaxed);
-        name.ended_count.send_modify(|count| *count += 1);
-        let host = &name.host;
+        entry.ended_count.send_modify(|count| *count += 1);
+        let host = &entry.host;
         tracing::error!(%host, "a look-up of the system does not end: it is abandoned");
     }
 
     /// Abandons the slow look-ups of all names: those without callers are abandoned nowhere else.
     fn abandon_all_slow(&self, now: Instant) {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        for name in names.values() {
-            self.abandon_slow(name, &mut name.lock(), now);
+        for entry in names.values() {
+            self.abandon_slow(entry, &mut entry.lock(), now);
         }
     }
 
     /// Starts a look-up. However it ends, the waiting callers are woken.
-    fn start(self: &Arc<Self>, name: &Arc<NameEntry>, running: RunningLookup) {
+    fn start(self: &Arc<Self>, entry: &Arc<NameEntry>, running: RunningLookup) {
         if self.running_count.load(Ordering::Relaxed) >= LOOKUPS_MAX {
             self.abandon_all_slow(running.started_at);
         }
         let others = self.running_count.fetch_add(1, Ordering::Relaxed);
         let lookup = Lookup {
             shared: Arc::clone(self),
-            name: Arc::clone(name),
+            entry: Arc::clone(entry),
             running,
         };
-        let host = Arc::clone(&name.host);
+        let host = Arc::clone(&entry.host);
         if self.abandoned_count.load(Ordering::Relaxed) >= ABANDONED_MAX {
             return lookup.store_result(Err(ResolveError::Stuck { host }));
         }

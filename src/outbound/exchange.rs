@@ -36,8 +36,8 @@ impl Outbound {
                     call = call_name,
                     "the connection broke: the call is repeated on a new connection"
                 );
-                let left = CALL_TIMEOUT.saturating_sub(started_at.elapsed());
-                *retry.timeout_mut() = Some(left);
+                let time_left = CALL_TIMEOUT.saturating_sub(started_at.elapsed());
+                *retry.timeout_mut() = Some(time_left);
                 self.attempt(&self.unpooled, retry, call, &accepts).await
             }
             (first, _) => first,

@@ -9,13 +9,13 @@ use super::{LookupResult, ResolveError, SharedResolver};
 /// A look-up. Dropping it wakes the waiting callers and allows the next look-up, unless it was abandoned.
 pub(super) struct Lookup {
     pub(super) shared: Arc<SharedResolver>,
-    pub(super) name: Arc<NameEntry>,
+    pub(super) entry: Arc<NameEntry>,
     pub(super) running: RunningLookup,
 }
 
 impl Lookup {
     pub(super) fn run(self) {
-        let host = Arc::clone(&self.name.host);
+        let host = Arc::clone(&self.entry.host);
         let result = match (self.shared.lookup_fn)(&host) {
             Ok(addresses) if addresses.is_empty() => Err(ResolveError::Empty { host }),
             Ok(addresses) => Ok(addresses.into()),
@@ -28,7 +28,7 @@ impl Lookup {
     }
 
     pub(super) fn store_result(self, result: LookupResult) {
-        let mut state = self.name.lock();
+        let mut state = self.entry.lock();
         if state.is_running(self.running) {
             if !matches!(
                 result,
@@ -51,11 +51,11 @@ impl Lookup {
 
 impl Drop for Lookup {
     fn drop(&mut self) {
-        let mut state = self.name.lock();
+        let mut state = self.entry.lock();
         if state.is_running(self.running) {
             state.running = None;
             self.shared.running_count.fetch_sub(1, Ordering::Relaxed);
-            self.name.ended_count.send_modify(|count| *count += 1);
+            self.entry.ended_count.send_modify(|count| *count += 1);
         } else {
             self.shared.abandoned_count.fetch_sub(1, Ordering::Relaxed);
         }

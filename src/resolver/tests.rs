@@ -1,3 +1,5 @@
+//! Tests with look-ups that the test ends.
+
 use std::net::Ipv4Addr;
 use std::sync::Barrier;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -291,6 +293,7 @@ async fn a_name_that_hangs_for_days_blocks_no_other() {
             now + Duration::from_secs(60 * minute),
         );
     }
+    // Each abandoned look-up doubles the time until the next one is abandoned.
     assert!(resolver.0.abandoned_count.load(Ordering::Relaxed) < ABANDONED_MAX / 2);
     let found = lookup_at(&resolver, "app.test", now + Duration::from_secs(3 * 86400)).await;
     assert_eq!(*found.unwrap(), [ip(1)]);
@@ -349,11 +352,13 @@ async fn addresses_that_are_too_old_are_no_result() {
     let now = Instant::now();
     let found = lookup_at(&system.resolver, "app.test", now).await;
     assert_eq!(*found.unwrap(), [ip(1)]);
-    let name = system.resolver.0.entry_of("app.test");
+    let entry = system.resolver.0.entry_of("app.test");
     let unusable_from = now + PERIODS.fresh_for + PERIODS.usable_for;
     let almost = unusable_from - Duration::from_millis(1);
     // The look-ups that started at `almost` and at `unusable_from` have no result of their own.
-    assert!(name.result(&PERIODS, almost, almost).is_ok());
-    assert!(name.result(&PERIODS, unusable_from, unusable_from).is_err());
-    assert!(name.result(&PERIODS, now, unusable_from).is_ok());
+    assert!(entry.result(&PERIODS, almost, almost).is_ok());
+    let result = entry.result(&PERIODS, unusable_from, unusable_from);
+    assert!(result.is_err());
+    // The look-up that started at `now` has a result of its own.
+    assert!(entry.result(&PERIODS, now, unusable_from).is_ok());
 }
