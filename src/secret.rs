@@ -270,7 +270,7 @@ mod tests {
     fn a_file_is_read_without_byte_order_mark_and_white_space() {
         let folder = std::env::temp_dir().join(format!("menshen-secret-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        for (at, (content, trimmed_parts)) in [
+        for (number, (content, trimmed_parts)) in [
             ("hunter 2", None),
             ("hunter 2\n", None),
             ("hunter 2\r\n\r\n", None),
@@ -283,7 +283,7 @@ mod tests {
         .into_iter()
         .enumerate()
         {
-            let path = folder.join(at.to_string());
+            let path = folder.join(number.to_string());
             std::fs::write(&path, content).unwrap();
             let source = SecretSource::File(path);
             assert_eq!(source.read().unwrap().expose(), "hunter 2", "{content:?}");

@@ -38,19 +38,19 @@ impl<'a> KeyPath<'a> {
     }
 
     /// Appends an array index.
-    pub fn item(mut self, at: usize) -> Self {
-        self.0.push(Step::Item(at));
+    pub fn item(mut self, index: usize) -> Self {
+        self.0.push(Step::Item(index));
         self
     }
 }
 
 impl fmt::Display for KeyPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, step) in self.0.iter().enumerate() {
+        for (number, step) in self.0.iter().enumerate() {
             match step {
-                Step::Key(key) if at == 0 => f.write_str(key)?,
+                Step::Key(key) if number == 0 => f.write_str(key)?,
                 Step::Key(key) => write!(f, ".{key}")?,
-                Step::Item(item) => write!(f, "[{item}]")?,
+                Step::Item(index) => write!(f, "[{index}]")?,
             }
         }
         Ok(())

@@ -118,7 +118,8 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         });
     }
 
-    /// Makes the value old, so that the next caller loads another one. A failure still returns it.
+    /// Makes the value old, so that the next caller of [`Self::get`] loads another one. [`Self::latest`]
+    /// still returns it.
     pub fn expire(&self) {
         let now = self.clock.now();
         if let Some(latest) = &mut self.state().latest {
