@@ -87,9 +87,9 @@ pub struct BeginRequest<'a> {
     /// The mode of the login; absent: the User-Agent decides.
     pub mode: Option<Mode>,
     pub return_to: ReturnTo,
-    /// Whether it starts without a click.
+    /// Whether the login begins without a click.
     pub automatic: bool,
-    /// How often it was restarted automatically.
+    /// How often the login was restarted automatically.
     pub retries: u8,
     /// The nonce of the host or frame that needs a ticket.
     pub ticket_for: Option<NonceHash>,
@@ -113,7 +113,7 @@ pub struct BegunLogin {
     /// The pending login, sealed for the flow cookie.
     pub sealed: String,
     /// What a custom front end needs to run the login; absent: the kind has no such logins.
-    pub app: Option<Map<String, Value>>,
+    pub app_login: Option<Map<String, Value>>,
     /// Whether the callback is a cross-site POST.
     pub returns_by_post: bool,
 }
@@ -225,7 +225,7 @@ impl Login {
             .map_err(LoginError::Connector)?;
         Ok(BegunLogin {
             challenge,
-            app: match entry.uses_password_form() {
+            app_login: match entry.uses_password_form() {
                 // A front end with its own password form needs no further data.
                 true => Some(Map::new()),
                 false => entry.connector.app_login(&pending),
@@ -247,17 +247,16 @@ impl Login {
     ) -> Result<Pending, PendingError> {
         let sealed = sealed.ok_or(PendingError::Missing)?;
         let now = self.clock.now();
-        let mut outcome = Err(PendingError::Forged);
-        for name in among.into_iter().filter(|name| self.entry(name).is_some()) {
-            outcome = Pending::open(&self.ring, flow, name, sealed, now);
-            if outcome.as_ref().is_ok_and(|it| it.unsolicited.is_some()) {
-                return Err(PendingError::Forged);
-            }
-            if !matches!(outcome, Err(PendingError::Forged)) {
-                return outcome;
+        for id in among.into_iter().filter(|id| self.entry(id).is_some()) {
+            match Pending::open(&self.ring, flow, id, sealed, now) {
+                // Sealed for another connector.
+                Err(PendingError::Forged) => {}
+                // No callback finishes a login that the source started.
+                Ok(pending) if pending.unsolicited.is_some() => return Err(PendingError::Forged),
+                opened => return opened,
             }
         }
-        outcome
+        Err(PendingError::Forged)
     }
 
     /// Finishes a pending login. A repeated or concurrent request with the same response gets the same
@@ -286,6 +285,7 @@ impl Login {
             let permit = self
                 .limits
                 .enter_circuit(&pending.connector, response.client);
+            let permit = permit.map_err(limited)?;
             let task = finish::FinishTask {
                 entry: Arc::clone(entry),
                 ring: Arc::clone(&self.ring),
@@ -293,7 +293,7 @@ impl Login {
                 sessions: Arc::clone(&self.sessions),
                 timeouts: self.timeouts,
                 limits: Arc::clone(&self.limits),
-                permit: permit.map_err(limited)?,
+                permit,
             };
             let outcomes = self.outcomes.clone();
             Ok(async move {
@@ -323,7 +323,7 @@ impl Login {
         response: &AuthnResponse,
     ) -> Option<Arc<Result<FinishedLogin, LoginError>>> {
         let key = outcome_key(via, flow, response);
-        // Running logins first: a login stores its outcome before it leaves the list of running logins.
+        // Running logins are searched first, because a login stores its outcome before it stops running.
         match self.finishing.running_call(&key) {
             Some(call) => Some(outcome_of(call).await),
             None => self.outcomes.get(&key),

@@ -264,7 +264,7 @@ impl Destinations for Site {
         &self.external_url
     }
 
-    fn is_own_path(&self, path: &str) -> bool {
+    fn may_be_own_path(&self, path: &str) -> bool {
         self.routes.own_paths().may_include(path)
     }
 }

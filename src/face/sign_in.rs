@@ -121,7 +121,7 @@ where
             reply::problem(context, page::Cause::BadRequest, None),
         );
     };
-    // The ordinary callback: the path at which configured connectors receive their responses.
+    // The callback path of one or several connectors, which `callback` in their settings may change.
     let connectors: Vec<_> = callback::connectors_at(context, path).collect();
     if !connectors.is_empty() {
         return callback::answer(context, &connectors, query, body).await;
@@ -166,8 +166,8 @@ where
 }
 
 fn script(context: &RequestContext<'_>, text: &str) -> LoggedResponse {
-    let kind = "text/javascript; charset=utf-8";
-    let response = reply::text(StatusCode::OK, kind, text.to_owned());
+    let content_type = "text/javascript; charset=utf-8";
+    let response = reply::text(StatusCode::OK, content_type, text.to_owned());
     LoggedResponse::own_path(
         "script",
         reply::without_body_if_head(context.head.method, response),
@@ -189,8 +189,8 @@ fn jwks(context: &RequestContext<'_>) -> LoggedResponse {
     )
 }
 
-/// The session cookie, signed again: its key no longer signs, or the last silent login failed and must
-/// not be repeated at once.
+/// The `Set-Cookie` header with the session cookie signed again. `None` unless the cookie was signed by a
+/// key that no longer signs, or the last silent login failed and must not be repeated at once.
 pub(super) fn renewed_cookie(
     site: &Site,
     permit: &Permit,
@@ -254,7 +254,7 @@ impl LoginTarget {
         }
     }
 
-    /// The return address, or the connector's default without one.
+    /// The return address; without one, that of the connector's settings.
     fn return_to_or_default(
         &self,
         context: &RequestContext<'_>,
@@ -282,7 +282,7 @@ impl LoginTarget {
         if let Some(return_to) = &self.return_to {
             let text = match return_to.origin() {
                 Some(_) => return_to.absolute(login_url),
-                None => return_to.local().to_owned(),
+                None => return_to.path_query_fragment().to_owned(),
             };
             add("rd", &text);
         }
@@ -326,7 +326,7 @@ fn session_unavailable(context: &RequestContext<'_>, error: &GateError) -> Respo
     reply::problem(context, page::Cause::StoreUnavailable, None)
 }
 
-/// Reads a body of at most [`BODY_BYTES_MAX`]; `None` when it is missing, larger or broken.
+/// Reads a body of at most [`BODY_BYTES_MAX`]; `None` if it is missing, larger or not received in time.
 async fn read_body<B>(body: Option<B>) -> Option<Bytes>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -348,8 +348,8 @@ where
 /// Whether a request is a same-origin form post of one of menshen's pages on the login host.
 fn is_own_form_post(context: &RequestContext<'_>) -> bool {
     let mode = super::browser::single_header(context.head.headers, "sec-fetch-mode");
-    let by_script = mode.is_some_and(|mode| mode != "navigate");
-    !by_script
+    let is_sent_by_script = mode.is_some_and(|mode| mode != "navigate");
+    !is_sent_by_script
         && super::browser::is_same_origin(context.head)
         && context.site.is_login_host(context.head)
 }

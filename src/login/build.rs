@@ -86,7 +86,7 @@ impl Login {
                 let callback = callback_of(id, settings, deps)?;
                 let old = previous.and_then(|login| login.entry(id));
                 match old.filter(|old| old.config == *settings && old.callback == callback) {
-                    Some(old) if old.reads_no_files() => Ok(Arc::clone(old)),
+                    Some(old) if !old.reads_files() => Ok(Arc::clone(old)),
                     _ => build_entry(id, settings, callback, deps).map(Arc::new),
                 }
             })
@@ -127,13 +127,13 @@ impl Login {
 }
 
 impl ConnectorEntry {
-    /// Whether the settings name no file. The content of a file may change without the settings.
-    fn reads_no_files(&self) -> bool {
+    /// Whether secrets or `ca` are read from files, which may change while the settings stay the same.
+    fn reads_files(&self) -> bool {
         let secrets = self.config.kinds().flat_map(|kind| kind.secrets());
-        let in_files = secrets
+        let has_secret_file = secrets
             .into_iter()
             .any(|(_, secret)| secret.file().is_some());
-        !in_files && self.config.ca.is_none()
+        has_secret_file || self.config.ca.is_some()
     }
 }
 

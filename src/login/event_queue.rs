@@ -15,7 +15,7 @@ use crate::store::ConnectorId;
 
 /// How long a repeated delivery is recognized in memory.
 const RECENT_TTL: Duration = Duration::from_secs(600);
-/// The most events that are recognized. The store recognizes the others.
+/// The most events that are recognized in memory. The store recognizes the others.
 const RECENT_MAX: u64 = 100_000;
 /// The pause after a first failure, and the longest. It doubles with each failure.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -28,7 +28,8 @@ pub struct EventQueue(Arc<Queue>);
 struct Queue {
     state: Mutex<State>,
     changed: Notify,
-    recent: Cache<[u8; 32], ()>,
+    /// The IDs of events that were accepted recently.
+    recent_ids: Cache<[u8; 32], ()>,
 }
 
 #[derive(Default)]
@@ -38,13 +39,14 @@ struct State {
     others: VecDeque<QueuedEvent>,
     /// The number of events that are being handled.
     running: usize,
-    /// Sources that failed.
+    /// The sources that failed, and until when they get no event.
     pauses: HashMap<ConnectorId, SourcePause>,
 }
 
 #[derive(Clone, Copy)]
 struct SourcePause {
     until: Instant,
+    /// The failures in a row.
     failures: u32,
 }
 
@@ -60,7 +62,7 @@ struct QueuedEvent {
 /// Whether an event was new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// It waits now.
+    /// It was added to the queue.
     Queued,
     /// It was delivered before, or it reports nothing that concerns sessions.
     Ignored,
@@ -82,7 +84,7 @@ impl Default for EventQueue {
         Self(Arc::new(Queue {
             state: Mutex::default(),
             changed: Notify::new(),
-            recent: Cache::builder()
+            recent_ids: Cache::builder()
                 .max_capacity(RECENT_MAX)
                 .time_to_live(RECENT_TTL)
                 .build(),
@@ -111,13 +113,13 @@ impl EventQueue {
         // Connectors of one organisation receive the same events.
         let id = keys::fingerprint(&[connector.as_str().as_bytes(), &id]);
         let mut state = self.state();
-        if self.0.recent.contains_key(&id) {
+        if self.0.recent_ids.contains_key(&id) {
             return Ok(Accepted::Ignored);
         }
         if state.waiting() >= max {
             return Err(QueueFull);
         }
-        self.0.recent.insert(id, ());
+        self.0.recent_ids.insert(id, ());
         state.push(QueuedEvent {
             connector: connector.clone(),
             id,
@@ -211,7 +213,7 @@ impl State {
         Err(next)
     }
 
-    /// Lets a source that failed rest.
+    /// Pauses the events of a source that failed.
     fn pause(&mut self, connector: &ConnectorId, now: Instant) {
         let pause = self.pauses.get(connector).copied();
         // Events that were handled at the same time count as one failure.
@@ -244,17 +246,17 @@ impl RunningEvent {
         &self.event.change
     }
 
-    /// Whether nothing has failed so far.
+    /// Whether the event is handled for the first time.
     pub(super) fn is_first_attempt(&self) -> bool {
         self.event.failures == 0
     }
 
-    /// The event is handled.
+    /// Records that the event was handled, and ends the pause of its source.
     pub(super) fn finish(self) {
         self.queue.state().pauses.remove(&self.event.connector);
     }
 
-    /// The source or the store failed: the event waits again.
+    /// Adds the event to the queue again, because the source or the store failed.
     pub(super) fn retry(self) {
         let mut event = self.event.clone();
         let now = Instant::now();
@@ -304,11 +306,11 @@ mod tests {
         for event in [updated(1), updated(2), deleted(3), deleted(4), updated(1)] {
             queue.accept(&connector(), event, 4).unwrap();
         }
-        let nothing = DirectoryEvent {
+        let without_change = DirectoryEvent {
             id: [9; 32],
             change: None,
         };
-        let accepted = queue.accept(&connector(), nothing, 4);
+        let accepted = queue.accept(&connector(), without_change, 4);
         assert_eq!(accepted, Ok(Accepted::Ignored));
         for expected in [deleted(3), deleted(4), updated(1), updated(2)] {
             let running = queue.next().await;
@@ -335,7 +337,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_source_that_fails_is_left_alone_for_ever_longer_pauses() {
+    async fn a_source_that_fails_is_paused_twice_as_long_each_time() {
         let queue = EventQueue::default();
         queue.accept(&connector(), updated(1), 9).unwrap();
         queue.next().await.retry();
@@ -364,7 +366,7 @@ mod tests {
             (&other, Duration::ZERO)
         );
         running.finish();
-        // The source of the other two is paused, and one success ends the pause.
+        // The source of the other two events is paused, and one success ends the pause.
         let running = queue.next().await;
         assert!(begun.elapsed() >= PAUSE_MIN);
         running.finish();

@@ -9,6 +9,7 @@ use super::Login;
 use super::connector::DirectoryChange;
 use super::event_queue::{EventQueue, RunningEvent};
 use super::person_check::{CheckCause, CheckFailed};
+use crate::store::ConnectorId;
 use crate::telemetry::error_chain;
 
 /// The most events that are handled at the same time.
@@ -71,8 +72,8 @@ impl Login {
         }
     }
 
-    /// Whether another process handles or has handled this event. If the store fails, the event is handled:
-    /// it only makes menshen ask the source.
+    /// Whether another process handles or has handled this event. If the store fails, the event counts as
+    /// new: to handle it twice only asks the source twice.
     async fn is_repeated(&self, event: &RunningEvent) -> bool {
         let until = self.clock.now().plus(RECOGNIZED_FOR);
         match self.people.is_first_delivery(event.id(), until).await {
@@ -85,10 +86,10 @@ impl Login {
     }
 
     /// Lets the revalidation ask about every person of the connector who is signed in.
-    async fn withdraw_confirmations(&self, connector: crate::store::ConnectorId) {
+    async fn withdraw_confirmations(&self, connector: ConnectorId) {
         let sessions = Arc::clone(&self.sessions);
-        let search = move || sessions.withdraw_confirmations(&connector);
-        if tokio::task::spawn_blocking(search).await.is_ok() {
+        let withdraw = move || sessions.withdraw_confirmations(&connector);
+        if tokio::task::spawn_blocking(withdraw).await.is_ok() {
             self.person_checks.announce_due();
         }
     }

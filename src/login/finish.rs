@@ -23,7 +23,6 @@ pub struct FinishedLogin {
     /// The ID of the session in logs.
     pub public_id: SessionId,
     pub login: LoginName,
-    /// The connector.
     pub via: ConnectorId,
     pub subject: Subject,
     /// The mapped profile.
@@ -50,6 +49,7 @@ impl FinishedLogin {
     }
 }
 
+/// The work that finishes one login.
 pub(super) struct FinishTask {
     pub(super) entry: Arc<ConnectorEntry>,
     pub(super) ring: Arc<KeyRing>,
@@ -66,18 +66,18 @@ impl FinishTask {
     pub(super) async fn redeem_admit_mint(
         self,
         pending: Pending,
-        answer: AuthnResponse,
+        response: AuthnResponse,
     ) -> Result<FinishedLogin, LoginError> {
-        let client = answer.client;
-        let plausible = match self.entry.uses_password_form() {
-            true => PasswordCredentials::of(&answer.fields).map(drop),
+        let client = response.client;
+        let checked_form = match self.entry.uses_password_form() {
+            true => PasswordCredentials::of(&response.fields).map(drop),
             false => Ok(()),
         };
-        let redeemed = match plausible {
+        let redeemed = match checked_form {
             Ok(()) => {
                 self.entry
                     .connector
-                    .redeem_response(&pending, &answer)
+                    .redeem_response(&pending, &response)
                     .await
             }
             Err(error) => Err(error),
@@ -126,7 +126,8 @@ pub(super) struct SessionMinter<'a> {
 }
 
 impl SessionMinter<'_> {
-    /// Mints the session of an admitted person. With `once` it fails if the token was used before.
+    /// Mints the session of an admitted person. With `once` it fails if a session was minted for the same
+    /// spend key before.
     pub(super) async fn mint(
         &self,
         login: NewLogin,

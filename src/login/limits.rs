@@ -34,7 +34,7 @@ pub enum Step {
     Finish,
     /// A ticket is redeemed. Has the limit of [`Step::Finish`] and its own counter.
     Ticket,
-    /// A source delivers an event.
+    /// A request to `/events`.
     Event,
 }
 

@@ -15,12 +15,12 @@ static KEY: LazyLock<hmac::Key> =
     LazyLock::new(|| hmac::Key::new(hmac::HMAC_SHA256, &keys::random::<32>()));
 
 /// The key of a response: it covers every parameter, in any order.
-pub(super) fn outcome_key(via: &ConnectorId, flow: &FlowId, answer: &AuthnResponse) -> [u8; 32] {
-    let mut fields: Vec<_> = answer.fields.iter().collect();
+pub(super) fn outcome_key(via: &ConnectorId, flow: &FlowId, response: &AuthnResponse) -> [u8; 32] {
+    let mut fields: Vec<_> = response.fields.iter().collect();
     fields.sort_unstable();
-    let kind = answer.kind.as_deref().unwrap_or_default();
-    let login = [via.as_str(), flow.as_str(), kind];
-    let texts = login
+    let kind = response.kind.as_deref().unwrap_or_default();
+    let login_and_kind = [via.as_str(), flow.as_str(), kind];
+    let texts = login_and_kind
         .into_iter()
         .chain(fields.into_iter().flat_map(|(name, value)| [name, value]));
     let mut context = hmac::Context::with_key(&KEY);
@@ -41,12 +41,12 @@ mod tests {
 
     fn key_of(form: &str, kind: Option<&str>) -> [u8; 32] {
         let flow = FlowId::try_from("a".repeat(32)).unwrap();
-        let answer = AuthnResponse {
+        let response = AuthnResponse {
             fields: Fields::parse(form.as_bytes()).unwrap(),
             client: None,
             kind: kind.map(str::to_owned),
         };
-        outcome_key(&"corp".parse().unwrap(), &flow, &answer)
+        outcome_key(&"corp".parse().unwrap(), &flow, &response)
     }
 
     #[test]

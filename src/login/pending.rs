@@ -34,9 +34,10 @@ pub struct InvalidFlowId;
 impl FlowId {
     fn random() -> Self {
         const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-        let text = keys::random::<FLOW_BYTES>();
+        let bytes = keys::random::<FLOW_BYTES>();
         Self(
-            text.iter()
+            bytes
+                .iter()
                 .map(|byte| char::from(LETTERS[usize::from(byte & 31)]))
                 .collect(),
         )
@@ -165,9 +166,9 @@ mod key_text {
             return Ok(None);
         };
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(D::Error::custom)?;
-        let hash = bytes.try_into();
-        let hash = hash.map_err(|_| D::Error::custom("not the key of a session"))?;
-        Ok(Some(SessionKey::new(hash)))
+        let key = bytes.try_into();
+        let key = key.map_err(|_| D::Error::custom("not the key of a session"))?;
+        Ok(Some(SessionKey::new(key)))
     }
 }
 
@@ -183,8 +184,8 @@ fn is_zero(number: &u8) -> bool {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes fields by reference"
 )]
-fn is_false(truth: &bool) -> bool {
-    !*truth
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl fmt::Debug for Pending {
@@ -202,7 +203,7 @@ pub enum PendingError {
     /// cleared.
     #[error("the browser sent no flow cookie for this login")]
     Missing,
-    /// It was not sealed by this site, or it was sealed for another login or connector.
+    /// The flow cookie was not sealed by this site, or it was sealed for another login or connector.
     #[error("the flow cookie was not sealed for this login")]
     Forged,
     /// The login began too long ago.
@@ -266,7 +267,7 @@ impl Pending {
                 return Ok(sealed);
             }
         }
-        return_to::log_shortened(self.return_to.local().len());
+        return_to::log_shortened(self.return_to.path_query_fragment().len());
         self.return_to = self.return_to.without_query();
         sealed = self.seal_once(ring);
         if sealed.len() <= PENDING_BYTES_MAX {

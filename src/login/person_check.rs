@@ -16,7 +16,7 @@ use crate::single_flight::SingleFlight;
 use crate::store::{ConnectorId, Subject, SubjectRename, SubjectRenameOutcome};
 use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
 
-/// For how long logins that began before are refused if the person is gone: as long as one may take.
+/// How long logins of a person who is gone are refused if they began before: as long as a login may take.
 const REFUSE_LOGINS_FOR: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
 
 /// The running checks of all connectors. Clones share them; a reload of the configuration keeps them.
@@ -27,7 +27,7 @@ struct Shared {
     running: SingleFlight<CheckKey, Result<(), CheckFailed>>,
     /// The connectors whose last check failed.
     failing: Mutex<HashSet<ConnectorId>>,
-    /// Wakes the revalidation when questions became due before their time.
+    /// Wakes the revalidation when people must be asked about earlier than planned.
     due: Notify,
 }
 
@@ -81,7 +81,7 @@ impl fmt::Debug for PersonChecks {
 }
 
 impl PersonChecks {
-    /// Wakes the revalidation, because questions are due now.
+    /// Wakes the revalidation, because people must be asked about now.
     pub(super) fn announce_due(&self) {
         self.0.due.notify_one();
     }
@@ -100,8 +100,8 @@ impl PersonChecks {
 }
 
 impl Login {
-    /// Asks the source about a person and acts on the answer. For an event the question begins after the
-    /// event arrived: the answer to a running question may be older.
+    /// Asks the source about a person and acts on the answer. For an event a new question is asked, because
+    /// the answer to a running one may be older than the event.
     pub(super) async fn check_person(
         &self,
         entry: &Arc<ConnectorEntry>,
@@ -113,7 +113,7 @@ impl Login {
         if cause != CheckCause::Revalidation
             && let Some(earlier) = running.running_call(&key)
         {
-            // Its result belongs to another event.
+            // The result of the earlier check is not used: it may be older than this event.
             let _ = earlier.await;
         }
         let check = running.run(key, || {

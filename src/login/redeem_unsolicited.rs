@@ -58,9 +58,8 @@ impl Default for RecentUnsolicited {
 }
 
 impl Login {
-    /// Redeems an entry token, which all processes together accept once, and admits its person. Mints no
-    /// session.
-    /// Cancel-safe: the work continues in a task of its own.
+    /// Redeems an entry token and admits its person. All processes together accept a token once. Mints no
+    /// session. Cancel-safe: the work continues in a task of its own.
     pub async fn redeem_unsolicited(
         &self,
         entry: &Arc<ConnectorEntry>,
@@ -189,6 +188,7 @@ impl Login {
         let pending_lifetime = Duration::from_secs(PENDING_AGE_MAX_S + 1);
         let once = OneTimeSession {
             sid: Sid::random(),
+            // The label never changes, so that flows stay spent when menshen is updated.
             spend_key: keys::fingerprint(&[b"arrival enters", pending.flow.as_str().as_bytes()]),
             until: pending.begun_at.plus(pending_lifetime),
         };

@@ -54,8 +54,9 @@ pub trait Destinations: Send + Sync {
     /// The base URL of the login host.
     fn login_url(&self) -> &Url;
 
-    /// Whether a path cannot be a return address: it is an own path, or not a valid path.
-    fn is_own_path(&self, path: &str) -> bool;
+    /// Whether an application may read this path as an own path, which cannot be a return address. True for
+    /// an invalid path, too.
+    fn may_be_own_path(&self, path: &str) -> bool;
 }
 
 impl ReturnTo {
@@ -68,7 +69,7 @@ impl ReturnTo {
     }
 
     /// A path on the login host; `None` if it could lead to another site.
-    pub fn path(text: &str) -> Option<Self> {
+    pub fn on_login_host(text: &str) -> Option<Self> {
         Some(Self {
             origin: None,
             path: resolved_path(text)?,
@@ -81,12 +82,12 @@ impl ReturnTo {
             return None;
         }
         let parsed = if text.starts_with('/') {
-            Self::path(text)?
+            Self::on_login_host(text)?
         } else {
             Self::parse_absolute(text, destinations)?
         };
         let (path, _) = split_path(&parsed.path);
-        (!destinations.is_own_path(path)).then(|| parsed.shortened())
+        (!destinations.may_be_own_path(path)).then(|| parsed.shortened())
     }
 
     fn parse_absolute(text: &str, destinations: &dyn Destinations) -> Option<Self> {
@@ -128,7 +129,7 @@ impl ReturnTo {
     }
 
     /// Path, query and fragment.
-    pub fn local(&self) -> &str {
+    pub fn path_query_fragment(&self) -> &str {
         &self.path
     }
 
@@ -152,11 +153,11 @@ impl ReturnTo {
             return self;
         }
         log_shortened(bytes);
-        let path = self.without_query();
-        if length(&path) <= RETURN_TO_BYTES_MAX {
-            path
+        let without_query = self.without_query();
+        if length(&without_query) <= RETURN_TO_BYTES_MAX {
+            without_query
         } else {
-            path.root()
+            without_query.root()
         }
     }
 
@@ -267,12 +268,12 @@ mod tests {
         }
 
         fn login_url(&self) -> &Url {
-            static HOME: std::sync::LazyLock<Url> =
+            static LOGIN_URL: std::sync::LazyLock<Url> =
                 std::sync::LazyLock::new(|| Url::parse("https://sso.corp.example").unwrap());
-            &HOME
+            &LOGIN_URL
         }
 
-        fn is_own_path(&self, path: &str) -> bool {
+        fn may_be_own_path(&self, path: &str) -> bool {
             path == "/.menshen" || path.starts_with("/.menshen/")
         }
     }

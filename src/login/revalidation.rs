@@ -22,18 +22,20 @@ const ROUND_MAX: usize = 5_000;
 /// After so many failures in a row the round ends, and the source is left alone for [`FAILURE_PAUSE`].
 const FAILURES_MAX: usize = 3;
 const FAILURE_PAUSE: Duration = Duration::from_secs(15);
-/// Rounds begin this often within the interval of a connector, but not more often or seldom than this.
+/// How many rounds begin within the shortest interval of a connector.
 const ROUNDS_PER_INTERVAL: u32 = 20;
+/// The shortest and the longest time from one round to the next.
 const ROUND_EVERY_MIN: Duration = Duration::from_millis(100);
 const ROUND_EVERY_MAX: Duration = Duration::from_secs(30);
 
-/// Asks until it is dropped. `current` returns the logins of the active configuration.
+/// Asks about people in rounds until it is dropped. `current` returns the logins of the active
+/// configuration.
 pub async fn revalidate(current: impl Fn() -> Login) {
     let mut paused_until: HashMap<ConnectorId, Instant> = HashMap::new();
     loop {
         let login = current();
         let pause = login.round_pause();
-        // Either way a round begins.
+        // A round begins after the pause, or earlier if people must be asked about now.
         let _ = tokio::time::timeout(pause, login.person_checks.due()).await;
         let login = current();
         paused_until.retain(|_, until| *until > Instant::now());
@@ -69,7 +71,7 @@ impl Login {
         every - every / 4 * u32::from(random) / 256
     }
 
-    /// Asks about everybody who is due. Fails if the source does.
+    /// Asks about everybody who must be confirmed now. Fails if the source fails several times in a row.
     async fn round(&self, entry: &Arc<ConnectorEntry>) -> Result<(), CheckFailed> {
         if Arc::clone(&entry.connector).person_lookup().is_none() {
             return Ok(());
@@ -78,14 +80,14 @@ impl Login {
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut running = JoinSet::new();
         let mut failures = 0;
-        let mut count = |ended: Option<Result<Result<(), CheckFailed>, _>>| {
+        let mut fails_too_often = |ended: Option<Result<Result<(), CheckFailed>, _>>| {
             let failed: bool = !matches!(ended, Some(Ok(Ok(()))));
             failures = if failed { failures + 1 } else { 0 };
             failures >= FAILURES_MAX
         };
         for subject in self.people_to_confirm(entry).await {
             pace.tick().await;
-            if running.len() >= CONCURRENT_MAX && count(running.join_next().await) {
+            if running.len() >= CONCURRENT_MAX && fails_too_often(running.join_next().await) {
                 return Err(CheckFailed);
             }
             let (login, entry) = (self.clone(), Arc::clone(entry));
@@ -95,7 +97,7 @@ impl Login {
             });
         }
         while !running.is_empty() {
-            if count(running.join_next().await) {
+            if fails_too_often(running.join_next().await) {
                 return Err(CheckFailed);
             }
         }

@@ -98,15 +98,24 @@ pub struct Ticket {
 
 #[derive(Serialize, Deserialize)]
 struct TicketClaims {
-    n: NonceHash,
-    s: String,
-    a: AccountId,
-    i: i64,
-    e: i64,
-    t: i64,
-    p: String,
+    #[serde(rename = "n")]
+    nonce: NonceHash,
+    #[serde(rename = "s")]
+    sid: String,
+    #[serde(rename = "a")]
+    account: AccountId,
+    #[serde(rename = "i")]
+    issued_at_ms: i64,
+    #[serde(rename = "e")]
+    expires_at_ms: i64,
+    /// When the ticket was sealed.
+    #[serde(rename = "t")]
+    sealed_at_ms: i64,
+    #[serde(rename = "p")]
+    return_path: String,
     /// A random value that identifies the ticket.
-    x: String,
+    #[serde(rename = "x")]
+    id: String,
 }
 
 /// Why a ticket is refused.
@@ -135,47 +144,47 @@ impl std::fmt::Debug for UnsealedTicket {
 impl UnsealedTicket {
     /// Path, query and fragment of the return address on this host.
     pub fn return_path(&self) -> &str {
-        &self.0.p
+        &self.0.return_path
     }
 
     /// The key that the store records when the ticket is used, or presented by another browser.
     pub fn spend_key(&self) -> [u8; 32] {
-        keys::fingerprint(&[b"ticket", self.0.x.as_bytes()])
+        keys::fingerprint(&[b"ticket", self.0.id.as_bytes()])
     }
 
     /// Until when the ticket stays recorded as used in the store.
     pub fn spent_until(&self, now: Timestamp) -> Timestamp {
-        let made_at = Timestamp::from_unix_ms(self.0.t);
+        let sealed_at = Timestamp::from_unix_ms(self.0.sealed_at_ms);
         let age_max = Duration::from_secs(TICKET_AGE_MAX_S);
-        made_at.max(now).plus(age_max).plus(CLOCK_DIFFERENCE_MAX)
+        sealed_at.max(now).plus(age_max).plus(CLOCK_DIFFERENCE_MAX)
     }
 
-    /// Checks its age and that this browser has its nonce.
+    /// Checks the age of the ticket, and that this browser has its nonce.
     pub fn check<'a>(
         self,
         nonce_of: impl FnOnce(&NonceHash) -> Option<&'a str>,
         now: Timestamp,
     ) -> Result<CheckedTicket, TicketError> {
         let claims = self.0;
-        let made_at = Timestamp::from_unix_ms(claims.t);
-        if now.since(made_at).as_secs() > TICKET_AGE_MAX_S {
+        let sealed_at = Timestamp::from_unix_ms(claims.sealed_at_ms);
+        if now.since(sealed_at).as_secs() > TICKET_AGE_MAX_S {
             return Err(TicketError::Expired);
         }
-        let nonce = nonce_of(&claims.n)
+        let nonce = nonce_of(&claims.nonce)
             .map(Nonce::from_cookie)
             .ok_or(TicketError::OtherBrowser)?;
-        if nonce.hash() != claims.n {
+        if nonce.hash() != claims.nonce {
             return Err(TicketError::OtherBrowser);
         }
-        let sid = Sid::parse(&claims.s).ok_or(TicketError::Forged)?;
+        let sid = Sid::parse(&claims.sid).ok_or(TicketError::Forged)?;
         Ok(CheckedTicket {
             ticket: Ticket {
-                nonce: claims.n,
+                nonce: claims.nonce,
                 sid,
-                account: claims.a,
-                issued_at: Timestamp::from_unix_ms(claims.i),
-                expires_at: Timestamp::from_unix_ms(claims.e),
-                return_path: claims.p,
+                account: claims.account,
+                issued_at: Timestamp::from_unix_ms(claims.issued_at_ms),
+                expires_at: Timestamp::from_unix_ms(claims.expires_at_ms),
+                return_path: claims.return_path,
             },
         })
     }
@@ -188,17 +197,17 @@ pub struct CheckedTicket {
 }
 
 impl Ticket {
-    /// Seals it for one host (`host:port` as the browser sends it).
+    /// Seals the ticket for one host, given as `host:port`.
     pub fn seal(&self, ring: &KeyRing, host: &str, now: Timestamp) -> String {
         let claims = TicketClaims {
-            n: self.nonce.clone(),
-            s: self.sid.expose(),
-            a: self.account,
-            i: self.issued_at.unix_ms(),
-            e: self.expires_at.unix_ms(),
-            t: now.unix_ms(),
-            p: self.return_path.clone(),
-            x: base64url(&keys::random::<12>()),
+            nonce: self.nonce.clone(),
+            sid: self.sid.expose(),
+            account: self.account,
+            issued_at_ms: self.issued_at.unix_ms(),
+            expires_at_ms: self.expires_at.unix_ms(),
+            sealed_at_ms: now.unix_ms(),
+            return_path: self.return_path.clone(),
+            id: base64url(&keys::random::<12>()),
         };
         let plain = serde_json::to_vec(&claims).expect("a ticket is serializable");
         ring.seal(Purpose::Ticket, host.as_bytes(), &plain)
@@ -216,8 +225,8 @@ impl Ticket {
         Ok(UnsealedTicket(claims))
     }
 
-    /// The content of the session cookie that replaces the ticket. It is valid on `host` only, or
-    /// without a host wherever the site's cookie reaches.
+    /// The content of the session cookie that replaces the ticket. The cookie is valid on `host` only;
+    /// without `host`, on every host that the `Domain` of the session cookie covers.
     pub fn session_claims(&self, host: Option<&str>) -> SessionClaims {
         SessionClaims {
             sid: self.sid,

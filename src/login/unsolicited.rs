@@ -44,6 +44,7 @@ pub struct EntryTokenHash([u8; 32]);
 impl EntryTokenHash {
     /// The hash of a token for this connector.
     pub fn of(via: &ConnectorId, token: &str) -> Self {
+        // The label never changes, so that tokens stay spent when menshen is updated.
         let parts = [b"arrival", via.as_str().as_bytes(), token.as_bytes()];
         Self(keys::fingerprint(&parts))
     }

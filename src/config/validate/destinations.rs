@@ -45,7 +45,7 @@ impl return_to::Destinations for Destinations<'_> {
         self.0.server.external_url.url()
     }
 
-    fn is_own_path(&self, path: &str) -> bool {
+    fn may_be_own_path(&self, path: &str) -> bool {
         let server = &self.0.server;
         let files = server.files.keys().map(FilePath::as_str);
         OwnPaths::new(server.prefix.as_str(), files).may_include(path)

@@ -1,4 +1,4 @@
-//! Audit log entries of logins, and which problem page a failed login shows.
+//! Audit records of logins, and which problem page a failed login shows.
 
 use super::super::RequestContext;
 use super::super::page::Cause;
@@ -71,16 +71,16 @@ pub(super) fn signed_in(context: &RequestContext<'_>, finished: &FinishedLogin) 
         login: Some(finished.login.as_str()),
         account: Some(&finished.claims.account),
         session: Some(&finished.public_id),
-        ..entry(context, AuditEvent::Login)
+        ..new_record(context, AuditEvent::Login)
     });
 }
 
 /// Records a login that failed, with the person as far as known.
 pub(super) fn login_failed(context: &RequestContext<'_>, via: &ConnectorId, error: &LoginError) {
-    let entry = AuditRecord {
+    let record = AuditRecord {
         subject: error.subject().map(|subject| subject.as_str()),
         login: error.login().map(|login| login.as_str()),
-        ..entry(context, AuditEvent::Refused)
+        ..new_record(context, AuditEvent::Refused)
     };
     // Every other failure is already rate-limited, because it counts as a finished login.
     let needs_limit = matches!(
@@ -100,7 +100,7 @@ pub(super) fn login_failed(context: &RequestContext<'_>, via: &ConnectorId, erro
         Some(via),
         error,
         login_outcome(error),
-        (entry, rate),
+        (record, rate),
     );
 }
 
@@ -110,17 +110,17 @@ pub(super) fn refused(
     via: Option<&ConnectorId>,
     error: &(dyn std::error::Error + 'static),
 ) {
-    let entry = entry(context, AuditEvent::Refused);
+    let record = new_record(context, AuditEvent::Refused);
     record_refusal(
         context,
         via,
         error,
         LoginOutcome::Refused,
-        (entry, AuditRate::Limited),
+        (record, AuditRate::Limited),
     );
 }
 
-/// Whether entries are rate-limited: anybody can cause some of them without a limit.
+/// Whether a record is rate-limited. Records that anybody can cause without a limit are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AuditRate {
     Unlimited,
@@ -139,14 +139,14 @@ fn record_refusal(
     let label = configured.map_or("", |via| via.as_str());
     let telemetry = &context.services.telemetry;
     telemetry.count_login(label, outcome);
-    let entry = AuditRecord {
+    let record = AuditRecord {
         connector: via.map(|via| via.as_str()),
         error: Some(error),
         ..record
     };
     match rate {
-        AuditRate::Unlimited => telemetry.audit(&entry),
-        AuditRate::Limited => telemetry.audit_anonymous(&entry),
+        AuditRate::Unlimited => telemetry.audit(&record),
+        AuditRate::Limited => telemetry.audit_anonymous(&record),
     }
 }
 
@@ -161,8 +161,8 @@ fn login_outcome(error: &LoginError) -> LoginOutcome {
     }
 }
 
-/// An audit entry with the fields that every request has.
-pub(super) fn entry<'a>(context: &RequestContext<'a>, event: AuditEvent) -> AuditRecord<'a> {
+/// An audit record with the fields that every request has.
+pub(super) fn new_record<'a>(context: &RequestContext<'a>, event: AuditEvent) -> AuditRecord<'a> {
     AuditRecord {
         request_id: Some(context.id.as_str()),
         client: Some(context.head.client_ip),

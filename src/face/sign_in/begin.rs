@@ -25,9 +25,9 @@ const LOOP_WINDOW: Duration = Duration::from_secs(60);
 pub(super) struct BeginOptions {
     /// Which of the connector's login pages is used; by default the `User-Agent` decides.
     pub(super) mode: Option<Mode>,
-    /// Whether it begins without a click.
+    /// Whether the login begins without a click.
     pub(super) automatic: bool,
-    /// How often it was already retried automatically.
+    /// How often the login was already restarted automatically.
     pub(super) retries: u8,
     /// Whether the provider must not show a page (`prompt=none`).
     pub(super) silent: bool,
@@ -52,8 +52,8 @@ pub(super) async fn begin_or_choose(
     }
 }
 
-/// Begins a login without a click when exactly one connector allows it. Otherwise returns `Err`,
-/// with the reason when a redirect loop was detected.
+/// Begins a login without a click if exactly one connector allows it. Otherwise returns `Err`, with the
+/// reason if a redirect loop was detected.
 pub(super) async fn begin_automatically(
     context: &RequestContext<'_>,
     target: &LoginTarget,
@@ -89,6 +89,7 @@ pub(super) fn current_session_key(context: &RequestContext<'_>) -> Option<Sessio
     Some(verified.claims.sid.key())
 }
 
+/// The options of a login that begins without a click.
 pub(super) fn automatic_options(mode: Option<Mode>) -> BeginOptions {
     BeginOptions {
         mode,
@@ -165,8 +166,8 @@ pub(super) fn is_redirect_loop(context: &RequestContext<'_>, target: &LoginTarge
     has_unfinished_login(context, target, false)
 }
 
-/// Whether this browser began such a login within [`LOOP_WINDOW`] and it did not finish: automatic, for
-/// the same return address, and silent or not.
+/// Whether this browser began an automatic login for the same return address within [`LOOP_WINDOW`] that
+/// did not finish. `silent` says whether silent logins count, or the others.
 pub(super) fn has_unfinished_login(
     context: &RequestContext<'_>,
     target: &LoginTarget,
@@ -174,11 +175,11 @@ pub(super) fn has_unfinished_login(
 ) -> bool {
     flow_cookies::pending_logins(context).any(|pending| {
         let is_recent = context.head.received_at.since(pending.begun_at) < LOOP_WINDOW;
-        let is_same = target
+        let has_same_return_to = target
             .return_to
             .as_ref()
-            .is_none_or(|to| *to == pending.return_to);
-        pending.automatic && pending.silent == silent && is_recent && is_same
+            .is_none_or(|return_to| *return_to == pending.return_to);
+        pending.automatic && pending.silent == silent && is_recent && has_same_return_to
     })
 }
 

@@ -20,7 +20,7 @@ use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 use crate::store::{ConnectorId, SessionKey};
 
-/// The connectors whose callback path this is.
+/// The connectors with this callback path.
 pub(super) fn connectors_at<'a>(
     context: &RequestContext<'a>,
     path: &str,
@@ -63,7 +63,7 @@ where
             return LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST"));
         }
     };
-    // When several connectors share the path, the audit entry cannot name one.
+    // When several connectors share the path, the audit record cannot name one.
     let via = match connectors {
         [only] => Some(*only),
         _ => None,
@@ -91,7 +91,7 @@ where
 type NamedLogin<'a> = (&'a ConnectorId, FlowId);
 
 /// The callback settings of a connector that is not configured.
-static UNKNOWN_CONNECTOR: LazyLock<Callback> = LazyLock::new(Callback::default);
+static UNKNOWN_CONNECTOR_CALLBACK: LazyLock<Callback> = LazyLock::new(Callback::default);
 
 /// The connectors that share a callback path, with their callback settings.
 struct SharedCallback<'a>(Vec<(&'a ConnectorId, &'a Callback)>);
@@ -101,9 +101,9 @@ impl<'a> SharedCallback<'a> {
         let with_settings = |id: &&'a ConnectorId| {
             let callback = match context.site.login.entry(id) {
                 Some(entry) => entry.features.callback()?,
-                // The response is like that of a configured connector, so that requests cannot find
-                // out which connectors exist.
-                None => &UNKNOWN_CONNECTOR,
+                // An unknown connector gets the same response as a configured one, so that a client
+                // cannot find out which connectors exist.
+                None => &UNKNOWN_CONNECTOR_CALLBACK,
             };
             Some((*id, callback))
         };
@@ -264,9 +264,9 @@ fn retry_reason(error: &LoginError) -> Option<&'static str> {
     }
 }
 
-/// Sets the session cookie, and redirects to the return address if the authentication satisfies its
-/// route, which every request checks again. Otherwise shows a page; if the authentication only became
-/// too old during the redirect, repeats the login once.
+/// Sets the session cookie. If the authentication satisfies the route of the return address, redirects
+/// there. If it only became too old during the redirect, repeats the login once. Otherwise shows a page.
+/// This decides no access: every request checks the authentication again.
 async fn complete_login(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
@@ -279,9 +279,9 @@ async fn complete_login(
     let (reason, mut response) =
         match (complete::insufficient_auth(context, finished), retry, entry) {
             (None, _, _) => ("login", redirect_to_target(context, finished, mode, target)),
-            (Some(InsufficientAuth::TooOld), Some(start), Some(entry)) if !start.silent => (
+            (Some(InsufficientAuth::TooOld), Some(retry), Some(entry)) if !retry.silent => (
                 "proof too old",
-                begin::begin_login(context, entry, target, start).await,
+                begin::begin_login(context, entry, target, retry).await,
             ),
             (Some(_), _, _) => {
                 let page = complete::auth_too_weak_page(context, finished, target);

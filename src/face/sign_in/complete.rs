@@ -15,10 +15,11 @@ use crate::store::{RevocationScope, SessionKey};
 use crate::telemetry::{AuditEvent, AuditRecord};
 
 /// If an authentication exceeds `max_age` by less than this at the callback, in milliseconds, it counts
-/// as too old and not as too weak: it covers clock differences and the redirect from the provider.
+/// as too old and not as too weak. The tolerance covers clock differences and the redirect from the
+/// provider.
 const AUTH_AGE_TOLERANCE_MS: i64 = 120_000;
 
-/// Records the login, ends the previous session of this browser, and sets the cookies of the new one.
+/// Records the login, ends the previous session of this browser, and sets the cookies of the new session.
 pub(super) async fn hand_out_session(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
@@ -33,8 +34,8 @@ pub(super) async fn hand_out_session(
         .since(context.head.received_at)
         .as_secs();
     let max_age_s = i64::try_from(lifetime_s).unwrap_or(i64::MAX);
-    let flags = &context.site.cookies;
-    let cookie = flags.set_session(finished.expose_cookie(), max_age_s);
+    let cookie_settings = &context.site.cookies;
+    let cookie = cookie_settings.set_session(finished.expose_cookie(), max_age_s);
     reply::add_cookie(response, &cookie);
     let entry = context.site.login.entry(&finished.via);
     if let Some(cookie) =
@@ -70,7 +71,7 @@ async fn end_replaced_session(
         account: Some(&old.account),
         session: Some(&old.public_id),
         reason: Some("replaced"),
-        ..audit::entry(context, AuditEvent::SignOut)
+        ..audit::new_record(context, AuditEvent::SignOut)
     });
 }
 
@@ -89,7 +90,7 @@ pub(super) async fn end_session(
             account: Some(&session.account),
             session: Some(&session.public_id),
             reason: Some(reason),
-            ..audit::entry(context, AuditEvent::SignOut)
+            ..audit::new_record(context, AuditEvent::SignOut)
         });
     }
     revoked
@@ -128,9 +129,9 @@ pub(super) fn insufficient_auth(
         unmet_demand(route, &finished.via, &finished.auth_context, minted_at, at)
             == Some(LoginReason::StepUp)
     };
-    let before = Timestamp::from_unix_ms(at.unix_ms() - AUTH_AGE_TOLERANCE_MS);
+    let before_redirect = Timestamp::from_unix_ms(at.unix_ms() - AUTH_AGE_TOLERANCE_MS);
     needs_step_up(at).then(|| {
-        if needs_step_up(before) {
+        if needs_step_up(before_redirect) {
             InsufficientAuth::TooWeak
         } else {
             InsufficientAuth::TooOld

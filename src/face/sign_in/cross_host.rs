@@ -19,8 +19,8 @@ pub(super) const NONCES_MAX: usize = 5;
 /// recognized as one to the login host, this prevents a redirect loop.
 const REDIRECTED_MARK: (&str, &str) = ("h", "1");
 
-/// Redirects a request for an own page to the login host. If it was already redirected, it gets a problem
-/// page, and the remedy is logged.
+/// Redirects a request for an own page to the login host. A request that was redirected already gets a
+/// problem page, and the remedy is logged.
 pub(super) fn redirect_to_login_host(
     context: &RequestContext<'_>,
     page: &str,
@@ -85,13 +85,13 @@ pub(super) fn set_nonce_cookie(
 ) {
     let Some(cookie) = cookie else { return };
     reply::add_cookie(response, &cookie);
-    let flags = &context.site.cookies;
+    let cookie_settings = &context.site.cookies;
     // Browsers send the oldest cookie first (RFC 6265 §5.4).
     let nonces: Vec<_> =
-        reply::cookies_with_prefix(context.head.headers, flags.nonce_prefix()).collect();
+        reply::cookies_with_prefix(context.head.headers, cookie_settings.nonce_prefix()).collect();
     let surplus = (nonces.len() + 1).saturating_sub(NONCES_MAX);
     for (name, _) in nonces.iter().take(surplus) {
-        reply::add_cookie(response, &flags.clear_host_only(name));
+        reply::add_cookie(response, &cookie_settings.clear_host_only(name));
     }
 }
 
@@ -114,7 +114,8 @@ fn redirect_own_page(
     response
 }
 
-/// The URL of an own page on the login host, and the nonce cookie that its ticket is bound to.
+/// The URL of an own page on the login host with the return address `rd`. If the return to this host needs
+/// a ticket, also the nonce cookie that the ticket is bound to.
 pub(super) fn login_host_url(
     context: &RequestContext<'_>,
     page: &str,
@@ -130,8 +131,8 @@ pub(super) fn login_host_url(
         let (name, value) = REDIRECTED_MARK;
         to.push_str(&format!("&{name}={value}"));
     }
-    let rest = rd.strip_prefix(context.head.origin().as_str());
-    let returns_to_this_host = rest.is_some_and(|rest| rest.starts_with('/'));
+    let path = rd.strip_prefix(context.head.origin().as_str());
+    let returns_to_this_host = path.is_some_and(|path| path.starts_with('/'));
     let cookie_is_valid =
         site.is_login_host(context.head) || site.session_cookie_reaches(context.head.host.as_str());
     if cookie_is_valid || !returns_to_this_host {

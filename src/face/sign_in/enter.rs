@@ -1,5 +1,5 @@
-//! `/enter/{connector}`: logins that a portal starts. It sends the browser with an entry token that menshen
-//! did not request.
+//! `/enter/{connector}`: logins that a portal starts. The portal sends the browser with an entry token that
+//! menshen did not request.
 //!
 //! Any page can send a browser to this path with an entry token of its own choice, so the login never
 //! replaces the session of another person without a confirmation.
@@ -67,14 +67,14 @@ where
     let entry = context.site.login.entry(via);
     let with_entry_point =
         entry.and_then(|entry| Some((entry, entry.features.entry_point.as_ref()?)));
-    let Some((entry, point)) = with_entry_point else {
+    let Some((entry, entry_point)) = with_entry_point else {
         return LoggedResponse::own_path(
             "no entry",
             reply::problem(context, Cause::NotFound, None),
         );
     };
     let logged = match *context.head.method {
-        Method::GET | Method::POST => handle(context, (entry, point), query, body).await,
+        Method::GET | Method::POST => handle(context, (entry, entry_point), query, body).await,
         _ => LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST")),
     };
     logged.map_response(|response| {
@@ -97,7 +97,7 @@ fn has_form_policy(headers: &HeaderMap) -> bool {
 
 async fn handle<B>(
     context: &RequestContext<'_>,
-    (entry, point): (&Arc<ConnectorEntry>, &EntryPoint),
+    (entry, entry_point): (&Arc<ConnectorEntry>, &EntryPoint),
     query: &Fields,
     body: Option<B>,
 ) -> LoggedResponse
@@ -119,13 +119,13 @@ where
     let Some(form) = form else {
         return malformed(context, entry);
     };
-    let has_token = query.has(&point.parameter) || form.has(&point.parameter);
+    let has_token = query.has(&entry_point.parameter) || form.has(&entry_point.parameter);
     match *context.head.method {
         Method::GET if !has_token && query.has(FLOW_FIELD) => resume(context, entry, query).await,
         Method::POST if !has_token && form.has(FLOW_FIELD) => {
             complete_after_confirmation(context, entry, &form).await
         }
-        _ => redeem(context, (entry, point), query, form).await,
+        _ => redeem(context, (entry, entry_point), query, form).await,
     }
 }
 
@@ -166,9 +166,9 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let kind = single_header(context.head.headers, CONTENT_TYPE.as_str())?;
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    let content_type = single_header(context.head.headers, CONTENT_TYPE.as_str())?;
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return None;
     }
     Fields::parse(&read_body_within(body, FORM_BYTES_MAX).await?)
@@ -208,14 +208,14 @@ fn has_allowed_origin(context: &RequestContext<'_>, origins: &[Url]) -> bool {
 
 async fn redeem(
     context: &RequestContext<'_>,
-    (entry, point): (&Arc<ConnectorEntry>, &EntryPoint),
+    (entry, entry_point): (&Arc<ConnectorEntry>, &EntryPoint),
     query: &Fields,
     form: Fields,
 ) -> LoggedResponse {
-    let Some(token) = single_token(&point.parameter, query, &form) else {
+    let Some(token) = single_token(&entry_point.parameter, query, &form) else {
         return malformed(context, entry);
     };
-    if !has_allowed_origin(context, &point.origins) {
+    if !has_allowed_origin(context, &entry_point.origins) {
         audit::refused(context, Some(&entry.id), &EntryTokenRefusal::Origin);
         return LoggedResponse::own_path(
             "origin",
@@ -238,17 +238,17 @@ async fn redeem(
     let fields_with_rd = if form.has("rd") { &form } else { query };
     let target = LoginTarget::from_query(context, fields_with_rd);
     let return_to = target.return_to_or_default(context, entry);
-    let fields = if form.has(&point.parameter) {
+    let fields = if form.has(&entry_point.parameter) {
         form
     } else {
         query.clone()
     };
-    let answer = AuthnResponse {
+    let authn_response = AuthnResponse {
         fields,
         client: context.head.client_for_limits(),
         kind: None,
     };
-    let mut pending = match login.redeem_unsolicited(entry, token, answer).await {
+    let mut pending = match login.redeem_unsolicited(entry, token, authn_response).await {
         Ok(pending) => pending,
         Err(error) => return login_failed(context, entry, &error),
     };
@@ -263,7 +263,8 @@ async fn redeem(
     }
 }
 
-/// Whether the browser sent the session cookie, if it has one. With a cross-site POST it does not.
+/// Whether the browser would have sent a session cookie if it had one. With a cross-site POST it sends
+/// none.
 fn would_have_sent_session_cookie(context: &RequestContext<'_>) -> bool {
     let site = single_header(context.head.headers, "sec-fetch-site");
     *context.head.method != Method::POST

@@ -21,7 +21,7 @@ const DELIVERY_BYTES_MAX: usize = 64 * 1024;
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// `GET` verifies the URL, `POST` delivers an event. Both are signed. The event is handled after the
-/// response, because sources wait for seconds only.
+/// response, because sources wait only a few seconds for it.
 pub(super) async fn answer<B>(
     context: &RequestContext<'_>,
     via: &ConnectorId,
@@ -99,7 +99,8 @@ fn verify_url(
     }
 }
 
-/// The sender does not learn whether the signature, the key or the receiver is wrong.
+/// The response to an invalid request. The sender does not learn whether the signature, the key or the
+/// receiver is wrong.
 fn refused(context: &RequestContext<'_>, via: &ConnectorId, error: &EventError) -> LoggedResponse {
     // Any client can cause this line.
     static LOG_LIMITER: LogLimiter = LogLimiter::new();

@@ -16,11 +16,12 @@ use crate::request::Body;
 /// How many pending logins one browser keeps; the oldest is evicted.
 const LOGINS_MAX: usize = 5;
 
-/// The total length of the flow cookies in the `Cookie` header, in bytes.
-const LINE_BYTES_MAX: usize = 6 * 1024;
+/// The largest total length of the flow cookies in the `Cookie` header, in bytes.
+const HEADER_BYTES_MAX: usize = 6 * 1024;
 
-/// How many flow cookies of a request are read: four times as many as a browser keeps. An attacker may
-/// set more, and each one would be decrypted, or cleared by a header of the response.
+/// How many flow cookies of a request are read: four times as many as menshen leaves in a browser, with two
+/// for each login. An attacker may set more, and each one would be decrypted, or cleared by a header of the
+/// response.
 const COOKIES_READ_MAX: usize = 4 * 2 * LOGINS_MAX;
 
 /// The longest value of one cookie, in bytes. Browsers drop cookies whose name and value exceed
@@ -67,7 +68,7 @@ impl<'a> FlowCookies<'a> {
         })
     }
 
-    /// The length of the cookies in the `Cookie` header.
+    /// The length of the cookies in the `Cookie` header, in bytes.
     fn bytes(&self, prefix: &str) -> usize {
         let overhead = prefix.len() + self.flow.len() + SEPARATOR_BYTES;
         let first = self.first.map(|value| overhead + value.len());
@@ -112,8 +113,8 @@ pub(super) fn set_sealed(
     cross_site: bool,
     response: &mut Response<Body>,
 ) {
-    let flags = &context.site.cookies;
-    let prefix = flags.flow_prefix();
+    let cookie_settings = &context.site.cookies;
+    let prefix = cookie_settings.flow_prefix();
     let max_age_s = i64::try_from(PENDING_AGE_MAX_S).unwrap_or(i64::MAX);
     let flow = flow.as_str();
     let (first, second) = sealed.split_at(sealed.len().min(PART_BYTES_MAX));
@@ -121,11 +122,11 @@ pub(super) fn set_sealed(
     for (suffix, value) in parts.iter().filter(|(_, value)| !value.is_empty()) {
         let name = format!("{prefix}{flow}{suffix}");
         let cookie = if loads_in_frame(context.head) {
-            flags.set_partitioned(&name, value, max_age_s)
+            cookie_settings.set_partitioned(&name, value, max_age_s)
         } else if cross_site {
-            flags.set_cross_site(&name, value, max_age_s)
+            cookie_settings.set_cross_site(&name, value, max_age_s)
         } else {
-            flags.set_host_only(&name, value, max_age_s)
+            cookie_settings.set_host_only(&name, value, max_age_s)
         };
         reply::add_cookie(response, &cookie);
     }
@@ -155,7 +156,7 @@ fn evict_oldest(
     for (_, cookies) in others.iter().rev() {
         count += 1;
         bytes += cookies.bytes(prefix);
-        if count > LOGINS_MAX || bytes > LINE_BYTES_MAX {
+        if count > LOGINS_MAX || bytes > HEADER_BYTES_MAX {
             clear_cookies(context, cookies, response);
         }
     }
@@ -187,14 +188,14 @@ fn clear_cookies(
     cookies: &FlowCookies<'_>,
     response: &mut Response<Body>,
 ) {
-    let flags = &context.site.cookies;
+    let cookie_settings = &context.site.cookies;
     let parts = [("", cookies.first), (SECOND_SUFFIX, cookies.second)];
     for (suffix, _) in parts.iter().filter(|(_, value)| value.is_some()) {
-        let name = format!("{}{}{suffix}", flags.flow_prefix(), cookies.flow);
+        let name = format!("{}{}{suffix}", cookie_settings.flow_prefix(), cookies.flow);
         let cookie = if loads_in_frame(context.head) {
-            flags.clear_partitioned(&name)
+            cookie_settings.clear_partitioned(&name)
         } else {
-            flags.clear_host_only(&name)
+            cookie_settings.clear_host_only(&name)
         };
         reply::add_cookie(response, &cookie);
     }

@@ -24,14 +24,15 @@ use crate::request::Body;
 /// Marks a login whose ticket a page in a frame waits for.
 pub(super) const FRAME_PARAMETER: (&str, &str) = ("f", "1");
 
-/// Whether the query asks for a frame's ticket and the response is shown in a tab.
+/// Whether the query asks for a ticket for a frame, and [`may_issue_ticket`] allows one.
 pub(super) fn is_requested(context: &RequestContext<'_>, query: &Fields) -> bool {
     let (name, value) = FRAME_PARAMETER;
     query.one(name) == Ok(Some(value)) && may_issue_ticket(context)
 }
 
-/// Whether the response may contain a ticket for a frame: it is shown in a tab, so no script reads it.
-/// Old browsers do not send `Sec-Fetch-Dest`, so they get no ticket.
+/// Whether the response may contain a ticket for a frame: the site allows sign-in in frames, and the response
+/// is shown in a tab, where no script reads it. Old browsers do not send `Sec-Fetch-Dest`, so they get no
+/// ticket.
 pub(super) fn may_issue_ticket(context: &RequestContext<'_>) -> bool {
     context.site.allows_framed_sign_in && opens_in_tab(context.head)
 }

@@ -42,7 +42,7 @@ struct LoginRequest {
     /// The sealed pending login, from an app that has no cookies.
     #[serde(default)]
     flow: Option<String>,
-    /// The kind of the code, as the connector defines it.
+    /// The kind of the code: one of `Features::code_kinds`; absent or `code` for an ordinary one.
     #[serde(default)]
     kind: Option<String>,
 }
@@ -118,13 +118,13 @@ pub(super) async fn login_config(
         Ok(begun) => begun,
         Err(error) => return refusal(context, via, &error, origin),
     };
-    let Some(app) = &begun.app else {
+    let Some(app_login) = &begun.app_login else {
         return LoggedResponse::own_path(
             "no app login",
             reply::problem(context, Cause::NotFound, None),
         );
     };
-    let mut members = app.clone();
+    let mut members = app_login.clone();
     let common = [
         ("connector", json!(via.as_str())),
         ("kind", json!(entry.map(|entry| entry.kind))),
@@ -161,11 +161,11 @@ where
     if let Err(logged) = require_login_host(context, &origin) {
         return *logged;
     }
-    let kind = single_header(context.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
-    let is_json = kind
+    let content_type = single_header(context.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
+    let is_json = content_type
         .split(';')
         .next()
-        .is_some_and(|kind| kind.trim() == "application/json");
+        .is_some_and(|media_type| media_type.trim() == "application/json");
     let posted = match read_body(body).await {
         Some(body) if is_json => serde_json::from_slice::<LoginRequest>(&body).ok(),
         _ => None,
@@ -189,12 +189,13 @@ where
         Ok(pending) => pending,
         Err(error) => return refusal(context, via, &LoginError::Pending(error), origin),
     };
-    let answer = AuthnResponse {
+    let authn_response = AuthnResponse {
         fields,
         client: context.head.client_for_limits(),
         kind: posted.kind,
     };
-    match context.site.login.finish(pending, answer).await.as_deref() {
+    let outcome = context.site.login.finish(pending, authn_response).await;
+    match outcome.as_deref() {
         Ok(Ok(finished)) => {
             let response = session_response(context, finished, &flow).await;
             LoggedResponse::own_path("login", with_cors(response, origin))

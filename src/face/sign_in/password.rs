@@ -43,7 +43,7 @@ impl<'a> PasswordForm<'a> {
         LoginTarget::from_query(context, &Fields::new(fields))
     }
 
-    fn answer(&self, context: &RequestContext<'_>) -> AuthnResponse {
+    fn authn_response(&self, context: &RequestContext<'_>) -> AuthnResponse {
         let fields = [("login", self.login), ("password", self.password)];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
         AuthnResponse {
@@ -75,10 +75,10 @@ where
     if !is_own_form_post(context) {
         return LoggedResponse::own_path("cross-site", foreign_form(context, entry));
     }
-    let kind = single_header(context.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
-    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let content_type = single_header(context.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
     let form = match read_body(body).await {
-        Some(form) if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") => {
+        Some(form) if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") => {
             Fields::parse(&form)
         }
         _ => None,
@@ -97,7 +97,7 @@ async fn verify(
     submitted: &PasswordForm<'_>,
 ) -> LoggedResponse {
     let login = &context.site.login;
-    let answer = submitted.answer(context);
+    let authn_response = submitted.authn_response(context);
     let Ok(flow) = FlowId::try_from(submitted.flow.to_owned()) else {
         return without_pending(context, entry, submitted, None, PendingError::Missing).await;
     };
@@ -105,12 +105,12 @@ async fn verify(
     let pending = match login.open_pending([&entry.id], &flow, sealed.as_deref()) {
         Ok(pending) => pending,
         Err(error) => {
-            let outcome = login.outcome(&entry.id, &flow, &answer).await;
+            let outcome = login.outcome(&entry.id, &flow, &authn_response).await;
             let finished = outcome.as_deref().and_then(|it| it.as_ref().ok());
             return without_pending(context, entry, submitted, finished, error).await;
         }
     };
-    let outcome = login.finish(pending.clone(), answer).await;
+    let outcome = login.finish(pending.clone(), authn_response).await;
     let error = match &outcome {
         Ok(outcome) => outcome.as_ref().as_ref().err(),
         Err(error) => Some(error),
@@ -195,7 +195,7 @@ async fn form_of_new_login(
     response
 }
 
-/// A form post from another site or by a script.
+/// The response to a form post from another site or by a script.
 fn foreign_form(context: &RequestContext<'_>, entry: &ConnectorEntry) -> Response<Body> {
     let sign_in_link =
         password_form::form_url(context, entry, &LoginTarget::default()).map(Href::new);

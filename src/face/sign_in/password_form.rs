@@ -63,7 +63,7 @@ pub(super) fn page(
         .as_ref()
         .map(|return_to| match return_to.origin() {
             Some(_) => return_to.absolute(login_url),
-            None => return_to.local().to_owned(),
+            None => return_to.path_query_fragment().to_owned(),
         });
     let mut connectors = target::allowed_connectors(context, target);
     connectors.retain(|connector| connector.can_begin_login());

@@ -15,14 +15,14 @@ const READY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Answers a health probe of a load balancer that has no `Host` header, as in HTTP/1.0.
 pub(in crate::face) async fn answer_probe(
     site: &Site,
-    shared: &Services,
+    services: &Services,
     parts: &Parts,
 ) -> Option<LoggedResponse> {
     let path = parts.uri.path();
     let below_prefix = path.strip_prefix(site.prefix.as_str());
     match below_prefix.unwrap_or(path) {
         "/ping" if site.routes.is_own_path(path) => Some(ping(&parts.method)),
-        "/ready" if site.routes.is_own_path(path) => Some(ready(shared, &parts.method).await),
+        "/ready" if site.routes.is_own_path(path) => Some(ready(services, &parts.method).await),
         _ => None,
     }
 }
@@ -33,8 +33,8 @@ pub(super) fn ping(method: &Method) -> LoggedResponse {
 }
 
 /// Readiness: requests can be authorized only while the store answers.
-pub(super) async fn ready(shared: &Services, method: &Method) -> LoggedResponse {
-    let ping = shared.people.ping_store();
+pub(super) async fn ready(services: &Services, method: &Method) -> LoggedResponse {
+    let ping = services.people.ping_store();
     let result = tokio::time::timeout(READY_TIMEOUT, ping).await;
     let (status, text) = match result {
         Ok(Ok(())) => (StatusCode::OK, "OK\n"),

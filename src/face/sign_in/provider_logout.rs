@@ -22,7 +22,7 @@ use crate::store::{ConnectorId, LogoutTarget, StoreError};
 use crate::telemetry::{AuditEvent, AuditRecord, LogLimiter};
 
 /// The shortest lifetime of a logout mark, which refuses logins that began before it: as long as a login
-/// may take. If people send bearer tokens, it lives as long as those.
+/// may take. If people send bearer tokens, the mark is kept at least as long as those are valid.
 const MARK_LIFETIME_MIN: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
 
 /// `POST /backchannel-logout/{connector}`: a logout token, sent by the provider itself.
@@ -156,7 +156,7 @@ async fn end_sessions(
             LogoutTarget::Session(_) => None,
         },
         reason: Some(&reason),
-        ..audit::entry(context, AuditEvent::Revoked)
+        ..audit::new_record(context, AuditEvent::Revoked)
     });
     done
 }
@@ -182,8 +182,8 @@ fn unavailable(
 /// Until when a logout mark refuses logins and bearer tokens that began before it: as long as a
 /// login may take or, where people send bearer tokens, as long as those are valid.
 ///
-/// `None` if the rate limit refuses a front-channel logout of an unknown session. It is not stored, because
-/// any browser can send it.
+/// `None` if the rate limit refuses the mark of an unknown session. Without a limit any browser could fill
+/// the store with such marks.
 async fn mark_expiry(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,

@@ -24,9 +24,9 @@ use crate::request::gate::Caller;
 use crate::request::policy::Permit;
 use crate::store::ConnectorId;
 
-/// How long after a login an error of the provider that the browser delivers keeps the session. The
-/// person can forge such an error. Failures that menshen observes itself keep the session without a
-/// time limit.
+/// How long after a login the session survives an error of the provider that the browser delivers. The
+/// person can forge such an error. If menshen observes such an error itself, the session survives at any
+/// time.
 const BROWSER_REPORT_TRUSTED_FOR: Duration = Duration::from_secs(600);
 
 /// The reason in log entries of a request that is redirected to a silent login.
@@ -44,9 +44,16 @@ pub(in crate::face) enum ReconfirmOutcome {
 enum SilentLogin {
     /// It begins with this redirect.
     Begin(Response<Body>),
-    /// It does not begin. With `true` the time is written into the session cookie, so that the next
-    /// requests do not try again.
-    Skip(bool),
+    /// It does not begin. If this counts as an attempt, its time is written into the session cookie, so
+    /// that the next requests do not try again.
+    Skip { counts_as_attempt: bool },
+}
+
+impl SilentLogin {
+    /// No silent login is possible now. This does not count as an attempt.
+    const NOT_POSSIBLE: Self = Self::Skip {
+        counts_as_attempt: false,
+    };
 }
 
 /// Begins a silent login instead of forwarding the request, if that is possible.
@@ -59,10 +66,12 @@ pub(in crate::face) async fn reconfirm(
             let logged = LoggedResponse::login_needed(RECONFIRM_REASON, permit.route(), response);
             ReconfirmOutcome::Respond(Box::new(logged))
         }
-        SilentLogin::Skip(true) => {
-            ReconfirmOutcome::Continue(permit.without_reconfirmation(context.head.received_at))
-        }
-        SilentLogin::Skip(false) => ReconfirmOutcome::Continue(permit),
+        SilentLogin::Skip {
+            counts_as_attempt: true,
+        } => ReconfirmOutcome::Continue(permit.without_reconfirmation(context.head.received_at)),
+        SilentLogin::Skip {
+            counts_as_attempt: false,
+        } => ReconfirmOutcome::Continue(permit),
     }
 }
 
@@ -70,10 +79,10 @@ pub(in crate::face) async fn reconfirm(
 /// host.
 async fn silent_login(context: &RequestContext<'_>, permit: &Permit) -> SilentLogin {
     let Caller::Person(person) = permit.caller() else {
-        return SilentLogin::Skip(false);
+        return SilentLogin::NOT_POSSIBLE;
     };
     let Some(entry) = silent_login_connector(context, person) else {
-        return SilentLogin::Skip(false);
+        return SilentLogin::NOT_POSSIBLE;
     };
     if context.site.is_login_host(context.head) {
         let target = LoginTarget {
@@ -99,11 +108,11 @@ pub(super) async fn at_start(
 ) -> LoggedResponse {
     let silent_login = match silent_login_connector(context, person) {
         Some(entry) => begin_silent_login(context, entry, target, person).await,
-        None => SilentLogin::Skip(false),
+        None => SilentLogin::NOT_POSSIBLE,
     };
     match silent_login {
         SilentLogin::Begin(response) => LoggedResponse::own_path("reload", response),
-        SilentLogin::Skip(counts_as_attempt) => {
+        SilentLogin::Skip { counts_as_attempt } => {
             let attempted_at = counts_as_attempt.then_some(context.head.received_at);
             LoggedResponse::own_path(
                 "already signed in",
@@ -124,10 +133,10 @@ fn silent_login_connector<'a>(
     let host = context.head.host.as_str();
     let cookie_is_valid =
         context.site.is_login_host(context.head) || context.site.session_cookie_reaches(host);
-    let embedded = context.site.cookies.allow_embedding();
-    let is_supported_here = !loads_in_frame(context.head) || (embedded && cookie_is_valid);
+    let allows_embedding = context.site.cookies.allow_embedding();
+    let is_supported_here = !loads_in_frame(context.head) || (allows_embedding && cookie_is_valid);
     // A response by cross-site POST has no session cookie, so it cannot be compared with the session.
-    let response_has_cookies = !entry.features.returns_by_post() || embedded;
+    let response_has_cookies = !entry.features.returns_by_post() || allows_embedding;
     (is_supported_here && response_has_cookies && entry.can_log_in_silently(&user_agent(context)))
         .then_some(&**entry)
 }
@@ -143,17 +152,19 @@ async fn begin_silent_login(
     if begin::has_unfinished_login(context, target, true)
         && is_recent_login(session, context.head.received_at)
     {
-        return SilentLogin::Skip(false);
+        return SilentLogin::NOT_POSSIBLE;
     }
-    let start = BeginOptions {
+    let options = BeginOptions {
         automatic: true,
         silent: true,
         ..BeginOptions::default()
     };
-    match begin::try_begin_login(context, entry, target, start).await {
+    match begin::try_begin_login(context, entry, target, options).await {
         Ok(response) => SilentLogin::Begin(response),
         Err(error) if keeps_session(session, &error, false, context.head.received_at) => {
-            SilentLogin::Skip(true)
+            SilentLogin::Skip {
+                counts_as_attempt: true,
+            }
         }
         Err(error) => SilentLogin::Begin(begin::begin_failed(context, entry, &error)),
     }

@@ -64,8 +64,8 @@ async fn redeem_sealed(context: &RequestContext<'_>, sealed: &str) -> LoggedResp
             .find(|(name, _)| name.strip_prefix(prefix) == Some(hash.as_str()))
             .map(|(_, value)| value)
     };
-    let opened = match unsealed.check(nonce_of, head.received_at) {
-        Ok(opened) => opened,
+    let checked = match unsealed.check(nonce_of, head.received_at) {
+        Ok(checked) => checked,
         Err(error) => {
             // Another browser sent the ticket: the URL has leaked, so the ticket is spent.
             if error == TicketError::OtherBrowser
@@ -81,48 +81,52 @@ async fn redeem_sealed(context: &RequestContext<'_>, sealed: &str) -> LoggedResp
         Ok(false) => return refused(context, Some(&return_path), TicketError::Used).await,
         Err(logged) => return *logged,
     }
-    LoggedResponse::own_path("ticket", set_session(context, &opened.ticket))
+    LoggedResponse::own_path("ticket", set_session(context, &checked.ticket))
 }
 
 /// Sets the session cookie for a spent ticket and redirects to the return address.
 fn set_session(context: &RequestContext<'_>, ticket: &Ticket) -> Response<Body> {
-    let (flags, host) = (&context.site.cookies, context.head.host.as_str());
+    let (cookie_settings, host) = (&context.site.cookies, context.head.host.as_str());
     let lifetime_s = ticket.expires_at.since(context.head.received_at).as_secs();
     let max_age_s = i64::try_from(lifetime_s).unwrap_or(i64::MAX);
     // In a frame the cookie is valid for the same hosts as in a tab. Other tickets are issued only
     // for hosts where that cookie is not valid.
-    let cookie = if flags.covers(host) {
-        flags.set_session(
+    let cookie = if cookie_settings.covers(host) {
+        cookie_settings.set_session(
             &cookie::sign(&context.site.ring, &ticket.session_claims(None)),
             max_age_s,
         )
     } else {
         let value = cookie::sign(&context.site.ring, &ticket.session_claims(Some(host)));
-        flags.set_session_of_host(&value, max_age_s)
+        cookie_settings.set_session_of_host(&value, max_age_s)
     };
     let mut response = match *context.head.method {
         Method::POST => reply::see_other(&ticket.return_path),
         _ => reply::redirect(&ticket.return_path),
     };
     reply::add_cookie(&mut response, &cookie);
-    let nonce = format!("{}{}", flags.nonce_prefix(), ticket.nonce.as_str());
+    let nonce = format!(
+        "{}{}",
+        cookie_settings.nonce_prefix(),
+        ticket.nonce.as_str()
+    );
     let cleared = match frame::accepts_ticket(context) {
-        true => flags.clear_partitioned(&nonce),
-        false => flags.clear_host_only(&nonce),
+        true => cookie_settings.clear_partitioned(&nonce),
+        false => cookie_settings.clear_host_only(&nonce),
     };
     reply::add_cookie(&mut response, &cleared);
     response
 }
 
-/// A ticket to be marked as used.
+/// What marks a ticket as used.
 struct TicketUse {
     spend_key: [u8; 32],
     until: Timestamp,
 }
 
 impl TicketUse {
-    /// Marks a ticket as used that the right browser presented; `false` if it was used before. If this
-    /// process knows that, the store is not queried. The client's rate limit applies.
+    /// Marks a ticket as used that the right browser presented; `false` if it was used before. The store is
+    /// not queried if this process has seen the first use. The client's rate limit applies.
     async fn spend(&self, context: &RequestContext<'_>) -> Result<bool, Box<LoggedResponse>> {
         let login = &context.site.login;
         let spent_tickets = login.spent_tickets();

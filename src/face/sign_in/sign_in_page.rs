@@ -46,8 +46,8 @@ pub(super) fn page(
         }
     });
     let (notices, hints) = hints(&entries, &user_agent);
-    let unmet = match caller {
-        Caller::Person(person) => target::unmet_requirement(context, target, person),
+    let unmet_demand = match caller {
+        Caller::Person(person) => target::unmet_route_demand(context, target, person),
         Caller::Anonymous(_) | Caller::Program(_) => None,
     };
     let signed_in = match caller {
@@ -59,7 +59,7 @@ pub(super) fn page(
             continue_to: target
                 .return_to
                 .as_ref()
-                .filter(|_| unmet.is_none())
+                .filter(|_| unmet_demand.is_none())
                 .map(|_| {
                     let query = target.query_string(&context.site.external_url, "");
                     Href::new(format!("{}/start{query}", context.site.prefix))
@@ -69,7 +69,7 @@ pub(super) fn page(
     };
     let page = SignInPage {
         info: context.page_info(),
-        reason: reason.or_else(|| unmet.and_then(reason_for)),
+        reason: reason.or_else(|| unmet_demand.and_then(reason_for)),
         signed_in,
         choices: choices.collect(),
         is_portal_only,
@@ -126,9 +126,9 @@ pub(super) fn reason_from_query(query: &Fields) -> Option<SignInReason> {
         SignInReason::LoopDetected,
         SignInReason::ProviderSignedOut,
     ];
-    let word = query.one("why").ok().flatten()?;
+    let value = query.one("why").ok().flatten()?;
     all.into_iter()
-        .find(|reason| reason_parameter(*reason) == word)
+        .find(|reason| reason_parameter(*reason) == value)
 }
 
 /// The connector of this browser's last login. The cookie is not authenticated; it only sorts the
@@ -146,11 +146,11 @@ pub(super) fn last_connector_cookie(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
 ) -> Option<String> {
-    let several = context.site.login.entries().len() > 1;
-    let flags = &context.site.cookies;
-    several.then(|| {
-        flags.set_host_only(
-            flags.last_connector_name(),
+    let has_several_connectors = context.site.login.entries().len() > 1;
+    let cookie_settings = &context.site.cookies;
+    has_several_connectors.then(|| {
+        cookie_settings.set_host_only(
+            cookie_settings.last_connector_name(),
             entry.id.as_str(),
             LAST_CONNECTOR_AGE_S,
         )

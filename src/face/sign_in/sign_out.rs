@@ -59,7 +59,7 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
             account: Some(&session.account),
             session: Some(&session.public_id),
             reason: everywhere.then_some("everywhere"),
-            ..audit::entry(context, AuditEvent::SignOut)
+            ..audit::new_record(context, AuditEvent::SignOut)
         });
     }
     let mut response = match logout_url {
@@ -89,7 +89,7 @@ fn store_failed(
         account: Some(&session.account),
         session: Some(&session.public_id),
         reason: Some("not stored yet"),
-        ..audit::entry(context, AuditEvent::SignOut)
+        ..audit::new_record(context, AuditEvent::SignOut)
     });
     let mut response = reply::problem(context, Cause::SignOutUnstored, None);
     let cookie = context

@@ -1,4 +1,5 @@
-//! `/sign_in` shows the connectors; `/start` begins a login, or shows them if none begins automatically.
+//! `/sign_in` shows the connectors. `/start` begins a login, or shows the connectors if none of them begins
+//! automatically.
 
 use http::{Method, StatusCode};
 
@@ -45,7 +46,7 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
     let is_unauthenticated = matches!(caller, Caller::Anonymous(_));
     let is_navigation =
         request_kind(context.head) == RequestKind::Navigation && context.head.method == Method::GET;
-    let only = entries.first().filter(|entry| {
+    let automatic = entries.first().filter(|entry| {
         let is_always = entry.config.auto_login == crate::login::connector::AutoLogin::Always;
         is_always
             && entry.can_begin_login()
@@ -53,7 +54,7 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
             && is_unauthenticated
             && is_navigation
     });
-    if let Some(entry) = only {
+    if let Some(entry) = automatic {
         if !begin::is_redirect_loop(context, &target) {
             let options = begin::automatic_options(None);
             return LoggedResponse::own_path(
@@ -119,7 +120,7 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
     if let (Caller::Person(person), Some(return_to)) = (&caller, &target.return_to)
-        && target::unmet_requirement(context, &target, person).is_none()
+        && target::unmet_route_demand(context, &target, person).is_none()
     {
         if needs_reconfirmation(context, return_to, person) {
             return reconfirm::at_start(context, &target, return_to, person).await;
@@ -167,8 +168,8 @@ async fn is_missed_by_proxy_check(context: &RequestContext<'_>, target: &LoginTa
     let Ok(Caller::Person(person)) = caller(context).await else {
         return false;
     };
-    let is_loop =
-        target.return_to.is_some() && target::unmet_requirement(context, target, &person).is_none();
+    let is_loop = target.return_to.is_some()
+        && target::unmet_route_demand(context, target, &person).is_none();
     if is_loop {
         context.services.telemetry.count_login_loop();
         tracing::error!(
@@ -208,7 +209,7 @@ async fn start_in_frame(
     };
     match (&caller, &target.return_to) {
         (Caller::Person(person), Some(return_to))
-            if target::unmet_requirement(context, target, person).is_none()
+            if target::unmet_route_demand(context, target, person).is_none()
                 && needs_reconfirmation(context, return_to, person) =>
         {
             reconfirm::at_start(context, target, return_to, person).await

@@ -110,7 +110,7 @@ fn parse(context: &RequestContext<'_>, text: &str) -> Option<ReturnTo> {
     if !text.starts_with('/') || context.site.is_login_host(context.head) {
         return ReturnTo::parse(text, context.site);
     }
-    ReturnTo::path(text)?;
+    ReturnTo::on_login_host(text)?;
     // An absolute URL, so that own paths of this host are refused like those of the login host.
     let whole = format!("{}{text}", context.head.origin());
     ReturnTo::parse(&whole, context.site)
@@ -137,9 +137,9 @@ pub(super) fn route<'a>(
 ) -> Option<&'a Arc<Route>> {
     let url = url::Url::parse(&return_to.absolute(&context.site.external_url)).ok()?;
     let (host, _) = crate::request::head::parse_host(url.host_str()?).ok()?;
-    let local = return_to.local();
-    let raw = &local[..local.find(['?', '#']).unwrap_or(local.len())];
-    let path = crate::request::path::Path::parse(raw, None).ok()?;
+    let text = return_to.path_query_fragment();
+    let raw_path = &text[..text.find(['?', '#']).unwrap_or(text.len())];
+    let path = crate::request::path::Path::parse(raw_path, None).ok()?;
     let port = url.port_or_known_default()?;
     match context.site.routes.find(&host, port, &path) {
         RouteMatch::Route(route) => Some(route),
@@ -148,15 +148,20 @@ pub(super) fn route<'a>(
 }
 
 /// Which demand of the return address's route the session does not satisfy.
-pub(super) fn unmet_requirement(
+pub(super) fn unmet_route_demand(
     context: &RequestContext<'_>,
     target: &LoginTarget,
     person: &Person,
 ) -> Option<LoginReason> {
     let route = route(context, target.return_to.as_ref()?)?;
     let session = &person.session;
-    let (via, proof, at) = (&session.via, &session.auth_context, session.minted_at);
-    unmet_demand(route, via, proof, at, context.head.received_at)
+    unmet_demand(
+        route,
+        &session.via,
+        &session.auth_context,
+        session.minted_at,
+        context.head.received_at,
+    )
 }
 
 /// The authentication request for a return address. The demands are read from its route and never from

@@ -28,7 +28,7 @@ enum SessionTransfer<'a> {
     AfterConsent(Url, &'a NonceHash),
 }
 
-fn transfer_to<'a>(
+fn required_transfer<'a>(
     context: &RequestContext<'_>,
     return_to: &ReturnTo,
     target: &'a LoginTarget,
@@ -62,7 +62,7 @@ pub(super) fn next_url(
     target: &LoginTarget,
     session: &SessionClaims,
 ) -> String {
-    match transfer_to(context, return_to, target) {
+    match required_transfer(context, return_to, target) {
         SessionTransfer::NotNeeded => return_to.location(),
         SessionTransfer::Ticket(origin, nonce) => {
             let ticket = Ticket {
@@ -71,7 +71,7 @@ pub(super) fn next_url(
                 account: session.account,
                 issued_at: session.issued_at,
                 expires_at: session.expires_at,
-                return_path: return_to.local().to_owned(),
+                return_path: return_to.path_query_fragment().to_owned(),
             };
             ticket_url(context, &origin, &ticket)
         }
@@ -101,10 +101,14 @@ pub(super) fn redirect_signed_in(
         issued_at: attempted_at.unwrap_or(session.issued_at),
         ..session
     });
-    let mut response = match (transfer_to(context, return_to, target), &session) {
+    let mut response = match (required_transfer(context, return_to, target), &session) {
         (SessionTransfer::NotNeeded, _) | (_, None) => reply::redirect(&return_to.location()),
         (SessionTransfer::Ticket(origin, nonce), Some(session)) => {
-            let ticket = Ticket::of(session, nonce.clone(), return_to.local().to_owned());
+            let ticket = Ticket::of(
+                session,
+                nonce.clone(),
+                return_to.path_query_fragment().to_owned(),
+            );
             reply::redirect(&ticket_url(context, &origin, &ticket))
         }
         (SessionTransfer::AfterConsent(origin, nonce), Some(session)) => {
@@ -112,7 +116,7 @@ pub(super) fn redirect_signed_in(
                 return_to: return_to.clone(),
                 nonce: nonce.clone(),
                 for_frame: target.for_frame,
-                at: context.head.received_at,
+                asked_at: context.head.received_at,
             };
             ask_consent(context, person, &origin, &consent, session)
         }
@@ -209,10 +213,14 @@ where
         for_frame: consent.for_frame,
         ..LoginTarget::default()
     };
-    let to = match transfer_to(context, &return_to, &target) {
+    let to = match required_transfer(context, &return_to, &target) {
         SessionTransfer::NotNeeded => return_to.location(),
         SessionTransfer::Ticket(origin, nonce) | SessionTransfer::AfterConsent(origin, nonce) => {
-            let ticket = Ticket::of(&session, nonce.clone(), return_to.local().to_owned());
+            let ticket = Ticket::of(
+                &session,
+                nonce.clone(),
+                return_to.path_query_fragment().to_owned(),
+            );
             if consent.for_frame {
                 let sealed = ticket.seal(
                     &context.site.ring,

@@ -113,49 +113,38 @@ impl CircuitBreakers {
         let senders = match client {
             None => [Some((None, u32::MAX)), None],
             Some(client) => {
-                let own = (Some(client.network()), self.bad_codes_per_client());
+                let max = self.bad_codes_per_client();
+                let max_per_48 = network48_limit(max, self.bad_codes_max);
                 let network48 = client.network48();
-                let per_site = network48_limit(self.bad_codes_per_client(), self.bad_codes_max);
                 [
-                    Some(own),
-                    network48.map(|network48| (Some(network48), per_site)),
+                    Some((Some(client.network()), max)),
+                    network48.map(|network48| (Some(network48), max_per_48)),
                 ]
             }
         };
-        let mut senders = senders.into_iter().flatten();
-        let bad = |sender| {
-            breaker
-                .bad_codes_by_sender
-                .get(&sender)
-                .copied()
-                .unwrap_or(0)
-        };
-        let below_maximum = senders.clone().all(|(sender, max)| bad(sender) < max);
-        if below_maximum {
-            senders.by_ref().for_each(|(sender, _)| {
-                let bad = breaker.bad_codes_by_sender.entry(sender).or_default();
-                *bad = bad.saturating_add(1);
-            });
+        let senders = senders.into_iter().flatten();
+        let is_below_maximum = senders
+            .clone()
+            .all(|(sender, max)| breaker.bad_codes_of(sender) < max);
+        if is_below_maximum {
+            for (sender, _) in senders {
+                let bad_codes = breaker.bad_codes_by_sender.entry(sender).or_default();
+                *bad_codes = bad_codes.saturating_add(1);
+            }
         }
-        below_maximum
+        is_below_maximum
     }
 
     /// Whether this client sent a wrong code, or its IPv6 /48 sent as many as count for one client.
     fn is_suspect(&self, breaker: &CircuitBreaker, client: Option<Client>) -> bool {
-        let bad = |sender| {
-            breaker
-                .bad_codes_by_sender
-                .get(&sender)
-                .copied()
-                .unwrap_or(0)
-        };
         let Some(client) = client else {
-            return bad(None) > 0;
+            return breaker.bad_codes_of(None) > 0;
         };
-        let network48 = client
+        let bad_codes_of_48 = client
             .network48()
-            .map_or(0, |network48| bad(Some(network48)));
-        bad(Some(client.network())) > 0 || network48 >= self.bad_codes_per_client()
+            .map_or(0, |network48| breaker.bad_codes_of(Some(network48)));
+        breaker.bad_codes_of(Some(client.network())) > 0
+            || bad_codes_of_48 >= self.bad_codes_per_client()
     }
 
     fn bad_codes_per_client(&self) -> u32 {
@@ -176,6 +165,10 @@ impl CircuitBreakers {
 pub(super) struct CircuitOpen;
 
 impl CircuitBreaker {
+    fn bad_codes_of(&self, sender: Sender) -> u32 {
+        self.bad_codes_by_sender.get(&sender).copied().unwrap_or(0)
+    }
+
     fn is_open(&self, now: Timestamp) -> bool {
         self.open_until.is_some_and(|until| now < until)
     }
@@ -279,7 +272,7 @@ mod tests {
         test.record_wrong("2001:db8:1:1::1", 1);
         test.record_wrong("192.0.2.1", 3);
         assert!(test.is_open());
-        // Addresses of a /64 that sent a wrong code, and of a /48 that sent many.
+        // A client that sent wrong codes, another address of its /64, and one of a /48 that sent many.
         for bad in ["192.0.2.1", "2001:db8:1::9", "2001:db8:1:77::1"] {
             assert!(test.try_enter(bad).is_err(), "{bad}");
         }
@@ -289,7 +282,7 @@ mod tests {
         assert!(test.try_enter("192.0.2.3").is_err());
         drop(first);
         assert!(matches!(test.try_enter("192.0.2.3"), Ok(Some(_))));
-        // A client whose call had a wrong code gets no second one.
+        // A client whose code was wrong may not send another.
         test.record_wrong("192.0.2.3", 1);
         assert!(test.try_enter("192.0.2.3").is_err());
         assert!(matches!(

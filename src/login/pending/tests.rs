@@ -11,12 +11,12 @@ impl return_to::Destinations for AnyHost {
     }
 
     fn login_url(&self) -> &url::Url {
-        static HOME: std::sync::LazyLock<url::Url> =
+        static LOGIN_URL: std::sync::LazyLock<url::Url> =
             std::sync::LazyLock::new(|| url::Url::parse("https://sso.corp.example").unwrap());
-        &HOME
+        &LOGIN_URL
     }
 
-    fn is_own_path(&self, path: &str) -> bool {
+    fn may_be_own_path(&self, path: &str) -> bool {
         path.starts_with("/.menshen/")
     }
 }
@@ -29,7 +29,7 @@ fn pending(return_to: &str) -> Pending {
     Pending::new(
         "corp".parse().unwrap(),
         Mode::Web,
-        ReturnTo::path(return_to).unwrap(),
+        ReturnTo::on_login_host(return_to).unwrap(),
         Timestamp::from_unix_s(1_000),
     )
 }
@@ -64,14 +64,12 @@ fn a_login_of_another_flow_or_connector_or_an_expired_one_is_refused() {
 #[test]
 fn a_long_return_address_is_shortened_so_that_the_cookie_stays_small() {
     let ring = ring();
-    let address = format!("/report?{}", "x".repeat(3992));
-    let mut begun = pending(&address);
+    // A return address of almost 4,000 bytes fits, even with every optional value.
+    let path = format!("/report?{}", "x".repeat(3992));
+    let mut begun = pending(&path);
     let host = "https://a-host-with-a-long-name.oa.corp.example";
-    begun.return_to = ReturnTo::parse(
-        &format!("{host}{}", &address[..3990 - host.len()]),
-        &AnyHost,
-    )
-    .unwrap();
+    begun.return_to =
+        ReturnTo::parse(&format!("{host}{}", &path[..3990 - host.len()]), &AnyHost).unwrap();
     begun.ticket_for = Some(crate::login::ticket::Nonce::random().hash());
     begun.replaces = Some(SessionKey::new([7; 32]));
     begun.max_age = Some(u32::MAX);
@@ -79,13 +77,14 @@ fn a_long_return_address_is_shortened_so_that_the_cookie_stays_small() {
     let before = begun.return_to.clone();
     assert!(begun.seal(&ring).unwrap().len() <= PENDING_BYTES_MAX);
     assert_eq!(begun.return_to, before);
+    // JSON escapes double the length of this query.
     let long = format!("/report?{}", "\"".repeat(4000));
     let mut begun = pending(&long);
     assert!(begun.seal(&ring).unwrap().len() <= PENDING_BYTES_MAX);
-    assert_eq!(begun.return_to, ReturnTo::path("/report").unwrap());
+    assert_eq!(begun.return_to, ReturnTo::on_login_host("/report").unwrap());
     let mut begun = pending(&format!("/{}", "y".repeat(5000)));
     assert!(begun.seal(&ring).unwrap().len() <= PENDING_BYTES_MAX);
-    assert_eq!(begun.return_to, ReturnTo::path("/").unwrap());
+    assert_eq!(begun.return_to, ReturnTo::on_login_host("/").unwrap());
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub struct TicketConsent {
     pub for_frame: bool,
     /// When the question was shown.
     #[serde(rename = "t")]
-    pub at: Timestamp,
+    pub asked_at: Timestamp,
 }
 
 impl TicketConsent {
@@ -46,7 +46,7 @@ impl TicketConsent {
         }
         let plain = ring.open(Purpose::Ticket, &binding(sid), sealed)?;
         let consent: Self = serde_json::from_slice(&plain).ok()?;
-        (now.since(consent.at).as_secs() <= CONSENT_AGE_MAX_S).then_some(consent)
+        (now.since(consent.asked_at).as_secs() <= CONSENT_AGE_MAX_S).then_some(consent)
     }
 }
 
@@ -66,10 +66,10 @@ mod tests {
         let ring = KeyRing::new(&[keys::generate()], None).unwrap();
         let (sid, now) = (Sid::random(), Timestamp::from_unix_s(1_000));
         let consent = TicketConsent {
-            return_to: ReturnTo::path("/a?b").unwrap(),
+            return_to: ReturnTo::on_login_host("/a?b").unwrap(),
             nonce: crate::login::ticket::Nonce::random().hash(),
             for_frame: true,
-            at: now,
+            asked_at: now,
         };
         let sealed = consent.seal(&ring, &sid);
         let open = |sid: &Sid, now| TicketConsent::open(&ring, sid, &sealed, now);

@@ -30,7 +30,7 @@ fn pending() -> Pending {
     Pending::new(
         "gh".parse().unwrap(),
         Mode::Web,
-        ReturnTo::path("/a?b=c&d").unwrap(),
+        ReturnTo::on_login_host("/a?b=c&d").unwrap(),
         Timestamp::from_unix_s(0),
     )
 }
