@@ -17,14 +17,15 @@ pub struct LoginConfig {
     /// The most logins that one client address may finish in a minute. The same number limits its
     /// tickets to other hosts, and its front-channel logouts of unknown sessions.
     pub finishes_per_client_per_minute: u32,
-    /// The most logins that all clients together may finish in a minute. The same number limits the
-    /// tickets, and for each connector those logouts, but never to more than 4,000.
+    /// The most logins that all clients together may finish in a minute. The same number limits their
+    /// tickets. Front-channel logouts of unknown sessions have the same limit for each connector, but at
+    /// most 4,000.
     pub finishes_per_minute: u32,
     /// After this many consecutive codes that a source rejected, clients that sent one are refused for
     /// a while, and the codes of other clients are sent to the source a few at a time. At most five
     /// wrong codes of one client count, and a limited number of one IPv6 /48.
     pub bad_codes_max: u32,
-    /// How long those clients are refused.
+    /// How long clients that sent a wrong code are refused.
     pub bad_codes_pause: Period,
     /// The most requests to `/events` that one client address may send in a minute; all clients together
     /// may send ten times as many.

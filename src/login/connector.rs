@@ -101,7 +101,7 @@ pub struct ConnectorConfig {
     /// OAuth 2 with a profile endpoint.
     #[serde(default)]
     oauth2: Option<oauth2::Config>,
-    /// A kind from outside this crate, which a document cannot name.
+    /// A kind from outside this crate, which no configuration file can name.
     #[serde(skip)]
     external_kind: Option<ExternalKind>,
 }
@@ -164,6 +164,7 @@ fn as_kind(table: &Option<impl Kind>) -> Option<&dyn Kind> {
     table.as_ref().map(|kind| kind as &dyn Kind)
 }
 
+/// The default of `sync`.
 fn yes() -> bool {
     true
 }
@@ -188,14 +189,14 @@ pub trait Connector: Debug + Send + Sync {
     async fn redeem_response(
         &self,
         pending: &Pending,
-        answer: &AuthnResponse,
+        response: &AuthnResponse,
     ) -> Result<Profile, ConnectorError>;
 
     /// Redeems an entry token of a login that the source started. Only for kinds with
     /// [`Features::entry_point`].
     async fn redeem_entry_token(
         &self,
-        _answer: &AuthnResponse,
+        _response: &AuthnResponse,
     ) -> Result<UnsolicitedProfile, ConnectorError> {
         Err(ConnectorError::InvalidResponse(SourceRefusal {
             call: "entry",
@@ -210,12 +211,12 @@ pub trait Connector: Debug + Send + Sync {
         None
     }
 
-    /// The source for refreshes of a session, if the protocol has refreshes.
+    /// Refreshes the tokens of a session, if the protocol supports it.
     fn token_refresh(self: Arc<Self>) -> Option<Arc<dyn TokenRefresh>> {
         None
     }
 
-    /// The source for questions about people who are signed in, if it can be asked without them.
+    /// Looks up people who are signed in, if the source allows it without their tokens.
     fn person_lookup(self: Arc<Self>) -> Option<Arc<dyn PersonLookup>> {
         None
     }
@@ -225,7 +226,8 @@ pub trait Connector: Debug + Send + Sync {
         None
     }
 
-    /// The verifier of the source's access tokens as bearer tokens of people, if it signs them.
+    /// Reads the person from an access token of the source that is sent as a bearer token, if the source
+    /// signs its access tokens.
     fn token_reader(self: Arc<Self>) -> Option<Arc<dyn TokenReader>> {
         None
     }

@@ -6,8 +6,8 @@ use super::Kind;
 
 /// A kind of connector from outside this crate. Two are equal if they share one value.
 ///
-/// A document cannot name one: a program sets it after it has read its configuration, with
-/// [`ConnectorConfig::with_kind`]. Only the tests do so.
+/// No configuration file can name such a kind. A program sets it with [`ConnectorConfig::with_kind`] after
+/// it has read its configuration. Only the tests do so.
 ///
 /// [`ConnectorConfig::with_kind`]: super::ConnectorConfig::with_kind
 #[derive(Clone, Debug)]

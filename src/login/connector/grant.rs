@@ -15,7 +15,7 @@ mod token;
 
 pub(super) use error::source_refusal;
 
-pub use client::{Client, ClientAuth, ClientSettings, settings_conflict};
+pub use client::{ClientAuth, ClientSettings, OAuthClient, settings_conflict};
 pub use token::{TokenEndpoint, TokenEndpointDialect, TokenResponse};
 
 /// The longest accepted code, in bytes. The codes of some providers are signed tokens.
@@ -49,8 +49,8 @@ const RESPONSE_PARAMETERS: [&str; 7] = [
 /// The longest accepted error code, in bytes.
 const ERROR_BYTES_MAX: usize = 100;
 
-/// The error of Keycloak if its login page was open for too long, or the person signed in in another tab
-/// meanwhile. The next login often needs no click.
+/// The error of Keycloak if its login page was open for too long, or if the person signed in meanwhile in
+/// another tab. The next login often needs no click.
 const LOGIN_EXPIRED: (&str, Option<&str>) =
     ("temporarily_unavailable", Some("authentication_expired"));
 
@@ -67,10 +67,10 @@ pub fn is_reserved(name: &str) -> bool {
 /// The URL of an authorization request. The parameters in `own` override those in `configured`, and these
 /// override the query of the endpoint. Neither `configured` nor the query can set a reserved parameter.
 pub fn authorize_url(endpoint: &Url, own: &[(&str, &str)], configured: &[(&str, &str)]) -> Url {
-    let is_own = |name: &str| is_reserved(name) || own.iter().any(|(key, _)| *key == name);
+    let is_fixed = |name: &str| is_reserved(name) || own.iter().any(|(key, _)| *key == name);
     let from_endpoint: Vec<(String, String)> = endpoint
         .query_pairs()
-        .filter(|(name, _)| !is_own(name) && !configured.iter().any(|(key, _)| key == name))
+        .filter(|(name, _)| !is_fixed(name) && !configured.iter().any(|(key, _)| key == name))
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect();
     let mut url = endpoint.clone();
@@ -78,7 +78,7 @@ pub fn authorize_url(endpoint: &Url, own: &[(&str, &str)], configured: &[(&str, 
     url.query_pairs_mut()
         .clear()
         .extend_pairs(from_endpoint)
-        .extend_pairs(configured.iter().filter(|(name, _)| !is_own(name)))
+        .extend_pairs(configured.iter().filter(|(name, _)| !is_fixed(name)))
         .extend_pairs(own);
     url
 }
@@ -107,7 +107,7 @@ pub fn authorization_code<'a>(
         if (error, one("error_description")) == LOGIN_EXPIRED {
             return Err(ConnectorError::LoginExpired(refusal));
         }
-        return Err(refused(error, refusal, callback));
+        return Err(authorization_error(error, refusal, callback));
     }
     match one("code") {
         None => Err(invalid_response("it has no code")),
@@ -131,8 +131,8 @@ pub fn invalid_response(why: &str) -> ConnectorError {
     })
 }
 
-/// Maps an error of the authorization endpoint.
-fn refused(error: &str, refusal: SourceRefusal, callback: &Url) -> ConnectorError {
+/// The error of a login for an error code of the authorization endpoint.
+fn authorization_error(error: &str, refusal: SourceRefusal, callback: &Url) -> ConnectorError {
     let refused = |why| ConnectorError::Refused {
         why,
         source: refusal.clone(),

@@ -18,7 +18,7 @@ use crate::store::ConnectorId;
 
 /// The settings of one kind of connector: the table `[connector.ID.NAME]`.
 ///
-/// Places are relative to `[connector.ID]`. All methods except [`Kind::build`] are pure.
+/// Key paths are relative to `[connector.ID]`. All methods except [`Kind::build`] are pure.
 pub trait Kind: Debug + Send + Sync {
     /// The name of the table: `wecom`.
     fn name(&self) -> &'static str;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 use url::Url;
 
-use super::grant::{self, Client, TokenEndpoint, TokenEndpointDialect, TokenResponse};
+use super::grant::{self, OAuthClient, TokenEndpoint, TokenEndpointDialect, TokenResponse};
 use super::reachability::Reachability;
 use super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
@@ -45,7 +45,7 @@ const OIDC_RETURN_PARAM: &str = "post_logout_redirect_uri";
 #[derive(Debug)]
 pub struct OAuth2 {
     settings: ProviderSettings,
-    client: Client,
+    client: OAuthClient,
     callback: Url,
     outbound: Outbound,
     clock: Clock,
@@ -70,9 +70,9 @@ impl OAuth2 {
             ..
         } = deps;
         Ok(Self {
-            reachability: Reachability::at(&settings.token, outbound.clone(), clock.clone()),
+            reachability: Reachability::at(&settings.token_url, outbound.clone(), clock.clone()),
             settings,
-            client: Client::build(config.client(), clock.clone())?,
+            client: OAuthClient::build(config.client(), clock.clone())?,
             callback,
             outbound,
             clock,
@@ -104,7 +104,7 @@ impl OAuth2 {
     fn token_endpoint(&self) -> TokenEndpoint<'_> {
         TokenEndpoint {
             outbound: &self.outbound,
-            url: &self.settings.token,
+            url: &self.settings.token_url,
             callback: &self.callback,
             dialect: TokenEndpointDialect {
                 token_type_optional: true,
@@ -117,9 +117,9 @@ impl OAuth2 {
     async fn fetch_profile(
         &self,
         pending: &Pending,
-        answer: &AuthnResponse,
+        response: &AuthnResponse,
     ) -> Result<(FetchedProfile, TokenResponse), ConnectorError> {
-        let code = grant::authorization_code(&answer.fields, &self.callback)?;
+        let code = grant::authorization_code(&response.fields, &self.callback)?;
         let verifier = self.settings.pkce.then_some(pending.verifier.as_str());
         let granted = self
             .client
@@ -173,7 +173,7 @@ impl OAuth2 {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        grant::authorize_url(&settings.authorize, &own, &configured)
+        grant::authorize_url(&settings.authorize_url, &own, &configured)
     }
 
     /// The optional parameters that the provider supports.
@@ -208,9 +208,9 @@ impl Connector for OAuth2 {
     async fn redeem_response(
         &self,
         pending: &Pending,
-        answer: &AuthnResponse,
+        response: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
-        let result = timeout(LOGIN_TIMEOUT, self.fetch_profile(pending, answer)).await;
+        let result = timeout(LOGIN_TIMEOUT, self.fetch_profile(pending, response)).await;
         let (fetched, granted) = result.unwrap_or_else(|_| {
             Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
                 call: "the whole login",

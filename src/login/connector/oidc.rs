@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::grant::{
-    self, Client, TokenEndpoint, TokenEndpointDialect, TokenResponse, invalid_response,
+    self, OAuthClient, TokenEndpoint, TokenEndpointDialect, TokenResponse, invalid_response,
 };
 use super::reachability::SUCCESS_TTL;
 use super::{
@@ -67,7 +67,7 @@ pub struct Oidc {
     id: ConnectorId,
     config: Config,
     scope: String,
-    client: Client,
+    client: OAuthClient,
     issuer: Issuer,
     callback: Url,
     /// The base URL of menshen's own pages.
@@ -101,7 +101,7 @@ impl Oidc {
         Ok(Self {
             id,
             scope: config.scopes.join(" "),
-            client: Client::build(config.client(), clock.clone())?,
+            client: OAuthClient::build(config.client(), clock.clone())?,
             issuer: Issuer::new(settings, outbound.clone(), clock.clone()),
             config: config.clone(),
             callback,
@@ -235,7 +235,7 @@ impl Oidc {
     }
 
     /// The client with an authentication method that the provider supports.
-    fn client_for(&self, metadata: &Metadata) -> Client {
+    fn client_for(&self, metadata: &Metadata) -> OAuthClient {
         self.client
             .with_supported_methods(&metadata.token_endpoint_auth_methods)
     }
@@ -365,12 +365,14 @@ impl Connector for Oidc {
     async fn redeem_response(
         &self,
         pending: &Pending,
-        answer: &AuthnResponse,
+        response: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
-        let call = "the whole login";
-        let late = || ConnectorError::NoUsableResponse(OutboundError::Timeout { call });
-        let result = timeout(LOGIN_TIMEOUT, self.fetch_profile(pending, answer)).await;
-        let result = result.unwrap_or_else(|_| Err(late()));
+        let result = timeout(LOGIN_TIMEOUT, self.fetch_profile(pending, response)).await;
+        let result = result.unwrap_or_else(|_| {
+            Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
+                call: "the whole login",
+            }))
+        });
         result.inspect_err(|error| self.record_error(error))
     }
 

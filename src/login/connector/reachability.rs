@@ -55,6 +55,7 @@ impl Reachability {
         self.result.remove_if(|()| true);
     }
 
+    /// Whether the last probe failed, however long ago, and no request has succeeded since.
     pub(super) fn is_down(&self) -> bool {
         self.result.is_failing()
     }

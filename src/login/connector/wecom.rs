@@ -178,7 +178,7 @@ impl WeCom {
                 .shared_fields(ticket)
                 .await
                 .map_err(|error| self.connector_error(error))?;
-            member::merge(&mut member, shared)?;
+            member::add_shared_fields(&mut member, shared)?;
         }
         Ok(member)
     }

@@ -1,4 +1,4 @@
-//! `Client`: menshen's OAuth client at a provider, and its authentication.
+//! `OAuthClient`: menshen's OAuth client at a provider, and its authentication.
 
 use std::fmt;
 
@@ -61,7 +61,7 @@ impl<'a> ClientSettings<'a> {
 
 /// menshen's OAuth client at a provider. `Debug` shows no secret.
 #[derive(Clone)]
-pub struct Client {
+pub struct OAuthClient {
     id: String,
     credential: ClientCredential,
     clock: Clock,
@@ -75,6 +75,7 @@ enum ClientCredential {
         secret: Secret<String>,
         /// The configured method; absent: the provider's metadata decides.
         configured_method: Option<ClientAuth>,
+        /// Whether the secret is sent in the form; otherwise in the `Authorization` header.
         in_form: bool,
     },
     Key(Box<SigningKey>),
@@ -88,6 +89,7 @@ struct SigningKey {
 
 /// The authentication of one request.
 pub(super) struct ClientAuthentication {
+    /// The user name and the password of the `Authorization` header.
     basic: Option<(Secret<String>, Secret<String>)>,
     form: Vec<(&'static str, Secret<String>)>,
 }
@@ -102,9 +104,9 @@ struct Assertion<'a> {
     exp: i64,
 }
 
-impl fmt::Debug for Client {
+impl fmt::Debug for OAuthClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
+        f.debug_struct("OAuthClient")
             .field("id", &self.id)
             .field("authentication", &self.method())
             .finish_non_exhaustive()
@@ -130,7 +132,7 @@ pub fn settings_conflict(settings: ClientSettings<'_>) -> Option<&'static str> {
     }
 }
 
-impl Client {
+impl OAuthClient {
     /// Builds a client. Reads the secret or the key; makes no network call.
     pub fn build(settings: ClientSettings<'_>, clock: Clock) -> Result<Self, ConnectorBuildError> {
         if settings.client_id.is_empty() {
@@ -206,11 +208,11 @@ impl Client {
 
     /// Authenticates a request to the token endpoint at `url`.
     pub(super) fn authentication(&self, url: &Url) -> ClientAuthentication {
-        let id = || ("client_id", Secret::new(self.id.clone()));
+        let client_id = || ("client_id", Secret::new(self.id.clone()));
         match &self.credential {
             ClientCredential::None => ClientAuthentication {
                 basic: None,
-                form: vec![id()],
+                form: vec![client_id()],
             },
             // RFC 6749 §2.3.1: both are form-encoded before they become a Basic credential.
             ClientCredential::Secret {
@@ -223,16 +225,16 @@ impl Client {
             },
             ClientCredential::Secret { secret, .. } => ClientAuthentication {
                 basic: None,
-                form: vec![id(), ("client_secret", secret.clone())],
+                form: vec![client_id(), ("client_secret", secret.clone())],
             },
             ClientCredential::Key(key) => {
-                let kind = Secret::new(ASSERTION_TYPE.to_owned());
+                let assertion_type = Secret::new(ASSERTION_TYPE.to_owned());
                 let assertion = key.sign(&self.id, url, &self.clock);
                 ClientAuthentication {
                     basic: None,
                     form: vec![
-                        id(),
-                        ("client_assertion_type", kind),
+                        client_id(),
+                        ("client_assertion_type", assertion_type),
                         ("client_assertion", assertion),
                     ],
                 }

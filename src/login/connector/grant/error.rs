@@ -40,7 +40,7 @@ impl TokenEndpointError {
     pub(super) fn at_redemption(self, callback: &Url) -> ConnectorError {
         let (error, refusal) = match self {
             Self::Refused { error, refusal } => (error, refusal),
-            Self::NoUsableResponse(error) => return transport_error(error),
+            Self::NoUsableResponse(error) => return no_usable_response(error),
         };
         match classify(&error, refusal.code) {
             ErrorClass::GrantRejected => ConnectorError::CodeRejected(refusal),
@@ -69,8 +69,9 @@ impl TokenEndpointError {
     }
 }
 
-/// Maps a response without an error code: status 429 means that the provider is busy.
-fn transport_error(error: OutboundError) -> ConnectorError {
+/// The error of a login for a request without a usable response. Status 429 means that the provider is
+/// busy.
+fn no_usable_response(error: OutboundError) -> ConnectorError {
     match error {
         OutboundError::Status {
             call,

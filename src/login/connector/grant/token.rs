@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::super::ConnectorError;
-use super::client::Client;
+use super::client::OAuthClient;
 use super::error::{self, TokenEndpointError};
 use crate::outbound::{FormResponse, Outbound, OutboundCall, OutboundError};
 use crate::people::provider_tokens::RefreshError;
@@ -75,67 +75,68 @@ impl fmt::Debug for TokenResponse {
     }
 }
 
-impl Client {
+impl OAuthClient {
     /// Redeems a code (RFC 6749 §4.1.3), with the PKCE verifier if the request had a challenge.
     pub async fn redeem(
         &self,
-        at: TokenEndpoint<'_>,
+        endpoint: TokenEndpoint<'_>,
         code: &str,
         verifier: Option<&str>,
     ) -> Result<TokenResponse, ConnectorError> {
         let mut form = vec![
             ("grant_type", "authorization_code"),
             ("code", code),
-            ("redirect_uri", at.callback.as_str()),
+            ("redirect_uri", endpoint.callback.as_str()),
         ];
         form.extend(verifier.map(|verifier| ("code_verifier", verifier)));
         let mut redacted = vec![code];
         redacted.extend(verifier);
-        self.request_tokens(at, &form, &redacted, REDEEM)
+        self.request_tokens(endpoint, &form, &redacted, REDEEM)
             .await
-            .map_err(|error| error.at_redemption(at.callback))
+            .map_err(|error| error.at_redemption(endpoint.callback))
     }
 
     /// Redeems a refresh token (RFC 6749 §6). Not cancel-safe, because a provider may rotate the token:
     /// call it in a task of its own.
     pub async fn refresh(
         &self,
-        at: TokenEndpoint<'_>,
+        endpoint: TokenEndpoint<'_>,
         refresh: &Secret<String>,
         scope: Option<&str>,
     ) -> Result<TokenResponse, RefreshError> {
         let refresh = refresh.expose();
         let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", refresh)];
         form.extend(scope.map(|scope| ("scope", scope)));
-        self.request_tokens(at, &form, &[refresh], REFRESH)
+        self.request_tokens(endpoint, &form, &[refresh], REFRESH)
             .await
-            .map_err(|error| error.at_refresh(at.callback))
+            .map_err(|error| error.at_refresh(endpoint.callback))
     }
 
     async fn request_tokens(
         &self,
-        at: TokenEndpoint<'_>,
+        endpoint: TokenEndpoint<'_>,
         form: &[(&str, &str)],
         redacted: &[&str],
         call: OutboundCall,
     ) -> Result<TokenResponse, TokenEndpointError> {
-        let authentication = self.authentication(at.url);
+        let authentication = self.authentication(endpoint.url);
         let mut form = form.to_vec();
         form.extend(authentication.form());
-        let outbound = at.outbound.with_response_limit(RESPONSE_BYTES_MAX);
+        let outbound = endpoint.outbound.with_response_limit(RESPONSE_BYTES_MAX);
         let response = outbound
-            .post_form(at.url, &form, authentication.credentials(), call)
+            .post_form(endpoint.url, &form, authentication.credentials(), call)
             .await
             .map_err(TokenEndpointError::NoUsableResponse)?;
         let mut redacted = redacted.to_vec();
         redacted.extend(authentication.secrets());
         // A Basic credential contains the secret only in encoded form.
         redacted.extend(self.secret());
-        read_response(&response, at.dialect, &redacted, call.name())
+        read_response(&response, endpoint.dialect, &redacted, call.name())
     }
 }
 
-/// Reads a response. An error code counts with any status, because some providers send errors with 200.
+/// Reads a response. An error code means an error with any status, because some providers send errors
+/// with 200.
 fn read_response(
     response: &FormResponse,
     dialect: TokenEndpointDialect<'_>,
@@ -150,7 +151,7 @@ fn read_response(
         .ok_or_else(|| incomplete("an object"))?;
     let tokens = match dialect.tokens_pointer {
         None => Some(body),
-        Some(at) => response.body.pointer(at).and_then(Value::as_object),
+        Some(pointer) => response.body.pointer(pointer).and_then(Value::as_object),
     };
     let has_access_token = tokens.is_some_and(|tokens| tokens.contains_key("access_token"));
     let error = standard_error(body).or_else(|| numeric_error(body).filter(|_| !has_access_token));

@@ -31,8 +31,9 @@ pub(crate) trait CallError: From<SourceRefusal> + From<OutboundError> {
     /// Whether the source rejects the token of the call, so that a new one may help.
     fn is_token_refused(&self) -> bool;
 
-    /// The refusal of a new token that an immediate retry cannot change, such as a wrong secret:
-    /// retries would only make the source block us. Other errors are retried at once.
+    /// The refusal of a new token that an immediate retry cannot change, such as a wrong secret. Retries
+    /// would only make the source block menshen. After any other error the next call requests a token at
+    /// once.
     fn lasting_refusal(&self) -> Option<&SourceRefusal>;
 }
 
@@ -103,8 +104,8 @@ impl AppToken {
         Err(permit.fail(refusal, REFUSAL_TTL).into())
     }
 
-    /// Makes a call with the token. When the source rejects the token, repeats the call once with a
-    /// new one.
+    /// Makes a call with the token. If the source rejects the token, the call is repeated once with a new
+    /// one.
     pub(crate) async fn call<F, C, T, E>(
         &self,
         request: impl Fn() -> F,

@@ -33,7 +33,7 @@ pub struct Config {
     /// `private_key_jwt`.
     #[serde(default)]
     pub private_key: Option<SecretSource>,
-    /// The `kid` of that key at the provider.
+    /// The `kid` of `private_key` at the provider.
     #[serde(default)]
     pub private_key_id: Option<String>,
     /// How menshen authenticates at the token endpoint: `basic` (the secret in the `Authorization`
@@ -59,8 +59,8 @@ pub struct Config {
     /// `/data`.
     #[serde(default)]
     pub profile_at: Option<String>,
-    /// How the access token is sent there: `bearer` (in the `Authorization` header) or `query` (as
-    /// `access_token`).
+    /// How the access token is sent to `profile_url` and `profiles`: `bearer` (in the `Authorization`
+    /// header) or `query` (as `access_token`).
     #[serde(default)]
     pub profile_auth: Option<ProfileAuth>,
     /// The scopes to request.
@@ -90,8 +90,8 @@ pub struct Config {
     /// The parameter of `logout_url` for the URL to return to.
     #[serde(default)]
     pub logout_return_param: Option<String>,
-    /// Further requests at a login; each response becomes `profile.NAME`. They are added to those of the
-    /// preset; one of the same name replaces it. A list whose URL has `per_page` is read to its end, at
+    /// Further requests at a login; each response becomes `profile.NAME`. They are added to the requests of
+    /// the preset, or replace those with the same name. A list whose URL has `per_page` is read to its end, at
     /// most ten pages. If a request fails, the login fails.
     #[serde(default)]
     pub profiles: BTreeMap<String, Url>,
@@ -126,7 +126,8 @@ impl Config {
     }
 
     pub(super) fn client(&self) -> ClientSettings<'_> {
-        let default = self.client_secret.as_ref().and_then(|_| {
+        // The default of a preset is a way to send a secret.
+        let default_auth = self.client_secret.as_ref().and_then(|_| {
             let defaults = self.preset?.defaults();
             Some(defaults.client_auth)
         });
@@ -135,7 +136,7 @@ impl Config {
             client_secret: self.client_secret.as_ref(),
             private_key: self.private_key.as_ref(),
             private_key_id: self.private_key_id.as_deref(),
-            client_auth: self.client_auth.or(default),
+            client_auth: self.client_auth.or(default_auth),
         }
     }
 }

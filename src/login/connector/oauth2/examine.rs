@@ -25,7 +25,7 @@ pub(super) async fn examine(oauth2: &OAuth2) -> Vec<Finding> {
 
 /// Any response counts: without a login the page has no defined status.
 async fn authorize_page(oauth2: &OAuth2) -> Finding {
-    let url = &oauth2.settings.authorize;
+    let url = &oauth2.settings.authorize_url;
     match oauth2.outbound.get_json(url, &[], AUTHORIZE).await {
         Err(error) if is_unavailable(&error) => failed("authorize_url", &error),
         Err(OutboundError::Status {
@@ -57,7 +57,7 @@ async fn client_credentials(oauth2: &OAuth2) -> Finding {
 
 /// Requests the profile with a random token; any response below 500 counts, except 404 and 410.
 async fn profile_endpoint(oauth2: &OAuth2) -> Finding {
-    let url = &oauth2.settings.profile;
+    let url = &oauth2.settings.profile_url;
     let token = random_text();
     match oauth2.outbound.get_json_as(url, &token, PROFILE).await {
         Err(error) if is_unavailable(&error) => failed("profile_url", &error),

@@ -37,7 +37,7 @@ pub(super) struct ProviderDefaults {
     pub(super) client_auth: ClientAuth,
     pub(super) pkce: bool,
     pub(super) profile_auth: ProfileAuth,
-    /// The JSON pointer to the profile in responses.
+    /// The JSON pointer to the profile in the responses of the profile endpoint.
     pub(super) profile_at: Option<&'static str>,
     /// CEL: the id that never changes.
     pub(super) subject: &'static str,
@@ -47,15 +47,15 @@ pub(super) struct ProviderDefaults {
     pub(super) mapping: &'static [(&'static str, &'static str)],
     /// Further parameters of the authorization request.
     pub(super) params: &'static [(&'static str, &'static str)],
-    /// The name of its parameter for the login name.
+    /// The provider's parameter for a login hint, if it has one.
     pub(super) login_hint: Option<&'static str>,
-    /// The name of its parameter for the domain of the organisation.
+    /// The provider's parameter for the domain of the organisation, if it has one.
     pub(super) domain_hint: Option<&'static str>,
-    /// Whether it supports `prompt` as OpenID Connect defines it.
+    /// Whether the provider supports `prompt` as OpenID Connect defines it.
     pub(super) supports_prompt: bool,
-    /// Whether it supports `prompt=none`.
+    /// Whether the provider supports `prompt=none`.
     pub(super) supports_prompt_none: bool,
-    /// Parts of the User-Agent of its own mobile app, in lower case.
+    /// Substrings of the User-Agent of the provider's own mobile app, in lower case.
     pub(super) app_user_agents: &'static [&'static str],
 }
 

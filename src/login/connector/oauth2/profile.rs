@@ -26,6 +26,7 @@ const MESSAGE_CHARS_MAX: usize = 300;
 
 pub(super) struct FetchedProfile {
     pub(super) subject: Subject,
+    /// The profile that the mapping reads.
     pub(super) raw: Value,
     pub(super) verified_fields: Vec<(LinkField, String)>,
 }
@@ -54,7 +55,7 @@ pub(super) async fn fetch(
         let client = &client;
         async move { Ok((name.clone(), client.get(url, Some(name)).await?)) }
     });
-    let profile = client.get(&settings.profile, None);
+    let profile = client.get(&settings.profile_url, None);
     let (profile, further) = futures_util::future::try_join(profile, try_join_all(further)).await?;
     let Value::Object(profile) = profile else {
         return Err(incomplete(PROFILE, "an object"));
@@ -73,24 +74,24 @@ impl ProfileClient<'_> {
     /// Fetches a document, or all pages of a list. A list with as many items as `per_page` in the URL
     /// continues at `page=2`, as at GitHub, GitLab and Gitee.
     async fn get(&self, url: &Url, name: Option<&str>) -> Result<Value, ConnectorError> {
-        let mut first = self.get_page(url, name).await?;
-        let (Some(length), Some(all)) = (page_length(url), first.as_array_mut()) else {
-            return Ok(first);
+        let mut document = self.get_page(url, name).await?;
+        let (Some(length), Some(items)) = (page_length(url), document.as_array_mut()) else {
+            return Ok(document);
         };
         for number in 2..=PAGES_MAX {
-            if all.len() < length * (number - 1) {
-                return Ok(first);
+            if items.len() < length * (number - 1) {
+                return Ok(document);
             }
             let mut url = url.clone();
             let page = number.to_string();
             url.query_pairs_mut().append_pair("page", &page);
             match self.get_page(&url, name).await? {
-                Value::Array(more) => all.extend(more),
+                Value::Array(more) => items.extend(more),
                 _ => return Err(incomplete(PROFILES, "a list on each page")),
             }
         }
-        if all.len() < length * PAGES_MAX {
-            return Ok(first);
+        if items.len() < length * PAGES_MAX {
+            return Ok(document);
         }
         Err(incomplete(PROFILES, "an end to its pages"))
     }
@@ -106,13 +107,13 @@ impl ProfileClient<'_> {
             }
         };
         let mut response = response.map_err(|error| request_failed(error, call, name))?;
-        let Some(at) = &self.settings.profile_at else {
+        let Some(pointer) = &self.settings.profile_at else {
             return Ok(response);
         };
         if let Some(refusal) = error_in_body(&response, call, self.access) {
             return Err(misconfigured(refusal, name));
         }
-        let part = response.pointer_mut(at).map(Value::take);
+        let part = response.pointer_mut(pointer).map(Value::take);
         part.filter(|part| !part.is_null())
             .ok_or_else(|| incomplete(call, "anything where `profile_at` points"))
     }
@@ -142,14 +143,14 @@ fn read_profile(
         .ok_or_else(|| {
             invalid_profile("the value of `subject` is not a non-empty text or a number")
         })?;
-    let verified_fields = match &settings.vouched_email {
+    let email = match &settings.vouched_email {
         None => None,
         Some(expression) => verified_email(expression, &raw)?,
     };
     Ok(FetchedProfile {
         subject,
         raw,
-        verified_fields: verified_fields
+        verified_fields: email
             .map(|email| (LinkField::Email, email))
             .into_iter()
             .collect(),
@@ -195,7 +196,8 @@ fn truncated(text: &str) -> String {
         .collect()
 }
 
-/// The error of a profile request. If the provider refuses it, most often a scope is missing.
+/// The error of a failed profile request. If the provider refuses the request, most often a scope is
+/// missing.
 fn request_failed(error: OutboundError, call: &'static str, name: Option<&str>) -> ConnectorError {
     let OutboundError::Status {
         status,

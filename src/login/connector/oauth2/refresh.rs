@@ -30,11 +30,11 @@ impl TokenRefresh for OAuth2 {
             None => tokens.clone(),
         };
         let now = self.clock.now();
-        let unexpired = tokens
+        let unexpired_access_token = tokens
             .access
             .as_ref()
             .filter(|_| tokens.access_expires_at.is_none_or(|end| now < end));
-        let Some(access) = unexpired else {
+        let Some(access) = unexpired_access_token else {
             return Err(RefreshError::Unavailable(Box::new(refusal(
                 "the session has no valid access token",
             ))));

@@ -13,23 +13,27 @@ const PROFILES_MAX: usize = 8;
 /// The longest JSON pointer, in bytes.
 const POINTER_BYTES_MAX: usize = 200;
 
-/// All settings that a login needs.
+/// All settings that a login needs. The fields have the names of their keys, except those with a comment.
 #[derive(Debug)]
 pub(super) struct ProviderSettings {
+    /// The settings of the preset.
     pub(super) defaults: &'static ProviderDefaults,
-    pub(super) authorize: Url,
-    pub(super) token: Url,
+    pub(super) authorize_url: Url,
+    pub(super) token_url: Url,
     pub(super) token_at: Option<String>,
-    pub(super) profile: Url,
+    pub(super) profile_url: Url,
     pub(super) profiles: Vec<(String, Url)>,
     pub(super) profile_at: Option<String>,
     pub(super) profile_auth: ProfileAuth,
+    /// The `scope` parameter: all scopes with their separator.
     pub(super) scope: Option<String>,
     pub(super) pkce: bool,
     pub(super) subject: Expression,
     pub(super) vouched_email: Option<Expression>,
+    /// Further parameters of the authorization request: those of the preset and the configured ones.
     pub(super) params: Vec<(String, String)>,
     pub(super) return_param: Option<String>,
+    /// The logout page, and its parameter for the URL to return to.
     pub(super) logout: Option<(Url, Option<String>)>,
 }
 
@@ -39,7 +43,7 @@ pub(super) enum SettingError {
     #[error("{key}: {message}: {help}")]
     Key {
         key: &'static str,
-        /// The name within the table of that key.
+        /// The name of the entry, if the key is a table.
         name: Option<String>,
         message: String,
         help: &'static str,
@@ -85,25 +89,28 @@ impl ProviderSettings {
             .preset
             .map_or_else(presets::no_preset, |preset| preset.defaults());
         let endpoints = preset_endpoints(config, defaults)?;
-        let endpoint = |key, own: &Option<Url>, default: fn(&Endpoints) -> &'static str| {
+        let endpoint = |key, configured: &Option<Url>, template: fn(&Endpoints) -> &'static str| {
             let help = "without a preset every endpoint is required";
             let default =
-                endpoints.map(|(all, base)| expand(default(all), base, &config.client_id));
-            own.clone()
+                endpoints.map(|(urls, base)| expand(template(urls), base, &config.client_id));
+            configured
+                .clone()
                 .or_else(|| default.flatten())
                 .ok_or_else(|| setting_error(key, "it is missing", help))
                 .and_then(|url| checked_url(key, url))
         };
-        let text = |own: &Option<String>, default: Option<&str>| {
-            own.clone().or_else(|| default.map(str::to_owned))
+        let text = |configured: &Option<String>, default: Option<&str>| {
+            configured.clone().or_else(|| default.map(str::to_owned))
         };
         let separator = config.scope_separator.as_deref().unwrap_or(" ");
         Ok(Self {
             defaults,
-            authorize: endpoint("authorize_url", &config.authorize_url, |all| all.authorize)?,
-            token: endpoint("token_url", &config.token_url, |all| all.token)?,
+            authorize_url: endpoint("authorize_url", &config.authorize_url, |urls| {
+                urls.authorize
+            })?,
+            token_url: endpoint("token_url", &config.token_url, |urls| urls.token)?,
             token_at: pointer("token_at", text(&config.token_at, None))?,
-            profile: endpoint("profile_url", &config.profile_url, |all| all.profile)?,
+            profile_url: endpoint("profile_url", &config.profile_url, |urls| urls.profile)?,
             profiles: profiles(config, endpoints)?,
             profile_at: pointer("profile_at", text(&config.profile_at, defaults.profile_at))?,
             profile_auth: config.profile_auth.unwrap_or(defaults.profile_auth),
@@ -125,12 +132,9 @@ fn preset_endpoints<'a>(
     config: &'a Config,
     defaults: &'static ProviderDefaults,
 ) -> Result<Option<(&'static Endpoints, &'a str)>, SettingError> {
-    let is_set = |key: &Option<Url>| key.is_some();
-    let all = [
-        &config.authorize_url,
-        &config.token_url,
-        &config.profile_url,
-    ];
+    let has_every_url = config.authorize_url.is_some()
+        && config.token_url.is_some()
+        && config.profile_url.is_some();
     let name = config.preset.map_or("", |preset| preset.as_str());
     match (&config.base_url, &defaults.self_hosted, &defaults.cloud) {
         (Some(_), None, _) if config.preset.is_none() => {
@@ -146,7 +150,7 @@ fn preset_endpoints<'a>(
             format!("the preset {name} has one address only"),
             "remove it",
         )),
-        (Some(base), Some(own), _) => {
+        (Some(base), Some(self_hosted), _) => {
             checked_url("base_url", base.clone())?;
             if base.query().is_some() || base.fragment().is_some() {
                 let help = "paths are added to it";
@@ -156,10 +160,10 @@ fn preset_endpoints<'a>(
                     help,
                 ));
             }
-            Ok(Some((own, base.as_str().trim_end_matches('/'))))
+            Ok(Some((self_hosted, base.as_str().trim_end_matches('/'))))
         }
         (None, _, Some(cloud)) => Ok(Some((cloud, ""))),
-        (None, Some(_), None) if !all.iter().all(|key| is_set(key)) => Err(setting_error(
+        (None, Some(_), None) if !has_every_url => Err(setting_error(
             "base_url",
             format!("the preset {name} needs it"),
             "such as https://id.corp.example/realms/corp for Keycloak, or \
@@ -332,8 +336,8 @@ fn logout(
     config: &Config,
     endpoints: Option<(&'static Endpoints, &str)>,
 ) -> Result<Option<(Url, Option<String>)>, SettingError> {
-    let default = endpoints.and_then(|(all, base)| {
-        let (template, parameter) = all.logout?;
+    let default = endpoints.and_then(|(urls, base)| {
+        let (template, parameter) = urls.logout?;
         Some((expand(template, base, &config.client_id)?, parameter))
     });
     let parameter = config.logout_return_param.clone().or_else(|| {

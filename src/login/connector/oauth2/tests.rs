@@ -14,6 +14,7 @@ use crate::people::profile::{MappedProfile, Mapping, MappingConfig, evaluate_ove
 const ENDPOINTS: &str = "authorize_url = 'https://p.example/authorize?site=a'\n\
      token_url = 'https://p.example/token'\nprofile_url = 'https://p.example/me'\n";
 
+/// The connector with these settings, a client ID and a secret.
 fn build(text: &str) -> Result<OAuth2, ConnectorBuildError> {
     let text = format!("client_id = 'me'\nclient_secret = 'hunter2'\n{text}");
     let deps = ConnectorDeps {
@@ -35,14 +36,16 @@ fn pending() -> Pending {
     )
 }
 
+/// The URL of an authorization request, and its parameters.
 fn authorize_params(oauth2: &OAuth2, request: &AuthnRequest) -> (Url, BTreeMap<String, String>) {
     let url = oauth2.authorize_url(&pending(), request);
-    let all: Vec<_> = url.query_pairs().into_owned().collect();
-    let map: BTreeMap<_, _> = all.iter().cloned().collect();
-    assert_eq!(all.len(), map.len(), "a parameter is repeated: {url}");
-    (url, map)
+    let pairs: Vec<_> = url.query_pairs().into_owned().collect();
+    let params: BTreeMap<_, _> = pairs.iter().cloned().collect();
+    assert_eq!(pairs.len(), params.len(), "a parameter is repeated: {url}");
+    (url, params)
 }
 
+/// Every preset, with the further setting that it needs.
 const PRESETS: [(Preset, &str); 7] = [
     (Preset::Github, ""),
     (Preset::Gitlab, ""),
@@ -210,11 +213,11 @@ fn base_url_selects_the_endpoints_of_a_self_hosted_provider() {
     };
     let github = own("github");
     assert_eq!(
-        github.authorize.as_str(),
+        github.authorize_url.as_str(),
         "https://git.corp.example/sub/login/oauth/authorize"
     );
     assert_eq!(
-        github.profile.as_str(),
+        github.profile_url.as_str(),
         "https://git.corp.example/sub/api/v3/user"
     );
     assert_eq!(
@@ -222,15 +225,15 @@ fn base_url_selects_the_endpoints_of_a_self_hosted_provider() {
         "https://git.corp.example/sub/api/v3/user/emails?per_page=100"
     );
     assert_eq!(
-        own("gitlab").token.as_str(),
+        own("gitlab").token_url.as_str(),
         "https://git.corp.example/sub/oauth/token"
     );
     // Each configured URL replaces that of the preset.
     let mixed = "preset = 'github'\ntoken_url = 'https://p.example/t'\n\
                  [profiles]\nemails = 'https://p.example/e'\nteams = 'https://p.example/teams'";
     let mixed = build(mixed).unwrap().settings;
-    assert_eq!(mixed.token.as_str(), "https://p.example/t");
-    assert_eq!(mixed.profile.as_str(), "https://api.github.com/user");
+    assert_eq!(mixed.token_url.as_str(), "https://p.example/t");
+    assert_eq!(mixed.profile_url.as_str(), "https://api.github.com/user");
     let further = mixed
         .profiles
         .iter()
@@ -244,6 +247,8 @@ fn base_url_selects_the_endpoints_of_a_self_hosted_provider() {
     );
 }
 
+/// What the preset reads from this profile: the mapped profile, the subject and the verified e-mail
+/// address.
 fn mapped(preset: &str, raw: &Value) -> (MappedProfile, String, Option<String>) {
     let (_, more) = PRESETS
         .iter()
@@ -276,31 +281,31 @@ fn only_the_primary_verified_address_of_github_links_accounts() {
         "teams": [{ "slug": "ops", "organization": { "login": "corp" } }],
         "orgs": [{ "login": "corp" }],
     });
-    let (all, subject, verified_email) = mapped("github", &raw);
+    let (profile, subject, verified_email) = mapped("github", &raw);
     assert_eq!(
-        (all.login.as_str(), subject.as_str()),
+        (profile.login.as_str(), subject.as_str()),
         ("octocat", "583231")
     );
-    assert_eq!(all.fields.email.as_deref(), Some("octo@corp.example"));
+    assert_eq!(profile.fields.email.as_deref(), Some("octo@corp.example"));
     assert_eq!(verified_email.as_deref(), Some("octo@corp.example"));
     assert_eq!(
-        (all.fields.groups, all.fields.orgs),
+        (profile.fields.groups, profile.fields.orgs),
         (vec!["corp/ops".to_owned()], vec!["corp".to_owned()])
     );
-    assert_eq!(all.fields.name, None);
+    assert_eq!(profile.fields.name, None);
     for emails in [
         json!([{ "email": "octo@corp.example", "primary": true, "verified": false }]),
         json!([]),
     ] {
         raw["emails"] = emails;
-        let (all, _, verified_email) = mapped("github", &raw);
-        assert_eq!((all.fields.email, verified_email), (None, None));
+        let (profile, _, verified_email) = mapped("github", &raw);
+        assert_eq!((profile.fields.email, verified_email), (None, None));
     }
 }
 
 #[test]
 fn gitlab_and_google_profiles_are_mapped() {
-    let (all, subject, verified_email) = mapped(
+    let (profile, subject, verified_email) = mapped(
         "gitlab",
         &json!({
             "sub": "7", "preferred_username": "zhangsan", "name": "张三", "email": "z@corp.example",
@@ -308,10 +313,10 @@ fn gitlab_and_google_profiles_are_mapped() {
         }),
     );
     assert_eq!(
-        (all.login.as_str(), subject.as_str(), verified_email),
+        (profile.login.as_str(), subject.as_str(), verified_email),
         ("zhangsan", "7", None)
     );
-    assert_eq!(all.fields.groups, ["corp", "corp/ops"]);
+    assert_eq!(profile.fields.groups, ["corp", "corp/ops"]);
 
     let google = |verified: Value| {
         mapped(
@@ -322,13 +327,13 @@ fn gitlab_and_google_profiles_are_mapped() {
             }),
         )
     };
-    let (all, subject, verified_email) = google(json!(true));
+    let (profile, subject, verified_email) = google(json!(true));
     assert_eq!(
-        (all.login.as_str(), subject.as_str()),
+        (profile.login.as_str(), subject.as_str()),
         ("z@corp.example", "110")
     );
     assert_eq!(verified_email.as_deref(), Some("z@corp.example"));
-    assert_eq!(all.fields.tenant_code.as_deref(), Some("corp.example"));
+    assert_eq!(profile.fields.tenant_code.as_deref(), Some("corp.example"));
     for other in [
         json!(false),
         json!("false"),
@@ -342,7 +347,7 @@ fn gitlab_and_google_profiles_are_mapped() {
 
 #[test]
 fn microsoft_and_keycloak_profiles_are_mapped() {
-    let (all, subject, verified_email) = mapped(
+    let (profile, subject, verified_email) = mapped(
         "microsoft",
         &json!({
             "id": "48d3", "userPrincipalName": "z@corp.example", "displayName": "张三", "mail": null,
@@ -350,15 +355,15 @@ fn microsoft_and_keycloak_profiles_are_mapped() {
         }),
     );
     assert_eq!(
-        (all.login.as_str(), subject.as_str(), verified_email),
+        (profile.login.as_str(), subject.as_str(), verified_email),
         ("z@corp.example", "48d3", None)
     );
     assert_eq!(
-        (all.fields.groups, all.fields.email),
+        (profile.fields.groups, profile.fields.email),
         (vec!["ops".to_owned()], None)
     );
 
-    let (all, subject, verified_email) = mapped(
+    let (profile, subject, verified_email) = mapped(
         "keycloak",
         &json!({
             "sub": "f-1", "preferred_username": "zhangsan", "email": "z@corp.example",
@@ -366,29 +371,33 @@ fn microsoft_and_keycloak_profiles_are_mapped() {
         }),
     );
     assert_eq!(
-        (all.login.as_str(), subject.as_str(), verified_email),
+        (profile.login.as_str(), subject.as_str(), verified_email),
         ("zhangsan", "f-1", None)
     );
     assert_eq!(
-        (all.fields.groups, all.fields.roles),
+        (profile.fields.groups, profile.fields.roles),
         (vec!["/ops".to_owned()], vec!["boss".to_owned()])
     );
 }
 
 #[test]
 fn gitee_and_feishu_profiles_are_mapped() {
-    let (all, subject, _) = mapped(
+    let (profile, subject, _) = mapped(
         "gitee",
         &json!({
             "id": 8, "login": "zhangsan", "name": "张三", "email": "",
         }),
     );
     assert_eq!(
-        (all.login.as_str(), subject.as_str(), all.fields.email),
+        (
+            profile.login.as_str(),
+            subject.as_str(),
+            profile.fields.email
+        ),
         ("zhangsan", "8", None)
     );
 
-    let (all, subject, verified_email) = mapped(
+    let (profile, subject, verified_email) = mapped(
         "feishu",
         &json!({
             "name": "张三", "open_id": "ou_1", "union_id": "on_1", "user_id": "zhangsan",
@@ -397,17 +406,17 @@ fn gitee_and_feishu_profiles_are_mapped() {
         }),
     );
     assert_eq!(
-        (all.login.as_str(), subject.as_str(), verified_email),
+        (profile.login.as_str(), subject.as_str(), verified_email),
         ("zhangsan", "on_1", None)
     );
-    assert_eq!(all.fields.email.as_deref(), Some("z@corp.example"));
-    assert_eq!(all.fields.tenant_code.as_deref(), Some("t1"));
-    let (all, _, _) = mapped(
+    assert_eq!(profile.fields.email.as_deref(), Some("z@corp.example"));
+    assert_eq!(profile.fields.tenant_code.as_deref(), Some("t1"));
+    let (profile, _, _) = mapped(
         "feishu",
         &json!({ "union_id": "on_1", "email": "own@home" }),
     );
     assert_eq!(
-        (all.login.as_str(), all.fields.email.as_deref()),
+        (profile.login.as_str(), profile.fields.email.as_deref()),
         ("on_1", Some("own@home"))
     );
 }

@@ -41,7 +41,7 @@ pub struct Config {
     /// `private_key_jwt`; its public key is registered at the provider.
     #[serde(default)]
     pub private_key: Option<SecretSource>,
-    /// The `kid` of that key at the provider.
+    /// The `kid` of `private_key` at the provider.
     #[serde(default)]
     pub private_key_id: Option<String>,
     /// How menshen authenticates at the token endpoint: `basic` (the secret in the `Authorization`
@@ -71,8 +71,8 @@ pub struct Config {
     /// cannot replace a parameter that menshen sets itself.
     #[serde(default)]
     pub authorize_params: BTreeMap<String, String>,
-    /// Whether userinfo is fetched, if the provider has the endpoint. It is added to the claims of the ID
-    /// token.
+    /// Whether userinfo is fetched, if the provider has the endpoint. Userinfo is added to the claims of the
+    /// ID token.
     #[serde(default = "default_userinfo")]
     pub userinfo: bool,
 }
@@ -137,7 +137,7 @@ impl Config {
     pub(super) fn algorithms(&self) -> Vec<Algorithm> {
         match &self.algorithms {
             None => issuer::ALGORITHMS.to_vec(),
-            Some(pinned) => pinned.iter().copied().map(Algorithm::from).collect(),
+            Some(configured) => configured.iter().copied().map(Algorithm::from).collect(),
         }
     }
 
@@ -157,7 +157,7 @@ pub(super) fn is_set_by_menshen(name: &str) -> bool {
     grant::is_reserved(name) || PARAMS_WITH_OWN_KEY.contains(&name)
 }
 
-/// RFC 6749 §3.3.
+/// Whether a text is one scope (RFC 6749 §3.3).
 fn is_scope(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
     !text.is_empty() && text.bytes().all(is_allowed)

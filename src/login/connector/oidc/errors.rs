@@ -9,7 +9,7 @@ use crate::telemetry;
 /// The longest reason in an error, in characters.
 const REASON_CHARS_MAX: usize = 300;
 
-/// The metadata or keys are not available or cannot be used.
+/// The error of a login if the metadata or keys of the issuer are not available or cannot be used.
 pub(super) fn from_issuer(error: IssuerError) -> ConnectorError {
     match &error {
         IssuerError::Metadata { issuer, source } => {
@@ -21,13 +21,13 @@ pub(super) fn from_issuer(error: IssuerError) -> ConnectorError {
     }
 }
 
-/// The metadata lacks an endpoint that a login needs.
+/// The error of a login if the metadata lacks an endpoint.
 pub(super) fn missing_endpoint(endpoint: &'static str) -> ConnectorError {
     let remedy = "check that `issuer` names an OpenID Connect provider that supports logins";
     misconfigured(remedy.to_owned(), &format!("it lacks `{endpoint}`"))
 }
 
-/// The settings do not fit the provider.
+/// The error of a login if the settings do not match the provider.
 pub(super) fn misconfigured(remedy: String, message: &str) -> ConnectorError {
     ConnectorError::Misconfigured {
         remedy,
@@ -39,12 +39,13 @@ pub(super) fn misconfigured(remedy: String, message: &str) -> ConnectorError {
     }
 }
 
-/// A token or response is not valid.
+/// The error of a login if a token or a response is not valid.
 pub(super) fn invalid_response(call: &'static str, why: &(dyn Error + 'static)) -> ConnectorError {
     ConnectorError::InvalidResponse(refusal(call, why))
 }
 
-/// The ID token is valid, but the authentication is weaker or older than the route demands.
+/// The error of a login whose ID token is valid, but whose authentication is weaker or older than the
+/// route demands.
 pub(super) fn insufficient_auth(call: &'static str, why: &(dyn Error + 'static)) -> ConnectorError {
     ConnectorError::Refused {
         why: RefusalReason::InsufficientAuth,

@@ -23,8 +23,8 @@ use crate::store::Subject;
 /// The longest subject, in bytes (OpenID Connect Core §2).
 const SUBJECT_BYTES_MAX: usize = 255;
 
-/// The longest `sid`, `acr` or `amr` value, in bytes.
-const NAME_BYTES_MAX: usize = 255;
+/// The longest `sid`, `jti`, `acr` or `amr` value, in bytes.
+const SHORT_TEXT_BYTES_MAX: usize = 255;
 
 /// The number of authentication methods (`amr`) that are kept.
 const AMR_MAX: usize = 32;
@@ -109,16 +109,16 @@ impl IdTokenError {
     /// Whether a later token of the same person may be valid, because keys are not available or clocks
     /// differ.
     pub(super) fn is_temporary(&self) -> bool {
-        let is_any = [
-            matches!(self, Self::Token(TokenError::KeysUnavailable(_))),
-            matches!(self, Self::Token(TokenError::UnknownKey { .. })),
-            matches!(
-                self,
-                Self::Token(TokenError::Expired | TokenError::NotYetValid)
-            ),
-            matches!(self, Self::TooOld),
-        ];
-        is_any.contains(&true)
+        matches!(
+            self,
+            Self::TooOld
+                | Self::Token(
+                    TokenError::KeysUnavailable(_)
+                        | TokenError::UnknownKey { .. }
+                        | TokenError::Expired
+                        | TokenError::NotYetValid
+                )
+        )
     }
 }
 
@@ -210,12 +210,12 @@ fn check_auth_time(claims: &Claims, pending: &Pending, now: Timestamp) -> Result
     let Some(max_age) = pending.max_age else {
         return Ok(());
     };
-    let at = claims.timestamp("auth_time")?;
-    let at = at.ok_or(IdTokenError::MissingAuthTime)?;
-    if at > now.plus(LEEWAY) {
+    let auth_time = claims.timestamp("auth_time")?;
+    let auth_time = auth_time.ok_or(IdTokenError::MissingAuthTime)?;
+    if auth_time > now.plus(LEEWAY) {
         return Err(TokenError::NotYetValid.into());
     }
-    let valid_until = at.plus(Duration::from_secs(u64::from(max_age)) + LEEWAY);
+    let valid_until = auth_time.plus(Duration::from_secs(u64::from(max_age)) + LEEWAY);
     if valid_until < pending.begun_at {
         return Err(IdTokenError::AuthTooOld);
     }
@@ -235,7 +235,7 @@ pub(super) fn subject(verified: &VerifiedToken) -> Result<Subject, ClaimError> {
 pub(super) fn short_text(value: Option<&Value>) -> Option<String> {
     let text = value.and_then(Value::as_str)?;
     let is_valid = !text.is_empty() && !text.chars().any(char::is_control);
-    (is_valid && text.len() <= NAME_BYTES_MAX).then(|| text.to_owned())
+    (is_valid && text.len() <= SHORT_TEXT_BYTES_MAX).then(|| text.to_owned())
 }
 
 /// How and when the person authenticated. Without an `auth_time`, or with one in the future, the
@@ -248,12 +248,12 @@ fn auth_context_of(claims: &Claims, now: Timestamp) -> AuthContext {
             .collect(),
         other => short_text(other).into_iter().collect(),
     };
-    let at = claims.timestamp("auth_time").ok().flatten();
+    let auth_time = claims.timestamp("auth_time").ok().flatten();
     AuthContext {
         acr: short_text(claims.get("acr")),
         amr: methods.into_iter().take(AMR_MAX).collect(),
-        auth_time: at
-            .filter(|at| *at <= now.plus(LEEWAY))
+        auth_time: auth_time
+            .filter(|auth_time| *auth_time <= now.plus(LEEWAY))
             .or(Some(Timestamp::from_unix_s(0))),
     }
 }

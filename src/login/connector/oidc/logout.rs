@@ -150,10 +150,10 @@ fn check_claims(
     now: Timestamp,
 ) -> Result<LogoutNotice, LogoutTokenError> {
     let claims = &verified.claims;
-    if let Some(kind) = &verified.token_type
+    if let Some(token_type) = &verified.token_type
         && !LOGOUT_TOKEN_TYPES
             .iter()
-            .any(|accepted| kind.eq_ignore_ascii_case(accepted))
+            .any(|accepted| token_type.eq_ignore_ascii_case(accepted))
     {
         return Err(LogoutTokenError::TokenType);
     }
@@ -200,7 +200,8 @@ mod tests {
 
     const NOW_S: i64 = 1_800_000_000;
 
-    fn check(with: Value, kind: Option<&str>) -> Result<LogoutNotice, LogoutTokenError> {
+    /// Checks a valid logout token with these claims added, or removed by null.
+    fn check(with: Value, token_type: Option<&str>) -> Result<LogoutNotice, LogoutTokenError> {
         let mut claims = json!({
             "iss": "https://id.corp.example", "aud": "menshen", "iat": NOW_S, "exp": NOW_S + 120,
             "jti": "j1", "events": { LOGOUT_EVENT: {} }, "sid": "s1", "sub": "u1",
@@ -215,7 +216,7 @@ mod tests {
         let verified = VerifiedToken {
             claims: Claims::new(claims.clone()),
             algorithm: Algorithm::ES256,
-            token_type: kind.map(str::to_owned),
+            token_type: token_type.map(str::to_owned),
             tenant: Tenant::default(),
         };
         check_claims(&verified, Timestamp::from_unix_s(NOW_S))
@@ -299,19 +300,19 @@ mod tests {
     fn the_end_session_url_has_the_hint_and_the_return_url() {
         let endpoint = Url::parse("https://id.corp.example/logout?kc=1&state=theirs").unwrap();
         let return_url = Url::parse("https://sso.corp.example/.menshen/sign_out").unwrap();
-        let at = |token: Option<&str>, state: &str| {
+        let url_with = |token: Option<&str>, state: &str| {
             let token = token.map(|token| Secret::new(token.to_owned()));
             oidc("").end_session_request(&endpoint, token.as_ref(), &return_url, state)
         };
         let known = "https://id.corp.example/logout?kc=1&client_id=menshen\
              &post_logout_redirect_uri=https%3A%2F%2Fsso.corp.example%2F.menshen%2Fsign_out";
         assert_eq!(
-            at(Some("a.b.c"), "s 1").as_str(),
+            url_with(Some("a.b.c"), "s 1").as_str(),
             format!("{known}&id_token_hint=a.b.c&state=s+1")
         );
         let long = "x".repeat(ID_TOKEN_HINT_BYTES_MAX + 1);
-        assert_eq!(at(Some(&long), "").as_str(), known);
-        assert_eq!(at(None, "").as_str(), known);
+        assert_eq!(url_with(Some(&long), "").as_str(), known);
+        assert_eq!(url_with(None, "").as_str(), known);
     }
 
     #[tokio::test]

@@ -54,7 +54,7 @@ struct ApiCall<'a> {
     call: OutboundCall,
     query: &'a [(&'a str, &'a str)],
     body: Option<&'a Value>,
-    /// A value to redact from error messages.
+    /// A value to redact from error messages; may be empty.
     redacted: &'a str,
 }
 
@@ -309,7 +309,7 @@ fn without_error_code(
     Err(ApiError::Refused(refusal(call, code, message, redacted)))
 }
 
-/// Reads the response of either call; the older one capitalizes its fields.
+/// Reads the response of a call that redeemed a code. `user/getuserinfo` capitalizes its fields.
 fn code_owner(call: &'static str, fields: &ResponseObject) -> CodeOwner {
     let text = |names: &[&str]| {
         let found = names.iter().find_map(|name| fields.get(*name)?.as_str());

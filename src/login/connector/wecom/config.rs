@@ -32,8 +32,8 @@ pub struct Config {
     /// The URL scheme of the mobile SDK (企业微信授权登录 → iOS / Android → Schema), for your own apps.
     #[serde(default)]
     pub schema: Option<String>,
-    /// How often WeCom is asked about each person who is signed in: whoever left or is disabled is signed
-    /// out, and departments follow. `0s`: never.
+    /// How often WeCom is asked about each person who is signed in: people who left or are disabled are
+    /// signed out, and changed departments take effect. `0s`: never.
     #[serde(default = "default_revalidate")]
     pub revalidate: Period,
     /// The base URL of the API. Change it for a private deployment or a relay with a fixed address.
@@ -45,7 +45,7 @@ pub struct Config {
     /// The login page for other browsers, with a QR code or the desktop client.
     #[serde(default = "default_login_url")]
     pub login_url: Url,
-    /// Events of WeCom: whoever leaves is signed out at once.
+    /// Events of WeCom: people who leave are signed out at once.
     #[serde(default)]
     pub events: Option<EventsConfig>,
 }
@@ -104,7 +104,7 @@ impl Config {
         let is_web_url = |url: &Url| matches!(url.scheme(), "http" | "https");
         let url_rule = "begins with http:// or https://";
         let rules = [
-            ("corp_id", is_corp_id, "is letters and digits"),
+            ("corp_id", is_corp_id, "consists of letters and digits"),
             ("api_base", is_web_url(&self.api_base), url_rule),
             ("authorize_url", is_web_url(&self.authorize_url), url_rule),
             ("login_url", is_web_url(&self.login_url), url_rule),

@@ -1,4 +1,5 @@
-//! The error codes of WeCom, what they mean for a login, and their remedies.
+//! The error codes of WeCom, what they mean for a login, and their remedies;
+//! <https://developer.work.weixin.qq.com/document/path/90313>.
 
 use std::net::IpAddr;
 
@@ -11,6 +12,12 @@ const MESSAGE_CHARS_MAX: usize = 300;
 
 /// The shortest value that is redacted, in bytes. Shorter values are not secrets and may be common words.
 const REDACTED_BYTES_MIN: usize = 6;
+
+/// Too many calls in a short time.
+const CALL_LIMIT_REACHED: i64 = 45009;
+
+/// The call is retired or was never offered by this deployment.
+const CALL_NOT_OFFERED: i64 = 48005;
 
 /// The call that returns the application's token.
 pub(super) const GET_TOKEN: &str = "gettoken";
@@ -69,7 +76,7 @@ impl ApiError {
     /// Whether WeCom does not have this API call, as in older private deployments.
     pub(super) fn is_missing_call(&self) -> bool {
         match self {
-            Self::Refused(refusal) => refusal.code == 48005,
+            Self::Refused(refusal) => refusal.code == CALL_NOT_OFFERED,
             Self::NoUsableResponse(error) => {
                 matches!(error, OutboundError::Status { status: 404, .. })
             }
@@ -82,13 +89,14 @@ impl CallError for ApiError {
         matches!(self, Self::Refused(refusal) if matches!(refusal.code, 40001 | 40014 | 42001))
     }
 
-    /// After many requests with a wrong secret WeCom bans the IP address for an hour.
+    /// Every refusal of the settings is lasting, and the refusal of too many calls. After many requests with a
+    /// wrong secret WeCom bans the IP address for an hour.
     fn lasting_refusal(&self) -> Option<&SourceRefusal> {
         let Self::Refused(refusal) = self else {
             return None;
         };
-        let is_lasting =
-            refusal.code == 45009 || classify(refusal.code) == ErrorClass::Misconfigured;
+        let is_lasting = refusal.code == CALL_LIMIT_REACHED
+            || classify(refusal.code) == ErrorClass::Misconfigured;
         is_lasting.then_some(refusal)
     }
 }
@@ -126,7 +134,7 @@ fn classify(code: i64) -> ErrorClass {
     match code {
         40029 | 40078 | 42003 | 42022 => ErrorClass::CodeRejected,
         40003 | 46004 | 50002 | 60011 | 60021 | 60111 | 301_021 => ErrorClass::NotVisibleToApp,
-        -1 | 45009 | 45033 => ErrorClass::Busy,
+        -1 | CALL_LIMIT_REACHED | 45033 => ErrorClass::Busy,
         _ => ErrorClass::Misconfigured,
     }
 }
@@ -162,9 +170,11 @@ fn remedy(refusal: &SourceRefusal, console: &ConsoleSettings) -> String {
         48004 | 48006 => "WeCom withdrew the application's permission (授权): renew it in the \
             console"
             .to_owned(),
-        48005 => "this WeCom deployment has retired the API call: update menshen, or check \
+        CALL_NOT_OFFERED => {
+            "this WeCom deployment has retired the API call: update menshen, or check \
         `api_base`"
-            .to_owned(),
+                .to_owned()
+        }
         50001 => format!(
             "enter exactly {callback_host} at the application, both under 网页授权及JS-SDK → \
             可信域名 and under 企业微信授权登录 → 授权回调域; `secret` must be that of the same \

@@ -77,6 +77,7 @@ impl Events {
         })
     }
 
+    /// Verifies the signature and the time of a callback, and decrypts its message.
     fn open(
         &self,
         signed: &Signed<'_>,
@@ -91,11 +92,11 @@ impl Events {
         };
         let opened = self.cipher.open(parts);
         let message = opened.map_err(|error| EventError::NotAuthentic(error.into()))?;
-        let seconds: i64 = signed
+        let timestamp_s: i64 = signed
             .timestamp
             .parse()
             .map_err(|_| EventError::Malformed("timestamp"))?;
-        let signed_at = Timestamp::from_unix_s(seconds);
+        let signed_at = Timestamp::from_unix_s(timestamp_s);
         let distance = now.since(signed_at).max(signed_at.since(now));
         if distance > self.time_tolerance {
             return Err(EventError::NotCurrent { signed_at });
@@ -107,7 +108,7 @@ impl Events {
 impl EventReceiver for Events {
     fn verify_url(&self, query: &Fields, now: Timestamp) -> Result<Vec<u8>, EventError> {
         let signed = Signed::of(query)?;
-        // A client that does not encode the `+` of Base64 sends what form encoding reads as a space.
+        // If the `+` of Base64 is not percent-encoded, form decoding turns it into a space.
         let echo = one(query, "echostr")?.replace(' ', "+");
         self.open(&signed, &echo, now)
     }

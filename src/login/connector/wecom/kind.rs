@@ -46,9 +46,9 @@ impl Kind for Config {
     fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
         let mut secrets = vec![(KeyPath::of([NAME, "secret"]), &self.secret)];
         if let Some(events) = &self.events {
-            let place = |key| KeyPath::of([NAME, "events", key]);
-            secrets.push((place("token"), &events.token));
-            secrets.push((place("encoding_aes_key"), &events.encoding_aes_key));
+            let key_path = |key| KeyPath::of([NAME, "events", key]);
+            secrets.push((key_path("token"), &events.token));
+            secrets.push((key_path("encoding_aes_key"), &events.encoding_aes_key));
         }
         secrets
     }

@@ -18,8 +18,8 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(25);
 /// The error code for a member who does not exist: deleted, or never seen by this application.
 const NO_SUCH_MEMBER: i64 = 60111;
 
-/// Disabled (已禁用), not activated (未激活) and left (退出企业). Any other status than active ends sessions,
-/// but is no proof that the member is gone.
+/// Disabled (已禁用), not activated (未激活) and left (退出企业). A status that is neither listed here nor active
+/// ends sessions, but does not prove that the member is gone.
 const INACTIVE_STATUSES: [i64; 3] = [2, 4, 5];
 
 #[async_trait]

@@ -79,24 +79,24 @@ pub(super) fn require_active(member: &ResponseObject, userid: &str) -> Result<()
 }
 
 /// Adds the fields that the member agreed to share. Empty fields do not replace known values.
-pub(super) fn merge(
+pub(super) fn add_shared_fields(
     member: &mut ResponseObject,
-    detail: ResponseObject,
+    shared: ResponseObject,
 ) -> Result<(), ConnectorError> {
     let userid = member
         .get("userid")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    if detail.contains_key("userid") && !is_same_userid(&detail, userid) {
+    if shared.contains_key("userid") && !is_same_userid(&shared, userid) {
         return Err(malformed(
             "getuserdetail",
             "the userid of the member who agreed",
         ));
     }
-    let shared = detail
+    let added = shared
         .into_iter()
         .filter(|(name, value)| name != "userid" && !value.is_null() && value.as_str() != Some(""));
-    member.extend(shared);
+    member.extend(added);
     Ok(())
 }
 
@@ -119,15 +119,17 @@ pub(super) fn add_departments(member: &mut ResponseObject, tree: &DepartmentTree
     member.insert("led_department_ids".to_owned(), json!(led));
 }
 
-/// The departments that the member leads: `is_leader_in_dept` has a 1 at their place in `department`.
+/// The departments that the member leads: `is_leader_in_dept` has a 1 at their index in `department`.
 fn led_departments(member: &ResponseObject) -> Vec<i64> {
     let list = |name| member.get(name).and_then(Value::as_array);
     let departments = list("department").into_iter().flatten();
-    let leads = list("is_leader_in_dept").into_iter().flatten();
-    let led = departments.zip(leads).filter_map(|(department, leads)| {
-        let leads = number(leads) == Some(1);
-        number(department).filter(|_| leads)
-    });
+    let leader_flags = list("is_leader_in_dept").into_iter().flatten();
+    let led = departments
+        .zip(leader_flags)
+        .filter_map(|(department, flag)| {
+            let is_leader = number(flag) == Some(1);
+            number(department).filter(|_| is_leader)
+        });
     led.collect()
 }
 
@@ -257,14 +259,14 @@ mod tests {
     #[test]
     fn shared_fields_are_added_and_empty_ones_replace_nothing() {
         let mut member = response(json!({ "userid": "ZhangSan", "name": "张三", "mobile": "1" }));
-        let detail =
+        let shared =
             json!({ "userid": "zhangsan", "mobile": "", "biz_mail": "z@c", "avatar": null });
-        merge(&mut member, response(detail)).unwrap();
+        add_shared_fields(&mut member, response(shared)).unwrap();
         let expected =
             json!({ "userid": "ZhangSan", "name": "张三", "mobile": "1", "biz_mail": "z@c" });
         assert_eq!(Value::Object(member.clone()), expected);
         assert!(
-            merge(
+            add_shared_fields(
                 &mut member,
                 response(json!({ "userid": "lisi", "mobile": "2" }))
             )

@@ -12,13 +12,14 @@ pub(super) fn wecom(more: &str) -> WeCom {
     build(more, CALLBACK).unwrap()
 }
 
+/// The required settings and these further ones.
 fn config(more: &str) -> Config {
-    let text = if more.contains("corp_id") {
+    let corp_id = if more.contains("corp_id") {
         ""
     } else {
         "corp_id = 'ww6d656e7368656e01'\n"
     };
-    let text = format!("{text}agent_id = 1000002\nsecret = 'hunter2'\n{more}");
+    let text = format!("{corp_id}agent_id = 1000002\nsecret = 'hunter2'\n{more}");
     toml::from_str(&text).unwrap()
 }
 

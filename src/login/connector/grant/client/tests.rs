@@ -39,10 +39,10 @@ fn form_fields(authentication: &ClientAuthentication) -> Vec<(String, String)> {
 #[test]
 fn a_secret_is_form_encoded_and_sent_by_basic() {
     let secret = literal("hunter2:+/ 密");
-    let client = Client::build(settings(Some(&secret), None), clock()).unwrap();
+    let client = OAuthClient::build(settings(Some(&secret), None), clock()).unwrap();
     let authentication = client.authentication(&token_url());
     let Credentials::Basic { user, password } = authentication.credentials() else {
-        panic!("basic");
+        panic!("the client does not use Basic");
     };
     assert_eq!(
         (user, password),
@@ -55,13 +55,14 @@ fn a_secret_is_form_encoded_and_sent_by_basic() {
 #[test]
 fn a_secret_is_sent_in_the_form_if_configured_or_the_only_supported_method() {
     let secret = literal("hunter2");
-    let in_form = |client: &Client| form_fields(&client.authentication(&token_url())).len() == 2;
+    let in_form =
+        |client: &OAuthClient| form_fields(&client.authentication(&token_url())).len() == 2;
     let client_with = |client_auth| {
         let settings = ClientSettings {
             client_auth,
             ..settings(Some(&secret), None)
         };
-        Client::build(settings, clock()).unwrap()
+        OAuthClient::build(settings, clock()).unwrap()
     };
     assert!(in_form(&client_with(Some(ClientAuth::Post))));
     let unconfigured = client_with(None);
@@ -80,7 +81,7 @@ fn a_secret_is_sent_in_the_form_if_configured_or_the_only_supported_method() {
 
 #[test]
 fn a_public_client_sends_only_its_id() {
-    let client = Client::build(settings(None, None), clock()).unwrap();
+    let client = OAuthClient::build(settings(None, None), clock()).unwrap();
     let authentication = client.authentication(&token_url());
     assert!(matches!(authentication.credentials(), Credentials::None));
     assert_eq!(
@@ -104,23 +105,23 @@ fn a_private_key_signs_unique_assertions_that_are_valid_for_a_minute() {
             ..settings(None, Some(&source))
         };
         let clock = clock();
-        let client = Client::build(settings, clock.clone()).unwrap();
-        let sent = |client: &Client| form_fields(&client.authentication(&token_url()));
+        let client = OAuthClient::build(settings, clock.clone()).unwrap();
+        let sent = |client: &OAuthClient| form_fields(&client.authentication(&token_url()));
         let (first, second) = (sent(&client), sent(&client));
         assert_eq!(first[1].1, ASSERTION_TYPE);
         assert_ne!(first[2].1, second[2].1, "each has its own jti");
         let header = jsonwebtoken::decode_header(&first[2].1).unwrap();
         assert_eq!((header.alg, header.kid.as_deref()), (algorithm, Some("k1")));
-        let public = pair.public_key_pem();
-        let public = match algorithm {
-            Algorithm::EdDSA => DecodingKey::from_ed_pem(public.as_bytes()),
-            _ => DecodingKey::from_ec_pem(public.as_bytes()),
+        let public_pem = pair.public_key_pem();
+        let public_key = match algorithm {
+            Algorithm::EdDSA => DecodingKey::from_ed_pem(public_pem.as_bytes()),
+            _ => DecodingKey::from_ec_pem(public_pem.as_bytes()),
         };
         let mut validation = Validation::new(algorithm);
         validation.set_audience(&["https://id.example/token"]);
         validation.validate_exp = false;
         let claims: jsonwebtoken::TokenData<serde_json::Value> =
-            jsonwebtoken::decode(&first[2].1, &public.unwrap(), &validation).unwrap();
+            jsonwebtoken::decode(&first[2].1, &public_key.unwrap(), &validation).unwrap();
         let claims = claims.claims;
         assert_eq!(
             (&claims["iss"], &claims["sub"]),
@@ -138,14 +139,15 @@ fn an_rsa_key_signs_too_and_a_broken_one_is_refused() {
     keys::install_crypto();
     let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
     let der = aws_lc_rs::encoding::AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair);
-    let body = base64::engine::general_purpose::STANDARD.encode(der.unwrap().as_ref());
-    let lines: Vec<_> = body.as_bytes().chunks(64).collect();
+    let encoded = base64::engine::general_purpose::STANDARD.encode(der.unwrap().as_ref());
+    let lines: Vec<_> = encoded.as_bytes().chunks(64).collect();
     let body = String::from_utf8(lines.join(&b'\n')).unwrap();
     let (begin, end) = ("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----");
     let good = literal(&format!("{begin}\n{body}\n{end}\n"));
-    assert!(Client::build(settings(None, Some(&good)), clock()).is_ok());
+    assert!(OAuthClient::build(settings(None, Some(&good)), clock()).is_ok());
     for broken in ["hunter2", &format!("{begin}\nAAAA\n{end}\n")] {
-        let error = Client::build(settings(None, Some(&literal(broken))), clock()).unwrap_err();
+        let error =
+            OAuthClient::build(settings(None, Some(&literal(broken))), clock()).unwrap_err();
         let shown = format!("{error} {error:?}");
         assert!(
             shown.contains("private_key") && !shown.contains("hunter2"),
@@ -173,7 +175,7 @@ fn settings_that_contradict_each_other_are_refused() {
             ..settings(None, None)
         },
     ] {
-        let error = Client::build(bad, clock()).unwrap_err();
+        let error = OAuthClient::build(bad, clock()).unwrap_err();
         assert!(
             matches!(error, ConnectorBuildError::Setting(_)),
             "{error:?}"

@@ -34,6 +34,7 @@ fn verified_token(pending: &Pending, with: &Value, token_type: Option<&str>) -> 
     }
 }
 
+/// Checks the ID token of a login that began 30 seconds ago.
 fn check_login(max_age: Option<u32>, with: &Value) -> Result<IdToken, IdTokenError> {
     let mut pending = pending(NOW_S - 30);
     pending.max_age = max_age;
@@ -135,24 +136,25 @@ fn a_logout_or_access_token_is_not_accepted_as_id_token() {
 
 #[test]
 fn with_max_age_a_recent_auth_time_is_required() {
-    let at = |max_age, value: Value| check_login(Some(max_age), &json!({ "auth_time": value }));
+    let with_auth_time =
+        |max_age, value: Value| check_login(Some(max_age), &json!({ "auth_time": value }));
     // The login began 30 seconds ago; the clocks may differ by a minute.
-    assert!(at(300, json!(NOW_S - 390)).is_ok());
+    assert!(with_auth_time(300, json!(NOW_S - 390)).is_ok());
     assert!(matches!(
-        at(300, json!(NOW_S - 391)),
+        with_auth_time(300, json!(NOW_S - 391)),
         Err(IdTokenError::AuthTooOld)
     ));
-    assert!(at(0, json!(NOW_S)).is_ok());
+    assert!(with_auth_time(0, json!(NOW_S)).is_ok());
     assert!(matches!(
-        at(0, json!(null)),
+        with_auth_time(0, json!(null)),
         Err(IdTokenError::MissingAuthTime)
     ));
     assert!(matches!(
-        at(0, json!("1800000000")),
+        with_auth_time(0, json!("1800000000")),
         Err(IdTokenError::Claim(_))
     ));
     assert!(matches!(
-        at(0, json!(NOW_S + 61)),
+        with_auth_time(0, json!(NOW_S + 61)),
         Err(IdTokenError::Token(TokenError::NotYetValid))
     ));
     let in_the_future = check_login(None, &json!({ "auth_time": NOW_S + 61 })).unwrap();

@@ -16,7 +16,7 @@ const MESSAGE_LIMITS: XmlLimits = XmlLimits {
 /// Why an authentic message cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MessageError {
-    #[error("read its XML")]
+    #[error("its XML is not valid")]
     Xml(#[from] XmlError),
     #[error("it lacks {0}, or has several")]
     Missing(&'static str),
@@ -44,10 +44,10 @@ pub(super) fn read(message: &[u8], corp_id: &str) -> Result<Option<DirectoryChan
         "delete_user" => Some(DirectoryChange::PersonDeleted(subject("UserID")?)),
         "update_user" => {
             let from = subject("UserID")?;
-            let renamed = message
+            let has_new_userid = message
                 .child_text("NewUserID")
                 .is_some_and(|id| !id.is_empty());
-            let to = renamed.then(|| subject("NewUserID")).transpose()?;
+            let to = has_new_userid.then(|| subject("NewUserID")).transpose()?;
             Some(match to {
                 // A change of case does not change the subject.
                 Some(to) if to != from => DirectoryChange::PersonRenamed { from, to },

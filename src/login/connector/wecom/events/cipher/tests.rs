@@ -43,7 +43,7 @@ const PADDED_BY_32: Vector = Vector {
 };
 
 /// For the receiver `ww_other_corp_0001`.
-const FOR_ANOTHER: Vector = Vector {
+const FOR_OTHER_RECEIVER: Vector = Vector {
     timestamp: "1700000005",
     nonce: "nonce-d5",
     encrypted: "4j/AuRx71kQlxVlzbpsMWFHe92iq4VdHki6B+j5nrtgbs6xeqLXR8oOPsWiarnCOHrnit4HxkqgmaagKewijjA==",
@@ -51,7 +51,7 @@ const FOR_ANOTHER: Vector = Vector {
 };
 
 /// For an empty receiver.
-const FOR_NOBODY: Vector = Vector {
+const FOR_EMPTY_RECEIVER: Vector = Vector {
     timestamp: "1700000006",
     nonce: "nonce-d6",
     encrypted: "4j/AuRx71kQlxVlzbpsMWOab+/yERYu24o3XHUvwRuw=",
@@ -63,7 +63,7 @@ fn cipher(token: &str, key: &str, receiver: &str) -> MessageCipher {
     MessageCipher::new(token, &key, receiver.to_owned()).unwrap()
 }
 
-fn own() -> MessageCipher {
+fn own_cipher() -> MessageCipher {
     cipher(OWN_TOKEN, OWN_KEY, OWN_RECEIVER)
 }
 
@@ -83,8 +83,8 @@ impl Vector {
     }
 }
 
-/// Encrypts bytes that are padded already, and signs them.
-fn open_bytes(cipher: &MessageCipher, mut bytes: Vec<u8>) -> Result<Vec<u8>, CipherError> {
+/// Encrypts these bytes, which include the padding, signs them, and opens the result.
+fn encrypt_and_open(cipher: &MessageCipher, mut bytes: Vec<u8>) -> Result<Vec<u8>, CipherError> {
     use aws_lc_rs::cipher::{EncryptingKey, EncryptionContext};
     let key = cipher.key.expose();
     let iv: [u8; 16] = key[..16].try_into().unwrap();
@@ -105,21 +105,24 @@ fn open_bytes(cipher: &MessageCipher, mut bytes: Vec<u8>) -> Result<Vec<u8>, Cip
 
 #[test]
 fn messages_of_other_implementations_are_opened() {
-    let message = DELETED.opened(&own()).unwrap();
+    let message = DELETED.opened(&own_cipher()).unwrap();
     assert!(
         message.contains("<ChangeType>delete_user</ChangeType>"),
         "{message}"
     );
-    let message = RENAMED.opened(&own()).unwrap();
+    let message = RENAMED.opened(&own_cipher()).unwrap();
     assert!(
         message.contains("<NewUserID><![CDATA[zhangsan001]]>"),
         "{message}"
     );
-    assert_eq!(ECHO.opened(&own()).as_deref(), Ok("1616140317555161061"));
-    let padded = PADDED_BY_32.opened(&own());
+    assert_eq!(
+        ECHO.opened(&own_cipher()).as_deref(),
+        Ok("1616140317555161061")
+    );
+    let padded = PADDED_BY_32.opened(&own_cipher());
     assert_eq!(padded, Ok("a".repeat(26)));
     let nobody = cipher(OWN_TOKEN, OWN_KEY, "");
-    assert_eq!(FOR_NOBODY.opened(&nobody).as_deref(), Ok("hello"));
+    assert_eq!(FOR_EMPTY_RECEIVER.opened(&nobody).as_deref(), Ok("hello"));
 }
 
 #[test]
@@ -166,15 +169,21 @@ fn messages_under_keys_with_unused_bits_are_opened() {
 
 #[test]
 fn a_message_for_another_receiver_is_refused() {
-    assert_eq!(FOR_ANOTHER.opened(&own()), Err(CipherError::Receiver));
-    assert_eq!(FOR_NOBODY.opened(&own()), Err(CipherError::Receiver));
+    assert_eq!(
+        FOR_OTHER_RECEIVER.opened(&own_cipher()),
+        Err(CipherError::Receiver)
+    );
+    assert_eq!(
+        FOR_EMPTY_RECEIVER.opened(&own_cipher()),
+        Err(CipherError::Receiver)
+    );
     let longer = cipher(OWN_TOKEN, OWN_KEY, "ww00000000000000a1x");
     assert_eq!(DELETED.opened(&longer), Err(CipherError::Receiver));
 }
 
 #[test]
 fn every_signed_part_is_covered_by_the_signature() {
-    let refused = |parts: SignedParts<'_>| own().open(parts).err();
+    let refused = |parts: SignedParts<'_>| own_cipher().open(parts).err();
     let parts = DELETED.parts();
     let upper = DELETED.signature.to_uppercase();
     for signature in ["", "0", &DELETED.signature[1..], RENAMED.signature, &upper] {
@@ -221,7 +230,7 @@ fn a_message_under_another_key_is_refused() {
 
 #[test]
 fn broken_padding_and_wrong_lengths_are_refused() {
-    let cipher = own();
+    let cipher = own_cipher();
     let message = |length: u32, text: &str, padding: &[u8]| {
         let mut bytes = b"0123456789abcdef".to_vec();
         bytes.extend(length.to_be_bytes());
@@ -230,10 +239,10 @@ fn broken_padding_and_wrong_lengths_are_refused() {
         bytes
     };
     let text = format!("hello{OWN_RECEIVER}");
-    let pad = 64 - 16 - 4 - text.len();
+    let pad = 2 * PADDED_TO - RANDOM_BYTES - LENGTH_BYTES - text.len();
     let good = vec![u8::try_from(pad).unwrap(); pad];
     assert_eq!(
-        open_bytes(&cipher, message(5, &text, &good)),
+        encrypt_and_open(&cipher, message(5, &text, &good)),
         Ok(b"hello".to_vec())
     );
     let mut uneven = good.clone();
@@ -244,19 +253,23 @@ fn broken_padding_and_wrong_lengths_are_refused() {
         padding
     };
     for padding in [uneven, with_last(0), with_last(33), with_last(255)] {
-        let opened = open_bytes(&cipher, message(5, &text, &padding));
+        let opened = encrypt_and_open(&cipher, message(5, &text, &padding));
         assert_eq!(opened, Err(CipherError::Decryption), "{padding:?}");
     }
+    // The text has only 23 bytes.
     for length in [24, 1_000, u32::MAX] {
-        let opened = open_bytes(&cipher, message(length, &text, &good));
+        let opened = encrypt_and_open(&cipher, message(length, &text, &good));
         assert_eq!(opened, Err(CipherError::Decryption), "{length}");
     }
-    // No room for the length, and no whole multiple of 32 bytes.
+    // Two messages that are too short for the length field, and two that are no multiple of 32 bytes.
     for bytes in [vec![32; 32], vec![16; 32], vec![16; 16], vec![16; 48]] {
-        assert_eq!(open_bytes(&cipher, bytes), Err(CipherError::Decryption));
+        assert_eq!(
+            encrypt_and_open(&cipher, bytes),
+            Err(CipherError::Decryption)
+        );
     }
     assert_eq!(
-        open_bytes(&cipher, Vec::new()),
+        encrypt_and_open(&cipher, Vec::new()),
         Err(CipherError::Decryption)
     );
 }
@@ -270,6 +283,6 @@ fn a_key_is_43_letters_and_digits() {
     for bad in ["", &OWN_KEY[1..], &long, &padded, &signed] {
         assert_eq!(decode_key(bad).err(), Some(InvalidAesKey), "{bad}");
     }
-    let shown = format!("{:?}", own());
+    let shown = format!("{:?}", own_cipher());
     assert!(!shown.contains(OWN_TOKEN), "{shown}");
 }
