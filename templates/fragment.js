@@ -1,7 +1,7 @@
 // Adds the URL fragment to the login, because browsers do not send it to the server.
 (function () {
   "use strict";
-  var link = document.getElementById("go-on");
+  var link = document.getElementById("continue");
   var start = link && link.getAttribute("data-start");
   if (!start || !/^(\/(?![\/\\])|https?:\/\/)/.test(start)) {
     return;

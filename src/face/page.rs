@@ -45,6 +45,7 @@ pub use switch::SwitchPage;
 use style::STYLE;
 use texts::Texts;
 
+/// A rendered page, and what its response headers depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     pub html: String,
@@ -69,7 +70,7 @@ enum PagePolicy {
     IsolatedForm,
     /// Runs a script of menshen that posts a form to another site, which may redirect anywhere.
     ScriptedPost,
-    /// May be framed by every site: says that a login is not possible in a frame.
+    /// May be framed by every site: says that the person must sign in in a tab.
     FramedNotice,
     /// May be framed by the configured origins, runs a script of menshen, and posts a form to this host,
     /// whose application may redirect anywhere.

@@ -80,7 +80,7 @@ async fn a_refused_person_can_switch_accounts() {
     browser.click(&format!("a[href='{ledger}']")).await;
     browser
         .until("the page that says no", async || {
-            browser.has("form.ways button").await
+            browser.has("form.actions button").await
         })
         .await;
     assert_eq!(browser.url().await, ledger);
@@ -94,7 +94,7 @@ async fn a_refused_person_can_switch_accounts() {
         "and shows nothing of the application"
     );
 
-    browser.click("form.ways button").await;
+    browser.click("form.actions button").await;
     browser.reads("已退出").await;
     browser.click("main a.primary").await;
     sign_in_as(&browser, "lisi").await;
@@ -188,7 +188,7 @@ async fn going_back_after_a_login_shows_no_error() {
     browser.back().await;
     browser.back().await;
     // The reloaded sign-in page shows the session.
-    browser.click(".present a.primary").await;
+    browser.click(".signed-in a.primary").await;
     assert_signed_in_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;
 }
 
@@ -213,7 +213,10 @@ async fn a_login_declined_at_wecom_can_be_repeated() {
     go_to_wecom(&browser).await;
     browser.click("[data-refuse]").await;
     browser.reads("已取消").await;
-    assert!(browser.has(".sill code").await, "it shows the request id");
+    assert!(
+        browser.has(".page-footer code").await,
+        "it shows the request id"
+    );
     browser.click("main a.primary").await;
     sign_in_as(&browser, "zhangsan").await;
     assert_signed_in_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;

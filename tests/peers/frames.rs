@@ -25,7 +25,7 @@ use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 /// The button of the sign-in page inside the frame.
 const SIGN_IN: &str = "main a.primary";
 /// The consent button in the tab.
-const AGREE: &str = "form.ways button";
+const AGREE: &str = "form.actions button";
 
 /// menshen with its own TLS, an application, and a portal on another site.
 struct Stage {

@@ -279,7 +279,7 @@ async fn check(browser: &Browser, screen: Screen, name: &str, whose: PageOwner) 
     );
     assert_eq!(browser.console_errors().await, [""; 0], "{what}");
     if whose == PageOwner::Ours {
-        let ours = browser.has(".gate h1").await;
+        let ours = browser.has(".card h1").await;
         assert!(
             ours,
             "{what} is none of our pages: {}",

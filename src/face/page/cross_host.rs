@@ -3,7 +3,7 @@
 
 use askama::Template;
 
-use super::texts::CrossHost;
+use super::texts::CrossHostTexts;
 use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, PersonName, render_page};
 
 /// The consent page before a session is transferred to another host or to a frame.
@@ -26,7 +26,7 @@ pub struct CrossHostPage<'a> {
 struct CrossHostTemplate<'a> {
     layout: Layout<'a>,
     page: &'a CrossHostPage<'a>,
-    texts: &'static CrossHost,
+    texts: &'static CrossHostTexts,
 }
 
 impl CrossHostPage<'_> {

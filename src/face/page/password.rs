@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::texts::Password;
+use super::texts::PasswordTexts;
 use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page};
 
 /// The form for a user name and a password.
@@ -48,7 +48,7 @@ pub enum PasswordNotice {
 struct PasswordTemplate<'a> {
     layout: Layout<'a>,
     page: &'a PasswordPage<'a>,
-    texts: &'static Password,
+    texts: &'static PasswordTexts,
     notice: Option<&'static str>,
 }
 

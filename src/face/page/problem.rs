@@ -14,7 +14,7 @@ pub struct ProblemPage<'a> {
     pub connector_name: Option<&'a str>,
     /// The link of the main button, which the cause labels.
     pub next: Option<Href>,
-    /// The link to the home_page page.
+    /// The link to the home page.
     pub home_page: Option<Href>,
 }
 

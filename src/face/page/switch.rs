@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::texts::Switch;
+use super::texts::SwitchTexts;
 use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, PersonName, render_page};
 
 /// The page that asks before a login replaces the session of another person.
@@ -27,7 +27,7 @@ pub struct SwitchPage<'a> {
 struct SwitchTemplate<'a> {
     layout: Layout<'a>,
     page: &'a SwitchPage<'a>,
-    texts: &'static Switch,
+    texts: &'static SwitchTexts,
 }
 
 impl SwitchPage<'_> {

@@ -187,6 +187,7 @@ fn tag_names(page: &Page) -> Vec<String> {
     .collect()
 }
 
+/// Every page in both languages, each with a name.
 fn pages(inputs: &Inputs<'_>) -> Vec<(String, Page)> {
     let mut pages = Vec::new();
     for lang in LANGS {
@@ -198,9 +199,9 @@ fn pages(inputs: &Inputs<'_>) -> Vec<(String, Page)> {
                 problem(inputs, cause).render(lang),
             );
         }
-        let mut one = sign_in(inputs, 1);
-        one.signed_in = None;
-        add("sign-in-one", one.render(lang));
+        let mut one_choice = sign_in(inputs, 1);
+        one_choice.signed_in = None;
+        add("sign-in-one", one_choice.render(lang));
         for reason in [
             SignInReason::Expired,
             SignInReason::OtherConnector,
@@ -208,16 +209,16 @@ fn pages(inputs: &Inputs<'_>) -> Vec<(String, Page)> {
             SignInReason::SignedOut,
             SignInReason::LoopDetected,
         ] {
-            one.reason = Some(reason);
-            add(&format!("sign-in-{reason:?}"), one.render(lang));
+            one_choice.reason = Some(reason);
+            add(&format!("sign-in-{reason:?}"), one_choice.render(lang));
         }
-        (one.notices, one.hints) = wecom_hints("MicroMessenger/8.0.50");
-        one.reason = None;
-        add("sign-in-wechat", one.render(lang));
-        add("sign-in-present", sign_in(inputs, 3).render(lang));
-        let mut three = sign_in(inputs, 3);
-        three.signed_in = None;
-        add("sign-in-three", three.render(lang));
+        (one_choice.notices, one_choice.hints) = wecom_hints("MicroMessenger/8.0.50");
+        one_choice.reason = None;
+        add("sign-in-wechat", one_choice.render(lang));
+        add("sign-in-signed-in", sign_in(inputs, 3).render(lang));
+        let mut three_choices = sign_in(inputs, 3);
+        three_choices.signed_in = None;
+        add("sign-in-three", three_choices.render(lang));
         for everywhere in [false, true] {
             let page = SignedOutPage {
                 info: info(inputs),
@@ -370,6 +371,7 @@ fn wecom_hints(user_agent: &str) -> (Vec<LocalizedText>, Vec<LocalizedText>) {
     (above.into_iter().collect(), below.into_iter().collect())
 }
 
+/// The sign-in page of a signed-in person, with so many connectors.
 fn sign_in<'a>(inputs: &Inputs<'a>, choices: usize) -> SignInPage<'a> {
     let all = [
         (inputs.connector_name, wecom().icon, false),
@@ -379,11 +381,11 @@ fn sign_in<'a>(inputs: &Inputs<'a>, choices: usize) -> SignInPage<'a> {
     let choices = all
         .into_iter()
         .take(choices)
-        .map(|(name, icon, last)| ConnectorChoice {
+        .map(|(name, icon, is_last_used)| ConnectorChoice {
             name,
             icon,
             href: Href::new(inputs.href),
-            is_last_used: last,
+            is_last_used,
         });
     let (notices, hints) = wecom_hints("");
     SignInPage {

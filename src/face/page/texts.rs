@@ -13,7 +13,7 @@ pub(super) fn of(lang: Lang) -> &'static Texts {
     }
 }
 
-/// A text with a name inside: the parts before and after the name, with their spaces.
+/// A text with a name inside: the parts before and after the name, including spaces.
 #[derive(Debug)]
 pub(super) struct AroundName {
     pub(super) before: &'static str,
@@ -38,21 +38,22 @@ pub(super) struct Texts {
     pub(super) sign_in_on_login_host: &'static str,
     pub(super) sign_in_in_new_tab: &'static str,
     pub(super) home_page: &'static str,
-    pub(super) sign_in: SignIn,
-    pub(super) password: Password,
-    pub(super) signed_out: SignedOut,
-    pub(super) forbidden: Forbidden,
-    pub(super) cross_host: CrossHost,
-    pub(super) into_frame: CrossHost,
-    pub(super) switch: Switch,
-    pub(super) frame_sign_in: FrameSignIn,
-    pub(super) hand_over: HandOver,
-    pub(super) fragment: Fragment,
-    pub(super) causes: Causes,
+    pub(super) sign_in: SignInTexts,
+    pub(super) password: PasswordTexts,
+    pub(super) signed_out: SignedOutTexts,
+    pub(super) forbidden: ForbiddenTexts,
+    pub(super) cross_host: CrossHostTexts,
+    pub(super) into_frame: CrossHostTexts,
+    pub(super) switch: SwitchTexts,
+    pub(super) frame_sign_in: FrameSignInTexts,
+    pub(super) hand_over: HandOverTexts,
+    pub(super) fragment: FragmentTexts,
+    pub(super) causes: CauseTexts,
 }
 
+/// The sign-in page.
 #[derive(Debug)]
-pub(super) struct SignIn {
+pub(super) struct SignInTexts {
     pub(super) title: &'static str,
     /// Encloses the host.
     pub(super) lead: AroundName,
@@ -65,6 +66,7 @@ pub(super) struct SignIn {
     /// Encloses a person's name.
     pub(super) continue_as: AroundName,
     pub(super) as_another_person: &'static str,
+    /// Shown if there is no connector to choose.
     pub(super) no_choice: &'static str,
     /// Shown where logins can only begin at a portal.
     pub(super) portal_only: &'static str,
@@ -78,7 +80,7 @@ pub(super) struct SignIn {
 
 /// The form for a user name and a password.
 #[derive(Debug)]
-pub(super) struct Password {
+pub(super) struct PasswordTexts {
     pub(super) title: &'static str,
     pub(super) login: &'static str,
     pub(super) password: &'static str,
@@ -91,7 +93,7 @@ pub(super) struct Password {
 
 /// The page after a sign-out.
 #[derive(Debug)]
-pub(super) struct SignedOut {
+pub(super) struct SignedOutTexts {
     pub(super) title: &'static str,
     /// Encloses the host.
     pub(super) signed_out_of: AroundName,
@@ -103,7 +105,7 @@ pub(super) struct SignedOut {
 
 /// The page for a person without access.
 #[derive(Debug)]
-pub(super) struct Forbidden {
+pub(super) struct ForbiddenTexts {
     /// The window title, without the route's name.
     pub(super) window_title: &'static str,
     /// Encloses the route's name.
@@ -118,7 +120,7 @@ pub(super) struct Forbidden {
 
 /// The consent page before a session is transferred to another host or to a frame.
 #[derive(Debug)]
-pub(super) struct CrossHost {
+pub(super) struct CrossHostTexts {
     pub(super) window_title: &'static str,
     /// The question; encloses the host.
     pub(super) title: AroundName,
@@ -131,7 +133,7 @@ pub(super) struct CrossHost {
 
 /// The page that asks before a login replaces another person's session.
 #[derive(Debug)]
-pub(super) struct Switch {
+pub(super) struct SwitchTexts {
     pub(super) title: &'static str,
     /// Encloses the name of the person who is signed in.
     pub(super) signed_in_as: AroundName,
@@ -146,7 +148,7 @@ pub(super) struct Switch {
 
 /// The sign-in page inside a frame. Its title is that of [`Cause::FrameNeedsLogin`].
 #[derive(Debug)]
-pub(super) struct FrameSignIn {
+pub(super) struct FrameSignInTexts {
     pub(super) detail: &'static str,
     /// Shown when the last ticket was refused.
     pub(super) failed: &'static str,
@@ -157,7 +159,7 @@ pub(super) struct FrameSignIn {
 
 /// The page that hands a session ticket to the frame that opened the tab.
 #[derive(Debug)]
-pub(super) struct HandOver {
+pub(super) struct HandOverTexts {
     pub(super) title: &'static str,
     pub(super) detail: &'static str,
     pub(super) remedy: &'static str,
@@ -167,14 +169,14 @@ pub(super) struct HandOver {
 
 /// The page that adds the URL fragment to a login, and the page that posts a login request.
 #[derive(Debug)]
-pub(super) struct Fragment {
+pub(super) struct FragmentTexts {
     pub(super) title: &'static str,
     pub(super) lead: &'static str,
     pub(super) continue_button: &'static str,
 }
 
 #[derive(Debug)]
-pub(super) struct Causes {
+pub(super) struct CauseTexts {
     pub(super) not_found: ProblemText,
     pub(super) bad_request: ProblemText,
     pub(super) invalid_proxy_header: ProblemText,
@@ -215,7 +217,7 @@ pub(super) struct Causes {
     pub(super) form_needs_login: ProblemText,
 }
 
-impl Causes {
+impl CauseTexts {
     pub(super) fn of(&self, cause: Cause) -> &ProblemText {
         match cause {
             Cause::NotFound => &self.not_found,

@@ -147,7 +147,7 @@ async fn a_kind_builds_without_sending_a_request() {
             "{kind:?}"
         );
         if let Some(icon) = features.icon {
-            assert!(icon.starts_with("<svg class=\"sign\""), "{icon}");
+            assert!(icon.starts_with("<svg class=\"icon\""), "{icon}");
             assert!(!icon.contains("script") && !icon.contains("href"), "{icon}");
         }
         let deps = ConnectorDeps {

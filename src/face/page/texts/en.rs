@@ -1,8 +1,8 @@
 //! The texts in English.
 
 use super::{
-    AroundName, Causes, CrossHost, Forbidden, Fragment, FrameSignIn, HandOver, Password,
-    ProblemText, SignIn, SignedOut, Switch, Texts,
+    AroundName, CauseTexts, CrossHostTexts, ForbiddenTexts, FragmentTexts, FrameSignInTexts,
+    HandOverTexts, PasswordTexts, ProblemText, SignInTexts, SignedOutTexts, SwitchTexts, Texts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -10,10 +10,10 @@ pub(super) static TEXTS: Texts = Texts {
     signing_in_with: "Signing in with",
     try_again: "Try again",
     sign_in_again: "Sign in again",
-    sign_in_on_login_host: "Go and sign in",
+    sign_in_on_login_host: "Sign in there",
     sign_in_in_new_tab: "Sign in in a new tab",
     home_page: "Go to the home page",
-    sign_in: SignIn {
+    sign_in: SignInTexts {
         title: "Please sign in",
         lead: AroundName {
             before: "Sign in to enter ",
@@ -47,7 +47,7 @@ pub(super) static TEXTS: Texts = Texts {
         provider_signed_out: "Your sign-in service says that you are no longer signed in there, so we ended your \
                sign-in here. Please sign in again.",
     },
-    password: Password {
+    password: PasswordTexts {
         title: "Sign in",
         login: "User name",
         password: "Password",
@@ -58,7 +58,7 @@ pub(super) static TEXTS: Texts = Texts {
         incomplete: "Your sign-in arrived incomplete. Please enter it once more. If this keeps \
                happening, check that cookies are not blocked.",
     },
-    signed_out: SignedOut {
+    signed_out: SignedOutTexts {
         title: "You have signed out",
         signed_out_of: AroundName {
             before: "In this browser you are signed out of ",
@@ -71,7 +71,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         sign_in: "Sign in again",
     },
-    forbidden: Forbidden {
+    forbidden: ForbiddenTexts {
         window_title: "No access",
         title: AroundName {
             before: "You have no access to ",
@@ -84,7 +84,7 @@ pub(super) static TEXTS: Texts = Texts {
         switch: "Sign in as somebody else",
         go_back: "Go back",
     },
-    cross_host: CrossHost {
+    cross_host: CrossHostTexts {
         window_title: "Continue to another address?",
         title: AroundName {
             before: "Continue to ",
@@ -101,7 +101,7 @@ pub(super) static TEXTS: Texts = Texts {
             after: "",
         },
     },
-    into_frame: CrossHost {
+    into_frame: CrossHostTexts {
         window_title: "Sign in inside the embedded page?",
         title: AroundName {
             before: "Sign in to ",
@@ -118,7 +118,7 @@ pub(super) static TEXTS: Texts = Texts {
             after: "",
         },
     },
-    switch: Switch {
+    switch: SwitchTexts {
         title: "Sign in as somebody else?",
         signed_in_as: AroundName {
             before: "You are signed in as ",
@@ -129,17 +129,17 @@ pub(super) static TEXTS: Texts = Texts {
             after: ".",
         },
         warning: "Switch only if that is you, and you came from a portal you trust. If somebody sent you \
-               the link, do not switch: what you enter afterwards would be filed under their name.",
+               the link, do not switch: what you enter afterwards would be stored under their name.",
         confirm: AroundName {
             before: "Switch to ",
             after: "",
         },
         keep_current: AroundName {
-            before: "Stay ",
+            before: "Stay signed in as ",
             after: "",
         },
     },
-    frame_sign_in: FrameSignIn {
+    frame_sign_in: FrameSignInTexts {
         detail: "You need to sign in to see this. Signing in happens in a new tab; afterwards this \
                page opens by itself.",
         failed: "The sign-in did not arrive here. Press the button once more. If that does not help, \
@@ -148,7 +148,7 @@ pub(super) static TEXTS: Texts = Texts {
                     tab of its own.",
         open_in_own_tab: "Open in a tab of its own",
     },
-    hand_over: HandOver {
+    hand_over: HandOverTexts {
         title: "Go back to the page you came from",
         detail: "You are signed in. The embedded page opens by itself, and then this tab closes.",
         remedy: "If the embedded page still asks you to sign in, go back there and press its button \
@@ -156,12 +156,12 @@ pub(super) static TEXTS: Texts = Texts {
                  page in this tab.",
         open_in_this_tab: "Open in this tab",
     },
-    fragment: Fragment {
+    fragment: FragmentTexts {
         title: "Taking you to sign in",
         lead: "One moment, please. If nothing happens, press the button.",
         continue_button: "Continue to sign in",
     },
-    causes: Causes {
+    causes: CauseTexts {
         not_found: ProblemText {
             title: "There is no application here",
             detail: "No application answers at this address.",
@@ -188,8 +188,8 @@ pub(super) static TEXTS: Texts = Texts {
         },
         store_unavailable: ProblemText {
             title: "We cannot check who you are right now",
-            detail: "The database that keeps sign-ins does not answer. Until it does, we cannot let \
-                   anybody through.",
+            detail: "The database of sign-ins does not answer. Until it does, nobody can be let \
+                   through.",
             remedy: "This usually passes quickly. Please try again in a moment.",
         },
         sign_out_unstored: ProblemText {
@@ -200,25 +200,25 @@ pub(super) static TEXTS: Texts = Texts {
         },
         upstream_down: ProblemText {
             title: "The application cannot be reached",
-            detail: "We let you through, but the application behind us cannot be reached.",
+            detail: "You have access, but the application cannot be reached.",
             remedy: "Please try again in a moment. If it stays like this, tell your administrator \
                      the request ID.",
         },
         invalid_upstream_response: ProblemText {
             title: "The application's answer cannot be read",
-            detail: "We let you through and the application answered, but not in a way that could \
-                   be passed on to you.",
+            detail: "You have access, and the application answered, but its answer could not be \
+                   passed on to you.",
             remedy: "What you did may have worked. Please check before you do it again. If it \
                      stays like this, tell your administrator the request ID.",
         },
         upstream_timeout: ProblemText {
             title: "The application is not answering",
-            detail: "We let you through, but the application behind us did not reply in time.",
+            detail: "You have access, but the application did not answer in time.",
             remedy: "What you did may have worked. Please check before you do it again.",
         },
         upstream_busy: ProblemText {
             title: "The application is busy",
-            detail: "We let you through, but the application already handles as many requests as it \
+            detail: "You have access, but the application already handles as many requests as it \
                    may.",
             remedy: "Please try again in a moment.",
         },
@@ -237,19 +237,20 @@ pub(super) static TEXTS: Texts = Texts {
         too_many_logins: ProblemText {
             title: "Too many sign-ins",
             detail: "Too many sign-ins were started from here in a short time.",
-            remedy: "Please wait a minute. An office often shares one address, so it need not \
-                     have been you.",
+            remedy: "Please wait a minute. People in one office often share an address, so others \
+                     may have caused this.",
         },
         flow_cookie_missing: ProblemText {
             title: "This browser does not remember the sign-in",
-            detail: "It may have begun in another browser or app, cookies may be blocked here, or \
-                   it was already used.",
+            detail: "The sign-in may have begun in another browser or app, it may have been used \
+                   already, or cookies may be blocked here.",
             remedy: "Sign in again from here. If you come back to this page, allow cookies for \
                      this site and leave private browsing.",
         },
         login_expired: ProblemText {
             title: "The sign-in took too long",
-            detail: "More than ten minutes passed before you came back, so it no longer counts.",
+            detail: "More than ten minutes passed before you came back, so this sign-in is no \
+                   longer valid.",
             remedy: "Just sign in once more.",
         },
         flow_cookie_forged: ProblemText {
@@ -262,7 +263,7 @@ pub(super) static TEXTS: Texts = Texts {
         login_declined: ProblemText {
             title: "Sign-in cancelled",
             detail: "You chose to refuse on the sign-in page, so you are not signed in.",
-            remedy: "If that was a slip, sign in again and agree.",
+            remedy: "If that was a mistake, sign in again and agree.",
         },
         wrong_password: ProblemText {
             title: "Wrong user name or password",
@@ -286,7 +287,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         not_visible_to_app: ProblemText {
             title: "This application is not open to you yet",
-            detail: "You are a member, but not among those the application is visible to.",
+            detail: "You are a member, but this application is not visible to you.",
             remedy: "Ask your administrator to add you or your department to those who may see \
                      the application.",
         },
@@ -303,7 +304,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         provider_misconfigured: ProblemText {
             title: "Sign-in is not set up correctly",
-            detail: "The sign-in service refuses this site. It is not your doing; an administrator \
+            detail: "The sign-in service refuses this site. This is not your fault; an administrator \
                    must act.",
             remedy: "Tell your administrator the request ID. The log says what to change.",
         },
@@ -314,8 +315,8 @@ pub(super) static TEXTS: Texts = Texts {
         },
         provider_unreachable: ProblemText {
             title: "Sign-in cannot be reached",
-            detail: "We cannot reach the sign-in service to confirm who you are. It is not your \
-                   doing.",
+            detail: "We cannot reach the sign-in service to confirm who you are. This is not your \
+                   fault.",
             remedy: "Please try again in a moment. If it stays like this, tell your administrator \
                      the request ID.",
         },
@@ -323,7 +324,7 @@ pub(super) static TEXTS: Texts = Texts {
             title: "Your login belongs to somebody else",
             detail: "We know who you are, but your login name is already registered to another \
                    account here. To keep two people from sharing one account, we did not let you in.",
-            remedy: "Tell your administrator the request ID; they can check and put it right.",
+            remedy: "Tell your administrator the request ID; they can check and correct it.",
         },
         unknown_person: ProblemText {
             title: "You are not registered here yet",
@@ -390,7 +391,8 @@ pub(super) static TEXTS: Texts = Texts {
         },
         form_needs_login: ProblemText {
             title: "Sign in, then send it again",
-            detail: "You are not signed in, or no longer, so what you just sent was not accepted.",
+            detail: "You are not signed in, or your sign-in has expired, so what you just sent was \
+                   not accepted.",
             remedy: "Sign in in a new tab, come back here and reload: the browser asks whether to \
                      send it again. Or go back and send it once more.",
         },

@@ -1,8 +1,8 @@
 //! The texts in Chinese.
 
 use super::{
-    AroundName, Causes, CrossHost, Forbidden, Fragment, FrameSignIn, HandOver, Password,
-    ProblemText, SignIn, SignedOut, Switch, Texts,
+    AroundName, CauseTexts, CrossHostTexts, ForbiddenTexts, FragmentTexts, FrameSignInTexts,
+    HandOverTexts, PasswordTexts, ProblemText, SignInTexts, SignedOutTexts, SwitchTexts, Texts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -13,7 +13,7 @@ pub(super) static TEXTS: Texts = Texts {
     sign_in_on_login_host: "去登录",
     sign_in_in_new_tab: "在新标签页中登录",
     home_page: "回到首页",
-    sign_in: SignIn {
+    sign_in: SignInTexts {
         title: "请先登录",
         lead: AroundName {
             before: "登录后即可进入 ",
@@ -44,7 +44,7 @@ pub(super) static TEXTS: Texts = Texts {
                       如果总是回到这里，请确认浏览器没有禁用 Cookie。",
         provider_signed_out: "您在登录服务中已经退出，因此这里的登录也已结束，请重新登录。",
     },
-    password: Password {
+    password: PasswordTexts {
         title: "登录",
         login: "用户名",
         password: "密码",
@@ -54,7 +54,7 @@ pub(super) static TEXTS: Texts = Texts {
         expired: "这个页面打开得太久了，请重新输入密码。",
         incomplete: "收到的登录信息不完整，请重新输入。如果总是这样，请确认浏览器没有禁用 Cookie。",
     },
-    signed_out: SignedOut {
+    signed_out: SignedOutTexts {
         title: "您已退出登录",
         signed_out_of: AroundName {
             before: "您已在这个浏览器中退出 ",
@@ -67,7 +67,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         sign_in: "重新登录",
     },
-    forbidden: Forbidden {
+    forbidden: ForbiddenTexts {
         window_title: "没有权限",
         title: AroundName {
             before: "您没有权限进入 ",
@@ -79,7 +79,7 @@ pub(super) static TEXTS: Texts = Texts {
         switch: "换个身份登录",
         go_back: "返回",
     },
-    cross_host: CrossHost {
+    cross_host: CrossHostTexts {
         window_title: "要前往另一个地址吗？",
         title: AroundName {
             before: "要前往 ",
@@ -96,7 +96,7 @@ pub(super) static TEXTS: Texts = Texts {
             after: "",
         },
     },
-    into_frame: CrossHost {
+    into_frame: CrossHostTexts {
         window_title: "要在嵌入的页面里登录吗？",
         title: AroundName {
             before: "要在嵌入的页面里登录 ",
@@ -113,7 +113,7 @@ pub(super) static TEXTS: Texts = Texts {
             after: "",
         },
     },
-    switch: Switch {
+    switch: SwitchTexts {
         title: "要换一个身份吗？",
         signed_in_as: AroundName {
             before: "您现在的身份是 ",
@@ -134,26 +134,26 @@ pub(super) static TEXTS: Texts = Texts {
             after: "",
         },
     },
-    frame_sign_in: FrameSignIn {
+    frame_sign_in: FrameSignInTexts {
         detail: "这部分内容需要登录。登录在新标签页里进行，完成后这里会自动打开。",
         failed: "刚才的登录没有传到这里，请再点一次登录。如果还是这样，说明浏览器不让嵌入的页面\
                  保存 Cookie，请在单独的标签页中打开。",
         no_script: "这里不能运行脚本，登录无法传到这里。请在单独的标签页中打开。",
         open_in_own_tab: "在单独的标签页中打开",
     },
-    hand_over: HandOver {
+    hand_over: HandOverTexts {
         title: "请回到刚才的页面",
         detail: "您已登录。嵌入的页面会自动打开，随后本标签页会自己关闭。",
         remedy: "如果嵌入的页面仍要求登录，请回到那里再点一次登录，这次不需要再输入什么。\
                  还是不行的话，可以在本标签页里打开。",
         open_in_this_tab: "在本标签页中打开",
     },
-    fragment: Fragment {
+    fragment: FragmentTexts {
         title: "正在前往登录",
         lead: "稍等片刻，马上就到。如果页面一直没有变化，请点下面的按钮。",
         continue_button: "继续登录",
     },
-    causes: Causes {
+    causes: CauseTexts {
         not_found: ProblemText {
             title: "这个地址没有应用",
             detail: "本站没有配置这个地址。",
@@ -298,7 +298,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         account_closed: ProblemText {
             title: "您的账号已停用",
-            detail: "这个账号已经被关闭，不能再登录。",
+            detail: "这个账号已经停用，不能再用来登录。",
             remedy: "如果您认为这不对，请把请求编号告诉管理员。",
         },
         revoked: ProblemText {
