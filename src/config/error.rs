@@ -35,13 +35,13 @@ pub struct Problem {
 impl ConfigError {
     pub(super) fn new(source: &ConfigText, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.span.start);
-        let shown: Vec<_> = problems
+        let renderings: Vec<_> = problems
             .iter()
             .map(|problem| problem.render(source))
             .collect();
         Self {
             problems,
-            rendering: shown.join("\n\n"),
+            rendering: renderings.join("\n\n"),
         }
     }
 }
@@ -112,12 +112,12 @@ impl Problem {
             .saturating_sub(line_start);
         let span = start..end.clamp(start, line.len());
         let is_masked = self.is_masked || may_hold_secret(&text[..line_end]);
-        let shown = if is_masked {
+        let shown_line = if is_masked {
             mask_values(line)
         } else {
             line.to_owned()
         };
-        let snippet = Snippet::source(shown)
+        let snippet = Snippet::source(shown_line)
             .path(&*source.name)
             .line_start(self.line)
             .annotation(AnnotationKind::Primary.span(span));
@@ -156,12 +156,12 @@ fn may_hold_secret(text_up_to_line_end: &str) -> bool {
 /// Replaces every byte except keys and punctuation by `*`, so that the caret still points at the same
 /// column. It also works on invalid TOML, such as a secret without quotes.
 fn mask_values(line: &str) -> String {
-    let mut shown = String::with_capacity(line.len());
+    let mut masked = String::with_capacity(line.len());
     let mut quote = None;
     let mut rest = line;
     while let Some(c) = rest.chars().next() {
         let length = match quote {
-            None if starts_with_key(rest, &shown) => rest.find('=').unwrap_or(rest.len()),
+            None if starts_with_key(rest, &masked) => rest.find('=').unwrap_or(rest.len()),
             _ => c.len_utf8(),
         };
         let (word, after) = rest.split_at(length);
@@ -171,13 +171,13 @@ fn mask_values(line: &str) -> String {
             None if c == '"' || c == '\'' => quote = Some(c),
             None if length > c.len_utf8() || "{}[],=. \t".contains(c) => {}
             _ => {
-                shown.extend(std::iter::repeat_n('*', word.len()));
+                masked.extend(std::iter::repeat_n('*', word.len()));
                 continue;
             }
         }
-        shown.push_str(word);
+        masked.push_str(word);
     }
-    shown
+    masked
 }
 
 /// Whether `rest` starts with a key and `=`. `before` is the text of the line before it.
@@ -194,6 +194,7 @@ fn starts_with_key(rest: &str, before: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// The rendered problem at the first `word` of this configuration.
     fn render(text: &str, word: &str) -> String {
         let source = ConfigText::new(text, "menshen.toml");
         let start = text.find(word).unwrap();

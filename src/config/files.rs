@@ -41,12 +41,12 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
 
 fn problem(config: &Config, file: &NamedFile<'_>) -> Option<Problem> {
     let error = File::open(&file.path).err()?;
-    let what = if file.is_secret {
+    let kind = if file.is_secret {
         "secret file"
     } else {
         "file"
     };
-    let message = format!("read the {what} {}: {error}", file.path.display());
+    let message = format!("read the {kind} {}: {error}", file.path.display());
     let problem = Problem::at_value(&config.source, &file.key_path, message);
     Some(
         problem

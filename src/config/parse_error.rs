@@ -207,29 +207,29 @@ fn unsupported_keys() -> Vec<String> {
         .subschema_for::<UnsupportedKey>();
     let unsupported_type = reference.as_value().clone();
     let schema = schemars::schema_for!(Config);
-    let mut found = Vec::new();
-    collect_unsupported(schema.as_value(), &unsupported_type, &mut found);
-    found
+    let mut keys = Vec::new();
+    collect_unsupported(schema.as_value(), &unsupported_type, &mut keys);
+    keys
 }
 
 fn collect_unsupported(
     schema: &serde_json::Value,
     unsupported_type: &serde_json::Value,
-    found: &mut Vec<String>,
+    keys: &mut Vec<String>,
 ) {
     if let Some(properties) = schema
         .get("properties")
         .and_then(serde_json::Value::as_object)
     {
-        let refused = properties.iter().filter(|(_, property)| {
+        let unsupported = properties.iter().filter(|(_, property)| {
             let choices = property.get("anyOf").and_then(serde_json::Value::as_array);
             choices.is_some_and(|choices| choices.contains(unsupported_type))
         });
-        found.extend(refused.map(|(name, _)| name.clone()));
+        keys.extend(unsupported.map(|(name, _)| name.clone()));
     }
     let definitions = schema.get("$defs").and_then(serde_json::Value::as_object);
     for definition in definitions.into_iter().flatten() {
-        collect_unsupported(definition.1, unsupported_type, found);
+        collect_unsupported(definition.1, unsupported_type, keys);
     }
 }
 
@@ -248,8 +248,8 @@ mod tests {
 
     #[test]
     fn a_key_that_is_unsupported_is_never_suggested() {
-        let found = unsupported_keys();
-        assert_eq!(found, ["console"]);
+        let unsupported = unsupported_keys();
+        assert_eq!(unsupported, ["console"]);
         let supported = [
             "wecom",
             "oidc",
@@ -260,7 +260,7 @@ mod tests {
             "ext_authz",
         ];
         for key in supported {
-            assert!(!found.iter().any(|name| name == key), "{key}");
+            assert!(!unsupported.iter().any(|name| name == key), "{key}");
         }
     }
 }

@@ -97,18 +97,20 @@ impl ConfigText {
     fn find(&self, key_path: &KeyPath<'_>, wants_key: bool) -> Result<Range<usize>, Range<usize>> {
         // A text that is not valid TOML has no positions.
         let document = DeTable::parse(&self.text).map_err(|_| 0..0)?;
-        let mut found = 0..0;
+        let mut span = 0..0;
         let mut current = DeValue::Table(document.into_inner());
         for (index, step) in key_path.steps().iter().enumerate() {
             let is_last = index + 1 == key_path.steps().len();
             current = match (step, current) {
                 (Step::Key(name), DeValue::Table(table)) => {
                     let entry = table.into_iter().find(|(key, _)| key.get_ref() == name);
-                    let (key, value) = entry.ok_or(found)?;
-                    let is_table_header =
+                    let (key, value) = entry.ok_or(span)?;
+                    // A value that is missing is reported at the key of the table around it, not at all
+                    // lines of the table.
+                    let is_around =
                         matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_))
                             && !is_last;
-                    found = if is_table_header || (is_last && wants_key) {
+                    span = if is_around || (is_last && wants_key) {
                         key.span()
                     } else {
                         value.span()
@@ -116,14 +118,14 @@ impl ConfigText {
                     value.into_inner()
                 }
                 (Step::Item(item), DeValue::Array(array)) => {
-                    let value = array.into_iter().nth(*item).ok_or(found)?;
-                    found = value.span();
+                    let value = array.into_iter().nth(*item).ok_or(span)?;
+                    span = value.span();
                     value.into_inner()
                 }
-                _ => return Err(found),
+                _ => return Err(span),
             };
         }
-        Ok(found)
+        Ok(span)
     }
 }
 

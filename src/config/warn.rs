@@ -356,9 +356,9 @@ fn sends_sessions_to_wildcard(config: &Config, route: &RouteConfig) -> bool {
         return false;
     };
     let domain = config.session.cookie_domain.as_deref();
-    let covered = domain.and_then(|domain| suffix.strip_suffix(domain));
-    let covered = covered.is_some_and(|rest| rest.ends_with('.'));
-    route.access != AccessConfig::Public && !config.connector.is_empty() && !covered
+    let subdomain = domain.and_then(|domain| suffix.strip_suffix(domain));
+    let is_covered = subdomain.is_some_and(|rest| rest.ends_with('.'));
+    route.access != AccessConfig::Public && !config.connector.is_empty() && !is_covered
 }
 
 /// Whether another application on the host of this route accepts its assertions.

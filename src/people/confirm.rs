@@ -159,16 +159,16 @@ impl People {
             .mapping
             .map(&profile.raw)
             .map_err(ConfirmError::Map)?;
-        let known = self.known_identity(via, subject).await;
-        let known = known.map_err(ConfirmError::Store)?;
-        let Some(known) = known.filter(|known| !known.is_closed) else {
+        let identity = self.known_identity(via, subject).await;
+        let identity = identity.map_err(ConfirmError::Store)?;
+        let Some(identity) = identity.filter(|identity| !identity.is_closed) else {
             return Ok(StatusOutcome::Unchanged);
         };
-        let before = match known.fields {
+        let before = match identity.fields {
             Some(fields) => fields,
             None => {
                 let stored = self
-                    .stored_fields(via, subject, &known.person.account)
+                    .stored_fields(via, subject, &identity.person.account)
                     .await;
                 stored.map_err(ConfirmError::Store)?
             }
@@ -186,7 +186,7 @@ impl People {
             entitlements: serde_json::to_string(&fields).expect("fields are plain data"),
             fields: directory_fields(&fields),
             // Only a login changes the login name.
-            ..self.admission_of_known(via, subject, known.person.login)
+            ..self.admission_of_known(via, subject, identity.person.login)
         };
         let updated = self.store.admit(&admission).await;
         match updated.map_err(ConfirmError::Store)? {

@@ -86,7 +86,7 @@ impl CookieSettings {
             .domain
             .as_deref()
             .and_then(|domain| host.strip_suffix(domain));
-        subdomain.is_some_and(|it| it.is_empty() || it.ends_with('.'))
+        subdomain.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 
     /// The `Set-Cookie` of a session; `age_s` is the time until its absolute end.

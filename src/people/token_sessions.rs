@@ -274,19 +274,19 @@ impl TokenSessions {
 /// The claims and the stored fields of a token's existing session.
 fn session_of_token(
     sid: Sid,
-    found: &StoredSession,
+    stored: &StoredSession,
 ) -> Result<(SessionClaims, UserFields), TokenSessionError> {
-    if found.account.closed {
+    if stored.account.closed {
         return Err(TokenSessionError::Ended);
     }
-    let fields = serde_json::from_str(&found.entitlements);
+    let fields = serde_json::from_str(&stored.entitlements);
     let damaged =
         |_| TokenSessionError::Store(Arc::new(StoreError::Damaged { record: "identity" }));
     let claims = SessionClaims {
         sid,
-        account: found.account.id,
-        issued_at: found.session.minted_at,
-        expires_at: found.session.expires_at,
+        account: stored.account.id,
+        issued_at: stored.session.minted_at,
+        expires_at: stored.session.expires_at,
         host: None,
     };
     Ok((claims, fields.map_err(damaged)?))

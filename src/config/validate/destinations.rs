@@ -30,7 +30,7 @@ impl return_to::Destinations for Destinations<'_> {
                 .is_some_and(|label| !label.is_empty()),
         };
         let matches_port = |pattern: &HostPattern| match pattern.port() {
-            Some(own) => port == Some(own),
+            Some(route_port) => port == Some(route_port),
             None => port == external.port_or_known_default(),
         };
         origin.scheme() == external.scheme()

@@ -153,7 +153,7 @@ fn validate_addresses<'a>(
         (key_path.clone().key("jwks_url"), issuer.jwks_url.as_ref()),
         (
             key_path.clone().key("introspection").key("url"),
-            introspection.and_then(|it| it.url.as_ref()),
+            introspection.and_then(|introspection| introspection.url.as_ref()),
         ),
     ];
     for (key_path, url) in urls {
@@ -173,10 +173,10 @@ fn validate_route_issuers<'a>(
     key_path: &KeyPath<'a>,
     route: &'a RouteConfig,
 ) {
-    let known = &problems.config.issuer;
-    let names: Vec<_> = known.keys().map(IssuerId::as_str).collect();
+    let issuers = &problems.config.issuer;
+    let names: Vec<_> = issuers.keys().map(IssuerId::as_str).collect();
     for (index, id) in route.issuers.iter().enumerate() {
-        if !known.contains_key(id) {
+        if !issuers.contains_key(id) {
             let help = match names.as_slice() {
                 [] => format!("there is none: add [issuer.{id}]"),
                 names => format!("there are: {}", names.join(", ")),
@@ -208,20 +208,20 @@ fn validate_overlapping_issuers<'a>(
     key_path: &KeyPath<'a>,
     route: &'a RouteConfig,
 ) {
-    let known = &problems.config.issuer;
-    let all: Vec<_> = route.issuers.iter().map(|id| known.get(id)).collect();
-    for (index, issuer) in all.iter().enumerate() {
+    let issuers = &problems.config.issuer;
+    let route_issuers: Vec<_> = route.issuers.iter().map(|id| issuers.get(id)).collect();
+    for (index, issuer) in route_issuers.iter().enumerate() {
         let Some(issuer) = issuer else { continue };
-        let before = all[..index].iter().flatten();
+        let earlier_issuers = route_issuers[..index].iter().flatten();
         let shares_tokens =
             |other: &&IssuerConfig| other.url.covers(&issuer.url) || issuer.url.covers(&other.url);
-        let overlaps = before.clone().any(shares_tokens);
+        let overlaps = earlier_issuers.clone().any(shares_tokens);
         let introspects = |issuer: &IssuerConfig| issuer.introspection.is_some();
         let key_path = key_path.clone().key("issuers").item(index);
         if overlaps {
             let message = format!("this route names an issuer of {} already", issuer.url);
             problems.add_at_value(&key_path, message, "name one of them");
-        } else if introspects(issuer) && before.clone().any(|other| introspects(other)) {
+        } else if introspects(issuer) && earlier_issuers.clone().any(|other| introspects(other)) {
             let help = "tokens of one issuer would be sent to the other: use two routes";
             let message = "two issuers of this route use introspection";
             problems.add_at_value(&key_path, message, help);

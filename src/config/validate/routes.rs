@@ -116,10 +116,10 @@ fn validate_connectors<'a>(
     key_path: &KeyPath<'a>,
     route: &'a RouteConfig,
 ) {
-    let known = &problems.config.connector;
-    let names: Vec<_> = known.keys().map(|id| id.as_str()).collect();
+    let connectors = &problems.config.connector;
+    let names: Vec<_> = connectors.keys().map(|id| id.as_str()).collect();
     for (index, id) in route.connectors.iter().enumerate() {
-        if !known.contains_key(id) {
+        if !connectors.contains_key(id) {
             let help = match names.as_slice() {
                 [] => format!("there is none: add [connector.{id}]"),
                 names => format!("there are: {}", names.join(", ")),
@@ -128,7 +128,7 @@ fn validate_connectors<'a>(
             problems.add_at_value(&key_path, format!("there is no connector `{id}`"), help);
         }
     }
-    if known.is_empty() && route.issuers.is_empty() && route.access == AccessConfig::SignedIn {
+    if connectors.is_empty() && route.issuers.is_empty() && route.access == AccessConfig::SignedIn {
         let help = "add a [connector.ID], or write access = \"public\"";
         let message = format!("nobody can sign in, so nobody passes `{}`", route.name);
         problems.add_at_value(key_path, message, help);

@@ -46,7 +46,7 @@ fn warn_about_login_audiences(
     key_path: &KeyPath<'_>,
     issuer: &IssuerConfig,
 ) {
-    let found: Vec<_> = warnings
+    let login_audiences: Vec<_> = warnings
         .config
         .connector
         .iter()
@@ -59,7 +59,7 @@ fn warn_about_login_audiences(
             Some((index, id))
         })
         .collect();
-    for (index, id) in found {
+    for (index, id) in login_audiences {
         let text = format!(
             "ID tokens of [connector.{id}] are accepted as bearer tokens: let the issuer use another \
              audience for bearer tokens"
@@ -82,7 +82,7 @@ fn warn_about_plain_http(
         (vec!["jwks_url"], issuer.jwks_url.as_ref()),
         (
             vec!["introspection", "url"],
-            introspection.and_then(|it| it.url.as_ref()),
+            introspection.and_then(|introspection| introspection.url.as_ref()),
         ),
     ];
     for (keys, url) in urls {

@@ -52,9 +52,9 @@ fn exceeds_one_organisation(network: Ipv6Net) -> bool {
 /// Warns if `connections_max` is set and exceeds the limit of open files. The default is lowered without
 /// a warning.
 pub(super) fn open_files(warnings: &mut Warnings<'_>, files: OpenFiles) {
-    let wanted = warnings.config.server.limits.connections_max;
+    let connections_max = warnings.config.server.limits.connections_max;
     let key_path = KeyPath::of(["server", "limits"]).key("connections_max");
-    if wanted > files.clients && warnings.config.source.contains(&key_path) {
+    if connections_max > files.clients && warnings.config.source.contains(&key_path) {
         let text = format!(
             "only {} are possible: this process may open {} files; raise its hard limit (LimitNOFILE= \
              of a systemd unit)",

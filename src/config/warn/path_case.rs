@@ -46,10 +46,10 @@ pub(super) fn capitals_in_rule(
     }
     let rule = route.allow.as_ref();
     let rule = rule.and_then(|rule| Expression::compile(rule, Scope::Rule).ok());
-    let written = rule.and_then(|rule| rule.capitals_compared_with("request", "path"));
-    if let Some(written) = written {
+    let literal = rule.and_then(|rule| rule.capitals_compared_with("request", "path"));
+    if let Some(literal) = literal {
         let text = format!(
-            "`{written}` has capital letters, but this route is case_insensitive: the rule is evaluated \
+            "`{literal}` has capital letters, but this route is case_insensitive: the rule is evaluated \
              with the path in lower case, too, so that what it forbids by this text passes in lower \
              case, and what it allows is always refused (403 or 400); write it in lower case"
         );

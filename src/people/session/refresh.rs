@@ -90,8 +90,8 @@ impl Sessions {
     /// Waits until no refresh is running, at most `wait_max`: the response to a refresh token that was
     /// sent must not be lost.
     pub async fn drain_refreshes(&self, wait_max: Duration) {
-        let all = u32::try_from(REFRESHES_MAX).unwrap_or(u32::MAX);
-        let ended = self.refresh_permits.acquire_many(all);
+        let permits = u32::try_from(REFRESHES_MAX).unwrap_or(u32::MAX);
+        let ended = self.refresh_permits.acquire_many(permits);
         if tokio::time::timeout(wait_max, ended).await.is_err() {
             tracing::warn!("a token refresh did not end in time: its new tokens may be lost");
         }

@@ -342,19 +342,19 @@ impl Sessions {
     }
 
     fn connector_epoch(&self, connector: &ConnectorId) -> Arc<Epoch> {
-        let known = self
+        let epochs = self
             .connectors
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(epoch) = known.get(connector) {
+        if let Some(epoch) = epochs.get(connector) {
             return Arc::clone(epoch);
         }
-        drop(known);
-        let mut known = self
+        drop(epochs);
+        let mut epochs = self
             .connectors
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(known.entry(connector.clone()).or_default())
+        Arc::clone(epochs.entry(connector.clone()).or_default())
     }
 
     /// Changes whenever a session may have ended, so that open streams and tunnels are authorized again.

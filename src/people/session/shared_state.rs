@@ -186,8 +186,8 @@ impl IdentityState {
         interval: Option<Duration>,
         retry_after: Duration,
     ) -> Option<Timestamp> {
-        let at = |ms: &AtomicI64| Timestamp::from_unix_ms(ms.load(Ordering::Acquire));
-        let (confirmed_at, asked_at) = (at(&self.confirmed_ms), at(&self.asked_ms));
+        let timestamp = |ms: &AtomicI64| Timestamp::from_unix_ms(ms.load(Ordering::Acquire));
+        let (confirmed_at, asked_at) = (timestamp(&self.confirmed_ms), timestamp(&self.asked_ms));
         let settled = self.settled_withdrawals.load(Ordering::Acquire);
         let is_withdrawn = self.withdrawals.load(Ordering::Acquire) != settled;
         let is_due = is_withdrawn

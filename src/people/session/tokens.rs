@@ -105,7 +105,10 @@ impl TokenState {
             return RefreshDue::NotDue;
         }
         let current = self.current.load();
-        match current.as_ref().and_then(|it| it.tokens.access_expires_at) {
+        match current
+            .as_ref()
+            .and_then(|current| current.tokens.access_expires_at)
+        {
             Some(end) if end > now => RefreshDue::Soon,
             _ => RefreshDue::Now,
         }
@@ -322,9 +325,9 @@ mod tests {
             (0, 5),
             (-60, 5),
         ] {
-            let at = refresh_at(&tokens_living(lifetime_s), RECEIVED_AT);
+            let due_at = refresh_at(&tokens_living(lifetime_s), RECEIVED_AT);
             assert_eq!(
-                at,
+                due_at,
                 Some(Timestamp::from_unix_s(1_000 + after_s)),
                 "{lifetime_s}"
             );

@@ -49,13 +49,13 @@ fn validate_public_route<'a>(
     key_path: &KeyPath<'a>,
     route: &RouteConfig,
 ) {
-    let written = [
+    let settings = [
         ("acr_values", !route.acr_values.is_empty()),
         ("max_age", route.max_age.is_some()),
         ("prompt", route.prompt.is_some()),
         ("reload_user", route.reload_user != ReloadUser::Never),
     ];
-    for (key, _) in written.into_iter().filter(|(_, written)| *written) {
+    for (key, _) in settings.into_iter().filter(|(_, written)| *written) {
         let message = format!("a public route lets everybody pass: {key} has no effect");
         let help = "remove it, or write access = \"signed-in\"";
         problems.add_at_key(&key_path.clone().key(key), message, help);
@@ -104,7 +104,7 @@ fn validate_silent_login<'a>(
             .collect();
         let help: Vec<_> = requirements
             .into_iter()
-            .filter(|it| !it.is_empty())
+            .filter(|text| !text.is_empty())
             .collect();
         let help = match help.as_slice() {
             [] => "remove reload_user".to_owned(),

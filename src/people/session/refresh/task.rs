@@ -157,16 +157,21 @@ impl RefreshTask {
     /// Adopts newer tokens from the store; `None` if there are none.
     async fn adopt(&self) -> Option<TaskOutcome> {
         let (sessions, ring) = (&self.refresher.sessions, &self.refresher.ring);
-        let found: StoredSession = match sessions.find_stored(&self.session.key).await {
-            Ok(Some(found)) => found,
+        let stored_session: StoredSession = match sessions.find_stored(&self.session.key).await {
+            Ok(Some(stored_session)) => stored_session,
             Ok(None) => return Some(TaskOutcome::Ended),
             Err(error) => return Some(TaskOutcome::Store(error)),
         };
-        let stored_version = found.tokens.as_ref().map_or(0, |stored| stored.version);
+        let stored_version = stored_session
+            .tokens
+            .as_ref()
+            .map_or(0, |stored| stored.version);
         let current_version = self.state.current().map_or(0, |(_, version)| version);
-        (stored_version > current_version).then(|| match sessions.adopt_stored(&found, ring) {
-            Ok(()) => TaskOutcome::Adopted,
-            Err(error) => TaskOutcome::Store(error),
+        (stored_version > current_version).then(|| {
+            match sessions.adopt_stored(&stored_session, ring) {
+                Ok(()) => TaskOutcome::Adopted,
+                Err(error) => TaskOutcome::Store(error),
+            }
         })
     }
 

@@ -60,8 +60,8 @@ async fn write_uses(sessions: Weak<Sessions>, mut uses: mpsc::Receiver<(SessionK
         let Some(sessions) = sessions.upgrade() else {
             return;
         };
-        let written: Vec<_> = unwritten.iter().map(|(key, at)| (*key, *at)).collect();
-        match sessions.store.touch(&written).await {
+        let uses_to_write: Vec<_> = unwritten.iter().map(|(key, at)| (*key, *at)).collect();
+        match sessions.store.touch(&uses_to_write).await {
             Ok(()) => {
                 unwritten.clear();
                 failing = false;

@@ -51,22 +51,23 @@ impl Sessions {
             .get_or_insert_with(verified.claims.account, AccountState::default);
         let account_changes = account.changes();
         let generation = self.generation.load(Ordering::Acquire);
-        let found = self.store.session(&key).await.map_err(Arc::new)?;
-        let Some(found) = found.filter(|found| found.account.id == verified.claims.account) else {
+        let stored = self.store.session(&key).await.map_err(Arc::new)?;
+        let Some(stored) = stored.filter(|stored| stored.account.id == verified.claims.account)
+        else {
             self.without_session.insert(hash, NoSession::Ended);
             return Ok(Loaded::Missing(NoSession::Ended));
         };
         let now = self.clock.now();
-        state.set_stored_use(found.session.used_at);
+        state.set_stored_use(stored.session.used_at);
         let is_idle = now.since(state.used_at()) >= timeouts.idle_timeout;
-        if found.account.closed || found.session.expires_at <= now || is_idle {
+        if stored.account.closed || stored.session.expires_at <= now || is_idle {
             self.without_session.insert(hash, NoSession::Ended);
             return Ok(Loaded::Missing(NoSession::Ended));
         }
-        let record = found.session.clone();
+        let record = stored.session.clone();
         let entry = self
             .cached_session(
-                found,
+                stored,
                 verified,
                 ring,
                 state,
@@ -84,28 +85,28 @@ impl Sessions {
 
     fn cached_session(
         &self,
-        found: StoredSession,
+        stored: StoredSession,
         verified: &VerifiedCookie,
         ring: &KeyRing,
         state: Arc<SessionState>,
         (account, account_changes, generation): (Arc<AccountState>, u64, u64),
     ) -> Result<CachedSession, StoreError> {
-        let connector_epoch = self.connector_epoch(&found.session.connector);
-        account.epoch.raise_to(found.account.epoch);
-        connector_epoch.raise_to(found.connector_epoch);
-        self.everyone.raise_to(found.everyone_epoch);
-        let identity = self.identity_state(&found)?;
-        let tokens = self.token_state(&found, ring);
+        let connector_epoch = self.connector_epoch(&stored.session.connector);
+        account.epoch.raise_to(stored.account.epoch);
+        connector_epoch.raise_to(stored.connector_epoch);
+        self.everyone.raise_to(stored.everyone_epoch);
+        let identity = self.identity_state(&stored)?;
+        let tokens = self.token_state(&stored, ring);
         let at_load = LoadEpochs {
             ring: ring.epoch(),
-            account: found.account.epoch,
+            account: stored.account.epoch,
             account_changes,
-            connector: found.connector_epoch,
-            everyone: found.everyone_epoch,
+            connector: stored.connector_epoch,
+            everyone: stored.everyone_epoch,
             generation,
         };
         let session =
-            session_of(found.session, found.account).map_err(|error| self.count_damage(error))?;
+            session_of(stored.session, stored.account).map_err(|error| self.count_damage(error))?;
         let session = Arc::new(session);
         Ok(CachedSession {
             session,

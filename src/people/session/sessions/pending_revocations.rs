@@ -154,8 +154,8 @@ impl Sessions {
         request: RevocationRequest,
     ) -> Result<Option<Vec<Revocation>>, StoreError> {
         let (at, counted) = self.register(&request);
-        let ended = self.write_to_store(&request, at, counted).await;
-        if let Err(error) = &ended
+        let result = self.write_to_store(&request, at, counted).await;
+        if let Err(error) = &result
             && !error.is_definitive()
             && (!request.is_unauthenticated() || self.pending.log_limiter.allow())
         {
@@ -164,7 +164,7 @@ impl Sessions {
                 "sessions were ended in this process, but not in the store: menshen tries again until they are"
             );
         }
-        ended
+        result
     }
 
     /// Retries the pending requests; returns how many are left. `round` grows with each call, and chooses
@@ -210,7 +210,7 @@ impl Sessions {
             result: AttemptResult::Unanswered,
         };
         let store = &self.store;
-        let ended = match request {
+        let stored = match request {
             RevocationRequest::Revoke(scope) => {
                 let revoked = store.revoke(scope, at).await;
                 revoked.map(|entry| Some(vec![entry]))
@@ -231,7 +231,7 @@ impl Sessions {
                     .await
             }
         };
-        match &ended {
+        match &stored {
             Ok(entries) => {
                 for entry in entries.iter().flatten() {
                     self.apply(entry);
@@ -241,7 +241,7 @@ impl Sessions {
             Err(error) if error.is_definitive() => attempt.result = AttemptResult::Confirmed,
             Err(_) => attempt.result = AttemptResult::Failed,
         }
-        ended
+        stored
     }
 
     /// Registers a request and ends its sessions in this process, before the store is called, because the

@@ -33,7 +33,7 @@ impl Person {
             expires_at: now.plus(timeouts.lifetime),
             used_at: now,
         };
-        let found = StoredSession {
+        let stored = StoredSession {
             session: record,
             account,
             entitlements: fields,
@@ -42,9 +42,9 @@ impl Person {
             everyone_epoch: 0,
             tokens: None,
         };
-        let entitlements = Arc::new(entitlements_of(&found)?);
+        let entitlements = Arc::new(entitlements_of(&stored)?);
         Ok(Self {
-            session: Arc::new(session_of(found.session, found.account)?),
+            session: Arc::new(session_of(stored.session, stored.account)?),
             entitlements,
             confirmed_at: now,
             needs_new_cookie: false,

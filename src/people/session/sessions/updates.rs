@@ -11,38 +11,38 @@ use crate::people::session::{Entitlements, Session};
 use crate::store::{Account, ConnectorId, SessionKey, StoreError, StoredSession, Subject};
 
 impl Sessions {
-    /// The shared state of the identity, updated with the entitlements of `found` unless it has newer
+    /// The shared state of the identity, updated with the entitlements of `stored` unless it has newer
     /// ones.
     pub(super) fn identity_state(
         &self,
-        found: &StoredSession,
+        stored: &StoredSession,
     ) -> Result<Arc<IdentityState>, StoreError> {
-        let fresh = entitlements_of(found).map_err(|error| self.count_damage(error))?;
+        let fresh = entitlements_of(stored).map_err(|error| self.count_damage(error))?;
         let fresh = Arc::new(fresh);
         let key = (
-            found.session.connector.clone(),
-            found.session.subject.clone(),
+            stored.session.connector.clone(),
+            stored.session.subject.clone(),
         );
         let state = self
             .identities
             .get_or_insert_with(key, || IdentityState::new(Arc::clone(&fresh)));
         state.replace_unless_older(&fresh);
-        state.confirm(found.session.minted_at);
+        state.confirm(stored.session.minted_at);
         Ok(state)
     }
 
-    /// The shared state of the session's tokens, updated with those of `found` unless it has newer ones.
+    /// The shared state of the session's tokens, updated with those of `stored` unless it has newer ones.
     pub(super) fn token_state(
         &self,
-        found: &StoredSession,
+        stored: &StoredSession,
         ring: &KeyRing,
     ) -> Option<Arc<TokenState>> {
-        let stored = found.tokens.as_ref()?;
-        let key = found.session.key;
+        let stored_tokens = stored.tokens.as_ref()?;
+        let key = stored.session.key;
         let state = self.tokens.get_or_insert_with(key, TokenState::default);
-        state.adopt_stored(ring, &key, stored);
+        state.adopt_stored(ring, &key, stored_tokens);
         if state.tokens().is_none() {
-            let session = found.session.public_id;
+            let session = stored.session.public_id;
             tracing::warn!(%session, "the session's tokens cannot be opened with the current keys: it continues without them");
         }
         Some(state)
@@ -109,17 +109,17 @@ impl Sessions {
     /// Updates a session from the store after another process refreshed it.
     pub(in crate::people::session) fn adopt_stored(
         &self,
-        found: &StoredSession,
+        stored: &StoredSession,
         ring: &KeyRing,
     ) -> Result<(), StoreError> {
         let identity = (
-            found.session.connector.clone(),
-            found.session.subject.clone(),
+            stored.session.connector.clone(),
+            stored.session.subject.clone(),
         );
         let before = self.identities.get(&identity);
         let before = before.map(|state| state.entitlements.load().epoch);
-        let after = self.identity_state(found)?;
-        self.token_state(found, ring);
+        let after = self.identity_state(stored)?;
+        self.token_state(stored, ring);
         if before.is_some_and(|before| before < after.entitlements.load().epoch) {
             self.notify_changes();
         }
@@ -148,15 +148,15 @@ impl Sessions {
 }
 
 /// Converts the stored entitlements of a session.
-pub(super) fn entitlements_of(found: &StoredSession) -> Result<Entitlements, StoreError> {
-    let fields: UserFields = serde_json::from_str(&found.entitlements)
+pub(super) fn entitlements_of(stored: &StoredSession) -> Result<Entitlements, StoreError> {
+    let fields: UserFields = serde_json::from_str(&stored.entitlements)
         .map_err(|_| StoreError::Damaged { record: "identity" })?;
     Ok(Entitlements::new(
-        found.account.id,
-        &found.account.login,
-        &found.session.connector,
+        stored.account.id,
+        &stored.account.login,
+        &stored.session.connector,
         fields,
-        found.entitlements_epoch,
+        stored.entitlements_epoch,
     ))
 }
 

@@ -57,7 +57,7 @@ pub(super) fn matches_session(
         LogoutTarget::SessionAndSubject {
             sid,
             subject: ended,
-        } => provider_sid.map_or(ended == subject, |it| it == sid),
+        } => provider_sid.map_or(ended == subject, |own_sid| own_sid == sid),
         LogoutTarget::Subject(ended) => ended == subject,
     }
 }
