@@ -11,10 +11,12 @@
 //! | profile | the data about a person that a source returns at one login |
 //! | account | a person in the database of menshen; an account can have several identities |
 //! | login | the user name by which applications know an account; also the act of signing in |
-//! | session | the state of a signed-in browser; after it is minted, only its entitlements change |
+//! | via | the connector through which a person logged in |
+//! | session | the state of a signed-in browser, or of a person's bearer token; after it is minted, only its entitlements change |
+//! | sid | the secret id of a session, in its cookie; the *public id* names the session in logs |
 //! | entitlements | groups, departments and roles of a session: what may change while it lasts |
 //! | route | a host and a path, who may pass there, and the upstream behind it |
-//! | issuer | who issues tokens: bearer tokens of programs, ID tokens of an OIDC source |
+//! | issuer | who issues tokens: bearer tokens of programs and people, ID tokens of an OIDC source |
 //! | head | the parts of a request on which a decision may depend |
 //! | reading | one of the ways in which an application may decode a path |
 //! | caller | who sends a request: nobody, a person or a program |
@@ -26,6 +28,7 @@
 //! | flow | one pending login; its ID is the `state` at the source, and the sealed flow cookie holds it |
 //! | entry token | a token with which a portal sends a person to menshen, which completes a login that menshen did not begin |
 //! | ticket | a one-time value that transfers a session to another host of the site |
+//! | spend | record in the store that a one-time value was used, so that it is not accepted again |
 //! | site | what is built from one configuration; a reload replaces it as a whole ([`site::live`]) |
 //!
 //! # Two journeys
