@@ -330,6 +330,7 @@ async fn accept<H: Handler>(
     listener: Listener,
     options: ListenerOptions,
 ) {
+    // The pauses after failures to accept a connection.
     const PAUSE_MIN: Duration = Duration::from_millis(10);
     const PAUSE_MAX: Duration = Duration::from_secs(1);
     let mut drain = pin!(shared.drain.cancelled());

@@ -297,9 +297,9 @@ mod tests {
     fn the_first_key_seals_and_every_key_opens() {
         let (old, new) = (generate(), generate());
         let sealed = ring(&[&old]).seal(Purpose::Pending, b"flow", b"memory");
-        let both = ring(&[&new, &old]);
+        let new_ring = ring(&[&new, &old]);
         assert_eq!(
-            both.open(Purpose::Pending, b"flow", &sealed).unwrap(),
+            new_ring.open(Purpose::Pending, b"flow", &sealed).unwrap(),
             b"memory"
         );
         assert!(

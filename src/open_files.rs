@@ -53,18 +53,18 @@ impl OpenFiles {
 fn raise_limit() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let current = current.unwrap_or(UNLIMITED);
-    let wanted = maximum.unwrap_or(UNLIMITED);
-    if current >= wanted {
+    let hard_limit = maximum.unwrap_or(UNLIMITED);
+    if current >= hard_limit {
         return current;
     }
     let raised = Rlimit {
-        current: Some(wanted),
+        current: Some(hard_limit),
         maximum,
     };
     match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => wanted,
+        Ok(()) => hard_limit,
         Err(error) => {
-            tracing::warn!(%error, current, wanted, "cannot raise the limit of open files: fewer connections are accepted");
+            tracing::warn!(%error, current, wanted = hard_limit, "cannot raise the limit of open files: fewer connections are accepted");
             current
         }
     }

@@ -131,17 +131,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn concurrent_callers_of_a_key_share_one_call() {
         let calls = NumberedCalls::default();
-        let all = futures_util::future::join_all((0..20).map(|_| calls.run("a"))).await;
-        assert!(all.into_iter().all(|result| result == Ok(0)));
+        let results = futures_util::future::join_all((0..20).map(|_| calls.run("a"))).await;
+        assert!(results.into_iter().all(|result| result == Ok(0)));
         assert_eq!((calls.run("b").await, calls.run("a").await), (Ok(1), Ok(2)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn keys_do_not_wait_for_each_other() {
         let calls = NumberedCalls::default();
-        let both = futures_util::future::join(calls.run("a"), calls.run("b"));
-        let both = timeout(Duration::from_millis(1500), both).await.unwrap();
-        assert!([(Ok(0), Ok(1)), (Ok(1), Ok(0))].contains(&both));
+        let results = futures_util::future::join(calls.run("a"), calls.run("b"));
+        let results = timeout(Duration::from_millis(1500), results).await.unwrap();
+        assert!([(Ok(0), Ok(1)), (Ok(1), Ok(0))].contains(&results));
     }
 
     #[tokio::test(start_paused = true)]
@@ -161,8 +161,8 @@ mod tests {
                 panic!("as the test wants");
             })
         };
-        let both = futures_util::future::join(run_and_panic(), calls.run("a")).await;
-        assert_eq!(both, (Err(CallLost), Err(CallLost)));
+        let results = futures_util::future::join(run_and_panic(), calls.run("a")).await;
+        assert_eq!(results, (Err(CallLost), Err(CallLost)));
         assert_eq!(calls.run("a").await, Ok(0));
     }
 

@@ -48,8 +48,8 @@ impl Rates {
     }
 
     fn take_at(&self, client: Client, now_us: u64) -> bool {
-        let own = client.network();
-        if !self.fill(own, self.client_cost_us, now_us) {
+        let network = client.network();
+        if !self.fill(network, self.client_cost_us, now_us) {
             return false;
         }
         let Some(network48) = client.network48() else {
@@ -58,7 +58,7 @@ impl Rates {
         let taken = self.fill(network48, self.network48_cost_us, now_us);
         if !taken {
             // What the limit of the /48 refuses does not count for the client.
-            self.give_back(own, self.client_cost_us);
+            self.give_back(network, self.client_cost_us);
         }
         taken
     }

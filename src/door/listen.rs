@@ -307,12 +307,12 @@ mod tests {
             ..listen("0.0.0.0:80")
         };
         assert!(!redirects.uses_tls(true).unwrap());
-        let both = ListenConfig {
+        let redirect_with_tls = ListenConfig {
             redirect_https: true,
             ..explicit
         };
         assert!(matches!(
-            both.uses_tls(true),
+            redirect_with_tls.uses_tls(true),
             Err(BindError::RedirectWithTls { .. })
         ));
     }

@@ -108,9 +108,9 @@ mod tests {
         };
         let reading = async {
             let (mut prefixed, is_http2) = detect(server).await.unwrap();
-            let mut all = Vec::new();
-            prefixed.read_to_end(&mut all).await.unwrap();
-            (is_http2, all)
+            let mut received = Vec::new();
+            prefixed.read_to_end(&mut received).await.unwrap();
+            (is_http2, received)
         };
         tokio::join!(sending, reading).1
     }
@@ -119,9 +119,9 @@ mod tests {
     async fn the_preface_is_http2_and_is_read_again() {
         let (head, tail) = PREFACE.split_at(7);
         for pieces in [vec![&PREFACE[..], b"frames"], vec![head, tail, b"frames"]] {
-            let (is_http2, all) = detect_and_read(&pieces).await;
+            let (is_http2, received) = detect_and_read(&pieces).await;
             assert!(is_http2);
-            assert_eq!(all, [PREFACE, &b"frames"[..]].concat());
+            assert_eq!(received, [PREFACE, &b"frames"[..]].concat());
         }
     }
 
@@ -134,9 +134,9 @@ mod tests {
             vec![b"PRI * HTTP/2.0\r\n"],
             vec![],
         ] {
-            let (is_http2, all) = detect_and_read(&pieces).await;
+            let (is_http2, received) = detect_and_read(&pieces).await;
             assert!(!is_http2, "{pieces:?}");
-            assert_eq!(all, pieces.concat());
+            assert_eq!(received, pieces.concat());
         }
     }
 }

@@ -38,9 +38,13 @@ const TYPES: &[&str] = &[
 /// A tree that is safe to evaluate.
 pub(super) struct CheckedTree {
     pub(super) root: IdedExpr,
+    /// The number of nodes of `root`.
     pub(super) nodes: u64,
+    /// Compiled literals, which the tree refers to by index.
     pub(super) constants: Vec<Constant>,
+    /// Every path that is read from a variable, such as `request.path`.
     pub(super) reads: Vec<Box<str>>,
+    /// Every value that the source names, such as `user.login` or `request.headers["x-a"]`.
     pub(super) names: Vec<Box<str>>,
     pub(super) literal_chars: LiteralChars,
 }
@@ -180,10 +184,16 @@ impl Checker<'_> {
         if is_bound || (path.fields.is_empty() && TYPES.contains(&path.root)) {
             return Ok(());
         }
-        let known = self.scope.variables();
-        if !known.contains(&path.root) {
+        let variables = self.scope.variables();
+        if !variables.contains(&path.root) {
             let name = path.root.to_owned();
-            return Err(self.refuse(path.id, CompileErrorKind::UnknownVariable { name, known }));
+            return Err(self.refuse(
+                path.id,
+                CompileErrorKind::UnknownVariable {
+                    name,
+                    known: variables,
+                },
+            ));
         }
         let fields = path.fields.iter().rev().copied();
         let read: Vec<&str> = std::iter::once(path.root).chain(fields).collect();

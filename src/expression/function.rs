@@ -35,8 +35,8 @@ pub(super) fn environment() -> Arc<Env> {
 
 /// Whether the function exists with this number of arguments; the target of a method is not counted.
 pub(super) fn is_known(name: &str, is_method: bool, arguments: usize) -> bool {
-    let known = if is_method { METHODS } else { FUNCTIONS };
-    known
+    let signatures = if is_method { METHODS } else { FUNCTIONS };
+    signatures
         .iter()
         .any(|(known, arity)| *known == name && arity.contains(&arguments))
 }
@@ -65,6 +65,7 @@ impl Constant {
     }
 }
 
+/// The name of a function and how many arguments it takes.
 type Signature = (&'static str, RangeInclusive<usize>);
 
 /// The most memory of a compiled pattern.

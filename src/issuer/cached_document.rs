@@ -236,6 +236,7 @@ mod tests {
             IssuerName::try_from("https://id.corp.example".to_owned()).unwrap()
         }
 
+        /// A request that returns the number of requests before it.
         fn succeeding(&self) -> impl Future<Output = Result<usize, IssuerError>> + Send + use<> {
             let requests = Arc::clone(&self.requests);
             async move {
@@ -244,6 +245,7 @@ mod tests {
             }
         }
 
+        /// A request that fails.
         fn failing(&self) -> impl Future<Output = Result<usize, IssuerError>> + Send + use<> {
             let requests = Arc::clone(&self.requests);
             async move {
@@ -267,8 +269,8 @@ mod tests {
     #[tokio::test]
     async fn concurrent_callers_share_one_request() {
         let fixture = Fixture::new();
-        let all = futures_util::future::join_all((0..20).map(|_| fixture.get())).await;
-        assert!(all.into_iter().all(|document| document.unwrap() == 0));
+        let documents = futures_util::future::join_all((0..20).map(|_| fixture.get())).await;
+        assert!(documents.into_iter().all(|document| document.unwrap() == 0));
         assert_eq!(fixture.requests(), 1);
     }
 

@@ -76,7 +76,7 @@ impl Keys {
         let has_algorithm = |key: &&Key| {
             algorithms.iter().any(|algorithm| {
                 key.decoding_key.family() == algorithm.family()
-                    && key.algorithm.is_none_or(|it| it == *algorithm)
+                    && key.algorithm.is_none_or(|named| named == *algorithm)
             })
         };
         self.0.iter().filter(has_algorithm).count()
@@ -88,7 +88,7 @@ impl Keys {
         let family = algorithm.family();
         let matches = |key: &&Key| {
             key.decoding_key.family() == family
-                && key.algorithm.is_none_or(|it| it == algorithm)
+                && key.algorithm.is_none_or(|named| named == algorithm)
                 && key.id.as_deref() == id
         };
         let mut matching = self.0.iter().filter(matches);

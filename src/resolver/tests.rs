@@ -71,11 +71,11 @@ async fn concurrent_callers_share_one_look_up_and_its_result() {
         let resolver = system.resolver.clone();
         tokio::spawn(async move { resolver.resolve("app.test").await })
     };
-    let all: Vec<_> = (0..100).map(start_call).collect();
+    let calls: Vec<_> = (0..100).map(start_call).collect();
     tokio::task::yield_now().await;
     system.results.send(Ok(vec![ip(1), ip(2)])).unwrap();
-    for one in all {
-        assert_eq!(*one.await.unwrap().unwrap(), [ip(1), ip(2)]);
+    for call in calls {
+        assert_eq!(*call.await.unwrap().unwrap(), [ip(1), ip(2)]);
     }
     assert_eq!(
         system.requested.try_iter().collect::<Vec<_>>(),

@@ -151,7 +151,7 @@ async fn stamps(files: &[PathBuf]) -> Vec<Option<FileStamp>> {
     let mut stamps = Vec::with_capacity(files.len());
     for file in files {
         let metadata = tokio::fs::metadata(file).await.ok();
-        stamps.push(metadata.map(|it| (it.ctime(), it.ctime_nsec(), it.len(), it.ino())));
+        stamps.push(metadata.map(|file| (file.ctime(), file.ctime_nsec(), file.len(), file.ino())));
     }
     stamps
 }

@@ -224,8 +224,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn concurrent_callers_share_a_load_until_the_value_is_old() {
         let loader = Loader::new();
-        let all = futures_util::future::join_all((0..20).map(|_| loader.get(true))).await;
-        assert!(all.into_iter().all(|value| value == Ok(0)));
+        let values = futures_util::future::join_all((0..20).map(|_| loader.get(true))).await;
+        assert!(values.into_iter().all(|value| value == Ok(0)));
         loader.clock.advance(FRESH - Duration::from_millis(1));
         assert_eq!(loader.get(true).await, Ok(0));
         loader.clock.advance(Duration::from_millis(1));
@@ -235,8 +235,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn every_caller_gets_the_failure_until_its_pause_ends() {
         let loader = Loader::new();
-        let all = futures_util::future::join_all((0..20).map(|_| loader.get(false))).await;
-        assert!(all.into_iter().all(|value| value == Err("down")));
+        let values = futures_util::future::join_all((0..20).map(|_| loader.get(false))).await;
+        assert!(values.into_iter().all(|value| value == Err("down")));
         loader.clock.advance(PAUSE - Duration::from_millis(1));
         assert_eq!(loader.get(true).await, Err("down"));
         assert_eq!(loader.loads(), 1);

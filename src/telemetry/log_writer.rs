@@ -179,7 +179,7 @@ impl LogWriter {
     /// are.
     pub(super) fn flush(&self) -> bool {
         let mut state = self.shared.lock();
-        let wanted = state.accepted;
+        let accepted = state.accepted;
         let wait_max = match state.last_flush_failed {
             true => Duration::ZERO,
             false => FLUSH_WAIT,
@@ -189,9 +189,9 @@ impl LogWriter {
         let waited = self
             .shared
             .written
-            .wait_timeout_while(state, wait_max, |state| state.written() < wanted);
+            .wait_timeout_while(state, wait_max, |state| state.written() < accepted);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let is_written = state.written() >= wanted;
+        let is_written = state.written() >= accepted;
         state.last_flush_failed = !is_written;
         is_written
     }

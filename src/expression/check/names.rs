@@ -14,9 +14,9 @@ pub(super) fn named_value(mut node: &IdedExpr, scope: Scope) -> Option<String> {
         }
         node = match &node.expr {
             Expr::Ident(root) => {
-                let known = scope.variables().contains(&root.as_str());
+                let is_known = scope.variables().contains(&root.as_str());
                 fields.push(root.clone());
-                return known.then(|| fields.into_iter().rev().collect());
+                return is_known.then(|| fields.into_iter().rev().collect());
             }
             Expr::Select(select) => {
                 fields.push(format!(".{}", select.field));

@@ -114,10 +114,10 @@ fn other_lines_never_use_the_reserve_of_audit_lines() {
             .count()
     };
     let capacity = |bytes: usize| (bytes - FIRST.len()) / line.len();
-    let others = capacity(WAITING_BYTES_MAX);
-    let all = capacity(WAITING_BYTES_MAX + AUDIT_RESERVE_BYTES);
-    assert_eq!(accepted_lines(LineKind::Access), others);
-    assert_eq!(accepted_lines(LineKind::Audit), all - others);
+    let other_lines = capacity(WAITING_BYTES_MAX);
+    let all_lines = capacity(WAITING_BYTES_MAX + AUDIT_RESERVE_BYTES);
+    assert_eq!(accepted_lines(LineKind::Access), other_lines);
+    assert_eq!(accepted_lines(LineKind::Audit), all_lines - other_lines);
     for _ in 0..6 {
         assert!(!lines.push_bytes(LineKind::Access, &line));
     }
@@ -147,7 +147,7 @@ fn other_lines_never_use_the_reserve_of_audit_lines() {
         expected.iter().map(|(a, b)| (a, b)).collect::<Vec<_>>()
     );
     let whole = text.lines().filter(|line| line.starts_with('x')).count();
-    assert_eq!(whole, all);
+    assert_eq!(whole, all_lines);
     assert!(lines.push_bytes(LineKind::Access, &line));
 }
 
