@@ -145,7 +145,7 @@ impl LiveSite {
             let answer = check::answer(protocol, site, parts, connection, id, summary);
             return Step::Respond(Box::pin(answer).await);
         }
-        let head = match Head::parse(parts, connection, site.parse_options(), summary.at) {
+        let head = match Head::parse(parts, connection, site.parse_options(), summary.received_at) {
             Ok(head) => head,
             Err(error) => {
                 // Probes of load balancers may lack a `Host` header.
@@ -200,7 +200,8 @@ impl LiveSite {
         B::Error: Into<BodyError>,
     {
         let upgrade = parts.extensions.remove::<OnUpgrade>();
-        let renewed_cookie = sign_in::renewed_cookie(site, &permit, &parts.headers, summary.at);
+        let renewed_cookie =
+            sign_in::renewed_cookie(site, &permit, &parts.headers, summary.received_at);
         let sent_at = Instant::now();
         let recheck_after = permit.route().limits.recheck_after;
         let has_body = !body.is_end_stream();
@@ -292,7 +293,7 @@ impl LiveSite {
         }
         // The head is not kept while a request is forwarded, because only failed and long requests need
         // it again.
-        let head = Head::parse(parts, connection, site.parse_options(), summary.at).ok();
+        let head = Head::parse(parts, connection, site.parse_options(), summary.received_at).ok();
         reply::upstream_failed(logged, &parts.headers, head.as_ref(), id, failure)
     }
 

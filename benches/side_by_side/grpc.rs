@@ -10,6 +10,7 @@ use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
+/// The path of the gRPC method.
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 /// The size of the flag and the length before every message.
 const PREFIX_BYTES: usize = 5;

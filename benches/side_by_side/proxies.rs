@@ -53,9 +53,9 @@ impl ChildProcess {
         Ok(Self(child))
     }
 
-    async fn wait_until_listening(&mut self, at: SocketAddr, log: &Path) -> AnyResult<()> {
+    async fn wait_until_listening(&mut self, address: SocketAddr, log: &Path) -> AnyResult<()> {
         let started_at = Instant::now();
-        while TcpStream::connect(at).await.is_err() {
+        while TcpStream::connect(address).await.is_err() {
             let ended = self.0.try_wait()?;
             if ended.is_some() || started_at.elapsed() > START_MAX {
                 let output = fs::read_to_string(log).unwrap_or_default();

@@ -62,7 +62,7 @@ impl Row {
     pub(crate) fn of(cpu_ns: u64, mut tally: Tally, failed_before: u64) -> Self {
         let answered = tally.answered.max(1) as f64;
         tally.latencies_ns.sort_unstable();
-        let at = |share: f64| {
+        let quantile_us = |share: f64| {
             let last = tally.latencies_ns.len().saturating_sub(1);
             let index = (last as f64 * share) as usize;
             tally
@@ -73,8 +73,8 @@ impl Row {
         Self {
             cpu_us: cpu_ns as f64 / answered / 1e3,
             per_second: answered / tally.elapsed.as_secs_f64(),
-            p50_us: at(0.5),
-            p99_us: at(0.99),
+            p50_us: quantile_us(0.5),
+            p99_us: quantile_us(0.99),
             failed: tally.failed + failed_before,
         }
     }

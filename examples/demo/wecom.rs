@@ -135,7 +135,7 @@ impl WeCom {
             .members
             .iter()
             .position(|member| member.userid.eq_ignore_ascii_case(userid));
-        let at = existing.unwrap_or_else(|| {
+        let index = existing.unwrap_or_else(|| {
             let (userid, name) = (userid.to_owned(), userid.to_owned());
             let new_member = Member {
                 userid,
@@ -147,7 +147,7 @@ impl WeCom {
             state.members.push(new_member);
             state.members.len() - 1
         });
-        edit(&mut state.members[at]);
+        edit(&mut state.members[index]);
     }
 
     /// Removes a member, as when a person leaves the company.
@@ -187,7 +187,7 @@ impl WeCom {
     /// Sets whose phone in-app logins come from; `CorpId/userid` is a person of a linked
     /// corporation.
     pub fn set_phone_owner(&self, userid: &str) {
-        userid.clone_into(&mut self.simulation.state().phone);
+        userid.clone_into(&mut self.simulation.state().phone_owner);
     }
 
     /// Makes the next code belong to a person who is not a member, regardless of the choice on the
@@ -203,19 +203,19 @@ impl WeCom {
         self.issue_code_for(Some(AGENT_ID), userid, redirect_host, false)
     }
 
-    /// Issues a code for any application; `private` is the consent to share personal fields.
+    /// Issues a code for any application.
     pub fn issue_code_for(
         &self,
         agent_id: Option<u64>,
         userid: &str,
         redirect_host: &str,
-        private: bool,
+        shares_personal_fields: bool,
     ) -> String {
         let now = self.simulation.now();
         let host = redirect_host.to_ascii_lowercase();
         self.simulation
             .state()
-            .issue_code(userid, agent_id, &host, private, now)
+            .issue_code(userid, agent_id, &host, shares_personal_fields, now)
     }
 
     /// Sets the errcode for used codes: 40029 or 42022.

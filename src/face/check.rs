@@ -108,7 +108,7 @@ pub(super) async fn answer(
         Err(error) => return malformed_check(site, connection.peer, id, error),
     };
     let original = check.original(&parts.headers);
-    let head = match original_head(site, original, connection.peer, summary.at) {
+    let head = match original_head(site, original, connection.peer, summary.received_at) {
         Ok(head) => head,
         Err(error) => return malformed_check(site, connection.peer, id, error),
     };
@@ -133,9 +133,9 @@ pub(super) fn original_head<'a>(
     site: &Site,
     original: OriginalRequest<'a>,
     peer: Peer,
-    at: Timestamp,
+    received_at: Timestamp,
 ) -> Result<Head<'a>, HeadError> {
-    Head::from_original(original, peer, site.parse_options(), at)
+    Head::from_original(original, peer, site.parse_options(), received_at)
 }
 
 /// Turns a verdict into an outcome. `redirect_status` is the status of a redirect to the login.
@@ -232,7 +232,7 @@ fn refuse_without_login(
     CheckOutcome::Refuse(RefusalKind::Login, reason, Box::new(logged))
 }
 
-/// Redirects to the own page that begins the login.
+/// Redirects to the own path that begins the login.
 fn redirect_to_login(
     context: &RequestContext<'_>,
     status: StatusCode,

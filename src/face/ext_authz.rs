@@ -230,7 +230,8 @@ async fn decide_check(
     summary: &mut RequestSummary,
 ) -> GrpcOutcome {
     let head = check.original();
-    let head = head.and_then(|original| check::original_head(site, original, peer, summary.at));
+    let head =
+        head.and_then(|original| check::original_head(site, original, peer, summary.received_at));
     let head = match head {
         Ok(head) => head,
         Err(error) => return GrpcOutcome::Refuse(check::malformed_check(site, peer, id, error)),

@@ -1,4 +1,4 @@
-//! What the access record needs to know about a request and its response.
+//! What the access record contains about a request and its response.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,8 +23,7 @@ use crate::telemetry::{AccessRecord, CutBy, FaceLabel, Telemetry, VerdictLabel};
 /// The request's part of an access record.
 #[derive(Clone, Debug)]
 pub(super) struct RequestSummary {
-    /// When the request arrived.
-    pub(super) at: Timestamp,
+    pub(super) received_at: Timestamp,
     /// The peer, and after the head is parsed the client, which a trusted proxy may name.
     pub(super) client: IpAddr,
     /// The further fields; absent when the access log is off.
@@ -43,7 +42,7 @@ impl RequestSummary {
         telemetry: &Telemetry,
         parts: &Parts,
         connection: &Connection,
-        at: Timestamp,
+        received_at: Timestamp,
     ) -> Self {
         let client = match connection.peer {
             Peer::Ip(ip) => ip.to_canonical(),
@@ -63,7 +62,11 @@ impl RequestSummary {
                 path: parts.uri.path().to_owned(),
             })
         });
-        Self { at, client, logged }
+        Self {
+            received_at,
+            client,
+            logged,
+        }
     }
 
     /// Replaces the request of a check by the original request that the check is about.
@@ -280,7 +283,7 @@ impl LoggedResponse {
         };
         let logged = request.logged.as_deref();
         AccessRecord {
-            at: request.at,
+            at: request.received_at,
             request_id: id.as_str(),
             client: request.client,
             method: logged.map_or("", |logged| logged.method.as_str()),

@@ -101,7 +101,7 @@ impl PendingRecord {
             CutBy::Client => {
                 tracing::info!(request_id = %self.id, route, upstream, %error, bytes, "a response was cut off: the client did not finish its request");
             }
-            // The record of the ended request says why.
+            // `LongRequest::record` has logged the reason.
             CutBy::Session => {}
         }
     }

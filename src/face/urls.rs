@@ -1,4 +1,4 @@
-//! URLs of own pages, and the URL that was requested.
+//! URLs of own paths, and the URL that was requested.
 
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -68,7 +68,7 @@ pub(super) fn switch_account(context: &RequestContext<'_>) -> String {
     )
 }
 
-/// The absolute URL of an own page on the login host.
+/// The absolute URL of an own path on the login host; `page` is the path below the prefix.
 pub(super) fn on_login_host(context: &RequestContext<'_>, page: &str) -> String {
     let site = context.site;
     format!(

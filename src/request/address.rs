@@ -205,8 +205,8 @@ impl<'a> Address<'a> {
                 return None;
             }
             let (authority, target) = match rest.find(['/', '?']) {
-                Some(at) if rest[at..].starts_with('?') => return None,
-                Some(at) => rest.split_at(at),
+                Some(index) if rest[index..].starts_with('?') => return None,
+                Some(index) => rest.split_at(index),
                 None => (rest, "/"),
             };
             return Some(Self {

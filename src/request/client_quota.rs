@@ -13,8 +13,8 @@ const ROWS: usize = 2;
 
 /// Counts by client address in memory of fixed size.
 ///
-/// An IPv6 client is counted for its /64 and for its /48. The /48 may hold more than one client but
-/// never everything.
+/// An IPv6 client is counted for its /64 and for its /48. The /48 may hold more than one client, but
+/// everything only if a single client may.
 pub struct ClientQuota {
     clients: CounterTable,
     networks48: CounterTable,
@@ -146,7 +146,7 @@ impl CounterTable {
     }
 
     fn add(&self, counters: CounterIndices) -> bool {
-        let held = counters.map(|at| self.counter(at).fetch_add(1, Ordering::Relaxed));
+        let held = counters.map(|index| self.counter(index).fetch_add(1, Ordering::Relaxed));
         let fits = held.iter().any(|held| *held < self.max);
         if !fits {
             self.release(counters);
@@ -155,13 +155,13 @@ impl CounterTable {
     }
 
     fn release(&self, counters: CounterIndices) {
-        for at in counters {
-            self.counter(at).fetch_sub(1, Ordering::Relaxed);
+        for index in counters {
+            self.counter(index).fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    fn counter(&self, at: u16) -> &AtomicU32 {
-        &self.counters[usize::from(at)]
+    fn counter(&self, index: u16) -> &AtomicU32 {
+        &self.counters[usize::from(index)]
     }
 }
 

@@ -119,13 +119,13 @@ pub async fn explain(
     context: &ExplainContext<'_>,
     directory: &Directory,
     query: &ExplainQuery,
-    at: Timestamp,
+    now: Timestamp,
 ) -> Result<Explanation, SimulateError> {
     let mut notes = Vec::new();
     let (caller, explained_caller) =
-        simulated_caller(context.gate, directory, query, at, &mut notes).await?;
+        simulated_caller(context.gate, directory, query, now, &mut notes).await?;
     let (parts, connection) = query.request();
-    let head = match Head::parse(&parts, &connection, context.parse_options, at) {
+    let head = match Head::parse(&parts, &connection, context.parse_options, now) {
         Ok(head) => head,
         Err(error) => {
             return Ok(explain_invalid_head(
@@ -268,7 +268,7 @@ async fn simulated_caller(
     gate: &Gate,
     directory: &Directory,
     query: &ExplainQuery,
-    at: Timestamp,
+    now: Timestamp,
     notes: &mut Vec<String>,
 ) -> Result<(Caller, ExplainedCaller), SimulateError> {
     let Some(login) = &query.login else {
@@ -278,7 +278,7 @@ async fn simulated_caller(
         ));
     };
     let via = query.via.as_ref();
-    let simulation = directory.simulate_login(login, via, &gate.timeouts, at);
+    let simulation = directory.simulate_login(login, via, &gate.timeouts, now);
     let simulated = simulation.await?;
     let session = &simulated.person.session;
     let explained_caller = ExplainedCaller {
@@ -360,7 +360,7 @@ impl ExplainedVerdict {
 /// Truncates a text for display.
 fn truncate(text: &str) -> String {
     match text.char_indices().nth(TEXT_CHARS_MAX) {
-        Some((at, _)) => format!("{}…", &text[..at]),
+        Some((index, _)) => format!("{}…", &text[..index]),
         None => text.to_owned(),
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn person(login: &str, fields: UserFields) -> Caller {
     );
     let login = login.parse::<LoginName>().unwrap();
     let entitlements = Entitlements::new(account, &login, &via, fields, 1);
-    let at = Timestamp::from_unix_s(1_700_000_000);
+    let minted_at = Timestamp::from_unix_s(1_700_000_000);
     let session = Session {
         public_id: SessionId::new([1; 16]),
         key: SessionKey::new([2; 32]),
@@ -89,13 +89,13 @@ pub(super) fn person(login: &str, fields: UserFields) -> Caller {
         provider_sid: None,
         auth_context: AuthContext::default(),
         amr: Document::from(&serde_json::json!([])),
-        minted_at: at,
-        expires_at: at,
+        minted_at,
+        expires_at: minted_at,
     };
     Caller::Person(Person {
         session: Arc::new(session),
         entitlements: Arc::new(entitlements),
-        confirmed_at: at,
+        confirmed_at: minted_at,
         needs_new_cookie: false,
         bearer_token: None,
         refresh_due: RefreshDue::NotDue,
@@ -141,7 +141,7 @@ pub(super) fn permit_and_rewrite(
         networks,
         ..Trust::default()
     };
-    let at = Timestamp::from_unix_s(1_700_000_100);
+    let now = Timestamp::from_unix_s(1_700_000_100);
     let ring = ring();
     let external_url = "https://sso.test".parse().unwrap();
     let parse_options = ParseOptions {
@@ -150,7 +150,7 @@ pub(super) fn permit_and_rewrite(
         session_cookie_name: "menshen",
         ring: &ring,
     };
-    let head = Head::parse(parts, &connection, parse_options, at).unwrap();
+    let head = Head::parse(parts, &connection, parse_options, now).unwrap();
     let Verdict::Allow(permit) = policy::judge(route, caller, &head) else {
         panic!("the route is public")
     };

@@ -82,8 +82,8 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Identifies the caller, after a token refresh if one is due. On a public route a store
-    /// failure makes the caller anonymous; elsewhere it is an error.
+    /// Identifies the caller, after a token refresh if one is due. On a public route a session that
+    /// cannot be loaded makes the caller anonymous; elsewhere it is an error.
     ///
     /// On a route that names issuers a bearer token must be valid, whatever other credentials the
     /// request has.

@@ -133,8 +133,8 @@ fn add_if_new(readings: &mut Vec<Cow<'_, [u8]>>, reading: Vec<u8>) {
 }
 
 fn add_lower_case(readings: &mut Vec<Cow<'_, [u8]>>) {
-    for at in 0..readings.len() {
-        let lower = readings::ascii_lower_case(&readings[at]);
+    for index in 0..readings.len() {
+        let lower = readings::ascii_lower_case(&readings[index]);
         let others = readings::unicode_lower_cases(&lower);
         add_if_new(readings, lower);
         for other in others.into_iter().flatten() {
@@ -173,8 +173,9 @@ fn is_plain(path: &[u8]) -> bool {
 }
 
 fn has_invalid_escape(path: &[u8]) -> bool {
-    let is_digit = |at: usize| path.get(at).is_some_and(u8::is_ascii_hexdigit);
-    (0..path.len()).any(|at| path[at] == b'%' && !(is_digit(at + 1) && is_digit(at + 2)))
+    let is_digit = |index: usize| path.get(index).is_some_and(u8::is_ascii_hexdigit);
+    (0..path.len())
+        .any(|index| path[index] == b'%' && !(is_digit(index + 1) && is_digit(index + 2)))
 }
 
 #[cfg(test)]

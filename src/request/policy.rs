@@ -69,9 +69,9 @@ impl Permit {
 
     /// The permit of a request whose source was asked at this time to confirm the person and did not answer.
     /// The next confirmation is due as if it had answered.
-    pub fn without_reconfirmation(mut self, at: Timestamp) -> Self {
+    pub fn without_reconfirmation(mut self, asked_at: Timestamp) -> Self {
         if let Caller::Person(person) = &mut self.caller {
-            person.confirmed_at = at;
+            person.confirmed_at = asked_at;
             person.needs_new_cookie = true;
         }
         self
@@ -171,12 +171,11 @@ fn caller_on_public_path(route: &Route, caller: Caller, head: &Head<'_>) -> Call
     if !route.connectors.is_empty() && !route.connectors.contains(&session.via) {
         return Caller::Anonymous(LoginReason::OtherConnector);
     }
-    let at = session.minted_at;
     match unmet_demand(
         route,
         &session.via,
         &session.auth_context,
-        at,
+        session.minted_at,
         head.received_at,
     ) {
         Some(why) => Caller::Anonymous(why),
@@ -203,12 +202,11 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
         Caller::Anonymous(why) => Some(*why),
         Caller::Person(person) => {
             let session = &person.session;
-            let at = session.minted_at;
             unmet_demand(
                 route,
                 &session.via,
                 &session.auth_context,
-                at,
+                session.minted_at,
                 head.received_at,
             )
         }

@@ -204,17 +204,17 @@ impl Routes {
                     table.exact_hosts.entry(name.as_str().into()).or_default()
                 }
                 HostPattern::Wildcard { suffix, .. } => {
-                    let at = table
+                    let index = table
                         .wildcard_hosts
                         .iter()
                         .position(|(other, _)| **other == **suffix);
-                    let at = at.unwrap_or_else(|| {
+                    let index = index.unwrap_or_else(|| {
                         table
                             .wildcard_hosts
                             .push((suffix.as_str().into(), Vec::new()));
                         table.wildcard_hosts.len() - 1
                     });
-                    &mut table.wildcard_hosts[at].1
+                    &mut table.wildcard_hosts[index].1
                 }
             };
             PortGroup::add(groups, port, route);
@@ -306,7 +306,7 @@ impl Routes {
             .iter()
             .position(|group| group.port.is_none_or(|group_port| group_port == port))
         {
-            Some(at) => &groups[at..=at],
+            Some(index) => &groups[index..=index],
             None => &[],
         }
     }
@@ -384,7 +384,7 @@ impl RouteMatch<'_> {
 
 impl PortGroup {
     fn add(groups: &mut Vec<Self>, port: Option<u16>, route: Arc<Route>) {
-        let at = groups
+        let index = groups
             .iter()
             .position(|group| group.port == port)
             .unwrap_or_else(|| {
@@ -400,7 +400,7 @@ impl PortGroup {
                     .position(|group| group.port == port)
                     .expect("the group was just added")
             });
-        let group = &mut groups[at];
+        let group = &mut groups[index];
         group.ignores_case |= route.case_insensitive;
         group.routes.push(route);
         group

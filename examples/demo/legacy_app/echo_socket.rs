@@ -26,6 +26,7 @@ const FRAME_BYTES_MAX: usize = 1 << 16;
 /// The idle time-out.
 const IDLE_MAX: Duration = Duration::from_secs(300);
 
+/// The opcodes of control frames (RFC 6455 5.5).
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;

@@ -124,7 +124,7 @@ fn redeem(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<Valu
         }
     };
     let is_visible = state.member(&userid).is_some_and(|member| member.visible);
-    if code.private && code.agent_id.is_some() && is_visible {
+    if code.shares_personal_fields && code.agent_id.is_some() && is_visible {
         answer["user_ticket"] = json!(state.issue_ticket(&userid, request.now));
         if uses_old_casing {
             answer["expires_in"] = json!(1800);

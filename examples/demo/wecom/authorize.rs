@@ -87,7 +87,7 @@ pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> Page
         return PageResponse::Page(pages::notice(language, "请在企业微信客户端打开链接", ""));
     }
     let scope = request.get("scope").unwrap_or_default();
-    let private = match scope {
+    let requests_personal_fields = match scope {
         "snsapi_base" => false,
         "snsapi_privateinfo" | "snsapi_userinfo" => true,
         _ => return error_page(language, "scope 参数错误"),
@@ -119,9 +119,9 @@ pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> Page
     if request.get(REFUSAL).is_some() {
         return PageResponse::Redirect(target.redirect_address(None));
     }
-    let userid = state.phone.clone();
+    let userid = state.phone_owner.clone();
     // Without an application there is nothing to consent to, so this is the silent scope.
-    if let Some(app) = app.filter(|_| private) {
+    if let Some(app) = app.filter(|_| requests_personal_fields) {
         if !state.member(&userid).is_some_and(|member| member.visible) {
             return no_permission_page(language);
         }
@@ -135,7 +135,13 @@ pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> Page
             ));
         }
     }
-    let code = state.issue_code(&userid, agent_id, &target.host, private, request.now);
+    let code = state.issue_code(
+        &userid,
+        agent_id,
+        &target.host,
+        requests_personal_fields,
+        request.now,
+    );
     PageResponse::Redirect(target.redirect_address(Some(&code)))
 }
 

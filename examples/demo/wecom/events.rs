@@ -201,7 +201,7 @@ fn aes_key(text: &str) -> Vec<u8> {
 
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).expect("the system has random numbers");
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system provides random bytes");
     bytes
 }
 

@@ -105,16 +105,16 @@ impl Member {
                 .any(|member| member.id == *id && member.visible)
         };
         let visible_indices: Vec<usize> = (0..self.department.len())
-            .filter(|at| is_visible(&self.department[*at]))
+            .filter(|index| is_visible(&self.department[*index]))
             .collect();
-        let leads = |at: &usize| self.is_leader_in_dept.get(*at).copied().unwrap_or(0);
+        let leads = |index: &usize| self.is_leader_in_dept.get(*index).copied().unwrap_or(0);
         let attributes: Vec<Value> = self.attributes.iter().map(Attribute::to_json).collect();
         let mut object = json!({
             "errcode": 0,
             "errmsg": "ok",
             "userid": self.userid,
             "name": self.name,
-            "department": visible_indices.iter().map(|at| self.department[*at]).collect::<Vec<_>>(),
+            "department": visible_indices.iter().map(|index| self.department[*index]).collect::<Vec<_>>(),
             "order": vec![0; visible_indices.len()],
             "position": self.position,
             "is_leader_in_dept": visible_indices.iter().map(leads).collect::<Vec<_>>(),

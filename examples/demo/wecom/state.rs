@@ -24,7 +24,7 @@ pub(super) struct State {
     pub(super) departments: Vec<Department>,
     pub(super) apps: Vec<App>,
     /// Whose phone an in-app login comes from.
-    pub(super) phone: String,
+    pub(super) phone_owner: String,
     /// Whether the next code belongs to a person who is not a member.
     pub(super) non_member_next: bool,
     /// Where events are delivered; `None`: nowhere.
@@ -74,7 +74,7 @@ pub(super) struct Code {
     /// The host of the return URL, as `host` or `host:port`.
     pub(super) host: String,
     /// Whether the person agreed to share personal fields.
-    pub(super) private: bool,
+    pub(super) shares_personal_fields: bool,
     issued_at: SystemTime,
     used: bool,
 }
@@ -94,7 +94,7 @@ impl State {
             members: people::members(),
             departments: people::departments(),
             apps: people::apps(),
-            phone: "zhangsan".into(),
+            phone_owner: "zhangsan".into(),
             non_member_next: false,
             event_url: None,
             allowed_ips: None,
@@ -180,7 +180,7 @@ impl State {
         userid: &str,
         agent_id: Option<u64>,
         host: &str,
-        private: bool,
+        shares_personal_fields: bool,
         issued_at: SystemTime,
     ) -> String {
         let is_outsider = std::mem::take(&mut self.non_member_next) || userid == people::OUTSIDER;
@@ -194,7 +194,7 @@ impl State {
             owner,
             agent_id,
             host: host.into(),
-            private,
+            shares_personal_fields,
             issued_at,
             used: false,
         };

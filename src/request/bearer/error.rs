@@ -43,7 +43,7 @@ pub enum BearerError {
     Store(#[source] Arc<StoreError>),
 }
 
-/// Why a token is refused. It goes to the log; the client is not told.
+/// Why a token is refused. The reason goes to the log and not to the client.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     #[error("there are several Authorization headers")]
@@ -60,7 +60,6 @@ pub enum Refusal {
     /// No issuer of the route can introspect it.
     #[error("it is opaque, and no issuer of this route has introspection configured")]
     Opaque,
-    /// The introspection response says so.
     #[error("its issuer says that it is not active")]
     Inactive,
     /// It was issued for another purpose.

@@ -64,7 +64,7 @@ struct NetworkUse {
     introspections: Arc<Semaphore>,
 }
 
-/// Permission to verify one new token. Dropping it counts the token as verified.
+/// Permission to verify one new token, which counts as in verification until this is dropped.
 pub(super) struct NewTokenSlot {
     limits: Arc<NewTokenLimits>,
     /// The networks it counts for, and the introspection permits of each.

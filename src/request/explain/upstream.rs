@@ -65,6 +65,7 @@ impl ExplainedUpstream {
         );
         let origin = UpstreamOrigin {
             authority: upstream,
+            // Used only for URLs in `Destination` and `If`.
             tls: false,
         };
         request_rewrite.write(

@@ -1,4 +1,5 @@
-//! `Pool`: the upstreams behind a route, load balancing between them, and their reusable connections.
+//! `Pool`: the upstreams behind one or more routes, load balancing between them, and their reusable
+//! connections.
 
 use std::io;
 use std::sync::Arc;
@@ -228,13 +229,15 @@ impl Pool {
             return tried.is_empty().then_some(0);
         }
         let now = Instant::now();
-        let order = (0..count).map(|at| offset.wrapping_add(at) % count);
-        order.filter(|at| !tried.contains(at)).min_by_key(|at| {
-            (
-                self.upstreams[*at].is_avoided(now),
-                self.upstreams[*at].requests_in_progress(),
-            )
-        })
+        let order = (0..count).map(|index| offset.wrapping_add(index) % count);
+        order
+            .filter(|index| !tried.contains(index))
+            .min_by_key(|index| {
+                (
+                    self.upstreams[*index].is_avoided(now),
+                    self.upstreams[*index].requests_in_progress(),
+                )
+            })
     }
 }
 

@@ -77,12 +77,12 @@ impl ResponseBody {
         let connection = lease.connection_mut();
         let frame = connection.poll_frame(cx);
         if frame.is_pending() {
-            let since = *self.waiting_since.get_or_insert_with(Instant::now);
+            let waiting_since = *self.waiting_since.get_or_insert_with(Instant::now);
             let upload = self.upload.as_ref();
-            let last_upload = upload.map_or(since, |upload| upload.last_read_at());
-            let deadline = since.max(last_upload) + self.idle_timeout;
-            if let Some(at) = self.recheck_at.filter(|at| *at < deadline) {
-                if !connection.is_past_deadline(cx, at) {
+            let last_upload_at = upload.map_or(waiting_since, |upload| upload.last_read_at());
+            let deadline = waiting_since.max(last_upload_at) + self.idle_timeout;
+            if let Some(recheck_at) = self.recheck_at.filter(|at| *at < deadline) {
+                if !connection.is_past_deadline(cx, recheck_at) {
                     return Poll::Pending;
                 }
                 self.recheck_at = None;

@@ -50,7 +50,9 @@ pub fn authority_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str,
 pub fn parse_host(text: &str) -> Result<(Host<'_>, Option<u16>), HeadError> {
     let colon = text.bytes().rposition(|byte| byte == b':');
     let (name, port) = match colon {
-        Some(at) if !text.as_bytes()[at..].contains(&b']') => (&text[..at], Some(&text[at + 1..])),
+        Some(index) if !text.as_bytes()[index..].contains(&b']') => {
+            (&text[..index], Some(&text[index + 1..]))
+        }
         _ => (text, None),
     };
     let port = match port {

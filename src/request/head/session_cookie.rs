@@ -15,7 +15,7 @@ pub(super) fn find<'a>(
     headers: &'a HeaderMap,
     host: &Host<'_>,
     parse_options: ParseOptions<'_>,
-    at: Timestamp,
+    now: Timestamp,
 ) -> Credentials<'a> {
     let mut values =
         cookies(headers, parse_options.session_cookie_name).filter(|value| !value.is_empty());
@@ -27,7 +27,7 @@ pub(super) fn find<'a>(
             session_cookie: Some(first),
             conflicting: false,
         },
-        false => choose_verified(headers, host, parse_options, at),
+        false => choose_verified(headers, host, parse_options, now),
     }
 }
 
@@ -37,7 +37,7 @@ fn choose_verified<'a>(
     headers: &'a HeaderMap,
     host: &Host<'_>,
     parse_options: ParseOptions<'_>,
-    at: Timestamp,
+    now: Timestamp,
 ) -> Credentials<'a> {
     let mut chosen: Option<(&str, VerifiedClaims)> = None;
     for value in cookies(headers, parse_options.session_cookie_name).take(VERIFIED_COOKIES_MAX) {
@@ -48,7 +48,7 @@ fn choose_verified<'a>(
         let is_for_host = claims
             .host
             .is_none_or(|fingerprint| fingerprint == HostFingerprint::of(host.as_str()));
-        if !is_for_host || claims.expires_at <= at {
+        if !is_for_host || claims.expires_at <= now {
             continue;
         }
         match &chosen {

@@ -62,12 +62,12 @@ fn a_request_names_exactly_one_host() {
     let connection = connection_from("192.0.2.1");
     let host_of = |parts: &Parts| parse(parts, &connection).map(|head| head.host.to_string());
     assert_eq!(host_of(&parts("/", &[])), Err(HeadError::NoHost));
-    let two = parts("/", &[("host", "a"), ("host", "a")]);
-    assert_eq!(host_of(&two), Err(HeadError::TwoHosts));
-    let differ = parts("http://a/", &[("host", "b")]);
-    assert_eq!(host_of(&differ), Err(HeadError::TwoHosts));
-    let agree = parts("http://A./", &[("host", "a")]);
-    assert_eq!(host_of(&agree), Ok("a".to_owned()));
+    let repeated_header = parts("/", &[("host", "a"), ("host", "a")]);
+    assert_eq!(host_of(&repeated_header), Err(HeadError::TwoHosts));
+    let other_target = parts("http://a/", &[("host", "b")]);
+    assert_eq!(host_of(&other_target), Err(HeadError::TwoHosts));
+    let same_target = parts("http://A./", &[("host", "a")]);
+    assert_eq!(host_of(&same_target), Ok("a".to_owned()));
 }
 
 #[test]

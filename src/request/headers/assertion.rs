@@ -231,12 +231,12 @@ mod tests {
     fn no_assertion_is_signed_in_the_last_second_of_a_session() {
         let assertion_signer = assertion_signer();
         let session = session("zhangsan", 1);
-        let at = |ms| {
+        let assertion_after_ms = |ms| {
             let now = NOW.plus(Duration::from_millis(ms));
             assertion_signer.assertion_for(&session, "oa", now)
         };
-        assert!(at(0).is_some() && at(999).is_some());
-        assert!(at(1000).is_none() && at(1999).is_none());
+        assert!(assertion_after_ms(0).is_some() && assertion_after_ms(999).is_some());
+        assert!(assertion_after_ms(1000).is_none() && assertion_after_ms(1999).is_none());
     }
 
     #[test]

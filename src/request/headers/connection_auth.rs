@@ -1,5 +1,6 @@
 //! Authentication that applies to a connection and not to a request: NTLM and Negotiate.
 
+/// The authentication schemes, in lower case.
 const SCHEMES: [&[u8]; 2] = [b"ntlm", b"negotiate"];
 
 /// Whether credentials or a challenge use NTLM or Negotiate.

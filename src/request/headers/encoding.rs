@@ -109,8 +109,8 @@ fn is_plain_byte(byte: u8) -> bool {
 fn write_percent_encoded(written: &mut Vec<u8>, text: &str, is_kept: impl Fn(u8) -> bool) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let last = text.len().saturating_sub(1);
-    for (at, byte) in text.bytes().enumerate() {
-        if is_kept(byte) && (byte != b' ' || (at != 0 && at != last)) {
+    for (index, byte) in text.bytes().enumerate() {
+        if is_kept(byte) && (byte != b' ' || (index != 0 && index != last)) {
             written.push(byte);
         } else {
             let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));

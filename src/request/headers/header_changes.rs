@@ -121,6 +121,7 @@ impl HeaderChanges {
         }
         let route = permit.route();
         let is_unwanted = |name: &&HeaderName| match protected_headers.disposition(name) {
+            // Hop-by-hop headers and framing are left to the proxy.
             Disposition::Drop => protected_headers.includes(name),
             Disposition::Untrusted => {
                 let is_set_by_proxy = SET_BY_FRONT_PROXY.contains(&name.as_str());
@@ -131,7 +132,7 @@ impl HeaderChanges {
             }
             Disposition::Pass => is_replaced_authorization(route, name),
         };
-        // The proxy may not have passed on all of the client's headers.
+        // The proxy may not have passed on all of the client's headers, so every protected name is removed.
         let protected = protected_headers.all().iter();
         removed.extend(protected.filter(|name| !added.contains_key(*name)).cloned());
         let overrides = decision_depends_on_method(route).then_some(&METHOD_OVERRIDE_NAMES);

@@ -337,8 +337,8 @@ fn format_ip(ip: IpAddr, text: &mut [u8; 48]) -> &[u8] {
     match ip {
         IpAddr::V4(v4) => {
             let mut end = 0;
-            for (at, octet) in v4.octets().into_iter().enumerate() {
-                if at > 0 {
+            for (index, octet) in v4.octets().into_iter().enumerate() {
+                if index > 0 {
                     text[end] = b'.';
                     end += 1;
                 }

@@ -96,10 +96,10 @@ impl AddressRewrite<'_> {
 
     /// `5; url=http://...`, as browsers parse it.
     fn rewrite_refresh(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let at = text
+        let index = text
             .windows(4)
             .position(|part| part.eq_ignore_ascii_case(b"url="))?;
-        let start = at + 4;
+        let start = index + 4;
         let (start, end) = match text.get(start) {
             Some(quote @ (b'"' | b'\'')) => {
                 let quoted = &text[start + 1..];
@@ -142,8 +142,8 @@ impl AddressRewrite<'_> {
         let keeps_path = start.is_some_and(|start| start.eq_ignore_ascii_case(host_only));
         let mut rewritten = Vec::with_capacity(cookie.len() + self.prefix.len());
         let mut is_changed = false;
-        for (at, attribute) in cookie.split(|byte| *byte == b';').enumerate() {
-            if at == 0 {
+        for (index, attribute) in cookie.split(|byte| *byte == b';').enumerate() {
+            if index == 0 {
                 rewritten.extend_from_slice(attribute);
                 continue;
             }
@@ -223,13 +223,13 @@ impl AddressRewrite<'_> {
 impl<'a> AbsoluteUrl<'a> {
     /// Splits an absolute http or https URL.
     fn parse(text: &'a [u8]) -> Option<Self> {
-        let at = text.windows(3).position(|part| part == b"://")?;
-        let https = match &text[..at] {
+        let index = text.windows(3).position(|part| part == b"://")?;
+        let https = match &text[..index] {
             scheme if scheme.eq_ignore_ascii_case(b"https") => true,
             scheme if scheme.eq_ignore_ascii_case(b"http") => false,
             _ => return None,
         };
-        let after_scheme = &text[at + 3..];
+        let after_scheme = &text[index + 3..];
         let end = after_scheme
             .iter()
             .position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\'));
@@ -247,7 +247,7 @@ impl<'a> AbsoluteUrl<'a> {
 /// Splits `host[:port]`. An IPv6 address keeps its brackets.
 fn host_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
     let colon = authority.iter().rposition(|byte| *byte == b':');
-    match colon.map(|at| (&authority[..at], &authority[at + 1..])) {
+    match colon.map(|index| (&authority[..index], &authority[index + 1..])) {
         Some((host, port)) if port.iter().all(u8::is_ascii_digit) => {
             (host, Some(port).filter(|port| !port.is_empty()))
         }
@@ -275,9 +275,9 @@ fn starts_with_host(path: &[u8]) -> bool {
 
 /// The value of a cookie attribute (RFC 6265 5.2).
 fn attribute_value<'a>(attribute: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let at = attribute.iter().position(|byte| *byte == b'=')?;
-    let has_name = attribute[..at].trim_ascii().eq_ignore_ascii_case(name);
-    has_name.then(|| attribute[at + 1..].trim_ascii())
+    let index = attribute.iter().position(|byte| *byte == b'=')?;
+    let has_name = attribute[..index].trim_ascii().eq_ignore_ascii_case(name);
+    has_name.then(|| attribute[index + 1..].trim_ascii())
 }
 
 /// Replaces the values of a header for which `rewrite` returns a new one.

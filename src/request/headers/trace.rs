@@ -109,7 +109,7 @@ fn parse_traceparent(text: &[u8]) -> Option<(&[u8], u8)> {
             .then_some(digits)
     };
     let (version, trace, span, flags) = (hex(0..2)?, hex(3..35)?, hex(36..52)?, hex(53..55)?);
-    let has_dashes = [2, 35, 52].iter().all(|at| text[*at] == b'-');
+    let has_dashes = [2, 35, 52].iter().all(|index| text[*index] == b'-');
     let has_valid_length = match version {
         b"ff" => false,
         b"00" => text.len() == 55,

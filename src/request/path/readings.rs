@@ -81,17 +81,17 @@ pub(super) fn all(sent: &[u8], budget: &mut ReadingBudget) -> Result<Vec<Vec<u8>
     // The index of the first reading that was decoded `decodings` times.
     let mut stage_start = 0;
     for decodings in 0..=DECODINGS_MAX {
-        let mut at = stage_start;
-        while let Some(reading) = readings.found.get(at) {
+        let mut index = stage_start;
+        while let Some(reading) = readings.found.get(index) {
             let transformed = TRANSFORMATIONS.map(|transform| transform(reading));
             for reading in transformed.into_iter().flatten() {
                 readings.add(reading)?;
             }
-            at += 1;
+            index += 1;
         }
         if decodings < DECODINGS_MAX {
-            for at in std::mem::replace(&mut stage_start, at)..at {
-                if let Some(decoded) = decode(&readings.found[at]) {
+            for index in std::mem::replace(&mut stage_start, index)..index {
+                if let Some(decoded) = decode(&readings.found[index]) {
                     readings.add(decoded)?;
                 }
             }
@@ -305,8 +305,8 @@ fn drop_tabs(path: &[u8]) -> Option<Vec<u8>> {
 
 fn map_segments<'a>(path: &'a [u8], change: impl Fn(&'a [u8]) -> &'a [u8]) -> Vec<u8> {
     let mut changed = Vec::with_capacity(path.len());
-    for (at, segment) in path.split(|byte| *byte == b'/').enumerate() {
-        if at > 0 {
+    for (index, segment) in path.split(|byte| *byte == b'/').enumerate() {
+        if index > 0 {
             changed.push(b'/');
         }
         changed.extend_from_slice(change(segment));
@@ -317,7 +317,7 @@ fn map_segments<'a>(path: &'a [u8], change: impl Fn(&'a [u8]) -> &'a [u8]) -> Ve
 /// Trims these bytes off the end of every segment.
 fn trim_segment_ends(path: &[u8], is_cut: impl Fn(u8) -> bool) -> Option<Vec<u8>> {
     let is_cut_at_end =
-        |at: usize| is_cut(path[at]) && matches!(path.get(at + 1), None | Some(b'/'));
+        |index: usize| is_cut(path[index]) && matches!(path.get(index + 1), None | Some(b'/'));
     (0..path.len()).any(is_cut_at_end).then(|| {
         map_segments(path, |segment| {
             let last = segment.iter().rposition(|byte| !is_cut(*byte));

@@ -68,20 +68,20 @@ mod tests {
         let chinese = "!request.path.startsWith('/财务')";
         let escaped = r"!request.path.startsWith('/\u8d22')";
         let pattern = r"!request.path.matches('^/\\p{Han}')";
-        let both = "request.path == '/财' || request.path == '/%E8%B4%A2'";
+        let with_escapes = "request.path == '/财' || request.path == '/%E8%B4%A2'";
         let ascii = "!request.path.startsWith('/admin')";
         for (rule, reading, text) in [
             (chinese, &b"/%E8%b4%A2/%2f"[..], Some("/财/%2f")),
             (escaped, b"/%E8%B4%A2", Some("/财")),
             (pattern, b"/%E8%B4%A2", Some("/财")),
-            (both, b"/%E8%B4%A2", Some("/%E8%B4%A2")),
+            (with_escapes, b"/%E8%B4%A2", Some("/%E8%B4%A2")),
             (ascii, b"/%E8%B4%A2", Some("/%E8%B4%A2")),
             (chinese, b"/x%", Some("/x%")),
             (chinese, b"/\xb2\xc6", None),
             (chinese, b"/%B2%C6", None),
             (escaped, b"/%B2%C6", None),
             (pattern, b"/%B2%C6", None),
-            (both, b"/\xb2\xc6", None),
+            (with_escapes, b"/\xb2\xc6", None),
             (ascii, b"/\xb2", Some("/\u{fffd}")),
             // 通知 in GBK.
             (chinese, b"/%CD%A8%D6%AA", None),

@@ -61,19 +61,19 @@ fn zhang_with(auth_context: AuthContext) -> Caller {
     let Caller::Person(person) = fixture::person("zhangsan", UserFields::default()) else {
         panic!("the fixture is a person");
     };
-    let old = &person.session;
+    let fixture = &person.session;
     let session = Session {
-        public_id: old.public_id,
-        key: old.key,
-        account: old.account,
-        login: old.login.clone(),
-        via: old.via.clone(),
-        subject: old.subject.clone(),
+        public_id: fixture.public_id,
+        key: fixture.key,
+        account: fixture.account,
+        login: fixture.login.clone(),
+        via: fixture.via.clone(),
+        subject: fixture.subject.clone(),
         provider_sid: None,
         auth_context,
-        amr: old.amr.clone(),
-        minted_at: old.minted_at,
-        expires_at: old.expires_at,
+        amr: fixture.amr.clone(),
+        minted_at: fixture.minted_at,
+        expires_at: fixture.expires_at,
     };
     Caller::Person(Person {
         session: Arc::new(session),
@@ -108,14 +108,14 @@ fn verdict_on(route: Route, caller: Caller, parts: &Parts, age_s: i64) -> Verdic
         extension: ConnectionExtension::default(),
     };
     let trust = Trust::default();
-    let at = Timestamp::from_unix_s(MINTED_S + age_s);
+    let now = Timestamp::from_unix_s(MINTED_S + age_s);
     let parse_options = ParseOptions {
         trust: &trust,
         external_url: &"https://sso.test".parse().unwrap(),
         session_cookie_name: "menshen",
         ring: &fixture::ring(),
     };
-    let head = Head::parse(parts, &connection, parse_options, at).unwrap();
+    let head = Head::parse(parts, &connection, parse_options, now).unwrap();
     judge(&Arc::new(route), caller, &head)
 }
 

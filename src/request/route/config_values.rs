@@ -71,14 +71,14 @@ pub enum RouteConfigError {
     Host,
     /// `path`.
     #[error(
-        "a path starts with / and holds no `%`, `;`, `\\`, `?`, `#`, `//` or `:$`, and no segment \
-         that ends in a dot"
+        "a path starts with /, is ASCII without spaces, and holds no `%`, `;`, `\\`, `?`, `#`, `//` or \
+         `:$`, and no segment that ends in a dot"
     )]
     Path,
     /// `public_paths`.
     #[error(
-        "a public path is a whole path that starts with / and holds no `%`, `;`, `\\`, `?`, `#`, \
-         `//` or `:$`, and no segment that ends in a dot"
+        "a public path is a whole path that starts with /, is ASCII without spaces, and holds no `%`, \
+         `;`, `\\`, `?`, `#`, `//` or `:$`, and no segment that ends in a dot"
     )]
     PublicPath,
     /// `upstream`.

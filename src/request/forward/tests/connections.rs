@@ -169,13 +169,13 @@ async fn another_upstream_serves_while_one_is_unreachable() {
         matches!(failed, Err(ForwardError::Unreachable(_))),
         "{failed:?}"
     );
-    let two = forwarder(vec![
+    let forwarder = forwarder(vec![
         http_upstream(down),
         http_upstream(start_echo_server().await),
     ]);
     for _ in 0..4 {
         assert_eq!(
-            body_text(send(&two, route(), request(Method::POST, "x")).await).await,
+            body_text(send(&forwarder, route(), request(Method::POST, "x")).await).await,
             "x"
         );
     }
@@ -197,8 +197,8 @@ async fn requests_beyond_connections_max_wait_and_then_fail_as_busy() {
     let body = StreamBody::new(futures_util::stream::pending::<
         Result<Frame<Bytes>, BodyError>,
     >());
-    let open = Request::post("/").header("host", "a").body(body).unwrap();
-    let held = send(&forwarder, route(), open).await.unwrap();
+    let unfinished = Request::post("/").header("host", "a").body(body).unwrap();
+    let held = send(&forwarder, route(), unfinished).await.unwrap();
     let busy = send(&forwarder, route(), request(Method::GET, "")).await;
     assert!(matches!(busy, Err(ForwardError::Busy)), "{busy:?}");
     drop(held);
@@ -220,8 +220,8 @@ async fn requests_go_to_the_upstream_with_the_fewest_in_progress() {
         let body = StreamBody::new(futures_util::stream::pending::<
             Result<Frame<Bytes>, BodyError>,
         >());
-        let open = Request::post("/").header("host", "a").body(body).unwrap();
-        held.push(send(&forwarder, route(), open).await.unwrap());
+        let unfinished = Request::post("/").header("host", "a").body(body).unwrap();
+        held.push(send(&forwarder, route(), unfinished).await.unwrap());
     }
     assert_eq!(forwarder.pools[0].requests_in_progress(), [3, 3]);
     drop(held);
@@ -230,12 +230,13 @@ async fn requests_go_to_the_upstream_with_the_fewest_in_progress() {
 
 #[tokio::test]
 async fn a_pool_with_unchanged_settings_is_kept() {
-    let (one, two) = (http_upstream(1), http_upstream(2));
+    let (port_1, port_2) = (http_upstream(1), http_upstream(2));
     let settings = |url: &UpstreamUrl, connect_s| {
         PoolSettings::new(vec![url.clone()], Duration::from_secs(connect_s))
     };
-    let old = Forwarder::build(vec![settings(&one, 1), settings(&two, 1)], None).unwrap();
-    let new = Forwarder::build(vec![settings(&two, 1), settings(&one, 2)], Some(&old)).unwrap();
+    let old = Forwarder::build(vec![settings(&port_1, 1), settings(&port_2, 1)], None).unwrap();
+    let new =
+        Forwarder::build(vec![settings(&port_2, 1), settings(&port_1, 2)], Some(&old)).unwrap();
     assert!(Arc::ptr_eq(&old.pools[1], &new.pools[0]));
     assert!(!Arc::ptr_eq(&old.pools[0], &new.pools[1]));
 }

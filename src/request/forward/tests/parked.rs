@@ -93,11 +93,11 @@ async fn at_the_limit_connections_of_anonymous_callers_are_closed_first() {
     let forwarder = forwarder_with(settings(&[start_echo_server().await]));
     let waiting = || forwarder.pools[0].parked_counts()[0];
     let clients: [_; 4] = std::array::from_fn(|_| connection());
-    let ask = |caller, at: usize| send_ntlm(&forwarder, caller, &clients[at]);
+    let ask = |caller, index: usize| send_ntlm(&forwarder, caller, &clients[index]);
     // Anonymous callers have one place.
     for _ in 0..2 {
-        for at in [0, 1] {
-            ask(anonymous(), at).await.unwrap();
+        for index in [0, 1] {
+            ask(anonymous(), index).await.unwrap();
             assert_eq!(waiting(), 1);
         }
     }

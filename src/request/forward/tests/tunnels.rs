@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// A WebSocket handshake of a client.
 const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
                          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 

@@ -124,8 +124,8 @@ fn parse_number(text: &[u8]) -> Option<u64> {
 fn parse_timeout(value: &[u8]) -> Option<Duration> {
     let mut parameters = value.split(|byte| matches!(byte, b',' | b';'));
     parameters.find_map(|parameter| {
-        let at = parameter.iter().position(|byte| *byte == b'=')?;
-        let (name, seconds) = parameter.split_at(at);
+        let index = parameter.iter().position(|byte| *byte == b'=')?;
+        let (name, seconds) = parameter.split_at(index);
         let is_timeout = name.trim_ascii().eq_ignore_ascii_case(b"timeout");
         let seconds = is_timeout.then(|| parse_number(seconds[1..].trim_ascii()))?;
         seconds.map(Duration::from_secs)
