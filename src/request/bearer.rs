@@ -23,8 +23,8 @@ mod token;
 mod trusted_issuer;
 
 pub use config::{
-    IntrospectionAuth, IntrospectionConfig, IssuerConfig, IssuerId, NoIssuerId, NoScopeName,
-    ScopeName,
+    IntrospectionAuth, IntrospectionConfig, InvalidIssuerId, InvalidScopeName, IssuerConfig,
+    IssuerId, ScopeName,
 };
 
 pub use error::{BearerError, BuildError, IssuerUnavailable, Refusal};

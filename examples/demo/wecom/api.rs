@@ -1,4 +1,5 @@
 //! The server API, `/cgi-bin/*`: every response of a known path has status 200 and is JSON with an errcode.
+//! `message_of` says what the errcodes mean.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -82,7 +82,7 @@ pub(super) fn web_login(state: &mut State, request: &PageRequest<'_>) -> PageRes
 /// requested.
 pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> PageResponse {
     let language = request.language();
-    // The vendor's own scripts check for this; all its clients send it.
+    // The real page checks the user agent in this way; every WeCom client sends it.
     if !request.user_agent.to_ascii_lowercase().contains("wxwork/") {
         return PageResponse::Page(pages::notice(language, "请在企业微信客户端打开链接", ""));
     }

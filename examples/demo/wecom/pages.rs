@@ -252,6 +252,7 @@ fn decorative_code(seed: &str) -> String {
     )
 }
 
+/// A whole page with this body, and a line that says that it is simulated; `kind` is a CSS class.
 pub(super) fn shell(language: Language, title: &str, kind: &str, body: &str) -> String {
     let (title, tag) = (escape(title), language.tag());
     let disclaimer = language.pick(

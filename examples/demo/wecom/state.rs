@@ -175,6 +175,7 @@ impl State {
             .extend(self.tokens.drain().map(|(value, _)| value));
     }
 
+    /// Issues a code for a person; it is bound to the application and the host of the return URL.
     pub(super) fn issue_code(
         &mut self,
         userid: &str,

@@ -61,8 +61,8 @@ impl HttpCheck {
                     .authority(headers)?
                     .ok_or(HeadError::CheckWithoutHost("X-Forwarded-Host"))?
                     .to_owned(),
-                target: target(headers, "x-forwarded-uri")?,
-                method: method(headers, "x-forwarded-method")?,
+                target: header_target(headers, "x-forwarded-uri")?,
+                method: header_method(headers, "x-forwarded-method")?,
                 secure: hops.secure(headers)?,
                 client,
                 restriction: None,
@@ -88,7 +88,7 @@ impl HttpCheck {
         let without_url = Self {
             host: String::new(),
             target: None,
-            method: method(headers, "x-original-method")?,
+            method: header_method(headers, "x-original-method")?,
             secure: None,
             client: hops.client,
             restriction: QueryRestriction::of(parts.uri.query())?,
@@ -97,7 +97,7 @@ impl HttpCheck {
         let (Some(url), OriginalHeader::XOriginalUrl) = (url, site.original_uri_header) else {
             return Ok(Self {
                 host: authority_of(&parts.uri, headers)?.to_owned(),
-                target: target(headers, name)?,
+                target: header_target(headers, name)?,
                 secure: hops.secure(headers)?,
                 ..without_url
             });
@@ -132,13 +132,16 @@ impl HttpCheck {
     }
 }
 
-fn method(headers: &HeaderMap, name: &'static str) -> Result<Option<Method>, HeadError> {
+fn header_method(headers: &HeaderMap, name: &'static str) -> Result<Option<Method>, HeadError> {
     let text = single_value(headers, name)?;
     let parsed = text.map(|method| Method::from_bytes(method.as_bytes()));
     parsed.transpose().map_err(|_| HeadError::Forwarded(name))
 }
 
-fn target(headers: &HeaderMap, name: &'static str) -> Result<Option<PathAndQuery>, HeadError> {
+fn header_target(
+    headers: &HeaderMap,
+    name: &'static str,
+) -> Result<Option<PathAndQuery>, HeadError> {
     let value = header_bytes(headers, name)?;
     value.map(|target| path_and_query(target, name)).transpose()
 }

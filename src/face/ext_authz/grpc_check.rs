@@ -41,11 +41,14 @@ impl GrpcCheck {
             headers: headers(http.headers, raw_headers)?,
             target: Some(&http.path)
                 .filter(|path| is_set(path))
-                .map(target)
+                .map(parse_target)
                 .transpose()?,
-            method: Some(http.method).filter(is_set).map(method).transpose()?,
-            secure: Some(http.scheme).filter(is_set).map(scheme).transpose()?,
-            client: attributes.source.and_then(client),
+            method: Some(http.method)
+                .filter(is_set)
+                .map(parse_method)
+                .transpose()?,
+            secure: Some(http.scheme).filter(is_set).map(uses_tls).transpose()?,
+            client: attributes.source.and_then(client_ip),
             route: route(&attributes.context_extensions)?,
             host: http.host,
         })
@@ -66,24 +69,24 @@ impl GrpcCheck {
     }
 }
 
-fn target(path: &Bytes) -> Result<PathAndQuery, HeadError> {
+fn parse_target(path: &Bytes) -> Result<PathAndQuery, HeadError> {
     if !path.starts_with(b"/") {
         return Err(HeadError::Forwarded("path"));
     }
     target::parse(path).ok_or(HeadError::Target)
 }
 
-fn method(method: Bytes) -> Result<Method, HeadError> {
+fn parse_method(method: Bytes) -> Result<Method, HeadError> {
     Method::from_bytes(&method).map_err(|_| HeadError::Forwarded("method"))
 }
 
-fn scheme(scheme: Bytes) -> Result<bool, HeadError> {
+fn uses_tls(scheme: Bytes) -> Result<bool, HeadError> {
     let text = std::str::from_utf8(&scheme).map_err(|_| HeadError::Forwarded("scheme"))?;
     scheme_uses_tls(text)
 }
 
 /// The client's IP address; a client on a unix socket has none.
-fn client(source: wire::Peer) -> Option<IpAddr> {
+fn client_ip(source: wire::Peer) -> Option<IpAddr> {
     let address = source.address?.socket_address?.address;
     std::str::from_utf8(&address).ok()?.parse().ok()
 }

@@ -43,6 +43,8 @@ fn builder() -> Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
+/// Wraps a reflection server as a [`GrpcMethod`]. A macro, because the servers of the two versions are
+/// different types.
 macro_rules! service_method {
     ($server:expr) => {{
         let server = $server
@@ -90,6 +92,7 @@ impl Reflection {
         Ok(response.map(|body| Body::new(self.until_closed(body, last))))
     }
 
+    /// A body that ends when `closing` is cancelled, or after [`STREAM_TIME_MAX`].
     fn until_closed(&self, body: tonic::body::Body, last: Option<Frame<Bytes>>) -> BodyUntilClosed {
         let closing = self.closing.clone();
         let end = async move {

@@ -38,7 +38,7 @@ pub struct IssuerConfig {
     /// With `people`: how long a token may live, from its `iat` to its `exp`; 24h by default. A
     /// token that lives longer is refused. A logout at the provider is remembered for the same
     /// time, so that an older token that is first sent after it is refused.
-    #[serde(default = "token_life_max")]
+    #[serde(default = "default_token_life_max")]
     pub token_life_max: Period,
     /// The accepted audiences: one of these must be in the token's `aud`. Do not use the client id
     /// of a login: the ID tokens of persons would be accepted too.
@@ -64,19 +64,19 @@ pub struct IssuerConfig {
     pub ca: Option<PathBuf>,
     /// How long a verified token is not verified again, but never longer than it is valid; 60s by
     /// default.
-    #[serde(default = "cache")]
+    #[serde(default = "default_cache")]
     pub cache: Period,
     /// How many verified tokens are cached; 10000 by default.
-    #[serde(default = "cached_max")]
+    #[serde(default = "default_cached_max")]
     pub cached_max: u64,
     /// How many tokens that are not cached are verified for one client address in a minute, and as
     /// many in a burst; 600 by default. Further ones get 503. A token that was valid within the
     /// last hour does not count.
-    #[serde(default = "new_tokens_per_client_per_minute")]
+    #[serde(default = "default_new_tokens_per_client_per_minute")]
     pub new_tokens_per_client_per_minute: u32,
     /// How many such tokens of one client address may wait for verification at a time; 100 by
     /// default. Further ones get 503.
-    #[serde(default = "new_tokens_per_client_at_once")]
+    #[serde(default = "default_new_tokens_per_client_at_once")]
     pub new_tokens_per_client_at_once: u32,
     /// Asks the issuer about every token (RFC 7662), for tokens that are opaque or can be revoked;
     /// absent: tokens are JWTs, verified by their signature.
@@ -122,7 +122,7 @@ pub struct IssuerId(String);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the name of an issuer is 1 to 32 characters of a-z, 0-9 and -")]
-pub struct NoIssuerId;
+pub struct InvalidIssuerId;
 
 /// A scope (RFC 6749 §3.3), safe to appear in a challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -133,27 +133,27 @@ pub struct ScopeName(String);
 #[error(
     "a scope is printable ASCII without spaces, quotes and backslashes; write several as a list"
 )]
-pub struct NoScopeName;
+pub struct InvalidScopeName;
 
 text_schema!(ScopeName: "a scope, without spaces");
 
-fn token_life_max() -> Period {
+fn default_token_life_max() -> Period {
     Period::s(24 * 3600)
 }
 
-fn cache() -> Period {
+fn default_cache() -> Period {
     Period::s(60)
 }
 
-fn cached_max() -> u64 {
+fn default_cached_max() -> u64 {
     10_000
 }
 
-fn new_tokens_per_client_per_minute() -> u32 {
+fn default_new_tokens_per_client_per_minute() -> u32 {
     600
 }
 
-fn new_tokens_per_client_at_once() -> u32 {
+fn default_new_tokens_per_client_at_once() -> u32 {
     100
 }
 
@@ -170,12 +170,12 @@ impl fmt::Display for IssuerId {
 }
 
 impl TryFrom<String> for IssuerId {
-    type Error = NoIssuerId;
+    type Error = InvalidIssuerId;
 
-    fn try_from(text: String) -> Result<Self, NoIssuerId> {
+    fn try_from(text: String) -> Result<Self, InvalidIssuerId> {
         let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
         let is_valid = (1..=32).contains(&text.len()) && text.bytes().all(is_allowed);
-        is_valid.then_some(Self(text)).ok_or(NoIssuerId)
+        is_valid.then_some(Self(text)).ok_or(InvalidIssuerId)
     }
 }
 
@@ -196,11 +196,11 @@ impl ScopeName {
 }
 
 impl TryFrom<String> for ScopeName {
-    type Error = NoScopeName;
+    type Error = InvalidScopeName;
 
-    fn try_from(text: String) -> Result<Self, NoScopeName> {
+    fn try_from(text: String) -> Result<Self, InvalidScopeName> {
         let is_allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
         let is_valid = (1..=256).contains(&text.len()) && text.bytes().all(is_allowed);
-        is_valid.then_some(Self(text)).ok_or(NoScopeName)
+        is_valid.then_some(Self(text)).ok_or(InvalidScopeName)
     }
 }

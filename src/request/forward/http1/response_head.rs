@@ -77,29 +77,29 @@ pub(in crate::request::forward) enum ResponseHeadError {
 
 /// Parses a head; `None` if it is incomplete.
 pub(super) fn parse(
-    read: &Bytes,
+    received: &Bytes,
     expected: ExpectedHead,
 ) -> Result<Option<HeadAndLength>, ResponseHeadError> {
     let mut lines = [const { MaybeUninit::uninit() }; LINES_ON_STACK];
-    match parse_lines(read, expected, &mut lines) {
+    match parse_lines(received, expected, &mut lines) {
         Err(ResponseHeadError::TooManyLines) => {
             let mut lines = vec![MaybeUninit::uninit(); LINES_MAX];
-            parse_lines(read, expected, &mut lines)
+            parse_lines(received, expected, &mut lines)
         }
         parsed => parsed,
     }
 }
 
 /// Like [`parse`], with at most `lines.len()` header lines.
-fn parse_lines<'read>(
-    read: &'read Bytes,
+fn parse_lines<'received>(
+    received: &'received Bytes,
     expected: ExpectedHead,
-    lines: &mut [MaybeUninit<httparse::Header<'read>>],
+    lines: &mut [MaybeUninit<httparse::Header<'received>>],
 ) -> Result<Option<HeadAndLength>, ResponseHeadError> {
     let mut parsed = httparse::Response::new(&mut []);
     let status = httparse::ParserConfig::default().parse_response_with_uninit_headers(
         &mut parsed,
-        read,
+        received,
         lines,
     );
     let bytes = match status.map_err(ResponseHeadError::from)? {
@@ -115,7 +115,7 @@ fn parse_lines<'read>(
         control.read(line.name, line.value);
         let name = HeaderName::from_bytes(line.name.as_bytes());
         let name = name.map_err(|_| ResponseHeadError::Syntax(httparse::Error::HeaderName))?;
-        let value = HeaderValue::from_maybe_shared(read.slice_ref(line.value));
+        let value = HeaderValue::from_maybe_shared(received.slice_ref(line.value));
         let value = value.map_err(|_| ResponseHeadError::Syntax(httparse::Error::HeaderValue))?;
         headers.append(name, value);
     }
@@ -147,7 +147,7 @@ fn parse_lines<'read>(
         true => parsed
             .headers
             .iter()
-            .map(|line| read.slice_ref(line.name.as_bytes()))
+            .map(|line| received.slice_ref(line.name.as_bytes()))
             .collect(),
         false => Vec::new(),
     };
