@@ -72,7 +72,7 @@ impl<T> InspectedStream<T> {
     /// Copies replacement bytes into `buffer`. Returns whether there were any.
     fn deliver_replacement(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
         if self.may_hold_back {
-            let released = self.framing.reader().take_held_back(false);
+            let released = self.framing.reader().take_held_back();
             self.replacement.extend_from_slice(&released);
         }
         let rest = &self.replacement[self.delivered_bytes..];
@@ -146,7 +146,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for InspectedStream<T> {
             let replacement = match received.is_empty() {
                 false => this.framing.parse_received(received),
                 // At the end of the stream, hyper gets the incomplete request line that was held back.
-                true => Some(this.framing.reader().take_held_back(true))
+                true => Some(this.framing.reader().take_held_back_at_end())
                     .filter(|held_back| !held_back.is_empty()),
             };
             let Some(replacement) = replacement else {

@@ -111,7 +111,7 @@ impl HeadReader {
             }
             self.parse_unparsed();
         }
-        let mut rewrite = Rewrite::new(bytes, false);
+        let mut rewrite = Rewrite::new(bytes);
         self.parse(&mut rewrite);
         rewrite.into_output()
     }
@@ -137,12 +137,14 @@ impl HeadReader {
         };
     }
 
-    /// Takes the bytes that were held back, if they cannot become a request line any more. `at_end`: the
-    /// stream has ended.
-    pub(super) fn take_held_back(&mut self, at_end: bool) -> Vec<u8> {
-        if at_end {
-            self.stop();
-        }
+    /// Takes the bytes that were held back when the stream has ended.
+    pub(super) fn take_held_back_at_end(&mut self) -> Vec<u8> {
+        self.stop();
+        self.take_held_back()
+    }
+
+    /// Takes the bytes that were held back, if they cannot become a request line any more.
+    pub(super) fn take_held_back(&mut self) -> Vec<u8> {
         match self.position {
             Position::Unknown => std::mem::take(&mut self.held_back),
             _ => Vec::new(),
@@ -162,7 +164,7 @@ impl HeadReader {
 
     fn parse_unparsed(&mut self) {
         let mut unparsed = std::mem::take(&mut self.unparsed);
-        self.parse(&mut Rewrite::new(&unparsed, true));
+        self.parse(&mut Rewrite::of_delivered(&unparsed));
         unparsed.clear();
         self.unparsed = unparsed;
     }

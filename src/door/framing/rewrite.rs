@@ -14,12 +14,21 @@ pub(super) struct Rewrite<'a> {
 }
 
 impl<'a> Rewrite<'a> {
-    pub(super) fn new(received: &'a [u8], is_already_delivered: bool) -> Self {
+    /// Bytes that hyper has not read yet.
+    pub(super) fn new(received: &'a [u8]) -> Self {
         Self {
             received,
             consumed: 0,
             output: None,
-            is_already_delivered,
+            is_already_delivered: false,
+        }
+    }
+
+    /// Bytes that hyper has read.
+    pub(super) fn of_delivered(received: &'a [u8]) -> Self {
+        Self {
+            is_already_delivered: true,
+            ..Self::new(received)
         }
     }
 

@@ -1,8 +1,11 @@
 use super::*;
 
+/// Longer than every head of these tests, except where a test sets another limit.
+const HEAD_BYTES_MAX: usize = 1 << 16;
+
 /// The transfer codings of the requests of a connection whose bytes arrive in pieces of this size.
 fn codings(bytes: &[u8], piece_bytes: usize) -> Vec<TransferCoding> {
-    let (mut reader, bodiless) = (HeadReader::new(1 << 16), AtomicU32::new(0));
+    let (mut reader, bodiless) = (HeadReader::new(HEAD_BYTES_MAX), AtomicU32::new(0));
     for piece in bytes.chunks(piece_bytes) {
         reader.parse_received(piece, &bodiless);
     }
@@ -78,7 +81,7 @@ fn parsing_stops_at_a_body_with_malformed_chunks() {
 fn requests_without_a_body_use_a_bounded_amount_of_memory() {
     // The codings of a few requests may wait for hyper, but not those of all 5,000.
     const CODINGS_MAX: usize = 20;
-    let (mut reader, bodiless) = (HeadReader::new(1 << 16), AtomicU32::new(0));
+    let (mut reader, bodiless) = (HeadReader::new(HEAD_BYTES_MAX), AtomicU32::new(0));
     let head = format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "b".repeat(2_000));
     for _ in 0..5_000 {
         reader.parse_received(head.as_bytes(), &bodiless);
@@ -93,7 +96,7 @@ fn requests_without_a_body_use_a_bounded_amount_of_memory() {
         Some(TransferCoding::Chunked)
     );
     // The same from a client whose lines end without CR.
-    let (mut reader, bodiless) = (HeadReader::new(1 << 16), AtomicU32::new(0));
+    let (mut reader, bodiless) = (HeadReader::new(HEAD_BYTES_MAX), AtomicU32::new(0));
     for _ in 0..5_000 {
         reader.parse_received(b"GET / HTTP/1.1\n\n", &bodiless);
         bodiless.fetch_add(1, Ordering::Relaxed);
@@ -109,7 +112,7 @@ fn requests_without_a_body_use_a_bounded_amount_of_memory() {
 
 #[test]
 fn bytes_that_hyper_has_read_are_not_replaced() {
-    let (mut reader, bodiless) = (HeadReader::new(1 << 16), AtomicU32::new(0));
+    let (mut reader, bodiless) = (HeadReader::new(HEAD_BYTES_MAX), AtomicU32::new(0));
     // The line ends of this head are mixed, so where it ends is unknown: what follows is not rewritten.
     let first = b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\nabcGET /a<";
     assert_eq!(reader.parse_received(first, &bodiless), None);
@@ -148,11 +151,14 @@ fn a_request_line_that_arrives_in_pieces_is_held_back_until_it_is_complete() {
     for at_end in [true, false] {
         let (mut reader, bodiless) = (HeadReader::new(16), AtomicU32::new(0));
         assert_eq!(reader.parse_received(b"GET /<", &bodiless).unwrap(), b"");
-        assert_eq!(reader.take_held_back(false), b"");
-        if !at_end {
+        assert_eq!(reader.take_held_back(), b"");
+        let held_back = if at_end {
+            reader.take_held_back_at_end()
+        } else {
             reader.stop();
-        }
-        assert_eq!(reader.take_held_back(at_end), b"GET /<");
+            reader.take_held_back()
+        };
+        assert_eq!(held_back, b"GET /<");
         assert_eq!(reader.parse_received(b"< HTTP/1.1\r\n", &bodiless), None);
     }
 }
