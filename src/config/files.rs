@@ -13,7 +13,8 @@ use crate::store::StoreUrl;
 struct NamedFile<'a> {
     key_path: KeyPath<'a>,
     path: Cow<'a, Path>,
-    is_secret: bool,
+    /// `file` or `secret file`, for error messages.
+    kind: &'static str,
 }
 
 /// The paths of all files, sorted.
@@ -41,12 +42,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
 
 fn problem(config: &Config, file: &NamedFile<'_>) -> Option<Problem> {
     let error = File::open(&file.path).err()?;
-    let kind = if file.is_secret {
-        "secret file"
-    } else {
-        "file"
-    };
-    let message = format!("read the {kind} {}: {error}", file.path.display());
+    let message = format!("read the {} {}: {error}", file.kind, file.path.display());
     let problem = Problem::at_value(&config.source, &file.key_path, message);
     Some(
         problem
@@ -60,43 +56,43 @@ fn named_files<'a>(config: &'a Config) -> Vec<NamedFile<'a>> {
         files.extend(url.files().map(|path| NamedFile {
             key_path: KeyPath::of(["store", "url"]),
             path: path.into(),
-            is_secret: false,
+            kind: "file",
         }));
     }
-    let mut add = |key_path: KeyPath<'a>, path: &'a Path, is_secret: bool| {
+    let mut add = |key_path: KeyPath<'a>, path: &'a Path, kind: &'static str| {
         files.push(NamedFile {
             key_path,
             path: path.into(),
-            is_secret,
+            kind,
         });
     };
     for path in config.server.tls.iter().flat_map(TlsConfig::files) {
-        add(KeyPath::of(["server", "tls"]), path, false);
+        add(KeyPath::of(["server", "tls"]), path, "file");
     }
     for (id, connector) in &config.connector {
         let table = KeyPath::of(["connector", id.as_str()]);
         if let Some(ca) = &connector.ca {
-            add(table.clone().key("ca"), ca, false);
+            add(table.clone().key("ca"), ca, "file");
         }
         for (relative, path) in connector.kinds().flat_map(|kind| kind.files()) {
-            add(table.clone().join(relative), path, false);
+            add(table.clone().join(relative), path, "file");
         }
     }
     for (id, issuer) in &config.issuer {
         if let Some(ca) = &issuer.ca {
-            add(KeyPath::of(["issuer", id.as_str(), "ca"]), ca, false);
+            add(KeyPath::of(["issuer", id.as_str(), "ca"]), ca, "file");
         }
     }
     for (index, route) in config.route.iter().enumerate() {
         let tls = route.upstream_tls.iter();
         for path in tls.flat_map(|tls| tls.files()) {
             let key_path = KeyPath::of(["route"]).item(index).key("upstream_tls");
-            add(key_path, path, false);
+            add(key_path, path, "file");
         }
     }
     for (key_path, secret) in config.secrets() {
         if let Some(path) = secret.file() {
-            add(key_path, path, true);
+            add(key_path, path, "secret file");
         }
     }
     files

@@ -15,6 +15,13 @@ pub(super) struct ConfigText {
     pub(super) name: Arc<str>,
 }
 
+/// A part of `key = value`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Key,
+    Value,
+}
+
 impl fmt::Debug for ConfigText {
     /// The text may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,17 +39,18 @@ impl ConfigText {
 
     /// The byte range of a value; if it is absent, that of the innermost table around it.
     pub(super) fn value_span(&self, key_path: &KeyPath<'_>) -> Range<usize> {
-        self.find(key_path, false).unwrap_or_else(|table| table)
+        self.find(key_path, Part::Value)
+            .unwrap_or_else(|table| table)
     }
 
     /// Whether the text has this value.
     pub(super) fn contains(&self, key_path: &KeyPath<'_>) -> bool {
-        self.find(key_path, false).is_ok()
+        self.find(key_path, Part::Value).is_ok()
     }
 
     /// The byte range of the key of a value; if it is absent, that of the innermost table around it.
     pub(super) fn key_span(&self, key_path: &KeyPath<'_>) -> Range<usize> {
-        self.find(key_path, true).unwrap_or_else(|table| table)
+        self.find(key_path, Part::Key).unwrap_or_else(|table| table)
     }
 
     /// The byte range of the word that is `offset` bytes into the string at `key_path`. A string with
@@ -94,7 +102,7 @@ impl ConfigText {
     }
 
     /// The byte range of a value or its key; the error is that of the innermost table around it.
-    fn find(&self, key_path: &KeyPath<'_>, wants_key: bool) -> Result<Range<usize>, Range<usize>> {
+    fn find(&self, key_path: &KeyPath<'_>, part: Part) -> Result<Range<usize>, Range<usize>> {
         // A text that is not valid TOML has no positions.
         let document = DeTable::parse(&self.text).map_err(|_| 0..0)?;
         let mut span = 0..0;
@@ -110,7 +118,7 @@ impl ConfigText {
                     let is_around =
                         matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_))
                             && !is_last;
-                    span = if is_around || (is_last && wants_key) {
+                    span = if is_around || (is_last && part == Part::Key) {
                         key.span()
                     } else {
                         value.span()

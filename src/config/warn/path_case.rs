@@ -15,10 +15,11 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
         {
             continue;
         }
+        let ignores_case = false;
         let includes_path = |other: &&RouteConfig| {
             other.host == route.host
                 && other.path != route.path
-                && other.path.includes(path.as_bytes(), false)
+                && other.path.includes(path.as_bytes(), ignores_case)
         };
         let others = routes.iter().filter(includes_path);
         let longest = others.max_by_key(|other| other.path.as_str().len());
