@@ -76,6 +76,14 @@ pub enum AdmitError {
     Store(#[source] StoreError),
 }
 
+/// Why a person is admitted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    Login,
+    /// A bearer token of the person is used for the first time.
+    BearerToken,
+}
+
 /// The accounts of a store. One per process; configuration reloads keep it.
 #[derive(Clone, Debug)]
 pub struct People {
@@ -212,7 +220,8 @@ impl People {
         policy: &AdmissionPolicy,
         profile: &Profile,
     ) -> Result<(Account, MappedProfile), AdmitError> {
-        let (account, mapped) = self.find_or_create(policy, profile, true).await?;
+        let found = self.find_or_create(policy, profile, Occasion::Login);
+        let (account, mapped) = found.await?;
         let (via, subject) = (&policy.connector, &profile.subject);
         self.sessions
             .update_after_login(via, subject, &account, &mapped.fields);
@@ -230,14 +239,15 @@ impl People {
             sync: false,
             ..policy.clone()
         };
-        self.find_or_create(&policy, profile, false).await
+        self.find_or_create(&policy, profile, Occasion::BearerToken)
+            .await
     }
 
     async fn find_or_create(
         &self,
         policy: &AdmissionPolicy,
         profile: &Profile,
-        is_login: bool,
+        occasion: Occasion,
     ) -> Result<(Account, MappedProfile), AdmitError> {
         let mut mapped = policy.mapping.map(&profile.raw).map_err(AdmitError::Map)?;
         let verified_fields = normalized_fields(&profile.verified_fields);
@@ -259,7 +269,7 @@ impl People {
             vouched: verified_fields,
             create: policy.create,
             sync: policy.sync,
-            is_login,
+            is_login: occasion == Occasion::Login,
             entitlements: serde_json::to_string(&mapped.fields).expect("fields are plain data"),
             fields: directory_fields(&mapped.fields),
             at: self.clock.now(),

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::refresh::REFRESHES_MAX;
 use super::shared_state::{AccountState, Epoch, IdentityState, SessionState, WeakMap};
 use super::tokens::{RefreshDue, TokenState};
-use super::{Person, Session, SessionTimeouts};
+use super::{Person, SessionTimeouts};
 use crate::clock::{Clock, Timestamp};
 use crate::keys::{self, KeyRing};
 use crate::people::cookie::{self, COOKIE_BYTES_MAX, HostFingerprint};
@@ -25,6 +25,7 @@ use crate::store::{
 };
 
 mod background;
+mod cached_session;
 mod confirmations;
 mod load;
 mod mint;
@@ -33,6 +34,7 @@ mod revocation;
 mod simulated;
 mod updates;
 
+use cached_session::CachedSession;
 pub use confirmations::SourceQuestion;
 pub use mint::{MintError, MintedSession, NewLogin, OneTimeSession};
 use pending_revocations::PendingRevocations;
@@ -84,8 +86,10 @@ pub struct Sessions {
     /// By cookie and epoch of the key ring.
     loads: SingleFlight<(CookieHash, u64), LoadResult>,
     load_permits: Semaphore,
+    /// The epoch of everyone, and those of the connectors.
     everyone: Epoch,
     connectors: RwLock<HashMap<ConnectorId, Arc<Epoch>>>,
+    /// The state that cached sessions share.
     accounts: WeakMap<AccountId, AccountState>,
     identities: WeakMap<(ConnectorId, Subject), IdentityState>,
     session_states: WeakMap<SessionKey, SessionState>,
@@ -93,41 +97,17 @@ pub struct Sessions {
     /// Identifies this process in leases.
     pub(super) lease_holder: String,
     pub(super) refresh_permits: Semaphore,
+    /// Uses of sessions that wait to be written to the store.
     touches: mpsc::Sender<(SessionKey, Timestamp)>,
     /// Revocations that the store has not confirmed yet.
     pending: PendingRevocations,
+    /// Notifies whenever a session may have ended.
     changes: watch::Sender<u64>,
     /// Grows when all cached sessions must be reloaded.
     generation: AtomicU64,
     /// Whether the log of revocations could not be read for longer than `outage_grace`.
     revocations_are_stale: AtomicBool,
     outage_grace: Duration,
-}
-
-/// A cached session with the epochs at its load.
-struct CachedSession {
-    session: Arc<Session>,
-    /// The only host on which its cookie is valid.
-    host: Option<HostFingerprint>,
-    confirmed_at: Timestamp,
-    signed_by_first_key: bool,
-    identity: Arc<IdentityState>,
-    state: Arc<SessionState>,
-    tokens: Option<Arc<TokenState>>,
-    account: Arc<AccountState>,
-    connector_epoch: Arc<Epoch>,
-    at_load: LoadEpochs,
-}
-
-/// The epochs when a session was loaded. If one has changed since, the session is void or is loaded again.
-struct LoadEpochs {
-    ring: u64,
-    account: u64,
-    /// [`AccountState::changes`].
-    account_changes: u64,
-    connector: u64,
-    everyone: u64,
-    generation: u64,
 }
 
 /// The result of a successful load.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{CachedSession, CookieHash, LoadEpochs, LoadResult, Loaded, NoSession, Sessions};
+use super::cached_session::{CachedSession, LoadEpochs};
+use super::{CookieHash, LoadResult, Loaded, NoSession, Sessions};
 use crate::expression::Document;
 use crate::keys::KeyRing;
 use crate::people::cookie::VerifiedCookie;
