@@ -194,12 +194,12 @@ fn rule_result(route: &Route, allow: &Expression, caller: &Caller, head: &Head<'
         };
     let raw = head.path.as_str();
     let reads_path = allow.reads("request.path");
-    let of_reading = |reading: &[u8]| match path_text(allow, reading) {
+    let result_for_reading = |reading: &[u8]| match path_text(allow, reading) {
         Some(text) => result_for(&text),
         None => UNDECODABLE_PATH.to_owned(),
     };
     let result_as_sent = match reads_path {
-        true => of_reading(raw.as_bytes()),
+        true => result_for_reading(raw.as_bytes()),
         false => result_for(raw),
     };
     let mut result = match caller {
@@ -216,9 +216,9 @@ fn rule_result(route: &Route, allow: &Expression, caller: &Caller, head: &Head<'
         let readings = route.readings(&head.path, route.case_insensitive);
         let readings = readings.unwrap_or_default();
         let other = readings.iter().skip(1).find_map(|reading| {
-            let other = of_reading(reading);
-            (other != result_as_sent)
-                .then(|| format!("; of the reading {}: {other}", display_path(reading)))
+            let result = result_for_reading(reading);
+            (result != result_as_sent)
+                .then(|| format!("; of the reading {}: {result}", display_path(reading)))
         });
         result.extend(other);
     }
