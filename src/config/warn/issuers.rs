@@ -52,10 +52,10 @@ fn warn_about_login_audiences(
         .iter()
         .flat_map(|(id, connector)| connector.kinds().map(move |kind| (id, kind)))
         .filter_map(|(id, kind)| Some((id, kind.token_issuer()?)))
-        .filter(|(_, known)| *known.issuer == issuer.url)
-        .filter_map(|(id, known)| {
+        .filter(|(_, token_issuer)| *token_issuer.issuer == issuer.url)
+        .filter_map(|(id, token_issuer)| {
             let mut audiences = issuer.audiences.iter();
-            let index = audiences.position(|audience| *audience == known.client_id)?;
+            let index = audiences.position(|audience| *audience == token_issuer.client_id)?;
             Some((index, id))
         })
         .collect();
