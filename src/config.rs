@@ -170,8 +170,13 @@ impl Config {
     /// All secrets with their key paths.
     fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
         let mut secrets = Vec::new();
-        if let Some(token) = self.admin.as_ref().and_then(|admin| admin.token.as_ref()) {
-            secrets.push((KeyPath::of(["admin", "token"]), token));
+        if let Some(admin) = &self.admin {
+            let token = admin.token.iter();
+            secrets.extend(token.map(|token| (KeyPath::of(["admin", "token"]), token)));
+            for (at, named) in admin.tokens.iter().enumerate() {
+                let key_path = KeyPath::of(["admin", "tokens"]).item(at).key("token");
+                secrets.push((key_path, &named.token));
+            }
         }
         if let Some(password) = &self.store.password {
             secrets.push((KeyPath::of(["store", "password"]), password));

@@ -24,8 +24,16 @@ use menshen::{keys, telemetry};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+#[path = "main/admin_client.rs"]
+mod admin_client;
+#[path = "main/answer_text.rs"]
+mod answer_text;
 #[path = "main/people.rs"]
 mod people;
+#[path = "main/session.rs"]
+mod session;
+
+use admin_client::TokenChoice;
 
 /// Faster than the allocators of glibc and musl for small allocations on many threads.
 #[global_allocator]
@@ -79,8 +87,19 @@ enum Command {
     #[command(subcommand)]
     Store(StoreCommand),
     /// List, show, close, reopen and import people, through the admin API of the running server.
-    #[command(subcommand)]
-    People(people::PeopleCommand),
+    People {
+        #[command(flatten)]
+        choice: TokenChoice,
+        #[command(subcommand)]
+        command: people::PeopleCommand,
+    },
+    /// List and end sessions, through the admin API of the running server.
+    Session {
+        #[command(flatten)]
+        choice: TokenChoice,
+        #[command(subcommand)]
+        command: session::SessionCommand,
+    },
     /// Print a new session key.
     Keygen,
     /// Print the JSON schema of the configuration.
@@ -153,7 +172,8 @@ fn main() -> ExitCode {
             to,
             password_file,
         }) => in_runtime(migrate(from, to, password_file)),
-        Command::People(command) => in_runtime(people(config, command)),
+        Command::People { choice, command } => in_runtime(people(config, choice, command)),
+        Command::Session { choice, command } => in_runtime(session(config, choice, command)),
         Command::Keygen => print(keys::generate().expose()),
         Command::Schema => print(format_args!(
             "{:#}",
@@ -358,8 +378,21 @@ impl MigrateProgress {
 }
 
 /// `menshen people`.
-async fn people(path: &Path, command: people::PeopleCommand) -> Result<(), Failure> {
-    people::run(&load(path).await?, command).await
+async fn people(
+    path: &Path,
+    choice: TokenChoice,
+    command: people::PeopleCommand,
+) -> Result<(), Failure> {
+    people::run(&load(path).await?, choice, command).await
+}
+
+/// `menshen session`.
+async fn session(
+    path: &Path,
+    choice: TokenChoice,
+    command: session::SessionCommand,
+) -> Result<(), Failure> {
+    session::run(&load(path).await?, choice, command).await
 }
 
 /// Contacts every issuer of bearer tokens, and returns whether all of them work.

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::door::{Address, BindError, Listeners, ServeOptions, Tls, TlsError};
-use crate::face::admin::Health;
+use crate::face::admin::{AdminTokenError, Health};
 use crate::keys;
 use crate::people::People;
 use crate::people::directory::{Directory, SimulateError};
@@ -55,8 +55,8 @@ pub enum StartError {
     Address { key: &'static str, why: String },
     #[error("read [store] password")]
     StorePassword(#[source] SecretError),
-    #[error("read [admin] token")]
-    AdminToken(#[source] SecretError),
+    #[error("read the tokens of [admin]")]
+    AdminToken(#[source] AdminTokenError),
 }
 
 /// Why a reload was refused. The previous configuration stays in force.
@@ -174,9 +174,7 @@ pub async fn dry_run(config: &Config) -> Result<(Site, Services), StartError> {
         Tls::load(tls).map_err(|error| StartError::Bind(BindError::Tls(error)))?;
     }
     if let Some(admin) = &config.admin {
-        if let Some(token) = &admin.token {
-            token.read().map_err(StartError::AdminToken)?;
-        }
+        admin.check_tokens().map_err(StartError::AdminToken)?;
         listeners::address("[admin] listen", &admin.listen)?;
     }
     Ok((site, services))

@@ -8,6 +8,7 @@ use crate::expression::{Expression, Scope};
 use crate::setting::KeyPath;
 use crate::setting::Period;
 
+mod admin;
 mod connectors;
 mod destinations;
 mod ext_authz;
@@ -24,6 +25,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
         list: Vec::new(),
     };
     server::validate(&mut problems);
+    admin::validate(&mut problems);
     store::validate(&mut problems);
     ext_authz::validate(&mut problems);
     connectors::validate(&mut problems);

@@ -5,28 +5,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::header::{ALLOW, AUTHORIZATION, HOST, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ALLOW, HOST, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::reply;
-use crate::keys;
 use crate::people::People;
 use crate::people::session::Sessions;
 use crate::request::head::HeadError;
 use crate::request::{Body, BodyError, target};
-use crate::secret::{Secret, SecretError, SecretSource};
+use crate::secret::SecretSource;
 use crate::site::live::LiveSite;
 use crate::telemetry::{Telemetry, error_chain, escape};
 
 mod api;
-mod explain;
 mod host_check;
-mod people;
+mod tokens;
 
+use api::{Api, ApiState};
 pub use host_check::AdminHost;
+use tokens::AdminTokens;
+pub use tokens::{AdminTokenConfig, AdminTokenError, AdminTokenName, UNNAMED_TOKEN};
 
 /// The media type of the OpenMetrics format.
 const OPEN_METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -37,7 +38,8 @@ const OPEN_METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; ch
 pub struct AdminConfig {
     /// The address of the listener: `127.0.0.1:9180`, or a `unix:` path. Keep it off public networks.
     pub listen: String,
-    /// The bearer token of the API, read at the start only. Absent: health and metrics only.
+    /// A bearer token of the API that may do everything, read at the start only; the audit log names it
+    /// `admin`. Without it and without `tokens`: health and metrics only.
     #[serde(default)]
     pub token: Option<SecretSource>,
     /// Host names that requests to this listener may use besides IP addresses and `localhost`, such as
@@ -45,6 +47,9 @@ pub struct AdminConfig {
     /// accepts every name.
     #[serde(default)]
     pub hosts: Vec<AdminHost>,
+    /// More tokens of the API, each with a name and its rights.
+    #[serde(default)]
+    pub tokens: Vec<AdminTokenConfig>,
 }
 
 /// The state of the process for health and readiness probes.
@@ -82,19 +87,18 @@ impl Health {
 pub struct Admin {
     /// The accepted host names; `None` on a unix socket, which no browser can reach.
     hosts: Option<Vec<AdminHost>>,
-    /// The hash of the token, because comparing hashes reveals neither the token nor its length.
-    token: Option<[u8; 32]>,
+    tokens: AdminTokens,
+    api: Api,
     sessions: Arc<Sessions>,
     people: People,
     telemetry: Telemetry,
     health: Arc<Health>,
-    live: Arc<LiveSite>,
 }
 
 impl fmt::Debug for Admin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admin")
-            .field("token", &self.token.is_some())
+            .field("hosts", &self.hosts)
             .finish_non_exhaustive()
     }
 }
@@ -104,28 +108,33 @@ impl Admin {
         config: &AdminConfig,
         live: Arc<LiveSite>,
         health: Arc<Health>,
-    ) -> Result<Self, SecretError> {
-        let token = config.token.as_ref().map(SecretSource::read).transpose()?;
-        let token = token
-            .as_ref()
-            .map(|token: &Secret<String>| fingerprint(token.expose()));
-        let shared = live.services();
+    ) -> Result<Self, AdminTokenError> {
+        let tokens = AdminTokens::read(config)?;
+        let services = live.services();
+        let (sessions, people) = (Arc::clone(&services.sessions), services.people.clone());
+        let telemetry = services.telemetry.clone();
+        let api = Api::new(ApiState {
+            sessions: Arc::clone(&sessions),
+            people: people.clone(),
+            telemetry: telemetry.clone(),
+            live,
+        });
         let on_unix = config.listen.starts_with("unix:");
         Ok(Self {
             hosts: (!on_unix).then(|| config.hosts.clone()),
-            token,
-            sessions: Arc::clone(&shared.sessions),
-            people: shared.people.clone(),
-            telemetry: shared.telemetry.clone(),
+            tokens,
+            api,
+            sessions,
+            people,
+            telemetry,
             health,
-            live,
         })
     }
 
     /// Answers one request. GET requests change nothing.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
-        B: http_body::Body<Data = Bytes> + Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BodyError>,
     {
         if target::is_refused(request.uri()) {
@@ -158,13 +167,14 @@ impl Admin {
                 "ok\n".to_owned(),
             ),
             "/readyz" => self.readiness().await,
-            path => match (path.strip_prefix("/api/"), self.token) {
-                (Some(rest), Some(token)) if has_token(request.headers(), &token) => {
-                    api::answer(self, rest, request).await
-                }
-                (Some(_), Some(_)) => unauthorized(),
-                (Some(_), None) | (None, _) => not_found(),
+            _ if self.tokens.is_empty() => not_found(),
+            api::DESCRIPTION_PATH if !is_read => not_allowed("GET, HEAD"),
+            api::DESCRIPTION_PATH => self.api.description(),
+            path if path.starts_with("/api/") => match self.tokens.find(request.headers()) {
+                Some(token) => self.api.answer(token, request).await,
+                None => unauthorized(),
             },
+            _ => not_found(),
         }
     }
 
@@ -218,24 +228,6 @@ impl Admin {
     }
 }
 
-/// Whether the request has exactly one bearer token and it is this one. The comparison takes
-/// constant time.
-fn has_token(headers: &HeaderMap, token: &[u8; 32]) -> bool {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return false;
-    };
-    let Some((scheme, sent)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
-        return false;
-    };
-    let same = aws_lc_rs::constant_time::verify_slices_are_equal(&fingerprint(sent.trim()), token);
-    scheme.eq_ignore_ascii_case("bearer") && same.is_ok()
-}
-
-fn fingerprint(token: &str) -> [u8; 32] {
-    keys::fingerprint(&[b"admin", token.as_bytes()])
-}
-
 /// A text that pages of other origins cannot load.
 fn same_origin_text(
     status: StatusCode,
@@ -278,7 +270,7 @@ fn not_allowed(allowed: &'static str) -> Response<Body> {
 fn unauthorized() -> Response<Body> {
     let mut response = problem(
         StatusCode::UNAUTHORIZED,
-        "the bearer token of [admin] is required",
+        "a bearer token of [admin] is required",
     );
     response
         .headers_mut()

@@ -3,15 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use menshen::config::Config;
-use menshen::telemetry::escape;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use self::client::{AdminClient, ApiAnswer, ClientError};
+use super::admin_client::{AdminClient, ApiAnswer, TokenChoice};
+use super::answer_text::{field_text, print_answer, time_text};
 use super::{Failure, print};
-
-#[path = "people/client.rs"]
-mod client;
 
 /// The longest import file, in bytes; the admin API accepts no longer one.
 const IMPORT_BYTES_MAX: u64 = 8 << 20;
@@ -42,8 +39,6 @@ pub(super) enum PeopleCommand {
         /// Why; kept in the history and in the audit trail.
         #[arg(long, default_value = "")]
         reason: String,
-        #[command(flatten)]
-        actor: Actor,
         /// Print JSON, for use by programs.
         #[arg(long)]
         json: bool,
@@ -51,8 +46,6 @@ pub(super) enum PeopleCommand {
     /// Reopen a closed account.
     Reopen {
         login: String,
-        #[command(flatten)]
-        actor: Actor,
         /// Print JSON, for use by programs.
         #[arg(long)]
         json: bool,
@@ -61,8 +54,6 @@ pub(super) enum PeopleCommand {
     /// login, name, email, mobile, connector and subject. If a line is bad, nothing is imported.
     Import {
         file: PathBuf,
-        #[command(flatten)]
-        actor: Actor,
         /// Print JSON, for use by programs.
         #[arg(long)]
         json: bool,
@@ -107,45 +98,50 @@ pub(super) struct Filter {
     max: usize,
 }
 
-/// Who makes a change.
-#[derive(Debug, clap::Args)]
-pub(super) struct Actor {
-    /// Who asks for it, for the history and the audit trail. Absent: the user of the system.
-    #[arg(long, env = "USER", default_value = "")]
-    by: String,
-}
-
 /// Runs a command.
-pub(super) async fn run(config: &Config, command: PeopleCommand) -> Result<(), Failure> {
-    let client = AdminClient::new(config)?;
+pub(super) async fn run(
+    config: &Config,
+    choice: TokenChoice,
+    command: PeopleCommand,
+) -> Result<(), Failure> {
+    let client = AdminClient::new(config, choice, command.changes_something())?;
     match command {
         PeopleCommand::List { filter, json } => list(&client, &filter, json).await,
         PeopleCommand::Show { login, json } => {
             let person = client.get(&person_path(&login, "")).await?.success()?;
-            output(&person, json, show_text)
+            print_answer(&person, json, show_text)
         }
         PeopleCommand::Close {
             login,
             reason,
-            actor,
             json,
         } => {
-            let body = json!({ "reason": reason, "by": actor.by });
+            let body = json!({ "reason": reason });
             let answer = client.post(&person_path(&login, "/close"), &body).await?;
             let text = |_: &Value| format!("{login}: closed");
-            output(&answer.success()?, json, text)
+            print_answer(&answer.success()?, json, text)
         }
-        PeopleCommand::Reopen { login, actor, json } => {
-            let body = json!({ "by": actor.by });
-            let answer = client.post(&person_path(&login, "/open"), &body).await?;
-            output(&answer.success()?, json, |answer| {
+        PeopleCommand::Reopen { login, json } => {
+            let answer = client
+                .post(&person_path(&login, "/open"), &json!({}))
+                .await?;
+            print_answer(&answer.success()?, json, |answer| {
                 reopened_text(&login, answer)
             })
         }
-        PeopleCommand::Import { file, actor, json } => import(&client, &file, &actor, json).await,
+        PeopleCommand::Import { file, json } => import(&client, &file, json).await,
         PeopleCommand::Access { login, json } => {
             let answer = client.get(&person_path(&login, "/access")).await?;
-            output(&answer.success()?, json, access_text)
+            print_answer(&answer.success()?, json, access_text)
+        }
+    }
+}
+
+impl PeopleCommand {
+    fn changes_something(&self) -> bool {
+        match self {
+            Self::Close { .. } | Self::Reopen { .. } | Self::Import { .. } => true,
+            Self::List { .. } | Self::Show { .. } | Self::Access { .. } => false,
         }
     }
 }
@@ -169,7 +165,7 @@ async fn list(client: &AdminClient, filter: &Filter, json: bool) -> Result<(), F
     }
     people.truncate(filter.max);
     if json {
-        return output(&json!({ "people": people }), true, |_| String::new());
+        return print_answer(&json!({ "people": people }), true, |_| String::new());
     }
     for person in &people {
         print(person_line(person))?;
@@ -203,12 +199,7 @@ impl Filter {
     }
 }
 
-async fn import(
-    client: &AdminClient,
-    file: &Path,
-    actor: &Actor,
-    json: bool,
-) -> Result<(), Failure> {
+async fn import(client: &AdminClient, file: &Path, json: bool) -> Result<(), Failure> {
     let name = file.display();
     let unread = |error: std::io::Error| Failure::Refused(format!("read {name}: {error}"));
     let size = tokio::fs::metadata(file).await.map_err(unread)?.len();
@@ -217,23 +208,24 @@ async fn import(
         return Err(Failure::Refused(why));
     }
     let bytes = tokio::fs::read(file).await.map_err(unread)?;
-    let by = utf8_percent_encode(&actor.by, NON_ALPHANUMERIC);
-    let answer = client
-        .send_file(&format!("/api/people?by={by}"), bytes)
-        .await?;
+    let answer = client.send_file("/api/people", bytes).await?;
     if let Some(problems) = answer.problems() {
         if json {
-            output(&answer.body, true, |_| String::new())?;
+            print_answer(&answer.body, true, |_| String::new())?;
         }
-        let lines = problems
-            .iter()
-            .map(|problem| format!("\n  line {}: {}", problem["line"], text_of(&problem["why"])));
+        let lines = problems.iter().map(|problem| {
+            format!(
+                "\n  line {}: {}",
+                problem["line"],
+                field_text(&problem["why"])
+            )
+        });
         let lines: String = lines.collect();
         return Err(Failure::Refused(format!(
             "{name}: nothing was imported{lines}"
         )));
     }
-    output(&answer.success()?, json, |counts| {
+    print_answer(&answer.success()?, json, |counts| {
         format!(
             "{} created, {} changed, {} unchanged",
             counts["created"], counts["updated"], counts["unchanged"]
@@ -246,25 +238,8 @@ fn person_path(login: &str, rest: &str) -> String {
     format!("/api/people/{login}{rest}")
 }
 
-/// Prints an answer as JSON or as text.
-fn output(answer: &Value, json: bool, text: impl Fn(&Value) -> String) -> Result<(), Failure> {
-    match json {
-        true => print(escape::json_for_terminal(&format!("{answer:#}"))),
-        false => print(text(answer).trim_end()),
-    }
-}
-
-fn text_of(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        // A name with a line end must not look like two lines.
-        Value::String(text) => escape::for_terminal_line(text).into_owned(),
-        other => other.to_string(),
-    }
-}
-
 fn person_line(person: &Value) -> String {
-    let field = |name: &str| text_of(&person[name]);
+    let field = |name: &str| field_text(&person[name]);
     let state = if person["closed"] == true {
         "closed"
     } else {
@@ -282,21 +257,21 @@ fn show_text(person: &Value) -> String {
         text.push('\n');
     };
     for name in ["login", "id", "name", "email", "mobile", "closed"] {
-        line(format!("{name}: {}", text_of(&person[name])));
+        line(format!("{name}: {}", field_text(&person[name])));
     }
     for name in ["created_at", "seen_at", "closed_at"] {
-        line(format!("{name}: {}", time(&person[name])));
+        line(format!("{name}: {}", time_text(&person[name])));
     }
     for name in ["closed_by", "closed_reason"] {
-        line(format!("{name}: {}", text_of(&person[name])));
+        line(format!("{name}: {}", field_text(&person[name])));
     }
     for identity in person["identities"].as_array().into_iter().flatten() {
         let (connector, subject) = (&identity["connector"], &identity["subject"]);
-        let state = text_of(&identity["state"]);
+        let state = field_text(&identity["state"]);
         line(format!(
             "identity: {} {} ({state})",
-            text_of(connector),
-            text_of(subject)
+            field_text(connector),
+            field_text(subject)
         ));
         for department in identity["departments"].as_array().into_iter().flatten() {
             let leads = if department["leads"] == true {
@@ -306,13 +281,13 @@ fn show_text(person: &Value) -> String {
             };
             line(format!(
                 "  department: {}{leads}",
-                text_of(&department["id"])
+                field_text(&department["id"])
             ));
         }
     }
     for change in person["history"].as_array().into_iter().flatten() {
-        let (at, what) = (time(&change["at"]), text_of(&change["what"]));
-        let (by, detail) = (text_of(&change["by"]), text_of(&change["detail"]));
+        let (at, what) = (time_text(&change["at"]), field_text(&change["what"]));
+        let (by, detail) = (field_text(&change["by"]), field_text(&change["detail"]));
         line(
             format!("{at} {what} by {by} {detail}")
                 .trim_end()
@@ -322,15 +297,13 @@ fn show_text(person: &Value) -> String {
     text
 }
 
-fn time(seconds: &Value) -> String {
-    let at = seconds.as_i64().map(menshen::clock::Timestamp::from_unix_s);
-    at.map_or_else(|| "-".to_owned(), |at| at.to_string())
-}
-
 fn reopened_text(login: &str, answer: &Value) -> String {
     let mut text = format!("{login}: open");
     for taken in answer["identities_taken"].as_array().into_iter().flatten() {
-        let (connector, subject) = (text_of(&taken["connector"]), text_of(&taken["subject"]));
+        let (connector, subject) = (
+            field_text(&taken["connector"]),
+            field_text(&taken["subject"]),
+        );
         text.push_str(&format!(
             "\n{connector} {subject} belongs to another account now"
         ));
@@ -348,40 +321,14 @@ fn access_text(answer: &Value) -> String {
         };
         let why = route["why"].as_str().filter(|why| !why.is_empty());
         let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-        format!("{}: {verdict}{why}\n", text_of(&route["route"]))
+        format!("{}: {verdict}{why}\n", field_text(&route["route"]))
     });
     lines.collect()
 }
 
 impl ApiAnswer {
-    /// The body of a success, or why there is none.
-    fn success(self) -> Result<Value, Failure> {
-        let error = || text_of(&self.body["error"]);
-        match self.status {
-            200..=299 => Ok(self.body),
-            400..=499 => Err(Failure::Refused(error())),
-            _ => Err(Failure::Unavailable(error())),
-        }
-    }
-
     /// The lines that could not be imported.
     fn problems(&self) -> Option<&Vec<Value>> {
         (self.status == 400).then(|| self.body["problems"].as_array())?
-    }
-}
-
-impl From<ClientError> for Failure {
-    fn from(error: ClientError) -> Self {
-        let why = menshen::telemetry::error_chain(&error).to_string();
-        match error {
-            ClientError::NoAdmin | ClientError::NoToken | ClientError::Token(_) => {
-                Self::Refused(why)
-            }
-            ClientError::Address(_)
-            | ClientError::Connect { .. }
-            | ClientError::Exchange(_)
-            | ClientError::Late
-            | ClientError::Malformed => Self::Unavailable(why),
-        }
     }
 }

@@ -34,6 +34,8 @@ pub struct AuditRecord<'a> {
     /// The User-Agent header; truncated to 256 bytes.
     pub user_agent: Option<Cow<'a, str>>,
     pub reason: Option<&'a str>,
+    /// The name of the administrator who did it.
+    pub by: Option<&'a str>,
     /// The error, logged with all its causes.
     pub error: Option<&'a (dyn Error + 'static)>,
 }
@@ -98,6 +100,7 @@ impl<'a> AuditRecord<'a> {
             client: None,
             user_agent: None,
             reason: None,
+            by: None,
             error: None,
         }
     }
@@ -125,6 +128,7 @@ impl<'a> AuditRecord<'a> {
                     .map(|agent| truncate(agent, USER_AGENT_BYTES_MAX)),
             )
             .optional_text("reason", self.reason)
+            .optional_text("by", self.by)
             .optional_display(
                 "error",
                 error.as_ref().map(|error| error as &dyn fmt::Display),

@@ -11,20 +11,32 @@ use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::wire::{self, Answer};
 
 mod closing;
+mod description;
 mod dns_rebinding;
+mod errors;
 mod exposure;
 mod people;
 mod store_failures;
+mod tokens;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
-/// Every path of the API with its method and, if it changes something, a body that is accepted.
-const API_REQUESTS: [(&str, &str, &str); 6] = [
+/// Every path of the API with its method and, if it changes something, a body that is accepted; and a path
+/// that does not exist.
+const API_REQUESTS: [(&str, &str, &str); 14] = [
     ("GET", "/api/sessions", ""),
     ("DELETE", "/api/sessions/AAAAAAAAAAAAAAAAAAAAAA", ""),
     ("POST", "/api/revoke", "{\"everyone\": true}"),
     ("POST", "/api/accounts/AAAAAAAAAAAAAAAAAAAAAA/close", ""),
     ("POST", "/api/accounts/AAAAAAAAAAAAAAAAAAAAAA/open", ""),
+    ("GET", "/api/people", ""),
+    ("POST", "/api/people", "login\nsomebody\n"),
+    ("GET", "/api/people/nobody", ""),
+    ("PATCH", "/api/people/nobody", "{\"mobile\": null}"),
+    ("POST", "/api/people/nobody/close", ""),
+    ("POST", "/api/people/nobody/open", ""),
+    ("GET", "/api/people/nobody/access", ""),
+    ("GET", "/api/routes/app/people", ""),
     ("GET", "/api/no-such-thing", ""),
 ];
 
@@ -321,7 +333,7 @@ async fn a_malformed_revocation_ends_no_session() {
         ("{\"account\": \"*\"}", 400),
         ("{\"login\": \"nobody\"}", 404),
         ("{\"connector\": \"no such\"}", 400),
-        (&long, 400),
+        (&long, 413),
     ] {
         let headers = format!("Authorization: Bearer {TOKEN}\r\n");
         let answer = send_request(&menshen, "POST", "/api/revoke", &headers, body).await;

@@ -10,6 +10,7 @@ mod open_files;
 mod people;
 mod screen;
 mod serving;
+mod session;
 mod unread;
 
 /// A temporary folder with a configuration, removed when it is dropped.

@@ -47,12 +47,6 @@ fn validate_listeners(problems: &mut Problems<'_>) {
             );
         }
     }
-    if let Some(admin) = &config.admin
-        && let Err(error) = Address::try_from(admin.listen.clone())
-    {
-        let help = "an address and a port, such as \"127.0.0.1:9180\", or \"unix:/path\"";
-        problems.add_at_value(&KeyPath::of(["admin", "listen"]), error.to_string(), help);
-    }
 }
 
 fn validate_log_level(problems: &mut Problems<'_>) {

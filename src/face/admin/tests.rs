@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, Full};
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +15,7 @@ use crate::login::config::LoginConfig;
 use crate::people::profile::AuthContext;
 use crate::people::session::{NewLogin, SessionConfig, SessionTimeouts};
 use crate::request::head::{OriginalHeader, Trust};
+use crate::secret::Secret;
 use crate::site::{self, Services, Site};
 use crate::store::{self, Account, AccountId, Admission, AdmissionOutcome, DirectoryFields};
 use crate::telemetry::{AccessRecord, FaceLabel, LogConfig, VerdictLabel};
@@ -46,6 +47,7 @@ fn config_without_routes() -> site::Config {
 
 struct TestAdmin {
     admin: Admin,
+    live: Arc<LiveSite>,
     health: Arc<Health>,
     clock: Clock,
 }
@@ -64,6 +66,7 @@ impl TestAdmin {
         let config = AdminConfig {
             listen: "127.0.0.1:0".to_owned(),
             token,
+            tokens: Vec::new(),
             hosts: Vec::new(),
         };
         let telemetry = Telemetry::writing_to(&LogConfig::default(), Box::new(std::io::sink()));
@@ -79,9 +82,10 @@ impl TestAdmin {
             .unwrap();
         let live = Arc::new(LiveSite::new(site, shared, CancellationToken::new()));
         let health = Arc::new(Health::default());
-        let admin = Admin::new(&config, live, Arc::clone(&health)).unwrap();
+        let admin = Admin::new(&config, Arc::clone(&live), Arc::clone(&health)).unwrap();
         Self {
             admin,
+            live,
             health,
             clock,
         }
@@ -124,14 +128,8 @@ impl TestAdmin {
             fields: DirectoryFields::default(),
             at: now,
         };
-        let AdmissionOutcome::Account(account) = self
-            .admin
-            .live
-            .services()
-            .store
-            .admit(&admission)
-            .await
-            .unwrap()
+        let AdmissionOutcome::Account(account) =
+            self.live.services().store.admit(&admission).await.unwrap()
         else {
             panic!("{login} is not admitted");
         };
@@ -284,7 +282,7 @@ async fn sessions_of_an_account_a_connector_and_everyone_are_revoked() {
             .json("POST", "/api/revoke", &"x".repeat(20_000))
             .await
             .0,
-        400
+        413
     );
     assert_eq!(
         admin

@@ -75,6 +75,13 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         r#"{ file = "/etc/menshen/admin.token" }"#,
     ),
     ("admin.hosts", Optional, r#"["menshen.monitoring.svc"]"#),
+    ("admin.tokens.name", Optional, r#""lina""#),
+    (
+        "admin.tokens.token",
+        Optional,
+        r#"{ file = "/etc/menshen/lina.token" }"#,
+    ),
+    ("admin.tokens.view", Optional, "false"),
     ("ext_authz.grpc_listen", Optional, r#""127.0.0.1:9181""#),
     ("ext_authz.on_main", Optional, "false"),
     (
@@ -495,4 +502,4 @@ pub(super) const EXTRA_CONNECTORS: [(&str, &str); 2] = [
 ];
 
 /// Arrays of tables.
-pub(super) const ARRAYS_OF_TABLES: [&str; 2] = ["route", "server.tls.more"];
+pub(super) const ARRAYS_OF_TABLES: [&str; 3] = ["route", "server.tls.more", "admin.tokens"];

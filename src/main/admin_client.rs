@@ -11,16 +11,29 @@ use hyper_util::rt::TokioIo;
 use menshen::config::Config;
 use menshen::door::Address;
 use menshen::secret::{Secret, SecretError};
+use menshen::telemetry::error_chain;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+
+use super::Failure;
+use super::answer_text::field_text;
 
 /// The longest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How long a request may take. An import of 20,000 people may take a minute.
 const ANSWER_WITHIN: Duration = Duration::from_secs(150);
 
-/// A client with the token of `[admin]`.
+/// Which token of `[admin]` a command uses.
+#[derive(Debug, clap::Args)]
+pub(super) struct TokenChoice {
+    /// The name of the token of [admin] that is used, which the audit log shows as `by`. Absent: the
+    /// first token that has the right.
+    #[arg(long, global = true, value_name = "NAME")]
+    token_name: Option<String>,
+}
+
+/// A client with a token of `[admin]`.
 pub(super) struct AdminClient {
     address: Address,
     token: Secret<String>,
@@ -36,10 +49,12 @@ pub(super) struct ApiAnswer {
 /// Why the admin API did not answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
-    #[error("the configuration has no [admin]: the commands about people use its API")]
+    #[error("the configuration has no [admin]: this command uses the API of its listener")]
     NoAdmin,
-    #[error("[admin] has no token: without one there is no API")]
+    #[error("[admin] has no token that may do this: without one there is no API")]
     NoToken,
+    #[error("[admin] has no token named {0}")]
+    UnknownToken(String),
     #[error("read the token of [admin]")]
     Token(#[source] SecretError),
     #[error("{0} is not an address that can be connected to")]
@@ -65,10 +80,18 @@ impl fmt::Debug for AdminClient {
 }
 
 impl AdminClient {
-    /// For the server of this configuration.
-    pub(super) fn new(config: &Config) -> Result<Self, ClientError> {
+    /// For the server of this configuration. `to_change`: whether the command changes something.
+    pub(super) fn new(
+        config: &Config,
+        choice: TokenChoice,
+        to_change: bool,
+    ) -> Result<Self, ClientError> {
         let admin = config.admin.as_ref().ok_or(ClientError::NoAdmin)?;
-        let token = admin.token.as_ref().ok_or(ClientError::NoToken)?;
+        let token = admin.find_token(choice.token_name.as_deref(), to_change);
+        let token = token.ok_or_else(|| match choice.token_name {
+            Some(name) => ClientError::UnknownToken(name),
+            None => ClientError::NoToken,
+        })?;
         let address = admin.listen.parse();
         Ok(Self {
             address: address.map_err(|_| ClientError::Address(admin.listen.clone()))?,
@@ -78,6 +101,10 @@ impl AdminClient {
 
     pub(super) async fn get(&self, path: &str) -> Result<ApiAnswer, ClientError> {
         self.send(Method::GET, path, Vec::new()).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Result<ApiAnswer, ClientError> {
+        self.send(Method::DELETE, path, Vec::new()).await
     }
 
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<ApiAnswer, ClientError> {
@@ -132,6 +159,38 @@ impl AdminClient {
         };
         let answered = tokio::time::timeout(ANSWER_WITHIN, exchange).await;
         answered.map_err(|_| ClientError::Late)?
+    }
+}
+
+impl ApiAnswer {
+    /// The body of a success, or why there is none.
+    pub(super) fn success(self) -> Result<Value, Failure> {
+        let error = field_text(&self.body["error"]);
+        match self.status {
+            200..=299 => Ok(self.body),
+            401 => Err(Failure::Refused(format!(
+                "{error}: the running server was started with other tokens; restart it"
+            ))),
+            400..=499 => Err(Failure::Refused(error)),
+            _ => Err(Failure::Unavailable(error)),
+        }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let why = error_chain(&error).to_string();
+        match error {
+            ClientError::NoAdmin
+            | ClientError::NoToken
+            | ClientError::UnknownToken(_)
+            | ClientError::Token(_) => Self::Refused(why),
+            ClientError::Address(_)
+            | ClientError::Connect { .. }
+            | ClientError::Exchange(_)
+            | ClientError::Late
+            | ClientError::Malformed => Self::Unavailable(why),
+        }
     }
 }
 

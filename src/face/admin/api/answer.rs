@@ -1,0 +1,57 @@
+//! The answers to successful requests, and the audit records of changes.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::clock::Clock;
+use crate::face::admin::json_response;
+use crate::face::admin::tokens::AdminToken;
+use crate::store::StoreError;
+use crate::telemetry::{AuditEvent, AuditRecord};
+
+/// A successful answer with a JSON body.
+pub(super) struct ApiJson<T>(pub(super) T);
+
+impl<T: Serialize> IntoResponse for ApiJson<T> {
+    fn into_response(self) -> Response {
+        json_response(StatusCode::OK, &json!(self.0)).map(axum::body::Body::new)
+    }
+}
+
+/// The answer to a change: it was made and stored.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Done {
+    done: bool,
+}
+
+impl Done {
+    pub(super) const fn answer() -> ApiJson<Self> {
+        ApiJson(Self { done: true })
+    }
+}
+
+/// The audit record of a change with this token.
+pub(super) fn audit_record<'a>(
+    token: &'a AdminToken,
+    event: AuditEvent,
+    reason: &'a str,
+) -> AuditRecord<'a> {
+    AuditRecord {
+        by: Some(&token.name),
+        reason: Some(reason),
+        ..AuditRecord::new(event, Clock::system().now())
+    }
+}
+
+/// The reason in an audit record: the administrator's note, and whether the change is stored.
+pub(super) fn audit_reason<T>(note: &str, stored: &Result<T, StoreError>) -> String {
+    let colon = if note.is_empty() { "" } else { ": " };
+    let unstored = match stored {
+        Ok(_) => "",
+        Err(_) => "; not stored yet",
+    };
+    format!("through the admin API{colon}{note}{unstored}")
+}

@@ -1,0 +1,73 @@
+//! The OpenAPI description: what the handlers do not say themselves.
+
+use utoipa::OpenApi;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi as Description, Ref, ResponseBuilder};
+
+use super::error::Problem;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "menshen admin API",
+        description = "Requests carry a token of [admin] as bearer token. Times are seconds since 1970."
+    ),
+    security(("token" = [])),
+    components(schemas(Problem)),
+    tags(
+        (name = "sessions", description = "Signed-in browsers"),
+        (name = "people", description = "People, their accounts and identities"),
+        (name = "decisions", description = "Who may do what, and why"),
+    )
+)]
+struct Overview;
+
+/// The responses that every request may get.
+const COMMON_RESPONSES: [(&str, &str); 4] = [
+    ("401", "The request has no token of [admin]"),
+    ("403", "The token has not the right to do this"),
+    ("405", "The path does not accept this method"),
+    (
+        "503",
+        "The store does not answer. After a change, `error` says whether it holds in this process \
+         already",
+    ),
+];
+
+/// The whole description, as JSON: the paths of the router, and what holds for all of them.
+pub(super) fn complete(paths: Description) -> serde_json::Value {
+    let mut description = Overview::openapi();
+    description.merge(paths);
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    let components = description.components.get_or_insert_default();
+    components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    for operation in description.paths.paths.values_mut().flat_map(operations) {
+        for (status, text) in COMMON_RESPONSES {
+            let responses = &mut operation.responses.responses;
+            responses
+                .entry(status.to_owned())
+                .or_insert_with(|| problem_response(text).into());
+        }
+    }
+    serde_json::to_value(&description).expect("a description is plain data")
+}
+
+fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let methods = [
+        &mut path.get,
+        &mut path.post,
+        &mut path.put,
+        &mut path.patch,
+        &mut path.delete,
+    ];
+    methods.into_iter().flatten()
+}
+
+fn problem_response(text: &str) -> utoipa::openapi::Response {
+    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+    ResponseBuilder::new()
+        .description(text)
+        .content("application/json", problem)
+        .build()
+}

@@ -1,0 +1,155 @@
+//! `ApiError`: why an API request failed, and the response to it.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::face::admin::json_response;
+use crate::people::import::LineProblem;
+use crate::request::explain::ExplainQueryError;
+use crate::store::{AccountId, LoginName, StoreError};
+use crate::telemetry::error_chain;
+
+/// Why an API request failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ApiError {
+    /// Says which part of the request is wrong.
+    #[error("{0}")]
+    Malformed(String),
+    #[error("the body is longer than {bytes_max} bytes")]
+    TooLarge { bytes_max: usize },
+    #[error("the body did not arrive within {within_s} s")]
+    TooSlow { within_s: u64 },
+    #[error("the Content-Type is {sent}: send {expected}")]
+    ContentType { sent: String, expected: String },
+    #[error(transparent)]
+    ExplainQuery(#[from] ExplainQueryError),
+    /// Says what the token may do.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// Says which thing does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// Says with what the change collides.
+    #[error("{0}")]
+    Conflict(String),
+    #[error("nothing was imported: some lines are bad")]
+    BadLines(Vec<LineProblem>),
+    #[error("the store does not answer: {}", .0.cause())]
+    Store(StoreError),
+    /// The change holds in this process, but is not stored yet.
+    #[error(
+        "the change holds in this process, but is not stored yet: {}; menshen retries until it is",
+        .0.cause()
+    )]
+    NotYetStored(StoreError),
+}
+
+/// The body of an answer to a request that failed.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Problem {
+    /// What is wrong, and with which part of the request.
+    error: String,
+    /// The lines that cannot be imported; only in the answer to an import.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problems: Option<Vec<BadLine>>,
+}
+
+/// A line that cannot be imported.
+#[derive(Serialize, ToSchema)]
+pub(super) struct BadLine {
+    /// The line in a CSV file, or the place in a JSON array; both count from 1.
+    line: usize,
+    why: String,
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoAccount { account } => {
+                Self::NotFound(format!("there is no account {account}"))
+            }
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl ApiError {
+    pub(super) fn malformed(detail: &str) -> Self {
+        Self::Malformed(detail.to_owned())
+    }
+
+    pub(super) fn no_account(account: &AccountId) -> Self {
+        Self::NotFound(format!("there is no account {account}"))
+    }
+
+    pub(super) fn no_login(login: &LoginName) -> Self {
+        Self::NotFound(format!("nobody has the login {login}"))
+    }
+
+    /// A store failure after a change that already holds in this process.
+    pub(super) fn not_yet_stored(error: StoreError) -> Self {
+        match error {
+            error @ StoreError::NoAccount { .. } => error.into(),
+            error => Self::NotYetStored(error),
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Malformed(_) | Self::ExplainQuery(_) | Self::BadLines(_) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::ContentType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Store(_) | Self::NotYetStored(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn log(&self) {
+        match self {
+            Self::Store(error) => {
+                tracing::error!(error = %error_chain(error), "the admin API could not read the store");
+            }
+            Self::NotYetStored(error) => {
+                tracing::error!(
+                    error = %error_chain(error),
+                    "a change by the admin API could not be stored yet"
+                );
+            }
+            Self::Malformed(_)
+            | Self::TooLarge { .. }
+            | Self::TooSlow { .. }
+            | Self::ContentType { .. }
+            | Self::ExplainQuery(_)
+            | Self::Forbidden(_)
+            | Self::NotFound(_)
+            | Self::Conflict(_)
+            | Self::BadLines(_) => {}
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.log();
+        let problems = match &self {
+            Self::BadLines(lines) => Some(lines.iter().map(|problem| BadLine {
+                line: problem.line,
+                why: problem.why.clone(),
+            })),
+            _ => None,
+        };
+        let problem = Problem {
+            error: self.to_string(),
+            problems: problems.map(Iterator::collect),
+        };
+        json_response(self.status(), &json!(problem)).map(axum::body::Body::new)
+    }
+}

@@ -1,0 +1,127 @@
+//! What the handlers take from a request: the parameters of the path and of the query, and the body.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use super::error::ApiError;
+
+/// The longest JSON body, in bytes.
+const JSON_BYTES_MAX: usize = 16 * 1024;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The types of a JSON body. `curl -d` sends the second one for everything.
+const JSON_TYPES: [&str; 2] = ["application/json", "application/x-www-form-urlencoded"];
+
+/// The percent-decoded parameters of the path.
+pub(super) struct PathParameters<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathParameters<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Path::<T>::from_request_parts(parts, state).await {
+            Ok(Path(parameters)) => Ok(Self(parameters)),
+            Err(error) => Err(ApiError::Malformed(format!(
+                "the path: {}",
+                error.body_text()
+            ))),
+        }
+    }
+}
+
+/// The parameters of the query. An unknown one is an error if the type denies unknown fields.
+pub(super) struct QueryParameters<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParameters<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(parameters)) => Ok(Self(parameters)),
+            Err(error) => Err(malformed("the query", &error.body_text())),
+        }
+    }
+}
+
+/// The JSON body.
+pub(super) struct JsonBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let body = read_body(request, &JSON_TYPES, JSON_BYTES_MAX).await?;
+        match body.is_empty() {
+            true => Err(ApiError::malformed("the body is empty: send a JSON object")),
+            false => parse(&body).map(Self),
+        }
+    }
+}
+
+/// A JSON body that may be absent.
+pub(super) struct OptionalJsonBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let body = read_body(request, &JSON_TYPES, JSON_BYTES_MAX).await?;
+        match body.is_empty() {
+            true => Ok(Self(T::default())),
+            false => parse(&body).map(Self),
+        }
+    }
+}
+
+/// Reads a body of one of these types and of at most `bytes_max`. A request without a type is accepted.
+pub(super) async fn read_body(
+    request: Request,
+    types: &[&str],
+    bytes_max: usize,
+) -> Result<Bytes, ApiError> {
+    if let Some(sent) = request.headers().get(CONTENT_TYPE) {
+        let sent = String::from_utf8_lossy(sent.as_bytes());
+        let media_type = sent.split(';').next().unwrap_or_default().trim();
+        if !types
+            .iter()
+            .any(|known| media_type.eq_ignore_ascii_case(known))
+        {
+            return Err(ApiError::ContentType {
+                sent: media_type.to_owned(),
+                expected: types.join(" or "),
+            });
+        }
+    }
+    let body = Limited::new(request.into_body(), bytes_max).collect();
+    let within_s = BODY_TIMEOUT.as_secs();
+    let body = timeout(BODY_TIMEOUT, body).await;
+    let body = body.map_err(|_| ApiError::TooSlow { within_s })?;
+    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+        true => ApiError::TooLarge { bytes_max },
+        false => ApiError::malformed("the body did not arrive as a whole"),
+    })?;
+    Ok(body.to_bytes())
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    match Json::from_bytes(body) {
+        Ok(Json(parsed)) => Ok(parsed),
+        Err(error) => Err(malformed("the body", &error.body_text())),
+    }
+}
+
+/// `text` is what axum says: a sentence without a field, a colon, and what is wrong with which field.
+fn malformed(part: &str, text: &str) -> ApiError {
+    let detail = text.split_once(": ").map_or(text, |(_, detail)| detail);
+    ApiError::Malformed(format!("{part}: {detail}"))
+}

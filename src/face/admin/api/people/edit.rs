@@ -1,0 +1,105 @@
+//! Changes the login or the fields of a person.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::super::answer::{ApiJson, Done, audit_reason, audit_record};
+use super::super::error::{ApiError, Problem};
+use super::super::input::{JsonBody, PathParameters};
+use super::super::{ApiState, Resource};
+use crate::face::admin::tokens::AdminToken;
+use crate::store::{EditOutcome, LoginName, PersonEdit, StoreError};
+use crate::telemetry::{AuditEvent, AuditRecord};
+
+/// The longest field of a person, in characters.
+const FIELD_CHARS_MAX: usize = 256;
+
+pub(super) fn routes() -> Resource {
+    Resource::new().routes(routes!(edit))
+}
+
+/// What changes. An absent field stays as it is; null removes it.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+struct PersonChange {
+    /// The new login. Sessions continue under it.
+    #[schema(value_type = Option<String>)]
+    login: Option<LoginName>,
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    name: Option<Option<String>>,
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    email: Option<Option<String>>,
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    mobile: Option<Option<String>>,
+}
+
+/// Tells null from an absent field.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Some)
+}
+
+/// Changes the login or the fields of a person.
+#[utoipa::path(
+    patch, path = "/api/people/{login}", operation_id = "changePerson", tag = "people",
+    params(("login" = String, Path, description = "The login of the person")),
+    request_body = PersonChange,
+    responses(
+        (status = 200, body = Done, description = "The person is changed"),
+        (status = 400, body = Problem, description = "A field is wrong"),
+        (status = 404, body = Problem, description = "Nobody has this login"),
+        (status = 409, body = Problem, description = "The new login belongs to somebody else"),
+    )
+)]
+async fn edit(
+    State(state): State<Arc<ApiState>>,
+    Extension(token): Extension<AdminToken>,
+    PathParameters(login): PathParameters<String>,
+    JsonBody(change): JsonBody<PersonChange>,
+) -> Result<ApiJson<Done>, ApiError> {
+    let account = super::find(&state, &login).await?;
+    let edit = PersonEdit {
+        login: change.login,
+        name: field("name", change.name)?,
+        email: field("email", change.email)?,
+        mobile: field("mobile", change.mobile)?,
+        vouched: Vec::new(),
+    };
+    let login = edit.login.clone().unwrap_or(account.login);
+    match state.people.edit(&account.id, edit, &token.name).await? {
+        EditOutcome::Stored { .. } => {}
+        EditOutcome::Unknown => return Err(ApiError::no_account(&account.id)),
+        EditOutcome::LoginTaken { by } => {
+            let detail = format!("the login {login} belongs to account {by}");
+            return Err(ApiError::Conflict(detail));
+        }
+    }
+    let reason = audit_reason("", &Ok::<_, StoreError>(()));
+    state.telemetry.audit(&AuditRecord {
+        account: Some(&account.id),
+        login: Some(login.as_str()),
+        ..audit_record(&token, AuditEvent::PersonChanged, &reason)
+    });
+    Ok(Done::answer())
+}
+
+/// The new value of a field without white space around it; an empty text removes the field.
+fn field(name: &str, value: Option<Option<String>>) -> Result<Option<Option<String>>, ApiError> {
+    let Some(Some(text)) = &value else {
+        return Ok(value);
+    };
+    let text = text.trim();
+    if text.chars().count() > FIELD_CHARS_MAX || text.chars().any(char::is_control) {
+        return Err(ApiError::Malformed(format!(
+            "the body: {name} is longer than {FIELD_CHARS_MAX} characters or has control characters"
+        )));
+    }
+    Ok(Some((!text.is_empty()).then(|| text.to_owned())))
+}

@@ -1,0 +1,143 @@
+//! `/api/sessions`: lists sessions and ends one.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::routes;
+
+use super::answer::{ApiJson, Done, audit_reason, audit_record};
+use super::error::{ApiError, Problem};
+use super::input::{PathParameters, QueryParameters};
+use super::{ApiState, Resource};
+use crate::face::admin::tokens::AdminToken;
+use crate::store::{
+    AccountId, ConnectorId, LoginName, RevocationScope, SessionId, SessionRecord, Subject,
+};
+use crate::telemetry::{AuditEvent, AuditRecord};
+
+/// The largest value of `max`, and its default.
+const LISTED_MAX: u32 = 10_000;
+const LISTED_DEFAULT: u32 = 100;
+
+pub(super) fn routes() -> Resource {
+    Resource::new().routes(routes!(list)).routes(routes!(end))
+}
+
+/// Which sessions are listed.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct SessionParameters {
+    /// Only those of the person with this login; not together with `account`.
+    #[param(value_type = Option<String>)]
+    login: Option<LoginName>,
+    /// Only those of the account with this id.
+    #[param(value_type = Option<String>)]
+    account: Option<AccountId>,
+    /// At most so many: 100 if absent, and never more than 10000.
+    max: Option<u32>,
+}
+
+/// A signed-in browser.
+#[derive(Serialize, ToSchema)]
+struct Session {
+    /// Names the session in logs and in this API.
+    #[schema(value_type = String)]
+    id: SessionId,
+    /// The id of the account.
+    #[schema(value_type = String)]
+    account: AccountId,
+    /// The connector of the login.
+    #[schema(value_type = String)]
+    connector: ConnectorId,
+    /// The identifier of the person at the source.
+    #[schema(value_type = String)]
+    subject: Subject,
+    /// When the session began.
+    minted_at: i64,
+    /// The end, even if the session is in use.
+    expires_at: i64,
+    /// The last use; some seconds old.
+    used_at: i64,
+}
+
+/// Sessions, the newest first.
+#[derive(Serialize, ToSchema)]
+struct SessionList {
+    sessions: Vec<Session>,
+}
+
+impl From<SessionRecord> for Session {
+    fn from(session: SessionRecord) -> Self {
+        Self {
+            id: session.public_id,
+            account: session.account,
+            connector: session.connector,
+            subject: session.subject,
+            minted_at: session.minted_at.unix_s(),
+            expires_at: session.expires_at.unix_s(),
+            used_at: session.used_at.unix_s(),
+        }
+    }
+}
+
+/// Lists sessions.
+#[utoipa::path(
+    get, path = "/api/sessions", operation_id = "listSessions", tag = "sessions",
+    params(SessionParameters),
+    responses(
+        (status = 200, body = SessionList, description = "Sessions, the newest first"),
+        (status = 400, body = Problem, description = "A parameter is wrong"),
+        (status = 404, body = Problem, description = "Nobody has this login"),
+    )
+)]
+async fn list(
+    State(state): State<Arc<ApiState>>,
+    QueryParameters(parameters): QueryParameters<SessionParameters>,
+) -> Result<ApiJson<SessionList>, ApiError> {
+    let account = match (parameters.login, parameters.account) {
+        (Some(_), Some(_)) => {
+            return Err(ApiError::malformed("give login or account, not both"));
+        }
+        (Some(login), None) => {
+            let account = state.people.directory().account_by_login(&login).await?;
+            Some(account.ok_or_else(|| ApiError::no_login(&login))?.id)
+        }
+        (None, account) => account,
+    };
+    let max = parameters.max.unwrap_or(LISTED_DEFAULT).min(LISTED_MAX);
+    let sessions = state.sessions.list(account.as_ref(), max).await?;
+    let sessions = sessions.into_iter().map(Session::from).collect();
+    Ok(ApiJson(SessionList { sessions }))
+}
+
+/// Ends a session.
+#[utoipa::path(
+    delete, path = "/api/sessions/{id}", operation_id = "endSession", tag = "sessions",
+    params(("id" = String, Path, description = "The id of the session, as the list and the logs name it")),
+    responses(
+        (status = 200, body = Done, description = "The next request of the session is refused"),
+        (status = 404, body = Problem, description = "There is no session with this id"),
+    )
+)]
+async fn end(
+    State(state): State<Arc<ApiState>>,
+    Extension(token): Extension<AdminToken>,
+    PathParameters(id): PathParameters<String>,
+) -> Result<ApiJson<Done>, ApiError> {
+    let unknown = || ApiError::NotFound(format!("there is no session {id}"));
+    let public_id = SessionId::try_from(id.clone()).map_err(|_| unknown())?;
+    let key = state.sessions.session_key(&public_id).await?;
+    let scope = RevocationScope::Session(key.ok_or_else(unknown)?);
+    let stored = state.sessions.revoke(&scope).await;
+    let reason = audit_reason("", &stored);
+    state.telemetry.audit(&AuditRecord {
+        session: Some(&public_id),
+        ..audit_record(&token, AuditEvent::Revoked, &reason)
+    });
+    stored.map_err(ApiError::not_yet_stored)?;
+    Ok(Done::answer())
+}

@@ -1,0 +1,188 @@
+//! `AdminTokens`: the bearer tokens of the admin API, with their names and rights.
+
+use std::sync::Arc;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::AdminConfig;
+use crate::keys;
+use crate::secret::{SecretError, SecretSource};
+use crate::setting::text_schema;
+
+/// The name of `[admin] token` in the audit log.
+pub const UNNAMED_TOKEN: &str = "admin";
+
+/// The longest name, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+
+/// A token of the admin API with a name: `[[admin.tokens]]`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdminTokenConfig {
+    /// The administrator or the program that uses the token. The audit log and the history of people have
+    /// it as `by`.
+    pub name: AdminTokenName,
+    /// The bearer token, read at the start only.
+    pub token: SecretSource,
+    /// Whether the token may only read: list, show and explain.
+    #[serde(default)]
+    pub view: bool,
+}
+
+/// The name of an admin token.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct AdminTokenName(Arc<str>);
+
+/// The text is not the name of an admin token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a name has letters, digits, '.', '-', '_' and '@', and 1 to 64 bytes")]
+pub struct AdminTokenNameError;
+
+text_schema! {
+    AdminTokenName: "Letters, digits, '.', '-', '_' and '@'; 1 to 64 bytes.",
+}
+
+impl AdminTokenName {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for AdminTokenName {
+    type Error = AdminTokenNameError;
+
+    fn try_from(text: String) -> Result<Self, AdminTokenNameError> {
+        let is_allowed = |c: char| c.is_alphanumeric() || ".-_@".contains(c);
+        match (1..=NAME_BYTES_MAX).contains(&text.len()) && text.chars().all(is_allowed) {
+            true => Ok(Self(text.into())),
+            false => Err(AdminTokenNameError),
+        }
+    }
+}
+
+/// The token of a request, without its secret.
+#[derive(Clone, Debug)]
+pub(super) struct AdminToken {
+    pub(super) name: Arc<str>,
+    pub(super) rights: AdminRights,
+}
+
+/// What a token may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AdminRights {
+    /// Read and change.
+    Full,
+    /// Read only.
+    View,
+}
+
+impl AdminConfig {
+    /// All tokens, the unnamed one first.
+    fn tokens(&self) -> impl Iterator<Item = (AdminToken, &SecretSource)> {
+        let unnamed = self.token.iter().map(|secret| {
+            let name = UNNAMED_TOKEN.into();
+            let rights = AdminRights::Full;
+            (AdminToken { name, rights }, secret)
+        });
+        let named = self.tokens.iter().map(|config| {
+            let name = Arc::clone(&config.name.0);
+            let rights = match config.view {
+                true => AdminRights::View,
+                false => AdminRights::Full,
+            };
+            (AdminToken { name, rights }, &config.token)
+        });
+        unnamed.chain(named)
+    }
+
+    /// The token with this name, or the first one that may read, and change something if `to_change`.
+    pub fn find_token(&self, name: Option<&str>, to_change: bool) -> Option<&SecretSource> {
+        let mut tokens = self.tokens();
+        let found = tokens.find(|(token, _)| match name {
+            Some(name) => *token.name == *name,
+            None => token.rights == AdminRights::Full || !to_change,
+        });
+        found.map(|(_, secret)| secret)
+    }
+
+    /// Reads the tokens once, to find out whether all of them can be used.
+    pub fn check_tokens(&self) -> Result<(), AdminTokenError> {
+        AdminTokens::read(self).map(drop)
+    }
+}
+
+/// Why the tokens of the admin API cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminTokenError {
+    #[error("read the token named {name}")]
+    Read {
+        name: String,
+        #[source]
+        source: SecretError,
+    },
+    #[error(
+        "the tokens named {first} and {second} are the same, so the audit log could not tell them apart"
+    )]
+    Same { first: String, second: String },
+}
+
+/// The tokens of `[admin]`.
+pub(super) struct AdminTokens(Vec<(TokenHash, AdminToken)>);
+
+/// The hash of a token. Comparing hashes reveals neither the token nor its length.
+type TokenHash = [u8; 32];
+
+impl AdminTokens {
+    /// Reads the tokens.
+    pub(super) fn read(config: &AdminConfig) -> Result<Self, AdminTokenError> {
+        let mut tokens: Vec<(TokenHash, AdminToken)> = Vec::new();
+        for (token, secret) in config.tokens() {
+            let name = token.name.to_string();
+            let secret = match secret.read() {
+                Ok(secret) => secret,
+                Err(source) => return Err(AdminTokenError::Read { name, source }),
+            };
+            let hash = hash_of(secret.expose());
+            if let Some((_, first)) = tokens.iter().find(|(other, _)| *other == hash) {
+                return Err(AdminTokenError::Same {
+                    first: first.name.to_string(),
+                    second: name,
+                });
+            }
+            tokens.push((hash, token));
+        }
+        Ok(Self(tokens))
+    }
+
+    /// Whether no token is configured.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The token that is the only credential of the request. The comparison takes the same time whichever
+    /// token it is.
+    pub(super) fn find(&self, headers: &HeaderMap) -> Option<&AdminToken> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return None;
+        };
+        let (scheme, sent) = value.to_str().ok()?.split_once(' ')?;
+        let sent = hash_of(sent.trim());
+        let mut found = None;
+        for (hash, token) in &self.0 {
+            if verify_slices_are_equal(&sent, hash).is_ok() {
+                found = Some(token);
+            }
+        }
+        found.filter(|_| scheme.eq_ignore_ascii_case("bearer"))
+    }
+}
+
+fn hash_of(token: &str) -> TokenHash {
+    keys::fingerprint(&[b"admin", token.as_bytes()])
+}
