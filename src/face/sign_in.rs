@@ -133,8 +133,9 @@ where
         ("start", None) => start::start(context, &query).await,
         // `/callback` alone serves the connector that the flow cookie names.
         ("callback", None) => {
-            let all: Vec<_> = site.login.entries().iter().map(|entry| &entry.id).collect();
-            callback::answer(context, &all, query, body).await
+            let entries = site.login.entries().iter();
+            let connectors: Vec<_> = entries.map(|entry| &entry.id).collect();
+            callback::answer(context, &connectors, query, body).await
         }
         ("callback", Some(Ok(via))) => callback::answer(context, &[&via], query, body).await,
         ("login-config", Some(Ok(via))) => front_end::login_config(context, &via, &query).await,
@@ -266,11 +267,11 @@ impl LoginTarget {
         return_to.unwrap_or_else(ReturnTo::login_host_root)
     }
 
-    /// The query string that repeats this target in another own URL, after the parameter `first`. Without
-    /// any parameter it is `?`.
-    fn query_string(&self, login_url: &url::Url, first: &str) -> String {
+    /// The query string that repeats this target in another own URL, after `first_parameter`, which may be
+    /// empty. Without any parameter the query string is `?`.
+    fn query_string(&self, login_url: &url::Url, first_parameter: &str) -> String {
         let mut query = String::from("?");
-        query.push_str(first);
+        query.push_str(first_parameter);
         let mut add = |name: &str, value: &str| {
             if !query.ends_with('?') {
                 query.push('&');

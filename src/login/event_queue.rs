@@ -319,8 +319,9 @@ mod tests {
         }
         let accepted = queue.accept(&connector(), deleted(3), 4);
         assert_eq!(accepted, Ok(Accepted::Ignored));
-        let other = "other".parse().unwrap();
-        let accepted = queue.accept(&other, deleted(3), 4);
+        // Each connector has its own events, even with the same ID.
+        let other_connector = "other".parse().unwrap();
+        let accepted = queue.accept(&other_connector, deleted(3), 4);
         assert_eq!(accepted, Ok(Accepted::Queued));
         queue.next().await.finish();
         assert_eq!(queue.drain(Duration::ZERO).await, 0);
@@ -354,16 +355,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_source_that_fails_does_not_delay_another() {
         let queue = EventQueue::default();
-        let other: ConnectorId = "other".parse().unwrap();
+        let other_connector: ConnectorId = "other".parse().unwrap();
         queue.accept(&connector(), deleted(1), 9).unwrap();
         queue.next().await.retry();
         queue.accept(&connector(), deleted(2), 9).unwrap();
-        queue.accept(&other, updated(3), 9).unwrap();
+        queue.accept(&other_connector, updated(3), 9).unwrap();
         let begun = Instant::now();
         let running = queue.next().await;
         assert_eq!(
             (running.connector(), begun.elapsed()),
-            (&other, Duration::ZERO)
+            (&other_connector, Duration::ZERO)
         );
         running.finish();
         // The source of the other two events is paused, and one success ends the pause.

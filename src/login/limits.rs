@@ -172,10 +172,10 @@ impl RateLimits {
 
 impl LogoutLimits {
     fn new(config: &LoginConfig) -> Self {
-        let all = config.finishes_per_minute.min(LOGOUTS_PER_CONNECTOR_MAX);
+        let per_connector = config.finishes_per_minute.min(LOGOUTS_PER_CONNECTOR_MAX);
         Self {
-            client: Rates::per_minute(config.finishes_per_client_per_minute, all),
-            connector: RateLimiter::dashmap(quota(all)),
+            client: Rates::per_minute(config.finishes_per_client_per_minute, per_connector),
+            connector: RateLimiter::dashmap(quota(per_connector)),
         }
     }
 }
@@ -191,6 +191,7 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
 
+    /// Limits of two begins for each client and three for all clients.
     fn limits() -> Limits {
         let config = LoginConfig {
             begins_per_client_per_minute: 2,

@@ -140,8 +140,9 @@ impl ReturnTo {
 
     /// The absolute URL, given the URL of the login host.
     pub fn absolute(&self, login_url: &Url) -> String {
-        let own = login_url.origin().ascii_serialization();
-        format!("{}{}", self.origin.as_deref().unwrap_or(&own), self.path)
+        let login_origin = login_url.origin().ascii_serialization();
+        let origin = self.origin.as_deref().unwrap_or(&login_origin);
+        format!("{origin}{}", self.path)
     }
 
     /// The address, without its query or its path if it is too long.

@@ -273,24 +273,30 @@ mod tests {
         };
         let sealed = ticket.seal(&ring, "oa.corp.example", now);
         let open = |host: &str, value: Option<&str>, now| {
-            let opened = Ticket::unseal(&ring, host, &sealed)?.check(|_| value, now)?;
-            Ok(opened.ticket.return_path)
+            let checked = Ticket::unseal(&ring, host, &sealed)?.check(|_| value, now)?;
+            Ok(checked.ticket.return_path)
         };
-        let good = Some(nonce.expose());
-        assert_eq!(open("oa.corp.example", good, now), Ok("/a?b".to_owned()));
-        assert_eq!(open("hr.corp.example", good, now), Err(TicketError::Forged));
+        let own_nonce = Some(nonce.expose());
+        assert_eq!(
+            open("oa.corp.example", own_nonce, now),
+            Ok("/a?b".to_owned())
+        );
+        assert_eq!(
+            open("hr.corp.example", own_nonce, now),
+            Err(TicketError::Forged)
+        );
         assert_eq!(
             open("oa.corp.example", None, now),
             Err(TicketError::OtherBrowser)
         );
-        let other = Nonce::random();
+        let other_nonce = Nonce::random();
         assert_eq!(
-            open("oa.corp.example", Some(other.expose()), now),
+            open("oa.corp.example", Some(other_nonce.expose()), now),
             Err(TicketError::OtherBrowser)
         );
         let late = now.plus(Duration::from_secs(TICKET_AGE_MAX_S + 1));
         assert_eq!(
-            open("oa.corp.example", good, late),
+            open("oa.corp.example", own_nonce, late),
             Err(TicketError::Expired)
         );
     }

@@ -34,7 +34,7 @@ pub enum SignInReason {
     SignedOut,
     /// An automatic login began a moment ago and did not finish.
     LoopDetected,
-    /// A silent recheck found no session at the provider.
+    /// A silent login found that the person is not signed in at the provider.
     ProviderSignedOut,
 }
 

@@ -94,8 +94,10 @@ fn open_pending(context: &RequestContext<'_>, cookies: &FlowCookies<'_>) -> Opti
     let flow = FlowId::try_from(cookies.flow.to_owned()).ok()?;
     let sealed = cookies.sealed();
     let login = &context.site.login;
-    let all = login.entries().iter().map(|entry| &entry.id);
-    login.open_pending(all, &flow, sealed.as_deref()).ok()
+    let connectors = login.entries().iter().map(|entry| &entry.id);
+    login
+        .open_pending(connectors, &flow, sealed.as_deref())
+        .ok()
 }
 
 /// Sets the cookies of a login that began and evicts the oldest ones.
@@ -104,13 +106,13 @@ pub(super) fn set(context: &RequestContext<'_>, begun: &BegunLogin, response: &m
     set_sealed(context, flow, sealed, begun.returns_by_post, response);
 }
 
-/// Sets the cookies of a sealed pending login; `cross_site` when the provider responds with a
-/// cross-site POST.
+/// Sets the cookies of a sealed pending login. With `returns_by_post` the provider responds with a
+/// cross-site POST, for which browsers send only `SameSite=None` cookies.
 pub(super) fn set_sealed(
     context: &RequestContext<'_>,
     flow: &FlowId,
     sealed: &str,
-    cross_site: bool,
+    returns_by_post: bool,
     response: &mut Response<Body>,
 ) {
     let cookie_settings = &context.site.cookies;
@@ -123,7 +125,7 @@ pub(super) fn set_sealed(
         let name = format!("{prefix}{flow}{suffix}");
         let cookie = if loads_in_frame(context.head) {
             cookie_settings.set_partitioned(&name, value, max_age_s)
-        } else if cross_site {
+        } else if returns_by_post {
             cookie_settings.set_cross_site(&name, value, max_age_s)
         } else {
             cookie_settings.set_host_only(&name, value, max_age_s)

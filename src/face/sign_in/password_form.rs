@@ -18,8 +18,8 @@ pub(super) fn form_url(
     entry: &ConnectorEntry,
     target: &LoginTarget,
 ) -> Option<String> {
-    let first = format!("connector={}", entry.id);
-    let query = target.query_string(&context.site.external_url, &first);
+    let first_parameter = format!("connector={}", entry.id);
+    let query = target.query_string(&context.site.external_url, &first_parameter);
     let uses_password_form = entry.uses_password_form();
     uses_password_form.then(|| format!("{}/sign_in{query}", context.site.prefix))
 }

@@ -118,7 +118,7 @@ fn set_session(context: &RequestContext<'_>, ticket: &Ticket) -> Response<Body> 
     response
 }
 
-/// What marks a ticket as used.
+/// The record that marks a ticket as used.
 struct TicketUse {
     spend_key: [u8; 32],
     until: Timestamp,

@@ -36,8 +36,8 @@ pub(super) fn page(
     // The last connector comes first; the others keep their order.
     entries.sort_by_key(|entry| last_used != Some(entry.id.as_str()));
     let choices = entries.iter().map(|entry| {
-        let first = format!("connector={}", entry.id);
-        let query = target.query_string(&context.site.external_url, &first);
+        let first_parameter = format!("connector={}", entry.id);
+        let query = target.query_string(&context.site.external_url, &first_parameter);
         ConnectorChoice {
             name: &entry.display_name,
             icon: entry.features.icon,
@@ -85,12 +85,12 @@ fn hints(
     user_agent: &str,
 ) -> (Vec<LocalizedText>, Vec<LocalizedText>) {
     let kinds: BTreeMap<_, _> = entries.iter().map(|it| (it.kind, &it.features)).collect();
-    let all: Vec<_> = kinds
+    let texts: Vec<_> = kinds
         .values()
         .map(|features| features.hints(user_agent))
         .collect();
-    let above = all.iter().filter_map(|(above, _)| *above);
-    let below = all.iter().filter_map(|(_, below)| *below);
+    let above = texts.iter().filter_map(|(above, _)| *above);
+    let below = texts.iter().filter_map(|(_, below)| *below);
     (above.collect(), below.collect())
 }
 
@@ -118,7 +118,7 @@ pub(super) fn reason_parameter(reason: SignInReason) -> &'static str {
 
 /// The reason in the query parameter `why`.
 pub(super) fn reason_from_query(query: &Fields) -> Option<SignInReason> {
-    let all = [
+    let reasons = [
         SignInReason::Expired,
         SignInReason::OtherConnector,
         SignInReason::StepUp,
@@ -127,7 +127,8 @@ pub(super) fn reason_from_query(query: &Fields) -> Option<SignInReason> {
         SignInReason::ProviderSignedOut,
     ];
     let value = query.one("why").ok().flatten()?;
-    all.into_iter()
+    reasons
+        .into_iter()
         .find(|reason| reason_parameter(*reason) == value)
 }
 

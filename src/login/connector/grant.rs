@@ -64,13 +64,19 @@ pub fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
 }
 
-/// The URL of an authorization request. The parameters in `own` override those in `configured`, and these
-/// override the query of the endpoint. Neither `configured` nor the query can set a reserved parameter.
-pub fn authorize_url(endpoint: &Url, own: &[(&str, &str)], configured: &[(&str, &str)]) -> Url {
-    let is_fixed = |name: &str| is_reserved(name) || own.iter().any(|(key, _)| *key == name);
+/// The URL of an authorization request. `own_params` override `configured_params`, and these override the
+/// query of `endpoint`. Only `own_params` can set a reserved parameter.
+pub fn authorize_url(
+    endpoint: &Url,
+    own_params: &[(&str, &str)],
+    configured_params: &[(&str, &str)],
+) -> Url {
+    let is_fixed = |name: &str| is_reserved(name) || own_params.iter().any(|(key, _)| *key == name);
     let from_endpoint: Vec<(String, String)> = endpoint
         .query_pairs()
-        .filter(|(name, _)| !is_fixed(name) && !configured.iter().any(|(key, _)| key == name))
+        .filter(|(name, _)| {
+            !is_fixed(name) && !configured_params.iter().any(|(key, _)| key == name)
+        })
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect();
     let mut url = endpoint.clone();
@@ -78,8 +84,8 @@ pub fn authorize_url(endpoint: &Url, own: &[(&str, &str)], configured: &[(&str, 
     url.query_pairs_mut()
         .clear()
         .extend_pairs(from_endpoint)
-        .extend_pairs(configured.iter().filter(|(name, _)| !is_fixed(name)))
-        .extend_pairs(own);
+        .extend_pairs(configured_params.iter().filter(|(name, _)| !is_fixed(name)))
+        .extend_pairs(own_params);
     url
 }
 

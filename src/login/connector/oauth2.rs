@@ -153,27 +153,27 @@ impl OAuth2 {
             .return_param
             .as_ref()
             .map(|name| (name, pending.return_to.absolute(&self.callback)));
-        let mut own = vec![
+        let mut own_params = vec![
             ("response_type", "code"),
             ("client_id", self.client.id()),
             ("redirect_uri", self.callback.as_str()),
         ];
-        own.extend(settings.scope.as_deref().map(|scope| ("scope", scope)));
-        own.push(("state", pending.flow.as_str()));
+        own_params.extend(settings.scope.as_deref().map(|scope| ("scope", scope)));
+        own_params.push(("state", pending.flow.as_str()));
         if let Some(challenge) = &challenge {
-            own.push(("code_challenge", challenge));
-            own.push(("code_challenge_method", "S256"));
+            own_params.push(("code_challenge", challenge));
+            own_params.push(("code_challenge_method", "S256"));
         }
-        own.extend(self.optional_params(request));
+        own_params.extend(self.optional_params(request));
         if let Some((name, url)) = &return_url {
-            own.push((name, url));
+            own_params.push((name, url));
         }
-        let configured: Vec<_> = settings
+        let configured_params: Vec<_> = settings
             .params
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        grant::authorize_url(&settings.authorize_url, &own, &configured)
+        grant::authorize_url(&settings.authorize_url, &own_params, &configured_params)
     }
 
     /// The optional parameters that the provider supports.

@@ -157,7 +157,7 @@ impl Oidc {
             request.acr_values.join(" "),
             request.max_age.map(|age| age.as_secs().to_string()),
         );
-        let mut own = vec![
+        let mut own_params = vec![
             ("response_type", "code"),
             ("client_id", &self.config.client_id),
             ("redirect_uri", self.callback.as_str()),
@@ -168,10 +168,10 @@ impl Oidc {
             ("code_challenge_method", "S256"),
         ];
         if self.config.response_mode == ResponseMode::FormPost {
-            own.push(("response_mode", "form_post"));
+            own_params.push(("response_mode", "form_post"));
         }
         if !acr_values.is_empty() {
-            own.push(("acr_values", &acr_values));
+            own_params.push(("acr_values", &acr_values));
         }
         let optional = [
             ("max_age", max_age.as_deref()),
@@ -179,19 +179,19 @@ impl Oidc {
             ("login_hint", request.login_hint.as_deref()),
             ("domain_hint", request.domain_hint.as_deref()),
         ];
-        own.extend(
+        own_params.extend(
             optional
                 .iter()
                 .filter_map(|(name, value)| Some((*name, (*value)?))),
         );
-        let configured: Vec<_> = self
+        let configured_params: Vec<_> = self
             .config
             .authorize_params
             .iter()
             .filter(|(name, _)| !config::is_set_by_menshen(name))
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        grant::authorize_url(endpoint, &own, &configured)
+        grant::authorize_url(endpoint, &own_params, &configured_params)
     }
 
     /// Checks that the response comes from this issuer and belongs to this login (RFC 9207 §2.4), so

@@ -196,6 +196,7 @@ mod tests {
     }
 
     impl TestBreakers {
+        /// Breakers that this many wrong codes open, for ten seconds.
         fn with_limit(bad_codes_max: u32) -> Self {
             let clock = Clock::manual(Timestamp::from_unix_s(0));
             let config = LoginConfig {
@@ -267,6 +268,7 @@ mod tests {
 
     #[test]
     fn an_open_breaker_admits_a_few_clients_without_wrong_codes_at_a_time() {
+        // With a limit of 8 wrong codes, two calls may run at a time while the breaker is open.
         let test = TestBreakers::with_limit(8);
         test.record_wrong("2001:db8:1::1", 4);
         test.record_wrong("2001:db8:1:1::1", 1);

@@ -198,7 +198,7 @@ mod tests {
             }
         }
 
-        /// Issues the next token: `token-0`, `token-1` …
+        /// Issues the next token, which lives for two hours: `token-0`, `token-1` …
         async fn issue(&self) -> Result<IssuedToken, TestError> {
             tokio::task::yield_now().await;
             let number = self.requests.fetch_add(1, Ordering::Relaxed);
@@ -231,8 +231,8 @@ mod tests {
     #[tokio::test]
     async fn concurrent_callers_share_one_token_request() {
         let source = TestSource::new();
-        let all = futures_util::future::join_all((0..50).map(|_| source.token())).await;
-        assert!(all.iter().all(|token| token == "token-0"));
+        let tokens = futures_util::future::join_all((0..50).map(|_| source.token())).await;
+        assert!(tokens.iter().all(|token| token == "token-0"));
         assert_eq!(source.request_count(), 1);
     }
 
@@ -249,11 +249,11 @@ mod tests {
     #[tokio::test]
     async fn the_lifetime_of_a_token_starts_at_its_request() {
         let source = TestSource::new();
-        let slow = || async {
+        let request_of_100_s = || async {
             source.clock.advance(Duration::from_secs(100));
             source.issue().await
         };
-        assert!(source.token.get(slow).await.is_ok());
+        assert!(source.token.get(request_of_100_s).await.is_ok());
         source.clock.advance(Duration::from_secs(6799));
         assert_eq!(source.token().await, "token-0");
         source.clock.advance(Duration::from_secs(1));
@@ -274,12 +274,12 @@ mod tests {
     async fn a_call_with_a_rejected_token_is_repeated_once_with_a_new_token() {
         let source = TestSource::new();
         let calls = AtomicUsize::new(0);
-        let call = async |good: &str| {
+        let call = async |accepted_token: &str| {
             let call = |token: Arc<Secret<String>>| {
                 calls.fetch_add(1, Ordering::Relaxed);
-                let good = token.expose() == good;
+                let is_accepted = token.expose() == accepted_token;
                 async move {
-                    if good {
+                    if is_accepted {
                         Ok(())
                     } else {
                         Err(refused(42001, "old"))

@@ -194,11 +194,11 @@ fn profiles(
     config: &Config,
     endpoints: Option<(&'static Endpoints, &str)>,
 ) -> Result<Vec<(String, Url)>, SettingError> {
-    let mut all = Vec::new();
+    let mut profiles = Vec::new();
     if let Some((preset, base)) = endpoints {
-        let default = preset.profiles.iter();
-        all.extend(
-            default
+        let of_preset = preset.profiles.iter();
+        profiles.extend(
+            of_preset
                 .filter(|(name, _)| !config.profiles.contains_key(*name))
                 .filter_map(|(name, template)| {
                     Some((
@@ -222,13 +222,13 @@ fn profiles(
         }
         let url = checked_url("profiles", url.clone())
             .map_err(|_| error("this URL cannot be used", "it begins with https://"))?;
-        all.push((name.clone(), url));
+        profiles.push((name.clone(), url));
     }
-    if all.len() > PROFILES_MAX {
+    if profiles.len() > PROFILES_MAX {
         let message = format!("a login makes at most {PROFILES_MAX} further requests");
         return Err(setting_error("profiles", message, "remove some"));
     }
-    Ok(all)
+    Ok(profiles)
 }
 
 fn pointer(key: &'static str, text: Option<String>) -> Result<Option<String>, SettingError> {
@@ -305,12 +305,12 @@ fn params(
             help: "remove it; scopes belong in `scopes`",
         });
     }
-    let default = defaults.params.iter();
-    let own = config.authorize_params.iter();
-    Ok(default
+    let of_preset = defaults.params.iter();
+    let configured = config.authorize_params.iter();
+    Ok(of_preset
         .filter(|(name, _)| !config.authorize_params.contains_key(*name))
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .chain(own.map(|(name, value)| (name.clone(), value.clone())))
+        .chain(configured.map(|(name, value)| (name.clone(), value.clone())))
         .collect())
 }
 

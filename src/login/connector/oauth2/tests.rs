@@ -195,11 +195,11 @@ fn the_logout_url_has_the_return_parameter() {
         "https://id.corp.example/realms/corp/protocol/openid-connect/logout?client_id=me\
          &post_logout_redirect_uri=https%3A%2F%2Fsso.corp.example%2Fbye%3Fa%3Db&state=s+t"
     );
-    let own =
+    let configured =
         format!("{ENDPOINTS}subject = 'profile.id'\nlogout_url = 'https://p.example/out?x=1'");
-    assert_eq!(page(&own).unwrap(), "https://p.example/out?x=1");
+    assert_eq!(page(&configured).unwrap(), "https://p.example/out?x=1");
     assert_eq!(
-        page(&format!("{own}\nlogout_return_param = 'service'")).unwrap(),
+        page(&format!("{configured}\nlogout_return_param = 'service'")).unwrap(),
         "https://p.example/out?x=1&service=https%3A%2F%2Fsso.corp.example%2Fbye%3Fa%3Db"
     );
     assert_eq!(page("preset = 'github'"), None);
@@ -207,11 +207,11 @@ fn the_logout_url_has_the_return_parameter() {
 
 #[test]
 fn base_url_selects_the_endpoints_of_a_self_hosted_provider() {
-    let own = |preset: &str| {
+    let self_hosted = |preset: &str| {
         let text = format!("preset = '{preset}'\nbase_url = 'https://git.corp.example/sub/'");
         build(&text).unwrap().settings
     };
-    let github = own("github");
+    let github = self_hosted("github");
     assert_eq!(
         github.authorize_url.as_str(),
         "https://git.corp.example/sub/login/oauth/authorize"
@@ -225,16 +225,19 @@ fn base_url_selects_the_endpoints_of_a_self_hosted_provider() {
         "https://git.corp.example/sub/api/v3/user/emails?per_page=100"
     );
     assert_eq!(
-        own("gitlab").token_url.as_str(),
+        self_hosted("gitlab").token_url.as_str(),
         "https://git.corp.example/sub/oauth/token"
     );
     // Each configured URL replaces that of the preset.
-    let mixed = "preset = 'github'\ntoken_url = 'https://p.example/t'\n\
+    let overridden = "preset = 'github'\ntoken_url = 'https://p.example/t'\n\
                  [profiles]\nemails = 'https://p.example/e'\nteams = 'https://p.example/teams'";
-    let mixed = build(mixed).unwrap().settings;
-    assert_eq!(mixed.token_url.as_str(), "https://p.example/t");
-    assert_eq!(mixed.profile_url.as_str(), "https://api.github.com/user");
-    let further = mixed
+    let overridden = build(overridden).unwrap().settings;
+    assert_eq!(overridden.token_url.as_str(), "https://p.example/t");
+    assert_eq!(
+        overridden.profile_url.as_str(),
+        "https://api.github.com/user"
+    );
+    let further = overridden
         .profiles
         .iter()
         .map(|(name, url)| (name.as_str(), url.as_str()));

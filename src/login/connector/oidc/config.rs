@@ -227,11 +227,14 @@ mod tests {
             ("client_auth = 'post'", "client_id"),
         ] {
             let found = config(more).setting_problems();
-            assert!(found.iter().any(|(at, _)| *at == key), "{more}: {found:?}");
+            assert!(
+                found.iter().any(|(invalid_key, _)| *invalid_key == key),
+                "{more}: {found:?}"
+            );
         }
-        let good = "authorize_params = { hd = 'corp.example' }\nalgorithms = ['ES256']\n\
+        let valid_settings = "authorize_params = { hd = 'corp.example' }\nalgorithms = ['ES256']\n\
                     client_secret = 'hunter2'\nclient_auth = 'post'";
-        assert_eq!(config(good).setting_problems(), []);
-        assert!(!format!("{:?}", config(good)).contains("hunter2"));
+        assert_eq!(config(valid_settings).setting_problems(), []);
+        assert!(!format!("{:?}", config(valid_settings)).contains("hunter2"));
     }
 }

@@ -106,17 +106,17 @@ impl Oidc {
         return_url: &Url,
         state: &str,
     ) -> Url {
-        let mut own = vec![
+        let mut params = vec![
             ("client_id", self.config.client_id.as_str()),
             ("post_logout_redirect_uri", return_url.as_str()),
         ];
         let hint = id_token.map(|token| token.expose().as_str());
         let hint = hint.filter(|hint| hint.len() <= ID_TOKEN_HINT_BYTES_MAX);
-        own.extend(hint.map(|hint| ("id_token_hint", hint)));
+        params.extend(hint.map(|hint| ("id_token_hint", hint)));
         if !state.is_empty() {
-            own.push(("state", state));
+            params.push(("state", state));
         }
-        grant::authorize_url(endpoint, &own, &[])
+        grant::authorize_url(endpoint, &params, &[])
     }
 
     /// Verifies a logout token (Back-Channel Logout 1.0 §2.6).
@@ -269,8 +269,8 @@ mod tests {
             assert!(error.contains(word), "{bad}: {error}");
         }
         assert!(check(json!({ "iat": NOW_S - 359 }), None).is_ok());
-        let other = check(json!({}), Some("at+jwt")).unwrap_err();
-        assert!(matches!(other, LogoutTokenError::TokenType));
+        let access_token = check(json!({}), Some("at+jwt")).unwrap_err();
+        assert!(matches!(access_token, LogoutTokenError::TokenType));
     }
 
     #[test]

@@ -203,8 +203,9 @@ fn invalid_settings_are_refused_when_the_connector_is_built() {
 fn the_login_name_falls_back_to_the_address_and_the_subject() {
     let mapping = Mapping::build(MAPPING, &MappingConfig::default(), "").unwrap();
     let login = |raw: serde_json::Value| mapping.map(&raw).unwrap().login.to_string();
-    let all = json!({ "sub": "u1", "preferred_username": "zhangsan", "email": "z@corp.example" });
-    assert_eq!(login(all), "zhangsan");
+    let with_all_claims =
+        json!({ "sub": "u1", "preferred_username": "zhangsan", "email": "z@corp.example" });
+    assert_eq!(login(with_all_claims), "zhangsan");
     assert_eq!(
         login(json!({ "sub": "u1", "email": "z@corp.example" })),
         "z@corp.example"

@@ -249,9 +249,12 @@ mod tests {
     #[test]
     fn a_verification_claim_never_applies_to_a_value_of_the_other_document() {
         let signed = json!({ "sub": "u", "email": "own@corp.example", "email_verified": true });
-        let other = merged(signed.clone(), json!({ "email": "boss@corp.example" }));
-        assert_eq!(other, json!({ "sub": "u", "email": "boss@corp.example" }));
-        assert!(verified_emails(&map(other)).is_empty());
+        let with_other_email = merged(signed.clone(), json!({ "email": "boss@corp.example" }));
+        assert_eq!(
+            with_other_email,
+            json!({ "sub": "u", "email": "boss@corp.example" })
+        );
+        assert!(verified_emails(&map(with_other_email)).is_empty());
         let unsigned = json!({ "sub": "u", "email": "boss@corp.example" });
         let with_claim_only = merged(unsigned.clone(), json!({ "email_verified": true }));
         assert_eq!(with_claim_only, unsigned);

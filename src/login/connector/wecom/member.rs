@@ -210,11 +210,11 @@ mod tests {
 
     #[test]
     fn only_members_of_this_corporation_are_accepted() {
-        let good = [
+        let members = [
             code_owner(Some("ZhangSan"), None),
             code_owner(Some("ZhangSan"), Some("WW1")),
         ];
-        for code_owner in good {
+        for code_owner in members {
             assert_eq!(userid(&code_owner, "ww1").unwrap(), "ZhangSan");
         }
         let strangers = [
@@ -252,8 +252,8 @@ mod tests {
             let error = require_active(&member(bad), "zhangsan").unwrap_err();
             assert_eq!(reason_of(error), RefusalReason::Inactive);
         }
-        let other = require_active(&member(json!(1)), "lisi");
-        assert!(matches!(other, Err(ConnectorError::NoUsableResponse(_))));
+        let checked = require_active(&member(json!(1)), "lisi");
+        assert!(matches!(checked, Err(ConnectorError::NoUsableResponse(_))));
     }
 
     #[test]

@@ -42,12 +42,12 @@ fn response_with(name: &str, value: Value) -> Value {
 
 #[test]
 fn a_complete_response_is_read_and_debug_shows_no_token() {
-    let granted = read_standard(200, complete_response()).unwrap();
-    assert_eq!(granted.access.expose(), "A-1");
-    assert_eq!(granted.refresh.as_ref().unwrap().expose(), "R-1");
-    assert_eq!(granted.id_token.as_ref().unwrap().expose(), "a.b.c");
-    assert_eq!(granted.expires_in, Some(Duration::from_secs(3600)));
-    let shown = format!("{granted:?}");
+    let response = read_standard(200, complete_response()).unwrap();
+    assert_eq!(response.access.expose(), "A-1");
+    assert_eq!(response.refresh.as_ref().unwrap().expose(), "R-1");
+    assert_eq!(response.id_token.as_ref().unwrap().expose(), "a.b.c");
+    assert_eq!(response.expires_in, Some(Duration::from_secs(3600)));
+    let shown = format!("{response:?}");
     for secret in ["A-1", "R-1", "a.b.c"] {
         assert!(!shown.contains(secret), "{shown}");
     }
@@ -164,9 +164,9 @@ fn an_error_code_counts_with_any_status() {
             matches!(rejected, ConnectorError::CodeRejected(_)),
             "{rejected:?}"
         );
-        let bad = redemption_error(status, json!({ "error": "bad_verification_code" }));
-        let ConnectorError::CodeRejected(refusal) = bad else {
-            panic!("{bad:?}");
+        let rejected = redemption_error(status, json!({ "error": "bad_verification_code" }));
+        let ConnectorError::CodeRejected(refusal) = rejected else {
+            panic!("{rejected:?}");
         };
         assert_eq!(refusal.code, i64::from(status));
     }

@@ -57,9 +57,9 @@ fn a_subject_is_a_non_empty_text_or_a_number() {
 fn only_a_verified_address_is_vouched_for() {
     let verified_fields =
         |profile| profile_of("profile.id", profile).map(|fetched| fetched.verified_fields);
-    let one = |address: &str| vec![(LinkField::Email, address.to_owned())];
+    let email = |address: &str| vec![(LinkField::Email, address.to_owned())];
     let profile = json!({ "id": 1, "email": "a@b", "verified": true });
-    assert_eq!(verified_fields(profile).unwrap(), one("a@b"));
+    assert_eq!(verified_fields(profile).unwrap(), email("a@b"));
     for none in [
         json!({ "id": 1, "email": "a@b", "verified": false }),
         json!({ "id": 1, "email": "a@b" }),

@@ -180,10 +180,10 @@ fn a_refreshed_token_is_about_the_same_person_and_needs_no_nonce() {
     };
     assert!(refreshed(json!({ "nonce": null })).is_ok());
     assert!(refreshed(json!({ "nonce": "of the login" })).is_ok());
-    let other = refreshed(json!({ "sub": "u2" })).unwrap_err();
-    assert!(matches!(other, IdTokenError::WrongSubject) && !other.is_temporary());
-    let hash = refreshed(json!({ "at_hash": "x" })).unwrap_err();
-    assert!(matches!(hash, IdTokenError::AccessHash) && !hash.is_temporary());
+    let error = refreshed(json!({ "sub": "u2" })).unwrap_err();
+    assert!(matches!(error, IdTokenError::WrongSubject) && !error.is_temporary());
+    let error = refreshed(json!({ "at_hash": "x" })).unwrap_err();
+    assert!(matches!(error, IdTokenError::AccessHash) && !error.is_temporary());
 }
 
 #[test]

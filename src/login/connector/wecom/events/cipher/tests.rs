@@ -121,13 +121,16 @@ fn messages_of_other_implementations_are_opened() {
     );
     let padded = PADDED_BY_32.opened(&own_cipher());
     assert_eq!(padded, Ok("a".repeat(26)));
-    let nobody = cipher(OWN_TOKEN, OWN_KEY, "");
-    assert_eq!(FOR_EMPTY_RECEIVER.opened(&nobody).as_deref(), Ok("hello"));
+    let without_receiver = cipher(OWN_TOKEN, OWN_KEY, "");
+    assert_eq!(
+        FOR_EMPTY_RECEIVER.opened(&without_receiver).as_deref(),
+        Ok("hello")
+    );
 }
 
 #[test]
 fn messages_under_keys_with_unused_bits_are_opened() {
-    let sample = cipher(
+    let documented_cipher = cipher(
         "QDG6eK",
         "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C",
         "wx5823bf96d3bd56c7",
@@ -138,19 +141,22 @@ fn messages_under_keys_with_unused_bits_are_opened() {
         encrypted: "P9nAzCzyDtyTWESHep1vC5X9xho/qYX3Zpb4yKa9SKld1DsH3Iyt3tP3zNdtp+4RPcs8TgAE7OaBO+FZXvnaqQ==",
         signature: "5c45ff5e21c57e6ad56bac8758b79b1d9ac89fd3",
     };
-    assert_eq!(echo.opened(&sample).as_deref(), Ok("1616140317555161061"));
+    assert_eq!(
+        echo.opened(&documented_cipher).as_deref(),
+        Ok("1616140317555161061")
+    );
     let text = Vector {
         timestamp: "1409659813",
         nonce: "1372623149",
         encrypted: "RypEvHKD8QQKFhvQ6QleEB4J58tiPdvo+rtK1I9qca6aM/wvqnLSV5zEPeusUiX5L5X/0lWfrf0QADHHhGd3QczcdCUpj911L3vg3W/sYYvuJTs3TUUkSUXxaccAS0qhxchrRYt66wiSpGLYL42aM6A8dTT+6k4aSknmPj48kzJs8qLjvd4Xgpue06DOdnLxAUHzM6+kDZ+HMZfJYuR+LtwGc2hgf5gsijff0ekUNXZiqATP7PF5mZxZ3Izoun1s4zG4LUMnvw2r+KqCKIw+3IQH03v+BCA9nMELNqbSf6tiWSrXJB3LAVGUcallcrw8V2t9EL4EhzJWrQUax5wLVMNS0+rUPA3k22Ncx4XXZS9o0MBH27Bo6BpNelZpS+/uh9KsNlY6bHCmJU9p8g7m3fVKn28H3KDYA5Pl/T8Z1ptDAVe0lXdQ2YoyyH2uyPIGHBZZIs2pDBS8R07+qN+E7Q==",
         signature: "477715d11cdb4164915debcba66cb864d751f3e6",
     };
-    let message = text.opened(&sample).unwrap();
+    let message = text.opened(&documented_cipher).unwrap();
     assert!(
         message.contains("<Content><![CDATA[hello]]></Content>"),
         "{message}"
     );
-    let other = cipher(
+    let other_cipher = cipher(
         "kjr2TKI8umCBfVF3wAHk8JiPwma5VBme",
         "4Ma3YBrSBbX2aez8MJpXGBne5LSDwgGqHbhM9WPYIws",
         "ww6a112864f8022910",
@@ -162,7 +168,7 @@ fn messages_under_keys_with_unused_bits_are_opened() {
         signature: "1ba3cb09c0d2c2b3ed6900d37f91a6efae6cb011",
     };
     assert_eq!(
-        echo.opened(&other).as_deref(),
+        echo.opened(&other_cipher).as_deref(),
         Ok("94966531020182955848408")
     );
 }
@@ -177,8 +183,11 @@ fn a_message_for_another_receiver_is_refused() {
         FOR_EMPTY_RECEIVER.opened(&own_cipher()),
         Err(CipherError::Receiver)
     );
-    let longer = cipher(OWN_TOKEN, OWN_KEY, "ww00000000000000a1x");
-    assert_eq!(DELETED.opened(&longer), Err(CipherError::Receiver));
+    let with_longer_receiver = cipher(OWN_TOKEN, OWN_KEY, "ww00000000000000a1x");
+    assert_eq!(
+        DELETED.opened(&with_longer_receiver),
+        Err(CipherError::Receiver)
+    );
 }
 
 #[test]
@@ -214,18 +223,21 @@ fn every_signed_part_is_covered_by_the_signature() {
     ] {
         assert_eq!(refused(changed), Some(CipherError::Signature));
     }
-    let token = cipher("another", OWN_KEY, OWN_RECEIVER);
-    assert_eq!(DELETED.opened(&token), Err(CipherError::Signature));
+    let with_other_token = cipher("another", OWN_KEY, OWN_RECEIVER);
+    assert_eq!(
+        DELETED.opened(&with_other_token),
+        Err(CipherError::Signature)
+    );
 }
 
 #[test]
 fn a_message_under_another_key_is_refused() {
-    let other = cipher(
+    let other_cipher = cipher(
         OWN_TOKEN,
         "kWxPEV2UEDyxWpmPdKC3F4dgPDmOvfKX1HGnEUDS1aR",
         OWN_RECEIVER,
     );
-    assert_eq!(DELETED.opened(&other), Err(CipherError::Decryption));
+    assert_eq!(DELETED.opened(&other_cipher), Err(CipherError::Decryption));
 }
 
 #[test]
@@ -239,26 +251,26 @@ fn broken_padding_and_wrong_lengths_are_refused() {
         bytes
     };
     let text = format!("hello{OWN_RECEIVER}");
-    let pad = 2 * PADDED_TO - RANDOM_BYTES - LENGTH_BYTES - text.len();
-    let good = vec![u8::try_from(pad).unwrap(); pad];
+    let padding_bytes = 2 * PADDED_TO - RANDOM_BYTES - LENGTH_BYTES - text.len();
+    let valid_padding = vec![u8::try_from(padding_bytes).unwrap(); padding_bytes];
     assert_eq!(
-        encrypt_and_open(&cipher, message(5, &text, &good)),
+        encrypt_and_open(&cipher, message(5, &text, &valid_padding)),
         Ok(b"hello".to_vec())
     );
-    let mut uneven = good.clone();
-    uneven[0] ^= 1;
+    let mut uneven_padding = valid_padding.clone();
+    uneven_padding[0] ^= 1;
     let with_last = |last: u8| {
-        let mut padding = good.clone();
+        let mut padding = valid_padding.clone();
         *padding.last_mut().unwrap() = last;
         padding
     };
-    for padding in [uneven, with_last(0), with_last(33), with_last(255)] {
+    for padding in [uneven_padding, with_last(0), with_last(33), with_last(255)] {
         let opened = encrypt_and_open(&cipher, message(5, &text, &padding));
         assert_eq!(opened, Err(CipherError::Decryption), "{padding:?}");
     }
     // The text has only 23 bytes.
     for length in [24, 1_000, u32::MAX] {
-        let opened = encrypt_and_open(&cipher, message(length, &text, &good));
+        let opened = encrypt_and_open(&cipher, message(length, &text, &valid_padding));
         assert_eq!(opened, Err(CipherError::Decryption), "{length}");
     }
     // Two messages that are too short for the length field, and two that are no multiple of 32 bytes.
