@@ -36,6 +36,7 @@ pub mod event_queue;
 mod event_worker;
 pub mod fields;
 mod finish;
+pub mod health;
 pub mod limits;
 mod outcome_key;
 pub mod pending;
@@ -218,11 +219,11 @@ impl Login {
         pending.silent = request.authn.prompt == Some(Prompt::None);
         pending.max_age = request.authn.max_age.map(seconds);
         let sealed = pending.seal(&self.ring).map_err(LoginError::TooLarge)?;
-        let challenge = entry
-            .connector
-            .begin(&pending, &request.authn)
-            .await
-            .map_err(LoginError::Connector)?;
+        let challenge = entry.connector.begin(&pending, &request.authn).await;
+        if let Err(error) = &challenge {
+            entry.health.record_error(error, self.clock.now());
+        }
+        let challenge = challenge.map_err(LoginError::Connector)?;
         Ok(BegunLogin {
             challenge,
             app_login: match entry.uses_password_form() {
@@ -293,6 +294,7 @@ impl Login {
                 sessions: Arc::clone(&self.sessions),
                 timeouts: self.timeouts,
                 limits: Arc::clone(&self.limits),
+                clock: self.clock.clone(),
                 permit,
             };
             let outcomes = self.outcomes.clone();

@@ -17,7 +17,7 @@ pub use audit::{AuditEvent, AuditRecord};
 pub use log_limiter::LogLimiter;
 use log_writer::LineKind;
 pub use metrics::{BearerCounters, GaugeGuard};
-pub use outcomes::{BearerOutcome, LoginOutcome, RefreshOutcome, ReloadOutcome};
+pub use outcomes::{AppTokenOutcome, BearerOutcome, LoginOutcome, RefreshOutcome, ReloadOutcome};
 pub use program_log::{flush_log, init};
 
 mod access;

@@ -179,6 +179,19 @@ fn warn_about_admin(warnings: &mut Warnings<'_>) {
                     them with a firewall";
         warnings.add(&KeyPath::of(["admin", "listen"]), text);
     }
+    for (index, token) in admin.tokens.iter().enumerate() {
+        let connectors = token.broker.iter().flatten();
+        let connectors: Vec<_> = connectors.map(ConnectorId::as_str).collect();
+        if !connectors.is_empty() {
+            let text = format!(
+                "whoever has this token can do at the source of {} what the application may do: give the \
+                 application no more rights there than its programs need",
+                connectors.join(" and of ")
+            );
+            let key_path = KeyPath::of(["admin", "tokens"]).item(index).key("broker");
+            warnings.add(&key_path, text);
+        }
+    }
 }
 
 fn warn_about_ext_authz(warnings: &mut Warnings<'_>) {

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::config::LoginConfig;
 use super::connector::{self, AdmissionConfig, ConnectorConfig, KindError};
+use super::health::ConnectorHealth;
 use super::limits::Limits;
 use super::{ConnectorEntry, Login, OUTCOME_TTL, OUTCOMES_MAX};
 use crate::clock::Clock;
@@ -85,9 +86,10 @@ impl Login {
             .map(|(id, settings)| {
                 let callback = callback_of(id, settings, deps)?;
                 let old = previous.and_then(|login| login.entry(id));
+                let health = old.map(|old| old.health.clone()).unwrap_or_default();
                 match old.filter(|old| old.config == *settings && old.callback == callback) {
                     Some(old) if !old.reads_files() => Ok(Arc::clone(old)),
-                    _ => build_entry(id, settings, callback, deps).map(Arc::new),
+                    _ => build_entry(id, settings, callback, health, deps).map(Arc::new),
                 }
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -166,6 +168,7 @@ fn build_entry(
     id: &ConnectorId,
     settings: &ConnectorConfig,
     callback: Url,
+    health: ConnectorHealth,
     deps: &Deps<'_>,
 ) -> Result<ConnectorEntry, BuildError> {
     let kind = settings.kind().map_err(|source| BuildError::Kind {
@@ -215,6 +218,7 @@ fn build_entry(
         kind: kind.name(),
         features,
         connector,
+        health,
         config: settings.clone(),
         id: id.clone(),
     })

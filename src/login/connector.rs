@@ -32,6 +32,7 @@ pub mod oauth2;
 pub mod oidc;
 mod reachability;
 mod settings;
+mod shared_app_token;
 pub mod wecom;
 
 pub use directory_events::{DirectoryChange, DirectoryEvent, EventError, EventReceiver};
@@ -45,6 +46,7 @@ pub use features::{Features, LocalizedText, SignInHint, SourceApp};
 pub use kind::{ConnectorBuildError, ConnectorDeps, Kind, SettingProblem, TokenIssuer};
 pub use logout::{LogoutNotice, ProviderLogout};
 pub use settings::{AdmissionConfig, AutoLogin, HomePages};
+pub use shared_app_token::{CurrentAppToken, DiscardedRecently, SharedAppToken};
 
 /// One connector: a source that proves who people are. Never change its ID: accounts depend on it.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -234,6 +236,12 @@ pub trait Connector: Debug + Send + Sync {
 
     /// The logout features of the source, if it has any.
     fn logout(&self) -> Option<&dyn ProviderLogout> {
+        None
+    }
+
+    /// The access token of the application, for other programs of its owner. Only for kinds with
+    /// [`Features::shares_app_token`].
+    fn shared_app_token(&self) -> Option<&dyn SharedAppToken> {
         None
     }
 

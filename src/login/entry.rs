@@ -5,6 +5,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::connector::{AutoLogin, Connector, ConnectorConfig, Features, LoginMethod};
+use super::health::ConnectorHealth;
 use super::pending::Mode;
 use crate::people::AdmissionPolicy;
 use crate::store::ConnectorId;
@@ -22,6 +23,8 @@ pub struct ConnectorEntry {
     pub kind: &'static str,
     pub features: Features,
     pub connector: Arc<dyn Connector>,
+    /// What this process has seen of the source.
+    pub health: ConnectorHealth,
     pub(super) admission: AdmissionPolicy,
 }
 

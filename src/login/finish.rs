@@ -8,6 +8,7 @@ use super::limits::{HalfOpenPermit, Limits};
 use super::pending::Pending;
 use super::return_to::ReturnTo;
 use super::{ConnectorEntry, LoginError};
+use crate::clock::Clock;
 use crate::keys::KeyRing;
 use crate::people::People;
 use crate::people::cookie::{self, SessionClaims};
@@ -57,6 +58,7 @@ pub(super) struct FinishTask {
     pub(super) sessions: Arc<Sessions>,
     pub(super) timeouts: SessionTimeouts,
     pub(super) limits: Arc<Limits>,
+    pub(super) clock: Clock,
     /// Held until the source has responded.
     pub(super) permit: Option<HalfOpenPermit>,
 }
@@ -75,10 +77,10 @@ impl FinishTask {
         };
         let redeemed = match checked_form {
             Ok(()) => {
-                self.entry
-                    .connector
-                    .redeem_response(&pending, &response)
-                    .await
+                let connector = &self.entry.connector;
+                let redeemed = connector.redeem_response(&pending, &response).await;
+                self.entry.health.record(&redeemed, self.clock.now());
+                redeemed
             }
             Err(error) => Err(error),
         };

@@ -167,7 +167,11 @@ impl Login {
         let Some(lookup) = Arc::clone(&entry.connector).person_lookup() else {
             return Ok(None);
         };
-        let status = async |subject| lookup.look_up(subject).await.map_err(CheckError::Lookup);
+        let status = async |subject| {
+            let status = lookup.look_up(subject).await;
+            entry.health.record_lookup(&status, self.clock.now());
+            status.map_err(CheckError::Lookup)
+        };
         let is_gone = matches!(status(from).await?, PersonStatus::Unknown(_));
         if !is_gone || !matches!(status(to).await?, PersonStatus::Active(_)) {
             return Ok(None);
@@ -241,7 +245,9 @@ impl Login {
         };
         let question = self.sessions.begin_question(&entry.id, subject);
         let asked_at = self.clock.now();
-        let status = lookup.look_up(subject).await.map_err(CheckError::Lookup)?;
+        let status = lookup.look_up(subject).await;
+        entry.health.record_lookup(&status, self.clock.now());
+        let status = status.map_err(CheckError::Lookup)?;
         let report = StatusReport {
             subject,
             status,

@@ -104,6 +104,7 @@ impl Login {
         permit: Option<HalfOpenPermit>,
     ) -> Result<UnsolicitedLogin, LoginError> {
         let redeemed = entry.connector.redeem_entry_token(response).await;
+        entry.health.record(&redeemed, self.clock.now());
         let (limits, client) = (&self.limits, response.client);
         match &redeemed {
             Ok(_) => limits.record_code(&entry.id, client, true),

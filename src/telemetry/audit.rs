@@ -59,6 +59,10 @@ pub enum AuditEvent {
     PeopleImported,
     /// An administrator changed the login name or the fields of a person.
     PersonChanged,
+    /// A program got the application's token of a connector, or the source issued none.
+    AppToken,
+    /// A program reported that the source rejects the application's token.
+    AppTokenRejected,
     /// A provider refused to refresh the tokens of a session, which was ended.
     RefreshRefused,
     /// A refresh changed the entitlements of a signed-in person; the reason names the fields.
@@ -78,6 +82,8 @@ impl AuditEvent {
             Self::SubjectRenamed => "renamed",
             Self::PeopleImported => "imported",
             Self::PersonChanged => "changed",
+            Self::AppToken => "app-token",
+            Self::AppTokenRejected => "app-token-rejected",
             Self::RefreshRefused => "refresh-gone",
             Self::EntitlementsChanged => "entitlements",
         }

@@ -11,7 +11,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::loss_metrics::LossCollector;
-use super::outcomes::{BearerOutcome, LoginOutcome, RefreshOutcome, ReloadOutcome};
+use super::outcomes::{
+    AppTokenOutcome, BearerOutcome, LoginOutcome, RefreshOutcome, ReloadOutcome,
+};
 use super::{AccessRecord, FaceLabel, StreamKind, Telemetry, VerdictLabel};
 
 /// The upper bounds of the histogram buckets in seconds: from a cached decision to a time-out.
@@ -34,6 +36,7 @@ pub(super) struct Metrics {
     logins: Family<Labels, Counter>,
     bearers: Family<Labels, Counter>,
     refreshes: Family<Labels, Counter>,
+    app_tokens: Family<Labels, Counter>,
     reloads: Family<Labels, Counter>,
     config: Family<Labels, Gauge>,
     config_epoch: Gauge,
@@ -93,6 +96,7 @@ impl Metrics {
             logins: Family::default(),
             bearers: Family::default(),
             refreshes: Family::default(),
+            app_tokens: Family::default(),
             reloads: Family::default(),
             config: Family::default(),
             config_epoch: Gauge::default(),
@@ -130,6 +134,8 @@ impl Metrics {
         all.register("bearers", help, self.bearers.clone());
         let help = "Completed token refreshes";
         all.register("refreshes", help, self.refreshes.clone());
+        let help = "Requests of programs for the application's token of a connector";
+        all.register("app_tokens", help, self.app_tokens.clone());
         all.register(
             "reloads",
             "Reloads of the configuration",
@@ -236,6 +242,14 @@ impl Telemetry {
             ("outcome", outcome.as_str().to_owned()),
         ];
         self.0.metrics.refreshes.get_or_create(&labels).inc();
+    }
+
+    pub fn count_app_token(&self, connector: &str, outcome: AppTokenOutcome) {
+        let labels = vec![
+            ("connector", connector.to_owned()),
+            ("outcome", outcome.as_str().to_owned()),
+        ];
+        self.0.metrics.app_tokens.get_or_create(&labels).inc();
     }
 
     /// Counts a login that was stopped because of a redirect loop.

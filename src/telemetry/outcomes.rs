@@ -67,6 +67,32 @@ pub enum ReloadOutcome {
     Refused,
 }
 
+/// What became of a program's request for the application's token, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppTokenOutcome {
+    Issued,
+    /// The source issues none.
+    Failed,
+    /// The admin token does not have the right.
+    Refused,
+    /// The program reported that the source rejects the token.
+    Rejected,
+    /// The program reported so too often.
+    Limited,
+}
+
+impl AppTokenOutcome {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Rejected => "rejected",
+            Self::Limited => "limited",
+        }
+    }
+}
+
 impl LoginOutcome {
     pub(super) const fn as_str(self) -> &'static str {
         match self {

@@ -10,7 +10,9 @@ use crate::forwarding::upgrades::open_websocket;
 use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::wire::{self, Answer};
 
+mod broker;
 mod closing;
+mod connectors;
 mod description;
 mod dns_rebinding;
 mod errors;
@@ -23,7 +25,7 @@ const TOKEN: &str = "correct-horse-battery-staple";
 
 /// Every path of the API with its method and, if it changes something, a body that is accepted; and a path
 /// that does not exist.
-const API_REQUESTS: [(&str, &str, &str); 14] = [
+const API_REQUESTS: [(&str, &str, &str); 17] = [
     ("GET", "/api/sessions", ""),
     ("DELETE", "/api/sessions/AAAAAAAAAAAAAAAAAAAAAA", ""),
     ("POST", "/api/revoke", "{\"everyone\": true}"),
@@ -37,6 +39,13 @@ const API_REQUESTS: [(&str, &str, &str); 14] = [
     ("POST", "/api/people/nobody/open", ""),
     ("GET", "/api/people/nobody/access", ""),
     ("GET", "/api/routes/app/people", ""),
+    ("GET", "/api/connectors", ""),
+    ("GET", "/api/connectors/corp/token", ""),
+    (
+        "POST",
+        "/api/connectors/corp/token/rejected",
+        "{\"access_token\": \"x\"}",
+    ),
     ("GET", "/api/no-such-thing", ""),
 ];
 

@@ -27,6 +27,8 @@ use crate::telemetry::Telemetry;
 mod access;
 mod accounts;
 mod answer;
+mod app_token;
+mod connectors;
 mod description;
 mod error;
 mod explain;
@@ -51,7 +53,7 @@ pub(super) struct ApiState {
 /// The paths of a resource with their handlers and descriptions.
 type Resource = OpenApiRouter<Arc<ApiState>>;
 
-/// The resources of the API, which need a token with the rights of [`AdminRights`].
+/// The resources that need [`AdminRights::Full`], or [`AdminRights::View`] for reading.
 fn resources() -> Resource {
     OpenApiRouter::new()
         .merge(sessions::routes())
@@ -59,6 +61,7 @@ fn resources() -> Resource {
         .merge(people::routes())
         .merge(accounts::routes())
         .merge(access::routes())
+        .merge(connectors::routes())
         .merge(explain::routes())
 }
 
@@ -71,7 +74,8 @@ pub(super) struct Api {
 impl Api {
     pub(super) fn new(state: ApiState) -> Self {
         let resources = resources().route_layer(middleware::from_fn(require_right));
-        let (router, paths) = resources.split_for_parts();
+        // These handlers check the right themselves.
+        let (router, paths) = resources.merge(app_token::routes()).split_for_parts();
         let router = router
             .fallback(unknown_path)
             .method_not_allowed_fallback(refuse_method)
@@ -105,20 +109,20 @@ impl Api {
     }
 }
 
-/// Refuses a change by a token that may only read.
+/// Refuses what the token has no right to do.
 async fn require_right(request: ApiRequest, next: Next) -> ApiResponse {
     let token = request.extensions().get::<AdminToken>();
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let is_allowed = match token.map(|token| token.rights) {
-        Some(AdminRights::Full) => true,
-        Some(AdminRights::View) => is_read,
-        None => false,
+    let why = match token.map(|token| &token.rights) {
+        Some(AdminRights::Full) => return next.run(request).await,
+        Some(AdminRights::View) if is_read => return next.run(request).await,
+        Some(AdminRights::View) => "this token may only read: use one without view = true",
+        Some(AdminRights::Broker(_)) => {
+            "this token may only fetch tokens of applications: use one without broker"
+        }
+        None => "the request has no token",
     };
-    match is_allowed {
-        true => next.run(request).await,
-        false => ApiError::Forbidden("this token may only read: use one without view = true")
-            .into_response(),
-    }
+    ApiError::Forbidden(why).into_response()
 }
 
 async fn unknown_path(uri: Uri) -> ApiError {

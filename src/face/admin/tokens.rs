@@ -12,6 +12,7 @@ use super::AdminConfig;
 use crate::keys;
 use crate::secret::{SecretError, SecretSource};
 use crate::setting::text_schema;
+use crate::store::ConnectorId;
 
 /// The name of `[admin] token` in the audit log.
 pub const UNNAMED_TOKEN: &str = "admin";
@@ -31,6 +32,10 @@ pub struct AdminTokenConfig {
     /// Whether the token may only read: list, show and explain.
     #[serde(default)]
     pub view: bool,
+    /// Connectors of a kind such as WeCom. A token with this key may fetch the access token of their
+    /// applications (`GET /api/connectors/ID/token`) and do nothing else. No other token may.
+    #[serde(default)]
+    pub broker: Option<Vec<ConnectorId>>,
 }
 
 /// The name of an admin token.
@@ -73,12 +78,14 @@ pub(super) struct AdminToken {
 }
 
 /// What a token may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum AdminRights {
     /// Read and change.
     Full,
     /// Read only.
     View,
+    /// Fetch the access tokens of the applications of these connectors.
+    Broker(Arc<[ConnectorId]>),
 }
 
 impl AdminConfig {
@@ -91,9 +98,10 @@ impl AdminConfig {
         });
         let named = self.tokens.iter().map(|config| {
             let name = Arc::clone(&config.name.0);
-            let rights = match config.view {
-                true => AdminRights::View,
-                false => AdminRights::Full,
+            let rights = match &config.broker {
+                Some(connectors) => AdminRights::Broker(connectors.clone().into()),
+                None if config.view => AdminRights::View,
+                None => AdminRights::Full,
             };
             (AdminToken { name, rights }, &config.token)
         });
@@ -105,7 +113,11 @@ impl AdminConfig {
         let mut tokens = self.tokens();
         let found = tokens.find(|(token, _)| match name {
             Some(name) => *token.name == *name,
-            None => token.rights == AdminRights::Full || !to_change,
+            None => match token.rights {
+                AdminRights::Full => true,
+                AdminRights::View => !to_change,
+                AdminRights::Broker(_) => false,
+            },
         });
         found.map(|(_, secret)| secret)
     }

@@ -31,6 +31,8 @@ pub struct Features {
     /// How often the source is asked about people who are signed in; absent: never, or by refreshing
     /// their tokens.
     pub revalidate_every: Option<Duration>,
+    /// Whether the source issues an access token of the application itself, which other programs can use.
+    pub shares_app_token: bool,
     /// The icon on the sign-in page, as SVG; absent: the icon of a key.
     pub icon: Option<&'static str>,
     /// The text about this connector on the sign-in page.

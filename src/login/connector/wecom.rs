@@ -14,7 +14,7 @@ use url::Url;
 
 use super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
-    ConnectorError, EventReceiver, Finding, RefusalReason, SourceRefusal,
+    ConnectorError, EventReceiver, Finding, RefusalReason, SharedAppToken, SourceRefusal,
 };
 use crate::login::fields::Fields;
 use crate::login::pending::{Mode, Pending};
@@ -32,6 +32,7 @@ mod examine;
 mod kind;
 mod lookup;
 mod member;
+mod shared_app_token;
 
 use api::Api;
 use app_login::AppLogin;
@@ -241,6 +242,10 @@ impl Connector for WeCom {
         self.events
             .as_ref()
             .map(|events| events as &dyn EventReceiver)
+    }
+
+    fn shared_app_token(&self) -> Option<&dyn SharedAppToken> {
+        Some(self)
     }
 
     async fn examine(&self) -> Vec<Finding> {

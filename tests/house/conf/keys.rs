@@ -82,6 +82,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         r#"{ file = "/etc/menshen/lina.token" }"#,
     ),
     ("admin.tokens.view", Optional, "false"),
+    ("admin.tokens.broker", Optional, r#"["corp"]"#),
     ("ext_authz.grpc_listen", Optional, r#""127.0.0.1:9181""#),
     ("ext_authz.on_main", Optional, "false"),
     (

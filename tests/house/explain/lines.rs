@@ -406,7 +406,7 @@ async fn the_api_refuses_invalid_parameters() {
             "write the whole URL",
         ),
         (vec![url, url], 400, "only header may be repeated"),
-        (vec![url, ("who", "lisi")], 400, "known are url"),
+        (vec![url, ("who", "lisi")], 400, "unknown field `who`"),
         (vec![url, ("as", " lisi")], 400, "a login is"),
         (
             vec![url, ("as", "lisi"), ("via", "CORP")],

@@ -18,6 +18,7 @@ use super::error::Problem;
     tags(
         (name = "sessions", description = "Signed-in browsers"),
         (name = "people", description = "People, their accounts and identities"),
+        (name = "connectors", description = "Connectors, and the tokens of their applications"),
         (name = "decisions", description = "Who may do what, and why"),
     )
 )]

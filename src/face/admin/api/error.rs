@@ -1,12 +1,14 @@
 //! `ApiError`: why an API request failed, and the response to it.
 
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::face::admin::json_response;
+use crate::login::connector::{ConnectorError, DiscardedRecently};
 use crate::people::import::LineProblem;
 use crate::request::explain::ExplainQueryError;
 use crate::store::{AccountId, LoginName, StoreError};
@@ -37,6 +39,11 @@ pub(super) enum ApiError {
     Conflict(String),
     #[error("nothing was imported: some lines are bad")]
     BadLines(Vec<LineProblem>),
+    /// The source of a connector failed.
+    #[error("{}", error_chain(.0))]
+    Source(ConnectorError),
+    #[error(transparent)]
+    DiscardedRecently(DiscardedRecently),
     #[error("the store does not answer: {}", .0.cause())]
     Store(StoreError),
     /// The change holds in this process, but is not stored yet.
@@ -108,6 +115,8 @@ impl ApiError {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Source(_) => StatusCode::BAD_GATEWAY,
+            Self::DiscardedRecently(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Store(_) | Self::NotYetStored(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -131,7 +140,9 @@ impl ApiError {
             | Self::Forbidden(_)
             | Self::NotFound(_)
             | Self::Conflict(_)
-            | Self::BadLines(_) => {}
+            | Self::BadLines(_)
+            | Self::Source(_)
+            | Self::DiscardedRecently(_) => {}
         }
     }
 }
@@ -150,6 +161,11 @@ impl IntoResponse for ApiError {
             error: self.to_string(),
             problems: problems.map(Iterator::collect),
         };
-        json_response(self.status(), &json!(problem)).map(axum::body::Body::new)
+        let mut response = json_response(self.status(), &json!(problem));
+        if let Self::DiscardedRecently(error) = &self {
+            let seconds = HeaderValue::from(error.retry_after.as_secs().max(1));
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
+        response.map(axum::body::Body::new)
     }
 }

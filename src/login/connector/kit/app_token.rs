@@ -3,19 +3,23 @@
 //! WeCom, DingTalk, Lark and Yunzhijia issue one for an ID and a secret, and limit how often. One
 //! caller requests it; all callers use it until shortly before it expires.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::super::SourceRefusal;
-use crate::clock::Clock;
+use super::super::{DiscardedRecently, SourceRefusal};
+use crate::clock::{Clock, Timestamp};
 use crate::outbound::{CALL_TIMEOUT, OutboundError};
 use crate::secret::Secret;
 use crate::single_flight::{CacheLookup, Cached};
 
 /// How long before its expiry a token is replaced.
 const RENEWAL_MARGIN: Duration = Duration::from_secs(300);
+
+/// How long after a discarded token no other one is discarded, because a source limits how often it issues
+/// a token.
+const DISCARD_PAUSE: Duration = Duration::from_secs(60);
 
 /// How long a lasting refusal is cached.
 const REFUSAL_TTL: Duration = Duration::from_secs(60);
@@ -43,6 +47,8 @@ pub(crate) struct AppToken {
     source: &'static str,
     call: &'static str,
     token: Cached<Arc<Secret<String>>, SourceRefusal>,
+    /// When another program had a token discarded.
+    discarded_at: Mutex<Option<Timestamp>>,
     clock: Clock,
 }
 
@@ -53,6 +59,7 @@ impl AppToken {
             source,
             call,
             token: Cached::new(clock.clone()),
+            discarded_at: Mutex::default(),
             clock,
         }
     }
@@ -126,6 +133,37 @@ impl AppToken {
         }
     }
 
+    /// How long this token is used before it is replaced; zero if it was replaced already.
+    pub(crate) fn usable_for(&self, token: &Arc<Secret<String>>) -> Duration {
+        let current = self.token.latest();
+        let current = current.filter(|current| Arc::ptr_eq(&current.value, token));
+        current.map_or(Duration::ZERO, |current| {
+            current.fresh_until.since(self.clock.now())
+        })
+    }
+
+    /// Discards the token if it is `rejected`, for a program that saw the source reject it.
+    pub(crate) fn discard(&self, rejected: &str) -> Result<(), DiscardedRecently> {
+        let current = self.token.latest();
+        if current.is_none_or(|current| current.value.expose() != rejected) {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let mut discarded_at = self
+            .discarded_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = *discarded_at
+            && now.since(at) < DISCARD_PAUSE
+        {
+            let retry_after = DISCARD_PAUSE.saturating_sub(now.since(at));
+            return Err(DiscardedRecently { retry_after });
+        }
+        *discarded_at = Some(now);
+        self.token.remove_if(|token| token.expose() == rejected);
+        Ok(())
+    }
+
     /// Discards this token unless it was replaced already.
     fn forget(&self, refused: &Secret<String>) {
         self.token
@@ -146,7 +184,6 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::clock::Timestamp;
 
     /// An error code of the source: -1 is transient, 42001 rejects the token.
     #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use url::{Host, Url};
 
+use super::super::DiscardedRecently;
 use super::super::kit::app_token::{AppToken, IssuedToken};
 use super::errors::{ApiError, GET_TOKEN, refusal};
 use crate::clock::Clock;
@@ -80,6 +81,16 @@ impl Api {
     /// The application's token; <https://developer.work.weixin.qq.com/document/path/91039>.
     pub(super) async fn token(&self) -> Result<Arc<Secret<String>>, ApiError> {
         self.token.get(|| self.request_token()).await
+    }
+
+    /// How long this token is used before it is replaced.
+    pub(super) fn usable_for(&self, token: &Arc<Secret<String>>) -> Duration {
+        self.token.usable_for(token)
+    }
+
+    /// Discards the current token if it is `rejected`.
+    pub(super) fn discard_token(&self, rejected: &str) -> Result<(), DiscardedRecently> {
+        self.token.discard(rejected)
     }
 
     /// Redeems a code of a web page, the client or a native app. Older deployments have only the older

@@ -102,6 +102,7 @@ impl Kind for Config {
             silent_requirements: "WeCom can do so only inside its own client, with mode \"auto\" or \
                         \"in-app\" and scope \"snsapi_base\"",
             revalidate_every: Some(self.revalidate.duration()).filter(|every| !every.is_zero()),
+            shares_app_token: true,
             icon: Some(include_str!("icon.svg").trim_ascii_end()),
             hint: Some(HINT),
             ..Features::default()
