@@ -4,7 +4,7 @@ use super::postgres::{self, PostgresUrl};
 use super::sqlite::{self, SqliteUrl};
 use super::{StoreError, StoreOptions};
 
-/// The tables, each after those to which its rows refer.
+/// The tables without the prefix `menshen_`, each after those to which its rows refer.
 pub(super) const TABLES: [&str; 19] = [
     "key_ring",
     "account",

@@ -20,6 +20,7 @@ mod failing;
 mod file;
 mod fixture;
 mod foreign_lock;
+mod older_files;
 mod revocations;
 mod sessions;
 mod subject_rename;

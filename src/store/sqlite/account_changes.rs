@@ -14,7 +14,7 @@ pub(super) async fn append(
     kind: AccountChangeKind,
     detail: &str,
 ) -> Result<(), QueryError> {
-    let sql = "INSERT INTO account_change (account, at, actor, kind, detail) \
+    let sql = "INSERT INTO menshen_account_change (account, at, actor, kind, detail) \
                VALUES (?1, ?2, ?3, ?4, ?5)";
     sqlx::query(sql)
         .bind(account.as_bytes().as_slice())
@@ -35,7 +35,7 @@ pub(super) async fn read(
     max: u32,
 ) -> Result<Vec<AccountChange>, StoreError> {
     run("read the history of an account", async {
-        let sql = "SELECT number, at, actor, kind, detail FROM account_change \
+        let sql = "SELECT number, at, actor, kind, detail FROM menshen_account_change \
                    WHERE account = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3";
         let rows = sqlx::query(sql)
             .bind(account.as_bytes().as_slice())

@@ -59,7 +59,7 @@ impl AccountStore for Sqlite {
         account: &AccountId,
     ) -> Result<Vec<(ConnectorId, Subject, String)>, StoreError> {
         run("read an account's identities", async {
-            let sql = "SELECT connector, subject, entitlements FROM identity WHERE account = ?1 \
+            let sql = "SELECT connector, subject, entitlements FROM menshen_identity WHERE account = ?1 \
                        ORDER BY used_at DESC, connector, subject";
             let id = account.as_bytes().as_slice();
             let mut db = self.reader().await?;
@@ -127,7 +127,7 @@ pub(super) async fn by_login(
     db: &mut SqliteConnection,
     login: &LoginName,
 ) -> Result<Option<Account>, QueryError> {
-    let sql = "SELECT id, login, epoch, closed FROM account WHERE login_folded = ?1";
+    let sql = "SELECT id, login, epoch, closed FROM menshen_account WHERE login_folded = ?1";
     let found = sqlx::query(sql)
         .bind(login.folded())
         .fetch_optional(db)
@@ -142,7 +142,7 @@ pub(super) async fn account_of(
     subject: &Subject,
 ) -> Result<Option<Account>, QueryError> {
     let sql = "SELECT a.id, a.login, a.epoch, a.closed \
-               FROM identity AS i JOIN account AS a ON a.id = i.account \
+               FROM menshen_identity AS i JOIN menshen_account AS a ON a.id = i.account \
                WHERE i.connector = ?1 AND i.subject = ?2";
     let found = sqlx::query(sql)
         .bind(connector.as_str())
@@ -158,7 +158,7 @@ async fn find_by_identity(
     admission: &Admission,
 ) -> Result<Option<(Account, bool)>, QueryError> {
     let sql = "SELECT a.id, a.login, a.epoch, a.closed, i.names \
-               FROM identity AS i JOIN account AS a ON a.id = i.account \
+               FROM menshen_identity AS i JOIN menshen_account AS a ON a.id = i.account \
                WHERE i.connector = ?1 AND i.subject = ?2";
     let found = sqlx::query(sql)
         .bind(admission.connector.as_str())
@@ -179,7 +179,7 @@ async fn update_known_identity(
     if account.closed {
         return Ok(AdmissionOutcome::Closed(account.id));
     }
-    let sql = "UPDATE identity SET used_at = ?3, \
+    let sql = "UPDATE menshen_identity SET used_at = ?3, \
                entitlements = CASE WHEN ?5 THEN ?4 ELSE entitlements END, \
                entitlements_epoch = entitlements_epoch + (?5 AND entitlements <> ?4) \
                WHERE connector = ?1 AND subject = ?2";
@@ -210,8 +210,8 @@ pub(super) async fn rename(
     login: &LoginName,
     by: (Timestamp, &str),
 ) -> Result<bool, QueryError> {
-    let sql = "UPDATE account SET login = ?2, login_folded = ?3 WHERE id = ?1 AND NOT EXISTS \
-               (SELECT 1 FROM account WHERE login_folded = ?3 AND id <> ?1)";
+    let sql = "UPDATE menshen_account SET login = ?2, login_folded = ?3 WHERE id = ?1 AND NOT EXISTS \
+               (SELECT 1 FROM menshen_account WHERE login_folded = ?3 AND id <> ?1)";
     let renamed = sqlx::query(sql)
         .bind(account.id.as_bytes().as_slice())
         .bind(login.as_str())
@@ -273,7 +273,7 @@ async fn update_directory(
     if !is_new && !admission.sync {
         return Ok(());
     }
-    let sql = "SELECT names FROM identity WHERE connector = ?1 AND subject = ?2";
+    let sql = "SELECT names FROM menshen_identity WHERE connector = ?1 AND subject = ?2";
     let names = sqlx::query_scalar(sql)
         .bind(connector.as_str())
         .bind(subject.as_str())
@@ -296,11 +296,11 @@ async fn find_linked(
     links: &[(LinkField, String)],
 ) -> Result<LinkMatch, QueryError> {
     let sql = "SELECT DISTINCT a.id, a.login, a.epoch, a.closed FROM \
-               (SELECT i.account FROM vouched AS v \
-               JOIN identity AS i ON i.connector = v.connector AND i.subject = v.subject \
+               (SELECT i.account FROM menshen_vouched AS v \
+               JOIN menshen_identity AS i ON i.connector = v.connector AND i.subject = v.subject \
                WHERE v.field = ?1 AND v.value = ?2 \
-               UNION SELECT account FROM account_vouched WHERE field = ?1 AND value = ?2) AS l \
-               JOIN account AS a ON a.id = l.account LIMIT 2";
+               UNION SELECT account FROM menshen_account_vouched WHERE field = ?1 AND value = ?2) AS l \
+               JOIN menshen_account AS a ON a.id = l.account LIMIT 2";
     for (field, value) in links {
         let rows = sqlx::query(sql)
             .bind(field.as_str())
@@ -363,7 +363,8 @@ pub(super) async fn insert(
     at: Timestamp,
 ) -> Result<AccountId, QueryError> {
     let id = AccountId::new(keys::random());
-    let sql = "INSERT INTO account (id, login, login_folded, created_at) VALUES (?1, ?2, ?3, ?4)";
+    let sql =
+        "INSERT INTO menshen_account (id, login, login_folded, created_at) VALUES (?1, ?2, ?3, ?4)";
     sqlx::query(sql)
         .bind(id.as_bytes().as_slice())
         .bind(login.as_str())
@@ -381,10 +382,10 @@ async fn add_identity(
     sets_login: bool,
 ) -> Result<(), QueryError> {
     // Cached entitlements of the subject's former person have a lower epoch, so these replace them.
-    let sql = "INSERT INTO identity \
+    let sql = "INSERT INTO menshen_identity \
                (connector, subject, account, names, entitlements, used_at, entitlements_epoch) \
                SELECT ?1, ?2, ?3, ?4, ?5, ?6, coalesce(max(entitlements_epoch) + 1, 0) \
-               FROM former_identity WHERE connector = ?1 AND subject = ?2";
+               FROM menshen_former_identity WHERE connector = ?1 AND subject = ?2";
     sqlx::query(sql)
         .bind(admission.connector.as_str())
         .bind(admission.subject.as_str())
@@ -404,12 +405,12 @@ pub(super) async fn replace_vouched_fields(
     subject: &Subject,
     vouched: &[(LinkField, String)],
 ) -> Result<(), QueryError> {
-    sqlx::query("DELETE FROM vouched WHERE connector = ?1 AND subject = ?2")
+    sqlx::query("DELETE FROM menshen_vouched WHERE connector = ?1 AND subject = ?2")
         .bind(connector.as_str())
         .bind(subject.as_str())
         .execute(&mut *tx)
         .await?;
-    let sql = "INSERT INTO vouched (connector, subject, field, value) VALUES (?1, ?2, ?3, ?4) \
+    let sql = "INSERT INTO menshen_vouched (connector, subject, field, value) VALUES (?1, ?2, ?3, ?4) \
                ON CONFLICT DO NOTHING";
     for (field, value) in vouched {
         sqlx::query(sql)

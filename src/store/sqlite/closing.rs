@@ -17,7 +17,7 @@ pub(super) async fn close(
 ) -> Result<Option<Revocation>, StoreError> {
     run("close an account", async {
         let mut tx = store.begin_write().await?;
-        let sql = "SELECT closed FROM account WHERE id = ?1";
+        let sql = "SELECT closed FROM menshen_account WHERE id = ?1";
         let was_closed: Option<bool> = sqlx::query_scalar(sql)
             .bind(account.as_bytes().as_slice())
             .fetch_optional(&mut *tx)
@@ -50,7 +50,7 @@ pub(super) async fn reopen(
 ) -> Result<Option<Reopening>, StoreError> {
     run("reopen an account", async {
         let mut tx = store.begin_write().await?;
-        let sql = "SELECT epoch, closed FROM account WHERE id = ?1";
+        let sql = "SELECT epoch, closed FROM menshen_account WHERE id = ?1";
         let found = sqlx::query(sql)
             .bind(account.as_bytes().as_slice())
             .fetch_optional(&mut *tx)
@@ -62,7 +62,7 @@ pub(super) async fn reopen(
         let epoch = row::number(&found, "epoch", "account")?;
         let mut taken = Vec::new();
         if found.try_get("closed")? {
-            let sql = "UPDATE account SET closed = 0, closed_at = NULL, closed_by = NULL, \
+            let sql = "UPDATE menshen_account SET closed = 0, closed_at = NULL, closed_by = NULL, \
                        closed_reason = NULL WHERE id = ?1";
             sqlx::query(sql)
                 .bind(account.as_bytes().as_slice())
@@ -72,7 +72,7 @@ pub(super) async fn reopen(
             let kind = AccountChangeKind::Reopened;
             account_changes::append(&mut tx, account, (at, by), kind, "").await?;
         }
-        let sql = "SELECT coalesce(max(number), 0) FROM revocation";
+        let sql = "SELECT coalesce(max(number), 0) FROM menshen_revocation";
         let number = sqlx::query_scalar(sql).fetch_one(&mut *tx).await?;
         tx.commit().await?;
         let scope = RevocationScope::Account(*account);
@@ -92,7 +92,7 @@ async fn mark_closed(
     closing: &Closing,
     at: Timestamp,
 ) -> Result<(), QueryError> {
-    let sql = "UPDATE account SET closed = 1, closed_at = ?2, closed_by = ?3, closed_reason = ?4 \
+    let sql = "UPDATE menshen_account SET closed = 1, closed_at = ?2, closed_by = ?3, closed_reason = ?4 \
                WHERE id = ?1";
     sqlx::query(sql)
         .bind(account.as_bytes().as_slice())
@@ -116,10 +116,10 @@ async fn detach(
     if owner.is_none_or(|owner| owner.id != *account) {
         return Ok(());
     }
-    let sql = "INSERT OR REPLACE INTO former_identity (account, connector, subject, names, \
+    let sql = "INSERT OR REPLACE INTO menshen_former_identity (account, connector, subject, names, \
                entitlements, entitlements_epoch, used_at, gone_at) \
                SELECT account, connector, subject, names, entitlements, entitlements_epoch, \
-               used_at, ?3 FROM identity WHERE connector = ?1 AND subject = ?2";
+               used_at, ?3 FROM menshen_identity WHERE connector = ?1 AND subject = ?2";
     sqlx::query(sql)
         .bind(connector.as_str())
         .bind(subject.as_str())
@@ -127,8 +127,8 @@ async fn detach(
         .execute(&mut *tx)
         .await?;
     for sql in [
-        "DELETE FROM session WHERE connector = ?1 AND subject = ?2",
-        "DELETE FROM identity WHERE connector = ?1 AND subject = ?2",
+        "DELETE FROM menshen_session WHERE connector = ?1 AND subject = ?2",
+        "DELETE FROM menshen_identity WHERE connector = ?1 AND subject = ?2",
     ] {
         sqlx::query(sql)
             .bind(connector.as_str())
@@ -145,25 +145,25 @@ async fn restore(
     account: &AccountId,
 ) -> Result<Vec<(ConnectorId, Subject)>, QueryError> {
     // The epoch grows, so that the restored entitlements replace cached ones of the subject.
-    let sql = "INSERT INTO identity (connector, subject, account, names, entitlements, \
+    let sql = "INSERT INTO menshen_identity (connector, subject, account, names, entitlements, \
                entitlements_epoch, used_at) \
                SELECT f.connector, f.subject, f.account, f.names, f.entitlements, \
-               (SELECT max(entitlements_epoch) + 1 FROM former_identity AS o \
+               (SELECT max(entitlements_epoch) + 1 FROM menshen_former_identity AS o \
                WHERE o.connector = f.connector AND o.subject = f.subject), f.used_at \
-               FROM former_identity AS f WHERE f.account = ?1 AND NOT EXISTS (SELECT 1 \
-               FROM identity AS i WHERE i.connector = f.connector AND i.subject = f.subject)";
+               FROM menshen_former_identity AS f WHERE f.account = ?1 AND NOT EXISTS (SELECT 1 \
+               FROM menshen_identity AS i WHERE i.connector = f.connector AND i.subject = f.subject)";
     sqlx::query(sql)
         .bind(account.as_bytes().as_slice())
         .execute(&mut *tx)
         .await?;
-    let sql = "DELETE FROM former_identity WHERE account = ?1 AND EXISTS (SELECT 1 \
-               FROM identity AS i WHERE i.connector = former_identity.connector \
-               AND i.subject = former_identity.subject AND i.account = ?1)";
+    let sql = "DELETE FROM menshen_former_identity WHERE account = ?1 AND EXISTS (SELECT 1 \
+               FROM menshen_identity AS i WHERE i.connector = menshen_former_identity.connector \
+               AND i.subject = menshen_former_identity.subject AND i.account = ?1)";
     sqlx::query(sql)
         .bind(account.as_bytes().as_slice())
         .execute(&mut *tx)
         .await?;
-    let sql = "SELECT connector, subject FROM former_identity WHERE account = ?1";
+    let sql = "SELECT connector, subject FROM menshen_former_identity WHERE account = ?1";
     let rows = sqlx::query(sql)
         .bind(account.as_bytes().as_slice())
         .fetch_all(tx)

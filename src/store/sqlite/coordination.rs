@@ -26,7 +26,7 @@ impl CoordinationStore for Sqlite {
                 tx.roll_back().await?;
                 return Ok(existing);
             }
-            sqlx::query("INSERT INTO key_ring (position, text) VALUES (0, ?1)")
+            sqlx::query("INSERT INTO menshen_key_ring (position, text) VALUES (0, ?1)")
                 .bind(candidate.expose())
                 .execute(&mut *tx)
                 .await?;
@@ -54,9 +54,9 @@ impl CoordinationStore for Sqlite {
         until: Timestamp,
     ) -> Result<bool, StoreError> {
         run("take a lease", async {
-            let sql = "INSERT INTO lease (name, holder, until) VALUES (?1, ?2, ?4) \
+            let sql = "INSERT INTO menshen_lease (name, holder, until) VALUES (?1, ?2, ?4) \
                        ON CONFLICT DO UPDATE SET holder = excluded.holder, until = excluded.until \
-                       WHERE lease.holder = excluded.holder OR lease.until <= ?3";
+                       WHERE menshen_lease.holder = excluded.holder OR menshen_lease.until <= ?3";
             let mut tx = self.begin_write().await?;
             let taken = sqlx::query(sql)
                 .bind(name)
@@ -73,7 +73,7 @@ impl CoordinationStore for Sqlite {
 }
 
 async fn select_keys(db: &mut SqliteConnection) -> Result<Vec<Secret<String>>, QueryError> {
-    let sql = "SELECT text FROM key_ring ORDER BY position";
+    let sql = "SELECT text FROM menshen_key_ring ORDER BY position";
     let rows = sqlx::query(sql).fetch_all(db).await?;
     let key = |found: &sqlx::sqlite::SqliteRow| Ok(Secret::new(found.try_get("text")?));
     rows.iter().map(key).collect()
@@ -84,7 +84,7 @@ pub(super) async fn spend(
     value_hash: &[u8; 32],
     until: Timestamp,
 ) -> Result<bool, QueryError> {
-    let sql = "INSERT INTO spent (what, until) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO menshen_spent (what, until) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     let spent = sqlx::query(sql)
         .bind(value_hash.as_slice())
         .bind(until.unix_ms())

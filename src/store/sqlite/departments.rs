@@ -17,7 +17,7 @@ pub(super) async fn replace(
 ) -> Result<DepartmentChanges, StoreError> {
     run("replace departments", async {
         let mut tx = store.begin_write().await?;
-        let sql = "SELECT id, name, parent FROM department WHERE connector = ?1";
+        let sql = "SELECT id, name, parent FROM menshen_department WHERE connector = ?1";
         let rows = sqlx::query(sql)
             .bind(connector.as_str())
             .fetch_all(&mut *tx)
@@ -37,7 +37,7 @@ pub(super) async fn replace(
             upsert(&mut tx, connector, new).await?;
         }
         for id in known.keys() {
-            sqlx::query("DELETE FROM department WHERE connector = ?1 AND id = ?2")
+            sqlx::query("DELETE FROM menshen_department WHERE connector = ?1 AND id = ?2")
                 .bind(connector.as_str())
                 .bind(id)
                 .execute(&mut *tx)
@@ -57,7 +57,7 @@ pub(super) async fn list(
     max: u32,
 ) -> Result<Vec<Department>, StoreError> {
     run("list departments", async {
-        let sql = "SELECT id, name, parent FROM department WHERE connector = ?1 AND id > ?2 \
+        let sql = "SELECT id, name, parent FROM menshen_department WHERE connector = ?1 AND id > ?2 \
                    ORDER BY id LIMIT ?3";
         let rows = sqlx::query(sql)
             .bind(connector.as_str())
@@ -83,13 +83,13 @@ pub(super) async fn write_of_identity(
     }
     let key = (connector.as_str(), subject.as_str());
     if directory::memberships(tx, key).await? != fields.memberships {
-        let sql = "DELETE FROM membership WHERE connector = ?1 AND subject = ?2";
+        let sql = "DELETE FROM menshen_membership WHERE connector = ?1 AND subject = ?2";
         sqlx::query(sql)
             .bind(connector.as_str())
             .bind(subject.as_str())
             .execute(&mut *tx)
             .await?;
-        let sql = "INSERT INTO membership (connector, subject, department, leads) \
+        let sql = "INSERT INTO menshen_membership (connector, subject, department, leads) \
                    VALUES (?1, ?2, ?3, ?4)";
         for membership in &fields.memberships {
             sqlx::query(sql)
@@ -102,13 +102,13 @@ pub(super) async fn write_of_identity(
         }
     }
     if directory::tags(tx, key).await? != fields.tags {
-        sqlx::query("DELETE FROM tag WHERE connector = ?1 AND subject = ?2")
+        sqlx::query("DELETE FROM menshen_tag WHERE connector = ?1 AND subject = ?2")
             .bind(connector.as_str())
             .bind(subject.as_str())
             .execute(&mut *tx)
             .await?;
         for tag in &fields.tags {
-            sqlx::query("INSERT INTO tag (connector, subject, tag) VALUES (?1, ?2, ?3)")
+            sqlx::query("INSERT INTO menshen_tag (connector, subject, tag) VALUES (?1, ?2, ?3)")
                 .bind(connector.as_str())
                 .bind(subject.as_str())
                 .bind(tag)
@@ -124,7 +124,7 @@ async fn upsert(
     connector: &ConnectorId,
     department: &Department,
 ) -> Result<(), QueryError> {
-    let sql = "INSERT INTO department (connector, id, parent, name) VALUES (?1, ?2, ?3, ?4) \
+    let sql = "INSERT INTO menshen_department (connector, id, parent, name) VALUES (?1, ?2, ?3, ?4) \
                ON CONFLICT DO UPDATE SET parent = excluded.parent, name = excluded.name \
                WHERE parent IS NOT excluded.parent OR name <> excluded.name";
     sqlx::query(sql)

@@ -14,7 +14,7 @@ use super::{QueryError, Sqlite, departments, people_changes, row, run};
 use crate::clock::Timestamp;
 
 const DIALECT: Dialect = Dialect {
-    prefix: "",
+    prefix: "menshen_",
     position: "instr",
 };
 
@@ -92,11 +92,11 @@ async fn identity_records(
     db: &mut SqliteConnection,
     account: &AccountId,
 ) -> Result<Vec<IdentityRecord>, QueryError> {
-    let sql = "SELECT connector, subject, entitlements, used_at, 0 AS state FROM identity \
+    let sql = "SELECT connector, subject, entitlements, used_at, 0 AS state FROM menshen_identity \
                WHERE account = ?1 UNION ALL \
-               SELECT connector, subject, '', NULL, 1 FROM expected_identity WHERE account = ?1 \
+               SELECT connector, subject, '', NULL, 1 FROM menshen_expected_identity WHERE account = ?1 \
                UNION ALL SELECT connector, subject, entitlements, used_at, 2 \
-               FROM former_identity WHERE account = ?1 \
+               FROM menshen_former_identity WHERE account = ?1 \
                ORDER BY state, used_at DESC, connector, subject";
     let rows = sqlx::query(sql)
         .bind(account.as_bytes().as_slice())
@@ -140,7 +140,7 @@ pub(super) async fn memberships(
     db: &mut SqliteConnection,
     (connector, subject): (&str, &str),
 ) -> Result<Vec<Membership>, QueryError> {
-    let sql = "SELECT department, leads FROM membership WHERE connector = ?1 AND subject = ?2 \
+    let sql = "SELECT department, leads FROM menshen_membership WHERE connector = ?1 AND subject = ?2 \
                ORDER BY department";
     let rows = sqlx::query(sql)
         .bind(connector)
@@ -161,7 +161,7 @@ pub(super) async fn tags(
     db: &mut SqliteConnection,
     (connector, subject): (&str, &str),
 ) -> Result<Vec<String>, QueryError> {
-    let sql = "SELECT tag FROM tag WHERE connector = ?1 AND subject = ?2 ORDER BY tag";
+    let sql = "SELECT tag FROM menshen_tag WHERE connector = ?1 AND subject = ?2 ORDER BY tag";
     Ok(sqlx::query_scalar(sql)
         .bind(connector)
         .bind(subject)

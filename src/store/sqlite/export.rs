@@ -43,13 +43,13 @@ impl Export {
     /// The names of the columns of a table, sorted.
     pub(in crate::store) async fn columns(&mut self, table: &str) -> sqlx::Result<Vec<String>> {
         let sql = "SELECT name FROM pragma_table_info(?1) ORDER BY name";
-        let names = sqlx::query_scalar(sql).bind(table);
+        let names = sqlx::query_scalar(sql).bind(format!("menshen_{table}"));
         names.fetch_all(&mut *self.connection).await
     }
 
     pub(in crate::store) fn rows<'a>(&'a mut self, table: &str, columns: &'a [Column]) -> Rows<'a> {
         let names: Vec<_> = columns.iter().map(|column| &*column.name).collect();
-        let sql = format!("SELECT {} FROM {table}", names.join(", "));
+        let sql = format!("SELECT {} FROM menshen_{table}", names.join(", "));
         // The names of tables and columns are those of our own schema.
         let query = sqlx::query(AssertSqlSafe(sql));
         Rows {

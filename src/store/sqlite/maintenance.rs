@@ -12,7 +12,7 @@ impl MaintenanceStore for Sqlite {
     async fn ping(&self) -> Result<(), StoreError> {
         run("read a row", async {
             // `SELECT 1` would not read the file.
-            sqlx::query("SELECT count(*) FROM key_ring")
+            sqlx::query("SELECT count(*) FROM menshen_key_ring")
                 .fetch_one(&mut *self.reader().await?)
                 .await?;
             Ok(())
@@ -22,7 +22,7 @@ impl MaintenanceStore for Sqlite {
 
     async fn probe_write(&self) -> Result<(), StoreError> {
         run("try a write", async {
-            let sql = "INSERT INTO lease (name, holder, until) VALUES ('try_write', '', ?1) \
+            let sql = "INSERT INTO menshen_lease (name, holder, until) VALUES ('try_write', '', ?1) \
                        ON CONFLICT DO UPDATE SET until = excluded.until";
             let mut tx = self.begin_write().await?;
             sqlx::query(sql).bind(i64::MAX).execute(&mut *tx).await?;
@@ -66,50 +66,50 @@ fn expired_rows(now: i64, idle_before: i64) -> [(&'static str, i64); 9] {
     let (log_before, history_before) = (before(LOG_RETENTION), before(HISTORY_RETENTION));
     [
         (
-            "DELETE FROM session WHERE rowid IN \
-             (SELECT rowid FROM session WHERE expires_at <= ?1 LIMIT ?2)",
+            "DELETE FROM menshen_session WHERE rowid IN \
+             (SELECT rowid FROM menshen_session WHERE expires_at <= ?1 LIMIT ?2)",
             now,
         ),
         (
-            "DELETE FROM session WHERE rowid IN \
-             (SELECT rowid FROM session WHERE used_at < ?1 LIMIT ?2)",
+            "DELETE FROM menshen_session WHERE rowid IN \
+             (SELECT rowid FROM menshen_session WHERE used_at < ?1 LIMIT ?2)",
             idle_before,
         ),
         (
-            "DELETE FROM spent WHERE what IN \
-             (SELECT what FROM spent WHERE until < ?1 LIMIT ?2)",
+            "DELETE FROM menshen_spent WHERE what IN \
+             (SELECT what FROM menshen_spent WHERE until < ?1 LIMIT ?2)",
             now,
         ),
         (
-            "DELETE FROM logout_mark WHERE (connector, kind, what) IN \
-             (SELECT connector, kind, what FROM logout_mark WHERE until < ?1 LIMIT ?2)",
+            "DELETE FROM menshen_logout_mark WHERE (connector, kind, what) IN \
+             (SELECT connector, kind, what FROM menshen_logout_mark WHERE until < ?1 LIMIT ?2)",
             now,
         ),
         (
-            "DELETE FROM front_channel_mark WHERE number IN \
-             (SELECT number FROM front_channel_mark WHERE until < ?1 LIMIT ?2)",
+            "DELETE FROM menshen_front_channel_mark WHERE number IN \
+             (SELECT number FROM menshen_front_channel_mark WHERE until < ?1 LIMIT ?2)",
             now,
         ),
         (
-            "DELETE FROM logout_mark WHERE (connector, kind, what) IN \
-             (SELECT connector, kind, what FROM logout_mark \
+            "DELETE FROM menshen_logout_mark WHERE (connector, kind, what) IN \
+             (SELECT connector, kind, what FROM menshen_logout_mark \
              ORDER BY until DESC LIMIT ?2 OFFSET ?1)",
             LOGOUT_MARKS_MAX,
         ),
         (
-            "DELETE FROM lease WHERE name IN \
-             (SELECT name FROM lease WHERE until < ?1 LIMIT ?2)",
+            "DELETE FROM menshen_lease WHERE name IN \
+             (SELECT name FROM menshen_lease WHERE until < ?1 LIMIT ?2)",
             now,
         ),
         // The newest entry stays: its number is the last one of the log.
         (
-            "DELETE FROM revocation WHERE number IN (SELECT number FROM revocation WHERE at < ?1 \
-             AND number < (SELECT max(number) FROM revocation) ORDER BY number LIMIT ?2)",
+            "DELETE FROM menshen_revocation WHERE number IN (SELECT number FROM menshen_revocation WHERE at < ?1 \
+             AND number < (SELECT max(number) FROM menshen_revocation) ORDER BY number LIMIT ?2)",
             log_before,
         ),
         (
-            "DELETE FROM account_change WHERE number IN \
-             (SELECT number FROM account_change WHERE at < ?1 LIMIT ?2)",
+            "DELETE FROM menshen_account_change WHERE number IN \
+             (SELECT number FROM menshen_account_change WHERE at < ?1 LIMIT ?2)",
             history_before,
         ),
     ]

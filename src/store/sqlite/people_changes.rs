@@ -115,9 +115,9 @@ async fn expect(
         });
     }
     // Whoever signed in through this connector before needs no expectation by login name.
-    let sql = "INSERT INTO expected_identity (account, connector, subject) \
+    let sql = "INSERT INTO menshen_expected_identity (account, connector, subject) \
                SELECT ?1, ?2, ?3 WHERE ?3 IS NOT NULL OR NOT EXISTS \
-               (SELECT 1 FROM identity WHERE account = ?1 AND connector = ?2) \
+               (SELECT 1 FROM menshen_identity WHERE account = ?1 AND connector = ?2) \
                ON CONFLICT (account, connector) DO UPDATE SET subject = excluded.subject \
                WHERE excluded.subject IS NOT NULL AND subject IS NOT excluded.subject";
     let stored = sqlx::query(sql)
@@ -143,7 +143,7 @@ async fn owner(
         return Ok(known);
     }
     let sql = "SELECT a.id, a.login, a.epoch, a.closed \
-               FROM expected_identity AS e JOIN account AS a ON a.id = e.account \
+               FROM menshen_expected_identity AS e JOIN menshen_account AS a ON a.id = e.account \
                WHERE e.connector = ?1 AND e.subject = ?2";
     let found = sqlx::query(sql)
         .bind(connector.as_str())
@@ -162,10 +162,10 @@ async fn set_vouched(
 ) -> Result<bool, QueryError> {
     let sql = match value {
         Some(_) => {
-            "INSERT INTO account_vouched (account, field, value) VALUES (?1, ?2, ?3) \
+            "INSERT INTO menshen_account_vouched (account, field, value) VALUES (?1, ?2, ?3) \
              ON CONFLICT DO UPDATE SET value = excluded.value WHERE value <> excluded.value"
         }
-        None => "DELETE FROM account_vouched WHERE account = ?1 AND field = ?2",
+        None => "DELETE FROM menshen_account_vouched WHERE account = ?1 AND field = ?2",
     };
     let changed = sqlx::query(sql)
         .bind(account.as_bytes().as_slice())
@@ -184,7 +184,7 @@ pub(super) async fn edit(
 ) -> Result<EditOutcome, StoreError> {
     run("change a person", async {
         let mut tx = store.begin_write().await?;
-        let sql = "SELECT id, login, epoch, closed FROM account WHERE id = ?1";
+        let sql = "SELECT id, login, epoch, closed FROM menshen_account WHERE id = ?1";
         let found = sqlx::query(sql)
             .bind(account.as_bytes().as_slice())
             .fetch_optional(&mut *tx)
@@ -202,7 +202,7 @@ pub(super) async fn edit(
                 return Ok(EditOutcome::LoginTaken { by });
             }
             // The login name given by hand stays: no identity changes it at the next login.
-            sqlx::query("UPDATE identity SET names = 0 WHERE account = ?1")
+            sqlx::query("UPDATE menshen_identity SET names = 0 WHERE account = ?1")
                 .bind(account.as_bytes().as_slice())
                 .execute(&mut *tx)
                 .await?;
@@ -234,9 +234,9 @@ pub(super) async fn take_expected(
     login: &LoginName,
 ) -> Result<Option<(Account, bool)>, QueryError> {
     let sql = "SELECT a.id, a.login, a.epoch, a.closed, a.login_folded = ?3 AS same_login, \
-               NOT EXISTS (SELECT 1 FROM identity AS i WHERE i.account = a.id AND i.names) \
+               NOT EXISTS (SELECT 1 FROM menshen_identity AS i WHERE i.account = a.id AND i.names) \
                AS is_unnamed \
-               FROM expected_identity AS e JOIN account AS a ON a.id = e.account \
+               FROM menshen_expected_identity AS e JOIN menshen_account AS a ON a.id = e.account \
                WHERE e.connector = ?1 AND (e.subject = ?2 \
                OR (e.subject IS NULL AND a.login_folded = ?3)) \
                ORDER BY e.subject IS NULL LIMIT 1";
@@ -252,7 +252,7 @@ pub(super) async fn take_expected(
     let account = row::account(&found)?;
     let names: bool = found.try_get("same_login")?;
     let names = names && found.try_get("is_unnamed")?;
-    sqlx::query("DELETE FROM expected_identity WHERE account = ?1 AND connector = ?2")
+    sqlx::query("DELETE FROM menshen_expected_identity WHERE account = ?1 AND connector = ?2")
         .bind(account.id.as_bytes().as_slice())
         .bind(connector.as_str())
         .execute(tx)

@@ -11,7 +11,7 @@ pub(super) async fn read(
     tx: &mut SqliteConnection,
     account: &AccountId,
 ) -> Result<PersonFields, QueryError> {
-    let found = sqlx::query("SELECT name, email, mobile FROM account WHERE id = ?1")
+    let found = sqlx::query("SELECT name, email, mobile FROM menshen_account WHERE id = ?1")
         .bind(account.as_bytes().as_slice())
         .fetch_one(tx)
         .await?;
@@ -34,7 +34,7 @@ pub(super) async fn write(
         return Ok(false);
     }
     let folded = |text: &Option<String>| text.as_deref().map(str::to_lowercase);
-    let sql = "UPDATE account SET name = ?2, name_folded = ?3, email = ?4, email_folded = ?5, \
+    let sql = "UPDATE menshen_account SET name = ?2, name_folded = ?3, email = ?4, email_folded = ?5, \
                mobile = ?6 WHERE id = ?1";
     sqlx::query(sql)
         .bind(account.as_bytes().as_slice())
@@ -69,7 +69,7 @@ pub(super) async fn set_seen(
     account: &AccountId,
     at: Timestamp,
 ) -> Result<(), QueryError> {
-    let sql = "UPDATE account SET seen_at = max(coalesce(seen_at, ?2), ?2) WHERE id = ?1";
+    let sql = "UPDATE menshen_account SET seen_at = max(coalesce(seen_at, ?2), ?2) WHERE id = ?1";
     sqlx::query(sql)
         .bind(account.as_bytes().as_slice())
         .bind(at.unix_ms())

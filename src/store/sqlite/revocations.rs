@@ -30,7 +30,7 @@ impl RevocationStore for Sqlite {
             let mut tx = self.begin_write().await?;
             let epoch = match scope {
                 RevocationScope::Session(key) => {
-                    sqlx::query("DELETE FROM session WHERE key = ?1")
+                    sqlx::query("DELETE FROM menshen_session WHERE key = ?1")
                         .bind(key.as_bytes().as_slice())
                         .execute(&mut *tx)
                         .await?;
@@ -92,8 +92,8 @@ impl RevocationStore for Sqlite {
     async fn epochs(&self) -> Result<CurrentEpochs, StoreError> {
         run("read the epochs", async {
             // One statement reads one snapshot.
-            let sql = "SELECT name, number FROM epoch UNION ALL \
-                       SELECT 'log', coalesce(max(number), 0) FROM revocation";
+            let sql = "SELECT name, number FROM menshen_epoch UNION ALL \
+                       SELECT 'log', coalesce(max(number), 0) FROM menshen_revocation";
             let mut now = CurrentEpochs::default();
             let mut db = self.reader().await?;
             for found in sqlx::query(sql).fetch_all(&mut *db).await? {
@@ -117,7 +117,7 @@ impl RevocationStore for Sqlite {
 
     async fn revocations_after(&self, number: i64, max: u32) -> Result<RevocationPage, StoreError> {
         run("read the log of revocations", async {
-            let sql = "SELECT number, kind, what, epoch FROM revocation WHERE number > ?1 \
+            let sql = "SELECT number, kind, what, epoch FROM menshen_revocation WHERE number > ?1 \
                        ORDER BY number LIMIT ?2";
             let rows = sqlx::query(sql)
                 .bind(number)
@@ -145,7 +145,8 @@ pub(super) async fn has_provider_session(
     connector: &ConnectorId,
     provider_sid: &str,
 ) -> Result<bool, QueryError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM session WHERE connector = ?1 AND provider_sid = ?2)";
+    let sql =
+        "SELECT EXISTS (SELECT 1 FROM menshen_session WHERE connector = ?1 AND provider_sid = ?2)";
     let exists = sqlx::query_scalar(sql)
         .bind(connector.as_str())
         .bind(provider_sid)
@@ -162,18 +163,18 @@ async fn delete_matching_sessions(
 ) -> Result<Vec<SessionKey>, QueryError> {
     let (sql, sid, subject) = match target {
         LogoutTarget::Session(sid) => (
-            "DELETE FROM session WHERE connector = ?1 AND provider_sid = ?2 RETURNING key",
+            "DELETE FROM menshen_session WHERE connector = ?1 AND provider_sid = ?2 RETURNING key",
             Some(sid),
             None,
         ),
         LogoutTarget::SessionAndSubject { sid, subject } => (
-            "DELETE FROM session WHERE connector = ?1 AND (provider_sid = ?2 OR \
+            "DELETE FROM menshen_session WHERE connector = ?1 AND (provider_sid = ?2 OR \
              (provider_sid IS NULL AND subject = ?3)) RETURNING key",
             Some(sid),
             Some(subject),
         ),
         LogoutTarget::Subject(subject) => (
-            "DELETE FROM session WHERE connector = ?1 AND subject = ?3 RETURNING key",
+            "DELETE FROM menshen_session WHERE connector = ?1 AND subject = ?3 RETURNING key",
             None,
             Some(subject),
         ),
@@ -202,7 +203,7 @@ async fn insert_logout_marks(
         LogoutTarget::Subject(subject) => ("subject", subject.as_str(), None),
     };
     let unnamed = unnamed.map(|subject| ("unnamed", subject.as_str()));
-    let sql = "INSERT INTO logout_mark (connector, kind, what, at, until) \
+    let sql = "INSERT INTO menshen_logout_mark (connector, kind, what, at, until) \
                VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE \
                SET at = max(at, excluded.at), until = max(until, excluded.until)";
     for (kind, what) in iter::once((kind, what)).chain(unnamed) {
@@ -227,9 +228,9 @@ async fn insert_front_channel_mark(
     (at, until): (Timestamp, Timestamp),
 ) -> Result<(), QueryError> {
     // A repeated mark gets a new number; otherwise it would be deleted first.
-    let sql = "INSERT OR REPLACE INTO front_channel_mark (connector, sid, at, until) \
+    let sql = "INSERT OR REPLACE INTO menshen_front_channel_mark (connector, sid, at, until) \
                SELECT ?1, ?2, max(?3, coalesce(max(at), ?3)), max(?4, coalesce(max(until), ?4)) \
-               FROM front_channel_mark WHERE connector = ?1 AND sid = ?2";
+               FROM menshen_front_channel_mark WHERE connector = ?1 AND sid = ?2";
     sqlx::query(sql)
         .bind(connector.as_str())
         .bind(sid)
@@ -248,7 +249,8 @@ pub(super) async fn delete_oldest_marks(
     at: Timestamp,
     max: u32,
 ) -> Result<u64, QueryError> {
-    let sql = "SELECT connector FROM front_channel_mark GROUP BY connector HAVING count(*) > ?1";
+    let sql =
+        "SELECT connector FROM menshen_front_channel_mark GROUP BY connector HAVING count(*) > ?1";
     let rows = sqlx::query(sql)
         .bind(FRONT_CHANNEL_MARKS_MAX)
         .fetch_all(&mut *tx)
@@ -256,8 +258,8 @@ pub(super) async fn delete_oldest_marks(
     let mut deleted = 0;
     for found in &rows {
         let connector: ConnectorId = row::parsed(found, "connector", "logout mark")?;
-        let sql = "DELETE FROM front_channel_mark WHERE number IN \
-                   (SELECT number FROM front_channel_mark WHERE connector = ?1 \
+        let sql = "DELETE FROM menshen_front_channel_mark WHERE number IN \
+                   (SELECT number FROM menshen_front_channel_mark WHERE connector = ?1 \
                    ORDER BY number DESC LIMIT ?3 OFFSET ?2) RETURNING until";
         let dropped: Vec<i64> = sqlx::query_scalar(sql)
             .bind(connector.as_str())
@@ -297,7 +299,7 @@ pub(super) async fn is_epoch_current(
     since_ms: i64,
 ) -> Result<bool, QueryError> {
     let sql = "SELECT number, coalesce(raised_at >= ?2, FALSE) AS raised_since \
-               FROM epoch WHERE name = ?1";
+               FROM menshen_epoch WHERE name = ?1";
     let found = sqlx::query(sql)
         .bind(epoch_name(scope))
         .bind(since_ms)
@@ -315,7 +317,7 @@ async fn raise_epoch(
     scope: &RevocationScope,
     at: Timestamp,
 ) -> Result<u64, QueryError> {
-    let sql = "INSERT INTO epoch (name, number, raised_at) VALUES (?1, 1, ?2) \
+    let sql = "INSERT INTO menshen_epoch (name, number, raised_at) VALUES (?1, 1, ?2) \
                ON CONFLICT DO UPDATE SET number = number + 1, \
                raised_at = max(coalesce(raised_at, ?2), ?2) RETURNING number";
     row::unsigned(
@@ -333,7 +335,7 @@ pub(super) async fn raise_account_epoch(
     account: &AccountId,
     at: Timestamp,
 ) -> Result<u64, QueryError> {
-    let sql = "UPDATE account SET epoch = epoch + 1, \
+    let sql = "UPDATE menshen_account SET epoch = epoch + 1, \
                epoch_raised_at = max(coalesce(epoch_raised_at, ?2), ?2) \
                WHERE id = ?1 RETURNING epoch";
     let epoch = sqlx::query_scalar(sql)
@@ -356,7 +358,7 @@ pub(super) async fn append_log(
         RevocationScope::Connector(connector) => ("connector", connector.as_str().as_bytes()),
         RevocationScope::Everyone => ("everyone", &[]),
     };
-    let sql = "INSERT INTO revocation (kind, what, epoch, at) VALUES (?1, ?2, ?3, ?4) \
+    let sql = "INSERT INTO menshen_revocation (kind, what, epoch, at) VALUES (?1, ?2, ?3, ?4) \
                RETURNING number";
     let number = sqlx::query_scalar(sql)
         .bind(kind)

@@ -102,5 +102,6 @@ fn migrator() -> Migrator {
             include_str!("0008_closed_accounts.sql"),
         ),
         migration(9, "directory", include_str!("0009_directory.sql")),
+        migration(10, "table_names", include_str!("0010_table_names.sql")),
     ])
 }

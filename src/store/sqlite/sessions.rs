@@ -38,7 +38,7 @@ impl SessionStore for Sqlite {
     async fn session(&self, key: &SessionKey) -> Result<Option<StoredSession>, StoreError> {
         run("find a session", async {
             let sql = "SELECT s.*, t.version AS tokens_version, t.sealed AS tokens_sealed \
-                       FROM standing_session AS s LEFT JOIN session_tokens AS t ON t.session_key = s.key \
+                       FROM menshen_standing_session AS s LEFT JOIN menshen_session_tokens AS t ON t.session_key = s.key \
                        WHERE s.key = ?1";
             let key = key.as_bytes().as_slice();
             let found = sqlx::query(sql)
@@ -52,7 +52,7 @@ impl SessionStore for Sqlite {
 
     async fn session_key(&self, public_id: &SessionId) -> Result<Option<SessionKey>, StoreError> {
         run("find a session by its public id", async {
-            let sql = "SELECT key FROM session WHERE public_id = ?1";
+            let sql = "SELECT key FROM menshen_session WHERE public_id = ?1";
             let id = public_id.as_bytes().as_slice();
             let found = sqlx::query(sql)
                 .bind(id)
@@ -85,10 +85,10 @@ impl SessionStore for Sqlite {
         run("list sessions", async {
             let query = match account {
                 Some(account) => sqlx::query(
-                    "SELECT * FROM standing_session WHERE account = ?1 ORDER BY minted_at DESC LIMIT ?2",
+                    "SELECT * FROM menshen_standing_session WHERE account = ?1 ORDER BY minted_at DESC LIMIT ?2",
                 )
                 .bind(account.as_bytes().as_slice()),
-                None => sqlx::query("SELECT * FROM standing_session ORDER BY minted_at DESC LIMIT ?1"),
+                None => sqlx::query("SELECT * FROM menshen_standing_session ORDER BY minted_at DESC LIMIT ?1"),
             };
             let mut db = self.reader().await?;
             let rows = query.bind(max).fetch_all(&mut *db).await?;
@@ -105,9 +105,9 @@ impl SessionStore for Sqlite {
             let mut tx = self.begin_write().await?;
             for (key, at) in used {
                 for sql in [
-                    "UPDATE session SET used_at = max(used_at, ?2) WHERE key = ?1",
-                    "UPDATE account SET seen_at = max(coalesce(seen_at, ?2), ?2) \
-                     WHERE id = (SELECT account FROM session WHERE key = ?1)",
+                    "UPDATE menshen_session SET used_at = max(used_at, ?2) WHERE key = ?1",
+                    "UPDATE menshen_account SET seen_at = max(coalesce(seen_at, ?2), ?2) \
+                     WHERE id = (SELECT account FROM menshen_session WHERE key = ?1)",
                 ] {
                     sqlx::query(sql)
                         .bind(key.as_bytes().as_slice())
@@ -131,9 +131,9 @@ async fn find_refusal(
     let began_at = new.began_at.unix_ms();
     // The identity may have been detached, or renamed at its source, during the login.
     let sql = "SELECT closed, epoch, coalesce(epoch_raised_at >= ?2, FALSE) AS raised_since, \
-               EXISTS (SELECT 1 FROM identity WHERE connector = ?3 AND subject = ?4 \
+               EXISTS (SELECT 1 FROM menshen_identity WHERE connector = ?3 AND subject = ?4 \
                AND account = ?1) AS has_identity \
-               FROM account WHERE id = ?1";
+               FROM menshen_account WHERE id = ?1";
     let found = sqlx::query(sql)
         .bind(new.record.account.as_bytes().as_slice())
         .bind(began_at)
@@ -174,10 +174,10 @@ async fn has_logout_mark(
     record: &SessionRecord,
     began_at: i64,
 ) -> Result<bool, QueryError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM logout_mark WHERE connector = ?1 AND at >= ?2 AND \
+    let sql = "SELECT EXISTS (SELECT 1 FROM menshen_logout_mark WHERE connector = ?1 AND at >= ?2 AND \
                ((kind = 'session' AND what = ?3) OR (kind = 'subject' AND what = ?4) OR \
                (kind = 'unnamed' AND what = ?4 AND ?3 IS NULL))) \
-               OR EXISTS (SELECT 1 FROM front_channel_mark \
+               OR EXISTS (SELECT 1 FROM menshen_front_channel_mark \
                WHERE connector = ?1 AND sid = ?3 AND at >= ?2)";
     let marked = sqlx::query_scalar(sql)
         .bind(record.connector.as_str())
@@ -190,7 +190,7 @@ async fn has_logout_mark(
 }
 
 async fn insert(tx: &mut SqliteConnection, new: &NewSession) -> Result<(), QueryError> {
-    let sql = "INSERT INTO session (key, public_id, account, connector, subject, provider_sid, \
+    let sql = "INSERT INTO menshen_session (key, public_id, account, connector, subject, provider_sid, \
                facts, minted_at, expires_at, used_at, \
                account_epoch, connector_epoch, everyone_epoch) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";

@@ -50,23 +50,25 @@ async fn move_identity(
     rename: &SubjectRename,
     exists: bool,
 ) -> Result<(), QueryError> {
-    const MERGE: [&str; 1] = ["UPDATE identity SET names = max(names, (SELECT names \
-         FROM identity WHERE connector = ?1 AND subject = ?2)) WHERE connector = ?1 AND subject = ?3"];
+    const MERGE: [&str; 1] = [
+        "UPDATE menshen_identity SET names = max(names, (SELECT names \
+         FROM menshen_identity WHERE connector = ?1 AND subject = ?2)) WHERE connector = ?1 AND subject = ?3",
+    ];
     // Cached entitlements of a former person with this subject have a lower epoch.
     const COPY: [&str; 4] = [
-        "INSERT INTO identity (connector, subject, account, names, entitlements, \
+        "INSERT INTO menshen_identity (connector, subject, account, names, entitlements, \
              entitlements_epoch, used_at) \
              SELECT connector, ?3, account, names, entitlements, 1 + max(entitlements_epoch, \
-             coalesce((SELECT max(entitlements_epoch) FROM former_identity \
+             coalesce((SELECT max(entitlements_epoch) FROM menshen_former_identity \
              WHERE connector = ?1 AND subject = ?3), 0)), used_at \
-             FROM identity WHERE connector = ?1 AND subject = ?2",
-        "UPDATE vouched SET subject = ?3 WHERE connector = ?1 AND subject = ?2",
-        "UPDATE membership SET subject = ?3 WHERE connector = ?1 AND subject = ?2",
-        "UPDATE tag SET subject = ?3 WHERE connector = ?1 AND subject = ?2",
+             FROM menshen_identity WHERE connector = ?1 AND subject = ?2",
+        "UPDATE menshen_vouched SET subject = ?3 WHERE connector = ?1 AND subject = ?2",
+        "UPDATE menshen_membership SET subject = ?3 WHERE connector = ?1 AND subject = ?2",
+        "UPDATE menshen_tag SET subject = ?3 WHERE connector = ?1 AND subject = ?2",
     ];
     const MOVE: [&str; 2] = [
-        "UPDATE session SET subject = ?3 WHERE connector = ?1 AND subject = ?2",
-        "DELETE FROM identity WHERE connector = ?1 AND subject = ?2",
+        "UPDATE menshen_session SET subject = ?3 WHERE connector = ?1 AND subject = ?2",
+        "DELETE FROM menshen_identity WHERE connector = ?1 AND subject = ?2",
     ];
     let first: &[&str] = if exists { &MERGE } else { &COPY };
     for sql in first.iter().chain(&MOVE) {

@@ -15,7 +15,7 @@ impl TokenStore for Sqlite {
     async fn update_tokens(&self, update: &TokenUpdate) -> Result<TokenUpdateOutcome, StoreError> {
         run("keep refreshed tokens", async {
             let mut tx = self.begin_write().await?;
-            let sql = "SELECT connector, subject, entitlements_epoch FROM standing_session \
+            let sql = "SELECT connector, subject, entitlements_epoch FROM menshen_standing_session \
                        WHERE key = ?1 AND expires_at > ?2 AND NOT closed";
             let standing = sqlx::query(sql)
                 .bind(update.session.as_bytes().as_slice())
@@ -26,7 +26,7 @@ impl TokenStore for Sqlite {
                 tx.roll_back().await?;
                 return Ok(TokenUpdateOutcome::SessionGone);
             };
-            let sql = "UPDATE session_tokens SET version = version + 1, sealed = ?3 \
+            let sql = "UPDATE menshen_session_tokens SET version = version + 1, sealed = ?3 \
                        WHERE session_key = ?1 AND version = ?2 RETURNING version";
             let version = sqlx::query_scalar(sql)
                 .bind(update.session.as_bytes().as_slice())
@@ -61,7 +61,8 @@ pub(super) async fn insert(
     session: &SessionKey,
     sealed: &str,
 ) -> Result<(), QueryError> {
-    let sql = "INSERT INTO session_tokens (session_key, version, sealed) VALUES (?1, 1, ?2)";
+    let sql =
+        "INSERT INTO menshen_session_tokens (session_key, version, sealed) VALUES (?1, 1, ?2)";
     sqlx::query(sql)
         .bind(session.as_bytes().as_slice())
         .bind(sealed)
@@ -78,16 +79,16 @@ pub(super) async fn delete_for_scope(
     let query = match scope {
         RevocationScope::Session(_) => return Ok(()),
         RevocationScope::Account(account) => sqlx::query(
-            "DELETE FROM session_tokens WHERE session_key IN \
-             (SELECT key FROM session WHERE account = ?1)",
+            "DELETE FROM menshen_session_tokens WHERE session_key IN \
+             (SELECT key FROM menshen_session WHERE account = ?1)",
         )
         .bind(account.as_bytes().as_slice()),
         RevocationScope::Connector(connector) => sqlx::query(
-            "DELETE FROM session_tokens WHERE session_key IN \
-             (SELECT key FROM session WHERE connector = ?1)",
+            "DELETE FROM menshen_session_tokens WHERE session_key IN \
+             (SELECT key FROM menshen_session WHERE connector = ?1)",
         )
         .bind(connector.as_str()),
-        RevocationScope::Everyone => sqlx::query("DELETE FROM session_tokens"),
+        RevocationScope::Everyone => sqlx::query("DELETE FROM menshen_session_tokens"),
     };
     query.execute(tx).await?;
     Ok(())
@@ -100,7 +101,7 @@ async fn update_identity(
     subject: &Subject,
     (update, at): (&IdentityUpdate, Timestamp),
 ) -> Result<i64, QueryError> {
-    let sql = "UPDATE identity SET entitlements = ?3, \
+    let sql = "UPDATE menshen_identity SET entitlements = ?3, \
                entitlements_epoch = entitlements_epoch + (entitlements <> ?3) \
                WHERE connector = ?1 AND subject = ?2 RETURNING entitlements_epoch, account, names";
     let found = sqlx::query(sql)

@@ -153,8 +153,8 @@ async fn a_failing_store_makes_readiness_fail_but_not_liveness() {
     );
     let database = sqlx::SqlitePool::connect(&url).await.unwrap();
     for statement in [
-        "ALTER TABLE key_ring RENAME TO lost",
-        "DROP VIEW standing_session",
+        "ALTER TABLE menshen_key_ring RENAME TO lost",
+        "DROP VIEW menshen_standing_session",
     ] {
         sqlx::query(statement).execute(&database).await.unwrap();
     }
@@ -174,7 +174,7 @@ async fn a_failing_store_makes_readiness_fail_but_not_liveness() {
     assert_eq!(answer.status, 503, "{}", answer.text());
     assert!(metric(&menshen, "menshen_store_errors_total").await >= 1.0);
     // Readiness recovers without a restart.
-    let repair = "ALTER TABLE lost RENAME TO key_ring";
+    let repair = "ALTER TABLE lost RENAME TO menshen_key_ring";
     sqlx::query(repair).execute(&database).await.unwrap();
     assert_eq!(
         send_request(&menshen, "GET", "/readyz", "", "")

@@ -52,11 +52,11 @@ async fn account_and_session_rows(file: &Path) -> Vec<String> {
     let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
     let mut all = Vec::new();
     for sql in [
-        "SELECT hex(id) || login || epoch || closed FROM account",
-        "SELECT connector || subject || hex(account) || entitlements || used_at FROM identity",
-        "SELECT hex(key) || facts || minted_at || expires_at || used_at FROM session",
-        "SELECT name || holder || until FROM lease",
-        "SELECT 'spent ' || count(*) FROM spent",
+        "SELECT hex(id) || login || epoch || closed FROM menshen_account",
+        "SELECT connector || subject || hex(account) || entitlements || used_at FROM menshen_identity",
+        "SELECT hex(key) || facts || minted_at || expires_at || used_at FROM menshen_session",
+        "SELECT name || holder || until FROM menshen_lease",
+        "SELECT 'spent ' || count(*) FROM menshen_spent",
     ] {
         let found: Vec<Option<String>> = sqlx::query_scalar(sql).fetch_all(&pool).await.unwrap();
         all.extend(found.into_iter().flatten());

@@ -68,9 +68,9 @@ async fn a_revocation_on_one_node_is_seen_by_the_other_within_seconds() {
 
 #[tokio::test]
 async fn a_damaged_row_in_the_revocation_log_hides_no_revocation() {
-    let raised = "INSERT INTO epoch (name, number) VALUES ('everyone', 1)";
-    let deleted = "DELETE FROM session WHERE account = \
-                   (SELECT id FROM account WHERE login = 'zhangsan')";
+    let raised = "INSERT INTO menshen_epoch (name, number) VALUES ('everyone', 1)";
+    let deleted = "DELETE FROM menshen_session WHERE account = \
+                   (SELECT id FROM menshen_account WHERE login = 'zhangsan')";
     for (row, hidden, ends_all) in [
         ("'session', x'00', 0", deleted, false),
         ("'account', x'', 1", deleted, false),
@@ -91,8 +91,9 @@ async fn a_damaged_row_in_the_revocation_log_hides_no_revocation() {
                 repeat_until(ask, node, |answer| answer.status == 200).await;
             }
         }
-        let sql =
-            format!("{hidden}; INSERT INTO revocation (kind, what, epoch, at) VALUES ({row}, 1)");
+        let sql = format!(
+            "{hidden}; INSERT INTO menshen_revocation (kind, what, epoch, at) VALUES ({row}, 1)"
+        );
         Meddler::at(&dir.url()).await.run(&sql).await;
         for node in nodes {
             repeat_until(&zhang, node, |answer| answer.status == 401).await;
@@ -135,8 +136,10 @@ async fn a_damaged_store_file_admits_no_session() {
     let (menshen, other) = start_two_nodes(&dir).await;
     let ask = TestRequest::get("/echo").session(&session_cookie_of(&menshen, "zhangsan").await);
     let mut db = sqlx::SqliteConnection::connect(&dir.url()).await.unwrap();
-    db.execute("DROP VIEW standing_session").await.unwrap();
-    db.execute("DROP TABLE session").await.unwrap();
+    db.execute("DROP VIEW menshen_standing_session")
+        .await
+        .unwrap();
+    db.execute("DROP TABLE menshen_session").await.unwrap();
     let answer = ask.send_to(other.addresses()[0]).await;
     assert_eq!(answer.status, 503, "{}", answer.text());
     assert!(answer.header("retry-after").is_some());

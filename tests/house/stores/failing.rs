@@ -134,9 +134,9 @@ async fn a_write_that_is_given_up_at_any_moment_happens_whole_or_not_at_all() {
             let given_up = given_up_after(asked, polls).await;
             // Whoever writes next waits until the one before is done with.
             writes_work(&backend, &what).await;
-            let epochs = "DELETE FROM epoch WHERE name = 'connector:github'; \
-                          DELETE FROM spent WHERE until = 1800000062000; \
-                          DELETE FROM revocation WHERE CAST(what AS TEXT) = 'github'";
+            let epochs = "DELETE FROM menshen_epoch WHERE name = 'connector:github'; \
+                          DELETE FROM menshen_spent WHERE until = 1800000062000; \
+                          DELETE FROM menshen_revocation WHERE CAST(what AS TEXT) = 'github'";
             meddler.run(epochs).await;
             let after = anonymous(meddler.content().await);
             assert!(

@@ -140,23 +140,6 @@ async fn a_newer_file_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_file_of_an_earlier_version_is_brought_up_to_date() {
-    let dir = TempDir::new();
-    let store = Sqlite::open(&dir.sqlite_url()).await.unwrap();
-    let (account, new) = somebody(&store, "zhangsan").await;
-    store.close().await;
-    changed(&dir, "DROP TABLE session_tokens").await;
-    changed(&dir, "DELETE FROM _sqlx_migrations WHERE version = 2").await;
-    let store = Sqlite::open(&dir.sqlite_url()).await.unwrap();
-    assert!(has_session(&store, &new).await);
-    let later = NewSession {
-        tokens: Some("sealed".to_owned()),
-        ..new_session(&account, at(1))
-    };
-    assert_eq!(store.mint(&later).await.unwrap(), MintOutcome::Session);
-}
-
-#[tokio::test]
 async fn another_programs_file_is_refused_and_left_alone() {
     let dir = TempDir::new();
     std::fs::write(dir.file(), b"").unwrap();

@@ -15,7 +15,7 @@ async fn what_strangers_say_fills_no_store() {
     let mut meddler = Meddler::at(&dir.url()).await;
     meddler
         .run(
-            "INSERT INTO front_channel_mark (connector, sid, at, until) \
+            "INSERT INTO menshen_front_channel_mark (connector, sid, at, until) \
              WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 50005) \
              SELECT 'corp', 'made up ' || n, 1, 9223372036854775807 FROM many",
         )
@@ -30,7 +30,7 @@ async fn what_strangers_say_fills_no_store() {
     let count = |content: &[String]| {
         let marks = content
             .iter()
-            .filter(|row| row.starts_with("front_channel_mark"));
+            .filter(|row| row.starts_with("menshen_front_channel_mark"));
         marks.count()
     };
     // A logout only adds its own mark; the oldest are deleted with what has expired.
@@ -53,14 +53,14 @@ async fn what_strangers_say_fills_no_store() {
     }
     let content = meddler.content().await;
     let renewed =
-        |row: &&String| row.starts_with("front_channel_mark") && row.contains("made up 7'");
+        |row: &&String| row.starts_with("menshen_front_channel_mark") && row.contains("made up 7'");
     assert_eq!(
         content.iter().filter(renewed).count(),
         1,
         "{:?}",
         content
             .iter()
-            .find(|row| row.starts_with("front_channel_mark"))
+            .find(|row| row.starts_with("menshen_front_channel_mark"))
     );
 }
 
@@ -133,7 +133,7 @@ async fn tokens_go_with_their_sessions_and_the_others_stay() {
             }
         };
         let mut db = sqlx::SqliteConnection::connect(&dir.url()).await.unwrap();
-        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM session_tokens")
+        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM menshen_session_tokens")
             .fetch_one(&mut db)
             .await
             .unwrap();
@@ -156,7 +156,7 @@ async fn a_lease_that_was_given_back_is_swept() {
     assert!(store.lease("held", "a", at(0), at(90)).await.unwrap());
     store.delete_expired(at(60), at(0), 10).await.unwrap();
     let mut db = sqlx::SqliteConnection::connect(&dir.url()).await.unwrap();
-    let left: Vec<String> = sqlx::query_scalar("SELECT name FROM lease")
+    let left: Vec<String> = sqlx::query_scalar("SELECT name FROM menshen_lease")
         .fetch_all(&mut db)
         .await
         .unwrap();

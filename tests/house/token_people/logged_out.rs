@@ -157,7 +157,7 @@ async fn front_channel_logouts_of_unknown_sessions_are_limited_per_client() {
         let content = Meddler::at(&dir.url()).await.content().await;
         let marks = content
             .iter()
-            .filter(|row| row.starts_with("front_channel_mark"));
+            .filter(|row| row.starts_with("menshen_front_channel_mark"));
         marks.count()
     };
     // The limit allows sixty at once and one more per second.

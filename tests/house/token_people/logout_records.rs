@@ -33,7 +33,7 @@ async fn insert_logout_records(dir: &TempDir, connector: &str, marks: usize) {
     let mut meddler = Meddler::at(&dir.url()).await;
     meddler
         .run(&format!(
-            "INSERT INTO front_channel_mark (connector, sid, at, until) \
+            "INSERT INTO menshen_front_channel_mark (connector, sid, at, until) \
              WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < {marks}) \
              SELECT '{connector}', 'made up ' || n, 1, 9223372036854775807 FROM many"
         ))
@@ -46,7 +46,7 @@ async fn logout_records(dir: &TempDir, connector: &str) -> usize {
     let named = format!("'{connector}'");
     let marks = content
         .iter()
-        .filter(|row| row.starts_with("front_channel_mark") && row.contains(&named));
+        .filter(|row| row.starts_with("menshen_front_channel_mark") && row.contains(&named));
     marks.count()
 }
 
@@ -204,7 +204,7 @@ async fn dropping_a_logout_record_early_is_logged_as_a_warning() {
     assert_eq!(logout_records(&dir, "flooded").await, LOGOUT_RECORDS_MAX);
     // Expired records are replaced without a warning.
     let mut meddler = Meddler::at(&dir.url()).await;
-    let over = "UPDATE front_channel_mark SET until = 1 WHERE sid LIKE 'made up%'";
+    let over = "UPDATE menshen_front_channel_mark SET until = 1 WHERE sid LIKE 'made up%'";
     meddler.run(over).await;
     let before = warnings("flooded", words);
     for at in 0..5 {

@@ -150,7 +150,7 @@ fn text(output: &Output) -> String {
     String::from_utf8(text).unwrap()
 }
 
-/// The number of rows of each table, by its name in SQLite.
+/// The number of rows of each table.
 async fn rows_in_sqlite(file: &Path) -> Vec<(String, i64)> {
     let mut db = SqliteConnection::connect(&format!("sqlite://{}", file.display()))
         .await
@@ -169,7 +169,7 @@ async fn rows_in_sqlite(file: &Path) -> Vec<(String, i64)> {
     rows
 }
 
-/// The number of rows of each table, by its name in SQLite.
+/// The number of rows of each table.
 async fn rows_in_postgres(db: &mut PgConnection) -> Vec<(String, i64)> {
     let sql = "SELECT table_name::text AS name FROM information_schema.tables \
                WHERE table_type = 'BASE TABLE' AND table_name LIKE 'menshen%' \
@@ -180,7 +180,7 @@ async fn rows_in_postgres(db: &mut PgConnection) -> Vec<(String, i64)> {
         let table: String = table.get("name");
         let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
         let count = sqlx::query_scalar(sql).fetch_one(&mut *db).await.unwrap();
-        rows.push((table.trim_start_matches("menshen_").to_owned(), count));
+        rows.push((table, count));
     }
     rows
 }
@@ -246,7 +246,7 @@ async fn a_failed_move_changes_nothing_and_says_why() {
 
     // PostgreSQL keeps no zero byte in a text, so this row cannot be copied.
     let mut db = SqliteConnection::connect(&from).await.unwrap();
-    let sql = "UPDATE logout_mark SET what = 'a' || char(0)";
+    let sql = "UPDATE menshen_logout_mark SET what = 'a' || char(0)";
     sqlx::raw_sql(sql).execute(&mut db).await.unwrap();
     db.close().await.unwrap();
     let broken = migrate(&from, &to, &password);

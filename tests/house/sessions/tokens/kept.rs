@@ -8,16 +8,17 @@ use crate::stores::TempDir;
 
 async fn rows(dir: &TempDir) -> Vec<(Vec<u8>, String)> {
     let mut db = sqlx::SqliteConnection::connect(&dir.url()).await.unwrap();
-    let rows = sqlx::query("SELECT session_key, sealed FROM session_tokens ORDER BY session_key")
-        .fetch_all(&mut db)
-        .await
-        .unwrap();
+    let rows =
+        sqlx::query("SELECT session_key, sealed FROM menshen_session_tokens ORDER BY session_key")
+            .fetch_all(&mut db)
+            .await
+            .unwrap();
     rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
 async fn write(dir: &TempDir, key: &[u8], sealed: &str) {
     let mut db = sqlx::SqliteConnection::connect(&dir.url()).await.unwrap();
-    sqlx::query("UPDATE session_tokens SET sealed = ?2 WHERE session_key = ?1")
+    sqlx::query("UPDATE menshen_session_tokens SET sealed = ?2 WHERE session_key = ?1")
         .bind(key)
         .bind(sealed)
         .execute(&mut db)
