@@ -3,8 +3,9 @@
 //! A store decides only what needs a transaction: that a login name is free, that the account is open
 //! when its session is inserted, that a ticket is spent once.
 //!
-//! Each database has a folder with one file for each trait. A new database needs a folder, a
-//! variant of [`StoreUrl`], and an arm in the function that opens it.
+//! `sql` has the steps of every operation, written once for all databases. The folder of a database holds
+//! what differs: how it is opened and migrated, its transactions, its errors. A new database needs a folder,
+//! a variant of [`StoreUrl`], and an arm in the function that opens it.
 
 use std::sync::Arc;
 
@@ -19,13 +20,12 @@ mod maintenance;
 mod migrate;
 mod monitored;
 mod options;
-mod people_query;
-mod person_fields;
 mod postgres;
 mod query_error;
 mod revocations;
 mod row;
 mod sessions;
+mod sql;
 mod sqlite;
 mod tokens;
 mod url;

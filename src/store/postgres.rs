@@ -7,33 +7,22 @@
 
 use std::sync::Arc;
 
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::query::Query;
-use sqlx::{PgPool, Postgres as Database};
+use sqlx::PgPool;
 
 use super::query_error::QueryError;
-use super::{StoreError, StoreOptions};
+use super::sql::{Begin, Database};
+use super::{SessionKey, StoreError, StoreOptions};
+use crate::clock::Timestamp;
 
-mod account_changes;
-mod accounts;
-mod closing;
 mod code;
-mod coordination;
-mod departments;
-mod directory;
 mod import;
+mod last_uses;
 mod listen;
 mod maintenance;
 mod open;
-mod people_changes;
-mod person_fields;
 mod problem;
-mod revocations;
 mod roots;
 mod schema;
-mod sessions;
-mod subject_rename;
-mod tokens;
 mod transaction;
 mod url;
 
@@ -43,9 +32,9 @@ pub use problem::{ServerError, ServerProblem};
 pub use url::{PostgresUrl, PostgresUrlError};
 
 use listen::Announcements;
-use transaction::{Begin, Transaction};
+use transaction::Transaction;
 
-/// The numbers of advisory locks: "mens" and a number. [`Begin::sql`] takes number 1, for revocations, as a
+/// The numbers of advisory locks: "mens" and a number. [`transaction`] takes number 1, for revocations, as a
 /// transaction begins.
 const DIRECTORY: i64 = 0x6d65_6e73_0000_0002;
 const SCHEMA: i64 = 0x6d65_6e73_0000_0003;
@@ -63,11 +52,9 @@ enum Access {
 pub struct Postgres {
     pool: PgPool,
     access: Access,
-    /// Whether statements are prepared once for each connection. Behind a pooler that gives each
-    /// transaction another connection they are not.
-    named_statements: bool,
-    /// Whether revocations are announced by NOTIFY.
-    notify: bool,
+    /// Whether revocations are announced by NOTIFY, and statements are prepared once for each connection.
+    /// Neither works behind a pooler that gives each transaction another connection.
+    keeps_connections: bool,
     announcements: Arc<Announcements>,
 }
 
@@ -99,32 +86,35 @@ impl Postgres {
     pub async fn examine(url: &PostgresUrl, options: &StoreOptions) -> Result<String, StoreError> {
         open::examine(url, options).await
     }
+}
 
-    /// A statement without its parameters.
-    fn query(&self, sql: &'static str) -> Query<'static, Database, PgArguments> {
-        sqlx::query(sql).persistent(self.named_statements)
-    }
+impl Database for Postgres {
+    type Transaction = Transaction;
+
+    const POSITION_FUNCTION: &'static str = "strpos";
 
     async fn begin(&self, begin: Begin) -> Result<Transaction, QueryError> {
-        Transaction::begin(&self.pool, self.access, begin, self.named_statements).await
+        Transaction::begin(&self.pool, self.access, begin, self.keeps_connections).await
     }
 
-    /// The rows of a statement that only reads.
-    async fn rows<'q>(
-        &self,
-        query: Query<'q, Database, PgArguments>,
-    ) -> Result<Vec<PgRow>, QueryError> {
-        let mut tx = self.begin(Begin::Reading).await?;
-        let rows = query.fetch_all(&mut *tx).await?;
-        tx.commit().await?;
-        Ok(rows)
+    async fn set_last_uses(&self, used: &[(SessionKey, Timestamp)]) -> Result<(), QueryError> {
+        last_uses::set(self, used).await
     }
 
-    /// The only row of a statement that only reads, if there is one.
-    async fn row<'q>(
+    async fn delete_expired_rows(
         &self,
-        query: Query<'q, Database, PgArguments>,
-    ) -> Result<Option<PgRow>, QueryError> {
-        Ok(self.rows(query).await?.pop())
+        at: Timestamp,
+        idle_before: Timestamp,
+        max: u32,
+    ) -> Result<u64, QueryError> {
+        maintenance::delete_expired_rows(self, at, idle_before, max).await
+    }
+
+    async fn next_announcement(&self) {
+        if self.keeps_connections {
+            self.announcements.next().await;
+        } else {
+            std::future::pending().await
+        }
     }
 }

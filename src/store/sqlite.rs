@@ -1,30 +1,18 @@
 //! `Sqlite`: the embedded store, one file on this machine.
 
 use sqlx::SqlitePool;
-use sqlx::pool::PoolConnection;
 
-use super::StoreError;
-use super::query_error::{QueryError, run};
-use super::row;
+use super::query_error::QueryError;
+use super::sql::{Begin, Database, Transaction as _};
+use super::{SessionKey, StoreError};
+use crate::clock::Timestamp;
 
-mod account_changes;
-mod accounts;
-mod closing;
-mod coordination;
-mod departments;
-mod directory;
 mod export;
 mod maintenance;
 mod open;
 mod opened_file;
-mod people_changes;
-mod person_fields;
 mod result_code;
-mod revocations;
 mod schema;
-mod sessions;
-mod subject_rename;
-mod tokens;
 mod transaction;
 mod url;
 
@@ -33,7 +21,7 @@ pub(super) use result_code::cause;
 pub use url::SqliteUrl;
 
 use opened_file::OpenedFile;
-use transaction::WriteTransaction;
+use transaction::Transaction;
 
 /// A store in one SQLite file: one connection writes, a few read beside it (WAL).
 ///
@@ -70,20 +58,47 @@ impl Sqlite {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
 
-    /// Begins a transaction and holds the write lock until it ends.
-    async fn begin_write(&self) -> Result<WriteTransaction, QueryError> {
-        WriteTransaction::begin(&self.writer, &self.opened_file).await
+impl Database for Sqlite {
+    type Transaction = Transaction;
+
+    const POSITION_FUNCTION: &'static str = "instr";
+
+    async fn begin(&self, begin: Begin) -> Result<Transaction, QueryError> {
+        match begin {
+            Begin::Reading => Transaction::read(&self.readers, &self.opened_file).await,
+            Begin::Writing | Begin::BesideRevocations | Begin::Revoking => {
+                Transaction::write(&self.writer, &self.opened_file).await
+            }
+        }
     }
 
-    /// A read connection from the pool.
-    async fn reader(&self) -> Result<PoolConnection<sqlx::Sqlite>, QueryError> {
-        let mut connection = self.readers.acquire().await?;
-        // The pool may have opened this connection just now, after the file was replaced.
-        let checked = self.opened_file.check();
-        if checked.is_err() {
-            connection.close_on_drop();
+    async fn set_last_uses(&self, used: &[(SessionKey, Timestamp)]) -> Result<(), QueryError> {
+        let mut tx = self.begin(Begin::Writing).await?;
+        for (key, at) in used {
+            for sql in [
+                "UPDATE menshen_session SET used_at = max(used_at, $2) WHERE key = $1",
+                "UPDATE menshen_account SET seen_at = max(coalesce(seen_at, $2), $2) \
+                 WHERE id = (SELECT account FROM menshen_session WHERE key = $1)",
+            ] {
+                tx.execute(sql, &[key.into(), (*at).into()]).await?;
+            }
         }
-        checked.map(|()| connection)
+        tx.commit().await
+    }
+
+    async fn delete_expired_rows(
+        &self,
+        at: Timestamp,
+        idle_before: Timestamp,
+        max: u32,
+    ) -> Result<u64, QueryError> {
+        maintenance::delete_expired_rows(self, at, idle_before, max).await
+    }
+
+    /// Nothing is announced: the log is polled.
+    async fn next_announcement(&self) {
+        std::future::pending().await
     }
 }

@@ -1,72 +1,32 @@
-//! MaintenanceStore, in PostgreSQL.
-
-use async_trait::async_trait;
+//! Deletes expired rows, in PostgreSQL.
 
 use super::super::maintenance::{
     FRONT_CHANNEL_MARKS_MAX, HISTORY_RETENTION, LOG_RETENTION, LOGOUT_MARKS_MAX,
 };
-use super::super::query_error::run;
-use super::super::{MaintenanceStore, StoreError};
-use super::{Begin, Postgres};
+use super::super::sql::{Begin, Database as _, Transaction as _, Value};
+use super::{Postgres, QueryError};
 use crate::clock::Timestamp;
 
-#[async_trait]
-impl MaintenanceStore for Postgres {
-    async fn ping(&self) -> Result<(), StoreError> {
-        run("read a row", async {
-            let query = self.query("SELECT count(*) FROM menshen_key_ring");
-            self.rows(query).await.map(drop)
-        })
-        .await
+/// In one transaction for each kind of record. Rows that others have locked are left for the next time, so
+/// that a login never waits for a deletion.
+pub(super) async fn delete_expired_rows(
+    db: &Postgres,
+    at: Timestamp,
+    idle_before: Timestamp,
+    max: u32,
+) -> Result<u64, QueryError> {
+    let mut deleted = 0;
+    for (sql, first) in expired_rows(at.unix_ms(), idle_before.unix_ms()) {
+        let mut tx = db.begin(Begin::Writing).await?;
+        let values = [Value::from(first), Value::from(max)];
+        deleted += tx.execute(sql, &values).await?;
+        tx.commit().await?;
     }
-
-    /// Writes a lease that nobody holds: a row that exists only to be written.
-    async fn probe_write(&self) -> Result<(), StoreError> {
-        run("try a write", async {
-            let sql = "INSERT INTO menshen_lease (name, holder, until) VALUES ('try_write', '', $1) \
-                       ON CONFLICT (name) DO UPDATE SET until = excluded.until";
-            let mut tx = self.begin(Begin::Writing).await?;
-            let query = tx.query(sql).bind(i64::MAX);
-            query.execute(&mut *tx).await?;
-            tx.commit().await
-        })
-        .await
-    }
-
-    async fn log_announced(&self) {
-        if self.notify {
-            self.announcements.next().await;
-        } else {
-            std::future::pending().await
-        }
-    }
-
-    /// A transaction for each kind of record. Rows that others have locked are left for the next round,
-    /// so that a login never waits for a delete_expired.
-    async fn delete_expired(
-        &self,
-        at: Timestamp,
-        idle_before: Timestamp,
-        max: u32,
-    ) -> Result<u64, StoreError> {
-        run("delete what has expired", async {
-            let now = at.unix_ms();
-            let mut deleted = 0;
-            for (sql, first) in leftovers(now, idle_before.unix_ms()) {
-                let mut tx = self.begin(Begin::Writing).await?;
-                let query = tx.query(sql).bind(first).bind(i64::from(max));
-                deleted += query.execute(&mut *tx).await?.rows_affected();
-                tx.commit().await?;
-            }
-            Ok(deleted)
-        })
-        .await
-    }
+    Ok(deleted)
 }
 
-/// What is deleted: statements whose first parameter is given here, and whose second one is the most
-/// rows to delete.
-fn leftovers(now: i64, idle_before: i64) -> [(&'static str, i64); 10] {
+/// The DELETE statements with their first parameter; the second is the maximum number of rows.
+fn expired_rows(now: i64, idle_before: i64) -> [(&'static str, i64); 10] {
     let before = |retention: std::time::Duration| {
         let ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
         now.saturating_sub(ms)

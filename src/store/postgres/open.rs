@@ -80,8 +80,7 @@ fn store(options: &StoreOptions, pool: PgPool, access: Access) -> Postgres {
     Postgres {
         pool,
         access,
-        named_statements: options.notify,
-        notify: options.notify,
+        keeps_connections: options.notify,
         announcements,
     }
 }

@@ -3,30 +3,14 @@
 //! A caller can drop its future between two statements, or stop waiting for an answer. Closing the
 //! connection is safe in all cases: the server rolls back what was not committed.
 
-use std::ops::{Deref, DerefMut};
-
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgConnection};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
-use sqlx::{Executor as _, PgPool, Postgres as Database};
+use sqlx::{Executor as _, PgPool, SqlSafeStr};
 
-use super::{Access, DIRECTORY, QueryError};
-
-/// How a transaction begins, and what it locks until its end.
-///
-/// A transaction that writes limits the time of a statement and the time between two statements, so that
-/// a node that stops in the middle holds a lock for 10 s at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Begin {
-    /// Reads only.
-    Reading,
-    /// Writes rows that are not ordered by a lock.
-    Writing,
-    /// Mints or renews: no revocation is written meanwhile.
-    BesideRevocations,
-    /// Revokes: nothing is minted, renewed or revoked meanwhile.
-    Revoking,
-}
+use super::{Access, DIRECTORY, QueryError, listen};
+use crate::store::AccountId;
+use crate::store::sql::{self, Begin, Value};
 
 macro_rules! begin {
     ($($then:literal)?) => {
@@ -38,26 +22,27 @@ macro_rules! begin {
     };
 }
 
-impl Begin {
-    fn sql(self, access: Access) -> &'static str {
-        match self {
-            _ if access == Access::ReadOnly => "BEGIN READ ONLY",
-            // A replica refuses it: its data may be old, and a revoked session would still be valid.
-            Self::Reading => "BEGIN READ WRITE",
-            Self::Writing => begin!(),
-            Self::BesideRevocations => {
-                begin!("SELECT pg_advisory_xact_lock_shared(7882828162982215681)")
-            }
-            Self::Revoking => begin!("SELECT pg_advisory_xact_lock(7882828162982215681)"),
+/// The first statements. A transaction that writes limits the time of a statement and the time between two
+/// statements, so that a node that stops in the middle holds a lock for 10 s at most.
+fn begin_sql(begin: Begin, access: Access) -> &'static str {
+    match begin {
+        _ if access == Access::ReadOnly => "BEGIN READ ONLY",
+        // A replica refuses it: its data may be old, and a revoked session would still be valid.
+        Begin::Reading => "BEGIN READ WRITE",
+        Begin::Writing => begin!(),
+        Begin::BesideRevocations => {
+            begin!("SELECT pg_advisory_xact_lock_shared(7882828162982215681)")
         }
+        Begin::Revoking => begin!("SELECT pg_advisory_xact_lock(7882828162982215681)"),
     }
 }
 
 /// A transaction. If it is dropped before its end, its connection is closed.
 #[derive(Debug)]
-pub(super) struct Transaction {
-    connection: PoolConnection<Database>,
-    named_statements: bool,
+pub(in crate::store) struct Transaction {
+    connection: PoolConnection<sqlx::Postgres>,
+    /// As in [`super::Postgres`].
+    keeps_connections: bool,
     is_ended: bool,
 }
 
@@ -66,35 +51,44 @@ impl Transaction {
         pool: &PgPool,
         access: Access,
         begin: Begin,
-        named_statements: bool,
+        keeps_connections: bool,
     ) -> Result<Self, QueryError> {
         let mut tx = Self {
             connection: pool.acquire().await?,
-            named_statements,
+            keeps_connections,
             is_ended: false,
         };
-        tx.connection.execute(begin.sql(access)).await?;
+        tx.connection.execute(begin_sql(begin, access)).await?;
         Ok(tx)
     }
 
-    /// A statement without its parameters.
-    pub(super) fn query(&self, sql: &'static str) -> Query<'static, Database, PgArguments> {
-        sqlx::query(sql).persistent(self.named_statements)
+    /// A statement without its values.
+    pub(super) fn query(
+        &self,
+        sql: impl SqlSafeStr,
+    ) -> Query<'static, sqlx::Postgres, PgArguments> {
+        sqlx::query(sql).persistent(self.keeps_connections)
     }
 
-    /// Waits until no other transaction changes the directory, and keeps others from changing it.
-    pub(super) async fn lock_directory(&mut self) -> Result<(), QueryError> {
-        let query = self.query("SELECT pg_advisory_xact_lock($1)");
-        query.bind(DIRECTORY).execute(&mut *self.connection).await?;
-        Ok(())
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
     }
 
-    pub(super) async fn commit(self) -> Result<(), QueryError> {
-        self.end("COMMIT").await
-    }
-
-    pub(super) async fn roll_back(self) -> Result<(), QueryError> {
-        self.end("ROLLBACK").await
+    fn statement(
+        &self,
+        sql: impl SqlSafeStr,
+        values: &[Value<'_>],
+    ) -> Query<'static, sqlx::Postgres, PgArguments> {
+        let mut query = self.query(sql);
+        for value in values {
+            query = match value {
+                Value::Bytes(bytes) => query.bind(*bytes),
+                Value::Text(text) => query.bind(text.as_deref()),
+                Value::Number(number) => query.bind(*number),
+                Value::Boolean(boolean) => query.bind(*boolean),
+            };
+        }
+        query
     }
 
     async fn end(mut self, sql: &'static str) -> Result<(), QueryError> {
@@ -104,25 +98,77 @@ impl Transaction {
     }
 }
 
-impl Deref for Transaction {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        &self.connection
-    }
-}
-
-impl DerefMut for Transaction {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.connection
-    }
-}
-
 impl Drop for Transaction {
     fn drop(&mut self) {
         if !self.is_ended {
             self.connection.close_on_drop();
         }
+    }
+}
+
+impl sql::Transaction for Transaction {
+    type Row = PgRow;
+
+    const HAS_ONE_WRITER: bool = false;
+
+    /// Rows are locked in one order, as in [`super::last_uses`].
+    const DELETE_LOGGED_OUT_SESSIONS: &'static str = "DELETE FROM menshen_session WHERE key IN \
+        (SELECT key FROM menshen_session WHERE connector = $1 AND (provider_sid = $2 \
+        OR (subject = $3 AND ($2 IS NULL OR provider_sid IS NULL))) \
+        ORDER BY key FOR UPDATE) RETURNING key";
+
+    async fn rows(
+        &mut self,
+        sql: impl SqlSafeStr + Send,
+        values: &[Value<'_>],
+    ) -> Result<Vec<PgRow>, QueryError> {
+        let query = self.statement(sql, values);
+        Ok(query.fetch_all(&mut *self.connection).await?)
+    }
+
+    async fn row(
+        &mut self,
+        sql: impl SqlSafeStr + Send,
+        values: &[Value<'_>],
+    ) -> Result<Option<PgRow>, QueryError> {
+        let query = self.statement(sql, values);
+        Ok(query.fetch_optional(&mut *self.connection).await?)
+    }
+
+    async fn execute(
+        &mut self,
+        sql: impl SqlSafeStr + Send,
+        values: &[Value<'_>],
+    ) -> Result<u64, QueryError> {
+        let query = self.statement(sql, values);
+        let done = query.execute(&mut *self.connection).await?;
+        Ok(done.rows_affected())
+    }
+
+    async fn lock_directory(&mut self) -> Result<(), QueryError> {
+        let sql = "SELECT pg_advisory_xact_lock($1)";
+        self.execute(sql, &[DIRECTORY.into()]).await.map(drop)
+    }
+
+    async fn lock_account(&mut self, account: &AccountId) -> Result<(), QueryError> {
+        let sql = "SELECT id FROM menshen_account WHERE id = $1 FOR NO KEY UPDATE";
+        self.execute(sql, &[account.into()]).await.map(drop)
+    }
+
+    async fn announce_revocation(&mut self) -> Result<(), QueryError> {
+        if self.keeps_connections {
+            let sql = "SELECT pg_notify($1, '')";
+            self.execute(sql, &[listen::CHANNEL.into()]).await?;
+        }
+        Ok(())
+    }
+
+    async fn commit(self) -> Result<(), QueryError> {
+        self.end("COMMIT").await
+    }
+
+    async fn roll_back(self) -> Result<(), QueryError> {
+        self.end("ROLLBACK").await
     }
 }
 
@@ -137,9 +183,9 @@ mod tests {
             (Begin::BesideRevocations, "pg_advisory_xact_lock_shared("),
             (Begin::Revoking, "pg_advisory_xact_lock("),
         ] {
-            let sql = begin.sql(Access::ReadWrite);
+            let sql = begin_sql(begin, Access::ReadWrite);
             assert!(sql.ends_with(&format!("{lock}{number})")), "{sql}");
-            assert_eq!(begin.sql(Access::ReadOnly), "BEGIN READ ONLY");
+            assert_eq!(begin_sql(begin, Access::ReadOnly), "BEGIN READ ONLY");
         }
     }
 }

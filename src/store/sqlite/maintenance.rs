@@ -1,60 +1,31 @@
-//! Probes and deletion of expired rows, in SQLite.
+//! Deletes expired rows, in SQLite.
 
-use async_trait::async_trait;
-
-use super::super::maintenance::{HISTORY_RETENTION, LOG_RETENTION, LOGOUT_MARKS_MAX};
-use super::super::{MaintenanceStore, StoreError};
-use super::{Sqlite, revocations, run};
+use super::super::ConnectorId;
+use super::super::maintenance::{
+    FRONT_CHANNEL_MARKS_MAX, HISTORY_RETENTION, LOG_RETENTION, LOGOUT_MARKS_MAX,
+};
+use super::super::row::{self, Columns as _};
+use super::super::sql::{Begin, Database as _, Transaction as _, Value};
+use super::{QueryError, Sqlite, Transaction};
 use crate::clock::Timestamp;
+use crate::telemetry::LogLimiter;
 
-#[async_trait]
-impl MaintenanceStore for Sqlite {
-    async fn ping(&self) -> Result<(), StoreError> {
-        run("read a row", async {
-            // `SELECT 1` would not read the file.
-            sqlx::query("SELECT count(*) FROM menshen_key_ring")
-                .fetch_one(&mut *self.reader().await?)
-                .await?;
-            Ok(())
-        })
-        .await
+/// In one transaction.
+pub(super) async fn delete_expired_rows(
+    db: &Sqlite,
+    at: Timestamp,
+    idle_before: Timestamp,
+    max: u32,
+) -> Result<u64, QueryError> {
+    let mut tx = db.begin(Begin::Writing).await?;
+    let mut deleted = 0;
+    for (sql, before) in expired_rows(at.unix_ms(), idle_before.unix_ms()) {
+        let values = [Value::from(before), Value::from(max)];
+        deleted += tx.execute(sql, &values).await?;
     }
-
-    async fn probe_write(&self) -> Result<(), StoreError> {
-        run("try a write", async {
-            let sql = "INSERT INTO menshen_lease (name, holder, until) VALUES ('try_write', '', ?1) \
-                       ON CONFLICT DO UPDATE SET until = excluded.until";
-            let mut tx = self.begin_write().await?;
-            sqlx::query(sql).bind(i64::MAX).execute(&mut *tx).await?;
-            tx.commit().await
-        })
-        .await
-    }
-
-    async fn delete_expired(
-        &self,
-        at: Timestamp,
-        idle_before: Timestamp,
-        max: u32,
-    ) -> Result<u64, StoreError> {
-        run("delete what has expired", async {
-            let now = at.unix_ms();
-            let mut tx = self.begin_write().await?;
-            let mut deleted = 0;
-            for (sql, before) in expired_rows(now, idle_before.unix_ms()) {
-                let done = sqlx::query(sql)
-                    .bind(before)
-                    .bind(max)
-                    .execute(&mut *tx)
-                    .await?;
-                deleted += done.rows_affected();
-            }
-            deleted += revocations::delete_oldest_marks(&mut tx, at, max).await?;
-            tx.commit().await?;
-            Ok(deleted)
-        })
-        .await
-    }
+    deleted += delete_oldest_marks(&mut tx, at, max).await?;
+    tx.commit().await?;
+    Ok(deleted)
 }
 
 /// The DELETE statements with their first parameter; the second is the maximum number of rows.
@@ -67,50 +38,100 @@ fn expired_rows(now: i64, idle_before: i64) -> [(&'static str, i64); 9] {
     [
         (
             "DELETE FROM menshen_session WHERE rowid IN \
-             (SELECT rowid FROM menshen_session WHERE expires_at <= ?1 LIMIT ?2)",
+             (SELECT rowid FROM menshen_session WHERE expires_at <= $1 LIMIT $2)",
             now,
         ),
         (
             "DELETE FROM menshen_session WHERE rowid IN \
-             (SELECT rowid FROM menshen_session WHERE used_at < ?1 LIMIT ?2)",
+             (SELECT rowid FROM menshen_session WHERE used_at < $1 LIMIT $2)",
             idle_before,
         ),
         (
             "DELETE FROM menshen_spent WHERE what IN \
-             (SELECT what FROM menshen_spent WHERE until < ?1 LIMIT ?2)",
+             (SELECT what FROM menshen_spent WHERE until < $1 LIMIT $2)",
             now,
         ),
         (
             "DELETE FROM menshen_logout_mark WHERE (connector, kind, what) IN \
-             (SELECT connector, kind, what FROM menshen_logout_mark WHERE until < ?1 LIMIT ?2)",
+             (SELECT connector, kind, what FROM menshen_logout_mark WHERE until < $1 LIMIT $2)",
             now,
         ),
         (
             "DELETE FROM menshen_front_channel_mark WHERE number IN \
-             (SELECT number FROM menshen_front_channel_mark WHERE until < ?1 LIMIT ?2)",
+             (SELECT number FROM menshen_front_channel_mark WHERE until < $1 LIMIT $2)",
             now,
         ),
         (
             "DELETE FROM menshen_logout_mark WHERE (connector, kind, what) IN \
              (SELECT connector, kind, what FROM menshen_logout_mark \
-             ORDER BY until DESC LIMIT ?2 OFFSET ?1)",
+             ORDER BY until DESC LIMIT $2 OFFSET $1)",
             LOGOUT_MARKS_MAX,
         ),
         (
             "DELETE FROM menshen_lease WHERE name IN \
-             (SELECT name FROM menshen_lease WHERE until < ?1 LIMIT ?2)",
+             (SELECT name FROM menshen_lease WHERE until < $1 LIMIT $2)",
             now,
         ),
         // The newest entry stays: its number is the last one of the log.
         (
-            "DELETE FROM menshen_revocation WHERE number IN (SELECT number FROM menshen_revocation WHERE at < ?1 \
-             AND number < (SELECT max(number) FROM menshen_revocation) ORDER BY number LIMIT ?2)",
+            "DELETE FROM menshen_revocation WHERE number IN (SELECT number FROM menshen_revocation WHERE at < $1 \
+             AND number < (SELECT max(number) FROM menshen_revocation) ORDER BY number LIMIT $2)",
             log_before,
         ),
         (
             "DELETE FROM menshen_account_change WHERE number IN \
-             (SELECT number FROM menshen_account_change WHERE at < ?1 LIMIT ?2)",
+             (SELECT number FROM menshen_account_change WHERE at < $1 LIMIT $2)",
             history_before,
         ),
     ]
+}
+
+/// Deletes the oldest front-channel marks of every connector that has too many, at most `max` rows;
+/// returns how many it deleted. Runs at intervals, because finding the oldest mark to keep reads all the
+/// others.
+async fn delete_oldest_marks(
+    tx: &mut Transaction,
+    at: Timestamp,
+    max: u32,
+) -> Result<u64, QueryError> {
+    let sql = "SELECT connector FROM menshen_front_channel_mark \
+               GROUP BY connector HAVING count(*) > $1";
+    let rows = tx.rows(sql, &[FRONT_CHANNEL_MARKS_MAX.into()]).await?;
+    let mut deleted = 0;
+    for found in &rows {
+        let connector: ConnectorId = row::parsed(found, "connector", "logout mark")?;
+        let sql = "DELETE FROM menshen_front_channel_mark WHERE number IN \
+                   (SELECT number FROM menshen_front_channel_mark WHERE connector = $1 \
+                   ORDER BY number DESC LIMIT $3 OFFSET $2) RETURNING until > $4 AS is_early";
+        let values = [
+            Value::from(&connector),
+            FRONT_CHANNEL_MARKS_MAX.into(),
+            max.into(),
+            at.into(),
+        ];
+        let dropped = tx.rows(sql, &values).await?;
+        let mut early = 0;
+        for mark in &dropped {
+            early += usize::from(mark.boolean("is_early")?);
+        }
+        warn_of_dropped_marks(&connector, early);
+        deleted += u64::try_from(dropped.len()).unwrap_or(u64::MAX);
+    }
+    Ok(deleted)
+}
+
+/// Logs that marks were deleted before they expired. Rate-limited, because unauthenticated requests
+/// cause this line.
+fn warn_of_dropped_marks(connector: &ConnectorId, logouts: usize) {
+    static LOG_LIMITER: LogLimiter = LogLimiter::new();
+    if logouts > 0 && LOG_LIMITER.allow() {
+        tracing::warn!(
+            %connector,
+            logouts,
+            kept = FRONT_CHANNEL_MARKS_MAX,
+            "front-channel logouts of sessions that are not known here are dropped before their \
+             time, because too many came through this connector: tokens that they ended may count \
+             again"
+        );
+    }
 }

@@ -1,0 +1,252 @@
+//! Admits an authenticated identity: finds, links or creates its account.
+
+use super::super::{Account, AccountChangeKind, AccountId, Admission, AdmissionOutcome, LinkField};
+use super::row::Columns;
+use super::{
+    Begin, Database, QueryError, Transaction, account_changes, accounts, departments,
+    people_import, person_fields, row, values,
+};
+use crate::clock::Timestamp;
+
+pub(super) async fn admit(
+    db: &impl Database,
+    admission: &Admission,
+) -> Result<AdmissionOutcome, QueryError> {
+    let mut tx = db.begin(Begin::Writing).await?;
+    let known = find_or_lock(&mut tx, admission).await?;
+    let is_new = known.is_none();
+    let vouches = is_new || admission.is_login;
+    let admitted = match known {
+        Some((account, sets_login)) => {
+            update_known_identity(&mut tx, admission, account, sets_login).await?
+        }
+        None => admit_unknown_identity(&mut tx, admission).await?,
+    };
+    let AdmissionOutcome::Account(account) = &admitted else {
+        tx.roll_back().await?;
+        return Ok(admitted);
+    };
+    update_directory(&mut tx, admission, &account.id, is_new).await?;
+    if vouches {
+        let Admission {
+            connector, subject, ..
+        } = admission;
+        accounts::replace_vouched_fields(&mut tx, connector, subject, &admission.vouched).await?;
+    }
+    tx.commit().await?;
+    Ok(admitted)
+}
+
+/// The account of a known identity, and whether this identity sets the account's login name. If the
+/// identity is unknown, the directory is locked: another login may create the same account at this moment.
+async fn find_or_lock<T: Transaction>(
+    tx: &mut T,
+    admission: &Admission,
+) -> Result<Option<(Account, bool)>, QueryError> {
+    let known = find_known_identity(tx, admission).await?;
+    if known.is_some() {
+        return Ok(known);
+    }
+    tx.lock_directory().await?;
+    match T::HAS_ONE_WRITER {
+        true => Ok(None),
+        false => find_known_identity(tx, admission).await,
+    }
+}
+
+async fn find_known_identity(
+    tx: &mut impl Transaction,
+    admission: &Admission,
+) -> Result<Option<(Account, bool)>, QueryError> {
+    let sql = "SELECT a.id, a.login, a.epoch, a.closed, i.names \
+               FROM menshen_identity AS i JOIN menshen_account AS a ON a.id = i.account \
+               WHERE i.connector = $1 AND i.subject = $2";
+    let key = values![&admission.connector, &admission.subject];
+    let found = tx.row(sql, key).await?;
+    found
+        .map(|found| Ok((row::account(&found)?, found.boolean("names")?)))
+        .transpose()
+}
+
+async fn update_known_identity(
+    tx: &mut impl Transaction,
+    admission: &Admission,
+    mut account: Account,
+    sets_login: bool,
+) -> Result<AdmissionOutcome, QueryError> {
+    if account.closed {
+        return Ok(AdmissionOutcome::Closed(account.id));
+    }
+    // Only the identity that created the account renames it: two identities with different mappings would
+    // otherwise rename it in turns, and each time free a login name for another person.
+    if sets_login && admission.sync && account.login != admission.login {
+        // Before any row is locked: a transaction that creates accounts holds this lock first, too.
+        tx.lock_directory().await?;
+        if accounts::rename(tx, &account, &admission.login, by(admission)).await? {
+            account.login = admission.login.clone();
+        }
+    }
+    tx.lock_account(&account.id).await?;
+    let sql = "UPDATE menshen_identity SET used_at = $3, \
+               entitlements = CASE WHEN $5 THEN $4 ELSE entitlements END, \
+               entitlements_epoch = CASE WHEN $5 AND entitlements <> $4 \
+               THEN entitlements_epoch + 1 ELSE entitlements_epoch END \
+               WHERE connector = $1 AND subject = $2";
+    let Admission {
+        connector,
+        subject,
+        at,
+        entitlements,
+        sync,
+        ..
+    } = admission;
+    let values = values![connector, subject, *at, entitlements, *sync];
+    tx.execute(sql, values).await?;
+    Ok(AdmissionOutcome::Account(account))
+}
+
+/// Who changes an account at a login: the connector.
+fn by(admission: &Admission) -> (Timestamp, &str) {
+    (admission.at, admission.connector.as_str())
+}
+
+/// Finds the account that expects the identity or is linked to it, or creates one.
+async fn admit_unknown_identity(
+    tx: &mut impl Transaction,
+    admission: &Admission,
+) -> Result<AdmissionOutcome, QueryError> {
+    let Admission {
+        connector,
+        subject,
+        login,
+        ..
+    } = admission;
+    let expected = people_import::take_expected(tx, connector, subject, login).await?;
+    if let Some((account, sets_login)) = expected {
+        return link(tx, admission, account, sets_login).await;
+    }
+    match find_linked(tx, &admission.links).await? {
+        LinkMatch::One(account) => link(tx, admission, account, false).await,
+        LinkMatch::Several(field) => Ok(AdmissionOutcome::AmbiguousLink { field }),
+        LinkMatch::None => admit_new(tx, admission).await,
+    }
+}
+
+/// Stores what the source says about the person.
+async fn update_directory(
+    tx: &mut impl Transaction,
+    admission: &Admission,
+    account: &AccountId,
+    is_new: bool,
+) -> Result<(), QueryError> {
+    let Admission {
+        connector,
+        subject,
+        fields,
+        ..
+    } = admission;
+    if admission.is_login {
+        person_fields::set_seen(tx, account, admission.at).await?;
+    }
+    if !is_new && !admission.sync {
+        return Ok(());
+    }
+    let sql = "SELECT names FROM menshen_identity WHERE connector = $1 AND subject = $2";
+    let found = tx.only_row(sql, values![connector, subject]).await?;
+    let from_source = (fields, found.boolean("names")?);
+    person_fields::write_from_source(tx, account, from_source, by(admission)).await?;
+    departments::write_of_identity(tx, connector, subject, fields).await
+}
+
+/// The accounts that have a link value.
+enum LinkMatch {
+    None,
+    One(Account),
+    Several(LinkField),
+}
+
+/// The account of the first link field whose value an account has.
+async fn find_linked(
+    tx: &mut impl Transaction,
+    links: &[(LinkField, String)],
+) -> Result<LinkMatch, QueryError> {
+    let sql = "SELECT DISTINCT a.id, a.login, a.epoch, a.closed FROM \
+               (SELECT i.account FROM menshen_vouched AS v \
+               JOIN menshen_identity AS i ON i.connector = v.connector AND i.subject = v.subject \
+               WHERE v.field = $1 AND v.value = $2 \
+               UNION SELECT account FROM menshen_account_vouched \
+               WHERE field = $1 AND value = $2) AS l \
+               JOIN menshen_account AS a ON a.id = l.account LIMIT 2";
+    for (field, value) in links {
+        let rows = tx.rows(sql, values![*field, value]).await?;
+        match rows.as_slice() {
+            [] => {}
+            [only] => return row::account(only).map(LinkMatch::One),
+            _ => return Ok(LinkMatch::Several(*field)),
+        }
+    }
+    Ok(LinkMatch::None)
+}
+
+async fn link(
+    tx: &mut impl Transaction,
+    admission: &Admission,
+    account: Account,
+    sets_login: bool,
+) -> Result<AdmissionOutcome, QueryError> {
+    if account.closed {
+        return Ok(AdmissionOutcome::Closed(account.id));
+    }
+    add_identity(tx, admission, &account.id, sets_login).await?;
+    let detail = format!("{}: {}", admission.connector, admission.subject);
+    let kind = AccountChangeKind::Linked;
+    account_changes::append(tx, &account.id, by(admission), kind, &detail).await?;
+    Ok(AdmissionOutcome::Account(account))
+}
+
+async fn admit_new(
+    tx: &mut impl Transaction,
+    admission: &Admission,
+) -> Result<AdmissionOutcome, QueryError> {
+    if let Some(taken) = accounts::by_login(tx, &admission.login).await? {
+        return Ok(AdmissionOutcome::LoginTaken { by: taken.id });
+    }
+    if !admission.create {
+        return Ok(AdmissionOutcome::Unknown);
+    }
+    let id = accounts::insert(tx, &admission.login, admission.at).await?;
+    add_identity(tx, admission, &id, true).await?;
+    let detail = format!("{}: {}", admission.connector, admission.subject);
+    let kind = AccountChangeKind::Created;
+    account_changes::append(tx, &id, by(admission), kind, &detail).await?;
+    let login = admission.login.clone();
+    Ok(AdmissionOutcome::Account(Account {
+        id,
+        login,
+        epoch: 0,
+        closed: false,
+    }))
+}
+
+async fn add_identity(
+    tx: &mut impl Transaction,
+    admission: &Admission,
+    account: &AccountId,
+    sets_login: bool,
+) -> Result<(), QueryError> {
+    // Cached entitlements of the subject's former person have a lower epoch, so these replace them.
+    let sql = "INSERT INTO menshen_identity \
+               (connector, subject, account, names, entitlements, used_at, entitlements_epoch) \
+               SELECT $1, $2, $3, $4, $5, $6, coalesce(max(entitlements_epoch) + 1, 0) \
+               FROM menshen_former_identity WHERE connector = $1 AND subject = $2";
+    let Admission {
+        connector,
+        subject,
+        entitlements,
+        at,
+        ..
+    } = admission;
+    let values = values![connector, subject, account, sets_login, entitlements, *at];
+    tx.execute(sql, values).await?;
+    Ok(())
+}

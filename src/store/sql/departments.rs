@@ -1,0 +1,141 @@
+//! Departments, and the memberships and tags that a source reports about a person.
+
+use std::collections::BTreeMap;
+
+use super::super::{
+    ConnectorId, Department, DepartmentChanges, DirectoryFields, Membership, Subject,
+};
+use super::row::Columns;
+use super::{Begin, Database, QueryError, Transaction, values};
+
+pub(super) async fn replace(
+    db: &impl Database,
+    connector: &ConnectorId,
+    departments: &[Department],
+) -> Result<DepartmentChanges, QueryError> {
+    let mut tx = db.begin(Begin::Writing).await?;
+    tx.lock_directory().await?;
+    let sql = "SELECT id, name, parent FROM menshen_department WHERE connector = $1";
+    let mut known = BTreeMap::new();
+    for found in &tx.rows(sql, values![connector]).await? {
+        let known_one = department(found)?;
+        known.insert(known_one.id.clone(), known_one);
+    }
+    let mut changes = DepartmentChanges::default();
+    for new in departments {
+        match known.remove(&new.id) {
+            Some(old) if old == *new => continue,
+            Some(_) => changes.updated += 1,
+            None => changes.created += 1,
+        }
+        upsert(&mut tx, connector, new).await?;
+    }
+    for id in known.keys() {
+        let sql = "DELETE FROM menshen_department WHERE connector = $1 AND id = $2";
+        tx.execute(sql, values![connector, id]).await?;
+        changes.deleted += 1;
+    }
+    tx.commit().await?;
+    Ok(changes)
+}
+
+pub(super) async fn list(
+    db: &impl Database,
+    connector: &ConnectorId,
+    after: Option<&str>,
+    max: u32,
+) -> Result<Vec<Department>, QueryError> {
+    let sql = "SELECT id, name, parent FROM menshen_department \
+               WHERE connector = $1 AND id > $2 ORDER BY id LIMIT $3";
+    let values = values![connector, after.unwrap_or(""), max];
+    let rows = db.read_rows(sql, values).await?;
+    rows.iter().map(department).collect()
+}
+
+/// Stores departments, memberships and tags of an identity, as far as they changed. Departments that the
+/// source does not name here stay.
+pub(super) async fn write_of_identity(
+    tx: &mut impl Transaction,
+    connector: &ConnectorId,
+    subject: &Subject,
+    fields: &DirectoryFields,
+) -> Result<(), QueryError> {
+    // In the order of ids, so that two logins do not wait for each other.
+    let mut departments: Vec<_> = fields.departments.iter().collect();
+    departments.sort_by(|one, other| one.id.cmp(&other.id));
+    for department in departments {
+        upsert(tx, connector, department).await?;
+    }
+    if memberships(tx, connector, subject).await? != fields.memberships {
+        let sql = "DELETE FROM menshen_membership WHERE connector = $1 AND subject = $2";
+        tx.execute(sql, values![connector, subject]).await?;
+        let sql = "INSERT INTO menshen_membership (connector, subject, department, leads) \
+                   VALUES ($1, $2, $3, $4)";
+        for Membership { department, leads } in &fields.memberships {
+            tx.execute(sql, values![connector, subject, department, *leads])
+                .await?;
+        }
+    }
+    if tags(tx, connector, subject).await? != fields.tags {
+        let sql = "DELETE FROM menshen_tag WHERE connector = $1 AND subject = $2";
+        tx.execute(sql, values![connector, subject]).await?;
+        let sql = "INSERT INTO menshen_tag (connector, subject, tag) VALUES ($1, $2, $3)";
+        for tag in &fields.tags {
+            tx.execute(sql, values![connector, subject, tag]).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn upsert(
+    tx: &mut impl Transaction,
+    connector: &ConnectorId,
+    department: &Department,
+) -> Result<(), QueryError> {
+    let sql = "INSERT INTO menshen_department AS d (connector, id, parent, name) \
+               VALUES ($1, $2, $3, $4) ON CONFLICT (connector, id) \
+               DO UPDATE SET parent = excluded.parent, name = excluded.name \
+               WHERE d.parent IS DISTINCT FROM excluded.parent OR d.name <> excluded.name";
+    let Department { id, name, parent } = department;
+    tx.execute(sql, values![connector, id, parent, name])
+        .await?;
+    Ok(())
+}
+
+fn department(found: &impl Columns) -> Result<Department, QueryError> {
+    Ok(Department {
+        id: found.text("id")?.to_owned(),
+        name: found.text("name")?.to_owned(),
+        parent: found.optional_text("parent")?,
+    })
+}
+
+/// The departments of an identity, in the order of ids.
+pub(super) async fn memberships<T: Transaction>(
+    tx: &mut T,
+    connector: &ConnectorId,
+    subject: &Subject,
+) -> Result<Vec<Membership>, QueryError> {
+    let sql = "SELECT department, leads FROM menshen_membership \
+               WHERE connector = $1 AND subject = $2 ORDER BY department";
+    let rows = tx.rows(sql, values![connector, subject]).await?;
+    let membership = |found: &T::Row| {
+        Ok(Membership {
+            department: found.text("department")?.to_owned(),
+            leads: found.boolean("leads")?,
+        })
+    };
+    rows.iter().map(membership).collect()
+}
+
+/// The tags of an identity, in their order.
+pub(super) async fn tags<T: Transaction>(
+    tx: &mut T,
+    connector: &ConnectorId,
+    subject: &Subject,
+) -> Result<Vec<String>, QueryError> {
+    let sql = "SELECT tag FROM menshen_tag WHERE connector = $1 AND subject = $2 ORDER BY tag";
+    let rows = tx.rows(sql, values![connector, subject]).await?;
+    let tag = |found: &T::Row| Ok(found.text("tag")?.to_owned());
+    rows.iter().map(tag).collect()
+}

@@ -1,0 +1,173 @@
+//! Imports people who may not have signed in yet, and finds them when they do.
+
+use super::super::{
+    Account, AccountChangeKind, AccountId, ConnectorId, ImportConflict, ImportCounts,
+    ImportOutcome, ImportedPerson, LoginName, Subject,
+};
+use super::person_fields::PersonFields;
+use super::row::Columns;
+use super::{
+    Begin, Database, QueryError, Transaction, account_changes, accounts, person_fields, row, values,
+};
+use crate::clock::Timestamp;
+
+pub(super) async fn import(
+    db: &impl Database,
+    people: &[ImportedPerson],
+    by: (Timestamp, &str),
+) -> Result<ImportOutcome, QueryError> {
+    let mut tx = db.begin(Begin::Writing).await?;
+    tx.lock_directory().await?;
+    let mut counts = ImportCounts::default();
+    let mut conflicts = Vec::new();
+    for (index, person) in people.iter().enumerate() {
+        match import_one(&mut tx, person, by).await? {
+            Imported::Created => counts.created += 1,
+            Imported::Updated => counts.updated += 1,
+            Imported::Unchanged => counts.unchanged += 1,
+            Imported::SubjectTaken(taken_by) => {
+                conflicts.push(ImportConflict { index, taken_by });
+            }
+        }
+    }
+    if conflicts.is_empty() {
+        tx.commit().await?;
+        return Ok(ImportOutcome::Imported(counts));
+    }
+    tx.roll_back().await?;
+    Ok(ImportOutcome::Refused(conflicts))
+}
+
+enum Imported {
+    Created,
+    Updated,
+    Unchanged,
+    SubjectTaken(LoginName),
+}
+
+async fn import_one(
+    tx: &mut impl Transaction,
+    person: &ImportedPerson,
+    by: (Timestamp, &str),
+) -> Result<Imported, QueryError> {
+    let found = accounts::by_login(tx, &person.login).await?;
+    let is_new = found.is_none();
+    let id = match found {
+        Some(account) => account.id,
+        None => create(tx, &person.login, by).await?,
+    };
+    let old = person_fields::read(tx, &id).await?;
+    let new = PersonFields {
+        name: person.name.clone().or_else(|| old.name.clone()),
+        email: person.email.clone().or_else(|| old.email.clone()),
+        mobile: person.mobile.clone().or_else(|| old.mobile.clone()),
+    };
+    let mut changed = person_fields::write(tx, &id, (&old, &new), by).await?;
+    for (field, value) in &person.vouched {
+        changed |= person_fields::set_vouched(tx, &id, *field, Some(value)).await?;
+    }
+    if let Some((connector, subject)) = &person.expected {
+        match expect(tx, &id, connector, subject.as_ref()).await? {
+            Expectation::Stored => changed = true,
+            Expectation::Unchanged => {}
+            Expectation::Taken(by) => return Ok(Imported::SubjectTaken(by)),
+        }
+    }
+    Ok(match (is_new, changed) {
+        (true, _) => Imported::Created,
+        (false, true) => Imported::Updated,
+        (false, false) => Imported::Unchanged,
+    })
+}
+
+async fn create(
+    tx: &mut impl Transaction,
+    login: &LoginName,
+    (at, by): (Timestamp, &str),
+) -> Result<AccountId, QueryError> {
+    let id = accounts::insert(tx, login, at).await?;
+    let kind = AccountChangeKind::Created;
+    account_changes::append(tx, &id, (at, by), kind, "").await?;
+    Ok(id)
+}
+
+enum Expectation {
+    Stored,
+    Unchanged,
+    Taken(LoginName),
+}
+
+/// Expects the person from a connector.
+async fn expect(
+    tx: &mut impl Transaction,
+    account: &AccountId,
+    connector: &ConnectorId,
+    subject: Option<&Subject>,
+) -> Result<Expectation, QueryError> {
+    if let Some(subject) = subject
+        && let Some(owner) = owner(tx, connector, subject).await?
+    {
+        return Ok(match owner.id == *account {
+            true => Expectation::Unchanged,
+            false => Expectation::Taken(owner.login),
+        });
+    }
+    // Whoever signed in through this connector before needs no expectation by login name.
+    let sql = "INSERT INTO menshen_expected_identity AS e (account, connector, subject) \
+               SELECT $1, $2, CAST($3 AS text) WHERE CAST($3 AS text) IS NOT NULL OR NOT EXISTS \
+               (SELECT 1 FROM menshen_identity WHERE account = $1 AND connector = $2) \
+               ON CONFLICT (account, connector) DO UPDATE SET subject = excluded.subject \
+               WHERE excluded.subject IS NOT NULL \
+               AND e.subject IS DISTINCT FROM excluded.subject";
+    let subject = subject.map(Subject::as_str);
+    let stored = tx
+        .execute(sql, values![account, connector, subject])
+        .await?;
+    Ok(match stored {
+        0 => Expectation::Unchanged,
+        _ => Expectation::Stored,
+    })
+}
+
+/// The account that has this identity or is expected with it.
+async fn owner(
+    tx: &mut impl Transaction,
+    connector: &ConnectorId,
+    subject: &Subject,
+) -> Result<Option<Account>, QueryError> {
+    let known = accounts::by_identity(tx, connector, subject).await?;
+    if known.is_some() {
+        return Ok(known);
+    }
+    let sql = "SELECT a.id, a.login, a.epoch, a.closed \
+               FROM menshen_expected_identity AS e JOIN menshen_account AS a ON a.id = e.account \
+               WHERE e.connector = $1 AND e.subject = $2";
+    let found = tx.row(sql, values![connector, subject]).await?;
+    found.as_ref().map(row::account).transpose()
+}
+
+/// The account that expects this identity, and whether the identity sets its login name from now on. The
+/// expectation is deleted.
+pub(super) async fn take_expected(
+    tx: &mut impl Transaction,
+    connector: &ConnectorId,
+    subject: &Subject,
+    login: &LoginName,
+) -> Result<Option<(Account, bool)>, QueryError> {
+    let sql = "SELECT a.id, a.login, a.epoch, a.closed, a.login_folded = $3 AND \
+               NOT EXISTS (SELECT 1 FROM menshen_identity AS i \
+               WHERE i.account = a.id AND i.names) AS sets_login \
+               FROM menshen_expected_identity AS e JOIN menshen_account AS a ON a.id = e.account \
+               WHERE e.connector = $1 AND (e.subject = $2 \
+               OR (e.subject IS NULL AND a.login_folded = $3)) \
+               ORDER BY e.subject IS NULL LIMIT 1";
+    let values = values![connector, subject, login.folded()];
+    let Some(found) = tx.row(sql, values).await? else {
+        return Ok(None);
+    };
+    let account = row::account(&found)?;
+    let sets_login = found.boolean("sets_login")?;
+    let sql = "DELETE FROM menshen_expected_identity WHERE account = $1 AND connector = $2";
+    tx.execute(sql, values![&account.id, connector]).await?;
+    Ok(Some((account, sets_login)))
+}

@@ -1,0 +1,118 @@
+//! Finds people by a [`PeopleQuery`].
+
+use sqlx::AssertSqlSafe;
+
+use super::super::{AccountId, PeopleQuery, PersonRecord};
+use super::{Database, QueryError, Value, row, values};
+
+/// The columns of a person, for `row::person`.
+const PERSON_COLUMNS: &str = "id, login, name, email, mobile, created_at, seen_at, \
+     closed, closed_at, closed_by, closed_reason";
+
+/// Greater than every character, so that `prefix` and this are the bounds of all texts with a prefix.
+const LAST_CHAR: char = '\u{10ffff}';
+
+/// The people that match, in the order of their login names.
+pub(super) async fn people<D: Database>(
+    db: &D,
+    query: &PeopleQuery,
+) -> Result<Vec<PersonRecord>, QueryError> {
+    let Statement { sql, values } = Statement::of(query, D::POSITION_FUNCTION);
+    // Only constants and the numbers of values are in the text.
+    let rows = db.read_rows(AssertSqlSafe(sql), &values).await?;
+    rows.iter().map(row::person).collect()
+}
+
+/// The person with this account.
+pub(super) async fn person(
+    db: &impl Database,
+    account: &AccountId,
+) -> Result<Option<PersonRecord>, QueryError> {
+    let sql = format!("SELECT {PERSON_COLUMNS} FROM menshen_account WHERE id = $1");
+    let found = db.read_row(AssertSqlSafe(sql), values![account]).await?;
+    found.as_ref().map(row::person).transpose()
+}
+
+/// The text of a statement and its values.
+struct Statement<'a> {
+    sql: String,
+    values: Vec<Value<'a>>,
+}
+
+impl<'a> Statement<'a> {
+    fn of(query: &'a PeopleQuery, position_function: &str) -> Self {
+        let mut statement = Self {
+            sql: format!("SELECT {PERSON_COLUMNS} FROM menshen_account AS a WHERE 1 = 1"),
+            values: Vec::new(),
+        };
+        if let Some(after) = &query.after {
+            let after = statement.value(after.folded());
+            statement.push(&format!(" AND a.login_folded > {after}"));
+        }
+        let folded = |text: &Option<String>| text.as_deref().map(str::to_lowercase);
+        for (column, prefix) in [
+            ("login_folded", folded(&query.login)),
+            ("name_folded", folded(&query.name)),
+            ("email_folded", folded(&query.email)),
+            ("mobile", query.mobile.clone()),
+        ] {
+            let Some(prefix) = prefix else { continue };
+            let end = statement.value(format!("{prefix}{LAST_CHAR}"));
+            let begin = statement.value(prefix);
+            statement.push(&format!(
+                " AND a.{column} >= {begin} AND a.{column} < {end}"
+            ));
+        }
+        if let Some(text) = &query.text {
+            let text = statement.value(text.to_lowercase());
+            let found = ["login_folded", "name_folded", "email_folded", "mobile"]
+                .map(|column| format!("{position_function}(a.{column}, {text}) > 0"));
+            statement.push(&format!(" AND ({})", found.join(" OR ")));
+        }
+        if let Some(closed) = query.closed {
+            let closed = statement.value(closed);
+            statement.push(&format!(" AND a.closed = {closed}"));
+        }
+        if let Some(connector) = &query.connector {
+            let connector = statement.value(connector);
+            statement.push(&format!(
+                " AND (EXISTS (SELECT 1 FROM menshen_identity AS i \
+                 WHERE i.account = a.id AND i.connector = {connector}) \
+                 OR EXISTS (SELECT 1 FROM menshen_expected_identity AS e \
+                 WHERE e.account = a.id AND e.connector = {connector}))"
+            ));
+        }
+        if let Some(department) = &query.department {
+            let department = statement.value(department);
+            statement.push(&in_department(&department));
+        }
+        let max = statement.value(query.max);
+        statement.push(&format!(" ORDER BY a.login_folded LIMIT {max}"));
+        statement
+    }
+
+    fn push(&mut self, sql: &str) {
+        self.sql.push_str(sql);
+    }
+
+    /// Adds a value; returns its placeholder.
+    fn value(&mut self, value: impl Into<Value<'a>>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
+    }
+}
+
+/// The condition that a person belongs to a department or to one below it. UNION drops what was found
+/// already, so a circle of parents ends.
+fn in_department(department: &str) -> String {
+    format!(
+        " AND a.id IN (WITH RECURSIVE below (connector, id) AS \
+         (SELECT connector, id FROM menshen_department \
+         WHERE id = {department} OR name = {department} \
+         UNION SELECT d.connector, d.id FROM menshen_department AS d \
+         JOIN below AS b ON d.connector = b.connector AND d.parent = b.id) \
+         SELECT i.account FROM below AS b \
+         JOIN menshen_membership AS m ON m.connector = b.connector AND m.department = b.id \
+         JOIN menshen_identity AS i ON i.connector = m.connector AND i.subject = m.subject)"
+    )
+}

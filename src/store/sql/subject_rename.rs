@@ -1,0 +1,83 @@
+//! Gives an identity the new subject of the same person.
+
+use super::super::{AccountChangeKind, RevocationScope, SubjectRename, SubjectRenameOutcome};
+use super::{
+    Begin, Database, QueryError, Transaction, account_changes, accounts, revocations, values,
+};
+use crate::clock::Timestamp;
+
+pub(super) async fn rename(
+    db: &impl Database,
+    rename: &SubjectRename,
+    at: Timestamp,
+) -> Result<SubjectRenameOutcome, QueryError> {
+    let SubjectRename {
+        connector,
+        from,
+        to,
+        by,
+    } = rename;
+    let mut tx = db.begin(Begin::Revoking).await?;
+    tx.lock_directory().await?;
+    let Some(account) = accounts::by_identity(&mut tx, connector, from).await? else {
+        tx.roll_back().await?;
+        return Ok(SubjectRenameOutcome::Unknown);
+    };
+    let owner = accounts::by_identity(&mut tx, connector, to).await?;
+    if let Some(owner) = owner.as_ref().filter(|owner| owner.id != account.id) {
+        tx.roll_back().await?;
+        return Ok(SubjectRenameOutcome::Taken { by: owner.id });
+    }
+    if from != to {
+        move_identity(&mut tx, rename, owner.is_some()).await?;
+        let detail = format!("{connector}: {from} → {to}");
+        let kind = AccountChangeKind::SubjectRenamed;
+        account_changes::append(&mut tx, &account.id, (at, by), kind, &detail).await?;
+    }
+    let scope = RevocationScope::Account(account.id);
+    let log = revocations::append_log(&mut tx, scope, account.epoch, at).await?;
+    tx.commit().await?;
+    Ok(SubjectRenameOutcome::Renamed { account, log })
+}
+
+/// Moves the identity with its sessions and verified fields. If the account has an identity with the new
+/// subject already, the two become one.
+async fn move_identity(
+    tx: &mut impl Transaction,
+    rename: &SubjectRename,
+    exists: bool,
+) -> Result<(), QueryError> {
+    const MERGE: [&str; 1] = [
+        "UPDATE menshen_identity SET names = names OR (SELECT names \
+         FROM menshen_identity WHERE connector = $1 AND subject = $2) \
+         WHERE connector = $1 AND subject = $3",
+    ];
+    // Cached entitlements of a former person with this subject have a lower epoch.
+    const COPY: [&str; 4] = [
+        "INSERT INTO menshen_identity (connector, subject, account, names, entitlements, \
+         entitlements_epoch, used_at) \
+         SELECT connector, $3, account, names, entitlements, (SELECT 1 + max(epoch) FROM \
+         (SELECT i.entitlements_epoch AS epoch UNION ALL \
+         SELECT entitlements_epoch FROM menshen_former_identity \
+         WHERE connector = $1 AND subject = $3) AS known), used_at \
+         FROM menshen_identity AS i WHERE connector = $1 AND subject = $2",
+        "UPDATE menshen_vouched SET subject = $3 WHERE connector = $1 AND subject = $2",
+        "UPDATE menshen_membership SET subject = $3 WHERE connector = $1 AND subject = $2",
+        "UPDATE menshen_tag SET subject = $3 WHERE connector = $1 AND subject = $2",
+    ];
+    const MOVE: &str =
+        "UPDATE menshen_session SET subject = $3 WHERE connector = $1 AND subject = $2";
+    let SubjectRename {
+        connector,
+        from,
+        to,
+        ..
+    } = rename;
+    let first: &[&'static str] = if exists { &MERGE } else { &COPY };
+    for sql in first.iter().copied().chain([MOVE]) {
+        tx.execute(sql, values![connector, from, to]).await?;
+    }
+    let sql = "DELETE FROM menshen_identity WHERE connector = $1 AND subject = $2";
+    tx.execute(sql, values![connector, from]).await?;
+    Ok(())
+}
