@@ -74,8 +74,11 @@ impl People {
         }
         let now = self.clock.now();
         let outcome = self.store.edit_person(account, &edit, by, now).await?;
-        if let EditOutcome::Stored { log: Some(log) } = &outcome {
-            self.sessions.apply_change(log);
+        if let EditOutcome::Stored {
+            log_position: Some(position),
+        } = &outcome
+        {
+            self.sessions.apply_change(position);
         }
         Ok(outcome)
     }

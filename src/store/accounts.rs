@@ -20,7 +20,7 @@ pub trait AccountStore: fmt::Debug + Send + Sync {
     /// The account with this login name, compared without case.
     async fn account_by_login(&self, login: &LoginName) -> Result<Option<Account>, StoreError>;
 
-    /// The mapped fields of an account's identities (JSON), most recently used first.
+    /// An account's identities with their mapped fields (a JSON object), most recently used first.
     async fn identities(
         &self,
         account: &AccountId,
@@ -60,16 +60,18 @@ pub trait AccountStore: fmt::Debug + Send + Sync {
         at: Timestamp,
     ) -> Result<SubjectRenameOutcome, StoreError>;
 
-    /// The history of an account, newest first, at most `max` entries older than `before`.
+    /// The history of an account, newest first: at most `max` entries, and only those with a lower
+    /// [`AccountChange::number`] than `before_number`, if it is given.
     async fn account_changes(
         &self,
         account: &AccountId,
-        before: Option<i64>,
+        before_number: Option<i64>,
         max: u32,
     ) -> Result<Vec<AccountChange>, StoreError>;
 }
 
-/// A person in the directory.
+/// What menshen keeps of a person beside their identities: the name that applications know, and whether
+/// the person may sign in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     /// Random; never changes.
@@ -96,8 +98,8 @@ pub struct Closing {
 /// The result of reopening an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reopening {
-    /// The current epoch of the account, and the last number of the log.
-    pub current: Revocation,
+    /// The last position in the log of revocations, with the epoch that the account has there.
+    pub log_position: Revocation,
     /// Detached identities that belong to another account now, and stay there.
     pub taken: Vec<(ConnectorId, Subject)>,
 }
@@ -116,7 +118,11 @@ pub struct SubjectRename {
 #[derive(Clone, Debug, PartialEq)]
 pub enum SubjectRenameOutcome {
     /// The identity has the new subject.
-    Renamed { account: Account, log: Revocation },
+    Renamed {
+        account: Account,
+        /// Where the log of revocations says that the account changed.
+        log_position: Revocation,
+    },
     /// No identity has the old subject.
     Unknown,
     /// The new subject belongs to another account: nothing is changed.
@@ -162,11 +168,11 @@ pub struct Admission {
     /// Whether this is a login. A bearer token may be older than the last login, so its verified fields
     /// are stored only for an identity that is not known yet.
     pub is_login: bool,
-    /// The person's mapped fields (JSON), stored with the identity.
+    /// The person's mapped fields, stored with the identity: a JSON object.
     pub entitlements: String,
     /// Those of them that the directory lists and searches.
     pub fields: DirectoryFields,
-    /// The time of the login.
+    /// The time of the admission: the identity was used then, and a new account begins then.
     pub at: Timestamp,
 }
 

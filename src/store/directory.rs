@@ -123,7 +123,7 @@ pub struct IdentityRecord {
     /// Absent if the person is expected and the login name decides.
     pub subject: Option<Subject>,
     pub state: IdentityState,
-    /// The mapped fields (JSON); empty for an expected identity.
+    /// The mapped fields: a JSON object, or an empty text for an expected identity.
     pub fields: String,
     pub used_at: Option<Timestamp>,
     pub memberships: Vec<Membership>,
@@ -220,7 +220,7 @@ pub enum EditOutcome {
     /// Stored, or nothing had to change. If the login name changed, an entry in the log says that the
     /// account changed.
     Stored {
-        log: Option<Revocation>,
+        log_position: Option<Revocation>,
     },
     Unknown,
     /// The login name belongs to another account.

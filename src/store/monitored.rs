@@ -154,7 +154,7 @@ write_evidence! {
     Option<Reopening>: |it| it.is_some();
     SubjectRenameOutcome: |it| matches!(it, Self::Renamed { .. });
     ImportOutcome: |it| matches!(it, Self::Imported(counts) if counts.created + counts.updated > 0);
-    EditOutcome: |it| matches!(it, Self::Stored { log: Some(_) });
+    EditOutcome: |it| matches!(it, Self::Stored { log_position: Some(_) });
     DepartmentChanges: |it| it.created + it.updated + it.deleted > 0;
     // Without entries, a logout may have ended nothing and left no mark.
     Option<Vec<Revocation>>: |it| it.as_ref().is_some_and(|entries| !entries.is_empty());
@@ -191,7 +191,7 @@ delegate! {
             account_by_login(login: &LoginName) -> Option<Account>;
             identities(account: &AccountId) -> Vec<(ConnectorId, Subject, String)>;
             account_by_identity(connector: &ConnectorId, subject: &Subject) -> Option<Account>;
-            account_changes(account: &AccountId, before: Option<i64>, max: u32) -> Vec<AccountChange>;
+            account_changes(account: &AccountId, before_number: Option<i64>, max: u32) -> Vec<AccountChange>;
         }
         writes {
             admit(admission: &Admission) -> AdmissionOutcome;

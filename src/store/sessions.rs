@@ -36,7 +36,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         max: u32,
     ) -> Result<Vec<SessionRecord>, StoreError>;
 
-    /// Sets the last use of sessions, and when their people were seen last, never to an earlier time. Ignores sessions that do not exist.
+    /// Sets the last use of sessions, and when their people were seen last, never to an earlier time.
+    /// Ignores sessions that do not exist.
     async fn touch(&self, used: &[(SessionKey, Timestamp)]) -> Result<(), StoreError>;
 }
 
@@ -69,7 +70,7 @@ pub struct StoredSession {
     pub session: SessionRecord,
     /// The account in its current state.
     pub account: Account,
-    /// The mapped fields from the last login or refresh of the identity (JSON).
+    /// The mapped fields from the last login or refresh of the identity: a JSON object.
     pub entitlements: String,
     /// The version of those fields.
     pub entitlements_epoch: u64,

@@ -42,7 +42,7 @@ pub struct TokenUpdate {
 /// What a source says of a person now, to be kept with their identity.
 #[derive(Clone, Debug)]
 pub struct IdentityUpdate {
-    /// The mapped fields (JSON), for the session's identity.
+    /// The mapped fields of the session's identity: a JSON object.
     pub entitlements: String,
     /// Those of them that the directory lists and searches.
     pub fields: DirectoryFields,

@@ -19,16 +19,16 @@ pub(super) async fn append(
     Ok(())
 }
 
-/// The newest entries of an account's history before the entry `before`.
+/// The newest entries of an account's history whose number is below `before_number`.
 pub(super) async fn read(
     db: &impl Database,
     account: &AccountId,
-    before: Option<i64>,
+    before_number: Option<i64>,
     max: u32,
 ) -> Result<Vec<AccountChange>, QueryError> {
     let sql = "SELECT number, at, actor, kind, detail FROM menshen_account_change \
                WHERE account = $1 AND number < $2 ORDER BY number DESC LIMIT $3";
-    let before = before.unwrap_or(i64::MAX);
+    let before = before_number.unwrap_or(i64::MAX);
     let rows = db.read_rows(sql, values![account, before, max]).await?;
     rows.iter().map(row::account_change).collect()
 }

@@ -92,10 +92,10 @@ impl<D: Database> AccountStore for D {
     async fn account_changes(
         &self,
         account: &AccountId,
-        before: Option<i64>,
+        before_number: Option<i64>,
         max: u32,
     ) -> Result<Vec<AccountChange>, StoreError> {
-        let changes = account_changes::read(self, account, before, max);
+        let changes = account_changes::read(self, account, before_number, max);
         run("read the history of an account", changes).await
     }
 }

@@ -60,12 +60,15 @@ pub(super) async fn reopen(
         return Ok(None);
     };
     tx.commit().await?;
-    let current = Revocation {
+    let log_position = Revocation {
         number: found.integer("number")?,
         scope: RevocationScope::Account(*account),
         epoch: row::number(&found, "epoch", "account")?,
     };
-    Ok(Some(Reopening { current, taken }))
+    Ok(Some(Reopening {
+        log_position,
+        taken,
+    }))
 }
 
 async fn mark_closed(

@@ -21,7 +21,7 @@ pub(super) async fn edit(
         tx.roll_back().await?;
         return Ok(EditOutcome::Unknown);
     };
-    let mut log = None;
+    let mut log_position = None;
     if let Some(login) = edit.login.as_ref().filter(|login| **login != known.login) {
         if !accounts::rename(&mut tx, &known, login, (at, by)).await? {
             let owner = accounts::by_login(&mut tx, login).await?;
@@ -33,7 +33,8 @@ pub(super) async fn edit(
         let sql = "UPDATE menshen_identity SET names = FALSE WHERE account = $1";
         tx.execute(sql, values![account]).await?;
         let scope = RevocationScope::Account(*account);
-        log = Some(revocations::append_log(&mut tx, scope, known.epoch, at).await?);
+        let entry = revocations::append_log(&mut tx, scope, known.epoch, at).await?;
+        log_position = Some(entry);
     }
     let old = person_fields::read(&mut tx, account).await?;
     let new = PersonFields {
@@ -46,5 +47,5 @@ pub(super) async fn edit(
         person_fields::set_vouched(&mut tx, account, *field, value.as_deref()).await?;
     }
     tx.commit().await?;
-    Ok(EditOutcome::Stored { log })
+    Ok(EditOutcome::Stored { log_position })
 }

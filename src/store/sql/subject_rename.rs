@@ -35,9 +35,12 @@ pub(super) async fn rename(
         account_changes::append(&mut tx, &account.id, (at, by), kind, &detail).await?;
     }
     let scope = RevocationScope::Account(account.id);
-    let log = revocations::append_log(&mut tx, scope, account.epoch, at).await?;
+    let log_position = revocations::append_log(&mut tx, scope, account.epoch, at).await?;
     tx.commit().await?;
-    Ok(SubjectRenameOutcome::Renamed { account, log })
+    Ok(SubjectRenameOutcome::Renamed {
+        account,
+        log_position,
+    })
 }
 
 /// Moves the identity with its sessions and verified fields. If the account has an identity with the new

@@ -82,9 +82,11 @@ impl sql::Transaction for Transaction {
 
     const HAS_ONE_WRITER: bool = true;
 
-    const DELETE_LOGGED_OUT_SESSIONS: &'static str = "DELETE FROM menshen_session \
-        WHERE connector = $1 AND (provider_sid = $2 OR (subject = $3 \
-        AND ($2 IS NULL OR provider_sid IS NULL))) RETURNING key";
+    // With OR between the two, SQLite would read every session of the connector.
+    const DELETE_LOGGED_OUT_SESSIONS: &'static str = "DELETE FROM menshen_session WHERE key IN \
+        (SELECT key FROM menshen_session WHERE connector = $1 AND provider_sid = $2 UNION ALL \
+        SELECT key FROM menshen_session WHERE connector = $1 AND subject = $3 \
+        AND ($2 IS NULL OR provider_sid IS NULL)) RETURNING key";
 
     async fn rows(
         &mut self,

@@ -193,7 +193,11 @@ async fn an_edit_changes_fields_and_login_and_sessions_hear_of_it() {
             ..PersonEdit::default()
         };
         let stored = store.edit_person(&account.id, &edit, "hr", at(1)).await;
-        assert_eq!(stored.unwrap(), EditOutcome::Stored { log: None }, "{name}");
+        assert_eq!(
+            stored.unwrap(),
+            EditOutcome::Stored { log_position: None },
+            "{name}"
+        );
         let renamed = PersonEdit {
             login: Some("zhang.san".parse().unwrap()),
             mobile: Some(None),
@@ -201,7 +205,10 @@ async fn an_edit_changes_fields_and_login_and_sessions_hear_of_it() {
             ..PersonEdit::default()
         };
         let stored = store.edit_person(&account.id, &renamed, "hr", at(2)).await;
-        let EditOutcome::Stored { log: Some(log) } = stored.unwrap() else {
+        let EditOutcome::Stored {
+            log_position: Some(log),
+        } = stored.unwrap()
+        else {
             panic!("{name}: not logged");
         };
         assert_eq!(log.scope, RevocationScope::Account(account.id), "{name}");

@@ -82,7 +82,7 @@ async fn closing_ends_all_sessions_and_opening_brings_none_back() {
             .reopen_account(&account.id, "boss", at(2))
             .await
             .unwrap();
-        let current = opened.map(|opened| opened.current);
+        let current = opened.map(|opened| opened.log_position);
         assert_eq!(current, Some(closed), "opening raises nothing: {name}");
         assert!(!has_session(&*store, &new).await, "{name}");
         let account = store

@@ -28,7 +28,11 @@ async fn account_and_sessions_keep_their_person() {
         let renamed = store
             .rename_subject(&rename("zhangsan", "zhang.san"), at(1))
             .await;
-        let SubjectRenameOutcome::Renamed { account: same, log } = renamed.unwrap() else {
+        let SubjectRenameOutcome::Renamed {
+            account: same,
+            log_position: log,
+        } = renamed.unwrap()
+        else {
             panic!("{name}: not renamed");
         };
         assert_eq!(same, account, "{name}");

@@ -1,6 +1,6 @@
 //! What is left in the tables of a SQLite file.
 
-use menshen::store::{LogoutTarget, Revocation, RevocationScope};
+use menshen::store::{LogoutTarget, Revocation, RevocationScope, StoreError};
 use sqlx::Connection as _;
 
 use super::tokens::with_tokens;
@@ -162,4 +162,29 @@ async fn a_lease_that_was_given_back_is_swept() {
         .unwrap();
     assert_eq!(left, ["held"]);
     assert!(!store.lease("held", "b", at(60), at(90)).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_log_that_ends_before_what_was_read_is_an_error() {
+    let dir = TempDir::new();
+    let store = store::open(&dir.store_url(), &store::StoreOptions::default())
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        revoke(&*store, &RevocationScope::Everyone).await;
+    }
+    let last = store.epochs().await.unwrap().log_number;
+    let page = store.revocations_after(last, 9).await.unwrap();
+    assert_eq!(page.entries, []);
+    // As after the restore of a backup: the last entry was written later.
+    let mut meddler = Meddler::at(&dir.url()).await;
+    let sql = format!("DELETE FROM menshen_revocation WHERE number = {last}");
+    meddler.run(&sql).await;
+    let error = store.revocations_after(last, 9).await.unwrap_err();
+    assert!(
+        matches!(error, StoreError::LogSetBack { number } if number == last),
+        "{error:?}"
+    );
+    let page = store.revocations_after(last - 1, 9).await.unwrap();
+    assert_eq!(page.entries, []);
 }

@@ -97,7 +97,7 @@ impl Sessions {
         let Some(reopening) = self.store.reopen_account(account, by, now).await? else {
             return Ok(None);
         };
-        self.apply(&reopening.current);
+        self.apply(&reopening.log_position);
         // A pending closure would close the account again, so it is removed; the sessions that it ended
         // stay ended.
         for closing in self.pending.closings_of(account) {
@@ -118,15 +118,15 @@ impl Sessions {
         rename: &SubjectRename,
     ) -> Result<SubjectRenameOutcome, StoreError> {
         let outcome = self.store.rename_subject(rename, self.clock.now()).await?;
-        if let SubjectRenameOutcome::Renamed { log, .. } = &outcome {
-            self.apply(log);
+        if let SubjectRenameOutcome::Renamed { log_position, .. } = &outcome {
+            self.apply(log_position);
         }
         Ok(outcome)
     }
 
     /// Makes the cached sessions of a changed account be loaded from the store again.
-    pub(in crate::people) fn apply_change(&self, log: &Revocation) {
-        self.apply(log);
+    pub(in crate::people) fn apply_change(&self, log_position: &Revocation) {
+        self.apply(log_position);
     }
 
     /// Applies a page of the log of revocations. A damaged row may concern any session, so after one all
