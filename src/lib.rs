@@ -24,6 +24,7 @@
 //! | assertion | a signed statement of who a person is, for one application |
 //! | face | the code that receives requests of one protocol (HTTP, forward-auth check, ext_authz) and converts the verdict to its response; it decides nothing |
 //! | own path | a path below `/.menshen` that menshen serves itself |
+//! | directory | all people whom menshen knows, with their departments; a *directory sync* reads those of a source into it |
 //! | epoch | a counter that a revocation increments; a session minted under an older one is void |
 //! | flow | one pending login; its ID is the `state` at the source, and the sealed flow cookie holds it |
 //! | entry token | a token with which a portal sends a person to menshen, which completes a login that menshen did not begin |
@@ -93,6 +94,10 @@
 //! A connector that checks passwords itself shows a form of menshen in place of the redirect. A person may
 //! also arrive with an entry token that menshen did not request: `Login::redeem_unsolicited` redeems it once,
 //! and `Login::finish_unsolicited` mints a session, after a confirmation when another person is signed in.
+//!
+//! A directory sync ([`login::directory_sync`]) reads the departments and people of a source
+//! (`SourceDirectory`), [`people::directory_sync`] compares them with the directory, and applies the
+//! differences in bounded transactions; accounts are closed last, after everything was read.
 //!
 //! # Floors
 //!

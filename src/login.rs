@@ -17,6 +17,7 @@ use crate::single_flight::{PendingCall, SingleFlight};
 use crate::store::{ConnectorId, SessionKey};
 use crate::telemetry::Telemetry;
 use connector::{AuthnRequest, AuthnResponse, Challenge, DirectoryEvent, Prompt};
+use directory_sync::DirectorySyncs;
 use event_queue::{Accepted, EventQueue, QueueFull};
 use limits::{Limited, Limits, Step};
 use outcome_key::outcome_key;
@@ -30,6 +31,7 @@ mod build;
 pub mod config;
 pub mod connector;
 pub mod credentials;
+pub mod directory_sync;
 mod entry;
 mod error;
 pub mod event_queue;
@@ -48,6 +50,7 @@ pub mod ticket;
 pub mod unsolicited;
 
 pub use build::{BuildError, Deps};
+pub use directory_sync::sync_directories;
 pub use entry::ConnectorEntry;
 pub use error::LoginError;
 pub use event_worker::handle_events;
@@ -78,6 +81,7 @@ pub struct Login {
     recent_unsolicited: RecentUnsolicited,
     events: EventQueue,
     person_checks: PersonChecks,
+    directory_syncs: DirectorySyncs,
     telemetry: Telemetry,
 }
 

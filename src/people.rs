@@ -19,6 +19,7 @@ pub mod confirm;
 pub mod cookie;
 pub mod directory;
 mod directory_fields;
+pub mod directory_sync;
 pub mod import;
 pub mod person_lookup;
 pub mod profile;
@@ -39,6 +40,17 @@ pub struct AdmissionPolicy {
     pub link_by: Vec<LinkField>,
     /// Whether a later login or refresh updates the fields; otherwise those of the first login stay.
     pub sync: bool,
+}
+
+impl AdmissionPolicy {
+    /// The normalized verified fields by which an identity may be linked, in the order of `link_by`.
+    fn links_among(&self, verified_fields: &[(LinkField, String)]) -> Vec<(LinkField, String)> {
+        let found = self.link_by.iter().filter_map(|link| {
+            let verified = verified_fields.iter();
+            verified.clone().find(|(field, _)| field == link).cloned()
+        });
+        found.collect()
+    }
 }
 
 /// Why an authenticated person gets no session.
@@ -156,6 +168,7 @@ impl People {
             by: by.to_owned(),
             reason: reason.to_owned(),
             gone: Some((connector.clone(), subject.clone())),
+            by_sync_of: None,
         };
         self.close_account(&account.id, &closing).await?;
         Ok(Some(account))
@@ -251,21 +264,11 @@ impl People {
     ) -> Result<(Account, MappedProfile), AdmitError> {
         let mut mapped = policy.mapping.map(&profile.raw).map_err(AdmitError::Map)?;
         let verified_fields = normalized_fields(&profile.verified_fields);
-        let links = policy
-            .link_by
-            .iter()
-            .filter_map(|link| {
-                verified_fields
-                    .iter()
-                    .find(|(field, _)| field == link)
-                    .cloned()
-            })
-            .collect();
         let admission = Admission {
             connector: policy.connector.clone(),
             subject: profile.subject.clone(),
             login: mapped.login.clone(),
-            links,
+            links: policy.links_among(&verified_fields),
             vouched: verified_fields,
             create: policy.create,
             sync: policy.sync,

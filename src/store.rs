@@ -14,6 +14,7 @@ mod accounts;
 mod config;
 mod coordination;
 mod directory;
+mod directory_sync;
 mod error;
 mod ids;
 mod maintenance;
@@ -42,6 +43,7 @@ pub use directory::{
     IdentityRecord, IdentityState, ImportConflict, ImportCounts, ImportOutcome, ImportedPerson,
     Membership, PeopleQuery, PersonEdit, PersonRecord,
 };
+pub use directory_sync::{DirectorySyncStore, SourceIdentity};
 pub use error::StoreError;
 pub use ids::{AccountId, ConnectorId, IdError, LoginName, SessionId, SessionKey, Subject};
 pub use maintenance::MaintenanceStore;
@@ -62,6 +64,7 @@ pub use url::{StoreUrl, StoreUrlError};
 pub trait Store:
     AccountStore
     + DirectoryStore
+    + DirectorySyncStore
     + SessionStore
     + RevocationStore
     + TokenStore
@@ -73,6 +76,7 @@ pub trait Store:
 impl<S> Store for S where
     S: AccountStore
         + DirectoryStore
+        + DirectorySyncStore
         + SessionStore
         + RevocationStore
         + TokenStore

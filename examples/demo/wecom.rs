@@ -11,6 +11,8 @@
 mod api;
 #[path = "wecom/authorize.rs"]
 mod authorize;
+#[path = "wecom/company.rs"]
+mod company;
 #[path = "wecom/console.rs"]
 mod console;
 #[path = "wecom/events.rs"]
@@ -38,7 +40,7 @@ use url::Url;
 pub use events::{ContactChange, EVENT_AES_KEY, EVENT_TOKEN, EventSealer, SealedEvent};
 pub use people::{
     AGENT_ID, App, Attribute, CONTACT_SECRET, CORP_ID, Department, Member, OTHER_AGENT_ID,
-    OTHER_SECRET, OUTSIDER, SECRET,
+    OTHER_SECRET, OUTSIDER, SECRET, Tag,
 };
 
 use server::Simulation;
@@ -182,6 +184,24 @@ impl WeCom {
     /// Edits the tree of departments.
     pub fn departments(&self, edit: impl FnOnce(&mut Vec<Department>)) {
         edit(&mut self.simulation.state().departments);
+    }
+
+    /// Replaces all members and departments by those of a generated company, whose members are
+    /// `user000000`, `user000001` … and whose departments are 1, 2 …
+    pub fn generate_company(&self, members: u32, departments: u32) {
+        let mut state = self.simulation.state();
+        state.departments = company::departments(departments);
+        state.members = company::members(members, departments);
+    }
+
+    /// Edits all members at once.
+    pub fn members(&self, edit: impl FnOnce(&mut Vec<Member>)) {
+        edit(&mut self.simulation.state().members);
+    }
+
+    /// Edits the tags.
+    pub fn tags(&self, edit: impl FnOnce(&mut Vec<Tag>)) {
+        edit(&mut self.simulation.state().tags);
     }
 
     /// Sets whose phone in-app logins come from; `CorpId/userid` is a person of a linked

@@ -101,6 +101,7 @@ impl Login {
         let recent_unsolicited = previous.map(|login| login.recent_unsolicited.clone());
         let events = previous.map(|login| login.events.clone());
         let person_checks = previous.map(|login| login.person_checks.clone());
+        let directory_syncs = previous.map(|login| login.directory_syncs.clone());
         let spent_tickets = previous.map(|login| login.spent_tickets.clone());
         Ok(Self {
             entries,
@@ -116,6 +117,7 @@ impl Login {
             recent_unsolicited: recent_unsolicited.unwrap_or_default(),
             events: events.unwrap_or_default(),
             person_checks: person_checks.unwrap_or_default(),
+            directory_syncs: directory_syncs.unwrap_or_default(),
             telemetry: deps.telemetry.clone(),
             finishing: finishing.unwrap_or_default(),
             outcomes: outcomes.unwrap_or_else(|| {

@@ -33,6 +33,7 @@ pub mod oidc;
 mod reachability;
 mod settings;
 mod shared_app_token;
+mod source_directory;
 pub mod wecom;
 
 pub use directory_events::{DirectoryChange, DirectoryEvent, EventError, EventReceiver};
@@ -42,11 +43,12 @@ pub use exchange::{
     Prompt, UnsolicitedProfile,
 };
 use external_kind::ExternalKind;
-pub use features::{Features, LocalizedText, SignInHint, SourceApp};
+pub use features::{DirectorySyncSettings, Features, LocalizedText, SignInHint, SourceApp};
 pub use kind::{ConnectorBuildError, ConnectorDeps, Kind, SettingProblem, TokenIssuer};
 pub use logout::{LogoutNotice, ProviderLogout};
 pub use settings::{AdmissionConfig, AutoLogin, HomePages};
 pub use shared_app_token::{CurrentAppToken, DiscardedRecently, SharedAppToken};
+pub use source_directory::{MemberPage, OpenDirectory, PersonAnswer, SourceDirectory};
 
 /// One connector: a source that proves who people are. Never change its ID: accounts depend on it.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -220,6 +222,11 @@ pub trait Connector: Debug + Send + Sync {
 
     /// Looks up people who are signed in, if the source allows it without their tokens.
     fn person_lookup(self: Arc<Self>) -> Option<Arc<dyn PersonLookup>> {
+        None
+    }
+
+    /// The directory of the source, if it can be read without its people.
+    fn source_directory(self: Arc<Self>) -> Option<Arc<dyn SourceDirectory>> {
         None
     }
 

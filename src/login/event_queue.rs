@@ -188,7 +188,8 @@ impl State {
             DirectoryChange::PersonDeleted(_) => self.deletions.push_back(event),
             DirectoryChange::PersonUpdated(_)
             | DirectoryChange::PersonRenamed { .. }
-            | DirectoryChange::Departments => self.others.push_back(event),
+            | DirectoryChange::PersonAdded(_)
+            | DirectoryChange::Department(_) => self.others.push_back(event),
         }
     }
 

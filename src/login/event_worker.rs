@@ -9,6 +9,7 @@ use super::Login;
 use super::connector::DirectoryChange;
 use super::event_queue::{EventQueue, RunningEvent};
 use super::person_check::{CheckCause, CheckFailed};
+use crate::people::directory_sync::SyncScope;
 use crate::store::ConnectorId;
 use crate::telemetry::error_chain;
 
@@ -50,7 +51,13 @@ impl Login {
         match event.change() {
             DirectoryChange::PersonUpdated(subject) => {
                 let cause = CheckCause::UpdateEvent;
-                self.check_person(entry, subject, cause).await
+                self.check_person(entry, subject, cause).await?;
+                self.request_sync(entry, SyncScope::Person(subject.clone()));
+                Ok(())
+            }
+            DirectoryChange::PersonAdded(subject) => {
+                self.request_sync(entry, SyncScope::Person(subject.clone()));
+                Ok(())
             }
             DirectoryChange::PersonDeleted(subject) => {
                 let cause = CheckCause::DeletionEvent;
@@ -60,13 +67,17 @@ impl Login {
                 self.rename_person(entry, from, to).await?;
                 let cause = CheckCause::UpdateEvent;
                 self.check_person(entry, from, cause).await?;
-                self.check_person(entry, to, cause).await
+                self.check_person(entry, to, cause).await?;
+                self.request_sync(entry, SyncScope::Person(to.clone()));
+                Ok(())
             }
-            DirectoryChange::Departments => {
+            DirectoryChange::Department(id) => {
                 if let Some(lookup) = Arc::clone(&entry.connector).person_lookup() {
                     lookup.discard_departments();
                     self.withdraw_confirmations(connector.clone()).await;
                 }
+                let part = id.clone().map(SyncScope::Department);
+                self.request_sync(entry, part.unwrap_or(SyncScope::Everything));
                 Ok(())
             }
         }

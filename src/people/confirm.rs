@@ -177,6 +177,9 @@ impl People {
         if !profile.is_complete {
             fields.keep_missing_from(&before);
         }
+        if !profile.has_tags {
+            fields.keep_tags_from(&before);
+        }
         let changed = differences(&before, &fields);
         if changed.is_empty() {
             return Ok(StatusOutcome::Unchanged);

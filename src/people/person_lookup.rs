@@ -39,12 +39,15 @@ pub struct CurrentProfile {
     pub raw: Value,
     /// Whether it has all fields that a login has. Some need the person's consent at each login.
     pub is_complete: bool,
+    /// Whether the provider said which tags the person has. Otherwise the former ones stay.
+    pub has_tags: bool,
 }
 
 impl fmt::Debug for CurrentProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CurrentProfile")
             .field("is_complete", &self.is_complete)
+            .field("has_tags", &self.has_tags)
             .finish_non_exhaustive()
     }
 }

@@ -253,6 +253,14 @@ impl UserFields {
         }
     }
 
+    /// Keeps the tags of `before`, and the groups if they were the tags.
+    pub(super) fn keep_tags_from(&mut self, before: &Self) {
+        self.tags.clone_from(&before.tags);
+        if self.groups.is_empty() && before.groups == before.tags {
+            self.groups.clone_from(&before.groups);
+        }
+    }
+
     fn set(&mut self, field: &str, value: Value) {
         match field {
             "name" => self.name = to_text(value),

@@ -93,6 +93,9 @@ pub struct Closing {
     /// The identity that its source no longer has. It is detached, because the source may give its
     /// subject to another person.
     pub gone: Option<(ConnectorId, Subject)>,
+    /// The connector whose directory sync closes the account because the person is inactive; a later sync
+    /// of it may reopen the account. A closing by anybody else ends this.
+    pub by_sync_of: Option<ConnectorId>,
 }
 
 /// The result of reopening an account.

@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use super::{
     Account, AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing,
     ConnectorId, CoordinationStore, CurrentEpochs, Department, DepartmentChanges, DirectoryStore,
-    EditOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LoginName, LogoutTarget,
-    MaintenanceStore, MintOutcome, NewSession, PeopleQuery, PersonEdit, PersonRecord, Reopening,
-    Revocation, RevocationPage, RevocationScope, RevocationStore, SessionId, SessionKey,
-    SessionRecord, SessionStore, Store, StoreError, StoredSession, Subject, SubjectRename,
-    SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
+    DirectorySyncStore, EditOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LoginName,
+    LogoutTarget, MaintenanceStore, MintOutcome, NewSession, PeopleQuery, PersonEdit, PersonRecord,
+    Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore, SessionId, SessionKey,
+    SessionRecord, SessionStore, SourceIdentity, Store, StoreError, StoredSession, Subject,
+    SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -147,6 +147,7 @@ macro_rules! write_evidence {
 
 write_evidence! {
     AdmissionOutcome: |it| matches!(it, Self::Account(_));
+    Vec<AdmissionOutcome>: |it| it.iter().any(WriteEvidence::shows_a_write);
     MintOutcome: |it| *it == Self::Session;
     TokenUpdateOutcome: |it| matches!(it, Self::Stored { .. });
     Revocation: |_it| true;
@@ -219,6 +220,31 @@ delegate! {
                 connector: &ConnectorId,
                 departments: &[Department]
             ) -> DepartmentChanges;
+        }
+    }
+    DirectorySyncStore {
+        reads {
+            source_identities(
+                connector: &ConnectorId,
+                after: Option<&Subject>,
+                max: u32
+            ) -> Vec<SourceIdentity>;
+            source_identity(connector: &ConnectorId, subject: &Subject) -> Option<SourceIdentity>;
+        }
+        writes {
+            admit_listed(admissions: &[Admission]) -> Vec<AdmissionOutcome>;
+            announce_changes(accounts: &[AccountId], at: Timestamp) -> u64;
+            change_departments(
+                connector: &ConnectorId,
+                changed: &[Department],
+                removed: &[String]
+            ) -> u64;
+            reopen_after_sync(
+                account: &AccountId,
+                connector: &ConnectorId,
+                by: &str,
+                at: Timestamp
+            ) -> Option<Reopening>;
         }
     }
     SessionStore {

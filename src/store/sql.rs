@@ -19,6 +19,7 @@ mod closing;
 mod coordination;
 mod departments;
 mod directory;
+mod directory_sync;
 mod maintenance;
 mod people_import;
 mod people_query;

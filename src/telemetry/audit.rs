@@ -57,6 +57,8 @@ pub enum AuditEvent {
     SubjectRenamed,
     /// An administrator imported people.
     PeopleImported,
+    /// A directory sync ended; the reason has its counts.
+    DirectorySynced,
     /// An administrator changed the login name or the fields of a person.
     PersonChanged,
     /// A program got the application's token of a connector, or the source issued none.
@@ -81,6 +83,7 @@ impl AuditEvent {
             Self::AccountReopened => "opened",
             Self::SubjectRenamed => "renamed",
             Self::PeopleImported => "imported",
+            Self::DirectorySynced => "synced",
             Self::PersonChanged => "changed",
             Self::AppToken => "app-token",
             Self::AppTokenRejected => "app-token-rejected",

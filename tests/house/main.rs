@@ -19,6 +19,7 @@ mod conf;
 mod connector_features;
 mod connectors;
 mod cookie_domains;
+mod directory_sync;
 mod drop_in;
 mod embedding;
 mod explain;

@@ -17,6 +17,7 @@ pub(crate) fn closing(reason: &str) -> Closing {
         by: "boss".to_owned(),
         reason: reason.to_owned(),
         gone: None,
+        by_sync_of: None,
     }
 }
 

@@ -16,6 +16,7 @@ mod directory;
 mod directory_fields;
 mod directory_import;
 mod directory_search;
+mod directory_sync;
 mod failing;
 mod file;
 mod fixture;

@@ -21,6 +21,8 @@ mod directory_fields;
 mod directory_import;
 #[path = "../house/stores/directory_search.rs"]
 mod directory_search;
+#[path = "../house/stores/directory_sync.rs"]
+mod directory_sync;
 #[path = "../house/stores/fixture.rs"]
 mod fixture;
 mod migrating;

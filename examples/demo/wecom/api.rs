@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::people::{App, CORP_ID, Department};
+use super::people::{App, CORP_ID, Department, Tag};
 use super::state::{CodeOwner, State, random};
 
 /// The parts of an API request that its response depends on.
@@ -34,6 +34,8 @@ pub(super) fn answer(state: &mut State, request: &ApiRequest<'_>) -> Option<Valu
         "/cgi-bin/user/list_id" => user_list_id,
         "/cgi-bin/department/list" | "/cgi-bin/department/simplelist" => department_list,
         "/cgi-bin/department/get" => department_get,
+        "/cgi-bin/tag/list" => tag_list,
+        "/cgi-bin/tag/get" => tag_get,
         "/cgi-bin/agent/get" => agent_get,
         "/cgi-bin/get_api_domain_ip" | "/cgi-bin/getcallbackip" => own_addresses,
         _ => return None,
@@ -250,6 +252,28 @@ fn department_get(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Res
     Ok(json!({ "errcode": 0, "errmsg": "ok", "department": department }))
 }
 
+fn tag_list(state: &mut State, _: &ApiRequest<'_>, app: &App) -> Result<Value, i64> {
+    refuse_contact_sync(app)?;
+    let row = |tag: &Tag| json!({ "tagid": tag.id, "tagname": tag.name });
+    let rows: Vec<Value> = state.tags.iter().map(row).collect();
+    Ok(json!({ "errcode": 0, "errmsg": "ok", "taglist": rows }))
+}
+
+fn tag_get(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<Value, i64> {
+    refuse_contact_sync(app)?;
+    let id = request.number("tagid")?.ok_or(40068)?;
+    let tag = state.tags.iter().find(|tag| tag.id == id).ok_or(40068)?;
+    let member = |userid: &String| json!({ "userid": userid, "name": userid });
+    let users: Vec<Value> = tag.users.iter().map(member).collect();
+    Ok(json!({
+        "errcode": 0,
+        "errmsg": "ok",
+        "tagname": tag.name,
+        "userlist": users,
+        "partylist": tag.departments,
+    }))
+}
+
 fn agent_get(_state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<Value, i64> {
     let agent_id: u64 = request.text("agentid", 40056)?.parse().map_err(|_| 40056)?;
     if app.agent_id != Some(agent_id) {
@@ -317,6 +341,7 @@ fn message_of(errcode: i64) -> &'static str {
         40029 => "invalid code",
         40056 => "invalid agentid",
         40058 => "invalid Request Parameter",
+        40068 => "invalid tagid",
         41001 => "access_token missing",
         41002 => "corpid missing",
         41004 => "corpsecret missing",

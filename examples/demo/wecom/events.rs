@@ -32,6 +32,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A change of the contacts.
 #[derive(Clone, Copy, Debug)]
 pub enum ContactChange<'a> {
+    UserCreated(&'a str),
     UserUpdated(&'a str),
     UserRenamed { from: &'a str, to: &'a str },
     UserDeleted(&'a str),
@@ -72,6 +73,7 @@ impl ContactChange<'_> {
     pub fn message(&self, at: SystemTime) -> String {
         let cdata = |name: &str, value: &str| format!("<{name}><![CDATA[{value}]]></{name}>");
         let (kind, fields) = match *self {
+            Self::UserCreated(userid) => ("create_user", cdata("UserID", userid)),
             Self::UserUpdated(userid) => ("update_user", cdata("UserID", userid)),
             Self::UserRenamed { from, to } => (
                 "update_user",

@@ -79,6 +79,17 @@ pub struct Department {
     pub visible: bool,
 }
 
+/// A tag of members (标签).
+#[derive(Clone, Debug)]
+pub struct Tag {
+    pub id: u32,
+    pub name: String,
+    /// The userids of members who have it.
+    pub users: Vec<String>,
+    /// The departments whose members have it, also in those below.
+    pub departments: Vec<u32>,
+}
+
 /// An application of the corporation, or the contact sync, which has no `agent_id`.
 #[derive(Clone, Debug)]
 pub struct App {

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use url::Url;
 
-use super::people::{self, App, Department, Member};
+use super::people::{self, App, Department, Member, Tag};
 
 const CODE_LIFETIME: Duration = Duration::from_secs(300);
 pub(super) const TOKEN_LIFETIME: Duration = Duration::from_secs(7200);
@@ -23,6 +23,7 @@ pub(super) struct State {
     pub(super) members: Vec<Member>,
     pub(super) departments: Vec<Department>,
     pub(super) apps: Vec<App>,
+    pub(super) tags: Vec<Tag>,
     /// Whose phone an in-app login comes from.
     pub(super) phone_owner: String,
     /// Whether the next code belongs to a person who is not a member.
@@ -94,6 +95,7 @@ impl State {
             members: people::members(),
             departments: people::departments(),
             apps: people::apps(),
+            tags: Vec::new(),
             phone_owner: "zhangsan".into(),
             non_member_next: false,
             event_url: None,

@@ -36,6 +36,7 @@ mod input;
 mod people;
 mod revoke;
 mod sessions;
+mod sync;
 
 use error::ApiError;
 
@@ -63,6 +64,7 @@ fn resources() -> Resource {
         .merge(access::routes())
         .merge(connectors::routes())
         .merge(explain::routes())
+        .merge(sync::routes())
 }
 
 /// The router of the API with its description.

@@ -40,8 +40,10 @@ pub enum DirectoryChange {
     PersonDeleted(Subject),
     /// The source gave a person a new subject.
     PersonRenamed { from: Subject, to: Subject },
-    /// The names or the tree of departments.
-    Departments,
+    /// The source has a new person.
+    PersonAdded(Subject),
+    /// The name or the place of the department with this id; absent: of any department.
+    Department(Option<String>),
 }
 
 /// Why a request to `/events/{connector}` is refused. The sender gets no reason.

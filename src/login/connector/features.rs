@@ -33,10 +33,21 @@ pub struct Features {
     pub revalidate_every: Option<Duration>,
     /// Whether the source issues an access token of the application itself, which other programs can use.
     pub shares_app_token: bool,
+    /// How directory syncs run; absent: the source has no directory that can be read.
+    pub directory_sync: Option<DirectorySyncSettings>,
     /// The icon on the sign-in page, as SVG; absent: the icon of a key.
     pub icon: Option<&'static str>,
     /// The text about this connector on the sign-in page.
     pub hint: Option<SignInHint>,
+}
+
+/// How directory syncs of a connector run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectorySyncSettings {
+    /// The interval of syncs of everything; absent: none without being asked for.
+    pub every: Option<Duration>,
+    /// A sync that would close more than so many per cent of the people is refused.
+    pub brake_percent: u8,
 }
 
 /// The text about a connector on the sign-in page.

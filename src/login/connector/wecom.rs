@@ -14,18 +14,21 @@ use url::Url;
 
 use super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
-    ConnectorError, EventReceiver, Finding, RefusalReason, SharedAppToken, SourceRefusal,
+    ConnectorError, EventReceiver, Finding, RefusalReason, SharedAppToken, SourceDirectory,
+    SourceRefusal,
 };
 use crate::login::fields::Fields;
 use crate::login::pending::{Mode, Pending};
 use crate::outbound::OutboundError;
 use crate::people::person_lookup::PersonLookup;
 use crate::people::profile::Profile;
+use crate::secret::SecretSource;
 
 mod api;
 mod app_login;
 mod config;
 mod departments;
+mod directory;
 mod errors;
 mod events;
 mod examine;
@@ -33,6 +36,7 @@ mod kind;
 mod lookup;
 mod member;
 mod shared_app_token;
+mod tags;
 
 use api::Api;
 use app_login::AppLogin;
@@ -42,8 +46,9 @@ use errors::{ApiError, ConsoleSettings};
 use events::Events;
 pub use events::EventsConfig;
 pub(super) use kind::NAME as KIND_NAME;
+use tags::{MemberTags, TagCache};
 
-/// The time limit of all API calls of one login together, except for departments.
+/// The time limit of all API calls of one login together, except for departments and tags.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The kind of a code from a mini program.
@@ -86,7 +91,10 @@ pub struct WeCom {
     callback: Url,
     console: ConsoleSettings,
     api: Api,
+    /// The API with the Secret of 通讯录同步, if it is configured.
+    contacts: Option<Api>,
     departments: Departments,
+    tags: TagCache,
     events: Option<Events>,
 }
 
@@ -97,6 +105,9 @@ impl WeCom {
             return Err(ConnectorBuildError::Setting(format!("{key} {rule}")));
         }
         let secret = config.secret.read().map_err(ConnectorBuildError::Secret)?;
+        let contact_secret = config.contact_secret.as_ref().map(SecretSource::read);
+        let contact_secret = contact_secret.transpose();
+        let contact_secret = contact_secret.map_err(ConnectorBuildError::Secret)?;
         let events = config.events.as_ref();
         let events = events.map(|events| Events::build(events, &config.corp_id));
         let ConnectorDeps {
@@ -110,7 +121,10 @@ impl WeCom {
             callback_host: host_and_port(&callback),
             agent_id,
         };
-        let (base, corp_id) = (config.api_base.clone(), config.corp_id.clone());
+        let api = |secret| {
+            let (base, corp_id) = (config.api_base.clone(), config.corp_id.clone());
+            Api::new(outbound.clone(), base, corp_id, secret, clock.clone())
+        };
         Ok(Self {
             corp_id: config.corp_id.clone(),
             scope: config.scope,
@@ -119,8 +133,10 @@ impl WeCom {
             login_url: config.login_url.clone(),
             callback,
             console,
-            api: Api::new(outbound, base, corp_id, secret, clock.clone()),
-            departments: Departments::new(clock),
+            api: api(secret),
+            contacts: contact_secret.map(api),
+            departments: Departments::new(clock.clone()),
+            tags: TagCache::new(clock.clone()),
             events: events.transpose()?,
         })
     }
@@ -184,9 +200,15 @@ impl WeCom {
         Ok(member)
     }
 
-    async fn add_departments(&self, member: &mut api::ResponseObject) {
+    /// Adds departments and tags. Returns whether the tags are known.
+    async fn add_organisation(&self, member: &mut api::ResponseObject) -> bool {
         let tree = self.departments.tree(|| self.api.departments()).await;
         member::add_departments(member, &tree);
+        let tags = self.tags.get(|| MemberTags::load(&self.api)).await;
+        if let Some(tags) = &tags {
+            member::add_tags(member, tags, &tree);
+        }
+        tags.is_some()
     }
 
     fn connector_error(&self, error: ApiError) -> ConnectorError {
@@ -218,7 +240,7 @@ impl Connector for WeCom {
                 call: "the whole login",
             }))
         })?;
-        self.add_departments(&mut member).await;
+        self.add_organisation(&mut member).await;
         member::profile(&self.corp_id, member)
     }
 
@@ -235,6 +257,10 @@ impl Connector for WeCom {
     }
 
     fn person_lookup(self: Arc<Self>) -> Option<Arc<dyn PersonLookup>> {
+        Some(self)
+    }
+
+    fn source_directory(self: Arc<Self>) -> Option<Arc<dyn SourceDirectory>> {
         Some(self)
     }
 

@@ -176,3 +176,23 @@ pub(super) async fn replace_vouched_fields(
     }
     Ok(())
 }
+
+/// Replaces those verified fields of an identity that a listing has.
+pub(super) async fn replace_listed_vouched_fields(
+    tx: &mut impl Transaction,
+    connector: &ConnectorId,
+    subject: &Subject,
+    vouched: &[(LinkField, String)],
+) -> Result<(), QueryError> {
+    for (field, value) in vouched {
+        let sql = "DELETE FROM menshen_vouched \
+                   WHERE connector = $1 AND subject = $2 AND field = $3 AND value <> $4";
+        let values = values![connector, subject, *field, value];
+        tx.execute(sql, values).await?;
+        let sql = "INSERT INTO menshen_vouched (connector, subject, field, value) \
+                   VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+        tx.execute(sql, values![connector, subject, *field, value])
+            .await?;
+    }
+    Ok(())
+}

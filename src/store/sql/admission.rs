@@ -13,27 +13,68 @@ pub(super) async fn admit(
     admission: &Admission,
 ) -> Result<AdmissionOutcome, QueryError> {
     let mut tx = db.begin(Begin::Writing).await?;
-    let known = find_or_lock(&mut tx, admission).await?;
-    let is_new = known.is_none();
-    let vouches = is_new || admission.is_login;
-    let admitted = match known {
-        Some((account, sets_login)) => {
-            update_known_identity(&mut tx, admission, account, sets_login).await?
-        }
-        None => admit_unknown_identity(&mut tx, admission).await?,
-    };
-    let AdmissionOutcome::Account(account) = &admitted else {
-        tx.roll_back().await?;
-        return Ok(admitted);
-    };
-    update_directory(&mut tx, admission, &account.id, is_new).await?;
-    if vouches {
-        let Admission {
-            connector, subject, ..
-        } = admission;
-        accounts::replace_vouched_fields(&mut tx, connector, subject, &admission.vouched).await?;
+    let admitted = admit_one(&mut tx, admission, Occasion::SignIn).await?;
+    match &admitted {
+        AdmissionOutcome::Account(_) => tx.commit().await?,
+        _ => tx.roll_back().await?,
+    }
+    Ok(admitted)
+}
+
+/// Admits people whom their source lists, in one transaction.
+pub(super) async fn admit_listed(
+    db: &impl Database,
+    admissions: &[Admission],
+) -> Result<Vec<AdmissionOutcome>, QueryError> {
+    let mut tx = db.begin(Begin::Writing).await?;
+    // Before any account is locked.
+    tx.lock_directory().await?;
+    let mut outcomes = Vec::with_capacity(admissions.len());
+    for admission in admissions {
+        outcomes.push(admit_one(&mut tx, admission, Occasion::Listing).await?);
     }
     tx.commit().await?;
+    Ok(outcomes)
+}
+
+/// Why a person is admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    /// A login, or the first use of a bearer token.
+    SignIn,
+    /// The source lists the person, who need not sign in.
+    Listing,
+}
+
+/// Admits a person. A refusal writes nothing.
+async fn admit_one(
+    tx: &mut impl Transaction,
+    admission: &Admission,
+    occasion: Occasion,
+) -> Result<AdmissionOutcome, QueryError> {
+    let known = find_or_lock(tx, admission).await?;
+    let is_new = known.is_none();
+    let admitted = match known {
+        Some((account, sets_login)) => {
+            update_known_identity(tx, admission, occasion, account, sets_login).await?
+        }
+        None => admit_unknown_identity(tx, admission, occasion).await?,
+    };
+    let AdmissionOutcome::Account(account) = &admitted else {
+        return Ok(admitted);
+    };
+    update_directory(tx, admission, &account.id, is_new).await?;
+    let Admission {
+        connector,
+        subject,
+        vouched,
+        ..
+    } = admission;
+    if is_new || admission.is_login {
+        accounts::replace_vouched_fields(tx, connector, subject, vouched).await?;
+    } else if occasion == Occasion::Listing {
+        accounts::replace_listed_vouched_fields(tx, connector, subject, vouched).await?;
+    }
     Ok(admitted)
 }
 
@@ -71,6 +112,7 @@ async fn find_known_identity(
 async fn update_known_identity(
     tx: &mut impl Transaction,
     admission: &Admission,
+    occasion: Occasion,
     mut account: Account,
     sets_login: bool,
 ) -> Result<AdmissionOutcome, QueryError> {
@@ -87,7 +129,7 @@ async fn update_known_identity(
         }
     }
     tx.lock_account(&account.id).await?;
-    let sql = "UPDATE menshen_identity SET used_at = $3, \
+    let sql = "UPDATE menshen_identity SET used_at = CASE WHEN $6 THEN $3 ELSE used_at END, \
                entitlements = CASE WHEN $5 THEN $4 ELSE entitlements END, \
                entitlements_epoch = CASE WHEN $5 AND entitlements <> $4 \
                THEN entitlements_epoch + 1 ELSE entitlements_epoch END \
@@ -100,7 +142,8 @@ async fn update_known_identity(
         sync,
         ..
     } = admission;
-    let values = values![connector, subject, *at, entitlements, *sync];
+    let is_used = occasion == Occasion::SignIn;
+    let values = values![connector, subject, *at, entitlements, *sync, is_used];
     tx.execute(sql, values).await?;
     Ok(AdmissionOutcome::Account(account))
 }
@@ -114,6 +157,7 @@ fn by(admission: &Admission) -> (Timestamp, &str) {
 async fn admit_unknown_identity(
     tx: &mut impl Transaction,
     admission: &Admission,
+    occasion: Occasion,
 ) -> Result<AdmissionOutcome, QueryError> {
     let Admission {
         connector,
@@ -121,14 +165,18 @@ async fn admit_unknown_identity(
         login,
         ..
     } = admission;
-    let expected = people_import::take_expected(tx, connector, subject, login).await?;
+    let expected = people_import::find_expected(tx, connector, subject, login).await?;
     if let Some((account, sets_login)) = expected {
-        return link(tx, admission, account, sets_login).await;
+        let linked = link(tx, admission, occasion, account, sets_login).await?;
+        if let AdmissionOutcome::Account(account) = &linked {
+            people_import::delete_expectation(tx, &account.id, connector).await?;
+        }
+        return Ok(linked);
     }
     match find_linked(tx, &admission.links).await? {
-        LinkMatch::One(account) => link(tx, admission, account, false).await,
+        LinkMatch::One(account) => link(tx, admission, occasion, account, false).await,
         LinkMatch::Several(field) => Ok(AdmissionOutcome::AmbiguousLink { field }),
-        LinkMatch::None => admit_new(tx, admission).await,
+        LinkMatch::None => admit_new(tx, admission, occasion).await,
     }
 }
 
@@ -191,13 +239,14 @@ async fn find_linked(
 async fn link(
     tx: &mut impl Transaction,
     admission: &Admission,
+    occasion: Occasion,
     account: Account,
     sets_login: bool,
 ) -> Result<AdmissionOutcome, QueryError> {
     if account.closed {
         return Ok(AdmissionOutcome::Closed(account.id));
     }
-    add_identity(tx, admission, &account.id, sets_login).await?;
+    add_identity(tx, admission, occasion, &account.id, sets_login).await?;
     let detail = format!("{}: {}", admission.connector, admission.subject);
     let kind = AccountChangeKind::Linked;
     account_changes::append(tx, &account.id, by(admission), kind, &detail).await?;
@@ -207,6 +256,7 @@ async fn link(
 async fn admit_new(
     tx: &mut impl Transaction,
     admission: &Admission,
+    occasion: Occasion,
 ) -> Result<AdmissionOutcome, QueryError> {
     if let Some(taken) = accounts::by_login(tx, &admission.login).await? {
         return Ok(AdmissionOutcome::LoginTaken { by: taken.id });
@@ -215,7 +265,7 @@ async fn admit_new(
         return Ok(AdmissionOutcome::Unknown);
     }
     let id = accounts::insert(tx, &admission.login, admission.at).await?;
-    add_identity(tx, admission, &id, true).await?;
+    add_identity(tx, admission, occasion, &id, true).await?;
     let detail = format!("{}: {}", admission.connector, admission.subject);
     let kind = AccountChangeKind::Created;
     account_changes::append(tx, &id, by(admission), kind, &detail).await?;
@@ -231,6 +281,7 @@ async fn admit_new(
 async fn add_identity(
     tx: &mut impl Transaction,
     admission: &Admission,
+    occasion: Occasion,
     account: &AccountId,
     sets_login: bool,
 ) -> Result<(), QueryError> {
@@ -246,7 +297,19 @@ async fn add_identity(
         at,
         ..
     } = admission;
-    let values = values![connector, subject, account, sets_login, entitlements, *at];
+    // An identity that was never used counts as used before all others.
+    let used_at = match occasion {
+        Occasion::SignIn => *at,
+        Occasion::Listing => Timestamp::from_unix_ms(0),
+    };
+    let values = values![
+        connector,
+        subject,
+        account,
+        sets_login,
+        entitlements,
+        used_at
+    ];
     tx.execute(sql, values).await?;
     Ok(())
 }

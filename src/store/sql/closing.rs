@@ -24,9 +24,7 @@ pub(super) async fn close(
         tx.roll_back().await?;
         return Ok(None);
     };
-    if !known.closed {
-        mark_closed(&mut tx, account, closing, at).await?;
-    }
+    mark_closed(&mut tx, account, closing, at).await?;
     if let Some((connector, subject)) = &closing.gone {
         detach(&mut tx, account, (connector, subject), at).await?;
     }
@@ -46,13 +44,51 @@ pub(super) async fn reopen(
     let mut tx = db.begin(Begin::Revoking).await?;
     tx.lock_directory().await?;
     let sql = "UPDATE menshen_account SET closed = FALSE, closed_at = NULL, closed_by = NULL, \
-               closed_reason = NULL WHERE id = $1 AND closed";
+               closed_reason = NULL, closed_by_sync = NULL WHERE id = $1 AND closed";
     let mut taken = Vec::new();
     if tx.execute(sql, values![account]).await? > 0 {
-        taken = restore(&mut tx, account).await?;
-        let kind = AccountChangeKind::Reopened;
-        account_changes::append(&mut tx, account, (at, by), kind, "").await?;
+        taken = restore_reopened(&mut tx, account, (at, by)).await?;
     }
+    commit_reopening(tx, account, taken).await
+}
+
+/// Reopens an account that a sync of this connector closed.
+pub(super) async fn reopen_after_sync(
+    db: &impl Database,
+    account: &AccountId,
+    connector: &ConnectorId,
+    by: (Timestamp, &str),
+) -> Result<Option<Reopening>, QueryError> {
+    let mut tx = db.begin(Begin::Revoking).await?;
+    tx.lock_directory().await?;
+    let sql = "UPDATE menshen_account SET closed = FALSE, closed_at = NULL, closed_by = NULL, \
+               closed_reason = NULL, closed_by_sync = NULL \
+               WHERE id = $1 AND closed AND closed_by_sync = $2";
+    if tx.execute(sql, values![account, connector]).await? == 0 {
+        tx.roll_back().await?;
+        return Ok(None);
+    }
+    let taken = restore_reopened(&mut tx, account, by).await?;
+    commit_reopening(tx, account, taken).await
+}
+
+async fn restore_reopened(
+    tx: &mut impl Transaction,
+    account: &AccountId,
+    by: (Timestamp, &str),
+) -> Result<Vec<(ConnectorId, Subject)>, QueryError> {
+    let taken = restore(tx, account).await?;
+    let kind = AccountChangeKind::Reopened;
+    account_changes::append(tx, account, by, kind, "").await?;
+    Ok(taken)
+}
+
+/// Ends the transaction; `None` if the account does not exist.
+async fn commit_reopening(
+    mut tx: impl Transaction,
+    account: &AccountId,
+    taken: Vec<(ConnectorId, Subject)>,
+) -> Result<Option<Reopening>, QueryError> {
     let sql = "SELECT epoch, (SELECT coalesce(max(number), 0) FROM menshen_revocation) AS number \
                FROM menshen_account WHERE id = $1";
     let Some(found) = tx.row(sql, values![account]).await? else {
@@ -71,6 +107,7 @@ pub(super) async fn reopen(
     }))
 }
 
+/// Records who closed the account, and why.
 async fn mark_closed(
     tx: &mut impl Transaction,
     account: &AccountId,
@@ -78,9 +115,15 @@ async fn mark_closed(
     at: Timestamp,
 ) -> Result<(), QueryError> {
     let Closing { by, reason, .. } = closing;
+    let by_sync_of = closing.by_sync_of.as_ref().map(ConnectorId::as_str);
+    // The first closing stays, unless a sync made it, which the next sync would end.
     let sql = "UPDATE menshen_account SET closed = TRUE, closed_at = $2, closed_by = $3, \
-               closed_reason = $4 WHERE id = $1";
-    tx.execute(sql, values![account, at, by, reason]).await?;
+               closed_reason = $4, closed_by_sync = CAST($5 AS text) WHERE id = $1 AND \
+               (NOT closed OR (closed_by_sync IS NOT NULL AND CAST($5 AS text) IS NULL))";
+    let values = values![account, at, by, reason, by_sync_of];
+    if tx.execute(sql, values).await? == 0 {
+        return Ok(());
+    }
     let kind = AccountChangeKind::Closed;
     account_changes::append(tx, account, (at, by), kind, reason).await
 }

@@ -87,19 +87,18 @@ pub(super) async fn write_of_identity(
     Ok(())
 }
 
-async fn upsert(
+/// Stores a department; returns how many rows changed.
+pub(super) async fn upsert(
     tx: &mut impl Transaction,
     connector: &ConnectorId,
     department: &Department,
-) -> Result<(), QueryError> {
+) -> Result<u64, QueryError> {
     let sql = "INSERT INTO menshen_department AS d (connector, id, parent, name) \
                VALUES ($1, $2, $3, $4) ON CONFLICT (connector, id) \
                DO UPDATE SET parent = excluded.parent, name = excluded.name \
                WHERE d.parent IS DISTINCT FROM excluded.parent OR d.name <> excluded.name";
     let Department { id, name, parent } = department;
-    tx.execute(sql, values![connector, id, parent, name])
-        .await?;
-    Ok(())
+    tx.execute(sql, values![connector, id, parent, name]).await
 }
 
 fn department(found: &impl Columns) -> Result<Department, QueryError> {

@@ -146,9 +146,8 @@ async fn owner(
     found.as_ref().map(row::account).transpose()
 }
 
-/// The account that expects this identity, and whether the identity sets its login name from now on. The
-/// expectation is deleted.
-pub(super) async fn take_expected(
+/// The account that expects this identity, and whether the identity sets its login name from now on.
+pub(super) async fn find_expected(
     tx: &mut impl Transaction,
     connector: &ConnectorId,
     subject: &Subject,
@@ -167,7 +166,16 @@ pub(super) async fn take_expected(
     };
     let account = row::account(&found)?;
     let sets_login = found.boolean("sets_login")?;
-    let sql = "DELETE FROM menshen_expected_identity WHERE account = $1 AND connector = $2";
-    tx.execute(sql, values![&account.id, connector]).await?;
     Ok(Some((account, sets_login)))
+}
+
+/// Deletes the expectation of an account that has the identity now.
+pub(super) async fn delete_expectation(
+    tx: &mut impl Transaction,
+    account: &AccountId,
+    connector: &ConnectorId,
+) -> Result<(), QueryError> {
+    let sql = "DELETE FROM menshen_expected_identity WHERE account = $1 AND connector = $2";
+    tx.execute(sql, values![account, connector]).await?;
+    Ok(())
 }

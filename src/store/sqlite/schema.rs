@@ -103,5 +103,10 @@ fn migrator() -> Migrator {
         ),
         migration(9, "directory", include_str!("0009_directory.sql")),
         migration(10, "table_names", include_str!("0010_table_names.sql")),
+        migration(
+            11,
+            "closed_by_sync",
+            include_str!("0011_closed_by_sync.sql"),
+        ),
     ])
 }

@@ -190,6 +190,13 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ),
     ("connector.*.wecom.revalidate", Default, r#""10m""#),
     (
+        "connector.*.wecom.contact_secret",
+        Optional,
+        r#"{ file = "/etc/menshen/wecom-contacts.secret" }"#,
+    ),
+    ("connector.*.wecom.sync_every", Optional, r#""1h""#),
+    ("connector.*.wecom.sync_brake", Default, "10"),
+    (
         "connector.*.wecom.events.token",
         Optional,
         r#"{ file = "/etc/menshen/wecom-events.token" }"#,

@@ -446,3 +446,32 @@ fn acr_values_that_no_connector_reports_are_warned_of() {
                 upstream = ['http://a']\nacr_values = ['gold']\n";
     assert_eq!(warned_keys(text), [("route[0].acr_values".to_owned(), 10)]);
 }
+
+#[test]
+fn a_sync_that_reads_too_often_or_may_close_everybody_is_warned_of() {
+    let head = "[server]\nexternal_url = 'https://sso.test'\n[connector.corp.wecom]\n\
+                corp_id = 'ww1'\nagent_id = 7\nsecret = { env = 'X' }\n";
+    let keys = |more: &str| {
+        let found = warned_keys(&format!("{head}{more}"));
+        let keys = found.into_iter().map(|(key, _)| key);
+        let of_connector = keys.filter(|key| key.starts_with("connector"));
+        of_connector.collect::<Vec<_>>()
+    };
+    let (every, brake) = (
+        "connector.corp.wecom.sync_every",
+        "connector.corp.wecom.sync_brake",
+    );
+    let secret = "connector.corp.wecom.contact_secret";
+    let nothing: [&str; 0] = [];
+    for (more, expected) in [
+        ("sync_every = '1h'\nsync_brake = 10\n", &nothing[..]),
+        ("sync_every = '5m'\n", &nothing),
+        ("sync_every = '299s'\n", &[every]),
+        ("sync_every = '1h'\nsync_brake = 99\n", &nothing),
+        ("sync_every = '1h'\nsync_brake = 100\n", &[brake]),
+        ("contact_secret = 'hunter2'\n", &[secret]),
+        ("contact_secret = { env = 'Y' }\n", &nothing),
+    ] {
+        assert_eq!(keys(more), expected, "{more}");
+    }
+}

@@ -20,11 +20,11 @@ use menshen::site::{Services, Site};
 use menshen::store::{
     self, Account, AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing,
     ConnectorId, CoordinationStore, CurrentEpochs, Department, DepartmentChanges, DirectoryStore,
-    EditOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LoginName, LogoutTarget,
-    MaintenanceStore, MintOutcome, NewSession, PeopleQuery, PersonEdit, PersonRecord, Reopening,
-    Revocation, RevocationPage, RevocationScope, RevocationStore, SessionId, SessionKey,
-    SessionRecord, SessionStore, Store, StoreError, StoredSession, Subject, SubjectRename,
-    SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
+    DirectorySyncStore, EditOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LoginName,
+    LogoutTarget, MaintenanceStore, MintOutcome, NewSession, PeopleQuery, PersonEdit, PersonRecord,
+    Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore, SessionId, SessionKey,
+    SessionRecord, SessionStore, SourceIdentity, Store, StoreError, StoredSession, Subject,
+    SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
 use menshen::telemetry::Telemetry;
 use tokio::sync::watch;
@@ -210,6 +210,27 @@ store_operations! {
             departments: &[Department]
         ) -> DepartmentChanges;
         departments(connector: &ConnectorId, after: Option<&str>, max: u32) -> Vec<Department>;
+    }
+    DirectorySyncStore {
+        source_identities(
+            connector: &ConnectorId,
+            after: Option<&Subject>,
+            max: u32
+        ) -> Vec<SourceIdentity>;
+        source_identity(connector: &ConnectorId, subject: &Subject) -> Option<SourceIdentity>;
+        admit_listed(admissions: &[Admission]) -> Vec<AdmissionOutcome>;
+        announce_changes(accounts: &[AccountId], at: Timestamp) -> u64;
+        change_departments(
+            connector: &ConnectorId,
+            changed: &[Department],
+            removed: &[String]
+        ) -> u64;
+        reopen_after_sync(
+            account: &AccountId,
+            connector: &ConnectorId,
+            by: &str,
+            at: Timestamp
+        ) -> Option<Reopening>;
     }
     SessionStore {
         mint(new: &NewSession) -> MintOutcome;

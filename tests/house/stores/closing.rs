@@ -9,6 +9,7 @@ fn gone(subject: &str) -> Closing {
         by: "wecom events".to_owned(),
         reason: "deleted at WeCom".to_owned(),
         gone: Some((corp(), subject.parse().unwrap())),
+        by_sync_of: None,
     }
 }
 

@@ -84,6 +84,7 @@ pub(super) fn closing(reason: &str) -> Closing {
         by: "boss".to_owned(),
         reason: reason.to_owned(),
         gone: None,
+        by_sync_of: None,
     }
 }
 

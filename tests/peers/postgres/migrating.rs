@@ -60,6 +60,7 @@ impl Site {
         let (lisi, _) = somebody(store, "lisi").await;
         let left = Closing {
             gone: Some((corp(), "subject:lisi".parse().unwrap())),
+            by_sync_of: None,
             ..closing("left")
         };
         store.close_account(&lisi.id, &left, at(2)).await.unwrap();

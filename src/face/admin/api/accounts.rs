@@ -123,6 +123,7 @@ pub(super) async fn close_account(
         by: token.name.to_string(),
         reason: note.checked()?,
         gone: None,
+        by_sync_of: None,
     };
     let stored = state.people.close_account(account.id, &closing).await;
     if matches!(stored, Ok(false)) {

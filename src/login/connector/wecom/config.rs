@@ -1,5 +1,7 @@
 //! The settings of `[connector.ID.wecom]`, most of them copied from the WeCom console.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
@@ -36,6 +38,19 @@ pub struct Config {
     /// signed out, and changed departments take effect. `0s`: never.
     #[serde(default = "default_revalidate")]
     pub revalidate: Period,
+    /// The Secret of 通讯录同步 (管理工具 → 通讯录同步). With it a directory sync knows who left the corporation
+    /// and who is only outside of the application's 可见范围.
+    #[serde(default)]
+    pub contact_secret: Option<SecretSource>,
+    /// How often all departments and members that the application may see are read into the directory;
+    /// absent: only by `menshen people sync` and the admin API. With it, a member or department that an
+    /// event names is read as well.
+    #[serde(default)]
+    pub sync_every: Option<Period>,
+    /// A directory sync that would close more than so many per cent of the connector's people is refused,
+    /// unless it is forced. 100: never.
+    #[serde(default = "default_sync_brake")]
+    pub sync_brake: u8,
     /// The base URL of the API. Change it for a private deployment or a relay with a fixed address.
     #[serde(default = "default_api_base")]
     pub api_base: Url,
@@ -102,12 +117,25 @@ impl Config {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         let is_corp_id = !self.corp_id.is_empty() && self.corp_id.chars().all(is_allowed);
         let is_web_url = |url: &Url| matches!(url.scheme(), "http" | "https");
+        let is_sync_period = self
+            .sync_every
+            .is_none_or(|every| every.duration() >= Duration::from_secs(1));
         let url_rule = "begins with http:// or https://";
         let rules = [
             ("corp_id", is_corp_id, "consists of letters and digits"),
             ("api_base", is_web_url(&self.api_base), url_rule),
             ("authorize_url", is_web_url(&self.authorize_url), url_rule),
             ("login_url", is_web_url(&self.login_url), url_rule),
+            (
+                "sync_every",
+                is_sync_period,
+                "is a period of at least one second",
+            ),
+            (
+                "sync_brake",
+                self.sync_brake <= 100,
+                "is a number from 0 to 100",
+            ),
         ];
         let invalid = rules.into_iter().filter(|(_, is_valid, _)| !is_valid);
         invalid.map(|(key, _, rule)| (key, rule)).collect()
@@ -116,6 +144,10 @@ impl Config {
 
 fn default_revalidate() -> Period {
     Period::s(600)
+}
+
+fn default_sync_brake() -> u8 {
+    10
 }
 
 fn default_api_base() -> Url {

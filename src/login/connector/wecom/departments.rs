@@ -13,6 +13,7 @@ use super::errors::ApiError;
 use crate::clock::Clock;
 use crate::outbound::{CALL_TIMEOUT, OutboundError};
 use crate::single_flight::{CacheLookup, Cached};
+use crate::store;
 
 /// How long a tree is used before it is loaded again.
 const TREE_TTL: Duration = Duration::from_secs(600);
@@ -121,6 +122,24 @@ impl DepartmentTree {
         Self(list.iter().take(DEPARTMENTS_MAX).filter_map(read).collect())
     }
 
+    /// All departments, in the order of their ids. A parent that is not among them is absent. Names are
+    /// written as in [`Self::path`].
+    pub(super) fn departments(&self) -> Vec<store::Department> {
+        let mut ids: Vec<_> = self.0.keys().copied().collect();
+        ids.sort_unstable();
+        let department = |id: i64| store::Department {
+            id: id.to_string(),
+            name: self.name(id).replace('/', "／"),
+            parent: self
+                .0
+                .get(&id)
+                .map(|department| department.parent)
+                .filter(|parent| *parent != id && self.0.contains_key(parent))
+                .map(|parent| parent.to_string()),
+        };
+        ids.into_iter().map(department).collect()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
@@ -157,7 +176,7 @@ impl DepartmentTree {
     }
 
     /// The department and the known ones above it, topmost first.
-    fn chain(&self, id: i64) -> Vec<i64> {
+    pub(super) fn chain(&self, id: i64) -> Vec<i64> {
         let mut ids = vec![id];
         let mut seen = HashSet::from([id]);
         let mut at = self.0.get(&id).map(|department| department.parent);

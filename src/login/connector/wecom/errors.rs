@@ -73,6 +73,31 @@ impl ApiError {
         }
     }
 
+    /// The error of a call with the Secret of 通讯录同步.
+    pub(super) fn into_contact_error(self, console: &ConsoleSettings) -> ConnectorError {
+        match self.into_error(console) {
+            ConnectorError::Misconfigured { source, remedy } => {
+                let remedy = match source.code {
+                    40001 | 40091 | 48002 => "copy `contact_secret` from 管理工具 → 通讯录同步 → \
+                        Secret, and enable the sync there"
+                        .to_owned(),
+                    60020 => trusted_ip_remedy(&source.message),
+                    _ => remedy,
+                };
+                ConnectorError::Misconfigured { remedy, source }
+            }
+            error => error,
+        }
+    }
+
+    /// The error code of WeCom, if it sent one.
+    pub(super) fn code(&self) -> Option<i64> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.code),
+            Self::NoUsableResponse(_) => None,
+        }
+    }
+
     /// Whether WeCom does not have this API call, as in older private deployments.
     pub(super) fn is_missing_call(&self) -> bool {
         match self {

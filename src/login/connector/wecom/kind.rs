@@ -1,19 +1,23 @@
 //! `impl Kind` for `[connector.ID.wecom]`: problems, warnings and features of the settings.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use url::Url;
 
 use super::super::{
-    Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, Features, Kind, LocalizedText,
-    SettingProblem, SignInHint, SourceApp,
+    Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, DirectorySyncSettings,
+    Features, Kind, LocalizedText, SettingProblem, SignInHint, SourceApp,
 };
 use super::{AuthorizeScope, Config, MAPPING, MINI_PROGRAM, WeCom};
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
-use crate::setting::KeyPath;
+use crate::setting::{KeyPath, Period};
 
 pub(in crate::login::connector) const NAME: &str = "wecom";
+
+/// The shortest interval of directory syncs without a warning.
+const SYNC_EVERY_RECOMMENDED_MIN: Duration = Duration::from_secs(300);
 
 /// Every WeCom client has `wxwork/` in its User-Agent, also that of a private deployment.
 const APP: SourceApp = SourceApp {
@@ -45,6 +49,9 @@ impl Kind for Config {
 
     fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
         let mut secrets = vec![(KeyPath::of([NAME, "secret"]), &self.secret)];
+        if let Some(secret) = &self.contact_secret {
+            secrets.push((KeyPath::of([NAME, "contact_secret"]), secret));
+        }
         if let Some(events) = &self.events {
             let key_path = |key| KeyPath::of([NAME, "events", key]);
             secrets.push((key_path("token"), &events.token));
@@ -85,6 +92,18 @@ impl Kind for Config {
             };
             warnings.push((KeyPath::of([NAME, "revalidate"]), text.to_owned()));
         }
+        if let Some(every) = self.sync_every
+            && every.duration() < SYNC_EVERY_RECOMMENDED_MIN
+        {
+            let text = "every sync reads each department, and WeCom limits how often: use a period such \
+                        as \"1h\"";
+            warnings.push((KeyPath::of([NAME, "sync_every"]), text.to_owned()));
+        }
+        if self.sync_brake == 100 {
+            let text = "a sync may close the accounts of all people at once, for example after a change \
+                        of 可见范围: use a number such as 10";
+            warnings.push((KeyPath::of([NAME, "sync_brake"]), text.to_owned()));
+        }
         warnings
     }
 
@@ -103,6 +122,10 @@ impl Kind for Config {
                         \"in-app\" and scope \"snsapi_base\"",
             revalidate_every: Some(self.revalidate.duration()).filter(|every| !every.is_zero()),
             shares_app_token: true,
+            directory_sync: Some(DirectorySyncSettings {
+                every: self.sync_every.map(Period::duration),
+                brake_percent: self.sync_brake,
+            }),
             icon: Some(include_str!("icon.svg").trim_ascii_end()),
             hint: Some(HINT),
             ..Features::default()

@@ -25,12 +25,8 @@ const INACTIVE_STATUSES: [i64; 3] = [2, 4, 5];
 #[async_trait]
 impl PersonLookup for WeCom {
     async fn look_up(&self, subject: &Subject) -> Result<PersonStatus, LookupError> {
-        // WeCom compares userids without regard to case, so the subject is enough to find the member.
-        let userid = subject
-            .as_str()
-            .split_once(':')
-            .filter(|(corp_id, _)| corp_id.eq_ignore_ascii_case(&self.corp_id))
-            .map(|(_, userid)| userid)
+        let userid = self
+            .userid_of(subject)
             .ok_or(LookupError::OtherOrganisation)?;
         let asked = timeout(LOOKUP_TIMEOUT, self.current_status(userid)).await;
         let status = asked.unwrap_or_else(|_| {
@@ -47,6 +43,15 @@ impl PersonLookup for WeCom {
 }
 
 impl WeCom {
+    /// The userid of a subject of this corporation. WeCom compares userids without regard to case, so it is
+    /// enough to find the member.
+    pub(super) fn userid_of<'a>(&self, subject: &'a Subject) -> Option<&'a str> {
+        let (corp_id, userid) = subject.as_str().split_once(':')?;
+        corp_id
+            .eq_ignore_ascii_case(&self.corp_id)
+            .then_some(userid)
+    }
+
     async fn current_status(&self, userid: &str) -> Result<PersonStatus, ConnectorError> {
         let found = self.api.member(userid).await;
         let found = found.map_err(|error| self.connector_error(error));
@@ -68,10 +73,11 @@ impl WeCom {
             }
             Err(error) => return Err(error),
         };
-        self.add_departments(&mut member).await;
+        let has_tags = self.add_organisation(&mut member).await;
         Ok(PersonStatus::Active(CurrentProfile {
             raw: Value::Object(member),
             is_complete: self.scope == AuthorizeScope::Base,
+            has_tags,
         }))
     }
 }

@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use super::api::{CodeOwner, ResponseObject, number};
 use super::departments::DepartmentTree;
+use super::tags::MemberTags;
 use crate::outbound::OutboundError;
 use crate::people::profile::{AuthContext, Profile};
 use crate::store::{IdError, LinkField, Subject};
 
 /// The status of an active member (已激活).
-const ACTIVE: i64 = 1;
+pub(super) const ACTIVE: i64 = 1;
 
 /// The longest accepted userid, in bytes.
 const USERID_BYTES_MAX: usize = 64;
@@ -117,6 +118,19 @@ pub(super) fn add_departments(member: &mut ResponseObject, tree: &DepartmentTree
     member.insert("department_ids".to_owned(), json!(ids));
     member.insert("department_id_paths".to_owned(), json!(id_paths));
     member.insert("led_department_ids".to_owned(), json!(led));
+}
+
+/// Adds the names of the member's tags.
+pub(super) fn add_tags(member: &mut ResponseObject, tags: &MemberTags, tree: &DepartmentTree) {
+    let userid = member.get("userid").and_then(Value::as_str);
+    let departments = member.get("department").and_then(Value::as_array);
+    let departments: Vec<i64> = departments
+        .into_iter()
+        .flatten()
+        .filter_map(number)
+        .collect();
+    let names = tags.of(userid.unwrap_or_default(), &departments, tree);
+    member.insert("tags".to_owned(), json!(names));
 }
 
 /// The departments that the member leads: `is_leader_in_dept` has a 1 at their index in `department`.

@@ -109,6 +109,29 @@ impl Sessions {
         Ok(Some(reopening))
     }
 
+    /// Reopens an account that a directory sync of this connector closed; false for every other account.
+    ///
+    /// # Errors
+    /// The store failed: the account stays closed.
+    pub(in crate::people) async fn reopen_after_sync(
+        &self,
+        account: &AccountId,
+        connector: &ConnectorId,
+        by: &str,
+    ) -> Result<bool, StoreError> {
+        // A closing that waits to be stored is newer than what the sync read.
+        if !self.pending.closings_of(account).is_empty() {
+            return Ok(false);
+        }
+        let now = self.clock.now();
+        let reopened = self.store.reopen_after_sync(account, connector, by, now);
+        let Some(reopening) = reopened.await? else {
+            return Ok(false);
+        };
+        self.apply(&reopening.log_position);
+        Ok(true)
+    }
+
     /// Gives an identity its new subject; its sessions continue.
     ///
     /// # Errors

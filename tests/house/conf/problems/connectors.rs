@@ -86,3 +86,24 @@ fn only_one_connector_may_start_logins_in_an_app() {
         );
     }
 }
+
+#[test]
+fn the_interval_and_the_brake_of_a_sync_are_bounded() {
+    for (line, words) in [
+        ("sync_every = '0s'", "at least one second"),
+        ("sync_every = '999ms'", "at least one second"),
+        ("sync_brake = 101", "a number from 0 to 100"),
+    ] {
+        let text = format!("{SERVER}{WECOM}{line}\n");
+        let error = Config::parse(&text, "m").unwrap_err().to_string();
+        assert!(error.contains(words), "{line}: {error}");
+    }
+    for line in ["sync_every = '1s'", "sync_brake = 0", "sync_brake = 100"] {
+        let text = format!("{SERVER}{WECOM}{line}\n");
+        assert!(Config::parse(&text, "m").is_ok(), "{line}");
+    }
+    for line in ["sync_brake = 256", "sync_brake = -1", "sync_every = 60"] {
+        let text = format!("{SERVER}{WECOM}{line}\n");
+        assert!(Config::parse(&text, "m").is_err(), "{line}");
+    }
+}

@@ -54,10 +54,17 @@ pub(super) fn read(message: &[u8], corp_id: &str) -> Result<Option<DirectoryChan
                 _ => DirectoryChange::PersonUpdated(from),
             })
         }
-        "create_party" | "update_party" | "delete_party" => Some(DirectoryChange::Departments),
-        // A new member has no session; tags are not read.
+        "create_user" => Some(DirectoryChange::PersonAdded(subject("UserID")?)),
+        "create_party" | "update_party" | "delete_party" => {
+            let id = message.child_text("Id").filter(|id| is_department_id(id));
+            Some(DirectoryChange::Department(id.map(str::to_owned)))
+        }
         _ => None,
     })
+}
+
+fn is_department_id(text: &str) -> bool {
+    (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn subject_of(corp_id: &str, userid: &str, name: &'static str) -> Result<Subject, MessageError> {
@@ -103,24 +110,25 @@ mod tests {
         assert_eq!(
             read(&format!("{updated}<NewUserID>Zhang.San</NewUserID>")),
             DirectoryChange::PersonRenamed {
-                from: zhangsan,
+                from: zhangsan.clone(),
                 to: subject("zhang.san")
             }
         );
         for kind in ["create_party", "update_party", "delete_party"] {
             let fields = format!("<ChangeType>{kind}</ChangeType><Id>2</Id>");
-            assert_eq!(read(&fields), DirectoryChange::Departments);
+            let expected = DirectoryChange::Department(Some("2".to_owned()));
+            assert_eq!(read(&fields), expected);
+            let fields = format!("<ChangeType>{kind}</ChangeType><Id>../2</Id>");
+            assert_eq!(read(&fields), DirectoryChange::Department(None));
         }
+        let added = "<ChangeType>create_user</ChangeType><UserID>ZhangSan</UserID>";
+        assert_eq!(read(added), DirectoryChange::PersonAdded(zhangsan));
     }
 
     #[test]
     fn other_messages_report_no_change() {
-        for fields in [
-            "<ChangeType>create_user</ChangeType><UserID>a</UserID>",
-            "<ChangeType>update_tag</ChangeType><TagId>1</TagId>",
-        ] {
-            assert_eq!(change(fields).unwrap(), None, "{fields}");
-        }
+        let tag = "<ChangeType>update_tag</ChangeType><TagId>1</TagId>";
+        assert_eq!(change(tag).unwrap(), None);
         for message in [
             "<xml><MsgType>text</MsgType><Content>hello</Content></xml>",
             "<xml><MsgType>event</MsgType><Event>enter_agent</Event></xml>",

@@ -1,0 +1,105 @@
+//! The lease in the store that lets only one process at a time sync a connector.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::clock::Clock;
+use crate::keys;
+use crate::people::People;
+use crate::store::{ConnectorId, StoreError};
+
+/// How long a process that dies keeps the lease.
+const LEASE_PERIOD: Duration = Duration::from_secs(60);
+/// How often the lease is renewed.
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// A process that could not renew the lease for so long gives up its sync.
+const RENEWAL_PATIENCE: Duration = Duration::from_secs(45);
+
+/// The lease of one sync.
+#[derive(Debug)]
+pub(super) struct SyncLease<'a> {
+    people: &'a People,
+    clock: &'a Clock,
+    name: String,
+    holder: String,
+}
+
+impl<'a> SyncLease<'a> {
+    /// Takes the lease; `None` while another process has it.
+    pub(super) async fn take(
+        people: &'a People,
+        clock: &'a Clock,
+        connector: &ConnectorId,
+    ) -> Result<Option<Self>, StoreError> {
+        let random: [u8; 16] = keys::random();
+        let lease = Self {
+            people,
+            clock,
+            name: format!("directory sync/{connector}"),
+            holder: hex(&random),
+        };
+        Ok(lease.renew(LEASE_PERIOD).await?.then_some(lease))
+    }
+
+    /// Renews the lease until another process has it or the store has failed for too long.
+    pub(super) async fn keep(&self) -> LeaseLost {
+        let mut renewed_at = Instant::now();
+        loop {
+            sleep(RENEW_EVERY).await;
+            match self.renew(LEASE_PERIOD).await {
+                Ok(true) => renewed_at = Instant::now(),
+                Ok(false) => return LeaseLost::Taken,
+                Err(_) if renewed_at.elapsed() < RENEWAL_PATIENCE => {}
+                Err(error) => return LeaseLost::Store(error),
+            }
+        }
+    }
+
+    /// Lets another process sync at once. If this fails, the lease ends by itself.
+    pub(super) async fn release(self) {
+        let _ = self.renew(Duration::ZERO).await;
+    }
+
+    async fn renew(&self, period: Duration) -> Result<bool, StoreError> {
+        let until = self.clock.now().plus(period);
+        self.people.lease(&self.name, &self.holder, until).await
+    }
+}
+
+/// Why a sync lost its lease.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LeaseLost {
+    #[error("another process syncs this connector")]
+    Taken,
+    #[error("renew the lease of the sync")]
+    Store(#[source] StoreError),
+}
+
+/// A mark in the store that everything was synced, which ends when the next sync is due.
+#[derive(Debug)]
+pub(super) struct ScheduleMark<'a> {
+    pub(super) people: &'a People,
+    pub(super) clock: &'a Clock,
+    pub(super) connector: &'a ConnectorId,
+}
+
+impl ScheduleMark<'_> {
+    /// Whether no process has synced within the interval.
+    pub(super) async fn is_due(&self) -> Result<bool, StoreError> {
+        // A mark without a duration ends at once.
+        self.set(Duration::ZERO).await
+    }
+
+    /// Marks that nothing is due for so long.
+    pub(super) async fn set(&self, period: Duration) -> Result<bool, StoreError> {
+        let random: [u8; 16] = keys::random();
+        let name = format!("directory sync schedule/{}", self.connector);
+        let until = self.clock.now().plus(period);
+        self.people.lease(&name, &hex(&random), until).await
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,151 @@
+//! [`DirectorySyncStore`]: reads and writes many people of one connector.
+
+use async_trait::async_trait;
+
+use super::super::{
+    AccountId, Admission, AdmissionOutcome, ConnectorId, Department, DirectorySyncStore, Reopening,
+    RevocationScope, SourceIdentity, StoreError, Subject,
+};
+use super::row::Columns;
+use super::{
+    Begin, Database, QueryError, Transaction, admission, closing, departments, revocations, row,
+    run, values,
+};
+use crate::clock::Timestamp;
+
+#[async_trait]
+impl<D: Database> DirectorySyncStore for D {
+    async fn source_identities(
+        &self,
+        connector: &ConnectorId,
+        after: Option<&Subject>,
+        max: u32,
+    ) -> Result<Vec<SourceIdentity>, StoreError> {
+        run("read the people of a connector", async {
+            let sql = "SELECT i.subject, i.account, i.names, i.entitlements, a.login, a.closed, \
+                       a.closed_by_sync FROM menshen_identity AS i \
+                       JOIN menshen_account AS a ON a.id = i.account \
+                       WHERE i.connector = $1 AND i.subject > $2 ORDER BY i.subject LIMIT $3";
+            let after = after.map_or("", Subject::as_str);
+            let rows = self.read_rows(sql, values![connector, after, max]).await?;
+            let identity = |found: &_| source_identity(found, connector);
+            rows.iter().map(identity).collect()
+        })
+        .await
+    }
+
+    async fn source_identity(
+        &self,
+        connector: &ConnectorId,
+        subject: &Subject,
+    ) -> Result<Option<SourceIdentity>, StoreError> {
+        run("read a person of a connector", async {
+            let sql = "SELECT i.subject, i.account, i.names, i.entitlements, a.login, a.closed, \
+                       a.closed_by_sync FROM menshen_identity AS i \
+                       JOIN menshen_account AS a ON a.id = i.account \
+                       WHERE i.connector = $1 AND i.subject = $2";
+            let found = self.read_row(sql, values![connector, subject]).await?;
+            let found = found.as_ref();
+            found
+                .map(|found| source_identity(found, connector))
+                .transpose()
+        })
+        .await
+    }
+
+    async fn admit_listed(
+        &self,
+        admissions: &[Admission],
+    ) -> Result<Vec<AdmissionOutcome>, StoreError> {
+        let admitted = admission::admit_listed(self, admissions);
+        run("admit listed people", admitted).await
+    }
+
+    async fn announce_changes(
+        &self,
+        accounts: &[AccountId],
+        at: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let announced = announce_changes(self, accounts, at);
+        run("announce changed people", announced).await
+    }
+
+    async fn change_departments(
+        &self,
+        connector: &ConnectorId,
+        changed: &[Department],
+        removed: &[String],
+    ) -> Result<u64, StoreError> {
+        let changes = change_departments(self, connector, changed, removed);
+        run("change departments", changes).await
+    }
+
+    async fn reopen_after_sync(
+        &self,
+        account: &AccountId,
+        connector: &ConnectorId,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Option<Reopening>, StoreError> {
+        let reopened = closing::reopen_after_sync(self, account, connector, (at, by));
+        run("reopen an account after a sync", reopened).await
+    }
+}
+
+async fn announce_changes(
+    db: &impl Database,
+    accounts: &[AccountId],
+    at: Timestamp,
+) -> Result<u64, QueryError> {
+    let mut tx = db.begin(Begin::Revoking).await?;
+    let mut count = 0;
+    for account in accounts {
+        let sql = "SELECT epoch FROM menshen_account WHERE id = $1 \
+                   AND EXISTS (SELECT 1 FROM menshen_session WHERE account = $1)";
+        if let Some(found) = tx.row(sql, values![account]).await? {
+            let epoch = row::number(&found, "epoch", "account")?;
+            let scope = RevocationScope::Account(*account);
+            revocations::append_log(&mut tx, scope, epoch, at).await?;
+            count += 1;
+        }
+    }
+    tx.commit().await?;
+    Ok(count)
+}
+
+async fn change_departments(
+    db: &impl Database,
+    connector: &ConnectorId,
+    changed: &[Department],
+    removed: &[String],
+) -> Result<u64, QueryError> {
+    let mut tx = db.begin(Begin::Writing).await?;
+    tx.lock_directory().await?;
+    let mut count = 0;
+    for department in changed {
+        count += departments::upsert(&mut tx, connector, department).await?;
+    }
+    for id in removed {
+        let sql = "DELETE FROM menshen_department WHERE connector = $1 AND id = $2";
+        count += tx.execute(sql, values![connector, id]).await?;
+    }
+    tx.commit().await?;
+    Ok(count)
+}
+
+fn source_identity(
+    found: &impl Columns,
+    connector: &ConnectorId,
+) -> Result<SourceIdentity, QueryError> {
+    const RECORD: &str = "identity";
+    let closed_by_sync = found.optional_text("closed_by_sync")?;
+    Ok(SourceIdentity {
+        subject: row::parsed(found, "subject", RECORD)?,
+        account: AccountId::new(row::bytes(found, "account", RECORD)?),
+        login: row::parsed(found, "login", "account")?,
+        sets_login: found.boolean("names")?,
+        fields: found.text("entitlements")?.to_owned(),
+        closed: found.boolean("closed")?,
+        closed_by_sync: closed_by_sync.as_deref() == Some(connector.as_str()),
+    })
+}
