@@ -10,6 +10,9 @@ use super::admin_client::{AdminClient, ApiAnswer, TokenChoice};
 use super::answer_text::{field_text, print_answer, time_text};
 use super::{Failure, print};
 
+#[path = "people/sync.rs"]
+mod sync;
+
 /// The longest import file, in bytes; the admin API accepts no longer one.
 const IMPORT_BYTES_MAX: u64 = 8 << 20;
 /// The people of one page.
@@ -58,6 +61,9 @@ pub(super) enum PeopleCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Read the departments and people of a connector into the directory, and close who left. Exit code 4: more
+    /// people would be closed than sync_brake allows, or the source or the server does not answer.
+    Sync(sync::SyncArguments),
     /// Show which routes a person may use.
     Access {
         login: String,
@@ -130,6 +136,7 @@ pub(super) async fn run(
             })
         }
         PeopleCommand::Import { file, json } => import(&client, &file, json).await,
+        PeopleCommand::Sync(arguments) => sync::run(&client, &arguments).await,
         PeopleCommand::Access { login, json } => {
             let answer = client.get(&person_path(&login, "/access")).await?;
             print_answer(&answer.success()?, json, access_text)
@@ -140,7 +147,7 @@ pub(super) async fn run(
 impl PeopleCommand {
     fn changes_something(&self) -> bool {
         match self {
-            Self::Close { .. } | Self::Reopen { .. } | Self::Import { .. } => true,
+            Self::Close { .. } | Self::Reopen { .. } | Self::Import { .. } | Self::Sync(_) => true,
             Self::List { .. } | Self::Show { .. } | Self::Access { .. } => false,
         }
     }

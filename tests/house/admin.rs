@@ -19,13 +19,14 @@ mod errors;
 mod exposure;
 mod people;
 mod store_failures;
+mod sync;
 mod tokens;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
 /// Every path of the API with its method and, if it changes something, a body that is accepted; and a path
 /// that does not exist.
-const API_REQUESTS: [(&str, &str, &str); 17] = [
+const API_REQUESTS: [(&str, &str, &str); 21] = [
     ("GET", "/api/sessions", ""),
     ("DELETE", "/api/sessions/AAAAAAAAAAAAAAAAAAAAAA", ""),
     ("POST", "/api/revoke", "{\"everyone\": true}"),
@@ -46,6 +47,10 @@ const API_REQUESTS: [(&str, &str, &str); 17] = [
         "/api/connectors/corp/token/rejected",
         "{\"access_token\": \"x\"}",
     ),
+    ("GET", "/api/sync/corp", ""),
+    ("POST", "/api/sync/corp", ""),
+    ("POST", "/api/sync/corp/department/1", ""),
+    ("POST", "/api/sync/corp/person/nobody", ""),
     ("GET", "/api/no-such-thing", ""),
 ];
 

@@ -11,6 +11,7 @@ mod people;
 mod screen;
 mod serving;
 mod session;
+mod sync;
 mod unread;
 
 /// A temporary folder with a configuration, removed when it is dropped.

@@ -19,6 +19,7 @@ use super::error::Problem;
         (name = "sessions", description = "Signed-in browsers"),
         (name = "people", description = "People, their accounts and identities"),
         (name = "connectors", description = "Connectors, and the tokens of their applications"),
+        (name = "sync", description = "Directory syncs"),
         (name = "decisions", description = "Who may do what, and why"),
     )
 )]
