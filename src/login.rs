@@ -14,12 +14,13 @@ use crate::people::People;
 use crate::people::session::{RefreshableConnector, SessionTimeouts, Sessions};
 use crate::people::token_sessions::TokenConnector;
 use crate::single_flight::{PendingCall, SingleFlight};
-use crate::store::{ConnectorId, SessionKey};
+use crate::store::{AccountId, ConnectorId, SessionKey};
 use crate::telemetry::Telemetry;
 use connector::{AuthnRequest, AuthnResponse, Challenge, DirectoryEvent, Prompt};
 use directory_sync::DirectorySyncs;
 use event_queue::{Accepted, EventQueue, QueueFull};
 use limits::{Limited, Limits, Step};
+use link::{LinkRequest, ProvenIdentity};
 use outcome_key::outcome_key;
 use pending::{FlowId, Mode, Pending, PendingError};
 use person_check::PersonChecks;
@@ -40,6 +41,7 @@ pub mod fields;
 mod finish;
 pub mod health;
 pub mod limits;
+pub mod link;
 mod outcome_key;
 pub mod pending;
 mod person_check;
@@ -54,7 +56,7 @@ pub use directory_sync::sync_directories;
 pub use entry::ConnectorEntry;
 pub use error::LoginError;
 pub use event_worker::handle_events;
-pub use finish::FinishedLogin;
+pub use finish::{FinishedLogin, LoginResult};
 pub use revalidation::revalidate;
 
 /// How long a repeated callback gets the outcome of the first.
@@ -63,7 +65,7 @@ const OUTCOME_TTL: Duration = Duration::from_secs(30);
 const OUTCOMES_MAX: u64 = 10_000;
 
 /// The outcome of one login, shared by all requests with the same authentication response.
-type Outcome = Arc<Result<FinishedLogin, LoginError>>;
+type Outcome = Arc<Result<LoginResult, LoginError>>;
 
 /// The logins of one site. Clones share their state.
 #[derive(Clone)]
@@ -107,6 +109,8 @@ pub struct BeginRequest<'a> {
     pub user_agent: &'a str,
     /// The demands and hints for the source.
     pub authn: AuthnRequest,
+    /// The account of a signed-in person who adds an identity; the login signs nobody in.
+    pub link_to: Option<AccountId>,
 }
 
 /// A login that has begun.
@@ -219,7 +223,10 @@ impl Login {
         pending.ticket_for = request.ticket_for;
         pending.for_frame = request.for_frame;
         let by_post = entry.features.returns_by_post();
-        pending.replaces = request.replaces.filter(|_| by_post);
+        pending.replaces = request
+            .replaces
+            .filter(|_| by_post && request.link_to.is_none());
+        pending.link = request.link_to.map(LinkRequest::new).map(Box::new);
         pending.silent = request.authn.prompt == Some(Prompt::None);
         pending.max_age = request.authn.max_age.map(seconds);
         let sealed = pending.seal(&self.ring).map_err(LoginError::TooLarge)?;
@@ -256,12 +263,28 @@ impl Login {
             match Pending::open(&self.ring, flow, id, sealed, now) {
                 // Sealed for another connector.
                 Err(PendingError::Forged) => {}
-                // No callback finishes a login that the source started.
-                Ok(pending) if pending.unsolicited.is_some() => return Err(PendingError::Forged),
+                // The source has responded, and no second response finishes the login.
+                Ok(pending) if pending.awaits_confirmation() => return Err(PendingError::Forged),
                 opened => return opened,
             }
         }
         Err(PendingError::Forged)
+    }
+
+    /// Opens a pending login whose identity was confirmed and waits for the consent of the person.
+    pub fn open_link(
+        &self,
+        via: &ConnectorId,
+        flow: &FlowId,
+        sealed: Option<&str>,
+    ) -> Result<(Pending, LinkRequest, ProvenIdentity), PendingError> {
+        let sealed = sealed.ok_or(PendingError::Missing)?;
+        let pending = Pending::open(&self.ring, flow, via, sealed, self.clock.now())?;
+        let link = pending.link.as_deref().cloned();
+        match link.and_then(|link| Some((link.identity.clone()?, link))) {
+            Some((identity, link)) => Ok((pending, link, identity)),
+            None => Err(PendingError::Forged),
+        }
     }
 
     /// Finishes a pending login. A repeated or concurrent request with the same response gets the same
@@ -274,7 +297,7 @@ impl Login {
         &self,
         pending: Pending,
         response: AuthnResponse,
-    ) -> Result<Arc<Result<FinishedLogin, LoginError>>, LoginError> {
+    ) -> Result<Arc<Result<LoginResult, LoginError>>, LoginError> {
         let entry = self
             .entry(&pending.connector)
             .ok_or(LoginError::UnknownConnector)?;
@@ -303,7 +326,7 @@ impl Login {
             };
             let outcomes = self.outcomes.clone();
             Ok(async move {
-                let outcome = Arc::new(task.redeem_admit_mint(pending, response).await);
+                let outcome = Arc::new(task.run(pending, response).await);
                 if outcome
                     .as_ref()
                     .as_ref()
@@ -327,7 +350,7 @@ impl Login {
         via: &ConnectorId,
         flow: &FlowId,
         response: &AuthnResponse,
-    ) -> Option<Arc<Result<FinishedLogin, LoginError>>> {
+    ) -> Option<Arc<Result<LoginResult, LoginError>>> {
         let key = outcome_key(via, flow, response);
         // Running logins are searched first, because a login stores its outcome before it stops running.
         match self.finishing.running_call(&key) {

@@ -10,7 +10,7 @@ use session::Sessions;
 use crate::clock::{Clock, Timestamp};
 use crate::store::{
     Account, AccountId, Admission, AdmissionOutcome, Closing, ConnectorId, DirectoryFields,
-    LinkField, LoginName, Reopening, Store, StoreError, Subject, SubjectRename,
+    ExpectOutcome, LinkField, LoginName, Reopening, Store, StoreError, Subject, SubjectRename,
     SubjectRenameOutcome,
 };
 
@@ -85,6 +85,17 @@ pub enum AdmitError {
     #[error("the account {account} is closed")]
     Closed { account: AccountId },
     #[error("admit the person")]
+    Store(#[source] StoreError),
+}
+
+/// Why an identity is not added to the account of a person.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    #[error("the identity already belongs to {by}")]
+    Taken { by: LoginName },
+    #[error("the account does not exist")]
+    UnknownAccount,
+    #[error("store the identity")]
     Store(#[source] StoreError),
 }
 
@@ -184,6 +195,25 @@ impl People {
         rename: &SubjectRename,
     ) -> Result<SubjectRenameOutcome, StoreError> {
         self.sessions.rename_subject(rename).await
+    }
+
+    /// Lets a person sign in to their account with a further identity, which its source has confirmed.
+    pub async fn link_identity(
+        &self,
+        account: &AccountId,
+        connector: &ConnectorId,
+        subject: &Subject,
+        by: &LoginName,
+    ) -> Result<(), LinkError> {
+        let (identity, now) = ((connector, subject), self.clock.now());
+        let expected = self
+            .store
+            .expect_identity(account, identity, by.as_str(), now);
+        match expected.await.map_err(LinkError::Store)? {
+            ExpectOutcome::Expected => Ok(()),
+            ExpectOutcome::UnknownAccount => Err(LinkError::UnknownAccount),
+            ExpectOutcome::Taken { by } => Err(LinkError::Taken { by }),
+        }
     }
 
     /// Spends the ticket with this hash: true for the first caller only, at least until `until`.

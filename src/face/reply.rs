@@ -65,7 +65,7 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         | Cause::NoLoginName
         | Cause::AuthTooWeak
         | Cause::EntryTokenRefused => StatusCode::FORBIDDEN,
-        Cause::AccountNotSwitched => StatusCode::CONFLICT,
+        Cause::AccountNotSwitched | Cause::IdentityTaken | Cause::NotLinked => StatusCode::CONFLICT,
         Cause::WrongPassword | Cause::FrameNeedsLogin | Cause::FormNeedsLogin => {
             StatusCode::UNAUTHORIZED
         }

@@ -36,6 +36,7 @@ mod events;
 mod flow_cookies;
 mod frame;
 mod front_end;
+mod link;
 mod password;
 mod password_form;
 mod probes;
@@ -59,7 +60,7 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// The first path segments of menshen's own pages below `prefix`. A connector cannot use one as its
 /// callback path.
-pub const OWN_PAGES: [&str; 22] = [
+pub const OWN_PAGES: [&str; 23] = [
     "auth",
     "backchannel-logout",
     "enter",
@@ -71,6 +72,7 @@ pub const OWN_PAGES: [&str; 22] = [
     "frontchannel-logout",
     "hand_over.js",
     "jwks.json",
+    "link",
     "login",
     "login-config",
     "password",
@@ -140,6 +142,7 @@ where
         ("callback", Some(Ok(via))) => callback::answer(context, &[&via], query, body).await,
         ("login-config", Some(Ok(via))) => front_end::login_config(context, &via, &query).await,
         ("enter", Some(Ok(via))) => enter::answer(context, &via, &query, body).await,
+        ("link", Some(Ok(via))) => link::answer(context, &via, &query, body).await,
         ("password", Some(Ok(via))) => password::answer(context, &via, body).await,
         ("login", Some(Ok(via))) => front_end::login(context, &via, body).await,
         ("backchannel-logout", Some(Ok(via))) => {

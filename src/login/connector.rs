@@ -68,6 +68,11 @@ pub struct ConnectorConfig {
     /// Fields verified by the source that link a new person to an existing account.
     #[serde(default)]
     pub link_by: Vec<LinkField>,
+    /// Whether a signed-in person may add an identity of this source to their account, at
+    /// `PREFIX/start?connector=ID&link=1`. They sign in at the source and confirm on a page; from then on
+    /// they can sign in with either.
+    #[serde(default)]
+    pub link_on_request: bool,
     /// Where a login without a return address ends.
     #[serde(default)]
     pub home: HomePages,

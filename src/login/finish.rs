@@ -5,16 +5,36 @@ use std::sync::Arc;
 use super::connector::{AuthnResponse, ConnectorError};
 use super::credentials::PasswordCredentials;
 use super::limits::{HalfOpenPermit, Limits};
+use super::link::ProvenIdentity;
 use super::pending::Pending;
 use super::return_to::ReturnTo;
 use super::{ConnectorEntry, LoginError};
 use crate::clock::Clock;
 use crate::keys::KeyRing;
-use crate::people::People;
 use crate::people::cookie::{self, SessionClaims};
-use crate::people::profile::{AuthContext, UserFields};
+use crate::people::profile::{AuthContext, Profile, UserFields};
 use crate::people::session::{MintError, NewLogin, OneTimeSession, SessionTimeouts, Sessions};
+use crate::people::{AdmitError, People};
 use crate::store::{ConnectorId, LoginName, SessionId, Subject};
+
+/// What a login led to.
+#[derive(Clone, Debug)]
+pub enum LoginResult {
+    /// A session was minted.
+    SignedIn(Box<FinishedLogin>),
+    /// The source confirmed an identity that the person may link to their account.
+    Proven(ProvenIdentity),
+}
+
+impl LoginResult {
+    /// The session, if one was minted.
+    pub fn session(&self) -> Option<&FinishedLogin> {
+        match self {
+            Self::SignedIn(finished) => Some(finished),
+            Self::Proven(_) => None,
+        }
+    }
+}
 
 /// A finished login.
 #[derive(Clone, Debug)]
@@ -64,12 +84,28 @@ pub(super) struct FinishTask {
 }
 
 impl FinishTask {
-    /// Redeems the response at the source, admits the person and mints the session.
-    pub(super) async fn redeem_admit_mint(
-        self,
+    /// Redeems the response at the source. Then admits the person and mints the session, unless the
+    /// identity is to be linked to the account of somebody who is signed in.
+    pub(super) async fn run(
+        mut self,
         pending: Pending,
         response: AuthnResponse,
-    ) -> Result<FinishedLogin, LoginError> {
+    ) -> Result<LoginResult, LoginError> {
+        let profile = self.redeem(&pending, &response).await?;
+        match &pending.link {
+            Some(_) => self.prove(profile).map(LoginResult::Proven),
+            None => {
+                let finished = self.admit_and_mint(pending, profile).await?;
+                Ok(LoginResult::SignedIn(Box::new(finished)))
+            }
+        }
+    }
+
+    async fn redeem(
+        &mut self,
+        pending: &Pending,
+        response: &AuthnResponse,
+    ) -> Result<Profile, LoginError> {
         let client = response.client;
         let checked_form = match self.entry.uses_password_form() {
             true => PasswordCredentials::of(&response.fields).map(drop),
@@ -78,7 +114,7 @@ impl FinishTask {
         let redeemed = match checked_form {
             Ok(()) => {
                 let connector = &self.entry.connector;
-                let redeemed = connector.redeem_response(&pending, &response).await;
+                let redeemed = connector.redeem_response(pending, response).await;
                 self.entry.health.record(&redeemed, self.clock.now());
                 redeemed
             }
@@ -91,8 +127,31 @@ impl FinishTask {
             }
             Err(_) => {}
         }
-        drop(self.permit);
-        let profile = redeemed.map_err(LoginError::Connector)?;
+        drop(self.permit.take());
+        redeemed.map_err(LoginError::Connector)
+    }
+
+    fn prove(&self, profile: Profile) -> Result<ProvenIdentity, LoginError> {
+        let mapped = self.entry.admission.mapping.map(&profile.raw);
+        let subject = profile.subject;
+        match mapped {
+            Ok(mapped) => Ok(ProvenIdentity {
+                subject,
+                login: mapped.login,
+                name: mapped.fields.name,
+            }),
+            Err(source) => Err(LoginError::Admit {
+                subject,
+                source: AdmitError::Map(source),
+            }),
+        }
+    }
+
+    async fn admit_and_mint(
+        self,
+        pending: Pending,
+        profile: Profile,
+    ) -> Result<FinishedLogin, LoginError> {
         let admitted = self.people.admit(&self.entry.admission, &profile).await;
         let (account, mapped) = admitted.map_err(|source| LoginError::Admit {
             subject: profile.subject.clone(),

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::link::LinkRequest;
 use super::return_to::{self, ReturnTo};
 use super::ticket::NonceHash;
 use super::unsolicited::UnsolicitedLogin;
@@ -139,6 +140,9 @@ pub struct Pending {
     /// A login that the source started and the person must confirm. No callback finishes it.
     #[serde(rename = "z", default, skip_serializing_if = "Option::is_none")]
     pub unsolicited: Option<Box<UnsolicitedLogin>>,
+    /// The account to which the identity is to be linked. Such a login signs nobody in.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Box<LinkRequest>>,
 }
 
 /// Serializes a session key as base64url, which is shorter than a JSON array.
@@ -249,6 +253,7 @@ impl Pending {
             replaces: None,
             max_age: None,
             unsolicited: None,
+            link: None,
         }
     }
 
@@ -267,6 +272,14 @@ impl Pending {
                 return Ok(sealed);
             }
         }
+        if let Some(identity) = self.link.as_mut().and_then(|link| link.identity.as_mut())
+            && identity.name.take().is_some()
+        {
+            sealed = self.seal_once(ring);
+            if sealed.len() <= PENDING_BYTES_MAX {
+                return Ok(sealed);
+            }
+        }
         return_to::log_shortened(self.return_to.path_query_fragment().len());
         self.return_to = self.return_to.without_query();
         sealed = self.seal_once(ring);
@@ -279,6 +292,15 @@ impl Pending {
             ..=PENDING_BYTES_MAX => Ok(sealed),
             bytes => Err(PendingTooLarge { bytes }),
         }
+    }
+
+    /// Whether the source has responded and the person must still confirm. No callback finishes it.
+    pub(super) fn awaits_confirmation(&self) -> bool {
+        let proven = self
+            .link
+            .as_ref()
+            .is_some_and(|link| link.identity.is_some());
+        self.unsolicited.is_some() || proven
     }
 
     fn seal_once(&self, ring: &KeyRing) -> String {

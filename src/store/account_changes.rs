@@ -45,6 +45,7 @@ macro_rules! kinds {
 kinds! {
     Created = "created";
     Linked = "linked";
+    IdentityExpected = "identity-expected";
     LoginChanged = "login-changed";
     FieldsChanged = "fields-changed";
     Closed = "closed";

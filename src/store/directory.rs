@@ -43,6 +43,15 @@ pub trait DirectoryStore: fmt::Debug + Send + Sync {
         at: Timestamp,
     ) -> Result<EditOutcome, StoreError>;
 
+    /// Lets an identity that nobody has sign in to an account. It is linked at its first login.
+    async fn expect_identity(
+        &self,
+        account: &AccountId,
+        identity: (&ConnectorId, &Subject),
+        by: &str,
+        at: Timestamp,
+    ) -> Result<ExpectOutcome, StoreError>;
+
     /// Replaces all departments of a connector.
     async fn replace_departments(
         &self,
@@ -201,6 +210,18 @@ pub struct ImportConflict {
     pub index: usize,
     /// The login name of the other person.
     pub taken_by: LoginName,
+}
+
+/// The result of expecting an identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExpectOutcome {
+    /// The account expects the identity, or has it already.
+    Expected,
+    UnknownAccount,
+    /// The identity belongs to another account, or another account expects it.
+    Taken {
+        by: LoginName,
+    },
 }
 
 /// A change of a person by an administrator. The inner `None` removes a field.

@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use super::{
     Account, AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing,
     ConnectorId, CoordinationStore, CurrentEpochs, Department, DepartmentChanges, DirectoryStore,
-    DirectorySyncStore, EditOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LoginName,
-    LogoutTarget, MaintenanceStore, MintOutcome, NewSession, PeopleQuery, PersonEdit, PersonRecord,
-    Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore, SessionId, SessionKey,
-    SessionRecord, SessionStore, SourceIdentity, Store, StoreError, StoredSession, Subject,
-    SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
+    DirectorySyncStore, EditOutcome, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson,
+    LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewSession, PeopleQuery, PersonEdit,
+    PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore,
+    SessionId, SessionKey, SessionRecord, SessionStore, SourceIdentity, Store, StoreError,
+    StoredSession, Subject, SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate,
+    TokenUpdateOutcome,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -156,6 +157,8 @@ write_evidence! {
     SubjectRenameOutcome: |it| matches!(it, Self::Renamed { .. });
     ImportOutcome: |it| matches!(it, Self::Imported(counts) if counts.created + counts.updated > 0);
     EditOutcome: |it| matches!(it, Self::Stored { log_position: Some(_) });
+    // The account may have the identity already.
+    ExpectOutcome: |_it| false;
     DepartmentChanges: |it| it.created + it.updated + it.deleted > 0;
     // Without entries, a logout may have ended nothing and left no mark.
     Option<Vec<Revocation>>: |it| it.as_ref().is_some_and(|entries| !entries.is_empty());
@@ -216,6 +219,12 @@ delegate! {
                 by: &str,
                 at: Timestamp
             ) -> EditOutcome;
+            expect_identity(
+                account: &AccountId,
+                identity: (&ConnectorId, &Subject),
+                by: &str,
+                at: Timestamp
+            ) -> ExpectOutcome;
             replace_departments(
                 connector: &ConnectorId,
                 departments: &[Department]

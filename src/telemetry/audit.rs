@@ -55,6 +55,8 @@ pub enum AuditEvent {
     AccountReopened,
     /// A source gave a person a new subject; the account and its sessions stay.
     SubjectRenamed,
+    /// A signed-in person added an identity with which they may sign in from now on.
+    IdentityLinked,
     /// An administrator imported people.
     PeopleImported,
     /// A directory sync ended; the reason has its counts.
@@ -82,6 +84,7 @@ impl AuditEvent {
             Self::AccountClosed => "closed",
             Self::AccountReopened => "opened",
             Self::SubjectRenamed => "renamed",
+            Self::IdentityLinked => "linked",
             Self::PeopleImported => "imported",
             Self::DirectorySynced => "synced",
             Self::PersonChanged => "changed",

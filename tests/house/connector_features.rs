@@ -2,6 +2,7 @@
 
 mod callback;
 mod enter;
+mod linking;
 mod password;
 mod post;
 mod switch_account;

@@ -77,6 +77,10 @@ pub enum Cause {
     EntryTokenRefused,
     /// The consent to switch accounts expired or was used; another person is signed in.
     AccountNotSwitched,
+    /// The identity that a person wanted to add belongs to another account.
+    IdentityTaken,
+    /// No identity was added: nobody is signed in, or another person.
+    NotLinked,
     /// Logins only work on the login host.
     NotOnLoginHost,
     /// A page in a frame needs a login, which is only possible in a tab.
@@ -96,7 +100,7 @@ pub(super) enum NextStep {
 }
 
 impl Cause {
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 40] = [
         Self::NotFound,
         Self::BadRequest,
         Self::InvalidProxyHeader,
@@ -132,6 +136,8 @@ impl Cause {
         Self::InvalidTicket,
         Self::EntryTokenRefused,
         Self::AccountNotSwitched,
+        Self::IdentityTaken,
+        Self::NotLinked,
         Self::NotOnLoginHost,
         Self::FrameNeedsLogin,
         Self::FormNeedsLogin,
@@ -176,6 +182,8 @@ impl Cause {
             Self::InvalidTicket => "ticket-bad",
             Self::EntryTokenRefused => "entry-refused",
             Self::AccountNotSwitched => "not-switched",
+            Self::IdentityTaken => "identity-taken",
+            Self::NotLinked => "not-linked",
             Self::NotOnLoginHost => "not-here",
             Self::FrameNeedsLogin => "frame-login",
             Self::FormNeedsLogin => "form-login",
@@ -227,7 +235,9 @@ impl Cause {
             | Self::AuthTooWeak
             | Self::InvalidTicket
             | Self::EntryTokenRefused
-            | Self::AccountNotSwitched => NextStep::SignIn,
+            | Self::AccountNotSwitched
+            | Self::IdentityTaken
+            | Self::NotLinked => NextStep::SignIn,
             Self::NotOnLoginHost => NextStep::SignInOnLoginHost,
             Self::FrameNeedsLogin | Self::FormNeedsLogin => NextStep::SignInInNewTab,
         }

@@ -276,7 +276,17 @@ fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
         account: "7",
         keep_current: Href::new(inputs.href),
     };
+    let link = LinkPage {
+        info: info(inputs),
+        connector_name: inputs.connector_name,
+        current: person(Some(inputs.name), inputs.login),
+        identity: person(None, inputs.login),
+        post_to: Href::new(inputs.href),
+        flow: inputs.request_id,
+        cancel: Href::new(inputs.href),
+    };
     let mut pages = vec![
+        ("link".to_owned(), link.render(lang)),
         ("post".to_owned(), post.render(lang)),
         ("switch".to_owned(), switch.render(lang)),
     ];

@@ -45,6 +45,7 @@ pub(super) struct Texts {
     pub(super) cross_host: CrossHostTexts,
     pub(super) into_frame: CrossHostTexts,
     pub(super) switch: SwitchTexts,
+    pub(super) link: LinkTexts,
     pub(super) frame_sign_in: FrameSignInTexts,
     pub(super) hand_over: HandOverTexts,
     pub(super) fragment: FragmentTexts,
@@ -146,6 +147,20 @@ pub(super) struct SwitchTexts {
     pub(super) keep_current: AroundName,
 }
 
+/// The page that asks whether another identity may sign in to the account.
+#[derive(Debug)]
+pub(super) struct LinkTexts {
+    /// Encloses the connector's name.
+    pub(super) title: AroundName,
+    /// Encloses the name of the person who is signed in.
+    pub(super) signed_in_as: AroundName,
+    /// Encloses the name of the person at the connector's source.
+    pub(super) identity: AroundName,
+    pub(super) warning: &'static str,
+    pub(super) confirm: &'static str,
+    pub(super) cancel: &'static str,
+}
+
 /// The sign-in page inside a frame. Its title is that of [`Cause::FrameNeedsLogin`].
 #[derive(Debug)]
 pub(super) struct FrameSignInTexts {
@@ -212,6 +227,8 @@ pub(super) struct CauseTexts {
     pub(super) invalid_ticket: ProblemText,
     pub(super) entry_token_refused: ProblemText,
     pub(super) account_not_switched: ProblemText,
+    pub(super) identity_taken: ProblemText,
+    pub(super) not_linked: ProblemText,
     pub(super) not_on_login_host: ProblemText,
     pub(super) frame_needs_login: ProblemText,
     pub(super) form_needs_login: ProblemText,
@@ -255,6 +272,8 @@ impl CauseTexts {
             Cause::InvalidTicket => &self.invalid_ticket,
             Cause::EntryTokenRefused => &self.entry_token_refused,
             Cause::AccountNotSwitched => &self.account_not_switched,
+            Cause::IdentityTaken => &self.identity_taken,
+            Cause::NotLinked => &self.not_linked,
             Cause::NotOnLoginHost => &self.not_on_login_host,
             Cause::FrameNeedsLogin => &self.frame_needs_login,
             Cause::FormNeedsLogin => &self.form_needs_login,

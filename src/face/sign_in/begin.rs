@@ -14,7 +14,7 @@ use crate::login::{BeginRequest, BegunLogin, ConnectorEntry, LoginError};
 use crate::people::cookie;
 use crate::request::Body;
 use crate::request::policy::LoginNeeded;
-use crate::store::SessionKey;
+use crate::store::{AccountId, SessionKey};
 
 /// A second automatic login for the same return address within this time shows the sign-in page
 /// instead.
@@ -31,6 +31,8 @@ pub(super) struct BeginOptions {
     pub(super) retries: u8,
     /// Whether the provider must not show a page (`prompt=none`).
     pub(super) silent: bool,
+    /// The account of a signed-in person who adds an identity.
+    pub(super) link_to: Option<AccountId>,
 }
 
 /// Redirects an unauthenticated navigation on the login host: to the provider if one connector can begin
@@ -156,6 +158,7 @@ pub(super) async fn begin_without_response(
         replaces: current_session_key(context),
         client: context.head.client_for_limits(),
         user_agent: &user_agent(context),
+        link_to: options.link_to,
     };
     context.site.login.begin(request).await
 }

@@ -11,11 +11,11 @@ use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
 use super::begin::{self, BeginOptions};
 use super::complete::{self, InsufficientAuth};
-use super::{LoginTarget, audit, caller, flow_cookies, read_body_within, reconfirm, ticket};
+use super::{LoginTarget, audit, caller, flow_cookies, link, read_body_within, reconfirm, ticket};
 use crate::login::connector::{AuthnResponse, Callback, CallbackMethod, ConnectorError};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, InvalidFlowId, Mode, Pending, PendingError};
-use crate::login::{FinishedLogin, LoginError};
+use crate::login::{FinishedLogin, LoginError, LoginResult};
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 use crate::store::{ConnectorId, SessionKey};
@@ -195,7 +195,7 @@ pub(super) fn target_of(pending: &Pending) -> LoginTarget {
 pub(super) async fn respond_to_outcome(
     context: &RequestContext<'_>,
     pending: &Pending,
-    outcome: &Result<Arc<Result<FinishedLogin, LoginError>>, LoginError>,
+    outcome: &Result<Arc<Result<LoginResult, LoginError>>, LoginError>,
     error_is_from_browser: bool,
 ) -> LoggedResponse {
     let (via, flow) = (&pending.connector, &pending.flow);
@@ -206,10 +206,14 @@ pub(super) async fn respond_to_outcome(
         automatic: true,
         retries: 1,
         silent,
+        link_to: pending.link.as_ref().map(|link| link.account),
     };
     let error = match outcome {
         Ok(outcome) => match outcome.as_ref() {
-            Ok(finished) => {
+            Ok(LoginResult::Proven(identity)) => {
+                return link::ask_on_next_page(context, pending, identity);
+            }
+            Ok(LoginResult::SignedIn(finished)) => {
                 let retry = (retries == 0).then_some(retry);
                 let logged =
                     complete_login(context, finished, pending.replaces, retry, mode, &target).await;
@@ -332,7 +336,8 @@ async fn without_pending(
                 outcome = context.site.login.outcome(via, flow, &authn_response).await;
             }
         }
-        let finished = outcome.as_deref().and_then(|outcome| outcome.as_ref().ok());
+        let result = outcome.as_deref().and_then(|outcome| outcome.as_ref().ok());
+        let finished = result.and_then(LoginResult::session);
         let finished = finished.filter(|finished| finished.public_id == person.session.public_id);
         let to = finished.map_or_else(|| "/".to_owned(), |finished| finished.return_to.location());
         return LoggedResponse::own_path("repeated", reply::redirect(&to));

@@ -164,7 +164,7 @@ fn evict_oldest(
     }
 }
 
-/// When a pending login began, also one that a portal started.
+/// When a pending login began, also one that waits for the consent of the person.
 fn begun_at(context: &RequestContext<'_>, cookies: &FlowCookies<'_>) -> Option<Timestamp> {
     if let Some(pending) = open_pending(context, cookies) {
         return Some(pending.begun_at);
@@ -174,9 +174,13 @@ fn begun_at(context: &RequestContext<'_>, cookies: &FlowCookies<'_>) -> Option<T
     let login = &context.site.login;
     let mut entries = login.entries().iter();
     entries.find_map(|entry| {
-        entry.features.entry_point.as_ref()?;
-        let pending = login.open_unsolicited(&entry.id, &flow, sealed.as_deref());
-        Some(pending.ok()?.begun_at)
+        let sealed = sealed.as_deref();
+        let unsolicited = login.open_unsolicited(&entry.id, &flow, sealed);
+        let pending = match unsolicited {
+            Ok(pending) => pending,
+            Err(_) => login.open_link(&entry.id, &flow, sealed).ok()?.0,
+        };
+        Some(pending.begun_at)
     })
 }
 

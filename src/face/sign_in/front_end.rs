@@ -19,9 +19,9 @@ use super::{
 };
 use crate::login::connector::AuthnResponse;
 use crate::login::fields::Fields;
-use crate::login::pending::{FlowId, PENDING_AGE_MAX_S};
+use crate::login::pending::{FlowId, PENDING_AGE_MAX_S, PendingError};
 use crate::login::return_to::ReturnTo;
-use crate::login::{BeginRequest, FinishedLogin, LoginError};
+use crate::login::{BeginRequest, FinishedLogin, LoginError, LoginResult};
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
@@ -113,6 +113,7 @@ pub(super) async fn login_config(
         replaces: begin::current_session_key(context),
         client: context.head.client_for_limits(),
         user_agent: &user_agent(context),
+        link_to: None,
     };
     let begun = match context.site.login.begin(request).await {
         Ok(begun) => begun,
@@ -196,9 +197,14 @@ where
     };
     let outcome = context.site.login.finish(pending, authn_response).await;
     match outcome.as_deref() {
-        Ok(Ok(finished)) => {
+        Ok(Ok(LoginResult::SignedIn(finished))) => {
             let response = session_response(context, finished, &flow).await;
             LoggedResponse::own_path("login", with_cors(response, origin))
+        }
+        // A front end begins no login that links an identity.
+        Ok(Ok(LoginResult::Proven(_))) => {
+            let error = LoginError::Pending(PendingError::Forged);
+            refusal(context, via, &error, origin)
         }
         Ok(Err(error)) | Err(error) => refusal(context, via, error, origin),
     }

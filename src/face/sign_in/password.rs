@@ -14,7 +14,7 @@ use super::{LoginTarget, audit, callback, caller, flow_cookies, is_own_form_post
 use crate::login::connector::{AuthnResponse, ConnectorError, RefusalReason};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, PendingError};
-use crate::login::{ConnectorEntry, FinishedLogin, LoginError};
+use crate::login::{ConnectorEntry, FinishedLogin, LoginError, LoginResult};
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
@@ -106,7 +106,8 @@ async fn verify(
         Ok(pending) => pending,
         Err(error) => {
             let outcome = login.outcome(&entry.id, &flow, &authn_response).await;
-            let finished = outcome.as_deref().and_then(|it| it.as_ref().ok());
+            let result = outcome.as_deref().and_then(|it| it.as_ref().ok());
+            let finished = result.and_then(LoginResult::session);
             return without_pending(context, entry, submitted, finished, error).await;
         }
     };

@@ -1,6 +1,8 @@
 //! `/sign_in` shows the connectors. `/start` begins a login, or shows the connectors if none of them begins
 //! automatically.
 
+use std::sync::Arc;
+
 use http::{Method, StatusCode};
 
 use super::super::browser::{RequestKind, loads_in_frame, request_kind};
@@ -9,8 +11,10 @@ use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
 use super::begin::{self, BeginOptions};
 use super::{
-    LoginTarget, caller, cross_host, frame, password_form, reconfirm, sign_in_page, target, ticket,
+    LoginTarget, caller, cross_host, frame, link, password_form, reconfirm, sign_in_page, target,
+    ticket,
 };
+use crate::login::ConnectorEntry;
 use crate::login::fields::Fields;
 use crate::login::pending::Mode;
 use crate::login::return_to::ReturnTo;
@@ -113,7 +117,12 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
         _ => None,
     };
     if let Some(name) = query.one("connector").ok().flatten() {
-        return start_with_connector(context, &target, name, mode).await;
+        let entry = requested_connector(context, name);
+        return match (entry, query.one("link")) {
+            (None, _) => no_such_connector(context),
+            (Some(entry), Ok(Some("1"))) => link::begin(context, entry, &target, mode).await,
+            (Some(entry), _) => start_with_connector(context, &target, entry, mode).await,
+        };
     }
     let caller = match caller(context).await {
         Ok(caller) => caller,
@@ -141,19 +150,29 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
     LoggedResponse::own_path("start", response)
 }
 
-/// Begins a login through the connector that the query names.
+/// The connector with this ID, if people can begin a login with it.
+fn requested_connector<'a>(
+    context: &RequestContext<'a>,
+    name: &str,
+) -> Option<&'a Arc<ConnectorEntry>> {
+    let entry = context
+        .site
+        .login
+        .entry(&name.parse::<ConnectorId>().ok()?)?;
+    entry.can_begin_login().then_some(entry)
+}
+
+fn no_such_connector(context: &RequestContext<'_>) -> LoggedResponse {
+    let response = reply::problem(context, Cause::NotFound, None);
+    LoggedResponse::own_path("no connector", response)
+}
+
 async fn start_with_connector(
     context: &RequestContext<'_>,
     target: &LoginTarget,
-    name: &str,
+    entry: &ConnectorEntry,
     mode: Option<Mode>,
 ) -> LoggedResponse {
-    let entry = name.parse::<ConnectorId>().ok();
-    let entry = entry.and_then(|id| context.site.login.entry(&id));
-    let Some(entry) = entry.filter(|entry| entry.can_begin_login()) else {
-        let response = reply::problem(context, Cause::NotFound, None);
-        return LoggedResponse::own_path("no connector", response);
-    };
     let options = BeginOptions {
         mode,
         ..BeginOptions::default()

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use super::super::{
     AccountId, ConnectorId, Department, DepartmentChanges, DirectoryStore, EditOutcome,
-    IdentityRecord, IdentityState, ImportOutcome, ImportedPerson, PeopleQuery, PersonEdit,
-    PersonRecord, StoreError,
+    ExpectOutcome, IdentityRecord, IdentityState, ImportOutcome, ImportedPerson, PeopleQuery,
+    PersonEdit, PersonRecord, StoreError, Subject,
 };
 use super::row::Columns;
 use super::{
@@ -56,6 +56,17 @@ impl<D: Database> DirectoryStore for D {
     ) -> Result<EditOutcome, StoreError> {
         let edited = person_edit::edit(self, account, edit, (at, by));
         run("change a person", edited).await
+    }
+
+    async fn expect_identity(
+        &self,
+        account: &AccountId,
+        identity: (&ConnectorId, &Subject),
+        by: &str,
+        at: Timestamp,
+    ) -> Result<ExpectOutcome, StoreError> {
+        let expected = people_import::expect_identity(self, account, identity, (at, by));
+        run("add an identity to an account", expected).await
     }
 
     async fn replace_departments(

@@ -1,8 +1,8 @@
 //! Imports people who may not have signed in yet, and finds them when they do.
 
 use super::super::{
-    Account, AccountChangeKind, AccountId, ConnectorId, ImportConflict, ImportCounts,
-    ImportOutcome, ImportedPerson, LoginName, Subject,
+    Account, AccountChangeKind, AccountId, ConnectorId, ExpectOutcome, ImportConflict,
+    ImportCounts, ImportOutcome, ImportedPerson, LoginName, Subject,
 };
 use super::person_fields::PersonFields;
 use super::row::Columns;
@@ -89,6 +89,36 @@ async fn create(
     let kind = AccountChangeKind::Created;
     account_changes::append(tx, &id, (at, by), kind, "").await?;
     Ok(id)
+}
+
+/// Lets an account sign in with an identity that its source has confirmed.
+pub(super) async fn expect_identity(
+    db: &impl Database,
+    account: &AccountId,
+    (connector, subject): (&ConnectorId, &Subject),
+    by: (Timestamp, &str),
+) -> Result<ExpectOutcome, QueryError> {
+    let mut tx = db.begin(Begin::Writing).await?;
+    tx.lock_directory().await?;
+    let sql = "SELECT id FROM menshen_account WHERE id = $1";
+    if tx.row(sql, values![account]).await?.is_none() {
+        tx.roll_back().await?;
+        return Ok(ExpectOutcome::UnknownAccount);
+    }
+    match expect(&mut tx, account, connector, Some(subject)).await? {
+        Expectation::Taken(by) => {
+            tx.roll_back().await?;
+            return Ok(ExpectOutcome::Taken { by });
+        }
+        Expectation::Unchanged => {}
+        Expectation::Stored => {
+            let detail = format!("{connector}: {subject}");
+            let kind = AccountChangeKind::IdentityExpected;
+            account_changes::append(&mut tx, account, by, kind, &detail).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(ExpectOutcome::Expected)
 }
 
 enum Expectation {

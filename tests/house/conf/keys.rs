@@ -129,6 +129,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("connector.*.auto_login", Default, r#""in-app""#),
     ("connector.*.admission", Default, r#""create""#),
     ("connector.*.link_by", Optional, r#"["mobile", "email"]"#),
+    ("connector.*.link_on_request", Optional, "true"),
     ("connector.*.sync", Default, "true"),
     ("connector.*.login_prefix", Optional, r#""corp-""#),
     (

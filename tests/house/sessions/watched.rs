@@ -20,11 +20,12 @@ use menshen::site::{Services, Site};
 use menshen::store::{
     self, Account, AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing,
     ConnectorId, CoordinationStore, CurrentEpochs, Department, DepartmentChanges, DirectoryStore,
-    DirectorySyncStore, EditOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LoginName,
-    LogoutTarget, MaintenanceStore, MintOutcome, NewSession, PeopleQuery, PersonEdit, PersonRecord,
-    Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore, SessionId, SessionKey,
-    SessionRecord, SessionStore, SourceIdentity, Store, StoreError, StoredSession, Subject,
-    SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
+    DirectorySyncStore, EditOutcome, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson,
+    LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewSession, PeopleQuery, PersonEdit,
+    PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore,
+    SessionId, SessionKey, SessionRecord, SessionStore, SourceIdentity, Store, StoreError,
+    StoredSession, Subject, SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate,
+    TokenUpdateOutcome,
 };
 use menshen::telemetry::Telemetry;
 use tokio::sync::watch;
@@ -205,6 +206,12 @@ store_operations! {
             by: &str,
             at: Timestamp
         ) -> EditOutcome;
+        expect_identity(
+            account: &AccountId,
+            identity: (&ConnectorId, &Subject),
+            by: &str,
+            at: Timestamp
+        ) -> ExpectOutcome;
         replace_departments(
             connector: &ConnectorId,
             departments: &[Department]

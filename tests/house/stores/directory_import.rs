@@ -1,8 +1,8 @@
 //! People whom an administrator imports or changes, and their first login.
 
 use menshen::store::{
-    EditOutcome, IdentityState, ImportConflict, ImportCounts, ImportOutcome, ImportedPerson,
-    PersonEdit, RevocationScope,
+    AccountChangeKind, EditOutcome, ExpectOutcome, IdentityState, ImportConflict, ImportCounts,
+    ImportOutcome, ImportedPerson, PersonEdit, RevocationScope,
 };
 
 use super::*;
@@ -248,5 +248,62 @@ async fn an_edit_changes_fields_and_login_and_sessions_hear_of_it() {
         let nobody = menshen::store::AccountId::new([7; 16]);
         let unknown = store.edit_person(&nobody, &taken, "hr", at(3)).await;
         assert_eq!(unknown.unwrap(), EditOutcome::Unknown, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_identity_is_added_to_one_account_and_never_to_a_second() {
+    for Backend { name, store, .. } in backends().await {
+        let zhang = admit(&*store, &admission("zhangsan")).await;
+        let wang = admit(&*store, &admission("wang")).await;
+        let subject: menshen::store::Subject = "subject:zhang".parse().unwrap();
+        let expect = async |account| {
+            let (github, at) = (github(), at(1));
+            let expected = store.expect_identity(&account, (&github, &subject), "zhangsan", at);
+            expected.await.unwrap()
+        };
+        assert_eq!(expect(zhang.id).await, ExpectOutcome::Expected, "{name}");
+        assert_eq!(expect(zhang.id).await, ExpectOutcome::Expected, "{name}");
+        let taken = ExpectOutcome::Taken {
+            by: "zhangsan".parse().unwrap(),
+        };
+        assert_eq!(expect(wang.id).await, taken, "expected elsewhere, {name}");
+        let nobody = menshen::store::AccountId::new([7; 16]);
+        let changes = store.account_changes(&zhang.id, None, 10).await.unwrap();
+        let added: Vec<_> = changes
+            .iter()
+            .filter(|change| change.kind == AccountChangeKind::IdentityExpected)
+            .map(|change| (change.by.as_str(), change.detail.as_str()))
+            .collect();
+        assert_eq!(added, [("zhangsan", "github: subject:zhang")], "{name}");
+
+        // It signs in to the account, whatever its login name is, and belongs to it from then on.
+        let first = Admission {
+            connector: github(),
+            subject: subject.clone(),
+            ..existing_only("octocat")
+        };
+        let signed_in = admit(&*store, &first).await;
+        assert_eq!(
+            (signed_in.id, signed_in.login.as_str()),
+            (zhang.id, "zhangsan"),
+            "{name}"
+        );
+        assert_eq!(expect(wang.id).await, taken, "known elsewhere, {name}");
+        assert_eq!(expect(zhang.id).await, ExpectOutcome::Expected, "{name}");
+        // An identity of another account stays there, and an account must exist.
+        let (corp, wangs) = (corp(), admission("wang").subject);
+        let stolen = store.expect_identity(&zhang.id, (&corp, &wangs), "zhangsan", at(2));
+        let taken = ExpectOutcome::Taken {
+            by: "wang".parse().unwrap(),
+        };
+        assert_eq!(stolen.await.unwrap(), taken, "{name}");
+        let free = "subject:free".parse().unwrap();
+        let nowhere = store.expect_identity(&nobody, (&corp, &free), "zhangsan", at(2));
+        assert_eq!(
+            nowhere.await.unwrap(),
+            ExpectOutcome::UnknownAccount,
+            "{name}"
+        );
     }
 }

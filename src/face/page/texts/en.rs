@@ -2,7 +2,8 @@
 
 use super::{
     AroundName, CauseTexts, CrossHostTexts, ForbiddenTexts, FragmentTexts, FrameSignInTexts,
-    HandOverTexts, PasswordTexts, ProblemText, SignInTexts, SignedOutTexts, SwitchTexts, Texts,
+    HandOverTexts, LinkTexts, PasswordTexts, ProblemText, SignInTexts, SignedOutTexts, SwitchTexts,
+    Texts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -138,6 +139,24 @@ pub(super) static TEXTS: Texts = Texts {
             before: "Stay signed in as ",
             after: "",
         },
+    },
+    link: LinkTexts {
+        title: AroundName {
+            before: "Add your ",
+            after: " account?",
+        },
+        signed_in_as: AroundName {
+            before: "You are signed in as ",
+            after: ".",
+        },
+        identity: AroundName {
+            before: "You have just signed in as ",
+            after: ". If you add it, you can sign in to your current account with it too.",
+        },
+        warning: "Add it only if both accounts are yours. If somebody else was signed in there, do not \
+               add it: that person could sign in as you.",
+        confirm: "Add",
+        cancel: "Do not add",
     },
     frame_sign_in: FrameSignInTexts {
         detail: "You need to sign in to see this. Signing in happens in a new tab; afterwards this \
@@ -377,6 +396,16 @@ pub(super) static TEXTS: Texts = Texts {
                    signed in to another account, not to the account of the link.",
             remedy: "If that account is not yours, do not go on with it: sign in again, or open the \
                      link in your portal once more.",
+        },
+        identity_taken: ProblemText {
+            title: "The account belongs to another person",
+            detail: "The account you have just signed in with belongs to another person here.",
+            remedy: "If both are yours, ask your administrator to join them.",
+        },
+        not_linked: ProblemText {
+            title: "The account was not added",
+            detail: "The person who began to add it has signed out, or another person is signed in now.",
+            remedy: "Sign in with the account that you want to keep, and try again.",
         },
         not_on_login_host: ProblemText {
             title: "Sign in at another address",

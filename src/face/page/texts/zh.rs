@@ -2,7 +2,8 @@
 
 use super::{
     AroundName, CauseTexts, CrossHostTexts, ForbiddenTexts, FragmentTexts, FrameSignInTexts,
-    HandOverTexts, PasswordTexts, ProblemText, SignInTexts, SignedOutTexts, SwitchTexts, Texts,
+    HandOverTexts, LinkTexts, PasswordTexts, ProblemText, SignInTexts, SignedOutTexts, SwitchTexts,
+    Texts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -133,6 +134,24 @@ pub(super) static TEXTS: Texts = Texts {
             before: "不切换，仍用 ",
             after: "",
         },
+    },
+    link: LinkTexts {
+        title: AroundName {
+            before: "要绑定",
+            after: "账号吗？",
+        },
+        signed_in_as: AroundName {
+            before: "您现在的账号是 ",
+            after: "。",
+        },
+        identity: AroundName {
+            before: "刚才登录的是 ",
+            after: "。绑定之后，用它也能登录到您现在的账号。",
+        },
+        warning: "两个账号都是您本人的，才可以绑定。如果刚才登录的是别人，请不要绑定：那个人以后就能以您的\
+               身份登录。",
+        confirm: "绑定",
+        cancel: "不绑定",
     },
     frame_sign_in: FrameSignInTexts {
         detail: "这部分内容需要登录。登录在新标签页里进行，完成后这里会自动打开。",
@@ -331,6 +350,16 @@ pub(super) static TEXTS: Texts = Texts {
             title: "没有切换账号",
             detail: "这次切换已经过期或已经用过。这个浏览器里登录的是另一个账号，不是链接里的那个人。",
             remedy: "如果现在登录的不是您本人，请不要继续使用：请重新登录，或者回到门户重新点进来。",
+        },
+        identity_taken: ProblemText {
+            title: "这个账号属于另一个人",
+            detail: "刚才登录的账号已经属于另一个人，不能再绑定到您的账号。",
+            remedy: "如果两个账号都是您的，请联系管理员合并。",
+        },
+        not_linked: ProblemText {
+            title: "没有绑定",
+            detail: "开始绑定的人已经退出登录，或者现在登录的是另一个人。",
+            remedy: "请登录要绑定的账号，然后再试一次。",
         },
         not_on_login_host: ProblemText {
             title: "登录在另一个地址",
