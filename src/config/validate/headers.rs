@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use http::HeaderName;
+use http::header::AUTHORIZATION;
 
 use super::Problems;
 use crate::expression::Scope;
@@ -10,7 +11,8 @@ use crate::request::headers::is_reserved;
 use crate::request::route::RouteConfig;
 use crate::setting::KeyPath;
 
-/// The identity headers, which only menshen may set. They are reserved on every route.
+/// The built-in identity headers: a client's header with such a name is removed on every route, but a
+/// route may set one.
 const IDENTITY_HEADERS: [&str; 6] = [
     "x-forwarded-user",
     "x-forwarded-preferred-username",
@@ -21,7 +23,7 @@ const IDENTITY_HEADERS: [&str; 6] = [
 ];
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
-    let identity_headers: HashSet<String> = problems
+    let names_only_menshen_sets: HashSet<String> = problems
         .config
         .route
         .iter()
@@ -44,7 +46,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
         validate_duplicates(problems, &key_path, route, &names);
         for (item, name) in route.pass_headers.iter().enumerate() {
             let key_path = key_path.clone().key("pass_headers").item(item);
-            validate_passable(problems, &key_path, name, &identity_headers);
+            validate_passable(problems, &key_path, name, &names_only_menshen_sets);
         }
     }
 }
@@ -91,8 +93,8 @@ fn validate_settable(problems: &mut Problems<'_>, key_path: &KeyPath<'_>, name: 
             );
         }
         Ok(header) if is_reserved(&header) => {
-            let help = "it frames the message, names its target or holds cookies; for Host there \
-                        is host_header";
+            let help = "it frames the message, names its target, holds cookies or belongs to one \
+                        connection; for Host there is host_header";
             problems.add_at_key(key_path, format!("`{name}` cannot be set"), help);
         }
         Ok(_) => {}
@@ -103,15 +105,23 @@ fn validate_passable(
     problems: &mut Problems<'_>,
     key_path: &KeyPath<'_>,
     name: &str,
-    identity_headers: &HashSet<String>,
+    names_only_menshen_sets: &HashSet<String>,
 ) {
     let message = match HeaderName::try_from(name) {
         Err(_) => format!("`{name}` is not a valid header name"),
         Ok(header) if is_reserved(&header) => {
-            format!("`{name}` belongs to one connection and is never passed on")
+            format!(
+                "`{name}` frames the message, names its target, holds cookies or belongs to one \
+                 connection: pass_headers has no effect on it"
+            )
         }
-        Ok(header) if is_identity(&normalized(header.as_str()), identity_headers) => {
-            format!("`{name}` is an identity header: that of a client is never passed on")
+        Ok(header) if is_only_set_by_menshen(&header, names_only_menshen_sets) => {
+            match header == AUTHORIZATION {
+                true => format!(
+                    "`{name}` is passed on without pass_headers, except by routes that set it"
+                ),
+                false => format!("only menshen sets `{name}`: that of a client is never passed on"),
+            }
         }
         Ok(_) => return,
     };
@@ -122,10 +132,10 @@ fn validate_passable(
     );
 }
 
-fn is_identity(normalized: &str, identity_headers: &HashSet<String>) -> bool {
-    let built_in =
-        normalized.starts_with("x-menshen-") || normalized.starts_with("x-auth-request-");
-    built_in || identity_headers.contains(normalized)
+fn is_only_set_by_menshen(header: &HeaderName, names_only_menshen_sets: &HashSet<String>) -> bool {
+    let name = normalized(header.as_str());
+    let built_in = name.starts_with("x-menshen-") || name.starts_with("x-auth-request-");
+    built_in || names_only_menshen_sets.contains(&name)
 }
 
 /// The name as an application may compare it: in lower case, with `-` for everything but letters and

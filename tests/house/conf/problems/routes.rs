@@ -145,7 +145,14 @@ fn an_identity_header_of_a_client_cannot_be_passed() {
         assert_refused_after_corp(&pass(bad), 9, 26, &["never passed on"]);
     }
     let own = format!("{}[route.headers]\nX-Who = 'user.login'\n", pass("x-who"));
-    assert_refused_after_corp(&own, 9, 26, &["is an identity header"]);
+    assert_refused_after_corp(&own, 9, 26, &["only menshen sets"]);
+    let authorization = pass("Authorization") + "[route.headers]\nAuthorization = 'user.login'\n";
+    let words = ["passed on without pass_headers, except by routes that set it"];
+    assert_refused_after_corp(&authorization, 9, 26, &words);
+    for reserved in ["Host", "Cookie", "Content-Length", "Connection"] {
+        let words = ["pass_headers has no effect on it"];
+        assert_refused_after_corp(&pass(reserved), 9, 26, &words);
+    }
 }
 
 /// A route after a connector `corp`; `more` begins in line 10.
