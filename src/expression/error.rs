@@ -66,7 +66,7 @@ pub enum CompileErrorKind {
     /// A message such as `Name{field: 1}` is constructed.
     #[error("messages cannot be constructed")]
     Message,
-    #[error("start a thread for the parser")]
+    #[error("cannot start a thread for the parser")]
     Thread(#[source] std::io::Error),
 }
 
@@ -88,10 +88,10 @@ pub enum EvalError {
     #[error("evaluating it takes too much work")]
     BudgetExceeded,
     /// An operation failed on values of the right type.
-    #[error("{operation} failed")]
+    #[error("{problem}")]
     Failed {
-        /// The function or operator.
-        operation: Cow<'static, str>,
+        /// What failed.
+        problem: Cow<'static, str>,
     },
 }
 
@@ -184,18 +184,18 @@ impl EvalError {
                 problem: format!("`{operator}` does not take these operands"),
             },
             ExecutionError::FunctionError { function, .. } => Self::Failed {
-                operation: format!("`{function}`").into(),
+                problem: format!("`{function}` failed").into(),
             },
             ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
                 Self::Failed {
-                    operation: "division by zero".into(),
+                    problem: "division by zero".into(),
                 }
             }
             ExecutionError::Overflow(..) => Self::Failed {
-                operation: "arithmetic".into(),
+                problem: "the result of an operation is too large or too small".into(),
             },
             ExecutionError::DuplicateKey(_) => Self::Failed {
-                operation: "a repeated key".into(),
+                problem: "a map has the same key twice".into(),
             },
             _ => Self::WrongType {
                 problem: "a value that cannot be used here".into(),

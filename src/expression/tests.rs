@@ -288,7 +288,7 @@ fn a_mapping_reads_nested_values_of_a_profile() {
 }
 
 #[test]
-fn whole_numbers_of_json_are_ints() {
+fn whole_numbers_of_json_are_ints_if_they_fit_and_text_otherwise() {
     assert_eq!(evaluate("user.level + 1"), Ok(Value::Int(4)));
     assert_eq!(evaluate("-user.level"), Ok(Value::Int(-3)));
     assert_eq!(evaluate("user.huge"), Ok(text("18446744073709551615")));

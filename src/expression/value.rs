@@ -59,10 +59,12 @@ impl Value {
         } else if let Some(float) = value.downcast_ref::<CelDouble>() {
             Ok(Self::Float(*float.inner()))
         } else if let Some(uint) = value.downcast_ref::<CelUInt>() {
-            let failed = |_| EvalError::Failed {
-                operation: "arithmetic".into(),
+            let too_large = |_| EvalError::Failed {
+                problem: "an unsigned number is too large".into(),
             };
-            i64::try_from(*uint.inner()).map(Self::Int).map_err(failed)
+            i64::try_from(*uint.inner())
+                .map(Self::Int)
+                .map_err(too_large)
         } else if value.downcast_ref::<CelNull>().is_some() {
             Ok(Self::Null)
         } else {
