@@ -41,10 +41,10 @@ const NAMES_MAX: usize = 1024;
 struct Periods {
     /// How long addresses are used without another look-up.
     fresh_for: Duration,
-    /// How much longer they are used if a new look-up fails or takes longer than `max_wait`.
+    /// How much longer they are used if a new look-up fails or takes longer than `wait_for_refresh`.
     usable_for: Duration,
-    /// How long a caller waits for a look-up while there are usable addresses.
-    max_wait: Duration,
+    /// How long a caller waits for a new look-up while there are usable addresses.
+    wait_for_refresh: Duration,
     /// How long a failure is returned without another look-up.
     failure_cached_for: Duration,
     /// How long a look-up may take before it is abandoned. The time doubles with each abandoned look-up
@@ -55,7 +55,7 @@ struct Periods {
 const PERIODS: Periods = Periods {
     fresh_for: Duration::from_secs(5),
     usable_for: Duration::from_secs(600),
-    max_wait: Duration::from_secs(1),
+    wait_for_refresh: Duration::from_secs(1),
     failure_cached_for: Duration::from_secs(1),
     abandoned_after: Duration::from_secs(60),
 };
@@ -229,7 +229,7 @@ impl SharedResolver {
         NextStep::Wait {
             ended_count,
             started_at,
-            fallback: usable.map(|addresses| (addresses, started_at + periods.max_wait)),
+            fallback: usable.map(|addresses| (addresses, started_at + periods.wait_for_refresh)),
         }
     }
 

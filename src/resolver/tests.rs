@@ -21,7 +21,7 @@ struct System {
 const STALE: Periods = Periods {
     fresh_for: Duration::ZERO,
     usable_for: Duration::from_secs(3600),
-    max_wait: Duration::ZERO,
+    wait_for_refresh: Duration::ZERO,
     failure_cached_for: Duration::ZERO,
     abandoned_after: Duration::from_secs(60),
 };
@@ -116,7 +116,7 @@ async fn the_last_addresses_are_used_while_the_name_server_hangs_or_fails() {
     let resolve = || system.resolver.resolve("app.test");
     system.results.send(Ok(vec![ip(1)])).unwrap();
     assert_eq!(*resolve().await.unwrap(), [ip(1)]);
-    // The look-up hangs: no second one starts.
+    // The second look-up hangs: no third one starts.
     for _ in 0..10 {
         assert_eq!(*resolve().await.unwrap(), [ip(1)]);
     }
@@ -139,7 +139,7 @@ async fn the_last_addresses_are_used_while_the_name_server_hangs_or_fails() {
 #[tokio::test]
 async fn a_new_address_is_used_at_once() {
     let periods = Periods {
-        max_wait: Duration::from_secs(3600),
+        wait_for_refresh: Duration::from_secs(3600),
         ..STALE
     };
     let system = system(periods);
@@ -237,9 +237,24 @@ fn start_or_join(resolver: &Resolver, host: &str, now: Instant) -> watch::Receiv
     }
 }
 
+struct LookupTimes {
+    started_at: Instant,
+    read_at: Instant,
+}
+
+/// What a caller reads at `read_at` as the result of the look-up that began at `started_at`.
+fn result(entry: &NameEntry, times: LookupTimes) -> LookupResult {
+    entry.result(&PERIODS, times.started_at, times.read_at)
+}
+
+/// The result of a look-up that begins, ends and is read at the same time.
 async fn lookup_at(resolver: &Resolver, host: &str, now: Instant) -> LookupResult {
     let _ = start_or_join(resolver, host, now).changed().await;
-    resolver.0.entry_of(host).result(&PERIODS, now, now)
+    let times = LookupTimes {
+        started_at: now,
+        read_at: now,
+    };
+    result(&resolver.0.entry_of(host), times)
 }
 
 #[tokio::test]
@@ -274,10 +289,11 @@ async fn a_look_up_that_never_returns_is_abandoned_and_another_begins() {
     while resolver.0.abandoned_count.load(Ordering::Relaxed) > 0 {
         tokio::task::yield_now().await;
     }
-    let found = resolver
-        .0
-        .entry_of("app.test")
-        .result(&PERIODS, later, later);
+    let times = LookupTimes {
+        started_at: later,
+        read_at: later,
+    };
+    let found = result(&resolver.0.entry_of("app.test"), times);
     assert_eq!(*found.unwrap(), [ip(1)]);
     assert_eq!(resolver.0.running_count.load(Ordering::Relaxed), 0);
 }
@@ -308,7 +324,8 @@ async fn abandoned_look_ups_have_a_limit_of_their_own() {
     }
     let busy = lookup_at(&resolver, "more.test", now).await;
     assert!(matches!(busy, Err(ResolveError::Busy { .. })), "{busy:?}");
-    // Those names have no further callers, but other names can be looked up.
+    // All of them are abandoned, which reaches the limit: no name can be looked up until one of them
+    // ends.
     let later = now + PERIODS.abandoned_after;
     resolver.0.abandon_all_slow(later);
     assert_eq!(
@@ -355,10 +372,20 @@ async fn addresses_that_are_too_old_are_no_result() {
     let entry = system.resolver.0.entry_of("app.test");
     let unusable_from = now + PERIODS.fresh_for + PERIODS.usable_for;
     let almost = unusable_from - Duration::from_millis(1);
-    // The look-ups that started at `almost` and at `unusable_from` have no result of their own.
-    assert!(entry.result(&PERIODS, almost, almost).is_ok());
-    let result = entry.result(&PERIODS, unusable_from, unusable_from);
-    assert!(result.is_err());
-    // The look-up that started at `now` has a result of its own.
-    assert!(entry.result(&PERIODS, now, unusable_from).is_ok());
+    let is_ok = |times| result(&entry, times).is_ok();
+    // As if a look-up had begun at `almost` and ended without a result: the older addresses still count.
+    // At `unusable_from` they do not.
+    assert!(is_ok(LookupTimes {
+        started_at: almost,
+        read_at: almost,
+    }));
+    assert!(!is_ok(LookupTimes {
+        started_at: unusable_from,
+        read_at: unusable_from,
+    }));
+    // The addresses come from the look-up that started at `now`, whose callers always get them.
+    assert!(is_ok(LookupTimes {
+        started_at: now,
+        read_at: unusable_from,
+    }));
 }
