@@ -36,7 +36,7 @@ use row::Columns;
 pub(super) use value::Value;
 use value::values;
 
-/// A database that runs the steps. It implements the traits of a store by this.
+/// A database that runs the steps. The traits of a store are implemented for every such database.
 pub(super) trait Database: fmt::Debug + Send + Sync + 'static {
     type Transaction: Transaction;
 

@@ -177,7 +177,7 @@ pub(super) async fn replace_vouched_fields(
     Ok(())
 }
 
-/// Replaces those verified fields of an identity that a listing has.
+/// Replaces those verified fields of an identity that the source lists; the others stay.
 pub(super) async fn replace_listed_vouched_fields(
     tx: &mut impl Transaction,
     connector: &ConnectorId,

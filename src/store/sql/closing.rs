@@ -77,7 +77,7 @@ async fn restore_reopened(
     account: &AccountId,
     by: (Timestamp, &str),
 ) -> Result<Vec<(ConnectorId, Subject)>, QueryError> {
-    let taken = restore(tx, account).await?;
+    let taken = restore_identities(tx, account).await?;
     let kind = AccountChangeKind::Reopened;
     account_changes::append(tx, account, by, kind, "").await?;
     Ok(taken)
@@ -116,7 +116,8 @@ async fn mark_closed(
 ) -> Result<(), QueryError> {
     let Closing { by, reason, .. } = closing;
     let by_sync_of = closing.by_sync_of.as_ref().map(ConnectorId::as_str);
-    // The first closing stays, unless a sync made it, which the next sync would end.
+    // The record of the first closing stays. Only if a sync closed the account, another closing replaces
+    // it: otherwise the next sync would reopen the account.
     let sql = "UPDATE menshen_account SET closed = TRUE, closed_at = $2, closed_by = $3, \
                closed_reason = $4, closed_by_sync = CAST($5 AS text) WHERE id = $1 AND \
                (NOT closed OR (closed_by_sync IS NOT NULL AND CAST($5 AS text) IS NULL))";
@@ -128,7 +129,7 @@ async fn mark_closed(
     account_changes::append(tx, account, (at, by), kind, reason).await
 }
 
-/// Moves an identity of the account to the former ones. Its sessions are deleted: the account is closed.
+/// Moves an identity of the account, which is closed, to the former ones, and deletes its sessions.
 async fn detach(
     tx: &mut impl Transaction,
     account: &AccountId,
@@ -158,7 +159,7 @@ async fn detach(
 }
 
 /// Restores the former identities of an account; returns those that belong to another account now.
-async fn restore(
+async fn restore_identities(
     tx: &mut impl Transaction,
     account: &AccountId,
 ) -> Result<Vec<(ConnectorId, Subject)>, QueryError> {

@@ -25,14 +25,14 @@ impl<D: Database> CoordinationStore for D {
             let mut tx = self.begin(Begin::Writing).await?;
             tx.execute(sql, values![candidate.expose()]).await?;
             tx.commit().await?;
-            // Another process may have been first: then its key counts.
+            // Another process may have inserted its key first: then that key is used.
             select_keys(self).await
         })
         .await
     }
 
     async fn spend(&self, value_hash: &[u8; 32], until: Timestamp) -> Result<bool, StoreError> {
-        run("spend a ticket or a logout message", async {
+        run("spend a one-time value", async {
             let mut tx = self.begin(Begin::Writing).await?;
             let is_first = spend(&mut tx, value_hash, until).await?;
             tx.commit().await?;

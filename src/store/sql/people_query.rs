@@ -9,7 +9,8 @@ use super::{Database, QueryError, Value, row, values};
 const PERSON_COLUMNS: &str = "id, login, name, email, mobile, created_at, seen_at, \
      closed, closed_at, closed_by, closed_reason";
 
-/// Greater than every character, so that `prefix` and this are the bounds of all texts with a prefix.
+/// The greatest character. All texts with a prefix are between the prefix and the prefix with this behind
+/// it.
 const LAST_CHAR: char = '\u{10ffff}';
 
 /// The people that match, in the order of their login names.
@@ -102,8 +103,8 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// The condition that a person belongs to a department or to one below it. UNION drops what was found
-/// already, so a circle of parents ends.
+/// The condition that a person belongs to a department or to one below it. UNION drops rows that were
+/// found before, so the recursion ends even if the parents form a circle.
 fn in_department(department: &str) -> String {
     format!(
         " AND a.id IN (WITH RECURSIVE below (connector, id) AS \

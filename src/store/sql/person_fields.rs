@@ -28,9 +28,9 @@ impl PersonFields {
     /// These fields after a source reported others. If the identity sets the account's login name, they
     /// replace the known ones; otherwise they only fill missing ones. A field that the source does not
     /// report stays.
-    fn merged(&self, reported: &DirectoryFields, replace: bool) -> Self {
+    fn merged(&self, reported: &DirectoryFields, sets_login: bool) -> Self {
         let choose = |known: &Option<String>, reported: &Option<String>| {
-            let (first, second) = if replace {
+            let (first, second) = if sets_login {
                 (reported, known)
             } else {
                 (known, reported)
@@ -88,11 +88,11 @@ pub(super) async fn write(
 pub(super) async fn write_from_source(
     tx: &mut impl Transaction,
     account: &AccountId,
-    (fields, replace): (&DirectoryFields, bool),
+    (fields, sets_login): (&DirectoryFields, bool),
     by: (Timestamp, &str),
 ) -> Result<(), QueryError> {
     let old = read(tx, account).await?;
-    let new = old.merged(fields, replace);
+    let new = old.merged(fields, sets_login);
     write(tx, account, (&old, &new), by).await?;
     Ok(())
 }
@@ -119,7 +119,7 @@ pub(super) async fn set_vouched(
     Ok(changed > 0)
 }
 
-/// Records that the person was here; never sets an earlier time.
+/// Records when the person was last active; never sets an earlier time.
 pub(super) async fn set_seen(
     tx: &mut impl Transaction,
     account: &AccountId,

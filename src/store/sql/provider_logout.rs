@@ -20,8 +20,9 @@ pub(super) async fn apply(
 ) -> Result<Option<Vec<Revocation>>, QueryError> {
     let (at, until) = times;
     let mut tx = db.begin(Begin::Revoking).await?;
-    // The request is unauthenticated. If it ends no session, its mark goes to the bounded table. Only
-    // within the transaction: a session that is minted before it begins must be ended.
+    // A logout without a message is unauthenticated. If it ends no session, its mark goes into a table of
+    // limited size. This is checked within the transaction, because a session that was minted before the
+    // transaction began must be ended.
     if let (None, LogoutTarget::Session(sid)) = (message_id, target) {
         let found = tx
             .row(HAS_PROVIDER_SESSION, values![connector, sid])
@@ -81,6 +82,7 @@ async fn insert_logout_marks(
         }
         LogoutTarget::Subject(subject) => ("subject", subject.as_str(), None),
     };
+    // For logins of this person that have no id of a provider session.
     let unnamed = unnamed.map(|subject| ("unnamed", subject.as_str()));
     // A repeated logout never shortens a mark.
     let sql = "INSERT INTO menshen_logout_mark AS m (connector, kind, what, at, until) \

@@ -48,15 +48,15 @@ pub(super) async fn rename(
 async fn move_identity(
     tx: &mut impl Transaction,
     rename: &SubjectRename,
-    exists: bool,
+    account_has_new_subject: bool,
 ) -> Result<(), QueryError> {
-    const MERGE: [&str; 1] = [
+    const MERGE_IDENTITIES: [&str; 1] = [
         "UPDATE menshen_identity SET names = names OR (SELECT names \
          FROM menshen_identity WHERE connector = $1 AND subject = $2) \
          WHERE connector = $1 AND subject = $3",
     ];
     // Cached entitlements of a former person with this subject have a lower epoch.
-    const COPY: [&str; 4] = [
+    const COPY_IDENTITY: [&str; 4] = [
         "INSERT INTO menshen_identity (connector, subject, account, names, entitlements, \
          entitlements_epoch, used_at) \
          SELECT connector, $3, account, names, entitlements, (SELECT 1 + max(epoch) FROM \
@@ -68,7 +68,7 @@ async fn move_identity(
         "UPDATE menshen_membership SET subject = $3 WHERE connector = $1 AND subject = $2",
         "UPDATE menshen_tag SET subject = $3 WHERE connector = $1 AND subject = $2",
     ];
-    const MOVE: &str =
+    const MOVE_SESSIONS: &str =
         "UPDATE menshen_session SET subject = $3 WHERE connector = $1 AND subject = $2";
     let SubjectRename {
         connector,
@@ -76,8 +76,11 @@ async fn move_identity(
         to,
         ..
     } = rename;
-    let first: &[&'static str] = if exists { &MERGE } else { &COPY };
-    for sql in first.iter().copied().chain([MOVE]) {
+    let first: &[&'static str] = match account_has_new_subject {
+        true => &MERGE_IDENTITIES,
+        false => &COPY_IDENTITY,
+    };
+    for sql in first.iter().copied().chain([MOVE_SESSIONS]) {
         tx.execute(sql, values![connector, from, to]).await?;
     }
     let sql = "DELETE FROM menshen_identity WHERE connector = $1 AND subject = $2";

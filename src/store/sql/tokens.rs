@@ -94,7 +94,8 @@ pub(super) async fn delete_for_scope(
     Ok(())
 }
 
-/// Sets the mapped and the verified fields of a session's identity; returns the version of the mapped ones.
+/// Sets the entitlements and the verified fields of a session's identity; returns the epoch of the
+/// entitlements.
 async fn update_identity<T: Transaction>(
     tx: &mut T,
     session: &T::Row,
