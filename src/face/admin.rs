@@ -71,8 +71,9 @@ impl Health {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// Whether a site is loaded and the process is not shutting down.
-    pub fn is_ready(&self) -> bool {
+    /// Whether a site is loaded and the process is not shutting down, without the store; for the gRPC
+    /// health check.
+    pub fn is_serving(&self) -> bool {
         self.site_loaded.load(Ordering::Acquire) && !self.draining.load(Ordering::Acquire)
     }
 
@@ -131,7 +132,7 @@ impl Admin {
         })
     }
 
-    /// Answers one request. GET requests change nothing.
+    /// Answers one request. A GET request changes nothing; only `/readyz` writes a row, to probe the store.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,

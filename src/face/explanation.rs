@@ -111,7 +111,7 @@ fn recorded_verdict(kind: VerdictKind) -> &'static str {
     match kind {
         VerdictKind::Allow
         | VerdictKind::NoUpstream
-        | VerdictKind::Method
+        | VerdictKind::MethodNotForwarded
         | VerdictKind::OwnPage => "allow",
         VerdictKind::LogIn => "login",
         VerdictKind::BadRequest
@@ -126,7 +126,7 @@ fn status(kind: VerdictKind) -> Option<u16> {
     let status = match kind {
         VerdictKind::Allow | VerdictKind::OwnPage | VerdictKind::LogIn => return None,
         VerdictKind::NoUpstream | VerdictKind::NoRoute => status_of(Cause::NotFound),
-        VerdictKind::Method => http::StatusCode::METHOD_NOT_ALLOWED,
+        VerdictKind::MethodNotForwarded => http::StatusCode::METHOD_NOT_ALLOWED,
         VerdictKind::BadRequest => status_of(Cause::BadRequest),
         VerdictKind::AmbiguousPath => status_of(Cause::AmbiguousPath),
         VerdictKind::Forbidden => http::StatusCode::FORBIDDEN,
@@ -140,7 +140,9 @@ fn verdict_text(kind: VerdictKind, reason: &str) -> String {
         VerdictKind::Allow => "allow".to_owned(),
         VerdictKind::OwnPage => "allow, menshen answers itself".to_owned(),
         VerdictKind::NoUpstream => format!("allow, then {status}: the route has no upstream"),
-        VerdictKind::Method => format!("allow, then {status}: the method is never forwarded"),
+        VerdictKind::MethodNotForwarded => {
+            format!("allow, then {status}: the method is never forwarded")
+        }
         VerdictKind::LogIn => {
             format!("login ({reason}): a browser is led to log in, a program gets 401")
         }

@@ -99,7 +99,8 @@ pub enum VerdictKind {
     /// The request is allowed, but the route has no upstream.
     NoUpstream,
     /// The request is allowed, but its method is never forwarded.
-    Method,
+    #[serde(rename = "method")]
+    MethodNotForwarded,
     /// The path is one of menshen's own.
     OwnPage,
     /// A login is required.
@@ -220,7 +221,10 @@ fn explained_verdict(
             );
         }
         Verdict::Allow(_) if is_never_forwarded(&parts.method) => {
-            return (ExplainedVerdict::of(VerdictKind::Method, "method"), None);
+            return (
+                ExplainedVerdict::of(VerdictKind::MethodNotForwarded, "method"),
+                None,
+            );
         }
         Verdict::Allow(permit) => {
             return (ExplainedVerdict::of(VerdictKind::Allow, ""), Some(permit));

@@ -22,7 +22,7 @@ pub(super) struct HealthService {
 impl HealthService {
     fn status(&self, service: &str) -> Option<ServingStatus> {
         let is_known = service.is_empty() || service == SERVICE;
-        let status = if self.health.is_ready() && !self.closing.is_cancelled() {
+        let status = if self.health.is_serving() && !self.closing.is_cancelled() {
             ServingStatus::Serving
         } else {
             ServingStatus::NotServing

@@ -259,6 +259,10 @@ async fn who_may_use_a_route_is_said_by_person_and_by_route() {
         .await
         .json();
     assert_eq!(rest["people"][0]["login"], "zhangsan");
+    let all = get(&menshen, "/api/routes/finance/people").await.json();
+    let count = all["people"].as_array().unwrap().len();
+    let full_page = format!("/api/routes/finance/people?max={count}");
+    assert_eq!(get(&menshen, &full_page).await.json()["next"], Value::Null);
     let unknown = get(&menshen, "/api/routes/nothing/people").await;
     assert_eq!(unknown.status, 404);
     assert!(unknown.text().contains("there is no route nothing"));

@@ -32,7 +32,7 @@ pub(super) fn routes() -> Resource {
 /// Whether a person may use a route.
 #[derive(Serialize, ToSchema)]
 struct Access {
-    /// Absent if it cannot be said; `why` says why.
+    /// `null` if menshen cannot decide it; `why` says why not.
     allowed: Option<bool>,
     why: String,
 }
@@ -64,7 +64,7 @@ struct RoutePeople {
     /// The name of the route.
     route: String,
     people: Vec<PersonOfRoute>,
-    /// The value of `after` for the next page; absent on the last page.
+    /// The value of `after` for the next page; `null` on the last page.
     #[schema(value_type = Option<String>)]
     next: Option<LoginName>,
 }
@@ -83,7 +83,7 @@ struct PersonOfRoute {
     access: Access,
 }
 
-/// Shows which routes a person may use who has just signed in.
+/// Shows which routes a person may use right after a login.
 #[utoipa::path(
     get, path = "/api/people/{login}/access", operation_id = "showAccess", tag = "decisions",
     params(("login" = String, Path, description = "The login of the person")),
@@ -128,13 +128,17 @@ async fn people_of_route(
     PathParameters(name): PathParameters<String>,
     QueryParameters(parameters): QueryParameters<PeopleParameters>,
 ) -> Result<ApiJson<RoutePeople>, ApiError> {
-    let query = parameters.query(PEOPLE_MAX)?;
+    let mut query = parameters.query(PEOPLE_MAX)?;
+    let max = usize::try_from(query.max).unwrap_or(usize::MAX);
+    // One more shows whether there is a next page.
+    query.max += 1;
     let site = state.live.site();
     let route = site.explain_context().routes.by_name(&name).cloned();
     let route = route.ok_or_else(|| ApiError::NotFound(format!("there is no route {name}")))?;
-    let found = state.people.list(&query).await?;
-    let is_last = found.len() < usize::try_from(query.max).unwrap_or(usize::MAX);
-    let next = found.last().filter(|_| !is_last);
+    let mut found = state.people.list(&query).await?;
+    let has_next = found.len() > max;
+    found.truncate(max);
+    let next = found.last().filter(|_| has_next);
     let next = next.map(|last| last.login.clone());
     let mut people = Vec::new();
     for person in found {
@@ -152,7 +156,7 @@ async fn people_of_route(
     }))
 }
 
-/// What a route decides about the first page of a person.
+/// Whether a route allows a person its example URL.
 async fn access(state: &ApiState, route: &Route, login: &LoginName) -> Result<Access, ApiError> {
     let query = ExplainQuery::parse(ExplainArguments {
         url: example_url(state, route),
@@ -168,16 +172,17 @@ async fn access(state: &ApiState, route: &Route, login: &LoginName) -> Result<Ac
         Err(SimulateError::Store(error)) => return Err(ApiError::Store(error)),
         // The person has no identity yet.
         Err(error) => (None, error.to_string()),
-        Ok(explained) if !decides(&explained, route) => {
-            (None, "another route takes its requests".to_owned())
-        }
+        Ok(explained) if !is_decided_by(route, &explained) => (
+            None,
+            "requests to this URL belong to another route".to_owned(),
+        ),
         Ok(explained) if explained.caller.closed => {
             (Some(false), "the account is closed".to_owned())
         }
         Ok(explained) => {
             let is_allowed = matches!(
                 explained.verdict.kind,
-                VerdictKind::Allow | VerdictKind::NoUpstream | VerdictKind::Method
+                VerdictKind::Allow | VerdictKind::NoUpstream | VerdictKind::MethodNotForwarded
             );
             (Some(is_allowed), explained.verdict.reason)
         }
@@ -185,7 +190,7 @@ async fn access(state: &ApiState, route: &Route, login: &LoginName) -> Result<Ac
     Ok(Access { allowed, why })
 }
 
-fn decides(explained: &Explanation, route: &Route) -> bool {
+fn is_decided_by(route: &Route, explained: &Explanation) -> bool {
     matches!(&explained.route, ExplainedMatch::Route { name, .. } if name == route.name.as_str())
 }
 

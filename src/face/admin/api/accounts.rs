@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::answer::{ApiJson, Done, audit_reason, audit_record};
+use super::answer::{ApiJson, Done, audit_reason, audit_reason_of_stored, audit_record};
 use super::error::{ApiError, Problem};
 use super::input::{OptionalJsonBody, PathParameters};
 use super::{ApiState, Resource};
 use crate::face::admin::tokens::AdminToken;
-use crate::store::{AccountId, Closing, ConnectorId, LoginName, StoreError, Subject};
+use crate::store::{AccountId, Closing, ConnectorId, LoginName, Subject};
 use crate::telemetry::{AuditEvent, AuditRecord};
 
 /// The longest reason, in characters.
@@ -145,7 +145,7 @@ pub(super) async fn reopen_account(
     let note = note.checked()?;
     let reopening = state.people.reopen_account(account.id, &token.name).await?;
     let reopening = reopening.ok_or_else(|| ApiError::no_account(account.id))?;
-    let reason = audit_reason(&note, &Ok::<_, StoreError>(()));
+    let reason = audit_reason_of_stored(&note);
     audit(state, token, AuditEvent::AccountReopened, account, &reason);
     let taken = reopening.taken.into_iter();
     let taken = taken.map(|(connector, subject)| TakenIdentity { connector, subject });

@@ -21,7 +21,7 @@ impl<T: Serialize> IntoResponse for ApiJson<T> {
     }
 }
 
-/// The answer to a change: it was made and stored.
+/// The answer to a change that was made.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Done {
     done: bool,
@@ -44,6 +44,11 @@ pub(super) fn audit_record<'a>(
         reason: Some(reason),
         ..AuditRecord::new(event, Clock::system().now())
     }
+}
+
+/// The reason in the audit record of a stored change, with the administrator's note.
+pub(super) fn audit_reason_of_stored(note: &str) -> String {
+    audit_reason(note, &Ok::<_, StoreError>(()))
 }
 
 /// The reason in an audit record: the administrator's note, and whether the change is stored.

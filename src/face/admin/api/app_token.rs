@@ -77,13 +77,13 @@ async fn issue(
     }))
 }
 
-/// Reports that the source rejects the token. The next answer has a new one, if this is the current token.
+/// Reports that the source rejects the token. If it is the current one, the next request gets a new one.
 #[utoipa::path(
     post, path = "/api/connectors/{id}/token/rejected", operation_id = "rejectAppToken", tag = "connectors",
     params(("id" = String, Path, description = "The id of the connector")),
     request_body = RejectedToken,
     responses(
-        (status = 200, body = Done, description = "The next answer has another token"),
+        (status = 200, body = Done, description = "The next request gets another token"),
         (status = 404, body = Problem, description = "There is no such connector, or its kind has no such token"),
         (status = 429, body = Problem, description = "A token was discarded a short time ago"),
     )

@@ -1,4 +1,4 @@
-//! `/api/connectors`: the connectors, and how their sources are doing.
+//! `/api/connectors`: the connectors, and whether their sources answer.
 
 use std::sync::Arc;
 
@@ -32,9 +32,9 @@ struct Connector {
     display_name: String,
     /// The name of its kind, such as `wecom`.
     kind: &'static str,
-    /// Whether the source answered the last call at all; absent if there was no call yet.
+    /// Whether the source answered the last call at all; `null` if there was no call yet.
     reachable: Option<bool>,
-    /// When the source last answered as it should; a refused person is such an answer.
+    /// When the source last answered without a fault; the refusal of a person is no fault.
     last_success_at: Option<i64>,
     last_problem: Option<ConnectorProblem>,
 }
@@ -49,7 +49,7 @@ struct ConnectorProblem {
 }
 
 /// Lists the connectors, with the last success and the last problem of each. Calls no source: the answer
-/// comes from the logins and questions of this process since its start.
+/// comes from the calls that this process has made since its start.
 #[utoipa::path(
     get, path = "/api/connectors", operation_id = "listConnectors", tag = "connectors",
     responses(

@@ -18,9 +18,9 @@ use super::error::Problem;
     tags(
         (name = "sessions", description = "Signed-in browsers"),
         (name = "people", description = "People, their accounts and identities"),
-        (name = "connectors", description = "Connectors, and the tokens of their applications"),
+        (name = "connectors", description = "Connectors, and the access tokens that menshen holds at their sources"),
         (name = "sync", description = "Directory syncs"),
-        (name = "decisions", description = "Who may do what, and why"),
+        (name = "decisions", description = "Whether requests are allowed, and why"),
     )
 )]
 struct Overview;
@@ -28,12 +28,12 @@ struct Overview;
 /// The responses that every request may get.
 const COMMON_RESPONSES: [(&str, &str); 4] = [
     ("401", "The request has no token of [admin]"),
-    ("403", "The token has not the right to do this"),
+    ("403", "The token does not have the right to do this"),
     ("405", "The path does not accept this method"),
     (
         "503",
-        "The store does not answer. After a change, `error` says whether it holds in this process \
-         already",
+        "The store does not answer. If the request was a change, `error` says whether this process \
+         already applies it although it is not stored",
     ),
 ];
 

@@ -28,13 +28,13 @@ pub(super) enum ApiError {
     ContentType { sent: String, expected: String },
     #[error(transparent)]
     ExplainQuery(#[from] ExplainQueryError),
-    /// Says what the token may do.
+    /// Says which right the token lacks.
     #[error("{0}")]
     Forbidden(&'static str),
     /// Says which thing does not exist.
     #[error("{0}")]
     NotFound(String),
-    /// Says with what the change collides.
+    /// Says what prevents the change.
     #[error("{0}")]
     Conflict(String),
     #[error("nothing was imported: some lines are bad")]
@@ -46,7 +46,7 @@ pub(super) enum ApiError {
     DiscardedRecently(DiscardedRecently),
     #[error("the store does not answer: {}", .0.cause())]
     Store(StoreError),
-    /// The change holds in this process, but is not stored yet.
+    /// This process applies the change already, but it is not stored yet.
     #[error(
         "the change holds in this process, but is not stored yet: {}; menshen retries until it is",
         .0.cause()
@@ -96,7 +96,7 @@ impl ApiError {
         Self::NotFound(format!("nobody has the login {login}"))
     }
 
-    /// A store failure after a change that already holds in this process.
+    /// A store failure after a change that this process applies already.
     pub(super) fn not_yet_stored(error: StoreError) -> Self {
         match error {
             error @ StoreError::NoAccount { .. } => error.into(),
@@ -124,7 +124,7 @@ impl ApiError {
     fn log(&self) {
         match self {
             Self::Store(error) => {
-                tracing::error!(error = %error_chain(error), "the admin API could not read the store");
+                tracing::error!(error = %error_chain(error), "a request of the admin API failed: the store does not answer");
             }
             Self::NotYetStored(error) => {
                 tracing::error!(

@@ -120,7 +120,8 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     }
 }
 
-/// `text` is what axum says: a sentence without a field, a colon, and what is wrong with which field.
+/// axum says `Failed to deserialize query string: max: invalid digit`. The part up to the first colon is
+/// dropped.
 fn malformed(part: &str, text: &str) -> ApiError {
     let detail = text.split_once(": ").map_or(text, |(_, detail)| detail);
     ApiError::Malformed(format!("{part}: {detail}"))

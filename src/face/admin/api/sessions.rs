@@ -18,8 +18,9 @@ use crate::store::{
 };
 use crate::telemetry::{AuditEvent, AuditRecord};
 
-/// The largest value of `max`, and its default.
+/// The most listed sessions.
 const LISTED_MAX: u32 = 10_000;
+/// The most listed sessions if the request has no `max`.
 const LISTED_DEFAULT: u32 = 100;
 
 pub(super) fn routes() -> Resource {
@@ -37,7 +38,7 @@ struct SessionParameters {
     /// Only those of the account with this id.
     #[param(value_type = Option<String>)]
     account: Option<AccountId>,
-    /// At most so many: 100 if absent, and never more than 10000.
+    /// The most sessions in the answer: 100 if absent, and never more than 10000.
     max: Option<u32>,
 }
 
@@ -58,9 +59,9 @@ struct Session {
     subject: Subject,
     /// When the session began.
     minted_at: i64,
-    /// The end, even if the session is in use.
+    /// When the session ends, even if it is in use.
     expires_at: i64,
-    /// The last use; some seconds old.
+    /// When the session was last used. It is written with a delay of some seconds.
     used_at: i64,
 }
 

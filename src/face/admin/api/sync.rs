@@ -33,24 +33,22 @@ pub(super) fn routes() -> Resource {
 }
 
 /// How a sync runs.
-#[derive(Deserialize, IntoParams)]
+#[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields, default)]
-#[derive(Default)]
 struct SyncParameters {
     /// Only determine the differences.
     dry_run: bool,
-    /// Close people even if there are more than `sync_brake` allows.
+    /// Close accounts even if there are more than `sync_brake` allows.
     force: bool,
     /// Answer when the sync has ended, at most after two minutes.
     wait: bool,
 }
 
 /// How a sync of one person runs.
-#[derive(Deserialize, IntoParams)]
+#[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields, default)]
-#[derive(Default)]
 struct PersonSyncParameters {
     /// Only determine the difference.
     dry_run: bool,
@@ -72,7 +70,7 @@ struct SyncStatus {
 /// A sync that runs.
 #[derive(Serialize, ToSchema)]
 struct Running {
-    /// Names the sync on this node; its report has the same number.
+    /// The number of the sync on this node; its report has the same number.
     run: u64,
     #[schema(value_type = serde_json::Value)]
     scope: SyncScope,
@@ -116,8 +114,8 @@ async fn status(
     status_of(&state.live.site().login, &connector).map(ApiJson)
 }
 
-/// Starts a directory sync of everything that the connector may see. The same request joins a sync that
-/// runs.
+/// Starts a directory sync of everything that the connector may see. If such a sync runs already, the
+/// request joins it.
 #[utoipa::path(
     post, path = "/api/sync/{connector}", operation_id = "sync", tag = "sync",
     params(("connector" = String, Path, description = "The ID of the connector"), SyncParameters),

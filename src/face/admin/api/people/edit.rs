@@ -8,12 +8,12 @@ use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::super::answer::{ApiJson, Done, audit_reason, audit_record};
+use super::super::answer::{ApiJson, Done, audit_reason_of_stored, audit_record};
 use super::super::error::{ApiError, Problem};
 use super::super::input::{JsonBody, PathParameters};
 use super::super::{ApiState, Resource};
 use crate::face::admin::tokens::AdminToken;
-use crate::store::{EditOutcome, LoginName, PersonEdit, StoreError};
+use crate::store::{EditOutcome, LoginName, PersonEdit};
 use crate::telemetry::{AuditEvent, AuditRecord};
 
 /// The longest field of a person, in characters.
@@ -41,7 +41,7 @@ struct PersonChange {
     mobile: Option<Option<String>>,
 }
 
-/// Tells null from an absent field.
+/// Distinguishes null from an absent field.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::<String>::deserialize(deserializer).map(Some)
 }
@@ -81,7 +81,7 @@ async fn edit(
             return Err(ApiError::Conflict(detail));
         }
     }
-    let reason = audit_reason("", &Ok::<_, StoreError>(()));
+    let reason = audit_reason_of_stored("");
     state.telemetry.audit(&AuditRecord {
         account: Some(&account.id),
         login: Some(login.as_str()),

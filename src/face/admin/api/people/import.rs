@@ -8,20 +8,20 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::super::answer::{ApiJson, audit_reason, audit_record};
+use super::super::answer::{ApiJson, audit_reason_of_stored, audit_record};
 use super::super::error::{ApiError, Problem};
 use super::super::input::read_body;
 use super::super::{ApiState, Resource};
 use crate::face::admin::tokens::AdminToken;
 use crate::people::import::{Import, LineProblem};
-use crate::store::{ImportConflict, ImportOutcome, StoreError};
+use crate::store::{ImportConflict, ImportOutcome};
 use crate::telemetry::AuditEvent;
 
 /// The longest import, in bytes.
 const IMPORT_BYTES_MAX: usize = 8 << 20;
 
-/// The types of an import. Its first character tells CSV and JSON apart; `curl --data-binary` sends the
-/// last type for both.
+/// The types of an import. The first character of the body distinguishes JSON from CSV, because
+/// `curl --data-binary` sends the last type for both.
 const IMPORT_TYPES: [&str; 3] = [
     "text/csv",
     "application/json",
@@ -80,7 +80,7 @@ async fn import(
         }
     };
     let note = format!("{} created, {} changed", counts.created, counts.updated);
-    let reason = audit_reason(&note, &Ok::<_, StoreError>(()));
+    let reason = audit_reason_of_stored(&note);
     let record = audit_record(&token, AuditEvent::PeopleImported, &reason);
     state.telemetry.audit(&record);
     Ok(ApiJson(Imported {

@@ -17,8 +17,9 @@ use crate::store::{
     PersonRecord, Subject,
 };
 
-/// The largest value of `max`, and its default.
+/// The most listed people.
 const LISTED_MAX: u32 = 1_000;
+/// The most listed people if the request has no `max`.
 const LISTED_DEFAULT: u32 = 100;
 /// The longest text that is searched, in bytes.
 const TEXT_BYTES_MAX: usize = 256;
@@ -36,13 +37,13 @@ pub(super) fn routes() -> Resource {
 pub(in super::super) struct PeopleParameters {
     /// A part of login, name, e-mail address or mobile number.
     text: Option<String>,
-    /// How the login begins.
+    /// The beginning of the login.
     login: Option<String>,
-    /// How the name begins.
+    /// The beginning of the name.
     name: Option<String>,
-    /// How the e-mail address begins.
+    /// The beginning of the e-mail address.
     email: Option<String>,
-    /// How the mobile number begins.
+    /// The beginning of the mobile number.
     mobile: Option<String>,
     /// The id or the name of a department; includes those below it.
     department: Option<String>,
@@ -54,7 +55,7 @@ pub(in super::super) struct PeopleParameters {
     /// The login after which the list begins: `next` of the page before.
     #[param(value_type = Option<String>)]
     after: Option<LoginName>,
-    /// At most so many: 100 if absent, and never more than 1000.
+    /// The most people in the answer: 100 if absent, and never more than 1000.
     max: Option<u32>,
 }
 
@@ -62,7 +63,7 @@ pub(in super::super) struct PeopleParameters {
 #[derive(Serialize, ToSchema)]
 struct PeopleList {
     people: Vec<Person>,
-    /// The value of `after` for the next page; absent on the last page.
+    /// The value of `after` for the next page; `null` on the last page.
     #[schema(value_type = Option<String>)]
     next: Option<LoginName>,
 }
@@ -79,12 +80,12 @@ struct Person {
     email: Option<String>,
     mobile: Option<String>,
     created_at: i64,
-    /// The last login or use of a session; some minutes old.
+    /// When the person last signed in or used a session. It is written with a delay of some minutes.
     seen_at: Option<i64>,
     /// Whether the account is closed.
     closed: bool,
     closed_at: Option<i64>,
-    /// An admin token, or the part of menshen that closed the account.
+    /// The name of the admin token, or the part of menshen, that closed the account.
     closed_by: Option<String>,
     closed_reason: Option<String>,
 }
@@ -105,11 +106,12 @@ struct PersonDetails {
 struct Identity {
     #[schema(value_type = String)]
     connector: ConnectorId,
-    /// The identifier of the person at the source; absent if the login decides at the first login.
+    /// The identifier of the person at the source; `null` if only the login of the person is known until
+    /// the first login.
     #[schema(value_type = Option<String>)]
     subject: Option<Subject>,
-    /// `known`, `expected` (the person has not signed in with it yet) or `gone` (the source has it no
-    /// longer).
+    /// `known`, `expected` (the person has not signed in with it yet) or `gone` (the source no longer has
+    /// it).
     state: &'static str,
     used_at: Option<i64>,
     /// The fields of the last login or refresh.
@@ -130,7 +132,7 @@ struct MemberOf {
 #[derive(Serialize, ToSchema)]
 struct Change {
     at: i64,
-    /// An admin token, or the part of menshen that made the change.
+    /// The name of the admin token, or the part of menshen, that made the change.
     by: String,
     what: &'static str,
     /// The reason or the new value.
