@@ -157,7 +157,8 @@ impl Setup {
                 tls: true,
                 server_name: Some("oa.corp.example".to_owned()),
                 tls_subject: None,
-                extension: menshen::request::head::ConnectionExtension::default(),
+                private_upstream_connections:
+                    menshen::request::head::PrivateUpstreamConnections::default(),
             },
             trust: Trust::default(),
             cookie_name: cookie_settings.session_name().to_owned(),

@@ -81,7 +81,7 @@ pub struct Config {
     /// person if `people` is set.
     #[serde(default)]
     pub issuer: BTreeMap<IssuerId, IssuerConfig>,
-    /// The web console.
+    /// Reserved for a web console of a later version: any value is refused.
     #[serde(default)]
     pub console: Option<UnsupportedKey>,
     #[serde(skip)]
@@ -130,8 +130,8 @@ impl Config {
             connectors: self.connector.clone(),
             issuers: self.issuer.clone(),
             routes: self.route.clone(),
-            upstream_share: self.server.limits.upstream_share,
-            upstream_share_anonymous: self.server.limits.upstream_share_anonymous,
+            client_share_max_percent: self.server.limits.upstream_share,
+            anonymous_share_max_percent: self.server.limits.upstream_share_anonymous,
             recheck_after: self.server.limits.judged_again_after.duration(),
         }
     }
@@ -186,7 +186,7 @@ impl Config {
         }
         for (id, connector) in &self.connector {
             let key_path = KeyPath::of(["connector", id.as_str()]);
-            for (relative, secret) in connector.kinds().flat_map(|kind| kind.secrets()) {
+            for (relative, secret) in connector.configured_kinds().flat_map(|kind| kind.secrets()) {
                 secrets.push((key_path.clone().join(relative), secret));
             }
         }

@@ -23,7 +23,7 @@
 //! | verdict | the result of a decision: allow with a permit, allow after the source confirmed the person again, log in first, or deny |
 //! | assertion | a signed statement of who a person is, for one application |
 //! | face | the code that receives requests of one protocol (HTTP, forward-auth check, ext_authz) and converts the verdict to its response; it decides nothing |
-//! | own path | a path below `/.menshen` that menshen serves itself |
+//! | own path | a path below `server.prefix` (`/.menshen` by default) that menshen serves itself |
 //! | directory | all people whom menshen knows, with their departments; a *directory sync* reads those of a source into it |
 //! | epoch | a counter that a revocation increments; a session minted under an older one is void |
 //! | flow | one pending login; its ID is the `state` at the source, and the sealed flow cookie holds it |
@@ -104,7 +104,7 @@
 //! A module uses only modules of lower floors. Floor 0 is the exception: some of its modules use others, in
 //! one direction only, and `tests/house/floors.rs`, which checks all this, lists these pairs. Inside [`request`],
 //! `face::sign_in` and [`login`], files and folders do not use each other in a circle, and the steps of a
-//! decision use each other in one direction only: `head`, `route`, `gate`, `policy`, `forward`. A test
+//! decision use each other in one direction only: `head`, `route`, `gate`, `policy`, `forward`.
 //!
 //! | floor | modules | must never |
 //! |---|---|---|
@@ -129,8 +129,9 @@
 //! * Every error leads to a denial or to "try again later", never to access.
 //! * A login is bound to its browser before its code is redeemed, and anonymous clients cause no writes:
 //!   [`login::pending::Pending`].
-//! * A cached session is immutable and carries the epochs under which it was loaded; every cache hit
-//!   compares them: [`people::session::Sessions`].
+//! * The cached part of a session never changes; its entitlements are kept beside it and replaced as a
+//!   whole. It carries the epochs under which it was loaded, and every cache hit compares them:
+//!   [`people::session::Sessions`].
 //! * A refresh token is used once: one task per process redeems it, a lease in the store excludes other
 //!   processes, and the write fails if the stored version has changed: [`people::session::Refresher`].
 //! * Only [`people`], [`site`] and [`run`] use a store; faces and decisions use [`people::People`] and

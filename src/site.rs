@@ -59,10 +59,11 @@ pub struct Config {
     pub issuers: BTreeMap<IssuerId, IssuerConfig>,
     /// `[[route]]`.
     pub routes: Vec<RouteConfig>,
-    /// The percentage of the concurrent requests to an upstream that one client address may have.
-    pub upstream_share: u8,
-    /// The percentage of them that all anonymous clients may have together.
-    pub upstream_share_anonymous: u8,
+    /// The percentage of the concurrent requests to all upstreams of a route that one client may have.
+    pub client_share_max_percent: u8,
+    /// The percentage of the concurrent requests to each upstream that all anonymous clients together may
+    /// have.
+    pub anonymous_share_max_percent: u8,
     /// After how long an open response or upload is authorized again.
     pub recheck_after: Duration,
 }

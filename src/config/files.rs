@@ -74,7 +74,7 @@ fn named_files<'a>(config: &'a Config) -> Vec<NamedFile<'a>> {
         if let Some(ca) = &connector.ca {
             add(table.clone().key("ca"), ca, "file");
         }
-        for (relative, path) in connector.kinds().flat_map(|kind| kind.files()) {
+        for (relative, path) in connector.configured_kinds().flat_map(|kind| kind.files()) {
             add(table.clone().join(relative), path, "file");
         }
     }

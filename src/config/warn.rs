@@ -237,7 +237,10 @@ fn warn_about_connectors(warnings: &mut Warnings<'_>) {
             warnings.add(&key_path.clone().key("link_by"), text);
         }
         warn_about_shared_callback(warnings, &key_path, id, connector);
-        for (relative, text) in connector.kinds().flat_map(|kind| kind.warnings()) {
+        for (relative, text) in connector
+            .configured_kinds()
+            .flat_map(|kind| kind.warnings())
+        {
             warnings.add(&key_path.clone().join(relative), text);
         }
     }

@@ -20,7 +20,7 @@ use super::proxy_protocol::{self, ProxyError};
 use super::service::http_service;
 use super::tracked_stream::TrackedStream;
 use super::{Handler, ServerLimits, SharedState, preface};
-use crate::request::head::{Connection, ConnectionExtension, Peer};
+use crate::request::head::{Connection, Peer, PrivateUpstreamConnections};
 use crate::telemetry::error_chain;
 
 /// How long a load balancer may take to send its PROXY header.
@@ -126,7 +126,7 @@ async fn negotiate<H: Handler>(
         tls: false,
         server_name: None,
         tls_subject: None,
-        extension: ConnectionExtension::default(),
+        private_upstream_connections: PrivateUpstreamConnections::default(),
     };
     let Some(acceptor) = &options.tls else {
         if options.accepts_plain_http2 {

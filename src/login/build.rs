@@ -133,7 +133,10 @@ impl Login {
 impl ConnectorEntry {
     /// Whether secrets or `ca` are read from files, which may change while the settings stay the same.
     fn reads_files(&self) -> bool {
-        let secrets = self.config.kinds().flat_map(|kind| kind.secrets());
+        let secrets = self
+            .config
+            .configured_kinds()
+            .flat_map(|kind| kind.secrets());
         let has_secret_file = secrets
             .into_iter()
             .any(|(_, secret)| secret.file().is_some());

@@ -129,7 +129,7 @@ pub enum KindError {
 impl ConnectorConfig {
     /// The kind of this connector.
     pub fn kind(&self) -> Result<&dyn Kind, KindError> {
-        let mut kinds = self.kinds();
+        let mut kinds = self.configured_kinds();
         match (kinds.next(), kinds.next()) {
             (None, _) => Err(KindError::Missing),
             (Some(only), None) => Ok(only),
@@ -146,7 +146,7 @@ impl ConnectorConfig {
     }
 
     /// The kinds that have a table in this connector; a valid connector has one.
-    pub fn kinds(&self) -> impl Iterator<Item = &dyn Kind> {
+    pub fn configured_kinds(&self) -> impl Iterator<Item = &dyn Kind> {
         // A new kind needs a field above, a name in `KIND_NAMES` and a line in this list.
         let kinds: [_; KIND_NAMES.len()] = [
             as_kind(&self.wecom),

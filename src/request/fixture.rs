@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::request::Parts;
 
 use super::gate::{Caller, LoginReason};
-use super::head::{Connection, ConnectionExtension, Head, ParseOptions, Peer, Trust};
+use super::head::{Connection, Head, ParseOptions, Peer, PrivateUpstreamConnections, Trust};
 use super::headers::{
     AssertionSigner, ProtectedHeaders, RequestId, RequestRewrite, RewriteOptions,
 };
@@ -117,12 +117,19 @@ pub(super) fn zhang() -> Caller {
     )
 }
 
-/// The permit and the rewrite of a request from `10.0.0.9`, which is a trusted proxy if `trusted` is set.
+/// What `10.0.0.9` is, from which the requests come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    Client,
+    TrustedProxy,
+}
+
+/// The permit and the rewrite of a request from `10.0.0.9`.
 pub(super) fn permit_and_rewrite(
     route: &Arc<Route>,
     caller: Caller,
     parts: &Parts,
-    trusted: bool,
+    sender: Sender,
 ) -> (Permit, RequestRewrite) {
     let peer = Peer::Ip([10, 0, 0, 9].into());
     let connection = Connection {
@@ -130,12 +137,11 @@ pub(super) fn permit_and_rewrite(
         tls: true,
         server_name: None,
         tls_subject: None,
-        extension: ConnectionExtension::default(),
+        private_upstream_connections: PrivateUpstreamConnections::default(),
     };
-    let networks = if trusted {
-        vec!["10.0.0.0/8".parse().unwrap()]
-    } else {
-        Vec::new()
+    let networks = match sender {
+        Sender::Client => Vec::new(),
+        Sender::TrustedProxy => vec!["10.0.0.0/8".parse().unwrap()],
     };
     let trust = Trust {
         networks,

@@ -22,7 +22,7 @@ mod host;
 mod original;
 mod session_cookie;
 
-pub use connection::{Connection, ConnectionExtension, Peer};
+pub use connection::{Connection, Peer, PrivateUpstreamConnections};
 pub use cookies::{cookie_pairs, cookies, split_cookie_line};
 pub use forwarded::{ForwardedHops, scheme_uses_tls, single_value};
 pub use host::{Host, authority_of, parse_host};

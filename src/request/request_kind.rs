@@ -70,8 +70,8 @@ fn is_office_link_check(headers: &HeaderMap) -> bool {
     names.iter().any(|name| agent.starts_with(name))
 }
 
-/// Whether a browser loads a page ahead of time. Over plain HTTP it sends no `Sec-Fetch-*`, and
-/// older browsers use other header names.
+/// Whether a browser loads a page ahead of time. `Sec-Purpose` says so, also over plain HTTP, where
+/// `Sec-Fetch-*` is absent; older browsers use the other three.
 fn is_prefetch(headers: &HeaderMap) -> bool {
     let older_names = ["purpose", "x-purpose", "x-moz"];
     let is_prefetch_value = |value: &str| value.contains("prefetch") || value.contains("preview");

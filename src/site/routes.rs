@@ -36,8 +36,8 @@ fn pool_of_route(
     }
     let tls = config.upstream_tls.as_ref();
     let settings = PoolSettings {
-        client_share: site.upstream_share,
-        anonymous_share: site.upstream_share_anonymous,
+        client_share_max_percent: site.client_share_max_percent,
+        anonymous_share_max_percent: site.anonymous_share_max_percent,
         idle_timeout: config.limits.keep_alive.duration(),
         abandoned_timeout: config.limits.abandoned.duration(),
         tls: tls.map(|tls| upstream_tls(&config.name, tls)).transpose()?,

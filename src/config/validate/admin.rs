@@ -54,7 +54,7 @@ fn validate_broker(problems: &mut Problems<'_>, index: usize, token: &AdminToken
                 problems.add_at_value(&key_path, format!("there is no connector {id}"), help);
             }
             Some(connector) => {
-                let mut kinds = connector.kinds();
+                let mut kinds = connector.configured_kinds();
                 if !kinds.any(|kind| kind.features().shares_app_token) {
                     let message = format!("the kind of {id} has no token of the application");
                     problems.add_at_value(&key_path, message, "name a connector of WeCom");

@@ -27,7 +27,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
                 }
             }
         }
-        for kind in connector.kinds() {
+        for kind in connector.configured_kinds() {
             validate_kind(problems, &key_path, connector, kind);
         }
         if let Some(base) = &connector.callback_base {

@@ -96,8 +96,11 @@ fn validate_people_connector<'a>(
     };
     let key_path = key_path.clone().key("people");
     let connector = problems.config.connector.get(people);
-    let token_issuer =
-        connector.and_then(|connector| connector.kinds().find_map(|kind| kind.token_issuer()));
+    let token_issuer = connector.and_then(|connector| {
+        connector
+            .configured_kinds()
+            .find_map(|kind| kind.token_issuer())
+    });
     let Some(token_issuer) = token_issuer else {
         let help = match connectors_with_tokens(problems).as_slice() {
             [] => "there is no connector whose provider signs tokens".to_owned(),
@@ -130,7 +133,11 @@ fn validate_people_connector<'a>(
 fn connectors_with_tokens<'a>(problems: &Problems<'a>) -> Vec<&'a str> {
     let connectors = problems.config.connector.iter();
     connectors
-        .filter(|(_, connector)| connector.kinds().any(|kind| kind.token_issuer().is_some()))
+        .filter(|(_, connector)| {
+            connector
+                .configured_kinds()
+                .any(|kind| kind.token_issuer().is_some())
+        })
         .map(|(id, _)| id.as_str())
         .collect()
 }

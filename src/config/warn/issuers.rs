@@ -50,7 +50,7 @@ fn warn_about_login_audiences(
         .config
         .connector
         .iter()
-        .flat_map(|(id, connector)| connector.kinds().map(move |kind| (id, kind)))
+        .flat_map(|(id, connector)| connector.configured_kinds().map(move |kind| (id, kind)))
         .filter_map(|(id, kind)| Some((id, kind.token_issuer()?)))
         .filter(|(_, token_issuer)| *token_issuer.issuer == issuer.url)
         .filter_map(|(id, token_issuer)| {

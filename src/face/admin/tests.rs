@@ -39,8 +39,8 @@ fn config_without_routes() -> site::Config {
         connectors: BTreeMap::new(),
         issuers: BTreeMap::new(),
         routes: Vec::new(),
-        upstream_share: 75,
-        upstream_share_anonymous: 75,
+        client_share_max_percent: 75,
+        anonymous_share_max_percent: 75,
         recheck_after: Duration::from_secs(10),
     }
 }

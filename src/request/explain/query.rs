@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
-use crate::request::head::{Connection, ConnectionExtension, Peer};
+use crate::request::head::{Connection, Peer, PrivateUpstreamConnections};
 use crate::store::{ConnectorId, IdError, LoginName};
 
 /// The longest URL that is explained, in bytes.
@@ -127,7 +127,7 @@ impl ExplainQuery {
             tls: self.https,
             server_name: None,
             tls_subject: None,
-            extension: ConnectionExtension::default(),
+            private_upstream_connections: PrivateUpstreamConnections::default(),
         };
         (parts, connection)
     }

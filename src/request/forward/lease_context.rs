@@ -41,15 +41,18 @@ impl LeaseContext<'_> {
         freshness: Freshness,
         now: Instant,
     ) -> Result<(Lease, Instant), ForwardError> {
-        let first_upstream = pool.next_offset();
-        let has_no_private = self.client_connection.extension.is_empty();
+        let search_from = pool.next_search_start();
+        let has_no_private = self
+            .client_connection
+            .private_upstream_connections
+            .is_empty();
         let may_share = has_no_private && !self.needs_private_connection();
         if may_share
-            && let Some(lease) = pool.try_lease(freshness, self.caller_kind(), first_upstream, now)
+            && let Some(lease) = pool.try_lease(freshness, self.caller_kind(), search_from, now)
         {
             return Ok((lease, now));
         }
-        let lease = Box::pin(self.lease_with_wait(pool, freshness, first_upstream)).await?;
+        let lease = Box::pin(self.lease_with_wait(pool, freshness, search_from)).await?;
         Ok((lease, Instant::now()))
     }
 
@@ -57,7 +60,7 @@ impl LeaseContext<'_> {
         self,
         pool: &Pool,
         freshness: Freshness,
-        first_upstream: usize,
+        search_from: usize,
     ) -> Result<Lease, ForwardError> {
         // A private connection is reused at any age: it may be authenticated, and a new one would need a new
         // handshake.
@@ -72,12 +75,10 @@ impl LeaseContext<'_> {
             return Ok(lease);
         }
         if !self.needs_private_connection() {
-            return pool
-                .lease(freshness, self.caller_kind(), first_upstream)
-                .await;
+            return pool.lease(freshness, self.caller_kind(), search_from).await;
         }
         let mut lease = pool
-            .lease(Freshness::New, self.caller_kind(), first_upstream)
+            .lease(Freshness::New, self.caller_kind(), search_from)
             .await?;
         lease.binding = Some(self.binding());
         Ok(lease)

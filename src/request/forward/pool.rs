@@ -31,7 +31,7 @@ const RETRY_DELAY: Duration = Duration::from_millis(50);
 pub(super) struct Pool {
     pub(super) settings: PoolSettings,
     upstreams: Vec<Arc<Upstream>>,
-    next_offset: AtomicUsize,
+    next_search_start: AtomicUsize,
     /// The requests in progress of each client.
     client_quota: Arc<ClientQuota>,
     /// Limits the warnings about clients that reach a limit.
@@ -62,7 +62,7 @@ impl Pool {
         Ok(Self {
             settings,
             upstreams,
-            next_offset: AtomicUsize::new(0),
+            next_search_start: AtomicUsize::new(0),
             client_quota: Arc::new(ClientQuota::new(client_max, all)),
             limit_log: LogLimiter::default(),
         })
@@ -128,10 +128,10 @@ impl Pool {
         slot
     }
 
-    /// The index from which the next request searches the upstream with the fewest requests; it
-    /// rotates, so that ties are spread.
-    pub(super) fn next_offset(&self) -> usize {
-        self.next_offset.fetch_add(1, Ordering::Relaxed)
+    /// The index from which the next request searches for the upstream with the fewest requests. It
+    /// increases with each request, so that upstreams with equally few take turns.
+    pub(super) fn next_search_start(&self) -> usize {
+        self.next_search_start.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Leases an idle connection to the upstream with the fewest requests; `None` if that needs
@@ -140,10 +140,10 @@ impl Pool {
         &self,
         freshness: Freshness,
         caller_kind: CallerKind,
-        offset: usize,
+        search_from: usize,
         now: Instant,
     ) -> Option<Lease> {
-        let upstream = &self.upstreams[self.least_loaded(offset, &[])?];
+        let upstream = &self.upstreams[self.least_loaded(search_from, &[])?];
         let slot = upstream.try_slot(caller_kind)?;
         let connection = upstream.take_idle(freshness, now)?;
         Some(Lease::new(connection, slot, true))
@@ -157,13 +157,13 @@ impl Pool {
         &self,
         freshness: Freshness,
         caller_kind: CallerKind,
-        offset: usize,
+        search_from: usize,
     ) -> Result<Lease, ForwardError> {
         let mut tried = Vec::new();
         let mut first_error = None;
         loop {
             let index = self
-                .least_loaded(offset, &tried)
+                .least_loaded(search_from, &tried)
                 .ok_or(ForwardError::NoUpstream)?;
             let upstream = &self.upstreams[index];
             let slot = self.wait_for_slot(upstream, caller_kind).await?;
@@ -223,13 +223,13 @@ impl Pool {
 
     /// The index of the upstream with the fewest requests; upstreams that failed recently come
     /// last.
-    fn least_loaded(&self, offset: usize, tried: &[usize]) -> Option<usize> {
+    fn least_loaded(&self, search_from: usize, tried: &[usize]) -> Option<usize> {
         let count = self.upstreams.len();
         if count == 1 {
             return tried.is_empty().then_some(0);
         }
         let now = Instant::now();
-        let order = (0..count).map(|index| offset.wrapping_add(index) % count);
+        let order = (0..count).map(|index| search_from.wrapping_add(index) % count);
         order
             .filter(|index| !tried.contains(index))
             .min_by_key(|index| {

@@ -27,10 +27,10 @@ pub struct PoolSettings {
     /// The maximum number of requests in progress at each upstream.
     pub connections_max: usize,
     /// The percentage of the requests at all upstreams together that one client may have in progress.
-    pub client_share: u8,
+    pub client_share_max_percent: u8,
     /// The percentage of the requests at each upstream that all anonymous clients together may have in
     /// progress.
-    pub anonymous_share: u8,
+    pub anonymous_share_max_percent: u8,
     /// TLS settings for `https` upstreams; `None` trusts the system's certificate authorities.
     pub tls: Option<UpstreamTls>,
 }
@@ -47,22 +47,22 @@ impl PoolSettings {
             private_anonymous_max: 64,
             abandoned_timeout: Duration::from_secs(10),
             connections_max: 1024,
-            client_share: 75,
-            anonymous_share: 75,
+            client_share_max_percent: 75,
+            anonymous_share_max_percent: 75,
             tls: None,
         }
     }
 
     /// How many requests anonymous clients may have in progress together at each upstream.
     pub(super) fn anonymous_max(&self) -> usize {
-        percentage(self.connections_max, self.anonymous_share)
+        percentage(self.connections_max, self.anonymous_share_max_percent)
     }
 
     /// How many requests one client may have in progress at all upstreams together, and how many
     /// all clients may have.
     pub(super) fn client_max_and_all(&self) -> (usize, usize) {
         let all = self.connections_max.saturating_mul(self.upstreams.len());
-        (percentage(all, self.client_share), all)
+        (percentage(all, self.client_share_max_percent), all)
     }
 
     pub(super) fn parked_max(&self) -> ParkedMax {

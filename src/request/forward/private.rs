@@ -62,8 +62,9 @@ pub(super) fn take_reserved(
     pool: &Pool,
 ) -> Option<(Box<Http1Connection>, Arc<Upstream>)> {
     // Most clients have no private connection.
-    let extension = &client_connection.extension;
-    let waiting = extension.get::<WaitingConnections>()?;
+    let waiting = client_connection
+        .private_upstream_connections
+        .get::<WaitingConnections>()?;
     let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
     while let Some(index) = waiting
         .iter()
@@ -97,8 +98,8 @@ impl ClientBinding {
         let Some(parked) = upstream.park_private(released, now) else {
             return;
         };
-        let extension = &client_connection.extension;
-        let Some(waiting) = extension.get_or_default::<WaitingConnections>() else {
+        let waiting = &client_connection.private_upstream_connections;
+        let Some(waiting) = waiting.get_or_default::<WaitingConnections>() else {
             return;
         };
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,9 +13,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 
 use super::*;
-use crate::request::fixture::{anonymous, permit_and_rewrite, route};
+use crate::request::fixture::{Sender, anonymous, permit_and_rewrite, route};
 use crate::request::gate::Caller;
-use crate::request::head::{ConnectionExtension, Peer};
+use crate::request::head::{Peer, PrivateUpstreamConnections};
 use crate::request::route::{HostHeader, Route, UpstreamUrl};
 
 mod connections;
@@ -75,7 +75,7 @@ fn connection() -> Arc<Connection> {
         tls: true,
         server_name: None,
         tls_subject: None,
-        extension: ConnectionExtension::default(),
+        private_upstream_connections: PrivateUpstreamConnections::default(),
     })
 }
 
@@ -92,7 +92,8 @@ where
 {
     let (mut parts, body) = request.into_parts();
     let upgrade = parts.extensions.remove::<OnUpgrade>();
-    let (permit, request_rewrite) = permit_and_rewrite(&Arc::new(route), caller, &parts, false);
+    let (permit, request_rewrite) =
+        permit_and_rewrite(&Arc::new(route), caller, &parts, Sender::Client);
     let request = ClientRequest {
         parts: &parts,
         upgrade,

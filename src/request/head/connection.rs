@@ -16,8 +16,8 @@ pub struct Connection {
     pub server_name: Option<String>,
     /// The subject of the verified client certificate; always `None`, because no listener requests one.
     pub tls_subject: Option<String>,
-    /// State that forwarding keeps for this connection.
-    pub extension: ConnectionExtension,
+    /// The upstream connections that only this client connection uses.
+    pub private_upstream_connections: PrivateUpstreamConnections,
 }
 
 /// The other end of a connection.
@@ -28,44 +28,44 @@ pub enum Peer {
     Unix,
 }
 
-/// State of a later stage that lives as long as the connection. Its type is erased so that `head`
-/// does not depend on that stage.
+/// The upstream connections that only one client connection uses, and that are closed with it. `forward`
+/// keeps them here; their type is erased so that `head` does not depend on `forward`.
 #[derive(Default)]
-pub struct ConnectionExtension(OnceLock<Box<dyn Any + Send + Sync>>);
+pub struct PrivateUpstreamConnections(OnceLock<Box<dyn Any + Send + Sync>>);
 
-impl ConnectionExtension {
+impl PrivateUpstreamConnections {
     pub fn is_empty(&self) -> bool {
         self.0.get().is_none()
     }
 
-    /// The state, if it is of this type.
+    /// The connections, if something is stored and it is of this type.
     pub fn get<T: Any>(&self) -> Option<&T> {
         self.0.get()?.downcast_ref()
     }
 
-    /// The state; the default of the type is stored if there is none.
+    /// The connections; the default of the type is stored if there is nothing.
     pub fn get_or_default<T: Any + Default + Send + Sync>(&self) -> Option<&T> {
         self.0.get_or_init(|| Box::new(T::default())).downcast_ref()
     }
 }
 
-impl fmt::Debug for ConnectionExtension {
+impl fmt::Debug for PrivateUpstreamConnections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ConnectionExtension(..)")
+        f.write_str("PrivateUpstreamConnections(..)")
     }
 }
 
-/// A cloned connection starts without state.
-impl Clone for ConnectionExtension {
+/// A cloned client connection starts without private connections.
+impl Clone for PrivateUpstreamConnections {
     fn clone(&self) -> Self {
         Self::default()
     }
 }
 
-impl PartialEq for ConnectionExtension {
+impl PartialEq for PrivateUpstreamConnections {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for ConnectionExtension {}
+impl Eq for PrivateUpstreamConnections {}

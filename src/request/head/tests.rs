@@ -10,7 +10,7 @@ fn connection_from(ip: &str) -> Connection {
         tls: false,
         server_name: None,
         tls_subject: None,
-        extension: ConnectionExtension::default(),
+        private_upstream_connections: PrivateUpstreamConnections::default(),
     }
 }
 

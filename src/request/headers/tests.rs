@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 
 use super::*;
-use crate::request::fixture::{anonymous, permit_and_rewrite, route, rule, zhang};
+use crate::request::fixture::{Sender, anonymous, permit_and_rewrite, route, rule, zhang};
 use crate::request::gate::Caller;
 use crate::request::route::{BasicAuth, HeaderEncoding, PathPrefix, Route};
 use crate::secret::Secret;
@@ -23,15 +23,18 @@ fn request_parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-/// The request that an upstream parses, and the rewrite of its response. `is_trusted`: whether a trusted
-/// proxy sent it.
-fn forwarded(
+/// The request that an upstream parses, and the rewrite of its response.
+fn forwarded(route: Route, caller: Caller, parts: Parts) -> (Parts, ResponseRewrite) {
+    forwarded_from(Sender::Client, route, caller, parts)
+}
+
+fn forwarded_from(
+    sender: Sender,
     route: Route,
     caller: Caller,
     parts: Parts,
-    is_trusted: bool,
 ) -> (Parts, ResponseRewrite) {
-    let (_, request_rewrite) = permit_and_rewrite(&Arc::new(route), caller, &parts, is_trusted);
+    let (_, request_rewrite) = permit_and_rewrite(&Arc::new(route), caller, &parts, sender);
     let response_rewrite = request_rewrite.response_rewrite(&parts);
     let mut head = Vec::new();
     let upstream = HeaderValue::from_static("up.internal:80");
@@ -63,7 +66,7 @@ fn forwarded(
 
 /// The headers that the upstream of a public route receives from an anonymous client.
 fn forwarded_headers(headers: &[(&str, &str)]) -> HeaderMap {
-    forwarded(route(), anonymous(), request_parts("/", headers), false)
+    forwarded(route(), anonymous(), request_parts("/", headers))
         .0
         .headers
 }
@@ -83,7 +86,7 @@ fn identity_headers_are_set_and_those_of_the_client_removed() {
         "/",
         &[("X-Forwarded-User", "root"), ("x_forwarded_user", "root")],
     );
-    let (parts, _) = forwarded(route(), zhang(), spoofed, false);
+    let (parts, _) = forwarded(route(), zhang(), spoofed);
     let header = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap());
     assert_eq!(header("x-forwarded-user"), Some("zhangsan"));
     assert_eq!(header("x-forwarded-preferred-username"), Some("zhangsan"));
@@ -111,7 +114,7 @@ fn the_route_determines_how_a_person_is_encoded() {
         ] {
             let mut route = route();
             route.headers.encoding = encoding;
-            let (parts, _) = forwarded(route, caller.clone(), request_parts("/", &[]), false);
+            let (parts, _) = forwarded(route, caller.clone(), request_parts("/", &[]));
             assert_eq!(
                 parts.headers["x-forwarded-name"].as_bytes(),
                 name.as_bytes()
@@ -136,22 +139,22 @@ fn forwarding_headers_are_replaced_unless_a_trusted_peer_sent_them() {
     assert_eq!(headers["x-forwarded-port"], "443");
     assert_ne!(headers["x-request-id"], "abc-1");
     assert!(!headers.contains_key("forwarded"));
-    let trusted = forwarded(
+    let trusted = forwarded_from(
+        Sender::TrustedProxy,
         route(),
         anonymous(),
         request_parts("/", &sent_headers),
-        true,
     )
     .0
     .headers;
     assert_eq!(trusted["x-forwarded-for"], "192.0.2.7, 10.0.0.9");
     assert_eq!(trusted["x-real-ip"], "192.0.2.7");
     assert_eq!(trusted["x-request-id"], "abc-1");
-    let with_invalid_id = forwarded(
+    let with_invalid_id = forwarded_from(
+        Sender::TrustedProxy,
         route(),
         anonymous(),
         request_parts("/", &[("x-request-id", "a b")]),
-        true,
     )
     .0
     .headers;
@@ -195,7 +198,7 @@ fn hop_by_hop_headers_are_removed_and_connection_cannot_remove_identity_headers(
         ("x-original-url", "/admin"),
         ("accept", "text/html"),
     ];
-    let headers = forwarded(route(), zhang(), request_parts("/", &sent_headers), false)
+    let headers = forwarded(route(), zhang(), request_parts("/", &sent_headers))
         .0
         .headers;
     for removed in [
@@ -235,7 +238,7 @@ fn pass_headers_never_passes_identity_headers() {
             ("x-rewrite-url", "/b"),
         ],
     );
-    let headers = forwarded(route, anonymous(), sent_headers, false).0.headers;
+    let headers = forwarded(route, anonymous(), sent_headers).0.headers;
     assert_eq!(headers["x-original-url"], "/a");
     for removed in ["x-forwarded-user", "connection", "x-rewrite-url"] {
         assert!(!headers.contains_key(removed), "{removed}");
@@ -248,7 +251,7 @@ fn method_overrides_are_removed_only_where_a_rule_reads_the_method() {
     assert!(forwarded_headers(&sent_headers).contains_key("x-http-method-override"));
     let mut route = route();
     route.allow = Some(rule("request.method == 'GET'"));
-    let headers = forwarded(route, anonymous(), request_parts("/", &sent_headers), false)
+    let headers = forwarded(route, anonymous(), request_parts("/", &sent_headers))
         .0
         .headers;
     assert!(!headers.contains_key("x-http-method-override"));
@@ -275,7 +278,7 @@ fn custom_headers_are_set_or_absent() {
             ("x-null", "1"),
         ],
     );
-    let headers = forwarded(route, zhang(), sent_headers, false).0.headers;
+    let headers = forwarded(route, zhang(), sent_headers).0.headers;
     assert_eq!(headers["x-remote-user"], "zhangsan");
     assert_eq!(headers["x-groups"], "%E8%B4%A2%E5%8A%A1%E9%83%A8,a%2Cb");
     assert_eq!(headers["x-number"], "2");
@@ -306,24 +309,19 @@ fn authorization_is_forwarded_unless_the_route_sets_it() {
         user: rule("user.login"),
         password,
     });
-    let headers = forwarded(
-        route.clone(),
-        zhang(),
-        request_parts("/", &sent_headers),
-        false,
-    )
-    .0
-    .headers;
+    let headers = forwarded(route.clone(), zhang(), request_parts("/", &sent_headers))
+        .0
+        .headers;
     assert_eq!(headers[AUTHORIZATION], "Basic emhhbmdzYW46c2VjcmV0");
     let (_, request_rewrite) = permit_and_rewrite(
         &Arc::new(route.clone()),
         zhang(),
         &request_parts("/", &sent_headers),
-        false,
+        Sender::Client,
     );
     let shown = format!("{request_rewrite:?}");
     assert!(!shown.contains("emhhbmdzYW4"), "{shown}");
-    let headers = forwarded(route, anonymous(), request_parts("/", &sent_headers), false)
+    let headers = forwarded(route, anonymous(), request_parts("/", &sent_headers))
         .0
         .headers;
     assert!(!headers.contains_key(AUTHORIZATION));
@@ -438,7 +436,6 @@ fn a_prefix_is_removed_and_the_rest_unchanged() {
             route_that_strips_app(),
             anonymous(),
             request_parts(from, &[]),
-            false,
         );
         assert_eq!(parts.uri.to_string(), to);
         assert_eq!(parts.headers["x-forwarded-prefix"], "/app");
@@ -447,7 +444,6 @@ fn a_prefix_is_removed_and_the_rest_unchanged() {
         route(),
         anonymous(),
         request_parts("https://oa.corp.example/a?b", &[]),
-        false,
     );
     assert_eq!(unchanged.uri.to_string(), "/a?b");
 }

@@ -10,7 +10,7 @@ use crate::expression::Document;
 use crate::people::profile::UserFields;
 use crate::people::session::Session;
 use crate::request::fixture::{self, anonymous, rule};
-use crate::request::head::{Connection, ConnectionExtension, ParseOptions, Peer, Trust};
+use crate::request::head::{Connection, ParseOptions, Peer, PrivateUpstreamConnections, Trust};
 use crate::request::route::{Demands, Reconfirmation};
 
 /// When the session of the fixture began.
@@ -105,7 +105,7 @@ fn verdict_on(route: Route, caller: Caller, parts: &Parts, age_s: i64) -> Verdic
         tls: true,
         server_name: None,
         tls_subject: None,
-        extension: ConnectionExtension::default(),
+        private_upstream_connections: PrivateUpstreamConnections::default(),
     };
     let trust = Trust::default();
     let now = Timestamp::from_unix_s(MINTED_S + age_s);

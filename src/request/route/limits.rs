@@ -17,8 +17,8 @@ pub struct LimitsConfig {
     /// How long an idle connection to an upstream is kept, unless the upstream's responses ask for
     /// less (`Keep-Alive: timeout=5`): set it shorter than the upstream keeps connections open.
     pub keep_alive: Period,
-    /// How long a request that its client gave up still counts as running, unless the upstream
-    /// answers or closes its connection before.
+    /// How long a request that its client gave up keeps its place among the concurrent requests to the
+    /// upstream, unless the upstream answers or closes its connection before.
     pub abandoned: Period,
     /// The largest request body, in bytes; a larger one gets a 413.
     pub body_bytes_max: u64,

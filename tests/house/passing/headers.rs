@@ -49,7 +49,7 @@ async fn decision_of(site: &Site, request: Request<()>) -> String {
         tls: false,
         server_name: None,
         tls_subject: None,
-        extension: menshen::request::head::ConnectionExtension::default(),
+        private_upstream_connections: menshen::request::head::PrivateUpstreamConnections::default(),
     };
     let at = menshen::clock::Timestamp::from_unix_s(1_800_000_000);
     let head = match Head::parse(&parts, &connection, site.parse_options(), at) {

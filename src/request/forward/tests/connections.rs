@@ -190,8 +190,8 @@ async fn requests_beyond_connections_max_wait_and_then_fail_as_busy() {
         );
         settings.connections_max = 1;
         // With shares above 100 percent, only `connections_max` limits the requests.
-        settings.client_share = 200;
-        settings.anonymous_share = 200;
+        settings.client_share_max_percent = 200;
+        settings.anonymous_share_max_percent = 200;
         Forwarder::build(vec![settings], None).unwrap()
     };
     let body = StreamBody::new(futures_util::stream::pending::<

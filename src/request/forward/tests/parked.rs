@@ -151,8 +151,8 @@ async fn an_anonymous_client_keeps_two_connections_and_an_authenticated_one_eigh
 async fn a_waiting_connection_counts_toward_its_client_and_is_closed_for_a_request() {
     let forwarder = forwarder_with(PoolSettings {
         connections_max: 2,
-        client_share: 100,
-        anonymous_share: 100,
+        client_share_max_percent: 100,
+        anonymous_share_max_percent: 100,
         ..settings(&[start_echo_server().await])
     });
     let clients = [connection(), connection()];

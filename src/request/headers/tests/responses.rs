@@ -11,7 +11,6 @@ fn redirects_and_cookie_paths_get_the_prefix() {
         route_that_strips_app(),
         anonymous(),
         request_parts("/app/", &[]),
-        false,
     );
     let rewrite = |name: HeaderName, value: &'static str| {
         let mut parts = Response::new(()).into_parts().0;
@@ -48,7 +47,7 @@ fn redirects_and_cookie_paths_get_the_prefix() {
 
 #[test]
 fn hop_by_hop_headers_of_a_response_are_removed() {
-    let (_, response_rewrite) = forwarded(route(), anonymous(), request_parts("/", &[]), false);
+    let (_, response_rewrite) = forwarded(route(), anonymous(), request_parts("/", &[]));
     let response = Response::builder()
         .header("connection", "x-private, keep-alive")
         .header("x-private", "1")
@@ -67,12 +66,8 @@ fn hop_by_hop_headers_of_a_response_are_removed() {
 fn upgrades_to_http_and_tls_are_not_forwarded() {
     let is_forwarded = |protocol| {
         let sent_headers = [("connection", "keep-alive, Upgrade"), ("upgrade", protocol)];
-        let (parts, response_rewrite) = forwarded(
-            route(),
-            anonymous(),
-            request_parts("/", &sent_headers),
-            false,
-        );
+        let (parts, response_rewrite) =
+            forwarded(route(), anonymous(), request_parts("/", &sent_headers));
         assert_eq!(
             parts.headers.contains_key("upgrade"),
             response_rewrite.upgrade().is_some()
@@ -90,7 +85,6 @@ fn upgrades_to_http_and_tls_are_not_forwarded() {
         route(),
         anonymous(),
         request_parts("/", &[("upgrade", "websocket")]),
-        false,
     );
     assert!(!parts.headers.contains_key("upgrade"));
 }
