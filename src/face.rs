@@ -199,6 +199,7 @@ impl LiveSite {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
     {
+        let telemetry = &self.services().telemetry;
         let upgrade = parts.extensions.remove::<OnUpgrade>();
         let renewed_cookie =
             sign_in::renewed_cookie(site, &permit, &parts.headers, summary.received_at);
@@ -238,7 +239,7 @@ impl LiveSite {
             && !Box::pin(self.is_still_allowed(&permit, parts, connection)).await;
         let Some(result) = result.filter(|_| !is_refused) else {
             let logged = Box::pin(self.refuse_midway::<B>(parts, connection, id, summary)).await;
-            return logged.record(&self.services().telemetry, summary, id, started_at);
+            return logged.record(telemetry, summary, id, started_at);
         };
         let logged = LoggedResponse::allowed(&permit).with_upstream_times(sent_at, answered_at);
         let ForwardedResponse {
@@ -251,7 +252,7 @@ impl LiveSite {
             Err(failure) => {
                 let request = (&*parts, connection);
                 let logged = self.forward_failed(site, request, id, summary, logged, failure);
-                return logged.record(&self.services().telemetry, summary, id, started_at);
+                return logged.record(telemetry, summary, id, started_at);
             }
         };
         let long_request = || LongRequest {
@@ -264,18 +265,9 @@ impl LiveSite {
             sent_at,
         };
         let mut response = end_when_refused(forwarded, is_streaming, long_request);
-        if let Some(cookie) = renewed_cookie {
-            reply::add_cookie(&mut response, &cookie);
-            reply::mark_private(&mut response);
-        }
+        add_renewed_cookie(&mut response, renewed_cookie);
         let logged = logged.with_upstream_response(upstream, is_streaming);
-        logged.record_response(
-            response,
-            &self.services().telemetry,
-            summary,
-            id,
-            started_at,
-        )
+        logged.record_response(response, telemetry, summary, id, started_at)
     }
 
     /// The response when forwarding failed.
@@ -358,6 +350,14 @@ fn log_bad_head(site: &Site, peer: Peer, id: &RequestId, error: HeadError) {
             tracing::warn!(request_id = %id, ?peer, header, "a trusted proxy sends a header that cannot be read, so its requests are refused");
         }
         _ => tracing::info!(request_id = %id, %error, "a malformed request was refused"),
+    }
+}
+
+/// Adds the session cookie to a response of an application. No shared cache may store it then.
+fn add_renewed_cookie(response: &mut Response<Body>, renewed_cookie: Option<String>) {
+    if let Some(cookie) = renewed_cookie {
+        reply::add_cookie(response, &cookie);
+        reply::mark_private(response);
     }
 }
 
