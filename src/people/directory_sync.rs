@@ -56,13 +56,13 @@ struct SourcePerson {
 
 /// Which changes of people a sync makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SyncRules {
+struct SyncRules {
     /// Whether unknown people get an account; otherwise only those who are expected or linked are admitted.
-    pub creates: bool,
+    creates: bool,
     /// Whether login name and fields of known people follow the source.
-    pub updates: bool,
+    updates: bool,
     /// Whether a person is written even if nothing differs.
-    pub rewrites: bool,
+    rewrites: bool,
 }
 
 /// The changes that a sync makes.
@@ -214,10 +214,16 @@ impl Comparison {
                 }
                 return;
             }
-            PersonChange::Create => {
+            PersonChange::Create if self.rules.creates => {
                 self.report.people.created += 1;
                 ("create", String::new(), true)
             }
+            // Only the store knows whether an account expects the person or is linked.
+            PersonChange::Create => (
+                "create",
+                "if an account expects the person or has the same link_by field".to_owned(),
+                true,
+            ),
             PersonChange::Update(changed) => {
                 self.report.people.updated += 1;
                 ("update", changed.join(", "), true)

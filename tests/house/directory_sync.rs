@@ -233,6 +233,15 @@ async fn a_connector_that_creates_no_accounts_admits_only_whom_it_expects() {
     let file = "login,connector\nlisi,corp\n";
     let import = menshen::people::import::Import::parse(file.as_bytes(), |_| true).unwrap();
     people.import(&import.people, "boss").await.unwrap();
+    let dry_run = SyncRequest {
+        dry_run: true,
+        ..request(SyncScope::Everything)
+    };
+    let report = sync_with(&menshen, dry_run).await;
+    assert_eq!(report.people.created, 0, "{report:?}");
+    let people = report.changes.iter().filter(|one| one.kind == "person");
+    let mut details = people.map(|one| one.detail.as_str());
+    assert!(details.all(|detail| detail.contains("expects the person")));
     let report = sync(&menshen).await;
     assert_eq!(
         (report.people.created, report.people.ignored),

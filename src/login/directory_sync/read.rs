@@ -27,8 +27,8 @@ const PEOPLE_MAX: usize = 500_000;
 /// The people who are compared without a break for other tasks.
 const COMPARED_AT_ONCE: usize = 50;
 
-/// Repeats a call to the source while that may help.
-pub(super) async fn patiently<T, F>(call: impl Fn() -> F) -> Result<T, ConnectorError>
+/// Makes a call to the source, and repeats it with pauses while the source is busy or does not answer.
+pub(super) async fn repeat_while_busy<T, F>(call: impl Fn() -> F) -> Result<T, ConnectorError>
 where
     F: Future<Output = Result<T, ConnectorError>>,
 {
@@ -139,7 +139,7 @@ async fn department_members(
             people,
             unreadable,
             next,
-        } = patiently(|| directory.members(id, page.as_deref())).await?;
+        } = repeat_while_busy(|| directory.members(id, page.as_deref())).await?;
         members.people.extend(people);
         members.unreadable.extend(unreadable);
         if members.people.len() > PEOPLE_MAX {

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::error::SyncError;
 use super::lease::{LeaseLost, SyncLease};
-use super::read::{patiently, read_members};
+use super::read::{read_members, repeat_while_busy};
 use super::{RunningSync, SyncRequest};
 use crate::login::connector::{OpenDirectory, PersonAnswer, SourceDirectory};
 use crate::login::{ConnectorEntry, Login};
@@ -95,7 +95,7 @@ impl Login {
         sync: &RunningSync,
         report: SyncReport,
     ) -> Result<SyncReport, SyncError> {
-        let open = patiently(|| Arc::clone(&directory).open()).await?;
+        let open = repeat_while_busy(|| Arc::clone(&directory).open()).await?;
         let reading = Reading {
             entry,
             directory: Arc::from(open),
@@ -280,7 +280,7 @@ impl Reading<'_> {
     ) -> Result<(), SyncError> {
         let departments = self.directory.departments();
         let visible = departments.iter().map(|one| one.id.clone()).collect();
-        let answer = patiently(|| self.directory.person(subject)).await?;
+        let answer = repeat_while_busy(|| self.directory.person(subject)).await?;
         if let PersonAnswer::Listed(person) = answer {
             comparison.add_person(&self.entry.admission.mapping, *person);
             return Ok(());
@@ -303,7 +303,7 @@ impl Reading<'_> {
         if absent.is_empty() {
             return Ok(());
         }
-        let everybody = patiently(|| self.directory.all_subjects()).await?;
+        let everybody = repeat_while_busy(|| self.directory.all_subjects()).await?;
         let mut asked = JoinSet::new();
         let mut absent = absent.into_iter();
         loop {
@@ -312,7 +312,7 @@ impl Reading<'_> {
             {
                 let directory = Arc::clone(&self.directory);
                 asked.spawn(async move {
-                    let answer = patiently(|| directory.person(&identity.subject)).await;
+                    let answer = repeat_while_busy(|| directory.person(&identity.subject)).await;
                     (identity, answer)
                 });
             }
@@ -349,7 +349,7 @@ impl Reading<'_> {
         missing: Vec<String>,
     ) -> Result<(), SyncError> {
         for id in missing.into_iter().take(MISSING_DEPARTMENTS_MAX) {
-            if !patiently(|| self.directory.has_department(&id)).await? {
+            if !repeat_while_busy(|| self.directory.has_department(&id)).await? {
                 comparison.remove_department(id);
             }
         }
