@@ -52,7 +52,8 @@ pub use monitored::MonitoredStore;
 pub use options::StoreOptions;
 pub use postgres::{Postgres, PostgresUrl, PostgresUrlError, ServerError, ServerProblem};
 pub use revocations::{
-    CurrentEpochs, LogoutTarget, Revocation, RevocationPage, RevocationScope, RevocationStore,
+    CurrentEpochs, LogPosition, LogoutTarget, Revocation, RevocationPage, RevocationScope,
+    RevocationStore,
 };
 pub use sessions::{MintOutcome, NewSession, SessionRecord, SessionStore, StoredSession};
 pub use sqlite::{Sqlite, SqliteUrl};

@@ -61,12 +61,6 @@ pub enum StoreError {
     /// The log of revocations could not be read for longer than `[session] store_outage_grace`.
     #[error("the store has not answered for {for_s} s")]
     Outage { for_s: u64 },
-    /// The database was replaced by an older copy, such as a backup: revocations may be missing.
-    #[error(
-        "the log of revocations ends before entry {number}, which was read: the database was replaced by an \
-         older copy. Restart menshen"
-    )]
-    LogSetBack { number: i64 },
     /// menshen cannot have written the record.
     #[error("the store holds a damaged {record}")]
     Damaged {
@@ -103,7 +97,6 @@ impl StoreError {
             }
             Self::NoAccount { .. } => "there is no such account",
             Self::FileReplaced { .. } => "its file was taken away or replaced",
-            Self::LogSetBack { .. } => "it was replaced by an older copy: restart menshen",
             Self::Outage { .. } | Self::TimedOut { .. } => "no answer in time",
             Self::Damaged { .. } => "a record is damaged",
             Self::WritesFail { cause } => cause,

@@ -11,7 +11,6 @@ pub(super) enum QueryError {
     Damaged(&'static str),
     FileReplaced(PathBuf),
     NoAccount(AccountId),
-    LogSetBack(i64),
 }
 
 impl From<sqlx::Error> for QueryError {
@@ -31,7 +30,6 @@ pub(super) async fn run<T>(
     answer.await.map_err(|error| match error {
         QueryError::Sql(source) => StoreError::Failed { operation, source },
         QueryError::Damaged(record) => StoreError::Damaged { record },
-        QueryError::LogSetBack(number) => StoreError::LogSetBack { number },
         QueryError::NoAccount(account) => StoreError::NoAccount { account },
         QueryError::FileReplaced(path) => StoreError::FileReplaced { path },
     })

@@ -39,7 +39,8 @@ pub trait RevocationStore: fmt::Debug + Send + Sync {
     /// The epochs of everyone and of the connectors.
     async fn epochs(&self) -> Result<CurrentEpochs, StoreError>;
 
-    /// The entries of the log after `number`, at most `max`.
+    /// The entries of the log after `number`, at most `max`. The caller must compare
+    /// [`RevocationPage::start`] with the entry that it has read.
     async fn revocations_after(&self, number: i64, max: u32) -> Result<RevocationPage, StoreError>;
 }
 
@@ -66,9 +67,21 @@ pub struct Revocation {
     pub epoch: u64,
 }
 
+/// An entry of the log up to which a process has read. The default is before the first entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogPosition {
+    pub number: i64,
+    /// The hash of the entry's content. After a restore of the database another entry may have the number.
+    pub fingerprint: [u8; 32],
+}
+
 /// A part of the log of revocations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RevocationPage {
+    /// The entry after which the page begins, as it is in the log now; `None` if the log does not have it.
+    pub start: Option<LogPosition>,
+    /// The last entry of the page, even if it is damaged; `None` if the page is empty.
+    pub end: Option<LogPosition>,
     /// Its entries, oldest first.
     pub entries: Vec<Revocation>,
     /// The numbers of rows that cannot be read.
@@ -84,7 +97,7 @@ pub struct CurrentEpochs {
     /// The epochs of the connectors that were ever revoked; all others are zero.
     pub connectors: Vec<(ConnectorId, u64)>,
     /// The last entry of the log that these epochs include.
-    pub log_number: i64,
+    pub log_position: LogPosition,
 }
 
 /// The sessions that a logout at a provider ends.

@@ -8,6 +8,7 @@ mod outage;
 mod outage_log;
 mod overtaken;
 mod reloaded;
+mod restored;
 mod revoked;
 mod store_interruptions;
 mod tickets;

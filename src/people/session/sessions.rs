@@ -177,7 +177,7 @@ impl Sessions {
             outage_grace,
         });
         sessions.everyone.raise_to(now.everyone);
-        background::start(&sessions, touches_receiver, now.log_number);
+        background::start(&sessions, touches_receiver, now.log_position);
         Ok(sessions)
     }
 

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use super::Entitlements;
 use crate::clock::Timestamp;
 
-/// A number that only grows. While it is blocked, [`Self::value`] equals no number of a session.
+/// A number that only grows, unless the database was replaced by an older copy. While it is blocked, [`Self::value`] equals no number of a session.
 #[derive(Debug, Default)]
 pub(super) struct Epoch(AtomicU64);
 
@@ -35,6 +35,15 @@ impl Epoch {
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, raised)
             .is_ok()
+    }
+
+    /// Sets it, even to a lower number. A blocked epoch stays blocked. Sessions that were loaded before must
+    /// be loaded from the store again.
+    pub(super) fn set(&self, number: u64) {
+        let set = |now: u64| Some(now & BLOCKED | number);
+        let _ = self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, set);
     }
 
     /// Invalidates all sessions that refer to this epoch, whatever its number.
@@ -252,6 +261,18 @@ impl<K: Eq + Hash, V> WeakMap<K, V> {
         state
     }
 
+    /// The values that something else refers to.
+    pub(super) fn values(&self) -> Vec<Arc<V>> {
+        let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.0.values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Removes all keys, so that new values are created.
+    pub(super) fn clear(&self) {
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.0.clear();
+    }
+
     /// The value of a key, if there is one.
     pub(super) fn get(&self, key: &K) -> Option<Arc<V>> {
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -303,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_never_decreases() {
+    fn a_lower_number_does_not_lower_an_epoch() {
         let epoch = Epoch::default();
         assert!(epoch.raise_to(3));
         assert!(!epoch.raise_to(2));
@@ -319,8 +340,11 @@ mod tests {
         assert!(epoch.raise_to(4) && !epoch.raise_to(4));
         assert_ne!(epoch.value(), 4);
         assert_eq!(epoch.number(), 4);
+        epoch.set(2);
+        assert_eq!(epoch.number(), 2);
+        assert_ne!(epoch.value(), 2);
         epoch.unblock();
-        assert_eq!(epoch.value(), 4);
+        assert_eq!(epoch.value(), 2);
     }
 
     #[test]

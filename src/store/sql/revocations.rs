@@ -6,12 +6,13 @@ use std::borrow::Cow;
 use async_trait::async_trait;
 
 use super::super::{
-    Account, AccountId, ConnectorId, CurrentEpochs, LogoutTarget, Revocation, RevocationPage,
-    RevocationScope, RevocationStore, SessionKey, StoreError,
+    Account, AccountId, ConnectorId, CurrentEpochs, LogPosition, LogoutTarget, Revocation,
+    RevocationPage, RevocationScope, RevocationStore, SessionKey, StoreError,
 };
 use super::row::Columns;
 use super::{Begin, Database, QueryError, Transaction, provider_logout, row, run, tokens, values};
 use crate::clock::Timestamp;
+use crate::keys;
 
 /// The prefix of a connector's id in the name of its epoch.
 const CONNECTOR_PREFIX: &str = "connector:";
@@ -76,13 +77,15 @@ async fn revoke(
 
 async fn epochs(db: &impl Database) -> Result<CurrentEpochs, QueryError> {
     // One statement reads one snapshot.
-    let sql = "SELECT name, number FROM menshen_epoch UNION ALL \
-               SELECT 'log', coalesce(max(number), 0) FROM menshen_revocation";
+    let sql = "SELECT name, number, NULL AS kind, NULL AS what, NULL AS epoch, NULL AS at \
+               FROM menshen_epoch UNION ALL \
+               SELECT 'log', number, kind, what, epoch, at FROM menshen_revocation \
+               WHERE number = (SELECT max(number) FROM menshen_revocation)";
     let mut now = CurrentEpochs::default();
     for found in db.read_rows(sql, values![]).await? {
         let number = found.integer("number")?;
         match found.text("name")? {
-            "log" => now.log_number = number,
+            "log" => now.log_position = log_position(&found)?,
             "everyone" => now.everyone = row::unsigned(number, "epoch")?,
             name => {
                 let id = name.strip_prefix(CONNECTOR_PREFIX);
@@ -100,26 +103,26 @@ async fn revocations_after(
     number: i64,
     max: u32,
 ) -> Result<RevocationPage, QueryError> {
-    // The last entry is never deleted. If there is none from `number` on, the database is an older copy
-    // of the one in which it was read.
-    let sql = "SELECT number, kind, what, epoch FROM menshen_revocation WHERE number >= $1 \
+    let sql = "SELECT number, kind, what, epoch, at FROM menshen_revocation WHERE number >= $1 \
                ORDER BY number LIMIT $2";
     let rows = db
         .read_rows(sql, values![number, i64::from(max) + 1])
         .await?;
-    if number > 0 && rows.is_empty() {
-        return Err(QueryError::LogSetBack(number));
-    }
-    let mut page = RevocationPage::default();
+    let mut page = RevocationPage {
+        start: (number == 0).then(LogPosition::default),
+        ..RevocationPage::default()
+    };
     for found in &rows {
-        let found_number = found.integer("number")?;
-        if found_number == number {
+        let position = log_position(found)?;
+        if position.number == number {
+            page.start = Some(position);
             continue;
         }
+        page.end = Some(position);
         match log_entry(found) {
             Ok(entry) => page.entries.push(entry),
             // A damaged row must not hide the rows after it.
-            Err(QueryError::Damaged(_)) => page.damaged.push(found_number),
+            Err(QueryError::Damaged(_)) => page.damaged.push(position.number),
             Err(error) => return Err(error),
         }
     }
@@ -191,6 +194,21 @@ pub(super) async fn append_log(
         number,
         scope,
         epoch,
+    })
+}
+
+fn log_position(found: &impl Columns) -> Result<LogPosition, QueryError> {
+    let number = found.integer("number")?;
+    let [epoch, at] = [found.integer("epoch")?, found.integer("at")?].map(i64::to_be_bytes);
+    let content = [
+        found.text("kind")?.as_bytes(),
+        found.bytes("what")?,
+        &epoch,
+        &at,
+    ];
+    Ok(LogPosition {
+        number,
+        fingerprint: keys::fingerprint(&content),
     })
 }
 

@@ -72,10 +72,10 @@ fn expired_rows(now: i64, idle_before: i64) -> [(&'static str, i64); 9] {
              (SELECT name FROM menshen_lease WHERE until < $1 LIMIT $2)",
             now,
         ),
-        // The newest entry stays: its number is the last one of the log.
+        // The newest of the old entries stays: a process that has read it may not have read the next one.
         (
             "DELETE FROM menshen_revocation WHERE number IN (SELECT number FROM menshen_revocation WHERE at < $1 \
-             AND number < (SELECT max(number) FROM menshen_revocation) ORDER BY number LIMIT $2)",
+             AND number < (SELECT max(number) FROM menshen_revocation WHERE at < $1) ORDER BY number LIMIT $2)",
             log_before,
         ),
         (

@@ -135,10 +135,18 @@ async fn a_revocation_during_a_store_failure_takes_effect_at_once_and_lasts() {
         }
         // The revocation is not stored yet; it is retried until it is.
         let epochs = menshen.store.unwatched().epochs().await.unwrap();
-        assert_eq!(epochs.log_number, 0, "{what}");
+        assert_eq!(epochs.log_position.number, 0, "{what}");
         menshen.store.fail_at(end.operation(), None);
         eventually(&what, async || {
-            menshen.store.unwatched().epochs().await.unwrap().log_number > 0
+            menshen
+                .store
+                .unwatched()
+                .epochs()
+                .await
+                .unwrap()
+                .log_position
+                .number
+                > 0
         })
         .await;
         eventually("nothing is pending", async || {
@@ -176,7 +184,15 @@ async fn a_revocation_whose_caller_disconnects_takes_effect() {
         assert_signed_out(&menshen, &zhang, &what).await;
         menshen.store.release();
         eventually(&what, async || {
-            menshen.store.unwatched().epochs().await.unwrap().log_number > 0
+            menshen
+                .store
+                .unwatched()
+                .epochs()
+                .await
+                .unwrap()
+                .log_position
+                .number
+                > 0
         })
         .await;
         assert_signed_out(&menshen, &zhang, &what).await;

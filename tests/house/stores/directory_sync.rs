@@ -215,7 +215,7 @@ async fn changes_of_people_with_sessions_are_announced() {
     for Backend { name, store, .. } in backends().await {
         let (here, _) = somebody(&*store, "lisi").await;
         let away = admit(&*store, &admission("zhangsan")).await;
-        let before = store.epochs().await.unwrap().log_number;
+        let before = store.epochs().await.unwrap().log_position.number;
         let accounts = [here.id, away.id];
         let count = store.announce_changes(&accounts, at(1)).await.unwrap();
         assert_eq!(count, 1, "{name}");

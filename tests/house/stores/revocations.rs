@@ -155,11 +155,17 @@ async fn the_log_tells_every_revocation_in_order() {
         let rest = store.revocations_after(entries[1].number, 2).await.unwrap();
         let rest = rest.entries;
         assert_eq!(rest, entries[2..4], "{name}");
-        let log_number = entries[4].number;
+        let log_position = store
+            .revocations_after(entries[3].number, 9)
+            .await
+            .unwrap()
+            .end
+            .unwrap();
+        assert_eq!(log_position.number, entries[4].number, "{name}");
         let now = CurrentEpochs {
             everyone: 2,
             connectors: vec![(corp(), 1)],
-            log_number,
+            log_position,
         };
         assert_eq!(store.epochs().await.unwrap(), now, "{name}");
     }

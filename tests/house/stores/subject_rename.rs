@@ -23,7 +23,7 @@ async fn account_and_sessions_keep_their_person() {
         let account = admit(&*store, &known).await;
         let new = new_session(&account, at(0));
         assert_eq!(store.mint(&new).await.unwrap(), MintOutcome::Session);
-        let before = store.epochs().await.unwrap().log_number;
+        let before = store.epochs().await.unwrap().log_position.number;
 
         let renamed = store
             .rename_subject(&rename("zhangsan", "zhang.san"), at(1))

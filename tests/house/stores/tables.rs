@@ -1,6 +1,6 @@
 //! What is left in the tables of a SQLite file.
 
-use menshen::store::{LogoutTarget, Revocation, RevocationScope, StoreError};
+use menshen::store::{LogPosition, LogoutTarget, Revocation, RevocationPage, RevocationScope};
 use sqlx::Connection as _;
 
 use super::tokens::with_tokens;
@@ -165,7 +165,7 @@ async fn a_lease_that_was_given_back_is_swept() {
 }
 
 #[tokio::test]
-async fn a_log_that_ends_before_what_was_read_is_an_error() {
+async fn a_page_of_the_log_says_what_its_first_entry_is_now() {
     let dir = TempDir::new();
     let store = store::open(&dir.store_url(), &store::StoreOptions::default())
         .await
@@ -173,18 +173,32 @@ async fn a_log_that_ends_before_what_was_read_is_an_error() {
     for _ in 0..3 {
         revoke(&*store, &RevocationScope::Everyone).await;
     }
-    let last = store.epochs().await.unwrap().log_number;
+    let position = store.epochs().await.unwrap().log_position;
+    let last = position.number;
     let page = store.revocations_after(last, 9).await.unwrap();
     assert_eq!(page.entries, []);
+    assert_eq!(page.start, Some(position));
+    let page = store.revocations_after(last - 1, 9).await.unwrap();
+    assert_eq!(page.end, Some(position));
+    assert_ne!(page.start, Some(position));
+    let from_the_start = store.revocations_after(0, 9).await.unwrap();
+    assert_eq!(from_the_start.start, Some(LogPosition::default()));
     // As after the restore of a backup: the last entry was written later.
     let mut meddler = Meddler::at(&dir.url()).await;
     let sql = format!("DELETE FROM menshen_revocation WHERE number = {last}");
     meddler.run(&sql).await;
-    let error = store.revocations_after(last, 9).await.unwrap_err();
-    assert!(
-        matches!(error, StoreError::LogSetBack { number } if number == last),
-        "{error:?}"
-    );
+    let page = store.revocations_after(last, 9).await.unwrap();
+    assert_eq!(page, RevocationPage::default());
     let page = store.revocations_after(last - 1, 9).await.unwrap();
     assert_eq!(page.entries, []);
+    // Another entry has the number.
+    let sql = format!(
+        "INSERT INTO menshen_revocation (number, kind, what, epoch, at) \
+         VALUES ({last}, 'everyone', x'', 3, 1)"
+    );
+    meddler.run(&sql).await;
+    let page = store.revocations_after(last, 9).await.unwrap();
+    let start = page.start.unwrap();
+    assert_eq!(start.number, last);
+    assert_ne!(start, position);
 }

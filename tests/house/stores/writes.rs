@@ -194,7 +194,11 @@ pub(super) async fn writes_work(backend: &Backend, what: &str) {
         .await;
     written.unwrap_or_else(|error| panic!("{}: after {what}: {error:?}", backend.name));
     let after = store.epochs().await.unwrap();
-    assert_eq!(after.log_number, before.log_number + 1, "after {what}");
+    assert_eq!(
+        after.log_position.number,
+        before.log_position.number + 1,
+        "after {what}"
+    );
     assert!(
         store.spend(&keys::random(), at(62)).await.unwrap(),
         "{what}"

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::Sessions;
 use crate::clock::Timestamp;
-use crate::store::{SessionKey, StoreError};
+use crate::store::{LogPosition, SessionKey, StoreError};
 
 /// The interval between batches of uses.
 const BATCH_EVERY: Duration = Duration::from_millis(500);
@@ -36,10 +36,10 @@ const IDLE_RETENTION: Duration = Duration::from_secs(30 * 86_400);
 pub(super) fn start(
     sessions: &Arc<Sessions>,
     uses: mpsc::Receiver<(SessionKey, Timestamp)>,
-    log_number: i64,
+    log_position: LogPosition,
 ) {
     tokio::spawn(write_uses(Arc::downgrade(sessions), uses));
-    tokio::spawn(read_log(Arc::downgrade(sessions), log_number));
+    tokio::spawn(read_log(Arc::downgrade(sessions), log_position));
     tokio::spawn(delete_expired_periodically(Arc::downgrade(sessions)));
     tokio::spawn(retry_pending(Arc::downgrade(sessions)));
 }
@@ -105,7 +105,7 @@ impl Drop for LogReaderGuard {
     }
 }
 
-async fn read_log(sessions: Weak<Sessions>, mut last_number: i64) {
+async fn read_log(sessions: Weak<Sessions>, mut last_read: LogPosition) {
     let _reader = LogReaderGuard(sessions.clone());
     let (mut failing, mut last_success) = (false, Instant::now());
     loop {
@@ -122,17 +122,11 @@ async fn read_log(sessions: Weak<Sessions>, mut last_number: i64) {
             return;
         };
         let max = u32::try_from(BATCH_MAX).unwrap_or(u32::MAX);
-        let apply_next_page = async {
-            let page = sessions.store.revocations_after(last_number, max).await?;
-            sessions.apply_page(&page).await?;
-            Ok::<_, StoreError>(page)
-        };
+        let apply_next_page = sessions.apply_next_page(last_read, max);
         match tokio::time::timeout(READ_TIMEOUT, apply_next_page).await {
             // A page that was not applied completely is read again.
-            Ok(Ok(page)) => {
-                let numbers = page.entries.iter().map(|entry| entry.number);
-                let newest = numbers.chain(page.damaged).max();
-                last_number = newest.unwrap_or(last_number).max(last_number);
+            Ok(Ok(position)) => {
+                last_read = position;
                 (failing, last_success) = (false, Instant::now());
             }
             // Logged once per outage.

@@ -1,13 +1,16 @@
 //! Revokes sessions for a person, an administrator, a provider or another process.
 
+use std::collections::HashMap;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::Sessions;
 use super::pending_revocations::RevocationRequest;
 use crate::clock::Timestamp;
 use crate::store::{
-    AccountId, Closing, ConnectorId, LogoutTarget, Reopening, Revocation, RevocationPage,
-    RevocationScope, SessionId, SessionKey, StoreError, SubjectRename, SubjectRenameOutcome,
+    AccountId, Closing, ConnectorId, LogPosition, LogoutTarget, Reopening, Revocation,
+    RevocationPage, RevocationScope, SessionId, SessionKey, StoreError, SubjectRename,
+    SubjectRenameOutcome,
 };
 use crate::telemetry::error_chain;
 
@@ -150,6 +153,64 @@ impl Sessions {
     /// Makes the cached sessions of a changed account be loaded from the store again.
     pub(in crate::people) fn apply_change(&self, log_position: &Revocation) {
         self.apply(log_position);
+    }
+
+    /// Reads the log of revocations after `last_read` and applies the entries, at most `max`. Returns the
+    /// last entry that was applied.
+    ///
+    /// # Errors
+    /// The store failed. The page must be read again.
+    pub(super) async fn apply_next_page(
+        &self,
+        last_read: LogPosition,
+        max: u32,
+    ) -> Result<LogPosition, StoreError> {
+        let page = self.store.revocations_after(last_read.number, max).await?;
+        if page.start != Some(last_read) {
+            return self.discard_cached_state(last_read).await;
+        }
+        self.apply_page(&page).await?;
+        Ok(page.end.unwrap_or(last_read))
+    }
+
+    /// Makes all that is cached be loaded from the store again, because revocations may be missing from what
+    /// was read of the log. Returns the newest entry of the log, which the new state includes.
+    async fn discard_cached_state(
+        &self,
+        last_read: LogPosition,
+    ) -> Result<LogPosition, StoreError> {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.notify_changes();
+        let now = self.store.epochs().await?;
+        // The store may have lower epochs than this process, and a session with them is valid.
+        self.everyone.set(now.everyone);
+        let mut stored: HashMap<_, _> = now.connectors.into_iter().collect();
+        let mut connectors = self
+            .connectors
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (connector, epoch) in &*connectors {
+            epoch.set(stored.remove(connector).unwrap_or(0));
+        }
+        for (connector, number) in stored {
+            connectors.entry(connector).or_default().set(number);
+        }
+        drop(connectors);
+        // The next load of a session raises the epoch of its account.
+        for account in self.accounts.values() {
+            account.epoch.set(0);
+        }
+        self.identities.clear();
+        self.tokens.clear();
+        // Sessions that were loaded before the epochs were set are loaded again.
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.notify_changes();
+        tracing::error!(
+            last_read = last_read.number,
+            newest = now.log_position.number,
+            "the log of revocations does not have the entry that was read last: the database was replaced by an older copy, or it could not be read for longer than the log is kept. All sessions are loaded from the store again. After a restore, sessions that ended since the backup are valid again: end all sessions (POST /api/revoke)"
+        );
+        Ok(now.log_position)
     }
 
     /// Applies a page of the log of revocations. A damaged row may concern any session, so after one all
