@@ -34,6 +34,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use url::Url;
 
@@ -275,6 +276,14 @@ impl WeCom {
             .state()
             .faults
             .insert(path.into(), Fault::Hang);
+    }
+
+    /// Prepares the response to the next request for a path at once, and sends it after the notification.
+    pub fn delay_next(&self, path: &str) -> Arc<Notify> {
+        let release = Arc::new(Notify::new());
+        let fault = Fault::Delay(Arc::clone(&release));
+        self.simulation.state().faults.insert(path.into(), fault);
+        release
     }
 
     /// Responds to the next `times` requests for a path with an errcode.

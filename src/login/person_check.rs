@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,14 +25,24 @@ const REFUSE_LOGINS_FOR: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
 pub(super) struct PersonChecks(Arc<Shared>);
 
 struct Shared {
-    running: SingleFlight<CheckKey, Result<(), CheckFailed>>,
+    /// At most one for each person, so that an older answer never replaces a newer one.
+    running: SingleFlight<(ConnectorId, Subject), CheckResult>,
+    /// Counts checks and the requests for them, in order.
+    counter: AtomicU64,
     /// The connectors whose last check failed.
     failing: Mutex<HashSet<ConnectorId>>,
     /// Wakes the revalidation when people must be asked about earlier than planned.
     due: Notify,
 }
 
-type CheckKey = (ConnectorId, Subject, CheckCause);
+/// The result of one check, for all who wait for it.
+#[derive(Clone, Copy, Debug)]
+struct CheckResult {
+    cause: CheckCause,
+    /// The count at the start, before the source was asked.
+    began: u64,
+    result: Result<(), CheckFailed>,
+}
 
 /// Why a source is asked about a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +79,7 @@ impl Default for PersonChecks {
     fn default() -> Self {
         Self(Arc::new(Shared {
             running: SingleFlight::default(),
+            counter: AtomicU64::new(0),
             failing: Mutex::default(),
             due: Notify::new(),
         }))
@@ -91,6 +103,10 @@ impl PersonChecks {
         self.0.due.notified().await;
     }
 
+    fn next_count(&self) -> u64 {
+        self.0.counter.fetch_add(1, Ordering::Relaxed)
+    }
+
     fn failing(&self) -> MutexGuard<'_, HashSet<ConnectorId>> {
         self.0
             .failing
@@ -100,28 +116,44 @@ impl PersonChecks {
 }
 
 impl Login {
-    /// Asks the source about a person and acts on the answer. For an event a new question is asked, because
-    /// the answer to a running one may be older than the event.
+    /// Asks the source about a person and acts on the answer. For an event a new question is asked after the
+    /// running one, because the answer to that may be older than the event.
     pub(super) async fn check_person(
         &self,
         entry: &Arc<ConnectorEntry>,
         subject: &Subject,
         cause: CheckCause,
     ) -> Result<(), CheckFailed> {
-        let key = (entry.id.clone(), subject.clone(), cause);
-        let running = &self.person_checks.0.running;
-        if cause != CheckCause::Revalidation
-            && let Some(earlier) = running.running_call(&key)
-        {
-            // The result of the earlier check is not used: it may be older than this event.
-            let _ = earlier.await;
+        let requested = self.person_checks.next_count();
+        loop {
+            let mut is_own = false;
+            let key = (entry.id.clone(), subject.clone());
+            let check = self.person_checks.0.running.run(key, || {
+                is_own = true;
+                let (login, entry) = (self.clone(), Arc::clone(entry));
+                let subject = subject.clone();
+                async move {
+                    let began = login.person_checks.next_count();
+                    let result = login.run_check(&entry, &subject, cause).await;
+                    CheckResult {
+                        cause,
+                        began,
+                        result,
+                    }
+                }
+            });
+            let checked = check.await;
+            let is_any_enough = is_own || cause == CheckCause::Revalidation;
+            match checked {
+                Ok(checked)
+                    if is_any_enough || (checked.cause == cause && checked.began > requested) =>
+                {
+                    return checked.result;
+                }
+                Err(_) if is_any_enough => return Err(CheckFailed),
+                Ok(_) | Err(_) => {}
+            }
         }
-        let check = running.run(key, || {
-            let (login, entry) = (self.clone(), Arc::clone(entry));
-            let subject = subject.clone();
-            async move { login.run_check(&entry, &subject, cause).await }
-        });
-        check.await.unwrap_or(Err(CheckFailed))
     }
 
     /// Gives a person the new subject if the source knows only that one now. Account and sessions stay.

@@ -13,6 +13,7 @@ use hyper::header::{
     ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
     LOCATION, REFERRER_POLICY, USER_AGENT,
 };
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -80,10 +81,9 @@ async fn serve(
     request: Request<Incoming>,
 ) -> Result<Reply, Infallible> {
     let (head, body) = request.into_parts();
-    let path = head.uri.path();
     let fault = simulation
         .state()
-        .record_call(path, head.uri.query().unwrap_or_default());
+        .record_call(head.uri.path(), head.uri.query().unwrap_or_default());
     match fault {
         None => {}
         Some(Fault::Hang) => std::future::pending().await,
@@ -94,7 +94,17 @@ async fn serve(
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
             return Ok(reply(status, &[(CONTENT_TYPE, JSON)], body));
         }
+        Some(Fault::Delay(release)) => {
+            let reply = respond(simulation, peer, &head, body).await;
+            release.notified().await;
+            return Ok(reply);
+        }
     }
+    Ok(respond(simulation, peer, &head, body).await)
+}
+
+async fn respond(simulation: &Simulation, peer: IpAddr, head: &Parts, body: Incoming) -> Reply {
+    let path = head.uri.path();
     let query = form(head.uri.query().unwrap_or_default());
     let now = simulation.now();
     let address = head.uri.path_and_query().map_or("/", |all| all.as_str());
@@ -106,22 +116,22 @@ async fn serve(
         now,
     };
     match path.trim_end_matches('/') {
-        "/wwlogin/sso/login" | "/wwopen/sso/qrConnect" => Ok(page_reply(authorize::web_login(
+        "/wwlogin/sso/login" | "/wwopen/sso/qrConnect" => page_reply(authorize::web_login(
             &mut simulation.state(),
             &page_request(query),
-        ))),
-        "/connect/oauth2/authorize" => Ok(page_reply(authorize::in_app_login(
+        )),
+        "/connect/oauth2/authorize" => page_reply(authorize::in_app_login(
             &mut simulation.state(),
             &page_request(query),
-        ))),
+        )),
         console::PATH => {
             let language = page_request(query).language();
             let page = console::page(&simulation.state(), language);
-            Ok(page_reply(PageResponse::Page(page)))
+            page_reply(PageResponse::Page(page))
         }
         _ => {
             let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
-                return Ok(reply(StatusCode::PAYLOAD_TOO_LARGE, &[], Bytes::new()));
+                return reply(StatusCode::PAYLOAD_TOO_LARGE, &[], Bytes::new());
             };
             let body = body.to_bytes();
             let is_post = head.method == Method::POST;
@@ -129,7 +139,7 @@ async fn serve(
                 let form = form(&String::from_utf8_lossy(&body));
                 dismiss(simulation, form.get("userid").map_or("", String::as_str));
                 let console = console::PATH.to_owned();
-                return Ok(page_reply(PageResponse::Redirect(console)));
+                return page_reply(PageResponse::Redirect(console));
             }
             let api_request = ApiRequest {
                 path,
@@ -140,7 +150,7 @@ async fn serve(
                 now,
             };
             let answer = api::answer(&mut simulation.state(), &api_request);
-            Ok(answer.map_or_else(not_found, |answer| json(&answer)))
+            answer.map_or_else(not_found, |answer| json(&answer))
         }
     }
 }

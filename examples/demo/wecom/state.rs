@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use tokio::sync::Notify;
 use url::Url;
 
 use super::people::{self, App, Department, Member, Tag};
@@ -50,6 +52,8 @@ pub(super) struct State {
 pub(super) enum Fault {
     /// No response.
     Hang,
+    /// The right response, once, but only after the notification.
+    Delay(Arc<Notify>),
     /// This error, `times` times.
     Fail { errcode: i64, times: usize },
     /// This status and body, `times` times.
@@ -272,6 +276,10 @@ impl State {
         let taken = fault.clone();
         let times_left = match fault {
             Fault::Hang => return Some(taken),
+            Fault::Delay(_) => {
+                self.faults.remove(path);
+                return Some(taken);
+            }
             Fault::Fail { times, .. } | Fault::Answer { times, .. } => times,
         };
         *times_left = times_left.saturating_sub(1);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::MEMBER;
+use super::{MEMBER, all_handled, report, setup};
 use crate::sessions::eventually;
 use crate::sessions::tunnels::{CLOSE_1008, Socket};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
+use crate::wecom::ContactChange;
 
 async fn status(menshen: &Menshen, cookie: &str) -> u16 {
     let ask = TestRequest::get("/echo").session(cookie);
@@ -93,6 +94,40 @@ async fn departments_follow() {
         finance.send(&menshen).await.status == 200
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_answer_from_before_an_event_does_not_overwrite_that_from_after_it() {
+    let setup = setup().wecom("revalidate = \"2s\"");
+    let menshen = setup.start().await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
+    let finance = TestRequest::get("/finance").session(&cookie);
+    assert_eq!(finance.send(&menshen).await.status, 403);
+    // The revalidation gets its answer late.
+    let release = menshen.wecom.delay_next(MEMBER);
+    let before = menshen.wecom.calls(MEMBER);
+    menshen.advance(Duration::from_secs(3));
+    asked_again(&menshen, before).await;
+    menshen
+        .wecom
+        .member("zhangsan", |one| one.department = vec![2]);
+    report(&menshen, ContactChange::UserUpdated("zhangsan")).await;
+    let wait_briefly = async || {
+        for _ in 0..20 {
+            if finance.send(&menshen).await.status == 200 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    // Whether the event is handled before or after the late answer arrives, it counts.
+    wait_briefly().await;
+    release.notify_one();
+    all_handled(&menshen).await;
+    for _ in 0..20 {
+        assert_eq!(finance.send(&menshen).await.status, 200);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]
