@@ -77,7 +77,9 @@ impl Api {
     pub(super) fn new(state: ApiState) -> Self {
         let resources = resources().route_layer(middleware::from_fn(require_right));
         // These handlers check the right themselves.
-        let (router, paths) = resources.merge(app_token::routes()).split_for_parts();
+        let resources = resources.merge(app_token::routes());
+        let resources = resources.route_layer(middleware::from_fn(refuse_nul));
+        let (router, paths) = resources.split_for_parts();
         let router = router
             .fallback(unknown_path)
             .method_not_allowed_fallback(refuse_method)
@@ -125,6 +127,18 @@ async fn require_right(request: ApiRequest, next: Next) -> ApiResponse {
         None => "the request has no token",
     };
     ApiError::Forbidden(why).into_response()
+}
+
+/// Refuses NUL in a parameter: PostgreSQL has no text with it.
+async fn refuse_nul(request: ApiRequest, next: Next) -> ApiResponse {
+    let uri = request.uri();
+    for (part, text) in [("path", uri.path()), ("query", uri.query().unwrap_or(""))] {
+        if text.contains("%00") {
+            let detail = format!("the {part}: a parameter has the character NUL (%00)");
+            return ApiError::Malformed(detail).into_response();
+        }
+    }
+    next.run(request).await
 }
 
 async fn unknown_path(uri: Uri) -> ApiError {

@@ -291,6 +291,38 @@ async fn sessions_of_an_account_a_connector_and_everyone_are_revoked() {
             .0,
         404
     );
+    let (status, answer) = admin
+        .json("POST", "/api/revoke", r#"{"connector":"crop"}"#)
+        .await;
+    assert_eq!(
+        (status, &answer["error"]),
+        (404, &"there is no connector crop".into())
+    );
+}
+
+#[tokio::test]
+async fn a_parameter_with_nul_is_refused() {
+    let admin = TestAdmin::new(Some(TOKEN)).await;
+    for name in ["text", "login", "name", "email", "mobile", "department"] {
+        let (status, answer) = admin
+            .json("GET", &format!("/api/people?{name}=a%00b"), "")
+            .await;
+        assert_eq!(status, 400, "{name}");
+        assert!(answer["error"].as_str().unwrap().contains("NUL"), "{name}");
+        let text = format!("/api/people?{name}=a%2500");
+        assert_eq!(admin.json("GET", &text, "").await.0, 200, "{name}");
+    }
+    for (method, path) in [
+        ("GET", "/api/people/a%00b"),
+        ("GET", "/api/sessions?login=a%00b"),
+        ("DELETE", "/api/sessions/a%00b"),
+        ("GET", "/api/routes/a%00b/people"),
+        ("GET", "/api/explain?url=https%3A%2F%2Fa.test%2F%00"),
+        ("POST", "/api/connectors/corp/directory/people/a%00b/sync"),
+    ] {
+        let status = admin.json(method, path, "").await.0;
+        assert!([400, 404].contains(&status), "{path}: {status}");
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use super::error::{ApiError, Problem};
 use super::input::JsonBody;
 use super::{ApiState, Resource};
 use crate::face::admin::tokens::AdminToken;
-use crate::store::{AccountId, ConnectorId, LoginName, RevocationScope, StoreError};
+use crate::store::{AccountId, ConnectorId, LoginName, PeopleQuery, RevocationScope, StoreError};
 use crate::telemetry::AuditEvent;
 
 pub(super) fn routes() -> Resource {
@@ -45,7 +45,7 @@ struct Revocation {
     responses(
         (status = 200, body = Done, description = "The next request of each session is refused"),
         (status = 400, body = Problem, description = "The body names nobody, or several"),
-        (status = 404, body = Problem, description = "There is no such person"),
+        (status = 404, body = Problem, description = "There is no such person or connector"),
     )
 )]
 async fn revoke(
@@ -77,7 +77,13 @@ async fn revoke(
             account: None,
             connector: Some(connector),
             everyone: false,
-        } => RevocationScope::Connector(connector),
+        } => {
+            if !is_known(&state, &connector).await? {
+                let detail = format!("there is no connector {connector}");
+                return Err(ApiError::NotFound(detail));
+            }
+            RevocationScope::Connector(connector)
+        }
         Revocation {
             login: None,
             account: None,
@@ -111,4 +117,23 @@ async fn revoke(
     state.telemetry.audit(&record);
     stored.map_err(ApiError::not_yet_stored)?;
     Ok(Done::answer())
+}
+
+/// Whether the configuration has the connector, or a person still has an identity of it.
+async fn is_known(state: &ApiState, connector: &ConnectorId) -> Result<bool, StoreError> {
+    let site = state.live.site();
+    if site
+        .login
+        .entries()
+        .iter()
+        .any(|entry| entry.id == *connector)
+    {
+        return Ok(true);
+    }
+    let of_connector = PeopleQuery {
+        connector: Some(connector.clone()),
+        max: 1,
+        ..PeopleQuery::default()
+    };
+    Ok(!state.people.list(&of_connector).await?.is_empty())
 }
