@@ -25,8 +25,9 @@ pub trait DirectoryStore: fmt::Debug + Send + Sync {
         account: &AccountId,
     ) -> Result<Vec<IdentityRecord>, StoreError>;
 
-    /// Creates people and changes those whose login name exists, in one transaction. Changes nothing if
-    /// one of them cannot be stored.
+    /// Creates people and changes those whose login name exists, in batches of one transaction each. Changes
+    /// nothing if one of them cannot be stored at the beginning. After a failure in between, the same import
+    /// completes the rest.
     async fn import_people(
         &self,
         people: &[ImportedPerson],
@@ -194,6 +195,12 @@ pub enum ImportOutcome {
     Imported(ImportCounts),
     /// These cannot be stored; nothing was changed.
     Refused(Vec<ImportConflict>),
+    /// During the import the subject of a person went to somebody else.
+    Interrupted {
+        /// The people who were imported before.
+        counts: ImportCounts,
+        conflict: ImportConflict,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

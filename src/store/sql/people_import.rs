@@ -1,5 +1,7 @@
 //! Imports people who may not have signed in yet, and finds them when they do.
 
+use std::collections::HashMap;
+
 use super::super::{
     Account, AccountChangeKind, AccountId, ConnectorId, ExpectOutcome, ImportConflict,
     ImportCounts, ImportOutcome, ImportedPerson, LoginName, Subject,
@@ -11,31 +13,102 @@ use super::{
 };
 use crate::clock::Timestamp;
 
+/// The most people of one transaction. Others that change the directory wait for it, and in PostgreSQL every
+/// login waits for a closing that waits.
+const BATCH_MAX: usize = 200;
+
 pub(super) async fn import(
     db: &impl Database,
     people: &[ImportedPerson],
     by: (Timestamp, &str),
 ) -> Result<ImportOutcome, QueryError> {
+    let conflicts = find_conflicts(db, people).await?;
+    if !conflicts.is_empty() {
+        return Ok(ImportOutcome::Refused(conflicts));
+    }
+    let mut counts = ImportCounts::default();
+    for (batch, first) in people.chunks(BATCH_MAX).zip((0..).step_by(BATCH_MAX)) {
+        // Somebody may have got the subject after the search for conflicts.
+        let found = import_batch(db, (batch, first), by, &mut counts).await?;
+        match found {
+            Some(conflict) if first == 0 => return Ok(ImportOutcome::Refused(vec![conflict])),
+            Some(conflict) => return Ok(ImportOutcome::Interrupted { counts, conflict }),
+            None => {}
+        }
+    }
+    Ok(ImportOutcome::Imported(counts))
+}
+
+/// Imports a batch in one transaction; if there is a conflict, nothing of it. `first` is the index of its
+/// first person.
+async fn import_batch(
+    db: &impl Database,
+    (batch, first): (&[ImportedPerson], usize),
+    by: (Timestamp, &str),
+    counts: &mut ImportCounts,
+) -> Result<Option<ImportConflict>, QueryError> {
     let mut tx = db.begin(Begin::Writing).await?;
     tx.lock_directory().await?;
-    let mut counts = ImportCounts::default();
-    let mut conflicts = Vec::new();
-    for (index, person) in people.iter().enumerate() {
+    let mut with_batch = *counts;
+    for (person, index) in batch.iter().zip(first..) {
         match import_one(&mut tx, person, by).await? {
-            Imported::Created => counts.created += 1,
-            Imported::Updated => counts.updated += 1,
-            Imported::Unchanged => counts.unchanged += 1,
+            Imported::Created => with_batch.created += 1,
+            Imported::Updated => with_batch.updated += 1,
+            Imported::Unchanged => with_batch.unchanged += 1,
             Imported::SubjectTaken(taken_by) => {
-                conflicts.push(ImportConflict { index, taken_by });
+                tx.roll_back().await?;
+                return Ok(Some(ImportConflict { index, taken_by }));
             }
         }
     }
-    if conflicts.is_empty() {
-        tx.commit().await?;
-        return Ok(ImportOutcome::Imported(counts));
+    tx.commit().await?;
+    *counts = with_batch;
+    Ok(None)
+}
+
+/// The people whose subject belongs to somebody else, now or after an earlier person of the same import.
+/// Takes no lock.
+async fn find_conflicts(
+    db: &impl Database,
+    people: &[ImportedPerson],
+) -> Result<Vec<ImportConflict>, QueryError> {
+    let mut tx = db.begin(Begin::Reading).await?;
+    let mut conflicts = Vec::new();
+    // To whom the import gives a subject, and which subject it expects of whom.
+    let mut given: HashMap<(&ConnectorId, &Subject), &LoginName> = HashMap::new();
+    let mut expected: HashMap<(&ConnectorId, String), &Subject> = HashMap::new();
+    for (index, person) in people.iter().enumerate() {
+        let Some((connector, Some(subject))) = &person.expected else {
+            continue;
+        };
+        let login = person.login.folded();
+        let (taken_by, is_identity) = match given.get(&(connector, subject)) {
+            Some(login) => (Some((*login).clone()), false),
+            None => match owner(&mut tx, connector, subject).await? {
+                Some((owner, is_identity)) => {
+                    let now = expected.get(&(connector, owner.login.folded()));
+                    let is_replaced = !is_identity && now.is_some_and(|now| *now != subject);
+                    ((!is_replaced).then_some(owner.login), is_identity)
+                }
+                None => (None, false),
+            },
+        };
+        match taken_by {
+            Some(taken_by) if taken_by.folded() != login => {
+                conflicts.push(ImportConflict { index, taken_by });
+            }
+            Some(_) if is_identity => {}
+            _ => {
+                let before = expected.insert((connector, login), subject);
+                if let Some(before) = before.filter(|before| *before != subject) {
+                    given.remove(&(connector, before));
+                }
+                given.insert((connector, subject), &person.login);
+            }
+        }
     }
-    tx.roll_back().await?;
-    Ok(ImportOutcome::Refused(conflicts))
+    tx.commit().await?;
+    Ok(conflicts)
 }
 
 enum Imported {
@@ -135,7 +208,7 @@ async fn expect(
     subject: Option<&Subject>,
 ) -> Result<Expectation, QueryError> {
     if let Some(subject) = subject
-        && let Some(owner) = owner(tx, connector, subject).await?
+        && let Some((owner, _)) = owner(tx, connector, subject).await?
     {
         return Ok(match owner.id == *account {
             true => Expectation::Unchanged,
@@ -159,21 +232,21 @@ async fn expect(
     })
 }
 
-/// The account that has this identity or is expected with it.
+/// The account that has this identity or is expected with it, and whether it has it.
 async fn owner(
     tx: &mut impl Transaction,
     connector: &ConnectorId,
     subject: &Subject,
-) -> Result<Option<Account>, QueryError> {
-    let known = accounts::by_identity(tx, connector, subject).await?;
-    if known.is_some() {
-        return Ok(known);
+) -> Result<Option<(Account, bool)>, QueryError> {
+    if let Some(known) = accounts::by_identity(tx, connector, subject).await? {
+        return Ok(Some((known, true)));
     }
     let sql = "SELECT a.id, a.login, a.epoch, a.closed \
                FROM menshen_expected_identity AS e JOIN menshen_account AS a ON a.id = e.account \
                WHERE e.connector = $1 AND e.subject = $2";
     let found = tx.row(sql, values![connector, subject]).await?;
-    found.as_ref().map(row::account).transpose()
+    let account = found.as_ref().map(row::account).transpose()?;
+    Ok(account.map(|account| (account, false)))
 }
 
 /// The account that expects this identity, and whether the identity sets its login name from now on.

@@ -182,6 +182,61 @@ async fn a_subject_of_somebody_else_refuses_the_whole_import() {
 }
 
 #[tokio::test]
+async fn an_import_that_fails_in_the_middle_is_completed_by_the_same_import() {
+    let dir = TempDir::new();
+    let store = store::open(&dir.store_url(), &store::StoreOptions::default())
+        .await
+        .unwrap();
+    let people: Vec<_> = (0..450).map(|n| imported(&format!("person-{n}"))).collect();
+    let mut meddler = Meddler::at(&dir.url()).await;
+    let fail = "CREATE TRIGGER meddler_fail BEFORE INSERT ON menshen_account \
+                WHEN NEW.login = 'person-300' BEGIN SELECT RAISE(ABORT, 'no'); END";
+    meddler.run(fail).await;
+    let failed = store.import_people(&people, "admin", at(1)).await;
+    assert!(failed.is_err(), "{failed:?}");
+    // Others did not have to wait for all of them.
+    let first = store.account_by_login(&"person-0".parse().unwrap()).await;
+    assert!(first.unwrap().is_some());
+    meddler.run("DROP TRIGGER meddler_fail").await;
+    assert_eq!(import(&*store, &people).await, counts(250, 0, 200));
+    assert_eq!(import(&*store, &people).await, counts(0, 0, 450));
+}
+
+#[tokio::test]
+async fn a_conflict_at_the_end_of_a_long_import_changes_nothing() {
+    for Backend { name, store, .. } in backends().await {
+        admit(&*store, &admission("zhangsan")).await;
+        let expected = |login: &str, subject: &str| ImportedPerson {
+            expected: Some((corp(), Some(subject.parse().unwrap()))),
+            ..imported(login)
+        };
+        let mut people: Vec<_> = (0..450).map(|n| imported(&format!("person-{n}"))).collect();
+        people.push(expected("lisi", "subject:one"));
+        people.push(expected("wang", "subject:zhangsan"));
+        people.push(expected("zhao", "subject:one"));
+        let conflict = |index, taken_by: &str| ImportConflict {
+            index,
+            taken_by: taken_by.parse().unwrap(),
+        };
+        let conflicts = vec![conflict(451, "zhangsan"), conflict(452, "lisi")];
+        let refused = ImportOutcome::Refused(conflicts);
+        assert_eq!(import(&*store, &people).await, refused, "{name}");
+        for login in ["person-0", "lisi", "wang", "zhao"] {
+            let found = store.account_by_login(&login.parse().unwrap()).await;
+            assert_eq!(found.unwrap(), None, "{name}: {login}");
+        }
+        // A subject that the import takes from one person may go to the next.
+        let given = [expected("lisi", "subject:one")];
+        assert_eq!(import(&*store, &given).await, counts(1, 0, 0), "{name}");
+        let moved = [
+            expected("lisi", "subject:two"),
+            expected("zhao", "subject:one"),
+        ];
+        assert_eq!(import(&*store, &moved).await, counts(1, 1, 0), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn an_edit_changes_fields_and_login_and_sessions_hear_of_it() {
     for Backend { name, store, .. } in backends().await {
         let (account, new) = somebody(&*store, "zhangsan").await;

@@ -51,6 +51,8 @@ struct Imported {
     responses(
         (status = 200, body = Imported, description = "All people are imported"),
         (status = 400, body = Problem, description = "Nobody is imported; `problems` lists the bad lines"),
+        (status = 409, body = Problem, description = "A subject went to somebody else during the import; \
+         `error` says how many people were imported before"),
         (status = 413, body = Problem, description = "The body is too long"),
         (status = 415, body = Problem, description = "The body is neither CSV nor JSON"),
     )
@@ -77,6 +79,15 @@ async fn import(
                 why: format!("the subject belongs to {}", conflict.taken_by),
             };
             return Err(ApiError::BadLines(conflicts.iter().map(problem).collect()));
+        }
+        ImportOutcome::Interrupted { counts, conflict } => {
+            let imported = counts.created + counts.updated + counts.unchanged;
+            let line = import.lines.get(conflict.index).copied().unwrap_or(0);
+            return Err(ApiError::Conflict(format!(
+                "only the first {imported} people were imported: meanwhile the subject of line {line} \
+                 went to {}; correct the line, and import everything again",
+                conflict.taken_by
+            )));
         }
     };
     let note = format!("{} created, {} changed", counts.created, counts.updated);
