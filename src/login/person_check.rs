@@ -13,12 +13,16 @@ use super::{ConnectorEntry, Login};
 use crate::clock::Timestamp;
 use crate::people::confirm::{ConfirmError, StatusOutcome, StatusReport};
 use crate::people::person_lookup::{LookupError, PersonStatus};
+use crate::people::session::SourceQuestion;
 use crate::single_flight::SingleFlight;
 use crate::store::{ConnectorId, Subject, SubjectRename, SubjectRenameOutcome};
 use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
 
 /// How long logins of a person who is gone are refused if they began before: as long as a login may take.
 const REFUSE_LOGINS_FOR: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
+
+/// How often a source is asked at most in one check, if the person's fields change meanwhile.
+const ATTEMPTS_MAX: usize = 3;
 
 /// The running checks of all connectors. Clones share them; a reload of the configuration keeps them.
 #[derive(Clone)]
@@ -275,11 +279,19 @@ impl Login {
         let Some(lookup) = Arc::clone(&entry.connector).person_lookup() else {
             return Ok(StatusOutcome::Unchanged);
         };
-        let question = self.sessions.begin_question(&entry.id, subject);
-        let asked_at = self.clock.now();
-        let status = lookup.look_up(subject).await;
-        entry.health.record_lookup(&status, self.clock.now());
-        let status = status.map_err(CheckError::Lookup)?;
+        let mut attempts = 0;
+        let (question, asked_at, status) = loop {
+            let question = self.sessions.begin_question(&entry.id, subject);
+            let asked_at = self.clock.now();
+            let status = lookup.look_up(subject).await;
+            entry.health.record_lookup(&status, self.clock.now());
+            let status = status.map_err(CheckError::Lookup)?;
+            attempts += 1;
+            let is_overtaken = question.as_ref().is_some_and(SourceQuestion::is_overtaken);
+            if !is_overtaken || attempts >= ATTEMPTS_MAX {
+                break (question, asked_at, status);
+            }
+        };
         let report = StatusReport {
             subject,
             status,

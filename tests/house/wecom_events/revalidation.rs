@@ -131,6 +131,28 @@ async fn an_answer_from_before_an_event_does_not_overwrite_that_from_after_it() 
 }
 
 #[tokio::test]
+async fn an_answer_from_before_a_login_does_not_overwrite_that_of_the_login() {
+    let menshen = start().await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
+    let finance = TestRequest::get("/finance").session(&cookie);
+    assert_eq!(finance.send(&menshen).await.status, 403);
+    let release = menshen.wecom.delay_next(MEMBER);
+    let before = menshen.wecom.calls(MEMBER);
+    menshen.advance(Duration::from_secs(3));
+    asked_again(&menshen, before).await;
+    menshen
+        .wecom
+        .member("zhangsan", |one| one.department = vec![2]);
+    session_cookie_of(&menshen, "zhangsan").await;
+    assert_eq!(finance.send(&menshen).await.status, 200);
+    release.notify_one();
+    for _ in 0..20 {
+        assert_eq!(finance.send(&menshen).await.status, 200);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
 async fn people_stay_signed_in_while_wecom_fails_and_are_asked_about_when_it_is_back() {
     let menshen = start().await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;

@@ -20,9 +20,17 @@ pub struct SourceQuestion {
     state: Arc<IdentityState>,
     /// How often the confirmation of the person had been withdrawn when the question began.
     withdrawals: u64,
+    /// The version of the person's fields when the question began.
+    epoch: u64,
 }
 
 impl SourceQuestion {
+    /// Whether the person's fields changed after the question began, for example by a login: the answer may
+    /// be older than they are.
+    pub fn is_overtaken(&self) -> bool {
+        self.state.entitlements.load().epoch != self.epoch
+    }
+
     /// Records that the source confirmed the person.
     pub fn settle(self, at: Timestamp) {
         self.state.settle(self.withdrawals, at);
@@ -63,7 +71,12 @@ impl Sessions {
     ) -> Option<SourceQuestion> {
         let state = self.identities.get(&(connector.clone(), subject.clone()))?;
         let withdrawals = state.begin_question(self.clock.now());
-        Some(SourceQuestion { state, withdrawals })
+        let epoch = state.entitlements.load().epoch;
+        Some(SourceQuestion {
+            state,
+            withdrawals,
+            epoch,
+        })
     }
 
     /// Makes a question about every person of a connector due, because their departments may have changed.
