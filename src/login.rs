@@ -32,6 +32,7 @@ mod build;
 pub mod config;
 pub mod connector;
 pub mod credentials;
+mod department_changes;
 pub mod directory_sync;
 mod entry;
 mod error;
@@ -52,6 +53,7 @@ pub mod ticket;
 pub mod unsolicited;
 
 pub use build::{BuildError, Deps};
+pub use department_changes::follow_department_changes;
 pub use directory_sync::sync_directories;
 pub use entry::ConnectorEntry;
 pub use error::LoginError;

@@ -10,7 +10,6 @@ use super::connector::DirectoryChange;
 use super::event_queue::{EventQueue, RunningEvent};
 use super::person_check::{CheckCause, CheckFailed};
 use crate::people::directory_sync::SyncScope;
-use crate::store::ConnectorId;
 use crate::telemetry::error_chain;
 
 /// The most events that are handled at the same time.
@@ -72,9 +71,8 @@ impl Login {
                 Ok(())
             }
             DirectoryChange::Department(id) => {
-                if let Some(lookup) = Arc::clone(&entry.connector).person_lookup() {
-                    lookup.discard_departments();
-                    self.withdraw_confirmations(connector.clone()).await;
+                if Arc::clone(&entry.connector).person_lookup().is_some() {
+                    self.announce_department_change(entry).await?;
                 }
                 let part = id.clone().map(SyncScope::Department);
                 self.request_sync(entry, part.unwrap_or(SyncScope::Everything));
@@ -93,15 +91,6 @@ impl Login {
                 tracing::debug!(error = %error_chain(&error), "whether an event is repeated is unknown");
                 false
             }
-        }
-    }
-
-    /// Lets the revalidation ask about every person of the connector who is signed in.
-    async fn withdraw_confirmations(&self, connector: ConnectorId) {
-        let sessions = Arc::clone(&self.sessions);
-        let withdraw = move || sessions.withdraw_confirmations(&connector);
-        if tokio::task::spawn_blocking(withdraw).await.is_ok() {
-            self.person_checks.announce_due();
         }
     }
 }

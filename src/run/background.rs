@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::login::{Login, handle_events, revalidate, sync_directories};
+use crate::login::{Login, follow_department_changes, handle_events, revalidate, sync_directories};
 use crate::site::live::LiveSite;
 
 /// Ends the tasks when it is dropped.
@@ -20,6 +20,7 @@ impl BackgroundTasks {
         let mut tasks = JoinSet::new();
         tasks.spawn(handle_events(events, login_of(live)));
         tasks.spawn(revalidate(login_of(live)));
+        tasks.spawn(follow_department_changes(login_of(live)));
         tasks.spawn(sync_directories(login_of(live)));
         Self { _tasks: tasks }
     }

@@ -275,6 +275,7 @@ delegate! {
         }
         writes {
             revoke(scope: &RevocationScope, at: Timestamp) -> Revocation;
+            log_department_change(connector: &ConnectorId, at: Timestamp) -> Revocation;
             apply_provider_logout(
                 connector: &ConnectorId,
                 target: &LogoutTarget,

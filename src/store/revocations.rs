@@ -36,6 +36,14 @@ pub trait RevocationStore: fmt::Debug + Send + Sync {
         until: Timestamp,
     ) -> Result<Option<Vec<Revocation>>, StoreError>;
 
+    /// Adds an entry to the log that says that departments of the source of a connector changed, and returns
+    /// it.
+    async fn log_department_change(
+        &self,
+        connector: &ConnectorId,
+        at: Timestamp,
+    ) -> Result<Revocation, StoreError>;
+
     /// The epochs of everyone and of the connectors.
     async fn epochs(&self) -> Result<CurrentEpochs, StoreError>;
 
@@ -63,8 +71,20 @@ pub struct Revocation {
     /// The position in the log.
     pub number: i64,
     pub scope: RevocationScope,
-    /// The scope's new epoch; zero for a session, which is deleted.
+    /// The scope's new epoch; zero for a session, which is deleted, and for a connector whose departments
+    /// changed, which ends no session.
     pub epoch: u64,
+}
+
+impl Revocation {
+    /// The connector of a change of departments.
+    pub fn department_change(&self) -> Option<&ConnectorId> {
+        match &self.scope {
+            // The epoch after a revocation is at least 1.
+            RevocationScope::Connector(connector) if self.epoch == 0 => Some(connector),
+            _ => None,
+        }
+    }
 }
 
 /// An entry of the log up to which a process has read. The default is before the first entry.

@@ -103,6 +103,8 @@ pub struct Sessions {
     pending: PendingRevocations,
     /// Notifies whenever a session may have ended.
     changes: watch::Sender<u64>,
+    /// The last change of departments of each connector, as its number in the log.
+    department_changes: watch::Sender<HashMap<ConnectorId, i64>>,
     /// Grows when all cached sessions must be reloaded.
     generation: AtomicU64,
     /// Whether the log of revocations could not be read for longer than `outage_grace`.
@@ -172,6 +174,7 @@ impl Sessions {
             touches,
             pending: PendingRevocations::default(),
             changes: watch::Sender::new(0),
+            department_changes: watch::Sender::default(),
             generation: AtomicU64::new(0),
             revocations_are_stale: AtomicBool::new(false),
             outage_grace,

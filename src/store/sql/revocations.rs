@@ -39,6 +39,21 @@ impl<D: Database> RevocationStore for D {
         run("end the sessions that a provider ended", applied).await
     }
 
+    async fn log_department_change(
+        &self,
+        connector: &ConnectorId,
+        at: Timestamp,
+    ) -> Result<Revocation, StoreError> {
+        run("write that departments changed", async {
+            let mut tx = self.begin(Begin::Revoking).await?;
+            let scope = RevocationScope::Connector(connector.clone());
+            let entry = append_log(&mut tx, scope, 0, at).await?;
+            tx.commit().await?;
+            Ok(entry)
+        })
+        .await
+    }
+
     async fn epochs(&self) -> Result<CurrentEpochs, StoreError> {
         run("read the epochs", epochs(self)).await
     }

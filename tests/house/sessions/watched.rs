@@ -249,6 +249,7 @@ store_operations! {
     }
     RevocationStore {
         revoke(scope: &RevocationScope, at: Timestamp) -> Revocation;
+        log_department_change(connector: &ConnectorId, at: Timestamp) -> Revocation;
         apply_provider_logout(
             connector: &ConnectorId,
             mark: &LogoutTarget,

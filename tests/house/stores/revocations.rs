@@ -171,6 +171,26 @@ async fn the_log_tells_every_revocation_in_order() {
     }
 }
 
+#[tokio::test]
+async fn a_change_of_departments_is_in_the_log_and_ends_no_session() {
+    for Backend { name, store, .. } in backends().await {
+        let account = admit(&*store, &admission("zhangsan")).await;
+        let new = new_session(&account, at(5));
+        store.mint(&new).await.unwrap();
+        let before = store.epochs().await.unwrap();
+        let entry = store.log_department_change(&corp(), at(6)).await.unwrap();
+        assert_eq!(entry.department_change(), Some(&corp()), "{name}");
+        let log = store.revocations_after(0, 9).await.unwrap().entries;
+        assert_eq!(log, [entry], "{name}");
+        let after = store.epochs().await.unwrap();
+        assert_eq!(after.connectors, before.connectors, "{name}");
+        assert!(has_session(&*store, &new).await, "{name}");
+        let scope = RevocationScope::Connector(corp());
+        let revoked = store.revoke(&scope, at(7)).await.unwrap();
+        assert_eq!(revoked.department_change(), None, "{name}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_session_minted_beside_a_revocation_outlives_it() {
     for Backend { name, store, .. } in backends().await {

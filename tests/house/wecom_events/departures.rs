@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{MEMBER, all_handled, report, setup};
+use super::{MEMBER, all_handled, event, post, report, setup};
 use crate::checking::TRUST_LOOPBACK;
 use crate::checking::faces::{Face, OriginalRequest, Verdict};
 use crate::ext_authz::GRPC_ON_MAIN;
@@ -218,6 +218,33 @@ async fn a_renamed_department_reaches_living_sessions() {
         finance.send(&menshen).await.status == 403
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_renamed_department_reaches_the_sessions_of_the_other_node() {
+    let dir = TempDir::new();
+    let menshen = setup().store(&dir.url()).start().await;
+    let text = menshen.setup.text(&menshen.wecom, &menshen.app);
+    let other = run(&text, &menshen.clock).await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
+    let finance = TestRequest::get("/finance").session(&cookie);
+    assert_eq!(finance.send(&menshen).await.status, 200);
+    menshen.wecom.departments(|all| {
+        let finance = all.iter_mut().find(|one| one.id == 2).unwrap();
+        finance.name = "财务中心".to_owned();
+    });
+    // The node that gets the event knows no session.
+    let sealed = event(&menshen, ContactChange::DepartmentUpdated(2));
+    let answer = post(&sealed.query, &sealed.body)
+        .send_to(other.addresses()[0])
+        .await;
+    assert_eq!(answer.status, 200);
+    eventually("refused by the new name", async || {
+        finance.send(&menshen).await.status == 403
+    })
+    .await;
+    let echo = TestRequest::get("/echo").session(&cookie);
+    assert_eq!(echo.send(&menshen).await.status, 200);
 }
 
 #[tokio::test]

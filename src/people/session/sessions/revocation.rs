@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
+use tokio::sync::watch;
+
 use super::Sessions;
 use super::pending_revocations::RevocationRequest;
 use crate::clock::Timestamp;
@@ -200,6 +202,8 @@ impl Sessions {
         for account in self.accounts.values() {
             account.epoch.set(0);
         }
+        // The numbers of the log may begin again at a lower one.
+        self.department_changes.send_modify(HashMap::clear);
         self.identities.clear();
         self.tokens.clear();
         // Sessions that were loaded before the epochs were set are loaded again.
@@ -240,8 +244,38 @@ impl Sessions {
         Ok(())
     }
 
+    /// Tells all processes that departments of the source of a connector changed.
+    ///
+    /// # Errors
+    /// The store failed: no process knows of it.
+    pub async fn announce_department_change(
+        &self,
+        connector: &ConnectorId,
+    ) -> Result<(), StoreError> {
+        let logged = self
+            .store
+            .log_department_change(connector, self.clock.now());
+        self.apply(&logged.await?);
+        Ok(())
+    }
+
+    /// The last change of departments of each connector, by any process. A number that is new to the caller
+    /// is a change.
+    pub fn department_changes(&self) -> watch::Receiver<HashMap<ConnectorId, i64>> {
+        self.department_changes.subscribe()
+    }
+
     /// Applies one entry of the log of revocations.
     pub(super) fn apply(&self, revocation: &Revocation) {
+        if let Some(connector) = revocation.department_change() {
+            self.department_changes.send_if_modified(|last| {
+                let last = last.entry(connector.clone()).or_default();
+                let is_new = *last < revocation.number;
+                *last = revocation.number.max(*last);
+                is_new
+            });
+            return;
+        }
         match &revocation.scope {
             RevocationScope::Session(key) => {
                 if let Some(state) = self.session_states.get(key) {
