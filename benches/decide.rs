@@ -317,6 +317,7 @@ async fn sign_in(
         auth_context: AuthContext::default(),
         tokens: None,
         expires_at: None,
+        origin: Default::default(),
         began_at: clock.now(),
         connector_epoch,
         everyone_epoch,

@@ -55,7 +55,10 @@ pub use revocations::{
     CurrentEpochs, LogPosition, LogoutTarget, Revocation, RevocationPage, RevocationScope,
     RevocationStore,
 };
-pub use sessions::{MintOutcome, NewSession, SessionRecord, SessionStore, StoredSession};
+pub use sessions::{
+    ListedSession, MintOutcome, NewSession, SessionOrigin, SessionRecord, SessionStore,
+    SessionsQuery, StoredSession,
+};
 pub use sqlite::{Sqlite, SqliteUrl};
 pub use tokens::{IdentityUpdate, StoredTokens, TokenStore, TokenUpdate, TokenUpdateOutcome};
 pub use url::{StoreUrl, StoreUrlError};

@@ -23,7 +23,7 @@ use crate::request::head::cookies;
 use crate::request::policy::Permit;
 use crate::request::{Body, BodyError};
 use crate::site::Site;
-use crate::store::ConnectorId;
+use crate::store::{ConnectorId, SessionOrigin};
 
 mod audit;
 mod begin;
@@ -367,6 +367,15 @@ fn require_get(context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> 
         "method",
         reply::method_not_allowed("GET"),
     )))
+}
+
+/// From where a login was sent, for the list of sessions.
+fn session_origin(context: &RequestContext<'_>) -> SessionOrigin {
+    let user_agent = user_agent(context).into_owned();
+    SessionOrigin {
+        address: Some(context.head.client_ip),
+        user_agent: Some(user_agent).filter(|text| !text.is_empty()),
+    }
 }
 
 /// The `User-Agent` header. It may have bytes that are not UTF-8, because phones put their model there.

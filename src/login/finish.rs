@@ -15,7 +15,7 @@ use crate::people::cookie::{self, SessionClaims};
 use crate::people::profile::{AuthContext, Profile, UserFields};
 use crate::people::session::{MintError, NewLogin, OneTimeSession, SessionTimeouts, Sessions};
 use crate::people::{AdmitError, People};
-use crate::store::{ConnectorId, LoginName, SessionId, Subject};
+use crate::store::{ConnectorId, LoginName, SessionId, SessionOrigin, Subject};
 
 /// What a login led to.
 #[derive(Clone, Debug)]
@@ -95,7 +95,9 @@ impl FinishTask {
         match &pending.link {
             Some(_) => self.prove(profile).map(LoginResult::Proven),
             None => {
-                let finished = self.admit_and_mint(pending, profile).await?;
+                let finished = self
+                    .admit_and_mint(pending, profile, response.origin)
+                    .await?;
                 Ok(LoginResult::SignedIn(Box::new(finished)))
             }
         }
@@ -151,6 +153,7 @@ impl FinishTask {
         self,
         pending: Pending,
         profile: Profile,
+        origin: SessionOrigin,
     ) -> Result<FinishedLogin, LoginError> {
         let admitted = self.people.admit(&self.entry.admission, &profile).await;
         let (account, mapped) = admitted.map_err(|source| LoginError::Admit {
@@ -165,6 +168,7 @@ impl FinishTask {
             auth_context: profile.auth_context,
             tokens: profile.tokens,
             expires_at: mapped.session_expires,
+            origin,
             began_at: pending.begun_at,
             connector_epoch: pending.connector_epoch,
             everyone_epoch: pending.everyone_epoch,

@@ -44,6 +44,7 @@ mod tests {
         let response = AuthnResponse {
             fields: Fields::parse(form.as_bytes()).unwrap(),
             client: None,
+            origin: Default::default(),
             kind: kind.map(str::to_owned),
         };
         outcome_key(&"corp".parse().unwrap(), &flow, &response)

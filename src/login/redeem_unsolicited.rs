@@ -24,7 +24,7 @@ use crate::people::cookie::Sid;
 use crate::people::profile::UserFields;
 use crate::people::session::{NewLogin, OneTimeSession};
 use crate::single_flight::SingleFlight;
-use crate::store::{Account, ConnectorId};
+use crate::store::{Account, ConnectorId, SessionOrigin};
 
 /// How long a repeated request gets the session of the first request.
 const REPEAT_WINDOW: Duration = Duration::from_secs(30);
@@ -153,6 +153,7 @@ impl Login {
     pub async fn finish_unsolicited(
         &self,
         pending: &Pending,
+        origin: SessionOrigin,
     ) -> Result<Arc<FinishedLogin>, Arc<LoginError>> {
         let Some(unsolicited) = &pending.unsolicited else {
             return Err(Arc::new(LoginError::UnknownConnector));
@@ -164,7 +165,11 @@ impl Login {
             }
             let (this, pending, token) = (self.clone(), pending.clone(), unsolicited.token);
             Ok(async move {
-                let finished = Arc::new(this.mint_unsolicited(&pending).await.map_err(Arc::new)?);
+                let finished = Arc::new(
+                    this.mint_unsolicited(&pending, origin)
+                        .await
+                        .map_err(Arc::new)?,
+                );
                 let recent = &this.recent_unsolicited.finished;
                 recent.insert(token, Arc::clone(&finished));
                 Ok(finished)
@@ -180,7 +185,11 @@ impl Login {
 
     /// Mints the session and spends the flow in one transaction, so that an outage of the store
     /// spends nothing.
-    async fn mint_unsolicited(&self, pending: &Pending) -> Result<FinishedLogin, LoginError> {
+    async fn mint_unsolicited(
+        &self,
+        pending: &Pending,
+        origin: SessionOrigin,
+    ) -> Result<FinishedLogin, LoginError> {
         let (Some(unsolicited), Some(entry)) =
             (&pending.unsolicited, self.entry(&pending.connector))
         else {
@@ -206,6 +215,7 @@ impl Login {
             auth_context: unsolicited.auth_context.clone(),
             tokens: None,
             expires_at: unsolicited.expires_at,
+            origin,
             began_at: pending.begun_at,
             connector_epoch: pending.connector_epoch,
             everyone_epoch: pending.everyone_epoch,

@@ -16,6 +16,9 @@ pub(super) enum SessionCommand {
         /// Only those of the person with this login.
         #[arg(long)]
         login: Option<String>,
+        /// Only those that began with this connector.
+        #[arg(long)]
+        connector: Option<String>,
         /// The most sessions that are listed.
         #[arg(long, default_value_t = 100)]
         max: u32,
@@ -59,11 +62,18 @@ pub(super) async fn run(
     let to_change = matches!(command, SessionCommand::Revoke { .. });
     let client = AdminClient::new(config, choice, to_change)?;
     match command {
-        SessionCommand::List { login, max, json } => {
+        SessionCommand::List {
+            login,
+            connector,
+            max,
+            json,
+        } => {
             let mut query = url::form_urlencoded::Serializer::new(String::new());
             query.append_pair("max", &max.to_string());
-            if let Some(login) = &login {
-                query.append_pair("login", login);
+            for (name, value) in [("login", &login), ("connector", &connector)] {
+                if let Some(value) = value {
+                    query.append_pair(name, value);
+                }
             }
             let path = format!("/api/sessions?{}", query.finish());
             print_answer(&client.get(&path).await?.success()?, json, list_text)
@@ -99,19 +109,17 @@ impl RevokeTarget {
     }
 }
 
+/// A line for each session: id, login, name, connector, address, device, beginning and last use.
 fn list_text(answer: &Value) -> String {
     let sessions = answer["sessions"].as_array().into_iter().flatten();
     let lines = sessions.map(|session| {
-        let (id, connector) = (
-            field_text(&session["id"]),
-            field_text(&session["connector"]),
-        );
-        let subject = field_text(&session["subject"]);
+        let fields = ["id", "login", "name", "connector", "address", "device"];
+        let fields = fields.map(|field| field_text(&session[field])).join("\t");
         let (began, used) = (
             time_text(&session["minted_at"]),
             time_text(&session["used_at"]),
         );
-        format!("{id}\t{began}\t{used}\t{connector}\t{subject}\n")
+        format!("{fields}\t{began}\t{used}\n")
     });
     lines.collect()
 }

@@ -24,7 +24,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::issuer::Tenant;
 use crate::keys::{self, KeyRing};
 use crate::secret::Secret;
-use crate::store::{ConnectorId, StoreError, StoredSession};
+use crate::store::{ConnectorId, SessionOrigin, StoreError, StoredSession};
 use crate::telemetry::{AuditEvent, AuditRecord, Telemetry};
 
 /// The idle timeout of these sessions. Tokens expire, so it only has to be shorter than the time for
@@ -229,6 +229,7 @@ impl TokenSessions {
             auth_context: profile.auth_context,
             tokens: None,
             expires_at: Some(ends_at),
+            origin: SessionOrigin::default(),
             began_at: presented.issued_at,
             connector_epoch,
             everyone_epoch,

@@ -9,11 +9,11 @@ use super::{
     Account, AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing,
     ConnectorId, CoordinationStore, CurrentEpochs, Department, DepartmentChanges, DirectoryStore,
     DirectorySyncStore, EditOutcome, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson,
-    LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewSession, PeopleQuery, PersonEdit,
-    PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore,
-    SessionId, SessionKey, SessionRecord, SessionStore, SourceIdentity, Store, StoreError,
-    StoredSession, Subject, SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate,
-    TokenUpdateOutcome,
+    ListedSession, LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewSession, PeopleQuery,
+    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
+    RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
+    StoreError, StoredSession, Subject, SubjectRename, SubjectRenameOutcome, TokenStore,
+    TokenUpdate, TokenUpdateOutcome,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -261,7 +261,7 @@ delegate! {
             session(key: &SessionKey) -> Option<StoredSession>;
             session_key(public_id: &SessionId) -> Option<SessionKey>;
             has_provider_session(connector: &ConnectorId, provider_sid: &str) -> bool;
-            sessions(account: Option<&AccountId>, max: u32) -> Vec<SessionRecord>;
+            sessions(query: &SessionsQuery) -> Vec<ListedSession>;
         }
         writes {
             mint(new: &NewSession) -> MintOutcome;

@@ -7,8 +7,8 @@ use sqlx::sqlite::SqliteRow;
 
 use super::query_error::QueryError;
 use super::{
-    Account, AccountChange, AccountChangeKind, AccountId, PersonRecord, SessionId, SessionKey,
-    SessionRecord, StoredSession, StoredTokens,
+    Account, AccountChange, AccountChangeKind, AccountId, ListedSession, PersonRecord, SessionId,
+    SessionKey, SessionOrigin, SessionRecord, StoredSession, StoredTokens,
 };
 use crate::clock::Timestamp;
 
@@ -112,6 +112,22 @@ pub(super) fn session_record(row: &impl Columns) -> Result<SessionRecord, QueryE
         minted_at: time(row, "minted_at")?,
         expires_at: time(row, "expires_at")?,
         used_at: time(row, "used_at")?,
+    })
+}
+
+/// A session with its person and its origin, from the columns of `standing_session`, `name`,
+/// `origin_address` and `origin_user_agent`.
+pub(super) fn listed_session(row: &impl Columns) -> Result<ListedSession, QueryError> {
+    let address = row.optional_text("origin_address")?;
+    let address = address.map(|text| text.parse()).transpose();
+    Ok(ListedSession {
+        session: session_record(row)?,
+        login: parsed(row, "login", "account")?,
+        name: row.optional_text("name")?,
+        origin: SessionOrigin {
+            address: address.map_err(|_| QueryError::Damaged("session"))?,
+            user_agent: row.optional_text("origin_user_agent")?,
+        },
     })
 }
 

@@ -1,11 +1,13 @@
 //! Sessions. A revocation of the account, the connector or everyone ends them.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use async_trait::async_trait;
 
 use super::{
-    Account, AccountId, ConnectorId, SessionId, SessionKey, StoreError, StoredTokens, Subject,
+    Account, AccountId, ConnectorId, LoginName, SessionId, SessionKey, StoreError, StoredTokens,
+    Subject,
 };
 use crate::clock::Timestamp;
 
@@ -29,12 +31,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         provider_sid: &str,
     ) -> Result<bool, StoreError>;
 
-    /// The sessions of one account, or all, newest first, at most `max`.
-    async fn sessions(
-        &self,
-        account: Option<&AccountId>,
-        max: u32,
-    ) -> Result<Vec<SessionRecord>, StoreError>;
+    /// The sessions that match, newest first.
+    async fn sessions(&self, query: &SessionsQuery) -> Result<Vec<ListedSession>, StoreError>;
 
     /// Sets the last use of sessions, and when their people were seen last, never to an earlier time.
     /// Ignores sessions that do not exist.
@@ -64,6 +62,34 @@ pub struct SessionRecord {
     pub used_at: Timestamp,
 }
 
+/// Which sessions are listed. All conditions must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionsQuery {
+    pub account: Option<AccountId>,
+    pub connector: Option<ConnectorId>,
+    /// The most sessions.
+    pub max: u32,
+}
+
+/// A session with its person and its origin, as it is listed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListedSession {
+    pub session: SessionRecord,
+    pub login: LoginName,
+    /// The name of the person in the directory.
+    pub name: Option<String>,
+    pub origin: SessionOrigin,
+}
+
+/// From where the login of a session was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionOrigin {
+    /// The address of the client; absent if it is not known.
+    pub address: Option<IpAddr>,
+    /// The User-Agent header; absent if there was none.
+    pub user_agent: Option<String>,
+}
+
 /// A session with its account, its identity and the current epochs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredSession {
@@ -86,6 +112,7 @@ pub struct StoredSession {
 #[derive(Clone, Debug)]
 pub struct NewSession {
     pub record: SessionRecord,
+    pub origin: SessionOrigin,
     /// The account's epoch when it was admitted.
     pub account_epoch: u64,
     /// The connector's epoch when the login began.

@@ -18,6 +18,7 @@ mod dns_rebinding;
 mod errors;
 mod exposure;
 mod people;
+mod sessions;
 mod store_failures;
 mod sync;
 mod tokens;

@@ -40,9 +40,15 @@ async fn status(menshen: &Menshen, cookie: &str) -> u16 {
 
 /// The session in a store that has exactly one.
 async fn only_session(store: &dyn Store) -> SessionRecord {
-    let mut sessions = store.sessions(None, 10).await.unwrap();
+    let mut sessions = store
+        .sessions(&menshen::store::SessionsQuery {
+            max: 10,
+            ..Default::default()
+        })
+        .await
+        .unwrap();
     assert_eq!(sessions.len(), 1);
-    sessions.remove(0)
+    sessions.remove(0).session
 }
 
 /// Waits until a condition holds, for at most a minute.
@@ -181,10 +187,16 @@ async fn every_login_gets_a_new_session() {
         assert_eq!(answer.status, status);
     }
     let store = &menshen.running.live().services().store;
-    let sessions = store.sessions(None, 10).await.unwrap();
+    let sessions = store
+        .sessions(&menshen::store::SessionsQuery {
+            max: 10,
+            ..Default::default()
+        })
+        .await
+        .unwrap();
     assert_eq!(sessions.len(), 1);
     // The cookie does not contain the session ID that the administrator and the log see.
-    assert!(!second.contains(&sessions[0].public_id.to_string()));
+    assert!(!second.contains(&sessions[0].session.public_id.to_string()));
     let replaced = menshen.audit();
     let replaced = replaced.iter().filter(|line| line["reason"] == "replaced");
     assert_eq!(replaced.count(), 2);

@@ -143,7 +143,15 @@ fn last_reason(menshen: &Menshen) -> String {
 
 async fn sessions(menshen: &Menshen) -> Vec<SessionRecord> {
     let shared = menshen.running.live().services();
-    shared.store.sessions(None, 1_000).await.unwrap()
+    let listed = shared
+        .store
+        .sessions(&menshen::store::SessionsQuery {
+            max: 1_000,
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+    listed.into_iter().map(|one| one.session).collect()
 }
 
 async fn revoke(menshen: &Menshen, scope: &RevocationScope) {

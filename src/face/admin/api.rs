@@ -30,6 +30,7 @@ mod answer;
 mod app_token;
 mod connectors;
 mod description;
+mod device;
 mod error;
 mod explain;
 mod input;

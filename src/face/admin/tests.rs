@@ -17,7 +17,9 @@ use crate::people::session::{NewLogin, SessionConfig, SessionTimeouts};
 use crate::request::head::{OriginalHeader, Trust};
 use crate::secret::Secret;
 use crate::site::{self, Services, Site};
-use crate::store::{self, Account, AccountId, Admission, AdmissionOutcome, DirectoryFields};
+use crate::store::{
+    self, Account, AccountId, Admission, AdmissionOutcome, DirectoryFields, SessionOrigin,
+};
 use crate::telemetry::{AccessRecord, FaceLabel, LogConfig, VerdictLabel};
 
 const TOKEN: &str = "correct horse";
@@ -143,6 +145,7 @@ impl TestAdmin {
             auth_context: AuthContext::default(),
             tokens: None,
             expires_at: None,
+            origin: SessionOrigin::default(),
             began_at: now,
             connector_epoch,
             everyone_epoch,

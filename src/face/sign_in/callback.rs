@@ -79,6 +79,7 @@ where
     let authn_response = AuthnResponse {
         fields,
         client: context.head.client_for_limits(),
+        origin: super::session_origin(context),
         kind: None,
     };
     match pending_login(context, &logins) {

@@ -246,6 +246,7 @@ async fn redeem(
     let authn_response = AuthnResponse {
         fields,
         client: context.head.client_for_limits(),
+        origin: super::session_origin(context),
         kind: None,
     };
     let mut pending = match login.redeem_unsolicited(entry, token, authn_response).await {

@@ -193,6 +193,7 @@ where
     let authn_response = AuthnResponse {
         fields,
         client: context.head.client_for_limits(),
+        origin: super::session_origin(context),
         kind: posted.kind,
     };
     let outcome = context.site.login.finish(pending, authn_response).await;

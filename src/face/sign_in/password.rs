@@ -49,6 +49,7 @@ impl<'a> PasswordForm<'a> {
         AuthnResponse {
             fields: Fields::new(fields.to_vec()),
             client: context.head.client_for_limits(),
+            origin: super::session_origin(context),
             kind: None,
         }
     }

@@ -11,6 +11,7 @@ use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::people::profile::Profile;
+use crate::store::SessionOrigin;
 
 /// The demands and hints of a login (OpenID Connect Core §3.1.2.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -132,6 +133,8 @@ pub struct AuthnResponse {
     pub fields: Fields,
     /// The client whose rate limits apply; absent: a trusted proxy did not name the client.
     pub client: Option<Client>,
+    /// From where the person sends the response, for the list of sessions.
+    pub origin: SessionOrigin,
     /// The kind of code that a custom front end sends: one of [`Features::code_kinds`]. Absent for
     /// an ordinary code, and at a callback.
     ///

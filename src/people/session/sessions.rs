@@ -21,7 +21,8 @@ use crate::keys::{self, KeyRing};
 use crate::people::cookie::{self, COOKIE_BYTES_MAX, HostFingerprint};
 use crate::single_flight::SingleFlight;
 use crate::store::{
-    AccountId, ConnectorId, SessionKey, SessionRecord, Store, StoreError, StoredSession, Subject,
+    AccountId, ConnectorId, ListedSession, SessionKey, SessionsQuery, Store, StoreError,
+    StoredSession, Subject,
 };
 
 mod background;
@@ -353,16 +354,12 @@ impl Sessions {
         self.store.session(key).await
     }
 
-    /// The sessions of one account, or all, newest first, at most `max`.
+    /// The sessions that match, newest first.
     ///
     /// # Errors
     /// The store did not respond.
-    pub async fn list(
-        &self,
-        account: Option<&AccountId>,
-        max: u32,
-    ) -> Result<Vec<SessionRecord>, StoreError> {
-        self.store.sessions(account, max).await
+    pub async fn list(&self, query: &SessionsQuery) -> Result<Vec<ListedSession>, StoreError> {
+        self.store.sessions(query).await
     }
 
     pub(super) fn store(&self) -> &dyn Store {

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::super::{
-    AccountId, ConnectorId, MintOutcome, NewSession, RevocationScope, SessionId, SessionKey,
-    SessionRecord, SessionStore, StoreError, StoredSession,
+    ConnectorId, ListedSession, MintOutcome, NewSession, RevocationScope, SessionId, SessionKey,
+    SessionRecord, SessionStore, SessionsQuery, StoreError, StoredSession,
 };
 use super::provider_logout::HAS_PROVIDER_SESSION;
 use super::row::Columns;
@@ -12,6 +12,16 @@ use super::{
     Begin, Database, QueryError, Transaction, coordination, revocations, row, run, tokens, values,
 };
 use crate::clock::Timestamp;
+
+/// The columns of a listed session, without conditions and order.
+macro_rules! list_sql {
+    () => {
+        "SELECT s.*, o.origin_address, o.origin_user_agent, a.name \
+         FROM menshen_standing_session AS s \
+         JOIN menshen_session AS o ON o.key = s.key \
+         JOIN menshen_account AS a ON a.id = s.account"
+    };
+}
 
 #[async_trait]
 impl<D: Database> SessionStore for D {
@@ -55,25 +65,39 @@ impl<D: Database> SessionStore for D {
         .await
     }
 
-    async fn sessions(
-        &self,
-        account: Option<&AccountId>,
-        max: u32,
-    ) -> Result<Vec<SessionRecord>, StoreError> {
+    async fn sessions(&self, query: &SessionsQuery) -> Result<Vec<ListedSession>, StoreError> {
         run("list sessions", async {
-            let rows = match account {
-                Some(account) => {
-                    let sql = "SELECT * FROM menshen_standing_session WHERE account = $1 \
-                               ORDER BY minted_at DESC LIMIT $2";
-                    self.read_rows(sql, values![account, max]).await?
+            // Statements without conditions that always hold, so that the database uses its indexes.
+            let rows = match (&query.account, &query.connector) {
+                (None, None) => {
+                    let sql = concat!(list_sql!(), " ORDER BY s.minted_at DESC LIMIT $1");
+                    self.read_rows(sql, values![query.max]).await?
                 }
-                None => {
-                    let sql = "SELECT * FROM menshen_standing_session \
-                               ORDER BY minted_at DESC LIMIT $1";
-                    self.read_rows(sql, values![max]).await?
+                (Some(account), None) => {
+                    let sql = concat!(
+                        list_sql!(),
+                        " WHERE s.account = $2 ORDER BY s.minted_at DESC LIMIT $1"
+                    );
+                    self.read_rows(sql, values![query.max, account]).await?
+                }
+                (None, Some(connector)) => {
+                    let sql = concat!(
+                        list_sql!(),
+                        " WHERE s.connector = $2 ORDER BY s.minted_at DESC LIMIT $1"
+                    );
+                    self.read_rows(sql, values![query.max, connector]).await?
+                }
+                (Some(account), Some(connector)) => {
+                    let sql = concat!(
+                        list_sql!(),
+                        " WHERE s.account = $2 AND s.connector = $3 \
+                         ORDER BY s.minted_at DESC LIMIT $1"
+                    );
+                    let values = values![query.max, account, connector];
+                    self.read_rows(sql, values).await?
                 }
             };
-            rows.iter().map(row::session_record).collect()
+            rows.iter().map(row::listed_session).collect()
         })
         .await
     }
@@ -186,8 +210,9 @@ async fn has_logout_mark(
 async fn insert(tx: &mut impl Transaction, new: &NewSession) -> Result<(), QueryError> {
     let sql = "INSERT INTO menshen_session (key, public_id, account, connector, subject, \
                provider_sid, facts, minted_at, expires_at, used_at, \
-               account_epoch, connector_epoch, everyone_epoch) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+               account_epoch, connector_epoch, everyone_epoch, \
+               origin_address, origin_user_agent) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     let record = &new.record;
     let values = values![
         &record.key,
@@ -202,7 +227,9 @@ async fn insert(tx: &mut impl Transaction, new: &NewSession) -> Result<(), Query
         record.used_at,
         new.account_epoch,
         new.connector_epoch,
-        new.everyone_epoch
+        new.everyone_epoch,
+        new.origin.address.map(|address| address.to_string()),
+        &new.origin.user_agent
     ];
     tx.execute(sql, values).await?;
     Ok(())

@@ -108,5 +108,10 @@ fn migrator() -> Migrator {
             "closed_by_sync",
             include_str!("0011_closed_by_sync.sql"),
         ),
+        migration(
+            12,
+            "session_origin",
+            include_str!("0012_session_origin.sql"),
+        ),
     ])
 }

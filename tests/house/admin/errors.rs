@@ -49,6 +49,12 @@ async fn an_answer_names_the_thing_that_does_not_exist() {
         ),
         ("POST", "/api/revoke", &account, "there is no account {id}"),
         (
+            "POST",
+            "/api/revoke",
+            r#"{"connector":"crop"}"#,
+            "there is no connector crop",
+        ),
+        (
             "GET",
             "/api/people/nobody",
             "",

@@ -63,7 +63,9 @@ async fn sessions_are_listed_and_ended() {
         assert_eq!(table.lines().count(), listed.len(), "{table}");
         for (line, id) in table.lines().zip(&listed) {
             assert!(line.starts_with(&format!("{id}\t")), "{line}");
-            assert!(line.contains("corp"), "{line}");
+            let fields: Vec<_> = line.split('\t').collect();
+            assert!(["zhangsan", "lisi"].contains(&fields[1]), "{line}");
+            assert_eq!((fields[3], fields[4]), ("corp", "127.0.0.1"), "{line}");
         }
         let target = target.iter().map(|word| match *word {
             "ID" => &*listed[0],

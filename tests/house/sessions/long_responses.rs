@@ -121,9 +121,16 @@ async fn an_event_stream_ends_when_its_session_is_revoked_and_others_continue() 
             1 => {
                 let account = account(&menshen, "zhangsan").await;
                 let store = &menshen.running.live().services().store;
-                let sessions = store.sessions(Some(&account), 9).await.unwrap();
+                let sessions = store
+                    .sessions(&menshen::store::SessionsQuery {
+                        account: Some(account),
+                        max: 9,
+                        ..Default::default()
+                    })
+                    .await
+                    .unwrap();
                 for session in sessions {
-                    revoke(&menshen, &RevocationScope::Session(session.key)).await;
+                    revoke(&menshen, &RevocationScope::Session(session.session.key)).await;
                 }
             }
             _ => {

@@ -49,9 +49,17 @@ async fn a_revocation_on_one_node_is_seen_by_the_other_within_seconds() {
             .unwrap()
             .unwrap()
             .id;
-        let sessions = shared.store.sessions(Some(&account), 1).await.unwrap();
+        let sessions = shared
+            .store
+            .sessions(&menshen::store::SessionsQuery {
+                account: Some(account),
+                max: 1,
+                ..Default::default()
+            })
+            .await
+            .unwrap();
         let scope = match at {
-            0 => RevocationScope::Session(sessions[0].key),
+            0 => RevocationScope::Session(sessions[0].session.key),
             1 => RevocationScope::Account(account),
             2 => RevocationScope::Connector("corp".parse().unwrap()),
             _ => RevocationScope::Everyone,

@@ -82,7 +82,14 @@ async fn a_login_that_started_before_a_revocation_creates_no_session() {
                 let ask = TestRequest::get("/echo").session(&cookie.value);
                 assert_eq!(ask.send_to(menshen.address).await.status, 401, "{what}");
             }
-            let left = menshen.store.sessions(None, 10).await.unwrap();
+            let left = menshen
+                .store
+                .sessions(&menshen::store::SessionsQuery {
+                    max: 10,
+                    ..Default::default()
+                })
+                .await
+                .unwrap();
             assert_eq!(left.len(), 0, "{what}");
             // A new login succeeds.
             menshen.clock.advance(Duration::from_secs(1));

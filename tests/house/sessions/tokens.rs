@@ -315,6 +315,7 @@ impl TokenEnv {
             auth_context: AuthContext::default(),
             tokens,
             expires_at: None,
+            origin: Default::default(),
             began_at: now,
             connector_epoch,
             everyone_epoch,

@@ -84,9 +84,17 @@ async fn a_websocket_is_closed_when_its_session_is_revoked_and_others_stay_open(
             .unwrap()
             .unwrap()
             .id;
-        let sessions = shared.store.sessions(Some(&account), 1).await.unwrap();
+        let sessions = shared
+            .store
+            .sessions(&menshen::store::SessionsQuery {
+                account: Some(account),
+                max: 1,
+                ..Default::default()
+            })
+            .await
+            .unwrap();
         let scope = [
-            RevocationScope::Session(sessions[0].key),
+            RevocationScope::Session(sessions[0].session.key),
             RevocationScope::Account(account),
         ][at]
             .clone();

@@ -53,7 +53,16 @@ impl End {
         let store = menshen.store.unwatched();
         let login = "zhangsan".parse().unwrap();
         let account = store.account_by_login(&login).await.unwrap().unwrap().id;
-        let session = store.sessions(Some(&account), 1).await.unwrap().remove(0);
+        let session = store
+            .sessions(&menshen::store::SessionsQuery {
+                account: Some(account),
+                max: 1,
+                ..Default::default()
+            })
+            .await
+            .unwrap()
+            .remove(0)
+            .session;
         let sessions = &menshen.sessions;
         match self {
             Self::Session => {

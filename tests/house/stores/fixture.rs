@@ -6,7 +6,7 @@ use menshen::clock::Timestamp;
 use menshen::keys;
 use menshen::store::{
     Account, Admission, AdmissionOutcome, Closing, ConnectorId, DirectoryFields, LinkField,
-    MintOutcome, NewSession, SessionId, SessionKey, SessionRecord, Store,
+    MintOutcome, NewSession, SessionId, SessionKey, SessionOrigin, SessionRecord, Store,
 };
 
 /// So many seconds after noon.
@@ -49,6 +49,7 @@ pub(super) async fn admit(store: &dyn Store, admission: &Admission) -> Account {
 /// A session that `account` would get from a login through `corp` that began at `began_at`.
 pub(super) fn new_session(account: &Account, began_at: Timestamp) -> NewSession {
     NewSession {
+        origin: SessionOrigin::default(),
         record: SessionRecord {
             key: SessionKey::new(keys::random()),
             public_id: SessionId::new(keys::random()),

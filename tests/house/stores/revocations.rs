@@ -40,7 +40,14 @@ async fn each_scope_ends_its_sessions_and_no_others() {
             .unwrap();
         assert_eq!(here().await, [false, false, true, true], "{name}");
         assert_eq!(
-            store.sessions(Some(&zhang.id), 9).await.unwrap(),
+            store
+                .sessions(&menshen::store::SessionsQuery {
+                    account: Some(zhang.id),
+                    max: 9,
+                    ..Default::default()
+                })
+                .await
+                .unwrap(),
             [],
             "{name}"
         );
@@ -55,11 +62,28 @@ async fn each_scope_ends_its_sessions_and_no_others() {
             .unwrap();
         assert_eq!(here().await, [false, false, false, false], "{name}");
         assert_eq!(
-            store.sessions(Some(&lisi.id), 9).await.unwrap(),
+            store
+                .sessions(&menshen::store::SessionsQuery {
+                    account: Some(lisi.id),
+                    max: 9,
+                    ..Default::default()
+                })
+                .await
+                .unwrap(),
             [],
             "{name}"
         );
-        assert_eq!(store.sessions(None, 9).await.unwrap(), [], "{name}");
+        assert_eq!(
+            store
+                .sessions(&menshen::store::SessionsQuery {
+                    max: 9,
+                    ..Default::default()
+                })
+                .await
+                .unwrap(),
+            [],
+            "{name}"
+        );
     }
 }
 

@@ -1,6 +1,8 @@
 //! Sessions: minted while everything stands, found while it still does.
 
-use menshen::store::{LogoutTarget, RevocationScope};
+use menshen::store::{
+    AccountId, ListedSession, LogoutTarget, RevocationScope, SessionOrigin, SessionsQuery,
+};
 
 use super::*;
 
@@ -324,17 +326,36 @@ async fn sessions_are_listed_newest_first_and_at_most_so_many() {
         let middle = new_session(&account, at(50));
         store.mint(&newest).await.unwrap();
         store.mint(&middle).await.unwrap();
-        let mine = store.sessions(Some(&account.id), 10).await.unwrap();
+        let mine = store
+            .sessions(&SessionsQuery {
+                account: Some(account.id),
+                max: 10,
+                ..Default::default()
+            })
+            .await
+            .unwrap();
         let sorted = [&newest, &middle, &oldest].map(|new| new.record.clone());
-        assert_eq!(mine, sorted, "{name}");
-        assert_eq!(
-            store.sessions(Some(&account.id), 2).await.unwrap(),
-            sorted[..2],
-            "{name}"
-        );
-        let all = store.sessions(None, 10).await.unwrap();
+        let records = |listed: Vec<ListedSession>| {
+            let listed = listed.into_iter();
+            listed.map(|one| one.session).collect::<Vec<_>>()
+        };
+        assert_eq!(records(mine), sorted, "{name}");
+        let query = SessionsQuery {
+            account: Some(account.id),
+            max: 2,
+            ..Default::default()
+        };
+        let two = store.sessions(&query).await.unwrap();
+        assert_eq!(records(two), sorted[..2], "{name}");
+        let all = store
+            .sessions(&SessionsQuery {
+                max: 10,
+                ..Default::default()
+            })
+            .await
+            .unwrap();
         assert_eq!(all.len(), 4, "{name}");
-        assert!(all.contains(&other.record), "{name}");
+        assert!(records(all).contains(&other.record), "{name}");
     }
 }
 
@@ -404,5 +425,47 @@ async fn what_a_provider_ends_is_gone_and_in_the_log_and_nothing_else_is() {
             !here(&second).await && !here(&back).await && here(&other).await,
             "{name}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_listed_session_has_its_person_and_its_origin() {
+    for Backend { name, store, .. } in backends().await {
+        let (account, plain) = somebody(&*store, "zhangsan").await;
+        let origin = SessionOrigin {
+            address: Some("2001:db8::7".parse().unwrap()),
+            user_agent: Some("Mozilla/5.0 (手机)".to_owned()),
+        };
+        let known = NewSession {
+            origin: origin.clone(),
+            ..new_session(&account, at(100))
+        };
+        store.mint(&known).await.unwrap();
+        let list = async |account, connector: Option<ConnectorId>| {
+            let query = SessionsQuery {
+                account,
+                connector,
+                max: 10,
+            };
+            store.sessions(&query).await.unwrap()
+        };
+        let listed = list(None, None).await;
+        let origins: Vec<_> = listed.iter().map(|one| one.origin.clone()).collect();
+        assert_eq!(origins, [origin, SessionOrigin::default()], "{name}");
+        assert!(listed.iter().all(|one| one.login.as_str() == "zhangsan"));
+        assert_eq!(listed[1].session, plain.record, "{name}");
+        let (id, other) = (Some(account.id), Some(AccountId::new([9; 16])));
+        for (account, connector, expected) in [
+            (id, None, 2),
+            (None, Some(corp()), 2),
+            (id, Some(corp()), 2),
+            (other, None, 0),
+            (None, Some(github()), 0),
+            (id, Some(github()), 0),
+            (other, Some(corp()), 0),
+        ] {
+            let found = list(account, connector.clone()).await.len();
+            assert_eq!(found, expected, "{name}: {account:?} {connector:?}");
+        }
     }
 }

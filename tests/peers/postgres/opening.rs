@@ -203,7 +203,7 @@ async fn check_online_says_what_the_server_is_or_what_is_wrong() {
     open(&database.url(), true).await;
     let (code, shown) = check(&url, PASSWORD);
     assert_eq!(code, Some(0), "{shown}");
-    assert!(shown.contains("its tables have version 2"), "{shown}");
+    assert!(shown.contains("its tables have version "), "{shown}");
     for (url, password, says) in [
         (url.clone(), "hunter2", "refuses the password"),
         (

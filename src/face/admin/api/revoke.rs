@@ -78,10 +78,7 @@ async fn revoke(
             connector: Some(connector),
             everyone: false,
         } => {
-            if !is_known(&state, &connector).await? {
-                let detail = format!("there is no connector {connector}");
-                return Err(ApiError::NotFound(detail));
-            }
+            require_connector(&state, &connector).await?;
             RevocationScope::Connector(connector)
         }
         Revocation {
@@ -119,21 +116,18 @@ async fn revoke(
     Ok(Done::answer())
 }
 
-/// Whether the configuration has the connector, or a person still has an identity of it.
-async fn is_known(state: &ApiState, connector: &ConnectorId) -> Result<bool, StoreError> {
-    let site = state.live.site();
-    if site
-        .login
-        .entries()
-        .iter()
-        .any(|entry| entry.id == *connector)
-    {
-        return Ok(true);
+/// Refuses a connector that is not configured and of which no person has an identity.
+async fn require_connector(state: &ApiState, id: &ConnectorId) -> Result<(), ApiError> {
+    if state.live.site().login.entry(id).is_some() {
+        return Ok(());
     }
-    let of_connector = PeopleQuery {
-        connector: Some(connector.clone()),
+    let query = PeopleQuery {
+        connector: Some(id.clone()),
         max: 1,
         ..PeopleQuery::default()
     };
-    Ok(!state.people.list(&of_connector).await?.is_empty())
+    match state.people.list(&query).await?.is_empty() {
+        true => Err(ApiError::NotFound(format!("there is no connector {id}"))),
+        false => Ok(()),
+    }
 }

@@ -1,5 +1,6 @@
 //! `/api/sessions`: lists sessions and ends one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -9,12 +10,14 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 use super::answer::{ApiJson, Done, audit_reason, audit_record};
+use super::device::device;
 use super::error::{ApiError, Problem};
 use super::input::{PathParameters, QueryParameters};
 use super::{ApiState, Resource};
 use crate::face::admin::tokens::AdminToken;
 use crate::store::{
-    AccountId, ConnectorId, LoginName, RevocationScope, SessionId, SessionRecord, Subject,
+    AccountId, ConnectorId, ListedSession, LoginName, RevocationScope, SessionId, SessionsQuery,
+    Subject,
 };
 use crate::telemetry::{AuditEvent, AuditRecord};
 
@@ -38,6 +41,9 @@ struct SessionParameters {
     /// Only those of the account with this id.
     #[param(value_type = Option<String>)]
     account: Option<AccountId>,
+    /// Only those that began with this connector.
+    #[param(value_type = Option<String>)]
+    connector: Option<ConnectorId>,
     /// The most sessions in the answer: 100 if absent, and never more than 10000.
     max: Option<u32>,
 }
@@ -48,6 +54,10 @@ struct Session {
     /// Names the session in logs and in this API.
     #[schema(value_type = String)]
     id: SessionId,
+    #[schema(value_type = String)]
+    login: LoginName,
+    /// The name of the person.
+    name: Option<String>,
     /// The id of the account.
     #[schema(value_type = String)]
     account: AccountId,
@@ -57,6 +67,13 @@ struct Session {
     /// The identifier of the person at the source.
     #[schema(value_type = String)]
     subject: Subject,
+    /// The IP address from which the login was sent; absent for older sessions.
+    #[schema(value_type = Option<String>)]
+    address: Option<IpAddr>,
+    /// The browser and the system, such as `Chrome on Windows`, as the User-Agent names them.
+    device: Option<String>,
+    /// The User-Agent of the login, at most 256 characters.
+    user_agent: Option<String>,
     /// When the session began.
     minted_at: i64,
     /// When the session ends, even if it is in use.
@@ -71,9 +88,20 @@ struct SessionList {
     sessions: Vec<Session>,
 }
 
-impl From<SessionRecord> for Session {
-    fn from(session: SessionRecord) -> Self {
+impl From<ListedSession> for Session {
+    fn from(listed: ListedSession) -> Self {
+        let ListedSession {
+            session,
+            login,
+            name,
+            origin,
+        } = listed;
         Self {
+            login,
+            name,
+            address: origin.address,
+            device: origin.user_agent.as_deref().map(device),
+            user_agent: origin.user_agent,
             id: session.public_id,
             account: session.account,
             connector: session.connector,
@@ -109,8 +137,12 @@ async fn list(
         }
         (None, account) => account,
     };
-    let max = parameters.max.unwrap_or(LISTED_DEFAULT).min(LISTED_MAX);
-    let sessions = state.sessions.list(account.as_ref(), max).await?;
+    let query = SessionsQuery {
+        account,
+        connector: parameters.connector,
+        max: parameters.max.unwrap_or(LISTED_DEFAULT).min(LISTED_MAX),
+    };
+    let sessions = state.sessions.list(&query).await?;
     let sessions = sessions.into_iter().map(Session::from).collect();
     Ok(ApiJson(SessionList { sessions }))
 }

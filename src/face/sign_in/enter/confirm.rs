@@ -39,7 +39,12 @@ pub(super) async fn complete_login(
     entry: &ConnectorEntry,
     pending: &Pending,
 ) -> LoggedResponse {
-    let finished = match context.site.login.finish_unsolicited(pending).await {
+    let finished = match context
+        .site
+        .login
+        .finish_unsolicited(pending, super::super::session_origin(context))
+        .await
+    {
         Ok(finished) => finished,
         Err(error) if error.is_transient() => {
             let logged = login_failed(context, entry, &error);

@@ -8,8 +8,12 @@ use crate::people::profile::AuthContext;
 use crate::people::provider_tokens::ProviderTokens;
 use crate::people::session::{SessionTimeouts, tokens};
 use crate::store::{
-    Account, ConnectorId, MintOutcome, NewSession, SessionId, SessionRecord, StoreError, Subject,
+    Account, ConnectorId, MintOutcome, NewSession, SessionId, SessionOrigin, SessionRecord,
+    StoreError, Subject,
 };
+
+/// The longest User-Agent that is stored, in characters.
+const USER_AGENT_CHARS_MAX: usize = 256;
 
 /// A login for which a session is minted.
 #[derive(Clone, Debug)]
@@ -24,6 +28,8 @@ pub struct NewLogin {
     pub tokens: Option<ProviderTokens>,
     /// The latest end of the session, if the provider limits it.
     pub expires_at: Option<Timestamp>,
+    /// From where the login was sent.
+    pub origin: SessionOrigin,
     pub began_at: Timestamp,
     /// The connector's epoch at the start of the login.
     pub connector_epoch: u64,
@@ -125,6 +131,7 @@ impl Sessions {
         });
         let new_session = NewSession {
             record,
+            origin: stored_origin(login.origin),
             account_epoch: login.account.epoch,
             connector_epoch: login.connector_epoch,
             everyone_epoch: login.everyone_epoch,
@@ -152,5 +159,17 @@ impl Sessions {
             MintOutcome::AccountClosed => Err(MintError::Closed),
             MintOutcome::Revoked | MintOutcome::LoggedOut => Err(MintError::Revoked),
         }
+    }
+}
+
+/// The origin with a User-Agent of limited length and without control characters.
+fn stored_origin(origin: SessionOrigin) -> SessionOrigin {
+    let user_agent = origin.user_agent.map(|text| {
+        let text = text.chars().filter(|c| !c.is_control());
+        text.take(USER_AGENT_CHARS_MAX).collect::<String>()
+    });
+    SessionOrigin {
+        user_agent: user_agent.filter(|text| !text.is_empty()),
+        ..origin
     }
 }

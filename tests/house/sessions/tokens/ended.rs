@@ -29,7 +29,16 @@ async fn a_session_that_the_provider_ended_needs_a_new_login() {
     menshen.wait_for_outcome("gone", 1).await;
     assert_eq!(menshen.ask("/echo", &cookie).await.status, 401);
     assert_eq!(
-        menshen.menshen.store.sessions(None, 9).await.unwrap().len(),
+        menshen
+            .menshen
+            .store
+            .sessions(&menshen::store::SessionsQuery {
+                max: 9,
+                ..Default::default()
+            })
+            .await
+            .unwrap()
+            .len(),
         1
     );
     let audit = menshen.audit("refresh-gone");
@@ -217,10 +226,14 @@ async fn a_stopping_process_completes_a_running_refresh() {
     let session = menshen
         .menshen
         .store
-        .sessions(None, 9)
+        .sessions(&menshen::store::SessionsQuery {
+            max: 9,
+            ..Default::default()
+        })
         .await
         .unwrap()
-        .remove(0);
+        .remove(0)
+        .session;
     let kept = menshen.menshen.store.session(&session.key).await.unwrap();
     assert_eq!(kept.unwrap().tokens.unwrap().version, 2);
 }
@@ -272,10 +285,14 @@ async fn a_refresh_does_not_undo_a_concurrent_revocation() {
         let session = menshen
             .menshen
             .store
-            .sessions(None, 9)
+            .sessions(&menshen::store::SessionsQuery {
+                max: 9,
+                ..Default::default()
+            })
             .await
             .unwrap()
-            .remove(0);
+            .remove(0)
+            .session;
         let scope = match at {
             0 => RevocationScope::Session(session.key),
             1 => RevocationScope::Account(session.account),
@@ -291,7 +308,15 @@ async fn a_refresh_does_not_undo_a_concurrent_revocation() {
             assert_eq!(asked.await.unwrap().status, 401, "{scope:?}");
         }
         assert_eq!(menshen.ask("/echo", &cookie).await.status, 401, "{scope:?}");
-        let left = menshen.menshen.store.sessions(None, 9).await.unwrap();
+        let left = menshen
+            .menshen
+            .store
+            .sessions(&menshen::store::SessionsQuery {
+                max: 9,
+                ..Default::default()
+            })
+            .await
+            .unwrap();
         assert_eq!(left.len(), 0, "{scope:?}");
     }
 }
@@ -305,10 +330,14 @@ async fn a_session_that_another_process_revoked_during_a_refresh_ends() {
     let session = menshen
         .menshen
         .store
-        .sessions(None, 9)
+        .sessions(&menshen::store::SessionsQuery {
+            max: 9,
+            ..Default::default()
+        })
         .await
         .unwrap()
-        .remove(0);
+        .remove(0)
+        .session;
     menshen.menshen.store.block("update_tokens", When::Before);
     let requests = menshen.concurrent_requests(3, "/echo", &cookie);
     menshen.menshen.store.wait_until_blocked(1).await;

@@ -135,7 +135,17 @@ async fn an_unavailable_provider_keeps_the_session_and_a_refusal_ends_it() {
     menshen.advance(5 * SECOND);
     assert_eq!(status(&menshen, &cookie).await, 401);
     let store = &menshen.running.live().services().store;
-    assert_eq!(store.sessions(None, 9).await.unwrap().len(), 0);
+    assert_eq!(
+        store
+            .sessions(&menshen::store::SessionsQuery {
+                max: 9,
+                ..Default::default()
+            })
+            .await
+            .unwrap()
+            .len(),
+        0
+    );
     let audit = menshen.audit();
     let gone = audit.iter().filter(|line| line["event"] == "refresh-gone");
     assert_eq!(gone.count(), 1);
