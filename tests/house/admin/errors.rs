@@ -3,102 +3,232 @@
 use super::tokens::{setup_with_tokens, with_token};
 use super::{TOKEN, send_request, setup, sign_in_as};
 
+/// Requests for things that do not exist: method, path and body, with an ID in place of `{id}`, and what the
+/// answer says.
+const UNKNOWN_THINGS: [(&str, &str, &str, &str); 17] = [
+    ("GET", "/api/nothing", "", "no path /api/nothing"),
+    ("POST", "/api/", "", "no path /api/"),
+    (
+        "GET",
+        "/api/sessions?login=nobody",
+        "",
+        "nobody has the login nobody",
+    ),
+    (
+        "DELETE",
+        "/api/sessions/{id}",
+        "",
+        "there is no session {id}",
+    ),
+    (
+        "POST",
+        "/api/accounts/{id}/close",
+        "",
+        "there is no account {id}",
+    ),
+    (
+        "POST",
+        "/api/accounts/{id}/open",
+        "",
+        "there is no account {id}",
+    ),
+    (
+        "POST",
+        "/api/accounts/short/open",
+        "",
+        "there is no account short",
+    ),
+    (
+        "POST",
+        "/api/revoke",
+        r#"{"login":"nobody"}"#,
+        "nobody has the login nobody",
+    ),
+    (
+        "POST",
+        "/api/revoke",
+        r#"{"account":"{id}"}"#,
+        "there is no account {id}",
+    ),
+    (
+        "POST",
+        "/api/revoke",
+        r#"{"connector":"crop"}"#,
+        "there is no connector crop",
+    ),
+    (
+        "GET",
+        "/api/people/nobody",
+        "",
+        "nobody has the login nobody",
+    ),
+    (
+        "PATCH",
+        "/api/people/li%2Fsi",
+        r#"{"name":"x"}"#,
+        "nobody has the login li/si",
+    ),
+    (
+        "POST",
+        "/api/people/nobody/close",
+        "",
+        "nobody has the login nobody",
+    ),
+    (
+        "POST",
+        "/api/people/nobody/open",
+        "",
+        "nobody has the login nobody",
+    ),
+    (
+        "GET",
+        "/api/people/nobody/access",
+        "",
+        "nobody has the login nobody",
+    ),
+    (
+        "GET",
+        "/api/routes/none/people",
+        "",
+        "there is no route none",
+    ),
+    (
+        "GET",
+        "/api/explain?url=http://sso.test/&as=nobody",
+        "",
+        "nobody",
+    ),
+];
+
+/// Requests with a wrong field: method, path and body, and texts of which the answer has all.
+const WRONG_FIELDS: [(&str, &str, &str, &[&str]); 23] = [
+    ("GET", "/api/sessions?max=many", "", &["query", "max"]),
+    (
+        "GET",
+        "/api/sessions?who=x",
+        "",
+        &["query", "`who`", "`login`"],
+    ),
+    (
+        "GET",
+        "/api/sessions?account=x",
+        "",
+        &["query", "account", "22 characters"],
+    ),
+    (
+        "GET",
+        "/api/people?closed=perhaps",
+        "",
+        &["query", "closed"],
+    ),
+    (
+        "GET",
+        "/api/people?connector=%21",
+        "",
+        &["query", "connector", "a-z"],
+    ),
+    (
+        "GET",
+        "/api/people?role=x",
+        "",
+        &["query", "`role`", "`department`"],
+    ),
+    (
+        "GET",
+        "/api/routes/app/people?role=x",
+        "",
+        &["query", "`role`"],
+    ),
+    (
+        "GET",
+        "/api/explain?uri=x",
+        "",
+        &["query", "`uri`", "`url`"],
+    ),
+    ("GET", "/api/explain", "", &["query", "url is missing"]),
+    (
+        "GET",
+        "/api/explain?url=http://sso.test/&via=a&via=b",
+        "",
+        &["via is given twice"],
+    ),
+    (
+        "POST",
+        "/api/people?by=alice",
+        "login\nx\n",
+        &["query", "by=alice"],
+    ),
+    ("POST", "/api/revoke", "", &["the body is empty"]),
+    (
+        "POST",
+        "/api/revoke",
+        "login=zhangsan",
+        &["the body", "expected value at line 1"],
+    ),
+    (
+        "POST",
+        "/api/revoke",
+        r#"{"login":["zhangsan"]}"#,
+        &["the body", "login", "string"],
+    ),
+    (
+        "POST",
+        "/api/revoke",
+        r#"{"who":"zhangsan"}"#,
+        &["the body", "`who`", "`everyone`"],
+    ),
+    (
+        "POST",
+        "/api/revoke",
+        r#"{"login":"a","login":"b"}"#,
+        &["duplicate field `login`"],
+    ),
+    (
+        "POST",
+        "/api/revoke",
+        r#"{"login":"a","everyone":true}"#,
+        &["exactly one of login"],
+    ),
+    ("POST", "/api/revoke", "{}", &["exactly one of login"]),
+    (
+        "PATCH",
+        "/api/people/zhangsan",
+        r#"{"mobile":1}"#,
+        &["the body", "mobile", "string"],
+    ),
+    (
+        "PATCH",
+        "/api/people/zhangsan",
+        r#"{"name":"a\u0007"}"#,
+        &["the body", "name"],
+    ),
+    (
+        "PATCH",
+        "/api/people/zhangsan",
+        r#"{"login":" "}"#,
+        &["the body", "login"],
+    ),
+    (
+        "POST",
+        "/api/people/zhangsan/close",
+        r#"{"why":"x"}"#,
+        &["`why`", "`reason`"],
+    ),
+    (
+        "GET",
+        "/api/people/%ff",
+        "",
+        &["the path", "UTF-8", "login"],
+    ),
+];
+
 #[tokio::test]
 async fn an_answer_names_the_thing_that_does_not_exist() {
     let menshen = setup().start().await;
     let id = "AAAAAAAAAAAAAAAAAAAAAA";
-    let account = format!(r#"{{"account":"{id}"}}"#);
-    for (method, path, body, expected) in [
-        ("GET", "/api/nothing", "", "no path /api/nothing"),
-        ("POST", "/api/", "", "no path /api/"),
-        (
-            "GET",
-            "/api/sessions?login=nobody",
-            "",
-            "nobody has the login nobody",
-        ),
-        (
-            "DELETE",
-            "/api/sessions/{id}",
-            "",
-            "there is no session {id}",
-        ),
-        (
-            "POST",
-            "/api/accounts/{id}/close",
-            "",
-            "there is no account {id}",
-        ),
-        (
-            "POST",
-            "/api/accounts/{id}/open",
-            "",
-            "there is no account {id}",
-        ),
-        (
-            "POST",
-            "/api/accounts/short/open",
-            "",
-            "there is no account short",
-        ),
-        (
-            "POST",
-            "/api/revoke",
-            r#"{"login":"nobody"}"#,
-            "nobody has the login nobody",
-        ),
-        ("POST", "/api/revoke", &account, "there is no account {id}"),
-        (
-            "POST",
-            "/api/revoke",
-            r#"{"connector":"crop"}"#,
-            "there is no connector crop",
-        ),
-        (
-            "GET",
-            "/api/people/nobody",
-            "",
-            "nobody has the login nobody",
-        ),
-        (
-            "PATCH",
-            "/api/people/li%2Fsi",
-            r#"{"name":"x"}"#,
-            "nobody has the login li/si",
-        ),
-        (
-            "POST",
-            "/api/people/nobody/close",
-            "",
-            "nobody has the login nobody",
-        ),
-        (
-            "POST",
-            "/api/people/nobody/open",
-            "",
-            "nobody has the login nobody",
-        ),
-        (
-            "GET",
-            "/api/people/nobody/access",
-            "",
-            "nobody has the login nobody",
-        ),
-        (
-            "GET",
-            "/api/routes/none/people",
-            "",
-            "there is no route none",
-        ),
-        (
-            "GET",
-            "/api/explain?url=http://sso.test/&as=nobody",
-            "",
-            "nobody",
-        ),
-    ] {
-        let (path, expected) = (path.replace("{id}", id), expected.replace("{id}", id));
-        let answer = with_token(&menshen, TOKEN, (method, &path, body)).await;
+    for (method, path, body, expected) in UNKNOWN_THINGS {
+        let [path, body, expected] = [path, body, expected].map(|text| text.replace("{id}", id));
+        let answer = with_token(&menshen, TOKEN, (method, &path, &body)).await;
         assert_eq!(answer.status, 404, "{method} {path}: {}", answer.text());
         let error = answer.json()["error"].as_str().unwrap().to_owned();
         assert!(error.contains(&expected), "{method} {path}: {error}");
@@ -109,126 +239,7 @@ async fn an_answer_names_the_thing_that_does_not_exist() {
 async fn an_answer_names_the_field_that_is_wrong() {
     let menshen = setup().start().await;
     let _browser = sign_in_as(&menshen, "zhangsan").await;
-    for (method, path, body, expected) in [
-        ("GET", "/api/sessions?max=many", "", &["query", "max"][..]),
-        (
-            "GET",
-            "/api/sessions?who=x",
-            "",
-            &["query", "`who`", "`login`"],
-        ),
-        (
-            "GET",
-            "/api/sessions?account=x",
-            "",
-            &["query", "account", "22 characters"],
-        ),
-        (
-            "GET",
-            "/api/people?closed=perhaps",
-            "",
-            &["query", "closed"],
-        ),
-        (
-            "GET",
-            "/api/people?connector=%21",
-            "",
-            &["query", "connector", "a-z"],
-        ),
-        (
-            "GET",
-            "/api/people?role=x",
-            "",
-            &["query", "`role`", "`department`"],
-        ),
-        (
-            "GET",
-            "/api/routes/app/people?role=x",
-            "",
-            &["query", "`role`"],
-        ),
-        (
-            "GET",
-            "/api/explain?uri=x",
-            "",
-            &["query", "`uri`", "`url`"],
-        ),
-        ("GET", "/api/explain", "", &["query", "url is missing"]),
-        (
-            "GET",
-            "/api/explain?url=http://sso.test/&via=a&via=b",
-            "",
-            &["via is given twice"],
-        ),
-        (
-            "POST",
-            "/api/people?by=alice",
-            "login\nx\n",
-            &["query", "by=alice"],
-        ),
-        ("POST", "/api/revoke", "", &["the body is empty"]),
-        (
-            "POST",
-            "/api/revoke",
-            "login=zhangsan",
-            &["the body", "expected value at line 1"],
-        ),
-        (
-            "POST",
-            "/api/revoke",
-            r#"{"login":["zhangsan"]}"#,
-            &["the body", "login", "string"],
-        ),
-        (
-            "POST",
-            "/api/revoke",
-            r#"{"who":"zhangsan"}"#,
-            &["the body", "`who`", "`everyone`"],
-        ),
-        (
-            "POST",
-            "/api/revoke",
-            r#"{"login":"a","login":"b"}"#,
-            &["duplicate field `login`"],
-        ),
-        (
-            "POST",
-            "/api/revoke",
-            r#"{"login":"a","everyone":true}"#,
-            &["exactly one of login"],
-        ),
-        ("POST", "/api/revoke", "{}", &["exactly one of login"]),
-        (
-            "PATCH",
-            "/api/people/zhangsan",
-            r#"{"mobile":1}"#,
-            &["the body", "mobile", "string"],
-        ),
-        (
-            "PATCH",
-            "/api/people/zhangsan",
-            r#"{"name":"a\u0007"}"#,
-            &["the body", "name"],
-        ),
-        (
-            "PATCH",
-            "/api/people/zhangsan",
-            r#"{"login":" "}"#,
-            &["the body", "login"],
-        ),
-        (
-            "POST",
-            "/api/people/zhangsan/close",
-            r#"{"why":"x"}"#,
-            &["`why`", "`reason`"],
-        ),
-        (
-            "GET",
-            "/api/people/%ff",
-            "",
-            &["the path", "UTF-8", "login"],
-        ),
-    ] {
+    for (method, path, body, expected) in WRONG_FIELDS {
         let answer = with_token(&menshen, TOKEN, (method, path, body)).await;
         assert_eq!(
             answer.status,
