@@ -21,6 +21,7 @@ mod failing;
 mod file;
 mod fixture;
 mod foreign_lock;
+mod import_batches;
 mod older_files;
 mod revocations;
 mod sessions;
