@@ -93,16 +93,11 @@ async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
         futures_util::FutureExt::now_or_never(sessions.retry_pending(0)) == Some(0)
     })
     .await;
-    assert_eq!(
-        store
-            .sessions(&menshen::store::SessionsQuery {
-                max: 9,
-                ..Default::default()
-            })
-            .await
-            .unwrap(),
-        []
-    );
+    let all = menshen::store::SessionsQuery {
+        max: 9,
+        ..Default::default()
+    };
+    assert_eq!(store.sessions(&all).await.unwrap(), []);
     assert_eq!(old_cookie.send(&menshen).await.status, 401);
     menshen.advance(std::time::Duration::from_secs(1));
     for who in ["zhangsan", "lisi", "wangfang"] {

@@ -27,6 +27,14 @@ async fn each_scope_ends_its_sessions_and_no_others() {
             }
             here
         };
+        let sessions_of = async |account| {
+            let query = menshen::store::SessionsQuery {
+                account,
+                max: 9,
+                ..Default::default()
+            };
+            store.sessions(&query).await.unwrap()
+        };
 
         assert_eq!(here().await, [true, true, true, true], "{name}");
         store
@@ -39,18 +47,7 @@ async fn each_scope_ends_its_sessions_and_no_others() {
             .await
             .unwrap();
         assert_eq!(here().await, [false, false, true, true], "{name}");
-        assert_eq!(
-            store
-                .sessions(&menshen::store::SessionsQuery {
-                    account: Some(zhang.id),
-                    max: 9,
-                    ..Default::default()
-                })
-                .await
-                .unwrap(),
-            [],
-            "{name}"
-        );
+        assert_eq!(sessions_of(Some(zhang.id)).await, [], "{name}");
         store
             .revoke(&RevocationScope::Connector(corp()), at(1))
             .await
@@ -61,29 +58,8 @@ async fn each_scope_ends_its_sessions_and_no_others() {
             .await
             .unwrap();
         assert_eq!(here().await, [false, false, false, false], "{name}");
-        assert_eq!(
-            store
-                .sessions(&menshen::store::SessionsQuery {
-                    account: Some(lisi.id),
-                    max: 9,
-                    ..Default::default()
-                })
-                .await
-                .unwrap(),
-            [],
-            "{name}"
-        );
-        assert_eq!(
-            store
-                .sessions(&menshen::store::SessionsQuery {
-                    max: 9,
-                    ..Default::default()
-                })
-                .await
-                .unwrap(),
-            [],
-            "{name}"
-        );
+        assert_eq!(sessions_of(Some(lisi.id)).await, [], "{name}");
+        assert_eq!(sessions_of(None).await, [], "{name}");
     }
 }
 
