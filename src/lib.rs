@@ -95,6 +95,10 @@
 //! also arrive with an entry token that menshen did not request: `Login::redeem_unsolicited` redeems it once,
 //! and `Login::finish_unsolicited` mints a session, after a confirmation when another person is signed in.
 //!
+//! A signed-in person may add an identity of another source to their account. Such a login ends with
+//! `LoginResult::Proven` instead of a session; `sign_in::link` names both and asks, and
+//! `People::link_identity` stores it.
+//!
 //! A directory sync ([`login::directory_sync`]) reads the departments and people of a source
 //! (`SourceDirectory`), [`people::directory_sync`] compares them with the directory, and applies the
 //! differences in bounded transactions; accounts are closed last, after everything was read.

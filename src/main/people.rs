@@ -104,7 +104,6 @@ pub(super) struct Filter {
     max: usize,
 }
 
-/// Runs a command.
 pub(super) async fn run(
     config: &Config,
     choice: TokenChoice,

@@ -53,7 +53,6 @@ pub(super) struct RevokeTarget {
     all: bool,
 }
 
-/// Runs a command.
 pub(super) async fn run(
     config: &Config,
     choice: TokenChoice,
