@@ -21,6 +21,7 @@ use menshen::people::session::{
 };
 use menshen::people::{AdmissionPolicy, People};
 use menshen::request;
+use menshen::request::access_token::AccessTokenLimits;
 use menshen::request::bearer::BearerTokens;
 use menshen::request::gate::Gate;
 use menshen::request::head::{Connection, Head, ParseOptions, Peer, Trust};
@@ -177,6 +178,7 @@ impl Setup {
                 timeouts,
                 connectors: vec![corp],
                 bearers: BearerTokens::default(),
+                access_token_limits: AccessTokenLimits::new(60, None),
                 conflict_log: LogLimiter::default(),
                 outage_log: LogLimiter::default(),
             },
@@ -346,6 +348,7 @@ fn routes() -> Outcome<Routes> {
                 connectors: Vec::new(),
                 issuers: Vec::new(),
                 scopes: Vec::new(),
+                access_tokens: false,
                 demands: None,
                 upstream: Some(UpstreamId(0)),
                 preflight: Preflight::Deny,

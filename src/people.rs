@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use access_tokens::AccessTokens;
 use directory::Directory;
 use directory_fields::directory_fields;
 use profile::{MappedProfile, Mapping, Profile, ProfileMappingError, UserFields};
@@ -14,6 +15,7 @@ use crate::store::{
     SubjectRenameOutcome,
 };
 
+pub mod access_tokens;
 mod administration;
 pub mod confirm;
 pub mod cookie;
@@ -113,6 +115,7 @@ pub struct People {
     store: Arc<dyn Store>,
     sessions: Arc<Sessions>,
     directory: Directory,
+    access_tokens: AccessTokens,
     clock: Clock,
 }
 
@@ -120,10 +123,13 @@ impl People {
     /// `sessions` must use the same store.
     pub fn new(store: Arc<dyn Store>, sessions: Arc<Sessions>, clock: Clock) -> Self {
         let directory = Directory::new(Arc::clone(&store) as _);
+        let access_tokens =
+            AccessTokens::new(Arc::clone(&store), Arc::clone(&sessions), clock.clone());
         Self {
             store,
             sessions,
             directory,
+            access_tokens,
             clock,
         }
     }
@@ -131,6 +137,10 @@ impl People {
     /// Read access to the accounts.
     pub fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    pub fn access_tokens(&self) -> &AccessTokens {
+        &self.access_tokens
     }
 
     /// Closes an account and ends its sessions; false if it does not exist.

@@ -13,6 +13,7 @@ use path::ReadingBudget;
 use policy::{Denial, Verdict};
 use route::{Route, RouteMatch, Routes};
 
+pub mod access_token;
 mod address;
 pub mod bearer;
 pub mod client_quota;

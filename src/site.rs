@@ -20,6 +20,7 @@ use crate::people::session::{
     RefreshTimeouts, Refresher, SessionConfig, SessionTimeouts, Sessions,
 };
 use crate::people::token_sessions::TokenSessions;
+use crate::request::access_token::AccessTokenLimits;
 use crate::request::bearer::{BearerTokens, IssuerConfig, IssuerId};
 use crate::request::explain::ExplainContext;
 use crate::request::forward::Forwarder;
@@ -99,6 +100,8 @@ pub struct Site {
     /// its ticket.
     pub allows_framed_sign_in: bool,
     pub cookies: CookieSettings,
+    /// How long an access token lasts at most.
+    pub access_token_max: Duration,
     pub ring: Arc<KeyRing>,
     pub routes: Routes,
     /// Identifies the caller of a request.
@@ -176,6 +179,7 @@ impl Site {
             origins,
             frame_ancestors: frame_ancestors(&config.session),
             cookies,
+            access_token_max: config.session.access_token_max.duration(),
             gate,
             protected_headers: ProtectedHeaders::new(
                 routes.all(),
@@ -266,7 +270,9 @@ impl Destinations for Site {
     }
 
     fn may_be_own_path(&self, path: &str) -> bool {
-        self.routes.own_paths().may_include(path)
+        // After a login a person may return to one own page.
+        let is_tokens_page = path.strip_prefix(&*self.prefix) == Some("/tokens");
+        !is_tokens_page && self.routes.own_paths().may_include(path)
     }
 }
 
@@ -310,6 +316,10 @@ fn build_gate(
         timeouts,
         connectors: config.connectors.keys().cloned().collect(),
         bearers: bearers.map_err(BuildError::Bearer)?,
+        access_token_limits: AccessTokenLimits::new(
+            config.session.unknown_access_tokens_per_client_per_minute,
+            previous.map(|site| &site.gate.access_token_limits),
+        ),
         conflict_log: LogLimiter::default(),
         outage_log: LogLimiter::default(),
     })

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+mod access_tokens;
 mod account_changes;
 mod accounts;
 mod config;
@@ -31,6 +32,9 @@ mod sqlite;
 mod tokens;
 mod url;
 
+pub use access_tokens::{
+    AccessTokenOutcome, AccessTokenRecord, AccessTokenStore, NewAccessToken, StoredAccessToken,
+};
 pub use account_changes::{AccountChange, AccountChangeKind};
 pub use accounts::{
     Account, AccountStore, Admission, AdmissionOutcome, Closing, LinkField, Reopening,
@@ -72,6 +76,7 @@ pub trait Store:
     + SessionStore
     + RevocationStore
     + TokenStore
+    + AccessTokenStore
     + CoordinationStore
     + MaintenanceStore
 {
@@ -84,6 +89,7 @@ impl<S> Store for S where
         + SessionStore
         + RevocationStore
         + TokenStore
+        + AccessTokenStore
         + CoordinationStore
         + MaintenanceStore
 {

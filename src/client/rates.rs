@@ -47,6 +47,14 @@ impl Rates {
         self.take_at(client, now_us)
     }
 
+    /// Takes back one use that was counted.
+    pub fn refund(&self, client: Client) {
+        self.give_back(client.network(), self.client_cost_us);
+        if let Some(network48) = client.network48() {
+            self.give_back(network48, self.network48_cost_us);
+        }
+    }
+
     fn take_at(&self, client: Client, now_us: u64) -> bool {
         let network = client.network();
         if !self.fill(network, self.client_cost_us, now_us) {

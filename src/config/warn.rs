@@ -16,6 +16,7 @@ use crate::store::ConnectorId;
 
 use super::TrustedProxy;
 
+mod access_tokens;
 mod check_headers;
 mod frames;
 mod issuers;
@@ -69,6 +70,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     warn_about_connectors(&mut warnings);
     issuers::warn(&mut warnings);
     warn_about_routes(&mut warnings);
+    access_tokens::warn(&mut warnings);
     path_case::warn(&mut warnings);
     check_headers::warn(&mut warnings);
     warn_about_wildcard_hosts(&mut warnings);

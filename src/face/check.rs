@@ -14,6 +14,7 @@ use super::record::{LoggedResponse, RequestSummary};
 use super::sign_in::{RECONFIRM_REASON, ReconfirmOutcome};
 use super::{RequestContext, log_bad_head, reply, sign_in, urls};
 use crate::clock::Timestamp;
+use crate::request::access_token::AccessTokenError;
 use crate::request::gate::LoginReason;
 use crate::request::head::{Connection, Head, HeadError, OriginalRequest, Peer};
 use crate::request::headers::{HeaderChanges, RequestId};
@@ -333,6 +334,7 @@ fn classify(denial: &Denial) -> (RefusalKind, &'static str) {
         Denial::AmbiguousPath => (RefusalKind::Denied, "ambiguous-path"),
         Denial::TooCostly { .. } => (RefusalKind::Denied, "too-costly"),
         Denial::Method { .. } => (RefusalKind::Denied, Cause::BadRequest.slug()),
+        Denial::AccessToken { why, .. } => access_token_refusal(*why),
         Denial::BadToken { .. } => (RefusalKind::Unauthorized, "bad-token"),
         Denial::WeakToken { .. } => (RefusalKind::Unauthorized, "weak-token"),
         Denial::Scope { .. } => (RefusalKind::Denied, "scope"),
@@ -343,6 +345,19 @@ fn classify(denial: &Denial) -> (RefusalKind, &'static str) {
         Denial::IssuerUnavailable { .. } => (RefusalKind::Unavailable, "issuer-away"),
         Denial::TooManyTokens { .. } => (RefusalKind::Unavailable, "too-many-tokens"),
         Denial::Unavailable { .. } => (RefusalKind::Unavailable, "unavailable"),
+    }
+}
+
+fn access_token_refusal(why: AccessTokenError) -> (RefusalKind, &'static str) {
+    match why {
+        AccessTokenError::MultipleHeaders
+        | AccessTokenError::Malformed
+        | AccessTokenError::Unknown
+        | AccessTokenError::OtherUserName => (RefusalKind::Unauthorized, "bad-access-token"),
+        AccessTokenError::OtherRoute
+        | AccessTokenError::OtherConnector
+        | AccessTokenError::LoginDemanded => (RefusalKind::Denied, "access-token-scope"),
+        AccessTokenError::TooMany => (RefusalKind::Unavailable, "too-many-tokens"),
     }
 }
 

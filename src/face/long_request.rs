@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::recheck::{AllowedRequest, until_refused};
+use super::record::named_access_token;
 use crate::request::gate::Caller;
 use crate::request::head::Connection;
 use crate::request::headers::RequestId;
@@ -52,17 +53,18 @@ impl LongRequest {
         let services = self.live.services();
         let caller = self.permit.caller();
         let person = match caller {
-            Caller::Person(person) => Some(&person.session),
+            Caller::Person(person) => Some(person),
             Caller::Program(_) | Caller::Anonymous(_) => None,
         };
-        let session = person.map(|session| session.public_id);
+        let session = person.filter(|person| person.access_token.is_none());
         services.telemetry.record_stream_end(&StreamEnd {
             at: services.clock.now(),
             request_id: self.id.as_str(),
             client: self.client,
             route: self.permit.route().name.as_str(),
-            login: person.map(|session| session.login.as_str()),
-            session: session.as_ref().map(|id| id as &dyn std::fmt::Display),
+            login: person.map(|person| person.session.login.as_str()),
+            session: session.map(|person| &person.session.public_id as &dyn std::fmt::Display),
+            access_token: person.and_then(named_access_token),
             program: match caller {
                 Caller::Program(program) => {
                     Some((program.issuer.as_str(), program.subject.as_str()))

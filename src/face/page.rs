@@ -26,6 +26,7 @@ mod switch;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod tokens;
 
 pub use cause::Cause;
 pub use cross_host::CrossHostPage;
@@ -43,6 +44,7 @@ pub use problem_json::ProblemJson;
 pub use sign_in::{ConnectorChoice, SignInPage, SignInReason, SignedInPerson};
 pub use signed_out::SignedOutPage;
 pub use switch::SwitchPage;
+pub use tokens::{LifetimeChoice, ListedToken, NewToken, TokenNotice, TokensPage};
 
 use style::STYLE;
 use texts::Texts;
@@ -64,6 +66,9 @@ enum PagePolicy {
     Plain,
     /// Runs a script of menshen.
     Script,
+    /// Like [`Self::Plain`], and isolated from the page that opened the window, whose script could read the
+    /// page and press its buttons if it is of the same origin.
+    Isolated,
     /// A form whose response redirects to another host, which may redirect anywhere. Chromium applies
     /// `form-action` to all redirects after a form.
     RedirectingForm,
@@ -136,7 +141,7 @@ impl Page {
         if !self.policy.allows_framing() {
             headers.push(("x-frame-options", "DENY".to_owned()));
         }
-        if self.policy == PagePolicy::IsolatedForm {
+        if matches!(self.policy, PagePolicy::Isolated | PagePolicy::IsolatedForm) {
             headers.push(("cross-origin-opener-policy", "same-origin".to_owned()));
         }
         headers

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::request::Parts;
 
 use crate::clock::Timestamp;
+use crate::request::access_token::AccessTokenError;
 use crate::request::bearer::IssuerId;
 use crate::request::decide;
 use crate::request::gate::Caller;
@@ -155,6 +156,10 @@ async fn decide_again(live: &LiveSite, request: AllowedRequest<'_>) -> Recheck {
         Verdict::Deny(
             Denial::IssuerUnavailable { .. }
             | Denial::TooManyTokens { .. }
+            | Denial::AccessToken {
+                why: AccessTokenError::TooMany,
+                ..
+            }
             | Denial::Unavailable { .. },
         ) => Recheck::Unknown,
         Verdict::Login(_) | Verdict::Deny(_) => Recheck::Refused,

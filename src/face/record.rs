@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::streamed;
 use crate::clock::Timestamp;
+use crate::people::session::Person;
 use crate::request::Body;
 use crate::request::gate::Caller;
 use crate::request::head::{Connection, Head, Peer};
@@ -108,6 +109,12 @@ pub(super) struct ResponseSummary {
     pub(super) took: Duration,
     pub(super) bytes: Option<u64>,
     pub(super) cut: Option<CutBy>,
+}
+
+/// The public id and the name of the access token that a person's program sent.
+pub(super) fn named_access_token(person: &Person) -> Option<(&dyn fmt::Display, &str)> {
+    let used = person.access_token.as_ref()?;
+    Some((&person.session.public_id, &used.name))
 }
 
 impl LoggedResponse {
@@ -272,7 +279,7 @@ impl LoggedResponse {
         response_summary: ResponseSummary,
     ) -> AccessRecord<'a> {
         let person = match &self.caller {
-            Some(Caller::Person(person)) => Some(&person.session),
+            Some(Caller::Person(person)) => Some(person),
             _ => None,
         };
         let program = match &self.caller {
@@ -291,8 +298,11 @@ impl LoggedResponse {
             path: logged.map_or("", |logged| &logged.path),
             face: self.face,
             route: self.route_name(),
-            login: person.map(|session| session.login.as_str()),
-            session: person.map(|session| &session.public_id as &dyn fmt::Display),
+            login: person.map(|person| person.session.login.as_str()),
+            session: person
+                .filter(|person| person.access_token.is_none())
+                .map(|person| &person.session.public_id as &dyn fmt::Display),
+            access_token: person.and_then(named_access_token),
             program,
             verdict: self.verdict,
             reason: Some(&*self.reason).filter(|reason| !reason.is_empty()),

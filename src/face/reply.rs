@@ -14,12 +14,14 @@ use crate::request::Body;
 use crate::request::head::{Head, HeadError, cookie_pairs};
 use crate::request::headers::RequestId;
 
+mod access_token;
 mod bearer;
 mod denial;
 mod program;
 mod redirect;
 mod upstream;
 
+pub(super) use access_token::offer_access_token;
 pub(super) use bearer::{bearer_error, offer_bearer};
 pub(super) use denial::deny;
 pub(super) use program::{foreign_origin, json_problem, login_needed};

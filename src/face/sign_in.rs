@@ -49,6 +49,7 @@ mod sign_out;
 mod start;
 mod target;
 mod ticket;
+mod tokens;
 
 pub(super) use probes::answer_probe;
 pub(super) use reconfirm::{RECONFIRM_REASON, ReconfirmOutcome, reconfirm};
@@ -60,7 +61,7 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// The first path segments of menshen's own pages below `prefix`. A connector cannot use one as its
 /// callback path.
-pub const OWN_PAGES: [&str; 23] = [
+pub const OWN_PAGES: [&str; 24] = [
     "auth",
     "backchannel-logout",
     "enter",
@@ -83,6 +84,7 @@ pub const OWN_PAGES: [&str; 23] = [
     "sign_out",
     "start",
     "ticket",
+    "tokens",
     "userinfo",
 ];
 
@@ -155,6 +157,7 @@ where
         ("sign_out", None) => sign_out::answer(context, &query).await,
         ("userinfo", None) => front_end::userinfo(context).await,
         ("ticket", None) => redeem_ticket::answer(context, &query, body).await,
+        ("tokens", None) => tokens::answer(context, body).await,
         ("jwks.json", None) => jwks(context),
         ("ping", None) => probes::ping(head.method),
         ("ready", None) => probes::ready(context.services, head.method).await,

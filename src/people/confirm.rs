@@ -94,7 +94,7 @@ impl People {
         }
     }
 
-    /// Ends the sessions of an identity. Logins that began before get no session.
+    /// Ends the sessions and access tokens of an identity. Logins that began before get no session.
     async fn end_sessions(
         &self,
         policy: &AdmissionPolicy,
@@ -105,6 +105,7 @@ impl People {
         let cached = self.sessions.cached_entitlements(via, report.subject);
         let until = self.clock.now().plus(report.refuse_logins_for);
         let target = LogoutTarget::Subject(report.subject.clone());
+        let tokens = self.sessions.end_access_tokens(via, report.subject).await;
         let ended = self
             .sessions
             .apply_provider_logout(via, &target, None, until)
@@ -115,7 +116,7 @@ impl People {
                 account: cached.account,
                 login: cached.login.clone(),
             }),
-            sessions: ended.unwrap_or(0),
+            sessions: ended.unwrap_or(0) + tokens.map_err(ConfirmError::Store)?,
             why: why.to_owned(),
         })
     }

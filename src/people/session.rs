@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::access_tokens::UsedAccessToken;
 use super::profile::{AuthContext, UserFields};
 use super::provider_tokens::ProviderTokens;
 use crate::clock::Timestamp;
@@ -24,8 +25,8 @@ mod tokens;
 pub use refresh::{AfterRefresh, RefreshTimeouts, RefreshableConnector, Refresher};
 pub(in crate::people) use sessions::differences;
 pub use sessions::{
-    MintError, MintedSession, NewLogin, NoSession, OneTimeSession, SessionLookup, Sessions,
-    SourceQuestion,
+    AccessTokenLookup, MintError, MintedSession, NewLogin, NoSession, OneTimeSession,
+    SessionLookup, Sessions, SourceQuestion,
 };
 pub use tokens::RefreshDue;
 
@@ -103,6 +104,8 @@ pub struct Person {
     pub refresh_due: RefreshDue,
     /// The bearer token that the client sent instead of a cookie.
     pub bearer_token: Option<Arc<Secret<String>>>,
+    /// The access token that the client sent instead of a cookie.
+    pub access_token: Option<Arc<UsedAccessToken>>,
     pub(crate) token_state: Option<Arc<TokenState>>,
 }
 
@@ -133,7 +136,13 @@ pub struct SessionConfig {
     pub lifetime: crate::setting::Period,
     /// How long a session lasts without a request; an open WebSocket counts as one.
     pub idle_timeout: crate::setting::Period,
-    /// How many sessions are cached in memory.
+    /// How long an access token lasts at most, on routes with `access_tokens`; the person who makes one
+    /// chooses its end.
+    pub access_token_max: crate::setting::Period,
+    /// How many unknown access tokens one client address may send in a minute, and as many in a burst.
+    /// Further ones get 503 and are not looked up. A token that exists does not count.
+    pub unknown_access_tokens_per_client_per_minute: u32,
+    /// How many sessions and access tokens are cached in memory.
     pub cached_sessions_max: u64,
     /// The name of the session cookie, after the prefix `__Host-` or `__Secure-`. Two sites that share
     /// a domain or a host need different names. After a change everybody must sign in again.
@@ -159,6 +168,8 @@ impl Default for SessionConfig {
             keys: Vec::new(),
             lifetime: Period::s(12 * 3600),
             idle_timeout: Period::s(2 * 3600),
+            access_token_max: Period::s(90 * 86_400),
+            unknown_access_tokens_per_client_per_minute: 60,
             cached_sessions_max: 1_000_000,
             cookie_name: super::cookie::CookieName::default(),
             cookie_domain: None,

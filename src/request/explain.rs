@@ -254,6 +254,7 @@ fn explained_verdict(
         // `judge` returns none of these for an explained request, which has no bearer token and comes
         // from no proxy that asks for a decision.
         Denial::NoRoute
+        | Denial::AccessToken { .. }
         | Denial::BadToken { .. }
         | Denial::Scope { .. }
         | Denial::TwoCallers { .. }

@@ -36,6 +36,7 @@ pub(super) fn route() -> Route {
         connectors: Vec::new(),
         issuers: Vec::new(),
         scopes: Vec::new(),
+        access_tokens: false,
         demands: None,
         upstream: Some(UpstreamId(0)),
         preflight: Preflight::Deny,
@@ -98,6 +99,7 @@ pub(super) fn person(login: &str, fields: UserFields) -> Caller {
         confirmed_at: minted_at,
         needs_new_cookie: false,
         bearer_token: None,
+        access_token: None,
         refresh_due: RefreshDue::NotDue,
         token_state: None,
     })

@@ -1,8 +1,9 @@
 //! `Gate` identifies the caller of a request by its session cookie and, on routes that accept them,
-//! its bearer token.
+//! its access token or bearer token.
 
 use std::sync::Arc;
 
+use super::access_token::{self, AccessTokenError, AccessTokenLimits};
 use super::bearer::{BearerError, BearerTokens, VerifiedToken};
 use super::head::Head;
 use super::route::Route;
@@ -54,7 +55,10 @@ pub enum GateError {
     /// The bearer token was not accepted or could not be verified.
     #[error(transparent)]
     Bearer(#[from] BearerError),
-    /// A valid session and a valid bearer token of different callers in one request.
+    /// The access token was not accepted.
+    #[error("an access token was refused")]
+    AccessToken(#[source] AccessTokenError),
+    /// A valid session and a valid token of different callers in one request.
     #[error("the request has both a session and a bearer token")]
     TwoCallers,
     #[error("load the session")]
@@ -75,6 +79,8 @@ pub struct Gate {
     pub connectors: Vec<ConnectorId>,
     /// Verifies bearer tokens on routes that name issuers.
     pub bearers: BearerTokens,
+    /// Limits unknown access tokens on routes that allow access tokens.
+    pub access_token_limits: Arc<AccessTokenLimits>,
     /// Limits the log lines about requests with two valid session cookies.
     pub conflict_log: LogLimiter,
     /// Limits the warnings of a store outage: every request and every recheck would write one.
@@ -86,8 +92,12 @@ impl Gate {
     /// cannot be loaded makes the caller anonymous; elsewhere it is an error.
     ///
     /// On a route that names issuers a bearer token must be valid, whatever other credentials the
-    /// request has.
+    /// request has; so must an access token on a route that allows them.
     pub async fn identify(&self, route: &Route, head: &Head<'_>) -> Result<Caller, GateError> {
+        if route.access_tokens && access_token::is_sent(head.headers) {
+            // Boxed because it is rare: the future of ordinary requests stays small.
+            return Box::pin(self.caller_by_access_token(route, head)).await;
+        }
         let (issuers, scopes) = (&route.issuers, &route.scopes);
         if let Some(token) = self.bearers.authenticate(issuers, scopes, head).await? {
             // Boxed because it is rare: the future of ordinary requests stays small.
@@ -118,6 +128,30 @@ impl Gate {
             return self.person(head).await;
         }
         Ok(caller)
+    }
+
+    /// Identifies the person of an access token. If the request has a session, too, it must belong to the
+    /// same person.
+    async fn caller_by_access_token(
+        &self,
+        route: &Route,
+        head: &Head<'_>,
+    ) -> Result<Caller, GateError> {
+        let sessions = (&self.sessions, &self.ring);
+        let limits = &self.access_token_limits;
+        let found = access_token::find_person(sessions, limits, route, head).await;
+        let person = found.map_err(|error| match error {
+            access_token::FindError::Refused(why) => GateError::AccessToken(why),
+            access_token::FindError::Store(error) => GateError::Unavailable(error),
+        })?;
+        match self.person(head).await? {
+            Caller::Person(other) if other.session.account != person.session.account => {
+                Err(GateError::TwoCallers)
+            }
+            Caller::Person(_) | Caller::Anonymous(_) | Caller::Program(_) => {
+                Ok(self.caller_of(person))
+            }
+        }
     }
 
     /// The caller for whom a verified token stands: a person or a program. If the request has a session,

@@ -6,8 +6,9 @@
 //! [`ResponseRewrite`] holds what the response needs of the request.
 
 use http::header::{CONNECTION, TRAILER};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::access_token;
 use super::route::{Preflight, Route};
 
 mod address_headers;
@@ -69,6 +70,12 @@ fn is_replaced_authorization(route: &Route, name: &HeaderName) -> bool {
         && (rules.basic_auth.is_some()
             || rules.id_token
             || rules.custom.iter().any(|(custom, _)| custom == name))
+}
+
+/// Whether the header is `Authorization` with an access token, which no application receives, not even on
+/// a route that accepts none.
+fn is_access_token(name: &HeaderName, value: &HeaderValue) -> bool {
+    name == http::header::AUTHORIZATION && access_token::is_in(value)
 }
 
 /// Appends a header line.

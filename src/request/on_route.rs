@@ -25,6 +25,7 @@ fn denial(route: &Arc<Route>, gate: &Gate, error: GateError) -> Denial {
     match error {
         // A client can cause the denials without a warning as often as it likes. The access log
         // records them.
+        GateError::AccessToken(why) => Denial::AccessToken { route, why },
         GateError::Bearer(BearerError::Refused { issuer, why }) => {
             Denial::BadToken { route, issuer, why }
         }

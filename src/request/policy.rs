@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::access_token::AccessTokenError;
 use super::address::AddressError;
 use super::bearer::{IssuerId, Refusal, VerifiedToken};
 use super::gate::{Caller, LoginReason};
 use super::head::Head;
 use super::request_kind::{RequestKind, request_kind};
-use super::route::{Access, Preflight, Route};
+use super::route::{Access, Demands, Preflight, Route};
 use crate::clock::Timestamp;
 use crate::expression::EvalError;
 use crate::people::profile::AuthContext;
@@ -105,6 +106,12 @@ pub enum Denial {
     Method { route: Arc<Route> },
     /// The expressions of the route take more work than one request may cost.
     TooCostly { route: Arc<Route> },
+    /// The access token is invalid, or does not open the route.
+    AccessToken {
+        route: Arc<Route>,
+        /// For the log.
+        why: AccessTokenError,
+    },
     /// The bearer token is invalid.
     BadToken {
         route: Arc<Route>,
@@ -171,6 +178,12 @@ fn caller_on_public_path(route: &Route, caller: Caller, head: &Head<'_>) -> Call
     if !route.connectors.is_empty() && !route.connectors.contains(&session.via) {
         return Caller::Anonymous(LoginReason::OtherConnector);
     }
+    if person.access_token.is_some() {
+        return match access_token_refusal(route, person) {
+            Some(_) => Caller::Anonymous(LoginReason::StepUp),
+            None => caller,
+        };
+    }
     match unmet_demand(
         route,
         &session.via,
@@ -200,6 +213,13 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
     }
     let why = match &caller {
         Caller::Anonymous(why) => Some(*why),
+        Caller::Person(person) if person.access_token.is_some() => {
+            if let Some(why) = access_token_refusal(route, person) {
+                let route = Arc::clone(route);
+                return Verdict::Deny(Denial::AccessToken { route, why });
+            }
+            None
+        }
         Caller::Person(person) => {
             let session = &person.session;
             unmet_demand(
@@ -241,6 +261,18 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
     }
 }
 
+/// Why a route does not accept a valid access token. A token proves no login, so it meets no demand on one.
+fn access_token_refusal(route: &Route, person: &Person) -> Option<AccessTokenError> {
+    let via = &person.session.via;
+    if !route.connectors.is_empty() && !route.connectors.contains(via) {
+        return Some(AccessTokenError::OtherConnector);
+    }
+    let demands = route.demands.as_deref();
+    demands
+        .is_some_and(Demands::concern_the_login)
+        .then_some(AccessTokenError::LoginDemanded)
+}
+
 /// Why a session does not meet the demands of a route, if it does not. A public route has none.
 pub fn unmet_demand(
     route: &Route,
@@ -265,8 +297,8 @@ pub fn reconfirmation_is_due(route: &Route, person: &Person, head: &Head<'_>) ->
     let Some(demands) = &route.demands else {
         return false;
     };
-    // A client with a bearer token has no browser that could ask the source.
-    if person.bearer_token.is_some() {
+    // A client with a token has no browser that could ask the source.
+    if person.bearer_token.is_some() || person.access_token.is_some() {
         return false;
     }
     let in_frame = match (head.method, request_kind(head)) {

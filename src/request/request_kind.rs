@@ -62,6 +62,23 @@ pub fn request_kind(head: &Head<'_>) -> RequestKind {
     }
 }
 
+/// Whether a program without a browser sends the request, so that a challenge for Basic credentials shows
+/// nobody a password dialog. Browsers send `Sec-Fetch-*`; over plain HTTP they do not, and are recognized
+/// by their `User-Agent`. Thunderbird has that of a browser, but its calendars use the methods of WebDAV.
+pub fn is_from_program(head: &Head<'_>) -> bool {
+    let names = [
+        "sec-fetch-mode",
+        "sec-fetch-dest",
+        "sec-fetch-site",
+        "x-requested-with",
+    ];
+    let from_browser = names.iter().any(|name| head.headers.contains_key(*name))
+        || single_header_lossy(head.headers, "user-agent")
+            .is_some_and(|agent| agent.starts_with("Mozilla/"));
+    let uses_webdav = matches!(head.method.as_str(), "PROPFIND" | "PROPPATCH" | "REPORT");
+    request_kind(head) == RequestKind::Fetch && (!from_browser || uses_webdav)
+}
+
 /// Whether Word, Excel or PowerPoint checks a link. Office follows redirects and then opens the
 /// last address in a browser, which lacks the cookies of a login that Office began.
 fn is_office_link_check(headers: &HeaderMap) -> bool {

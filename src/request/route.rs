@@ -80,6 +80,8 @@ pub struct Route {
     pub issuers: Vec<IssuerId>,
     /// The scopes that these tokens must have.
     pub scopes: Vec<ScopeName>,
+    /// Whether programs may send access tokens of people.
+    pub access_tokens: bool,
     /// What the route demands of a session besides its connector; absent on most routes.
     pub demands: Option<Box<Demands>>,
     /// The upstream pool; absent: every allowed request gets a 404.

@@ -106,6 +106,7 @@ fn build_route(
         connectors: config.connectors.clone(),
         issuers: config.issuers.clone(),
         scopes: config.scopes.clone(),
+        access_tokens: config.access_tokens,
         demands: Demands::of(config),
         upstream,
         preflight: config.preflight,

@@ -41,8 +41,8 @@ pub trait MaintenanceStore: fmt::Debug + Send + Sync {
         StoreError::Damaged { record }
     }
 
-    /// Deletes sessions that have expired or are idle since `idle_before`, expired one-time values, logout
-    /// marks and leases, log entries older than a day except the newest, and the oldest logout marks if
+    /// Deletes sessions that have expired or are idle since `idle_before`, access tokens that have expired
+    /// or were ended before it, expired one-time values, logout marks and leases, log entries older than a day except the newest, and the oldest logout marks if
     /// there are too many. Deletes at most `max` rows of each kind; returns the number of deleted rows.
     async fn delete_expired(
         &self,

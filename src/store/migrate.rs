@@ -5,7 +5,7 @@ use super::sqlite::{self, SqliteUrl};
 use super::{StoreError, StoreOptions};
 
 /// The tables without the prefix `menshen_`, each after those to which its rows refer.
-pub(super) const TABLES: [&str; 19] = [
+pub(super) const TABLES: [&str; 20] = [
     "key_ring",
     "account",
     "account_change",
@@ -20,6 +20,7 @@ pub(super) const TABLES: [&str; 19] = [
     "epoch",
     "session",
     "session_tokens",
+    "access_token",
     "revocation",
     "logout_mark",
     "front_channel_mark",

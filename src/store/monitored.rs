@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::{
-    Account, AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing,
-    ConnectorId, CoordinationStore, CurrentEpochs, Department, DepartmentChanges, DirectoryStore,
-    DirectorySyncStore, EditOutcome, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson,
-    ListedSession, LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewSession, PeopleQuery,
+    AccessTokenOutcome, AccessTokenRecord, AccessTokenStore, Account, AccountChange, AccountId,
+    AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId, CoordinationStore,
+    CurrentEpochs, Department, DepartmentChanges, DirectoryStore, DirectorySyncStore, EditOutcome,
+    ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, ListedSession, LoginName,
+    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
     PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
     RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
-    StoreError, StoredSession, Subject, SubjectRename, SubjectRenameOutcome, TokenStore,
-    TokenUpdate, TokenUpdateOutcome,
+    StoreError, StoredAccessToken, StoredSession, Subject, SubjectRename, SubjectRenameOutcome,
+    TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -150,6 +151,7 @@ write_evidence! {
     AdmissionOutcome: |it| matches!(it, Self::Account(_));
     Vec<AdmissionOutcome>: |it| it.iter().any(WriteEvidence::shows_a_write);
     MintOutcome: |it| *it == Self::Session;
+    AccessTokenOutcome: |it| *it == Self::Created;
     TokenUpdateOutcome: |it| matches!(it, Self::Stored { .. });
     Revocation: |_it| true;
     Option<Revocation>: |it| it.is_some();
@@ -162,6 +164,7 @@ write_evidence! {
     DepartmentChanges: |it| it.created + it.updated + it.deleted > 0;
     // Without entries, a logout may have ended nothing and left no mark.
     Option<Vec<Revocation>>: |it| it.as_ref().is_some_and(|entries| !entries.is_empty());
+    Vec<Revocation>: |it| !it.is_empty();
     bool: |it| *it;
     u64: |it| *it > 0;
     // An update of sessions that are gone changes no row.
@@ -289,6 +292,21 @@ delegate! {
         reads {}
         writes {
             update_tokens(update: &TokenUpdate) -> TokenUpdateOutcome;
+        }
+    }
+    AccessTokenStore {
+        reads {
+            access_token(key: &SessionKey) -> Option<StoredAccessToken>;
+            access_tokens(account: &AccountId, at: Timestamp, max: u32) -> Vec<AccessTokenRecord>;
+        }
+        writes {
+            create_access_token(new: &NewAccessToken, max: u32) -> AccessTokenOutcome;
+            end_access_tokens(
+                connector: &ConnectorId,
+                subject: &Subject,
+                at: Timestamp
+            ) -> Vec<Revocation>;
+            touch_access_tokens(used: &[(SessionKey, Timestamp)]) -> ();
         }
     }
     CoordinationStore {

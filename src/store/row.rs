@@ -7,8 +7,9 @@ use sqlx::sqlite::SqliteRow;
 
 use super::query_error::QueryError;
 use super::{
-    Account, AccountChange, AccountChangeKind, AccountId, ListedSession, PersonRecord, SessionId,
-    SessionKey, SessionOrigin, SessionRecord, StoredSession, StoredTokens,
+    AccessTokenRecord, Account, AccountChange, AccountChangeKind, AccountId, ListedSession,
+    PersonRecord, SessionId, SessionKey, SessionOrigin, SessionRecord, StoredAccessToken,
+    StoredSession, StoredTokens,
 };
 use crate::clock::Timestamp;
 
@@ -150,6 +151,46 @@ pub(super) fn stored_session(row: &impl Columns) -> Result<StoredSession, QueryE
         everyone_epoch: number(row, "everyone_epoch", "session")?,
         tokens: tokens(row)?,
     })
+}
+
+/// An access token from the columns of `standing_access_token`.
+pub(super) fn access_token_record(row: &impl Columns) -> Result<AccessTokenRecord, QueryError> {
+    const RECORD: &str = "access token";
+    let used_at = row.optional_integer("last_use")?;
+    Ok(AccessTokenRecord {
+        key: SessionKey::new(bytes(row, "key", RECORD)?),
+        public_id: SessionId::new(bytes(row, "public_id", RECORD)?),
+        account: AccountId::new(bytes(row, "account", RECORD)?),
+        connector: parsed(row, "connector", RECORD)?,
+        subject: parsed(row, "subject", RECORD)?,
+        name: row.text("name")?.to_owned(),
+        routes: routes(row)?,
+        created_at: time(row, "minted_at")?,
+        expires_at: time(row, "expires_at")?,
+        used_at: used_at.map(Timestamp::from_unix_ms),
+    })
+}
+
+/// An access token with its account and identity, from the columns of `standing_access_token`,
+/// `tokens_version` and `tokens_sealed`.
+pub(super) fn stored_access_token(row: &impl Columns) -> Result<StoredAccessToken, QueryError> {
+    Ok(StoredAccessToken {
+        session: stored_session(row)?,
+        name: row.text("name")?.to_owned(),
+        routes: routes(row)?,
+    })
+}
+
+/// The routes of an access token: a JSON list of names.
+fn routes(row: &impl Columns) -> Result<Option<Vec<String>>, QueryError> {
+    let text = row.optional_text("routes")?;
+    let parsed = text.map(|text| serde_json::from_str(&text)).transpose();
+    parsed.map_err(|_| QueryError::Damaged("access token"))
+}
+
+/// The JSON list of names that [`routes`] reads.
+pub(super) fn json_list(names: Option<&[String]>) -> Option<String> {
+    names.map(|names| serde_json::json!(names).to_string())
 }
 
 fn tokens(row: &impl Columns) -> Result<Option<StoredTokens>, QueryError> {

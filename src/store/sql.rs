@@ -12,6 +12,7 @@ use super::query_error::{QueryError, run};
 use super::{AccountId, SessionKey, row};
 use crate::clock::Timestamp;
 
+mod access_tokens;
 mod account_changes;
 mod accounts;
 mod admission;

@@ -38,6 +38,8 @@ pub struct AccessRecord<'a> {
     pub login: Option<&'a str>,
     /// The public id of the session.
     pub session: Option<&'a dyn fmt::Display>,
+    /// The public id and the name of the access token, if one was the credential.
+    pub access_token: Option<(&'a dyn fmt::Display, &'a str)>,
     /// The program of a bearer token: the configured name of its issuer, and its subject.
     pub program: Option<(&'a str, &'a str)>,
     pub verdict: VerdictLabel,
@@ -92,6 +94,8 @@ pub struct StreamEnd<'a> {
     pub login: Option<&'a str>,
     /// The public id of the session.
     pub session: Option<&'a dyn fmt::Display>,
+    /// The access token, as in the access record.
+    pub access_token: Option<(&'a dyn fmt::Display, &'a str)>,
     /// The program of a bearer token, as in the access record.
     pub program: Option<(&'a str, &'a str)>,
     pub kind: StreamKind,
@@ -178,6 +182,8 @@ impl AccessRecord<'_> {
             .optional_text("route", self.route)
             .optional_text("login", self.login)
             .optional_display("session", self.session)
+            .optional_display("access_token", self.access_token.map(|(id, _)| id))
+            .optional_text("access_token_name", self.access_token.map(|(_, name)| name))
             .optional_text("issuer", self.program.map(|(issuer, _)| issuer))
             .optional_text("subject", self.program.map(|(_, subject)| subject))
             .text("verdict", self.verdict.as_str())
@@ -223,6 +229,8 @@ impl StreamEnd<'_> {
             .text("route", self.route)
             .optional_text("login", self.login)
             .optional_display("session", self.session)
+            .optional_display("access_token", self.access_token.map(|(id, _)| id))
+            .optional_text("access_token_name", self.access_token.map(|(_, name)| name))
             .optional_text("issuer", self.program.map(|(issuer, _)| issuer))
             .optional_text("subject", self.program.map(|(_, subject)| subject))
             .text("verdict", VerdictLabel::Deny.as_str())

@@ -29,6 +29,8 @@ pub struct AuditRecord<'a> {
     pub account: Option<&'a dyn fmt::Display>,
     /// The public id of the session.
     pub session: Option<&'a dyn fmt::Display>,
+    /// The public id and the name of an access token.
+    pub access_token: Option<(&'a dyn fmt::Display, &'a str)>,
     /// The client's address, behind trusted proxies.
     pub client: Option<IpAddr>,
     /// The User-Agent header; truncated to 256 bytes.
@@ -69,6 +71,10 @@ pub enum AuditEvent {
     AppTokenRejected,
     /// A provider refused to refresh the tokens of a session, which was ended.
     RefreshRefused,
+    /// A person made an access token.
+    AccessTokenMade,
+    /// A person or an administrator ended an access token.
+    AccessTokenEnded,
     /// A refresh changed the entitlements of a signed-in person; the reason names the fields.
     EntitlementsChanged,
 }
@@ -91,6 +97,8 @@ impl AuditEvent {
             Self::AppToken => "app-token",
             Self::AppTokenRejected => "app-token-rejected",
             Self::RefreshRefused => "refresh-gone",
+            Self::AccessTokenMade => "token-made",
+            Self::AccessTokenEnded => "token-ended",
             Self::EntitlementsChanged => "entitlements",
         }
     }
@@ -109,6 +117,7 @@ impl<'a> AuditRecord<'a> {
             login: None,
             account: None,
             session: None,
+            access_token: None,
             client: None,
             user_agent: None,
             reason: None,
@@ -129,6 +138,8 @@ impl<'a> AuditRecord<'a> {
             .optional_text("login", self.login)
             .optional_display("account", self.account)
             .optional_display("session", self.session)
+            .optional_display("access_token", self.access_token.map(|(id, _)| id))
+            .optional_text("access_token_name", self.access_token.map(|(_, name)| name))
             .optional_display(
                 "client",
                 self.client.as_ref().map(|ip| ip as &dyn fmt::Display),

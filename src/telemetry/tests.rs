@@ -44,6 +44,7 @@ fn access_record() -> AccessRecord<'static> {
         route: Some("oa"),
         login: Some("zhangsan"),
         session: Some(&"public"),
+        access_token: None,
         program: None,
         verdict: VerdictLabel::Allow,
         reason: None,

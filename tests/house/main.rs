@@ -4,6 +4,7 @@
     reason = "a panic in a test or its helpers is a failed test"
 )]
 
+mod access_tokens;
 mod admin;
 mod app_token;
 mod assertion;

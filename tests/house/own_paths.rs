@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::browser::Browser;
 use crate::logging_in::OWN_PAGES;
-use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, ROUTES, SSO_URL, Setup};
 use crate::wire::{self, Answer};
 
 /// Every path below the prefix, with a query where needed.
@@ -34,6 +34,8 @@ const PATHS: &[&str] = &[
     "/userinfo",
     "/ticket",
     "/ticket?t=AAAA",
+    "/tokens",
+    "/tokens?action=make",
     "/auth",
     "/forward-auth",
     "/ext_authz/x",
@@ -217,7 +219,12 @@ async fn is_signed_in(browser: &Browser) -> bool {
 
 #[tokio::test]
 async fn no_own_path_has_unexpected_side_effects() {
-    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
+    let routes = format!(
+        "{ROUTES}\n[[route]]\nname = \"git\"\nhost = \"git.test\"\n\
+         upstream = [\"{{app}}\"]\naccess_tokens = true\n"
+    );
+    let setup = Setup::default().tables(NO_LOGIN_LIMITS).routes(&routes);
+    let menshen = setup.start().await;
     let mut signed_in = Browser::new(&menshen);
     signed_in.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     for path in PATHS {

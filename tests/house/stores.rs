@@ -10,6 +10,7 @@ use menshen::store::{
     MintOutcome, NewSession, SessionId, SessionKey, SqliteUrl, Store, StoreUrl,
 };
 
+mod access_tokens;
 mod closing;
 mod coordination;
 mod directory;

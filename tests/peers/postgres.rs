@@ -9,6 +9,8 @@ use menshen::store::{
     MintOutcome, NewSession, SessionId, SessionKey, Store, StoreOptions, StoreUrl,
 };
 
+#[path = "../house/stores/access_tokens.rs"]
+mod access_tokens;
 #[path = "../house/stores/closing.rs"]
 mod closing;
 #[path = "../house/stores/coordination.rs"]

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use super::Problems;
 use crate::door::Address;
 use crate::people::cookie::SameSiteConfig;
-use crate::setting::KeyPath;
+use crate::setting::{KeyPath, Period};
+
+/// The shortest `access_token_max`: the page offers whole minutes.
+const ACCESS_TOKEN_LIFE_MIN: Period = Period::s(60);
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     validate_listeners(problems);
@@ -169,6 +172,27 @@ fn validate_limits(problems: &mut Problems<'_>) {
     ];
     problems.require_positive(&table, &periods);
     validate_upstream_shares(problems, &table);
+    validate_session(problems);
+    let login = &problems.config.login;
+    let table = KeyPath::of(["login"]);
+    let numbers = [
+        (
+            "begins_per_client_per_minute",
+            login.begins_per_client_per_minute.into(),
+        ),
+        ("begins_per_minute", login.begins_per_minute.into()),
+        (
+            "finishes_per_client_per_minute",
+            login.finishes_per_client_per_minute.into(),
+        ),
+        ("finishes_per_minute", login.finishes_per_minute.into()),
+        ("bad_codes_max", login.bad_codes_max.into()),
+    ];
+    problems.require_at_least_one(&table, &numbers);
+    problems.require_positive(&table, &[("bad_codes_pause", login.bad_codes_pause)]);
+}
+
+fn validate_session(problems: &mut Problems<'_>) {
     let session = &problems.config.session;
     let table = KeyPath::of(["session"]);
     let periods = [
@@ -188,25 +212,17 @@ fn validate_limits(problems: &mut Problems<'_>) {
         let help = "a session ends after its lifetime even if it is used: change one of them";
         problems.add_at_value(&key_path, "idle_timeout is longer than lifetime", help);
     }
-    problems.require_at_least_one(
-        &table,
-        &[("cached_sessions_max", session.cached_sessions_max)],
-    );
-    let login = &problems.config.login;
-    let table = KeyPath::of(["login"]);
+    if session.access_token_max < ACCESS_TOKEN_LIFE_MIN {
+        let key_path = table.clone().key("access_token_max");
+        let help = "write \"1h\" or more; without `access_tokens` on a route there are no tokens";
+        problems.add_at_value(&key_path, "access_token_max is shorter than a minute", help);
+    }
     let numbers = [
+        ("cached_sessions_max", session.cached_sessions_max),
         (
-            "begins_per_client_per_minute",
-            login.begins_per_client_per_minute.into(),
+            "unknown_access_tokens_per_client_per_minute",
+            session.unknown_access_tokens_per_client_per_minute.into(),
         ),
-        ("begins_per_minute", login.begins_per_minute.into()),
-        (
-            "finishes_per_client_per_minute",
-            login.finishes_per_client_per_minute.into(),
-        ),
-        ("finishes_per_minute", login.finishes_per_minute.into()),
-        ("bad_codes_max", login.bad_codes_max.into()),
     ];
     problems.require_at_least_one(&table, &numbers);
-    problems.require_positive(&table, &[("bad_codes_pause", login.bad_codes_pause)]);
 }

@@ -389,6 +389,7 @@ async fn metrics_use_the_open_metrics_format() {
         login: None,
         program: None,
         session: None,
+        access_token: None,
         verdict: VerdictLabel::Deny,
         reason: None,
         status: 404,

@@ -49,6 +49,7 @@ pub(super) struct Texts {
     pub(super) frame_sign_in: FrameSignInTexts,
     pub(super) hand_over: HandOverTexts,
     pub(super) fragment: FragmentTexts,
+    pub(super) tokens: TokensTexts,
     pub(super) causes: CauseTexts,
 }
 
@@ -188,6 +189,47 @@ pub(super) struct FragmentTexts {
     pub(super) title: &'static str,
     pub(super) lead: &'static str,
     pub(super) continue_button: &'static str,
+}
+
+/// The page on which a person makes and ends access tokens.
+#[derive(Debug)]
+pub(super) struct TokensTexts {
+    pub(super) title: &'static str,
+    pub(super) lead: &'static str,
+    /// Encloses the person's name.
+    pub(super) signed_in_as: AroundName,
+    /// Encloses the name of the new token.
+    pub(super) new_token: AroundName,
+    pub(super) shown_once: &'static str,
+    /// Encloses the person's login name.
+    pub(super) how_to_send: AroundName,
+    pub(super) your_tokens: &'static str,
+    pub(super) none: &'static str,
+    /// The label before the routes of a token.
+    pub(super) opens: &'static str,
+    pub(super) all_routes: &'static str,
+    pub(super) only_these: &'static str,
+    pub(super) created: &'static str,
+    pub(super) expires: &'static str,
+    pub(super) last_used: &'static str,
+    pub(super) never: &'static str,
+    /// The button that ends a token; encloses its name.
+    pub(super) end: AroundName,
+    pub(super) make_one: &'static str,
+    pub(super) sign_in_first: &'static str,
+    pub(super) name: &'static str,
+    pub(super) lasts: &'static str,
+    pub(super) days: &'static str,
+    pub(super) minutes: &'static str,
+    pub(super) make: &'static str,
+    /// What else ends a token.
+    pub(super) ends_with: &'static str,
+    pub(super) ended: &'static str,
+    pub(super) gone: &'static str,
+    pub(super) too_many: &'static str,
+    pub(super) bad_name: &'static str,
+    pub(super) bad_choice: &'static str,
+    pub(super) other_account: &'static str,
 }
 
 #[derive(Debug)]

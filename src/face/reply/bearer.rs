@@ -110,7 +110,10 @@ pub(in crate::face) fn bearer_error(
             let caller = Caller::Program(Arc::clone(token));
             Some(lacks_scope(context, None, &caller, needed))
         }
-        GateError::Bearer(BearerError::Store(_)) | GateError::Unavailable(_) => None,
+        // Own pages accept no access token.
+        GateError::AccessToken(_)
+        | GateError::Bearer(BearerError::Store(_))
+        | GateError::Unavailable(_) => None,
     }
 }
 

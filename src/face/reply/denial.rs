@@ -10,7 +10,8 @@ use super::super::record::LoggedResponse;
 use super::super::{RequestContext, urls};
 use super::program::step_up_challenge;
 use super::{
-    accepts_html, bearer, json_problem, login_needed, page_with_form_targets, problem, retry_link,
+    accepts_html, access_token, bearer, json_problem, login_needed, page_with_form_targets,
+    problem, retry_link,
 };
 use crate::request::gate::Caller;
 use crate::request::policy::{Denial, ForbiddenReason};
@@ -33,6 +34,7 @@ pub(in crate::face) fn deny(context: &RequestContext<'_>, denial: &Denial) -> Lo
             LoggedResponse::denied("method not in capitals", Some(route), None, response)
         }
         Denial::TooCostly { route } => too_costly(context, route),
+        Denial::AccessToken { route, why } => access_token::refused(context, route, *why),
         Denial::BadToken { route, issuer, why } => {
             bearer::refused(context, Some(route), issuer.as_ref(), why)
         }

@@ -60,6 +60,9 @@ pub(in crate::face) fn unauthorized(
         let demands = needed.route.demands.as_deref();
         let demands = demands.filter(|_| needed.why == LoginReason::StepUp);
         let mut response = reply::login_needed(context, reason, demands);
+        if needed.route.access_tokens {
+            reply::offer_access_token(context, &mut response);
+        }
         if !needed.route.issuers.is_empty() {
             reply::offer_bearer(context, &mut response);
         }

@@ -25,6 +25,7 @@ use crate::store::{
     StoredSession, Subject,
 };
 
+mod access_tokens;
 mod background;
 mod cached_session;
 mod confirmations;
@@ -35,6 +36,8 @@ mod revocation;
 mod simulated;
 mod updates;
 
+pub use access_tokens::AccessTokenLookup;
+use access_tokens::{ACCESS_TOKEN_LOADS_MAX, UNKNOWN_TOKEN_TTL, UNKNOWN_TOKENS_MAX};
 use cached_session::CachedSession;
 pub use confirmations::SourceQuestion;
 pub use mint::{MintError, MintedSession, NewLogin, OneTimeSession};
@@ -54,9 +57,9 @@ const TOUCHES_MAX: usize = 16_384;
 /// After so long without a use a session is dropped from the cache, but not from the store.
 const CACHE_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// The hash of the complete cookie value.
+/// The hash of the complete value of a cookie or an access token.
 type CookieHash = [u8; 32];
-/// The result of a load, shared by all requests with the same cookie.
+/// The result of a load, shared by all requests with the same cookie or access token.
 type LoadResult = Result<Loaded, Arc<StoreError>>;
 
 /// The result of [`Sessions::find`].
@@ -87,6 +90,10 @@ pub struct Sessions {
     /// By cookie and epoch of the key ring.
     loads: SingleFlight<(CookieHash, u64), LoadResult>,
     load_permits: Semaphore,
+    /// The keys of access tokens that do not exist or were ended.
+    unknown_access_tokens: Cache<SessionKey, ()>,
+    access_token_loads: SingleFlight<(SessionKey, u64), LoadResult>,
+    access_token_load_permits: Semaphore,
     /// The epoch of everyone, and those of the connectors.
     everyone: Epoch,
     connectors: RwLock<HashMap<ConnectorId, Arc<Epoch>>>,
@@ -100,6 +107,7 @@ pub struct Sessions {
     pub(super) refresh_permits: Semaphore,
     /// Uses of sessions that wait to be written to the store.
     touches: mpsc::Sender<(SessionKey, Timestamp)>,
+    access_token_touches: mpsc::Sender<(SessionKey, Timestamp)>,
     /// Revocations that the store has not confirmed yet.
     pending: PendingRevocations,
     /// Notifies whenever a session may have ended.
@@ -146,6 +154,7 @@ impl Sessions {
     ) -> Result<Arc<Self>, StoreError> {
         let now = store.epochs().await?;
         let (touches, touches_receiver) = mpsc::channel(TOUCHES_MAX);
+        let (access_token_touches, access_token_touches_receiver) = mpsc::channel(TOUCHES_MAX);
         let connectors = now.connectors.iter().map(|(id, number)| {
             let epoch = Epoch::default();
             epoch.raise_to(*number);
@@ -164,6 +173,12 @@ impl Sessions {
                 .build(),
             loads: SingleFlight::default(),
             load_permits: Semaphore::new(LOADS_MAX),
+            unknown_access_tokens: Cache::builder()
+                .max_capacity(UNKNOWN_TOKENS_MAX)
+                .time_to_live(UNKNOWN_TOKEN_TTL)
+                .build(),
+            access_token_loads: SingleFlight::default(),
+            access_token_load_permits: Semaphore::new(ACCESS_TOKEN_LOADS_MAX),
             everyone: Epoch::default(),
             connectors: RwLock::new(connectors.collect()),
             accounts: WeakMap::default(),
@@ -173,6 +188,7 @@ impl Sessions {
             lease_holder: URL_SAFE_NO_PAD.encode(keys::random::<16>()),
             refresh_permits: Semaphore::new(REFRESHES_MAX),
             touches,
+            access_token_touches,
             pending: PendingRevocations::default(),
             changes: watch::Sender::new(0),
             department_changes: watch::Sender::default(),
@@ -181,7 +197,11 @@ impl Sessions {
             outage_grace,
         });
         sessions.everyone.raise_to(now.everyone);
-        background::start(&sessions, touches_receiver, now.log_position);
+        background::start(
+            &sessions,
+            (touches_receiver, access_token_touches_receiver),
+            now.log_position,
+        );
         Ok(sessions)
     }
 
@@ -271,24 +291,9 @@ impl Sessions {
         timeouts: &SessionTimeouts,
         host: &str,
     ) -> CachedSessionLookup {
-        let at_load = &entry.at_load;
-        if at_load.ring != ring.epoch()
-            || at_load.generation != self.generation.load(Ordering::Acquire)
-        {
-            return CachedSessionLookup::Miss;
-        }
         let now = self.clock.now();
-        let is_valid = !entry.state.has_ended()
-            && entry.account.epoch.value() == at_load.account
-            && entry.connector_epoch.value() == at_load.connector
-            && self.everyone.value() == at_load.everyone
-            && entry.session.expires_at > now;
-        if !is_valid {
-            return CachedSessionLookup::Missing(NoSession::Ended);
-        }
-        if entry.account.changes() != at_load.account_changes {
-            // The login name may belong to another account now, and the groups may have changed.
-            return CachedSessionLookup::Miss;
+        if let Some(unusable) = self.why_unusable(entry, ring, now) {
+            return unusable;
         }
         if now.since(entry.state.used_at()) >= timeouts.idle_timeout {
             // Another process may have used the session: load it again.
@@ -315,8 +320,35 @@ impl Sessions {
             needs_new_cookie: !entry.signed_by_first_key,
             refresh_due: due.unwrap_or(RefreshDue::NotDue),
             bearer_token: None,
+            access_token: None,
             token_state: entry.tokens.clone(),
         })
+    }
+
+    /// Compares the epochs and the end of a cached entry; `None` if they allow its use.
+    #[inline]
+    fn why_unusable(
+        &self,
+        entry: &CachedSession,
+        ring: &KeyRing,
+        now: Timestamp,
+    ) -> Option<CachedSessionLookup> {
+        let at_load = &entry.at_load;
+        if at_load.ring != ring.epoch()
+            || at_load.generation != self.generation.load(Ordering::Acquire)
+        {
+            return Some(CachedSessionLookup::Miss);
+        }
+        let is_valid = !entry.state.has_ended()
+            && entry.account.epoch.value() == at_load.account
+            && entry.connector_epoch.value() == at_load.connector
+            && self.everyone.value() == at_load.everyone
+            && entry.session.expires_at > now;
+        if !is_valid {
+            return Some(CachedSessionLookup::Missing(NoSession::Ended));
+        }
+        // The login name may belong to another account now, and the groups may have changed.
+        (entry.account.changes() != at_load.account_changes).then_some(CachedSessionLookup::Miss)
     }
 
     /// The epochs of the connector and of everyone, for a login that begins now.

@@ -118,6 +118,21 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Stri
             names.join(", ")
         ));
     }
+    if route.access_tokens {
+        let demands = route.demands.as_deref();
+        notes.push(match demands.is_some_and(Demands::concern_the_login) {
+            true => {
+                "access_tokens = true → access tokens are refused all the same, because acr_values \
+                     or max_age demands a login, which a token does not prove"
+                    .to_owned()
+            }
+            false => {
+                "access_tokens = true → a program with an access token of a person is judged as \
+                      that person"
+                    .to_owned()
+            }
+        });
+    }
     if let Caller::Person(person) = caller
         && !route.connectors.is_empty()
         && !route.connectors.contains(&person.session.via)

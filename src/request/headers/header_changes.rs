@@ -9,6 +9,7 @@ use super::protected_headers::{Disposition, METHOD_OVERRIDES};
 use super::{
     RewriteOptions, cookies, decision_depends_on_method, is_replaced_authorization, passes_header,
 };
+use crate::request::access_token;
 use crate::request::head::Head;
 use crate::request::policy::Permit;
 use crate::request::route::CheckHeaders;
@@ -142,7 +143,10 @@ impl HeaderChanges {
                 removed.push(name.clone());
             }
         }
-        if is_replaced_authorization(route, &AUTHORIZATION) && !added.contains_key(AUTHORIZATION) {
+        let is_not_forwarded = is_replaced_authorization(route, &AUTHORIZATION)
+            || access_token::is_sent(client_headers);
+        let is_listed = added.contains_key(AUTHORIZATION) || removed.contains(&AUTHORIZATION);
+        if is_not_forwarded && !is_listed {
             removed.push(AUTHORIZATION);
         }
         Self { added, removed }

@@ -16,8 +16,8 @@ use super::response_rewrite::ResponseRewrite;
 use super::trace::{self, RequestId};
 use super::{
     RewriteOptions, TRACEPARENT, TRACESTATE, X_REQUEST_ID, append_line, connection_options,
-    cookies, decision_depends_on_method, forwarded_trailer_names, is_replaced_authorization,
-    passes_header, token_equals, tokens,
+    cookies, decision_depends_on_method, forwarded_trailer_names, is_access_token,
+    is_replaced_authorization, passes_header, token_equals, tokens,
 };
 use crate::client::Client;
 use crate::request::head::Head;
@@ -210,7 +210,7 @@ impl RequestRewrite {
                 _ => self.is_forwarded(name) && !connection_options.contains(name),
             };
             last = Some((name, is_forwarded));
-            if is_forwarded {
+            if is_forwarded && !is_access_token(name, value) {
                 append_line(head, name, value.as_bytes());
             }
         }

@@ -142,6 +142,12 @@ pub struct RouteConfig {
     /// The scopes that a program's token must have, in addition to the `scopes` of its issuer.
     #[serde(default)]
     pub scopes: Vec<ScopeName>,
+    /// Whether programs that can neither sign in nor hold a cookie (git, svn, npm, pip, WebDAV) may send
+    /// an access token that a person made at `/tokens` below `prefix`: as Basic password or as bearer
+    /// token. The token is its person, for rules and identity headers as well. It is removed from every
+    /// request to an application. A route that demands `acr_values` or `max_age` accepts none.
+    #[serde(default)]
+    pub access_tokens: bool,
     /// Whether the upstream gets `X-Menshen-Assertion`: the identity of the person, signed (ES256)
     /// so that the application can verify it; the keys are at `/jwks.json` below `prefix`.
     /// Anonymous requests and programs have none.

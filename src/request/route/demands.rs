@@ -81,6 +81,11 @@ impl Demands {
         (demands != Self::default()).then(|| Box::new(demands))
     }
 
+    /// Whether they demand a certain login, besides who the person is.
+    pub fn concern_the_login(&self) -> bool {
+        !self.acr_values.is_empty() || self.max_age.is_some()
+    }
+
     /// Whether an authentication is sufficient. `login_at` is used as its time if the source reports none.
     pub fn are_met(
         &self,

@@ -16,7 +16,9 @@ pub(super) async fn delete_expired_rows(
     max: u32,
 ) -> Result<u64, QueryError> {
     let mut deleted = 0;
-    for (sql, first) in expired_rows(at.unix_ms(), idle_before.unix_ms()) {
+    let (now, idle_before) = (at.unix_ms(), idle_before.unix_ms());
+    let rows = expired_rows(now, idle_before).into_iter();
+    for (sql, first) in rows.chain(expired_access_tokens(now, idle_before)) {
         let mut tx = db.begin(Begin::Writing).await?;
         let values = [Value::from(first), Value::from(max)];
         deleted += tx.execute(sql, &values).await?;
@@ -89,6 +91,22 @@ fn expired_rows(now: i64, idle_before: i64) -> [(&'static str, i64); 10] {
             "DELETE FROM menshen_account_change WHERE number IN \
              (SELECT number FROM menshen_account_change WHERE at < $1 LIMIT $2)",
             history_before,
+        ),
+    ]
+}
+
+/// The same for access tokens: those that have expired, and those that were ended before `idle_before`.
+fn expired_access_tokens(now: i64, idle_before: i64) -> [(&'static str, i64); 2] {
+    [
+        (
+            "DELETE FROM menshen_access_token WHERE key IN (SELECT key FROM menshen_access_token \
+             WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            now,
+        ),
+        (
+            "DELETE FROM menshen_access_token WHERE key IN (SELECT key FROM menshen_access_token \
+             WHERE revoked_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            idle_before,
         ),
     ]
 }

@@ -68,6 +68,7 @@ fn migrator() -> Migrator {
         migration(2, "directory", include_str!("0002_directory.sql")),
         migration(3, "closed_by_sync", include_str!("0003_closed_by_sync.sql")),
         migration(4, "session_origin", include_str!("0004_session_origin.sql")),
+        migration(5, "access_tokens", include_str!("0005_access_tokens.sql")),
     ]);
     // The lock of the transaction does it: a lock of the connection is lost behind a pooler.
     migrator.set_locking(false);

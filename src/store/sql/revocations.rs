@@ -10,7 +10,10 @@ use super::super::{
     RevocationPage, RevocationScope, RevocationStore, SessionKey, StoreError,
 };
 use super::row::Columns;
-use super::{Begin, Database, QueryError, Transaction, provider_logout, row, run, tokens, values};
+use super::{
+    Begin, Database, QueryError, Transaction, access_tokens, provider_logout, row, run, tokens,
+    values,
+};
 use crate::clock::Timestamp;
 use crate::keys;
 
@@ -74,6 +77,7 @@ async fn revoke(
         RevocationScope::Session(key) => {
             let sql = "DELETE FROM menshen_session WHERE key = $1";
             tx.execute(sql, values![key]).await?;
+            access_tokens::end(&mut tx, key, at).await?;
             0
         }
         RevocationScope::Account(account) => {

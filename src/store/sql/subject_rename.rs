@@ -43,7 +43,7 @@ pub(super) async fn rename(
     })
 }
 
-/// Moves the identity with its sessions and verified fields. If the account has an identity with the new
+/// Moves the identity with its sessions, access tokens and verified fields. If the account has an identity with the new
 /// subject already, the two become one.
 async fn move_identity(
     tx: &mut impl Transaction,
@@ -68,8 +68,10 @@ async fn move_identity(
         "UPDATE menshen_membership SET subject = $3 WHERE connector = $1 AND subject = $2",
         "UPDATE menshen_tag SET subject = $3 WHERE connector = $1 AND subject = $2",
     ];
-    const MOVE_SESSIONS: &str =
-        "UPDATE menshen_session SET subject = $3 WHERE connector = $1 AND subject = $2";
+    const MOVE_CREDENTIALS: [&str; 2] = [
+        "UPDATE menshen_session SET subject = $3 WHERE connector = $1 AND subject = $2",
+        "UPDATE menshen_access_token SET subject = $3 WHERE connector = $1 AND subject = $2",
+    ];
     let SubjectRename {
         connector,
         from,
@@ -80,7 +82,7 @@ async fn move_identity(
         true => &MERGE_IDENTITIES,
         false => &COPY_IDENTITY,
     };
-    for sql in first.iter().copied().chain([MOVE_SESSIONS]) {
+    for sql in first.iter().copied().chain(MOVE_CREDENTIALS) {
         tx.execute(sql, values![connector, from, to]).await?;
     }
     let sql = "DELETE FROM menshen_identity WHERE connector = $1 AND subject = $2";

@@ -19,7 +19,9 @@ pub(super) async fn delete_expired_rows(
 ) -> Result<u64, QueryError> {
     let mut tx = db.begin(Begin::Writing).await?;
     let mut deleted = 0;
-    for (sql, before) in expired_rows(at.unix_ms(), idle_before.unix_ms()) {
+    let (now, idle_before) = (at.unix_ms(), idle_before.unix_ms());
+    let rows = expired_rows(now, idle_before).into_iter();
+    for (sql, before) in rows.chain(expired_access_tokens(now, idle_before)) {
         let values = [Value::from(before), Value::from(max)];
         deleted += tx.execute(sql, &values).await?;
     }
@@ -82,6 +84,22 @@ fn expired_rows(now: i64, idle_before: i64) -> [(&'static str, i64); 9] {
             "DELETE FROM menshen_account_change WHERE number IN \
              (SELECT number FROM menshen_account_change WHERE at < $1 LIMIT $2)",
             history_before,
+        ),
+    ]
+}
+
+/// The same for access tokens: those that have expired, and those that were ended before `idle_before`.
+fn expired_access_tokens(now: i64, idle_before: i64) -> [(&'static str, i64); 2] {
+    [
+        (
+            "DELETE FROM menshen_access_token WHERE key IN (SELECT key FROM menshen_access_token \
+             WHERE expires_at <= $1 LIMIT $2)",
+            now,
+        ),
+        (
+            "DELETE FROM menshen_access_token WHERE key IN (SELECT key FROM menshen_access_token \
+             WHERE revoked_at < $1 LIMIT $2)",
+            idle_before,
         ),
     ]
 }

@@ -113,5 +113,6 @@ fn migrator() -> Migrator {
             "session_origin",
             include_str!("0012_session_origin.sql"),
         ),
+        migration(13, "access_tokens", include_str!("0013_access_tokens.sql")),
     ])
 }

@@ -92,6 +92,12 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ),
     ("session.lifetime", Default, r#""12h""#),
     ("session.idle_timeout", Default, r#""2h""#),
+    ("session.access_token_max", Default, r#""90d""#),
+    (
+        "session.unknown_access_tokens_per_client_per_minute",
+        Default,
+        "60",
+    ),
     ("session.cached_sessions_max", Default, "1000000"),
     ("session.cookie_name", Default, r#""menshen""#),
     ("session.cookie_domain", Optional, r#""corp.example""#),
@@ -432,6 +438,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("route.connectors", Optional, r#"["corp"]"#),
     ("route.issuers", Optional, r#"["corp"]"#),
     ("route.scopes", Optional, r#"["deploy"]"#),
+    ("route.access_tokens", Default, "false"),
     (
         "route.acr_values",
         Optional,

@@ -475,3 +475,57 @@ fn a_sync_that_reads_too_often_or_may_close_everybody_is_warned_of() {
         assert_eq!(keys(more), expected, "{more}");
     }
 }
+
+#[test]
+fn access_tokens_that_are_refused_disclosed_or_long_are_warned_of() {
+    let head = "[server]\nexternal_url = 'http://127.0.0.1'\n";
+    let route = |lines: &str| format!("[[route]]\nname = 'a'\naccess_tokens = true\n{lines}\n");
+    let upstream = "upstream = ['http://[::1]']";
+    let corp = "[connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = { file = '/s' }\n";
+    let asked = "[server]\nexternal_url = 'http://127.0.0.1'\ntrusted_proxies = ['10.0.0.1']\n";
+    let grpc = "[ext_authz]\ngrpc_listen = '127.0.0.1:9181'\n";
+    for (text, key) in [
+        (format!("{head}{corp}{}", route(upstream)), None),
+        (
+            format!(
+                "{head}{corp}{}",
+                route(&format!("{upstream}\nmax_age = '1h'"))
+            ),
+            Some("route[0].access_tokens"),
+        ),
+        (
+            format!("{head}{}", route(&format!("{upstream}\naccess = 'public'"))),
+            Some("route[0].access_tokens"),
+        ),
+        (
+            format!("{asked}{corp}{}", route("")),
+            Some("route[0].access_tokens"),
+        ),
+        (format!("{asked}{corp}{grpc}{}", route("")), None),
+        (
+            format!(
+                "{head}[session]\naccess_token_max = '400d'\n{corp}{}",
+                route(upstream)
+            ),
+            Some("session.access_token_max"),
+        ),
+        (
+            format!(
+                "{head}[session]\naccess_token_max = '365d'\n{corp}{}",
+                route(upstream)
+            ),
+            None,
+        ),
+        (
+            format!(
+                "{head}[session]\nunknown_access_tokens_per_client_per_minute = 20000\n{corp}{}",
+                route(upstream)
+            ),
+            Some("session.unknown_access_tokens_per_client_per_minute"),
+        ),
+    ] {
+        let warned = warned_keys(&text);
+        let warned: Vec<_> = warned.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(warned, Vec::from_iter(key), "{text}");
+    }
+}

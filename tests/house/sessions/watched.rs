@@ -18,14 +18,15 @@ use menshen::secret::Secret;
 use menshen::site::live::LiveSite;
 use menshen::site::{Services, Site};
 use menshen::store::{
-    self, Account, AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing,
-    ConnectorId, CoordinationStore, CurrentEpochs, Department, DepartmentChanges, DirectoryStore,
-    DirectorySyncStore, EditOutcome, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson,
-    ListedSession, LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewSession, PeopleQuery,
+    self, AccessTokenOutcome, AccessTokenRecord, AccessTokenStore, Account, AccountChange,
+    AccountId, AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId, CoordinationStore,
+    CurrentEpochs, Department, DepartmentChanges, DirectoryStore, DirectorySyncStore, EditOutcome,
+    ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, ListedSession, LoginName,
+    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
     PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
     RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
-    StoreError, StoredSession, Subject, SubjectRename, SubjectRenameOutcome, TokenStore,
-    TokenUpdate, TokenUpdateOutcome,
+    StoreError, StoredAccessToken, StoredSession, Subject, SubjectRename, SubjectRenameOutcome,
+    TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
 use menshen::telemetry::Telemetry;
 use tokio::sync::watch;
@@ -262,6 +263,17 @@ store_operations! {
     }
     TokenStore {
         update_tokens(update: &TokenUpdate) -> TokenUpdateOutcome;
+    }
+    AccessTokenStore {
+        access_token(key: &SessionKey) -> Option<StoredAccessToken>;
+        access_tokens(account: &AccountId, at: Timestamp, max: u32) -> Vec<AccessTokenRecord>;
+        create_access_token(new: &NewAccessToken, max: u32) -> AccessTokenOutcome;
+        end_access_tokens(
+            connector: &ConnectorId,
+            subject: &Subject,
+            at: Timestamp
+        ) -> Vec<Revocation>;
+        touch_access_tokens(used: &[(SessionKey, Timestamp)]) -> ();
     }
     CoordinationStore {
         load_or_create_keys(candidate: &Secret<String>) -> Vec<Secret<String>>;

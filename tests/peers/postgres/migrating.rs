@@ -5,8 +5,8 @@ use std::process::{Command, Output};
 
 use menshen::secret::Secret;
 use menshen::store::{
-    Department, ImportOutcome, ImportedPerson, LogoutTarget, Membership, PeopleQuery, Revocation,
-    RevocationScope, SqliteUrl, TokenUpdate,
+    AccessTokenOutcome, Department, ImportOutcome, ImportedPerson, LogoutTarget, Membership,
+    NewAccessToken, PeopleQuery, Revocation, RevocationScope, SqliteUrl, TokenUpdate,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 
@@ -19,6 +19,7 @@ struct Site {
     key: Secret<String>,
     account: Account,
     session: NewSession,
+    access_token: NewAccessToken,
     revocations: Vec<Revocation>,
 }
 
@@ -56,6 +57,7 @@ impl Site {
             at: at(2),
         };
         store.update_tokens(&update).await.unwrap();
+        let access_token = make_access_token(store, &session).await;
         expect_a_person(store).await;
         let (lisi, _) = somebody(store, "lisi").await;
         let left = Closing {
@@ -86,6 +88,7 @@ impl Site {
             key,
             account,
             session,
+            access_token,
             revocations,
         }
     }
@@ -101,6 +104,17 @@ impl Site {
             (self.session.record.clone(), self.account.clone())
         );
         assert_eq!(found.tokens.unwrap().sealed, "sealed again");
+        let token = store.access_token(&self.access_token.key).await.unwrap();
+        let token = token.unwrap();
+        assert_eq!(token.session.account, self.account);
+        assert_eq!(token.session.session.expires_at, at(3600));
+        assert_eq!(
+            (token.name, token.routes),
+            (
+                self.access_token.name.clone(),
+                self.access_token.routes.clone()
+            )
+        );
         let person = store.person(&self.account.id).await.unwrap().unwrap();
         assert_eq!(person.name.as_deref(), Some("张三"));
         let by_department = PeopleQuery {
@@ -121,6 +135,22 @@ impl Site {
         let next = store.revoke(&RevocationScope::Everyone, at(5)).await;
         assert!(next.unwrap().number > self.revocations.last().unwrap().number);
     }
+}
+
+/// Makes an access token in a session.
+async fn make_access_token(store: &dyn Store, session: &NewSession) -> NewAccessToken {
+    let new = NewAccessToken {
+        key: SessionKey::new([8; 32]),
+        public_id: SessionId::new([8; 16]),
+        session: session.record.key,
+        name: "笔记本".to_owned(),
+        routes: Some(vec!["git".to_owned()]),
+        created_at: at(2),
+        expires_at: at(3600),
+    };
+    let made = store.create_access_token(&new, 1).await.unwrap();
+    assert_eq!(made, AccessTokenOutcome::Created);
+    new
 }
 
 /// Imports a person who has not signed in yet.

@@ -3,7 +3,7 @@
 use super::{
     AroundName, CauseTexts, CrossHostTexts, ForbiddenTexts, FragmentTexts, FrameSignInTexts,
     HandOverTexts, LinkTexts, PasswordTexts, ProblemText, SignInTexts, SignedOutTexts, SwitchTexts,
-    Texts,
+    Texts, TokensTexts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -179,6 +179,53 @@ pub(super) static TEXTS: Texts = Texts {
         title: "Taking you to sign in",
         lead: "One moment, please. If nothing happens, press the button.",
         continue_button: "Continue to sign in",
+    },
+    tokens: TokensTexts {
+        title: "Access tokens",
+        lead: "Programs that cannot sign in on a page, such as git, svn, npm, pip or WebDAV, can use an \
+               access token in place of your sign-in.",
+        signed_in_as: AroundName {
+            before: "You are signed in as ",
+            after: ". A token can do whatever you can do: give it to nobody.",
+        },
+        new_token: AroundName {
+            before: "New token “",
+            after: "”",
+        },
+        shown_once: "Copy it now. It is shown only once, and nobody can look it up later.",
+        how_to_send: AroundName {
+            before: "Where a program asks for a user name and a password, the user name is ",
+            after: " (or __token__), and the password is the token.",
+        },
+        your_tokens: "Your tokens",
+        none: "You have no tokens.",
+        opens: "Applications",
+        all_routes: "All that allow tokens",
+        only_these: "Only these",
+        created: "Created",
+        expires: "Expires",
+        last_used: "Last used",
+        never: "Never",
+        end: AroundName {
+            before: "End “",
+            after: "”",
+        },
+        make_one: "New token",
+        sign_in_first: "You signed in more than an hour ago. Sign in again before you make a token.",
+        name: "Name, such as the computer or the program",
+        lasts: "Lasts for",
+        days: "days",
+        minutes: "minutes",
+        make: "Make the token",
+        ends_with: "A token ends when it expires, when you end it here or sign out everywhere, and when \
+                    your account is closed or an administrator revokes your sign-in.",
+        ended: "The token has ended. It is no longer accepted.",
+        gone: "There is no such token: it may have expired or ended.",
+        too_many: "You have as many tokens as allowed. End one that you no longer use.",
+        bad_name: "The name must have 1 to 80 characters and no control characters.",
+        bad_choice: "Choose how long the token lasts, and at least one application.",
+        other_account: "You changed your account after this page was opened, so nothing was changed. \
+                        Look again before you go on.",
     },
     causes: CauseTexts {
         not_found: ProblemText {

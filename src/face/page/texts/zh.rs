@@ -3,7 +3,7 @@
 use super::{
     AroundName, CauseTexts, CrossHostTexts, ForbiddenTexts, FragmentTexts, FrameSignInTexts,
     HandOverTexts, LinkTexts, PasswordTexts, ProblemText, SignInTexts, SignedOutTexts, SwitchTexts,
-    Texts,
+    Texts, TokensTexts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -171,6 +171,50 @@ pub(super) static TEXTS: Texts = Texts {
         title: "正在前往登录",
         lead: "稍等片刻，马上就到。如果页面一直没有变化，请点下面的按钮。",
         continue_button: "继续登录",
+    },
+    tokens: TokensTexts {
+        title: "访问令牌",
+        lead: "git、svn、npm、pip、WebDAV 等不能网页登录的程序，可以用访问令牌代替您的登录。",
+        signed_in_as: AroundName {
+            before: "您现在的身份是 ",
+            after: "。令牌能做您能做的一切，请勿交给他人。",
+        },
+        new_token: AroundName {
+            before: "新令牌“",
+            after: "”",
+        },
+        shown_once: "请立即复制。令牌只显示这一次，离开本页后无法再查看。",
+        how_to_send: AroundName {
+            before: "程序要求用户名和密码时，用户名填 ",
+            after: "（或 __token__），密码填令牌。",
+        },
+        your_tokens: "您的令牌",
+        none: "您还没有令牌。",
+        opens: "可访问的应用",
+        all_routes: "所有允许令牌的应用",
+        only_these: "只限以下应用",
+        created: "创建于",
+        expires: "到期",
+        last_used: "上次使用",
+        never: "从未使用",
+        end: AroundName {
+            before: "停用“",
+            after: "”",
+        },
+        make_one: "创建令牌",
+        sign_in_first: "您登录已超过一小时。为安全起见，请重新登录后再创建令牌。",
+        name: "名称，例如所用的电脑或程序",
+        lasts: "有效期",
+        days: "天",
+        minutes: "分钟",
+        make: "创建令牌",
+        ends_with: "到期、停用、“退出所有设备”、账号关闭或管理员撤销登录，都会使令牌失效。",
+        ended: "令牌已停用，立即生效。",
+        gone: "没有这个令牌：它可能已到期或已停用。",
+        too_many: "您的令牌已达上限，请先停用不再使用的令牌。",
+        bad_name: "请填写名称：1 到 80 个字符，不含控制字符。",
+        bad_choice: "请选择有效期，并至少选择一个应用。",
+        other_account: "本页打开后您换了身份，所以没有任何改动。请核对后再试。",
     },
     causes: CauseTexts {
         not_found: ProblemText {

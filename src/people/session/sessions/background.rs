@@ -32,19 +32,51 @@ const DELETED_ROWS_MAX: u32 = 1_000;
 /// Sessions that are idle for so long are deleted, whatever the configured idle timeout is.
 const IDLE_RETENTION: Duration = Duration::from_secs(30 * 86_400);
 
+/// The uses that wait to be written.
+type Uses = mpsc::Receiver<(SessionKey, Timestamp)>;
+
+/// What was used.
+#[derive(Clone, Copy, Debug)]
+enum UsedKind {
+    Session,
+    AccessToken,
+}
+
+impl UsedKind {
+    async fn write(
+        self,
+        sessions: &Sessions,
+        used: &[(SessionKey, Timestamp)],
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Session => sessions.store.touch(used).await,
+            Self::AccessToken => sessions.store.touch_access_tokens(used).await,
+        }
+    }
+}
+
 /// Starts the tasks; each ends when `sessions` is dropped.
 pub(super) fn start(
     sessions: &Arc<Sessions>,
-    uses: mpsc::Receiver<(SessionKey, Timestamp)>,
+    (uses, access_token_uses): (Uses, Uses),
     log_position: LogPosition,
 ) {
-    tokio::spawn(write_uses(Arc::downgrade(sessions), uses));
+    tokio::spawn(write_uses(
+        Arc::downgrade(sessions),
+        uses,
+        UsedKind::Session,
+    ));
+    tokio::spawn(write_uses(
+        Arc::downgrade(sessions),
+        access_token_uses,
+        UsedKind::AccessToken,
+    ));
     tokio::spawn(read_log(Arc::downgrade(sessions), log_position));
     tokio::spawn(delete_expired_periodically(Arc::downgrade(sessions)));
     tokio::spawn(retry_pending(Arc::downgrade(sessions)));
 }
 
-async fn write_uses(sessions: Weak<Sessions>, mut uses: mpsc::Receiver<(SessionKey, Timestamp)>) {
+async fn write_uses(sessions: Weak<Sessions>, mut uses: Uses, kind: UsedKind) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     // The latest use of each session that is not written yet.
     let mut unwritten = HashMap::new();
@@ -61,14 +93,14 @@ async fn write_uses(sessions: Weak<Sessions>, mut uses: mpsc::Receiver<(SessionK
             return;
         };
         let uses_to_write: Vec<_> = unwritten.iter().map(|(key, at)| (*key, *at)).collect();
-        match sessions.store.touch(&uses_to_write).await {
+        match kind.write(&sessions, &uses_to_write).await {
             Ok(()) => {
                 unwritten.clear();
                 failing = false;
             }
             // Logged once per outage.
             Err(error) if !failing => {
-                tracing::warn!(error = %crate::telemetry::error_chain(&error), "the last uses of sessions cannot be written: menshen tries again");
+                tracing::warn!(error = %crate::telemetry::error_chain(&error), ?kind, "the last uses of sessions or access tokens cannot be written: menshen tries again");
                 failing = true;
             }
             Err(_) => {}

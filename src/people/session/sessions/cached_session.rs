@@ -1,14 +1,15 @@
-//! `CachedSession`: a session in the cache, and the epochs that make it void.
+//! `CachedSession`: the session of a cookie or an access token in the cache, and the epochs that make it void.
 
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
+use crate::people::access_tokens::UsedAccessToken;
 use crate::people::cookie::HostFingerprint;
 use crate::people::session::Session;
 use crate::people::session::shared_state::{AccountState, Epoch, IdentityState, SessionState};
 use crate::people::session::tokens::TokenState;
 
-/// A cached session with the epochs at its load.
+/// A cached session, or the session that an access token stands for, with the epochs at its load.
 pub(super) struct CachedSession {
     pub(super) session: Arc<Session>,
     /// The only host on which its cookie is valid.
@@ -18,6 +19,8 @@ pub(super) struct CachedSession {
     pub(super) identity: Arc<IdentityState>,
     pub(super) state: Arc<SessionState>,
     pub(super) tokens: Option<Arc<TokenState>>,
+    /// Present if an access token is the credential, and not a cookie.
+    pub(super) access_token: Option<Arc<UsedAccessToken>>,
     pub(super) account: Arc<AccountState>,
     pub(super) connector_epoch: Arc<Epoch>,
     pub(super) at_load: LoadEpochs,

@@ -117,6 +117,7 @@ impl Sessions {
             identity,
             state,
             tokens,
+            access_token: None,
             account,
             connector_epoch,
             at_load,

@@ -50,6 +50,7 @@ impl Person {
             needs_new_cookie: false,
             refresh_due: RefreshDue::NotDue,
             bearer_token: None,
+            access_token: None,
             token_state: None,
         })
     }

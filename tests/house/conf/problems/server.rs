@@ -139,6 +139,10 @@ fn periods_and_limits_must_be_valid() {
         &["at least 1"],
     );
     assert_refused("[login]\nbegins_per_minute = 0\n", 4, 21, &["at least 1"]);
+    let too_short = "access_token_max is shorter than a minute";
+    assert_refused("[session]\naccess_token_max = '59s'\n", 4, 20, &[too_short]);
+    let guesses = "[session]\nunknown_access_tokens_per_client_per_minute = 0\n";
+    assert_refused(guesses, 4, 47, &["at least 1"]);
     assert_refused("listen = []\n", 3, 10, &["no address to listen on"]);
     let limits = "[[route]]\nname = 'a'\nlimits = { response = '0ms' }\n";
     assert_refused_after_corp(limits, 9, 23, &["response must not be 0"]);

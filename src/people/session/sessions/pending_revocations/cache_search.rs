@@ -48,6 +48,10 @@ impl Sessions {
             return self.notify_changes();
         };
         for (_, entry) in &self.cache {
+            // A sign-out at the provider does not end access tokens.
+            if entry.access_token.is_some() {
+                continue;
+            }
             let session = &entry.session;
             let provider_sid = session.provider_sid.as_deref();
             if session.via == *connector && matches_session(target, provider_sid, &session.subject)

@@ -1,0 +1,261 @@
+//! Access tokens of people, for programs that can neither sign in nor hold a cookie. A person makes a
+//! token in a session; the token then stands for this person until it ends.
+//!
+//! The store keeps SHA-256 of a token, without a key: it has 256 random bits, so its hash cannot be
+//! guessed, and it survives a change of the session keys.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::session::{Session, Sessions};
+use crate::clock::{Clock, Timestamp};
+use crate::keys;
+use crate::secret::Secret;
+use crate::store::{
+    AccessTokenOutcome, AccessTokenRecord, AccountId, NewAccessToken, RevocationScope, SessionId,
+    SessionKey, Store, StoreError,
+};
+
+/// The first characters of every token, by which menshen and scanners for secrets recognize one.
+pub const TOKEN_PREFIX: &str = "mst_";
+/// The length of 256 random bits in base64url.
+const RANDOM_CHARS: usize = 43;
+/// The maximum number of tokens of a person.
+pub const TOKENS_PER_PERSON_MAX: u32 = 50;
+/// The maximum length of a token's name, in characters.
+pub const NAME_CHARS_MAX: usize = 80;
+/// How long after a sign-in a session may make tokens, so that a stolen cookie of an old session gets no
+/// token that outlives it.
+pub const MAKING_ALLOWED_FOR: Duration = Duration::from_secs(3600);
+
+/// The value of an access token. `Debug` does not show it.
+#[derive(Clone, Debug)]
+pub struct AccessToken(Secret<String>);
+
+impl AccessToken {
+    fn random() -> Self {
+        let bits: [u8; 32] = keys::random();
+        let text = format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(bits));
+        Self(Secret::new(text))
+    }
+
+    /// A text with the form of a token, exactly.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_whole = text.len() == TOKEN_PREFIX.len() + RANDOM_CHARS;
+        (is_whole && starts_with_token(text.as_bytes())).then(|| Self(Secret::new(text.to_owned())))
+    }
+
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// The key under which the token is stored and cached.
+    pub fn key(&self) -> SessionKey {
+        SessionKey::new(keys::fingerprint(&[
+            b"access token",
+            self.expose().as_bytes(),
+        ]))
+    }
+}
+
+/// Whether a text begins with the form of a token, whatever follows.
+pub fn starts_with_token(text: &[u8]) -> bool {
+    let random = text.strip_prefix(TOKEN_PREFIX.as_bytes());
+    let random = random.and_then(|random| random.get(..RANDOM_CHARS));
+    let is_base64url = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+    random.is_some_and(|random| random.iter().all(is_base64url))
+}
+
+/// The token with which a program sent a request, without its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedAccessToken {
+    /// The name that its person gave it.
+    pub name: String,
+    /// The names of the routes that it opens; `None`: every route that allows access tokens.
+    pub routes: Option<Vec<String>>,
+}
+
+impl UsedAccessToken {
+    pub fn opens_route(&self, name: &str) -> bool {
+        let routes = self.routes.as_ref();
+        routes.is_none_or(|routes| routes.iter().any(|route| route == name))
+    }
+}
+
+/// A token to make, as the person described it.
+#[derive(Clone, Debug)]
+pub struct AccessTokenRequest {
+    pub name: String,
+    /// The names of the routes that it opens; `None`: every route that allows access tokens.
+    pub routes: Option<Vec<String>>,
+    /// When it ends.
+    pub lifetime: Duration,
+}
+
+/// A new token.
+#[derive(Clone, Debug)]
+pub struct MadeAccessToken {
+    pub token: AccessToken,
+    /// Names the token in logs.
+    pub public_id: SessionId,
+    pub expires_at: Timestamp,
+}
+
+/// Why no token was made.
+#[derive(Debug, thiserror::Error)]
+pub enum MakeTokenError {
+    #[error("the session began too long ago to make an access token")]
+    SessionTooOld,
+    #[error("the session was ended")]
+    SessionEnded,
+    #[error("the person has {TOKENS_PER_PERSON_MAX} access tokens")]
+    TooMany,
+    #[error("store the access token")]
+    Store(#[source] StoreError),
+}
+
+/// Makes, lists and ends access tokens. One per process; configuration reloads keep it.
+#[derive(Clone)]
+pub struct AccessTokens {
+    store: Arc<dyn Store>,
+    sessions: Arc<Sessions>,
+    clock: Clock,
+}
+
+impl fmt::Debug for AccessTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessTokens").finish_non_exhaustive()
+    }
+}
+
+impl AccessTokens {
+    pub(super) fn new(store: Arc<dyn Store>, sessions: Arc<Sessions>, clock: Clock) -> Self {
+        Self {
+            store,
+            sessions,
+            clock,
+        }
+    }
+
+    /// Whether a session began recently enough to make tokens.
+    pub fn may_make(&self, session: &Session) -> bool {
+        self.clock.now().since(session.minted_at) <= MAKING_ALLOWED_FOR
+    }
+
+    /// Makes a token for the person of a session.
+    pub async fn make(
+        &self,
+        session: &Session,
+        request: &AccessTokenRequest,
+    ) -> Result<MadeAccessToken, MakeTokenError> {
+        if !self.may_make(session) {
+            return Err(MakeTokenError::SessionTooOld);
+        }
+        let token = AccessToken::random();
+        let now = self.clock.now();
+        let new = NewAccessToken {
+            key: token.key(),
+            public_id: SessionId::new(keys::random()),
+            session: session.key,
+            name: request.name.clone(),
+            routes: request.routes.clone(),
+            created_at: now,
+            expires_at: now.plus(request.lifetime),
+        };
+        let made = self
+            .store
+            .create_access_token(&new, TOKENS_PER_PERSON_MAX)
+            .await;
+        match made.map_err(MakeTokenError::Store)? {
+            AccessTokenOutcome::Created => Ok(MadeAccessToken {
+                token,
+                public_id: new.public_id,
+                expires_at: new.expires_at,
+            }),
+            AccessTokenOutcome::SessionEnded => Err(MakeTokenError::SessionEnded),
+            AccessTokenOutcome::TooMany => Err(MakeTokenError::TooMany),
+        }
+    }
+
+    /// The tokens of an account that can be used, newest first.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn list(&self, account: &AccountId) -> Result<Vec<AccessTokenRecord>, StoreError> {
+        let (now, max) = (self.clock.now(), TOKENS_PER_PERSON_MAX);
+        self.store.access_tokens(account, now, max).await
+    }
+
+    /// Ends a token of an account; `None` if the account has no such token.
+    ///
+    /// # Errors
+    /// The store failed. If the token was found, it has ended in this process, and the write is retried.
+    pub async fn end(
+        &self,
+        account: &AccountId,
+        public_id: &SessionId,
+    ) -> Result<Option<AccessTokenRecord>, StoreError> {
+        let tokens = self.list(account).await?;
+        let Some(token) = tokens
+            .into_iter()
+            .find(|token| token.public_id == *public_id)
+        else {
+            return Ok(None);
+        };
+        let scope = RevocationScope::Session(token.key);
+        self.sessions.revoke(&scope).await?;
+        Ok(Some(token))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_has_a_prefix_and_256_random_bits_and_is_not_shown() {
+        let token = AccessToken::random();
+        let other = AccessToken::random();
+        assert_eq!(token.expose().len(), 47);
+        assert!(token.expose().starts_with("mst_"));
+        assert_ne!(token.expose(), other.expose());
+        assert!(token.key() != other.key());
+        assert!(!format!("{token:?}").contains("mst_"));
+        let parsed = AccessToken::parse(token.expose()).unwrap();
+        assert!(parsed.key() == token.key());
+    }
+
+    #[test]
+    fn only_the_whole_form_is_a_token() {
+        let whole = format!("mst_{}", "aB-_9".repeat(9));
+        let whole = &whole[..47];
+        assert!(AccessToken::parse(whole).is_some());
+        assert!(starts_with_token(format!("{whole}\n").as_bytes()));
+        for bad in [
+            &whole[..46],
+            &format!("{whole}a"),
+            &whole.replace("mst_", "MST_"),
+            &whole.replace("aB", "a."),
+            "mst_",
+            "",
+        ] {
+            assert!(AccessToken::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_opens_the_named_routes_or_all() {
+        let token = |routes: Option<&[&str]>| UsedAccessToken {
+            name: String::new(),
+            routes: routes.map(|names| names.iter().map(|name| (*name).to_owned()).collect()),
+        };
+        assert!(token(None).opens_route("git"));
+        assert!(token(Some(&["svn", "git"])).opens_route("git"));
+        assert!(!token(Some(&["svn"])).opens_route("git"));
+        assert!(!token(Some(&[])).opens_route("git"));
+    }
+}
