@@ -324,7 +324,9 @@ impl MenshenBehindNginx {
         let setup = Setup {
             name,
             access_log: name == "logging",
+            address: None,
             external_address: has_nginx().then_some(front),
+            store: None,
             server: r#"trusted_proxies = ["127.0.0.1"]"#,
             tables: &tables,
         };

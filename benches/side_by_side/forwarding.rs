@@ -50,7 +50,9 @@ impl ProxyServers {
         let setup = |name, access_log| Setup {
             name,
             access_log,
+            address: None,
             external_address: None,
+            store: None,
             server: "",
             tables: &tables,
         };

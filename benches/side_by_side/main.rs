@@ -1,7 +1,7 @@
 //! Compares the processor time and the latency of menshen and nginx, on loopback only.
 //!
-//! `cargo bench --bench side_by_side [-- --group G --rounds N --seconds S --connections C]`. The
-//! proxies run on core 0, the load and the upstream on core 1; the variants are measured in turn.
+//! `cargo bench --bench side_by_side [-- --group G --rounds N --seconds S --connections C --database URL]`.
+//! The proxies run on core 0, the load and the upstream on core 1; the variants are measured in turn.
 //! See `benches/README.md`.
 
 use std::error::Error;
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use load::{Load, LoadRequest, Tally};
 use report::{Report, Row};
+use url::Url;
 
 mod checking;
 mod cpu;
@@ -21,6 +22,7 @@ mod http1;
 mod load;
 mod proxies;
 mod report;
+mod sessions;
 mod sign_in;
 mod upstream;
 #[path = "../../examples/demo/wecom.rs"]
@@ -67,6 +69,8 @@ fn main() -> AnyResult<ExitCode> {
 struct BenchOptions {
     /// The only group to run.
     group: Option<Group>,
+    /// A database on the PostgreSQL server of the group `sessions`.
+    database: Option<Url>,
     rounds: u32,
     duration: Duration,
     connections: usize,
@@ -80,12 +84,15 @@ enum Group {
     Proxy,
     Checks,
     Pace,
+    /// Runs only when a database is given.
+    Sessions,
 }
 
 impl BenchOptions {
     fn from_arguments() -> AnyResult<Self> {
         let mut options = Self {
             group: None,
+            database: None,
             rounds: 7,
             duration: Duration::from_secs(2),
             connections: 16,
@@ -104,9 +111,11 @@ impl BenchOptions {
                         "proxy" => Group::Proxy,
                         "checks" => Group::Checks,
                         "pace" => Group::Pace,
-                        _ => return Err("the groups are proxy, checks and pace".into()),
+                        "sessions" => Group::Sessions,
+                        _ => return Err("the groups are proxy, checks, pace and sessions".into()),
                     });
                 }
+                "--database" => options.database = Some(value()?.parse()?),
                 "--rounds" => options.rounds = value()?.parse::<u32>()?.clamp(1, 100),
                 "--seconds" => {
                     let seconds = value()?.parse::<f64>()?.clamp(0.1, 30.0);
@@ -180,11 +189,35 @@ async fn run(options: BenchOptions) -> AnyResult<ExitCode> {
             failed += measure_at_rate(&variants, &options).await?;
         }
     }
+    match &options.database {
+        Some(database) if options.includes(Group::Sessions) => {
+            failed += measure_sessions(database, &options).await?;
+        }
+        None if options.group == Some(Group::Sessions) => {
+            return Err("the group sessions needs --database postgres://…".into());
+        }
+        Some(_) | None => {}
+    }
     Ok(if failed == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Measures requests, starts, and logins beside a deletion with databases of several sizes. Returns the
+/// number of failures.
+async fn measure_sessions(database: &Url, options: &BenchOptions) -> AnyResult<u64> {
+    let servers = sessions::SessionServers::start(database).await?;
+    let variants = servers.variants();
+    for variant in &variants {
+        servers.check(variant).await?;
+    }
+    let mut failed = measure_throughput(&variants, options).await?;
+    failed += servers.print_starts();
+    servers.measure_deletion().await?;
+    servers.remove().await?;
+    Ok(failed)
 }
 
 /// Measures each variant at full speed in every round. Returns the number of failed requests.

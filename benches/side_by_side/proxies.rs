@@ -99,8 +99,12 @@ pub(crate) struct Setup<'a> {
     /// The base name of its files.
     pub(crate) name: &'a str,
     pub(crate) access_log: bool,
+    /// Where it listens; `None`: on a free port.
+    pub(crate) address: Option<SocketAddr>,
     /// The address in `external_url`; `None`: its own address.
     pub(crate) external_address: Option<SocketAddr>,
+    /// The URL of the store; `None`: a file of its own.
+    pub(crate) store: Option<&'a str>,
     /// Further lines of `[server]`.
     pub(crate) server: &'a str,
     /// Routes and other tables.
@@ -113,7 +117,10 @@ impl Menshen {
         setup: &Setup<'_>,
         source: &WeCom,
     ) -> AnyResult<Self> {
-        let address = free_address()?;
+        let address = match setup.address {
+            Some(address) => address,
+            None => free_address()?,
+        };
         let Setup {
             name,
             access_log,
@@ -129,7 +136,7 @@ impl Menshen {
             external_url = "http://{external_address}"
             {server}
             [store]
-            url = "sqlite://{store}"
+            url = "{store}"
             [log]
             access = {access_log}
             [connector.corp.wecom]
@@ -142,7 +149,10 @@ impl Menshen {
             {tables}
             "#,
             external_address = setup.external_address.unwrap_or(address),
-            store = file("db").display(),
+            store = match setup.store {
+                Some(url) => url.to_owned(),
+                None => format!("sqlite://{}", file("db").display()),
+            },
             api = source.base_url(),
             authorize = source.authorize_url(),
             login = source.login_url(),

@@ -34,8 +34,15 @@ pub(crate) const CHECK_GRPC_4: &str = "check gRPC, 4 connections";
 /// The same with one thread.
 pub(crate) const CHECK_GRPC_1: &str = "check gRPC, 1 connection";
 
+/// A route of menshen for signed-in users, with a single session in PostgreSQL.
+pub(crate) const SESSIONS_1: &str = "1 session";
+/// The same with more sessions.
+pub(crate) const SESSIONS_100_000: &str = "100,000 sessions";
+/// The same with still more sessions.
+pub(crate) const SESSIONS_1_000_000: &str = "1,000,000 sessions";
+
 /// Two variants and the maximum ratio of their processor times; `None`: no limit.
-const RATIO_LIMITS: [(&str, &str, Option<f64>); 7] = [
+const RATIO_LIMITS: [(&str, &str, Option<f64>); 9] = [
     (SIGNED_IN, NGINX, Some(1.3)),
     (SIGNED_IN, PUBLIC, Some(1.1)),
     (NGINX_ASKS_MENSHEN, NGINX_ASKS_204, Some(1.3)),
@@ -43,6 +50,8 @@ const RATIO_LIMITS: [(&str, &str, Option<f64>); 7] = [
     (NGINX_ASKS_MENSHEN, NGINX_ASKS_204_IDENTITY, None),
     (CHECK_GRPC_4, CHECK_ENVOY, Some(2.0)),
     (CHECK_GRPC_1, CHECK_ENVOY, Some(2.0)),
+    (SESSIONS_100_000, SESSIONS_1, Some(1.1)),
+    (SESSIONS_1_000_000, SESSIONS_1, Some(1.1)),
 ];
 /// The maximum 99th percentile of the median run at a fixed rate, in microseconds.
 const P99_US_MAX: f64 = 1000.0;
