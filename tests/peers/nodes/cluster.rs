@@ -101,7 +101,16 @@ impl Front {
 impl Cluster {
     /// Starts one node for each item of `notify`, which says whether it uses NOTIFY.
     pub(super) async fn start(notify: &[bool], grace: &'static str) -> Self {
-        let server = tokio::task::block_in_place(Server::start);
+        Self::start_with(Server::start, notify, grace).await
+    }
+
+    /// Starts the nodes with a database server of this kind.
+    pub(super) async fn start_with(
+        server: fn() -> Server,
+        notify: &[bool],
+        grace: &'static str,
+    ) -> Self {
+        let server = tokio::task::block_in_place(server);
         let any_port = || ([127, 0, 0, 1], 0).into();
         let wecom = WeCom::start(Options::default()).await.unwrap();
         let app = LegacyApp::start(any_port(), "门后").await.unwrap();

@@ -3,12 +3,16 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::postgres::server::Server;
 use super::super::processes::{PATIENCE, until};
 use super::cluster::{Cluster, Session};
 use super::load::Load;
 
 /// The limit for a response while the store is away.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
+
+/// How many logins fit at most into the files that PostgreSQL already has.
+const LOGINS_MAX: usize = 500;
 
 /// Two nodes under load, with sessions that stay and one to revoke during the fault.
 struct Scene {
@@ -20,7 +24,11 @@ struct Scene {
 
 impl Scene {
     async fn start() -> Self {
-        let cluster = Cluster::start(&[true, true], "5m").await;
+        Self::start_with(Server::start).await
+    }
+
+    async fn start_with(server: fn() -> Server) -> Self {
+        let cluster = Cluster::start_with(server, &[true, true], "5m").await;
         let mut staying = Vec::new();
         for person in ["zhangsan", "lisi", "wangfang"] {
             staying.push(cluster.sign_in(person).await);
@@ -121,6 +129,28 @@ async fn a_frozen_postgresql_is_answered_503_in_time() {
     scene.revoke_unstored().await;
     scene.cluster.server.signal("CONT");
     scene.assert_recovered("frozen").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgresql_with_a_full_disk_refuses_logins_and_loses_no_session() {
+    let scene = Scene::start_with(Server::start_on_small_disk).await;
+    scene.cluster.server.fill_disk();
+    // The files of the tables have room for some more rows.
+    let mut logins = 0;
+    while scene.cluster.try_sign_in("lisi").await.is_ok() {
+        logins += 1;
+        assert!(logins < LOGINS_MAX, "the disk is not full");
+    }
+    println!("{logins} logins after the disk was full");
+    scene.assert_login_unavailable().await;
+    // The revocation may still find room; on this node it holds in any case.
+    scene.load.set_uncertain(&scene.doomed);
+    let status = scene.cluster.revoke(0, &scene.doomed).await;
+    assert!(matches!(status, 200 | 503), "{status}");
+    let reply = scene.cluster.front.get(0, &scene.doomed, "/echo").await;
+    assert_ne!(reply.status, 200, "the node that revoked");
+    scene.cluster.server.free_disk();
+    scene.assert_recovered("disk full").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

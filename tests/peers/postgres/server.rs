@@ -28,6 +28,14 @@ kill -INT "$server"
 wait "$server" && [ "$at_end" = remove ] && rm -rf "$(dirname "$data")"
 "#;
 
+/// Gives the server a disk of its own in a mount namespace of its own, and copies its files there.
+const ON_SMALL_DISK: &str = r#"
+mount -t tmpfs -o size="$1",mode=755 tmpfs "$2" && cp -a "$3" "$2" && shift 3 && exec "$@"
+"#;
+/// Where the small disk is mounted, and its size: a new server has about 60 MB.
+const DISK: &str = "/mnt";
+const DISK_BYTES: usize = 128 << 20;
+
 /// What happens to the folder of a server when the server ends.
 #[derive(Clone, Copy, Debug)]
 enum Folder {
@@ -95,6 +103,42 @@ impl Server {
             dir,
         };
         (server, certificate)
+    }
+
+    /// A server with a small disk, which [`Self::fill_disk`] fills.
+    pub(crate) fn start_on_small_disk() -> Self {
+        let dir = Self::initialize();
+        for _ in 0..100 {
+            let port = free_ports(1);
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "sh", "-c", ON_SMALL_DISK, "sh"]);
+            command.args([&DISK_BYTES.to_string(), DISK]);
+            command.arg(dir.path().join("data"));
+            command.args(["runuser", "-u", "postgres", "--", "sh", "-c", SERVE, "sh"]);
+            command.arg(bin()).arg(format!("{DISK}/data"));
+            command.args([&port.to_string(), "keep"]);
+            if let Some(program) = started(&mut command) {
+                let program = Mutex::new(program);
+                return Self { port, program, dir };
+            }
+        }
+        panic!("postgres finds no port");
+    }
+
+    /// Fills the small disk to the last byte.
+    pub(crate) fn fill_disk(&self) {
+        let filled = std::fs::write(self.filler(), vec![0; DISK_BYTES]);
+        assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    }
+
+    pub(crate) fn free_disk(&self) {
+        std::fs::remove_file(self.filler()).unwrap();
+    }
+
+    /// A file on the small disk, as this process sees it.
+    fn filler(&self) -> PathBuf {
+        let process = self.program.lock().unwrap().id();
+        format!("/proc/{process}/root{DISK}/filler").into()
     }
 
     /// Restarts the server as a replica, which serves reads only.
@@ -183,7 +227,7 @@ impl Server {
         panic!("postgres finds no port");
     }
 
-    /// `None` if the server ends at once, for example because the port is taken.
+    /// See [`started`].
     fn try_serve(dir: &TempDir, port: u16, folder: Folder, settings: &[&str]) -> Option<Program> {
         let mut command = as_postgres(Path::new("sh"));
         command.args(["-c", SERVE, "sh"]).arg(bin());
@@ -193,14 +237,7 @@ impl Server {
             Folder::Remove => "remove",
         });
         command.args(settings);
-        let mut program = Program::start_stopped_by_stdin("postgres", &mut command);
-        let is_ready = |line: &str| {
-            let is_ready = line.contains("database system is ready to accept");
-            is_ready
-                .then_some(true)
-                .or_else(|| line.contains("FATAL").then_some(false))
-        };
-        (program.line(is_ready) == Some(true)).then_some(program)
+        started(&mut command)
     }
 
     pub(crate) async fn new_database(&self) -> Database {
@@ -227,6 +264,18 @@ impl Database {
     pub(crate) async fn connect(&self) -> PgConnection {
         PgConnection::connect(&self.url()).await.unwrap()
     }
+}
+
+/// Starts the server; `None` if it ends at once, for example because its port is taken.
+fn started(command: &mut Command) -> Option<Program> {
+    let mut program = Program::start_stopped_by_stdin("postgres", command);
+    let is_ready = |line: &str| {
+        let is_ready = line.contains("database system is ready to accept");
+        is_ready
+            .then_some(true)
+            .or_else(|| line.contains("FATAL").then_some(false))
+    };
+    (program.line(is_ready) == Some(true)).then_some(program)
 }
 
 /// The URL of a database behind any port of this machine.
