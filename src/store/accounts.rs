@@ -166,7 +166,8 @@ pub struct Admission {
     pub vouched: Vec<(LinkField, String)>,
     /// Whether an unknown person gets an account.
     pub create: bool,
-    /// Whether login name and fields replace those of a known identity.
+    /// Whether the fields replace those of a known identity, and, at a login, the login name that of its
+    /// account. An entry in the log says that the account changed.
     pub sync: bool,
     /// Whether this is a login. A bearer token may be older than the last login, so its verified fields
     /// are stored only for an identity that is not known yet.

@@ -1,10 +1,12 @@
 //! Admits an authenticated identity: finds, links or creates its account.
 
-use super::super::{Account, AccountChangeKind, AccountId, Admission, AdmissionOutcome, LinkField};
+use super::super::{
+    Account, AccountChangeKind, AccountId, Admission, AdmissionOutcome, LinkField, RevocationScope,
+};
 use super::row::Columns;
 use super::{
     Begin, Database, QueryError, Transaction, account_changes, accounts, departments,
-    people_import, person_fields, row, values,
+    people_import, person_fields, revocations, row, values,
 };
 use crate::clock::Timestamp;
 
@@ -13,7 +15,13 @@ pub(super) async fn admit(
     admission: &Admission,
 ) -> Result<AdmissionOutcome, QueryError> {
     let mut tx = db.begin(Begin::Writing).await?;
-    let admitted = admit_one(&mut tx, admission, Occasion::SignIn).await?;
+    let mut occasion = Occasion::SignIn;
+    if is_rename_due(&mut tx, admission).await? {
+        tx.roll_back().await?;
+        tx = db.begin(Begin::Revoking).await?;
+        occasion = Occasion::RenamingSignIn;
+    }
+    let admitted = admit_one(&mut tx, admission, occasion).await?;
     match &admitted {
         AdmissionOutcome::Account(_) => tx.commit().await?,
         _ => tx.roll_back().await?,
@@ -37,11 +45,31 @@ pub(super) async fn admit_listed(
     Ok(outcomes)
 }
 
+/// Whether this login changes the login name of its account.
+async fn is_rename_due(
+    tx: &mut impl Transaction,
+    admission: &Admission,
+) -> Result<bool, QueryError> {
+    if !admission.is_login || !admission.sync {
+        return Ok(false);
+    }
+    let Some((account, sets_login)) = find_known_identity(tx, admission).await? else {
+        return Ok(false);
+    };
+    if account.closed || !sets_login || account.login == admission.login {
+        return Ok(false);
+    }
+    let owner = accounts::by_login(tx, &admission.login).await?;
+    Ok(owner.is_none_or(|owner| owner.id == account.id))
+}
+
 /// Why a person is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Occasion {
     /// A login, or the first use of a bearer token.
     SignIn,
+    /// A login that changes the login name of its account. The transaction began as [`Begin::Revoking`].
+    RenamingSignIn,
     /// The source lists the person, who need not sign in.
     Listing,
 }
@@ -121,12 +149,8 @@ async fn update_known_identity(
     }
     // Only the identity that created the account renames it: two identities with different mappings would
     // otherwise rename it in turns, and each time free a login name for another person.
-    if sets_login && admission.sync && account.login != admission.login {
-        // Before any row is locked: a transaction that creates accounts holds this lock first, too.
-        tx.lock_directory().await?;
-        if accounts::rename(tx, &account, &admission.login, by(admission)).await? {
-            account.login = admission.login.clone();
-        }
+    if sets_login && occasion != Occasion::SignIn && admission.sync {
+        rename(tx, admission, occasion, &mut account).await?;
     }
     tx.lock_account(&account.id).await?;
     let sql = "UPDATE menshen_identity SET used_at = CASE WHEN $6 THEN $3 ELSE used_at END, \
@@ -142,10 +166,34 @@ async fn update_known_identity(
         sync,
         ..
     } = admission;
-    let is_used = occasion == Occasion::SignIn;
+    let is_used = occasion != Occasion::Listing;
     let values = values![connector, subject, *at, entitlements, *sync, is_used];
     tx.execute(sql, values).await?;
     Ok(AdmissionOutcome::Account(account))
+}
+
+/// Gives the account the login name of the admission, if that is free.
+async fn rename(
+    tx: &mut impl Transaction,
+    admission: &Admission,
+    occasion: Occasion,
+    account: &mut Account,
+) -> Result<(), QueryError> {
+    if account.login == admission.login {
+        return Ok(());
+    }
+    // Before any row is locked: a transaction that creates accounts holds this lock first, too.
+    tx.lock_directory().await?;
+    if !accounts::rename(tx, account, &admission.login, by(admission)).await? {
+        return Ok(());
+    }
+    account.login = admission.login.clone();
+    // A directory sync announces the accounts that it changed in a transaction of its own.
+    if occasion == Occasion::RenamingSignIn {
+        let scope = RevocationScope::Account(account.id);
+        revocations::append_log(tx, scope, account.epoch, admission.at).await?;
+    }
+    Ok(())
 }
 
 /// Who changes an account at a login: the connector.
@@ -299,7 +347,7 @@ async fn add_identity(
     } = admission;
     // An identity that was never used counts as used before all others.
     let used_at = match occasion {
-        Occasion::SignIn => *at,
+        Occasion::SignIn | Occasion::RenamingSignIn => *at,
         Occasion::Listing => Timestamp::from_unix_ms(0),
     };
     let values = values![

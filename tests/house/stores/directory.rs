@@ -1,5 +1,7 @@
 //! Accounts: found again, never mixed up.
 
+use menshen::store::RevocationScope;
+
 use super::*;
 
 #[tokio::test]
@@ -362,6 +364,60 @@ async fn the_identity_used_last_comes_first() {
         assert_eq!(first().await, github(), "{name}");
         admit(&*store, &Admission { at: at(2), ..known }).await;
         assert_eq!(first().await, corp(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_name_that_a_login_changed_is_in_the_log() {
+    for Backend { name, store, .. } in backends().await {
+        let account = admit(&*store, &admission("zhangsan")).await;
+        let before = store.epochs().await.unwrap().log_position.number;
+        let renamed = Admission {
+            login: "zhang.san".parse().unwrap(),
+            ..admission("zhangsan")
+        };
+        assert_eq!(admit(&*store, &renamed).await.id, account.id, "{name}");
+        let page = store.revocations_after(before, 10).await.unwrap();
+        let entries = page.entries.iter();
+        let logged: Vec<_> = entries.map(|entry| (&entry.scope, entry.epoch)).collect();
+        let scope = RevocationScope::Account(account.id);
+        assert_eq!(logged, [(&scope, account.epoch)], "{name}");
+
+        // The next login changes nothing, and nobody gets a login name that is taken.
+        let before = store.epochs().await.unwrap().log_position.number;
+        admit(&*store, &renamed).await;
+        admit(&*store, &admission("lisi")).await;
+        let taken = Admission {
+            login: "lisi".parse().unwrap(),
+            ..renamed.clone()
+        };
+        let stays = admit(&*store, &taken).await;
+        assert_eq!(stays.login.as_str(), "zhang.san", "{name}");
+        let page = store.revocations_after(before, 10).await.unwrap();
+        assert_eq!(page.entries, [], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_login_changes_the_login_name() {
+    for Backend { name, store, .. } in backends().await {
+        admit(&*store, &admission("zhangsan")).await;
+        let renamed = Admission {
+            login: "zhang.san".parse().unwrap(),
+            ..admission("zhangsan")
+        };
+        admit(&*store, &renamed).await;
+        // A check of the person has the login name that a node had in memory.
+        let checked = Admission {
+            is_login: false,
+            create: false,
+            entitlements: r#"{"groups":["new"]}"#.to_owned(),
+            ..admission("zhangsan")
+        };
+        let account = admit(&*store, &checked).await;
+        assert_eq!(account.login.as_str(), "zhang.san", "{name}");
+        let identities = store.identities(&account.id).await.unwrap();
+        assert_eq!(identities[0].2, checked.entitlements, "{name}");
     }
 }
 
