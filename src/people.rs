@@ -238,17 +238,25 @@ impl People {
         self.store.spend(hash, until).await
     }
 
-    /// Whether this is the first delivery of an event to any process of this site. A repeated delivery is
-    /// recognized at least until `until`.
+    /// Whether a process of this site has handled this event.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn is_first_delivery(
+    pub async fn is_event_handled(&self, event_id: &[u8; 32]) -> Result<bool, StoreError> {
+        self.store.is_spent(event_id).await
+    }
+
+    /// Records that this event was handled. A repeated delivery is recognized at least until `until`.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn record_handled_event(
         &self,
         event_id: &[u8; 32],
         until: Timestamp,
-    ) -> Result<bool, StoreError> {
-        self.store.spend(event_id, until).await
+    ) -> Result<(), StoreError> {
+        // Two processes may have handled it at the same time.
+        self.store.spend(event_id, until).await.map(|_is_first| ())
     }
 
     /// Probes a read of the store.

@@ -34,11 +34,13 @@ struct Queue {
 
 #[derive(Default)]
 struct State {
-    /// Reported deletions, which are handled first.
+    /// Reported deletions, which are handled first, but after earlier renames of the same person.
     deletions: VecDeque<QueuedEvent>,
     others: VecDeque<QueuedEvent>,
-    /// The number of events that are being handled.
-    running: usize,
+    /// The events that are being handled.
+    running: Vec<QueuedEvent>,
+    /// The number of the next event.
+    next_number: u64,
     /// The sources that failed, and until when they get no event.
     pauses: HashMap<ConnectorId, SourcePause>,
 }
@@ -52,6 +54,8 @@ struct SourcePause {
 
 #[derive(Clone)]
 struct QueuedEvent {
+    /// Grows in the order in which events are accepted.
+    number: u64,
     connector: ConnectorId,
     id: [u8; 32],
     change: DirectoryChange,
@@ -120,7 +124,10 @@ impl EventQueue {
             return Err(QueueFull);
         }
         self.0.recent_ids.insert(id, ());
+        let number = state.next_number;
+        state.next_number += 1;
         state.push(QueuedEvent {
+            number,
             connector: connector.clone(),
             id,
             change,
@@ -180,7 +187,7 @@ impl State {
     }
 
     fn unfinished(&self) -> usize {
-        self.waiting() + self.running
+        self.waiting() + self.running.len()
     }
 
     fn push(&mut self, event: QueuedEvent) {
@@ -195,23 +202,39 @@ impl State {
 
     /// The first event that is due; otherwise when the next one is.
     fn take_due(&mut self, now: Instant) -> Result<QueuedEvent, Option<Instant>> {
-        let pauses = &self.pauses;
         let due_at = |event: &QueuedEvent| {
-            let pause = pauses.get(&event.connector);
+            let pause = self.pauses.get(&event.connector);
             pause.map_or(event.not_before, |pause| pause.until.max(event.not_before))
         };
-        let mut next = None::<Instant>;
-        for events in [&mut self.deletions, &mut self.others] {
-            if let Some(at) = events.iter().position(|event| due_at(event) <= now)
-                && let Some(event) = events.remove(at)
-            {
-                self.running += 1;
-                return Ok(event);
-            }
-            let earliest = events.iter().map(due_at).min();
-            next = next.into_iter().chain(earliest).min();
-        }
-        Err(next)
+        let is_due = |event: &QueuedEvent| due_at(event) <= now;
+        let may_begin = |event: &QueuedEvent| is_due(event) && !self.has_earlier_rename(event);
+        let deletion = self.deletions.iter().position(may_begin);
+        let other = self.others.iter().position(is_due);
+        // A deletion that waits for a rename is not due at a time: the end of the rename wakes the worker.
+        let waiting = self.deletions.iter().chain(&self.others).map(due_at);
+        let next = waiting.filter(|at| *at > now).min();
+        let taken = match (deletion, other) {
+            (Some(index), _) => self.deletions.remove(index),
+            (None, Some(index)) => self.others.remove(index),
+            (None, None) => None,
+        };
+        let event = taken.ok_or(next)?;
+        self.running.push(event.clone());
+        Ok(event)
+    }
+
+    /// Whether a rename of the person whom this event reports as deleted was accepted before and is not
+    /// handled yet: until it is, the account has another subject.
+    fn has_earlier_rename(&self, deletion: &QueuedEvent) -> bool {
+        let DirectoryChange::PersonDeleted(deleted) = &deletion.change else {
+            return false;
+        };
+        self.others.iter().chain(&self.running).any(|event| {
+            event.number < deletion.number
+                && event.connector == deletion.connector
+                && matches!(&event.change, DirectoryChange::PersonRenamed { from, to }
+                    if from == deleted || to == deleted)
+        })
     }
 
     /// Pauses the events of a source that failed.
@@ -271,7 +294,10 @@ impl RunningEvent {
 
 impl Drop for RunningEvent {
     fn drop(&mut self) {
-        self.queue.state().running -= 1;
+        let number = self.event.number;
+        let mut state = self.queue.state();
+        state.running.retain(|event| event.number != number);
+        drop(state);
         self.queue.0.changed.notify_waiters();
     }
 }
@@ -326,6 +352,44 @@ mod tests {
         assert_eq!(accepted, Ok(Accepted::Queued));
         queue.next().await.finish();
         assert_eq!(queue.drain(Duration::ZERO).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deletion_waits_for_an_earlier_rename_of_the_same_person() {
+        let queue = EventQueue::default();
+        let renamed = |number: u8, to: u8| {
+            let subject = |number| format!("ww1:{number}").parse().unwrap();
+            let (from, to) = (subject(number), subject(to));
+            event(100 + number, DirectoryChange::PersonRenamed { from, to })
+        };
+        // The rename of 7 comes after the deletion of 7: that is another person's.
+        for event in [
+            renamed(1, 2),
+            deleted(2),
+            deleted(3),
+            deleted(7),
+            renamed(7, 8),
+        ] {
+            queue.accept(&connector(), event, 9).unwrap();
+        }
+        for expected in [deleted(3), deleted(7)] {
+            let running = queue.next().await;
+            assert_eq!(Some(running.change()), expected.change.as_ref());
+            running.finish();
+        }
+        // The deletion also waits while the rename runs, and when it is repeated.
+        let rename = queue.next().await;
+        assert_eq!(Some(rename.change()), renamed(1, 2).change.as_ref());
+        let other = queue.next().await;
+        assert_eq!(Some(other.change()), renamed(7, 8).change.as_ref());
+        other.finish();
+        rename.retry();
+        let rename = queue.next().await;
+        assert_eq!(Some(rename.change()), renamed(1, 2).change.as_ref());
+        rename.finish();
+        let running = queue.next().await;
+        assert_eq!(Some(running.change()), deleted(2).change.as_ref());
+        running.finish();
     }
 
     #[tokio::test(start_paused = true)]

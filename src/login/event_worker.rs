@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::Login;
 use super::connector::DirectoryChange;
 use super::event_queue::{EventQueue, RunningEvent};
 use super::person_check::{CheckCause, CheckFailed};
+use super::{ConnectorEntry, Login};
 use crate::people::directory_sync::SyncScope;
 use crate::telemetry::error_chain;
 
@@ -38,15 +38,26 @@ pub async fn handle_events(queue: EventQueue, current: impl Fn() -> Login) {
 }
 
 impl Login {
-    /// Asks the source whether the reported change is true, and acts on the answer.
+    /// Handles an event, unless a process of this site has handled it. It is recorded as handled at the end:
+    /// if this process dies before, a repeated delivery is handled.
     async fn handle_event(&self, event: &RunningEvent) -> Result<(), CheckFailed> {
-        let connector = event.connector();
-        let Some(entry) = self.entry(connector) else {
+        let Some(entry) = self.entry(event.connector()) else {
             return Ok(());
         };
-        if event.is_first_attempt() && self.is_repeated(event).await {
+        if event.is_first_attempt() && self.is_handled(event).await {
             return Ok(());
         }
+        self.confirm_change(entry, event).await?;
+        self.record_handled(event).await;
+        Ok(())
+    }
+
+    /// Asks the source whether the reported change is true, and acts on the answer.
+    async fn confirm_change(
+        &self,
+        entry: &Arc<ConnectorEntry>,
+        event: &RunningEvent,
+    ) -> Result<(), CheckFailed> {
         match event.change() {
             DirectoryChange::PersonUpdated(subject) => {
                 let cause = CheckCause::UpdateEvent;
@@ -81,16 +92,20 @@ impl Login {
         }
     }
 
-    /// Whether another process handles or has handled this event. If the store fails, the event counts as
-    /// new: to handle it twice only asks the source twice.
-    async fn is_repeated(&self, event: &RunningEvent) -> bool {
+    /// Whether a process has handled this event. If the store fails, the event counts as new: to handle it
+    /// twice only asks the source twice.
+    async fn is_handled(&self, event: &RunningEvent) -> bool {
+        let handled = self.people.is_event_handled(event.id()).await;
+        handled.unwrap_or_else(|error| {
+            tracing::debug!(error = %error_chain(&error), "whether an event was handled is unknown");
+            false
+        })
+    }
+
+    async fn record_handled(&self, event: &RunningEvent) {
         let until = self.clock.now().plus(RECOGNIZED_FOR);
-        match self.people.is_first_delivery(event.id(), until).await {
-            Ok(is_first) => !is_first,
-            Err(error) => {
-                tracing::debug!(error = %error_chain(&error), "whether an event is repeated is unknown");
-                false
-            }
+        if let Err(error) = self.people.record_handled_event(event.id(), until).await {
+            tracing::debug!(error = %error_chain(&error), "that an event was handled could not be stored");
         }
     }
 }

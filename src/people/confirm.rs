@@ -13,8 +13,10 @@ use crate::store::{
     Subject,
 };
 
-/// Who closed an account, in its history.
-const CLOSED_BY: &str = "event of the source";
+/// Who closed an account, in its history: the source reported before that the person is gone, or menshen
+/// asked by itself.
+const CLOSED_BY_EVENT: &str = "event of the source";
+const CLOSED_BY_CHECK: &str = "check of the source";
 
 /// What a source says about a person, and why it was asked.
 #[derive(Clone, Debug)]
@@ -83,14 +85,14 @@ impl People {
         } = &report;
         match status {
             PersonStatus::Active(profile) => self.update_fields(policy, subject, profile).await,
-            PersonStatus::Inactive(why) | PersonStatus::Unknown(why)
-                if report.is_deletion_reported =>
-            {
+            PersonStatus::Inactive(why) if report.is_deletion_reported => {
                 self.close_departed(policy, &report, why).await
             }
-            PersonStatus::Inactive(why)
-            | PersonStatus::Unknown(why)
-            | PersonStatus::OutOfRange(why) => self.end_sessions(policy, &report, why).await,
+            // The source may give the subject to another person, who must not get this account.
+            PersonStatus::Unknown(why) => self.close_departed(policy, &report, why).await,
+            PersonStatus::Inactive(why) | PersonStatus::OutOfRange(why) => {
+                self.end_sessions(policy, &report, why).await
+            }
         }
     }
 
@@ -121,7 +123,7 @@ impl People {
         })
     }
 
-    /// Ends the sessions of a person whom the source removed, and closes the account.
+    /// Ends the sessions of a person whom the source removed, closes the account and detaches the identity.
     async fn close_departed(
         &self,
         policy: &AdmissionPolicy,
@@ -129,8 +131,12 @@ impl People {
         why: &str,
     ) -> Result<StatusOutcome, ConfirmError> {
         let ended = self.end_sessions(policy, report, why).await?;
+        let by = match report.is_deletion_reported {
+            true => CLOSED_BY_EVENT,
+            false => CLOSED_BY_CHECK,
+        };
         let closed = self
-            .close_account_of(&policy.connector, report.subject, CLOSED_BY, why)
+            .close_account_of(&policy.connector, report.subject, by, why)
             .await;
         Ok(match closed.map_err(ConfirmError::Store)? {
             Some(account) => StatusOutcome::AccountClosed {

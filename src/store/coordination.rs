@@ -21,6 +21,9 @@ pub trait CoordinationStore: fmt::Debug + Send + Sync {
     /// `until`.
     async fn spend(&self, value_hash: &[u8; 32], until: Timestamp) -> Result<bool, StoreError>;
 
+    /// Whether a one-time value was spent and is still remembered.
+    async fn is_spent(&self, value_hash: &[u8; 32]) -> Result<bool, StoreError>;
+
     /// Takes or renews a lease until `until`; false while another holder has it at `at`.
     async fn lease(
         &self,

@@ -312,6 +312,7 @@ delegate! {
     CoordinationStore {
         reads {
             load_or_create_keys(candidate: &Secret<String>) -> Vec<Secret<String>>;
+            is_spent(value_hash: &[u8; 32]) -> bool;
         }
         writes {
             spend(value_hash: &[u8; 32], until: Timestamp) -> bool;

@@ -41,6 +41,15 @@ impl<D: Database> CoordinationStore for D {
         .await
     }
 
+    async fn is_spent(&self, value_hash: &[u8; 32]) -> Result<bool, StoreError> {
+        run("find a spent value", async {
+            let sql = "SELECT 1 AS one FROM menshen_spent WHERE what = $1";
+            let found = self.read_row(sql, values![value_hash]).await?;
+            Ok(found.is_some())
+        })
+        .await
+    }
+
     async fn lease(
         &self,
         name: &str,

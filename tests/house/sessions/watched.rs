@@ -278,6 +278,7 @@ store_operations! {
     CoordinationStore {
         load_or_create_keys(candidate: &Secret<String>) -> Vec<Secret<String>>;
         spend(value_hash: &[u8; 32], until: Timestamp) -> bool;
+        is_spent(value_hash: &[u8; 32]) -> bool;
         lease(name: &str, holder: &str, at: Timestamp, until: Timestamp) -> bool;
     }
     MaintenanceStore {

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use menshen::face::page::Cause;
+
 use super::{MEMBER, all_handled, report, setup};
+use crate::browser::Browser;
 use crate::sessions::eventually;
 use crate::sessions::tunnels::{CLOSE_1008, Socket};
-use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wecom::ContactChange;
 
@@ -47,16 +50,56 @@ async fn whoever_left_or_is_disabled_is_signed_out_and_the_others_stay() {
         assert_eq!(status(&menshen, &zhang).await, 401);
         assert_eq!(status(&menshen, &li).await, 200);
         let audit = menshen.audit();
-        let revoked = audit.iter().find(|line| line["event"] == "revoked");
-        let revoked = revoked.expect("an audit record");
+        // Only WeCom decides whether somebody who is disabled comes back: the account stays open.
+        let (expected, other) = match status_code {
+            None => ("closed", "revoked"),
+            Some(_) => ("revoked", "closed"),
+        };
+        let found = |event: &str| audit.iter().find(|line| line["event"] == event);
+        let record = found(expected).expect("an audit record");
         assert_eq!(
-            (&revoked["login"], &revoked["connector"]),
+            (&record["login"], &record["connector"]),
             (&"zhangsan".into(), &"corp".into())
         );
-        assert!(revoked["reason"].as_str().unwrap().contains("revalidation"));
-        // The account stays open: only WeCom decides whether the person comes back.
-        assert!(!audit.iter().any(|line| line["event"] == "closed"));
+        assert!(record["reason"].as_str().unwrap().contains("revalidation"));
+        assert_eq!(found(other), None, "{status_code:?}");
     }
+}
+
+#[tokio::test]
+async fn the_next_holder_of_a_userid_is_not_signed_in_to_the_account_of_its_former_one() {
+    let menshen = start().await;
+    let zhang = session_cookie_of(&menshen, "zhangsan").await;
+    assert_eq!(status(&menshen, &zhang).await, 200);
+    menshen.wecom.delete_member("zhangsan");
+    menshen.advance(Duration::from_secs(3));
+    eventually("out", async || status(&menshen, &zhang).await == 401).await;
+    menshen
+        .wecom
+        .member("lisi", |one| one.userid = "zhangsan".to_owned());
+    let page = Browser::new(&menshen)
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
+    assert_eq!(
+        (page.answer.status, page.cause()),
+        (403, Some(Cause::LoginTaken))
+    );
+}
+
+#[tokio::test]
+async fn somebody_whom_wecom_does_not_show_keeps_the_account() {
+    let menshen = start().await;
+    let zhang = session_cookie_of(&menshen, "zhangsan").await;
+    assert_eq!(status(&menshen, &zhang).await, 200);
+    menshen.wecom.fail(MEMBER, 60011, usize::MAX);
+    menshen.advance(Duration::from_secs(3));
+    eventually("out", async || status(&menshen, &zhang).await == 401).await;
+    menshen.wecom.clear_faults(MEMBER);
+    menshen.advance(Duration::from_secs(1));
+    let again = session_cookie_of(&menshen, "zhangsan").await;
+    assert_eq!(status(&menshen, &again).await, 200);
+    let audit = menshen.audit();
+    assert!(!audit.iter().any(|line| line["event"] == "closed"));
 }
 
 #[tokio::test]
