@@ -215,11 +215,7 @@ async fn admit_unknown_identity(
     } = admission;
     let expected = people_import::find_expected(tx, connector, subject, login).await?;
     if let Some((account, sets_login)) = expected {
-        let linked = link(tx, admission, occasion, account, sets_login).await?;
-        if let AdmissionOutcome::Account(account) = &linked {
-            people_import::delete_expectation(tx, &account.id, connector).await?;
-        }
-        return Ok(linked);
+        return link(tx, admission, occasion, account, sets_login).await;
     }
     match find_linked(tx, &admission.links).await? {
         LinkMatch::One(account) => link(tx, admission, occasion, account, false).await,
@@ -359,5 +355,6 @@ async fn add_identity(
         used_at
     ];
     tx.execute(sql, values).await?;
-    Ok(())
+    // However the person was found: nobody else may come by the same expectation.
+    people_import::delete_expectation(tx, account, connector).await
 }

@@ -125,6 +125,7 @@ async fn import_one(
 ) -> Result<Imported, QueryError> {
     let found = accounts::by_login(tx, &person.login).await?;
     let is_new = found.is_none();
+    let is_closed = found.as_ref().is_some_and(|account| account.closed);
     let id = match found {
         Some(account) => account.id,
         None => create(tx, &person.login, by).await?,
@@ -139,7 +140,8 @@ async fn import_one(
     for (field, value) in &person.vouched {
         changed |= person_fields::set_vouched(tx, &id, *field, Some(value)).await?;
     }
-    if let Some((connector, subject)) = &person.expected {
+    // Nobody is expected for a closed account: the source may have given the subject to another person.
+    if let Some((connector, subject)) = person.expected.as_ref().filter(|_| !is_closed) {
         match expect(tx, &id, connector, subject.as_ref()).await? {
             Expectation::Stored => changed = true,
             Expectation::Unchanged => {}
@@ -215,10 +217,12 @@ async fn expect(
             false => Expectation::Taken(owner.login),
         });
     }
-    // Whoever signed in through this connector before needs no expectation by login name.
+    // Whoever signed in through this connector before is not expected by login name: the source may have
+    // given it to another person.
     let sql = "INSERT INTO menshen_expected_identity AS e (account, connector, subject) \
                SELECT $1, $2, CAST($3 AS text) WHERE CAST($3 AS text) IS NOT NULL OR NOT EXISTS \
-               (SELECT 1 FROM menshen_identity WHERE account = $1 AND connector = $2) \
+               (SELECT 1 FROM menshen_identity WHERE account = $1 AND connector = $2 UNION ALL \
+               SELECT 1 FROM menshen_former_identity WHERE account = $1 AND connector = $2) \
                ON CONFLICT (account, connector) DO UPDATE SET subject = excluded.subject \
                WHERE excluded.subject IS NOT NULL \
                AND e.subject IS DISTINCT FROM excluded.subject";
@@ -261,7 +265,10 @@ pub(super) async fn find_expected(
                WHERE i.account = a.id AND i.names) AS sets_login \
                FROM menshen_expected_identity AS e JOIN menshen_account AS a ON a.id = e.account \
                WHERE e.connector = $1 AND (e.subject = $2 \
-               OR (e.subject IS NULL AND a.login_folded = $3)) \
+               OR (e.subject IS NULL AND a.login_folded = $3 AND NOT EXISTS (SELECT 1 \
+               FROM menshen_identity AS i WHERE i.account = a.id AND i.connector = $1 UNION ALL \
+               SELECT 1 FROM menshen_former_identity AS f \
+               WHERE f.account = a.id AND f.connector = $1))) \
                ORDER BY e.subject IS NULL LIMIT 1";
     let values = values![connector, subject, login.folded()];
     let Some(found) = tx.row(sql, values).await? else {

@@ -124,6 +124,72 @@ async fn an_expected_person_who_is_closed_stays_out_and_stays_expected() {
 }
 
 #[tokio::test]
+async fn an_expectation_by_login_name_ends_when_the_person_comes_by_their_number() {
+    for Backend { name, store, .. } in backends().await {
+        let expected = ImportedPerson {
+            vouched: mobile("13800000001"),
+            expected: Some((corp(), None)),
+            ..imported("zhangsan")
+        };
+        import(&*store, &[expected]).await;
+        let by_number = Admission {
+            links: mobile("13800000001"),
+            ..existing_only("zs")
+        };
+        let account = admit(&*store, &by_number).await;
+        assert_eq!(account.id, id(&*store, "zhangsan").await, "{name}");
+        let records = store.identity_records(&account.id).await.unwrap();
+        assert_eq!(records.len(), 1, "{name}");
+        // The next holder of the login name at the source is another person.
+        let refused = store.admit(&existing_only("zhangsan")).await.unwrap();
+        let taken = AdmissionOutcome::LoginTaken { by: account.id };
+        assert_eq!(refused, taken, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_left_is_not_expected_again() {
+    for Backend { name, store, .. } in backends().await {
+        let account = admit(&*store, &admission("zhangsan")).await;
+        let gone = Closing {
+            gone: Some((corp(), "subject:zhangsan".parse().unwrap())),
+            ..closing("left")
+        };
+        store.close_account(&account.id, &gone, at(1)).await.unwrap();
+        // The list of people is imported again.
+        let subject = Some("subject:zhangsan".parse().unwrap());
+        for subject in [None, subject] {
+            let listed = ImportedPerson {
+                expected: Some((corp(), subject)),
+                ..imported("zhangsan")
+            };
+            assert_eq!(import(&*store, &[listed]).await, counts(0, 0, 1), "{name}");
+        }
+        let newcomer = Admission {
+            login: "zhang.san".parse().unwrap(),
+            ..admission("zhangsan")
+        };
+        let other = admit(&*store, &newcomer).await;
+        assert_ne!(other.id, account.id, "{name}");
+
+        // Open again, the account still is not whoever has the login name now.
+        store.reopen_account(&account.id, "hr", at(2)).await.unwrap();
+        let by_login = ImportedPerson {
+            expected: Some((corp(), None)),
+            ..imported("zhangsan")
+        };
+        import(&*store, &[by_login]).await;
+        let third = Admission {
+            subject: "subject:third".parse().unwrap(),
+            ..existing_only("zhangsan")
+        };
+        let refused = store.admit(&third).await.unwrap();
+        let taken = AdmissionOutcome::LoginTaken { by: account.id };
+        assert_eq!(refused, taken, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_number_given_by_hand_links_and_one_that_two_accounts_have_refuses() {
     for Backend { name, store, .. } in backends().await {
         let with_mobile = |login: &str| ImportedPerson {
