@@ -7,7 +7,7 @@ use super::directory_fields::directory_fields;
 use super::person_lookup::{CurrentProfile, PersonStatus};
 use super::profile::{ProfileMappingError, UserFields};
 use super::session::differences;
-use super::{AdmissionPolicy, People};
+use super::{AdmissionPolicy, People, normalized_fields};
 use crate::store::{
     AccountId, Admission, AdmissionOutcome, ConnectorId, LoginName, LogoutTarget, StoreError,
     Subject,
@@ -158,6 +158,13 @@ impl People {
         profile: &CurrentProfile,
     ) -> Result<StatusOutcome, ConfirmError> {
         let via = &policy.connector;
+        // A number that the source took away must not link the next person who has it. Other fields of an
+        // incomplete profile are missing because the person did not consent.
+        if profile.is_complete {
+            let vouched = normalized_fields(&profile.verified_fields);
+            let replaced = self.store.replace_vouched_fields(via, subject, &vouched);
+            replaced.await.map_err(ConfirmError::Store)?;
+        }
         // Without `sync` the fields of the first login stay.
         if !policy.sync {
             return Ok(StatusOutcome::Unchanged);

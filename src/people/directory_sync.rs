@@ -28,8 +28,6 @@ pub struct ListedPerson {
     pub subject: Subject,
     pub status: ListedStatus,
     pub profile: CurrentProfile,
-    /// Fields that the source verified, and that the person cannot edit.
-    pub verified_fields: Vec<(LinkField, String)>,
 }
 
 /// Whether a person may sign in at the source.
@@ -192,7 +190,7 @@ impl Comparison {
             login: mapped.login,
             fields: mapped.fields,
             is_complete: person.profile.is_complete,
-            verified_fields: person.verified_fields,
+            verified_fields: person.profile.verified_fields,
         };
         self.plan_person(person);
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::store::Subject;
+use crate::store::{LinkField, Subject};
 
 /// Asks a provider about a person who is not logging in. Connectors whose provider can be asked implement
 /// it.
@@ -37,6 +37,8 @@ pub enum PersonStatus {
 pub struct CurrentProfile {
     /// The raw profile, as at a login.
     pub raw: Value,
+    /// Fields that the source verified, and that the person cannot edit.
+    pub verified_fields: Vec<(LinkField, String)>,
     /// Whether it has all fields that a login has. Some need the person's consent at each login.
     pub is_complete: bool,
     /// Whether the provider said which tags the person has. Otherwise the former ones stay.

@@ -51,4 +51,5 @@ kinds! {
     Closed = "closed";
     Reopened = "reopened";
     SubjectRenamed = "subject-renamed";
+    Vouched = "vouched";
 }

@@ -17,6 +17,15 @@ pub trait AccountStore: fmt::Debug + Send + Sync {
     /// Finds, links or creates the account of an identity, in one transaction.
     async fn admit(&self, admission: &Admission) -> Result<AdmissionOutcome, StoreError>;
 
+    /// Replaces the verified fields of an identity, by which later identities can be linked, if it is known
+    /// and has others; whether it had.
+    async fn replace_vouched_fields(
+        &self,
+        connector: &ConnectorId,
+        subject: &Subject,
+        vouched: &[(LinkField, String)],
+    ) -> Result<bool, StoreError>;
+
     /// The account with this login name, compared without case.
     async fn account_by_login(&self, login: &LoginName) -> Result<Option<Account>, StoreError>;
 

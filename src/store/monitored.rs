@@ -9,9 +9,9 @@ use super::{
     AccessTokenOutcome, AccessTokenRecord, AccessTokenStore, Account, AccountChange, AccountId,
     AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId, CoordinationStore,
     CurrentEpochs, Department, DepartmentChanges, DirectoryStore, DirectorySyncStore, EditOutcome,
-    ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, ListedSession, LoginName,
-    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
-    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
+    ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession,
+    LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession,
+    PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
     RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
     StoreError, StoredAccessToken, StoredSession, Subject, SubjectRename, SubjectRenameOutcome,
     TokenStore, TokenUpdate, TokenUpdateOutcome,
@@ -202,6 +202,11 @@ delegate! {
         }
         writes {
             admit(admission: &Admission) -> AdmissionOutcome;
+            replace_vouched_fields(
+                connector: &ConnectorId,
+                subject: &Subject,
+                vouched: &[(LinkField, String)]
+            ) -> bool;
             close_account(account: &AccountId, closing: &Closing, at: Timestamp) -> Option<Revocation>;
             reopen_account(account: &AccountId, by: &str, at: Timestamp) -> Option<Reopening>;
             rename_subject(rename: &SubjectRename, at: Timestamp) -> SubjectRenameOutcome;

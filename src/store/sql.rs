@@ -32,6 +32,7 @@ mod sessions;
 mod subject_rename;
 mod tokens;
 mod value;
+mod vouched_fields;
 
 use row::Columns;
 pub(super) use value::Value;

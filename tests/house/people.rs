@@ -23,14 +23,18 @@ pub(crate) fn closing(reason: &str) -> Closing {
 }
 
 /// Logs in with a connector in a new browser.
-async fn log_in_with(menshen: &Menshen, connector: &str, userid: &str) -> (Browser, Page) {
+pub(crate) async fn log_in_with(
+    menshen: &Menshen,
+    connector: &str,
+    userid: &str,
+) -> (Browser, Page) {
     let mut browser = Browser::new(menshen);
     let start = format!("{OWN_PAGES}/start?connector={connector}&rd=/echo");
     let page = browser.sign_in(&start, userid).await;
     (browser, page)
 }
 
-async fn account_id(browser: &mut Browser) -> String {
+pub(crate) async fn account_id(browser: &mut Browser) -> String {
     let info = browser.visit(&format!("{OWN_PAGES}/userinfo")).await.json();
     info["id"]
         .as_str()

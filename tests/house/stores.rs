@@ -29,6 +29,7 @@ mod sessions;
 mod subject_rename;
 mod tables;
 mod tokens;
+mod vouched_fields;
 mod writes;
 
 use fixture::*;

@@ -40,6 +40,8 @@ mod sessions;
 mod subject_rename;
 #[path = "../house/stores/tokens.rs"]
 mod tokens;
+#[path = "../house/stores/vouched_fields.rs"]
+mod vouched_fields;
 
 use fixture::*;
 

@@ -10,7 +10,7 @@ use super::super::{
 use super::row::Columns;
 use super::{
     Database, QueryError, Row, Transaction, account_changes, admission, closing, row, run,
-    subject_rename, values,
+    subject_rename, values, vouched_fields,
 };
 use crate::clock::Timestamp;
 use crate::keys;
@@ -19,6 +19,16 @@ use crate::keys;
 impl<D: Database> AccountStore for D {
     async fn admit(&self, admission: &Admission) -> Result<AdmissionOutcome, StoreError> {
         run("admit a person", admission::admit(self, admission)).await
+    }
+
+    async fn replace_vouched_fields(
+        &self,
+        connector: &ConnectorId,
+        subject: &Subject,
+        vouched: &[(LinkField, String)],
+    ) -> Result<bool, StoreError> {
+        let replaced = vouched_fields::replace(self, connector, subject, vouched);
+        run("replace the verified fields of an identity", replaced).await
     }
 
     async fn account_by_login(&self, login: &LoginName) -> Result<Option<Account>, StoreError> {
@@ -157,42 +167,4 @@ pub(super) async fn rename(
     let kind = AccountChangeKind::LoginChanged;
     account_changes::append(tx, &account.id, by, kind, &detail).await?;
     Ok(true)
-}
-
-/// Replaces the verified fields of an identity.
-pub(super) async fn replace_vouched_fields(
-    tx: &mut impl Transaction,
-    connector: &ConnectorId,
-    subject: &Subject,
-    vouched: &[(LinkField, String)],
-) -> Result<(), QueryError> {
-    let sql = "DELETE FROM menshen_vouched WHERE connector = $1 AND subject = $2";
-    tx.execute(sql, values![connector, subject]).await?;
-    let sql = "INSERT INTO menshen_vouched (connector, subject, field, value) \
-               VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-    for (field, value) in vouched {
-        tx.execute(sql, values![connector, subject, *field, value])
-            .await?;
-    }
-    Ok(())
-}
-
-/// Replaces those verified fields of an identity that the source lists; the others stay.
-pub(super) async fn replace_listed_vouched_fields(
-    tx: &mut impl Transaction,
-    connector: &ConnectorId,
-    subject: &Subject,
-    vouched: &[(LinkField, String)],
-) -> Result<(), QueryError> {
-    for (field, value) in vouched {
-        let sql = "DELETE FROM menshen_vouched \
-                   WHERE connector = $1 AND subject = $2 AND field = $3 AND value <> $4";
-        let values = values![connector, subject, *field, value];
-        tx.execute(sql, values).await?;
-        let sql = "INSERT INTO menshen_vouched (connector, subject, field, value) \
-                   VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-        tx.execute(sql, values![connector, subject, *field, value])
-            .await?;
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use super::super::{
 use super::row::Columns;
 use super::{
     Begin, Database, QueryError, Transaction, account_changes, accounts, departments,
-    people_import, person_fields, revocations, row, values,
+    people_import, person_fields, revocations, row, values, vouched_fields,
 };
 use crate::clock::Timestamp;
 
@@ -99,9 +99,9 @@ async fn admit_one(
         ..
     } = admission;
     if is_new || admission.is_login {
-        accounts::replace_vouched_fields(tx, connector, subject, vouched).await?;
+        vouched_fields::write(tx, connector, subject, vouched).await?;
     } else if occasion == Occasion::Listing {
-        accounts::replace_listed_vouched_fields(tx, connector, subject, vouched).await?;
+        vouched_fields::write_listed(tx, connector, subject, vouched).await?;
     }
     Ok(admitted)
 }

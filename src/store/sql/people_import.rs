@@ -138,12 +138,24 @@ async fn import_one(
     };
     let mut changed = person_fields::write(tx, &id, (&old, &new), by).await?;
     for (field, value) in &person.vouched {
-        changed |= person_fields::set_vouched(tx, &id, *field, Some(value)).await?;
+        if person_fields::set_vouched(tx, &id, *field, Some(value)).await? {
+            let kind = AccountChangeKind::Vouched;
+            account_changes::append(tx, &id, by, kind, field.as_str()).await?;
+            changed = true;
+        }
     }
     // Nobody is expected for a closed account: the source may have given the subject to another person.
     if let Some((connector, subject)) = person.expected.as_ref().filter(|_| !is_closed) {
         match expect(tx, &id, connector, subject.as_ref()).await? {
-            Expectation::Stored => changed = true,
+            Expectation::Stored => {
+                let detail = match subject {
+                    Some(subject) => format!("{connector}: {subject}"),
+                    None => connector.to_string(),
+                };
+                let kind = AccountChangeKind::IdentityExpected;
+                account_changes::append(tx, &id, by, kind, &detail).await?;
+                changed = true;
+            }
             Expectation::Unchanged => {}
             Expectation::Taken(by) => return Ok(Imported::SubjectTaken(by)),
         }

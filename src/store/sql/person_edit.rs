@@ -1,9 +1,10 @@
 //! Applies changes of a person by an administrator.
 
-use super::super::{AccountId, EditOutcome, PersonEdit, RevocationScope};
+use super::super::{AccountChangeKind, AccountId, EditOutcome, PersonEdit, RevocationScope};
 use super::person_fields::PersonFields;
 use super::{
-    Begin, Database, QueryError, Transaction, accounts, person_fields, revocations, row, values,
+    Begin, Database, QueryError, Transaction, account_changes, accounts, person_fields,
+    revocations, row, values,
 };
 use crate::clock::Timestamp;
 
@@ -44,7 +45,12 @@ pub(super) async fn edit(
     };
     person_fields::write(&mut tx, account, (&old, &new), (at, by)).await?;
     for (field, value) in &edit.vouched {
-        person_fields::set_vouched(&mut tx, account, *field, value.as_deref()).await?;
+        let changed = person_fields::set_vouched(&mut tx, account, *field, value.as_deref());
+        if changed.await? {
+            let kind = AccountChangeKind::Vouched;
+            let detail = field.as_str();
+            account_changes::append(&mut tx, account, (at, by), kind, detail).await?;
+        }
     }
     tx.commit().await?;
     Ok(EditOutcome::Stored { log_position })

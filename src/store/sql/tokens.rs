@@ -8,8 +8,8 @@ use super::super::{
 };
 use super::row::Columns;
 use super::{
-    Begin, Database, QueryError, Transaction, accounts, departments, person_fields, row, run,
-    values,
+    Begin, Database, QueryError, Transaction, departments, person_fields, row, run, values,
+    vouched_fields,
 };
 use crate::clock::Timestamp;
 
@@ -116,6 +116,6 @@ async fn update_identity<T: Transaction>(
     let values = values![&connector, &subject, &update.entitlements];
     let updated = tx.only_row(sql, values).await?;
     departments::write_of_identity(tx, &connector, &subject, &update.fields).await?;
-    accounts::replace_vouched_fields(tx, &connector, &subject, &update.vouched).await?;
+    vouched_fields::write(tx, &connector, &subject, &update.vouched).await?;
     row::number(&updated, "entitlements_epoch", "identity")
 }

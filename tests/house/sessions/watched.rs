@@ -21,9 +21,9 @@ use menshen::store::{
     self, AccessTokenOutcome, AccessTokenRecord, AccessTokenStore, Account, AccountChange,
     AccountId, AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId, CoordinationStore,
     CurrentEpochs, Department, DepartmentChanges, DirectoryStore, DirectorySyncStore, EditOutcome,
-    ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, ListedSession, LoginName,
-    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
-    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
+    ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession,
+    LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession,
+    PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
     RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
     StoreError, StoredAccessToken, StoredSession, Subject, SubjectRename, SubjectRenameOutcome,
     TokenStore, TokenUpdate, TokenUpdateOutcome,
@@ -188,6 +188,11 @@ macro_rules! store_operations {
 store_operations! {
     AccountStore {
         admit(admission: &Admission) -> AdmissionOutcome;
+        replace_vouched_fields(
+            connector: &ConnectorId,
+            subject: &Subject,
+            vouched: &[(LinkField, String)]
+        ) -> bool;
         account_by_login(login: &LoginName) -> Option<Account>;
         identities(account: &AccountId) -> Vec<(ConnectorId, Subject, String)>;
         account_by_identity(connector: &ConnectorId, subject: &Subject) -> Option<Account>;

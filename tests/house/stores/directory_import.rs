@@ -155,7 +155,10 @@ async fn whoever_left_is_not_expected_again() {
             gone: Some((corp(), "subject:zhangsan".parse().unwrap())),
             ..closing("left")
         };
-        store.close_account(&account.id, &gone, at(1)).await.unwrap();
+        store
+            .close_account(&account.id, &gone, at(1))
+            .await
+            .unwrap();
         // The list of people is imported again.
         let subject = Some("subject:zhangsan".parse().unwrap());
         for subject in [None, subject] {
@@ -173,7 +176,10 @@ async fn whoever_left_is_not_expected_again() {
         assert_ne!(other.id, account.id, "{name}");
 
         // Open again, the account still is not whoever has the login name now.
-        store.reopen_account(&account.id, "hr", at(2)).await.unwrap();
+        store
+            .reopen_account(&account.id, "hr", at(2))
+            .await
+            .unwrap();
         let by_login = ImportedPerson {
             expected: Some((corp(), None)),
             ..imported("zhangsan")
@@ -186,6 +192,44 @@ async fn whoever_left_is_not_expected_again() {
         let refused = store.admit(&third).await.unwrap();
         let taken = AdmissionOutcome::LoginTaken { by: account.id };
         assert_eq!(refused, taken, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_history_says_who_bound_an_identity_and_a_number_to_an_account() {
+    for Backend { name, store, .. } in backends().await {
+        let account = admit(&*store, &admission("zhangsan")).await;
+        let listed = ImportedPerson {
+            vouched: mobile("13800000001"),
+            expected: Some((github(), Some("zs".parse().unwrap()))),
+            ..imported("zhangsan")
+        };
+        let history = async || {
+            let changes = store.account_changes(&account.id, None, 100).await.unwrap();
+            let by_boss = changes.into_iter().filter(|change| change.by == "boss");
+            by_boss
+                .map(|change| (change.kind, change.detail))
+                .collect::<Vec<_>>()
+        };
+        // An import that changes nothing says nothing.
+        for _ in 0..2 {
+            import(&*store, std::slice::from_ref(&listed)).await;
+            let expected = [
+                (AccountChangeKind::IdentityExpected, "github: zs".to_owned()),
+                (AccountChangeKind::Vouched, "mobile".to_owned()),
+            ];
+            assert_eq!(history().await, expected, "{name}");
+        }
+        let removed = PersonEdit {
+            vouched: vec![(LinkField::Mobile, None)],
+            ..PersonEdit::default()
+        };
+        store
+            .edit_person(&account.id, &removed, "boss", at(1))
+            .await
+            .unwrap();
+        let newest = (AccountChangeKind::Vouched, "mobile".to_owned());
+        assert_eq!(history().await.first(), Some(&newest), "{name}");
     }
 }
 

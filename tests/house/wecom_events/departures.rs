@@ -7,12 +7,13 @@ use crate::checking::TRUST_LOOPBACK;
 use crate::checking::faces::{Face, OriginalRequest, Verdict};
 use crate::ext_authz::GRPC_ON_MAIN;
 use crate::mirror::Mirror;
+use crate::people::{account_id, log_in_with};
 use crate::sessions::eventually;
 use crate::sessions::tunnels::{CLOSE_1008, Socket};
-use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, run};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, run};
 use crate::stores::TempDir;
 use crate::test_request::{TestRequest, repeat_until, session_cookie_of};
-use crate::wecom::{ContactChange, EVENT_AES_KEY, EVENT_TOKEN};
+use crate::wecom::{AGENT_ID, ContactChange, EVENT_AES_KEY, EVENT_TOKEN};
 
 async fn status(menshen: &Menshen, cookie: &str) -> u16 {
     let ask = TestRequest::get("/echo").session(cookie);
@@ -295,6 +296,31 @@ async fn a_member_with_a_new_userid_keeps_account_and_session() {
     all_handled(&menshen).await;
     assert_eq!(status(&menshen, &cookie).await, 401);
     assert!(account_is_closed(&menshen, "zhangsan").await);
+}
+
+#[tokio::test]
+async fn whoever_has_a_number_now_does_not_get_the_account_of_its_former_owner() {
+    let linked = "[connector.other]\nlink_by = ['mobile']\n";
+    let second = SECOND_CONNECTOR.replace("[connector.other]\n", linked);
+    let menshen = super::setup_with(&second).start().await;
+    menshen.wecom.set_shows_personal_fields(AGENT_ID, true);
+    let (mut zhang, _) = log_in_with(&menshen, "corp", "zhangsan").await;
+    let mut number = String::new();
+    menshen.wecom.member("zhangsan", |one| {
+        number = std::mem::replace(&mut one.mobile, "13700000000".to_owned());
+    });
+    report(&menshen, ContactChange::UserUpdated("zhangsan")).await;
+    all_handled(&menshen).await;
+    menshen
+        .wecom
+        .member("lisi", |one| one.mobile.clone_from(&number));
+    let (mut li, page) = log_in_with(&menshen, "other", "lisi").await;
+    assert_eq!(page.answer.status, 200);
+    let owner = account_id(&mut zhang).await;
+    assert_ne!(account_id(&mut li).await, owner);
+    // The new number links.
+    let (mut same, _) = log_in_with(&menshen, "other", "zhangsan").await;
+    assert_eq!(account_id(&mut same).await, owner);
 }
 
 #[tokio::test]

@@ -214,10 +214,10 @@ impl WeComDirectory {
             status,
             profile: CurrentProfile {
                 raw: profile.raw,
+                verified_fields: profile.verified_fields,
                 is_complete: self.wecom.scope == AuthorizeScope::Base,
                 has_tags: true,
             },
-            verified_fields: profile.verified_fields,
         })
     }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Value;
 use tokio::time::timeout;
 
 use super::super::{ConnectorError, RefusalReason};
@@ -74,8 +73,10 @@ impl WeCom {
             Err(error) => return Err(error),
         };
         let has_tags = self.add_organisation(&mut member).await;
+        let profile = member::profile(&self.corp_id, member)?;
         Ok(PersonStatus::Active(CurrentProfile {
-            raw: Value::Object(member),
+            raw: profile.raw,
+            verified_fields: profile.verified_fields,
             is_complete: self.scope == AuthorizeScope::Base,
             has_tags,
         }))
