@@ -43,9 +43,9 @@ pub use accounts::{
 pub use config::Config;
 pub use coordination::CoordinationStore;
 pub use directory::{
-    Department, DepartmentChanges, DirectoryFields, DirectoryStore, EditOutcome, ExpectOutcome,
-    IMPORTED_MAX, IdentityRecord, IdentityState, ImportConflict, ImportCounts, ImportOutcome,
-    ImportedPerson, Membership, PeopleQuery, PersonEdit, PersonRecord,
+    Department, DirectoryFields, DirectoryStore, EditOutcome, ExpectOutcome, IMPORTED_MAX,
+    IdentityRecord, IdentityState, ImportConflict, ImportCounts, ImportOutcome, ImportedPerson,
+    Membership, PeopleQuery, PersonEdit, PersonRecord,
 };
 pub use directory_sync::{DirectorySyncStore, SourceIdentity};
 pub use error::StoreError;

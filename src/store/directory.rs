@@ -53,13 +53,6 @@ pub trait DirectoryStore: fmt::Debug + Send + Sync {
         at: Timestamp,
     ) -> Result<ExpectOutcome, StoreError>;
 
-    /// Replaces all departments of a connector.
-    async fn replace_departments(
-        &self,
-        connector: &ConnectorId,
-        departments: &[Department],
-    ) -> Result<DepartmentChanges, StoreError>;
-
     /// The departments of a connector whose id is after `after`, in the order of ids, at most `max`.
     async fn departments(
         &self,
@@ -98,14 +91,6 @@ pub struct Department {
     pub name: String,
     /// The department above; it need not be known.
     pub parent: Option<String>,
-}
-
-/// How many departments a replacement changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DepartmentChanges {
-    pub created: u64,
-    pub updated: u64,
-    pub deleted: u64,
 }
 
 /// A person as the directory lists them.

@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use super::{
     AccessTokenOutcome, AccessTokenRecord, AccessTokenStore, Account, AccountChange, AccountId,
     AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId, CoordinationStore,
-    CurrentEpochs, Department, DepartmentChanges, DirectoryStore, DirectorySyncStore, EditOutcome,
-    ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession,
-    LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession,
-    PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
+    CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome, ExpectOutcome,
+    IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession, LoginName,
+    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
+    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
     RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
     StoreError, StoredAccessToken, StoredSession, Subject, SubjectRename, SubjectRenameOutcome,
     TokenStore, TokenUpdate, TokenUpdateOutcome,
@@ -161,7 +161,6 @@ write_evidence! {
     EditOutcome: |it| matches!(it, Self::Stored { log_position: Some(_) });
     // The account may have the identity already.
     ExpectOutcome: |_it| false;
-    DepartmentChanges: |it| it.created + it.updated + it.deleted > 0;
     // Without entries, a logout may have ended nothing and left no mark.
     Option<Vec<Revocation>>: |it| it.as_ref().is_some_and(|entries| !entries.is_empty());
     Vec<Revocation>: |it| !it.is_empty();
@@ -233,10 +232,6 @@ delegate! {
                 by: &str,
                 at: Timestamp
             ) -> ExpectOutcome;
-            replace_departments(
-                connector: &ConnectorId,
-                departments: &[Department]
-            ) -> DepartmentChanges;
         }
     }
     DirectorySyncStore {

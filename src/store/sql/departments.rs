@@ -1,43 +1,8 @@
 //! Departments, and the memberships and tags that a source reports about a person.
 
-use std::collections::BTreeMap;
-
-use super::super::{
-    ConnectorId, Department, DepartmentChanges, DirectoryFields, Membership, Subject,
-};
+use super::super::{ConnectorId, Department, DirectoryFields, Membership, Subject};
 use super::row::Columns;
-use super::{Begin, Database, QueryError, Transaction, values};
-
-pub(super) async fn replace(
-    db: &impl Database,
-    connector: &ConnectorId,
-    departments: &[Department],
-) -> Result<DepartmentChanges, QueryError> {
-    let mut tx = db.begin(Begin::Writing).await?;
-    tx.lock_directory().await?;
-    let sql = "SELECT id, name, parent FROM menshen_department WHERE connector = $1";
-    let mut known = BTreeMap::new();
-    for found in &tx.rows(sql, values![connector]).await? {
-        let known_one = department(found)?;
-        known.insert(known_one.id.clone(), known_one);
-    }
-    let mut changes = DepartmentChanges::default();
-    for new in departments {
-        match known.remove(&new.id) {
-            Some(old) if old == *new => continue,
-            Some(_) => changes.updated += 1,
-            None => changes.created += 1,
-        }
-        upsert(&mut tx, connector, new).await?;
-    }
-    for id in known.keys() {
-        let sql = "DELETE FROM menshen_department WHERE connector = $1 AND id = $2";
-        tx.execute(sql, values![connector, id]).await?;
-        changes.deleted += 1;
-    }
-    tx.commit().await?;
-    Ok(changes)
-}
+use super::{Database, QueryError, Transaction, values};
 
 pub(super) async fn list(
     db: &impl Database,

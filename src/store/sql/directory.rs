@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 
 use super::super::{
-    AccountId, ConnectorId, Department, DepartmentChanges, DirectoryStore, EditOutcome,
-    ExpectOutcome, IdentityRecord, IdentityState, ImportOutcome, ImportedPerson, PeopleQuery,
-    PersonEdit, PersonRecord, StoreError, Subject,
+    AccountId, ConnectorId, Department, DirectoryStore, EditOutcome, ExpectOutcome, IdentityRecord,
+    IdentityState, ImportOutcome, ImportedPerson, PeopleQuery, PersonEdit, PersonRecord,
+    StoreError, Subject,
 };
 use super::row::Columns;
 use super::{
@@ -67,15 +67,6 @@ impl<D: Database> DirectoryStore for D {
     ) -> Result<ExpectOutcome, StoreError> {
         let expected = people_import::expect_identity(self, account, identity, (at, by));
         run("add an identity to an account", expected).await
-    }
-
-    async fn replace_departments(
-        &self,
-        connector: &ConnectorId,
-        departments: &[Department],
-    ) -> Result<DepartmentChanges, StoreError> {
-        let replaced = departments::replace(self, connector, departments);
-        run("replace departments", replaced).await
     }
 
     async fn departments(

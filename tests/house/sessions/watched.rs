@@ -20,10 +20,10 @@ use menshen::site::{Services, Site};
 use menshen::store::{
     self, AccessTokenOutcome, AccessTokenRecord, AccessTokenStore, Account, AccountChange,
     AccountId, AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId, CoordinationStore,
-    CurrentEpochs, Department, DepartmentChanges, DirectoryStore, DirectorySyncStore, EditOutcome,
-    ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession,
-    LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession,
-    PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
+    CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome, ExpectOutcome,
+    IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession, LoginName,
+    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
+    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
     RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
     StoreError, StoredAccessToken, StoredSession, Subject, SubjectRename, SubjectRenameOutcome,
     TokenStore, TokenUpdate, TokenUpdateOutcome,
@@ -218,10 +218,6 @@ store_operations! {
             by: &str,
             at: Timestamp
         ) -> ExpectOutcome;
-        replace_departments(
-            connector: &ConnectorId,
-            departments: &[Department]
-        ) -> DepartmentChanges;
         departments(connector: &ConnectorId, after: Option<&str>, max: u32) -> Vec<Department>;
     }
     DirectorySyncStore {

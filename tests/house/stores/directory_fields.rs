@@ -151,7 +151,7 @@ async fn the_use_of_a_session_is_when_its_person_was_seen() {
 }
 
 #[tokio::test]
-async fn replaced_departments_count_what_changed() {
+async fn changed_departments_are_counted() {
     for Backend { name, store, .. } in backends().await {
         let department = |id: &str, name: &str, parent: Option<&str>| Department {
             id: id.to_owned(),
@@ -166,17 +166,15 @@ async fn replaced_departments_count_what_changed() {
             department("4", "d", Some("5")),
             department("5", "e", Some("4")),
         ];
-        let changes = store.replace_departments(&corp(), &tree).await.unwrap();
-        assert_eq!(
-            (changes.created, changes.updated, changes.deleted),
-            (5, 0, 0)
-        );
-        let same = store.replace_departments(&corp(), &tree).await.unwrap();
-        assert_eq!((same.created, same.updated, same.deleted), (0, 0, 0));
+        let change = async |changed: &[Department], removed: &[String]| {
+            let changed = store.change_departments(&corp(), changed, removed).await;
+            changed.unwrap()
+        };
+        assert_eq!(change(&tree, &[]).await, 5, "{name}");
+        assert_eq!(change(&tree, &[]).await, 0, "{name}");
         let moved = [department("1", "a", None), department("2", "b2", None)];
-        let changes = store.replace_departments(&corp(), &moved).await.unwrap();
-        let counts = (changes.created, changes.updated, changes.deleted);
-        assert_eq!(counts, (0, 1, 3), "{name}");
+        let removed = ["3", "4", "5", "6"].map(str::to_owned);
+        assert_eq!(change(&moved, &removed).await, 4, "{name}");
         let found = store.departments(&corp(), None, 10).await.unwrap();
         assert_eq!(found, moved, "{name}");
     }

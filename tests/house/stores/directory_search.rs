@@ -22,7 +22,7 @@ async fn company(store: &dyn Store) {
         department("8", "圈", Some("9")),
         department("9", "环", Some("8")),
     ];
-    store.replace_departments(&corp(), &tree).await.unwrap();
+    store.change_departments(&corp(), &tree, &[]).await.unwrap();
     for (login, name, email, mobile, department) in [
         ("zhangsan", "张三", "zhang@corp.example", "13800000001", "3"),
         ("ZhangFei", "张飞", "fei@corp.example", "13900000002", "2"),
