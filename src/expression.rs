@@ -28,6 +28,7 @@ use cel::{Context, IdedExpr};
 
 pub use self::budget::{Budget, STEPS_MAX};
 pub use self::check::{DEPTH_MAX, MACRO_LEVELS_MAX, MACROS_MAX};
+pub use self::department::KNOWN_DEPARTMENT_PATHS;
 pub use self::error::{CompileError, CompileErrorKind, EvalError, Position};
 pub use self::function::{INNER_ITEMS_MAX, OUTER_ITEMS_MAX};
 pub use self::literal_chars::LiteralChars;

@@ -1,8 +1,10 @@
 //! `People`: the accounts. `admit()` finds or creates the account of an authenticated profile.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use access_tokens::AccessTokens;
+use departments::StoredDepartments;
 use directory::Directory;
 use directory_fields::directory_fields;
 use profile::{MappedProfile, Mapping, Profile, ProfileMappingError, UserFields};
@@ -19,6 +21,7 @@ pub mod access_tokens;
 mod administration;
 pub mod confirm;
 pub mod cookie;
+pub mod departments;
 pub mod directory;
 mod directory_fields;
 pub mod directory_sync;
@@ -141,6 +144,11 @@ impl People {
 
     pub fn access_tokens(&self) -> &AccessTokens {
         &self.access_tokens
+    }
+
+    /// The departments of a connector that the store knows from logins and syncs.
+    pub fn stored_departments(&self, connector: &ConnectorId) -> StoredDepartments {
+        StoredDepartments::new(Arc::clone(&self.store) as _, connector.clone())
     }
 
     /// Closes an account and ends its sessions; false if it does not exist.

@@ -5,6 +5,8 @@ use std::fmt;
 
 use cel::ExecutionError;
 
+use super::department::UNKNOWN_NAMES;
+
 /// Why an expression does not compile, and where.
 #[derive(Debug)]
 pub struct CompileError {
@@ -183,6 +185,11 @@ impl EvalError {
             ExecutionError::UnsupportedBinaryOperator(operator, ..) => Self::WrongType {
                 problem: format!("`{operator}` does not take these operands"),
             },
+            ExecutionError::FunctionError { message, .. } if message == UNKNOWN_NAMES => {
+                Self::Failed {
+                    problem: UNKNOWN_NAMES.into(),
+                }
+            }
             ExecutionError::FunctionError { function, .. } => Self::Failed {
                 problem: format!("`{function}` failed").into(),
             },

@@ -1,6 +1,7 @@
 //! Tests of compiling and evaluating expressions.
 
 mod budget;
+mod departments;
 mod names;
 mod refused;
 

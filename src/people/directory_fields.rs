@@ -20,12 +20,19 @@ pub(super) fn directory_fields(fields: &UserFields) -> DirectoryFields {
     tags.truncate(ENTRIES_MAX);
     let mut departments = BTreeMap::new();
     let mut memberships = BTreeMap::new();
+    let has_unknown_names = !fields.departments_without_path.is_empty();
     for (id, chain) in chains(fields).into_iter().take(ENTRIES_MAX) {
         let leads = fields.led_department_ids.contains(&id);
         memberships.insert(shorten(&id), leads);
         let mut parent = None;
         for (id, name) in chain.into_iter().take(LEVELS_MAX) {
             let id = shorten(&id);
+            // A name that is not known does not replace one that was.
+            let is_named = id != name || !has_unknown_names;
+            if !is_named {
+                parent = Some(id);
+                continue;
+            }
             let department = Department {
                 id: id.clone(),
                 name: shorten(&name),
@@ -70,10 +77,13 @@ fn chains(fields: &UserFields) -> Vec<(String, Vec<(String, String)>)> {
     let chain = |(at, id): (usize, &String)| {
         let names = paths.get(at).map_or("", String::as_str).split('/');
         let above = id_paths.get(at).map_or("", String::as_str).split('/');
-        let pairs: Vec<_> = above
-            .zip(names)
+        // From the end: the first ids may be those of hidden departments, which have no names.
+        let mut pairs: Vec<_> = above
+            .rev()
+            .zip(names.rev())
             .map(|(id, name)| (id.to_owned(), name.to_owned()))
             .collect();
+        pairs.reverse();
         // Without the ids above only the department itself is known, and without its name only its id.
         let ends_here = pairs.last().is_some_and(|(last, _)| last == id);
         let chain = if ends_here { pairs } else { Vec::new() };
@@ -131,6 +141,24 @@ mod tests {
             leads,
         });
         assert_eq!(found.memberships, memberships);
+    }
+
+    #[test]
+    fn names_that_are_not_known_are_not_stored() {
+        let found = directory_fields(&UserFields {
+            department_ids: vec!["3".to_owned(), "7".to_owned()],
+            department_paths: vec!["公司/2/平台".to_owned(), "外派".to_owned()],
+            department_id_paths: vec!["1/2/3".to_owned(), "6/7".to_owned()],
+            departments_without_path: vec!["3".to_owned()],
+            ..UserFields::default()
+        });
+        let expected = [
+            department("1", "公司", None),
+            department("3", "平台", Some("2")),
+            department("7", "外派", None),
+        ];
+        assert_eq!(found.departments, expected);
+        assert_eq!(found.memberships.len(), 2);
     }
 
     #[test]

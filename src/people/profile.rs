@@ -55,7 +55,7 @@ impl fmt::Debug for Profile {
 }
 
 /// The predefined field names. A field of any other name becomes `user.attributes.<name>`.
-const FIXED_FIELDS: [&str; 17] = [
+const FIXED_FIELDS: [&str; 18] = [
     "login",
     "name",
     "email",
@@ -67,6 +67,7 @@ const FIXED_FIELDS: [&str; 17] = [
     "department_ids",
     "department_id_paths",
     "led_department_ids",
+    "departments_without_path",
     "tags",
     "orgs",
     "tenant_code",
@@ -145,10 +146,15 @@ pub struct UserFields {
     pub department_paths: Vec<String>,
     /// Ids of these departments at the provider.
     pub department_ids: Vec<String>,
-    /// Ids from the root to each of these departments, joined by `/`.
+    /// Ids from the root to each of these departments, joined by `/`. One that is longer than the path of
+    /// names begins with departments whose names the source hides.
     pub department_id_paths: Vec<String>,
     /// Ids of the departments that the person leads.
     pub led_department_ids: Vec<String>,
+    /// Ids of those departments whose path is not known: their names could not be read, or several
+    /// departments have this path. Rules that ask for a path or a name then deny.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub departments_without_path: Vec<String>,
     /// Tags, by the source's names.
     pub tags: Vec<String>,
     pub orgs: Vec<String>,
@@ -276,6 +282,7 @@ impl UserFields {
             "department_ids" => self.department_ids = to_texts(value),
             "department_id_paths" => self.department_id_paths = to_texts(value),
             "led_department_ids" => self.led_department_ids = to_texts(value),
+            "departments_without_path" => self.departments_without_path = to_texts(value),
             "tags" => self.tags = to_texts(value),
             "orgs" => self.orgs = to_texts(value),
             other => {

@@ -13,7 +13,7 @@ use super::access_tokens::UsedAccessToken;
 use super::profile::{AuthContext, UserFields};
 use super::provider_tokens::ProviderTokens;
 use crate::clock::Timestamp;
-use crate::expression::Document;
+use crate::expression::{Document, KNOWN_DEPARTMENT_PATHS};
 use crate::secret::Secret;
 use crate::store::{AccountId, ConnectorId, LoginName, SessionId, SessionKey, Subject};
 
@@ -223,7 +223,7 @@ fn user(
     fields: &UserFields,
 ) -> serde_json::Value {
     let attributes: &BTreeMap<_, _> = &fields.attributes;
-    json!({
+    let mut user = json!({
         "id": account.to_string(),
         "login": login.as_str(),
         "name": fields.name,
@@ -243,5 +243,23 @@ fn user(
         "platform": fields.platform,
         "connector": via.as_str(),
         "attributes": attributes,
-    })
+    });
+    if !fields.departments_without_path.is_empty() {
+        leave_out_unknown_departments(&mut user, fields);
+    }
+    user
+}
+
+/// Leaves out what is not known of departments: to read it is an error, and an error denies. With the ids in
+/// the place of names a rule such as `!('外包' in user.departments)` would let in everybody.
+fn leave_out_unknown_departments(user: &mut serde_json::Value, fields: &UserFields) {
+    let Some(user) = user.as_object_mut() else {
+        return;
+    };
+    user.remove("department_paths");
+    if !fields.has_department_names() {
+        user.remove("departments");
+    }
+    let known = json!(fields.known_department_paths());
+    user.insert(KNOWN_DEPARTMENT_PATHS.to_owned(), known);
 }

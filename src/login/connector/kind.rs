@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::expression::Scope;
 use crate::issuer::{IssuerName, TenantName};
 use crate::outbound::Outbound;
+use crate::people::departments::StoredDepartments;
 use crate::secret::{SecretError, SecretSource};
 use crate::setting::KeyPath;
 use crate::store::ConnectorId;
@@ -109,6 +110,8 @@ pub struct ConnectorDeps {
     /// The HTTP client for calls to the source, with its proxy and CA.
     pub outbound: Outbound,
     pub clock: Clock,
+    /// The departments of this connector that menshen knew before it was started.
+    pub stored_departments: StoredDepartments,
 }
 
 /// Why a connector cannot be built.

@@ -90,6 +90,7 @@ impl Oidc {
             own_pages_url,
             outbound,
             clock,
+            ..
         } = deps;
         let settings = issuer::IssuerSettings {
             name: config.issuer.clone(),

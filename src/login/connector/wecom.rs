@@ -72,6 +72,10 @@ const MAPPING: &[(&str, &str)] = &[
     ("department_ids", "profile.department_ids"),
     ("department_id_paths", "profile.department_id_paths"),
     ("led_department_ids", "profile.led_department_ids"),
+    (
+        "departments_without_path",
+        "profile.departments_without_path",
+    ),
     ("tags", "profile.tags"),
     ("avatar", "profile.avatar"),
     ("position", "profile.position"),
@@ -114,6 +118,7 @@ impl WeCom {
             callback,
             outbound,
             clock,
+            stored_departments,
             ..
         } = deps;
         let agent_id = config.agent_id.to_string();
@@ -135,7 +140,7 @@ impl WeCom {
             console,
             api: api(secret),
             contacts: contact_secret.map(api),
-            departments: Departments::new(clock.clone()),
+            departments: Departments::new(clock.clone(), stored_departments),
             tags: TagCache::new(clock.clone()),
             events: events.transpose()?,
         })
@@ -202,7 +207,9 @@ impl WeCom {
 
     /// Adds departments and tags. Returns whether the tags are known.
     async fn add_organisation(&self, member: &mut api::ResponseObject) -> bool {
-        let tree = self.departments.tree(|| self.api.departments()).await;
+        let ids = member::department_ids(member);
+        let load = || self.api.departments();
+        let tree = self.departments.tree_with(&ids, load).await;
         member::add_departments(member, &tree);
         let tags = self.tags.get(|| MemberTags::load(&self.api)).await;
         if let Some(tags) = &tags {

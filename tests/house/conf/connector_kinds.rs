@@ -6,6 +6,7 @@ use menshen::clock::Clock;
 use menshen::config::Config;
 use menshen::login::connector::{ConnectorDeps, Kind};
 use menshen::outbound::{self, Outbound};
+use menshen::people::departments::StoredDepartments;
 use menshen::people::profile::{Mapping, MappingConfig};
 
 use super::parse;
@@ -158,6 +159,7 @@ async fn a_kind_builds_without_sending_a_request() {
             own_pages_url: "https://sso.corp.example/.menshen".parse().unwrap(),
             outbound: Outbound::build(&outbound::Config::default()).unwrap(),
             clock: Clock::system(),
+            stored_departments: StoredDepartments::default(),
         };
         let connector = with_kind(&config, |kind| kind.build(deps)).unwrap();
         assert!(!format!("{connector:?}").contains("hunter2"), "{kind:?}");

@@ -8,6 +8,7 @@ use menshen::login::connector::{self, AuthnRequest, Connector};
 use menshen::login::pending::{Mode, Pending};
 use menshen::login::return_to::ReturnTo;
 use menshen::outbound::{self, Outbound};
+use menshen::people::departments::StoredDepartments;
 use menshen::people::provider_tokens::{ProviderTokens, RefreshError, RefreshResponse};
 use menshen::secret::Secret;
 use menshen::store::Subject;
@@ -28,6 +29,7 @@ async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, P
         own_pages_url: "http://sso.test/.menshen".parse().unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
         clock: clock.clone(),
+        stored_departments: StoredDepartments::default(),
     };
     let tokens = {
         let mut state = provider.state();

@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::login::pending::Mode;
 use crate::login::return_to::ReturnTo;
 use crate::outbound;
+use crate::people::departments::StoredDepartments;
 use crate::people::profile::{MappedProfile, Mapping, MappingConfig, evaluate_over_profile};
 
 const ENDPOINTS: &str = "authorize_url = 'https://p.example/authorize?site=a'\n\
@@ -23,6 +24,7 @@ fn build(text: &str) -> Result<OAuth2, ConnectorBuildError> {
         own_pages_url: Url::parse("https://sso.corp.example/.menshen").unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
         clock: Clock::manual(Timestamp::from_unix_s(1_800_000_000)),
+        stored_departments: StoredDepartments::default(),
     };
     OAuth2::build(&toml::from_str(&text).unwrap(), deps)
 }

@@ -8,6 +8,7 @@ use crate::login::connector::Prompt;
 use crate::login::pending::Mode;
 use crate::login::return_to::ReturnTo;
 use crate::outbound;
+use crate::people::departments::StoredDepartments;
 use crate::people::profile::{Mapping, MappingConfig};
 
 const REQUIRED_SETTINGS: &str =
@@ -27,6 +28,7 @@ fn build(more: &str) -> Result<Oidc, ConnectorBuildError> {
         own_pages_url: Url::parse("https://sso.corp.example/.menshen").unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
         clock: Clock::manual(Timestamp::from_unix_s(1_800_000_000)),
+        stored_departments: StoredDepartments::default(),
     };
     Oidc::build(&config, deps)
 }

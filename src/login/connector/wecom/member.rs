@@ -101,18 +101,24 @@ pub(super) fn add_shared_fields(
     Ok(())
 }
 
-/// Adds names, paths and IDs of the member's direct departments, and which of them the member leads.
-pub(super) fn add_departments(member: &mut ResponseObject, tree: &DepartmentTree) {
+/// The IDs of the departments to which the member belongs directly.
+pub(super) fn department_ids(member: &ResponseObject) -> Vec<i64> {
     let departments = member.get("department").and_then(Value::as_array);
-    let ids: Vec<i64> = departments
-        .into_iter()
-        .flatten()
-        .filter_map(number)
-        .collect();
+    let ids = departments.into_iter().flatten();
+    ids.filter_map(number).collect()
+}
+
+/// Adds names, paths and IDs of the member's direct departments, which of them have no known path, and
+/// which the member leads.
+pub(super) fn add_departments(member: &mut ResponseObject, tree: &DepartmentTree) {
+    let ids = department_ids(member);
     let names: Vec<_> = ids.iter().map(|id| tree.name(*id)).collect();
     let paths: Vec<_> = ids.iter().map(|id| tree.path(*id)).collect();
     let id_paths: Vec<_> = ids.iter().map(|id| tree.id_path(*id)).collect();
+    let without_path: Vec<_> = ids.iter().filter(|id| !tree.has_path(**id)).collect();
+    let without_path = json!(without_path);
     let led = led_departments(member);
+    member.insert("departments_without_path".to_owned(), without_path);
     member.insert("department_names".to_owned(), json!(names));
     member.insert("department_paths".to_owned(), json!(paths));
     member.insert("department_ids".to_owned(), json!(ids));
@@ -123,12 +129,7 @@ pub(super) fn add_departments(member: &mut ResponseObject, tree: &DepartmentTree
 /// Adds the names of the member's tags.
 pub(super) fn add_tags(member: &mut ResponseObject, tags: &MemberTags, tree: &DepartmentTree) {
     let userid = member.get("userid").and_then(Value::as_str);
-    let departments = member.get("department").and_then(Value::as_array);
-    let departments: Vec<i64> = departments
-        .into_iter()
-        .flatten()
-        .filter_map(number)
-        .collect();
+    let departments = department_ids(member);
     let names = tags.of(userid.unwrap_or_default(), &departments, tree);
     member.insert("tags".to_owned(), json!(names));
 }
@@ -302,6 +303,7 @@ mod tests {
         assert_eq!(member["department_ids"], json!([2, 9]));
         assert_eq!(member["department_id_paths"], json!(["1/2", "9"]));
         assert_eq!(member["led_department_ids"], json!([2]));
+        assert_eq!(member["departments_without_path"], json!([9]));
         let mut none = ResponseObject::new();
         add_departments(&mut none, &tree);
         assert_eq!(none["department_ids"], json!([]));

@@ -3,6 +3,7 @@ use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::login::return_to::ReturnTo;
 use crate::outbound::{self, Outbound};
+use crate::people::departments::StoredDepartments;
 use crate::people::profile::{Mapping, MappingConfig};
 
 const CALLBACK: &str = "https://sso.corp.example:443/.menshen/callback/corp";
@@ -30,6 +31,7 @@ fn build(more: &str, callback: &str) -> Result<WeCom, ConnectorBuildError> {
         own_pages_url: Url::parse("https://sso.corp.example/.menshen").unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
         clock: Clock::system(),
+        stored_departments: StoredDepartments::default(),
     };
     WeCom::build(&config(more), deps)
 }
