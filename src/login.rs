@@ -183,9 +183,15 @@ impl Login {
         self.limits.acquire_logout(connector, client)
     }
 
-    /// Whether this client may deliver an event now.
-    pub fn check_event_limit(&self, client: Option<Client>) -> Result<(), Limited> {
-        self.limits.acquire(Step::Event, client)
+    /// Whether this client may send a request to `/events` now.
+    pub fn check_event_request_limit(&self, client: Option<Client>) -> Result<(), Limited> {
+        self.limits.acquire_event_request(client)
+    }
+
+    /// Whether the source of a connector may deliver a further event now. Only for requests that it has
+    /// signed.
+    pub fn check_event_limit(&self, connector: &ConnectorId) -> Result<(), Limited> {
+        self.limits.acquire_verified_event(connector)
     }
 
     /// Adds an event of a source to those that are handled in the background.

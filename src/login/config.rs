@@ -27,8 +27,8 @@ pub struct LoginConfig {
     pub bad_codes_max: u32,
     /// How long clients that sent a wrong code are refused.
     pub bad_codes_pause: Period,
-    /// The most requests to `/events` that one client address may send in a minute; all clients together
-    /// may send ten times as many.
+    /// The most requests to `/events` that one client address may send in a minute. Each source may
+    /// deliver ten times as many events, from all its addresses together.
     pub events_per_client_per_minute: u32,
     /// The most events of sources that wait to be handled. Further ones are refused, and the source sends
     /// them again.

@@ -34,8 +34,6 @@ pub enum Step {
     Finish,
     /// A ticket is redeemed. Has the limit of [`Step::Finish`] and its own counter.
     Ticket,
-    /// A request to `/events`.
-    Event,
 }
 
 /// Why a step is refused now.
@@ -57,7 +55,7 @@ pub struct Limits {
     begins: RateLimits,
     finishes: RateLimits,
     tickets: RateLimits,
-    events: RateLimits,
+    events: EventLimits,
     logouts: LogoutLimits,
     breakers: Arc<CircuitBreakers>,
 }
@@ -66,6 +64,16 @@ pub struct Limits {
 struct RateLimits {
     client: Rates,
     all: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,
+}
+
+/// The limits of requests to `/events`. What strangers send is counted for each of their addresses, and
+/// never with the events of the source, which have their own limit for each connector.
+#[derive(Debug)]
+struct EventLimits {
+    client: Rates,
+    /// Requests whose client a trusted proxy did not name.
+    unnamed: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,
+    verified: RateLimiter<ConnectorId, DashMapStateStore<ConnectorId>, DefaultClock>,
 }
 
 /// The limits of front-channel logouts. Any client can send them for any connector, so each connector
@@ -91,12 +99,7 @@ impl Limits {
             ),
             finishes: finishes(),
             tickets: finishes(),
-            events: RateLimits::new(
-                config.events_per_client_per_minute,
-                config
-                    .events_per_client_per_minute
-                    .saturating_mul(EVENT_CLIENTS),
-            ),
+            events: EventLimits::new(config),
             logouts: LogoutLimits::new(config),
             breakers: CircuitBreakers::new(config, clock),
             config: config.clone(),
@@ -119,12 +122,31 @@ impl Limits {
             Step::Begin => &self.begins,
             Step::Finish => &self.finishes,
             Step::Ticket => &self.tickets,
-            Step::Event => &self.events,
         };
         if client.is_some_and(|client| !limits.client.take(client)) {
             return Err(Limited::Client);
         }
         limits.all.check().map_err(|_| Limited::All)
+    }
+
+    /// Counts a request to `/events` before it is read, or refuses it.
+    pub fn acquire_event_request(&self, client: Option<Client>) -> Result<(), Limited> {
+        let EventLimits {
+            client: client_rates,
+            unnamed,
+            ..
+        } = &self.events;
+        match client {
+            Some(client) if client_rates.take(client) => Ok(()),
+            Some(_) => Err(Limited::Client),
+            None => unnamed.check().map_err(|_| Limited::All),
+        }
+    }
+
+    /// Counts a request to `/events` that the source has signed, or refuses it.
+    pub fn acquire_verified_event(&self, connector: &ConnectorId) -> Result<(), Limited> {
+        let acquired = self.events.verified.check_key(connector);
+        acquired.map_err(|_| Limited::All)
     }
 
     /// Counts a logout of an unknown session, or refuses it.
@@ -166,6 +188,18 @@ impl RateLimits {
         Self {
             client: Rates::per_minute(client, all),
             all: RateLimiter::direct(quota(all)),
+        }
+    }
+}
+
+impl EventLimits {
+    fn new(config: &LoginConfig) -> Self {
+        let per_client = config.events_per_client_per_minute;
+        let all = per_client.saturating_mul(EVENT_CLIENTS);
+        Self {
+            client: Rates::per_minute(per_client, all),
+            unnamed: RateLimiter::direct(quota(all)),
+            verified: RateLimiter::dashmap(quota(all)),
         }
     }
 }
@@ -228,6 +262,27 @@ mod tests {
         // Time passes while the test runs, so the limit refills a little.
         assert!((4_000..9_000).contains(&allowed.count()));
         assert_eq!(limits.acquire_logout(&other, None), Ok(()));
+    }
+
+    #[test]
+    fn requests_of_strangers_never_use_up_the_events_of_a_source() {
+        let config = LoginConfig {
+            events_per_client_per_minute: 3,
+            ..LoginConfig::default()
+        };
+        let limits = Limits::new(&config, Clock::manual(Timestamp::from_unix_s(0)));
+        let client = |n| Some(IpAddr::from([192, 0, 2, n]).into());
+        for n in 0..200 {
+            assert_eq!(limits.acquire_event_request(client(n)), Ok(()));
+        }
+        for allowed in [Ok(()), Ok(()), Err(Limited::Client)] {
+            assert_eq!(limits.acquire_event_request(client(0)), allowed);
+        }
+        while limits.acquire_event_request(None).is_ok() {}
+        let [corp, other] = ["corp", "other"].map(|id| id.parse().unwrap());
+        while limits.acquire_verified_event(&other).is_ok() {}
+        assert_eq!(limits.acquire_event_request(client(201)), Ok(()));
+        assert_eq!(limits.acquire_verified_event(&corp), Ok(()));
     }
 
     #[test]

@@ -41,14 +41,13 @@ where
         );
     };
     let client = context.head.client_for_limits();
-    if login.check_event_limit(client).is_err() {
+    if login.check_event_request_limit(client).is_err() {
         // Any client can cause this line.
         static LOG_LIMITER: LogLimiter = LogLimiter::new();
         if LOG_LIMITER.allow() {
             tracing::warn!(connector = %via, client = %context.head.client_ip, "too many requests to /events: some are refused");
         }
-        let response = plain(StatusCode::TOO_MANY_REQUESTS, "too many requests\n");
-        return LoggedResponse::own_path("too many events", response);
+        return too_many();
     }
     match *context.head.method {
         Method::GET => verify_url(context, via, receiver, query),
@@ -58,6 +57,7 @@ where
             let event =
                 event.and_then(|body| receiver.receive(query, &body, context.head.received_at));
             match event {
+                Ok(_) if login.check_event_limit(via).is_err() => too_many_of_source(via),
                 Ok(event) => match login.accept_event(via, event) {
                     Ok(Accepted::Queued | Accepted::Ignored) => {
                         LoggedResponse::own_path("event", plain(StatusCode::OK, ""))
@@ -90,6 +90,7 @@ fn verify_url(
         String::from_utf8(echo).map_err(|error| EventError::Unreadable(error.into()))
     });
     match echo {
+        Ok(_) if context.site.login.check_event_limit(via).is_err() => too_many_of_source(via),
         Ok(echo) => {
             tracing::info!(connector = %via, "the source verified the URL for its events");
             let response = reply::text(StatusCode::OK, PLAIN_TEXT, echo);
@@ -112,6 +113,20 @@ fn refused(context: &RequestContext<'_>, via: &ConnectorId, error: &EventError) 
         EventError::NotAuthentic(_) | EventError::NotCurrent { .. } => StatusCode::FORBIDDEN,
     };
     LoggedResponse::own_path("event refused", plain(status, "the request is not valid\n"))
+}
+
+/// The source itself sends more than it may: it delivers the event again.
+fn too_many_of_source(via: &ConnectorId) -> LoggedResponse {
+    static LOG_LIMITER: LogLimiter = LogLimiter::new();
+    if LOG_LIMITER.allow() {
+        tracing::warn!(connector = %via, "the source delivers too many events: some are refused");
+    }
+    too_many()
+}
+
+fn too_many() -> LoggedResponse {
+    let response = plain(StatusCode::TOO_MANY_REQUESTS, "too many requests\n");
+    LoggedResponse::own_path("too many events", response)
 }
 
 fn plain(status: StatusCode, text: &str) -> Response<Body> {

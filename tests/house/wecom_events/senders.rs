@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{MEMBER, deliver, event, now, post, setup, setup_with};
 use crate::setup::{Menshen, Setup};
 use crate::test_request::TestRequest;
-use crate::wecom::{ContactChange, EventSealer, SealedEvent};
+use crate::wecom::{ContactChange, EVENT_AES_KEY, EVENT_TOKEN, EventSealer, SealedEvent};
 use crate::wire::Answer;
 
 const DELETED: ContactChange<'static> = ContactChange::UserDeleted("zhangsan");
@@ -22,6 +22,11 @@ fn another_sealer(change: impl FnOnce(&mut EventSealer)) -> EventSealer {
     let mut sealer = EventSealer::default();
     change(&mut sealer);
     sealer
+}
+
+/// Whether an answer has a part of a message.
+fn tells(answer: &Answer, part: &str) -> bool {
+    answer.text().contains(part)
 }
 
 /// Every refusal looks the same, so that nobody learns what was wrong.
@@ -60,6 +65,73 @@ async fn the_url_is_verified_with_the_decrypted_text_alone() {
         .send(&menshen)
         .await;
     assert!(answer.text().starts_with("echo-"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn an_event_that_somebody_has_seen_is_never_decrypted_for_them() {
+    let menshen = setup().start().await;
+    let at = now(&menshen);
+    for (text, answered) in [
+        (DELETED.message(at).as_str(), false),
+        ("<b>", false),
+        ("a b", false),
+        ("密", false),
+        (&"7".repeat(65), false),
+        (&"7".repeat(64), true),
+        ("Echo_1-2", true),
+    ] {
+        let answer = verify(&menshen, &EventSealer::default().seal(text, at)).await;
+        assert_eq!(answer.status, if answered { 200 } else { 400 }, "{text}");
+        assert_eq!(tells(&answer, text), answered, "{text}");
+    }
+    // One that is delivered to menshen, too.
+    let event = event(&menshen, DELETED);
+    assert!(!tells(&verify(&menshen, &event).await, "zhangsan"));
+    assert_eq!(deliver(&menshen, &event).await.status, 200);
+    // What the source lets menshen repeat is void after five minutes.
+    let echo = EventSealer::default().seal("1616140317555161061", at);
+    menshen.advance(Duration::from_secs(299));
+    assert_eq!(verify(&menshen, &echo).await.text(), "1616140317555161061");
+    menshen.advance(Duration::from_secs(2));
+    assert_refused(&verify(&menshen, &echo).await, "an old echo");
+}
+
+#[tokio::test]
+async fn requests_of_strangers_leave_room_for_the_source() {
+    let setup = Setup::default()
+        .server("trusted_proxies = ['127.0.0.1']")
+        .tables(&format!(
+            "[connector.corp.wecom.events]\ntoken = \"{EVENT_TOKEN}\"\n\
+             encoding_aes_key = \"{EVENT_AES_KEY}\"\n\
+             [login]\nevents_per_client_per_minute = 3\n"
+        ));
+    let menshen = setup.start().await;
+    let sealed = event(&menshen, DELETED);
+    let from = |client: String, query: &str| {
+        let request = post(query, &sealed.body);
+        request.header("X-Forwarded-For", &client)
+    };
+    let forged = sealed.query.replace("msg_signature=", "msg_signature=0");
+    for number in 0..60 {
+        let stranger = from(format!("198.51.100.{number}"), &forged);
+        assert_eq!(stranger.send(&menshen).await.status, 403, "{number}");
+    }
+    let answer = from("203.0.113.1".to_owned(), &sealed.query);
+    assert_eq!(answer.send(&menshen).await.status, 200);
+    // One client still has its limit, and the source has one for all its addresses.
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        let stranger = from("198.51.100.0".to_owned(), &forged);
+        statuses.push(stranger.send(&menshen).await.status);
+    }
+    assert!(statuses.contains(&429), "{statuses:?}");
+    let mut statuses = Vec::new();
+    for number in 0..40 {
+        let answer = from(format!("203.0.113.{number}"), &sealed.query);
+        statuses.push(answer.send(&menshen).await.status);
+    }
+    assert_eq!(statuses[0], 200);
+    assert!(statuses.contains(&429), "{statuses:?}");
 }
 
 #[tokio::test]
