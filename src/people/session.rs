@@ -25,8 +25,8 @@ mod tokens;
 pub use refresh::{AfterRefresh, RefreshTimeouts, RefreshableConnector, Refresher};
 pub(in crate::people) use sessions::differences;
 pub use sessions::{
-    AccessTokenLookup, MintError, MintedSession, NewLogin, NoSession, OneTimeSession,
-    SessionLookup, Sessions, SourceQuestion,
+    AccessTokenLookup, ClockDifference, MintError, MintedSession, NewLogin, NoSession,
+    OneTimeSession, SessionLookup, Sessions, SourceQuestion,
 };
 pub use tokens::RefreshDue;
 

@@ -41,6 +41,11 @@ pub trait MaintenanceStore: fmt::Debug + Send + Sync {
         StoreError::Damaged { record }
     }
 
+    /// The time of the clock of the database; `None` if that is the clock of this machine.
+    async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
+
     /// Deletes sessions that have expired or are idle since `idle_before`, access tokens that have expired
     /// or were ended before it, expired one-time values, logout marks and leases, log entries older than a day except the newest, and the oldest logout marks if
     /// there are too many. Deletes at most `max` rows of each kind; returns the number of deleted rows.

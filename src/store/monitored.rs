@@ -341,6 +341,11 @@ impl MaintenanceStore for MonitoredStore {
         tried
     }
 
+    async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {
+        let read = self.inner.database_time();
+        self.run("database_time", PROBE_TIMEOUT, read).await
+    }
+
     async fn log_announced(&self) {
         self.inner.log_announced().await;
     }

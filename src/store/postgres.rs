@@ -110,6 +110,10 @@ impl Database for Postgres {
         maintenance::delete_expired_rows(self, at, idle_before, max).await
     }
 
+    async fn clock(&self) -> Result<Option<Timestamp>, QueryError> {
+        maintenance::clock(self).await.map(Some)
+    }
+
     async fn next_announcement(&self) {
         if self.keeps_connections {
             self.announcements.next().await;

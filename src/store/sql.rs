@@ -64,6 +64,9 @@ pub(super) trait Database: fmt::Debug + Send + Sync + 'static {
         max: u32,
     ) -> impl Future<Output = Result<u64, QueryError>> + Send;
 
+    /// The time of the clock of the database; `None` if that is the clock of this machine.
+    fn clock(&self) -> impl Future<Output = Result<Option<Timestamp>, QueryError>> + Send;
+
     /// Waits until another process announces an entry of the log of revocations. Cancel-safe.
     fn next_announcement(&self) -> impl Future<Output = ()> + Send;
 

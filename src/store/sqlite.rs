@@ -97,6 +97,10 @@ impl Database for Sqlite {
         maintenance::delete_expired_rows(self, at, idle_before, max).await
     }
 
+    async fn clock(&self) -> Result<Option<Timestamp>, QueryError> {
+        Ok(None)
+    }
+
     /// Nothing is announced: the log is polled.
     async fn next_announcement(&self) {
         std::future::pending().await

@@ -11,6 +11,7 @@ use menshen::store::{
 
 #[path = "../house/stores/access_tokens.rs"]
 mod access_tokens;
+mod clocks;
 #[path = "../house/stores/closing.rs"]
 mod closing;
 #[path = "../house/stores/coordination.rs"]

@@ -3,6 +3,7 @@
 use super::super::maintenance::{
     FRONT_CHANNEL_MARKS_MAX, HISTORY_RETENTION, LOG_RETENTION, LOGOUT_MARKS_MAX,
 };
+use super::super::row::Columns as _;
 use super::super::sql::{Begin, Database as _, Transaction as _, Value};
 use super::{Postgres, QueryError};
 use crate::clock::Timestamp;
@@ -25,6 +26,14 @@ pub(super) async fn delete_expired_rows(
         tx.commit().await?;
     }
     Ok(deleted)
+}
+
+pub(super) async fn clock(db: &Postgres) -> Result<Timestamp, QueryError> {
+    let sql = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS ms";
+    let mut tx = db.begin(Begin::Reading).await?;
+    let found = tx.only_row(sql, &[]).await?;
+    tx.commit().await?;
+    Ok(Timestamp::from_unix_ms(found.integer("ms")?))
 }
 
 /// The DELETE statements with their first parameter; the second is the maximum number of rows.

@@ -33,6 +33,10 @@ impl<D: Database> MaintenanceStore for D {
         self.next_announcement().await;
     }
 
+    async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {
+        run("read the clock", self.clock()).await
+    }
+
     async fn delete_expired(
         &self,
         at: Timestamp,

@@ -192,12 +192,16 @@ async fn delete_expired_periodically(sessions: Weak<Sessions>) {
 }
 
 impl Sessions {
-    /// Deletes expired rows in rounds, so that other writes can run in between.
+    /// Deletes expired rows in rounds, so that other writes can run in between. The clock of the database
+    /// decides what has expired: if that of this machine is ahead, the sessions of other nodes must stay.
     ///
     /// # Errors
     /// A round failed; the rest is deleted later.
     pub async fn delete_expired(&self) -> Result<(), StoreError> {
-        let now = self.clock.now();
+        let (now, difference) = self.database_time().await?;
+        if let Some(difference) = difference {
+            tracing::error!("{difference}: sessions end too early or too late here");
+        }
         let idle_ms = i64::try_from(IDLE_RETENTION.as_millis()).unwrap_or(i64::MAX);
         let idle_before = Timestamp::from_unix_ms(now.unix_ms().saturating_sub(idle_ms));
         loop {
