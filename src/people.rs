@@ -32,6 +32,9 @@ pub mod provider_tokens;
 pub mod session;
 pub mod token_sessions;
 
+/// How long a claim of the database lasts without being renewed.
+const DATABASE_CLAIM: Duration = Duration::from_secs(180);
+
 /// How the accounts of a connector are found and created.
 #[derive(Clone, Debug)]
 pub struct AdmissionPolicy {
@@ -265,6 +268,16 @@ impl People {
     ) -> Result<(), StoreError> {
         // Two processes may have handled it at the same time.
         self.store.spend(event_id, until).await.map(|_is_first| ())
+    }
+
+    /// Claims the database for the site with this URL; false while another site has claimed it.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn claim_database(&self, site: &str) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let until = now.plus(DATABASE_CLAIM);
+        self.store.lease("site", site, now, until).await
     }
 
     /// Probes a read of the store.

@@ -36,6 +36,7 @@ const STORE_DRAIN: Duration = Duration::from_secs(5);
 
 mod background;
 mod listeners;
+mod other_site;
 pub mod watch;
 
 use background::BackgroundTasks;
@@ -143,7 +144,7 @@ pub async fn start_with_telemetry(
     let serving = listeners.serve(&config, &live, &health, &serve_options)?;
     health.set_site_loaded();
     telemetry.set_active_config(&config.hash());
-    let background = BackgroundTasks::start(&live);
+    let background = BackgroundTasks::start(&live, &health);
     Ok(Running {
         addresses,
         admin_address,

@@ -58,6 +58,7 @@ pub struct Health {
     site_loaded: AtomicBool,
     draining: AtomicBool,
     degraded: Mutex<Vec<String>>,
+    has_other_site: AtomicBool,
 }
 
 impl Health {
@@ -75,6 +76,11 @@ impl Health {
     /// health check.
     pub fn is_serving(&self) -> bool {
         self.site_loaded.load(Ordering::Acquire) && !self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether a site with another `external_url` uses the same database.
+    pub fn set_has_other_site(&self, has_other_site: bool) {
+        self.has_other_site.store(has_other_site, Ordering::Release);
     }
 
     /// Replaces the list of degradations, such as a refused reload. They must not contain secrets,
@@ -216,6 +222,12 @@ impl Admin {
             .clone();
         // Lost log lines do not make the process unready, because requests are still served.
         degraded.extend(self.telemetry.log_problems());
+        if self.health.has_other_site.load(Ordering::Acquire) {
+            degraded.push("a menshen with another external_url uses this database".to_owned());
+        }
+        if let Ok(Some(difference)) = self.sessions.clock_difference().await {
+            degraded.push(difference.to_string());
+        }
         let status = if reasons.is_empty() {
             StatusCode::OK
         } else {

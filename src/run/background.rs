@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use super::other_site::watch_for_other_sites;
+use crate::face::admin::Health;
 use crate::login::{Login, follow_department_changes, handle_events, revalidate, sync_directories};
 use crate::site::live::LiveSite;
 
@@ -15,13 +17,14 @@ pub(super) struct BackgroundTasks {
 
 impl BackgroundTasks {
     /// Starts the tasks. Each uses the site that is active at the time.
-    pub(super) fn start(live: &Arc<LiveSite>) -> Self {
+    pub(super) fn start(live: &Arc<LiveSite>, health: &Arc<Health>) -> Self {
         let events = live.site().login.events().clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(handle_events(events, login_of(live)));
         tasks.spawn(revalidate(login_of(live)));
         tasks.spawn(follow_department_changes(login_of(live)));
         tasks.spawn(sync_directories(login_of(live)));
+        tasks.spawn(watch_for_other_sites(Arc::clone(live), Arc::clone(health)));
         Self { _tasks: tasks }
     }
 }

@@ -17,6 +17,7 @@ mod description;
 mod dns_rebinding;
 mod errors;
 mod exposure;
+mod other_site;
 mod people;
 mod sessions;
 mod store_failures;
