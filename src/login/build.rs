@@ -131,16 +131,15 @@ impl Login {
 }
 
 impl ConnectorEntry {
-    /// Whether secrets or `ca` are read from files, which may change while the settings stay the same.
+    /// Whether secrets, `ca` or anything else is read from files, which may change while the settings stay
+    /// the same.
     fn reads_files(&self) -> bool {
-        let secrets = self
-            .config
-            .configured_kinds()
-            .flat_map(|kind| kind.secrets());
-        let has_secret_file = secrets
-            .into_iter()
-            .any(|(_, secret)| secret.file().is_some());
-        has_secret_file || self.config.ca.is_some()
+        let mut kinds = self.config.configured_kinds();
+        let has_file = kinds.any(|kind| {
+            let mut secrets = kind.secrets().into_iter();
+            secrets.any(|(_, secret)| secret.file().is_some()) || !kind.files().is_empty()
+        });
+        has_file || self.config.ca.is_some()
     }
 }
 

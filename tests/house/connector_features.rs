@@ -2,6 +2,7 @@
 
 mod callback;
 mod enter;
+mod files;
 mod linking;
 mod password;
 mod post;

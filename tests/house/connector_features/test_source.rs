@@ -1,6 +1,8 @@
 //! `TestSource`: a connector for any login method. It accepts every person whom a response, a password or
 //! a ticket names, and records what it receives.
 
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -20,13 +22,14 @@ use url::Url;
 
 /// Clones share one state.
 #[derive(Clone, Debug)]
-pub(crate) struct TestSource(Arc<State>);
+pub(crate) struct TestSource(Arc<State>, Vec<PathBuf>);
 
 #[derive(Debug)]
 struct State {
     sign_in_by: SignInBy,
     received: Mutex<Vec<String>>,
     password: Mutex<String>,
+    builds: AtomicUsize,
 }
 
 /// How people sign in.
@@ -70,11 +73,23 @@ impl TestSource {
     }
 
     fn new(sign_in_by: SignInBy) -> Self {
-        Self(Arc::new(State {
+        let state = State {
             sign_in_by,
             received: Mutex::default(),
             password: Mutex::new(PASSWORD.to_owned()),
-        }))
+            builds: AtomicUsize::new(0),
+        };
+        Self(Arc::new(state), Vec::new())
+    }
+
+    /// The same source with files that it reads.
+    pub(super) fn with_files(self, files: Vec<PathBuf>) -> Self {
+        Self(self.0, files)
+    }
+
+    /// How often a connector was built.
+    pub(super) fn builds(&self) -> usize {
+        self.0.builds.load(Ordering::Relaxed)
     }
 
     pub(crate) fn kind(&self) -> Arc<dyn Kind> {
@@ -149,6 +164,13 @@ impl Kind for TestSource {
         Vec::new()
     }
 
+    fn files(&self) -> Vec<(KeyPath<'_>, &Path)> {
+        let files = self.1.iter();
+        files
+            .map(|path| (KeyPath::of(["test", "file"]), path.as_path()))
+            .collect()
+    }
+
     fn problems(
         &self,
         _connector: &ConnectorConfig,
@@ -183,6 +205,7 @@ impl Kind for TestSource {
     }
 
     fn build(&self, _deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError> {
+        self.0.builds.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(self.clone()))
     }
 }
