@@ -279,6 +279,17 @@ impl Login {
         Err(PendingError::Forged)
     }
 
+    /// Where a login of this browser would have ended, even if it has expired.
+    pub fn return_to_of(
+        &self,
+        via: &ConnectorId,
+        flow: &FlowId,
+        sealed: Option<&str>,
+    ) -> Option<ReturnTo> {
+        let pending = Pending::unseal(&self.ring, flow, via, sealed?);
+        pending.ok().map(|pending| pending.return_to)
+    }
+
     /// Opens a pending login whose identity was confirmed and waits for the consent of the person.
     pub fn open_link(
         &self,

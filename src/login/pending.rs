@@ -320,17 +320,27 @@ impl Pending {
         sealed: &str,
         now: Timestamp,
     ) -> Result<Self, PendingError> {
+        let pending = Self::unseal(ring, flow, connector, sealed)?;
+        if now.since(pending.begun_at).as_secs() > PENDING_AGE_MAX_S {
+            return Err(PendingError::Expired);
+        }
+        Ok(pending)
+    }
+
+    /// As [`Self::open`], even if it has expired.
+    pub(super) fn unseal(
+        ring: &KeyRing,
+        flow: &FlowId,
+        connector: &ConnectorId,
+        sealed: &str,
+    ) -> Result<Self, PendingError> {
         if sealed.len() > PENDING_BYTES_MAX {
             return Err(PendingError::Forged);
         }
         let plain = ring
             .open(Purpose::Pending, &binding(flow, connector), sealed)
             .ok_or(PendingError::Forged)?;
-        let pending: Self = serde_json::from_slice(&plain).map_err(|_| PendingError::Forged)?;
-        if now.since(pending.begun_at).as_secs() > PENDING_AGE_MAX_S {
-            return Err(PendingError::Expired);
-        }
-        Ok(pending)
+        serde_json::from_slice(&plain).map_err(|_| PendingError::Forged)
     }
 }
 

@@ -340,7 +340,15 @@ async fn without_pending(
         let result = outcome.as_deref().and_then(|outcome| outcome.as_ref().ok());
         let finished = result.and_then(LoginResult::session);
         let finished = finished.filter(|finished| finished.public_id == person.session.public_id);
-        let to = finished.map_or_else(|| "/".to_owned(), |finished| finished.return_to.location());
+        let return_to = match finished {
+            Some(finished) => Some(finished.return_to.clone()),
+            None => logins.iter().find_map(|(via, flow)| {
+                let sealed = flow_cookies::sealed_login(context, flow);
+                let login = &context.site.login;
+                login.return_to_of(via, flow, sealed.as_deref())
+            }),
+        };
+        let to = return_to.map_or_else(|| "/".to_owned(), |return_to| return_to.location());
         return LoggedResponse::own_path("repeated", reply::redirect(&to));
     }
     audit::refused(context, via, &error);

@@ -152,6 +152,34 @@ async fn a_repeated_response_is_redeemed_once() {
 }
 
 #[tokio::test]
+async fn a_signed_in_person_with_an_expired_login_reaches_the_page_it_led_to() {
+    let provider = Provider::new().await;
+    let menshen = provider.setup("").start().await;
+    let mut browser = Browser::new(&menshen);
+    let late = provider
+        .callback_url(&mut browser, "keycloak", "zhangsan")
+        .await;
+    let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
+    assert_eq!(page.answer.status, 200, "{}", page.answer.text());
+    menshen.advance(std::time::Duration::from_secs(601));
+    let grants = provider.code_grants();
+    let answer = browser.visit(&late).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (302, Some("/echo"))
+    );
+    assert_eq!(provider.code_grants(), grants);
+    // Nobody is signed in: the page offers another login.
+    let mut browser = Browser::new(&menshen);
+    let late = provider
+        .callback_url(&mut browser, "keycloak", "zhangsan")
+        .await;
+    menshen.advance(std::time::Duration::from_secs(601));
+    let page = browser.follow(&late).await;
+    assert_eq!(page.cause(), Some(Cause::LoginExpired));
+}
+
+#[tokio::test]
 async fn a_code_of_another_browser_is_refused() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
