@@ -302,12 +302,40 @@ impl People {
         policy: &AdmissionPolicy,
         profile: &Profile,
     ) -> Result<(Account, MappedProfile), AdmitError> {
-        let found = self.find_or_create(policy, profile, Occasion::Login);
-        let (account, mapped) = found.await?;
+        let found = self
+            .find_or_create(policy, profile, Occasion::Login)
+            .await?;
+        Ok(self.admitted_at_login(policy, profile, found))
+    }
+
+    /// As [`Self::admit`], for a login with a one-time token that has this hash. All processes together admit
+    /// somebody once with it; `None` for the others. A person who is not admitted has not spent it.
+    pub async fn admit_once(
+        &self,
+        policy: &AdmissionPolicy,
+        profile: &Profile,
+        token: (&[u8; 32], Timestamp),
+    ) -> Result<Option<(Account, MappedProfile)>, AdmitError> {
+        let occasion = Occasion::Login;
+        let (admission, mapped) = self.admission_of(policy, profile, occasion)?;
+        let admitted = self.store.admit_once(&admission, token.0, token.1).await;
+        let Some(outcome) = admitted.map_err(AdmitError::Store)? else {
+            return Ok(None);
+        };
+        let found = self.account_of(policy, profile, outcome, mapped).await?;
+        Ok(Some(self.admitted_at_login(policy, profile, found)))
+    }
+
+    fn admitted_at_login(
+        &self,
+        policy: &AdmissionPolicy,
+        profile: &Profile,
+        (account, mapped): (Account, MappedProfile),
+    ) -> (Account, MappedProfile) {
         let (via, subject) = (&policy.connector, &profile.subject);
         self.sessions
             .update_after_login(via, subject, &account, &mapped.fields);
-        Ok((account, mapped))
+        (account, mapped)
     }
 
     /// Finds, links or creates the account of a person whose bearer token is used for the first time. The
@@ -331,7 +359,19 @@ impl People {
         profile: &Profile,
         occasion: Occasion,
     ) -> Result<(Account, MappedProfile), AdmitError> {
-        let mut mapped = policy.mapping.map(&profile.raw).map_err(AdmitError::Map)?;
+        let (admission, mapped) = self.admission_of(policy, profile, occasion)?;
+        let outcome = self.store.admit(&admission).await;
+        let outcome = outcome.map_err(AdmitError::Store)?;
+        self.account_of(policy, profile, outcome, mapped).await
+    }
+
+    fn admission_of(
+        &self,
+        policy: &AdmissionPolicy,
+        profile: &Profile,
+        occasion: Occasion,
+    ) -> Result<(Admission, MappedProfile), AdmitError> {
+        let mapped = policy.mapping.map(&profile.raw).map_err(AdmitError::Map)?;
         let verified_fields = normalized_fields(&profile.verified_fields);
         let admission = Admission {
             connector: policy.connector.clone(),
@@ -346,9 +386,18 @@ impl People {
             fields: directory_fields(&mapped.fields),
             at: self.clock.now(),
         };
+        Ok((admission, mapped))
+    }
+
+    async fn account_of(
+        &self,
+        policy: &AdmissionPolicy,
+        profile: &Profile,
+        outcome: AdmissionOutcome,
+        mut mapped: MappedProfile,
+    ) -> Result<(Account, MappedProfile), AdmitError> {
         let login = mapped.login.clone();
-        let admitted = self.store.admit(&admission).await;
-        match admitted.map_err(AdmitError::Store)? {
+        match outcome {
             AdmissionOutcome::Account(account) => {
                 if !policy.sync {
                     let (via, subject) = (&policy.connector, &profile.subject);

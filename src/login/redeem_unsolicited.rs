@@ -19,7 +19,6 @@ use super::ticket::SpentTickets;
 use super::unsolicited::{EntryTokenHash, UnsolicitedLogin};
 use super::{ConnectorEntry, Login, LoginError};
 use crate::keys;
-use crate::people::AdmitError;
 use crate::people::cookie::Sid;
 use crate::people::profile::UserFields;
 use crate::people::session::{NewLogin, OneTimeSession};
@@ -124,16 +123,13 @@ impl Login {
             }
             None => *token.bytes(),
         };
-        // Before the account is written, because a repeated token must not change it.
-        let spent = self
+        // In one step: a repeated token changes no account, and a failure of the store spends nothing.
+        let token_key = (&spend_key, redeemed.token_expires_at);
+        let admitted = self
             .people
-            .spend_ticket(&spend_key, redeemed.token_expires_at)
-            .await;
-        if !spent.map_err(|error| failed(AdmitError::Store(error)))? {
-            return Err(LoginError::AlreadyUsed);
-        }
-        let admitted = self.people.admit(&entry.admission, &profile).await;
-        let (account, mapped) = admitted.map_err(failed)?;
+            .admit_once(&entry.admission, &profile, token_key);
+        let admitted = admitted.await.map_err(failed)?;
+        let (account, mapped) = admitted.ok_or(LoginError::AlreadyUsed)?;
         Ok(UnsolicitedLogin {
             account: account.id,
             login: account.login,

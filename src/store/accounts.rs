@@ -17,6 +17,15 @@ pub trait AccountStore: fmt::Debug + Send + Sync {
     /// Finds, links or creates the account of an identity, in one transaction.
     async fn admit(&self, admission: &Admission) -> Result<AdmissionOutcome, StoreError>;
 
+    /// As [`Self::admit`], and spends a one-time value if the person gets an account; `None` if it was spent
+    /// before, which changes nothing. It is remembered at least until `until`.
+    async fn admit_once(
+        &self,
+        admission: &Admission,
+        value_hash: &[u8; 32],
+        until: Timestamp,
+    ) -> Result<Option<AdmissionOutcome>, StoreError>;
+
     /// Replaces the verified fields of an identity, by which later identities can be linked, if it is known
     /// and has others; whether it had.
     async fn replace_vouched_fields(

@@ -149,6 +149,7 @@ macro_rules! write_evidence {
 
 write_evidence! {
     AdmissionOutcome: |it| matches!(it, Self::Account(_));
+    Option<AdmissionOutcome>: |it| it.as_ref().is_some_and(WriteEvidence::shows_a_write);
     Vec<AdmissionOutcome>: |it| it.iter().any(WriteEvidence::shows_a_write);
     MintOutcome: |it| *it == Self::Session;
     AccessTokenOutcome: |it| *it == Self::Created;
@@ -201,6 +202,11 @@ delegate! {
         }
         writes {
             admit(admission: &Admission) -> AdmissionOutcome;
+            admit_once(
+                admission: &Admission,
+                value_hash: &[u8; 32],
+                until: Timestamp
+            ) -> Option<AdmissionOutcome>;
             replace_vouched_fields(
                 connector: &ConnectorId,
                 subject: &Subject,

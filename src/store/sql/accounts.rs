@@ -21,6 +21,16 @@ impl<D: Database> AccountStore for D {
         run("admit a person", admission::admit(self, admission)).await
     }
 
+    async fn admit_once(
+        &self,
+        admission: &Admission,
+        value_hash: &[u8; 32],
+        until: Timestamp,
+    ) -> Result<Option<AdmissionOutcome>, StoreError> {
+        let admitted = admission::admit_once(self, admission, (value_hash, until));
+        run("admit a person once", admitted).await
+    }
+
     async fn replace_vouched_fields(
         &self,
         connector: &ConnectorId,

@@ -5,7 +5,7 @@ use super::super::{
 };
 use super::row::Columns;
 use super::{
-    Begin, Database, QueryError, Transaction, account_changes, accounts, departments,
+    Begin, Database, QueryError, Transaction, account_changes, accounts, coordination, departments,
     people_import, person_fields, revocations, row, values, vouched_fields,
 };
 use crate::clock::Timestamp;
@@ -14,6 +14,40 @@ pub(super) async fn admit(
     db: &impl Database,
     admission: &Admission,
 ) -> Result<AdmissionOutcome, QueryError> {
+    let (tx, admitted) = begin_admission(db, admission).await?;
+    match &admitted {
+        AdmissionOutcome::Account(_) => tx.commit().await?,
+        _ => tx.roll_back().await?,
+    }
+    Ok(admitted)
+}
+
+/// Admits a person and spends a one-time value, or does neither. `None` if the value was spent before.
+pub(super) async fn admit_once(
+    db: &impl Database,
+    admission: &Admission,
+    (value_hash, until): (&[u8; 32], Timestamp),
+) -> Result<Option<AdmissionOutcome>, QueryError> {
+    let (mut tx, admitted) = begin_admission(db, admission).await?;
+    let is_first = match &admitted {
+        AdmissionOutcome::Account(_) => coordination::spend(&mut tx, value_hash, until).await?,
+        _ => {
+            tx.roll_back().await?;
+            return Ok(Some(admitted));
+        }
+    };
+    match is_first {
+        true => tx.commit().await?,
+        false => tx.roll_back().await?,
+    }
+    Ok(is_first.then_some(admitted))
+}
+
+/// Admits a person in a transaction that has not ended.
+async fn begin_admission<D: Database>(
+    db: &D,
+    admission: &Admission,
+) -> Result<(D::Transaction, AdmissionOutcome), QueryError> {
     let mut tx = db.begin(Begin::Writing).await?;
     let mut occasion = Occasion::SignIn;
     if is_rename_due(&mut tx, admission).await? {
@@ -22,11 +56,7 @@ pub(super) async fn admit(
         occasion = Occasion::RenamingSignIn;
     }
     let admitted = admit_one(&mut tx, admission, occasion).await?;
-    match &admitted {
-        AdmissionOutcome::Account(_) => tx.commit().await?,
-        _ => tx.roll_back().await?,
-    }
-    Ok(admitted)
+    Ok((tx, admitted))
 }
 
 /// Admits people whom their source lists, in one transaction.

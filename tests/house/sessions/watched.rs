@@ -188,6 +188,11 @@ macro_rules! store_operations {
 store_operations! {
     AccountStore {
         admit(admission: &Admission) -> AdmissionOutcome;
+        admit_once(
+            admission: &Admission,
+            value_hash: &[u8; 32],
+            until: Timestamp
+        ) -> Option<AdmissionOutcome>;
         replace_vouched_fields(
             connector: &ConnectorId,
             subject: &Subject,

@@ -27,6 +27,51 @@ async fn what_is_spent_is_spent_once_however_many_ask() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_is_admitted_once_with_a_one_time_value() {
+    for Backend { name, store, .. } in backends().await {
+        let ticket = keys::random();
+        let once = async |admission: &Admission, ticket| {
+            let admitted = store.admit_once(admission, ticket, at(60)).await;
+            admitted.unwrap()
+        };
+        // Whoever is not admitted has not spent it.
+        let unknown = Admission {
+            create: false,
+            ..admission("zhangsan")
+        };
+        let refused = once(&unknown, &ticket).await;
+        assert_eq!(refused, Some(AdmissionOutcome::Unknown), "{name}");
+        let account = match once(&admission("zhangsan"), &ticket).await {
+            Some(AdmissionOutcome::Account(account)) => account,
+            other => panic!("{name}: {other:?}"),
+        };
+        // A repetition changes nothing, neither of this person nor of another one.
+        let changed = Admission {
+            entitlements: r#"{"name":"changed"}"#.to_owned(),
+            ..admission("zhangsan")
+        };
+        assert_eq!(once(&changed, &ticket).await, None, "{name}");
+        let identities = store.identities(&account.id).await.unwrap();
+        assert_eq!(identities[0].2, "{}", "{name}");
+        assert_eq!(once(&admission("lisi"), &ticket).await, None, "{name}");
+        let lisi = "lisi".parse().unwrap();
+        assert_eq!(store.account_by_login(&lisi).await.unwrap(), None, "{name}");
+        assert!(!store.spend(&ticket, at(60)).await.unwrap(), "{name}");
+        // Of many at the same time, one is admitted.
+        let ticket = keys::random();
+        let mut asks = tokio::task::JoinSet::new();
+        for number in 0..20 {
+            let store = Arc::clone(&store);
+            let admission = admission(&format!("person-{}", number % 3));
+            asks.spawn(async move { store.admit_once(&admission, &ticket, at(60)).await });
+        }
+        let admitted = asks.join_all().await.into_iter();
+        let admitted = admitted.filter(|outcome| outcome.as_ref().unwrap().is_some());
+        assert_eq!(admitted.count(), 1, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_lease_has_one_holder_until_it_ends() {
     for Backend { name, store, .. } in backends().await {
