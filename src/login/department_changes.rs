@@ -41,7 +41,7 @@ impl Login {
                 "other processes do not know yet that departments changed: menshen tries again"
             );
             self.apply_department_change(&entry.id).await;
-            return Err(CheckFailed);
+            return Err(CheckFailed::Temporary);
         }
         Ok(())
     }

@@ -17,6 +17,8 @@ use crate::store::ConnectorId;
 const RECENT_TTL: Duration = Duration::from_secs(600);
 /// The most events that are recognized in memory. The store recognizes the others.
 const RECENT_MAX: u64 = 100_000;
+/// How often the store may refuse what an event leads to before the event is given up.
+const REFUSALS_MAX: u32 = 5;
 /// The pause after a first failure, and the longest. It doubles with each failure.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
@@ -60,6 +62,8 @@ struct QueuedEvent {
     id: [u8; 32],
     change: DirectoryChange,
     failures: u32,
+    /// How often the store refused what the source says about the person.
+    refusals: u32,
     not_before: Instant,
 }
 
@@ -132,6 +136,7 @@ impl EventQueue {
             id,
             change,
             failures: 0,
+            refusals: 0,
             not_before: Instant::now(),
         });
         drop(state);
@@ -282,13 +287,31 @@ impl RunningEvent {
 
     /// Adds the event to the queue again, because the source or the store failed.
     pub(super) fn retry(self) {
-        let mut event = self.event.clone();
         let now = Instant::now();
-        event.not_before = now + back_off(event.failures);
-        event.failures = event.failures.saturating_add(1);
+        let event = self.after_failure(now);
         let mut state = self.queue.state();
         state.pause(&event.connector, now);
         state.push(event);
+    }
+
+    /// Whether the store has refused what this event leads to for the last time.
+    pub(super) fn is_refused_for_good(&self) -> bool {
+        self.event.refusals + 1 >= REFUSALS_MAX
+    }
+
+    /// Adds the event to the queue again, because the store refused what it leads to. Other events of the
+    /// source do not wait for it.
+    pub(super) fn retry_alone(self) {
+        let mut event = self.after_failure(Instant::now());
+        event.refusals += 1;
+        self.queue.state().push(event);
+    }
+
+    fn after_failure(&self, now: Instant) -> QueuedEvent {
+        let mut event = self.event.clone();
+        event.not_before = now + back_off(event.failures);
+        event.failures = event.failures.saturating_add(1);
+        event
     }
 }
 
@@ -415,6 +438,31 @@ mod tests {
             failed_at = Instant::now();
             running.retry();
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_the_store_refuses_is_given_up_and_delays_no_other() {
+        let queue = EventQueue::default();
+        queue.accept(&connector(), deleted(1), 9).unwrap();
+        let mut attempts = 1;
+        loop {
+            let running = queue.next().await;
+            if running.is_refused_for_good() {
+                running.finish();
+                break;
+            }
+            running.retry_alone();
+            attempts += 1;
+            let begun = Instant::now();
+            queue.accept(&connector(), updated(attempts), 9).unwrap();
+            let other = queue.next().await;
+            assert_eq!(begun.elapsed(), Duration::ZERO);
+            other.finish();
+        }
+        assert_eq!(u32::from(attempts), REFUSALS_MAX);
+        assert_eq!(queue.drain(Duration::ZERO).await, 0);
+        let accepted = queue.accept(&connector(), deleted(1), 9);
+        assert_eq!(accepted, Ok(Accepted::Ignored));
     }
 
     #[tokio::test(start_paused = true)]

@@ -31,7 +31,12 @@ pub async fn handle_events(queue: EventQueue, current: impl Fn() -> Login) {
             let _slot = slot;
             match login.handle_event(&event).await {
                 Ok(()) => event.finish(),
-                Err(CheckFailed) => event.retry(),
+                Err(CheckFailed::Temporary) => event.retry(),
+                Err(CheckFailed::Record) if event.is_refused_for_good() => {
+                    login.give_up(&event).await;
+                    event.finish();
+                }
+                Err(CheckFailed::Record) => event.retry_alone(),
             }
         });
     }
@@ -50,6 +55,16 @@ impl Login {
         self.confirm_change(entry, event).await?;
         self.record_handled(event).await;
         Ok(())
+    }
+
+    /// Records an event as handled that leads to something that the store refuses every time.
+    async fn give_up(&self, event: &RunningEvent) {
+        tracing::error!(
+            connector = %event.connector(),
+            change = ?event.change(),
+            "an event is given up: the store refuses what it leads to, and the line above says why"
+        );
+        self.record_handled(event).await;
     }
 
     /// Asks the source whether the reported change is true, and acts on the answer.

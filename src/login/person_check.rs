@@ -16,7 +16,7 @@ use crate::people::person_lookup::{LookupError, PersonStatus};
 use crate::people::session::SourceQuestion;
 use crate::single_flight::SingleFlight;
 use crate::store::{ConnectorId, Subject, SubjectRename, SubjectRenameOutcome};
-use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
+use crate::telemetry::{AuditEvent, AuditRecord, LogLimiter, error_chain};
 
 /// How long logins of a person who is gone are refused if they began before: as long as a login may take.
 const REFUSE_LOGINS_FOR: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
@@ -58,7 +58,12 @@ pub(super) enum CheckCause {
 
 /// The source or the store failed. The log has the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct CheckFailed;
+pub(super) enum CheckFailed {
+    /// It may succeed later.
+    Temporary,
+    /// The store refuses what the source says about this person. Others are not concerned.
+    Record,
+}
 
 /// Why a check failed.
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +159,7 @@ impl Login {
                 {
                     return checked.result;
                 }
-                Err(_) if is_any_enough => return Err(CheckFailed),
+                Err(_) if is_any_enough => return Err(CheckFailed::Temporary),
                 Ok(_) | Err(_) => {}
             }
         }
@@ -256,9 +261,21 @@ impl Login {
         entry: &ConnectorEntry,
         error: &CheckError,
     ) -> Result<(), CheckFailed> {
-        if let CheckError::Lookup(LookupError::OtherOrganisation) = error {
+        match error {
             // Asking again would not help.
-            return Ok(());
+            CheckError::Lookup(LookupError::OtherOrganisation) => return Ok(()),
+            CheckError::Confirm(ConfirmError::Store(error)) if error.is_about_record() => {
+                static LOG_LIMITER: LogLimiter = LogLimiter::new();
+                if LOG_LIMITER.allow() {
+                    tracing::error!(
+                        connector = %entry.id,
+                        error = %error_chain(error),
+                        "the store refuses what the source says about a person"
+                    );
+                }
+                return Err(CheckFailed::Record);
+            }
+            CheckError::Lookup(_) | CheckError::Confirm(_) => {}
         }
         if self.person_checks.failing().insert(entry.id.clone()) {
             tracing::warn!(
@@ -267,7 +284,7 @@ impl Login {
                 "people cannot be confirmed: they stay signed in until the source can be asked"
             );
         }
-        Err(CheckFailed)
+        Err(CheckFailed::Temporary)
     }
 
     async fn ask_and_apply(

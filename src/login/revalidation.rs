@@ -45,7 +45,7 @@ pub async fn revalidate(current: impl Fn() -> Login) {
                 let (login, entry) = (login.clone(), Arc::clone(entry));
                 rounds.spawn(async move {
                     let round = login.round(&entry).await;
-                    round.err().map(|CheckFailed| entry.id.clone())
+                    round.err().map(|_| entry.id.clone())
                 });
             }
         }
@@ -81,14 +81,15 @@ impl Login {
         let mut running = JoinSet::new();
         let mut failures = 0;
         let mut fails_too_often = |ended: Option<Result<Result<(), CheckFailed>, _>>| {
-            let failed: bool = !matches!(ended, Some(Ok(Ok(()))));
+            // A record that the store refuses says nothing about the source.
+            let failed: bool = !matches!(ended, Some(Ok(Ok(()) | Err(CheckFailed::Record))));
             failures = if failed { failures + 1 } else { 0 };
             failures >= FAILURES_MAX
         };
         for subject in self.people_to_confirm(entry).await {
             pace.tick().await;
             if running.len() >= CONCURRENT_MAX && fails_too_often(running.join_next().await) {
-                return Err(CheckFailed);
+                return Err(CheckFailed::Temporary);
             }
             let (login, entry) = (self.clone(), Arc::clone(entry));
             running.spawn(async move {
@@ -98,7 +99,7 @@ impl Login {
         }
         while !running.is_empty() {
             if fails_too_often(running.join_next().await) {
-                return Err(CheckFailed);
+                return Err(CheckFailed::Temporary);
             }
         }
         Ok(())

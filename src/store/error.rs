@@ -87,6 +87,18 @@ impl StoreError {
         matches!(self, Self::NoAccount { .. })
     }
 
+    /// Whether the database refuses the record itself, as too long or against a constraint, or the stored
+    /// one is damaged: a retry fails as well, and other records are not concerned.
+    pub fn is_about_record(&self) -> bool {
+        match self {
+            Self::Failed { source, .. } => {
+                sqlite::refuses_record(source) || postgres::refuses_record(source)
+            }
+            Self::Damaged { .. } | Self::NoAccount { .. } => true,
+            _ => false,
+        }
+    }
+
     /// A short description for the health page, without details of this machine.
     pub fn cause(&self) -> &'static str {
         match self {

@@ -26,7 +26,7 @@ mod schema;
 mod transaction;
 mod url;
 
-pub(super) use code::cause;
+pub(super) use code::{cause, refuses_record};
 pub(super) use import::Import;
 pub use problem::{ServerError, ServerProblem};
 pub use url::{PostgresUrl, PostgresUrlError};

@@ -17,7 +17,7 @@ mod transaction;
 mod url;
 
 pub(super) use export::Export;
-pub(super) use result_code::cause;
+pub(super) use result_code::{cause, refuses_record};
 pub use url::SqliteUrl;
 
 use opened_file::OpenedFile;

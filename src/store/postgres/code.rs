@@ -28,6 +28,19 @@ pub(in crate::store) fn cause(error: &sqlx::Error) -> Option<&'static str> {
     }
 }
 
+/// Whether the database refuses the record: its data is invalid, against a constraint or too long.
+pub(in crate::store) fn refuses_record(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
+    let is_own = error.try_downcast_ref::<PgDatabaseError>().is_some();
+    let code = error.code().unwrap_or_default();
+    is_own
+        && ["22", "23", "54"]
+            .iter()
+            .any(|class| code.starts_with(class))
+}
+
 /// Whether a table does not exist.
 pub(super) fn is_undefined_table(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else {

@@ -21,6 +21,11 @@ pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     primary(error) == Some(BUSY)
 }
 
+/// Whether the database refuses the record: it is too long, against a constraint or of another type.
+pub(in crate::store) fn refuses_record(error: &sqlx::Error) -> bool {
+    matches!(primary(error), Some(18..=20))
+}
+
 /// A short description for the health page; `None` for other codes.
 pub(in crate::store) fn cause(error: &sqlx::Error) -> Option<&'static str> {
     match primary(error)? {
