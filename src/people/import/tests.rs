@@ -1,5 +1,8 @@
 //! Tests of import files: what is accepted, and which lines are reported.
 
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
 use super::*;
 
 fn parse(text: &str) -> Result<Import, Vec<LineProblem>> {
@@ -117,4 +120,101 @@ fn a_file_that_cannot_be_read_is_refused_as_a_whole() {
         parse(&format!("login\n{most}")).unwrap().people.len(),
         IMPORTED_MAX
     );
+}
+
+/// Parts of files that people save, and of those that somebody makes up.
+fn parts() -> impl Strategy<Value = String> {
+    let part = prop::sample::select(vec![
+        "login",
+        "name",
+        "email",
+        "mobile",
+        "connector",
+        "subject",
+        ",",
+        ",",
+        ";",
+        "\t",
+        "\n",
+        "\n",
+        "\r\n",
+        "\r",
+        "\"",
+        "\"\"",
+        "zhangsan",
+        "张三",
+        "a@b",
+        "a@evil@corp",
+        "+86 138",
+        "corp",
+        "\0",
+        "\u{feff}",
+        "\u{202e}",
+        " ",
+        "=cmd()",
+        "[",
+        "{",
+        "]",
+        "}",
+        ":",
+        "\\",
+        "null",
+    ]);
+    let parts = proptest::collection::vec(part, 0..60);
+    (any::<bool>(), parts).prop_map(|(has_header, parts)| {
+        let header = if has_header {
+            "login,name,connector,subject\n"
+        } else {
+            ""
+        };
+        format!("{header}{}", parts.concat())
+    })
+}
+
+fn quoted(field: &str) -> String {
+    format!("\"{}\"", field.replace('"', "\"\""))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 600,
+        rng_seed: RngSeed::Fixed(7_303),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn no_file_makes_it_panic_and_every_refusal_names_a_line(text in parts()) {
+        let lines = 1 + text.matches('\n').count();
+        match parse(&text) {
+            Ok(import) => {
+                prop_assert_eq!(import.people.len(), import.lines.len());
+                prop_assert!(import.lines.is_sorted());
+                let logins: std::collections::HashSet<_> =
+                    import.people.iter().map(|person| person.login.as_str()).collect();
+                prop_assert_eq!(logins.len(), import.people.len());
+            }
+            Err(problems) => {
+                prop_assert!((1..=PROBLEMS_MAX).contains(&problems.len()));
+                for LineProblem { line, why } in problems {
+                    // A JSON file counts its objects.
+                    prop_assert!((1..=lines.max(text.len())).contains(&line), "{line}: {why}");
+                    prop_assert!(!why.is_empty() && why.len() < 1_000, "{why}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let parsed = Import::parse(&bytes, |_| true);
+        prop_assert!(parsed.is_err() || parsed.is_ok_and(|import| import.people.len() <= 100));
+    }
+
+    #[test]
+    fn a_quoted_field_is_read_as_it_was_written(fields in proptest::collection::vec(".{0,20}", 1..5)) {
+        let line = fields.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(",");
+        let read: Vec<_> = csv::records(&line).collect();
+        prop_assert_eq!(read, vec![(1, Ok(fields))]);
+    }
 }

@@ -2,11 +2,15 @@
 
 use serde_json::Value;
 
-use super::{TOKEN, admin_address, call_api, is_signed_in, send_request, setup, sign_in_as};
+use super::tokens::{OPERATOR, VIEWER, setup_with_tokens};
+use super::{
+    API_REQUESTS, TOKEN, admin_address, call_api, is_signed_in, send_request, setup, sign_in_as,
+};
 use crate::forwarding::upgrades::open_websocket;
 use crate::raw_connection::RawConnection;
 use crate::setup::Menshen;
 use crate::upstream::{TempFolder, wait_until};
+use crate::wecom::{EVENT_AES_KEY, EVENT_TOKEN};
 use crate::wire;
 
 /// The value of a metric with its labels, or 0 if it is missing.
@@ -23,9 +27,17 @@ pub(super) async fn metric(menshen: &Menshen, line: &str) -> f64 {
     found.map_or(0.0, |value| value.parse().unwrap())
 }
 
+/// The secrets of a connector, which no path may show.
+const CONTACT_SECRET: &str = "secret-of-the-contacts-0123456789";
+
 #[tokio::test]
 async fn no_admin_response_contains_a_secret() {
-    let menshen = setup().start().await;
+    let setup = setup_with_tokens().wecom(&format!(
+        "contact_secret = \"{CONTACT_SECRET}\"\n\
+         [connector.corp.wecom.events]\ntoken = \"{EVENT_TOKEN}\"\n\
+         encoding_aes_key = \"{EVENT_AES_KEY}\""
+    ));
+    let menshen = setup.start().await;
     let browser = sign_in_as(&menshen, "zhangsan").await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
     let handle = cookie.split('.').nth(1).unwrap();
@@ -35,23 +47,92 @@ async fn no_admin_response_contains_a_secret() {
         .as_str()
         .expect("the cookie names a session")
         .to_owned();
-    let secrets = [cookie.as_str(), &sid, TOKEN, crate::wecom::SECRET];
-    for (method, path) in [
-        ("GET", "/metrics"),
-        ("GET", "/readyz"),
-        ("GET", "/healthz"),
-        ("GET", "/api/sessions"),
-        ("GET", "/api/sessions?login=zhangsan"),
-        ("POST", "/api/revoke"),
-        ("GET", "/api/what"),
-    ] {
-        let answer = call_api(&menshen, method, path, &Value::Null).await;
-        let all = format!("{:?} {}", answer.headers, answer.text());
-        for secret in secrets {
-            assert!(!all.contains(secret), "{path} shows {secret}");
+    let secrets = [
+        cookie.as_str(),
+        &sid,
+        TOKEN,
+        OPERATOR,
+        VIEWER,
+        crate::wecom::SECRET,
+        CONTACT_SECRET,
+        EVENT_TOKEN,
+        EVENT_AES_KEY,
+    ];
+    let mut requests = vec![
+        ("GET", "/metrics", ""),
+        ("GET", "/readyz", ""),
+        ("GET", "/healthz", ""),
+        ("GET", "/openapi.json", ""),
+        ("GET", "/api/sessions?login=zhangsan", ""),
+        ("GET", "/api/people/zhangsan", ""),
+        ("GET", "/api/people/zhangsan/access", ""),
+    ];
+    // `POST /api/revoke` comes last, so that the others have a session to show.
+    requests.extend(API_REQUESTS);
+    requests.sort_by_key(|(_, path, _)| *path == "/api/revoke");
+    let mut answered = 0;
+    for (method, path, body) in requests {
+        for token in [Some(TOKEN), Some(OPERATOR), Some(VIEWER), None] {
+            let header = |token| format!("Authorization: Bearer {token}\r\n");
+            let header = token.map(header).unwrap_or_default();
+            for body in [body, "{\"login\": 7}"] {
+                let answer = send_request(&menshen, method, path, &header, body).await;
+                let all = format!("{:?} {}", answer.headers, answer.text());
+                for secret in secrets {
+                    assert!(!all.contains(secret), "{method} {path} shows {secret}");
+                }
+                let is_kept_nowhere = answer.header("cache-control") == Some("no-store");
+                assert!(is_kept_nowhere, "{method} {path}");
+                answered += usize::from(answer.status == 200);
+            }
         }
-        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
     }
+    assert!(
+        answered > 40,
+        "{answered} requests had an answer of their own"
+    );
+}
+
+#[tokio::test]
+async fn no_list_is_longer_than_its_limit() {
+    let menshen = setup().start().await;
+    sign_in_as(&menshen, "zhangsan").await;
+    let people: String = (0..1_100).map(|n| format!("user{n:04}\n")).collect();
+    let header = format!("Authorization: Bearer {TOKEN}\r\n");
+    let csv = format!("login\n{people}");
+    let imported = send_request(&menshen, "POST", "/api/people", &header, &csv).await;
+    assert_eq!(imported.status, 200, "{}", imported.text());
+    for (path, list, limit) in [
+        ("/api/people", "people", 1_000),
+        ("/api/routes/app/people", "people", 200),
+        ("/api/sessions", "sessions", 10_000),
+    ] {
+        for max in ["0", "1", "1000", "100000", "4294967295"] {
+            let page = format!("{path}?max={max}");
+            let answer = call_api(&menshen, "GET", &page, &Value::Null).await;
+            assert!([200, 400].contains(&answer.status), "{page}");
+            if answer.status == 200 {
+                let shown = answer.json()[list].as_array().unwrap().len();
+                let wanted: usize = max.parse().unwrap();
+                assert!(shown <= limit.min(wanted.max(1)), "{page}: {shown}");
+            }
+        }
+        for max in [
+            "-1",
+            "4294967296",
+            "99999999999999999999",
+            "1e3",
+            "0x10",
+            "",
+        ] {
+            let page = format!("{path}?max={max}");
+            let answer = call_api(&menshen, "GET", &page, &Value::Null).await;
+            assert_eq!(answer.status, 400, "{page}: {}", answer.text());
+        }
+    }
+    let all = call_api(&menshen, "GET", "/api/people?max=4294967295", &Value::Null).await;
+    assert_eq!(all.json()["people"].as_array().unwrap().len(), 1_000);
+    assert!(all.json()["next"].is_string());
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use super::{API_REQUESTS, TOKEN, list_sessions, send_request, sign_in_as};
 use crate::setup::{Menshen, Setup};
 use crate::wire::Answer;
 
-const OPERATOR: &str = "token-of-the-operator";
-const VIEWER: &str = "token-of-the-viewer";
+pub(super) const OPERATOR: &str = "token-of-the-operator";
+pub(super) const VIEWER: &str = "token-of-the-viewer";
 
 /// A site with the unnamed token, one of an operator, and one that may only read.
 pub(super) fn setup_with_tokens() -> Setup {

@@ -77,6 +77,9 @@ fn subject_of(corp_id: &str, userid: &str, name: &'static str) -> Result<Subject
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+
     use super::*;
 
     fn change(fields: &str) -> Result<Option<DirectoryChange>, MessageError> {
@@ -153,5 +156,90 @@ mod tests {
             assert!(change(&fields).is_err(), "{fields}");
         }
         assert!(read(b"<!DOCTYPE x><xml/>", "ww1").is_err());
+    }
+
+    /// What a stranger may change in a message: `(place, bytes to remove, text to insert)`.
+    fn changes() -> impl Strategy<Value = Vec<(prop::sample::Index, usize, &'static str)>> {
+        let inserted = prop::sample::select(vec![
+            "",
+            "<",
+            ">",
+            "</",
+            "/>",
+            "&",
+            "&#0;",
+            "&#x10FFFF;",
+            "&amp;",
+            "&lol;",
+            "]]>",
+            "<![CDATA[",
+            "<!--",
+            "<!DOCTYPE x [<!ENTITY a 'b'>]>",
+            "<?x?>",
+            "<UserID>",
+            "</UserID>",
+            "<UserID/>",
+            "<a b='c'>",
+            "<xml>",
+            "</xml>",
+            "\0",
+            "\u{feff}",
+            "\u{202e}",
+            "张",
+            "/",
+            "\n",
+            "delete_user",
+            "update_user",
+            "<NewUserID>x</NewUserID>",
+        ]);
+        let change = (any::<prop::sample::Index>(), 0_usize..12, inserted);
+        proptest::collection::vec(change, 0..6)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 600,
+            rng_seed: RngSeed::Fixed(7_302),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn no_change_of_a_message_makes_it_panic_or_name_a_person_of_others(changes in changes()) {
+            let mut text = "<xml><ToUserName><![CDATA[ww1]]></ToUserName><MsgType><![CDATA[event]]>\
+                            </MsgType><Event><![CDATA[change_contact]]></Event><ChangeType>update_user\
+                            </ChangeType><UserID><![CDATA[ZhangSan]]></UserID><NewUserID>Zhang.San\
+                            </NewUserID></xml>"
+                .to_owned();
+            for (at, removed, inserted) in changes {
+                let from = text.floor_char_boundary(at.index(text.len() + 1));
+                let to = text.floor_char_boundary((from + removed).min(text.len()));
+                text.replace_range(from..to, inserted);
+            }
+            let subjects = match read(text.as_bytes(), "WW1") {
+                Ok(Some(DirectoryChange::PersonRenamed { from, to })) => vec![from, to],
+                Ok(Some(
+                    DirectoryChange::PersonUpdated(subject)
+                    | DirectoryChange::PersonDeleted(subject)
+                    | DirectoryChange::PersonAdded(subject),
+                )) => vec![subject],
+                Ok(Some(DirectoryChange::Department(_)) | None) => Vec::new(),
+                Err(error) => {
+                    prop_assert!(!error.to_string().is_empty());
+                    Vec::new()
+                }
+            };
+            for subject in subjects {
+                let userid = subject.as_str().strip_prefix("ww1:").unwrap_or_default();
+                prop_assert!(member::is_userid(userid), "{} from {}", subject, text);
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(change) = read(&bytes, "WW1") {
+                prop_assert_eq!(change, None);
+            }
+        }
     }
 }

@@ -1,3 +1,6 @@
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
 use super::*;
 
 const OWN_TOKEN: &str = "hydrate9TestToken";
@@ -297,4 +300,66 @@ fn a_key_is_43_letters_and_digits() {
     }
     let shown = format!("{:?}", own_cipher());
     assert!(!shown.contains(OWN_TOKEN), "{shown}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        rng_seed: RngSeed::Fixed(7_301),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn no_bytes_under_the_key_make_it_panic_or_open_what_is_not_a_message(
+        mut bytes in proptest::collection::vec(any::<u8>(), 0..10),
+        blocks in 0_usize..6,
+        length in any::<u32>(),
+        padding in any::<u8>(),
+    ) {
+        bytes.resize(32 * blocks, 0x2a);
+        if let Some(place) = bytes.get_mut(RANDOM_BYTES..RANDOM_BYTES + LENGTH_BYTES) {
+            let length = if length.is_multiple_of(2) { length } else { length % 80 };
+            place.copy_from_slice(&length.to_be_bytes());
+        }
+        let padded = usize::from(padding % 40).min(bytes.len());
+        let at = bytes.len() - padded;
+        bytes[at..].fill(padding % 40);
+        // No receiver of this site is among the bytes.
+        prop_assert!(encrypt_and_open(&own_cipher(), bytes).is_err());
+    }
+
+    #[test]
+    fn every_message_is_opened_as_it_was_written(
+        random in any::<[u8; RANDOM_BYTES]>(),
+        message in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+        let mut bytes = [&random[..], &length, &message, OWN_RECEIVER.as_bytes()].concat();
+        let padding = PADDED_TO - bytes.len() % PADDED_TO;
+        bytes.resize(bytes.len() + padding, u8::try_from(padding).unwrap());
+        prop_assert_eq!(encrypt_and_open(&own_cipher(), bytes), Ok(message));
+    }
+
+    #[test]
+    fn a_callback_with_one_other_byte_is_refused(
+        part in 0_usize..4,
+        at in any::<prop::sample::Index>(),
+        byte in 0x20_u8..0x7f,
+    ) {
+        let parts = RENAMED.parts();
+        let mut texts = [parts.signature, parts.timestamp, parts.nonce, parts.encrypted]
+            .map(|text| text.as_bytes().to_vec());
+        let at = at.index(texts[part].len());
+        prop_assume!(texts[part][at] != byte);
+        texts[part][at] = byte;
+        let texts = texts.map(|text| String::from_utf8(text).unwrap());
+        let changed = SignedParts {
+            signature: &texts[0],
+            timestamp: &texts[1],
+            nonce: &texts[2],
+            encrypted: &texts[3],
+        };
+        prop_assert_eq!(own_cipher().open(changed), Err(CipherError::Signature));
+    }
 }
