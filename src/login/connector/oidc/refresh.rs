@@ -26,9 +26,8 @@ struct RefreshResult {
 #[async_trait]
 impl TokenRefresh for Oidc {
     /// Without a refresh token the access token is used until it expires. New tokens are returned even
-    /// if userinfo cannot be fetched, because the old refresh token is used up. But if userinfo is
-    /// needed and the new access token has already expired, the refresh fails and the new tokens are
-    /// lost.
+    /// if userinfo cannot be fetched, because the old refresh token is used up. A new access token has not
+    /// expired yet: its lifetime is at least a second and counts from here.
     async fn refresh(
         &self,
         subject: &Subject,
