@@ -12,9 +12,9 @@ use session::Sessions;
 
 use crate::clock::{Clock, Timestamp};
 use crate::store::{
-    Account, AccountId, Admission, AdmissionOutcome, Closing, ConnectorId, DirectoryFields,
-    ExpectOutcome, LinkField, LoginName, Reopening, Store, StoreError, Subject, SubjectRename,
-    SubjectRenameOutcome,
+    Account, AccountId, Admission, AdmissionOutcome, AdmittedIdentity, Closing, ConnectorId,
+    DirectoryFields, ExpectOutcome, LinkField, LoginName, Reopening, Store, StoreError, Subject,
+    SubjectRename, SubjectRenameOutcome,
 };
 
 pub mod access_tokens;
@@ -330,12 +330,12 @@ impl People {
         &self,
         policy: &AdmissionPolicy,
         profile: &Profile,
-        (account, mapped): (Account, MappedProfile),
+        (admitted, mapped): (AdmittedIdentity, MappedProfile),
     ) -> (Account, MappedProfile) {
         let (via, subject) = (&policy.connector, &profile.subject);
         self.sessions
-            .update_after_login(via, subject, &account, &mapped.fields);
-        (account, mapped)
+            .update_after_login(via, subject, &admitted, &mapped.fields);
+        (admitted.account, mapped)
     }
 
     /// Finds, links or creates the account of a person whose bearer token is used for the first time. The
@@ -349,8 +349,9 @@ impl People {
             sync: false,
             ..policy.clone()
         };
-        self.find_or_create(&policy, profile, Occasion::BearerToken)
-            .await
+        let found = self.find_or_create(&policy, profile, Occasion::BearerToken);
+        let (admitted, mapped) = found.await?;
+        Ok((admitted.account, mapped))
     }
 
     async fn find_or_create(
@@ -358,7 +359,7 @@ impl People {
         policy: &AdmissionPolicy,
         profile: &Profile,
         occasion: Occasion,
-    ) -> Result<(Account, MappedProfile), AdmitError> {
+    ) -> Result<(AdmittedIdentity, MappedProfile), AdmitError> {
         let (admission, mapped) = self.admission_of(policy, profile, occasion)?;
         let outcome = self.store.admit(&admission).await;
         let outcome = outcome.map_err(AdmitError::Store)?;
@@ -395,16 +396,17 @@ impl People {
         profile: &Profile,
         outcome: AdmissionOutcome,
         mut mapped: MappedProfile,
-    ) -> Result<(Account, MappedProfile), AdmitError> {
+    ) -> Result<(AdmittedIdentity, MappedProfile), AdmitError> {
         let login = mapped.login.clone();
         match outcome {
-            AdmissionOutcome::Account(account) => {
+            AdmissionOutcome::Account(admitted) => {
                 if !policy.sync {
                     let (via, subject) = (&policy.connector, &profile.subject);
-                    let stored = self.stored_fields(via, subject, &account.id).await;
+                    let account = &admitted.account.id;
+                    let stored = self.stored_fields(via, subject, account).await;
                     mapped.fields = stored.map_err(AdmitError::Store)?;
                 }
-                Ok((account, mapped))
+                Ok((admitted, mapped))
             }
             AdmissionOutcome::Unknown => Err(AdmitError::Unknown { login }),
             AdmissionOutcome::AmbiguousLink { field } => {

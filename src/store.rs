@@ -37,8 +37,8 @@ pub use access_tokens::{
 };
 pub use account_changes::{AccountChange, AccountChangeKind};
 pub use accounts::{
-    Account, AccountStore, Admission, AdmissionOutcome, Closing, LinkField, Reopening,
-    SubjectRename, SubjectRenameOutcome,
+    Account, AccountStore, Admission, AdmissionOutcome, AdmittedIdentity, Closing, LinkField,
+    Reopening, SubjectRename, SubjectRenameOutcome,
 };
 pub use config::Config;
 pub use coordination::CoordinationStore;

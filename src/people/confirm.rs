@@ -207,13 +207,13 @@ impl People {
         };
         let updated = self.store.admit(&admission).await;
         match updated.map_err(ConfirmError::Store)? {
-            AdmissionOutcome::Account(account) => {
+            AdmissionOutcome::Account(admitted) => {
                 self.sessions
-                    .update_after_lookup(via, subject, &account, &fields);
+                    .update_after_lookup(via, subject, &admitted, &fields);
                 Ok(StatusOutcome::FieldsChanged {
                     person: KnownPerson {
-                        account: account.id,
-                        login: account.login,
+                        account: admitted.account.id,
+                        login: admitted.account.login,
                     },
                     fields: changed,
                 })

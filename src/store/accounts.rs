@@ -202,7 +202,7 @@ pub struct Admission {
 #[derive(Clone, Debug, PartialEq)]
 pub enum AdmissionOutcome {
     /// The account of the identity: found, linked or created.
-    Account(Account),
+    Account(AdmittedIdentity),
     /// The identity is unknown, and unknown people get no account.
     Unknown,
     /// Several accounts have the value of this verified field, so none is linked.
@@ -214,4 +214,12 @@ pub enum AdmissionOutcome {
         by: AccountId,
     },
     Closed(AccountId),
+}
+
+/// An identity that was admitted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdmittedIdentity {
+    pub account: Account,
+    /// The version of the identity's fields after the admission.
+    pub entitlements_epoch: u64,
 }

@@ -130,11 +130,12 @@ impl TestAdmin {
             fields: DirectoryFields::default(),
             at: now,
         };
-        let AdmissionOutcome::Account(account) =
+        let AdmissionOutcome::Account(admitted) =
             self.live.services().store.admit(&admission).await.unwrap()
         else {
             panic!("{login} is not admitted");
         };
+        let account = admitted.account;
         let (connector_epoch, everyone_epoch) = sessions.epochs_of(&admission.connector);
         let Account { id, .. } = account;
         let login = NewLogin {

@@ -230,15 +230,15 @@ impl People {
                 ..
             } = planned;
             match outcome {
-                AdmissionOutcome::Account(account) => {
+                AdmissionOutcome::Account(admitted) => {
                     match known {
                         None => report.people.created += 1,
                         Some(_) => report.people.updated += 1,
                     }
-                    changed.extend(known.map(|_| account.id));
+                    changed.extend(known.map(|_| admitted.account.id));
                     let via = &policy.connector;
                     self.sessions
-                        .update_after_lookup(via, subject, &account, &planned.fields);
+                        .update_after_lookup(via, subject, &admitted, &planned.fields);
                 }
                 AdmissionOutcome::Unknown => report.people.ignored += 1,
                 // Closed since the directory was read.

@@ -208,9 +208,9 @@ impl IdentityState {
         (is_due && may_ask).then_some(asked_at)
     }
 
-    /// Replaces the entitlements after a refresh, unless the current ones have a higher epoch from the
-    /// store.
-    pub(super) fn replace_after_refresh(&self, fresh: &Arc<Entitlements>) {
+    /// Replaces the entitlements by those that a login or a refresh wrote, unless the current ones have a
+    /// higher epoch from the store.
+    pub(super) fn replace_after_write(&self, fresh: &Arc<Entitlements>) {
         self.entitlements.rcu(|current| {
             let is_newer = current.has_store_epoch && current.epoch > fresh.epoch;
             Arc::clone(if is_newer { current } else { fresh })

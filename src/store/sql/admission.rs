@@ -1,7 +1,8 @@
 //! Admits an authenticated identity: finds, links or creates its account.
 
 use super::super::{
-    Account, AccountChangeKind, AccountId, Admission, AdmissionOutcome, LinkField, RevocationScope,
+    Account, AccountChangeKind, AccountId, Admission, AdmissionOutcome, AdmittedIdentity,
+    LinkField, RevocationScope,
 };
 use super::row::Columns;
 use super::{
@@ -112,14 +113,14 @@ async fn admit_one(
 ) -> Result<AdmissionOutcome, QueryError> {
     let known = find_or_lock(tx, admission).await?;
     let is_new = known.is_none();
-    let admitted = match known {
+    let outcome = match known {
         Some((account, sets_login)) => {
             update_known_identity(tx, admission, occasion, account, sets_login).await?
         }
         None => admit_unknown_identity(tx, admission, occasion).await?,
     };
-    let AdmissionOutcome::Account(account) = &admitted else {
-        return Ok(admitted);
+    let AdmissionOutcome::Account(AdmittedIdentity { account, .. }) = &outcome else {
+        return Ok(outcome);
     };
     update_directory(tx, admission, &account.id, is_new).await?;
     let Admission {
@@ -133,7 +134,7 @@ async fn admit_one(
     } else if occasion == Occasion::Listing {
         vouched_fields::write_listed(tx, connector, subject, vouched).await?;
     }
-    Ok(admitted)
+    Ok(outcome)
 }
 
 /// The account of a known identity, and whether this identity sets the account's login name. If the
@@ -187,7 +188,7 @@ async fn update_known_identity(
                entitlements = CASE WHEN $5 THEN $4 ELSE entitlements END, \
                entitlements_epoch = CASE WHEN $5 AND entitlements <> $4 \
                THEN entitlements_epoch + 1 ELSE entitlements_epoch END \
-               WHERE connector = $1 AND subject = $2";
+               WHERE connector = $1 AND subject = $2 RETURNING entitlements_epoch";
     let Admission {
         connector,
         subject,
@@ -198,8 +199,19 @@ async fn update_known_identity(
     } = admission;
     let is_used = occasion != Occasion::Listing;
     let values = values![connector, subject, *at, entitlements, *sync, is_used];
-    tx.execute(sql, values).await?;
-    Ok(AdmissionOutcome::Account(account))
+    let Some(updated) = tx.row(sql, values).await? else {
+        // The identity was detached from its account, or got another subject, after it was found.
+        return Ok(AdmissionOutcome::Unknown);
+    };
+    let entitlements_epoch = row::number(&updated, "entitlements_epoch", "identity")?;
+    Ok(admitted(account, entitlements_epoch))
+}
+
+fn admitted(account: Account, entitlements_epoch: u64) -> AdmissionOutcome {
+    AdmissionOutcome::Account(AdmittedIdentity {
+        account,
+        entitlements_epoch,
+    })
 }
 
 /// Gives the account the login name of the admission, if that is free.
@@ -320,11 +332,11 @@ async fn link(
     if account.closed {
         return Ok(AdmissionOutcome::Closed(account.id));
     }
-    add_identity(tx, admission, occasion, &account.id, sets_login).await?;
+    let epoch = add_identity(tx, admission, occasion, &account.id, sets_login).await?;
     let detail = format!("{}: {}", admission.connector, admission.subject);
     let kind = AccountChangeKind::Linked;
     account_changes::append(tx, &account.id, by(admission), kind, &detail).await?;
-    Ok(AdmissionOutcome::Account(account))
+    Ok(admitted(account, epoch))
 }
 
 async fn admit_new(
@@ -339,31 +351,34 @@ async fn admit_new(
         return Ok(AdmissionOutcome::Unknown);
     }
     let id = accounts::insert(tx, &admission.login, admission.at).await?;
-    add_identity(tx, admission, occasion, &id, true).await?;
+    let entitlements_epoch = add_identity(tx, admission, occasion, &id, true).await?;
     let detail = format!("{}: {}", admission.connector, admission.subject);
     let kind = AccountChangeKind::Created;
     account_changes::append(tx, &id, by(admission), kind, &detail).await?;
     let login = admission.login.clone();
-    Ok(AdmissionOutcome::Account(Account {
+    let account = Account {
         id,
         login,
         epoch: 0,
         closed: false,
-    }))
+    };
+    Ok(admitted(account, entitlements_epoch))
 }
 
+/// Adds an identity to an account; returns the version of its fields.
 async fn add_identity(
     tx: &mut impl Transaction,
     admission: &Admission,
     occasion: Occasion,
     account: &AccountId,
     sets_login: bool,
-) -> Result<(), QueryError> {
+) -> Result<u64, QueryError> {
     // Cached entitlements of the subject's former person have a lower epoch, so these replace them.
     let sql = "INSERT INTO menshen_identity \
                (connector, subject, account, names, entitlements, used_at, entitlements_epoch) \
                SELECT $1, $2, $3, $4, $5, $6, coalesce(max(entitlements_epoch) + 1, 0) \
-               FROM menshen_former_identity WHERE connector = $1 AND subject = $2";
+               FROM menshen_former_identity WHERE connector = $1 AND subject = $2 \
+               RETURNING entitlements_epoch";
     let Admission {
         connector,
         subject,
@@ -384,7 +399,8 @@ async fn add_identity(
         entitlements,
         used_at
     ];
-    tx.execute(sql, values).await?;
+    let added = tx.only_row(sql, values).await?;
     // However the person was found: nobody else may come by the same expectation.
-    people_import::delete_expectation(tx, account, connector).await
+    people_import::delete_expectation(tx, account, connector).await?;
+    row::number(&added, "entitlements_epoch", "identity")
 }

@@ -43,7 +43,7 @@ async fn a_person_is_admitted_once_with_a_one_time_value() {
         let refused = once(&unknown, &ticket).await;
         assert_eq!(refused, Some(AdmissionOutcome::Unknown), "{name}");
         let account = match once(&admission("zhangsan"), &ticket).await {
-            Some(AdmissionOutcome::Account(account)) => account,
+            Some(AdmissionOutcome::Account(admitted)) => admitted.account,
             other => panic!("{name}: {other:?}"),
         };
         // A repetition changes nothing, neither of this person nor of another one.

@@ -323,7 +323,8 @@ async fn entitlements_are_numbered_only_when_they_change() {
         let (account, new) = somebody(&*store, "zhangsan").await;
         let found = async || store.session(&new.record.key).await.unwrap().unwrap();
         let before = found().await.entitlements_epoch;
-        admit(&*store, &admission("zhangsan")).await;
+        let unchanged = admitted(&*store, &admission("zhangsan")).await;
+        assert_eq!(unchanged.entitlements_epoch, before, "{name}");
         assert_eq!(found().await.entitlements_epoch, before, "{name}");
 
         let entitlements = r#"{"departments":["财务部"]}"#.to_owned();
@@ -332,7 +333,8 @@ async fn entitlements_are_numbered_only_when_they_change() {
             at: at(9),
             ..admission("zhangsan")
         };
-        admit(&*store, &changed).await;
+        let admitted = admitted(&*store, &changed).await;
+        assert_eq!(admitted.entitlements_epoch, before + 1, "{name}");
         assert_eq!(found().await.entitlements_epoch, before + 1, "{name}");
         assert_eq!(found().await.entitlements, changed.entitlements, "{name}");
         let identities = store.identities(&account.id).await.unwrap();

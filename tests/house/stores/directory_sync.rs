@@ -1,6 +1,8 @@
 //! What a directory sync reads and writes.
 
-use menshen::store::{Admission, AdmissionOutcome, Department, PeopleQuery, SourceIdentity};
+use menshen::store::{
+    Admission, AdmissionOutcome, AdmittedIdentity, Department, PeopleQuery, SourceIdentity,
+};
 
 use super::*;
 
@@ -50,11 +52,14 @@ async fn many_people_are_admitted_at_once_and_a_refusal_changes_nothing() {
         ];
         let outcomes = store.admit_listed(&people).await.unwrap();
         assert!(
-            matches!(&outcomes[0], AdmissionOutcome::Account(one) if one.login.as_str() == "lisi"),
+            matches!(&outcomes[0], AdmissionOutcome::Account(one) if one.account.login.as_str() == "lisi"),
             "{name}"
         );
         let expected = [
-            AdmissionOutcome::Account(known.clone()),
+            AdmissionOutcome::Account(AdmittedIdentity {
+                account: known.clone(),
+                entitlements_epoch: 0,
+            }),
             AdmissionOutcome::Closed(closed.id),
             AdmissionOutcome::LoginTaken { by: owner.id },
             AdmissionOutcome::Unknown,
@@ -104,7 +109,7 @@ async fn a_refused_expectation_is_still_expected() {
         reopened.await.unwrap();
         let admitted = store.admit_listed(&people).await.unwrap();
         assert!(
-            matches!(&admitted[..], [AdmissionOutcome::Account(one)] if one.id == account.id),
+            matches!(&admitted[..], [AdmissionOutcome::Account(one)] if one.account.id == account.id),
             "{name}"
         );
     }
@@ -146,7 +151,9 @@ async fn a_listing_is_no_use_of_an_identity() {
             ..admission("somebody")
         };
         let linked = store.admit(&by("2")).await.unwrap();
-        assert!(matches!(linked, AdmissionOutcome::Account(found) if found.id == account.id));
+        assert!(
+            matches!(linked, AdmissionOutcome::Account(found) if found.account.id == account.id)
+        );
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use menshen::clock::Timestamp;
 use menshen::keys;
 use menshen::store::{
-    Account, Admission, AdmissionOutcome, Closing, ConnectorId, DirectoryFields, LinkField,
-    MintOutcome, NewSession, SessionId, SessionKey, SessionOrigin, SessionRecord, Store,
+    Account, Admission, AdmissionOutcome, AdmittedIdentity, Closing, ConnectorId, DirectoryFields,
+    LinkField, MintOutcome, NewSession, SessionId, SessionKey, SessionOrigin, SessionRecord, Store,
 };
 
 /// So many seconds after noon.
@@ -40,8 +40,12 @@ pub(super) fn admission(login: &str) -> Admission {
 }
 
 pub(super) async fn admit(store: &dyn Store, admission: &Admission) -> Account {
+    admitted(store, admission).await.account
+}
+
+pub(super) async fn admitted(store: &dyn Store, admission: &Admission) -> AdmittedIdentity {
     match store.admit(admission).await.unwrap() {
-        AdmissionOutcome::Account(account) => account,
+        AdmissionOutcome::Account(admitted) => admitted,
         other => panic!("not admitted: {other:?}"),
     }
 }

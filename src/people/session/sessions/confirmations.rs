@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::people::profile::UserFields;
 use crate::people::session::Entitlements;
 use crate::people::session::shared_state::IdentityState;
-use crate::store::{Account, ConnectorId, Subject};
+use crate::store::{AdmittedIdentity, ConnectorId, Subject};
 
 /// After so long a question that failed is repeated.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -105,10 +105,10 @@ impl Sessions {
         &self,
         via: &ConnectorId,
         subject: &Subject,
-        account: &Account,
+        admitted: &AdmittedIdentity,
         fields: &UserFields,
     ) {
-        self.update_after_login(via, subject, account, fields);
+        self.update_after_login(via, subject, admitted, fields);
         self.notify_changes();
     }
 }

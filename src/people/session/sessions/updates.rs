@@ -8,7 +8,7 @@ use crate::people::profile::UserFields;
 use crate::people::session::shared_state::IdentityState;
 use crate::people::session::tokens::TokenState;
 use crate::people::session::{Entitlements, Session};
-use crate::store::{Account, ConnectorId, SessionKey, StoreError, StoredSession, Subject};
+use crate::store::{AdmittedIdentity, ConnectorId, SessionKey, StoreError, StoredSession, Subject};
 
 impl Sessions {
     /// The shared state of the identity, updated with the entitlements of `stored` unless it has newer
@@ -53,26 +53,25 @@ impl Sessions {
         &self,
         via: &ConnectorId,
         subject: &Subject,
-        account: &Account,
+        admitted: &AdmittedIdentity,
         fields: &UserFields,
     ) {
+        let AdmittedIdentity {
+            account,
+            entitlements_epoch,
+        } = admitted;
         let state = self.identities.get(&(via.clone(), subject.clone()));
-        let current = state.as_ref().map(|state| state.entitlements.load());
-        let is_unchanged = current
+        let login_is_known = state
             .as_ref()
-            .is_some_and(|current| current.login == account.login && current.fields == *fields);
-        if let Some(account_state) = self.accounts.get(&account.id).filter(|_| !is_unchanged) {
-            // The account's sessions are reloaded: only the store knows whether a concurrent refresh was
-            // written before or after this login.
+            .is_some_and(|state| state.entitlements.load().login == account.login);
+        if let Some(account_state) = self.accounts.get(&account.id).filter(|_| !login_is_known) {
+            // Every session of the account has a copy of the login name: they are loaded again.
             account_state.mark_changed();
         }
-        let (Some(state), Some(current)) = (&state, current) else {
-            return;
-        };
-        if !is_unchanged {
-            let epoch = current.next_guessed_epoch(fields);
-            let fresh = Entitlements::new(account.id, &account.login, via, fields.clone(), epoch);
-            state.entitlements.store(Arc::new(fresh.into_guess()));
+        if let Some(state) = state {
+            let (fields, epoch) = (fields.clone(), *entitlements_epoch);
+            let fresh = Entitlements::new(account.id, &account.login, via, fields, epoch);
+            state.replace_after_write(&Arc::new(fresh));
         }
     }
 
@@ -97,7 +96,7 @@ impl Sessions {
             Some(epoch) => with_epoch(epoch),
             None => with_epoch(before.next_guessed_epoch(fields)).into_guess(),
         };
-        state.replace_after_refresh(&Arc::new(fresh));
+        state.replace_after_write(&Arc::new(fresh));
         let changed = differences(&before.fields, fields);
         if !changed.is_empty() {
             // Open tunnels are checked again.
