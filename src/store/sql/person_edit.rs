@@ -33,6 +33,9 @@ pub(super) async fn edit(
         // The login name given by hand stays: no identity changes it at the next login.
         let sql = "UPDATE menshen_identity SET names = FALSE WHERE account = $1";
         tx.execute(sql, values![account]).await?;
+        // Also one that returns when the account is reopened.
+        let sql = "UPDATE menshen_former_identity SET names = FALSE WHERE account = $1";
+        tx.execute(sql, values![account]).await?;
         let scope = RevocationScope::Account(*account);
         let entry = revocations::append_log(&mut tx, scope, known.epoch, at).await?;
         log_position = Some(entry);

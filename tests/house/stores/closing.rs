@@ -1,6 +1,6 @@
 //! Closing and reopening accounts: who did it and why, and identities that their source no longer has.
 
-use menshen::store::AccountChangeKind;
+use menshen::store::{AccountChangeKind, PersonEdit};
 
 use super::*;
 
@@ -114,6 +114,26 @@ async fn reopening_restores_what_was_gone() {
             last_epoch = Some(found.entitlements_epoch);
             assert_eq!(found.entitlements, known.entitlements, "{name}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_login_given_by_hand_to_a_closed_account_stays_when_it_is_reopened() {
+    for Backend { name, store, .. } in backends().await {
+        let account = admit(&*store, &admission("zhangsan")).await;
+        let closing = gone("subject:zhangsan");
+        let closed = store.close_account(&account.id, &closing, at(1)).await;
+        closed.unwrap().unwrap();
+        let renamed = PersonEdit {
+            login: Some("zhang.san".parse().unwrap()),
+            ..PersonEdit::default()
+        };
+        let edited = store.edit_person(&account.id, &renamed, "hr", at(2)).await;
+        edited.unwrap();
+        let reopened = store.reopen_account(&account.id, "hr", at(3)).await;
+        reopened.unwrap().unwrap();
+        let next = admit(&*store, &admission("zhangsan")).await;
+        assert_eq!(next.login.as_str(), "zhang.san", "{name}");
     }
 }
 
