@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::cached_session::{CachedSession, LoadEpochs};
-use super::{CookieHash, LoadResult, Loaded, NoSession, Sessions};
+use super::{CookieHash, LOAD_ATTEMPTS_MAX, LoadResult, Loaded, NoSession, Sessions};
 use crate::expression::Document;
 use crate::keys::KeyRing;
 use crate::people::cookie::VerifiedCookie;
@@ -42,6 +42,26 @@ impl Sessions {
         timeouts: &SessionTimeouts,
     ) -> LoadResult {
         let _permit = self.load_permits.acquire().await;
+        for _ in 0..LOAD_ATTEMPTS_MAX {
+            let unknown_ends = self.pending.unknown_ends();
+            let loaded = self.load_once(hash, verified, ring, timeouts).await?;
+            if self.pending.unknown_ends() == unknown_ends {
+                return Ok(loaded);
+            }
+            // The session was read before a logout at a provider ended it, and the response that named it
+            // was lost.
+            self.cache.invalidate(&hash);
+        }
+        Ok(Loaded::Missing(NoSession::Ended))
+    }
+
+    async fn load_once(
+        &self,
+        hash: CookieHash,
+        verified: &VerifiedCookie,
+        ring: &KeyRing,
+        timeouts: &SessionTimeouts,
+    ) -> LoadResult {
         let key = verified.claims.sid.key();
         // The shared state is taken first, so that a revocation during the load is not missed.
         let state = self

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Sessions;
@@ -27,6 +28,9 @@ const FAILURES_MAX: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct PendingRevocations {
     entries: Mutex<Entries>,
+    /// How many logouts at a provider the store confirmed after a response was lost. The sessions that they
+    /// ended are unknown.
+    unknown_ends: AtomicU64,
     log_limiter: LogLimiter,
 }
 
@@ -39,6 +43,8 @@ struct PendingEntry {
     attempts: usize,
     keep_alive: KeepAlive,
     search: CacheSearch,
+    /// Whether an attempt got no response, or a failure: the store may have written the request.
+    has_lost_response: bool,
 }
 
 /// Keeps the shared state alive that marks the sessions as ended: without a reference it would be dropped,
@@ -85,6 +91,7 @@ impl Drop for StoreAttempt<'_> {
                 // It may have been removed and added again during the attempt.
                 entry.attempts = entry.attempts.saturating_sub(1);
             }
+            entry.has_lost_response |= self.result != AttemptResult::Confirmed;
             let was_searched = entry.search != CacheSearch::NotNeeded;
             if self.result == AttemptResult::Failed && request.is_unauthenticated() && !was_searched
             {
@@ -125,6 +132,12 @@ impl PendingRevocations {
             |request| matches!(request, RevocationRequest::CloseAccount(id, _) if id == account),
         );
         closings.cloned().collect()
+    }
+
+    /// Grows when sessions ended of which this process does not know: a load that began before must be
+    /// repeated.
+    pub(super) fn unknown_ends(&self) -> u64 {
+        self.unknown_ends.load(Ordering::Acquire)
     }
 
     /// Whether a pending logout at a provider ends this session.
@@ -271,6 +284,7 @@ impl Sessions {
                     attempts: 1,
                     keep_alive: self.keep_alive(request),
                     search: CacheSearch::NotNeeded,
+                    has_lost_response: false,
                 };
                 vacant.insert(entry).at
             }
@@ -333,6 +347,10 @@ impl Sessions {
         let Some(entry) = pending.remove(request) else {
             return;
         };
+        if request.scope().is_none() && entry.has_lost_response {
+            // Before loads no longer find the request: the lock is still held.
+            self.pending.unknown_ends.fetch_add(1, Ordering::AcqRel);
+        }
         let scope = request.scope();
         if scope.is_some() && pending.keys().any(|other| other.scope() == scope) {
             return;
