@@ -32,6 +32,7 @@ mod front_end;
 mod hostile;
 mod hosts;
 mod identity;
+mod interleavings;
 mod listening;
 mod log_lines;
 mod logging_in;

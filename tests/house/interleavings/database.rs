@@ -1,0 +1,320 @@
+//! `Database`: a model of what a store keeps. Each method is one transaction. `agreement` checks that its
+//! answers are those of SQLite.
+
+use std::collections::{HashMap, HashSet};
+
+use menshen::clock::Timestamp;
+use menshen::store::{
+    Account, AccountId, Admission, AdmissionOutcome, AdmittedIdentity, ConnectorId, EditOutcome,
+    LogoutTarget, MintOutcome, NewSession, PersonEdit, Revocation, RevocationScope, SessionKey,
+    SessionRecord, StoreError, StoredSession, StoredTokens, Subject, TokenUpdate,
+    TokenUpdateOutcome,
+};
+
+use super::node::ProviderAnswer;
+use super::record::Record;
+
+mod revocations;
+
+/// A connector, and the subject of a person there.
+pub(super) type IdentityKey = (ConnectorId, Subject);
+
+/// The content of a database.
+#[derive(Clone, Default)]
+pub(super) struct Database {
+    accounts: HashMap<AccountId, AccountRow>,
+    identities: HashMap<IdentityKey, IdentityRow>,
+    former_identities: HashMap<IdentityKey, IdentityRow>,
+    sessions: Vec<SessionRow>,
+    /// Of connectors; `None` is everyone.
+    epochs: HashMap<Option<ConnectorId>, EpochRow>,
+    log: Vec<Revocation>,
+    marks: Vec<LogoutMark>,
+    spent: HashSet<[u8; 32]>,
+    leases: HashMap<String, (String, Timestamp)>,
+    /// What the provider answers to token refreshes.
+    pub(super) provider_answer: ProviderAnswer,
+    pub(super) record: Record,
+}
+
+#[derive(Clone)]
+struct AccountRow {
+    account: Account,
+    raised_at: Option<Timestamp>,
+}
+
+#[derive(Clone)]
+struct IdentityRow {
+    account: AccountId,
+    /// Whether it names the account, as the one with which the account was created.
+    names: bool,
+    fields: String,
+    version: u64,
+}
+
+#[derive(Clone)]
+struct SessionRow {
+    record: SessionRecord,
+    account_epoch: u64,
+    connector_epoch: u64,
+    everyone_epoch: u64,
+    tokens: Option<StoredTokens>,
+}
+
+#[derive(Clone, Default)]
+struct EpochRow {
+    number: u64,
+    raised_at: Option<Timestamp>,
+}
+
+/// A logout at a provider, which prevents sessions of logins that began before it.
+#[derive(Clone)]
+struct LogoutMark {
+    connector: ConnectorId,
+    target: LogoutTarget,
+    at: Timestamp,
+}
+
+/// Whether a logout at a provider ends a session.
+pub(super) fn logout_ends(target: &LogoutTarget, session: &SessionRecord) -> bool {
+    let own_sid = session.provider_sid.as_ref();
+    match target {
+        LogoutTarget::Session(sid) => own_sid == Some(sid),
+        LogoutTarget::SessionAndSubject { sid, subject } => match own_sid {
+            Some(own) => own == sid,
+            None => session.subject == *subject,
+        },
+        LogoutTarget::Subject(subject) => session.subject == *subject,
+    }
+}
+
+impl Database {
+    /// Inserts a person who has signed in before.
+    pub(super) fn insert_person(&mut self, account: Account, admission: &Admission) {
+        let identity = (admission.connector.clone(), admission.subject.clone());
+        let row = IdentityRow {
+            account: account.id,
+            names: !self.accounts.contains_key(&account.id),
+            fields: admission.entitlements.clone(),
+            version: 0,
+        };
+        self.record.add_fields(&identity, row.version, &row.fields);
+        self.record.add_login(account.id, &account.login);
+        self.identities.insert(identity, row);
+        let raised_at = None;
+        let row = AccountRow { account, raised_at };
+        self.accounts.insert(row.account.id, row);
+    }
+
+    /// The position of the newest entry of the log.
+    pub(super) fn log_number(&self) -> i64 {
+        self.log.last().map_or(0, |entry| entry.number)
+    }
+
+    pub(super) fn admit(&mut self, admission: Admission) -> Result<AdmissionOutcome, StoreError> {
+        let identity = (admission.connector, admission.subject);
+        let Some(row) = self.identities.get_mut(&identity) else {
+            return Ok(AdmissionOutcome::Unknown);
+        };
+        let account = &mut self.accounts.get_mut(&row.account).unwrap().account;
+        if account.closed {
+            return Ok(AdmissionOutcome::Closed(account.id));
+        }
+        let renames =
+            admission.is_login && admission.sync && row.names && account.login != admission.login;
+        assert!(!renames, "a sign-in that renames is not modelled");
+        if admission.sync && row.fields != admission.entitlements {
+            row.version += 1;
+            row.fields = admission.entitlements;
+        }
+        self.record.add_fields(&identity, row.version, &row.fields);
+        Ok(AdmissionOutcome::Account(AdmittedIdentity {
+            account: account.clone(),
+            entitlements_epoch: row.version,
+        }))
+    }
+
+    pub(super) fn identities(
+        &mut self,
+        account: AccountId,
+    ) -> Result<Vec<(ConnectorId, Subject, String)>, StoreError> {
+        let rows = self.identities.iter();
+        let own = rows.filter(|(_, row)| row.account == account);
+        let own =
+            own.map(|((via, subject), row)| (via.clone(), subject.clone(), row.fields.clone()));
+        Ok(own.collect())
+    }
+
+    pub(super) fn account_by_identity(
+        &mut self,
+        connector: ConnectorId,
+        subject: Subject,
+    ) -> Result<Option<Account>, StoreError> {
+        let row = self.identities.get(&(connector, subject));
+        Ok(row.map(|row| self.accounts[&row.account].account.clone()))
+    }
+
+    pub(super) fn edit_person(
+        &mut self,
+        account: AccountId,
+        edit: PersonEdit,
+        _by: String,
+        _at: Timestamp,
+    ) -> Result<EditOutcome, StoreError> {
+        let Some(row) = self.accounts.get_mut(&account) else {
+            return Ok(EditOutcome::Unknown);
+        };
+        let Some(login) = edit.login.filter(|login| *login != row.account.login) else {
+            return Ok(EditOutcome::Stored { log_position: None });
+        };
+        row.account.login = login;
+        let (epoch, login) = (row.account.epoch, row.account.login.clone());
+        let identities = self.identities.values_mut();
+        for row in identities.chain(self.former_identities.values_mut()) {
+            row.names &= row.account != account;
+        }
+        self.record.add_login(account, &login);
+        let log = self.append_to_log(RevocationScope::Account(account), epoch);
+        Ok(EditOutcome::Stored {
+            log_position: Some(log),
+        })
+    }
+
+    pub(super) fn mint(&mut self, new: NewSession) -> Result<MintOutcome, StoreError> {
+        if let Some(refused) = self.why_not_minted(&new) {
+            return Ok(refused);
+        }
+        if let Some((value, _)) = new.spend_once
+            && !self.spent.insert(value)
+        {
+            return Ok(MintOutcome::Spent);
+        }
+        self.record.add_session(&new.record);
+        self.sessions.push(SessionRow {
+            record: new.record,
+            account_epoch: new.account_epoch,
+            connector_epoch: new.connector_epoch,
+            everyone_epoch: new.everyone_epoch,
+            tokens: new.tokens.map(|sealed| StoredTokens { version: 1, sealed }),
+        });
+        Ok(MintOutcome::Session)
+    }
+
+    fn why_not_minted(&self, new: &NewSession) -> Option<MintOutcome> {
+        let NewSession {
+            record, began_at, ..
+        } = new;
+        let row = self.accounts.get(&record.account);
+        let Some(row) = row.filter(|row| !row.account.closed) else {
+            return Some(MintOutcome::AccountClosed);
+        };
+        let is_current = |epoch: &EpochRow, number| {
+            epoch.number == number && epoch.raised_at.is_none_or(|raised| raised < *began_at)
+        };
+        let account = EpochRow {
+            number: row.account.epoch,
+            raised_at: row.raised_at,
+        };
+        let is_current = is_current(&account, new.account_epoch)
+            && is_current(&self.epoch(Some(&record.connector)), new.connector_epoch)
+            && is_current(&self.epoch(None), new.everyone_epoch);
+        if !is_current {
+            return Some(MintOutcome::Revoked);
+        }
+        let is_logged_out = |mark: &LogoutMark| {
+            mark.connector == record.connector
+                && mark.at >= *began_at
+                && logout_ends(&mark.target, record)
+        };
+        if self.marks.iter().any(is_logged_out) {
+            return Some(MintOutcome::LoggedOut);
+        }
+        let identity = (record.connector.clone(), record.subject.clone());
+        let owner = self.identities.get(&identity).map(|row| row.account);
+        (owner != Some(record.account)).then_some(MintOutcome::Revoked)
+    }
+
+    pub(super) fn session(&mut self, key: SessionKey) -> Result<Option<StoredSession>, StoreError> {
+        Ok(self.valid_session(key))
+    }
+
+    /// The session, if no revocation has ended it.
+    pub(super) fn valid_session(&self, key: SessionKey) -> Option<StoredSession> {
+        let row = self.sessions.iter().find(|row| row.record.key == key)?;
+        let record = &row.record;
+        let account = &self.accounts[&record.account].account;
+        let identity = (record.connector.clone(), record.subject.clone());
+        let identity = self.identities.get(&identity)?;
+        let connector_epoch = self.epoch(Some(&record.connector)).number;
+        let everyone_epoch = self.epoch(None).number;
+        let is_valid = account.epoch == row.account_epoch
+            && identity.account == account.id
+            && connector_epoch == row.connector_epoch
+            && everyone_epoch == row.everyone_epoch;
+        is_valid.then(|| StoredSession {
+            session: record.clone(),
+            account: account.clone(),
+            entitlements: identity.fields.clone(),
+            entitlements_epoch: identity.version,
+            connector_epoch,
+            everyone_epoch,
+            tokens: row.tokens.clone(),
+        })
+    }
+
+    pub(super) fn update_tokens(
+        &mut self,
+        update: TokenUpdate,
+    ) -> Result<TokenUpdateOutcome, StoreError> {
+        let valid = self.valid_session(update.session);
+        let valid = valid.filter(|it| !it.account.closed && it.session.expires_at > update.at);
+        let Some(valid) = valid else {
+            return Ok(TokenUpdateOutcome::SessionGone);
+        };
+        let rows = &mut self.sessions;
+        let row = rows.iter_mut().find(|row| row.record.key == update.session);
+        let tokens = row.and_then(|row| row.tokens.as_mut());
+        let Some(tokens) = tokens.filter(|tokens| tokens.version == update.version) else {
+            return Ok(TokenUpdateOutcome::VersionConflict);
+        };
+        tokens.version += 1;
+        tokens.sealed = update.sealed;
+        let version = tokens.version;
+        let key = (valid.session.connector, valid.session.subject);
+        let identity = self.identities.get_mut(&key).unwrap();
+        if let Some(now) = update.identity
+            && now.entitlements != identity.fields
+        {
+            identity.version += 1;
+            identity.fields = now.entitlements;
+        }
+        self.record
+            .add_fields(&key, identity.version, &identity.fields);
+        Ok(TokenUpdateOutcome::Stored {
+            version,
+            entitlements_epoch: identity.version,
+        })
+    }
+
+    pub(super) fn lease(
+        &mut self,
+        name: String,
+        holder: String,
+        at: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let held = self.leases.get(&name);
+        let is_free = held.is_none_or(|(by, end)| *by == holder || *end <= at);
+        if is_free {
+            self.leases.insert(name, (holder, until));
+        }
+        Ok(is_free)
+    }
+
+    fn epoch(&self, connector: Option<&ConnectorId>) -> EpochRow {
+        self.epochs
+            .get(&connector.cloned())
+            .cloned()
+            .unwrap_or_default()
+    }
+}
