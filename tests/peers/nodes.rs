@@ -5,5 +5,7 @@ mod cluster;
 mod faults;
 mod link;
 mod load;
+mod oracle;
 mod revoking;
+mod soak;
 mod timing;

@@ -92,9 +92,43 @@ impl Front {
         session: &Session,
         path: &str,
     ) -> reqwest::RequestBuilder {
-        let url = format!("http://127.0.0.1:{}{path}", self.ports[node]);
-        let request = client().get(url).header(HOST, &self.authority);
+        self.with_session(client().get(self.url(node, path)), session)
+    }
+
+    /// Like [`Self::request`], with POST.
+    pub(super) fn post(
+        &self,
+        node: usize,
+        session: &Session,
+        path: &str,
+    ) -> reqwest::RequestBuilder {
+        self.with_session(client().post(self.url(node, path)), session)
+    }
+
+    /// The origin of the site.
+    pub(super) fn origin(&self) -> String {
+        format!("http://{}", self.authority)
+    }
+
+    fn url(&self, node: usize, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.ports[node])
+    }
+
+    fn with_session(
+        &self,
+        request: reqwest::RequestBuilder,
+        session: &Session,
+    ) -> reqwest::RequestBuilder {
+        let request = request.header(HOST, &self.authority);
         request.header(COOKIE, &session.cookies)
+    }
+}
+
+impl Session {
+    /// A session that is not ended by its ID.
+    pub(super) fn with_unknown_id(cookies: String) -> Self {
+        let id = String::new();
+        Self { cookies, id }
     }
 }
 
@@ -201,10 +235,22 @@ impl Cluster {
 
     /// Ends all sessions of a person through the admin API of a node; returns the status.
     pub(super) async fn revoke_person(&self, node: usize, login: &str) -> u16 {
-        let url = self.nodes[node].admin_url("revoke");
+        self.post(node, "revoke", &json!({ "login": login })).await
+    }
+
+    /// Sends a request to the admin API of a node; returns the status.
+    pub(super) async fn post(&self, node: usize, path: &str, body: &Value) -> u16 {
+        let url = self.nodes[node].admin_url(path);
         let answer = client().post(url).bearer_auth(ADMIN_TOKEN);
-        let answer = answer.json(&json!({ "login": login })).send();
+        let answer = answer.json(body).send();
         answer.await.unwrap().status().as_u16()
+    }
+
+    /// Makes a node read its configuration again.
+    pub(super) fn reload_node(&self, number: usize) {
+        let id = self.nodes[number].program.id().to_string();
+        let sent = Command::new("kill").args(["-HUP", &id]).status();
+        assert!(sent.unwrap().success());
     }
 
     /// Waits until every node can read and write the store.
