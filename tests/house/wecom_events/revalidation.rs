@@ -49,12 +49,15 @@ async fn whoever_left_or_is_disabled_is_signed_out_and_the_others_stay() {
         );
         assert_eq!(status(&menshen, &zhang).await, 401);
         assert_eq!(status(&menshen, &li).await, 200);
-        let audit = menshen.audit();
         // Only WeCom decides whether somebody who is disabled comes back: the account stays open.
         let (expected, other) = match status_code {
             None => ("closed", "revoked"),
             Some(_) => ("revoked", "closed"),
         };
+        // The sessions end before the account is closed.
+        let is_recorded = |line: &serde_json::Value| line["event"] == expected;
+        eventually("recorded", async || menshen.audit().iter().any(is_recorded)).await;
+        let audit = menshen.audit();
         let found = |event: &str| audit.iter().find(|line| line["event"] == event);
         let record = found(expected).expect("an audit record");
         assert_eq!(
