@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use menshen::people::confirm::{StatusOutcome, StatusReport};
+use menshen::people::confirm::{ConfirmError, StatusOutcome, StatusReport};
 use menshen::people::person_lookup::{CurrentProfile, PersonStatus};
 use menshen::people::profile::AuthContext;
 use menshen::people::session::{AfterRefresh, NewLogin, Person, RefreshDue, SessionLookup};
@@ -197,8 +197,8 @@ impl Act {
                     .apply_status(&Fixture::get().policy, report(status))
                     .await;
                 outcome.map(drop).map_err(|error| match error {
-                    menshen::people::confirm::ConfirmError::Store(error) => error,
-                    other => panic!("{other}"),
+                    ConfirmError::Store(error) => error,
+                    other @ ConfirmError::Map(_) => panic!("{other}"),
                 })
             }
         }

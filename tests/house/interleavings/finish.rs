@@ -7,7 +7,7 @@ use menshen::people::cookie;
 
 use super::event::{Action, Event};
 use super::fixture::{Fixture, KnownSession};
-use super::gated_store::Effect;
+use super::gated_store::{CallId, Effect};
 use super::world::World;
 
 /// The most attempts to write what the database did not take.
@@ -53,15 +53,17 @@ impl World {
 
     async fn return_all_calls(&mut self) {
         loop {
-            let calls = self.shared.calls.lock().unwrap();
-            let next = calls.pending.first().map(|call| call.id);
-            drop(calls);
-            let Some(id) = next else {
+            let Some(id) = self.first_call() else {
                 return;
             };
             self.trace.push(format!("at the end: {}", self.name_of(id)));
             self.answer(id).await;
         }
+    }
+
+    fn first_call(&self) -> Option<CallId> {
+        let calls = self.shared.calls.lock().unwrap();
+        calls.pending.first().map(|call| call.id)
     }
 
     /// A request at the end: allowed if the database has the session and the node can verify its cookie.
@@ -85,7 +87,7 @@ impl World {
         promises.report(node, session, what);
     }
 
-    fn name_of(&self, id: super::gated_store::CallId) -> String {
+    fn name_of(&self, id: CallId) -> String {
         let calls = self.shared.calls.lock().unwrap();
         let call = calls.pending.iter().find(|call| call.id == id);
         call.map_or_else(String::new, |call| {
