@@ -1,4 +1,5 @@
-//! Events of WeCom as wechatpy, an independent library, produces and reads them.
+//! Events of WeCom as wechatpy, an independent library, produces and reads them, and the simulated WeCom as
+//! a client of this library reads it.
 //! `tests/peers/wechatpy/install` installs it.
 
 use std::process::Command;
@@ -11,17 +12,28 @@ use super::legacy_app::LegacyApp;
 use super::processes::counterparts;
 use super::setup::{Menshen, Setup};
 use super::wecom::{
-    CORP_ID, ContactChange, EVENT_AES_KEY, EVENT_TOKEN, EventSealer, Options, SealedEvent, WeCom,
+    AGENT_ID, CORP_ID, ContactChange, EVENT_AES_KEY, EVENT_TOKEN, EventSealer, Options, SECRET,
+    SealedEvent, WeCom,
 };
 
-/// What wechatpy answers to a command.
+/// What wechatpy answers to a command about events.
 fn wechatpy(arguments: &[&str]) -> Value {
-    let script = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/peers/wechatpy/messages.py"
-    );
+    let keys = [EVENT_TOKEN, EVENT_AES_KEY, CORP_ID];
+    run_script("messages.py", &[&keys, arguments].concat())
+}
+
+/// What a client of wechatpy gets from the simulated WeCom.
+fn wechatpy_client(wecom: &WeCom, arguments: &[&str]) -> Value {
+    let base = wecom.base_url();
+    let app = [&*base, CORP_ID, SECRET];
+    run_script("client.py", &[&app, arguments].concat())
+}
+
+fn run_script(name: &str, arguments: &[&str]) -> Value {
+    let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/wechatpy");
     let output = Command::new(counterparts().join("wechatpy/bin/python"))
-        .args(["-B", script, EVENT_TOKEN, EVENT_AES_KEY, CORP_ID])
+        .arg("-B")
+        .arg(format!("{scripts}/{name}"))
         .args(arguments)
         .output()
         .unwrap();
@@ -145,4 +157,39 @@ async fn menshen_reads_the_events_of_wechatpy() {
         assert!(begun.elapsed() < Duration::from_secs(60), "still signed in");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wechatpy_reads_the_directory_of_the_simulated_wecom() {
+    let wecom = WeCom::start(Options::default()).await.unwrap();
+    let ask =
+        |arguments: &[&str]| tokio::task::block_in_place(|| wechatpy_client(&wecom, arguments));
+    let listed = ask(&["members"]);
+    let names = |list: &Value, key: &str| {
+        let items = list.as_array().unwrap().iter();
+        items.map(|item| item[key].clone()).collect::<Vec<_>>()
+    };
+    let mut departments = Vec::new();
+    wecom.departments(|all| departments.extend(all.iter().map(|it| Value::from(it.id))));
+    // The app sees only a part of the company.
+    let visible = names(&listed["departments"], "id");
+    assert!(visible.len() > 1 && visible.iter().all(|id| departments.contains(id)));
+    let mut members = Vec::new();
+    wecom.members(|all| members.extend(all.iter().map(|it| Value::from(it.userid.as_str()))));
+    let visible = names(&listed["members"], "userid");
+    assert!(visible.len() > 1 && visible.iter().all(|userid| members.contains(userid)));
+    let userid = &visible[0];
+    let member = ask(&["member", userid.as_str().unwrap()]);
+    assert_eq!(&member["userid"], userid);
+    assert_eq!(ask(&["member", "nobody"])["errcode"], 60111);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wechatpy_redeems_a_code_of_the_simulated_wecom_once() {
+    let wecom = WeCom::start(Options::default()).await.unwrap();
+    wecom.set_agent_domains(AGENT_ID, &["oa.example"]);
+    let code = wecom.issue_code("zhangsan", "oa.example");
+    let redeemed = tokio::task::block_in_place(|| wechatpy_client(&wecom, &["code", &code, &code]));
+    assert_eq!(redeemed[0]["UserId"], "zhangsan", "{redeemed}");
+    assert_eq!(redeemed[1]["errcode"], 40029, "{redeemed}");
 }
