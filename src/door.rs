@@ -368,8 +368,7 @@ async fn accept<H: Handler>(
                     connection::serve(Arc::clone(&shared), options.clone(), stream, peer, guards);
                 tokio::spawn(served);
             }
-            // The client disconnected before accept(2): no resource is exhausted.
-            Err(error) if is_client_error(&error) => {}
+            Err(error) if needs_no_pause(&error) => {}
             Err(error) => {
                 if shared.accept_log.allow() {
                     let address = &listener.address;
@@ -383,7 +382,9 @@ async fn accept<H: Handler>(
     }
 }
 
-fn is_client_error(error: &io::Error) -> bool {
+/// Whether the client disconnected before accept(2), or a signal interrupted the call: no resource is
+/// exhausted.
+fn needs_no_pause(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted

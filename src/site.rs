@@ -65,7 +65,7 @@ pub struct Config {
     /// The percentage of the concurrent requests to each upstream that all anonymous clients together may
     /// have.
     pub anonymous_share_max_percent: u8,
-    /// After how long an open response or upload is authorized again.
+    /// After how long an open response or upload is authorized again: `server.limits.judged_again_after`.
     pub recheck_after: Duration,
 }
 

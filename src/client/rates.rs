@@ -15,8 +15,10 @@ const MINUTE_US: u64 = 60_000_000;
 
 /// A rate limit for each client, and a higher one for the /48 of each IPv6 client.
 ///
-/// A hash with a random key gives a network one leaky bucket in each row. It is refused only when all of
-/// its buckets are full, so two networks affect each other only if they share the bucket of every row.
+/// Each client (an IPv4 address or an IPv6 /64; with `count_by_address`, an IPv6 address) and each IPv6 /48
+/// is a network. A hash with a random key gives each network one leaky bucket in each row. A network is
+/// refused only when all of its buckets are full, so other networks affect it only if each of its buckets
+/// is shared with one of them.
 pub struct Rates {
     /// When each bucket will be empty, in microseconds after `start`.
     buckets: Box<[AtomicU64]>,
@@ -27,8 +29,9 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Allows each client `client` times per minute; `all` bounds the limit of a /48.
-    pub fn per_minute(client: u32, all: u32) -> Self {
+    /// Allows each client `client` times per minute. `limit_of_all_clients` is enforced elsewhere; here it
+    /// only lowers the limit of a /48.
+    pub fn per_minute(client: u32, limit_of_all_clients: u32) -> Self {
         let cost_us = |times: u32| MINUTE_US / u64::from(times.max(1));
         Self {
             buckets: (0..BUCKETS_PER_ROW * ROWS)
@@ -37,7 +40,7 @@ impl Rates {
             hasher: RandomState::new(),
             start: Instant::now(),
             client_cost_us: cost_us(client),
-            network48_cost_us: cost_us(network48_limit(client, all)),
+            network48_cost_us: cost_us(network48_limit(client, limit_of_all_clients)),
         }
     }
 

@@ -90,6 +90,7 @@ pub(super) struct LoggedResponse {
     response: Option<Response<Body>>,
     face: FaceLabel,
     verdict: VerdictLabel,
+    /// The `reason` of the access record. Administrators search for these words, so they never change.
     reason: Cow<'static, str>,
     route: Option<Arc<Route>>,
     caller: Option<Caller>,
@@ -118,24 +119,26 @@ pub(super) fn named_access_token(person: &Person) -> Option<(&dyn fmt::Display, 
 }
 
 impl LoggedResponse {
-    pub(super) fn own_path(reason: &'static str, response: Response<Body>) -> Self {
-        Self::new(FaceLabel::Own, VerdictLabel::Allow, reason).with_response(response)
+    /// The response to a request for one of menshen's own paths. `record_reason` is the `reason` of the
+    /// access record.
+    pub(super) fn own_path(record_reason: &'static str, response: Response<Body>) -> Self {
+        Self::new(FaceLabel::Own, VerdictLabel::Allow, record_reason).with_response(response)
     }
 
     pub(super) fn login_needed(
-        reason: &'static str,
+        record_reason: &'static str,
         route: &Arc<Route>,
         response: Response<Body>,
     ) -> Self {
         Self {
             route: Some(Arc::clone(route)),
-            ..Self::new(FaceLabel::Proxy, VerdictLabel::Login, reason)
+            ..Self::new(FaceLabel::Proxy, VerdictLabel::Login, record_reason)
         }
         .with_response(response)
     }
 
     pub(super) fn denied(
-        reason: impl Into<Cow<'static, str>>,
+        record_reason: impl Into<Cow<'static, str>>,
         route: Option<&Arc<Route>>,
         caller: Option<&Caller>,
         response: Response<Body>,
@@ -143,7 +146,7 @@ impl LoggedResponse {
         Self {
             route: route.cloned(),
             caller: caller.cloned(),
-            ..Self::new(FaceLabel::Proxy, VerdictLabel::Deny, reason)
+            ..Self::new(FaceLabel::Proxy, VerdictLabel::Deny, record_reason)
         }
         .with_response(response)
     }

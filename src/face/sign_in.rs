@@ -214,7 +214,7 @@ pub(super) fn renewed_cookie(
     let mut verified = sent.filter_map(|value| cookie::verify(&site.ring, value));
     let is_of_caller = |cookie: &VerifiedCookie| cookie.claims.sid.key() == person.session.key;
     let mut claims = verified.find(is_of_caller)?.claims;
-    claims.issued_at = claims.issued_at.max(person.confirmed_at);
+    claims.confirmed_at = claims.confirmed_at.max(person.confirmed_at);
     let cookie = reissue_cookie(site, &claims, now)?;
     let user_agent = super::browser::single_header_lossy(headers, "user-agent").unwrap_or_default();
     Some(cookie::adapt_to_user_agent(&cookie, &user_agent).into_owned())

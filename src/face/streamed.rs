@@ -26,7 +26,7 @@ struct Streamed {
 /// The access record as known when the head of the response is sent.
 struct PendingRecord {
     telemetry: Telemetry,
-    logged: LoggedResponse,
+    for_record: LoggedResponse,
     request: RequestSummary,
     id: RequestId,
     response_summary: ResponseSummary,
@@ -36,14 +36,14 @@ struct PendingRecord {
 pub(super) fn record_at_end(
     response: Response<Body>,
     telemetry: &Telemetry,
-    logged: LoggedResponse,
+    for_record: LoggedResponse,
     request: &RequestSummary,
     id: &RequestId,
     response_summary: ResponseSummary,
 ) -> Response<Body> {
     let record = Box::new(PendingRecord {
         telemetry: telemetry.clone(),
-        logged,
+        for_record,
         request: request.clone(),
         id: id.clone(),
         response_summary,
@@ -86,22 +86,26 @@ impl PendingRecord {
             ..self.response_summary
         };
         let access = self
-            .logged
+            .for_record
             .access_record(&self.request, &self.id, response_summary);
         self.telemetry.write_request(&access);
     }
 
     fn warn(&self, error: &BodyError, bytes: u64, cut: CutBy) {
-        let (route, upstream) = (self.logged.route_name(), self.logged.upstream_name());
+        let (route, upstream) = (
+            self.for_record.route_name(),
+            self.for_record.upstream_name(),
+        );
         let error = error_chain(&**error);
         match cut {
             CutBy::Upstream => {
                 tracing::warn!(request_id = %self.id, route, upstream, %error, bytes, "a response was cut off: the upstream did not send its end");
             }
             CutBy::Client => {
-                tracing::info!(request_id = %self.id, route, upstream, %error, bytes, "a response was cut off: the client did not finish its request");
+                tracing::info!(request_id = %self.id, route, upstream, %error, bytes, "a response was cut off: the request body was not forwarded completely");
             }
-            // `LongRequest::record` has logged the reason.
+            // This end is expected: `LongRequest::record` counts it and writes a line of the access log,
+            // if that is on.
             CutBy::Session => {}
         }
     }
@@ -143,7 +147,7 @@ impl http_body::Body for Streamed {
 
 impl Drop for Streamed {
     fn drop(&mut self) {
-        // The client closed the connection or the stream.
+        // The connection or the stream was closed, by the client or by menshen.
         self.end(Some(CutBy::Client));
     }
 }

@@ -59,8 +59,8 @@ pub struct SyncRequest {
     pub scope: SyncScope,
     /// Only determines the differences.
     pub dry_run: bool,
-    /// Closes people even if there are more than the brake allows; for one person: writes the fields even if
-    /// nothing differs or the connector does not update them.
+    /// Closes accounts even if there are more than `sync_brake` allows; for one person: writes the fields
+    /// even if nothing differs or the connector does not update them.
     pub force: bool,
     /// Who asks for it.
     pub by: String,

@@ -88,8 +88,9 @@ pub struct Ticket {
     pub nonce: NonceHash,
     pub sid: Sid,
     pub account: AccountId,
-    /// When the source last confirmed the person; a ticket does not renew that.
-    pub issued_at: Timestamp,
+    /// When the provider last confirmed the person, or could not because it was unreachable. A ticket does
+    /// not renew that.
+    pub confirmed_at: Timestamp,
     /// The absolute end of the session.
     pub expires_at: Timestamp,
     /// Path, query and fragment of the return address on the other host.
@@ -105,7 +106,7 @@ struct TicketClaims {
     #[serde(rename = "a")]
     account: AccountId,
     #[serde(rename = "i")]
-    issued_at_ms: i64,
+    confirmed_at_ms: i64,
     #[serde(rename = "e")]
     expires_at_ms: i64,
     /// When the ticket was sealed.
@@ -147,7 +148,8 @@ impl UnsealedTicket {
         &self.0.return_path
     }
 
-    /// The key that the store records when the ticket is used, or presented by another browser.
+    /// The key that the store records when the ticket is used. A ticket that another browser presents has
+    /// leaked, so it is recorded as used, too.
     pub fn spend_key(&self) -> [u8; 32] {
         keys::fingerprint(&[b"ticket", self.0.id.as_bytes()])
     }
@@ -182,7 +184,7 @@ impl UnsealedTicket {
                 nonce: claims.nonce,
                 sid,
                 account: claims.account,
-                issued_at: Timestamp::from_unix_ms(claims.issued_at_ms),
+                confirmed_at: Timestamp::from_unix_ms(claims.confirmed_at_ms),
                 expires_at: Timestamp::from_unix_ms(claims.expires_at_ms),
                 return_path: claims.return_path,
             },
@@ -203,7 +205,7 @@ impl Ticket {
             nonce: self.nonce.clone(),
             sid: self.sid.expose(),
             account: self.account,
-            issued_at_ms: self.issued_at.unix_ms(),
+            confirmed_at_ms: self.confirmed_at.unix_ms(),
             expires_at_ms: self.expires_at.unix_ms(),
             sealed_at_ms: now.unix_ms(),
             return_path: self.return_path.clone(),
@@ -231,7 +233,7 @@ impl Ticket {
         SessionClaims {
             sid: self.sid,
             account: self.account,
-            issued_at: self.issued_at,
+            confirmed_at: self.confirmed_at,
             expires_at: self.expires_at,
             host: host.map(str::to_owned),
         }
@@ -243,7 +245,7 @@ impl Ticket {
             nonce,
             sid: session.sid,
             account: session.account,
-            issued_at: session.issued_at,
+            confirmed_at: session.confirmed_at,
             expires_at: session.expires_at,
             return_path,
         }
@@ -267,7 +269,7 @@ mod tests {
             nonce: nonce.hash(),
             sid: Sid::random(),
             account: AccountId::new([1; 16]),
-            issued_at: now,
+            confirmed_at: now,
             expires_at: now.plus(Duration::from_secs(3600)),
             return_path: "/a?b".to_owned(),
         };

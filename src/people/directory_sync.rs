@@ -7,7 +7,7 @@ use super::person_lookup::CurrentProfile;
 use super::profile::{Mapping, UserFields};
 use crate::store::{AccountId, Department, LinkField, LoginName, SourceIdentity, Subject};
 use crate::telemetry::error_chain;
-use reconcile::{PersonChange, change_of, department_changes, is_out_of_sight};
+use reconcile::{PersonChange, change_of, department_changes, is_in_any};
 
 mod apply;
 mod reconcile;
@@ -55,7 +55,8 @@ struct SourcePerson {
 /// Which changes of people a sync makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct SyncRules {
-    /// Whether unknown people get an account; otherwise only those who are expected or linked are admitted.
+    /// Whether unknown people get an account; otherwise only people whose identity an administrator expects
+    /// (an expected identity), or whom a `link_by` field matches.
     creates: bool,
     /// Whether login name and fields of known people follow the source.
     updates: bool,
@@ -98,7 +99,7 @@ struct PlannedClosing {
 #[derive(Debug)]
 pub struct Comparison {
     known: HashMap<Subject, SourceIdentity>,
-    /// The open accounts among them, which [`Self::closes_more_than`] compares with.
+    /// The open accounts among them, which [`Self::excess_closings`] compares with.
     open_count: usize,
     known_departments: Vec<Department>,
     listed: HashSet<Subject>,
@@ -216,10 +217,12 @@ impl Comparison {
                 self.report.people.created += 1;
                 ("create", String::new(), true)
             }
-            // Only the store knows whether an account expects the person or is linked.
+            // Only the store knows whether an administrator expects the identity, or a `link_by` field
+            // matches.
             PersonChange::Create => (
                 "create",
-                "if an account expects the person or has the same link_by field".to_owned(),
+                "if an administrator expects the identity, or a link_by field matches an account"
+                    .to_owned(),
                 true,
             ),
             PersonChange::Update(changed) => {
@@ -248,7 +251,7 @@ impl Comparison {
     pub fn absent(&self, departments: Option<&HashSet<String>>) -> Vec<SourceIdentity> {
         let is_in_scope = |known: &&SourceIdentity| match departments {
             None => true,
-            Some(departments) => !is_out_of_sight(known, departments),
+            Some(departments) => is_in_any(known, departments),
         };
         let absent = self.known.values().filter(|known| {
             !known.closed && !self.listed.contains(&known.subject) && is_in_scope(known)
@@ -261,7 +264,7 @@ impl Comparison {
     /// Whether the source still shows a department of an absent person. Otherwise the absence says nothing.
     /// `readable` are the ids of the departments whose people were listed.
     pub fn is_in_sight(&self, person: &SourceIdentity, readable: &HashSet<String>) -> bool {
-        !is_out_of_sight(person, readable)
+        is_in_any(person, readable)
     }
 
     /// Adds a person whom the source no longer has.
@@ -269,8 +272,8 @@ impl Comparison {
         self.plan_closing(identity, why, true);
     }
 
-    /// Adds a person whom the source no longer shows, and who may still be there.
-    pub fn add_not_visible(&mut self) {
+    /// Counts a person whom the source no longer shows, and who may still be there.
+    pub fn count_not_visible(&mut self) {
         self.report.people.not_visible += 1;
     }
 
@@ -285,8 +288,9 @@ impl Comparison {
         });
     }
 
-    /// How many people would be closed, and how many are open, if those are more than so many per cent.
-    pub fn closes_more_than(&self, percent: u8) -> Option<(usize, usize)> {
+    /// If the sync would close more than `percent` per cent of the open accounts: the number to be closed
+    /// and the number of open ones.
+    pub fn excess_closings(&self, percent: u8) -> Option<(usize, usize)> {
         let closed = self.plan.closings.len();
         let is_more = closed * 100 > usize::from(percent) * self.open_count;
         is_more.then_some((closed, self.open_count))
@@ -303,8 +307,8 @@ impl Comparison {
         admissions.len() + reopenings.len() + closings.len()
     }
 
-    /// Whether the directory has nobody in the scope.
-    pub fn is_empty(&self) -> bool {
+    /// Whether the directory has no identity of the connector; in a sync of one person, not that person's.
+    pub fn knows_nobody(&self) -> bool {
         self.known.is_empty()
     }
 

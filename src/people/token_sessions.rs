@@ -286,7 +286,7 @@ fn session_of_token(
     let claims = SessionClaims {
         sid,
         account: stored.account.id,
-        issued_at: stored.session.minted_at,
+        confirmed_at: stored.session.minted_at,
         expires_at: stored.session.expires_at,
         host: None,
     };

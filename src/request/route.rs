@@ -1,4 +1,4 @@
-//! `Route` and `Routes`: which route matches a request, and the settings of a route. Plain data.
+//! `Route` and `Routes`: which route matches a request, and the settings of a route. No I/O and no locks.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -154,7 +154,8 @@ pub struct Limits {
     pub idle: std::time::Duration,
     /// The largest request body.
     pub body_bytes_max: u64,
-    /// After this time the permission of a response that is still open is checked again.
+    /// After this time the permission of a response or upload that is still open is checked again. Copied
+    /// from `server.limits.judged_again_after`.
     pub recheck_after: std::time::Duration,
 }
 

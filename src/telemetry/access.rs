@@ -43,7 +43,7 @@ pub struct AccessRecord<'a> {
     /// The program of a bearer token: the configured name of its issuer, and its subject.
     pub program: Option<(&'a str, &'a str)>,
     pub verdict: VerdictLabel,
-    /// Why the request was not allowed.
+    /// Why the request was not allowed; for a request to one of menshen's own paths, which response it got.
     pub reason: Option<&'a str>,
     pub status: u16,
     /// The upstream as `host:port`.
@@ -63,7 +63,8 @@ pub struct AccessRecord<'a> {
 pub enum CutBy {
     /// The upstream, or a time-out while waiting for it.
     Upstream,
-    /// The client disconnected or aborted its request.
+    /// The client disconnected, did not send its whole request or sent too much; or menshen closed the
+    /// connection or the stream.
     Client,
     /// menshen, because the request is no longer allowed.
     Session,

@@ -1,6 +1,5 @@
 //! The metrics and their output in the OpenMetrics format.
 
-use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::text;
@@ -129,12 +128,13 @@ impl Metrics {
             "Part of request_duration that the upstream took",
         );
         all.register_with_unit(name, help, Unit::Seconds, self.upstream_duration.clone());
-        all.register("logins", "Completed logins", self.logins.clone());
-        let help = "Bearer tokens that were checked";
+        all.register("logins", "Logins by their outcome", self.logins.clone());
+        let help = "Bearer tokens that were received, by the outcome of their check";
         all.register("bearers", help, self.bearers.clone());
-        let help = "Completed token refreshes";
+        let help = "Token refreshes by their outcome";
         all.register("refreshes", help, self.refreshes.clone());
-        let help = "Requests of programs for the application's token of a connector";
+        let help = "Requests of other programs for the access token that the source issues to \
+                    menshen's own application, and their reports that the source rejects it, by outcome";
         all.register("app_tokens", help, self.app_tokens.clone());
         all.register(
             "reloads",
@@ -200,9 +200,9 @@ impl Telemetry {
     pub fn render(&self) -> String {
         let mut page = String::with_capacity(8 * 1024);
         if text::encode(&mut page, &self.0.metrics.registry).is_err() {
-            // Writing to memory cannot fail. If it does, an incomplete page must not look complete.
+            // Writing to memory cannot fail. If it does, the page is empty: without `# EOF` a scraper
+            // rejects it.
             page.clear();
-            let _ = writeln!(page, "# EOF");
         }
         page
     }

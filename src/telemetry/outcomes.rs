@@ -67,7 +67,8 @@ pub enum ReloadOutcome {
     Refused,
 }
 
-/// What became of a program's request for the application's token, as a label.
+/// The result of another program's request for the access token of menshen's own application, or of its
+/// report that the source rejects the token, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppTokenOutcome {
     Issued,
@@ -77,7 +78,7 @@ pub enum AppTokenOutcome {
     Refused,
     /// The program reported that the source rejects the token.
     Rejected,
-    /// The program reported so too often.
+    /// The program reported too often that the source rejects the token.
     Limited,
 }
 

@@ -128,7 +128,8 @@ fn validate_passable(
     problems.add_at_value(
         key_path,
         message,
-        "such as X-Original-URL or X-HTTP-Method-Override",
+        "pass_headers is for headers that menshen removes by default, such as X-Original-URL or \
+         X-HTTP-Method-Override",
     );
 }
 

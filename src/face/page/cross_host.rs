@@ -17,8 +17,8 @@ pub struct CrossHostPage<'a> {
     pub post_to: Href,
     /// The sealed [`TicketConsent`](crate::login::ticket::TicketConsent) that the form posts.
     pub sealed_consent: &'a str,
-    /// Whether the session is for a frame of another site.
-    pub for_frame: bool,
+    /// Whether a frame of another site opened the tab and waits for the session.
+    pub opened_by_frame: bool,
 }
 
 #[derive(Template)]
@@ -33,7 +33,7 @@ impl CrossHostPage<'_> {
     pub fn render(&self, lang: Lang) -> Page {
         let layout = Layout::new(self.info, lang);
         // The waiting frame is the opener of this tab, so the page must not be isolated from it.
-        let (texts, policy) = match self.for_frame {
+        let (texts, policy) = match self.opened_by_frame {
             true => (&layout.texts.into_frame, PagePolicy::RedirectingForm),
             false => (&layout.texts.cross_host, PagePolicy::IsolatedForm),
         };

@@ -22,7 +22,7 @@ pub struct PasswordPage<'a> {
     /// The link to the other connectors, if there are any.
     pub other_connectors: Option<Href>,
     /// Whether a frame of another site opened the tab and waits for the login.
-    pub for_frame: bool,
+    pub opened_by_frame: bool,
 }
 
 impl std::fmt::Debug for PasswordPage<'_> {
@@ -62,7 +62,7 @@ impl PasswordPage<'_> {
             PasswordNotice::Incomplete => texts.incomplete,
         });
         // The waiting frame is the opener of this tab, so the page must not be isolated from it.
-        let policy = match self.for_frame {
+        let policy = match self.opened_by_frame {
             true => PagePolicy::RedirectingForm,
             false => PagePolicy::IsolatedForm,
         };

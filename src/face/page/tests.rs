@@ -126,10 +126,11 @@ fn form_targets_cannot_inject_into_the_policy() {
 }
 
 #[test]
-fn only_pages_made_for_frames_may_be_framed() {
+fn only_pages_shown_in_frames_may_be_framed() {
     for (name, page) in pages(&PLAIN) {
-        let framed = name.starts_with("problem-frame-login")
-            || name.starts_with("problem-form-login")
+        let is_page_of = |cause: Cause| name.starts_with(&format!("problem-{}-", cause.slug()));
+        let framed = is_page_of(Cause::FrameNeedsLogin)
+            || is_page_of(Cause::FormNeedsLogin)
             || name.starts_with("frame-");
         let headers = page.headers(&[]);
         let denied = headers.contains(&("x-frame-options", "DENY".to_owned()));
@@ -306,7 +307,7 @@ fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
             login,
             notice,
             other_connectors: has_others.then(|| Href::new(inputs.href)),
-            for_frame: false,
+            opened_by_frame: false,
         };
         pages.push((format!("password-{notice:?}"), page.render(lang)));
     }
@@ -315,7 +316,7 @@ fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
 
 fn cross_host_and_frame_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
     let mut pages = Vec::new();
-    for for_frame in [false, true] {
+    for opened_by_frame in [false, true] {
         let page = CrossHostPage {
             info: info(inputs),
             host: inputs.host,
@@ -325,9 +326,9 @@ fn cross_host_and_frame_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, P
             },
             post_to: Href::new(inputs.href),
             sealed_consent: inputs.request_id,
-            for_frame,
+            opened_by_frame,
         };
-        pages.push((format!("cross-{for_frame}"), page.render(lang)));
+        pages.push((format!("cross-{opened_by_frame}"), page.render(lang)));
     }
     for ticket_was_refused in [false, true] {
         let page = FramePage {

@@ -125,7 +125,7 @@ pub(super) fn insufficient_auth(
         context.head.received_at,
     );
     let needs_step_up = |at| {
-        let minted_at = finished.claims.issued_at;
+        let minted_at = finished.claims.confirmed_at;
         unmet_demand(route, &finished.via, &finished.auth_context, minted_at, at)
             == Some(LoginReason::StepUp)
     };

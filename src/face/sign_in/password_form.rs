@@ -80,7 +80,7 @@ pub(super) fn page(
             let query = target.query_string(login_url, "");
             Href::new(format!("{}/sign_in{query}", context.site.prefix))
         }),
-        for_frame: target.for_frame,
+        opened_by_frame: target.for_frame,
     };
     reply::page_response(contents.status, &page.render(context.lang()))
 }

@@ -69,7 +69,7 @@ pub(super) fn next_url(
                 nonce: nonce.clone(),
                 sid: session.sid,
                 account: session.account,
-                issued_at: session.issued_at,
+                confirmed_at: session.confirmed_at,
                 expires_at: session.expires_at,
                 return_path: return_to.path_query_fragment().to_owned(),
             };
@@ -98,7 +98,7 @@ pub(super) fn redirect_signed_in(
     attempted_at: Option<Timestamp>,
 ) -> Response<Body> {
     let session = session_from_cookie(context).map(|session| VerifiedClaims {
-        issued_at: attempted_at.unwrap_or(session.issued_at),
+        confirmed_at: attempted_at.unwrap_or(session.confirmed_at),
         ..session
     });
     let mut response = match (required_transfer(context, return_to, target), &session) {
@@ -164,7 +164,7 @@ fn ask_consent(
         },
         post_to: Href::new(format!("{}/start", context.site.prefix)),
         sealed_consent: &consent.seal(&context.site.ring, &session.sid),
-        for_frame: consent.for_frame,
+        opened_by_frame: consent.for_frame,
     };
     reply::page_response(StatusCode::OK, &page.render(context.lang()))
 }

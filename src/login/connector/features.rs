@@ -18,8 +18,9 @@ pub struct Features {
     /// or because the source never shows one. If the person is not signed in at the source, the login
     /// fails with [`super::RefusalReason::InteractionRequired`].
     pub silent_in: &'static [Mode],
-    /// The settings that `silent_in` depends on, for the help text of an error.
-    pub silent_requirements: &'static str,
+    /// With which settings such a login can run: a clause of the help text of an error. Empty: with all or
+    /// with none.
+    pub silent_login_help: &'static str,
     /// How the person authenticates.
     pub login_method: LoginMethod,
     /// The entry point for logins that the source starts, if the kind has one.

@@ -1,4 +1,4 @@
-//! One sync: reads the source, compares, decides about the brake, and applies the differences.
+//! One sync: reads the source, compares, checks `sync_brake`, and applies the differences.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -285,14 +285,14 @@ impl Reading<'_> {
             comparison.add_person(&self.entry.admission.mapping, *person);
             return Ok(());
         }
-        if comparison.is_empty() {
+        if comparison.knows_nobody() {
             return Err(SyncError::UnknownPerson(subject.clone()));
         }
         self.confirm_absent(comparison, None, &visible).await
     }
 
     /// Asks about each person whom the source did not list: they may have moved, left, or be out of sight.
-    /// Ends early if there are more than the brake allows.
+    /// Ends early if more people would be closed than `sync_brake` allows.
     async fn confirm_absent(
         &self,
         comparison: &mut Comparison,
@@ -324,7 +324,7 @@ impl Reading<'_> {
                 PersonAnswer::Listed(person) => {
                     comparison.add_person(&self.entry.admission.mapping, *person);
                 }
-                PersonAnswer::NotVisible(_) => comparison.add_not_visible(),
+                PersonAnswer::NotVisible(_) => comparison.count_not_visible(),
                 PersonAnswer::Unknown(why) => {
                     let is_gone = match &everybody {
                         Some(everybody) => !everybody.contains(&identity.subject),
@@ -332,7 +332,7 @@ impl Reading<'_> {
                     };
                     match is_gone {
                         true => comparison.add_gone(identity, why),
-                        false => comparison.add_not_visible(),
+                        false => comparison.count_not_visible(),
                     }
                 }
             }
@@ -356,7 +356,8 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// How many of how many people would be closed, if the brake does not allow it.
+    /// If the sync would close more accounts than `sync_brake` allows: the number to be closed and the
+    /// number of open ones.
     fn excess_closings(&self, comparison: &Comparison) -> Option<(usize, usize)> {
         let SyncRequest { scope, force, .. } = &self.sync.request;
         if *force || matches!(scope, SyncScope::Person(_)) {
@@ -364,6 +365,6 @@ impl Reading<'_> {
         }
         let settings = self.entry.features.directory_sync;
         let percent = settings.map_or(0, |settings| settings.brake_percent);
-        comparison.closes_more_than(percent)
+        comparison.excess_closings(percent)
     }
 }

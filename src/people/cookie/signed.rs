@@ -60,7 +60,7 @@ pub struct SessionClaims {
     pub sid: Sid,
     pub account: AccountId,
     /// When the provider last confirmed the person, or could not because it was unreachable.
-    pub issued_at: Timestamp,
+    pub confirmed_at: Timestamp,
     /// The absolute end of the session.
     pub expires_at: Timestamp,
     /// The only host on which the cookie is valid; set if it came by a ticket.
@@ -81,7 +81,7 @@ pub struct VerifiedClaims {
     pub sid: Sid,
     pub account: AccountId,
     /// When the provider last confirmed the person, or could not because it was unreachable.
-    pub issued_at: Timestamp,
+    pub confirmed_at: Timestamp,
     /// The absolute end of the session.
     pub expires_at: Timestamp,
     /// The fingerprint of the only host on which the cookie is valid.
@@ -107,6 +107,7 @@ impl HostFingerprint {
 struct JwtPayload<'a> {
     sid: Cow<'a, str>,
     sub: AccountId,
+    /// [`SessionClaims::confirmed_at`].
     iat: i64,
     exp: i64,
     /// The [`HostFingerprint`].
@@ -119,7 +120,7 @@ pub fn sign(ring: &KeyRing, claims: &SessionClaims) -> String {
     let claims = VerifiedClaims {
         sid: claims.sid,
         account: claims.account,
-        issued_at: claims.issued_at,
+        confirmed_at: claims.confirmed_at,
         expires_at: claims.expires_at,
         host: claims.host.as_deref().map(HostFingerprint::of),
     };
@@ -137,7 +138,7 @@ pub fn re_sign(ring: &KeyRing, claims: &VerifiedClaims) -> String {
     let payload = JwtPayload {
         sid: claims.sid.expose().into(),
         sub: claims.account,
-        iat: claims.issued_at.unix_s(),
+        iat: claims.confirmed_at.unix_s(),
         exp: claims.expires_at.unix_s(),
         h: host.map(Cow::Owned),
     };
@@ -170,7 +171,7 @@ pub fn verify(ring: &KeyRing, value: &str) -> Option<VerifiedCookie> {
     let claims = VerifiedClaims {
         sid: Sid::parse(&payload.sid)?,
         account: payload.sub,
-        issued_at: Timestamp::from_unix_s(payload.iat),
+        confirmed_at: Timestamp::from_unix_s(payload.iat),
         expires_at: Timestamp::from_unix_s(payload.exp),
         host,
     };
@@ -193,7 +194,7 @@ mod tests {
         SessionClaims {
             sid: Sid::random(),
             account: AccountId::new([7; 16]),
-            issued_at: Timestamp::from_unix_s(1_700_000_000),
+            confirmed_at: Timestamp::from_unix_s(1_700_000_000),
             expires_at: Timestamp::from_unix_s(1_700_043_200),
             host: host.map(str::to_owned),
         }

@@ -49,7 +49,7 @@ mod tests {
         let claims = SessionClaims {
             sid: Sid::random(),
             account: AccountId::new([7; 16]),
-            issued_at: Timestamp::from_unix_s(1_700_000_000),
+            confirmed_at: Timestamp::from_unix_s(1_700_000_000),
             expires_at: Timestamp::from_unix_s(1_700_043_200),
             host: host.map(str::to_owned),
         };

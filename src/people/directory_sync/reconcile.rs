@@ -77,11 +77,13 @@ fn changed_fields(
     (changed, fields)
 }
 
-/// Whether the source no longer shows any department of a person who is not listed, so that their absence
-/// says nothing about the person. `readable` are the departments whose people were listed.
-pub(super) fn is_out_of_sight(known: &SourceIdentity, readable: &HashSet<String>) -> bool {
+/// Whether the directory has the person in any of these departments.
+pub(super) fn is_in_any(known: &SourceIdentity, departments: &HashSet<String>) -> bool {
     let fields: UserFields = serde_json::from_str(&known.fields).unwrap_or_default();
-    !fields.department_ids.iter().any(|id| readable.contains(id))
+    fields
+        .department_ids
+        .iter()
+        .any(|id| departments.contains(id))
 }
 
 /// The changes of departments.

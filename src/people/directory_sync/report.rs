@@ -24,7 +24,7 @@ pub enum SyncScope {
 pub enum SyncOutcome {
     #[default]
     Done,
-    /// More people would be closed than the brake allows. Nothing was changed.
+    /// More people would be closed than `sync_brake` of the connector allows. Nothing was changed.
     Refused,
     /// Another process syncs this connector. Nothing was done.
     Busy,
@@ -43,6 +43,8 @@ pub struct SyncReport {
     pub scope: SyncScope,
     /// Whether only the differences were determined.
     pub dry_run: bool,
+    /// Whether accounts are closed even if there are more than `sync_brake` allows; for one person: whether
+    /// the fields are written even if nothing differs or the connector does not update them.
     pub force: bool,
     /// Who asked for it: an administrator, the schedule or an event.
     pub by: String,
@@ -96,13 +98,14 @@ pub struct SyncProblem {
 /// One difference that a dry run found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SyncChange {
-    /// `create`, `update`, `close`, `reopen`; the same for departments.
+    /// For a person `create`, `update`, `close`, `reopen`; for a department `create`, `update`, `remove`.
     pub change: &'static str,
     /// `person` or `department`.
     pub kind: &'static str,
     /// The login name, or the id of the department.
     pub id: String,
-    /// The names of the changed fields, or why an account is closed.
+    /// For a person the changed fields, why the account is closed, or on what the creation depends; for a
+    /// department its name. Empty if there is nothing to say.
     pub detail: String,
 }
 

@@ -135,7 +135,7 @@ where
 }
 
 /// Reads one head, in lower case; `None` at the end of the connection.
-async fn read_head(stream: &mut TcpStream) -> Option<String> {
+async fn read_head_in_lower_case(stream: &mut TcpStream) -> Option<String> {
     let mut read = Vec::new();
     while !read.ends_with(b"\r\n\r\n") {
         read.push(stream.read_u8().await.ok()?);

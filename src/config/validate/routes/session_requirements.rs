@@ -100,7 +100,7 @@ fn validate_silent_login<'a>(
         let message = "none of the connectors of this route can log in without a click";
         let requirements: BTreeSet<_> = features
             .iter()
-            .map(|features| features.silent_requirements)
+            .map(|features| features.silent_login_help)
             .collect();
         let help: Vec<_> = requirements
             .into_iter()
@@ -108,7 +108,7 @@ fn validate_silent_login<'a>(
             .collect();
         let help = match help.as_slice() {
             [] => "remove reload_user".to_owned(),
-            requirements => format!("{}; remove reload_user", requirements.join(", ")),
+            requirements => format!("{}; otherwise remove reload_user", requirements.join("; ")),
         };
         problems.add_at_value(&key_path.clone().key("reload_user"), message, help);
     }

@@ -47,7 +47,8 @@ impl Kind for Config {
         _external_url: &Url,
     ) -> Vec<SettingProblem<'_>> {
         let mut problems = Vec::new();
-        // `config::validate` reports expressions, because it can point into them.
+        // `SettingError::Expression` is ignored here: `config::validate` reports errors in expressions with
+        // their position.
         if let Err(SettingError::Key {
             key,
             name,
@@ -96,12 +97,13 @@ impl Kind for Config {
             .map_or_else(presets::no_preset, |preset| preset.defaults());
         Features {
             mapping: defaults.mapping,
-            app: self.preset.and_then(presets::Preset::app),
+            app: self.preset.and_then(presets::Preset::source_app),
             silent_in: match defaults.supports_prompt_none {
                 true => &[Mode::Web],
                 false => &[],
             },
-            silent_requirements: "oauth2 by some presets",
+            silent_login_help: "an oauth2 connector can do so only with some presets, such as \
+                                \"keycloak\"",
             ..Features::default()
         }
     }

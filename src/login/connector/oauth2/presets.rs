@@ -310,7 +310,7 @@ impl Preset {
     }
 
     /// The provider's own mobile app, in which people are signed in already.
-    pub(super) fn app(self) -> Option<SourceApp> {
+    pub(super) fn source_app(self) -> Option<SourceApp> {
         let app = SourceApp {
             name: self.as_str(),
             user_agents: self.defaults().app_user_agents,

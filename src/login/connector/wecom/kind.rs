@@ -118,7 +118,7 @@ impl Kind for Config {
                 AuthorizeScope::Base => &[Mode::InApp],
                 AuthorizeScope::PrivateInfo => &[],
             },
-            silent_requirements: "WeCom can do so only inside its own client, with mode \"auto\" or \
+            silent_login_help: "WeCom can do so only inside its own client, with mode \"auto\" or \
                         \"in-app\" and scope \"snsapi_base\"",
             revalidate_every: Some(self.revalidate.duration()).filter(|every| !every.is_zero()),
             shares_app_token: true,

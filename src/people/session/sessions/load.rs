@@ -132,7 +132,7 @@ impl Sessions {
         Ok(CachedSession {
             session,
             host: verified.claims.host,
-            confirmed_at: verified.claims.issued_at,
+            confirmed_at: verified.claims.confirmed_at,
             signed_by_first_key: verified.signed_by_first_key,
             identity,
             state,

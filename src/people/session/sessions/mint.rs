@@ -149,7 +149,7 @@ impl Sessions {
                 claims: SessionClaims {
                     sid,
                     account: login.account.id,
-                    issued_at: now,
+                    confirmed_at: now,
                     expires_at,
                     host: None,
                 },

@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn a_connection_is_reused_for_successive_requests() {
     let port = start_server(|number, mut stream| async move {
-        while let Some(head) = read_head(&mut stream).await {
+        while let Some(head) = read_head_in_lower_case(&mut stream).await {
             assert!(head.starts_with("get /a?b http/1.1\r\n"), "{head}");
             assert!(
                 !head.contains("content-length") && !head.contains("connection:"),
@@ -34,17 +34,17 @@ async fn a_connection_is_reused_after_responses_without_a_body() {
             "304 Not Modified",
             "204 No Content",
         ] {
-            read_head(&mut stream).await;
+            read_head_in_lower_case(&mut stream).await;
             write(
                 &mut stream,
                 &format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 {answer}\r\n\r\n"),
             )
             .await;
         }
-        read_head(&mut stream).await;
+        read_head_in_lower_case(&mut stream).await;
         let chunks = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
         write(&mut stream, chunks).await;
-        read_head(&mut stream).await;
+        read_head_in_lower_case(&mut stream).await;
     })
     .await;
     let forwarder = forwarder(vec![http_upstream(port)]);
@@ -67,7 +67,7 @@ async fn a_connection_is_reused_after_responses_without_a_body() {
 #[tokio::test]
 async fn a_connection_with_an_unread_response_is_never_reused() {
     let port = start_server(|number, mut stream| async move {
-        while read_head(&mut stream).await.is_some() {
+        while read_head_in_lower_case(&mut stream).await.is_some() {
             let text = format!("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{number}");
             write(&mut stream, &text).await;
         }
@@ -101,14 +101,14 @@ async fn a_stale_connection_is_replaced_once_for_a_repeatable_request() {
     let port = start_server(move |_, mut stream| {
         let counter = Arc::clone(&counter);
         async move {
-            read_head(&mut stream).await;
+            read_head_in_lower_case(&mut stream).await;
             counter.fetch_add(1, Ordering::Relaxed);
             write(
                 &mut stream,
                 "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
             )
             .await;
-            read_head(&mut stream).await;
+            read_head_in_lower_case(&mut stream).await;
         }
     })
     .await;
@@ -133,7 +133,7 @@ async fn an_idle_connection_that_was_closed_fails_no_request() {
     let port = start_server(move |_, mut stream| {
         let report_close = report_close.clone();
         async move {
-            read_head(&mut stream).await;
+            read_head_in_lower_case(&mut stream).await;
             write(
                 &mut stream,
                 "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
@@ -400,7 +400,7 @@ async fn an_aborted_request_closes_the_upstream_connection() {
         let reports = reports.lock().unwrap().take();
         async move {
             let (report_request, report_close) = reports.unwrap();
-            read_head(&mut stream).await;
+            read_head_in_lower_case(&mut stream).await;
             report_request.send(()).unwrap();
             assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
             report_close.send(()).unwrap();
@@ -472,10 +472,10 @@ async fn an_aborted_request_keeps_its_slot_until_the_upstream_finishes_it() {
         let channels = channels.lock().unwrap().take();
         async move {
             let (report_request, answer) = channels.expect("one connection is made");
-            read_head(&mut stream).await.unwrap();
+            read_head_in_lower_case(&mut stream).await.unwrap();
             report_request.send(()).unwrap();
             assert_eq!(
-                read_head(&mut stream).await,
+                read_head_in_lower_case(&mut stream).await,
                 None,
                 "the end of the connection"
             );

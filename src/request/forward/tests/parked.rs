@@ -38,7 +38,7 @@ async fn a_connection_that_the_upstream_closes_is_removed() {
     let port = start_server(move |_, mut stream| {
         let closed = closed.lock().unwrap().take();
         async move {
-            read_head(&mut stream).await.unwrap();
+            read_head_in_lower_case(&mut stream).await.unwrap();
             write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx").await;
             let _ = closed.unwrap().await;
         }
@@ -63,7 +63,7 @@ async fn a_connection_that_the_upstream_closes_is_removed() {
 async fn a_private_connection_has_the_idle_time_out_of_the_pool() {
     for (idle_ms, keep_alive) in [(200, ""), (3_600_000, "keep-alive: timeout=1\r\n")] {
         let port = start_server(move |_, mut stream| async move {
-            while read_head(&mut stream).await.is_some() {
+            while read_head_in_lower_case(&mut stream).await.is_some() {
                 let head = "HTTP/1.1 200 OK\r\ncontent-length: 1";
                 write(&mut stream, &format!("{head}\r\n{keep_alive}\r\nx")).await;
             }
@@ -126,7 +126,7 @@ async fn an_anonymous_client_keeps_two_connections_and_an_authenticated_one_eigh
         let port = start_server(move |_, mut stream| {
             let all_arrived = Arc::clone(&all_arrived);
             async move {
-                while let Some(head) = read_head(&mut stream).await {
+                while let Some(head) = read_head_in_lower_case(&mut stream).await {
                     assert!(head.contains("ntlm x"), "{head}");
                     all_arrived.wait().await;
                     let text = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx";

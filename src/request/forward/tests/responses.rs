@@ -5,11 +5,11 @@ use super::*;
 #[tokio::test]
 async fn a_slow_upstream_times_out_and_the_error_names_the_phase() {
     let port = start_server(|number, mut stream| async move {
-        read_head(&mut stream).await;
+        read_head_in_lower_case(&mut stream).await;
         if number == 2 {
             write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no").await;
         }
-        read_head(&mut stream).await;
+        read_head_in_lower_case(&mut stream).await;
     })
     .await;
     let forwarder = forwarder(vec![http_upstream(port)]);
@@ -156,7 +156,7 @@ async fn connect_and_trace_are_never_forwarded() {
 #[tokio::test]
 async fn the_host_header_is_the_clients_the_upstreams_or_a_configured_one() {
     let port = start_server(|_, mut stream| async move {
-        while let Some(head) = read_head(&mut stream).await {
+        while let Some(head) = read_head_in_lower_case(&mut stream).await {
             let host = head
                 .lines()
                 .find(|line| line.starts_with("host: "))

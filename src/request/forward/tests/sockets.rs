@@ -51,7 +51,7 @@ async fn a_request_that_gets_no_socket_in_time_fails_as_busy() {
     let silent_port = start_server(move |_, mut stream| {
         let end_of_test = end_of_test.lock().unwrap().take();
         async move {
-            read_head(&mut stream).await;
+            read_head_in_lower_case(&mut stream).await;
             let _ = end_of_test.unwrap().await;
         }
     })

@@ -10,7 +10,7 @@ const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nu
 /// port.
 async fn start_upgrading_server(protocol: &'static str, early: &'static str) -> u16 {
     start_server(move |_, mut stream| async move {
-        let head = read_head(&mut stream).await.unwrap();
+        let head = read_head_in_lower_case(&mut stream).await.unwrap();
         assert!(head.contains("connection: upgrade\r\n"), "{head}");
         assert!(
             head.contains("sec-websocket-key: dghlihnhbxbszsbub25jzq==\r\n"),
@@ -33,7 +33,7 @@ async fn a_tunnel_forwards_bytes_in_both_directions_until_it_is_stopped() {
     let (port, stop) = start_proxy(forwarder(vec![http_upstream(upstream)]), route()).await;
     let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     write(&mut client, HANDSHAKE).await;
-    let head = read_head(&mut client).await.unwrap();
+    let head = read_head_in_lower_case(&mut client).await.unwrap();
     assert!(head.starts_with("http/1.1 101"), "{head}");
     assert!(head.contains("sec-websocket-accept: x\r\n") && head.contains("upgrade: websocket"));
     let mut early = [0; 4];
@@ -55,7 +55,7 @@ async fn a_tunnel_that_is_stopped_within_a_frame_is_closed_without_a_close_frame
     let (port, stop) = start_proxy(forwarder(vec![http_upstream(upstream)]), route()).await;
     let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     write(&mut client, HANDSHAKE).await;
-    read_head(&mut client).await.unwrap();
+    read_head_in_lower_case(&mut client).await.unwrap();
     let mut early = [0; 6];
     client.read_exact(&mut early).await.unwrap();
     stop.send(()).unwrap();
@@ -73,7 +73,7 @@ async fn an_idle_tunnel_ends_and_a_closed_side_closes_the_other() {
         let (port, _stop) = start_proxy(forwarder(vec![http_upstream(upstream)]), route).await;
         let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         write(&mut client, HANDSHAKE).await;
-        read_head(&mut client).await.unwrap();
+        read_head_in_lower_case(&mut client).await.unwrap();
         if !is_silent {
             client.shutdown().await.unwrap();
         }
@@ -90,13 +90,13 @@ async fn an_unrequested_upgrade_is_an_invalid_response() {
     let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     write(&mut client, HANDSHAKE).await;
     assert!(
-        read_head(&mut client)
+        read_head_in_lower_case(&mut client)
             .await
             .unwrap()
             .starts_with("http/1.1 502")
     );
     let port = start_server(|_, mut stream| async move {
-        read_head(&mut stream).await;
+        read_head_in_lower_case(&mut stream).await;
         write(
             &mut stream,
             "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n",

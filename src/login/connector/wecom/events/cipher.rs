@@ -48,7 +48,7 @@ pub(super) struct SignedParts<'a> {
     pub(super) encrypted: &'a str,
 }
 
-/// `EncodingAESKey` is not 43 characters of Base64.
+/// `EncodingAESKey` is not 43 letters and digits, which always decode to 32 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not 43 letters and digits")]
 pub(in crate::login::connector::wecom) struct InvalidAesKey;
