@@ -13,6 +13,7 @@
 //! | login | the user name by which applications know an account; also the act of signing in |
 //! | via | the connector through which a person logged in |
 //! | session | the state of a signed-in browser, or of a person's bearer token; after it is minted, only its entitlements change |
+//! | access token | what a person makes in a session and gives to a program that can neither sign in nor hold a cookie; it stands for its person ([`people::access_tokens`]) |
 //! | sid | the secret id of a session, in its cookie; the *public id* names the session in logs |
 //! | entitlements | groups, departments and roles of a session: what may change while it lasts |
 //! | route | a host and a path, who may pass there, and the upstream behind it |
@@ -98,6 +99,11 @@
 //! A signed-in person may add an identity of another source to their account. Such a login ends with
 //! `LoginResult::Proven` instead of a session; `sign_in::link` names both and asks, and
 //! `People::link_identity` stores it.
+//!
+//! A program sends an access token of a person in place of a cookie: `Gate::identify` calls
+//! `request::access_token`, and `Sessions` finds the session that the token stands for, in the same cache and
+//! under the same epochs as those of cookies. `sign_in::tokens` serves the page on which people make and end
+//! tokens; `AccessTokens` stores them.
 //!
 //! A directory sync ([`login::directory_sync`]) reads the departments and people of a source
 //! (`SourceDirectory`), [`people::directory_sync`] compares them with the directory, and applies the

@@ -1,4 +1,5 @@
-//! `menshen people`: lists, shows, closes, reopens and imports people through the admin API.
+//! `menshen people`: lists, shows, closes, reopens and imports people through the admin API, and lists and
+//! ends their access tokens.
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,8 @@ use super::{Failure, print};
 
 #[path = "people/sync.rs"]
 mod sync;
+#[path = "people/tokens.rs"]
+mod tokens;
 
 /// The longest import file, in bytes; the admin API accepts no longer one.
 const IMPORT_BYTES_MAX: u64 = 8 << 20;
@@ -71,6 +74,8 @@ pub(super) enum PeopleCommand {
         #[arg(long)]
         json: bool,
     },
+    /// List the access tokens of a person, the newest first, or end one. A value is never shown.
+    Tokens(tokens::TokensArguments),
 }
 
 /// Which people are listed.
@@ -140,6 +145,7 @@ pub(super) async fn run(
             let answer = client.get(&person_path(&login, "/access")).await?;
             print_answer(&answer.success()?, json, access_text)
         }
+        PeopleCommand::Tokens(arguments) => tokens::run(&client, &arguments).await,
     }
 }
 
@@ -148,6 +154,7 @@ impl PeopleCommand {
         match self {
             Self::Close { .. } | Self::Reopen { .. } | Self::Import { .. } | Self::Sync(_) => true,
             Self::List { .. } | Self::Show { .. } | Self::Access { .. } => false,
+            Self::Tokens(arguments) => arguments.changes_something(),
         }
     }
 }

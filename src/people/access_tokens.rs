@@ -2,7 +2,8 @@
 //! token in a session; the token then stands for this person until it ends.
 //!
 //! The store keeps SHA-256 of a token, without a key: it has 256 random bits, so its hash cannot be
-//! guessed, and it survives a change of the session keys.
+//! guessed, and it survives a change of the session keys. Tokens are only looked up by this hash: whoever
+//! measures how long a lookup takes learns something about hashes that they cannot choose.
 
 use std::fmt;
 use std::sync::Arc;
@@ -190,25 +191,27 @@ impl AccessTokens {
         self.store.access_tokens(account, now, max).await
     }
 
-    /// Ends a token of an account; `None` if the account has no such token.
+    /// The token of an account that has this public ID and can be used.
     ///
     /// # Errors
-    /// The store failed. If the token was found, it has ended in this process, and the write is retried.
-    pub async fn end(
+    /// The store failed.
+    pub async fn find(
         &self,
         account: &AccountId,
         public_id: &SessionId,
     ) -> Result<Option<AccessTokenRecord>, StoreError> {
         let tokens = self.list(account).await?;
-        let Some(token) = tokens
-            .into_iter()
-            .find(|token| token.public_id == *public_id)
-        else {
-            return Ok(None);
-        };
+        let mut tokens = tokens.into_iter();
+        Ok(tokens.find(|token| token.public_id == *public_id))
+    }
+
+    /// Ends a token.
+    ///
+    /// # Errors
+    /// The store failed. The token has ended in this process, and the write is retried.
+    pub async fn end(&self, token: &AccessTokenRecord) -> Result<(), StoreError> {
         let scope = RevocationScope::Session(token.key);
-        self.sessions.revoke(&scope).await?;
-        Ok(Some(token))
+        self.sessions.revoke(&scope).await
     }
 }
 

@@ -138,9 +138,14 @@ pub(super) async fn find_person(
 }
 
 /// Whether an `Authorization` value contains an access token, in any place where a program may put it. No
-/// application must receive it.
+/// application must receive it. A proxy may have joined several headers with commas.
 pub(super) fn is_in(value: &HeaderValue) -> bool {
-    let (scheme, rest) = split_scheme(value.as_bytes());
+    let mut credentials = value.as_bytes().split(|byte| *byte == b',');
+    credentials.any(is_in_credentials)
+}
+
+fn is_in_credentials(credentials: &[u8]) -> bool {
+    let (scheme, rest) = split_scheme(credentials);
     if scheme.eq_ignore_ascii_case(b"basic") {
         return decode_basic(rest).is_some_and(|decoded| {
             let mut parts = decoded.splitn(2, |byte| *byte == b':');
@@ -241,6 +246,8 @@ mod tests {
             (basic(&format!("{TOKEN}:")), "Malformed"),
             (basic(&format!("{TOKEN}:x-oauth-basic")), "Malformed"),
             (basic(TOKEN), "Malformed"),
+            (format!("Basic bGlzaTp4,Bearer {TOKEN}"), "Malformed"),
+            (format!("Bearer {TOKEN}, Bearer x"), "Malformed"),
             // Credentials of applications and issuers.
             (basic("lisi:secret"), "none"),
             (basic("lisi:mst_secret"), "none"),

@@ -1,6 +1,7 @@
 //! Access tokens: a person makes one on a page, and a program that can neither sign in nor hold a cookie
 //! sends it.
 
+mod dodges;
 mod ended;
 mod faces;
 mod guessing;
@@ -136,7 +137,7 @@ async fn send_form(browser: &mut Browser, fields: &[(&str, &str)]) -> Answer {
 }
 
 /// Makes a token for these routes, or for all, that lasts 30 days.
-async fn make_token(browser: &mut Browser, name: &str, routes: &[&str]) -> String {
+pub(crate) async fn make_token(browser: &mut Browser, name: &str, routes: &[&str]) -> String {
     let scope = if routes.is_empty() { "all" } else { "some" };
     let mut fields = vec![
         ("action", "make"),
@@ -156,7 +157,7 @@ fn token_in(page: &Answer) -> Option<String> {
     html[start..].split('<').next().map(str::to_owned)
 }
 
-fn basic(user_name: &str, password: &str) -> String {
+pub(crate) fn basic(user_name: &str, password: &str) -> String {
     let pair = STANDARD.encode(format!("{user_name}:{password}"));
     format!("Basic {pair}")
 }
@@ -169,7 +170,7 @@ fn program(path: &str, authorization: &str) -> TestRequest {
         .header("Authorization", authorization)
 }
 
-async fn send(menshen: &Menshen, path: &str, authorization: &str) -> Answer {
+pub(crate) async fn send(menshen: &Menshen, path: &str, authorization: &str) -> Answer {
     program(path, authorization).send(menshen).await
 }
 

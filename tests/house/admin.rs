@@ -10,6 +10,7 @@ use crate::forwarding::upgrades::open_websocket;
 use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::wire::{self, Answer};
 
+mod access_tokens;
 mod broker;
 mod closing;
 mod connectors;
@@ -28,7 +29,7 @@ const TOKEN: &str = "correct-horse-battery-staple";
 
 /// Every path of the API with its method and, if it changes something, a body that is accepted; and a path
 /// that does not exist.
-const API_REQUESTS: [(&str, &str, &str); 21] = [
+const API_REQUESTS: [(&str, &str, &str); 23] = [
     ("GET", "/api/sessions", ""),
     ("DELETE", "/api/sessions/AAAAAAAAAAAAAAAAAAAAAA", ""),
     ("POST", "/api/revoke", "{\"everyone\": true}"),
@@ -41,6 +42,12 @@ const API_REQUESTS: [(&str, &str, &str); 21] = [
     ("POST", "/api/people/nobody/close", ""),
     ("POST", "/api/people/nobody/open", ""),
     ("GET", "/api/people/nobody/access", ""),
+    ("GET", "/api/people/nobody/tokens", ""),
+    (
+        "DELETE",
+        "/api/people/nobody/tokens/AAAAAAAAAAAAAAAAAAAAAA",
+        "",
+    ),
     ("GET", "/api/routes/app/people", ""),
     ("GET", "/api/connectors", ""),
     ("GET", "/api/connectors/corp/token", ""),

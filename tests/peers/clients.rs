@@ -1,7 +1,8 @@
 //! Programs of users, unchanged: git, svn, rclone over WebDAV, and curl, with Debian's Apache
-//! behind menshen. Programs send a bearer token of a real provider; for programs that cannot, the
-//! client's network is the rule.
+//! behind menshen. Programs send a bearer token of a real provider or the access token of a person; for
+//! programs that can do neither, the client's network is the rule.
 
+mod access_tokens;
 mod apache;
 mod curl;
 mod git;
@@ -62,6 +63,7 @@ impl Stage {
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
         let menshen = Menshen::built(Clock::system(), |url, dir| {
+            wecom.set_agent_domains(AGENT_ID, &[url.trim_start_matches("http://")]);
             dir.write("tls.pem", &certificate);
             dir.write("tls.key", &key);
             configuration(url, dir, &wecom, &provider.issuer, apache.port)
@@ -154,6 +156,8 @@ fn configuration(url: &str, dir: &TempDir, wecom: &WeCom, issuer: &str, apache: 
         agent_id = {AGENT_ID}
         secret = "{SECRET}"
         api_base = "{api}"
+        authorize_url = "{authorize}"
+        login_url = "{login}"
 
         [issuer.robots]
         url = "{issuer}"
@@ -163,6 +167,12 @@ fn configuration(url: &str, dir: &TempDir, wecom: &WeCom, issuer: &str, apache: 
         name = "shared"
         upstream = ["http://127.0.0.1:{apache}"]
         issuers = ["robots"]
+
+        [[route]]
+        name = "people"
+        path = "/people"
+        upstream = ["http://127.0.0.1:{apache}"]
+        access_tokens = true
 
         # svn sends no token: the network counts, and Apache asks for the account.
         [[route]]
@@ -182,5 +192,7 @@ fn configuration(url: &str, dir: &TempDir, wecom: &WeCom, issuer: &str, apache: 
         listen = url.trim_start_matches("http://"),
         dir = dir.path().display(),
         api = wecom.base_url(),
+        authorize = wecom.authorize_url(),
+        login = wecom.login_url(),
     )
 }

@@ -25,6 +25,7 @@ use crate::site::live::LiveSite;
 use crate::telemetry::Telemetry;
 
 mod access;
+mod access_tokens;
 mod accounts;
 mod answer;
 mod app_token;
@@ -63,6 +64,7 @@ fn resources() -> Resource {
         .merge(people::routes())
         .merge(accounts::routes())
         .merge(access::routes())
+        .merge(access_tokens::routes())
         .merge(connectors::routes())
         .merge(explain::routes())
         .merge(sync::routes())

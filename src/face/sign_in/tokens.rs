@@ -185,13 +185,9 @@ async fn make(
     let tokens = context.services.people.access_tokens();
     match tokens.make(&person.session, &request).await {
         Ok(made) => {
-            audit_token(
-                context,
-                person,
-                AuditEvent::AccessTokenMade,
-                &made.public_id,
-                &request.name,
-            );
+            let event = AuditEvent::AccessTokenMade;
+            let token = (&made.public_id, request.name.as_str());
+            audit_token(context, person, (event, None), token);
             let outcome = Outcome {
                 notice: None,
                 made: Some((request.name, made)),
@@ -208,18 +204,17 @@ async fn make(
 
 async fn end(context: &RequestContext<'_>, person: &Person, id: &SessionId) -> LoggedResponse {
     let tokens = context.services.people.access_tokens();
-    match tokens.end(&person.session.account, id).await {
-        Ok(Some(token)) => {
-            audit_token(
-                context,
-                person,
-                AuditEvent::AccessTokenEnded,
-                &token.public_id,
-                &token.name,
-            );
-            notice(context, person, TokenNotice::Ended).await
-        }
-        Ok(None) => notice(context, person, TokenNotice::Gone).await,
+    let token = match tokens.find(&person.session.account, id).await {
+        Ok(Some(token)) => token,
+        Ok(None) => return notice(context, person, TokenNotice::Gone).await,
+        Err(error) => return store_failed(context, &error),
+    };
+    let stored = tokens.end(&token).await;
+    let event = AuditEvent::AccessTokenEnded;
+    let reason = stored.is_err().then_some("not stored yet");
+    audit_token(context, person, (event, reason), (id, &token.name));
+    match stored {
+        Ok(()) => notice(context, person, TokenNotice::Ended).await,
         Err(error) => store_failed(context, &error),
     }
 }
@@ -227,9 +222,8 @@ async fn end(context: &RequestContext<'_>, person: &Person, id: &SessionId) -> L
 fn audit_token(
     context: &RequestContext<'_>,
     person: &Person,
-    event: AuditEvent,
-    id: &SessionId,
-    name: &str,
+    (event, reason): (AuditEvent, Option<&str>),
+    (id, name): (&SessionId, &str),
 ) {
     let session = &person.session;
     context.services.telemetry.audit(&AuditRecord {
@@ -239,6 +233,7 @@ fn audit_token(
         account: Some(&session.account),
         session: Some(&session.public_id),
         access_token: Some((id, name)),
+        reason,
         ..audit::new_record(context, event)
     });
 }

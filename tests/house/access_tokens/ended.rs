@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use menshen::store::{AccountId, Closing, RevocationScope};
+use menshen::store::{AccountId, Closing, PersonEdit, RevocationScope};
 
 use super::*;
 use crate::setup::run;
@@ -209,7 +209,57 @@ async fn a_person_whom_the_source_no_longer_has_loses_their_token_at_a_revalidat
     assert_eq!(status(&menshen, &token).await, 200);
     let dismissed: &WeCom = &menshen.wecom;
     dismissed.delete_member("lisi");
+    // The person has no session: the token is what is asked about.
+    let sign_out = format!("{OWN_PAGES}/sign_out");
+    assert_eq!(browser.visit(&sign_out).await.status, 200);
     menshen.advance(Duration::from_secs(600));
     let request = program("/git/x", &basic("", &token));
     repeat_until(&request, menshen.address(), |answer| answer.status == 401).await;
+}
+
+#[tokio::test]
+async fn a_token_follows_the_login_name_of_its_person() {
+    let (menshen, _mirror) = start().await;
+    let mut browser = signed_in(&menshen, "lisi").await;
+    let token = make_token(&mut browser, "ci", &[]).await;
+    assert_eq!(status(&menshen, &token).await, 200);
+    let account = account_of(&menshen, "lisi").await;
+    let services = menshen.running.live().services();
+    let edit = PersonEdit {
+        login: Some("li.si".parse().unwrap()),
+        ..PersonEdit::default()
+    };
+    services.people.edit(&account, edit, "boss").await.unwrap();
+    // Somebody else may get the former name.
+    let former = send(&menshen, "/git/x", &basic("lisi", &token)).await;
+    assert_eq!(former.status, 401);
+    let answer = send(&menshen, "/git/x", &basic("li.si", &token)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(received_values(&answer, "x-forwarded-user"), ["li.si"]);
+}
+
+#[tokio::test]
+async fn a_token_opens_nothing_on_a_route_that_no_longer_allows_tokens() {
+    let (menshen, mirror) = start().await;
+    let mut browser = signed_in(&menshen, "lisi").await;
+    let all = make_token(&mut browser, "all", &[]).await;
+    let git = make_token(&mut browser, "git", &["git"]).await;
+    for token in [&all, &git] {
+        assert_eq!(status(&menshen, token).await, 200);
+    }
+    let without = setup_with(Setup::default(), &mirror);
+    let with_tokens = "access_tokens = true\nassertion = true";
+    assert!(ROUTES.contains(with_tokens));
+    let routes = ROUTES.replace("{mirror}", &mirror.base_url());
+    let without = without.routes(&routes.replace(with_tokens, ""));
+    menshen.reload(&without).await.unwrap();
+    for token in [&all, &git] {
+        let refused = send(&menshen, "/git/x", &basic("", token)).await;
+        assert_eq!(refused.status, 401);
+        let challenge = refused.header("www-authenticate").unwrap_or_default();
+        assert!(!challenge.starts_with("Basic"), "{challenge}");
+    }
+    // Other routes are not concerned.
+    let other = send(&menshen, "/packages/x", &basic("", &all)).await;
+    assert_eq!(other.status, 200);
 }

@@ -64,3 +64,19 @@ async fn valid_tokens_do_not_count_as_guesses() {
         assert_eq!(send_from(&menshen, "192.0.2.1", &token).await.status, 200);
     }
 }
+
+#[tokio::test]
+async fn the_addresses_of_one_ipv6_network_are_one_client() {
+    let limit = "unknown_access_tokens_per_client_per_minute = 5";
+    let (menshen, _mirror) = start_with(Setup::default().session(limit)).await;
+    let mut statuses = Vec::new();
+    for number in 0..30 {
+        let client = format!("2001:db8:1:1:{number:x}::1");
+        statuses.push(send_from(&menshen, &client, &guess(number)).await.status);
+    }
+    let looked_up = statuses.iter().filter(|status| **status == 401).count();
+    // The limit recovers while the test runs.
+    assert!((5..=10).contains(&looked_up), "{statuses:?}");
+    let other = send_from(&menshen, "2001:db8:2:1::1", &guess(100)).await;
+    assert_eq!(other.status, 401);
+}

@@ -5,8 +5,12 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use super::serving::Program;
+use super::serving::{Program, write_config};
 use super::{ConfigFolder, run_menshen, text};
+use crate::access_tokens::make_token;
+use crate::browser::Browser;
+use crate::setup::{Menshen, Setup};
+use crate::upstream::TempFolder;
 
 /// A configuration with the admin API on a socket in the folder.
 fn config_with_admin(folder: &ConfigFolder) -> std::path::PathBuf {
@@ -126,4 +130,62 @@ fn without_an_admin_api_the_command_says_what_to_configure() {
     let output = people(&config, &["list"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(text(&output.stderr).contains("token"), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_access_tokens_of_a_person_are_listed_and_ended() {
+    let (menshen, folder) = (Menshen::new().await, TempFolder::new());
+    let socket = folder.path("admin.sock").display().to_string();
+    let route = "[[route]]\nname = \"app\"\nhost = \"sso.test\"\nupstream = [\"{app}\"]\n\
+                 access_tokens = true\n";
+    let admin = format!(
+        "[admin]\nlisten = \"unix:{socket}\"\ntoken = \"the-unnamed-token\"\n\
+         [[admin.tokens]]\nname = \"viewer\"\ntoken = \"the-token-of-the-viewer\"\nview = true\n"
+    );
+    let setup = Setup::default().tables(&admin).routes(route);
+    let config = write_config(&folder, &menshen, &setup);
+    let (program, address) = Program::run(&config).await;
+    let mut browser = Browser::at(address);
+    let page = browser.sign_in("http://sso.test/echo", "lisi").await;
+    assert_eq!(page.answer.status, 200, "{}", page.answer.text());
+    let token = make_token(&mut browser, "build server", &["app"]).await;
+    let listed = people(&config, &["tokens", "lisi"]);
+    let line = text(&listed.stdout).to_owned();
+    let fields: Vec<_> = line.trim_end().split('\t').collect();
+    assert_eq!(fields.len(), 6, "{line}");
+    assert_eq!((fields[2], fields[5]), ("app", "-"), "{line}");
+    assert!(!line.contains(&token[4..]));
+    let json = json_of(&people(&config, &["tokens", "lisi", "--json"]));
+    assert_eq!(json["tokens"][0]["id"], fields[0]);
+    for (arguments, code, expected) in [
+        (&["tokens", "nobody"][..], 1, "nobody has the login nobody"),
+        (
+            &["tokens", "lisi", "--revoke", "no/id"],
+            1,
+            "lisi has no access token no/id",
+        ),
+        (
+            &[
+                "tokens",
+                "lisi",
+                "--revoke",
+                fields[0],
+                "--token-name",
+                "viewer",
+            ],
+            1,
+            "may only read",
+        ),
+        (&["tokens"], 2, "required"),
+    ] {
+        let output = people(&config, arguments);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    }
+    let ended = people(&config, &["tokens", "lisi", "--revoke", fields[0]]);
+    assert_eq!(text(&ended.stdout), "ended\n");
+    let listed = people(&config, &["tokens", "lisi"]);
+    assert_eq!(text(&listed.stdout).trim_end(), "");
+    assert_eq!(program.end().await.0, Some(0));
 }

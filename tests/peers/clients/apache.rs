@@ -51,6 +51,11 @@ impl Apache {
         self.dir.path().join("shared/git/wall.git")
     }
 
+    /// The value of `Authorization`, or `-`, and the path of every request so far.
+    pub(super) fn requests(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("requests")).unwrap()
+    }
+
     /// The path of the WebDAV folder.
     pub(super) fn folder(&self) -> PathBuf {
         self.dir.path().join("shared/dav")
@@ -108,6 +113,7 @@ fn configuration(port: u16, dir: &TempDir) -> String {
     ];
     let modules = modules.map(module).join("\n");
     let subversion = ["svn", "closed"].map(|at| subversion(at, &dir)).join("\n");
+    let for_people = for_people(&dir);
     format!(
         "# WebDAV takes a Destination only under this name.
         ServerName 127.0.0.1
@@ -119,6 +125,7 @@ fn configuration(port: u16, dir: &TempDir) -> String {
         DefaultRuntimeDir {dir}
         Mutex file:{dir} default
         ErrorLog /dev/stderr
+        CustomLog {dir}/requests \"%{{Authorization}}i %U\"
         KeepAliveTimeout 2
 
         ScriptAlias /git/ /usr/lib/git-core/git-http-backend/
@@ -127,6 +134,7 @@ fn configuration(port: u16, dir: &TempDir) -> String {
         SetEnvIf Git-Protocol \".*\" GIT_PROTOCOL=$0
 
 {subversion}
+{for_people}
 
         DavLockDB {dir}/shared/lock/db
         Alias /dav {dir}/shared/dav
@@ -139,6 +147,18 @@ fn configuration(port: u16, dir: &TempDir) -> String {
 fn module(name: &str) -> String {
     let file = Path::new("/usr/lib/apache2/modules").join(format!("mod_{name}.so"));
     format!("LoadModule {name}_module {}", file.display())
+}
+
+/// The same repositories and the same folder without accounts.
+fn for_people(dir: &Display<'_>) -> String {
+    format!(
+        "ScriptAlias /people/git/ /usr/lib/git-core/git-http-backend/
+        Alias /people/dav {dir}/shared/dav
+        <Location /people/svn>
+            DAV svn
+            SVNPath {dir}/shared/svn
+        </Location>"
+    )
 }
 
 /// The Subversion repository at one of its paths, with accounts.

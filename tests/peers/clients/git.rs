@@ -10,7 +10,7 @@ const PIECE_BYTES: &str = "http.postBuffer=65536";
 
 impl Stage {
     /// git with or without a token.
-    fn git(&self, version: Version, token: Option<&str>) -> Command {
+    pub(super) fn git(&self, version: Version, token: Option<&str>) -> Command {
         let mut git = self.program("git");
         git.env("GIT_CONFIG_NOSYSTEM", "1");
         git.env("GIT_TERMINAL_PROMPT", "0");
@@ -41,7 +41,7 @@ impl Stage {
     }
 
     /// The branches of the repository.
-    async fn branches(&self) -> String {
+    pub(super) async fn branches(&self) -> String {
         let mut list = self.program("git");
         list.args(["-c", "safe.directory=*", "-C"]);
         list.arg(self.apache.repository());

@@ -8,7 +8,7 @@ const PICTURE_BYTES: usize = 2_000_000;
 
 impl Stage {
     /// rclone, with a trace of request and response headers.
-    fn rclone(&self, version: Version, token: Option<&str>) -> Command {
+    pub(super) fn rclone(&self, version: Version, token: Option<&str>) -> Command {
         let mut rclone = self.program("rclone");
         rclone.args(["--config", "", "--retries", "1", "--low-level-retries", "1"]);
         rclone.args(["-vv", "--dump", "headers", "--webdav-vendor", "other"]);
