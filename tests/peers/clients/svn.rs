@@ -78,6 +78,8 @@ async fn svn_checks_out_commits_copies_and_moves() {
     svn(&["unlock", "second/说明.txt"]).await;
     svn(&["delete", "-m", "不要了", &format!("{wall}/图 2")]).await;
     assert!(!svn(&["list", &wall]).await.contains("图 2"));
+    // Apache's log shows the credentials that arrive, which the tests of access tokens rely on.
+    assert!(stage.apache.requests().contains("Basic "));
 }
 
 #[tokio::test(flavor = "multi_thread")]
