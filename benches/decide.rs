@@ -291,6 +291,7 @@ async fn sign_in(
         connector: corp.clone(),
         mapping: Mapping::build(&defaults, &MappingConfig::default(), "")?,
         create: true,
+        join: None,
         sync: true,
         link_by: Vec::new(),
     };

@@ -237,6 +237,7 @@ fn policy() -> AdmissionPolicy {
         mapping: Mapping::build(&defaults, &MappingConfig::default(), "other-")
             .expect("the mapping compiles"),
         create: true,
+        join: None,
         link_by: Vec::new(),
         sync: true,
     }

@@ -13,8 +13,8 @@ use session::Sessions;
 use crate::clock::{Clock, Timestamp};
 use crate::store::{
     Account, AccountId, Admission, AdmissionOutcome, AdmittedIdentity, Closing, ConnectorId,
-    DirectoryFields, ExpectOutcome, LinkField, LoginName, Reopening, Store, StoreError, Subject,
-    SubjectRename, SubjectRenameOutcome,
+    DirectoryFields, ExpectOutcome, LinkField, LocalEntitlements, LoginName, Reopening, Store,
+    StoreError, Subject, SubjectRename, SubjectRenameOutcome,
 };
 
 pub mod access_tokens;
@@ -44,6 +44,8 @@ pub struct AdmissionPolicy {
     pub mapping: Mapping,
     /// Whether a person without an account gets one.
     pub create: bool,
+    /// What menshen itself gives a person whose account is created.
+    pub join: Option<Arc<LocalEntitlements>>,
     /// Verified fields by which an identity may be linked to an existing account.
     pub link_by: Vec<LinkField>,
     /// Whether a later login or refresh updates the fields; otherwise those of the first login stay.
@@ -296,7 +298,8 @@ impl People {
         self.store.probe_write().await
     }
 
-    /// Finds, links or creates the account of a person who logs in.
+    /// Finds, links or creates the account of a person who logs in. The returned fields include what menshen
+    /// itself gives the person.
     pub async fn admit(
         &self,
         policy: &AdmissionPolicy,
@@ -330,11 +333,14 @@ impl People {
         &self,
         policy: &AdmissionPolicy,
         profile: &Profile,
-        (admitted, mapped): (AdmittedIdentity, MappedProfile),
+        (admitted, mut mapped): (AdmittedIdentity, MappedProfile),
     ) -> (Account, MappedProfile) {
         let (via, subject) = (&policy.connector, &profile.subject);
         self.sessions
             .update_after_login(via, subject, &admitted, &mapped.fields);
+        if let Some(local) = &admitted.account.local {
+            mapped.fields.add_local(local);
+        }
         (admitted.account, mapped)
     }
 
@@ -381,6 +387,7 @@ impl People {
             links: policy.links_among(&verified_fields),
             vouched: verified_fields,
             create: policy.create,
+            join: policy.join.clone(),
             sync: policy.sync,
             is_login: occasion == Occasion::Login,
             entitlements: serde_json::to_string(&mapped.fields).expect("fields are plain data"),
@@ -447,6 +454,7 @@ impl People {
             links: Vec::new(),
             vouched: Vec::new(),
             create: false,
+            join: None,
             sync: false,
             is_login: false,
             entitlements: "{}".to_owned(),

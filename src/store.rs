@@ -18,6 +18,7 @@ mod directory;
 mod directory_sync;
 mod error;
 mod ids;
+mod local_entitlements;
 mod maintenance;
 mod migrate;
 mod monitored;
@@ -50,6 +51,10 @@ pub use directory::{
 pub use directory_sync::{DirectorySyncStore, SourceIdentity};
 pub use error::StoreError;
 pub use ids::{AccountId, ConnectorId, IdError, LoginName, SessionId, SessionKey, Subject};
+pub use local_entitlements::{
+    DepartmentPath, DepartmentPathError, GroupName, GroupNameError, LOCAL_GROUPS_MAX,
+    LocalEntitlements,
+};
 pub use maintenance::MaintenanceStore;
 pub use migrate::{MigrateError, migrate};
 pub use monitored::MonitoredStore;

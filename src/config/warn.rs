@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use url::Url;
 
 use super::Config;
-use crate::login::connector::ConnectorConfig;
+use crate::login::connector::{AdmissionConfig, ConnectorConfig};
 use crate::open_files::OpenFiles;
 use crate::people::cookie::SameSiteConfig;
 use crate::request::route::{AccessConfig, HostPattern, Preflight, RouteConfig, UpstreamUrl};
@@ -237,6 +237,11 @@ fn warn_about_connectors(warnings: &mut Warnings<'_>) {
             let text = "whoever the source reports with the mobile number or email address of an account \
                         gets that account: the source must verify both";
             warnings.add(&key_path.clone().key("link_by"), text);
+        }
+        if connector.join.is_some() && connector.admission == AdmissionConfig::Existing {
+            let text =
+                "nobody gets this: with admission = \"existing\" this connector creates no account";
+            warnings.add(&key_path.clone().key("join"), text);
         }
         warn_about_shared_callback(warnings, &key_path, id, connector);
         for (relative, text) in connector

@@ -7,7 +7,7 @@ use moka::sync::Cache;
 use url::Url;
 
 use super::config::LoginConfig;
-use super::connector::{self, AdmissionConfig, ConnectorConfig, KindError};
+use super::connector::{self, AdmissionConfig, ConnectorConfig, JoinConfig, KindError};
 use super::health::ConnectorHealth;
 use super::limits::Limits;
 use super::{ConnectorEntry, Login, OUTCOME_TTL, OUTCOMES_MAX};
@@ -207,6 +207,8 @@ fn build_entry(
             id: id.clone(),
             source,
         })?;
+    let join = settings.join.as_ref();
+    let join = join.and_then(JoinConfig::local_entitlements);
     Ok(ConnectorEntry {
         display_name: settings
             .display_name
@@ -217,6 +219,7 @@ fn build_entry(
             connector: id.clone(),
             mapping,
             create: settings.admission == AdmissionConfig::Create,
+            join: join.map(Arc::new),
             link_by: settings.link_by.clone(),
             sync: settings.sync,
         },

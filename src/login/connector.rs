@@ -46,7 +46,7 @@ use external_kind::ExternalKind;
 pub use features::{DirectorySyncSettings, Features, LocalizedText, SignInHint, SourceApp};
 pub use kind::{ConnectorBuildError, ConnectorDeps, Kind, SettingProblem, TokenIssuer};
 pub use logout::{LogoutNotice, ProviderLogout};
-pub use settings::{AdmissionConfig, AutoLogin, HomePages};
+pub use settings::{AdmissionConfig, AutoLogin, HomePages, JoinConfig};
 pub use shared_app_token::{CurrentAppToken, DiscardedRecently, SharedAppToken};
 pub use source_directory::{MemberPage, OpenDirectory, PersonAnswer, SourceDirectory};
 
@@ -76,6 +76,9 @@ pub struct ConnectorConfig {
     /// Where a login without a return address ends.
     #[serde(default)]
     pub home: HomePages,
+    /// What menshen itself gives people whose account this connector creates. Absent: nothing.
+    #[serde(default)]
+    pub join: Option<JoinConfig>,
     /// Whether each login and refresh updates a person's login name and fields. With false they stay
     /// as at the first login.
     #[serde(default = "yes")]

@@ -204,6 +204,7 @@ impl Login {
                 login: unsolicited.login.clone(),
                 epoch: unsolicited.account_epoch,
                 closed: false,
+                local: None,
             },
             via: entry.id.clone(),
             subject: unsolicited.subject.clone(),

@@ -275,9 +275,12 @@ fn show_text(person: &Value) -> String {
     for name in ["created_at", "seen_at", "closed_at"] {
         line(format!("{name}: {}", time_text(&person[name])));
     }
-    for name in ["closed_by", "closed_reason"] {
+    for name in ["closed_by", "closed_reason", "local_department"] {
         line(format!("{name}: {}", field_text(&person[name])));
     }
+    let groups = person["local_groups"].as_array().into_iter().flatten();
+    let groups: Vec<_> = groups.map(field_text).collect();
+    line(format!("local_groups: {}", groups.join(", ")));
     for identity in person["identities"].as_array().into_iter().flatten() {
         let (connector, subject) = (&identity["connector"], &identity["subject"]);
         let state = field_text(&identity["state"]);

@@ -238,7 +238,7 @@ impl People {
                     login: cached.login.clone(),
                 },
                 is_closed: false,
-                fields: Some(cached.fields.clone()),
+                fields: Some(cached.source_fields().clone()),
             }));
         }
         let account = self.store.account_by_identity(via, subject).await?;

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::expression::{
     CompileError, Document, EvalError, Expression, Scope, Value, Variable, Variables,
 };
-use crate::store::{IdError, LinkField, LoginName, Subject};
+use crate::store::{IdError, LinkField, LocalEntitlements, LoginName, Subject};
 
 use super::provider_tokens::ProviderTokens;
 
@@ -264,6 +264,28 @@ impl UserFields {
         self.tags.clone_from(&before.tags);
         if self.groups.is_empty() && before.groups == before.tags {
             self.groups.clone_from(&before.groups);
+        }
+    }
+
+    /// Adds what menshen itself gives the person.
+    pub(super) fn add_local(&mut self, local: &LocalEntitlements) {
+        for group in &local.groups {
+            if self.groups.iter().all(|known| known != group.as_str()) {
+                self.groups.push(group.as_str().to_owned());
+            }
+        }
+        let Some(department) = &local.department else {
+            return;
+        };
+        let (path, name) = (department.as_str(), department.name());
+        if self.department_paths.iter().all(|known| known != path) {
+            // The paths are in the order of the ids. This one has no id, so it comes after all of them.
+            let with_ids = self.department_ids.len().max(self.department_paths.len());
+            self.department_paths.resize(with_ids, String::new());
+            self.department_paths.push(path.to_owned());
+        }
+        if self.departments.iter().all(|known| known != name) {
+            self.departments.push(name.to_owned());
         }
     }
 

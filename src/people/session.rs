@@ -15,7 +15,10 @@ use super::provider_tokens::ProviderTokens;
 use crate::clock::Timestamp;
 use crate::expression::{Document, KNOWN_DEPARTMENT_PATHS};
 use crate::secret::Secret;
-use crate::store::{AccountId, ConnectorId, LoginName, SessionId, SessionKey, Subject};
+use crate::store::{
+    AccountId, ConnectorId, DepartmentPath, LocalEntitlements, LoginName, SessionId, SessionKey,
+    Subject,
+};
 
 mod refresh;
 mod sessions;
@@ -60,7 +63,12 @@ pub struct Session {
 #[derive(Debug)]
 pub struct Entitlements {
     pub account: AccountId,
+    /// What the source says about the person, and what menshen itself gives them.
     pub fields: UserFields,
+    /// What menshen itself gives the person.
+    pub(super) local: Option<Arc<LocalEntitlements>>,
+    /// What the source alone says, if that differs from `fields`.
+    source_fields: Option<Box<UserFields>>,
     /// The variable `user` of rules, converted once.
     pub user: Document,
     /// The login name in `user`.
@@ -181,17 +189,32 @@ impl Default for SessionConfig {
 }
 
 impl Entitlements {
+    /// `fields` is what the source says about the person.
     pub fn new(
         account: AccountId,
         login: &LoginName,
+        local: Option<&Arc<LocalEntitlements>>,
         via: &ConnectorId,
-        fields: UserFields,
+        mut fields: UserFields,
         epoch: u64,
     ) -> Self {
-        let user = Document::from(&user(account, login, via, &fields));
+        let source_fields = local.map(|local| {
+            let source_fields = Box::new(fields.clone());
+            fields.add_local(local);
+            source_fields
+        });
+        let mut user = user(account, login, via, &fields);
+        let source = source_fields.as_deref().unwrap_or(&fields);
+        if !source.departments_without_path.is_empty() {
+            let department = local.and_then(|local| local.department.as_ref());
+            leave_out_unknown_departments(&mut user, source, department);
+        }
+        let user = Document::from(&user);
         Self {
             account,
             fields,
+            local: local.cloned(),
+            source_fields,
             user,
             login: login.clone(),
             epoch,
@@ -200,11 +223,17 @@ impl Entitlements {
         }
     }
 
+    /// What the source alone says about the person. Only this is compared with what the source says later,
+    /// and only this is stored with the identity.
+    pub(super) fn source_fields(&self) -> &UserFields {
+        self.source_fields.as_deref().unwrap_or(&self.fields)
+    }
+
     /// The version of new fields until the store gives theirs: one more than that of the old fields, so
     /// that a load of the old ones does not restore them. A guess is not increased again, because it
     /// would exceed the version that the store gives.
     fn next_guessed_epoch(&self, fields: &UserFields) -> u64 {
-        self.epoch + u64::from(self.has_store_epoch && self.fields != *fields)
+        self.epoch + u64::from(self.has_store_epoch && self.source_fields() != fields)
     }
 
     fn into_guess(self) -> Self {
@@ -223,7 +252,7 @@ fn user(
     fields: &UserFields,
 ) -> serde_json::Value {
     let attributes: &BTreeMap<_, _> = &fields.attributes;
-    let mut user = json!({
+    json!({
         "id": account.to_string(),
         "login": login.as_str(),
         "name": fields.name,
@@ -243,23 +272,26 @@ fn user(
         "platform": fields.platform,
         "connector": via.as_str(),
         "attributes": attributes,
-    });
-    if !fields.departments_without_path.is_empty() {
-        leave_out_unknown_departments(&mut user, fields);
-    }
-    user
+    })
 }
 
 /// Leaves out what is not known of departments: to read it is an error, and an error denies. With the ids in
 /// the place of names a rule such as `!('外包' in user.departments)` would let in everybody.
-fn leave_out_unknown_departments(user: &mut serde_json::Value, fields: &UserFields) {
+/// `source` has the fields of the source; the department that menshen itself gives has no id and comes last.
+fn leave_out_unknown_departments(
+    user: &mut serde_json::Value,
+    source: &UserFields,
+    local: Option<&DepartmentPath>,
+) {
     let Some(user) = user.as_object_mut() else {
         return;
     };
     user.remove("department_paths");
-    if !fields.has_department_names() {
+    if !source.has_department_names() {
         user.remove("departments");
     }
-    let known = json!(fields.known_department_paths());
-    user.insert(KNOWN_DEPARTMENT_PATHS.to_owned(), known);
+    let mut known = source.known_department_paths();
+    known.resize(known.len().max(source.department_ids.len()), "");
+    known.extend(local.map(DepartmentPath::as_str));
+    user.insert(KNOWN_DEPARTMENT_PATHS.to_owned(), json!(known));
 }

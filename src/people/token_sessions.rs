@@ -303,12 +303,14 @@ impl TokenSession {
     /// person have other fields.
     fn with_token_fields(&self, person: Person) -> Person {
         let (session, login) = (&person.session, &person.session.login);
+        let local = &person.entitlements.local;
         let cached = self.entitlements.load_full();
         let entitlements = cached
-            .filter(|cached| cached.login == *login)
+            .filter(|cached| cached.login == *login && cached.local == *local)
             .unwrap_or_else(|| {
                 let fields = self.fields.clone();
-                let fresh = Entitlements::new(session.account, login, &self.via, fields, 0);
+                let (account, local) = (session.account, local.as_ref());
+                let fresh = Entitlements::new(account, login, local, &self.via, fields, 0);
                 let fresh = Arc::new(fresh);
                 self.entitlements.store(Some(Arc::clone(&fresh)));
                 fresh

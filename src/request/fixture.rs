@@ -78,7 +78,7 @@ pub(super) fn person(login: &str, fields: UserFields) -> Caller {
         "corp".parse::<ConnectorId>().unwrap(),
     );
     let login = login.parse::<LoginName>().unwrap();
-    let entitlements = Entitlements::new(account, &login, &via, fields, 1);
+    let entitlements = Entitlements::new(account, &login, None, &via, fields, 1);
     let minted_at = Timestamp::from_unix_s(1_700_000_000);
     let session = Session {
         public_id: SessionId::new([1; 16]),

@@ -1,13 +1,14 @@
 //! Accounts and the identities that are linked to them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountChange, AccountId, ConnectorId, DirectoryFields, LoginName, Revocation, StoreError,
-    Subject,
+    AccountChange, AccountId, ConnectorId, DirectoryFields, LocalEntitlements, LoginName,
+    Revocation, StoreError, Subject,
 };
 use crate::clock::Timestamp;
 
@@ -100,6 +101,8 @@ pub struct Account {
     pub epoch: u64,
     /// Whether the person can no longer sign in.
     pub closed: bool,
+    /// What menshen itself gives the person; `None` if that is nothing.
+    pub local: Option<Arc<LocalEntitlements>>,
 }
 
 /// Why an account is closed, and by whom.
@@ -184,6 +187,8 @@ pub struct Admission {
     pub vouched: Vec<(LinkField, String)>,
     /// Whether an unknown person gets an account.
     pub create: bool,
+    /// What menshen itself gives the person if the account is created now.
+    pub join: Option<Arc<LocalEntitlements>>,
     /// Whether the fields replace those of a known identity, and, at a login, the login name that of its
     /// account. An entry in the log says that the account changed.
     pub sync: bool,

@@ -4,7 +4,10 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{AccountId, ConnectorId, LinkField, LoginName, Revocation, StoreError, Subject};
+use super::{
+    AccountId, ConnectorId, DepartmentPath, GroupName, LinkField, LocalEntitlements, LoginName,
+    Revocation, StoreError, Subject,
+};
 use crate::clock::Timestamp;
 
 /// The most people that one import may bring.
@@ -109,6 +112,8 @@ pub struct PersonRecord {
     pub closed_at: Option<Timestamp>,
     pub closed_by: Option<String>,
     pub closed_reason: Option<String>,
+    /// What menshen itself gives the person.
+    pub local: LocalEntitlements,
 }
 
 /// One way in which a person can sign in.
@@ -154,7 +159,8 @@ pub struct PeopleQuery {
     pub text: Option<String>,
     /// An identity of this connector, known or expected.
     pub connector: Option<ConnectorId>,
-    /// The id or the name of a department; includes the departments below it.
+    /// The id or the name of a department, or the path of one that menshen itself gives; includes the
+    /// departments below it.
     pub department: Option<String>,
     /// Whether the account is closed.
     pub closed: Option<bool>,
@@ -223,6 +229,9 @@ pub struct PersonEdit {
     pub name: Option<Option<String>>,
     pub email: Option<Option<String>>,
     pub mobile: Option<Option<String>>,
+    /// What menshen itself gives the person.
+    pub local_department: Option<Option<DepartmentPath>>,
+    pub local_groups: Option<Vec<GroupName>>,
     /// E-mail and mobile, as far as they change, as they are compared when an identity is linked.
     pub vouched: Vec<(LinkField, Option<String>)>,
 }
@@ -230,8 +239,8 @@ pub struct PersonEdit {
 /// The result of an edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EditOutcome {
-    /// Stored, or nothing had to change. If the login name changed, an entry in the log says that the
-    /// account changed.
+    /// Stored, or nothing had to change. If the login name or what menshen itself gives the person
+    /// changed, an entry in the log says that the account changed.
     Stored {
         log_position: Option<Revocation>,
     },

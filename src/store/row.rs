@@ -1,15 +1,16 @@
 //! Converts rows to records. A value that menshen cannot have written is an error.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 
 use super::query_error::QueryError;
 use super::{
-    AccessTokenRecord, Account, AccountChange, AccountChangeKind, AccountId, ListedSession,
-    PersonRecord, SessionId, SessionKey, SessionOrigin, SessionRecord, StoredAccessToken,
-    StoredSession, StoredTokens,
+    AccessTokenRecord, Account, AccountChange, AccountChangeKind, AccountId, DepartmentPath,
+    ListedSession, LocalEntitlements, PersonRecord, SessionId, SessionKey, SessionOrigin,
+    SessionRecord, StoredAccessToken, StoredSession, StoredTokens,
 };
 use crate::clock::Timestamp;
 
@@ -56,14 +57,31 @@ macro_rules! columns_of {
 columns_of!(SqliteRow);
 columns_of!(PgRow);
 
-/// An account from the columns `id`, `login`, `epoch`, `closed`.
+/// An account from the columns `id`, `login`, `epoch`, `closed`, `local_department`, `local_groups`.
 pub(super) fn account(row: &impl Columns) -> Result<Account, QueryError> {
     Ok(Account {
         id: AccountId::new(bytes(row, "id", "account")?),
         login: parsed(row, "login", "account")?,
         epoch: number(row, "epoch", "account")?,
         closed: row.boolean("closed")?,
+        local: local_entitlements(row)?.map(Arc::new),
     })
+}
+
+/// What menshen itself gives a person, from the columns `local_department` and `local_groups`.
+fn local_entitlements(row: &impl Columns) -> Result<Option<LocalEntitlements>, QueryError> {
+    let damaged = || QueryError::Damaged("account");
+    let department = row.optional_text("local_department")?;
+    let groups = row.optional_text("local_groups")?;
+    if department.is_none() && groups.is_none() {
+        return Ok(None);
+    }
+    let department = department.map(DepartmentPath::try_from).transpose();
+    let groups = groups.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text));
+    Ok(Some(LocalEntitlements {
+        department: department.map_err(|_| damaged())?,
+        groups: groups.map_err(|_| damaged())?,
+    }))
 }
 
 /// An entry of an account's history from the columns `number`, `at`, `actor`, `kind`, `detail`.
@@ -97,6 +115,7 @@ pub(super) fn person(row: &impl Columns) -> Result<PersonRecord, QueryError> {
         closed_at: optional_time("closed_at")?,
         closed_by: row.optional_text("closed_by")?,
         closed_reason: row.optional_text("closed_reason")?,
+        local: local_entitlements(row)?.unwrap_or_default(),
     })
 }
 
@@ -132,8 +151,8 @@ pub(super) fn listed_session(row: &impl Columns) -> Result<ListedSession, QueryE
     })
 }
 
-/// A session with its account and identity, from the columns of `standing_session`, `tokens_version` and
-/// `tokens_sealed`.
+/// A session with its account and identity, from the columns of `standing_session`, `local_department`,
+/// `local_groups`, `tokens_version` and `tokens_sealed`.
 pub(super) fn stored_session(row: &impl Columns) -> Result<StoredSession, QueryError> {
     let session = session_record(row)?;
     let account = Account {
@@ -141,6 +160,7 @@ pub(super) fn stored_session(row: &impl Columns) -> Result<StoredSession, QueryE
         login: parsed(row, "login", "account")?,
         epoch: number(row, "epoch", "account")?,
         closed: row.boolean("closed")?,
+        local: local_entitlements(row)?.map(Arc::new),
     };
     Ok(StoredSession {
         session,
@@ -172,7 +192,7 @@ pub(super) fn access_token_record(row: &impl Columns) -> Result<AccessTokenRecor
 }
 
 /// An access token with its account and identity, from the columns of `standing_access_token`,
-/// `tokens_version` and `tokens_sealed`.
+/// `local_department` and `local_groups`.
 pub(super) fn stored_access_token(row: &impl Columns) -> Result<StoredAccessToken, QueryError> {
     Ok(StoredAccessToken {
         session: stored_session(row)?,

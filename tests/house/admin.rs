@@ -18,6 +18,7 @@ mod description;
 mod dns_rebinding;
 mod errors;
 mod exposure;
+mod local_entitlements;
 mod other_site;
 mod people;
 mod sessions;

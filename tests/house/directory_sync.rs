@@ -52,7 +52,7 @@ async fn sync_with(menshen: &Menshen, request: SyncRequest) -> Arc<SyncReport> {
     running.report().await.unwrap()
 }
 
-async fn sync(menshen: &Menshen) -> Arc<SyncReport> {
+pub(crate) async fn sync(menshen: &Menshen) -> Arc<SyncReport> {
     let report = sync_with(menshen, request(SyncScope::Everything)).await;
     assert_eq!(report.outcome, SyncOutcome::Done, "{report:?}");
     report

@@ -236,6 +236,7 @@ impl ExplainServer {
                 links: mobile.clone(),
                 vouched: mobile.clone(),
                 create: true,
+                join: None,
                 sync: true,
                 is_login: true,
                 entitlements: format!(r#"{{"departments":["{connector}"]}}"#),

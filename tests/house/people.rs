@@ -4,6 +4,7 @@ use menshen::face::page::Cause;
 use menshen::store::{Closing, SubjectRename, SubjectRenameOutcome};
 
 mod gone;
+mod join;
 mod linking;
 
 use crate::browser::{Browser, Page, href};

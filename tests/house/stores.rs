@@ -23,6 +23,7 @@ mod file;
 mod fixture;
 mod foreign_lock;
 mod import_batches;
+mod local_entitlements;
 mod older_files;
 mod revocations;
 mod sessions;

@@ -28,6 +28,8 @@ mod directory_search;
 mod directory_sync;
 #[path = "../house/stores/fixture.rs"]
 mod fixture;
+#[path = "../house/stores/local_entitlements.rs"]
+mod local_entitlements;
 mod migrating;
 mod opening;
 pub(crate) mod pooler;

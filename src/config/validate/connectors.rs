@@ -7,6 +7,7 @@ use crate::face::OWN_PAGES;
 use crate::login::connector::{AutoLogin, ConnectorConfig, Kind, KindError};
 use crate::login::return_to::ReturnTo;
 use crate::setting::KeyPath;
+use crate::store::LOCAL_GROUPS_MAX;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     for (id, connector) in &problems.config.connector {
@@ -35,6 +36,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
         }
         validate_callback(problems, &key_path, connector);
         validate_home(problems, &key_path, connector);
+        validate_join(problems, &key_path, connector);
         validate_mapping(problems, &key_path, connector);
     }
     validate_auto_logins(problems);
@@ -137,6 +139,24 @@ fn validate_home<'a>(
                 "a path such as /portal, or a URL whose scheme, host and port a route serves";
             problems.add_at_value(&key_path, "nobody can land there after a login", help);
         }
+    }
+}
+
+/// Refuses a `join` that gives nothing, or too many groups.
+fn validate_join<'a>(
+    problems: &mut Problems<'a>,
+    key_path: &KeyPath<'a>,
+    connector: &'a ConnectorConfig,
+) {
+    let Some(join) = &connector.join else { return };
+    let key_path = key_path.clone().key("join");
+    if join.department.is_none() && join.groups.is_empty() {
+        let help = "give `department`, `groups` or both, or remove `join`";
+        problems.add_at_key(&key_path, "`join` gives nothing to anybody", help);
+    }
+    if join.groups.len() > LOCAL_GROUPS_MAX {
+        let help = format!("at most {LOCAL_GROUPS_MAX} groups");
+        problems.add_at_value(&key_path.key("groups"), "these are too many groups", help);
     }
 }
 

@@ -124,6 +124,7 @@ impl TestAdmin {
             links: Vec::new(),
             vouched: Vec::new(),
             create: true,
+            join: None,
             sync: true,
             is_login: true,
             entitlements: "{}".to_owned(),

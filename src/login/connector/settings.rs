@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::store::{DepartmentPath, GroupName, LocalEntitlements};
+
 /// When a login starts automatically.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -41,5 +43,33 @@ impl Default for HomePages {
             desktop: "/".to_owned(),
             mobile: "/".to_owned(),
         }
+    }
+}
+
+/// What menshen itself gives people whose account this connector creates: at their first login, by their
+/// first bearer token, or by a sync. Later logins and syncs leave it as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct JoinConfig {
+    /// A department, as its path from the root; the source need not have it. Rules see it as one more
+    /// department of the person.
+    pub department: Option<DepartmentPath>,
+    /// Groups, beside those of the source.
+    pub groups: Vec<GroupName>,
+}
+
+impl JoinConfig {
+    /// `None` if it gives nothing.
+    pub(in crate::login) fn local_entitlements(&self) -> Option<LocalEntitlements> {
+        let mut local = LocalEntitlements {
+            department: self.department.clone(),
+            groups: Vec::new(),
+        };
+        for group in &self.groups {
+            if !local.groups.contains(group) {
+                local.groups.push(group.clone());
+            }
+        }
+        (local != LocalEntitlements::default()).then_some(local)
     }
 }

@@ -294,6 +294,7 @@ fn admission(policy: &AdmissionPolicy, planned: &PlannedAdmission, at: Timestamp
         links: policy.links_among(&vouched),
         vouched,
         create: policy.create,
+        join: policy.join.clone(),
         // The plan has only what may change.
         sync: true,
         is_login: false,

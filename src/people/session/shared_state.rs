@@ -217,6 +217,18 @@ impl IdentityState {
         });
     }
 
+    /// As [`Self::replace_after_write`], with entitlements that are made of the current ones: what changes at
+    /// the same time, such as the login name, is not overwritten.
+    pub(super) fn replace_fields(&self, make: impl Fn(&Entitlements) -> Entitlements) {
+        self.entitlements.rcu(|current| {
+            let fresh = make(current);
+            match current.has_store_epoch && current.epoch > fresh.epoch {
+                true => Arc::clone(current),
+                false => Arc::new(fresh),
+            }
+        });
+    }
+
     /// Replaces the entitlements unless `fresh` is older than the current ones.
     pub(super) fn replace_unless_older(&self, fresh: &Arc<Entitlements>) {
         self.entitlements.rcu(|current| {
@@ -301,7 +313,7 @@ mod tests {
         let fields = crate::people::profile::UserFields::default();
         let (login, via) = ("zhangsan".parse().unwrap(), "corp".parse().unwrap());
         let account = crate::store::AccountId::new([0; 16]);
-        let entitlements = Entitlements::new(account, &login, &via, fields, 0);
+        let entitlements = Entitlements::new(account, &login, None, &via, fields, 0);
         let state = IdentityState::new(Arc::new(entitlements));
         state.confirm(at(0));
         let is_due = |s: i64, interval| state.due(at(s), interval, retry).is_some();

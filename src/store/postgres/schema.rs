@@ -69,6 +69,11 @@ fn migrator() -> Migrator {
         migration(3, "closed_by_sync", include_str!("0003_closed_by_sync.sql")),
         migration(4, "session_origin", include_str!("0004_session_origin.sql")),
         migration(5, "access_tokens", include_str!("0005_access_tokens.sql")),
+        migration(
+            6,
+            "local_entitlements",
+            include_str!("0006_local_entitlements.sql"),
+        ),
     ]);
     // The lock of the transaction does it: a lock of the connection is lost behind a pooler.
     migrator.set_locking(false);

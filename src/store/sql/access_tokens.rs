@@ -26,7 +26,9 @@ impl<D: Database> AccessTokenStore for D {
         key: &SessionKey,
     ) -> Result<Option<StoredAccessToken>, StoreError> {
         run("find an access token", async {
-            let sql = "SELECT * FROM menshen_standing_access_token WHERE key = $1";
+            let sql = "SELECT t.*, a.local_department, a.local_groups \
+                       FROM menshen_standing_access_token AS t \
+                       JOIN menshen_account AS a ON a.id = t.account WHERE t.key = $1";
             let found = self.read_row(sql, values![key]).await?;
             found.as_ref().map(row::stored_access_token).transpose()
         })

@@ -120,10 +120,11 @@ impl<D: Database> AccountStore for D {
     }
 }
 
-const BY_LOGIN: &str =
-    "SELECT id, login, epoch, closed FROM menshen_account WHERE login_folded = $1";
+const BY_LOGIN: &str = "SELECT id, login, epoch, closed, local_department, local_groups \
+    FROM menshen_account WHERE login_folded = $1";
 
-const BY_IDENTITY: &str = "SELECT a.id, a.login, a.epoch, a.closed \
+const BY_IDENTITY: &str = "SELECT a.id, a.login, a.epoch, a.closed, a.local_department, \
+    a.local_groups \
     FROM menshen_identity AS i JOIN menshen_account AS a ON a.id = i.account \
     WHERE i.connector = $1 AND i.subject = $2";
 

@@ -2,12 +2,12 @@
 
 use super::super::{
     Account, AccountChangeKind, AccountId, Admission, AdmissionOutcome, AdmittedIdentity,
-    LinkField, RevocationScope,
+    LinkField, LocalEntitlements, RevocationScope,
 };
 use super::row::Columns;
 use super::{
     Begin, Database, QueryError, Transaction, account_changes, accounts, coordination, departments,
-    people_import, person_fields, revocations, row, values, vouched_fields,
+    local_entitlements, people_import, person_fields, revocations, row, values, vouched_fields,
 };
 use crate::clock::Timestamp;
 
@@ -158,7 +158,7 @@ async fn find_known_identity(
     tx: &mut impl Transaction,
     admission: &Admission,
 ) -> Result<Option<(Account, bool)>, QueryError> {
-    let sql = "SELECT a.id, a.login, a.epoch, a.closed, i.names \
+    let sql = "SELECT a.id, a.login, a.epoch, a.closed, a.local_department, a.local_groups, i.names \
                FROM menshen_identity AS i JOIN menshen_account AS a ON a.id = i.account \
                WHERE i.connector = $1 AND i.subject = $2";
     let key = values![&admission.connector, &admission.subject];
@@ -304,7 +304,7 @@ async fn find_linked(
     tx: &mut impl Transaction,
     links: &[(LinkField, String)],
 ) -> Result<LinkMatch, QueryError> {
-    let sql = "SELECT DISTINCT a.id, a.login, a.epoch, a.closed FROM \
+    let sql = "SELECT DISTINCT a.id, a.login, a.epoch, a.closed, a.local_department, a.local_groups FROM \
                (SELECT i.account FROM menshen_vouched AS v \
                JOIN menshen_identity AS i ON i.connector = v.connector AND i.subject = v.subject \
                WHERE v.field = $1 AND v.value = $2 \
@@ -355,12 +355,16 @@ async fn admit_new(
     let detail = format!("{}: {}", admission.connector, admission.subject);
     let kind = AccountChangeKind::Created;
     account_changes::append(tx, &id, by(admission), kind, &detail).await?;
-    let login = admission.login.clone();
+    if let Some(join) = &admission.join {
+        let nothing = LocalEntitlements::default();
+        local_entitlements::write(tx, &id, (&nothing, join), by(admission)).await?;
+    }
     let account = Account {
         id,
-        login,
+        login: admission.login.clone(),
         epoch: 0,
         closed: false,
+        local: admission.join.clone(),
     };
     Ok(admitted(account, entitlements_epoch))
 }

@@ -257,7 +257,7 @@ async fn owner(
     if let Some(known) = accounts::by_identity(tx, connector, subject).await? {
         return Ok(Some((known, true)));
     }
-    let sql = "SELECT a.id, a.login, a.epoch, a.closed \
+    let sql = "SELECT a.id, a.login, a.epoch, a.closed, a.local_department, a.local_groups \
                FROM menshen_expected_identity AS e JOIN menshen_account AS a ON a.id = e.account \
                WHERE e.connector = $1 AND e.subject = $2";
     let found = tx.row(sql, values![connector, subject]).await?;
@@ -272,7 +272,8 @@ pub(super) async fn find_expected(
     subject: &Subject,
     login: &LoginName,
 ) -> Result<Option<(Account, bool)>, QueryError> {
-    let sql = "SELECT a.id, a.login, a.epoch, a.closed, a.login_folded = $3 AND \
+    let sql = "SELECT a.id, a.login, a.epoch, a.closed, a.local_department, a.local_groups, \
+               a.login_folded = $3 AND \
                NOT EXISTS (SELECT 1 FROM menshen_identity AS i \
                WHERE i.account = a.id AND i.names) AS sets_login \
                FROM menshen_expected_identity AS e JOIN menshen_account AS a ON a.id = e.account \

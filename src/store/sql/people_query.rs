@@ -7,7 +7,7 @@ use super::{Database, QueryError, Value, row, values};
 
 /// The columns of a person, for `row::person`.
 const PERSON_COLUMNS: &str = "id, login, name, email, mobile, created_at, seen_at, \
-     closed, closed_at, closed_by, closed_reason";
+     closed, closed_at, closed_by, closed_reason, local_department, local_groups";
 
 /// The greatest character. All texts with a prefix are between the prefix and the prefix with this behind
 /// it.
@@ -85,7 +85,7 @@ impl<'a> Statement<'a> {
         }
         if let Some(department) = &query.department {
             let department = statement.value(department);
-            statement.push(&in_department(&department));
+            statement.push(&in_department(&department, position_function));
         }
         let max = statement.value(query.max);
         statement.push(&format!(" ORDER BY a.login_folded LIMIT {max}"));
@@ -103,17 +103,20 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// The condition that a person belongs to a department or to one below it. UNION drops rows that were
-/// found before, so the recursion ends even if the parents form a circle.
-fn in_department(department: &str) -> String {
+/// The condition that a person belongs to a department or to one below it; a department that menshen
+/// itself gives is found by its path. UNION drops rows that were found before, so the recursion ends even
+/// if the parents form a circle.
+fn in_department(department: &str, position_function: &str) -> String {
     format!(
-        " AND a.id IN (WITH RECURSIVE below (connector, id) AS \
+        " AND (a.local_department = {department} \
+         OR {position_function}(a.local_department, {department} || '/') = 1 \
+         OR a.id IN (WITH RECURSIVE below (connector, id) AS \
          (SELECT connector, id FROM menshen_department \
          WHERE id = {department} OR name = {department} \
          UNION SELECT d.connector, d.id FROM menshen_department AS d \
          JOIN below AS b ON d.connector = b.connector AND d.parent = b.id) \
          SELECT i.account FROM below AS b \
          JOIN menshen_membership AS m ON m.connector = b.connector AND m.department = b.id \
-         JOIN menshen_identity AS i ON i.connector = m.connector AND i.subject = m.subject)"
+         JOIN menshen_identity AS i ON i.connector = m.connector AND i.subject = m.subject))"
     )
 }

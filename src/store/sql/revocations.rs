@@ -185,7 +185,7 @@ pub(super) async fn raise_account_epoch(
 ) -> Result<Option<Account>, QueryError> {
     let sql = "UPDATE menshen_account SET epoch = epoch + 1, epoch_raised_at = \
                CASE WHEN epoch_raised_at > $2 THEN epoch_raised_at ELSE $2 END \
-               WHERE id = $1 RETURNING id, login, epoch, closed";
+               WHERE id = $1 RETURNING id, login, epoch, closed, local_department, local_groups";
     let raised = tx.row(sql, values![account, at]).await?;
     raised.as_ref().map(row::account).transpose()
 }

@@ -31,8 +31,10 @@ impl<D: Database> SessionStore for D {
 
     async fn session(&self, key: &SessionKey) -> Result<Option<StoredSession>, StoreError> {
         run("find a session", async {
-            let sql = "SELECT s.*, t.version AS tokens_version, t.sealed AS tokens_sealed \
+            let sql = "SELECT s.*, a.local_department, a.local_groups, \
+                       t.version AS tokens_version, t.sealed AS tokens_sealed \
                        FROM menshen_standing_session AS s \
+                       JOIN menshen_account AS a ON a.id = s.account \
                        LEFT JOIN menshen_session_tokens AS t ON t.session_key = s.key \
                        WHERE s.key = $1";
             let found = self.read_row(sql, values![key]).await?;

@@ -114,5 +114,10 @@ fn migrator() -> Migrator {
             include_str!("0012_session_origin.sql"),
         ),
         migration(13, "access_tokens", include_str!("0013_access_tokens.sql")),
+        migration(
+            14,
+            "local_entitlements",
+            include_str!("0014_local_entitlements.sql"),
+        ),
     ])
 }

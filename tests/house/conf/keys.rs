@@ -157,6 +157,12 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("connector.*.home.desktop", Default, r#""/""#),
     ("connector.*.home.mobile", Default, r#""/""#),
     (
+        "connector.*.join.department",
+        Optional,
+        r#""示例公司/外包""#,
+    ),
+    ("connector.*.join.groups", Optional, r#"["guests"]"#),
+    (
         "connector.*.mapping",
         Optional,
         "login = \"profile.userid\"\nemail = \"profile.biz_mail\"\n\

@@ -529,3 +529,17 @@ fn access_tokens_that_are_refused_disclosed_or_long_are_warned_of() {
         assert_eq!(warned, Vec::from_iter(key), "{text}");
     }
 }
+
+#[test]
+fn a_join_of_a_connector_that_creates_no_account_is_warned_of() {
+    for (admission, is_warned) in [("create", false), ("existing", true)] {
+        let text = format!(
+            "[server]\nexternal_url = \"https://sso.corp.example\"\n[connector.corp]\n\
+             admission = \"{admission}\"\njoin = {{ groups = [\"guests\"] }}\n[connector.corp.wecom]\n\
+             corp_id = \"ww1\"\nagent_id = 7\nsecret = {{ file = \"/s\" }}\n"
+        );
+        let keys = warned_keys(&text);
+        let join = ("connector.corp.join".to_owned(), 5);
+        assert_eq!(keys.contains(&join), is_warned, "{admission}: {keys:?}");
+    }
+}

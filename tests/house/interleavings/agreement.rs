@@ -124,6 +124,7 @@ fn admission(person: usize, group: u8, at: Timestamp) -> Admission {
         links: Vec::new(),
         vouched: Vec::new(),
         create: true,
+        join: None,
         sync: true,
         is_login: true,
         entitlements: format!(r#"{{"groups":["{group}"]}}"#),

@@ -89,6 +89,7 @@ fn policy(connector: ConnectorId) -> AdmissionPolicy {
         connector,
         mapping: Mapping::build(&defaults, &MappingConfig::default(), "").unwrap(),
         create: false,
+        join: None,
         sync: true,
         link_by: Vec::new(),
     }
@@ -214,6 +215,7 @@ fn account(id: AccountId, login: &str) -> Account {
         login: login.parse().unwrap(),
         epoch: 0,
         closed: false,
+        local: None,
     }
 }
 
@@ -227,6 +229,7 @@ fn admission(account: &Account, connector: ConnectorId, subject: &str) -> Admiss
         links: Vec::new(),
         vouched: Vec::new(),
         create: false,
+        join: None,
         sync: true,
         is_login: true,
         entitlements: serde_json::to_string(&fields).unwrap(),

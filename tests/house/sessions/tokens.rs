@@ -241,6 +241,7 @@ impl TokenEnv {
             connector: corp(),
             mapping: Mapping::build(&defaults, &MappingConfig::default(), "").unwrap(),
             create: true,
+            join: None,
             sync: true,
             link_by: Vec::new(),
         };

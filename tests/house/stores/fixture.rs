@@ -31,6 +31,7 @@ pub(super) fn admission(login: &str) -> Admission {
         links: Vec::new(),
         vouched: Vec::new(),
         create: true,
+        join: None,
         sync: true,
         is_login: true,
         entitlements: "{}".to_owned(),

@@ -99,6 +99,7 @@ async fn links_to_an_account(menshen: &Menshen, email: &str) -> bool {
         links: vec![(LinkField::Email, email.to_owned())],
         vouched: Vec::new(),
         create: false,
+        join: None,
         sync: true,
         is_login: true,
         entitlements: "{}".to_owned(),

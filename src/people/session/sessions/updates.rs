@@ -61,16 +61,19 @@ impl Sessions {
             entitlements_epoch,
         } = admitted;
         let state = self.identities.get(&(via.clone(), subject.clone()));
-        let login_is_known = state
-            .as_ref()
-            .is_some_and(|state| state.entitlements.load().login == account.login);
-        if let Some(account_state) = self.accounts.get(&account.id).filter(|_| !login_is_known) {
-            // Every session of the account has a copy of the login name: they are loaded again.
+        let is_known = state.as_ref().is_some_and(|state| {
+            let known = state.entitlements.load();
+            known.login == account.login && known.local == account.local
+        });
+        if let Some(account_state) = self.accounts.get(&account.id).filter(|_| !is_known) {
+            // Every session of the account has a copy of the login name and of what menshen itself gives the
+            // person: they are loaded again.
             account_state.mark_changed();
         }
         if let Some(state) = state {
+            let (login, local) = (&account.login, account.local.as_ref());
             let (fields, epoch) = (fields.clone(), *entitlements_epoch);
-            let fresh = Entitlements::new(account.id, &account.login, via, fields, epoch);
+            let fresh = Entitlements::new(account.id, login, local, via, fields, epoch);
             state.replace_after_write(&Arc::new(fresh));
         }
     }
@@ -89,15 +92,18 @@ impl Sessions {
             return Vec::new();
         };
         let before = state.entitlements.load_full();
-        let (account, login) = (session.account, &before.login);
-        let with_epoch =
-            |epoch| Entitlements::new(account, login, &session.via, fields.clone(), epoch);
-        let fresh = match epoch {
-            Some(epoch) => with_epoch(epoch),
-            None => with_epoch(before.next_guessed_epoch(fields)).into_guess(),
-        };
-        state.replace_after_write(&Arc::new(fresh));
-        let changed = differences(&before.fields, fields);
+        state.replace_fields(|current| {
+            let (login, local) = (&current.login, current.local.as_ref());
+            let (account, fields, via) = (session.account, fields.clone(), &session.via);
+            match epoch {
+                Some(epoch) => Entitlements::new(account, login, local, via, fields, epoch),
+                None => {
+                    let epoch = current.next_guessed_epoch(&fields);
+                    Entitlements::new(account, login, local, via, fields, epoch).into_guess()
+                }
+            }
+        });
+        let changed = differences(before.source_fields(), fields);
         if !changed.is_empty() {
             // Open tunnels are checked again.
             self.notify_changes();
@@ -153,6 +159,7 @@ pub(super) fn entitlements_of(stored: &StoredSession) -> Result<Entitlements, St
     Ok(Entitlements::new(
         stored.account.id,
         &stored.account.login,
+        stored.account.local.as_ref(),
         &stored.session.connector,
         fields,
         stored.entitlements_epoch,

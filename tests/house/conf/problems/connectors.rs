@@ -107,3 +107,41 @@ fn the_interval_and_the_brake_of_a_sync_are_bounded() {
         assert!(Config::parse(&text, "m").is_err(), "{line}");
     }
 }
+
+#[test]
+fn join_needs_something_to_give_and_gives_only_departments_and_groups() {
+    for (join, words) in [
+        ("{}", "gives nothing"),
+        ("{ groups = [] }", "gives nothing"),
+        ("{ department = '' }", "a department is a name or a path"),
+        (
+            "{ department = '公司//外包' }",
+            "a department is a name or a path",
+        ),
+        ("{ department = '42' }", "a department is a name or a path"),
+        ("{ groups = ['a,b'] }", "no comma"),
+        ("{ groups = [''] }", "no comma"),
+        ("{ groups = 'guests' }", "expected an array"),
+        ("{ roles = ['x'] }", "roles"),
+    ] {
+        let text = format!("{SERVER}[connector.corp]\njoin = {join}\n{WECOM}");
+        let error = Config::parse(&text, "m").unwrap_err().to_string();
+        assert!(
+            error.contains(words) && error.contains("m:4:"),
+            "{join}: {error}"
+        );
+    }
+    let many = |count| {
+        let groups: Vec<_> = (0..count).map(|n| format!("'g{n}'")).collect();
+        format!("{{ groups = [{}] }}", groups.join(", "))
+    };
+    for (join, is_accepted) in [
+        ("{ department = '公司/外包' }".to_owned(), true),
+        ("{ groups = ['外部 人员'] }".to_owned(), true),
+        (many(100), true),
+        (many(101), false),
+    ] {
+        let text = format!("{SERVER}[connector.corp]\njoin = {join}\n{WECOM}");
+        assert_eq!(Config::parse(&text, "m").is_ok(), is_accepted, "{join}");
+    }
+}

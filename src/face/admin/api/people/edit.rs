@@ -13,7 +13,9 @@ use super::super::error::{ApiError, Problem};
 use super::super::input::{JsonBody, PathParameters};
 use super::super::{ApiState, Resource};
 use crate::face::admin::tokens::AdminToken;
-use crate::store::{EditOutcome, LoginName, PersonEdit};
+use crate::store::{
+    DepartmentPath, EditOutcome, GroupName, LOCAL_GROUPS_MAX, LoginName, PersonEdit,
+};
 use crate::telemetry::{AuditEvent, AuditRecord};
 
 /// The longest field of a person, in characters.
@@ -39,11 +41,23 @@ struct PersonChange {
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<String>, max_length = 256)]
     mobile: Option<Option<String>>,
+    /// The department that menshen itself gives the person: its path from the root.
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    local_department: Option<Option<DepartmentPath>>,
+    /// All groups that menshen itself gives the person.
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    local_groups: Option<Option<Vec<GroupName>>>,
 }
 
 /// Distinguishes null from an absent field.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::<String>::deserialize(deserializer).map(Some)
+fn present<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 /// Changes the login or the fields of a person.
@@ -70,6 +84,8 @@ async fn edit(
         name: field("name", change.name)?,
         email: field("email", change.email)?,
         mobile: field("mobile", change.mobile)?,
+        local_department: change.local_department,
+        local_groups: groups(change.local_groups)?,
         vouched: Vec::new(),
     };
     let login = edit.login.clone().unwrap_or(account.login);
@@ -102,4 +118,21 @@ fn field(name: &str, value: Option<Option<String>>) -> Result<Option<Option<Stri
         )));
     }
     Ok(Some((!text.is_empty()).then(|| text.to_owned())))
+}
+
+/// The new groups, each once.
+fn groups(value: Option<Option<Vec<GroupName>>>) -> Result<Option<Vec<GroupName>>, ApiError> {
+    let Some(sent) = value else { return Ok(None) };
+    let mut groups = Vec::new();
+    for group in sent.unwrap_or_default() {
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    match groups.len() > LOCAL_GROUPS_MAX {
+        true => Err(ApiError::Malformed(format!(
+            "the body: local_groups has more than {LOCAL_GROUPS_MAX} groups"
+        ))),
+        false => Ok(Some(groups)),
+    }
 }

@@ -13,8 +13,8 @@ use super::super::input::{PathParameters, QueryParameters};
 use super::super::{ApiState, Resource};
 use crate::clock::Timestamp;
 use crate::store::{
-    AccountChange, AccountId, ConnectorId, IdentityRecord, IdentityState, LoginName, PeopleQuery,
-    PersonRecord, Subject,
+    AccountChange, AccountId, ConnectorId, DepartmentPath, GroupName, IdentityRecord,
+    IdentityState, LoginName, PeopleQuery, PersonRecord, Subject,
 };
 
 /// The most listed people.
@@ -45,7 +45,8 @@ pub(in super::super) struct PeopleParameters {
     email: Option<String>,
     /// The beginning of the mobile number.
     mobile: Option<String>,
-    /// The id or the name of a department; includes those below it.
+    /// The id or the name of a department, or the path of one that menshen itself gives; includes those
+    /// below it.
     department: Option<String>,
     /// The id of a connector of the person.
     #[param(value_type = Option<String>)]
@@ -88,6 +89,12 @@ struct Person {
     /// The name of the admin token, or the part of menshen, that closed the account.
     closed_by: Option<String>,
     closed_reason: Option<String>,
+    /// The department that menshen itself gives the person: its path from the root.
+    #[schema(value_type = Option<String>)]
+    local_department: Option<DepartmentPath>,
+    /// The groups that menshen itself gives the person.
+    #[schema(value_type = Vec<String>)]
+    local_groups: Vec<GroupName>,
 }
 
 /// A person with identities and history.
@@ -238,6 +245,8 @@ impl From<PersonRecord> for Person {
             closed_at: person.closed_at.map(Timestamp::unix_s),
             closed_by: person.closed_by,
             closed_reason: person.closed_reason,
+            local_department: person.local.department,
+            local_groups: person.local.groups,
         }
     }
 }
