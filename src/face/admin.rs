@@ -1,31 +1,35 @@
 //! The administrator's listener: metrics, health and the admin API.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::header::{ALLOW, HOST, WWW_AUTHENTICATE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ALLOW, HOST, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::reply;
+use crate::clock::Clock;
 use crate::people::People;
 use crate::people::session::Sessions;
 use crate::request::head::HeadError;
 use crate::request::{Body, BodyError, target};
 use crate::secret::SecretSource;
 use crate::site::live::LiveSite;
-use crate::telemetry::{Telemetry, error_chain, escape};
+use crate::telemetry::{AuditEvent, AuditRecord, Telemetry, error_chain, escape};
 
 mod api;
 mod host_check;
+mod token_guesses;
 mod tokens;
 
 use api::{Api, ApiState};
 pub use host_check::AdminHost;
+use token_guesses::{TokenGuesses, TokenRefused};
 use tokens::AdminTokens;
 pub use tokens::{AdminTokenConfig, AdminTokenError, AdminTokenName, UNNAMED_TOKEN};
 
@@ -50,6 +54,15 @@ pub struct AdminConfig {
     /// More tokens of the API, each with a name and its rights.
     #[serde(default)]
     pub tokens: Vec<AdminTokenConfig>,
+    /// How many requests with a wrong token, or without one, a client address may send to the API in a
+    /// minute. Beyond that all its requests to the API are refused for a while, also with a right token. A
+    /// `unix:` path has no limit.
+    #[serde(default = "wrong_tokens_default")]
+    pub wrong_tokens_per_client_per_minute: u32,
+}
+
+const fn wrong_tokens_default() -> u32 {
+    60
 }
 
 /// The state of the process for health and readiness probes.
@@ -95,6 +108,7 @@ pub struct Admin {
     /// The accepted host names; `None` on a unix socket, which no browser can reach.
     hosts: Option<Vec<AdminHost>>,
     tokens: AdminTokens,
+    guesses: TokenGuesses,
     api: Api,
     sessions: Arc<Sessions>,
     people: People,
@@ -130,6 +144,7 @@ impl Admin {
         Ok(Self {
             hosts: (!on_unix).then(|| config.hosts.clone()),
             tokens,
+            guesses: TokenGuesses::new(config.wrong_tokens_per_client_per_minute),
             api,
             sessions,
             people,
@@ -138,8 +153,9 @@ impl Admin {
         })
     }
 
-    /// Answers one request. A GET request changes nothing; only `/readyz` writes a row, to probe the store.
-    pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
+    /// Answers one request of a client, whose address is absent on a unix socket. A GET request changes
+    /// nothing; only `/readyz` writes a row, to probe the store.
+    pub async fn handle<B>(&self, request: Request<B>, client: Option<IpAddr>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BodyError>,
@@ -177,12 +193,37 @@ impl Admin {
             _ if self.tokens.is_empty() => not_found(),
             api::DESCRIPTION_PATH if !is_read => not_allowed("GET, HEAD"),
             api::DESCRIPTION_PATH => self.api.description(),
-            path if path.starts_with("/api/") => match self.tokens.find(request.headers()) {
-                Some(token) => self.api.answer(token, request).await,
-                None => unauthorized(),
-            },
+            path if path.starts_with("/api/") => {
+                match self.guesses.find(&self.tokens, request.headers(), client) {
+                    Ok(token) => self.api.answer(token, request).await,
+                    Err(refused) => self.refuse(refused, request.headers(), client),
+                }
+            }
             _ => not_found(),
         }
+    }
+
+    /// Answers a request of the API without a right token.
+    fn refuse(
+        &self,
+        refused: TokenRefused,
+        headers: &HeaderMap,
+        client: Option<IpAddr>,
+    ) -> Response<Body> {
+        if refused == TokenRefused::TooMany {
+            self.guesses.log_limit(client);
+            return too_many();
+        }
+        let user_agent = headers.get(USER_AGENT);
+        let user_agent = user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let reason = format!("the admin API: {}", refused);
+        self.telemetry.audit_anonymous(&AuditRecord {
+            client,
+            user_agent,
+            reason: Some(&reason),
+            ..AuditRecord::new(AuditEvent::Refused, Clock::system().now())
+        });
+        unauthorized()
     }
 
     fn metrics(&self) -> Response<Body> {
@@ -277,6 +318,14 @@ fn not_allowed(allowed: &'static str) -> Response<Body> {
     response
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+fn too_many() -> Response<Body> {
+    let detail = "too many requests of this address had a wrong token: send the right one later";
+    let mut response = problem(StatusCode::TOO_MANY_REQUESTS, detail);
+    let retry_after = HeaderValue::from_static("60");
+    response.headers_mut().insert(RETRY_AFTER, retry_after);
     response
 }
 

@@ -11,7 +11,7 @@ use crate::door::{Address, ListenConfig, Listeners, RequestBody, ServeOptions, S
 use crate::face::admin::{Admin, Health};
 use crate::face::ext_authz::{CheckListener, ExtAuthz};
 use crate::open_files::OpenFiles;
-use crate::request::head::Connection;
+use crate::request::head::{Connection, Peer};
 use crate::site::live::LiveSite;
 
 /// The listeners of a configuration.
@@ -105,9 +105,13 @@ impl AllListeners {
         }
         if let (Some(listeners), Some(admin)) = (self.admin, admin) {
             let admin = Arc::new(admin);
-            let handler = move |request: Request<RequestBody>, _: Arc<Connection>| {
+            let handler = move |request: Request<RequestBody>, connection: Arc<Connection>| {
                 let admin = Arc::clone(&admin);
-                async move { admin.handle(request).await }
+                let client = match connection.peer {
+                    Peer::Ip(address) => Some(address),
+                    Peer::Unix => None,
+                };
+                async move { admin.handle(request, client).await }
             };
             let limits = ServerLimits::default().capped_at(files.per_other_listener);
             serving.spawn(listeners.serve(handler, with_limits(limits)));

@@ -18,6 +18,7 @@ mod description;
 mod dns_rebinding;
 mod errors;
 mod exposure;
+mod guessing;
 mod local_entitlements;
 mod other_site;
 mod people;
@@ -66,7 +67,8 @@ const API_REQUESTS: [(&str, &str, &str); 23] = [
 
 fn setup() -> Setup {
     Setup::default().tables(&format!(
-        "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\n"
+        "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\n\
+         wrong_tokens_per_client_per_minute = 1000000\n"
     ))
 }
 

@@ -70,6 +70,7 @@ impl TestAdmin {
             token,
             tokens: Vec::new(),
             hosts: Vec::new(),
+            wrong_tokens_per_client_per_minute: 60,
         };
         let telemetry = Telemetry::writing_to(&LogConfig::default(), Box::new(std::io::sink()));
         let shared = Services {
@@ -99,7 +100,7 @@ impl TestAdmin {
         let request = request
             .body(Full::new(Bytes::from(body.to_owned())))
             .unwrap();
-        let response = self.admin.handle(request).await;
+        let response = self.admin.handle(request, None).await;
         let status = response.status().as_u16();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(bytes.to_vec()).unwrap())
@@ -404,7 +405,7 @@ async fn metrics_use_the_open_metrics_format() {
     let request = Request::get("/metrics")
         .body(Full::new(Bytes::new()))
         .unwrap();
-    let response = admin.admin.handle(request).await;
+    let response = admin.admin.handle(request, None).await;
     assert_eq!(response.headers()[CONTENT_TYPE], OPEN_METRICS_TYPE);
     let page = response.into_body().collect().await.unwrap().to_bytes();
     let page = String::from_utf8(page.to_vec()).unwrap();

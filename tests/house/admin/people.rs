@@ -187,6 +187,14 @@ async fn a_person_is_changed_by_hand() {
         (&record["event"], &record["login"]),
         (&json!("changed"), &json!("zhang.san"))
     );
+    // The fields, but not their values.
+    assert_eq!(
+        (&record["by"], &record["reason"]),
+        (
+            &json!("admin"),
+            &json!("through the admin API: login, mobile")
+        )
+    );
     // The session continues under the new login name.
     let page = browser.visit(&format!("{SSO_URL}/echo")).await;
     assert_eq!(page.echoed("x-forwarded-user"), ["zhang.san"]);

@@ -75,6 +75,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         r#"{ file = "/etc/menshen/admin.token" }"#,
     ),
     ("admin.hosts", Optional, r#"["menshen.monitoring.svc"]"#),
+    ("admin.wrong_tokens_per_client_per_minute", Optional, "60"),
     ("admin.tokens.name", Optional, r#""lina""#),
     (
         "admin.tokens.token",

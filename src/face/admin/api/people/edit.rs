@@ -51,6 +51,23 @@ struct PersonChange {
     local_groups: Option<Option<Vec<GroupName>>>,
 }
 
+impl PersonChange {
+    /// The names of the fields that the request has.
+    fn field_names(&self) -> String {
+        let fields = [
+            ("login", self.login.is_some()),
+            ("name", self.name.is_some()),
+            ("email", self.email.is_some()),
+            ("mobile", self.mobile.is_some()),
+            ("local_department", self.local_department.is_some()),
+            ("local_groups", self.local_groups.is_some()),
+        ];
+        let sent = fields.into_iter().filter(|(_, is_sent)| *is_sent);
+        let names: Vec<_> = sent.map(|(name, _)| name).collect();
+        names.join(", ")
+    }
+}
+
 /// Distinguishes null from an absent field.
 fn present<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
@@ -79,6 +96,7 @@ async fn edit(
     JsonBody(change): JsonBody<PersonChange>,
 ) -> Result<ApiJson<Done>, ApiError> {
     let account = super::find(&state, &login).await?;
+    let fields = change.field_names();
     let edit = PersonEdit {
         login: change.login,
         name: field("name", change.name)?,
@@ -97,7 +115,8 @@ async fn edit(
             return Err(ApiError::Conflict(detail));
         }
     }
-    let reason = audit_reason_of_stored("");
+    // The names of the fields, because their values are personal data.
+    let reason = audit_reason_of_stored(&fields);
     state.telemetry.audit(&AuditRecord {
         account: Some(&account.id),
         login: Some(login.as_str()),
