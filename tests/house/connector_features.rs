@@ -1,6 +1,7 @@
 //! What the trait `Connector` offers to connectors, with a connector that exists only in these tests.
 
 mod callback;
+mod closed_accounts;
 mod enter;
 mod files;
 mod linking;

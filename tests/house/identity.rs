@@ -4,6 +4,7 @@
 mod cookies;
 mod encodings;
 mod forwarded;
+mod unusual_logins;
 
 use proptest::prelude::*;
 use tokio::runtime::Runtime;

@@ -18,6 +18,7 @@ mod provider_down;
 mod refresh;
 mod secret_files;
 pub(crate) mod tenants;
+mod timestamps;
 
 /// The name 张三 and the two groups of this person, in the encoding of the identity headers.
 const ZHANG_SAN: &str = "%E5%BC%A0%E4%B8%89";

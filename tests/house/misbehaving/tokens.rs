@@ -185,6 +185,33 @@ async fn an_id_token_outside_its_validity_is_refused() {
 }
 
 #[tokio::test]
+async fn an_id_token_with_a_time_that_no_clock_shows_is_refused() {
+    let times = [
+        json!(i64::MAX),
+        json!(u64::MAX),
+        json!(1e300),
+        json!(-1),
+        json!(i64::MIN),
+        json!(-1e300),
+    ];
+    let mut rows = Vec::new();
+    for (name, shown) in [("exp", "`exp`"), ("iat", "`iat`"), ("nbf", "`nbf`")] {
+        let of_claim = times.iter();
+        rows.extend(of_claim.map(|time| claim("a strange time", name, time.clone(), shown)));
+    }
+    // After 2038, which is no error in itself.
+    let after_2038 = json!(2_147_483_648_i64 + 1);
+    rows.push(claim(
+        "issued in 2038",
+        "iat",
+        after_2038.clone(),
+        "not valid yet",
+    ));
+    rows.push(claim("valid from 2038", "nbf", after_2038, "not valid yet"));
+    assert_all_refused(Algorithm::ES256, rows).await;
+}
+
+#[tokio::test]
 async fn an_id_token_without_a_valid_subject_is_refused() {
     let rows = vec![
         claim("no subject", "sub", Value::Null, "`sub`"),
