@@ -55,7 +55,7 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         | Cause::ProviderUnreachable => StatusCode::BAD_GATEWAY,
         Cause::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         Cause::TooLarge | Cause::TooLargePartlySent => StatusCode::PAYLOAD_TOO_LARGE,
-        Cause::TooManyLogins => StatusCode::TOO_MANY_REQUESTS,
+        Cause::TooManyLogins | Cause::TooManyTokenChanges => StatusCode::TOO_MANY_REQUESTS,
         Cause::LoginDeclined
         | Cause::NotMember
         | Cause::InactiveMember

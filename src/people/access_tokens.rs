@@ -5,12 +5,17 @@
 //! guessed, and it survives a change of the session keys. Tokens are only looked up by this hash: whoever
 //! measures how long a lookup takes learns something about hashes that they cannot choose.
 
+mod change_limits;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use change_limits::ChangeLimits;
+pub use change_limits::{ChangePermit, TooManyChanges};
 
 use super::session::{Session, Sessions};
 use crate::clock::{Clock, Timestamp};
@@ -125,6 +130,7 @@ pub struct AccessTokens {
     store: Arc<dyn Store>,
     sessions: Arc<Sessions>,
     clock: Clock,
+    change_limits: Arc<ChangeLimits>,
 }
 
 impl fmt::Debug for AccessTokens {
@@ -139,7 +145,16 @@ impl AccessTokens {
             store,
             sessions,
             clock,
+            change_limits: Arc::default(),
         }
+    }
+
+    /// Permits a person to make or end one token. The caller holds the permit until that is done.
+    ///
+    /// # Errors
+    /// The account changes tokens too often, or is changing one now. The store is not asked.
+    pub fn begin_change(&self, account: &AccountId) -> Result<ChangePermit<'_>, TooManyChanges> {
+        self.change_limits.begin(account, &self.clock)
     }
 
     /// Whether a session began recently enough to make tokens.

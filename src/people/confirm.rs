@@ -107,12 +107,14 @@ impl People {
         let cached = self.sessions.cached_entitlements(via, report.subject);
         let until = self.clock.now().plus(report.refuse_logins_for);
         let target = LogoutTarget::Subject(report.subject.clone());
-        let tokens = self.sessions.end_access_tokens(via, report.subject).await;
         let ended = self
             .sessions
             .apply_provider_logout(via, &target, None, until)
-            .await
-            .map_err(ConfirmError::Store)?;
+            .await;
+        // After the sessions, because a session makes tokens as long as it lasts. Both have ended in this
+        // process even if the store failed, and both writes are retried.
+        let tokens = self.sessions.end_access_tokens(via, report.subject).await;
+        let ended = ended.map_err(ConfirmError::Store)?;
         Ok(StatusOutcome::SessionsEnded {
             person: cached.map(|cached| KnownPerson {
                 account: cached.account,

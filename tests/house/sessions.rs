@@ -8,6 +8,7 @@ mod outage;
 mod outage_log;
 mod overtaken;
 mod reloaded;
+mod removed_person;
 mod restored;
 mod revoked;
 mod store_interruptions;

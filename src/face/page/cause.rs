@@ -32,6 +32,8 @@ pub enum Cause {
     TooLargePartlySent,
     /// Too many logins from this client, or in total.
     TooManyLogins,
+    /// The person makes and ends access tokens too often.
+    TooManyTokenChanges,
     /// The browser sent no flow cookie: cookies are blocked, or the login began in another browser or
     /// app.
     FlowCookieMissing,
@@ -100,7 +102,7 @@ pub(super) enum NextStep {
 }
 
 impl Cause {
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::NotFound,
         Self::BadRequest,
         Self::InvalidProxyHeader,
@@ -114,6 +116,7 @@ impl Cause {
         Self::TooLarge,
         Self::TooLargePartlySent,
         Self::TooManyLogins,
+        Self::TooManyTokenChanges,
         Self::FlowCookieMissing,
         Self::LoginExpired,
         Self::FlowCookieForged,
@@ -160,6 +163,7 @@ impl Cause {
             Self::TooLarge => "too-large",
             Self::TooLargePartlySent => "too-large-begun",
             Self::TooManyLogins => "too-many-logins",
+            Self::TooManyTokenChanges => "too-many-token-changes",
             Self::FlowCookieMissing => "login-missing",
             Self::LoginExpired => "login-late",
             Self::FlowCookieForged => "login-forged",
@@ -214,6 +218,7 @@ impl Cause {
             | Self::TooLarge
             | Self::TooLargePartlySent
             | Self::TooManyLogins
+            | Self::TooManyTokenChanges
             | Self::ProviderBusy
             | Self::ProviderUnreachable => NextStep::Retry,
             Self::FlowCookieMissing

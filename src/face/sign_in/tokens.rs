@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, Method, StatusCode};
 
 use super::super::browser::{RequestKind, opens_in_tab, request_kind, single_header};
 use super::super::page::{
@@ -19,7 +20,7 @@ use super::{audit, caller, is_own_form_post, read_body};
 use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::people::access_tokens::{
-    AccessTokenRequest, MadeAccessToken, MakeTokenError, NAME_CHARS_MAX,
+    AccessTokenRequest, MadeAccessToken, MakeTokenError, NAME_CHARS_MAX, TooManyChanges,
 };
 use crate::people::session::Person;
 use crate::request::BodyError;
@@ -116,11 +117,30 @@ where
     if form.one("account") != Ok(Some(&account)) {
         return notice(context, &person, TokenNotice::OtherAccount).await;
     }
-    match parse(context, &person, &form) {
-        Ok(Form::Make(request)) => make(context, &person, request).await,
-        Ok(Form::End(id)) => end(context, &person, &id).await,
-        Err(why) => notice(context, &person, why).await,
+    let form = match parse(context, &person, &form) {
+        Ok(form) => form,
+        Err(why) => return notice(context, &person, why).await,
+    };
+    let tokens = context.services.people.access_tokens();
+    let _permit = match tokens.begin_change(&person.session.account) {
+        Ok(permit) => permit,
+        Err(limited) => return too_many_changes(context, limited),
+    };
+    match form {
+        Form::Make(request) => make(context, &person, request).await,
+        Form::End(id) => end(context, &person, &id).await,
     }
+}
+
+/// Asks the person to wait. The page has no list of tokens, because the store is not asked.
+fn too_many_changes(context: &RequestContext<'_>, limited: TooManyChanges) -> LoggedResponse {
+    let page = Href::new(format!("{}/tokens", context.site.prefix));
+    let mut response = reply::problem(context, Cause::TooManyTokenChanges, Some(page));
+    let seconds = limited.retry_after.as_millis().div_ceil(1000);
+    let seconds = u32::try_from(seconds).unwrap_or(u32::MAX).max(1);
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    LoggedResponse::own_path("too many token changes", response)
 }
 
 async fn notice(

@@ -247,8 +247,11 @@ async fn a_person_has_fifty_tokens_at_most() {
     let (menshen, _mirror) = start().await;
     let mut browser = signed_in(&menshen, "lisi").await;
     for number in 0..50 {
+        // Ten can be made in a minute.
+        menshen.advance(Duration::from_secs(6));
         make_token(&mut browser, &format!("{number}"), &[]).await;
     }
+    menshen.advance(Duration::from_secs(6));
     let answer = send_form(&mut browser, &make_fields("one too many")).await;
     assert_eq!((answer.status, token_in(&answer)), (200, None));
     assert_eq!(token_count(&mut browser).await, 50);
@@ -271,4 +274,73 @@ async fn hostile_names_are_shown_as_text() {
         // The direction of the name ends with the name.
         assert!(html.matches("<bdi>").count() >= 2);
     }
+}
+
+#[tokio::test]
+async fn a_person_makes_and_ends_ten_tokens_in_a_minute_and_others_are_not_concerned() {
+    let (menshen, _mirror) = start().await;
+    let mut browser = signed_in(&menshen, "lisi").await;
+    for number in 0..9 {
+        make_token(&mut browser, &format!("{number}"), &[]).await;
+    }
+    let page = browser.visit(&tokens_page()).await.text();
+    let ids: Vec<_> = page.split("name=\"id\" value=\"").skip(1).collect();
+    let ids: Vec<_> = ids
+        .iter()
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    let end = |id| vec![("action", "end"), ("id", id)];
+    assert_eq!(send_form(&mut browser, &end(ids[0])).await.status, 200);
+    let left = token_count(&mut browser).await;
+    // Another session of the same person has no limit of its own.
+    let mut second = signed_in(&menshen, "lisi").await;
+    for fields in [make_fields("more"), end(ids[1]), end(ids[0])] {
+        for browser in [&mut browser, &mut second] {
+            let answer = send_form(browser, &fields).await;
+            assert_eq!(answer.status, 429, "{fields:?}");
+            assert_eq!(answer.header("retry-after"), Some("60"), "{fields:?}");
+            assert!(answer.text().contains("一分钟") || answer.text().contains("a minute"));
+            assert_eq!(token_in(&answer), None);
+        }
+    }
+    assert_eq!(token_count(&mut browser).await, left);
+    let mut other = signed_in(&menshen, "zhangsan").await;
+    make_token(&mut other, "ci", &[]).await;
+    menshen.advance(Duration::from_secs(60));
+    make_token(&mut browser, "after a minute", &[]).await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_ended_many_times_at_once_is_written_once() {
+    let (menshen, _mirror) = start().await;
+    let mut browser = signed_in(&menshen, "lisi").await;
+    make_token(&mut browser, "ci", &[]).await;
+    let html = browser.visit(&tokens_page()).await.text();
+    let value_of = |name: &str| {
+        let rest = html.split(&format!("name=\"{name}\" value=\"")).nth(1);
+        rest.unwrap().split('"').next().unwrap().to_owned()
+    };
+    let (account, id) = (value_of("account"), value_of("id"));
+    let body = format!("account={account}&action=end&id={id}");
+    let cookie = session_cookie_of_page(&browser);
+    let store = &menshen.running.live().services().store;
+    let before = store.epochs().await.unwrap().log_position.number;
+    let length = body.len().to_string();
+    let request = TestRequest::get("/.menshen/tokens")
+        .method("POST")
+        .headers(&form_headers())
+        .header("Content-Length", &length)
+        .session(&cookie)
+        .body(body.as_bytes());
+    let sent = (0..30).map(|_| request.send(&menshen));
+    let answers = futures_util::future::join_all(sent).await;
+    let count = |status| {
+        let answers = answers.iter();
+        answers.filter(|answer| answer.status == status).count()
+    };
+    assert!((1..=10).contains(&count(200)), "{}", count(200));
+    assert_eq!(count(200) + count(429), 30);
+    let after = store.epochs().await.unwrap().log_position.number;
+    assert_eq!(after, before + 1);
+    assert_eq!(token_count(&mut browser).await, 0);
 }

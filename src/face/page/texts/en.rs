@@ -306,6 +306,11 @@ pub(super) static TEXTS: Texts = Texts {
             remedy: "Please wait a minute. People in one office often share an address, so others \
                      may have caused this.",
         },
+        too_many_token_changes: ProblemText {
+            title: "Too many changes of tokens",
+            detail: "You made or ended many tokens within a minute. Nothing was changed this time.",
+            remedy: "Please wait a minute and try again.",
+        },
         flow_cookie_missing: ProblemText {
             title: "This browser does not remember the sign-in",
             detail: "The sign-in may have begun in another browser or app, it may have been used \

@@ -282,6 +282,11 @@ pub(super) static TEXTS: Texts = Texts {
             detail: "短时间内从这里发起的登录太多。",
             remedy: "请等一分钟再试。同一办公室的人可能共用一个出口地址，不一定是您造成的。",
         },
+        too_many_token_changes: ProblemText {
+            title: "令牌操作过于频繁",
+            detail: "您在一分钟内创建或停用了太多令牌，这一次没有任何改动。",
+            remedy: "请等一分钟再试。",
+        },
         flow_cookie_missing: ProblemText {
             title: "这个浏览器不记得这次登录",
             detail: "登录可能是在另一个浏览器或应用里开始的，也可能是浏览器不保存 Cookie，\

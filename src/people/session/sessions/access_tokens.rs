@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::cached_session::{CachedSession, LoadEpochs};
 use super::load::session_of;
+use super::pending_revocations::RevocationRequest;
 use super::{CachedSessionLookup, LoadResult, Loaded, NoSession, Sessions};
 use crate::keys::KeyRing;
 use crate::people::access_tokens::UsedAccessToken;
@@ -105,12 +106,19 @@ impl Sessions {
     /// had. Searches the whole cache, so it is too slow for requests.
     ///
     /// # Errors
-    /// The store failed. The cached tokens have still ended in this process.
+    /// The store failed. The tokens have still ended in this process, and the write is retried.
     pub(in crate::people) async fn end_access_tokens(
         &self,
         via: &ConnectorId,
         subject: &Subject,
     ) -> Result<usize, StoreError> {
+        self.end_cached_access_tokens(via, subject);
+        let request = RevocationRequest::AccessTokens(via.clone(), subject.clone());
+        let ended = self.end(request).await?;
+        Ok(ended.map_or(0, |entries| entries.len()))
+    }
+
+    pub(super) fn end_cached_access_tokens(&self, via: &ConnectorId, subject: &Subject) {
         for (_, entry) in &self.cache {
             let session = &entry.session;
             let is_token = entry.access_token.is_some();
@@ -119,12 +127,6 @@ impl Sessions {
             }
         }
         self.notify_changes();
-        let now = self.clock.now();
-        let entries = self.store.end_access_tokens(via, subject, now).await?;
-        for entry in &entries {
-            self.apply(entry);
-        }
-        Ok(entries.len())
     }
 
     /// Uses a cached token: compares its epochs and its end, and records the use.
@@ -151,6 +153,19 @@ impl Sessions {
 
     async fn read_access_token(&self, ring: &KeyRing, key: &SessionKey) -> LoadResult {
         let _permit = self.access_token_load_permits.acquire().await;
+        for _ in 0..LOAD_ATTEMPTS_MAX {
+            let unknown_ends = self.pending.unknown_ends();
+            let loaded = self.read_access_token_once(ring, key).await?;
+            if self.pending.unknown_ends() == unknown_ends {
+                return Ok(loaded);
+            }
+            // The token was read before it ended, and the response that named it was lost.
+            self.cache.invalidate(key.as_bytes());
+        }
+        Ok(Loaded::Missing(NoSession::Unknown))
+    }
+
+    async fn read_access_token_once(&self, ring: &KeyRing, key: &SessionKey) -> LoadResult {
         // The shared state is taken before the token is read, so that a revocation during the load is not
         // missed. Which account it has is known only after a first read.
         let state = self
@@ -173,6 +188,14 @@ impl Sessions {
             self.cached_access_token(found, ring, state, (account, account_changes, generation));
         let entry = Arc::new(entry.map_err(Arc::new)?);
         self.cache.insert(*key.as_bytes(), Arc::clone(&entry));
+        // Checked after the insertion: a later request finds the token in the cache.
+        let session = &entry.session;
+        let is_pending = self
+            .pending
+            .ends_access_tokens_of(&session.via, &session.subject);
+        if is_pending {
+            entry.state.end();
+        }
         Ok(Loaded::Session(entry))
     }
 

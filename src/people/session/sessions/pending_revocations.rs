@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::Sessions;
 use crate::clock::Timestamp;
 use crate::people::session::shared_state::{AccountState, Epoch, SessionState};
-use crate::store::{AccountId, Revocation, RevocationScope, SessionRecord, StoreError};
+use crate::store::{
+    AccountId, ConnectorId, Revocation, RevocationScope, SessionRecord, StoreError, Subject,
+};
 use crate::telemetry::{LogLimiter, error_chain};
 
 mod cache_search;
@@ -151,7 +153,18 @@ impl PendingRevocations {
                 *connector == session.connector
                     && matches_session(target, provider_sid, &session.subject)
             }
-            RevocationRequest::Revoke(_) | RevocationRequest::CloseAccount(..) => false,
+            RevocationRequest::Revoke(_)
+            | RevocationRequest::CloseAccount(..)
+            | RevocationRequest::AccessTokens(..) => false,
+        })
+    }
+
+    /// Whether a pending request ends the access tokens of this identity.
+    pub(super) fn ends_access_tokens_of(&self, via: &ConnectorId, subject: &Subject) -> bool {
+        let pending = self.lock();
+        pending.keys().any(|request| {
+            matches!(request, RevocationRequest::AccessTokens(connector, of)
+                if connector == via && of == subject)
         })
     }
 }
@@ -242,6 +255,10 @@ impl Sessions {
                 store
                     .apply_provider_logout(connector, target, message_id, at, until)
                     .await
+            }
+            RevocationRequest::AccessTokens(connector, subject) => {
+                let ended = store.end_access_tokens(connector, subject, at).await;
+                ended.map(Some)
             }
         };
         match &stored {

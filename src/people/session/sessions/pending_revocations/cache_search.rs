@@ -40,12 +40,17 @@ impl Sessions {
     /// Ends the cached sessions that match a logout at a provider. Searches the whole cache, so it runs only
     /// after a failure of the store.
     pub(super) fn end_cached(&self, request: &RevocationRequest) {
-        let RevocationRequest::ProviderLogout {
-            connector, target, ..
-        } = request
-        else {
+        let (connector, target) = match request {
+            RevocationRequest::ProviderLogout {
+                connector, target, ..
+            } => (connector, target),
+            RevocationRequest::AccessTokens(via, subject) => {
+                return self.end_cached_access_tokens(via, subject);
+            }
             // The shared state has ended these sessions; open connections are checked again.
-            return self.notify_changes();
+            RevocationRequest::Revoke(_) | RevocationRequest::CloseAccount(..) => {
+                return self.notify_changes();
+            }
         };
         for (_, entry) in &self.cache {
             // A sign-out at the provider does not end access tokens.

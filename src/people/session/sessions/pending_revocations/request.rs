@@ -15,6 +15,8 @@ pub(in super::super) enum RevocationRequest {
         message_id: Option<[u8; 32]>,
         until: Timestamp,
     },
+    /// Ends the access tokens of an identity.
+    AccessTokens(ConnectorId, Subject),
 }
 
 impl RevocationRequest {
@@ -23,7 +25,7 @@ impl RevocationRequest {
         match self {
             Self::Revoke(scope) => Some(scope.clone()),
             Self::CloseAccount(account, _) => Some(RevocationScope::Account(*account)),
-            Self::ProviderLogout { .. } => None,
+            Self::ProviderLogout { .. } | Self::AccessTokens(..) => None,
         }
     }
 
@@ -41,7 +43,10 @@ impl RevocationRequest {
                 message_id: None,
                 ..
             } => Some((connector, sid)),
-            Self::ProviderLogout { .. } | Self::Revoke(_) | Self::CloseAccount(..) => None,
+            Self::ProviderLogout { .. }
+            | Self::Revoke(_)
+            | Self::CloseAccount(..)
+            | Self::AccessTokens(..) => None,
         }
     }
 }
