@@ -72,8 +72,28 @@ impl AccessToken {
 pub fn starts_with_token(text: &[u8]) -> bool {
     let random = text.strip_prefix(TOKEN_PREFIX.as_bytes());
     let random = random.and_then(|random| random.get(..RANDOM_CHARS));
-    let is_base64url = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
-    random.is_some_and(|random| random.iter().all(is_base64url))
+    random.is_some_and(|random| random.iter().copied().all(is_base64url))
+}
+
+/// Whether the form of a token occurs anywhere in a text.
+pub fn contains_token(text: impl IntoIterator<Item = u8>) -> bool {
+    let prefix = TOKEN_PREFIX.as_bytes();
+    let mut matched = 0;
+    text.into_iter().any(|byte| {
+        let fits = match prefix.get(matched) {
+            Some(expected) => byte == *expected,
+            None => is_base64url(byte),
+        };
+        matched = match fits {
+            true => matched + 1,
+            false => usize::from(prefix.first() == Some(&byte)),
+        };
+        matched == prefix.len() + RANDOM_CHARS
+    })
+}
+
+fn is_base64url(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_".contains(&byte)
 }
 
 /// The token with which a program sent a request, without its value.
@@ -262,6 +282,24 @@ mod tests {
             "",
         ] {
             assert!(AccessToken::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_found_anywhere_in_a_text() {
+        let whole = format!("mst_{}", "aB-_9".repeat(9));
+        let whole = &whole[..47];
+        for (text, contains) in [
+            (whole.to_owned(), true),
+            (format!("x{whole}x"), true),
+            (format!("mst_mst_{whole}"), true),
+            (format!("mst_short mst{whole}"), true),
+            (whole[..46].to_owned(), false),
+            (format!("{}.{}", &whole[..40], &whole[40..]), false),
+            (whole.to_uppercase(), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(contains_token(text.bytes()), contains, "{text}");
         }
     }
 

@@ -15,7 +15,7 @@ use super::head::Head;
 use super::route::Route;
 use crate::client::{Client, Rates};
 use crate::keys::KeyRing;
-use crate::people::access_tokens::{AccessToken, starts_with_token};
+use crate::people::access_tokens::{AccessToken, contains_token};
 use crate::people::session::{AccessTokenLookup, Person, Sessions};
 use crate::store::StoreError;
 
@@ -137,22 +137,48 @@ pub(super) async fn find_person(
     }
 }
 
-/// Whether an `Authorization` value contains an access token, in any place where a program may put it. No
-/// application must receive it. A proxy may have joined several headers with commas.
+/// Whether an `Authorization` value contains an access token, as it is or in Base64 of either alphabet,
+/// wherever a program or a proxy may have put it. No application must receive it.
 pub(super) fn is_in(value: &HeaderValue) -> bool {
-    let mut credentials = value.as_bytes().split(|byte| *byte == b',');
-    credentials.any(is_in_credentials)
+    let value = value.as_bytes();
+    let (scheme, rest) = split_scheme(value);
+    // Applications decode Basic credentials with decoders that skip characters or that do not.
+    let is_basic = scheme.eq_ignore_ascii_case(b"basic");
+    contains_token(value.iter().copied())
+        || contains_token(decoded(value, |_| true))
+        || is_basic && contains_token(decoded(rest, |byte| b",=".contains(&byte)))
 }
 
-fn is_in_credentials(credentials: &[u8]) -> bool {
-    let (scheme, rest) = split_scheme(credentials);
-    if scheme.eq_ignore_ascii_case(b"basic") {
-        return decode_basic(rest).is_some_and(|decoded| {
-            let mut parts = decoded.splitn(2, |byte| *byte == b':');
-            parts.any(starts_with_token)
-        });
-    }
-    starts_with_token(rest) || starts_with_token(scheme)
+/// The bytes that Base64 of either alphabet stands for. Other characters are skipped; those that separate
+/// texts begin a new one.
+fn decoded(text: &[u8], separates: impl Fn(u8) -> bool) -> impl Iterator<Item = u8> {
+    let (mut bits, mut count) = (0_u32, 0_u32);
+    text.iter().filter_map(move |byte| {
+        let Some(six_bits) = six_bits_of(*byte) else {
+            if separates(*byte) {
+                count = 0;
+            }
+            return None;
+        };
+        bits = bits << 6 | u32::from(six_bits);
+        count += 6;
+        if count < 8 {
+            return None;
+        }
+        count -= 8;
+        u8::try_from(bits >> count & 0xff).ok()
+    })
+}
+
+fn six_bits_of(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' | b'-' => 62,
+        b'/' | b'_' => 63,
+        _ => return None,
+    })
 }
 
 /// Whether a request has an access token in `Authorization`.
@@ -232,6 +258,8 @@ mod tests {
     #[test]
     fn a_token_is_a_basic_password_or_a_bearer_token() {
         let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
+        // Blanks that a lenient decoder skips.
+        let spaced = |basic: &str| format!("{} {}", &basic[..13], &basic[13..]);
         let unpadded = format!("bASIC  {}", STANDARD_NO_PAD.encode(format!("li:{TOKEN}")));
         for (value, expected) in [
             (format!("Bearer {TOKEN}"), "token of None"),
@@ -248,6 +276,24 @@ mod tests {
             (basic(TOKEN), "Malformed"),
             (format!("Basic bGlzaTp4,Bearer {TOKEN}"), "Malformed"),
             (format!("Bearer {TOKEN}, Bearer x"), "Malformed"),
+            (basic(&format!("{}:{TOKEN}", "l".repeat(600))), "Malformed"),
+            (basic(&format!("a:b:{TOKEN}")), "Malformed"),
+            (
+                basic(&format!("\u{43f}\u{43f}>:{TOKEN}"))
+                    .replace('+', "-")
+                    .replace('/', "_"),
+                "Malformed",
+            ),
+            (spaced(&basic(&format!("lisi:{TOKEN}"))), "Malformed"),
+            (format!("Basic bGlzaTp4, Bearer {TOKEN}"), "Malformed"),
+            (
+                format!("Bearer x, {}", basic(&format!("lisi:{TOKEN}"))),
+                "Malformed",
+            ),
+            (
+                format!("Bearer x.{}", STANDARD_NO_PAD.encode(TOKEN)),
+                "Malformed",
+            ),
             // Credentials of applications and issuers.
             (basic("lisi:secret"), "none"),
             (basic("lisi:mst_secret"), "none"),

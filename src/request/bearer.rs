@@ -9,6 +9,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::expression::Document;
 use crate::issuer::LEEWAY;
 use crate::keys;
+use crate::people::access_tokens::{TOKEN_PREFIX, contains_token};
 use crate::people::profile::AuthContext;
 use crate::people::session::Person;
 use crate::people::token_sessions::{TokenSession, TokenSessionError, TokenSessions};
@@ -166,6 +167,10 @@ impl BearerTokens {
             BearerHeader::Invalid(why) => return Err(self.refusal(why)),
             BearerHeader::Token(token) => token,
         };
+        // A token of a person is disclosed to no issuer.
+        if token.starts_with(TOKEN_PREFIX) || contains_token(token.bytes()) {
+            return Err(self.refusal(Refusal::AccessToken));
+        }
         let hash = keys::fingerprint(&[b"bearer", token.as_bytes()]);
         let verified = match self.cached(issuers, &hash) {
             Some(result) => result?,

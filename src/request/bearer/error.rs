@@ -51,6 +51,9 @@ pub enum Refusal {
     /// Empty, too long, or with characters that a token cannot have.
     #[error("it is not a bearer token (RFC 6750)")]
     Malformed,
+    /// People give it to programs; no issuer knows it.
+    #[error("it is an access token of a person, which is not accepted here")]
+    AccessToken,
     /// It names an issuer that the route does not accept.
     #[error("its issuer {found} is not accepted on this route")]
     UnknownIssuer {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::expression::{Budget, Field, Record, Variable, Variables};
 use crate::people::session::Session;
+use crate::request::access_token;
 use crate::request::gate::Caller;
 use crate::request::head::Head;
 
@@ -96,6 +97,12 @@ impl Record for HeaderRecord<'_> {
         // A repeated header has no single value that a rule could trust.
         let mut values = self.0.headers.get_all(name.to_ascii_lowercase()).iter();
         match (values.next(), values.next()) {
+            // Nor may one copy an access token, which no application receives.
+            (Some(value), None)
+                if name.eq_ignore_ascii_case("authorization") && access_token::is_in(value) =>
+            {
+                None
+            }
             (Some(value), None) => Some(Field::Text(String::from_utf8_lossy(value.as_bytes()))),
             _ => None,
         }

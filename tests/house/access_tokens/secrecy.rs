@@ -46,3 +46,53 @@ async fn a_token_is_in_no_log_no_store_and_on_no_second_page() {
     }
     assert!(files > 0);
 }
+
+#[tokio::test]
+async fn no_spelling_of_a_token_reaches_an_application_or_an_expression() {
+    let mirror = Mirror::start().await;
+    let copies = "[[route]]\nname = 'copies'\nhost = 'sso.test'\npath = '/copies'\n\
+                  upstream = ['{mirror}']\n[route.headers]\n\
+                  X-Copy = 'request.headers[\"authorization\"]'\n";
+    let routes = format!("{ROUTES}{copies}").replace("{mirror}", &mirror.base_url());
+    let setup = setup_with(Setup::default(), &mirror).routes(&routes);
+    let menshen = setup.start().await;
+    let mut browser = signed_in(&menshen, "lisi").await;
+    let token = make_token(&mut browser, "ci", &[]).await;
+    let cookie = session_cookie_of_page(&browser);
+    let plain = basic("lisi", &token);
+    let url_safe = basic("\u{43f}\u{43f}>?", &token)
+        .replace('+', "-")
+        .replace('/', "_");
+    for authorization in [
+        plain.clone(),
+        format!("Bearer {token}"),
+        basic(&"l".repeat(600), &token),
+        url_safe,
+        basic("a:b", &token),
+        format!("{} {}", &plain[..13], &plain[13..]),
+        format!("{},Bearer {token}", basic("proxy", "secret")),
+        format!("{}, {plain}", basic("proxy", "secret")),
+        format!("Custom key=\"{token}\""),
+    ] {
+        for path in ["/app", "/public/x", "/copies/x"] {
+            let request = program(path, &authorization).session(&cookie);
+            let answer = request.send(&menshen).await;
+            assert_eq!(answer.status, 200, "{path} {authorization}");
+            for name in ["authorization", "x-copy"] {
+                let received = received_values(&answer, name);
+                assert!(received.is_empty(), "{path} {authorization}: {received:?}");
+            }
+        }
+        let plain_or_bearer = authorization == plain || authorization == format!("Bearer {token}");
+        let expected = if plain_or_bearer { 200 } else { 401 };
+        let answer = send(&menshen, "/git/x", &authorization).await;
+        assert_eq!(answer.status, expected, "{authorization}");
+    }
+    // Other credentials are copied and sent on.
+    let own = basic("lisi", "mst_secret of the application");
+    let request = program("/copies/x", &own).session(&cookie);
+    let answer = request.send(&menshen).await;
+    for name in ["authorization", "x-copy"] {
+        assert_eq!(received_values(&answer, name), std::slice::from_ref(&own));
+    }
+}

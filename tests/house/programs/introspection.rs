@@ -523,3 +523,26 @@ async fn concurrent_introspections_are_limited_and_the_rest_is_not_accepted() {
     // A quarter of the 32 introspections is reserved for tokens that were valid before.
     assert_eq!((env.introspections(), waiting.len()), (24, 39));
 }
+
+#[tokio::test]
+async fn no_issuer_is_asked_about_an_access_token_of_a_person() {
+    let env = IntrospectionEnv::start("").await;
+    let issuer = &env.introspection_issuer;
+    let whole = format!("mst_{}", "A".repeat(43));
+    for token in [
+        &whole,
+        "mst_short",
+        &format!("x{whole}"),
+        &format!("{whole}~"),
+    ] {
+        issuer.set_response(token, issuer.active_claims("ci"));
+        let answer = bearer_request("/opaque", token).send(&env.menshen).await;
+        assert_invalid_token(&answer, token);
+    }
+    assert_eq!(issuer.introspected_tokens(), Vec::<String>::new());
+    issuer.set_response("most_other", issuer.active_claims("ci"));
+    let answer = bearer_request("/opaque", "most_other")
+        .send(&env.menshen)
+        .await;
+    assert!(was_forwarded(&answer), "{}", answer.text());
+}
