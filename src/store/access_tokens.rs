@@ -88,8 +88,9 @@ pub struct NewAccessToken {
     pub expires_at: Timestamp,
 }
 
-/// A token with its account and identity, in the form of a session that the token stands for. It has
-/// neither a session at the provider nor tokens of the provider.
+/// A token with its account and identity, in the form of a session that the token stands for. It began
+/// when the session began in which the token was made, and it has neither a session at the provider nor
+/// tokens of the provider.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredAccessToken {
     pub session: StoredSession,

@@ -185,7 +185,7 @@ pub(super) fn access_token_record(row: &impl Columns) -> Result<AccessTokenRecor
         subject: parsed(row, "subject", RECORD)?,
         name: row.text("name")?.to_owned(),
         routes: routes(row)?,
-        created_at: time(row, "minted_at")?,
+        created_at: time(row, "created_at")?,
         expires_at: time(row, "expires_at")?,
         used_at: used_at.map(Timestamp::from_unix_ms),
     })

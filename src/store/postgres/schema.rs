@@ -74,6 +74,11 @@ fn migrator() -> Migrator {
             "local_entitlements",
             include_str!("0006_local_entitlements.sql"),
         ),
+        migration(
+            7,
+            "access_token_sessions",
+            include_str!("0007_access_token_sessions.sql"),
+        ),
     ]);
     // The lock of the transaction does it: a lock of the connection is lost behind a pooler.
     migrator.set_locking(false);

@@ -44,7 +44,7 @@ impl<D: Database> AccessTokenStore for D {
         run("list access tokens", async {
             let sql = "SELECT * FROM menshen_standing_access_token \
                        WHERE account = $1 AND expires_at > $2 \
-                       ORDER BY minted_at DESC, public_id LIMIT $3";
+                       ORDER BY created_at DESC, public_id LIMIT $3";
             let rows = self.read_rows(sql, values![account, at, max]).await?;
             rows.iter().map(row::access_token_record).collect()
         })
@@ -92,8 +92,9 @@ async fn create(
         return Ok(AccessTokenOutcome::TooMany);
     }
     let sql = "INSERT INTO menshen_access_token (key, public_id, account, connector, subject, name, \
-               routes, created_at, expires_at, account_epoch, connector_epoch, everyone_epoch) \
-               SELECT $2, $3, account, connector, subject, $4, $5, $6, $7, epoch, \
+               routes, created_at, expires_at, session_minted_at, account_epoch, connector_epoch, \
+               everyone_epoch) \
+               SELECT $2, $3, account, connector, subject, $4, $5, $6, $7, minted_at, epoch, \
                connector_epoch, everyone_epoch FROM menshen_standing_session WHERE key = $1";
     let routes = row::json_list(new.routes.as_deref());
     let values = values![

@@ -119,5 +119,10 @@ fn migrator() -> Migrator {
             "local_entitlements",
             include_str!("0014_local_entitlements.sql"),
         ),
+        migration(
+            15,
+            "access_token_sessions",
+            include_str!("0015_access_token_sessions.sql"),
+        ),
     ])
 }

@@ -263,3 +263,46 @@ async fn a_token_opens_nothing_on_a_route_that_no_longer_allows_tokens() {
     let other = send(&menshen, "/packages/x", &basic("", &all)).await;
     assert_eq!(other.status, 200);
 }
+
+#[tokio::test]
+async fn whoever_makes_tokens_is_asked_about_all_the_same() {
+    let (menshen, _mirror) = start_with(Setup::default().wecom("revalidate = \"2s\"")).await;
+    let mut browser = signed_in(&menshen, "lisi").await;
+    menshen.wecom.delete_member("lisi");
+    menshen.advance(Duration::from_millis(1_500));
+    let token = make_token(&mut browser, "ci", &[]).await;
+    assert_eq!(status(&menshen, &token).await, 200);
+    // More than the interval after the login, and less than it after the token was made.
+    menshen.advance(Duration::from_millis(1_000));
+    let request = program("/git/x", &basic("", &token));
+    repeat_until(&request, menshen.address(), |answer| answer.status == 401).await;
+}
+
+#[tokio::test]
+async fn rules_see_the_time_of_the_login_and_not_that_of_the_token() {
+    let mirror = Mirror::start().await;
+    let fresh = "[[route]]\nname = 'fresh'\nhost = 'sso.test'\npath = '/fresh'\n\
+                 upstream = ['{mirror}']\naccess_tokens = true\nallow = 'session.age < 3600'\n\
+                 [route.headers]\nX-Login-Time = 'string(session.minted_at)'\n";
+    let routes = format!("{ROUTES}{fresh}").replace("{mirror}", &mirror.base_url());
+    let setup = setup_with(Setup::default(), &mirror).routes(&routes);
+    let menshen = setup.start().await;
+    let signed_in_at = menshen.clock.now().unix_s().to_string();
+    let mut browser = signed_in(&menshen, "lisi").await;
+    menshen.advance(Duration::from_secs(3000));
+    let token = make_token(&mut browser, "ci", &[]).await;
+    let answer = send(&menshen, "/fresh/x", &basic("", &token)).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(received_values(&answer, "x-login-time"), [signed_in_at]);
+    menshen.advance(Duration::from_secs(599));
+    assert_eq!(
+        send(&menshen, "/fresh/x", &basic("", &token)).await.status,
+        200
+    );
+    menshen.advance(Duration::from_secs(1));
+    assert_eq!(
+        send(&menshen, "/fresh/x", &basic("", &token)).await.status,
+        403
+    );
+    assert_eq!(status(&menshen, &token).await, 200);
+}

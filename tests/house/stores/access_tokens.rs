@@ -54,7 +54,9 @@ async fn a_token_is_found_with_its_person_and_listed() {
         assert_eq!(found.session.public_id, some.public_id, "{name}");
         assert_eq!(found.session.connector, corp(), "{name}");
         assert_eq!(found.session.subject, session.record.subject, "{name}");
-        assert_eq!(found.session.minted_at, at(1), "{name}");
+        // The time of the login, not of the token.
+        let login = session.record.minted_at;
+        assert_eq!(found.session.minted_at, login, "{name}");
         assert_eq!(found.session.expires_at, at(3600), "{name}");
         assert_eq!(
             (found.session.provider_sid, found.tokens),
@@ -70,6 +72,8 @@ async fn a_token_is_found_with_its_person_and_listed() {
             "{name}"
         );
         assert_eq!(listed[1].name, all.name, "{name}");
+        let created: Vec<_> = listed.iter().map(|token| token.created_at).collect();
+        assert_eq!(created, [at(1), at(0)], "{name}");
         // A token is no session, and a session no token.
         assert_eq!(store.session(&some.key).await.unwrap(), None, "{name}");
         let of_session = store.access_token(&session.record.key).await.unwrap();

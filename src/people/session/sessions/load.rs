@@ -116,7 +116,7 @@ impl Sessions {
         account.epoch.raise_to(stored.account.epoch);
         connector_epoch.raise_to(stored.connector_epoch);
         self.everyone.raise_to(stored.everyone_epoch);
-        let identity = self.identity_state(&stored)?;
+        let identity = self.confirmed_identity_state(&stored)?;
         let tokens = self.token_state(&stored, ring);
         let at_load = LoadEpochs {
             ring: ring.epoch(),

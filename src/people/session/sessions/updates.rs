@@ -11,6 +11,16 @@ use crate::people::session::{Entitlements, Session};
 use crate::store::{AdmittedIdentity, ConnectorId, SessionKey, StoreError, StoredSession, Subject};
 
 impl Sessions {
+    /// The shared state of the identity of a session, which the source confirmed when the session began.
+    pub(super) fn confirmed_identity_state(
+        &self,
+        stored: &StoredSession,
+    ) -> Result<Arc<IdentityState>, StoreError> {
+        let state = self.identity_state(stored)?;
+        state.confirm(stored.session.minted_at);
+        Ok(state)
+    }
+
     /// The shared state of the identity, updated with the entitlements of `stored` unless it has newer
     /// ones.
     pub(super) fn identity_state(
@@ -27,7 +37,6 @@ impl Sessions {
             .identities
             .get_or_insert_with(key, || IdentityState::new(Arc::clone(&fresh)));
         state.replace_unless_older(&fresh);
-        state.confirm(stored.session.minted_at);
         Ok(state)
     }
 
@@ -123,7 +132,7 @@ impl Sessions {
         );
         let before = self.identities.get(&identity);
         let before = before.map(|state| state.entitlements.load().epoch);
-        let after = self.identity_state(stored)?;
+        let after = self.confirmed_identity_state(stored)?;
         self.token_state(stored, ring);
         if before.is_some_and(|before| before < after.entitlements.load().epoch) {
             self.notify_changes();
