@@ -102,6 +102,9 @@ pub struct Site {
     pub cookies: CookieSettings,
     /// How long an access token lasts at most.
     pub access_token_max: Duration,
+    /// Whether a route serves the login host, so that scripts of an application are of the origin of
+    /// menshen's pages.
+    pub serves_login_host: bool,
     pub ring: Arc<KeyRing>,
     pub routes: Routes,
     /// Identifies the caller of a request.
@@ -165,17 +168,15 @@ impl Site {
         );
         let origins: Vec<_> = config.login.origins.iter().map(Url::origin).collect();
         let login_url = &config.external_url;
-        let serves_login_origin = routes
-            .all()
-            .iter()
-            .any(|route| route.host.serves_url(login_url))
-            || origins.contains(&login_url.origin());
+        let serves_login_host = serves_host_of(&routes, login_url);
+        let serves_login_origin = serves_login_host || origins.contains(&login_url.origin());
         Ok(Self {
             external_url: config.external_url.clone(),
             prefix: config.prefix.clone(),
             trust: Arc::new(config.trust.clone()),
             verification_files: config.verification_files.clone(),
             allows_framed_sign_in: cookies.allow_embedding() && !serves_login_origin,
+            serves_login_host,
             origins,
             frame_ancestors: frame_ancestors(&config.session),
             cookies,
@@ -279,6 +280,12 @@ impl Destinations for Site {
 fn frame_ancestors(config: &SessionConfig) -> Vec<String> {
     let origins = config.frame_ancestors.iter().map(Url::origin);
     origins.map(|origin| origin.ascii_serialization()).collect()
+}
+
+/// Whether a route serves the host of this URL.
+fn serves_host_of(routes: &Routes, url: &Url) -> bool {
+    let mut all = routes.all().iter();
+    all.any(|route| route.host.serves_url(url))
 }
 
 /// Builds the gate, which identifies callers by their session or their token.

@@ -69,6 +69,9 @@ enum PagePolicy {
     /// Like [`Self::Plain`], and isolated from the page that opened the window, whose script could read the
     /// page and press its buttons if it is of the same origin.
     Isolated,
+    /// A page with a secret and without forms. The sandbox gives it an origin of its own, so that no script
+    /// can read it. Browsers refuse a page that has a Cross-Origin-Opener-Policy, too.
+    Sandboxed,
     /// A form whose response redirects to another host, which may redirect anywhere. Chromium applies
     /// `form-action` to all redirects after a form.
     RedirectingForm,
@@ -180,8 +183,12 @@ impl Page {
             forms.push(' ');
             forms.push_str(target);
         }
+        let sandbox = match self.policy {
+            PagePolicy::Sandboxed => "sandbox; ",
+            _ => "",
+        };
         format!(
-            "default-src 'none'; style-src 'sha256-{style}';{script} img-src 'self' data:; \
+            "{sandbox}default-src 'none'; style-src 'sha256-{style}';{script} img-src 'self' data:; \
              form-action {forms}; frame-ancestors {ancestors}; base-uri 'none'"
         )
     }

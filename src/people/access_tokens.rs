@@ -193,6 +193,8 @@ impl AccessTokens {
         }
         let token = AccessToken::random();
         let now = self.clock.now();
+        let chosen_end = now.plus(request.lifetime);
+        let vouched_until = session.auth_context.vouched_until;
         let new = NewAccessToken {
             key: token.key(),
             public_id: SessionId::new(keys::random()),
@@ -200,7 +202,7 @@ impl AccessTokens {
             name: request.name.clone(),
             routes: request.routes.clone(),
             created_at: now,
-            expires_at: now.plus(request.lifetime),
+            expires_at: vouched_until.map_or(chosen_end, |end| end.min(chosen_end)),
         };
         let made = self
             .store

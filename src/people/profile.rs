@@ -44,6 +44,9 @@ pub struct AuthContext {
     /// When the person last authenticated at the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<Timestamp>,
+    /// Until when the source vouches for the person: `session_expires` of the mapping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched_until: Option<Timestamp>,
 }
 
 impl fmt::Debug for Profile {

@@ -10,6 +10,7 @@ const LIFE_MAX_WITHOUT_WARNING: Period = Period::s(366 * 86_400);
 const GUESSES_MAX_WITHOUT_WARNING: u32 = 10_000;
 
 pub(super) fn warn(warnings: &mut Warnings<'_>) {
+    warn_about_login_host(warnings);
     let session = &warnings.config.session;
     let table = KeyPath::of(["session"]);
     if session.access_token_max > LIFE_MAX_WITHOUT_WARNING {
@@ -26,8 +27,57 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
         if route.access_tokens {
             let key_path = KeyPath::of(["route"]).item(index).key("access_tokens");
             warn_about_route(warnings, &key_path, route);
+            warn_about_connectors(warnings, &key_path, route);
         }
     }
+}
+
+/// Warns of applications on the host of `external_url`: a browser does not separate their scripts from
+/// menshen's pages on which a person makes tokens or adds an identity.
+fn warn_about_login_host(warnings: &mut Warnings<'_>) {
+    let config = warnings.config;
+    let makes_tokens = config.route.iter().any(|route| route.access_tokens);
+    let links = config.connector.values().any(|it| it.link_on_request);
+    let key = match (makes_tokens, links) {
+        (true, _) => "access_tokens",
+        (false, true) => "link_on_request",
+        (false, false) => return,
+    };
+    let external_url = config.server.external_url.url();
+    let mut routes = config.route.iter();
+    let Some(route) = routes.find(|route| route.host.serves_url(external_url)) else {
+        return;
+    };
+    let text = format!(
+        "`{key}` is on, and route `{}` serves this host, too: a script of an application there can press \
+         the buttons of menshen's pages in the name of the visitor; give menshen a host of its own, which \
+         no route serves (a route without `host` serves every host)",
+        route.name
+    );
+    warnings.add(&KeyPath::of(["server", "external_url"]), text);
+}
+
+/// Warns of connectors whose source menshen does not ask about people: their tokens outlive the person.
+fn warn_about_connectors(warnings: &mut Warnings<'_>, key_path: &KeyPath<'_>, route: &RouteConfig) {
+    let connectors = warnings.config.connector.iter();
+    let never_asked = connectors.filter(|(id, connector)| {
+        let may_enter = route.connectors.is_empty() || route.connectors.contains(id);
+        let is_asked = connector.kind().is_ok_and(|kind| {
+            let features = kind.features();
+            features.revalidate_every.is_some() || features.receives_events
+        });
+        may_enter && !is_asked
+    });
+    let never_asked: Vec<_> = never_asked.map(|(id, _)| format!("`{id}`")).collect();
+    if never_asked.is_empty() {
+        return;
+    }
+    let text = format!(
+        "menshen does not ask {} whether a person has left: their access tokens last until their end, or \
+         until an administrator closes the account; set `[session] access_token_max` to what you accept",
+        never_asked.join(", ")
+    );
+    warnings.add(key_path, text);
 }
 
 fn warn_about_route(warnings: &mut Warnings<'_>, key_path: &KeyPath<'_>, route: &RouteConfig) {

@@ -203,6 +203,8 @@ pub(super) struct TokensTexts {
     pub(super) shown_once: &'static str,
     /// Encloses the person's login name.
     pub(super) how_to_send: AroundName,
+    /// The link from the page of the new token to the list.
+    pub(super) to_list: &'static str,
     pub(super) your_tokens: &'static str,
     pub(super) none: &'static str,
     /// The label before the routes of a token.

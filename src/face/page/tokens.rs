@@ -13,7 +13,7 @@ pub struct TokensPage<'a> {
     /// The ID of the person's account, which the forms repeat.
     pub account: &'a str,
     pub notice: Option<TokenNotice>,
-    /// The token that was made just now. It is shown only on this page.
+    /// The token that was made just now. The page shows nothing else, and no other page shows it.
     pub new_token: Option<NewToken<'a>>,
     pub tokens: Vec<ListedToken<'a>>,
     /// The names of the routes that allow access tokens.
@@ -109,6 +109,10 @@ impl TokensPage<'_> {
                 TokenNotice::OtherAccount => texts.other_account,
             }),
         };
-        render_page(&template, lang, PagePolicy::Isolated)
+        let policy = match self.new_token {
+            Some(_) => PagePolicy::Sandboxed,
+            None => PagePolicy::Isolated,
+        };
+        render_page(&template, lang, policy)
     }
 }

@@ -1,8 +1,8 @@
 //! `/tokens`: the page on which a signed-in person makes, lists and ends access tokens.
 //!
 //! An application on the login host is of the same origin as this page, so the page must be safe from its
-//! scripts: a request of a script, of a frame or through a service worker is refused, and the page is
-//! isolated from the page that opened its window.
+//! scripts: a request of a script, of a frame or through a service worker is refused, the page is isolated
+//! from the page that opened its window, and a new token is on a sandboxed page, which no script can read.
 
 use std::time::Duration;
 
@@ -66,14 +66,16 @@ where
     }
 }
 
-/// Whether no script can read the response. Old browsers do not say so.
+/// Whether no script can read the response. Old browsers do not say so, nor does any browser to an `http:`
+/// site: that is believed only where no application has the origin of the page.
 fn is_shown_in_tab(context: &RequestContext<'_>) -> bool {
     let headers = context.head.headers;
     let names = ["sec-fetch-mode", "sec-fetch-dest"];
     let says_nothing = names
         .iter()
         .all(|name| single_header(headers, name).is_none());
-    says_nothing || opens_in_tab(context.head)
+    let may_say_nothing = !context.site.serves_login_host;
+    says_nothing && may_say_nothing || opens_in_tab(context.head)
 }
 
 async fn show(context: &RequestContext<'_>) -> LoggedResponse {

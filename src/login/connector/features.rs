@@ -32,6 +32,8 @@ pub struct Features {
     /// How often the source is asked about people who are signed in; absent: never, or by refreshing
     /// their tokens.
     pub revalidate_every: Option<Duration>,
+    /// Whether the source reports changes of people by events.
+    pub receives_events: bool,
     /// Whether the source issues an access token of the application itself, which other programs can use.
     pub shares_app_token: bool,
     /// How directory syncs run; absent: the source has no directory that can be read.

@@ -53,6 +53,7 @@ fn auth_context(acr: Option<&str>, auth_time_s: Option<i64>) -> AuthContext {
         acr: acr.map(str::to_owned),
         amr: Vec::new(),
         auth_time: auth_time_s.map(Timestamp::from_unix_s),
+        vouched_until: None,
     }
 }
 

@@ -126,8 +126,8 @@ async fn only_a_form_of_the_page_itself_makes_a_token() {
         (fetch("navigate", "iframe", "same-origin"), false),
         (fetch("navigate", "empty", "same-origin"), false),
         (fetch("navigate", "document", "same-origin"), true),
-        // A browser without Fetch Metadata.
-        (vec![("Origin", SSO_URL)], true),
+        // A browser without Fetch Metadata, which does not say whether a script sent it.
+        (vec![("Origin", SSO_URL)], false),
     ] {
         let mut browser = signed_in(&menshen, "lisi").await;
         let html = browser.visit(&tokens_page()).await.text();
@@ -343,4 +343,90 @@ async fn a_token_that_is_ended_many_times_at_once_is_written_once() {
     let after = store.epochs().await.unwrap().log_position.number;
     assert_eq!(after, before + 1);
     assert_eq!(token_count(&mut browser).await, 0);
+}
+
+#[tokio::test]
+async fn a_browser_without_fetch_metadata_makes_tokens_where_no_application_has_the_host() {
+    let mirror = Mirror::start().await;
+    let git = "[[route]]\nname = 'git'\nhost = 'git.test'\nupstream = ['{mirror}']\n\
+               access_tokens = true\n";
+    let shared = "[[route]]\nname = 'wiki'\nhost = 'sso.test'\npath = '/wiki'\n\
+                  upstream = ['{mirror}']\n";
+    for (routes, is_allowed) in [(git.to_owned(), true), (format!("{git}{shared}"), false)] {
+        let routes = routes.replace("{mirror}", &mirror.base_url());
+        let setup = setup_with(Setup::default(), &mirror).routes(&routes);
+        let menshen = setup.start().await;
+        let mut browser = Browser::new(&menshen);
+        let page = browser.sign_in(&tokens_page(), "lisi").await.answer.text();
+        let account = page.split("name=\"account\" value=\"").nth(1).unwrap();
+        let account = account.split('"').next().unwrap();
+        let html = [("Accept", "text/html")];
+        let shown = browser.send("GET", &tokens_page(), &html, b"").await;
+        assert_eq!(shown.status, if is_allowed { 200 } else { 403 });
+        let body = format!("account={account}&action=make&name=x&lasts=2592000&scope=all");
+        let headers = [("Accept", "text/html"), ("Origin", SSO_URL)];
+        let made = browser
+            .send("POST", &tokens_page(), &headers, body.as_bytes())
+            .await;
+        assert_eq!(token_in(&made).is_some(), is_allowed);
+    }
+}
+
+#[tokio::test]
+async fn no_script_can_read_the_page_of_a_new_token() {
+    let (menshen, _mirror) = start().await;
+    let mut browser = signed_in(&menshen, "lisi").await;
+    let made = send_form(&mut browser, &make_fields("ci")).await;
+    assert!(token_in(&made).is_some());
+    let policy = made.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("sandbox; "), "{policy}");
+    // Browsers show no sandboxed page that has this header.
+    assert_eq!(made.header("cross-origin-opener-policy"), None);
+    // A form of the sandboxed page would come from the origin `null`: a link leads to the list instead.
+    let html = made.text();
+    assert!(!html.contains("<form"), "{html}");
+    let link = crate::browser::href(&html, "/tokens").unwrap();
+    let from_sandbox = [
+        ("Accept", "text/html"),
+        ("Sec-Fetch-Mode", "navigate"),
+        ("Sec-Fetch-Dest", "document"),
+        ("Sec-Fetch-Site", "cross-site"),
+    ];
+    let list = format!("{SSO_URL}{link}");
+    let list = browser.send("GET", &list, &from_sandbox, b"").await;
+    assert_eq!(list.status, 200);
+    let policy = list.header("content-security-policy").unwrap();
+    assert!(!policy.contains("sandbox"), "{policy}");
+    assert!(list.text().contains("value=\"end\""));
+    let from_sandbox = [
+        ("Origin", "null"),
+        ("Sec-Fetch-Mode", "navigate"),
+        ("Sec-Fetch-Dest", "document"),
+        ("Sec-Fetch-Site", "cross-site"),
+    ];
+    let form = b"action=end";
+    let refused = browser
+        .send("POST", &tokens_page(), &from_sandbox, form)
+        .await;
+    assert_eq!(refused.status, 403);
+}
+
+#[tokio::test]
+async fn a_token_ends_when_the_source_no_longer_vouches_for_its_person() {
+    // The contract ends in ten days; sessions last a day.
+    let ends = "[connector.corp.mapping]\nsession_expires = '1800864000'\n";
+    for (lines, lasts_days) in [(ends, 10), ("", 30)] {
+        let mirror = Mirror::start().await;
+        let base = setup_with(Setup::default(), &mirror);
+        let tables = format!("{SECOND_CONNECTOR}{NO_LOGIN_LIMITS}{GRPC_ON_MAIN}{lines}");
+        let menshen = base.tables(&tables).start().await;
+        let mut browser = signed_in(&menshen, "lisi").await;
+        let token = make_token(&mut browser, "ci", &[]).await;
+        let day = Duration::from_secs(86_400);
+        let status = async || send(&menshen, "/git/x", &basic("", &token)).await.status;
+        menshen.advance(lasts_days * day - Duration::from_secs(1));
+        assert_eq!(status().await, 200, "{lasts_days}");
+        menshen.advance(Duration::from_secs(1));
+        assert_eq!(status().await, 401, "{lasts_days}");
+    }
 }

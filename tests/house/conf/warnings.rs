@@ -479,7 +479,9 @@ fn a_sync_that_reads_too_often_or_may_close_everybody_is_warned_of() {
 #[test]
 fn access_tokens_that_are_refused_disclosed_or_long_are_warned_of() {
     let head = "[server]\nexternal_url = 'http://127.0.0.1'\n";
-    let route = |lines: &str| format!("[[route]]\nname = 'a'\naccess_tokens = true\n{lines}\n");
+    let route = |lines: &str| {
+        format!("[[route]]\nname = 'a'\nhost = 'a.test'\naccess_tokens = true\n{lines}\n")
+    };
     let upstream = "upstream = ['http://[::1]']";
     let corp = "[connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = { file = '/s' }\n";
     let asked = "[server]\nexternal_url = 'http://127.0.0.1'\ntrusted_proxies = ['10.0.0.1']\n";
@@ -541,5 +543,100 @@ fn a_join_of_a_connector_that_creates_no_account_is_warned_of() {
         let keys = warned_keys(&text);
         let join = ("connector.corp.join".to_owned(), 5);
         assert_eq!(keys.contains(&join), is_warned, "{admission}: {keys:?}");
+    }
+}
+
+#[test]
+fn an_application_on_the_host_of_the_token_page_is_warned_of() {
+    let head = "[server]\nexternal_url = 'http://127.0.0.1'\n";
+    let corp = |lines: &str| {
+        format!(
+            "[connector.corp]\n{lines}\n[connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\n\
+             secret = {{ file = '/s' }}\n"
+        )
+    };
+    let route = |name: &str, lines: &str| {
+        format!("[[route]]\nname = '{name}'\nupstream = ['http://[::1]']\n{lines}\n")
+    };
+    let tokens = route("git", "host = 'git.test'\naccess_tokens = true");
+    for (text, is_warned) in [
+        (format!("{}{tokens}", corp("")), false),
+        (
+            format!("{}{tokens}{}", corp(""), route("b", "host = 'b.test'")),
+            false,
+        ),
+        (format!("{}{tokens}{}", corp(""), route("b", "")), true),
+        (
+            format!("{}{tokens}{}", corp(""), route("b", "host = '127.0.0.1'")),
+            true,
+        ),
+        (
+            format!("{}{}", corp(""), route("b", "access_tokens = true")),
+            true,
+        ),
+        (format!("{}{}", corp(""), route("b", "")), false),
+        (
+            format!("{}{}", corp("link_on_request = true"), route("b", "")),
+            true,
+        ),
+        (
+            format!(
+                "{}{}",
+                corp("link_on_request = true"),
+                route("b", "host = 'b.test'")
+            ),
+            false,
+        ),
+    ] {
+        let warned = warned_keys(&format!("{head}{text}"));
+        let warned = warned.iter().any(|(key, _)| key == "server.external_url");
+        assert_eq!(warned, is_warned, "{text}");
+    }
+}
+
+#[test]
+fn access_tokens_of_people_whom_nobody_asks_about_are_warned_of() {
+    let head = "[server]\nexternal_url = 'http://127.0.0.1'\n";
+    let wecom = |lines: &str| {
+        format!(
+            "[connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = {{ file = '/s' }}\n{lines}\n"
+        )
+    };
+    let events = "revalidate = '0s'\n[connector.corp.wecom.events]\ntoken = { file = '/t' }\n\
+                  encoding_aes_key = { file = '/k' }\n";
+    let oidc = "[connector.idp.oidc]\nissuer = 'https://idp.test'\nclient_id = 'm'\n\
+                client_secret = { file = '/s' }\n";
+    let route = |lines: &str| {
+        format!(
+            "[[route]]\nname = 'a'\nhost = 'a.test'\naccess_tokens = true\n\
+             upstream = ['http://[::1]']\n{lines}\n"
+        )
+    };
+    for (connectors, lines, named) in [
+        (wecom(""), "", None),
+        (wecom(events), "", None),
+        (wecom("revalidate = '0s'"), "", Some("`corp`")),
+        (oidc.to_owned(), "", Some("`idp`")),
+        (format!("{}{oidc}", wecom("")), "", Some("`idp`")),
+        (
+            format!("{}{oidc}", wecom("")),
+            "connectors = ['corp']",
+            None,
+        ),
+        (
+            format!("{}{oidc}", wecom("")),
+            "connectors = ['idp']",
+            Some("`idp`"),
+        ),
+    ] {
+        let text = format!("{head}{connectors}{}", route(lines));
+        let warnings = parse(&text).warnings();
+        let warned = warnings
+            .iter()
+            .find(|warning| warning.key == "route[0].access_tokens");
+        assert_eq!(warned.is_some(), named.is_some(), "{text}");
+        if let (Some(warned), Some(named)) = (warned, named) {
+            assert!(warned.text.contains(named), "{warned}");
+        }
     }
 }

@@ -52,6 +52,8 @@ impl Person {
 
     /// Ends the only token.
     async fn end_token(&mut self) {
+        // The page of a new token has a link to the list only.
+        self.page = self.visitor.open(&self.page.link("/tokens")).await;
         let value = |name: &str| {
             let (_, rest) = self
                 .page

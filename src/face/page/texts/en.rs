@@ -197,6 +197,7 @@ pub(super) static TEXTS: Texts = Texts {
             before: "Where a program asks for a user name and a password, the user name is ",
             after: " (or __token__), and the password is the token.",
         },
+        to_list: "I have copied it: back to my tokens",
         your_tokens: "Your tokens",
         none: "You have no tokens.",
         opens: "Applications",

@@ -188,6 +188,7 @@ pub(super) static TEXTS: Texts = Texts {
             before: "程序要求用户名和密码时，用户名填 ",
             after: "（或 __token__），密码填令牌。",
         },
+        to_list: "已复制，返回令牌列表",
         your_tokens: "您的令牌",
         none: "您还没有令牌。",
         opens: "可访问的应用",

@@ -255,6 +255,7 @@ fn auth_context_of(claims: &Claims, now: Timestamp) -> AuthContext {
         auth_time: auth_time
             .filter(|auth_time| *auth_time <= now.plus(LEEWAY))
             .or(Some(Timestamp::from_unix_s(0))),
+        vouched_until: None,
     }
 }
 

@@ -121,6 +121,7 @@ impl Kind for Config {
             silent_login_help: "WeCom can do so only inside its own client, with mode \"auto\" or \
                         \"in-app\" and scope \"snsapi_base\"",
             revalidate_every: Some(self.revalidate.duration()).filter(|every| !every.is_zero()),
+            receives_events: self.events.is_some(),
             shares_app_token: true,
             directory_sync: Some(DirectorySyncSettings {
                 every: self.sync_every.map(Period::duration),

@@ -115,8 +115,11 @@ impl Sessions {
             connector: login.via,
             subject: login.subject,
             provider_sid: login.provider_sid,
-            auth_context: serde_json::to_string(&login.auth_context)
-                .expect("an authentication context is plain data"),
+            auth_context: serde_json::to_string(&AuthContext {
+                vouched_until: login.expires_at,
+                ..login.auth_context
+            })
+            .expect("an authentication context is plain data"),
             minted_at: now,
             expires_at,
             used_at: now,

@@ -87,6 +87,7 @@ impl TrustedIssuer {
             acr: claims.text("acr").ok().map(str::to_owned),
             amr: amr.map(str::to_owned).collect(),
             auth_time: auth_time.filter(|at| *at <= latest),
+            vouched_until: None,
         }
     }
 }

@@ -72,6 +72,7 @@ fn a_valid_token_yields_the_subject_the_session_and_the_authentication() {
             acr: Some("mfa".to_owned()),
             amr: vec!["pwd".to_owned(), "otp".to_owned()],
             auth_time: Some(Timestamp::from_unix_s(NOW_S - 10)),
+            vouched_until: None,
         }
     );
     let single = check_login(None, &json!({ "amr": "pwd", "at_hash": null })).unwrap();
