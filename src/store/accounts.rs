@@ -124,7 +124,7 @@ pub struct Closing {
 pub struct Reopening {
     /// The last position in the log of revocations, with the epoch that the account has there.
     pub log_position: Revocation,
-    /// Detached identities that belong to another account now, and stay there.
+    /// Detached identities that another account has or expects now; they stay there.
     pub taken: Vec<(ConnectorId, Subject)>,
 }
 

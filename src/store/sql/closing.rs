@@ -158,7 +158,7 @@ async fn detach(
     Ok(())
 }
 
-/// Restores the former identities of an account; returns those that belong to another account now.
+/// Restores the former identities of an account; returns those that another account has or expects now.
 async fn restore_identities(
     tx: &mut impl Transaction,
     account: &AccountId,
@@ -170,7 +170,9 @@ async fn restore_identities(
         (SELECT max(entitlements_epoch) + 1 FROM menshen_former_identity AS o \
         WHERE o.connector = f.connector AND o.subject = f.subject), f.used_at \
         FROM menshen_former_identity AS f WHERE f.account = $1 AND NOT EXISTS (SELECT 1 \
-        FROM menshen_identity AS i WHERE i.connector = f.connector AND i.subject = f.subject)";
+        FROM menshen_identity AS i WHERE i.connector = f.connector AND i.subject = f.subject \
+        UNION ALL SELECT 1 FROM menshen_expected_identity AS e WHERE e.connector = f.connector \
+        AND e.subject = f.subject AND e.account <> f.account)";
     let deleted = "DELETE FROM menshen_former_identity AS f WHERE f.account = $1 AND EXISTS \
         (SELECT 1 FROM menshen_identity AS i WHERE i.connector = f.connector \
         AND i.subject = f.subject AND i.account = $1)";

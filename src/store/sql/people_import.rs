@@ -272,10 +272,12 @@ pub(super) async fn find_expected(
     subject: &Subject,
     login: &LoginName,
 ) -> Result<Option<(Account, bool)>, QueryError> {
+    // An account that has or had an identity may have a login name that an administrator chose: only the
+    // first identity sets it.
     let sql = "SELECT a.id, a.login, a.epoch, a.closed, a.local_department, a.local_groups, \
                a.login_folded = $3 AND \
-               NOT EXISTS (SELECT 1 FROM menshen_identity AS i \
-               WHERE i.account = a.id AND i.names) AS sets_login \
+               NOT EXISTS (SELECT 1 FROM menshen_identity AS i WHERE i.account = a.id UNION ALL \
+               SELECT 1 FROM menshen_former_identity AS f WHERE f.account = a.id) AS sets_login \
                FROM menshen_expected_identity AS e JOIN menshen_account AS a ON a.id = e.account \
                WHERE e.connector = $1 AND (e.subject = $2 \
                OR (e.subject IS NULL AND a.login_folded = $3 AND NOT EXISTS (SELECT 1 \

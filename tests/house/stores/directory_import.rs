@@ -451,3 +451,45 @@ async fn an_identity_is_added_to_one_account_and_never_to_a_second() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_identity_that_is_added_never_sets_a_login_name_chosen_by_hand() {
+    for Backend { name, store, .. } in backends().await {
+        let account = admit(&*store, &admission("zhangsan")).await;
+        let edit = PersonEdit {
+            login: Some("zhang.san".parse().unwrap()),
+            ..PersonEdit::default()
+        };
+        let renamed = store.edit_person(&account.id, &edit, "hr", at(1));
+        renamed.await.unwrap();
+        let expected = ImportedPerson {
+            expected: Some((github(), Some("subject:octocat".parse().unwrap()))),
+            ..imported("zhang.san")
+        };
+        import(&*store, &[expected]).await;
+        let added = |login: &str| Admission {
+            connector: github(),
+            subject: "subject:octocat".parse().unwrap(),
+            ..existing_only(login)
+        };
+        // The mapped login name is the chosen one at first, and another one later.
+        for login in ["zhang.san", "octocat"] {
+            let found = admit(&*store, &added(login)).await;
+            assert_eq!(found.id, account.id, "{name}: {login}");
+            assert_eq!(found.login.as_str(), "zhang.san", "{name}: {login}");
+        }
+        // The first identity of an imported person sets the login name.
+        let expected = ImportedPerson {
+            expected: Some((corp(), None)),
+            ..imported("lisi")
+        };
+        import(&*store, &[expected]).await;
+        let first = admit(&*store, &admission("lisi")).await;
+        let renamed = Admission {
+            login: "li.si".parse().unwrap(),
+            ..admission("lisi")
+        };
+        let again = admit(&*store, &renamed).await;
+        assert_eq!((again.id, again.login.as_str()), (first.id, "li.si"));
+    }
+}

@@ -36,7 +36,7 @@ pub(super) struct Note {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Reopened {
     done: bool,
-    /// Identities of the account that belong to another account now, and stay there.
+    /// Identities of the account that another account has or expects now; they stay there.
     identities_taken: Vec<TakenIdentity>,
 }
 
