@@ -7,7 +7,9 @@ use super::person_lookup::CurrentProfile;
 use super::profile::{Mapping, UserFields};
 use crate::store::{AccountId, Department, LinkField, LoginName, SourceIdentity, Subject};
 use crate::telemetry::error_chain;
-use reconcile::{PersonChange, change_of, department_changes, is_in_any};
+use reconcile::{
+    PersonChange, change_of, changed_vouched_fields, department_changes, is_in_any,
+};
 
 mod apply;
 mod reconcile;
@@ -70,6 +72,8 @@ pub struct Plan {
     admissions: Vec<PlannedAdmission>,
     reopenings: Vec<SourceIdentity>,
     closings: Vec<PlannedClosing>,
+    /// The verified fields of known people from whom the source took or to whom it gave others.
+    vouched: Vec<(Subject, Vec<(LinkField, String)>)>,
     departments: Vec<Department>,
     removed_departments: Vec<String>,
 }
@@ -198,6 +202,10 @@ impl Comparison {
 
     fn plan_person(&mut self, person: SourcePerson) {
         let known = self.known.get(&person.subject);
+        let vouched = known.and_then(|known| changed_vouched_fields(known, &person));
+        self.plan
+            .vouched
+            .extend(vouched.map(|vouched| (person.subject.clone(), vouched)));
         let (change, fields) = change_of(known, &person, self.rules);
         let login = person.login.as_str().to_owned();
         let account = known.map(|known| known.account);

@@ -5,8 +5,8 @@ use std::fmt;
 use async_trait::async_trait;
 
 use super::{
-    AccountId, Admission, AdmissionOutcome, ConnectorId, Department, LoginName, Reopening,
-    StoreError, Subject,
+    AccountId, Admission, AdmissionOutcome, ConnectorId, Department, LinkField, LoginName,
+    Reopening, StoreError, Subject,
 };
 use crate::clock::Timestamp;
 
@@ -74,6 +74,8 @@ pub struct SourceIdentity {
     pub sets_login: bool,
     /// The mapped fields (JSON).
     pub fields: String,
+    /// The verified fields by which later identities are linked.
+    pub vouched: Vec<(LinkField, String)>,
     pub closed: bool,
     /// Whether a sync of this connector closed the account, because the source says that the person is
     /// inactive.

@@ -4,6 +4,7 @@ mod closings;
 mod failures;
 mod killed;
 mod nodes;
+mod numbers;
 mod schedule;
 
 use std::sync::Arc;

@@ -178,8 +178,15 @@ impl People {
             mut admissions,
             reopenings,
             closings,
+            vouched,
             ..
         } = plan;
+        // Before people are admitted: a number may have gone from one person to another.
+        for (subject, fields) in &vouched {
+            self.store
+                .replace_vouched_fields(&policy.connector, subject, fields)
+                .await?;
+        }
         // Transactions that lock several accounts do so in the order of their ids.
         admissions.sort_unstable_by_key(|planned| planned.account);
         for identity in reopenings {

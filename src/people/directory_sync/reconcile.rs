@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{ListedStatus, SourcePerson, SyncRules};
+use crate::people::normalized_fields;
 use crate::people::profile::UserFields;
 use crate::people::session::differences;
-use crate::store::{Department, SourceIdentity};
+use crate::store::{Department, LinkField, SourceIdentity};
 
 /// What a sync does with a person whom the source lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +76,31 @@ fn changed_fields(
         changed.push("login".to_owned());
     }
     (changed, fields)
+}
+
+/// The verified fields that a known person has afterwards; `None` if they stay. Even if names and
+/// departments do not follow the source, these do: a number that the source took away must not link the
+/// next person who has it. Fields that an incomplete listing lacks stay.
+pub(super) fn changed_vouched_fields(
+    known: &SourceIdentity,
+    person: &SourcePerson,
+) -> Option<Vec<(LinkField, String)>> {
+    if matches!(person.status, ListedStatus::Unclear(_)) {
+        return None;
+    }
+    let mut fields = normalized_fields(&person.verified_fields);
+    if !person.is_complete {
+        let listed: HashSet<_> = fields.iter().map(|(field, _)| *field).collect();
+        let missing = known.vouched.iter();
+        fields.extend(
+            missing
+                .filter(|(field, _)| !listed.contains(field))
+                .cloned(),
+        );
+    }
+    let is_known = |field: &(LinkField, String)| known.vouched.contains(field);
+    let are_same = fields.len() == known.vouched.len() && fields.iter().all(is_known);
+    (!are_same).then_some(fields)
 }
 
 /// Whether the directory has the person in any of these departments.

@@ -1,10 +1,12 @@
 //! [`DirectorySyncStore`]: reads and writes many people of one connector.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 
 use super::super::{
-    AccountId, Admission, AdmissionOutcome, ConnectorId, Department, DirectorySyncStore, Reopening,
-    RevocationScope, SourceIdentity, StoreError, Subject,
+    AccountId, Admission, AdmissionOutcome, ConnectorId, Department, DirectorySyncStore, LinkField,
+    Reopening, RevocationScope, SourceIdentity, StoreError, Subject,
 };
 use super::row::Columns;
 use super::{
@@ -21,17 +23,8 @@ impl<D: Database> DirectorySyncStore for D {
         after: Option<&Subject>,
         max: u32,
     ) -> Result<Vec<SourceIdentity>, StoreError> {
-        run("read the people of a connector", async {
-            let sql = "SELECT i.subject, i.account, i.names, i.entitlements, a.login, a.closed, \
-                       a.closed_by_sync FROM menshen_identity AS i \
-                       JOIN menshen_account AS a ON a.id = i.account \
-                       WHERE i.connector = $1 AND i.subject > $2 ORDER BY i.subject LIMIT $3";
-            let after = after.map_or("", Subject::as_str);
-            let rows = self.read_rows(sql, values![connector, after, max]).await?;
-            let identity = |found: &_| source_identity(found, connector);
-            rows.iter().map(identity).collect()
-        })
-        .await
+        let read = source_identities(self, connector, after, max);
+        run("read the people of a connector", read).await
     }
 
     async fn source_identity(
@@ -45,10 +38,14 @@ impl<D: Database> DirectorySyncStore for D {
                        JOIN menshen_account AS a ON a.id = i.account \
                        WHERE i.connector = $1 AND i.subject = $2";
             let found = self.read_row(sql, values![connector, subject]).await?;
-            let found = found.as_ref();
-            found
-                .map(|found| source_identity(found, connector))
-                .transpose()
+            let Some(found) = &found else {
+                return Ok(None);
+            };
+            let sql = "SELECT subject, field, value FROM menshen_vouched \
+                       WHERE connector = $1 AND subject = $2";
+            let vouched = self.read_rows(sql, values![connector, subject]).await?;
+            let identity = source_identity(found, connector, &mut vouched_fields(&vouched)?)?;
+            Ok(Some(identity))
         })
         .await
     }
@@ -90,6 +87,49 @@ impl<D: Database> DirectorySyncStore for D {
         let reopened = closing::reopen_after_sync(self, account, connector, (at, by));
         run("reopen an account after a sync", reopened).await
     }
+}
+
+async fn source_identities(
+    db: &impl Database,
+    connector: &ConnectorId,
+    after: Option<&Subject>,
+    max: u32,
+) -> Result<Vec<SourceIdentity>, QueryError> {
+    let sql = "SELECT i.subject, i.account, i.names, i.entitlements, a.login, a.closed, \
+               a.closed_by_sync FROM menshen_identity AS i \
+               JOIN menshen_account AS a ON a.id = i.account \
+               WHERE i.connector = $1 AND i.subject > $2 ORDER BY i.subject LIMIT $3";
+    let after = after.map_or("", Subject::as_str);
+    let rows = db.read_rows(sql, values![connector, after, max]).await?;
+    let Some(last) = rows.last() else {
+        return Ok(Vec::new());
+    };
+    let sql = "SELECT subject, field, value FROM menshen_vouched \
+               WHERE connector = $1 AND subject > $2 AND subject <= $3";
+    let values = values![connector, after, last.text("subject")?];
+    let vouched = db.read_rows(sql, values).await?;
+    let mut vouched = vouched_fields(&vouched)?;
+    let identity = |found: &_| source_identity(found, connector, &mut vouched);
+    rows.iter().map(identity).collect()
+}
+
+/// The verified fields of identities, by their subjects.
+type VouchedFields = HashMap<String, Vec<(LinkField, String)>>;
+
+fn vouched_fields(rows: &[impl Columns]) -> Result<VouchedFields, QueryError> {
+    let mut vouched = VouchedFields::new();
+    for found in rows {
+        let field = match found.text("field")? {
+            "mobile" => LinkField::Mobile,
+            "email" => LinkField::Email,
+            _ => return Err(QueryError::Damaged("verified field")),
+        };
+        let of_subject = vouched.entry(found.text("subject")?.to_owned());
+        of_subject
+            .or_default()
+            .push((field, found.text("value")?.to_owned()));
+    }
+    Ok(vouched)
 }
 
 async fn announce_changes(
@@ -136,8 +176,10 @@ async fn change_departments(
 fn source_identity(
     found: &impl Columns,
     connector: &ConnectorId,
+    vouched: &mut VouchedFields,
 ) -> Result<SourceIdentity, QueryError> {
     const RECORD: &str = "identity";
+    let vouched = vouched.remove(found.text("subject")?).unwrap_or_default();
     let closed_by_sync = found.optional_text("closed_by_sync")?;
     Ok(SourceIdentity {
         subject: row::parsed(found, "subject", RECORD)?,
@@ -145,6 +187,7 @@ fn source_identity(
         login: row::parsed(found, "login", "account")?,
         sets_login: found.boolean("names")?,
         fields: found.text("entitlements")?.to_owned(),
+        vouched,
         closed: found.boolean("closed")?,
         closed_by_sync: closed_by_sync.as_deref() == Some(connector.as_str()),
     })

@@ -34,6 +34,7 @@ fn known() -> SourceIdentity {
         login: "li".parse().unwrap(),
         sets_login: true,
         fields: serde_json::to_string(&fields("李", &["2"])).unwrap(),
+        vouched: Vec::new(),
         closed: false,
         closed_by_sync: false,
     }
@@ -232,4 +233,40 @@ fn a_circle_of_departments_has_an_end() {
     ];
     assert_eq!(subtree(&circle, "1").len(), 2);
     assert_eq!(subtree(&circle, "9"), HashSet::from(["9".to_owned()]));
+}
+
+#[test]
+fn verified_fields_follow_a_complete_listing_and_an_incomplete_one_takes_none_away() {
+    let (mobile, email) = (LinkField::Mobile, LinkField::Email);
+    let known = SourceIdentity {
+        vouched: vec![
+            (mobile, "1".to_owned()),
+            (email, "li@corp.example".to_owned()),
+        ],
+        ..known()
+    };
+    let listed = |is_complete, fields: &[(LinkField, &str)]| {
+        let fields = fields.iter();
+        let fields = fields.map(|(field, value)| (*field, (*value).to_owned()));
+        let person = SourcePerson {
+            is_complete,
+            verified_fields: fields.collect(),
+            ..person(ListedStatus::Active)
+        };
+        changed_vouched_fields(&known, &person)
+    };
+    let same = [(email, " LI@corp.example"), (mobile, "1")];
+    assert_eq!(listed(true, &same), None);
+    assert_eq!(listed(true, &[]), Some(Vec::new()));
+    let only_mobile = vec![(mobile, "1".to_owned())];
+    assert_eq!(listed(true, &[(mobile, "1")]), Some(only_mobile));
+    assert_eq!(listed(false, &[]), None);
+    assert_eq!(listed(false, &[(mobile, "1")]), None);
+    let moved = vec![
+        (mobile, "2".to_owned()),
+        (email, "li@corp.example".to_owned()),
+    ];
+    assert_eq!(listed(false, &[(mobile, "2")]), Some(moved));
+    let person = person(unclear());
+    assert_eq!(changed_vouched_fields(&known, &person), None);
 }
