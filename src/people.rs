@@ -8,7 +8,7 @@ use departments::StoredDepartments;
 use directory::Directory;
 use directory_fields::directory_fields;
 use profile::{MappedProfile, Mapping, Profile, ProfileMappingError, UserFields};
-use session::Sessions;
+use session::{Session, Sessions};
 
 use crate::clock::{Clock, Timestamp};
 use crate::store::{
@@ -103,8 +103,10 @@ pub enum AdmitError {
 pub enum LinkError {
     #[error("the identity already belongs to {by}")]
     Taken { by: LoginName },
-    #[error("the account does not exist")]
-    UnknownAccount,
+    #[error("the session began too long ago to add an identity")]
+    SessionTooOld,
+    #[error("the session was ended, or its account is closed")]
+    SessionEnded,
     #[error("store the identity")]
     Store(#[source] StoreError),
 }
@@ -220,21 +222,23 @@ impl People {
         self.sessions.rename_subject(rename).await
     }
 
-    /// Lets a person sign in to their account with a further identity, which its source has confirmed.
+    /// Lets the person of a session sign in to their account with a further identity, which its source has
+    /// confirmed.
     pub async fn link_identity(
         &self,
-        account: &AccountId,
+        session: &Session,
         connector: &ConnectorId,
         subject: &Subject,
-        by: &LoginName,
     ) -> Result<(), LinkError> {
         let (identity, now) = ((connector, subject), self.clock.now());
-        let expected = self
-            .store
-            .expect_identity(account, identity, by.as_str(), now);
+        if !session.may_get_credentials(now) {
+            return Err(LinkError::SessionTooOld);
+        }
+        let by = session.login.as_str();
+        let expected = self.store.expect_identity(&session.key, identity, by, now);
         match expected.await.map_err(LinkError::Store)? {
             ExpectOutcome::Expected => Ok(()),
-            ExpectOutcome::UnknownAccount => Err(LinkError::UnknownAccount),
+            ExpectOutcome::SessionEnded => Err(LinkError::SessionEnded),
             ExpectOutcome::Taken { by } => Err(LinkError::Taken { by }),
         }
     }

@@ -66,7 +66,8 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         | Cause::Revoked
         | Cause::NoLoginName
         | Cause::AuthTooWeak
-        | Cause::EntryTokenRefused => StatusCode::FORBIDDEN,
+        | Cause::EntryTokenRefused
+        | Cause::SessionTooOld => StatusCode::FORBIDDEN,
         Cause::AccountNotSwitched | Cause::IdentityTaken | Cause::NotLinked => StatusCode::CONFLICT,
         Cause::WrongPassword | Cause::FrameNeedsLogin | Cause::FormNeedsLogin => {
             StatusCode::UNAUTHORIZED

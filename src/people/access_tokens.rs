@@ -34,9 +34,6 @@ const RANDOM_CHARS: usize = 43;
 pub const TOKENS_PER_PERSON_MAX: u32 = 50;
 /// The maximum length of a token's name, in characters.
 pub const NAME_CHARS_MAX: usize = 80;
-/// How long after a sign-in a session may make tokens, so that a stolen cookie of an old session gets no
-/// token that outlives it.
-pub const MAKING_ALLOWED_FOR: Duration = Duration::from_secs(3600);
 
 /// The value of an access token. `Debug` does not show it.
 #[derive(Clone, Debug)]
@@ -179,7 +176,7 @@ impl AccessTokens {
 
     /// Whether a session began recently enough to make tokens.
     pub fn may_make(&self, session: &Session) -> bool {
-        self.clock.now().since(session.minted_at) <= MAKING_ALLOWED_FOR
+        session.may_get_credentials(self.clock.now())
     }
 
     /// Makes a token for the person of a session.

@@ -7,9 +7,7 @@ use super::person_lookup::CurrentProfile;
 use super::profile::{Mapping, UserFields};
 use crate::store::{AccountId, Department, LinkField, LoginName, SourceIdentity, Subject};
 use crate::telemetry::error_chain;
-use reconcile::{
-    PersonChange, change_of, changed_vouched_fields, department_changes, is_in_any,
-};
+use reconcile::{PersonChange, change_of, changed_vouched_fields, department_changes, is_in_any};
 
 mod apply;
 mod reconcile;

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -35,6 +36,10 @@ pub use tokens::RefreshDue;
 
 use tokens::TokenState;
 
+/// How long after a sign-in a session may make access tokens and add identities, so that a stolen cookie of
+/// an old session gets nothing that outlives it.
+pub const NEW_CREDENTIALS_ALLOWED_FOR: Duration = Duration::from_secs(3600);
+
 /// The part of a session that does not change while it is cached.
 #[derive(Debug)]
 pub struct Session {
@@ -57,6 +62,13 @@ pub struct Session {
     pub amr: Document,
     pub minted_at: Timestamp,
     pub expires_at: Timestamp,
+}
+
+impl Session {
+    /// Whether the sign-in was recent enough to make access tokens and to add identities.
+    pub fn may_get_credentials(&self, now: Timestamp) -> bool {
+        now.since(self.minted_at) <= NEW_CREDENTIALS_ALLOWED_FOR
+    }
 }
 
 /// The part of a session that may change: a rule sees new values on the next request.

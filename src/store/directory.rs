@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{
     AccountId, ConnectorId, DepartmentPath, GroupName, LinkField, LocalEntitlements, LoginName,
-    Revocation, StoreError, Subject,
+    Revocation, SessionKey, StoreError, Subject,
 };
 use crate::clock::Timestamp;
 
@@ -47,10 +47,11 @@ pub trait DirectoryStore: fmt::Debug + Send + Sync {
         at: Timestamp,
     ) -> Result<EditOutcome, StoreError>;
 
-    /// Lets an identity that nobody has sign in to an account. It is linked at its first login.
+    /// Lets an identity that nobody has sign in to the account of a session, if the session stands and the
+    /// account is open. It is linked at its first login.
     async fn expect_identity(
         &self,
-        account: &AccountId,
+        session: &SessionKey,
         identity: (&ConnectorId, &Subject),
         by: &str,
         at: Timestamp,
@@ -215,11 +216,10 @@ pub struct ImportConflict {
 pub enum ExpectOutcome {
     /// The account expects the identity, or has it already.
     Expected,
-    UnknownAccount,
+    /// The session was ended, or its account is closed.
+    SessionEnded,
     /// The identity belongs to another account, or another account expects it.
-    Taken {
-        by: LoginName,
-    },
+    Taken { by: LoginName },
 }
 
 /// A change of a person by an administrator. The inner `None` removes a field.

@@ -233,7 +233,7 @@ delegate! {
                 at: Timestamp
             ) -> EditOutcome;
             expect_identity(
-                account: &AccountId,
+                session: &SessionKey,
                 identity: (&ConnectorId, &Subject),
                 by: &str,
                 at: Timestamp

@@ -11,6 +11,7 @@ use menshen::store::{
 };
 
 mod access_tokens;
+mod added_identities;
 mod closing;
 mod coordination;
 mod directory;

@@ -11,6 +11,8 @@ use menshen::store::{
 
 #[path = "../house/stores/access_tokens.rs"]
 mod access_tokens;
+#[path = "../house/stores/added_identities.rs"]
+mod added_identities;
 mod clocks;
 #[path = "../house/stores/closing.rs"]
 mod closing;

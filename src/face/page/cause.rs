@@ -83,6 +83,8 @@ pub enum Cause {
     IdentityTaken,
     /// No identity was added: nobody is signed in, or another person.
     NotLinked,
+    /// The person signed in too long ago to add an identity.
+    SessionTooOld,
     /// Logins only work on the login host.
     NotOnLoginHost,
     /// A page in a frame needs a login, which is only possible in a tab.
@@ -102,7 +104,7 @@ pub(super) enum NextStep {
 }
 
 impl Cause {
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::NotFound,
         Self::BadRequest,
         Self::InvalidProxyHeader,
@@ -141,6 +143,7 @@ impl Cause {
         Self::AccountNotSwitched,
         Self::IdentityTaken,
         Self::NotLinked,
+        Self::SessionTooOld,
         Self::NotOnLoginHost,
         Self::FrameNeedsLogin,
         Self::FormNeedsLogin,
@@ -188,6 +191,7 @@ impl Cause {
             Self::AccountNotSwitched => "not-switched",
             Self::IdentityTaken => "identity-taken",
             Self::NotLinked => "not-linked",
+            Self::SessionTooOld => "session-too-old",
             Self::NotOnLoginHost => "not-here",
             Self::FrameNeedsLogin => "frame-login",
             Self::FormNeedsLogin => "form-login",
@@ -242,7 +246,8 @@ impl Cause {
             | Self::EntryTokenRefused
             | Self::AccountNotSwitched
             | Self::IdentityTaken
-            | Self::NotLinked => NextStep::SignIn,
+            | Self::NotLinked
+            | Self::SessionTooOld => NextStep::SignIn,
             Self::NotOnLoginHost => NextStep::SignInOnLoginHost,
             Self::FrameNeedsLogin | Self::FormNeedsLogin => NextStep::SignInInNewTab,
         }

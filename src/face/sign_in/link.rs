@@ -47,6 +47,9 @@ pub(super) async fn begin(
         Ok(Caller::Anonymous(_) | Caller::Program(_)) => return not_linked(context, entry),
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
+    if !person.session.may_get_credentials(context.head.received_at) {
+        return signed_in_too_long_ago(context, entry, &person);
+    }
     let options = BeginOptions {
         mode,
         link_to: Some(person.session.account),
@@ -144,6 +147,13 @@ async fn proven(
     let (pending, request, identity) = opened?;
     match caller(context).await {
         Ok(Caller::Person(person)) if person.session.account == request.account => {
+            if !person.session.may_get_credentials(context.head.received_at) {
+                audit::refused(context, Some(&entry.id), &LinkError::SessionTooOld);
+                let logged = signed_in_too_long_ago(context, entry, &person);
+                return Err(Box::new(logged.map_response(|response| {
+                    flow_cookies::clear(context, &pending.flow, response);
+                })));
+            }
             Ok(ProvenLogin {
                 pending,
                 identity,
@@ -222,7 +232,7 @@ async fn link(
     let people: &People = &context.services.people;
     let account = &person.session.account;
     let linked = people
-        .link_identity(account, &entry.id, &identity.subject, &person.session.login)
+        .link_identity(&person.session, &entry.id, &identity.subject)
         .await;
     let event = match linked {
         Ok(()) => AuditEvent::IdentityLinked,
@@ -242,7 +252,8 @@ async fn link(
         Err(error) => {
             let cause = match error {
                 LinkError::Taken { .. } => Cause::IdentityTaken,
-                LinkError::UnknownAccount => Cause::NotLinked,
+                LinkError::SessionEnded => Cause::NotLinked,
+                LinkError::SessionTooOld => Cause::SessionTooOld,
                 LinkError::Store(_) => Cause::StoreUnavailable,
             };
             reply::login_problem(context, cause, None, Some(&entry.display_name))
@@ -253,6 +264,24 @@ async fn link(
         flow_cookies::clear(context, &pending.flow, &mut response);
     }
     LoggedResponse::own_path("link", response)
+}
+
+/// The page that asks to sign in again, with the connector of the session.
+fn signed_in_too_long_ago(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    person: &Person,
+) -> LoggedResponse {
+    let (prefix, via) = (&context.site.prefix, &person.session.via);
+    let sign_in_link = Href::new(format!("{prefix}/start?connector={via}"));
+    let cause = Cause::SessionTooOld;
+    let page = reply::login_problem(
+        context,
+        cause,
+        Some(sign_in_link),
+        Some(&entry.display_name),
+    );
+    LoggedResponse::own_path(cause.slug(), page)
 }
 
 fn not_linked(context: &RequestContext<'_>, entry: &ConnectorEntry) -> LoggedResponse {

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::super::{
     AccountId, ConnectorId, Department, DirectoryStore, EditOutcome, ExpectOutcome, IdentityRecord,
     IdentityState, ImportOutcome, ImportedPerson, PeopleQuery, PersonEdit, PersonRecord,
-    StoreError, Subject,
+    SessionKey, StoreError, Subject,
 };
 use super::row::Columns;
 use super::{
@@ -60,12 +60,12 @@ impl<D: Database> DirectoryStore for D {
 
     async fn expect_identity(
         &self,
-        account: &AccountId,
+        session: &SessionKey,
         identity: (&ConnectorId, &Subject),
         by: &str,
         at: Timestamp,
     ) -> Result<ExpectOutcome, StoreError> {
-        let expected = people_import::expect_identity(self, account, identity, (at, by));
+        let expected = people_import::expect_identity(self, session, identity, (at, by));
         run("add an identity to an account", expected).await
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::{
     Account, AccountChangeKind, AccountId, ConnectorId, ExpectOutcome, ImportConflict,
-    ImportCounts, ImportOutcome, ImportedPerson, LoginName, Subject,
+    ImportCounts, ImportOutcome, ImportedPerson, LoginName, SessionKey, Subject,
 };
 use super::person_fields::PersonFields;
 use super::row::Columns;
@@ -178,21 +178,23 @@ async fn create(
     Ok(id)
 }
 
-/// Lets an account sign in with an identity that its source has confirmed.
+/// Lets the account of a session sign in with an identity that its source has confirmed.
 pub(super) async fn expect_identity(
     db: &impl Database,
-    account: &AccountId,
+    session: &SessionKey,
     (connector, subject): (&ConnectorId, &Subject),
     by: (Timestamp, &str),
 ) -> Result<ExpectOutcome, QueryError> {
-    let mut tx = db.begin(Begin::Writing).await?;
+    let mut tx = db.begin(Begin::BesideRevocations).await?;
     tx.lock_directory().await?;
-    let sql = "SELECT id FROM menshen_account WHERE id = $1";
-    if tx.row(sql, values![account]).await?.is_none() {
+    let sql = "SELECT account FROM menshen_standing_session \
+               WHERE key = $1 AND NOT closed AND expires_at > $2";
+    let Some(found) = tx.row(sql, values![session, by.0]).await? else {
         tx.roll_back().await?;
-        return Ok(ExpectOutcome::UnknownAccount);
-    }
-    match expect(&mut tx, account, connector, Some(subject)).await? {
+        return Ok(ExpectOutcome::SessionEnded);
+    };
+    let account = AccountId::new(row::bytes(&found, "account", "session")?);
+    match expect(&mut tx, &account, connector, Some(subject)).await? {
         Expectation::Taken(by) => {
             tx.roll_back().await?;
             return Ok(ExpectOutcome::Taken { by });
@@ -201,7 +203,7 @@ pub(super) async fn expect_identity(
         Expectation::Stored => {
             let detail = format!("{connector}: {subject}");
             let kind = AccountChangeKind::IdentityExpected;
-            account_changes::append(&mut tx, account, by, kind, &detail).await?;
+            account_changes::append(&mut tx, &account, by, kind, &detail).await?;
         }
     }
     tx.commit().await?;

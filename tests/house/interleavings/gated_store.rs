@@ -292,7 +292,7 @@ store_operations! {
             person(account: &AccountId) -> Option<PersonRecord>;
             identity_records(account: &AccountId) -> Vec<IdentityRecord>;
             import_people(people: &[ImportedPerson], by: &str, at: Timestamp) -> ImportOutcome;
-            expect_identity(account: &AccountId, identity: (&ConnectorId, &Subject), by: &str, at: Timestamp) -> ExpectOutcome;
+            expect_identity(session: &SessionKey, identity: (&ConnectorId, &Subject), by: &str, at: Timestamp) -> ExpectOutcome;
             departments(connector: &ConnectorId, after: Option<&str>, max: u32) -> Vec<Department>;
         }
     }

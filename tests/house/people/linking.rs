@@ -224,3 +224,45 @@ async fn nobody_adds_an_identity_without_a_session_or_where_it_is_off() {
         assert_eq!(answer.cause(), Some(Cause::NotFound), "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_session_older_than_an_hour_adds_no_identity_until_the_person_signs_in_again() {
+    let menshen = start_menshen().await;
+    let hour = Duration::from_secs(3600);
+    // Too old at the beginning.
+    let (mut browser, _) = log_in_with(&menshen, "corp", "zhangsan").await;
+    menshen.advance(hour + Duration::from_secs(1));
+    let start = format!("{OWN_PAGES}{START}");
+    let answer = browser.visit(&start).await;
+    let too_old = (403, Some(Cause::SessionTooOld));
+    assert_eq!((answer.status, answer.cause()), too_old);
+    let html = answer.text();
+    assert!(html.contains("/.menshen/start?connector=corp"), "{html}");
+    // Too old at the page that asks, and at the button.
+    browser
+        .sign_in(
+            &format!("{OWN_PAGES}/start?connector=corp&rd=/echo"),
+            "zhangsan",
+        )
+        .await;
+    menshen.advance(hour - Duration::from_secs(60));
+    let page = browser.sign_in(&start, "lisi").await;
+    assert_eq!(page.answer.status, 200, "{}", page.answer.text());
+    menshen.advance(Duration::from_secs(61));
+    let answer = press_button(&mut browser, &page, &OWN_FORM).await;
+    assert_eq!((answer.status, answer.cause()), too_old);
+    let record = menshen.audit().pop().unwrap();
+    assert_eq!(record["event"], "refused", "{record}");
+    assert_eq!(user_of(&menshen, "other", "lisi").await, ["o-lisi"]);
+    // A new sign-in may.
+    browser
+        .sign_in(
+            &format!("{OWN_PAGES}/start?connector=corp&rd=/echo"),
+            "zhangsan",
+        )
+        .await;
+    let page = browser.sign_in(&start, "wangfang").await;
+    let answer = press_button(&mut browser, &page, &OWN_FORM).await;
+    assert_eq!(answer.status, 303, "{}", answer.text());
+    assert_eq!(user_of(&menshen, "other", "wangfang").await, ["zhangsan"]);
+}

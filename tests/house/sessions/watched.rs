@@ -218,7 +218,7 @@ store_operations! {
             at: Timestamp
         ) -> EditOutcome;
         expect_identity(
-            account: &AccountId,
+            session: &SessionKey,
             identity: (&ConnectorId, &Subject),
             by: &str,
             at: Timestamp

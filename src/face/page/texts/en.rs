@@ -460,6 +460,11 @@ pub(super) static TEXTS: Texts = Texts {
             detail: "The person who began to add it has signed out, or another person is signed in now.",
             remedy: "Sign in with the account that you want to keep, and try again.",
         },
+        session_too_old: ProblemText {
+            title: "Sign in again first",
+            detail: "You signed in too long ago to add an account. A new sign-in shows that it is still you.",
+            remedy: "Sign in again, and begin once more within an hour.",
+        },
         not_on_login_host: ProblemText {
             title: "Sign in at another address",
             detail: "This site signs everyone in at another address; the sign-in cannot be finished here.",

@@ -411,6 +411,11 @@ pub(super) static TEXTS: Texts = Texts {
             detail: "开始绑定的人已经退出登录，或者现在登录的是另一个人。",
             remedy: "请登录要绑定的账号，然后再试一次。",
         },
+        session_too_old: ProblemText {
+            title: "请先重新登录",
+            detail: "您登录已经超过一小时，不能绑定账号。重新登录一次，才能确认操作的仍是您本人。",
+            remedy: "请重新登录，并在一小时内重新绑定。",
+        },
         not_on_login_host: ProblemText {
             title: "登录在另一个地址",
             detail: "本站的登录统一在另一个地址上进行，这里不能完成登录。",
