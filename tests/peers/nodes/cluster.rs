@@ -351,6 +351,7 @@ impl NodeConfig {
             connections_max = 4
             [login]
             begins_per_client_per_minute = 10000
+            finishes_per_client_per_minute = 10000
             {wecom}
             [[route]]
             name = "public"
