@@ -1,11 +1,11 @@
 //! Asks sources again, in the background, about people who are signed in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::task::{self, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::person_check::{CheckCause, CheckFailed};
 use super::{ConnectorEntry, Login};
@@ -31,28 +31,68 @@ const ROUND_EVERY_MAX: Duration = Duration::from_secs(30);
 /// Asks about people in rounds until it is dropped. `current` returns the logins of the active
 /// configuration.
 pub async fn revalidate(current: impl Fn() -> Login) {
-    let mut paused_until: HashMap<ConnectorId, Instant> = HashMap::new();
+    let mut rounds = Rounds::default();
+    let mut next = Instant::now() + current().round_pause();
     loop {
         let login = current();
-        let pause = login.round_pause();
-        // A round begins after the pause, or earlier if people must be asked about now.
-        let _ = tokio::time::timeout(pause, login.person_checks.due()).await;
+        // Rounds begin after the pause, or earlier if people must be asked about now.
+        let is_due = tokio::select! {
+            () = login.person_checks.due() => true,
+            () = sleep_until(next) => true,
+            () = rounds.ended() => false,
+        };
         let login = current();
-        paused_until.retain(|_, until| *until > Instant::now());
-        let mut rounds = JoinSet::new();
+        if is_due {
+            next = Instant::now() + login.round_pause();
+        }
         for entry in login.entries() {
-            if !paused_until.contains_key(&entry.id) {
-                let (login, entry) = (login.clone(), Arc::clone(entry));
-                rounds.spawn(async move {
-                    let round = login.round(&entry).await;
-                    round.err().map(|_| entry.id.clone())
-                });
+            if is_due || rounds.requested.contains(&entry.id) {
+                rounds.begin(&login, entry);
             }
         }
-        while let Some(ended) = rounds.join_next().await {
-            if let Ok(Some(failed)) = ended {
-                paused_until.insert(failed, Instant::now() + FAILURE_PAUSE);
-            }
+    }
+}
+
+/// The running rounds, one for each connector: a slow source delays no other.
+#[derive(Debug, Default)]
+struct Rounds {
+    tasks: JoinSet<Result<(), CheckFailed>>,
+    running: HashMap<task::Id, ConnectorId>,
+    /// Connectors for which a round begins when the running one has ended.
+    requested: HashSet<ConnectorId>,
+    paused_until: HashMap<ConnectorId, Instant>,
+}
+
+impl Rounds {
+    /// Begins a round unless the source is left alone. If one is running, another follows it.
+    fn begin(&mut self, login: &Login, entry: &Arc<ConnectorEntry>) {
+        if self.running.values().any(|id| *id == entry.id) {
+            self.requested.insert(entry.id.clone());
+            return;
+        }
+        self.requested.remove(&entry.id);
+        self.paused_until.retain(|_, until| *until > Instant::now());
+        if self.paused_until.contains_key(&entry.id) {
+            return;
+        }
+        let (login, own_entry) = (login.clone(), Arc::clone(entry));
+        let round = async move { login.round(&own_entry).await };
+        let id = self.tasks.spawn(round).id();
+        self.running.insert(id, entry.id.clone());
+    }
+
+    /// Waits until a round ends. Cancel-safe.
+    async fn ended(&mut self) {
+        let (id, has_failed) = match self.tasks.join_next_with_id().await {
+            None => return std::future::pending().await,
+            Some(Ok((id, round))) => (id, round.is_err()),
+            Some(Err(panicked)) => (panicked.id(), true),
+        };
+        if let Some(connector) = self.running.remove(&id)
+            && has_failed
+        {
+            let until = Instant::now() + FAILURE_PAUSE;
+            self.paused_until.insert(connector, until);
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Without events WeCom is asked again about everybody who is signed in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use menshen::face::page::Cause;
 
 use super::{MEMBER, all_handled, report, setup};
 use crate::browser::Browser;
+use crate::people::log_in_with;
 use crate::sessions::eventually;
 use crate::sessions::tunnels::{CLOSE_1008, Socket};
-use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wecom::ContactChange;
 
@@ -212,6 +214,29 @@ async fn people_stay_signed_in_while_wecom_fails_and_are_asked_about_when_it_is_
     menshen.wecom.clear_faults(MEMBER);
     menshen.advance(Duration::from_secs(60));
     eventually("out", async || status(&menshen, &cookie).await == 401).await;
+}
+
+#[tokio::test]
+async fn a_connector_whose_source_is_slow_delays_no_other() {
+    let tables = format!("{SECOND_CONNECTOR}revalidate = \"2s\"\n{NO_LOGIN_LIMITS}");
+    let setup = Setup::default().wecom("revalidate = \"2s\"");
+    let menshen = setup.tables(&tables).start().await;
+    log_in_with(&menshen, "corp", "zhangsan").await;
+    log_in_with(&menshen, "other", "lisi").await;
+    let waiting = menshen.wecom.delay_next(MEMBER);
+    let before = menshen.wecom.calls(MEMBER);
+    menshen.advance(Duration::from_secs(3));
+    asked_again(&menshen, before + 1).await;
+    for _ in 0..2 {
+        let before = menshen.wecom.calls(MEMBER);
+        menshen.advance(Duration::from_secs(3));
+        asked_again(&menshen, before).await;
+        // The simulated WeCom holds it while the first question waits.
+        assert!(
+            Arc::strong_count(&waiting) > 1,
+            "the first question has ended"
+        );
+    }
 }
 
 #[tokio::test]
