@@ -242,7 +242,7 @@ async fn a_connector_that_creates_no_accounts_admits_only_whom_it_expects() {
     assert_eq!(report.people.created, 0, "{report:?}");
     let people = report.changes.iter().filter(|one| one.kind == "person");
     let mut details = people.map(|one| one.detail.as_str());
-    assert!(details.all(|detail| detail.contains("expects the person")));
+    assert!(details.all(|detail| detail.contains("expects the identity")));
     let report = sync(&menshen).await;
     assert_eq!(
         (report.people.created, report.people.ignored),
