@@ -126,11 +126,11 @@ async fn menshen_reads_the_events_of_wechatpy() {
     let cookie = signed_in(&menshen.url, "zhangsan").await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let events = format!("{}/.menshen/events/corp", menshen.url);
-    let echo = sealed_by_wechatpy("wechatpy asks", "echo-nonce");
+    let echo = sealed_by_wechatpy("wechatpy-asks", "echo-nonce");
     let verified = client.get(format!("{events}?{}", echo.verification_query()));
     let verified = verified.send().await.unwrap();
     assert_eq!(verified.status(), 200);
-    assert_eq!(verified.text().await.unwrap(), "wechatpy asks");
+    assert_eq!(verified.text().await.unwrap(), "wechatpy-asks");
 
     let status = async || {
         let page = client.get(format!("{}/echo", menshen.url));

@@ -1,6 +1,6 @@
 """Asks the API of WeCom with wechatpy: client.py API_BASE CORP_ID SECRET COMMAND ...
 
-    members                 prints the departments, the members of the first one, and the tags
+    members                 prints the departments, their members, and the tags
     member USERID           prints one member
     code CODE [CODE ...]    prints who brought each code
 
@@ -49,7 +49,7 @@ if command == "members":
     departments = client.department.get()
     answer = {
         "departments": departments,
-        "members": client.user.list(departments[0]["id"], fetch_child=True),
+        "members": [one for it in departments for one in client.user.list(it["id"])],
         "tags": client.tag.list(),
     }
 elif command == "member":
