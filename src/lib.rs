@@ -16,6 +16,7 @@
 //! | access token | what a person makes in a session and gives to a program that can neither sign in nor hold a cookie; it stands for its person ([`people::access_tokens`]) |
 //! | sid | the secret id of a session, in its cookie; the *public id* names the session in logs |
 //! | entitlements | groups, departments and roles of a session: what may change while it lasts |
+//! | local entitlements | the department and groups that menshen itself gives an account (`join`, or an administrator); no source changes them |
 //! | route | a host and a path, who may pass there, and the upstream behind it |
 //! | issuer | who issues tokens: bearer tokens of programs and people, ID tokens of an OIDC source |
 //! | head | the parts of a request on which a decision may depend |

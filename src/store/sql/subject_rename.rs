@@ -43,8 +43,8 @@ pub(super) async fn rename(
     })
 }
 
-/// Moves the identity with its sessions, access tokens and verified fields. If the account has an identity with the new
-/// subject already, the two become one.
+/// Moves the identity with its sessions, access tokens and verified fields. If the account has an identity
+/// with the new subject already, the two become one.
 async fn move_identity(
     tx: &mut impl Transaction,
     rename: &SubjectRename,
