@@ -243,6 +243,30 @@ impl People {
         }
     }
 
+    /// Takes an identity off an account and ends the sessions and access tokens that came through it; false
+    /// if the account has no such identity.
+    ///
+    /// # Errors
+    /// The store failed. If it has removed the identity nevertheless, its log ends the sessions in this
+    /// process too.
+    pub async fn remove_identity(
+        &self,
+        account: &AccountId,
+        connector: &ConnectorId,
+        subject: &Subject,
+        by: &str,
+    ) -> Result<bool, StoreError> {
+        let (identity, now) = ((connector, subject), self.clock.now());
+        let removed = self.store.remove_identity(account, identity, by, now);
+        let Some(entries) = removed.await? else {
+            return Ok(false);
+        };
+        for entry in &entries {
+            self.sessions.apply_change(entry);
+        }
+        Ok(true)
+    }
+
     /// Spends the ticket with this hash: true for the first caller only, at least until `until`.
     ///
     /// # Errors

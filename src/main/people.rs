@@ -56,6 +56,17 @@ pub(super) enum PeopleCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Take an identity off a person's account: its sessions and access tokens end. `show` lists them.
+    RemoveIdentity {
+        login: String,
+        /// The ID of the connector.
+        connector: String,
+        /// The identifier of the person at the source.
+        subject: String,
+        /// Print JSON, for use by programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// Import people from a CSV file with a header, or from a JSON array of objects. The columns are
     /// login, name, email, mobile, connector and subject. If a line is bad, nothing is imported.
     Import {
@@ -139,6 +150,18 @@ pub(super) async fn run(
                 reopened_text(&login, answer)
             })
         }
+        PeopleCommand::RemoveIdentity {
+            login,
+            connector,
+            subject,
+            json,
+        } => {
+            let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+            let rest = format!("/identities/{}/{}", encoded(&connector), encoded(&subject));
+            let answer = client.delete(&person_path(&login, &rest)).await?;
+            let text = |_: &Value| format!("{login}: {connector} {subject} removed");
+            print_answer(&answer.success()?, json, text)
+        }
         PeopleCommand::Import { file, json } => import(&client, &file, json).await,
         PeopleCommand::Sync(arguments) => sync::run(&client, &arguments).await,
         PeopleCommand::Access { login, json } => {
@@ -152,7 +175,11 @@ pub(super) async fn run(
 impl PeopleCommand {
     fn changes_something(&self) -> bool {
         match self {
-            Self::Close { .. } | Self::Reopen { .. } | Self::Import { .. } | Self::Sync(_) => true,
+            Self::Close { .. }
+            | Self::Reopen { .. }
+            | Self::RemoveIdentity { .. }
+            | Self::Import { .. }
+            | Self::Sync(_) => true,
             Self::List { .. } | Self::Show { .. } | Self::Access { .. } => false,
             Self::Tokens(arguments) => arguments.changes_something(),
         }

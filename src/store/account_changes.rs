@@ -51,5 +51,6 @@ kinds! {
     Closed = "closed";
     Reopened = "reopened";
     SubjectRenamed = "subject-renamed";
+    IdentityRemoved = "identity-removed";
     Vouched = "vouched";
 }

@@ -57,6 +57,17 @@ pub trait DirectoryStore: fmt::Debug + Send + Sync {
         at: Timestamp,
     ) -> Result<ExpectOutcome, StoreError>;
 
+    /// Takes an identity off an account, whether the account has, had or expects it: ends the sessions and
+    /// access tokens that came through it. The account may be left without identities. Returns the entries
+    /// of the log; `None` if the account has no such identity.
+    async fn remove_identity(
+        &self,
+        account: &AccountId,
+        identity: (&ConnectorId, &Subject),
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Option<Vec<Revocation>>, StoreError>;
+
     /// The departments of a connector whose id is after `after`, in the order of ids, at most `max`.
     async fn departments(
         &self,

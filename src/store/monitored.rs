@@ -238,6 +238,12 @@ delegate! {
                 by: &str,
                 at: Timestamp
             ) -> ExpectOutcome;
+            remove_identity(
+                account: &AccountId,
+                identity: (&ConnectorId, &Subject),
+                by: &str,
+                at: Timestamp
+            ) -> Option<Vec<Revocation>>;
         }
     }
     DirectorySyncStore {

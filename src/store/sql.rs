@@ -21,6 +21,7 @@ mod coordination;
 mod departments;
 mod directory;
 mod directory_sync;
+mod identity_removal;
 mod local_entitlements;
 mod maintenance;
 mod people_import;

@@ -59,6 +59,8 @@ pub enum AuditEvent {
     SubjectRenamed,
     /// A signed-in person added an identity with which they may sign in from now on.
     IdentityLinked,
+    /// An administrator took an identity off an account.
+    IdentityRemoved,
     /// An administrator imported people.
     PeopleImported,
     /// A directory sync ended; the reason has its counts.
@@ -91,6 +93,7 @@ impl AuditEvent {
             Self::AccountReopened => "opened",
             Self::SubjectRenamed => "renamed",
             Self::IdentityLinked => "linked",
+            Self::IdentityRemoved => "unlinked",
             Self::PeopleImported => "imported",
             Self::DirectorySynced => "synced",
             Self::PersonChanged => "changed",

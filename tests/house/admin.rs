@@ -31,7 +31,7 @@ const TOKEN: &str = "correct-horse-battery-staple";
 
 /// Every path of the API with its method and, if it changes something, a body that is accepted; and a path
 /// that does not exist.
-const API_REQUESTS: [(&str, &str, &str); 23] = [
+const API_REQUESTS: [(&str, &str, &str); 24] = [
     ("GET", "/api/sessions", ""),
     ("DELETE", "/api/sessions/AAAAAAAAAAAAAAAAAAAAAA", ""),
     ("POST", "/api/revoke", "{\"everyone\": true}"),
@@ -50,6 +50,7 @@ const API_REQUESTS: [(&str, &str, &str); 23] = [
         "/api/people/nobody/tokens/AAAAAAAAAAAAAAAAAAAAAA",
         "",
     ),
+    ("DELETE", "/api/people/nobody/identities/corp/somebody", ""),
     ("GET", "/api/routes/app/people", ""),
     ("GET", "/api/connectors", ""),
     ("GET", "/api/connectors/corp/token", ""),
@@ -79,7 +80,7 @@ fn admin_address(menshen: &Menshen) -> SocketAddr {
         .expect("there is an admin listener")
 }
 
-async fn send_request(
+pub(crate) async fn send_request(
     menshen: &Menshen,
     method: &str,
     path: &str,

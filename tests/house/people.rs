@@ -6,6 +6,7 @@ use menshen::store::{Closing, SubjectRename, SubjectRenameOutcome};
 mod gone;
 mod join;
 mod linking;
+mod removal;
 
 use crate::browser::{Browser, Page, href};
 use crate::logging_in::OWN_PAGES;

@@ -377,12 +377,14 @@ async fn add_identity(
     account: &AccountId,
     sets_login: bool,
 ) -> Result<u64, QueryError> {
-    // Cached entitlements of the subject's former person have a lower epoch, so these replace them.
+    // Cached entitlements of the subject's former person have a lower epoch, so these replace them. An
+    // identity that was taken off its account left no row, so the time is the lowest epoch.
     let sql = "INSERT INTO menshen_identity \
                (connector, subject, account, names, entitlements, used_at, entitlements_epoch) \
-               SELECT $1, $2, $3, $4, $5, $6, coalesce(max(entitlements_epoch) + 1, 0) \
-               FROM menshen_former_identity WHERE connector = $1 AND subject = $2 \
-               RETURNING entitlements_epoch";
+               SELECT $1, $2, $3, $4, $5, $6, max(epoch) FROM \
+               (SELECT CAST($7 AS bigint) AS epoch UNION ALL \
+               SELECT entitlements_epoch + 1 FROM menshen_former_identity \
+               WHERE connector = $1 AND subject = $2) AS known RETURNING entitlements_epoch";
     let Admission {
         connector,
         subject,
@@ -401,7 +403,8 @@ async fn add_identity(
         account,
         sets_login,
         entitlements,
-        used_at
+        used_at,
+        *at
     ];
     let added = tx.only_row(sql, values).await?;
     // However the person was found: nobody else may come by the same expectation.

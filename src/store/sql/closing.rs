@@ -77,7 +77,7 @@ async fn restore_reopened(
     account: &AccountId,
     by: (Timestamp, &str),
 ) -> Result<Vec<(ConnectorId, Subject)>, QueryError> {
-    let taken = restore_identities(tx, account).await?;
+    let taken = restore_identities(tx, account, by.0).await?;
     let kind = AccountChangeKind::Reopened;
     account_changes::append(tx, account, by, kind, "").await?;
     Ok(taken)
@@ -162,13 +162,15 @@ async fn detach(
 async fn restore_identities(
     tx: &mut impl Transaction,
     account: &AccountId,
+    at: Timestamp,
 ) -> Result<Vec<(ConnectorId, Subject)>, QueryError> {
     // The epoch grows, so that the restored entitlements replace cached ones of the subject.
     let restored = "INSERT INTO menshen_identity (connector, subject, account, names, \
         entitlements, entitlements_epoch, used_at) \
         SELECT f.connector, f.subject, f.account, f.names, f.entitlements, \
-        (SELECT max(entitlements_epoch) + 1 FROM menshen_former_identity AS o \
-        WHERE o.connector = f.connector AND o.subject = f.subject), f.used_at \
+        (SELECT max(epoch) FROM (SELECT CAST($2 AS bigint) AS epoch UNION ALL \
+        SELECT entitlements_epoch + 1 FROM menshen_former_identity AS o \
+        WHERE o.connector = f.connector AND o.subject = f.subject) AS known), f.used_at \
         FROM menshen_former_identity AS f WHERE f.account = $1 AND NOT EXISTS (SELECT 1 \
         FROM menshen_identity AS i WHERE i.connector = f.connector AND i.subject = f.subject \
         UNION ALL SELECT 1 FROM menshen_expected_identity AS e WHERE e.connector = f.connector \
@@ -176,9 +178,8 @@ async fn restore_identities(
     let deleted = "DELETE FROM menshen_former_identity AS f WHERE f.account = $1 AND EXISTS \
         (SELECT 1 FROM menshen_identity AS i WHERE i.connector = f.connector \
         AND i.subject = f.subject AND i.account = $1)";
-    for sql in [restored, deleted] {
-        tx.execute(sql, values![account]).await?;
-    }
+    tx.execute(restored, values![account, at]).await?;
+    tx.execute(deleted, values![account]).await?;
     let sql = "SELECT connector, subject FROM menshen_former_identity WHERE account = $1 \
                ORDER BY connector, subject";
     let rows = tx.rows(sql, values![account]).await?;

@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use super::super::{
     AccountId, ConnectorId, Department, DirectoryStore, EditOutcome, ExpectOutcome, IdentityRecord,
     IdentityState, ImportOutcome, ImportedPerson, PeopleQuery, PersonEdit, PersonRecord,
-    SessionKey, StoreError, Subject,
+    Revocation, SessionKey, StoreError, Subject,
 };
 use super::row::Columns;
 use super::{
-    Begin, Database, QueryError, Transaction, departments, people_import, people_query,
-    person_edit, row, run, values,
+    Begin, Database, QueryError, Transaction, departments, identity_removal, people_import,
+    people_query, person_edit, row, run, values,
 };
 use crate::clock::Timestamp;
 
@@ -67,6 +67,17 @@ impl<D: Database> DirectoryStore for D {
     ) -> Result<ExpectOutcome, StoreError> {
         let expected = people_import::expect_identity(self, session, identity, (at, by));
         run("add an identity to an account", expected).await
+    }
+
+    async fn remove_identity(
+        &self,
+        account: &AccountId,
+        identity: (&ConnectorId, &Subject),
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Option<Vec<Revocation>>, StoreError> {
+        let removed = identity_removal::remove(self, account, identity, (at, by));
+        run("take an identity off an account", removed).await
     }
 
     async fn departments(

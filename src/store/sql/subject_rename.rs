@@ -30,6 +30,10 @@ pub(super) async fn rename(
     }
     if from != to {
         move_identity(&mut tx, rename, owner.is_some()).await?;
+        // As when an identity is added: one with this subject may have been taken off its account.
+        let sql = "UPDATE menshen_identity SET entitlements_epoch = $3 \
+                   WHERE connector = $1 AND subject = $2 AND entitlements_epoch < $3";
+        tx.execute(sql, values![connector, to, at]).await?;
         let detail = format!("{connector}: {from} → {to}");
         let kind = AccountChangeKind::SubjectRenamed;
         account_changes::append(&mut tx, &account.id, (at, by), kind, &detail).await?;

@@ -59,6 +59,9 @@ async fn the_description_names_every_path_that_is_served_and_no_other() {
     for (method, template, _) in &described {
         let path = template.replace("{id}", "AAAAAAAAAAAAAAAAAAAAAA");
         let path = path.replace("{login}", "nobody").replace("{name}", "none");
+        let path = path
+            .replace("{connector}", "corp")
+            .replace("{subject}", "x");
         let answer = send_request(&menshen, method, &path, &headers, "").await;
         assert!(
             !answer.text().contains("has no path"),

@@ -189,3 +189,55 @@ async fn the_access_tokens_of_a_person_are_listed_and_ended() {
     assert_eq!(text(&listed.stdout).trim_end(), "");
     assert_eq!(program.end().await.0, Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_is_taken_off_a_person() {
+    const SUBJECT: &str = "a/b %2F 张三";
+    let (menshen, folder) = (Menshen::new().await, TempFolder::new());
+    let socket = folder.path("admin.sock").display().to_string();
+    let admin = format!(
+        "[admin]\nlisten = \"unix:{socket}\"\ntoken = \"the-unnamed-token\"\n\
+         [[admin.tokens]]\nname = \"viewer\"\ntoken = \"the-token-of-the-viewer\"\nview = true\n"
+    );
+    let config = write_config(&folder, &menshen, &Setup::default().tables(&admin));
+    let (program, _) = Program::run(&config).await;
+    let file = folder.path("people.csv");
+    let csv = format!("login,connector,subject\nli/si,corp,{SUBJECT}\n");
+    std::fs::write(&file, csv).unwrap();
+    let imported = people(&config, &["import", file.to_str().unwrap()]);
+    assert_eq!(imported.status.code(), Some(0), "{imported:?}");
+    let shown = people(&config, &["show", "li/si"]);
+    let line = format!("identity: corp {SUBJECT} (expected)");
+    assert!(text(&shown.stdout).contains(&line), "{shown:?}");
+
+    let remove = |arguments: &[&str]| people(&config, &[&["remove-identity"], arguments].concat());
+    for (arguments, code, expected) in [
+        (
+            &["nobody", "corp", SUBJECT][..],
+            1,
+            "nobody has the login nobody",
+        ),
+        (
+            &["li/si", "corp", "a/b"],
+            1,
+            "li/si has no identity a/b of corp",
+        ),
+        (
+            &["li/si", "corp", SUBJECT, "--token-name", "viewer"],
+            1,
+            "may only read",
+        ),
+        (&["li/si", "corp"], 2, "required"),
+    ] {
+        let output = remove(arguments);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    }
+    let removed = remove(&["li/si", "corp", SUBJECT]);
+    let expected = format!("li/si: corp {SUBJECT} removed\n");
+    assert_eq!(text(&removed.stdout), expected, "{removed:?}");
+    let shown = people(&config, &["show", "li/si"]);
+    assert!(!text(&shown.stdout).contains("identity: "), "{shown:?}");
+    assert_eq!(program.end().await.0, Some(0));
+}

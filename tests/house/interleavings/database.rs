@@ -88,6 +88,11 @@ pub(super) fn logout_ends(target: &LogoutTarget, session: &SessionRecord) -> boo
     }
 }
 
+/// The lowest version of fields that are stored at this time.
+fn version_at(at: Timestamp) -> u64 {
+    at.unix_ms().try_into().unwrap()
+}
+
 impl Database {
     /// Inserts a person who has signed in before.
     pub(super) fn insert_person(&mut self, account: Account, admission: &Admission) {
@@ -96,7 +101,7 @@ impl Database {
             account: account.id,
             names: !self.accounts.contains_key(&account.id),
             fields: admission.entitlements.clone(),
-            version: 0,
+            version: version_at(admission.at),
         };
         self.record.add_fields(&identity, row.version, &row.fields);
         self.record.add_login(account.id, &account.login);

@@ -293,6 +293,7 @@ store_operations! {
             identity_records(account: &AccountId) -> Vec<IdentityRecord>;
             import_people(people: &[ImportedPerson], by: &str, at: Timestamp) -> ImportOutcome;
             expect_identity(session: &SessionKey, identity: (&ConnectorId, &Subject), by: &str, at: Timestamp) -> ExpectOutcome;
+            remove_identity(account: &AccountId, identity: (&ConnectorId, &Subject), by: &str, at: Timestamp) -> Option<Vec<Revocation>>;
             departments(connector: &ConnectorId, after: Option<&str>, max: u32) -> Vec<Department>;
         }
     }

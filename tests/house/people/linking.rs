@@ -23,9 +23,13 @@ const OWN_FORM: [(&str, &str); 6] = [
     ("Sec-Fetch-Site", "same-origin"),
 ];
 
+/// The tables of a site where people may add an identity of the connector `other`.
+pub(super) fn tables() -> String {
+    second_connector("link_on_request = true\nlogin_prefix = 'o-'")
+}
+
 async fn start_menshen() -> Menshen {
-    let more = second_connector("link_on_request = true\nlogin_prefix = 'o-'");
-    Setup::default().tables(&more).start().await
+    Setup::default().tables(&tables()).start().await
 }
 
 /// A browser in which zhangsan is signed in, at the page that asks whether to add this person.
@@ -44,7 +48,15 @@ async fn press_button(browser: &mut Browser, page: &Page, headers: &[(&str, &str
     browser.send("POST", &url, headers, form.as_bytes()).await
 }
 
-async fn user_of(menshen: &Menshen, connector: &str, userid: &str) -> Vec<String> {
+/// A browser in which zhangsan, who is signed in by `corp`, has added this person of `other`.
+pub(super) async fn browser_that_added(menshen: &Menshen, userid: &str) -> Browser {
+    let (mut browser, page) = page_that_asks(menshen, userid).await;
+    let answer = press_button(&mut browser, &page, &OWN_FORM).await;
+    assert_eq!(answer.status, 303, "{}", answer.text());
+    browser
+}
+
+pub(super) async fn user_of(menshen: &Menshen, connector: &str, userid: &str) -> Vec<String> {
     let (_, page) = log_in_with(menshen, connector, userid).await;
     page.answer.echoed("x-forwarded-user")
 }

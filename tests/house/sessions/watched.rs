@@ -223,6 +223,12 @@ store_operations! {
             by: &str,
             at: Timestamp
         ) -> ExpectOutcome;
+        remove_identity(
+            account: &AccountId,
+            identity: (&ConnectorId, &Subject),
+            by: &str,
+            at: Timestamp
+        ) -> Option<Vec<Revocation>>;
         departments(connector: &ConnectorId, after: Option<&str>, max: u32) -> Vec<Department>;
     }
     DirectorySyncStore {

@@ -58,7 +58,7 @@ async fn many_people_are_admitted_at_once_and_a_refusal_changes_nothing() {
         let expected = [
             AdmissionOutcome::Account(AdmittedIdentity {
                 account: known.clone(),
-                entitlements_epoch: 0,
+                entitlements_epoch: u64::try_from(at(0).unix_ms()).unwrap(),
             }),
             AdmissionOutcome::Closed(closed.id),
             AdmissionOutcome::LoginTaken { by: owner.id },

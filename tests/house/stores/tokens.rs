@@ -39,6 +39,11 @@ async fn stored(store: &dyn Store, new: &NewSession) -> Option<StoredTokens> {
     store.session(&new.record.key).await.unwrap()?.tokens
 }
 
+/// The epoch of entitlements that were stored at noon and never changed.
+fn epoch_at_noon() -> u64 {
+    u64::try_from(at(0).unix_ms()).unwrap()
+}
+
 #[tokio::test]
 async fn tokens_are_found_with_their_session() {
     for Backend { name, store, .. } in backends().await {
@@ -95,7 +100,7 @@ async fn of_many_who_renew_the_same_version_one_is_first() {
         }
         let first = TokenUpdateOutcome::Stored {
             version: 2,
-            entitlements_epoch: 0,
+            entitlements_epoch: epoch_at_noon(),
         };
         let (stored_by, overtaken): (Vec<_>, Vec<_>) = asks
             .join_all()
@@ -127,7 +132,7 @@ async fn a_renewal_says_what_the_person_may_do_now_and_numbers_what_changed() {
             };
             let renewed = TokenUpdateOutcome::Stored {
                 version: version + 1,
-                entitlements_epoch: epoch,
+                entitlements_epoch: epoch_at_noon() + epoch,
             };
             assert_eq!(
                 store.update_tokens(&renewal).await.unwrap(),
@@ -137,7 +142,7 @@ async fn a_renewal_says_what_the_person_may_do_now_and_numbers_what_changed() {
         }
         let found = store.session(&new.record.key).await.unwrap().unwrap();
         assert_eq!(found.entitlements, r#"{"a":1}"#, "{name}");
-        assert_eq!(found.entitlements_epoch, 1, "{name}");
+        assert_eq!(found.entitlements_epoch, epoch_at_noon() + 1, "{name}");
         // What is vouched for by a refresh joins a later login by another source.
         let joining = Admission {
             connector: github(),
@@ -151,7 +156,7 @@ async fn a_renewal_says_what_the_person_may_do_now_and_numbers_what_changed() {
             .await
             .unwrap();
         let found = store.session(&new.record.key).await.unwrap().unwrap();
-        assert_eq!(found.entitlements_epoch, 1, "{name}");
+        assert_eq!(found.entitlements_epoch, epoch_at_noon() + 1, "{name}");
     }
 }
 
@@ -175,7 +180,7 @@ async fn an_overtaken_renewal_says_nothing_of_the_person() {
         let found = store.session(&new.record.key).await.unwrap().unwrap();
         assert_eq!(
             (found.entitlements.as_str(), found.entitlements_epoch),
-            ("{}", 0),
+            ("{}", epoch_at_noon()),
             "{name}"
         );
         assert_eq!(found.tokens.unwrap().sealed, "second", "{name}");

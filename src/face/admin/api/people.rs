@@ -16,6 +16,7 @@ use crate::face::admin::tokens::AdminToken;
 use crate::store::{Account, LoginName};
 
 mod edit;
+mod identities;
 mod import;
 mod listing;
 
@@ -26,6 +27,7 @@ pub(super) fn routes() -> Resource {
         .merge(listing::routes())
         .merge(import::routes())
         .merge(edit::routes())
+        .merge(identities::routes())
         .routes(routes!(close))
         .routes(routes!(open))
 }

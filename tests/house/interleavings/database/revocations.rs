@@ -6,7 +6,7 @@ use menshen::store::{
     Revocation, RevocationPage, RevocationScope, StoreError,
 };
 
-use super::{Database, IdentityKey, IdentityRow, LogoutMark, SessionRow, logout_ends};
+use super::{Database, IdentityKey, IdentityRow, LogoutMark, SessionRow, logout_ends, version_at};
 
 impl Database {
     pub(in super::super) fn close_account(
@@ -40,7 +40,7 @@ impl Database {
         &mut self,
         account: AccountId,
         _by: String,
-        _at: Timestamp,
+        at: Timestamp,
     ) -> Result<Option<Reopening>, StoreError> {
         let number = self.log_number();
         let Some(row) = self.accounts.get_mut(&account) else {
@@ -59,7 +59,7 @@ impl Database {
                 .map(|(key, row)| (key.clone(), row.clone()))
                 .collect();
             for (key, mut row) in former {
-                row.version += 1;
+                row.version = (row.version + 1).max(version_at(at));
                 self.record.add_fields(&key, row.version, &row.fields);
                 self.former_identities.remove(&key);
                 self.identities.insert(key, row);
