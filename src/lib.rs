@@ -127,7 +127,7 @@
 //! | 3 | [`request`], [`login`] | use each other; choose the status of a response |
 //! | 2 | [`people`] | depend on a protocol |
 //! | 1 | [`store`] | decide anything but what a transaction must decide |
-//! | 0 | [`client`], [`clock`], [`expression`], [`issuer`], [`keys`], [`open_files`], [`outbound`], [`resolver`], [`secret`], [`setting`], [`single_flight`], [`telemetry`] | depend on any floor above |
+//! | 0 | [`background_task`], [`client`], [`clock`], [`expression`], [`issuer`], [`keys`], [`open_files`], [`outbound`], [`resolver`], [`secret`], [`setting`], [`single_flight`], [`telemetry`] | depend on any floor above |
 //!
 //! # Invariants
 //!
@@ -168,6 +168,7 @@ pub mod people;
 
 pub mod store;
 
+pub mod background_task;
 pub mod client;
 pub mod clock;
 pub mod expression;

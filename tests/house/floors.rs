@@ -19,6 +19,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (
         0,
         &[
+            "background_task",
             "client",
             "clock",
             "expression",

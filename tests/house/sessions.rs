@@ -7,6 +7,7 @@ mod nodes;
 mod outage;
 mod outage_log;
 mod overtaken;
+mod panics;
 mod reloaded;
 mod removed_person;
 mod restored;

@@ -2,13 +2,14 @@
 //! revocations, delete expired rows.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 use super::Sessions;
+use crate::background_task::restart_after_panics;
 use crate::clock::Timestamp;
 use crate::store::{LogPosition, SessionKey, StoreError};
 
@@ -55,28 +56,49 @@ impl UsedKind {
     }
 }
 
-/// Starts the tasks; each ends when `sessions` is dropped.
+/// Starts the tasks; each ends when `sessions` is dropped, and is started again after a panic. What a task
+/// must not forget is kept outside of it.
 pub(super) fn start(
     sessions: &Arc<Sessions>,
     (uses, access_token_uses): (Uses, Uses),
     log_position: LogPosition,
 ) {
-    tokio::spawn(write_uses(
-        Arc::downgrade(sessions),
-        uses,
-        UsedKind::Session,
+    for (what, uses, kind) in [
+        ("uses of sessions", uses, UsedKind::Session),
+        (
+            "uses of access tokens",
+            access_token_uses,
+            UsedKind::AccessToken,
+        ),
+    ] {
+        let (sessions, uses) = (Arc::downgrade(sessions), Arc::new(Mutex::new(uses)));
+        tokio::spawn(restart_after_panics(what, move || {
+            write_uses(Weak::clone(&sessions), Arc::clone(&uses), kind)
+        }));
+    }
+    let progress = Arc::new(Mutex::new(LogProgress {
+        last_read: log_position,
+        last_success: Instant::now(),
+    }));
+    let reader = Arc::downgrade(sessions);
+    tokio::spawn(restart_after_panics("log of revocations", move || {
+        read_log(Weak::clone(&reader), Arc::clone(&progress))
+    }));
+    let deleter = Arc::downgrade(sessions);
+    tokio::spawn(restart_after_panics(
+        "deletion of expired records",
+        move || delete_expired_periodically(Weak::clone(&deleter)),
     ));
-    tokio::spawn(write_uses(
-        Arc::downgrade(sessions),
-        access_token_uses,
-        UsedKind::AccessToken,
-    ));
-    tokio::spawn(read_log(Arc::downgrade(sessions), log_position));
-    tokio::spawn(delete_expired_periodically(Arc::downgrade(sessions)));
-    tokio::spawn(retry_pending(Arc::downgrade(sessions)));
+    let (retrier, rounds) = (Arc::downgrade(sessions), Arc::new(AtomicUsize::new(0)));
+    tokio::spawn(restart_after_panics("pending revocations", move || {
+        retry_pending(Weak::clone(&retrier), Arc::clone(&rounds))
+    }));
 }
 
-async fn write_uses(sessions: Weak<Sessions>, mut uses: Uses, kind: UsedKind) {
+/// Writes the uses of sessions or access tokens. After a panic those that were being written are dropped,
+/// because one of them may be its cause; the next use of each session is written.
+async fn write_uses(sessions: Weak<Sessions>, uses: Arc<Mutex<Uses>>, kind: UsedKind) {
+    let mut uses = uses.lock().await;
     let mut batch = Vec::with_capacity(BATCH_MAX);
     // The latest use of each session that is not written yet.
     let mut unwritten = HashMap::new();
@@ -111,19 +133,27 @@ async fn write_uses(sessions: Weak<Sessions>, mut uses: Uses, kind: UsedKind) {
     }
 }
 
-/// Retries the revocations that the store has not confirmed.
-async fn retry_pending(sessions: Weak<Sessions>) {
-    for round in 0.. {
+/// Retries the revocations that the store has not confirmed. `rounds` also counts those that panicked, so
+/// that a revocation that causes a panic does not stay the first one and block the others.
+async fn retry_pending(sessions: Weak<Sessions>, rounds: Arc<AtomicUsize>) {
+    loop {
         tokio::time::sleep(RETRY_EVERY).await;
         let Some(sessions) = sessions.upgrade() else {
             return;
         };
+        let round = rounds.fetch_add(1, Ordering::Relaxed);
         sessions.retry_pending(round).await;
     }
 }
 
-/// Makes the cached sessions unusable when the task that reads the log ends, even by a panic: a revocation
-/// of another process would not be noticed.
+/// How far the log of revocations was read.
+struct LogProgress {
+    last_read: LogPosition,
+    last_success: Instant,
+}
+
+/// Makes the cached sessions unusable when the task that reads the log panics, until it reads the log again:
+/// a revocation of another process would not be noticed.
 struct LogReaderGuard(Weak<Sessions>);
 
 impl Drop for LogReaderGuard {
@@ -132,14 +162,15 @@ impl Drop for LogReaderGuard {
             sessions
                 .revocations_are_stale
                 .store(true, Ordering::Relaxed);
-            tracing::error!("the log of revocations is no longer read: restart menshen");
+            tracing::error!("the log of revocations is not read: sessions are refused until it is");
         }
     }
 }
 
-async fn read_log(sessions: Weak<Sessions>, mut last_read: LogPosition) {
-    let _reader = LogReaderGuard(sessions.clone());
-    let (mut failing, mut last_success) = (false, Instant::now());
+async fn read_log(sessions: Weak<Sessions>, progress: Arc<Mutex<LogProgress>>) {
+    let _guard = LogReaderGuard(sessions.clone());
+    let mut progress = progress.lock().await;
+    let mut failing = false;
     loop {
         let Some(store) = sessions
             .upgrade()
@@ -154,12 +185,13 @@ async fn read_log(sessions: Weak<Sessions>, mut last_read: LogPosition) {
             return;
         };
         let max = u32::try_from(BATCH_MAX).unwrap_or(u32::MAX);
-        let apply_next_page = sessions.apply_next_page(last_read, max);
+        let apply_next_page = sessions.apply_next_page(progress.last_read, max);
         match tokio::time::timeout(READ_TIMEOUT, apply_next_page).await {
             // A page that was not applied completely is read again.
             Ok(Ok(position)) => {
-                last_read = position;
-                (failing, last_success) = (false, Instant::now());
+                progress.last_read = position;
+                progress.last_success = Instant::now();
+                failing = false;
             }
             // Logged once per outage.
             Ok(Err(error)) if !failing => {
@@ -172,7 +204,7 @@ async fn read_log(sessions: Weak<Sessions>, mut last_read: LogPosition) {
             }
             Ok(Err(_)) | Err(_) => {}
         }
-        let revocations_are_stale = last_success.elapsed() > sessions.outage_grace;
+        let revocations_are_stale = progress.last_success.elapsed() > sessions.outage_grace;
         sessions
             .revocations_are_stale
             .store(revocations_are_stale, Ordering::Relaxed);
