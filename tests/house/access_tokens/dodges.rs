@@ -121,3 +121,50 @@ async fn a_head_request_makes_and_shows_nothing() {
     assert_eq!(answer.status, 401);
     assert!(answer.header("www-authenticate").is_some());
 }
+
+/// The page says who is signed in; a program with a token is not.
+#[tokio::test]
+async fn a_token_opens_no_userinfo() {
+    let mirror = Mirror::start().await;
+    // The whole host allows access tokens, so that the own paths lie below such a route.
+    let app = "name = \"app\"\nhost = \"sso.test\"\n";
+    let routes = ROUTES.replace("{mirror}", &mirror.base_url());
+    let routes = routes.replace(app, &format!("{app}access_tokens = true\n"));
+    let setup = setup_with(Setup::default(), &mirror).routes(&routes);
+    let menshen = setup.start().await;
+    let mut browser = signed_in(&menshen, "lisi").await;
+    let token = make_token(&mut browser, "ci", &[]).await;
+    let of_zhang = session_cookie_of(&menshen, "zhangsan").await;
+    for authorization in [
+        basic("lisi", &token),
+        basic("__token__", &token),
+        basic("", &token),
+        basic(&token, ""),
+        format!("Bearer {token}"),
+        format!("bearer {token}"),
+        format!("Token {token}"),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let request = program("/.menshen/userinfo", &authorization).method(method);
+            let answer = request.send(&menshen).await;
+            assert_eq!(answer.status, 401, "{method} {authorization}");
+            assert!(!answer.text().contains("lisi"), "{}", answer.text());
+        }
+        // Beside a session it is ignored.
+        let request = program("/.menshen/userinfo", &authorization).session(&of_zhang);
+        let answer = request.send(&menshen).await;
+        assert_eq!(answer.status, 200, "{authorization}: {}", answer.text());
+        assert_eq!(answer.json()["login"], "zhangsan", "{authorization}");
+    }
+    let in_query = format!("/.menshen/userinfo?access_token={token}");
+    let in_cookie = format!("menshen={token}");
+    for request in [
+        TestRequest::get(&in_query),
+        TestRequest::get("/.menshen/userinfo").header("Cookie", &in_cookie),
+    ] {
+        assert_eq!(request.send(&menshen).await.status, 401, "{request:?}");
+    }
+    // The token is valid all the same.
+    let answer = send(&menshen, "/app", &basic("lisi", &token)).await;
+    assert_eq!(received_values(&answer, "x-forwarded-user"), ["lisi"]);
+}

@@ -130,3 +130,26 @@ async fn an_old_token_does_not_change_the_verified_address_of_a_later_login() {
     assert_eq!(status(&menshen, "/echo", &first).await, 200);
     assert!(links_to_an_account(&menshen, "lisi@corp.example").await);
 }
+
+#[tokio::test]
+async fn userinfo_accepts_a_token_of_the_issuer_and_no_access_token_of_menshen() {
+    let provider = Provider::new().await;
+    let git = "[[route]]\nname = \"git\"\nhost = \"sso.test\"\npath = \"/git\"\n\
+               upstream = [\"{app}\"]\naccess_tokens = true\n";
+    let setup = setup(&provider, "", "people = \"keycloak\"");
+    let menshen = setup.routes(&format!("{ROUTES}{git}")).start().await;
+    let of_issuer = token(&provider, "zhangsan");
+    let answer = bearer("/.menshen/userinfo", &of_issuer)
+        .send(&menshen)
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["login"], "zhangsan");
+    let (mut browser, _) = crate::people::log_in_with(&menshen, "corp", "lisi").await;
+    let own = crate::access_tokens::make_token(&mut browser, "ci", &[]).await;
+    assert_eq!(status(&menshen, "/git/echo", &own).await, 200);
+    assert_eq!(status(&menshen, "/.menshen/userinfo", &own).await, 401);
+    // Nor as the password of Basic credentials.
+    let request = TestRequest::get("/.menshen/userinfo");
+    let request = request.header("Authorization", &crate::access_tokens::basic("lisi", &own));
+    assert_eq!(request.send(&menshen).await.status, 401);
+}
