@@ -27,10 +27,10 @@ use proptest::test_runner::{Config, RngSeed};
 use act::Act;
 use act::ActKind::{
     self, Check, Close, Find, LookUp, Refresh, Reload, Rename, Reopen, Restart, RetryPending,
-    SignIn,
+    SignIn, SignInAs,
 };
 use explorer::{Explored, explore, run_random};
-use fixture::{FIRST, Fixture, SECOND, corp, zhang, zhang_account};
+use fixture::{FIRST, Fixture, OF_OTHER_IDENTITY, SECOND, corp, zhang, zhang_account};
 use gated_store::NODES_MAX;
 use node::ProviderAnswer;
 use world::Scenario;
@@ -307,6 +307,28 @@ fn a_login_name_that_an_administrator_gives_stays() {
     println!("renames and updates: {all}");
 }
 
+/// The sessions of every identity of the account have a copy of the login name.
+#[test]
+fn a_login_name_that_a_sign_in_changes_is_shown_from_then_on() {
+    let mut all = Explored::default();
+    for session in [SECOND, OF_OTHER_IDENTITY] {
+        for of_session in [0, 1] {
+            let acts = [
+                (of_session, Find(session)),
+                (0, SignInAs("zhang4")),
+                (of_session, Check(session)),
+            ];
+            let scenario = Scenario {
+                log_reads: [0, 1, 0],
+                ..scenario(2, &acts)
+            };
+            let name = format!("a sign-in that renames, session {session} on node {of_session}");
+            all.add(&explore(&name, &scenario, schedules_max()));
+        }
+    }
+    println!("sign-ins that rename: {all}");
+}
+
 /// Any act on one of three nodes.
 fn any_act() -> impl Strategy<Value = (usize, ActKind)> {
     let end = prop::sample::select(ends());
@@ -318,6 +340,7 @@ fn any_act() -> impl Strategy<Value = (usize, ActKind)> {
         2 => prop::sample::select(vec!["b", "c", "initial"]).prop_map(SignIn),
         1 => prop::sample::select(vec!["b", "c", "initial"]).prop_map(LookUp),
         1 => Just(Rename("zhang3")),
+        1 => Just(SignInAs("zhang4")),
         2 => Just(Refresh(FIRST)),
         1 => (1..3_usize).prop_map(Reload),
         1 => Just(Restart),

@@ -13,7 +13,8 @@ use menshen::store::{
 
 use super::database::logout_ends;
 use super::fixture::{
-    Fixture, KnownSession, TIMEOUTS, corp, mint, profile, raw_profile, zhang, zhang_account,
+    Fixture, KnownSession, TIMEOUTS, ZHANG_LOGIN, corp, mint, profile, raw_profile, zhang,
+    zhang_account,
 };
 use super::node::RunningNode;
 use super::shared::Shared;
@@ -44,6 +45,8 @@ pub(super) enum ActKind {
     Depart,
     /// 张三 signs in again, and is in this group.
     SignIn(&'static str),
+    /// 张三 signs in again, and has this login name at the source.
+    SignInAs(&'static str),
     /// The provider, asked about 张三, names this group.
     LookUp(&'static str),
     /// An administrator changes the login name of 张三.
@@ -66,7 +69,8 @@ impl ActKind {
             | Self::Logout { .. }
             | Self::Close
             | Self::Depart
-            | Self::SignIn(_) => true,
+            | Self::SignIn(_)
+            | Self::SignInAs(_) => true,
             Self::Find(_)
             | Self::Check(_)
             | Self::Reopen
@@ -112,10 +116,12 @@ impl Act {
                 let session = &Fixture::get().sessions[*session];
                 self.find_refreshed(&shared, &node, session).await;
             }
-            ActKind::SignIn(group) => self.sign_in(number, &shared, &node, group).await,
+            ActKind::SignIn(_) | ActKind::SignInAs(_) => {
+                self.sign_in(number, &shared, &node).await;
+            }
             ActKind::LookUp(group) => {
                 let status = PersonStatus::Active(CurrentProfile {
-                    raw: raw_profile(group),
+                    raw: raw_profile(ZHANG_LOGIN, group),
                     verified_fields: Vec::new(),
                     is_complete: true,
                     has_tags: true,
@@ -143,7 +149,7 @@ impl Act {
                         log_position: Some(_)
                     })
                 ) {
-                    shared.acknowledge_login(self.node, login);
+                    shared.acknowledge_login(self.node, number);
                 }
             }
             ActKind::Reopen => {
@@ -205,14 +211,20 @@ impl Act {
     }
 
     /// A login: the provider has authenticated the person already.
-    async fn sign_in(&self, number: usize, shared: &Shared, node: &RunningNode, group: &str) {
+    async fn sign_in(&self, number: usize, shared: &Shared, node: &RunningNode) {
+        let (login, group) = match self.kind {
+            ActKind::SignIn(group) => (ZHANG_LOGIN, group),
+            ActKind::SignInAs(login) => (login, "initial"),
+            _ => panic!("it is no sign-in"),
+        };
         let began_at = shared.clock.now();
         let (connector_epoch, everyone_epoch) = node.sessions.epochs_of(&corp());
-        let profile = profile(zhang(), group);
+        let profile = profile(zhang(), login, group);
         let Ok((account, _)) = node.people.admit(&Fixture::get().policy, &profile).await else {
             return;
         };
         shared.acknowledge_fields(self.node, number);
+        shared.acknowledge_login(self.node, number);
         let login = NewLogin {
             account,
             via: corp(),

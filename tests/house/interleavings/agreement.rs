@@ -6,8 +6,8 @@ use std::time::Duration;
 use menshen::clock::Timestamp;
 use menshen::store::{
     self, Account, Admission, AdmissionOutcome, Closing, ConnectorId, DirectoryFields,
-    IdentityUpdate, LogoutTarget, NewSession, PersonEdit, RevocationScope, SessionId, SessionKey,
-    SessionOrigin, SessionRecord, Store, StoreError, StoreUrl, TokenUpdate,
+    IdentityUpdate, LoginName, LogoutTarget, NewSession, PersonEdit, RevocationScope, SessionId,
+    SessionKey, SessionOrigin, SessionRecord, Store, StoreError, StoreUrl, TokenUpdate,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -25,6 +25,7 @@ const SESSIONS: u8 = 4;
 enum Operation {
     Admit {
         person: usize,
+        login: u8,
         group: u8,
     },
     Mint {
@@ -70,7 +71,8 @@ enum Operation {
 fn operation() -> impl Strategy<Value = Operation> {
     let (person, session) = (0..PEOPLE.len(), 0..SESSIONS);
     prop_oneof![
-        2 => (person.clone(), 0..3_u8).prop_map(|(person, group)| Operation::Admit { person, group }),
+        2 => (person.clone(), 0..3_u8, 0..3_u8)
+            .prop_map(|(person, login, group)| Operation::Admit { person, login, group }),
         4 => (session.clone(), person.clone(), 0..3_u64, any::<bool>()).prop_map(
             |(session, person, age_s, has_sid)| Operation::Mint { session, person, age_s, has_sid }
         ),
@@ -116,11 +118,21 @@ fn key(session: u8) -> SessionKey {
     SessionKey::new([session; 32])
 }
 
-fn admission(person: usize, group: u8, at: Timestamp) -> Admission {
+/// The login name of a person at the source: the first one, that of the other person, or a new one.
+fn login_of(person: usize, number: u8) -> LoginName {
+    let login = match number {
+        0 => PEOPLE[person].to_owned(),
+        1 => PEOPLE[1 - person].to_uppercase(),
+        _ => format!("{}-{number}", PEOPLE[person]),
+    };
+    login.parse().unwrap()
+}
+
+fn admission(person: usize, (login, group): (u8, u8), at: Timestamp) -> Admission {
     Admission {
         connector: corp(),
         subject: PEOPLE[person].parse().unwrap(),
-        login: PEOPLE[person].parse().unwrap(),
+        login: login_of(person, login),
         links: Vec::new(),
         vouched: Vec::new(),
         create: true,
@@ -140,7 +152,7 @@ impl Pair {
         let (mut model, mut accounts) = (Database::default(), Vec::new());
         let now = Timestamp::from_unix_s(1_800_000_000);
         for person in 0..PEOPLE.len() {
-            let admission = admission(person, 0, now);
+            let admission = admission(person, (0, 0), now);
             let admitted = sqlite.admit(&admission).await.unwrap();
             let AdmissionOutcome::Account(admitted) = admitted else {
                 panic!("{admitted:?}");
@@ -221,8 +233,12 @@ impl Pair {
         let (now, sqlite) = (self.now, Arc::clone(&self.sqlite));
         let by = "somebody".to_owned();
         match operation.clone() {
-            Operation::Admit { person, group } => {
-                let admission = admission(person, group, now);
+            Operation::Admit {
+                person,
+                login,
+                group,
+            } => {
+                let admission = admission(person, (login, group), now);
                 // The model knows no new people: those whom the source no longer has stay away.
                 let known = sqlite
                     .account_by_identity(&corp(), &admission.subject)

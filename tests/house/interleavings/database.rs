@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 use menshen::clock::Timestamp;
 use menshen::store::{
     Account, AccountId, Admission, AdmissionOutcome, AdmittedIdentity, ConnectorId, EditOutcome,
-    LogoutTarget, MintOutcome, NewSession, PersonEdit, Revocation, RevocationScope, SessionKey,
-    SessionRecord, StoreError, StoredSession, StoredTokens, Subject, TokenUpdate,
+    LoginName, LogoutTarget, MintOutcome, NewSession, PersonEdit, Revocation, RevocationScope,
+    SessionKey, SessionRecord, StoreError, StoredSession, StoredTokens, Subject, TokenUpdate,
     TokenUpdateOutcome,
 };
 
@@ -118,16 +118,23 @@ impl Database {
 
     pub(super) fn admit(&mut self, admission: Admission) -> Result<AdmissionOutcome, StoreError> {
         let identity = (admission.connector, admission.subject);
-        let Some(row) = self.identities.get_mut(&identity) else {
+        let Some(row) = self.identities.get(&identity) else {
             return Ok(AdmissionOutcome::Unknown);
         };
-        let account = &mut self.accounts.get_mut(&row.account).unwrap().account;
+        let (id, renames) = (
+            row.account,
+            row.names && admission.is_login && admission.sync,
+        );
+        let account = &self.accounts[&id].account;
         if account.closed {
-            return Ok(AdmissionOutcome::Closed(account.id));
+            return Ok(AdmissionOutcome::Closed(id));
         }
-        let renames =
-            admission.is_login && admission.sync && row.names && account.login != admission.login;
-        assert!(!renames, "a sign-in that renames is not modelled");
+        if renames && account.login != admission.login && self.is_free(&admission.login, id) {
+            self.rename(id, admission.login);
+        }
+        self.record.add_login_found(id);
+        let account = &self.accounts[&id].account;
+        let row = self.identities.get_mut(&identity).unwrap();
         if admission.sync && row.fields != admission.entitlements {
             row.version += 1;
             row.fields = admission.entitlements;
@@ -137,6 +144,21 @@ impl Database {
             account: account.clone(),
             entitlements_epoch: row.version,
         }))
+    }
+
+    /// Whether nobody else has a login name.
+    fn is_free(&self, login: &LoginName, id: AccountId) -> bool {
+        let mut others = self.accounts.iter().filter(|(other, _)| **other != id);
+        others.all(|(_, row)| row.account.login.folded() != login.folded())
+    }
+
+    /// Gives an account a login name that nobody else has, and announces it.
+    fn rename(&mut self, id: AccountId, login: LoginName) -> Revocation {
+        let account = &mut self.accounts.get_mut(&id).unwrap().account;
+        self.record.add_login(id, &login);
+        account.login = login;
+        let epoch = account.epoch;
+        self.append_to_log(RevocationScope::Account(id), epoch)
     }
 
     pub(super) fn identities(
@@ -166,22 +188,18 @@ impl Database {
         _by: String,
         _at: Timestamp,
     ) -> Result<EditOutcome, StoreError> {
-        let Some(row) = self.accounts.get_mut(&account) else {
+        let Some(row) = self.accounts.get(&account) else {
             return Ok(EditOutcome::Unknown);
         };
         let Some(login) = edit.login.filter(|login| *login != row.account.login) else {
             return Ok(EditOutcome::Stored { log_position: None });
         };
-        row.account.login = login;
-        let (epoch, login) = (row.account.epoch, row.account.login.clone());
         let identities = self.identities.values_mut();
         for row in identities.chain(self.former_identities.values_mut()) {
             row.names &= row.account != account;
         }
-        self.record.add_login(account, &login);
-        let log = self.append_to_log(RevocationScope::Account(account), epoch);
         Ok(EditOutcome::Stored {
-            log_position: Some(log),
+            log_position: Some(self.rename(account, login)),
         })
     }
 

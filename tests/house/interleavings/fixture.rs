@@ -35,6 +35,9 @@ pub(super) fn zhang_account() -> AccountId {
     AccountId::new([1; 16])
 }
 
+/// The login name of 张三 at the beginning, and at the provider unless an act has another one.
+pub(super) const ZHANG_LOGIN: &str = "zhangsan";
+
 fn li_account() -> AccountId {
     AccountId::new([2; 16])
 }
@@ -43,6 +46,7 @@ fn li_account() -> AccountId {
 /// 张三 by `github`, and one of 李四 by `corp`.
 pub(super) const FIRST: usize = 0;
 pub(super) const SECOND: usize = 1;
+pub(super) const OF_OTHER_IDENTITY: usize = 2;
 
 /// The key rings of configurations: the first one, one that signs with another key, and one without the
 /// first key.
@@ -95,15 +99,15 @@ fn policy(connector: ConnectorId) -> AdmissionPolicy {
     }
 }
 
-/// What the provider says of 张三 in one group.
-pub(super) fn raw_profile(group: &str) -> serde_json::Value {
-    json!({ "login": "zhangsan", "groups": [group] })
+/// What the provider says of 张三 with a login name and in one group.
+pub(super) fn raw_profile(login: &str, group: &str) -> serde_json::Value {
+    json!({ "login": login, "groups": [group] })
 }
 
-pub(super) fn profile(subject: Subject, group: &str) -> Profile {
+pub(super) fn profile(subject: Subject, login: &str, group: &str) -> Profile {
     Profile {
         subject,
-        raw: raw_profile(group),
+        raw: raw_profile(login, group),
         verified_fields: Vec::new(),
         provider_sid: None,
         auth_context: AuthContext::default(),
@@ -154,8 +158,8 @@ impl Fixture {
         let mut calls = Calls::default();
         calls.automatic = true;
         for (id, login, connector, subject) in [
-            (zhang_account(), "zhangsan", corp(), "zhang"),
-            (zhang_account(), "zhangsan", github(), "zhang3"),
+            (zhang_account(), ZHANG_LOGIN, corp(), "zhang"),
+            (zhang_account(), ZHANG_LOGIN, github(), "zhang3"),
             (li_account(), "lisi", corp(), "li"),
         ] {
             let account = account(id, login);
@@ -167,9 +171,15 @@ impl Fixture {
         let clock = Clock::manual(MINTED_AT);
         node.start(&fixture, &clock).await.unwrap();
         for (id, login, connector, subject, sid) in [
-            (zhang_account(), "zhangsan", corp(), "zhang", Some("first")),
-            (zhang_account(), "zhangsan", corp(), "zhang", Some("second")),
-            (zhang_account(), "zhangsan", github(), "zhang3", None),
+            (zhang_account(), ZHANG_LOGIN, corp(), "zhang", Some("first")),
+            (
+                zhang_account(),
+                ZHANG_LOGIN,
+                corp(),
+                "zhang",
+                Some("second"),
+            ),
+            (zhang_account(), ZHANG_LOGIN, github(), "zhang3", None),
             (li_account(), "lisi", corp(), "li", None),
         ] {
             let login = NewLogin {
@@ -221,7 +231,8 @@ fn account(id: AccountId, login: &str) -> Account {
 
 fn admission(account: &Account, connector: ConnectorId, subject: &str) -> Admission {
     let policy = policy(connector.clone());
-    let fields = policy.mapping.map(&raw_profile("initial")).unwrap().fields;
+    let raw = raw_profile(ZHANG_LOGIN, "initial");
+    let fields = policy.mapping.map(&raw).unwrap().fields;
     Admission {
         connector,
         subject: subject.parse().unwrap(),

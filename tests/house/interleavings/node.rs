@@ -15,7 +15,7 @@ use menshen::people::session::{RefreshTimeouts, RefreshableConnector, Refresher,
 use menshen::store::{Store, StoreError, Subject};
 use tokio::sync::Notify;
 
-use super::fixture::{Fixture, raw_profile, tokens};
+use super::fixture::{Fixture, ZHANG_LOGIN, raw_profile, tokens};
 use super::gated_store::{Calls, Effect, GatedStore};
 
 /// Longer than every schedule: the outage of the store is tested elsewhere.
@@ -67,7 +67,7 @@ impl TokenRefresh for Provider {
         match answer {
             ProviderAnswer::Group(group) => Ok(RefreshResponse {
                 tokens: tokens(self.clock.now()),
-                raw: Some(raw_profile(group)),
+                raw: Some(raw_profile(ZHANG_LOGIN, group)),
                 verified_fields: Vec::new(),
             }),
             ProviderAnswer::Gone => Err(RefreshError::Gone("invalid_grant".into())),

@@ -1,13 +1,14 @@
 //! `Promises`: what each node must no longer show, and whether a request saw it.
 //!
 //! A node must not allow a session once it has acknowledged a revocation of it or has applied the entry of
-//! the log, and must not show fields or a login name older than those that it acknowledged or showed. What
-//! counts is known when a request begins: what happens during the request may or may not be seen.
+//! the log, and must not show fields older than those that it acknowledged or showed, nor a login name older
+//! than the one that it acknowledged or showed for the session. What counts is known when a request begins:
+//! what happens during the request may or may not be seen.
 
 use std::collections::{HashMap, HashSet};
 
 use menshen::people::session::Person;
-use menshen::store::{AccountId, LoginName, SessionKey};
+use menshen::store::{AccountId, SessionKey};
 
 use super::database::IdentityKey;
 use super::fixture::KnownSession;
@@ -29,6 +30,9 @@ struct NodePromises {
     unverifiable: HashSet<SessionKey>,
     fields: HashMap<IdentityKey, u64>,
     logins: HashMap<AccountId, usize>,
+    /// Another node may have changed the login name: sessions that were loaded before show the old one until
+    /// the log is read.
+    shown_logins: HashMap<SessionKey, usize>,
 }
 
 /// Why a session must not be allowed.
@@ -86,15 +90,8 @@ impl Promises {
         *known = version.max(*known);
     }
 
-    /// A node has acknowledged this login name.
-    pub(super) fn update_login(
-        &mut self,
-        node: usize,
-        account: AccountId,
-        login: &LoginName,
-        record: &Record,
-    ) {
-        let number = record.login_number(&account, login).unwrap_or(0);
+    /// A node has acknowledged the login name with this number.
+    pub(super) fn update_login(&mut self, node: usize, (account, number): (AccountId, usize)) {
         let known = self.nodes[node].logins.entry(account).or_default();
         *known = number.max(*known);
     }
@@ -109,7 +106,11 @@ impl Promises {
                 .map(|ended| ended.why.clone())
                 .or_else(|| unverifiable.then(|| "its key is gone".to_owned())),
             fields: promises.fields.get(&session.identity).copied(),
-            login: promises.logins.get(&session.account).copied(),
+            login: promises
+                .logins
+                .get(&session.account)
+                .max(promises.shown_logins.get(&session.key))
+                .copied(),
         }
     }
 
@@ -150,15 +151,20 @@ impl Promises {
             }
         }
         let (account, login) = (&session.account, &person.session.login);
-        let shown = record.login_number(account, login);
-        if shown < expected.login {
-            self.report(
+        let oldest = expected.login.unwrap_or(0);
+        let shown = record.login_numbers(account, login);
+        match shown.into_iter().find(|number| *number >= oldest) {
+            Some(number) => {
+                let shown = &mut self.nodes[node].shown_logins;
+                let last = shown.entry(session.key).or_default();
+                *last = number.max(*last);
+            }
+            None => self.report(
                 node,
                 session,
                 &format!("the old login name {login} is shown"),
-            );
+            ),
         }
-        self.update_login(node, *account, login, record);
     }
 
     /// Records a broken promise.

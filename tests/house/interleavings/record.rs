@@ -25,6 +25,8 @@ pub(super) struct Record {
     ended_by_entry: HashMap<i64, Vec<SessionKey>>,
     ended_by_act: HashMap<usize, HashSet<SessionKey>>,
     fields_by_act: HashMap<usize, (IdentityKey, u64)>,
+    /// The login name that an act wrote or found, as its number among those of the account.
+    login_by_act: HashMap<usize, (AccountId, usize)>,
     /// By the token refreshes of a node, which run in a background task.
     fields_by_node: HashMap<usize, (IdentityKey, u64)>,
     /// The position in the log at which a node last read the epochs.
@@ -50,6 +52,15 @@ impl Record {
 
     pub(super) fn add_login(&mut self, account: AccountId, login: &LoginName) {
         self.logins.entry(account).or_default().push(login.clone());
+        self.add_login_found(account);
+    }
+
+    /// The current act has found the newest login name of an account.
+    pub(super) fn add_login_found(&mut self, account: AccountId) {
+        let last = self.logins[&account].len() - 1;
+        if let Some(act) = self.caller.act {
+            self.login_by_act.insert(act, (account, last));
+        }
     }
 
     /// Records an entry of the log. It ends all sessions of its scope that were minted before.
@@ -110,9 +121,18 @@ impl Record {
         same.map(|(version, _)| *version).collect()
     }
 
-    /// How many login names the account had up to this one.
-    pub(super) fn login_number(&self, account: &AccountId, login: &LoginName) -> Option<usize> {
-        let logins = self.logins.get(account)?;
-        logins.iter().rposition(|known| known == login)
+    pub(super) fn login_by_act(&self, act: usize) -> Option<(AccountId, usize)> {
+        self.login_by_act.get(&act).copied()
+    }
+
+    /// The numbers of this login name among those of the account, the oldest first.
+    pub(super) fn login_numbers(
+        &self,
+        account: &AccountId,
+        login: &LoginName,
+    ) -> impl Iterator<Item = usize> {
+        let logins = self.logins.get(account).into_iter().flatten();
+        let same = logins.enumerate().filter(move |(_, known)| *known == login);
+        same.map(|(number, _)| number)
     }
 }

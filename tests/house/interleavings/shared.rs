@@ -7,7 +7,7 @@ use menshen::store::{SessionKey, SessionRecord, StoreError};
 
 use super::act::ActKind;
 use super::database::Database;
-use super::fixture::{KnownSession, zhang_account};
+use super::fixture::KnownSession;
 use super::gated_store::Calls;
 use super::node::Node;
 use super::promises::Promises;
@@ -69,10 +69,9 @@ impl Shared {
         }
     }
 
-    pub(super) fn acknowledge_login(&self, node: usize, login: &str) {
-        let login = login.parse().unwrap();
-        let calls = self.calls.lock().unwrap();
-        let mut promises = self.promises.lock().unwrap();
-        promises.update_login(node, zhang_account(), &login, &calls.database.record);
+    pub(super) fn acknowledge_login(&self, node: usize, act: usize) {
+        if let Some(login) = self.database(|database| database.record.login_by_act(act)) {
+            self.promises.lock().unwrap().update_login(node, login);
+        }
     }
 }
