@@ -55,7 +55,9 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         | Cause::ProviderUnreachable => StatusCode::BAD_GATEWAY,
         Cause::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         Cause::TooLarge | Cause::TooLargePartlySent => StatusCode::PAYLOAD_TOO_LARGE,
-        Cause::TooManyLogins | Cause::TooManyTokenChanges => StatusCode::TOO_MANY_REQUESTS,
+        Cause::TooManyLogins | Cause::TooManyTokenChanges | Cause::TooManyWrongPasswords => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         Cause::LoginDeclined
         | Cause::NotMember
         | Cause::InactiveMember
@@ -298,10 +300,15 @@ fn add_retry_after(response: &mut Response<Body>) {
         StatusCode::TOO_MANY_REQUESTS,
     ];
     if temporary_failures.contains(&response.status()) {
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        set_retry_after(response, RETRY_AFTER_S);
     }
+}
+
+/// Tells the client when to repeat the request.
+pub(super) fn set_retry_after(response: &mut Response<Body>, after_s: u32) {
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from(after_s));
 }
 
 fn full(text: String) -> Body {

@@ -27,6 +27,15 @@ pub struct LoginConfig {
     pub bad_codes_max: u32,
     /// How long clients that sent a wrong code are refused.
     pub bad_codes_pause: Period,
+    /// The most wrong passwords for one user name of one connector, from all addresses, within
+    /// `wrong_passwords_pause`. Then no password for it is verified until that time has passed since the
+    /// first wrong one. Keep it below the number after which a directory locks the account.
+    pub wrong_passwords_per_login: u32,
+    /// The most wrong passwords of one client address for all user names within
+    /// `wrong_passwords_pause`; an IPv6 /48 may send three times as many.
+    pub wrong_passwords_per_client: u32,
+    /// How long wrong passwords count, from the first one on. Each process counts for itself.
+    pub wrong_passwords_pause: Period,
     /// The most requests to `/events` that one client address may send in a minute. Each source may
     /// deliver ten times as many events, from all its addresses together.
     pub events_per_client_per_minute: u32,
@@ -47,6 +56,9 @@ impl Default for LoginConfig {
             finishes_per_minute: 6_000,
             bad_codes_max: 20,
             bad_codes_pause: Period::s(10),
+            wrong_passwords_per_login: 10,
+            wrong_passwords_per_client: 30,
+            wrong_passwords_pause: Period::s(300),
             events_per_client_per_minute: 6_000,
             waiting_events_max: 10_000,
             origins: Vec::new(),

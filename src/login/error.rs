@@ -1,6 +1,6 @@
 //! `LoginError`: why a login could not begin or finish.
 
-use super::connector::{ConnectorError, RefusalReason};
+use super::connector::ConnectorError;
 use super::limits::Limited;
 use super::pending::{PendingError, PendingTooLarge};
 use crate::people::AdmitError;
@@ -81,17 +81,23 @@ impl LoginError {
         }
     }
 
+    /// Whether the user name or the password is wrong.
+    pub fn is_wrong_password(&self) -> bool {
+        matches!(self, Self::Connector(error) if error.is_wrong_password())
+    }
+
+    /// When the same request may succeed, in seconds, if that is known.
+    pub fn retry_after_s(&self) -> Option<u32> {
+        match self {
+            Self::Limited(Limited::WrongPasswords { retry_after_s, .. }) => Some(*retry_after_s),
+            _ => None,
+        }
+    }
+
     /// Whether a repetition of the response would always get this error. A wrong password may become
     /// right, if an administrator changes it at the source.
     pub(super) fn is_final(&self) -> bool {
-        let is_wrong_password = matches!(
-            self,
-            Self::Connector(ConnectorError::Refused {
-                why: RefusalReason::WrongPassword,
-                ..
-            })
-        );
-        !is_wrong_password && !self.is_transient()
+        !self.is_wrong_password() && !self.is_transient()
     }
 
     /// The login name, if the error is that it has no account or belongs to another account.

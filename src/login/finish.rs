@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::connector::{AuthnResponse, ConnectorError};
 use super::credentials::PasswordCredentials;
-use super::limits::{HalfOpenPermit, Limits};
+use super::limits::{HalfOpenPermit, Limits, PasswordAttempt};
 use super::link::ProvenIdentity;
 use super::pending::Pending;
 use super::return_to::ReturnTo;
@@ -109,19 +109,18 @@ impl FinishTask {
         response: &AuthnResponse,
     ) -> Result<Profile, LoginError> {
         let client = response.client;
-        let checked_form = match self.entry.uses_password_form() {
-            true => PasswordCredentials::of(&response.fields).map(drop),
-            false => Ok(()),
+        let attempt = match self.entry.uses_password_form() {
+            true => Some(self.begin_password_attempt(response).await?),
+            false => None,
         };
-        let redeemed = match checked_form {
-            Ok(()) => {
-                let connector = &self.entry.connector;
-                let redeemed = connector.redeem_response(pending, response).await;
-                self.entry.health.record(&redeemed, self.clock.now());
-                redeemed
-            }
-            Err(error) => Err(error),
-        };
+        let connector = &self.entry.connector;
+        let redeemed = connector.redeem_response(pending, response).await;
+        self.entry.health.record(&redeemed, self.clock.now());
+        if let (Some(attempt), Err(error)) = (attempt, &redeemed)
+            && error.is_wrong_password()
+        {
+            attempt.record_wrong();
+        }
         match &redeemed {
             Ok(_) => self.limits.record_code(&self.entry.id, client, true),
             Err(ConnectorError::CodeRejected(_)) => {
@@ -131,6 +130,19 @@ impl FinishTask {
         }
         drop(self.permit.take());
         redeemed.map_err(LoginError::Connector)
+    }
+
+    /// Refuses implausible credentials, and any after too many wrong ones, without a request to the source.
+    async fn begin_password_attempt(
+        &self,
+        response: &AuthnResponse,
+    ) -> Result<PasswordAttempt, LoginError> {
+        let credentials = PasswordCredentials::of(&response.fields);
+        let login = credentials.map_err(LoginError::Connector)?.login;
+        let attempt = self
+            .limits
+            .begin_password_attempt(&self.entry.id, login, response.client);
+        attempt.await.map_err(LoginError::Limited)
     }
 
     fn prove(&self, profile: Profile) -> Result<ProvenIdentity, LoginError> {

@@ -1,4 +1,5 @@
-//! Rate limits for logins, and circuit breakers for sources that get too many wrong codes.
+//! Rate limits for logins, limits of wrong passwords, and circuit breakers for sources that get too many
+//! wrong codes.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -14,10 +15,13 @@ use crate::clock::Clock;
 use crate::store::ConnectorId;
 
 mod circuit_breaker;
+mod wrong_passwords;
 
 pub use circuit_breaker::HalfOpenPermit;
+pub use wrong_passwords::{CountedFor, PasswordAttempt};
 
 use circuit_breaker::CircuitBreakers;
+use wrong_passwords::WrongPasswords;
 
 /// The most front-channel logouts of unknown sessions that are recorded for one connector in a minute.
 /// A logout must stay stored for eleven minutes, as long as a login that it ends may be pending. In that
@@ -46,6 +50,12 @@ pub enum Limited {
     /// The circuit breaker is open for this client.
     #[error("too many wrong codes: the circuit breaker is open")]
     Circuit,
+    #[error("too many wrong passwords for {counted_for}")]
+    WrongPasswords {
+        counted_for: CountedFor,
+        /// When the next password may be tried.
+        retry_after_s: u32,
+    },
 }
 
 /// The limits of a process. A reload keeps them while their settings stay the same.
@@ -58,6 +68,7 @@ pub struct Limits {
     events: EventLimits,
     logouts: LogoutLimits,
     breakers: Arc<CircuitBreakers>,
+    wrong_passwords: Arc<WrongPasswords>,
 }
 
 #[derive(Debug)]
@@ -101,7 +112,8 @@ impl Limits {
             tickets: finishes(),
             events: EventLimits::new(config),
             logouts: LogoutLimits::new(config),
-            breakers: CircuitBreakers::new(config, clock),
+            breakers: CircuitBreakers::new(config, clock.clone()),
+            wrong_passwords: WrongPasswords::new(config, clock),
             config: config.clone(),
         }
     }
@@ -175,6 +187,17 @@ impl Limits {
     ) -> Result<Option<HalfOpenPermit>, Limited> {
         let entered = self.breakers.try_enter(connector, client);
         entered.map_err(|circuit_breaker::CircuitOpen| Limited::Circuit)
+    }
+
+    /// Waits until a password of this client may be verified, or refuses it. Hold the attempt until the
+    /// password is verified, and tell it if the password was wrong.
+    pub async fn begin_password_attempt(
+        &self,
+        connector: &ConnectorId,
+        login: &str,
+        client: Option<Client>,
+    ) -> Result<PasswordAttempt, Limited> {
+        self.wrong_passwords.begin(connector, login, client).await
     }
 
     /// Records whether the source accepted a code of this client.

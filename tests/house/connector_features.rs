@@ -9,6 +9,7 @@ mod password;
 mod post;
 mod switch_account;
 pub(crate) mod test_source;
+mod wrong_passwords;
 
 use menshen::config::Config;
 

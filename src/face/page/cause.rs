@@ -34,6 +34,8 @@ pub enum Cause {
     TooManyLogins,
     /// The person makes and ends access tokens too often.
     TooManyTokenChanges,
+    /// Too many wrong passwords for this user name or from this client.
+    TooManyWrongPasswords,
     /// The browser sent no flow cookie: cookies are blocked, or the login began in another browser or
     /// app.
     FlowCookieMissing,
@@ -104,7 +106,7 @@ pub(super) enum NextStep {
 }
 
 impl Cause {
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::NotFound,
         Self::BadRequest,
         Self::InvalidProxyHeader,
@@ -119,6 +121,7 @@ impl Cause {
         Self::TooLargePartlySent,
         Self::TooManyLogins,
         Self::TooManyTokenChanges,
+        Self::TooManyWrongPasswords,
         Self::FlowCookieMissing,
         Self::LoginExpired,
         Self::FlowCookieForged,
@@ -167,6 +170,7 @@ impl Cause {
             Self::TooLargePartlySent => "too-large-begun",
             Self::TooManyLogins => "too-many-logins",
             Self::TooManyTokenChanges => "too-many-token-changes",
+            Self::TooManyWrongPasswords => "too-many-wrong-passwords",
             Self::FlowCookieMissing => "login-missing",
             Self::LoginExpired => "login-late",
             Self::FlowCookieForged => "login-forged",
@@ -225,7 +229,8 @@ impl Cause {
             | Self::TooManyTokenChanges
             | Self::ProviderBusy
             | Self::ProviderUnreachable => NextStep::Retry,
-            Self::FlowCookieMissing
+            Self::TooManyWrongPasswords
+            | Self::FlowCookieMissing
             | Self::LoginExpired
             | Self::FlowCookieForged
             | Self::LoginDeclined

@@ -17,6 +17,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
         LoginError::UnknownConnector => Cause::NotFound,
         LoginError::Limited(Limited::Client | Limited::All) => Cause::TooManyLogins,
         LoginError::Limited(Limited::Circuit) => Cause::ProviderBusy,
+        LoginError::Limited(Limited::WrongPasswords { .. }) => Cause::TooManyWrongPasswords,
         LoginError::Pending(PendingError::Missing) => Cause::FlowCookieMissing,
         LoginError::Pending(PendingError::Forged) => Cause::FlowCookieForged,
         LoginError::Pending(PendingError::Expired) => Cause::LoginExpired,

@@ -245,6 +245,9 @@ pub(super) async fn respond_to_outcome(
         Some(&target),
         entry.map(|entry| entry.display_name.as_str()),
     );
+    if let Some(after_s) = error.retry_after_s() {
+        reply::set_retry_after(&mut response, after_s);
+    }
     // A transient failure keeps the flow cookie, so that the person can reload the page.
     if !matches!(
         cause,
@@ -252,6 +255,7 @@ pub(super) async fn respond_to_outcome(
             | Cause::ProviderBusy
             | Cause::ProviderUnreachable
             | Cause::TooManyLogins
+            | Cause::TooManyWrongPasswords
     ) {
         flow_cookies::clear(context, flow, &mut response);
     }

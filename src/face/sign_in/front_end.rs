@@ -255,10 +255,11 @@ fn refusal(
 ) -> LoggedResponse {
     audit::login_failed(context, via, error);
     let cause = audit::cause_of(error);
-    LoggedResponse::own_path(
-        cause.slug(),
-        with_cors(problem_json(context, cause), origin),
-    )
+    let mut response = problem_json(context, cause);
+    if let Some(after_s) = error.retry_after_s() {
+        reply::set_retry_after(&mut response, after_s);
+    }
+    LoggedResponse::own_path(cause.slug(), with_cors(response, origin))
 }
 
 fn problem_json(context: &RequestContext<'_>, cause: Cause) -> Response<Body> {

@@ -11,10 +11,10 @@ use super::super::{RequestContext, reply};
 use super::begin::{self, BeginOptions};
 use super::password_form::{self, FormContents};
 use super::{LoginTarget, audit, callback, caller, flow_cookies, is_own_form_post, read_body};
-use crate::login::connector::{AuthnResponse, ConnectorError, RefusalReason};
+use crate::login::connector::AuthnResponse;
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, PendingError};
-use crate::login::{ConnectorEntry, FinishedLogin, LoginError, LoginResult};
+use crate::login::{ConnectorEntry, FinishedLogin, LoginResult};
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
@@ -117,7 +117,7 @@ async fn verify(
         Ok(outcome) => outcome.as_ref().as_ref().err(),
         Err(error) => Some(error),
     };
-    let Some(error) = error.filter(|error| is_wrong_password(error)) else {
+    let Some(error) = error.filter(|error| error.is_wrong_password()) else {
         return callback::respond_to_outcome(context, &pending, &outcome, false).await;
     };
     audit::login_failed(context, &entry.id, error);
@@ -130,16 +130,6 @@ async fn verify(
     let target = callback::target_of(&pending);
     let page = password_form::page(context, entry, &target, &flow, &contents);
     LoggedResponse::own_path(Cause::WrongPassword.slug(), page)
-}
-
-fn is_wrong_password(error: &LoginError) -> bool {
-    matches!(
-        error,
-        LoginError::Connector(ConnectorError::Refused {
-            why: RefusalReason::WrongPassword,
-            ..
-        })
-    )
 }
 
 /// The response if the flow cookie of the form is missing, expired or forged: the form was submitted

@@ -215,7 +215,7 @@ fn may_record_mark(context: &RequestContext<'_>, entry: &ConnectorEntry) -> bool
     if LOG_LIMITER.allow() {
         let too_many = match limited {
             Limited::Client => "of this client",
-            Limited::All | Limited::Circuit => "of this connector",
+            Limited::All | Limited::Circuit | Limited::WrongPasswords { .. } => "of this connector",
         };
         tracing::warn!(request_id = %context.id, connector = %entry.id, client = %context.head.client_ip, too_many, "too many front-channel logouts of unknown sessions: this one is not remembered, so a pending login or a bearer token of its person may stay valid");
     }

@@ -43,6 +43,17 @@ pub enum ConnectorError {
 }
 
 impl ConnectorError {
+    /// Whether the user name or the password is wrong.
+    pub fn is_wrong_password(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                why: RefusalReason::WrongPassword,
+                ..
+            }
+        )
+    }
+
     /// Whether the source sent no response at all.
     pub fn is_no_response(&self) -> bool {
         match self {

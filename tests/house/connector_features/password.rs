@@ -15,7 +15,7 @@ use crate::wire::Answer;
 const FORM_TYPE: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
 /// The headers of a form post from menshen's own page.
-const OWN_PAGE: [(&str, &str); 5] = [
+pub(super) const OWN_PAGE: [(&str, &str); 5] = [
     ("Accept", "text/html"),
     ("Origin", SSO_URL),
     ("Sec-Fetch-Mode", "navigate"),
@@ -31,7 +31,7 @@ async fn start_menshen(lines: &str) -> (Menshen, TestSource) {
 }
 
 /// Opens the form with the return address `/echo`.
-async fn open_form(browser: &mut Browser) -> Page {
+pub(super) async fn open_form(browser: &mut Browser) -> Page {
     let start = format!("{OWN_PAGES}/start?connector={ID}&rd=%2Fecho");
     let page = browser.follow(&start).await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
@@ -45,7 +45,7 @@ fn form(fields: &[(&str, &str)]) -> String {
     form.finish()
 }
 
-fn filled_form(flow: &str, login: &str, password: &str) -> String {
+pub(super) fn filled_form(flow: &str, login: &str, password: &str) -> String {
     form(&[
         ("flow", flow),
         ("rd", "/echo"),
@@ -54,13 +54,13 @@ fn filled_form(flow: &str, login: &str, password: &str) -> String {
     ])
 }
 
-async fn submit(browser: &mut Browser, headers: &[(&str, &str)], form: &str) -> Answer {
+pub(super) async fn submit(browser: &mut Browser, headers: &[(&str, &str)], form: &str) -> Answer {
     let url = format!("{OWN_PAGES}/password/{ID}");
     let headers: Vec<_> = headers.iter().copied().chain([FORM_TYPE]).collect();
     browser.send("POST", &url, &headers, form.as_bytes()).await
 }
 
-fn is_signed_in(browser: &Browser) -> bool {
+pub(super) fn is_signed_in(browser: &Browser) -> bool {
     browser.cookie("menshen").is_some()
 }
 

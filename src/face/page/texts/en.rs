@@ -312,6 +312,13 @@ pub(super) static TEXTS: Texts = Texts {
             detail: "You made or ended many tokens within a minute. Nothing was changed this time.",
             remedy: "Please wait a minute and try again.",
         },
+        too_many_wrong_passwords: ProblemText {
+            title: "Too many wrong passwords",
+            detail: "Too many wrong passwords were entered for this user name or from your network. For a \
+                     few minutes no password is checked, not even the right one.",
+            remedy: "Please wait a few minutes, then sign in again. If it was not you who entered them, \
+                     tell your administrator.",
+        },
         flow_cookie_missing: ProblemText {
             title: "This browser does not remember the sign-in",
             detail: "The sign-in may have begun in another browser or app, it may have been used \

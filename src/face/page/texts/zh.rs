@@ -288,6 +288,11 @@ pub(super) static TEXTS: Texts = Texts {
             detail: "您在一分钟内创建或停用了太多令牌，这一次没有任何改动。",
             remedy: "请等一分钟再试。",
         },
+        too_many_wrong_passwords: ProblemText {
+            title: "密码错误次数过多",
+            detail: "这个用户名或您所在的网络输错密码的次数太多。接下来几分钟内不再校验密码，正确的密码也不行。",
+            remedy: "请等几分钟再登录。如果不是您本人输错的，请告知管理员。",
+        },
         flow_cookie_missing: ProblemText {
             title: "这个浏览器不记得这次登录",
             detail: "登录可能是在另一个浏览器或应用里开始的，也可能是浏览器不保存 Cookie，\

@@ -1,0 +1,454 @@
+//! `WrongPasswords`: counts wrong passwords, so that nobody can find out one by trying many.
+//!
+//! A count begins with a wrong password and ends after the pause. Each wrong password counts for the user
+//! name that was entered, whether or not it exists, and for the client. While a password is verified, it
+//! counts as if it were wrong; otherwise many could be tried at the same moment.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::BuildHasher as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::Limited;
+use crate::client::{Client, Network, network48_limit};
+use crate::clock::{Clock, Timestamp};
+use crate::login::config::LoginConfig;
+use crate::store::ConnectorId;
+use crate::telemetry::LogLimiter;
+
+/// The most counts that are kept. If there are more, the oldest are dropped. With the default limits no
+/// more than about 30,000 passwords can be tried in one pause.
+const COUNTS_MAX: usize = 100_000;
+
+/// The longest wait for the result of other passwords that are being verified.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// The counts of all user names and clients.
+pub(super) struct WrongPasswords {
+    counts: Mutex<HashMap<Key, Count>>,
+    hasher: RandomState,
+    /// Notifies when a password has been verified.
+    verified: Notify,
+    per_login_max: u32,
+    per_client_max: u32,
+    pause: Duration,
+    counts_max: usize,
+    clock: Clock,
+}
+
+/// What wrong passwords are counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    /// The hash of a connector and a user name.
+    Login(u64),
+    Client(Network),
+    Network48(Network),
+}
+
+/// What the limit of wrong passwords was reached for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountedFor {
+    Login,
+    Client,
+}
+
+impl fmt::Display for CountedFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Login => "this user name",
+            Self::Client => "this client",
+        })
+    }
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    wrong: u32,
+    /// When the first of them was found to be wrong.
+    since: Option<Timestamp>,
+    /// The passwords that are being verified.
+    running: u32,
+}
+
+/// Why a password may not be verified now.
+enum Refusal {
+    /// So many were wrong. The pause ends after this time.
+    Wrong(CountedFor, Duration),
+    /// The limit is reached if those that are being verified are wrong.
+    Running(CountedFor),
+}
+
+/// Permission to verify one password. Until it is dropped, the password counts as wrong.
+#[derive(Debug)]
+pub struct PasswordAttempt {
+    counts: Arc<WrongPasswords>,
+    connector: ConnectorId,
+    keys: Vec<Key>,
+    is_wrong: bool,
+}
+
+impl PasswordAttempt {
+    /// Records that the password was wrong.
+    pub fn record_wrong(mut self) {
+        self.is_wrong = true;
+    }
+}
+
+impl Drop for PasswordAttempt {
+    fn drop(&mut self) {
+        self.counts
+            .finish(&self.connector, &self.keys, self.is_wrong);
+    }
+}
+
+impl WrongPasswords {
+    pub(super) fn new(config: &LoginConfig, clock: Clock) -> Arc<Self> {
+        Arc::new(Self {
+            counts: Mutex::default(),
+            hasher: RandomState::new(),
+            verified: Notify::new(),
+            per_login_max: config.wrong_passwords_per_login.max(1),
+            per_client_max: config.wrong_passwords_per_client.max(1),
+            pause: config.wrong_passwords_pause.duration(),
+            counts_max: COUNTS_MAX,
+            clock,
+        })
+    }
+
+    /// Waits until a password of this client for this user name may be verified, or refuses it. Without a
+    /// client only the limit of the user name applies.
+    pub(super) async fn begin(
+        self: &Arc<Self>,
+        connector: &ConnectorId,
+        login: &str,
+        client: Option<Client>,
+    ) -> Result<PasswordAttempt, Limited> {
+        let keys = self.keys(connector, login, client);
+        let mut running_for = CountedFor::Login;
+        let begun = timeout(WAIT_MAX, async {
+            loop {
+                // Created before the counts are read, so that no notification is missed.
+                let verified = self.verified.notified();
+                match self.try_begin(&keys) {
+                    Ok(()) => return Ok(()),
+                    Err(Refusal::Wrong(counted_for, rest)) => return Err((counted_for, rest)),
+                    Err(Refusal::Running(counted_for)) => running_for = counted_for,
+                }
+                verified.await;
+            }
+        });
+        let refused = |(counted_for, rest): (_, Duration)| Limited::WrongPasswords {
+            counted_for,
+            retry_after_s: seconds(rest),
+        };
+        let begun = begun.await.unwrap_or(Err((running_for, WAIT_MAX)));
+        begun.map_err(refused)?;
+        Ok(PasswordAttempt {
+            counts: Arc::clone(self),
+            connector: connector.clone(),
+            keys,
+            is_wrong: false,
+        })
+    }
+
+    fn keys(&self, connector: &ConnectorId, login: &str, client: Option<Client>) -> Vec<Key> {
+        // Sources compare user names without case.
+        let login = (connector.as_str(), login.trim().to_lowercase());
+        let mut keys = vec![Key::Login(self.hasher.hash_one(login))];
+        keys.extend(client.map(|client| Key::Client(client.network())));
+        let network48 = client.and_then(Client::network48);
+        keys.extend(network48.map(Key::Network48));
+        keys
+    }
+
+    fn limit(&self, key: Key) -> (u32, CountedFor) {
+        match key {
+            Key::Login(_) => (self.per_login_max, CountedFor::Login),
+            Key::Client(_) => (self.per_client_max, CountedFor::Client),
+            Key::Network48(_) => {
+                let max = network48_limit(self.per_client_max, u32::MAX);
+                (max, CountedFor::Client)
+            }
+        }
+    }
+
+    /// Counts the password as running for all keys, or for none.
+    fn try_begin(&self, keys: &[Key]) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let mut counts = self.lock();
+        let mut refusal = None;
+        for key in keys {
+            let Some(count) = counts.get_mut(key) else {
+                continue;
+            };
+            count.end_after(self.pause, now);
+            let (max, counted_for) = self.limit(*key);
+            if count.wrong >= max {
+                let rest = count.rest(self.pause, now);
+                return Err(Refusal::Wrong(counted_for, rest));
+            }
+            if count.wrong.saturating_add(count.running) >= max {
+                refusal = Some(Refusal::Running(counted_for));
+            }
+        }
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        self.make_room(&mut counts, keys.len(), now);
+        for key in keys {
+            counts.entry(*key).or_default().running += 1;
+        }
+        Ok(())
+    }
+
+    fn finish(&self, connector: &ConnectorId, keys: &[Key], is_wrong: bool) {
+        let now = self.clock.now();
+        let mut reached = None;
+        let mut counts = self.lock();
+        for key in keys {
+            let count = counts.entry(*key).or_default();
+            count.running = count.running.saturating_sub(1);
+            count.end_after(self.pause, now);
+            if is_wrong {
+                count.wrong = count.wrong.saturating_add(1);
+                count.since.get_or_insert(now);
+                let (max, counted_for) = self.limit(*key);
+                if count.wrong == max {
+                    reached = Some(counted_for);
+                }
+            }
+            if count.wrong == 0 && count.running == 0 {
+                counts.remove(key);
+            }
+        }
+        drop(counts);
+        self.verified.notify_waiters();
+        static LOG_LIMITER: LogLimiter = LogLimiter::new();
+        if let Some(counted_for) = reached
+            && LOG_LIMITER.allow()
+        {
+            // Without the user name: people sometimes enter their password there.
+            tracing::warn!(
+                %connector,
+                "too many wrong passwords for {counted_for}: further ones are refused for a while"
+            );
+        }
+    }
+
+    /// Keeps the number of counts within its limit: drops those that have ended, then the older half.
+    fn make_room(&self, counts: &mut HashMap<Key, Count>, more: usize, now: Timestamp) {
+        let is_full = |counts: &HashMap<_, _>| counts.len() + more > self.counts_max;
+        if !is_full(counts) {
+            return;
+        }
+        counts.retain(|_, count| {
+            count.end_after(self.pause, now);
+            count.wrong > 0 || count.running > 0
+        });
+        if !is_full(counts) {
+            return;
+        }
+        let mut begins: Vec<_> = counts.values().filter_map(|count| count.since).collect();
+        if begins.is_empty() {
+            return;
+        }
+        let middle = begins.len() / 2;
+        let newest_dropped = *begins.select_nth_unstable(middle).1;
+        counts.retain(|_, count| {
+            let is_newer = count.since.is_none_or(|since| since > newest_dropped);
+            is_newer || count.running > 0
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Count>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for WrongPasswords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WrongPasswords").finish_non_exhaustive()
+    }
+}
+
+impl Count {
+    /// Begins at zero again if the pause since the first wrong password is over.
+    fn end_after(&mut self, pause: Duration, now: Timestamp) {
+        if self.since.is_some_and(|since| now.since(since) >= pause) {
+            self.wrong = 0;
+            self.since = None;
+        }
+    }
+
+    /// How much of the pause is left.
+    fn rest(&self, pause: Duration, now: Timestamp) -> Duration {
+        let passed = self.since.map_or(pause, |since| now.since(since));
+        pause.saturating_sub(passed)
+    }
+}
+
+/// Whole seconds, rounded up, at least one.
+fn seconds(duration: Duration) -> u32 {
+    let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    u32::try_from(whole.max(1)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::pin::Pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+    use crate::setting::Period;
+
+    struct Counted {
+        counts: Arc<WrongPasswords>,
+        clock: Clock,
+    }
+
+    impl Counted {
+        /// Two wrong passwords for each user name and three for each client, within a minute.
+        fn new() -> Self {
+            let clock = Clock::manual(Timestamp::from_unix_s(0));
+            let config = LoginConfig {
+                wrong_passwords_per_login: 2,
+                wrong_passwords_per_client: 3,
+                wrong_passwords_pause: Period::s(60),
+                ..LoginConfig::default()
+            };
+            let counts = WrongPasswords::new(&config, clock.clone());
+            Self { counts, clock }
+        }
+
+        async fn begin(&self, login: &str, client: &str) -> Result<PasswordAttempt, Limited> {
+            let client = client.parse::<IpAddr>().ok().map(Client::from);
+            let connector = "staff".parse().unwrap();
+            self.counts.begin(&connector, login, client).await
+        }
+
+        /// Enters a wrong password; true if it was verified.
+        async fn enter_wrong(&self, login: &str, client: &str) -> bool {
+            let begun = self.begin(login, client).await;
+            begun.map(PasswordAttempt::record_wrong).is_ok()
+        }
+    }
+
+    fn refusal(counted_for: CountedFor, retry_after_s: u32) -> Option<Limited> {
+        Some(Limited::WrongPasswords {
+            counted_for,
+            retry_after_s,
+        })
+    }
+
+    #[tokio::test]
+    async fn a_user_name_has_one_count_whatever_its_case_and_the_address() {
+        let test = Counted::new();
+        assert!(test.enter_wrong("lisi", "192.0.2.1").await);
+        test.clock.advance(Duration::from_secs(20));
+        // A right password ends no count.
+        drop(test.begin("lisi", "192.0.2.1").await.unwrap());
+        assert!(test.enter_wrong(" LiSi ", "192.0.2.2").await);
+        test.clock.advance(Duration::from_millis(10_500));
+        for login in ["lisi", "LISI", " lisi"] {
+            let refused = test.begin(login, "192.0.2.3").await.err();
+            assert_eq!(refused, refusal(CountedFor::Login, 30), "{login}");
+        }
+        assert!(test.begin("lisi2", "192.0.2.3").await.is_ok());
+        let other: ConnectorId = "other".parse().unwrap();
+        assert!(test.counts.begin(&other, "lisi", None).await.is_ok());
+        // The pause begins with the first wrong password.
+        test.clock.advance(Duration::from_millis(29_499));
+        assert!(test.begin("lisi", "192.0.2.3").await.is_err());
+        test.clock.advance(Duration::from_millis(1));
+        assert!(test.enter_wrong("lisi", "192.0.2.3").await);
+        assert!(test.enter_wrong("lisi", "192.0.2.3").await);
+        assert!(!test.enter_wrong("lisi", "192.0.2.3").await);
+    }
+
+    #[tokio::test]
+    async fn a_client_has_one_count_for_all_user_names() {
+        let test = Counted::new();
+        for login in ["a", "b", "c"] {
+            assert!(test.enter_wrong(login, "192.0.2.1").await, "{login}");
+        }
+        let refused = test.begin("d", "::ffff:192.0.2.1").await.err();
+        assert_eq!(refused, refusal(CountedFor::Client, 60));
+        assert!(test.begin("d", "192.0.2.2").await.is_ok());
+        // A trusted proxy did not name the client.
+        for login in 0..20 {
+            assert!(test.enter_wrong(&format!("x{login}"), "").await);
+        }
+        // A /64 is one client, and a /48 has the limit of three.
+        let mut verified = 0;
+        for subnet in 0..20 {
+            let client = format!("2001:db8:1:{}::{subnet:x}", subnet % 10);
+            let login = format!("y{subnet}");
+            verified += u32::from(test.enter_wrong(&login, &client).await);
+        }
+        assert_eq!(verified, 9);
+    }
+
+    /// Whether a password is refused or permitted without a wait.
+    fn is_settled(begun: Pin<&mut impl Future>) -> bool {
+        begun
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
+    }
+
+    #[tokio::test]
+    async fn a_password_that_is_being_verified_counts_until_it_is_known_to_be_right() {
+        let test = Counted::new();
+        let first = test.begin("lisi", "192.0.2.1").await.unwrap();
+        let second = test.begin("lisi", "192.0.2.2").await.unwrap();
+        let mut third = std::pin::pin!(test.begin("lisi", "192.0.2.3"));
+        assert!(!is_settled(third.as_mut()));
+        first.record_wrong();
+        assert!(!is_settled(third.as_mut()));
+        drop(second);
+        third.await.unwrap().record_wrong();
+        assert!(!test.enter_wrong("lisi", "192.0.2.4").await);
+        // Those that wait are refused once the limit is reached.
+        let first = test.begin("wangwu", "192.0.2.1").await.unwrap();
+        let second = test.begin("wangwu", "192.0.2.2").await.unwrap();
+        let mut third = std::pin::pin!(test.begin("wangwu", "192.0.2.3"));
+        assert!(!is_settled(third.as_mut()));
+        first.record_wrong();
+        second.record_wrong();
+        assert_eq!(third.await.err(), refusal(CountedFor::Login, 60));
+    }
+
+    #[tokio::test]
+    async fn the_counts_do_not_grow_without_limit() {
+        let mut test = Counted::new();
+        Arc::get_mut(&mut test.counts).unwrap().counts_max = 100;
+        for login in 0..1_000 {
+            assert!(test.enter_wrong(&login.to_string(), "").await);
+            test.clock.advance(Duration::from_millis(1));
+            assert!(test.counts.lock().len() <= 100, "{login}");
+        }
+        // The newest are kept.
+        assert!(test.enter_wrong("999", "").await);
+        assert!(!test.enter_wrong("999", "").await);
+        // Of many that began in the same millisecond none is kept.
+        for login in 0..1_000 {
+            assert!(test.enter_wrong(&format!("same{login}"), "").await);
+            assert!(test.counts.lock().len() <= 100, "{login}");
+        }
+        // A right password leaves no count.
+        let before = test.counts.lock().len();
+        drop(test.begin("right", "192.0.2.1").await.unwrap());
+        assert!(test.counts.lock().len() <= before);
+        // Counts that have ended make room.
+        test.clock.advance(Duration::from_secs(61));
+        for login in 0..100 {
+            assert!(test.enter_wrong(&format!("later{login}"), "").await);
+        }
+        assert_eq!(test.counts.lock().len(), 100);
+    }
+}
