@@ -34,7 +34,8 @@ mod tokens;
 mod url;
 
 pub use access_tokens::{
-    AccessTokenOutcome, AccessTokenRecord, AccessTokenStore, NewAccessToken, StoredAccessToken,
+    AccessTokenOutcome, AccessTokenOwner, AccessTokenRecord, AccessTokenStore, NewAccessToken,
+    StoredAccessToken,
 };
 pub use account_changes::{AccountChange, AccountChangeKind};
 pub use accounts::{

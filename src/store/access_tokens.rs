@@ -38,6 +38,13 @@ pub trait AccessTokenStore: fmt::Debug + Send + Sync {
         max: u32,
     ) -> Result<Vec<AccessTokenRecord>, StoreError>;
 
+    /// The tokens of a connector that nobody ended, ordered by subject. Includes those that have expired or
+    /// were revoked but are still stored.
+    async fn access_token_owners(
+        &self,
+        connector: &ConnectorId,
+    ) -> Result<Vec<AccessTokenOwner>, StoreError>;
+
     /// Ends all tokens of an identity. Returns the entries of the log of revocations.
     async fn end_access_tokens(
         &self,
@@ -71,6 +78,16 @@ pub struct AccessTokenRecord {
     pub expires_at: Timestamp,
     /// The last use; it may be an hour old.
     pub used_at: Option<Timestamp>,
+}
+
+/// Whose an access token is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessTokenOwner {
+    /// SHA-256 of the token.
+    pub key: SessionKey,
+    pub subject: Subject,
+    /// The session at the provider to which the session belonged in which the token was made.
+    pub provider_sid: Option<String>,
 }
 
 /// A token to insert.

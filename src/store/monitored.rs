@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::{
-    AccessTokenOutcome, AccessTokenRecord, AccessTokenStore, Account, AccountChange, AccountId,
-    AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId, CoordinationStore,
-    CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome, ExpectOutcome,
-    IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession, LoginName,
-    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
-    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
+    AccessTokenOutcome, AccessTokenOwner, AccessTokenRecord, AccessTokenStore, Account,
+    AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId,
+    CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome,
+    ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession,
+    LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession,
+    PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
     RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
     StoreError, StoredAccessToken, StoredSession, Subject, SubjectRename, SubjectRenameOutcome,
     TokenStore, TokenUpdate, TokenUpdateOutcome,
@@ -276,6 +276,7 @@ delegate! {
             session(key: &SessionKey) -> Option<StoredSession>;
             session_key(public_id: &SessionId) -> Option<SessionKey>;
             has_provider_session(connector: &ConnectorId, provider_sid: &str) -> bool;
+            subjects_with_sessions(connector: &ConnectorId) -> Vec<(Subject, Option<String>)>;
             sessions(query: &SessionsQuery) -> Vec<ListedSession>;
         }
         writes {
@@ -309,6 +310,7 @@ delegate! {
     AccessTokenStore {
         reads {
             access_token(key: &SessionKey) -> Option<StoredAccessToken>;
+            access_token_owners(connector: &ConnectorId) -> Vec<AccessTokenOwner>;
             access_tokens(account: &AccountId, at: Timestamp, max: u32) -> Vec<AccessTokenRecord>;
         }
         writes {

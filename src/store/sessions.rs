@@ -31,6 +31,13 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         provider_sid: &str,
     ) -> Result<bool, StoreError>;
 
+    /// The subjects of a connector that have sessions, each with the provider sessions to which these belong;
+    /// each pair once. Includes sessions that have expired or were revoked but are still stored.
+    async fn subjects_with_sessions(
+        &self,
+        connector: &ConnectorId,
+    ) -> Result<Vec<(Subject, Option<String>)>, StoreError>;
+
     /// The sessions that match, newest first.
     async fn sessions(&self, query: &SessionsQuery) -> Result<Vec<ListedSession>, StoreError>;
 

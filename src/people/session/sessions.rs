@@ -21,8 +21,8 @@ use crate::keys::{self, KeyRing};
 use crate::people::cookie::{self, COOKIE_BYTES_MAX, HostFingerprint};
 use crate::single_flight::SingleFlight;
 use crate::store::{
-    AccountId, ConnectorId, ListedSession, SessionKey, SessionsQuery, Store, StoreError,
-    StoredSession, Subject,
+    AccessTokenOwner, AccountId, ConnectorId, ListedSession, SessionKey, SessionsQuery, Store,
+    StoreError, StoredSession, Subject,
 };
 
 mod access_tokens;
@@ -394,6 +394,28 @@ impl Sessions {
     /// The store did not respond.
     pub async fn list(&self, query: &SessionsQuery) -> Result<Vec<ListedSession>, StoreError> {
         self.store.sessions(query).await
+    }
+
+    /// The subjects of a connector that have sessions, each with the provider sessions to which these belong.
+    ///
+    /// # Errors
+    /// The store did not respond.
+    pub async fn subjects_with_sessions(
+        &self,
+        connector: &ConnectorId,
+    ) -> Result<Vec<(Subject, Option<String>)>, StoreError> {
+        self.store.subjects_with_sessions(connector).await
+    }
+
+    /// The access tokens of a connector that nobody ended, with their people.
+    ///
+    /// # Errors
+    /// The store did not respond.
+    pub async fn access_token_owners(
+        &self,
+        connector: &ConnectorId,
+    ) -> Result<Vec<AccessTokenOwner>, StoreError> {
+        self.store.access_token_owners(connector).await
     }
 
     pub(super) fn store(&self) -> &dyn Store {

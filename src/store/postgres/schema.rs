@@ -79,6 +79,11 @@ fn migrator() -> Migrator {
             "access_token_sessions",
             include_str!("0007_access_token_sessions.sql"),
         ),
+        migration(
+            8,
+            "access_token_provider_sid",
+            include_str!("0008_access_token_provider_sid.sql"),
+        ),
     ]);
     // The lock of the transaction does it: a lock of the connection is lost behind a pooler.
     migrator.set_locking(false);

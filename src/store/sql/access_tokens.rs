@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 
 use super::super::{
-    AccessTokenOutcome, AccessTokenRecord, AccessTokenStore, AccountId, ConnectorId,
-    NewAccessToken, Revocation, RevocationScope, SessionKey, StoreError, StoredAccessToken,
-    Subject,
+    AccessTokenOutcome, AccessTokenOwner, AccessTokenRecord, AccessTokenStore, AccountId,
+    ConnectorId, NewAccessToken, Revocation, RevocationScope, SessionKey, StoreError,
+    StoredAccessToken, Subject,
 };
-use super::row::Columns as _;
+use super::row::Columns;
 use super::{Begin, Database, QueryError, Transaction, revocations, row, run, values};
 use crate::clock::Timestamp;
 
@@ -51,6 +51,19 @@ impl<D: Database> AccessTokenStore for D {
         .await
     }
 
+    async fn access_token_owners(
+        &self,
+        connector: &ConnectorId,
+    ) -> Result<Vec<AccessTokenOwner>, StoreError> {
+        run("find the people with access tokens", async {
+            let sql = "SELECT key, subject, provider_sid FROM menshen_access_token \
+                       WHERE connector = $1 AND revoked_at IS NULL ORDER BY subject, key";
+            let rows = self.read_rows(sql, values![connector]).await?;
+            rows.iter().map(owner).collect()
+        })
+        .await
+    }
+
     async fn end_access_tokens(
         &self,
         connector: &ConnectorId,
@@ -67,6 +80,14 @@ impl<D: Database> AccessTokenStore for D {
     ) -> Result<(), StoreError> {
         run("write when access tokens were used", touch(self, used)).await
     }
+}
+
+fn owner(found: &impl Columns) -> Result<AccessTokenOwner, QueryError> {
+    Ok(AccessTokenOwner {
+        key: SessionKey::new(row::bytes(found, "key", "access token")?),
+        subject: row::parsed(found, "subject", "access token")?,
+        provider_sid: found.optional_text("provider_sid")?,
+    })
 }
 
 async fn create(
@@ -92,9 +113,9 @@ async fn create(
         return Ok(AccessTokenOutcome::TooMany);
     }
     let sql = "INSERT INTO menshen_access_token (key, public_id, account, connector, subject, name, \
-               routes, created_at, expires_at, session_minted_at, account_epoch, connector_epoch, \
-               everyone_epoch) \
-               SELECT $2, $3, account, connector, subject, $4, $5, $6, $7, minted_at, epoch, \
+               routes, created_at, expires_at, session_minted_at, provider_sid, account_epoch, \
+               connector_epoch, everyone_epoch) \
+               SELECT $2, $3, account, connector, subject, $4, $5, $6, $7, minted_at, provider_sid, epoch, \
                connector_epoch, everyone_epoch FROM menshen_standing_session WHERE key = $1";
     let routes = row::json_list(new.routes.as_deref());
     let values = values![

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::super::{
     ConnectorId, ListedSession, MintOutcome, NewSession, RevocationScope, SessionId, SessionKey,
-    SessionRecord, SessionStore, SessionsQuery, StoreError, StoredSession,
+    SessionRecord, SessionStore, SessionsQuery, StoreError, StoredSession, Subject,
 };
 use super::provider_logout::HAS_PROVIDER_SESSION;
 use super::row::Columns;
@@ -67,6 +67,19 @@ impl<D: Database> SessionStore for D {
         .await
     }
 
+    async fn subjects_with_sessions(
+        &self,
+        connector: &ConnectorId,
+    ) -> Result<Vec<(Subject, Option<String>)>, StoreError> {
+        run("find the subjects with sessions", async {
+            let sql = "SELECT DISTINCT subject, provider_sid FROM menshen_session \
+                       WHERE connector = $1 ORDER BY subject, provider_sid";
+            let rows = self.read_rows(sql, values![connector]).await?;
+            rows.iter().map(subject_and_provider_sid).collect()
+        })
+        .await
+    }
+
     async fn sessions(&self, query: &SessionsQuery) -> Result<Vec<ListedSession>, StoreError> {
         run("list sessions", async {
             // Statements without conditions that always hold, so that the database uses its indexes.
@@ -113,6 +126,11 @@ impl<D: Database> SessionStore for D {
         })
         .await
     }
+}
+
+fn subject_and_provider_sid(found: &impl Columns) -> Result<(Subject, Option<String>), QueryError> {
+    let subject = row::parsed(found, "subject", "session")?;
+    Ok((subject, found.optional_text("provider_sid")?))
 }
 
 async fn mint(db: &impl Database, new: &NewSession) -> Result<MintOutcome, QueryError> {

@@ -124,5 +124,10 @@ fn migrator() -> Migrator {
             "access_token_sessions",
             include_str!("0015_access_token_sessions.sql"),
         ),
+        migration(
+            16,
+            "access_token_provider_sid",
+            include_str!("0016_access_token_provider_sid.sql"),
+        ),
     ])
 }

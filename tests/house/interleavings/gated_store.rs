@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use menshen::clock::Timestamp;
 use menshen::secret::Secret;
 use menshen::store::{
-    AccessTokenOutcome, AccessTokenRecord, AccessTokenStore, Account, AccountChange, AccountId,
-    AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId, CoordinationStore,
-    CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome, ExpectOutcome,
-    IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession, LoginName,
-    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
-    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
+    AccessTokenOutcome, AccessTokenOwner, AccessTokenRecord, AccessTokenStore, Account,
+    AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId,
+    CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome,
+    ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession,
+    LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession,
+    PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
     RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity,
     StoreError, StoredAccessToken, StoredSession, Subject, SubjectRename, SubjectRenameOutcome,
     TokenStore, TokenUpdate, TokenUpdateOutcome,
@@ -316,6 +316,7 @@ store_operations! {
         unused {
             session_key(public_id: &SessionId) -> Option<SessionKey>;
             has_provider_session(connector: &ConnectorId, provider_sid: &str) -> bool;
+            subjects_with_sessions(connector: &ConnectorId) -> Vec<(Subject, Option<String>)>;
             sessions(query: &SessionsQuery) -> Vec<ListedSession>;
             touch(used: &[(SessionKey, Timestamp)]) -> ();
         }
@@ -355,6 +356,7 @@ store_operations! {
         unused {
             create_access_token(new: &NewAccessToken, max: u32) -> AccessTokenOutcome;
             access_token(key: &SessionKey) -> Option<StoredAccessToken>;
+            access_token_owners(connector: &ConnectorId) -> Vec<AccessTokenOwner>;
             access_tokens(account: &AccountId, at: Timestamp, max: u32) -> Vec<AccessTokenRecord>;
             touch_access_tokens(used: &[(SessionKey, Timestamp)]) -> ();
         }

@@ -18,12 +18,12 @@ use menshen::secret::Secret;
 use menshen::site::live::LiveSite;
 use menshen::site::{Services, Site};
 use menshen::store::{
-    self, AccessTokenOutcome, AccessTokenRecord, AccessTokenStore, Account, AccountChange,
-    AccountId, AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId, CoordinationStore,
-    CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome, ExpectOutcome,
-    IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession, LoginName,
-    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
-    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
+    self, AccessTokenOutcome, AccessTokenOwner, AccessTokenRecord, AccessTokenStore, Account,
+    AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId,
+    CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome,
+    ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession,
+    LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession,
+    PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
     RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
     StoreError, StoredAccessToken, StoredSession, Subject, SubjectRename, SubjectRenameOutcome,
     TokenStore, TokenUpdate, TokenUpdateOutcome,
@@ -257,6 +257,7 @@ store_operations! {
         session(key: &SessionKey) -> Option<StoredSession>;
         session_key(public_id: &SessionId) -> Option<SessionKey>;
         has_provider_session(connector: &ConnectorId, provider_sid: &str) -> bool;
+        subjects_with_sessions(connector: &ConnectorId) -> Vec<(Subject, Option<String>)>;
         sessions(query: &SessionsQuery) -> Vec<ListedSession>;
         touch(used: &[(SessionKey, Timestamp)]) -> ();
     }
@@ -278,6 +279,7 @@ store_operations! {
     }
     AccessTokenStore {
         access_token(key: &SessionKey) -> Option<StoredAccessToken>;
+        access_token_owners(connector: &ConnectorId) -> Vec<AccessTokenOwner>;
         access_tokens(account: &AccountId, at: Timestamp, max: u32) -> Vec<AccessTokenRecord>;
         create_access_token(new: &NewAccessToken, max: u32) -> AccessTokenOutcome;
         end_access_tokens(

@@ -1,7 +1,8 @@
 //! Access tokens: made in a standing session, found while what they stand on holds, and bounded in number.
 
 use menshen::store::{
-    AccessTokenOutcome, NewAccessToken, RevocationScope, SubjectRename, SubjectRenameOutcome,
+    AccessTokenOutcome, AccessTokenOwner, NewAccessToken, RevocationScope, SubjectRename,
+    SubjectRenameOutcome,
 };
 
 use super::*;
@@ -245,6 +246,21 @@ async fn all_tokens_of_an_identity_end_together() {
             assert_eq!(create(&*store, new).await, AccessTokenOutcome::Created);
         }
         let subject = &session.record.subject;
+        let owner = |new: &NewAccessToken, session: &NewSession| AccessTokenOwner {
+            key: new.key,
+            subject: session.record.subject.clone(),
+            provider_sid: session.record.provider_sid.clone(),
+        };
+        let mut expected = vec![
+            owner(&first, &session),
+            owner(&second, &session),
+            owner(&other, &of_other),
+        ];
+        expected.sort_by_key(|owner| (owner.subject.clone(), *owner.key.as_bytes()));
+        let owners = store.access_token_owners(&corp()).await.unwrap();
+        assert_eq!(owners, expected, "{name}");
+        let nobody = store.access_token_owners(&"other".parse().unwrap()).await;
+        assert_eq!(nobody.unwrap(), [], "{name}");
         let before = store.epochs().await.unwrap().log_position.number;
         let entries = store
             .end_access_tokens(&corp(), subject, at(1))
@@ -262,6 +278,8 @@ async fn all_tokens_of_an_identity_end_together() {
         assert!(has_session(&*store, &session).await, "{name}");
         let again = store.end_access_tokens(&corp(), subject, at(2)).await;
         assert_eq!(again.unwrap(), [], "{name}");
+        let owners = store.access_token_owners(&corp()).await.unwrap();
+        assert_eq!(owners, [owner(&other, &of_other)], "{name}");
     }
 }
 

@@ -29,6 +29,38 @@ async fn a_session_is_found_with_what_it_stands_on() {
 }
 
 #[tokio::test]
+async fn the_subjects_with_sessions_are_listed_once_for_each_provider_session() {
+    for Backend { name, store, .. } in backends().await {
+        let (zhangsan, first) = somebody(&*store, "zhangsan").await;
+        let (_, other) = somebody(&*store, "lisi").await;
+        for sid in [None, Some("a"), Some("a"), Some("b")] {
+            let mut new = new_session(&zhangsan, at(1));
+            new.record.provider_sid = sid.map(str::to_owned);
+            assert_eq!(store.mint(&new).await.unwrap(), MintOutcome::Session);
+        }
+        let mut found = store.subjects_with_sessions(&corp()).await.unwrap();
+        found.sort();
+        let subject = |new: &NewSession| new.record.subject.clone();
+        let sid = |sid: &str| Some(sid.to_owned());
+        let mut expected = vec![
+            (subject(&first), None),
+            (subject(&first), sid("a")),
+            (subject(&first), sid("b")),
+            (subject(&first), first.record.provider_sid.clone()),
+            (subject(&other), other.record.provider_sid.clone()),
+        ];
+        expected.sort();
+        assert_eq!(found, expected, "{name}");
+        let of_github = store.subjects_with_sessions(&github()).await.unwrap();
+        assert_eq!(of_github, [], "{name}");
+        let ended = RevocationScope::Session(other.record.key);
+        store.revoke(&ended, at(2)).await.unwrap();
+        let found = store.subjects_with_sessions(&corp()).await.unwrap();
+        assert_eq!(found.len(), 4, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_key_is_used_once() {
     for Backend { name, store, .. } in backends().await {
         let (_, new) = somebody(&*store, "zhangsan").await;
