@@ -93,9 +93,11 @@
 //! A login that began on another host of the site goes through the login host and returns with a ticket:
 //! `sign_in::ticket` issues it, `sign_in::redeem_ticket` exchanges it for the session cookie.
 //!
-//! A connector that checks passwords itself shows a form of menshen in place of the redirect. A person may
-//! also arrive with an entry token that menshen did not request: `Login::redeem_unsolicited` redeems it once,
-//! and `Login::finish_unsolicited` mints a session, after a confirmation when another person is signed in.
+//! A connector that checks passwords itself shows a form of menshen in place of the redirect. If it has a
+//! list of its people, `login::listed_people` ends the sessions of those whom a changed list no longer
+//! contains. A person may also arrive with an entry token that menshen did not request:
+//! `Login::redeem_unsolicited` redeems it once, and `Login::finish_unsolicited` mints a session, after a
+//! confirmation when another person is signed in.
 //!
 //! A signed-in person may add an identity of another source to their account. Such a login ends with
 //! `LoginResult::Proven` instead of a session; `sign_in::link` names both and asks, and

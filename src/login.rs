@@ -31,7 +31,6 @@ use ticket::{NonceHash, SpentTickets};
 mod build;
 pub mod config;
 pub mod connector;
-pub mod credentials;
 mod department_changes;
 pub mod directory_sync;
 mod entry;
@@ -43,6 +42,7 @@ mod finish;
 pub mod health;
 pub mod limits;
 pub mod link;
+mod listed_people;
 mod outcome_key;
 pub mod pending;
 mod person_check;
@@ -59,6 +59,7 @@ pub use entry::ConnectorEntry;
 pub use error::LoginError;
 pub use event_worker::handle_events;
 pub use finish::{FinishedLogin, LoginResult};
+pub use listed_people::follow_listed_people;
 pub use revalidation::revalidate;
 
 /// How long a repeated callback gets the outcome of the first.

@@ -28,6 +28,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 mod admin_client;
 #[path = "main/answer_text.rs"]
 mod answer_text;
+#[path = "main/passwd.rs"]
+mod passwd;
 #[path = "main/people.rs"]
 mod people;
 #[path = "main/session.rs"]
@@ -103,6 +105,9 @@ enum Command {
     },
     /// Print a new session key.
     Keygen,
+    /// Print the hash of a password, for the people file of a connector of the kind `local`. The password is
+    /// read from the terminal, or from a pipe.
+    Passwd,
     /// Print the JSON schema of the configuration.
     Schema,
     /// Print completions for a shell.
@@ -176,6 +181,7 @@ fn main() -> ExitCode {
         Command::People { choice, command } => in_runtime(people(config, choice, command)),
         Command::Session { choice, command } => in_runtime(session(config, choice, command)),
         Command::Keygen => print(keys::generate().expose()),
+        Command::Passwd => passwd::run(),
         Command::Schema => print(format_args!(
             "{:#}",
             schemars::schema_for!(Config).to_value()
@@ -279,10 +285,11 @@ async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     let mut all_work = true;
     for entry in site.login.entries().iter().filter(|_| online) {
         let kind = entry.kind;
-        print(format_args!(
-            "connector {} ({kind}): logins return to {}",
-            entry.id, entry.callback
-        ))?;
+        let how = match entry.uses_password_form() {
+            true => "people sign in with menshen's own form".to_owned(),
+            false => format!("logins return to {}", entry.callback),
+        };
+        print(format_args!("connector {} ({kind}): {how}", entry.id))?;
         for finding in entry.connector.examine().await {
             all_work &= finding.good;
             let mark = if finding.good { "ok" } else { "!!" };

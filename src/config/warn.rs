@@ -112,7 +112,7 @@ fn warn_about_secrets(warnings: &mut Warnings<'_>) {
     }
 }
 
-/// The warnings about the files of secrets. Reads these files.
+/// The warnings about files that the configuration names. Reads these files.
 pub(super) fn file_warnings(config: &Config) -> Vec<Warning> {
     let mut warnings = Warnings {
         config,
@@ -125,6 +125,15 @@ pub(super) fn file_warnings(config: &Config) -> Vec<Warning> {
                  it, for example with printf"
             );
             warnings.add(&key_path, text);
+        }
+    }
+    for (id, connector) in &config.connector {
+        let table = KeyPath::of(["connector", id.as_str()]);
+        for (relative, text) in connector
+            .configured_kinds()
+            .flat_map(|kind| kind.file_warnings())
+        {
+            warnings.add(&table.clone().join(relative), text);
         }
     }
     warnings.into_sorted()

@@ -206,7 +206,8 @@ fn build_entry(
         .map_err(|source| BuildError::Mapping {
             id: id.clone(),
             source,
-        })?;
+        })?
+        .with_further_members(features.further_members_are_attributes);
     let join = settings.join.as_ref();
     let join = join.and_then(JoinConfig::local_entitlements);
     Ok(ConnectorEntry {

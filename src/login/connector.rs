@@ -19,6 +19,7 @@ use crate::people::provider_tokens::TokenRefresh;
 use crate::people::token_sessions::TokenReader;
 use crate::store::LinkField;
 
+pub mod credentials;
 mod directory_events;
 mod error;
 mod exchange;
@@ -27,6 +28,8 @@ mod features;
 pub mod grant;
 mod kind;
 mod kit;
+mod listed_people;
+pub mod local;
 mod logout;
 pub mod oauth2;
 pub mod oidc;
@@ -45,6 +48,7 @@ pub use exchange::{
 use external_kind::ExternalKind;
 pub use features::{DirectorySyncSettings, Features, LocalizedText, SignInHint, SourceApp};
 pub use kind::{ConnectorBuildError, ConnectorDeps, Kind, SettingProblem, TokenIssuer};
+pub use listed_people::{ListedPeople, ListedPerson};
 pub use logout::{LogoutNotice, ProviderLogout};
 pub use settings::{AdmissionConfig, AutoLogin, HomePages, JoinConfig};
 pub use shared_app_token::{CurrentAppToken, DiscardedRecently, SharedAppToken};
@@ -113,12 +117,20 @@ pub struct ConnectorConfig {
     /// OAuth 2 with a profile endpoint.
     #[serde(default)]
     oauth2: Option<oauth2::Config>,
+    /// People whom a file lists.
+    #[serde(default)]
+    local: Option<local::Config>,
     /// A kind from outside this crate, which no configuration file can name.
     #[serde(skip)]
     external_kind: Option<ExternalKind>,
 }
 
-const KIND_NAMES: [&str; 3] = [wecom::KIND_NAME, oidc::KIND_NAME, oauth2::KIND_NAME];
+const KIND_NAMES: [&str; 4] = [
+    wecom::KIND_NAME,
+    oidc::KIND_NAME,
+    oauth2::KIND_NAME,
+    local::KIND_NAME,
+];
 
 /// Why a connector has no single kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -155,6 +167,7 @@ impl ConnectorConfig {
             as_kind(&self.wecom),
             as_kind(&self.oidc),
             as_kind(&self.oauth2),
+            as_kind(&self.local),
         ];
         let external_kind = self
             .external_kind
@@ -230,6 +243,11 @@ pub trait Connector: Debug + Send + Sync {
 
     /// Looks up people who are signed in, if the source allows it without their tokens.
     fn person_lookup(self: Arc<Self>) -> Option<Arc<dyn PersonLookup>> {
+        None
+    }
+
+    /// Everybody who may sign in, if the connector has a list of them. Sessions of all others end.
+    fn listed_people(&self) -> Option<Arc<ListedPeople>> {
         None
     }
 

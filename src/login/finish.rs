@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::connector::credentials::PasswordCredentials;
 use super::connector::{AuthnResponse, ConnectorError};
-use super::credentials::PasswordCredentials;
 use super::limits::{HalfOpenPermit, Limits, PasswordAttempt};
 use super::link::ProvenIdentity;
 use super::pending::Pending;

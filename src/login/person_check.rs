@@ -19,7 +19,7 @@ use crate::store::{ConnectorId, Subject, SubjectRename, SubjectRenameOutcome};
 use crate::telemetry::{AuditEvent, AuditRecord, LogLimiter, error_chain};
 
 /// How long logins of a person who is gone are refused if they began before: as long as a login may take.
-const REFUSE_LOGINS_FOR: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
+pub(super) const REFUSE_LOGINS_FOR: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
 
 /// How often a source is asked at most in one check, if the person's fields change meanwhile.
 const ATTEMPTS_MAX: usize = 3;
@@ -54,6 +54,7 @@ pub(super) enum CheckCause {
     Revalidation,
     UpdateEvent,
     DeletionEvent,
+    ListOfPeople,
 }
 
 /// The source or the store failed. The log has the reason.
@@ -80,6 +81,7 @@ impl CheckCause {
             Self::Revalidation => "revalidation",
             Self::UpdateEvent => "event of the source: update",
             Self::DeletionEvent => "event of the source: deletion",
+            Self::ListOfPeople => "change of the people file",
         }
     }
 }

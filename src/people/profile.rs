@@ -116,6 +116,7 @@ pub enum ProfileMappingError {
 pub struct Mapping {
     fields: Vec<(String, Expression)>,
     login_prefix: String,
+    further_members_are_attributes: bool,
 }
 
 /// The result of a mapping.
@@ -200,7 +201,16 @@ impl Mapping {
         Ok(Self {
             fields,
             login_prefix: login_prefix.to_owned(),
+            further_members_are_attributes: false,
         })
+    }
+
+    /// Whether members of the profile that no expression maps become attributes under their own names.
+    pub fn with_further_members(self, are_attributes: bool) -> Self {
+        Self {
+            further_members_are_attributes: are_attributes,
+            ..self
+        }
     }
 
     /// Maps a raw profile. A missing field is left out; a missing login name is an error.
@@ -226,6 +236,9 @@ impl Mapping {
                 _ => fields.set(field, value),
             }
         }
+        if self.further_members_are_attributes {
+            fields.attributes.extend(self.further_members(raw));
+        }
         let login = login.ok_or(ProfileMappingError::NoLogin)?;
         let login = format!("{}{login}", self.login_prefix);
         let login = LoginName::try_from(login).map_err(ProfileMappingError::BadLogin)?;
@@ -234,6 +247,20 @@ impl Mapping {
             fields,
             session_expires,
         })
+    }
+}
+
+impl Mapping {
+    /// The members of a profile whose names are neither predefined nor those of mapped fields.
+    fn further_members(
+        &self,
+        raw: &serde_json::Value,
+    ) -> impl Iterator<Item = (String, serde_json::Value)> {
+        let is_mapped = |name: &str| self.fields.iter().any(|(field, _)| field == name);
+        let members = raw.as_object().into_iter().flatten();
+        members
+            .filter(move |(name, _)| !is_fixed_field(name) && !is_mapped(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
     }
 }
 

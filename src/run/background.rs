@@ -7,7 +7,10 @@ use tokio::task::JoinSet;
 use super::other_site::watch_for_other_sites;
 use crate::background_task::restart_after_panics;
 use crate::face::admin::Health;
-use crate::login::{Login, follow_department_changes, handle_events, revalidate, sync_directories};
+use crate::login::{
+    Login, follow_department_changes, follow_listed_people, handle_events, revalidate,
+    sync_directories,
+};
 use crate::site::live::LiveSite;
 
 /// Ends the tasks when it is dropped.
@@ -36,6 +39,10 @@ impl BackgroundTasks {
         let login = login_of(live);
         tasks.spawn(restart_after_panics("directory syncs", move || {
             sync_directories(login.clone())
+        }));
+        let (reloads, login) = (live.subscribe_to_reloads(), login_of(live));
+        tasks.spawn(restart_after_panics("lists of people", move || {
+            follow_listed_people(reloads.clone(), login.clone())
         }));
         let (live, health) = (Arc::clone(live), Arc::clone(health));
         tasks.spawn(restart_after_panics("search for other sites", move || {

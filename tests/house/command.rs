@@ -9,7 +9,7 @@ mod online;
 mod open_files;
 mod people;
 mod screen;
-mod serving;
+pub(crate) mod serving;
 mod session;
 mod sync;
 mod unread;

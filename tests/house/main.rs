@@ -34,6 +34,7 @@ mod hosts;
 mod identity;
 mod interleavings;
 mod listening;
+mod local;
 mod log_lines;
 mod logging_in;
 mod login_limits;

@@ -6,6 +6,7 @@ use menshen::face::page::{Cause, Lang};
 use toml::{Table, Value};
 
 use crate::conf::{parse, project_file};
+use crate::upstream::TempFolder;
 
 const ENGLISH: &str = "README.md";
 const CHINESE: &str = "README.zh-CN.md";
@@ -43,6 +44,30 @@ fn the_configuration_in_the_page_of_the_assertion_is_valid() {
         assert_eq!(parse(&merged.to_string()).warnings(), []);
     }
     assert_eq!(pages[0].len(), 1);
+}
+
+#[test]
+fn the_examples_in_the_page_of_local_accounts_are_valid() {
+    let [english, chinese] = ["docs/local.md", "docs/zh/local.md"].map(|page| blocks(page, "toml"));
+    assert_eq!(english, chinese);
+    let folder = TempFolder::new();
+    let people = folder.write("people.toml", &english[0]);
+    let connector = english[1].replace("/etc/menshen/people.toml", people.to_str().unwrap());
+    let config = folder.write(
+        "menshen.toml",
+        &format!(
+            "[server]\nexternal_url = 'http://localhost'\n[store]\nurl = 'sqlite::memory:'\n[[route]]\n\
+             name = 'a'\nupstream = ['http://[::1]']\n{connector}"
+        ),
+    );
+    let output = Command::new(env!("CARGO_BIN_EXE_menshen"))
+        .args(["check", "-c"])
+        .arg(&config)
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(printed.ends_with(": fine\n"), "{printed}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod full_disk;
 mod grpc;
 #[path = "../../examples/demo/legacy_app.rs"]
 mod legacy_app;
+mod local;
 mod nginx;
 mod nodes;
 mod op;

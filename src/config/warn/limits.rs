@@ -3,6 +3,7 @@
 use ipnet::{IpNet, Ipv6Net};
 
 use super::Warnings;
+use crate::login::connector::{ConnectorConfig, LoginMethod};
 use crate::open_files::OpenFiles;
 use crate::setting::KeyPath;
 use crate::setting::Period;
@@ -13,7 +14,12 @@ const JUDGED_AGAIN_AFTER_MAX_WITHOUT_WARNING: Period = Period::s(300);
 /// Only a few of the largest organisations have an IPv6 network with a shorter prefix.
 const ORGANISATION_BITS: u8 = 32;
 
+/// The most passwords that can be tried in an hour without a warning: for one user name, and by one client.
+const GUESSES_PER_LOGIN_MAX: u128 = 1_000;
+const GUESSES_PER_CLIENT_MAX: u128 = 10_000;
+
 pub(super) fn warn(warnings: &mut Warnings<'_>) {
+    warn_about_guesses(warnings);
     let limits = &warnings.config.server.limits;
     let table = KeyPath::of(["server", "limits"]);
     if limits.upstream_share == 100 {
@@ -40,6 +46,43 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
         let text = "a streamed response goes on for up to this time after the end of its session: the \
                     default is 10s";
         warnings.add(&table.key("judged_again_after"), text);
+    }
+}
+
+/// Warns if so many wrong passwords are allowed that passwords can be guessed.
+fn warn_about_guesses(warnings: &mut Warnings<'_>) {
+    let verifies_passwords = |connector: &ConnectorConfig| {
+        let kind = connector.kind();
+        kind.is_ok_and(|kind| kind.features().login_method == LoginMethod::PasswordForm)
+    };
+    if !warnings.config.connector.values().any(verifies_passwords) {
+        return;
+    }
+    let login = &warnings.config.login;
+    let pause_ms = login.wrong_passwords_pause.duration().as_millis().max(1);
+    let limits = [
+        (
+            "wrong_passwords_per_login",
+            login.wrong_passwords_per_login,
+            GUESSES_PER_LOGIN_MAX,
+            "for one user name",
+        ),
+        (
+            "wrong_passwords_per_client",
+            login.wrong_passwords_per_client,
+            GUESSES_PER_CLIENT_MAX,
+            "from one address",
+        ),
+    ];
+    for (key, times, max, scope) in limits {
+        let per_hour = u128::from(times) * 3_600_000 / pause_ms;
+        if per_hour > max {
+            let text = format!(
+                "{per_hour} passwords can be tried in an hour {scope}: allow fewer, or set a longer \
+                 wrong_passwords_pause"
+            );
+            warnings.add(&KeyPath::of(["login", key]), text);
+        }
     }
 }
 

@@ -72,7 +72,7 @@ pub enum LoginMethod {
     Callback(Callback),
     /// The person enters a user name and a password in menshen's form: [`PasswordCredentials`].
     ///
-    /// [`PasswordCredentials`]: crate::login::credentials::PasswordCredentials
+    /// [`PasswordCredentials`]: super::credentials::PasswordCredentials
     PasswordForm,
     /// Only the source starts logins: it sends people to the [`EntryPoint`].
     EntryOnly,

@@ -10,6 +10,8 @@ use crate::login::pending::Mode;
 pub struct Features {
     /// The default mapping: field names and CEL expressions over `profile`.
     pub mapping: &'static [(&'static str, &'static str)],
+    /// Whether members of the profile that no expression maps become attributes under their own names.
+    pub further_members_are_attributes: bool,
     /// The source's own app, if it has one.
     pub app: Option<SourceApp>,
     /// The mode of every login; absent: the User-Agent decides.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use url::Url;
 
+use super::local::PeopleFileError;
 use super::{Connector, ConnectorConfig, Features};
 use crate::clock::Clock;
 use crate::expression::Scope;
@@ -19,7 +20,8 @@ use crate::store::ConnectorId;
 
 /// The settings of one kind of connector: the table `[connector.ID.NAME]`.
 ///
-/// Key paths are relative to `[connector.ID]`. All methods except [`Kind::build`] are pure.
+/// Key paths are relative to `[connector.ID]`. All methods except [`Kind::file_warnings`] and [`Kind::build`]
+/// are pure.
 pub trait Kind: Debug + Send + Sync {
     /// The name of the table: `wecom`.
     fn name(&self) -> &'static str;
@@ -44,6 +46,11 @@ pub trait Kind: Debug + Send + Sync {
     /// Settings that weaken security, each with a safer alternative.
     fn warnings(&self) -> Vec<(KeyPath<'_>, String)>;
 
+    /// Weaknesses of the files that the connector reads. Reads these files.
+    fn file_warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+        Vec::new()
+    }
+
     fn features(&self) -> Features;
 
     /// The issuer whose tokens identify the people of this connector, if the source signs tokens.
@@ -51,7 +58,7 @@ pub trait Kind: Debug + Send + Sync {
         None
     }
 
-    /// Builds the connector. Reads secrets; makes no network call.
+    /// Builds the connector. Reads secrets and other files; makes no network call.
     fn build(&self, deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError>;
 }
 
@@ -119,6 +126,8 @@ pub struct ConnectorDeps {
 pub enum ConnectorBuildError {
     #[error("cannot read its secret")]
     Secret(#[source] SecretError),
+    #[error("its people file cannot be used")]
+    PeopleFile(#[source] PeopleFileError),
     /// A setting is invalid.
     #[error("{0}")]
     Setting(String),

@@ -16,7 +16,7 @@ use crate::upstream::{TempFolder, wait_until};
 use crate::wire;
 
 /// A running menshen process, killed when it is dropped.
-pub(super) struct Program {
+pub(crate) struct Program {
     child: Child,
     stdout: Arc<Mutex<Vec<String>>>,
     stderr: Arc<Mutex<Vec<String>>>,
@@ -24,7 +24,7 @@ pub(super) struct Program {
 
 impl Program {
     /// Starts menshen, waits until it serves, and returns its address.
-    pub(super) async fn run(config: &Path) -> (Self, SocketAddr) {
+    pub(crate) async fn run(config: &Path) -> (Self, SocketAddr) {
         let command = Command::new(env!("CARGO_BIN_EXE_menshen"));
         Self::run_by(command, config).await
     }
@@ -87,7 +87,7 @@ impl Program {
     }
 
     /// Terminates it and returns its exit code and the lines of standard output and standard error.
-    pub(super) async fn end(mut self) -> (Option<i32>, Vec<String>, Vec<String>) {
+    pub(crate) async fn end(mut self) -> (Option<i32>, Vec<String>, Vec<String>) {
         self.signal("-TERM");
         let mut code = None;
         wait_until("the process ends", || {
@@ -128,7 +128,7 @@ fn collect_lines(from: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
 }
 
 /// Writes a configuration file with a store beside it and with the access log.
-pub(super) fn write_config(folder: &TempFolder, menshen: &Menshen, setup: &Setup) -> PathBuf {
+pub(crate) fn write_config(folder: &TempFolder, menshen: &Menshen, setup: &Setup) -> PathBuf {
     let store = format!("sqlite://{}", folder.path("menshen.db").display());
     let text = setup
         .clone()

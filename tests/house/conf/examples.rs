@@ -6,6 +6,11 @@ use super::{parse, project_file};
 use crate::tls;
 use crate::upstream::TempFolder;
 
+/// A file of people.
+const PEOPLE: &str = "[zhangsan]
+password = '$2b$12$abcdefghijklmnopqrstuujf8SX2ahXLwp9w/B.Y5XdysS6yR576q'
+";
+
 #[test]
 fn check_accepts_every_example_in_conf() {
     for entry in std::fs::read_dir(project_file("conf")).unwrap() {
@@ -21,7 +26,11 @@ fn assert_accepted(text: &str) {
     let folder = TempFolder::new();
     let text = text.replace("/etc/menshen/", folder.path("").to_str().unwrap());
     for path in parse(&text).files() {
-        std::fs::write(path, "a secret that is long enough for everything").unwrap();
+        let content = match path.ends_with("people.toml") {
+            true => PEOPLE,
+            false => "a secret that is long enough for everything",
+        };
+        std::fs::write(path, content).unwrap();
     }
     tls::write_certificate(&folder, "tls", &["oa.corp.example"]);
     let config = folder.write("menshen.toml", &text);

@@ -426,6 +426,11 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Optional,
         "allow_signup = \"false\"",
     ),
+    (
+        "connector.*.local.people",
+        Required,
+        r#""/etc/menshen/people.toml""#,
+    ),
     ("route.name", Required, r#""oa""#),
     ("route.host", Example, r#""oa.corp.example""#),
     ("route.path", Default, r#""/""#),
@@ -522,9 +527,10 @@ pub(super) const FREE_TABLES: [&str; 5] = [
 ];
 
 /// Kinds that are shown in a connector of their own, with the id of that connector.
-pub(super) const EXTRA_CONNECTORS: [(&str, &str); 2] = [
+pub(super) const EXTRA_CONNECTORS: [(&str, &str); 3] = [
     ("connector.*.oauth2", "github"),
     ("connector.*.oidc", "keycloak"),
+    ("connector.*.local", "house"),
 ];
 
 /// Arrays of tables.

@@ -20,6 +20,37 @@ fn a_secure_configuration_has_no_warnings() {
 }
 
 #[test]
+fn limits_that_allow_passwords_to_be_guessed_are_warned_of() {
+    let text = |login: &str, kind: &str| {
+        format!(
+            "[server]\nexternal_url = 'http://localhost'\n[[route]]\nname = 'a'\n\
+             upstream = ['http://[::1]']\n[connector.house.{kind}\n[login]\n{login}\n"
+        )
+    };
+    let local = "local]\npeople = '/dev/null'";
+    let oidc = "oidc]\nissuer = 'https://id.corp.example'\nclient_id = 'menshen'\n\
+                client_secret = { env = 'S' }";
+    let (per_login, per_client) = ("wrong_passwords_per_login", "wrong_passwords_per_client");
+    let pause = "wrong_passwords_pause";
+    for (login, warned) in [
+        (String::new(), vec![]),
+        (format!("{per_login} = 83"), vec![]),
+        (format!("{per_login} = 84"), vec![per_login]),
+        (format!("{per_client} = 833"), vec![]),
+        (format!("{per_client} = 834"), vec![per_client]),
+        (format!("{pause} = '36s'"), vec![]),
+        (format!("{pause} = '1s'"), vec![per_login, per_client]),
+        (format!("{pause} = '0s'"), vec![per_login, per_client]),
+    ] {
+        let keys = warned_keys(&text(&login, local)).into_iter();
+        let keys: Vec<_> = keys.map(|(key, _)| key).collect();
+        let expected: Vec<_> = warned.iter().map(|key| format!("login.{key}")).collect();
+        assert_eq!(keys, expected, "{login}");
+        assert_eq!(warned_keys(&text(&login, oidc)), [], "{login}");
+    }
+}
+
+#[test]
 fn a_route_without_upstream_is_warned_of_unless_no_route_has_one() {
     let head = "[server]\nexternal_url = \"http://sso.corp.example\"\n";
     let trusting = format!("{head}trusted_proxies = [\"10.0.0.1\"]\n");

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use menshen::clock::Timestamp;
+use menshen::login::connector::credentials::PasswordCredentials;
 use menshen::login::connector::{
     AuthnRequest, AuthnResponse, Callback, Challenge, Connector, ConnectorBuildError,
     ConnectorConfig, ConnectorDeps, ConnectorError, EntryPoint, Features, Finding, Kind,
     LoginMethod, RefusalReason, SettingProblem, SourceRefusal, UnsolicitedProfile,
 };
-use menshen::login::credentials::PasswordCredentials;
 use menshen::login::fields::Fields;
 use menshen::login::pending::Pending;
 use menshen::people::profile::{AuthContext, Profile};

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::connector::{ConnectorError, RefusalReason, SourceRefusal};
-use super::fields::Fields;
+use super::{ConnectorError, RefusalReason, SourceRefusal};
+use crate::login::fields::Fields;
 
 /// The longest accepted user name, in bytes.
 pub const LOGIN_BYTES_MAX: usize = 256;

@@ -1,0 +1,185 @@
+//! `local`: people whose names and passwords a file lists.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::credentials::PasswordCredentials;
+use super::{
+    AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
+    ConnectorError, Finding, ListedPeople, ListedPerson, RefusalReason, SourceRefusal,
+};
+use crate::clock::Clock;
+use crate::login::pending::Pending;
+use crate::people::person_lookup::{CurrentProfile, LookupError, PersonLookup, PersonStatus};
+use crate::people::profile::{AuthContext, Profile};
+use crate::store::{LinkField, Subject};
+
+mod hashing;
+mod kind;
+mod password_hash;
+mod people_file;
+
+pub use kind::Config;
+pub(super) use kind::NAME as KIND_NAME;
+pub use password_hash::{InvalidHash, NotComputed, PasswordHash};
+pub use people_file::{FileProblem, PeopleFileError};
+
+use people_file::{PeopleFile, Person};
+
+/// The people of one file.
+#[derive(Debug)]
+struct Local {
+    people: PeopleFile,
+    listed: Arc<ListedPeople>,
+    clock: Clock,
+}
+
+impl Local {
+    fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
+        let people = PeopleFile::read(&config.people).map_err(ConnectorBuildError::PeopleFile)?;
+        Ok(Self {
+            listed: Arc::new(listed_people(&people)),
+            people,
+            clock: deps.clock,
+        })
+    }
+}
+
+/// Everybody who is not disabled.
+fn listed_people(file: &PeopleFile) -> ListedPeople {
+    let active = file.people().iter().filter(|person| !person.is_disabled);
+    let listed = active.map(|person| {
+        let listed = ListedPerson {
+            credential: person.credential.clone(),
+            profile: Value::Object(person.profile.clone()),
+        };
+        (person.subject.clone(), listed)
+    });
+    ListedPeople(listed.collect::<BTreeMap<_, _>>())
+}
+
+fn refused(why: RefusalReason, message: String) -> ConnectorError {
+    ConnectorError::Refused {
+        why,
+        source: SourceRefusal {
+            call: "the people file",
+            code: 0,
+            message,
+        },
+    }
+}
+
+#[async_trait]
+impl Connector for Local {
+    async fn begin(
+        &self,
+        _pending: &Pending,
+        _request: &AuthnRequest,
+    ) -> Result<Challenge, ConnectorError> {
+        Ok(Challenge::PasswordForm)
+    }
+
+    async fn redeem_response(
+        &self,
+        _pending: &Pending,
+        response: &AuthnResponse,
+    ) -> Result<Profile, ConnectorError> {
+        let credentials = PasswordCredentials::of(&response.fields)?;
+        let person = self.people.find(credentials.login);
+        // A hash is computed in every case, so that the time does not tell which login names exist.
+        let hash = match person {
+            Some(person) => &person.password,
+            None => self.people.hash_for_unknown(credentials.login),
+        };
+        let is_right = hashing::verify(hash, credentials.password).await?;
+        let Some(person) = person else {
+            let message = "it has no such user name".to_owned();
+            return Err(refused(RefusalReason::WrongPassword, message));
+        };
+        let subject = &person.subject;
+        if !is_right {
+            let message = format!("the password for {subject} is wrong");
+            return Err(refused(RefusalReason::WrongPassword, message));
+        }
+        if person.is_disabled {
+            let message = format!("{subject} is disabled");
+            return Err(refused(RefusalReason::Inactive, message));
+        }
+        Ok(self.profile(person))
+    }
+
+    fn person_lookup(self: Arc<Self>) -> Option<Arc<dyn PersonLookup>> {
+        Some(self)
+    }
+
+    fn listed_people(&self) -> Option<Arc<ListedPeople>> {
+        Some(Arc::clone(&self.listed))
+    }
+
+    async fn examine(&self) -> Vec<Finding> {
+        let (all, active) = (self.people.people().len(), self.listed.0.len());
+        vec![match active {
+            0 => {
+                Finding::bad("nobody can sign in: the people file lists nobody who is not disabled")
+            }
+            _ => Finding::good(format!(
+                "people who can sign in: {active}; disabled: {}",
+                all - active
+            )),
+        }]
+    }
+}
+
+/// The administrator wrote the file, so its addresses and numbers are those of its people.
+fn verified_fields(person: &Person) -> Vec<(LinkField, String)> {
+    let fields = [(LinkField::Email, "email"), (LinkField::Mobile, "mobile")];
+    let verified = fields.into_iter().filter_map(|(field, name)| {
+        let value = person.profile.get(name)?.as_str()?;
+        Some((field, value.to_owned()))
+    });
+    verified.collect()
+}
+
+impl Local {
+    fn profile(&self, person: &Person) -> Profile {
+        Profile {
+            subject: person.subject.clone(),
+            raw: Value::Object(person.profile.clone()),
+            verified_fields: verified_fields(person),
+            provider_sid: Some(person.credential.clone()),
+            auth_context: AuthContext {
+                acr: None,
+                amr: vec!["pwd".to_owned()],
+                auth_time: Some(self.clock.now()),
+                vouched_until: None,
+            },
+            tokens: None,
+        }
+    }
+}
+
+#[async_trait]
+impl PersonLookup for Local {
+    async fn look_up(&self, subject: &Subject) -> Result<PersonStatus, LookupError> {
+        Ok(match self.people.find(subject.as_str()) {
+            Some(person) if person.is_disabled => {
+                PersonStatus::Inactive("disabled in the people file".to_owned())
+            }
+            Some(person) => PersonStatus::Active(CurrentProfile {
+                raw: Value::Object(person.profile.clone()),
+                verified_fields: verified_fields(person),
+                is_complete: true,
+                has_tags: true,
+            }),
+            // Not `Unknown`, which closes the account: the person may have other identities, and may be listed
+            // again, for example after a mistake in the file.
+            None => PersonStatus::OutOfRange("not in the people file".to_owned()),
+        })
+    }
+
+    /// The file names departments itself.
+    fn discard_departments(&self) {}
+}

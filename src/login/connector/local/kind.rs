@@ -1,0 +1,143 @@
+//! The settings of `[connector.ID.local]`.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use url::Url;
+
+use super::super::{
+    Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, Features, Kind, LoginMethod,
+    SettingProblem,
+};
+use super::Local;
+use super::people_file::PeopleFile;
+use crate::secret::SecretSource;
+use crate::setting::KeyPath;
+
+pub(in crate::login::connector) const NAME: &str = "local";
+
+/// The default mapping. Each further key of a person becomes an attribute.
+const MAPPING: &[(&str, &str)] = &[
+    ("login", "profile.login"),
+    ("name", "profile.name"),
+    ("email", "profile.email"),
+    ("mobile", "profile.mobile"),
+    ("groups", "profile.groups"),
+    ("roles", "profile.roles"),
+    ("departments", "profile.departments"),
+    ("orgs", "profile.orgs"),
+    ("tags", "profile.tags"),
+    ("tenant_code", "profile.tenant_code"),
+    ("tenant_name", "profile.tenant_name"),
+    ("platform", "profile.platform"),
+];
+
+/// The permission bits of a file that every user may read, and write.
+const READABLE_BY_ALL: u32 = 0o004;
+const WRITABLE_BY_ALL: u32 = 0o002;
+
+/// The most people that one warning names.
+const NAMED_MAX: usize = 5;
+
+/// People whom a file lists, with their passwords.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// A TOML file with a table for each person, named after the login: `[zhangsan]`. `password` is a hash
+    /// from `menshen passwd`, or one of bcrypt; `disabled = true` keeps the person out; `name`, `email`,
+    /// `mobile`, `groups`, `roles`, `departments` and `orgs` are their fields, and further keys become
+    /// `user.attributes`.
+    pub people: PathBuf,
+}
+
+impl Kind for Config {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
+        Vec::new()
+    }
+
+    fn files(&self) -> Vec<(KeyPath<'_>, &Path)> {
+        vec![(key_path(), &self.people)]
+    }
+
+    fn problems(
+        &self,
+        _connector: &ConnectorConfig,
+        _external_url: &Url,
+    ) -> Vec<SettingProblem<'_>> {
+        Vec::new()
+    }
+
+    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+        Vec::new()
+    }
+
+    fn file_warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+        let mut warnings = Vec::new();
+        let metadata = std::fs::metadata(&self.people);
+        let mode = metadata.map_or(0, |file| file.permissions().mode());
+        if mode & WRITABLE_BY_ALL != 0 {
+            let text = "every user of this machine can add people and change passwords: let only the \
+                        administrator write the file (chmod 640)";
+            warnings.push((key_path(), text.to_owned()));
+        }
+        if mode & READABLE_BY_ALL != 0 {
+            let text = "every user of this machine can read the hashes of the passwords and guess the \
+                        passwords: let only the user of menshen read the file (chmod 640)";
+            warnings.push((key_path(), text.to_owned()));
+        }
+        // The problems of a file that cannot be used are reported when the connector is built.
+        let Ok(file) = PeopleFile::read(&self.people) else {
+            return warnings;
+        };
+        if file.people().iter().all(|person| person.is_disabled) {
+            let text = "nobody can sign in: the file lists nobody who is not disabled";
+            warnings.push((key_path(), text.to_owned()));
+        }
+        if let Some(weak) = weak_hashes(&file) {
+            let text = format!(
+                "these hashes are cheap to compute, so whoever gets the file can guess the passwords: \
+                 {weak}; replace them by hashes of `menshen passwd`"
+            );
+            warnings.push((key_path(), text));
+        }
+        warnings
+    }
+
+    fn features(&self) -> Features {
+        Features {
+            mapping: MAPPING,
+            further_members_are_attributes: true,
+            login_method: LoginMethod::PasswordForm,
+            ..Features::default()
+        }
+    }
+
+    fn build(&self, deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError> {
+        Ok(Arc::new(Local::build(self, deps)?))
+    }
+}
+
+fn key_path() -> KeyPath<'static> {
+    KeyPath::of([NAME, "people"])
+}
+
+/// The people with cheap hashes.
+fn weak_hashes(file: &PeopleFile) -> Option<String> {
+    let people = file.people().iter();
+    let weak = people.filter(|person| person.password.is_cheap());
+    let weak = weak.map(|person| format!("{} ({})", person.subject, person.password.cost()));
+    let weak: Vec<_> = weak.collect();
+    let mut named = weak.get(..NAMED_MAX).unwrap_or(&weak).join(", ");
+    if weak.len() > NAMED_MAX {
+        let _ = write!(named, " and {} more", weak.len() - NAMED_MAX);
+    }
+    (!weak.is_empty()).then_some(named)
+}

@@ -1,0 +1,97 @@
+//! `menshen passwd`: reads a password and prints its hash.
+
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+
+use menshen::login::connector::credentials::PASSWORD_BYTES_MAX;
+use menshen::login::connector::local::PasswordHash;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use zeroize::Zeroizing;
+
+use super::{Failure, print};
+
+/// The shortest password that is accepted, in characters.
+const PASSWORD_CHARS_MIN: usize = 8;
+
+pub(super) fn run() -> Result<(), Failure> {
+    let is_terminal = std::io::stdin().is_terminal();
+    let password = match is_terminal {
+        true => ask("Password: ")?,
+        false => read_pipe()?,
+    };
+    check(&password)?;
+    if is_terminal && *ask("The same password again: ")? != *password {
+        let why = "these are two different passwords";
+        return Err(Failure::Refused(why.to_owned()));
+    }
+    let hash = PasswordHash::create(&password).map_err(|error| Failure::refused(&error))?;
+    print(hash)
+}
+
+/// Refuses a password with which nobody could sign in, or that is too short.
+fn check(password: &str) -> Result<(), Failure> {
+    let why = if password.chars().count() < PASSWORD_CHARS_MIN {
+        format!("the password must have at least {PASSWORD_CHARS_MIN} characters")
+    } else if password.len() > PASSWORD_BYTES_MAX {
+        format!("the password must have at most {PASSWORD_BYTES_MAX} bytes")
+    } else if password.contains(['\0', '\n', '\r']) {
+        "the password must be one line without NUL".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Failure::Refused(why))
+}
+
+/// Asks on the terminal; what is typed is not shown.
+fn ask(question: &str) -> Result<Zeroizing<String>, Failure> {
+    let failed = |error: std::io::Error| Failure::refused(&error);
+    // The hash alone goes to standard output.
+    write!(std::io::stderr(), "{question}").map_err(failed)?;
+    let hidden = HiddenInput::begin().map_err(failed)?;
+    let mut line = Zeroizing::new(String::new());
+    let read = std::io::stdin().lock().read_line(&mut line);
+    drop(hidden);
+    // The line break that was typed is not shown either.
+    let _ = writeln!(std::io::stderr());
+    read.map_err(failed)?;
+    Ok(without_line_end(line))
+}
+
+/// Reads the password that another program writes, without a line end at its end.
+fn read_pipe() -> Result<Zeroizing<String>, Failure> {
+    let mut text = Zeroizing::new(String::new());
+    let max = u64::try_from(PASSWORD_BYTES_MAX).unwrap_or(u64::MAX);
+    // Enough to notice that it is too long.
+    let read = std::io::stdin().take(max + 3).read_to_string(&mut text);
+    read.map_err(|error| Failure::refused(&error))?;
+    Ok(without_line_end(text))
+}
+
+fn without_line_end(mut text: Zeroizing<String>) -> Zeroizing<String> {
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    text
+}
+
+/// The terminal does not show what is typed until this is dropped.
+struct HiddenInput(Termios);
+
+impl HiddenInput {
+    fn begin() -> std::io::Result<Self> {
+        let before = tcgetattr(std::io::stdin())?;
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(std::io::stdin(), OptionalActions::Now, &hidden)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for HiddenInput {
+    fn drop(&mut self) {
+        // If the terminal is gone, there is nothing to restore.
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
+    }
+}
