@@ -170,7 +170,11 @@ impl LiveSite {
         if site.routes.is_own_path(head.path.as_str()) {
             return Step::Respond(Box::pin(sign_in::answer(&context, body.take())).await);
         }
-        match decide(&site.routes, &site.gate, &head).await {
+        let verdict = decide(&site.routes, &site.gate, &head).await;
+        if let Some(found) = sign_in::entry_on_route(&context, &verdict) {
+            return Step::Respond(Box::pin(sign_in::redeem_on_route(&context, found)).await);
+        }
+        match verdict {
             Verdict::Allow(permit) => prepare_forward(&context, permit),
             Verdict::Reconfirm(permit) => {
                 match Box::pin(sign_in::reconfirm(&context, permit)).await {

@@ -30,7 +30,7 @@ pub use metadata::{Metadata, MetadataError};
 pub use name::{InvalidIssuerName, IssuerName};
 pub use tenant::{InvalidTenantName, Tenant, TenantName, TenantSetting, tenants_problem};
 pub use token_hash::token_hash;
-pub use verify::{TokenError, TokenRequirements, VerifiedToken};
+pub use verify::{SignedToken, TokenError, TokenRequirements, VerifiedToken, verify_with_keys};
 
 use cached_document::CachedDocument;
 use keys::Keys;

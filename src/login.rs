@@ -144,6 +144,14 @@ impl Login {
         &self.entries
     }
 
+    /// Whether a connector accepts entry tokens at the URLs of applications.
+    pub fn has_entry_points_on_routes(&self) -> bool {
+        self.entries.iter().any(|entry| {
+            let entry_point = entry.features.entry_point.as_ref();
+            entry_point.is_some_and(|entry_point| entry_point.on_routes)
+        })
+    }
+
     /// The connector with this ID.
     pub fn entry(&self, id: &ConnectorId) -> Option<&Arc<ConnectorEntry>> {
         self.entries.iter().find(|entry| entry.id == *id)

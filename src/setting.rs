@@ -27,6 +27,17 @@ pub fn sends_in_clear_text(url: &Url) -> bool {
     url.scheme() != "https" && !is_loopback(url)
 }
 
+/// Whether a URL has only a scheme (`http` or `https`), a host and perhaps a port.
+pub fn is_origin(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
+}
+
 /// A length of time: a number and one of `ms`, `s`, `m`, `h`, `d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]

@@ -11,7 +11,7 @@ use url::Url;
 use crate::door::{Address, ListenConfig, ServerLimits, TlsConfig};
 use crate::request::head::Trust;
 use crate::request::route::PathPrefix;
-use crate::setting::text_schema;
+use crate::setting::{is_origin, text_schema};
 
 /// `[server]`: the addresses to listen on, and the URL that browsers use.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -112,17 +112,6 @@ impl ExternalUrl {
     pub fn https_port(&self) -> Option<u16> {
         self.0.port().filter(|_| self.is_https())
     }
-}
-
-/// Whether a URL has only a scheme (`http` or `https`), a host and perhaps a port.
-pub(super) fn is_origin(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https")
-        && url.has_host()
-        && url.path() == "/"
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none()
 }
 
 impl TryFrom<String> for ExternalUrl {

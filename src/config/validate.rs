@@ -5,8 +5,7 @@ use url::Url;
 use super::Config;
 use super::error::Problem;
 use crate::expression::{Expression, Scope};
-use crate::setting::KeyPath;
-use crate::setting::Period;
+use crate::setting::{KeyPath, Period, is_origin};
 
 mod admin;
 mod connectors;
@@ -110,7 +109,7 @@ impl<'a> Problems<'a> {
 
     /// Adds a problem if the URL is not an origin.
     fn require_origin(&mut self, key_path: &KeyPath<'_>, url: &Url) {
-        if !super::server::is_origin(url) {
+        if !is_origin(url) {
             let help = "http:// or https://, a host and perhaps a port; no path, query or user";
             self.add_at_value(key_path, "this must be an origin", help);
         }

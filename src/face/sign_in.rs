@@ -51,6 +51,7 @@ mod target;
 mod ticket;
 mod tokens;
 
+pub(super) use enter::{entry_on_route, redeem_on_route};
 pub(super) use probes::answer_probe;
 pub(super) use reconfirm::{RECONFIRM_REASON, ReconfirmOutcome, reconfirm};
 pub(super) use require_login::{require_login, unauthorized};

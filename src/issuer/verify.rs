@@ -76,12 +76,82 @@ pub struct VerifiedToken {
     pub tenant: Tenant,
 }
 
+/// A token whose signature is right and whose claims are not checked yet.
+#[derive(Clone, Debug)]
+pub struct SignedToken {
+    pub claims: Claims,
+    /// `typ` without the prefix `application/`.
+    pub token_type: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct JoseHeader {
     alg: String,
     kid: Option<String>,
     typ: Option<String>,
     crit: Option<Value>,
+    /// Whether the payload is encoded (RFC 7797). Without `crit` it has no meaning.
+    b64: Option<Value>,
+}
+
+impl JoseHeader {
+    fn token_type(&self) -> Option<&str> {
+        let token_type = self.typ.as_deref()?;
+        Some(
+            token_type
+                .strip_prefix("application/")
+                .unwrap_or(token_type),
+        )
+    }
+}
+
+impl TokenError {
+    /// The error for an `iss` that is not accepted.
+    pub fn wrong_issuer(found: &str) -> Self {
+        Self::Issuer {
+            found: truncated(found),
+        }
+    }
+
+    /// The error for an `aud` that is not accepted.
+    pub fn wrong_audience(found: &[&str]) -> Self {
+        Self::Audience {
+            found: truncated(&found.join(", ")),
+        }
+    }
+
+    /// The error for a `typ` that is not accepted.
+    pub fn wrong_type(found: &str) -> Self {
+        Self::TokenType {
+            found: truncated(found),
+        }
+    }
+}
+
+/// Verifies the algorithm, and the signature with any of the keys. The keys may be shared secrets, because
+/// the caller names the one algorithm that is accepted. Checks no claim.
+pub fn verify_with_keys(
+    token: &str,
+    algorithm: Algorithm,
+    keys: &[DecodingKey],
+) -> Result<SignedToken, TokenError> {
+    let header = parse_header(token)?;
+    if header.alg.parse::<Algorithm>().ok() != Some(algorithm) {
+        return Err(TokenError::Algorithm {
+            found: truncated(&header.alg),
+        });
+    }
+    let mut result = Err(TokenError::Signature);
+    for key in keys {
+        result = decode(token, key, algorithm);
+        if result.is_ok() {
+            break;
+        }
+    }
+    Ok(SignedToken {
+        claims: result?,
+        token_type: header.token_type().map(truncated),
+    })
 }
 
 impl Issuer {
@@ -95,14 +165,11 @@ impl Issuer {
     ) -> Result<VerifiedToken, TokenError> {
         let header = parse_header(token)?;
         let algorithm = self.accepted_algorithm(&header.alg)?;
-        let token_type = header.typ.as_deref();
-        let token_type = token_type.map(|typ| typ.strip_prefix("application/").unwrap_or(typ));
+        let token_type = header.token_type();
         if let Some(required) = requirements.token_type {
             let found = token_type.unwrap_or("none");
             if !found.eq_ignore_ascii_case(required) {
-                return Err(TokenError::TokenType {
-                    found: truncated(found),
-                });
+                return Err(TokenError::wrong_type(found));
             }
         }
         let claims = self
@@ -114,6 +181,24 @@ impl Issuer {
             algorithm,
             tenant,
             token_type: token_type.map(truncated),
+        })
+    }
+
+    /// Verifies algorithm and signature, and no claims: for a source that publishes keys and has no metadata.
+    ///
+    /// An unknown `kid` refetches the keys once, within the limits of the sender. Cancel-safe.
+    pub async fn verify_signature_only(
+        &self,
+        token: &str,
+        sender: TokenSender,
+    ) -> Result<SignedToken, TokenError> {
+        let header = parse_header(token)?;
+        let algorithm = self.accepted_algorithm(&header.alg)?;
+        Ok(SignedToken {
+            claims: self
+                .verify_signature(token, &header, algorithm, sender)
+                .await?,
+            token_type: header.token_type().map(truncated),
         })
     }
 
@@ -186,9 +271,7 @@ impl Issuer {
     fn check_issuer(&self, claims: &Claims) -> Result<Tenant, TokenError> {
         let issuer = claims.text("iss")?;
         let name = &self.settings.name;
-        let wrong_issuer = || TokenError::Issuer {
-            found: truncated(issuer),
-        };
+        let wrong_issuer = || TokenError::wrong_issuer(issuer);
         if !name.serves_tenants() {
             return if issuer == name.as_str() {
                 Ok(Tenant::default())
@@ -246,9 +329,7 @@ fn check_audience(claims: &Claims, audiences: &[String]) -> Result<(), TokenErro
     if found.iter().any(is_accepted) {
         return Ok(());
     }
-    Err(TokenError::Audience {
-        found: truncated(&found.join(", ")),
-    })
+    Err(TokenError::wrong_audience(&found))
 }
 
 fn parse_header(token: &str) -> Result<JoseHeader, TokenError> {
@@ -261,9 +342,9 @@ fn parse_header(token: &str) -> Result<JoseHeader, TokenError> {
         .decode(header)
         .map_err(|_| TokenError::Malformed)?;
     let header: JoseHeader = serde_json::from_slice(&bytes).map_err(|_| TokenError::Malformed)?;
-    match header.crit {
-        Some(_) => Err(TokenError::UnknownExtension),
-        None => Ok(header),
+    match (&header.crit, &header.b64) {
+        (None, None) => Ok(header),
+        _ => Err(TokenError::UnknownExtension),
     }
 }
 

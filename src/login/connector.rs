@@ -26,6 +26,7 @@ mod exchange;
 mod external_kind;
 mod features;
 pub mod grant;
+pub mod jwt;
 mod kind;
 mod kit;
 mod listed_people;
@@ -120,16 +121,20 @@ pub struct ConnectorConfig {
     /// People whom a file lists.
     #[serde(default)]
     local: Option<local::Config>,
+    /// A signed token of a portal.
+    #[serde(default)]
+    jwt: Option<jwt::Config>,
     /// A kind from outside this crate, which no configuration file can name.
     #[serde(skip)]
     external_kind: Option<ExternalKind>,
 }
 
-const KIND_NAMES: [&str; 4] = [
+const KIND_NAMES: [&str; 5] = [
     wecom::KIND_NAME,
     oidc::KIND_NAME,
     oauth2::KIND_NAME,
     local::KIND_NAME,
+    jwt::KIND_NAME,
 ];
 
 /// Why a connector has no single kind.
@@ -168,6 +173,7 @@ impl ConnectorConfig {
             as_kind(&self.oidc),
             as_kind(&self.oauth2),
             as_kind(&self.local),
+            as_kind(&self.jwt),
         ];
         let external_kind = self
             .external_kind

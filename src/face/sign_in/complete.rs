@@ -7,6 +7,7 @@ use super::super::{RequestContext, reply};
 use super::{LoginTarget, audit, begin, sign_in_page, target};
 use crate::clock::Timestamp;
 use crate::login::FinishedLogin;
+use crate::people::cookie::{self, SessionClaims};
 use crate::people::session::Session;
 use crate::request::Body;
 use crate::request::gate::LoginReason;
@@ -34,15 +35,34 @@ pub(super) async fn hand_out_session(
         .since(context.head.received_at)
         .as_secs();
     let max_age_s = i64::try_from(lifetime_s).unwrap_or(i64::MAX);
-    let cookie_settings = &context.site.cookies;
-    let cookie = cookie_settings.set_session(finished.expose_cookie(), max_age_s);
-    reply::add_cookie(response, &cookie);
+    reply::add_cookie(response, &session_cookie(context, finished, max_age_s));
     let entry = context.site.login.entry(&finished.via);
     if let Some(cookie) =
         entry.and_then(|entry| sign_in_page::last_connector_cookie(context, entry))
     {
         reply::add_cookie(response, &cookie);
     }
+}
+
+/// The cookie of the new session. Where the cookie of the login host does not reach, it is valid on this
+/// host only.
+fn session_cookie(
+    context: &RequestContext<'_>,
+    finished: &FinishedLogin,
+    max_age_s: i64,
+) -> String {
+    let (site, host) = (context.site, context.head.host.as_str());
+    if site.is_login_host(context.head) || site.cookies.covers(host) {
+        return site
+            .cookies
+            .set_session(finished.expose_cookie(), max_age_s);
+    }
+    let claims = SessionClaims {
+        host: Some(host.to_owned()),
+        ..finished.claims.clone()
+    };
+    let value = cookie::sign(&site.ring, &claims);
+    site.cookies.set_session_of_host(&value, max_age_s)
 }
 
 /// Ends the previous session of this browser, so that a copy of its cookie is worthless. If the store is

@@ -28,8 +28,10 @@ use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
 
 mod confirm;
+mod on_route;
 
 use confirm::{complete_login, complete_or_ask, without_pending};
+pub(in crate::face) use on_route::{entry_on_route, redeem_on_route};
 
 /// The longest entry token, in bytes.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
@@ -131,21 +133,10 @@ where
 
 /// Accepts only top-level navigations, and navigations in a frame if the session cookie is sent there.
 fn require_navigation(context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
-    let head = context.head;
-    let is_allowed_in_frame = loads_in_frame(head) && context.site.cookies.allow_embedding();
-    let is_navigation = match (request_kind(head), head.method) {
-        (RequestKind::Navigation, _) => true,
-        (RequestKind::Embedded, _) if is_allowed_in_frame => true,
-        (RequestKind::Embedded, &Method::POST) => {
-            let dest = single_header(head.headers, "sec-fetch-dest");
-            dest.is_none_or(|dest| dest == "document")
-        }
-        (RequestKind::Embedded | RequestKind::Fetch, _) => false,
-    };
-    if is_navigation {
+    if is_navigation(context) {
         return Ok(());
     }
-    let response = match request_kind(head) {
+    let response = match request_kind(context.head) {
         RequestKind::Embedded => {
             let sign_in_link = Href::new(format!("{}/sign_in", context.site.prefix));
             reply::problem(context, Cause::FrameNeedsLogin, Some(sign_in_link))
@@ -159,6 +150,20 @@ fn require_navigation(context: &RequestContext<'_>) -> Result<(), Box<LoggedResp
         "no navigation",
         response,
     )))
+}
+
+fn is_navigation(context: &RequestContext<'_>) -> bool {
+    let head = context.head;
+    let is_allowed_in_frame = loads_in_frame(head) && context.site.cookies.allow_embedding();
+    match (request_kind(head), head.method) {
+        (RequestKind::Navigation, _) => true,
+        (RequestKind::Embedded, _) if is_allowed_in_frame => true,
+        (RequestKind::Embedded, &Method::POST) => {
+            let dest = single_header(head.headers, "sec-fetch-dest");
+            dest.is_none_or(|dest| dest == "document")
+        }
+        (RequestKind::Embedded | RequestKind::Fetch, _) => false,
+    }
 }
 
 async fn read_form<B>(context: &RequestContext<'_>, body: Option<B>) -> Option<Fields>

@@ -149,6 +149,8 @@ pub struct EntryPoint {
     pub parameter: Cow<'static, str>,
     /// The origins whose pages may send people to the entry point; empty: any.
     pub origins: Vec<Url>,
+    /// Whether the token is also accepted in the URL of an application.
+    pub on_routes: bool,
 }
 
 /// The result of redeeming an entry token. Access and refresh tokens of the source are not kept.

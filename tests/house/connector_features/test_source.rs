@@ -197,6 +197,7 @@ impl Kind for TestSource {
                 SignInBy::Entry(origins) => Some(EntryPoint {
                     parameter: "ticket".into(),
                     origins: origins.clone(),
+                    on_routes: false,
                 }),
                 _ => None,
             },

@@ -1,0 +1,217 @@
+//! `impl Kind` for `[connector.ID.jwt]`: problems, warnings and features of the settings.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use super::super::kit::jose_keys::KeyEncoding;
+use super::super::{
+    Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, EntryPoint, Features, Kind,
+    LoginMethod, SettingProblem,
+};
+use super::{Config, Jwt};
+use crate::expression::Scope;
+use crate::secret::SecretSource;
+use crate::setting::{KeyPath, is_origin, sends_in_clear_text};
+
+pub(in crate::login::connector) const NAME: &str = "jwt";
+
+/// The parameters of the entry point itself.
+const RESERVED_PARAMETERS: [&str; 5] = ["rd", "flow", "account", "k", "f"];
+
+/// The longest name of the parameter, in bytes.
+const PARAMETER_BYTES_MAX: usize = 64;
+
+/// Above these values `check` warns.
+const USUAL_LIFETIME_MAX: Duration = Duration::from_secs(3_600);
+const USUAL_SKEW_MAX: Duration = Duration::from_secs(300);
+
+const MAPPING: &[(&str, &str)] = &[
+    (
+        "login",
+        "has(profile.preferred_username) && profile.preferred_username != '' ? \
+         profile.preferred_username : profile.sub",
+    ),
+    ("name", "profile.name"),
+    ("email", "profile.email"),
+    ("mobile", "profile.phone_number"),
+    ("groups", "profile.groups"),
+    ("roles", "profile.roles"),
+];
+
+/// A key of the table, or of a table in it.
+fn key_path<'a, const N: usize>(keys: [&'a str; N]) -> KeyPath<'a> {
+    KeyPath::of([NAME]).join(KeyPath::of(keys))
+}
+
+impl Kind for Config {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
+        let shared = self.key.iter().filter(|_| self.algorithm.is_hmac());
+        let shared = shared.flat_map(|list| list.with_paths(key_path(["key"])));
+        let decrypt = self.decrypt.iter();
+        let decrypt = decrypt.map(|decrypt| (key_path(["decrypt", "key"]), &decrypt.key));
+        shared.chain(decrypt).collect()
+    }
+
+    fn files(&self) -> Vec<(KeyPath<'_>, &Path)> {
+        let public = self.key.iter().filter(|_| !self.algorithm.is_hmac());
+        let public = public.flat_map(|list| list.with_paths(key_path(["key"])));
+        public
+            .filter_map(|(key_path, source)| Some((key_path, source.file()?)))
+            .collect()
+    }
+
+    fn expressions(&self) -> Vec<(KeyPath<'_>, &str, Scope)> {
+        vec![(key_path(["subject"]), &self.subject, Scope::Mapping)]
+    }
+
+    fn problems(
+        &self,
+        _connector: &ConnectorConfig,
+        _external_url: &Url,
+    ) -> Vec<SettingProblem<'_>> {
+        let mut problems = self.key_problems();
+        problems.extend(self.parameter_problem());
+        for (index, origin) in self.origins.iter().enumerate() {
+            if !is_origin(origin) {
+                let help = "http:// or https://, a host and perhaps a port; no path, query or user";
+                let key_path = key_path(["origins"]).item(index);
+                problems.push(SettingProblem::value(
+                    key_path,
+                    "this must be an origin",
+                    help,
+                ));
+            }
+        }
+        if self.lifetime_max.duration().is_zero() {
+            let message = "lifetime_max must not be 0";
+            let key_path = key_path(["lifetime_max"]);
+            problems.push(SettingProblem::value(key_path, message, "such as \"5m\""));
+        }
+        problems
+    }
+
+    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+        let mut warnings = Vec::new();
+        let mut warn = |key_path, text: &str| warnings.push((key_path, text.to_owned()));
+        if self.origins.is_empty() {
+            let text = "without `origins` any web page can sign a person in with a token of its own choice: \
+                        list the origins of the portal";
+            warn(KeyPath::of([NAME]), text);
+        }
+        if self.jwks_url.as_ref().is_some_and(sends_in_clear_text) {
+            let text = "plain http: an attacker in the network can forge any identity; use https";
+            warn(key_path(["jwks_url"]), text);
+        }
+        if self.lifetime_max.duration() > USUAL_LIFETIME_MAX {
+            let text = "a token that leaks stays valid this long unless it was used: the portal needs \
+                        minutes";
+            warn(key_path(["lifetime_max"]), text);
+        }
+        if self.clock_skew.duration() > USUAL_SKEW_MAX {
+            let text = "expired tokens are accepted this long: correct the clocks instead";
+            warn(key_path(["clock_skew"]), text);
+        }
+        warnings
+    }
+
+    fn features(&self) -> Features {
+        Features {
+            mapping: MAPPING,
+            login_method: LoginMethod::EntryOnly,
+            entry_point: Some(EntryPoint {
+                parameter: Cow::Owned(self.parameter.clone()),
+                origins: self.origins.clone(),
+                on_routes: self.on_routes,
+            }),
+            ..Features::default()
+        }
+    }
+
+    fn build(&self, deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError> {
+        Ok(Arc::new(Jwt::build(self, deps)?))
+    }
+}
+
+impl Config {
+    /// Keys that are missing, too many, or do not fit the algorithms.
+    fn key_problems(&self) -> Vec<SettingProblem<'_>> {
+        let mut problems = Vec::new();
+        match (&self.key, &self.jwks_url) {
+            (Some(_), Some(_)) => {
+                let message = "`key` and `jwks_url` exclude each other";
+                let help = "keep one of them";
+                problems.push(SettingProblem::key(key_path(["jwks_url"]), message, help));
+            }
+            (None, None) => {
+                let message = "nothing verifies the signature of tokens";
+                let help = "add `key`, or `jwks_url` if the portal publishes its keys";
+                problems.push(SettingProblem::key(KeyPath::of([NAME]), message, help));
+            }
+            (Some(keys), None) if keys.sources().is_empty() => {
+                let message = "an empty list accepts no token";
+                problems.push(SettingProblem::value(
+                    key_path(["key"]),
+                    message,
+                    "add a key",
+                ));
+            }
+            (Some(_), None) | (None, Some(_)) => {}
+        }
+        if let Some(url) = &self.jwks_url {
+            let is_http = matches!(url.scheme(), "http" | "https") && url.username().is_empty();
+            if self.algorithm.is_hmac() {
+                let message = "everybody could sign with a secret that is published";
+                let help = "use `key` for an algorithm with a shared secret";
+                problems.push(SettingProblem::key(key_path(["jwks_url"]), message, help));
+            } else if !is_http {
+                let message = "this cannot be the URL of keys";
+                let help = "https://, a host and a path";
+                problems.push(SettingProblem::value(key_path(["jwks_url"]), message, help));
+            }
+        }
+        let base64_without_secret = "only a shared secret can be written in Base64";
+        let help = "remove key_encoding: the key is in PEM";
+        if self.key_encoding == KeyEncoding::Base64 && !self.algorithm.is_hmac() {
+            let key_path = key_path(["key_encoding"]);
+            problems.push(SettingProblem::value(key_path, base64_without_secret, help));
+        }
+        let decrypt = self.decrypt.as_ref().filter(|decrypt| {
+            decrypt.key_encoding == KeyEncoding::Base64 && !decrypt.algorithm.is_symmetric()
+        });
+        if decrypt.is_some() {
+            let key_path = key_path(["decrypt", "key_encoding"]);
+            problems.push(SettingProblem::value(key_path, base64_without_secret, help));
+        }
+        problems
+    }
+
+    fn parameter_problem(&self) -> Option<SettingProblem<'_>> {
+        let name = self.parameter.as_str();
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let (message, help) = if RESERVED_PARAMETERS.contains(&name) {
+            let help = "choose another, such as \"token\"".to_owned();
+            (format!("`{name}` is a parameter of menshen itself"), help)
+        } else if name.is_empty()
+            || name.len() > PARAMETER_BYTES_MAX
+            || !name.bytes().all(is_allowed)
+        {
+            let help = format!("letters, digits and -._~, at most {PARAMETER_BYTES_MAX}");
+            ("this cannot be the name of a parameter".to_owned(), help)
+        } else {
+            return None;
+        };
+        Some(SettingProblem::value(
+            key_path(["parameter"]),
+            message,
+            help,
+        ))
+    }
+}

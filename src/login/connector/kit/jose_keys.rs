@@ -1,0 +1,228 @@
+//! The keys of signed and encrypted tokens, as an administrator writes them: shared secrets, and public
+//! keys in PEM.
+
+use aws_lc_rs::rsa;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
+};
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::{DecodePaddingMode, Engine as _};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::secret::Secret;
+
+/// The smallest RSA modulus, in bytes.
+const RSA_BYTES_MIN: usize = 256;
+
+/// Base64 with or without padding; the URL-safe alphabet is translated before.
+const SECRET_ENCODING: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// How a shared secret is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyEncoding {
+    /// The bytes of the text are the secret.
+    #[default]
+    Text,
+    /// The text is Base64 of the secret.
+    Base64,
+}
+
+/// Why a key cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(in crate::login::connector) enum KeyProblem {
+    #[error("it is not Base64")]
+    Base64,
+    #[error("it has {bytes} bytes, and {algorithm} needs at least {needed}")]
+    Short {
+        bytes: usize,
+        needed: usize,
+        algorithm: &'static str,
+    },
+    #[error("it has {bytes} bytes, and {algorithm} needs exactly {needed}")]
+    Length {
+        bytes: usize,
+        needed: usize,
+        algorithm: &'static str,
+    },
+    #[error("it is a key in PEM, and this algorithm needs a shared secret")]
+    PemAsSecret,
+    #[error("it is a private key: write the public key of the source")]
+    PrivateKey,
+    #[error("it is no public key or certificate in PEM for {algorithm}: {expected}")]
+    PublicKey {
+        algorithm: &'static str,
+        expected: &'static str,
+    },
+    #[error("it is no private key in PEM for {algorithm}: {expected}")]
+    DecryptionKey {
+        algorithm: &'static str,
+        expected: &'static str,
+    },
+}
+
+/// The bytes of a shared secret. Refuses PEM, because everybody may know a public key.
+pub(in crate::login::connector) fn shared_secret(
+    text: &Secret<String>,
+    encoding: KeyEncoding,
+) -> Result<Secret<Vec<u8>>, KeyProblem> {
+    let text = text.expose();
+    let bytes = match encoding {
+        KeyEncoding::Text => text.as_bytes().to_vec(),
+        KeyEncoding::Base64 if is_pem(text.as_bytes()) => return Err(KeyProblem::PemAsSecret),
+        KeyEncoding::Base64 => {
+            let standard = zeroize::Zeroizing::new(text.replace('-', "+").replace('_', "/"));
+            let decoded = SECRET_ENCODING.decode(standard.as_bytes());
+            decoded.map_err(|_| KeyProblem::Base64)?
+        }
+    };
+    let bytes = Secret::new(bytes);
+    match is_pem(bytes.expose()) {
+        true => Err(KeyProblem::PemAsSecret),
+        false => Ok(bytes),
+    }
+}
+
+fn is_pem(bytes: &[u8]) -> bool {
+    const MARK: &[u8] = b"-----BEGIN";
+    bytes.windows(MARK.len()).any(|window| window == MARK)
+}
+
+/// A key that verifies signatures: for HMAC a shared secret that is as long as the hash, else a public key
+/// or certificate in PEM.
+pub(in crate::login::connector) fn verification_key(
+    algorithm: Algorithm,
+    text: &Secret<String>,
+    encoding: KeyEncoding,
+) -> Result<DecodingKey, KeyProblem> {
+    if algorithm.family() != AlgorithmFamily::Hmac {
+        return public_key(algorithm, text.expose());
+    }
+    let secret = shared_secret(text, encoding)?;
+    let bytes = secret.expose().len();
+    // RFC 7518 §3.2.
+    let (algorithm, needed) = match algorithm {
+        Algorithm::HS384 => ("HS384", 48),
+        Algorithm::HS512 => ("HS512", 64),
+        _ => ("HS256", 32),
+    };
+    if bytes < needed {
+        return Err(KeyProblem::Short {
+            bytes,
+            needed,
+            algorithm,
+        });
+    }
+    Ok(DecodingKey::from_secret(secret.expose()))
+}
+
+fn public_key(algorithm: Algorithm, text: &str) -> Result<DecodingKey, KeyProblem> {
+    if text.contains("PRIVATE KEY-----") {
+        return Err(KeyProblem::PrivateKey);
+    }
+    let pem = text.as_bytes();
+    let (key, algorithm_name, expected) = match algorithm {
+        Algorithm::ES256 => (DecodingKey::from_ec_pem(pem), "ES256", "a key on P-256"),
+        Algorithm::ES384 => (DecodingKey::from_ec_pem(pem), "ES384", "a key on P-384"),
+        Algorithm::EdDSA => (DecodingKey::from_ed_pem(pem), "EdDSA", "an Ed25519 key"),
+        _ => {
+            let expected = "an RSA key of at least 2048 bits";
+            (DecodingKey::from_rsa_pem(pem), "RSA signatures", expected)
+        }
+    };
+    let usable = key
+        .ok()
+        .filter(|key| key.try_get_as_bytes().is_ok_and(|key| fits(algorithm, key)));
+    usable.ok_or(KeyProblem::PublicKey {
+        algorithm: algorithm_name,
+        expected,
+    })
+}
+
+/// Whether a public key has the type and curve, and for RSA the length, that the algorithm needs.
+fn fits(algorithm: Algorithm, key: &[u8]) -> bool {
+    match algorithm {
+        Algorithm::ES256 => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key).is_ok(),
+        Algorithm::ES384 => ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, key).is_ok(),
+        Algorithm::EdDSA => ParsedPublicKey::new(&ED25519, key).is_ok(),
+        _ => rsa::PublicKey::from_der(key).is_ok_and(|key| key.modulus_len() >= RSA_BYTES_MIN),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> Secret<String> {
+        Secret::new(text.to_owned())
+    }
+
+    #[test]
+    fn a_shared_secret_is_a_text_or_base64_in_either_alphabet() {
+        let bytes = |text: &str, encoding| {
+            shared_secret(&secret(text), encoding).map(|secret| secret.expose().clone())
+        };
+        assert_eq!(bytes("a+b ", KeyEncoding::Text), Ok(b"a+b ".to_vec()));
+        for text in ["+/+/", "-_-_"] {
+            assert_eq!(
+                bytes(text, KeyEncoding::Base64),
+                Ok(vec![0xfb, 0xff, 0xbf]),
+                "{text}"
+            );
+        }
+        for text in ["YWI=", "YWI"] {
+            assert_eq!(
+                bytes(text, KeyEncoding::Base64),
+                Ok(b"ab".to_vec()),
+                "{text}"
+            );
+        }
+        for text in ["YWI!", "Y", "YW I="] {
+            assert_eq!(
+                bytes(text, KeyEncoding::Base64),
+                Err(KeyProblem::Base64),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_shared_secret_is_as_long_as_the_hash() {
+        for (algorithm, needed) in [
+            (Algorithm::HS256, 32),
+            (Algorithm::HS384, 48),
+            (Algorithm::HS512, 64),
+        ] {
+            let key = |bytes: usize| {
+                let text = secret(&"k".repeat(bytes));
+                verification_key(algorithm, &text, KeyEncoding::Text)
+            };
+            assert!(key(needed).is_ok(), "{algorithm:?}");
+            let problem = key(needed - 1).unwrap_err();
+            assert!(
+                matches!(problem, KeyProblem::Short { bytes, .. } if bytes == needed - 1),
+                "{algorithm:?}: {problem}"
+            );
+        }
+    }
+
+    #[test]
+    fn pem_is_no_shared_secret_however_it_is_written() {
+        let pem = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n";
+        let in_base64 = base64::engine::general_purpose::STANDARD.encode(pem);
+        for (text, encoding) in [
+            (pem, KeyEncoding::Text),
+            (pem, KeyEncoding::Base64),
+            (&in_base64, KeyEncoding::Base64),
+        ] {
+            let key = verification_key(Algorithm::HS256, &secret(text), encoding);
+            assert_eq!(key.unwrap_err(), KeyProblem::PemAsSecret, "{text}");
+        }
+    }
+}
