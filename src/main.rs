@@ -284,12 +284,15 @@ async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     let (site, _services) = run::dry_run(&config).await?;
     let mut all_work = true;
     for entry in site.login.entries().iter().filter(|_| online) {
-        let kind = entry.kind;
-        let how = match entry.uses_password_form() {
-            true => "people sign in with menshen's own form".to_owned(),
-            false => format!("logins return to {}", entry.callback),
+        let (id, kind) = (&entry.id, entry.kind);
+        let how = match entry.features.callback() {
+            _ if entry.uses_password_form() => {
+                " people sign in with menshen's own form".to_owned()
+            }
+            Some(_) => format!(" logins return to {}", entry.callback),
+            None => String::new(),
         };
-        print(format_args!("connector {} ({kind}): {how}", entry.id))?;
+        print(format_args!("connector {id} ({kind}):{how}"))?;
         for finding in entry.connector.examine().await {
             all_work &= finding.good;
             let mark = if finding.good { "ok" } else { "!!" };

@@ -5,6 +5,7 @@ mod connector_kinds;
 mod examples;
 mod full;
 mod issuers;
+mod jwt;
 mod keys;
 mod missing_files;
 mod mutated;

@@ -33,6 +33,7 @@ mod hostile;
 mod hosts;
 mod identity;
 mod interleavings;
+mod jwt;
 mod listening;
 mod local;
 mod log_lines;

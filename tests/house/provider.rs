@@ -29,7 +29,7 @@ mod sessions;
 mod state;
 mod token;
 
-pub(crate) use keys::{Key, compact};
+pub(crate) use keys::{Key, compact, merge};
 pub(crate) use misbehavior::{EndpointFault, Misbehavior};
 pub(crate) use people::PersonHandle;
 pub(crate) use state::{ClientAuth, ReceivedRequest, Settings};

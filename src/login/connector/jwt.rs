@@ -25,7 +25,7 @@ mod verifier;
 
 pub use super::kit::jose_keys::KeyEncoding;
 pub use super::kit::jwe::{ContentAlgorithm, KeyAlgorithm};
-pub use config::{Config, DecryptConfig, TokenAlgorithm};
+pub use config::{Config, DecryptConfig, GroovyScript, TokenAlgorithm};
 pub use key_list::KeyList;
 pub(super) use kind::NAME as KIND_NAME;
 

@@ -34,7 +34,15 @@ const KINDS: &[(&str, &str, &[&str])] = &[
     ),
     // An empty file of people.
     ("local", "people = '/dev/null'\n", &[]),
+    (
+        "jwt",
+        "algorithm = 'HS256'\norigins = ['https://portal.corp.example']\nkey = SECRET\n",
+        &["key"],
+    ),
 ];
+
+/// A secret in the configuration that is long enough for every kind.
+const SECRET_TEXT: &str = "'hunter2 hunter2 hunter2 hunter2 hunter2'";
 
 const SECRET_FILE: &str = "{ file = '/etc/menshen/source.secret' }";
 
@@ -102,7 +110,7 @@ fn a_kind_lists_its_secrets_and_shows_none() {
             "{name}: {files:?}"
         );
         for secret in *secrets {
-            let text = table(kind, "'hunter2'").replace(secrets[0], secret);
+            let text = table(kind, SECRET_TEXT).replace(secrets[0], secret);
             let text = document(&text);
             let index = text.lines().position(|line| line.contains("hunter2"));
             let key = format!("connector.corp.{name}.{secret}");
@@ -147,7 +155,7 @@ fn a_connector_with_two_kinds_is_refused() {
 async fn a_kind_builds_without_sending_a_request() {
     menshen::keys::install_crypto();
     for kind in KINDS {
-        let config = parse(&document(&table(kind, "'hunter2'")));
+        let config = parse(&document(&table(kind, SECRET_TEXT)));
         let features = with_kind(&config, |kind| kind.features());
         assert!(
             Mapping::build(features.mapping, &MappingConfig::default(), "").is_ok(),

@@ -431,6 +431,46 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Required,
         r#""/etc/menshen/people.toml""#,
     ),
+    ("connector.*.jwt.parameter", Default, r#""token""#),
+    ("connector.*.jwt.algorithm", Required, r#""HS256""#),
+    (
+        "connector.*.jwt.key",
+        Example,
+        r#"{ file = "/etc/menshen/portal.secret" }"#,
+    ),
+    ("connector.*.jwt.key_encoding", Default, r#""text""#),
+    (
+        "connector.*.jwt.jwks_url",
+        Alternative,
+        r#""https://portal.corp.example/jwks.json""#,
+    ),
+    ("connector.*.jwt.issuer", Example, r#""portal""#),
+    ("connector.*.jwt.audience", Example, r#""menshen""#),
+    ("connector.*.jwt.lifetime_max", Default, r#""5m""#),
+    ("connector.*.jwt.clock_skew", Default, r#""30s""#),
+    ("connector.*.jwt.subject", Default, r#""profile.sub""#),
+    (
+        "connector.*.jwt.origins",
+        Example,
+        r#"["https://portal.corp.example"]"#,
+    ),
+    ("connector.*.jwt.on_routes", Default, "false"),
+    (
+        "connector.*.jwt.decrypt.algorithm",
+        Optional,
+        r#""RSA-OAEP-256""#,
+    ),
+    ("connector.*.jwt.decrypt.method", Optional, r#""A256GCM""#),
+    (
+        "connector.*.jwt.decrypt.key",
+        Optional,
+        r#"{ file = "/etc/menshen/portal-decrypt.key" }"#,
+    ),
+    (
+        "connector.*.jwt.decrypt.key_encoding",
+        Optional,
+        r#""text""#,
+    ),
     ("route.name", Required, r#""oa""#),
     ("route.host", Example, r#""oa.corp.example""#),
     ("route.path", Default, r#""/""#),
@@ -527,7 +567,8 @@ pub(super) const FREE_TABLES: [&str; 5] = [
 ];
 
 /// Kinds that are shown in a connector of their own, with the id of that connector.
-pub(super) const EXTRA_CONNECTORS: [(&str, &str); 3] = [
+pub(super) const EXTRA_CONNECTORS: [(&str, &str); 4] = [
+    ("connector.*.jwt", "portal"),
     ("connector.*.oauth2", "github"),
     ("connector.*.oidc", "keycloak"),
     ("connector.*.local", "house"),

@@ -107,7 +107,8 @@ async fn redeem(context: &RequestContext<'_>, found: EntryOnRoute<'_>) -> Logged
     if is_repeated {
         return LoggedResponse::own_path("repeated", reply::see_other(&return_to.location()));
     }
-    let Some(token) = single_token(parameter, &query, &Fields::default()) else {
+    let no_form = Fields::default();
+    let Some(token) = single_token(parameter, &query, &no_form) else {
         return malformed(context, entry);
     };
     if !has_allowed_origin(context, &entry_point.origins) {

@@ -1,8 +1,11 @@
 //! `[connector.ID.jwt]`: the settings of one portal.
 
+use std::borrow::Cow;
+
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use super::super::ConnectorBuildError;
@@ -62,6 +65,33 @@ pub struct Config {
     /// is refused.
     #[serde(default)]
     pub decrypt: Option<DecryptConfig>,
+    /// A script in Groovy, as HENGSHI has it.
+    #[serde(default)]
+    pub script: Option<GroovyScript>,
+}
+
+/// The type of `script`: any value is refused, with a hint what to write instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroovyScript {}
+
+impl<'de> Deserialize<'de> for GroovyScript {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer)?;
+        Err(D::Error::custom(
+            "menshen runs no scripts: write the fields of the person in [connector.ID.mapping], as CEL \
+             over `profile`",
+        ))
+    }
+}
+
+impl JsonSchema for GroovyScript {
+    fn schema_name() -> Cow<'static, str> {
+        "GroovyScript".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "not": {}, "description": "not supported" })
+    }
 }
 
 /// The encryption of tokens. The algorithms of a token must be these.

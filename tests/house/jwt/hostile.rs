@@ -1,0 +1,414 @@
+//! Hostile tokens. Beside each the token that it was made from passes.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Algorithm;
+use serde_json::{Value, json};
+
+use super::portal::{NOW_S, Portal};
+use super::{assert_refused, sign_in, start, with_claims};
+use crate::provider::compact;
+
+/// What is wrong, the token, and what the log says.
+type Row = (&'static str, String, &'static str);
+
+/// A row for a token with other claims; null removes one.
+fn claims(portal: &Portal, what: &'static str, more: Value, logged_error: &'static str) -> Row {
+    let token = portal.sign(&with_claims(portal, &more));
+    (what, token, logged_error)
+}
+
+/// A row for a token with another header and a right signature.
+fn header(portal: &Portal, what: &'static str, more: Value, logged_error: &'static str) -> Row {
+    let token = portal.sign_with(&more, &portal.claims());
+    (what, token, logged_error)
+}
+
+async fn assert_all_refused(portal: &Portal, lines: &str, rows: Vec<Row>) {
+    let menshen = start(portal, lines).await;
+    for (what, token, logged_error) in rows {
+        assert_refused(&menshen, &token, logged_error, what).await;
+    }
+    sign_in(&menshen, &portal.sign(&portal.claims())).await;
+}
+
+#[tokio::test]
+async fn a_token_without_the_signature_of_the_portal_is_refused() {
+    for algorithm in [Algorithm::HS256, Algorithm::RS256, Algorithm::ES256] {
+        let portal = Portal::with_algorithm(algorithm);
+        let token = portal.sign(&portal.claims());
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let other = portal.sign(&with_claims(&portal, &json!({ "sub": "boss" })));
+        let (head, _) = signed.split_once('.').unwrap();
+        let payload_of_other = other.split('.').nth(1).unwrap();
+        let unsigned = |alg: &str| {
+            let header = json!({ "alg": alg, "typ": "JWT" });
+            compact(&header, &portal.claims(), |_| String::new())
+        };
+        let rows = vec![
+            ("none", unsigned("none"), "its algorithm none"),
+            ("None", unsigned("None"), "its algorithm None"),
+            ("NONE", unsigned("NONE"), "its algorithm NONE"),
+            (
+                "an empty alg",
+                unsigned(""),
+                "its algorithm  is not accepted",
+            ),
+            (
+                "no alg",
+                compact(&json!({ "typ": "JWT" }), &portal.claims(), |_| {
+                    String::new()
+                }),
+                "it is not a signed token",
+            ),
+            (
+                "none with a signature",
+                portal.sign_with(&json!({ "alg": "none" }), &portal.claims()),
+                "its algorithm none",
+            ),
+            ("no signature", format!("{signed}."), "signature is wrong"),
+            (
+                "a cut signature",
+                format!("{signed}.{}", &signature[..signature.len() - 2]),
+                "signature is wrong",
+            ),
+            (
+                "other claims",
+                format!("{head}.{payload_of_other}.{signature}"),
+                "signature is wrong",
+            ),
+            ("two parts", signed.to_owned(), "it is not a signed token"),
+            (
+                "four parts",
+                format!("{token}.x"),
+                "it is not a signed token",
+            ),
+            ("padded", format!("{token}%3D"), "signature is wrong"),
+            (
+                "no token at all",
+                "x".to_owned(),
+                "it is not a signed token",
+            ),
+        ];
+        assert_all_refused(&portal, "", rows).await;
+    }
+}
+
+#[tokio::test]
+async fn a_public_key_is_no_shared_secret() {
+    let portal = Portal::with_algorithm(Algorithm::RS256);
+    let pem = &portal.verifying_key;
+    let by_public_key = |secret: &str| {
+        let attacker = Portal::with_secret(Algorithm::HS256, secret);
+        attacker.sign(&portal.claims())
+    };
+    let named_rs256 = {
+        let attacker = Portal::with_secret(Algorithm::HS256, pem);
+        attacker.sign_with(&json!({ "alg": "RS256" }), &portal.claims())
+    };
+    let rows = vec![
+        (
+            "HS256 by the PEM",
+            by_public_key(pem),
+            "its algorithm HS256",
+        ),
+        (
+            "HS256 by the PEM without its line end",
+            by_public_key(pem.trim_end()),
+            "its algorithm HS256",
+        ),
+        ("HS256 named RS256", named_rs256, "signature is wrong"),
+        (
+            "another RSA algorithm with the right key",
+            portal.as_algorithm(Algorithm::PS256).sign(&portal.claims()),
+            "its algorithm PS256",
+        ),
+        (
+            "another RSA algorithm under the name of the right one",
+            portal
+                .as_algorithm(Algorithm::PS256)
+                .sign_with(&json!({ "alg": "RS256" }), &portal.claims()),
+            "signature is wrong",
+        ),
+    ];
+    assert_all_refused(&portal, "", rows).await;
+}
+
+#[tokio::test]
+async fn a_key_or_address_in_the_header_never_helps() {
+    let portal = Portal::with_algorithm(Algorithm::ES256);
+    let stranger = crate::provider::Key::generate(Algorithm::ES256);
+    let by_stranger = |more: Value| stranger.sign(&portal.claims(), &more);
+    let certificate = rcgen::generate_simple_self_signed(vec!["portal.test".to_owned()]).unwrap();
+    let der = base64::engine::general_purpose::STANDARD.encode(certificate.cert.der());
+    let named = "signature is wrong";
+    let rows = vec![
+        ("jwk", by_stranger(json!({ "jwk": stranger.jwk() })), named),
+        (
+            "jku",
+            by_stranger(json!({ "jku": "http://127.0.0.1:1/keys" })),
+            named,
+        ),
+        (
+            "x5u",
+            by_stranger(json!({ "x5u": "http://127.0.0.1:1/chain" })),
+            named,
+        ),
+        ("x5c", by_stranger(json!({ "x5c": [der] })), named),
+        (
+            "a kid with a path",
+            by_stranger(json!({ "kid": "../../dev/null" })),
+            named,
+        ),
+        (
+            "a kid with SQL",
+            by_stranger(json!({ "kid": "x' UNION SELECT 'k" })),
+            named,
+        ),
+    ];
+    assert_all_refused(&portal, "", rows).await;
+}
+
+#[tokio::test]
+async fn an_extension_or_another_type_of_token_is_refused() {
+    let portal = Portal::with_algorithm(Algorithm::HS256);
+    let not_encoded = {
+        let head = URL_SAFE_NO_PAD.encode(json!({ "alg": "HS256", "b64": false }).to_string());
+        let claims = URL_SAFE_NO_PAD.encode(portal.claims().to_string());
+        let signature = portal.signature(format!("{head}.{claims}").as_bytes());
+        format!("{head}.{claims}.{signature}")
+    };
+    let rows = vec![
+        header(
+            &portal,
+            "crit",
+            json!({ "crit": ["exp"], "exp": NOW_S + 60 }),
+            "unknown extension",
+        ),
+        header(
+            &portal,
+            "an empty crit",
+            json!({ "crit": [] }),
+            "unknown extension",
+        ),
+        header(
+            &portal,
+            "crit and b64",
+            json!({ "crit": ["b64"], "b64": true }),
+            "unknown extension",
+        ),
+        ("b64 alone", not_encoded, "unknown extension"),
+        header(
+            &portal,
+            "an access token",
+            json!({ "typ": "at+jwt" }),
+            "its type is at+jwt",
+        ),
+        header(
+            &portal,
+            "a logout token",
+            json!({ "typ": "application/logout+jwt" }),
+            "its type is logout+jwt",
+        ),
+        header(&portal, "JOSE", json!({ "typ": "JWE" }), "its type is JWE"),
+    ];
+    assert_all_refused(&portal, "", rows).await;
+    // These types say no more than that it is a token.
+    let menshen = start(&portal, "").await;
+    for typ in [json!(null), json!("jwt"), json!("application/jwt")] {
+        let token = portal.sign_with(&json!({ "typ": typ }), &portal.claims());
+        sign_in(&menshen, &token).await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_for_somebody_else_or_from_somebody_else_is_refused() {
+    let portal = Portal::with_algorithm(Algorithm::HS256);
+    let rows = vec![
+        claims(&portal, "no iss", json!({ "iss": null }), "the claim `iss`"),
+        claims(
+            &portal,
+            "another iss",
+            json!({ "iss": "Portal" }),
+            "it was issued by Portal",
+        ),
+        claims(
+            &portal,
+            "a list as iss",
+            json!({ "iss": ["portal"] }),
+            "the claim `iss`",
+        ),
+        claims(&portal, "no aud", json!({ "aud": null }), "it is for"),
+        claims(
+            &portal,
+            "another aud",
+            json!({ "aud": "wiki" }),
+            "it is for wiki",
+        ),
+        claims(
+            &portal,
+            "an aud that begins the same",
+            json!({ "aud": "menshen2" }),
+            "it is for menshen2",
+        ),
+        claims(
+            &portal,
+            "no aud in a list",
+            json!({ "aud": [] }),
+            "it is for",
+        ),
+        claims(
+            &portal,
+            "an aud that is no text",
+            json!({ "aud": ["menshen", 1] }),
+            "the claim `aud`",
+        ),
+    ];
+    assert_all_refused(&portal, "", rows).await;
+    let menshen = start(&portal, "").await;
+    let several = with_claims(&portal, &json!({ "aud": ["wiki", "menshen"] }));
+    sign_in(&menshen, &portal.sign(&several)).await;
+}
+
+#[tokio::test]
+async fn without_an_audience_a_token_for_anybody_is_refused() {
+    let portal = Portal::with_algorithm(Algorithm::HS256);
+    let key = format!("'{}'", portal.verifying_key);
+    let tables = format!(
+        "{}[connector.portal.jwt]\nalgorithm = 'HS256'\nkey = {key}\n\
+         origins = ['https://portal.test']\n",
+        crate::setup::NO_LOGIN_LIMITS
+    );
+    let setup = crate::setup::Setup::default().tables(&tables);
+    let menshen = setup.start().await;
+    for aud in [json!("menshen"), json!(["menshen"]), json!([]), json!(1)] {
+        let token = portal.sign(&with_claims(&portal, &json!({ "aud": aud })));
+        let what = format!("aud {aud}");
+        assert_refused(&menshen, &token, "it has an `aud`", &what).await;
+    }
+    // Without `issuer` everybody may be the issuer who has the key.
+    for iss in [json!(null), json!("portal"), json!("other")] {
+        let claims = with_claims(&portal, &json!({ "aud": null, "iss": iss }));
+        sign_in(&menshen, &portal.sign(&claims)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_times_of_a_token_are_checked() {
+    let portal = Portal::with_algorithm(Algorithm::HS256);
+    let row = |what, more, logged_error| claims(&portal, what, more, logged_error);
+    let rows = vec![
+        row("no exp", json!({ "exp": null }), "the claim `exp`"),
+        row(
+            "exp as text",
+            json!({ "exp": "1800000060" }),
+            "the claim `exp`",
+        ),
+        row("a negative exp", json!({ "exp": -1 }), "the claim `exp`"),
+        row(
+            "exp as a huge number",
+            json!({ "exp": 1e300 }),
+            "the claim `exp`",
+        ),
+        row("exp as true", json!({ "exp": true }), "the claim `exp`"),
+        row("expired", json!({ "exp": NOW_S - 30 }), "it has expired"),
+        row(
+            "a long lifetime",
+            json!({ "exp": NOW_S + 301 }),
+            "longer than `lifetime_max`",
+        ),
+        row(
+            "a far exp",
+            json!({ "exp": NOW_S + 315_360_000 }),
+            "longer than `lifetime_max`",
+        ),
+        row(
+            "an old token with a long lifetime",
+            json!({ "iat": NOW_S - 250, "exp": NOW_S + 60 }),
+            "longer than `lifetime_max`",
+        ),
+        row(
+            "a long lifetime without iat",
+            json!({ "iat": null, "exp": NOW_S + 331 }),
+            "longer than `lifetime_max`",
+        ),
+        row(
+            "iat in the future",
+            json!({ "iat": NOW_S + 31 }),
+            "not valid yet",
+        ),
+        row(
+            "nbf in the future",
+            json!({ "nbf": NOW_S + 31 }),
+            "not valid yet",
+        ),
+        row("nbf as text", json!({ "nbf": "0" }), "the claim `nbf`"),
+        row("iat as text", json!({ "iat": "0" }), "the claim `iat`"),
+        row("jti as a number", json!({ "jti": 7 }), "the claim `jti`"),
+        row("an empty jti", json!({ "jti": "" }), "the claim `jti`"),
+    ];
+    assert_all_refused(&portal, "", rows).await;
+    // The last value that each of these checks accepts.
+    let menshen = start(&portal, "").await;
+    for more in [
+        json!({ "exp": NOW_S - 29 }),
+        json!({ "exp": NOW_S + 300 }),
+        json!({ "exp": f64::from(1_800_000_060_u32) + 0.5 }),
+        json!({ "iat": NOW_S - 240, "exp": NOW_S + 60 }),
+        json!({ "iat": null, "exp": NOW_S + 330 }),
+        json!({ "iat": NOW_S + 30 }),
+        json!({ "nbf": NOW_S + 30 }),
+    ] {
+        let token = portal.sign(&with_claims(&portal, &more));
+        sign_in(&menshen, &token).await;
+    }
+}
+
+#[tokio::test]
+async fn the_limits_of_the_times_can_be_set() {
+    let portal = Portal::with_algorithm(Algorithm::HS256);
+    let lines = "lifetime_max = '1h'\nclock_skew = '0s'";
+    let rows = vec![
+        claims(&portal, "now", json!({ "exp": NOW_S }), "it has expired"),
+        claims(
+            &portal,
+            "a second early",
+            json!({ "iat": NOW_S + 1 }),
+            "not valid yet",
+        ),
+        claims(
+            &portal,
+            "an hour and a second",
+            json!({ "exp": NOW_S + 3_601 }),
+            "longer than `lifetime_max`",
+        ),
+    ];
+    assert_all_refused(&portal, lines, rows).await;
+    let menshen = start(&portal, lines).await;
+    let token = portal.sign(&with_claims(&portal, &json!({ "exp": NOW_S + 3_600 })));
+    sign_in(&menshen, &token).await;
+}
+
+#[tokio::test]
+async fn a_payload_that_is_no_object_is_refused() {
+    let portal = Portal::with_algorithm(Algorithm::HS256);
+    let of_payload = |payload: &str| {
+        let head = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#);
+        let input = format!("{head}.{}", URL_SAFE_NO_PAD.encode(payload));
+        let signature = portal.signature(input.as_bytes());
+        format!("{input}.{signature}")
+    };
+    let nested = portal.sign(&portal.claims());
+    let rows = [
+        "",
+        "[]",
+        "null",
+        "\"lisi\"",
+        "{",
+        "{}x",
+        "\u{feff}{}",
+        &nested,
+    ];
+    let rows = rows.map(|payload| ("no object", of_payload(payload), "it is not a signed token"));
+    assert_all_refused(&portal, "", rows.to_vec()).await;
+}
