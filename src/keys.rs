@@ -15,8 +15,10 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 use crate::secret::Secret;
 
 mod signing_pair;
+mod token_keys;
 
 pub use signing_pair::{PublicKey, SigningPair};
+pub use token_keys::{TokenKey, token_algorithms};
 
 /// The minimum length of a key, in bytes.
 pub const KEY_BYTES_MIN: usize = 32;

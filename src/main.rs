@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use menshen::clock::Clock;
 use menshen::config::{Config, Warning};
 use menshen::door::BindError;
 use menshen::face::explanation;
+use menshen::keys::TokenKey;
 use menshen::open_files::OpenFiles;
 use menshen::request::explain::{ExplainArguments, ExplainQuery};
 use menshen::run::watch::FileWatcher;
@@ -103,11 +105,20 @@ enum Command {
         #[command(subcommand)]
         command: session::SessionCommand,
     },
-    /// Print a new session key.
-    Keygen,
     /// Print the hash of a password, for the people file of a connector of the kind `local`. The password is
     /// read from the terminal, or from a pipe.
     Passwd,
+    /// Print a new session key, or a key for the tokens of a portal.
+    Keygen {
+        /// An algorithm of `[connector.ID.jwt]`, or a `method` for the key of `dir`. Prints a shared secret in
+        /// Base64, or a private key in PEM and after it the public key.
+        #[arg(
+            long = "for",
+            value_name = "ALGORITHM",
+            value_parser = PossibleValuesParser::new(keys::token_algorithms())
+        )]
+        algorithm: Option<String>,
+    },
     /// Print the JSON schema of the configuration.
     Schema,
     /// Print completions for a shell.
@@ -180,8 +191,14 @@ fn main() -> ExitCode {
         }) => in_runtime(migrate(from, to, password_file)),
         Command::People { choice, command } => in_runtime(people(config, choice, command)),
         Command::Session { choice, command } => in_runtime(session(config, choice, command)),
-        Command::Keygen => print(keys::generate().expose()),
         Command::Passwd => passwd::run(),
+        Command::Keygen { algorithm: None } => print(keys::generate().expose()),
+        Command::Keygen {
+            algorithm: Some(algorithm),
+        } => match TokenKey::generate(&algorithm) {
+            Some(key) => print(key.expose()),
+            None => Err(Failure::Usage(format!("there are no keys for {algorithm}"))),
+        },
         Command::Schema => print(format_args!(
             "{:#}",
             schemars::schema_for!(Config).to_value()
@@ -286,9 +303,7 @@ async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     for entry in site.login.entries().iter().filter(|_| online) {
         let (id, kind) = (&entry.id, entry.kind);
         let how = match entry.features.callback() {
-            _ if entry.uses_password_form() => {
-                " people sign in with menshen's own form".to_owned()
-            }
+            _ if entry.uses_password_form() => " people sign in with menshen's own form".to_owned(),
             Some(_) => format!(" logins return to {}", entry.callback),
             None => String::new(),
         };

@@ -3,6 +3,7 @@
 mod encrypted;
 mod encryption;
 mod hostile;
+mod keygen;
 mod keys;
 mod on_routes;
 mod portal;

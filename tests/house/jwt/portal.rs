@@ -76,7 +76,11 @@ impl Portal {
             Algorithm::EdDSA => KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap(),
             _ => next_rsa_key(),
         };
-        let private_pem = pair.serialize_pem();
+        Self::with_pair(algorithm, &pair.serialize_pem(), &pair.public_key_pem())
+    }
+
+    /// A portal with a private key in PEM, and its public key.
+    pub(super) fn with_pair(algorithm: Algorithm, private_pem: &str, public_pem: &str) -> Self {
         let signing = match algorithm.family() {
             AlgorithmFamily::Ec => EncodingKey::from_ec_pem(private_pem.as_bytes()),
             AlgorithmFamily::Ed => EncodingKey::from_ed_pem(private_pem.as_bytes()),
@@ -85,8 +89,8 @@ impl Portal {
         Self {
             algorithm,
             signing: signing.unwrap(),
-            verifying_key: pair.public_key_pem(),
-            private_pem,
+            verifying_key: public_pem.to_owned(),
+            private_pem: private_pem.to_owned(),
         }
     }
 

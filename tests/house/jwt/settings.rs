@@ -9,7 +9,10 @@ use crate::command::{run_menshen, text};
 use crate::upstream::{Reply, TempFolder, Upstream, ok_with_headers};
 
 /// Runs the check for a portal; returns the exit code and everything that it printed.
-async fn check(arguments: &'static [&'static str], connector: String) -> (Option<i32>, String) {
+pub(super) async fn check(
+    arguments: &'static [&'static str],
+    connector: String,
+) -> (Option<i32>, String) {
     let folder = TempFolder::new();
     let store = folder.path("menshen.db").display().to_string();
     let config = format!(
