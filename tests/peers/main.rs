@@ -1,6 +1,6 @@
 //! Tests against real programs: Chromium, nginx and HAProxy from Debian; Caddy, Traefik and Envoy
 //! by pip; oidc-provider from npm; Keycloak by Maven; applications in Python, Java and Go; and git,
-//! svn, rclone and curl with Apache; and wechatpy. `tests/run` installs and runs them.
+//! svn, rclone and curl with Apache; and wechatpy and jwcrypto. `tests/run` installs and runs them.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@ mod frames;
 mod fronts;
 mod full_disk;
 mod grpc;
+mod jwcrypto;
 #[path = "../../examples/demo/legacy_app.rs"]
 mod legacy_app;
 mod local;
