@@ -135,7 +135,17 @@ async fn the_application_learns_the_claims_and_the_token_is_never_disclosed() {
     let url = format!("{OWN_PAGES}/enter/{ID}");
     let mut browser = Browser::new(&menshen);
     let answer = browser.send("POST", &url, &headers, body.as_bytes()).await;
+    // A cross-site POST brings no cookies, so a GET follows that shows who is signed in.
+    let next = answer.header("location").unwrap_or_default().to_owned();
     assert_eq!(answer.status, 303, "{}", answer.text());
+    let answer = browser
+        .visit(&format!("{}{next}", crate::setup::SSO_URL))
+        .await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("/echo"))
+    );
+    assert!(sets_session(&answer));
 }
 
 #[tokio::test]

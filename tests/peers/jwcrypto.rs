@@ -162,20 +162,23 @@ fn portals() -> Vec<Portal> {
     portals
 }
 
-/// Sends a token with a form of the portal; returns the status.
-async fn enter(client: &reqwest::Client, url: &str, id: &str, token: &str) -> u16 {
+/// Follows a link of the portal with a token; returns the status, and whether there is a session.
+async fn enter(client: &reqwest::Client, url: &str, id: &str, token: &str) -> (u16, bool) {
     let answer = client
-        .post(format!("{url}/.menshen/enter/{id}"))
+        .get(format!("{url}/.menshen/enter/{id}"))
+        .query(&[("token", token)])
         .header("accept", "text/html")
-        .header("origin", "https://portal.example")
+        .header("referer", "https://portal.example/home")
         .header("sec-fetch-mode", "navigate")
         .header("sec-fetch-dest", "document")
-        .header("sec-fetch-site", "same-origin")
-        .form(&[("token", token)])
+        .header("sec-fetch-site", "cross-site")
         .send()
         .await
         .unwrap();
-    answer.status().as_u16()
+    let mut cookies = answer.headers().get_all("set-cookie").iter();
+    let is_session = |cookie: &str| cookie.starts_with("menshen=");
+    let has_session = cookies.any(|cookie| cookie.to_str().is_ok_and(is_session));
+    (answer.status().as_u16(), has_session)
 }
 
 #[tokio::test(flavor = "multi_thread")]
