@@ -12,7 +12,7 @@ use aws_lc_rs::rsa::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use rcgen::KeyPair;
+use rcgen::{KeyPair, PublicKeyData as _};
 use serde_json::{Value, json};
 
 use crate::provider::merge;
@@ -144,7 +144,7 @@ impl Recipient {
             }
             "RSA-OAEP" | "RSA-OAEP-256" => {
                 let pair = self.pair.as_ref().unwrap();
-                let key = PublicEncryptingKey::from_der(&pair.public_key_der()).unwrap();
+                let key = PublicEncryptingKey::from_der(&pair.subject_public_key_info()).unwrap();
                 let key = OaepPublicEncryptingKey::new(key).unwrap();
                 let algorithm = match self.alg.as_str() {
                     "RSA-OAEP" => &OAEP_SHA1_MGF1SHA1,
