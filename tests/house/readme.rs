@@ -71,6 +71,18 @@ fn the_examples_in_the_page_of_local_accounts_are_valid() {
 }
 
 #[test]
+fn the_configuration_in_the_guide_to_portals_is_valid() {
+    let pages = ["docs/jwt.md", "docs/zh/jwt.md"].map(tables);
+    assert_eq!(pages[0], pages[1]);
+    assert_eq!(pages[0].len(), 3);
+    let mut merged = tables(ENGLISH)[0].clone();
+    for part in &pages[0] {
+        merge(&mut merged, part);
+    }
+    assert_eq!(parse(&merged.to_string()).warnings(), []);
+}
+
+#[test]
 fn the_main_configuration_of_a_readme_has_no_warnings() {
     for name in [ENGLISH, CHINESE] {
         assert_eq!(parse(&tables(name)[0].to_string()).warnings(), [], "{name}");
