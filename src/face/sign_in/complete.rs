@@ -27,42 +27,55 @@ pub(super) async fn hand_out_session(
     replaces: Option<SessionKey>,
     response: &mut Response<Body>,
 ) {
+    let age_s = cookie_age_s(context, finished);
+    let cookie = finished.expose_cookie();
+    let cookie = context.site.cookies.set_session(cookie, age_s);
+    hand_out(context, finished, replaces, &cookie, response).await;
+}
+
+/// The same for a login on the host of an application. Where the cookie of the login host does not reach,
+/// the session counts on this host only.
+pub(super) async fn hand_out_session_here(
+    context: &RequestContext<'_>,
+    finished: &FinishedLogin,
+    response: &mut Response<Body>,
+) {
+    let (site, host) = (context.site, context.head.host.as_str());
+    if site.is_login_host(context.head) || site.cookies.covers(host) {
+        return hand_out_session(context, finished, None, response).await;
+    }
+    let claims = SessionClaims {
+        host: Some(host.to_owned()),
+        ..finished.claims.clone()
+    };
+    let cookie = cookie::sign(&site.ring, &claims);
+    let age_s = cookie_age_s(context, finished);
+    let cookie = site.cookies.set_session_of_host(&cookie, age_s);
+    hand_out(context, finished, None, &cookie, response).await;
+}
+
+fn cookie_age_s(context: &RequestContext<'_>, finished: &FinishedLogin) -> i64 {
+    let expires_at = finished.claims.expires_at;
+    let lifetime_s = expires_at.since(context.head.received_at).as_secs();
+    i64::try_from(lifetime_s).unwrap_or(i64::MAX)
+}
+
+async fn hand_out(
+    context: &RequestContext<'_>,
+    finished: &FinishedLogin,
+    replaces: Option<SessionKey>,
+    cookie: &str,
+    response: &mut Response<Body>,
+) {
     audit::signed_in(context, finished);
     end_replaced_session(context, finished, replaces).await;
-    let lifetime_s = finished
-        .claims
-        .expires_at
-        .since(context.head.received_at)
-        .as_secs();
-    let max_age_s = i64::try_from(lifetime_s).unwrap_or(i64::MAX);
-    reply::add_cookie(response, &session_cookie(context, finished, max_age_s));
+    reply::add_cookie(response, cookie);
     let entry = context.site.login.entry(&finished.via);
     if let Some(cookie) =
         entry.and_then(|entry| sign_in_page::last_connector_cookie(context, entry))
     {
         reply::add_cookie(response, &cookie);
     }
-}
-
-/// The cookie of the new session. Where the cookie of the login host does not reach, it is valid on this
-/// host only.
-fn session_cookie(
-    context: &RequestContext<'_>,
-    finished: &FinishedLogin,
-    max_age_s: i64,
-) -> String {
-    let (site, host) = (context.site, context.head.host.as_str());
-    if site.is_login_host(context.head) || site.cookies.covers(host) {
-        return site
-            .cookies
-            .set_session(finished.expose_cookie(), max_age_s);
-    }
-    let claims = SessionClaims {
-        host: Some(host.to_owned()),
-        ..finished.claims.clone()
-    };
-    let value = cookie::sign(&site.ring, &claims);
-    site.cookies.set_session_of_host(&value, max_age_s)
 }
 
 /// Ends the previous session of this browser, so that a copy of its cookie is worthless. If the store is

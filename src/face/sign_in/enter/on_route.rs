@@ -135,7 +135,7 @@ async fn redeem(context: &RequestContext<'_>, found: EntryOnRoute<'_>) -> Logged
         Err(error) => return login_failed(context, entry, &error),
     };
     let mut response = reply::see_other(&finished.return_to.location());
-    complete::hand_out_session(context, &finished, None, &mut response).await;
+    complete::hand_out_session_here(context, &finished, &mut response).await;
     LoggedResponse::own_path("entry login", response)
 }
 
