@@ -15,10 +15,10 @@ pub struct LoginConfig {
     /// The most logins that all clients together may begin in a minute.
     pub begins_per_minute: u32,
     /// The most logins that one client address may finish in a minute. The same number limits its
-    /// tickets to other hosts, and its front-channel logouts of unknown sessions.
+    /// tickets to other hosts, its entry tokens, and its front-channel logouts of unknown sessions.
     pub finishes_per_client_per_minute: u32,
     /// The most logins that all clients together may finish in a minute. The same number limits their
-    /// tickets. Front-channel logouts of unknown sessions have the same limit for each connector, but at
+    /// tickets, and their entry tokens. Front-channel logouts of unknown sessions have the same limit for each connector, but at
     /// most 4,000.
     pub finishes_per_minute: u32,
     /// After this many consecutive codes that a source rejected, clients that sent one are refused for

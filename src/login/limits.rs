@@ -38,6 +38,9 @@ pub enum Step {
     Finish,
     /// A ticket is redeemed. Has the limit of [`Step::Finish`] and its own counter.
     Ticket,
+    /// An entry token is redeemed. Has the limit of [`Step::Finish`] and its own counter, because anybody
+    /// can send invalid tokens, and these must not use up the logins of other connectors.
+    EntryToken,
 }
 
 /// Why a step is refused now.
@@ -65,6 +68,7 @@ pub struct Limits {
     begins: RateLimits,
     finishes: RateLimits,
     tickets: RateLimits,
+    entry_tokens: RateLimits,
     events: EventLimits,
     logouts: LogoutLimits,
     breakers: Arc<CircuitBreakers>,
@@ -110,6 +114,7 @@ impl Limits {
             ),
             finishes: finishes(),
             tickets: finishes(),
+            entry_tokens: finishes(),
             events: EventLimits::new(config),
             logouts: LogoutLimits::new(config),
             breakers: CircuitBreakers::new(config, clock.clone()),
@@ -134,6 +139,7 @@ impl Limits {
             Step::Begin => &self.begins,
             Step::Finish => &self.finishes,
             Step::Ticket => &self.tickets,
+            Step::EntryToken => &self.entry_tokens,
         };
         if client.is_some_and(|client| !limits.client.take(client)) {
             return Err(Limited::Client);

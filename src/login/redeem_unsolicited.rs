@@ -15,7 +15,7 @@ use super::finish::{FinishedLogin, SessionMinter};
 use super::limits::{HalfOpenPermit, Step};
 use super::pending::{FlowId, Mode, PENDING_AGE_MAX_S, Pending, PendingError};
 use super::return_to::ReturnTo;
-use super::ticket::SpentTickets;
+use super::ticket::{CLOCK_DIFFERENCE_MAX, SpentTickets};
 use super::unsolicited::{EntryTokenHash, UnsolicitedLogin};
 use super::{ConnectorEntry, Login, LoginError};
 use crate::keys;
@@ -69,7 +69,7 @@ impl Login {
         if !tokens.try_spend(token.bytes()) {
             return Err(LoginError::AlreadyUsed);
         }
-        let acquired = limits.acquire(Step::Finish, response.client);
+        let acquired = limits.acquire(Step::EntryToken, response.client);
         let permit = acquired.and_then(|()| limits.enter_circuit(&entry.id, response.client));
         let permit = permit.map_err(|limited| {
             tokens.unspend(token.bytes());
@@ -103,7 +103,10 @@ impl Login {
         permit: Option<HalfOpenPermit>,
     ) -> Result<UnsolicitedLogin, LoginError> {
         let redeemed = entry.connector.redeem_entry_token(response).await;
-        entry.health.record(&redeemed, self.clock.now());
+        // Anybody can send an invalid token, so it is no problem of the source.
+        if !matches!(redeemed, Err(ConnectorError::InvalidResponse(_))) {
+            entry.health.record(&redeemed, self.clock.now());
+        }
         let (limits, client) = (&self.limits, response.client);
         match &redeemed {
             Ok(_) => limits.record_code(&entry.id, client, true),
@@ -124,7 +127,8 @@ impl Login {
             None => *token.bytes(),
         };
         // In one step: a repeated token changes no account, and a failure of the store spends nothing.
-        let token_key = (&spend_key, redeemed.token_expires_at);
+        let until = redeemed.token_expires_at.plus(CLOCK_DIFFERENCE_MAX);
+        let token_key = (&spend_key, until);
         let admitted = self
             .people
             .admit_once(&entry.admission, &profile, token_key);
