@@ -194,14 +194,41 @@ async fn only_a_navigation_of_nobody_redeems_a_token() {
             .await;
         assert!(!sets_session(&answer), "{method}");
     }
-    // A person who is signed in stays who they are: the URL belongs to the application.
+    // Nothing of this used the token.
+    sign_in(&menshen, &token).await;
+}
+
+#[tokio::test]
+async fn a_person_who_is_signed_in_stays_who_they_are_and_the_application_sees_no_token() {
+    let (menshen, portal) = menshen_on_routes().await;
+    let token = portal.sign(&portal.claims());
     let mut browser = Browser::new(&menshen);
     browser
         .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
         .await;
-    let answer = follow_link_to(&mut browser, &url).await;
-    assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"]);
-    assert!(!sets_session(&answer));
+    let requests = menshen.app.requests();
+    for encrypted in [false, true] {
+        let end = if encrypted { ".AA.AA" } else { "" };
+        let url = format!("{SSO_URL}/echo?a=b&token={token}{end}");
+        let answer = follow_link_to(&mut browser, &url).await;
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (303, Some("/echo?a=b")),
+            "{}",
+            answer.text()
+        );
+        assert!(!sets_session(&answer));
+        assert_eq!(menshen.app.requests(), requests);
+    }
+    let user = user_at(&browser, &format!("{SSO_URL}/echo")).await;
+    assert_eq!(user.as_deref(), Some("zhangsan"));
+    // A value that is no token belongs to the application.
+    for value in ["reset-123", "1.2.3", "", "e.f", "e.f.g&token=h"] {
+        let url = format!("{SSO_URL}/echo?token={value}");
+        let answer = follow_link_to(&mut browser, &url).await;
+        assert_eq!(answer.status, 200, "{value}: {}", answer.text());
+        assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"], "{value}");
+    }
     // Nothing of this used the token.
     sign_in(&menshen, &token).await;
 }

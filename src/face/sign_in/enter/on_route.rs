@@ -1,7 +1,7 @@
 //! Entry tokens at the URL of an application, for portals that link there and not to `/enter`.
 //!
-//! Nobody may be signed in, so no session is replaced. The next request goes to the same URL without the
-//! token: the application never sees it.
+//! A token signs in only a browser without a session, so no session is replaced. In every case the next
+//! request goes to the same URL without the token: the application never sees it.
 
 use std::sync::Arc;
 
@@ -28,12 +28,11 @@ pub(in crate::face) struct EntryOnRoute<'a> {
     entry: &'a Arc<ConnectorEntry>,
     entry_point: &'a EntryPoint,
     query: Fields,
-    /// Whether the token has just signed in the person who repeats the request.
-    is_repeated: bool,
+    /// Whether a person is signed in. They keep their session, and the token is not redeemed.
+    has_person: bool,
 }
 
-/// The entry token in the URL of a request, if a connector of the route accepts it there. A person who is
-/// signed in keeps their session, and the URL is that of the application.
+/// The entry token in the URL of a navigation, if a connector of the route accepts it there.
 pub(in crate::face) fn entry_on_route<'a>(
     context: &RequestContext<'a>,
     verdict: &Verdict,
@@ -43,17 +42,17 @@ pub(in crate::face) fn entry_on_route<'a>(
     if !login.has_entry_points_on_routes() || *context.head.method != Method::GET {
         return None;
     }
-    let (route, person) = match verdict {
-        Verdict::Allow(permit) => match permit.caller() {
-            Caller::Anonymous(_) => (permit.route(), None),
-            Caller::Person(person) => (permit.route(), Some(person)),
+    let (route, has_person) = match verdict {
+        Verdict::Allow(permit) | Verdict::Reconfirm(permit) => match permit.caller() {
+            Caller::Anonymous(_) => (permit.route(), false),
+            Caller::Person(_) => (permit.route(), true),
             Caller::Program(_) => return None,
         },
         Verdict::Login(needed) => match needed.why {
-            LoginReason::NotSignedIn | LoginReason::Expired => (&needed.route, None),
-            LoginReason::OtherConnector | LoginReason::StepUp => return None,
+            LoginReason::NotSignedIn | LoginReason::Expired => (&needed.route, false),
+            LoginReason::OtherConnector | LoginReason::StepUp => (&needed.route, true),
         },
-        Verdict::Reconfirm(_) | Verdict::Deny(_) => return None,
+        Verdict::Deny(_) => return None,
     };
     if !is_navigation(context) {
         return None;
@@ -67,22 +66,30 @@ pub(in crate::face) fn entry_on_route<'a>(
         let has_token = entry_point.on_routes && query.has(&entry_point.parameter);
         has_token.then_some((entry, entry_point))
     })?;
-    if let Some(person) = person {
-        let token = query.one(&entry_point.parameter).ok().flatten()?;
-        let finished = login.recent_unsolicited_login(&EntryTokenHash::of(&entry.id, token))?;
-        if finished.public_id != person.session.public_id {
-            return None;
-        }
+    let value = query.one(&entry_point.parameter).ok().flatten();
+    if has_person && !value.is_some_and(looks_like_token) {
+        // An application may have a parameter of this name.
+        return None;
     }
     Some(EntryOnRoute {
         entry,
         entry_point,
         query,
-        is_repeated: person.is_some(),
+        has_person,
     })
 }
 
-/// Signs the person of the token in on this host, and redirects to the URL without the token.
+/// Whether a value has the form of a signed or encrypted token: three or five parts in base64url, of which
+/// the first is a JSON object. The first character of `{` in base64url is `e`.
+fn looks_like_token(value: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    value.starts_with('e')
+        && matches!(value.split('.').count(), 3 | 5)
+        && value.bytes().all(is_allowed)
+}
+
+/// Signs the person of the token in on this host, unless a person is signed in, and redirects to the URL
+/// without the token.
 pub(in crate::face) async fn redeem_on_route(
     context: &RequestContext<'_>,
     found: EntryOnRoute<'_>,
@@ -100,12 +107,12 @@ async fn redeem(context: &RequestContext<'_>, found: EntryOnRoute<'_>) -> Logged
         entry,
         entry_point,
         query,
-        is_repeated,
+        has_person,
     } = found;
     let parameter = &entry_point.parameter;
     let return_to = url_without(context, parameter);
-    if is_repeated {
-        return LoggedResponse::own_path("repeated", reply::see_other(&return_to.location()));
+    if has_person {
+        return LoggedResponse::own_path("token removed", reply::see_other(&return_to.location()));
     }
     let no_form = Fields::default();
     let Some(token) = single_token(parameter, &query, &no_form) else {

@@ -57,8 +57,8 @@ pub struct Config {
     #[serde(default)]
     pub origins: Vec<Url>,
     /// Whether the token is also accepted in the URL of an application, if nobody is signed in there. The
-    /// browser is then redirected to the same URL without the token. Only where menshen itself forwards
-    /// requests, not where another proxy asks it.
+    /// browser is then redirected to the same URL without the token, also if somebody is signed in. Only
+    /// where menshen itself forwards requests, not where another proxy asks it.
     #[serde(default)]
     pub on_routes: bool,
     /// Tokens are encrypted, and decrypted before the signature is verified. A token that is not encrypted
