@@ -1,5 +1,6 @@
 //! Logins with a signed token of a portal: `[connector.ID.jwt]`.
 
+mod arrivals;
 mod encrypted;
 mod encryption;
 mod hostile;
@@ -9,6 +10,7 @@ mod on_routes;
 mod portal;
 mod replayed;
 mod settings;
+mod strangers;
 
 use jsonwebtoken::Algorithm;
 use menshen::face::page::Cause;
@@ -88,6 +90,12 @@ async fn assert_refused(menshen: &Menshen, token: &str, logged_error: &str, what
     assert!(error.contains(logged_error), "{what}: {error}");
     let page = answer.text();
     assert!(!page.contains(logged_error), "{what}: {page}");
+    let last_part = token.rsplit('.').next().unwrap_or_default();
+    if last_part.len() > 20 {
+        let log = menshen.records.text();
+        assert!(!log.contains(last_part), "{what}: {log}");
+        assert!(!page.contains(last_part), "{what}: {page}");
+    }
 }
 
 #[tokio::test]

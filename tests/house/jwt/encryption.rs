@@ -93,14 +93,20 @@ impl Recipient {
         }
     }
 
+    /// The key that decrypts: the shared secret in Base64, or the private key in PEM.
+    pub(super) fn key(&self) -> String {
+        match &self.pair {
+            Some(pair) => pair.serialize_pem(),
+            None => STANDARD.encode(&self.secret),
+        }
+    }
+
     /// The table `decrypt` of a connector.
     pub(super) fn toml(&self, id: &str) -> String {
+        let key = self.key();
         let key = match &self.pair {
-            Some(pair) => format!("key = '''{}'''", pair.serialize_pem()),
-            None => format!(
-                "key_encoding = 'base64'\nkey = '{}'",
-                STANDARD.encode(&self.secret)
-            ),
+            Some(_) => format!("key = '''{key}'''"),
+            None => format!("key_encoding = 'base64'\nkey = '{key}'"),
         };
         let Self { alg, enc, .. } = self;
         format!("[connector.{id}.jwt.decrypt]\nalgorithm = '{alg}'\nmethod = '{enc}'\n{key}\n")
