@@ -53,6 +53,8 @@ pub(in crate::login::connector) enum KeyProblem {
     },
     #[error("it is a key in PEM, and this algorithm needs a shared secret")]
     PemAsSecret,
+    #[error("it is a public key, and this algorithm needs a shared secret")]
+    PublicKeyAsSecret,
     #[error("it is a private key: write the public key of the source")]
     PrivateKey,
     #[error("it is no public key or certificate in PEM for {algorithm}: {expected}")]
@@ -67,7 +69,8 @@ pub(in crate::login::connector) enum KeyProblem {
     },
 }
 
-/// The bytes of a shared secret. Refuses PEM, because everybody may know a public key.
+/// The bytes of a shared secret. Refuses keys in PEM and public keys without it, because everybody may know
+/// a public key.
 pub(in crate::login::connector) fn shared_secret(
     text: &Secret<String>,
     encoding: KeyEncoding,
@@ -76,17 +79,39 @@ pub(in crate::login::connector) fn shared_secret(
     let bytes = match encoding {
         KeyEncoding::Text => text.as_bytes().to_vec(),
         KeyEncoding::Base64 if is_pem(text.as_bytes()) => return Err(KeyProblem::PemAsSecret),
-        KeyEncoding::Base64 => {
-            let standard = zeroize::Zeroizing::new(text.replace('-', "+").replace('_', "/"));
-            let decoded = SECRET_ENCODING.decode(standard.as_bytes());
-            decoded.map_err(|_| KeyProblem::Base64)?
-        }
+        KeyEncoding::Base64 => decode_base64(text).ok_or(KeyProblem::Base64)?,
     };
     let bytes = Secret::new(bytes);
-    match is_pem(bytes.expose()) {
-        true => Err(KeyProblem::PemAsSecret),
+    if is_pem(bytes.expose()) {
+        return Err(KeyProblem::PemAsSecret);
+    }
+    let decoded = decode_base64(text).map(Secret::new);
+    match decoded.is_some_and(|decoded| is_public_key(decoded.expose())) {
+        true => Err(KeyProblem::PublicKeyAsSecret),
         false => Ok(bytes),
     }
+}
+
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let standard = zeroize::Zeroizing::new(text.replace('-', "+").replace('_', "/"));
+    SECRET_ENCODING.decode(standard.as_bytes()).ok()
+}
+
+/// Whether bytes are a public key in DER, which is the content of PEM.
+fn is_public_key(bytes: &[u8]) -> bool {
+    const SEQUENCE: u8 = 0x30;
+    // So many random bytes may be a key on Ed25519, too.
+    const RAW_BYTES: usize = 32;
+    let mut algorithms = [
+        Algorithm::RS256,
+        Algorithm::ES256,
+        Algorithm::ES384,
+        Algorithm::EdDSA,
+    ]
+    .into_iter();
+    bytes.first() == Some(&SEQUENCE)
+        && bytes.len() > RAW_BYTES
+        && algorithms.any(|algorithm| fits(algorithm, bytes))
 }
 
 fn is_pem(bytes: &[u8]) -> bool {
@@ -223,6 +248,18 @@ mod tests {
         ] {
             let key = verification_key(Algorithm::HS256, &secret(text), encoding);
             assert_eq!(key.unwrap_err(), KeyProblem::PemAsSecret, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_public_key_without_pem_is_no_shared_secret() {
+        // Ed25519, in the form that PEM wraps.
+        let public = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+        for encoding in [KeyEncoding::Text, KeyEncoding::Base64] {
+            let key = verification_key(Algorithm::HS256, &secret(public), encoding);
+            assert_eq!(key.unwrap_err(), KeyProblem::PublicKeyAsSecret);
+            let other = public.replacen("MCow", "AAAA", 1);
+            assert!(verification_key(Algorithm::HS256, &secret(&other), encoding).is_ok());
         }
     }
 }
