@@ -11,6 +11,7 @@ mod portal;
 mod replayed;
 mod settings;
 mod strangers;
+mod times;
 
 use jsonwebtoken::Algorithm;
 use menshen::face::page::Cause;

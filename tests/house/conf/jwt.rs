@@ -160,7 +160,8 @@ upstream = [\"http://127.0.0.1:1\"]
     let pem = "key = '''-----BEGIN PUBLIC KEY-----'''";
     let public = PORTAL.replace("key = { file = '/etc/menshen/portal.pem' }", pem);
     let public = public.replace("[connector", "trusted_proxies = ['10.0.0.1']\n[connector");
-    assert_eq!(warned_keys(&public), []);
+    let route = "[[route]]\nname = 'a'\nupstream = ['http://127.0.0.1:1']\n";
+    assert_eq!(warned_keys(&format!("{public}{route}")), []);
 }
 
 #[test]

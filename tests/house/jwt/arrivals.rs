@@ -263,3 +263,45 @@ async fn a_node_whose_clock_is_behind_refuses_a_token_that_another_node_has_forg
     let fresh = portal.sign(&portal.claims());
     sign_in(&behind, &fresh).await;
 }
+
+#[tokio::test]
+async fn a_frame_counts_only_where_cookies_are_sent_in_frames() {
+    let portal = Portal::with_algorithm(Algorithm::HS256);
+    let framed = [
+        ("Accept", "text/html"),
+        ("Sec-Fetch-Mode", "navigate"),
+        ("Sec-Fetch-Dest", "iframe"),
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Referer", "https://portal.test/home"),
+    ];
+    let has_session = |answer: &Answer| {
+        let mut cookies = answer.header_values("set-cookie");
+        cookies.any(|cookie| cookie.starts_with("__Host-menshen="))
+    };
+    for (session, is_accepted) in [("", false), ("cookie_same_site = 'none'", true)] {
+        let menshen = super::setup(&portal, "")
+            .external_url("https://sso.test")
+            .server("trusted_proxies = ['127.0.0.1']")
+            .session(session)
+            .start()
+            .await;
+        let mut browser = Browser::new(&menshen).over_https();
+        let url = |token: &str| format!("https://sso.test/.menshen/enter/{ID}?token={token}");
+        let token = token_for(&portal, "lisi");
+        let answer = browser.send("GET", &url(&token), &framed, b"").await;
+        let status = if is_accepted { 303 } else { 401 };
+        assert_eq!(
+            (answer.status, has_session(&answer)),
+            (status, is_accepted),
+            "{session}: {}",
+            answer.text()
+        );
+        if is_accepted {
+            // Another page could cover the button of the page that asks.
+            let token = token_for(&portal, "wangwu");
+            let answer = browser.send("GET", &url(&token), &framed, b"").await;
+            assert_eq!(answer.cause(), Some(Cause::FrameNeedsLogin));
+            assert!(!has_session(&answer));
+        }
+    }
+}
