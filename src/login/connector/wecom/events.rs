@@ -23,6 +23,7 @@ const ENVELOPE_LIMITS: XmlLimits = XmlLimits {
     bytes: 64 << 10,
     elements: 16,
     depth: 2,
+    attributes: 8,
 };
 
 /// The longest text that WeCom lets menshen repeat when it verifies the URL, in bytes. Its texts have about
@@ -138,7 +139,7 @@ impl EventReceiver for Events {
         let encrypted = envelope
             .child_text("Encrypt")
             .ok_or(EventError::Malformed("Encrypt"))?;
-        let message = self.open(&signed, encrypted, now)?;
+        let message = self.open(&signed, &encrypted, now)?;
         let change = message::read(&message, &self.corp_id)
             .map_err(|error| EventError::Unreadable(error.into()))?;
         Ok(DirectoryEvent {

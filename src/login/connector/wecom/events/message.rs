@@ -11,6 +11,7 @@ const MESSAGE_LIMITS: XmlLimits = XmlLimits {
     bytes: 64 << 10,
     elements: 512,
     depth: 8,
+    attributes: 8,
 };
 
 /// Why an authentic message cannot be read.
@@ -28,19 +29,19 @@ pub(super) enum MessageError {
 /// over: newer callbacks have only IDs, and the API has all fields.
 pub(super) fn read(message: &[u8], corp_id: &str) -> Result<Option<DirectoryChange>, MessageError> {
     let message = Element::read(message, MESSAGE_LIMITS)?;
-    if message.child_text("MsgType") != Some("event")
-        || message.child_text("Event") != Some("change_contact")
+    if message.child_text("MsgType").as_deref() != Some("event")
+        || message.child_text("Event").as_deref() != Some("change_contact")
     {
         return Ok(None);
     }
     let subject = |name: &'static str| {
         let userid = message.child_text(name);
-        subject_of(corp_id, userid.ok_or(MessageError::Missing(name))?, name)
+        subject_of(corp_id, &userid.ok_or(MessageError::Missing(name))?, name)
     };
     let kind = message
         .child_text("ChangeType")
         .ok_or(MessageError::Missing("ChangeType"))?;
-    Ok(match kind {
+    Ok(match kind.as_str() {
         "delete_user" => Some(DirectoryChange::PersonDeleted(subject("UserID")?)),
         "update_user" => {
             let from = subject("UserID")?;
@@ -57,7 +58,7 @@ pub(super) fn read(message: &[u8], corp_id: &str) -> Result<Option<DirectoryChan
         "create_user" => Some(DirectoryChange::PersonAdded(subject("UserID")?)),
         "create_party" | "update_party" | "delete_party" => {
             let id = message.child_text("Id").filter(|id| is_department_id(id));
-            Some(DirectoryChange::Department(id.map(str::to_owned)))
+            Some(DirectoryChange::Department(id))
         }
         _ => None,
     })
