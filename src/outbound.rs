@@ -234,6 +234,19 @@ impl Outbound {
             .await
     }
 
+    /// Sends a GET request for a document that is not JSON; `query` is appended to the query of the URL.
+    pub async fn get_bytes(
+        &self,
+        url: &Url,
+        query: &[(&str, &str)],
+        call: OutboundCall,
+    ) -> Result<Vec<u8>, OutboundError> {
+        let request = self.pooled.get(with_query(url, query));
+        let only_ok = |status| status == StatusCode::OK;
+        let response = self.exchange_bytes(request, call, only_ok).await?;
+        Ok(response.body)
+    }
+
     /// Sends a POST request with a JSON body; `query` is appended to the query of the URL.
     pub async fn post_json(
         &self,

@@ -12,6 +12,14 @@ use super::{CALL_TIMEOUT, Outbound, OutboundCall, OutboundError};
 /// The longest `Content-Type` that an error quotes, in characters.
 const CONTENT_TYPE_CHARS_MAX: usize = 80;
 
+/// A response that was read to its end.
+pub(super) struct WholeResponse {
+    pub(super) status: u16,
+    /// The `Content-Type` header, for error messages.
+    content_type: String,
+    pub(super) body: Vec<u8>,
+}
+
 impl Outbound {
     /// Sends a call and reads its JSON response, whose status `accepts` must accept. Takes no longer than
     /// [`CALL_TIMEOUT`], including a retry.
@@ -21,7 +29,31 @@ impl Outbound {
         call: OutboundCall,
         accepts: impl Fn(StatusCode) -> bool,
     ) -> Result<(u16, Value), OutboundError> {
-        let request = request.header(ACCEPT, "application/json").build();
+        let request = request.header(ACCEPT, "application/json");
+        let response = self.exchange_bytes(request, call, accepts).await?;
+        // The content type is ignored: older servers send JSON as text/html or without a type.
+        match serde_json::from_slice(&response.body) {
+            Ok(body) => Ok((response.status, body)),
+            Err(_) if response.status != StatusCode::OK.as_u16() => Err(OutboundError::Status {
+                call: call.name(),
+                status: response.status,
+                content_type: response.content_type,
+            }),
+            Err(_) => Err(OutboundError::NotJson {
+                call: call.name(),
+                content_type: response.content_type,
+            }),
+        }
+    }
+
+    /// Sends a call and reads its response of any format, as [`Self::exchange`] does.
+    pub(super) async fn exchange_bytes(
+        &self,
+        request: RequestBuilder,
+        call: OutboundCall,
+        accepts: impl Fn(StatusCode) -> bool,
+    ) -> Result<WholeResponse, OutboundError> {
+        let request = request.build();
         let request = request.map_err(|error| outbound_error(error, call))?;
         if !call.is_repeatable() {
             return self.attempt(&self.unpooled, request, call, &accepts).await;
@@ -50,30 +82,23 @@ impl Outbound {
         request: Request,
         call: OutboundCall,
         accepts: &impl Fn(StatusCode) -> bool,
-    ) -> Result<(u16, Value), OutboundError> {
+    ) -> Result<WholeResponse, OutboundError> {
         let response = client.execute(request).await;
         let mut response = response.map_err(|error| outbound_error(error, call))?;
-        let call_name = call.name();
         let content_type = content_type(&response);
         let status = response.status().as_u16();
-        let status_error = || OutboundError::Status {
-            call: call_name,
-            status,
-            content_type: content_type.clone(),
-        };
         if !accepts(response.status()) {
-            return Err(status_error());
-        }
-        let body = self.read_body(&mut response, call).await?;
-        // The content type is ignored: older servers send JSON as text/html or without a type.
-        match serde_json::from_slice(&body) {
-            Ok(body) => Ok((status, body)),
-            Err(_) if status != StatusCode::OK => Err(status_error()),
-            Err(_) => Err(OutboundError::NotJson {
-                call: call_name,
+            return Err(OutboundError::Status {
+                call: call.name(),
+                status,
                 content_type,
-            }),
+            });
         }
+        Ok(WholeResponse {
+            status,
+            content_type,
+            body: self.read_body(&mut response, call).await?,
+        })
     }
 
     async fn read_body(
