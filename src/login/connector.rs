@@ -44,7 +44,7 @@ pub use directory_events::{DirectoryChange, DirectoryEvent, EventError, EventRec
 pub use error::{ConnectorError, RefusalReason, SourceRefusal};
 pub use exchange::{
     AuthnRequest, AuthnResponse, Callback, CallbackMethod, Challenge, EntryPoint, LoginMethod,
-    Prompt, UnsolicitedProfile,
+    LogoutMessageForm, Prompt, UnsolicitedProfile,
 };
 use external_kind::ExternalKind;
 pub use features::{DirectorySyncSettings, Features, LocalizedText, SignInHint, SourceApp};
@@ -223,8 +223,8 @@ pub trait Connector: Debug + Send + Sync {
         response: &AuthnResponse,
     ) -> Result<Profile, ConnectorError>;
 
-    /// Redeems an entry token of a login that the source started. Only for kinds with
-    /// [`Features::entry_point`].
+    /// Redeems an entry token of a login that the source started, or a ticket that a program presents. Only
+    /// for kinds with [`Features::entry_point`] or [`Callback::program_ticket`].
     async fn redeem_entry_token(
         &self,
         _response: &AuthnResponse,

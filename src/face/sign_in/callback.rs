@@ -1,7 +1,8 @@
 //! `/callback/{connector}`: the provider redirects the browser to menshen. The flow cookie is checked
-//! before the code is redeemed.
+//! before the code is redeemed. A source may also post logout messages to this URL, and programs may
+//! present tickets there.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Response};
@@ -11,14 +12,21 @@ use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
 use super::begin::{self, BeginOptions};
 use super::complete::{self, InsufficientAuth};
-use super::{LoginTarget, audit, caller, flow_cookies, link, read_body_within, reconfirm, ticket};
-use crate::login::connector::{AuthnResponse, Callback, CallbackMethod, ConnectorError};
+use super::{
+    LoginTarget, audit, caller, flow_cookies, link, provider_logout, read_body_within, reconfirm,
+    ticket,
+};
+use crate::login::connector::{AuthnResponse, ConnectorError};
 use crate::login::fields::Fields;
-use crate::login::pending::{FlowId, InvalidFlowId, Mode, Pending, PendingError};
+use crate::login::pending::{InvalidFlowId, Mode, Pending, PendingError};
 use crate::login::{FinishedLogin, LoginError, LoginResult};
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 use crate::store::{ConnectorId, SessionKey};
+use shared::{NamedLogin, SharedCallback};
+
+mod program;
+mod shared;
 
 /// The connectors with this callback path.
 pub(super) fn connectors_at<'a>(
@@ -43,26 +51,30 @@ where
     B::Error: Into<BodyError>,
 {
     let shared = SharedCallback::of(context, connectors);
-    if shared.0.is_empty() {
+    if shared.is_empty() {
         let page = reply::problem(context, Cause::NotFound, None);
         return LoggedResponse::own_path("no callback", page);
     }
-    let fields = match (context.head.method, shared.method()) {
-        (&Method::GET, method) if method.accepts_get() => Some(query),
-        (&Method::POST, method) if method.accepts_post() => {
+    let fields = match *context.head.method {
+        Method::GET if shared.logins_by_get() => Some(query),
+        Method::POST if shared.accepts_forms() => {
             let form = read_body_within(body, shared.form_bytes_max()).await;
             form.and_then(|form| Fields::parse(&form))
         }
-        (_, CallbackMethod::Get) => {
-            return LoggedResponse::own_path("method", reply::method_not_allowed("GET"));
-        }
-        (_, CallbackMethod::Post) => {
-            return LoggedResponse::own_path("method", reply::method_not_allowed("POST"));
-        }
-        (_, CallbackMethod::GetOrPost) => {
-            return LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST"));
+        _ => {
+            let allowed = reply::method_not_allowed(shared.allowed_methods());
+            return LoggedResponse::own_path("method", allowed);
         }
     };
+    if *context.head.method == Method::POST && shared.is_logout_message(fields.as_ref()) {
+        let receivers: Vec<_> = shared.logout_messages().collect();
+        return provider_logout::at_callback(context, &receivers, fields.as_ref()).await;
+    }
+    if let Some(fields) = &fields
+        && let Some((via, parameter)) = shared.program_ticket(context, fields)
+    {
+        return program::answer(context, via, parameter, fields.clone()).await;
+    }
     // When several connectors share the path, the audit record cannot name one.
     let via = match connectors {
         [only] => Some(*only),
@@ -85,63 +97,6 @@ where
     match pending_login(context, &logins) {
         Ok(pending) => finish_and_respond(context, pending, authn_response).await,
         Err(error) => without_pending(context, &logins, via, authn_response, error).await,
-    }
-}
-
-/// A connector, and the ID of the login that the response names in the format of this connector.
-type NamedLogin<'a> = (&'a ConnectorId, FlowId);
-
-/// The callback settings of a connector that is not configured.
-static UNKNOWN_CONNECTOR_CALLBACK: LazyLock<Callback> = LazyLock::new(Callback::default);
-
-/// The connectors that share a callback path, with their callback settings.
-struct SharedCallback<'a>(Vec<(&'a ConnectorId, &'a Callback)>);
-
-impl<'a> SharedCallback<'a> {
-    fn of(context: &RequestContext<'a>, connectors: &[&'a ConnectorId]) -> Self {
-        let with_settings = |id: &&'a ConnectorId| {
-            let callback = match context.site.login.entry(id) {
-                Some(entry) => entry.features.callback()?,
-                // An unknown connector gets the same response as a configured one, so that a client
-                // cannot find out which connectors exist.
-                None => &UNKNOWN_CONNECTOR_CALLBACK,
-            };
-            Some((*id, callback))
-        };
-        Self(connectors.iter().filter_map(with_settings).collect())
-    }
-
-    fn method(&self) -> CallbackMethod {
-        let any_accepts = |accepts: fn(CallbackMethod) -> bool| {
-            let mut callbacks = self.0.iter();
-            callbacks.any(|(_, callback)| accepts(callback.method))
-        };
-        match (
-            any_accepts(CallbackMethod::accepts_get),
-            any_accepts(CallbackMethod::accepts_post),
-        ) {
-            (true, true) => CallbackMethod::GetOrPost,
-            (false, true) => CallbackMethod::Post,
-            (_, false) => CallbackMethod::Get,
-        }
-    }
-
-    fn form_bytes_max(&self) -> usize {
-        let by_post = self.0.iter().filter(|(_, it)| it.method.accepts_post());
-        by_post.map(|(_, it)| it.form_bytes_max).max().unwrap_or(0)
-    }
-
-    /// The login that each connector reads from the response.
-    fn named_logins(&self, method: &Method, fields: &Fields) -> Vec<NamedLogin<'a>> {
-        let with_this_method = self.0.iter().filter(|(_, callback)| match *method {
-            Method::POST => callback.method.accepts_post(),
-            _ => callback.method.accepts_get(),
-        });
-        let logins = with_this_method.filter_map(|(id, callback)| {
-            let flow = fields.one(&callback.flow_parameter).ok().flatten()?;
-            Some((*id, FlowId::try_from(flow.to_owned()).ok()?))
-        });
-        logins.collect()
     }
 }
 

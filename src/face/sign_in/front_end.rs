@@ -262,7 +262,7 @@ fn refusal(
     LoggedResponse::own_path(cause.slug(), with_cors(response, origin))
 }
 
-fn problem_json(context: &RequestContext<'_>, cause: Cause) -> Response<Body> {
+pub(super) fn problem_json(context: &RequestContext<'_>, cause: Cause) -> Response<Body> {
     let (title, detail) = (cause.title(context.lang()), cause.detail(context.lang()));
     reply::json_problem(
         context,

@@ -1,4 +1,5 @@
-//! `/backchannel-logout` and `/frontchannel-logout`: the provider ends sessions.
+//! `/backchannel-logout`, `/frontchannel-logout` and logout messages at the callback: the provider ends
+//! sessions.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::{audit, read_body};
 use crate::clock::Timestamp;
 use crate::keys;
 use crate::login::ConnectorEntry;
-use crate::login::connector::{ConnectorError, LogoutNotice};
+use crate::login::connector::{ConnectorError, LogoutMessageForm, LogoutNotice};
 use crate::login::fields::Fields;
 use crate::login::limits::Limited;
 use crate::login::pending::PENDING_AGE_MAX_S;
@@ -65,7 +66,10 @@ where
             "no back channel",
             reply::problem(context, Cause::NotFound, None),
         ),
-        Some(Ok(notice)) => end_sessions(context, entry, &notice.target, Some(&notice)).await,
+        Some(Ok(notice)) => {
+            let channel = LogoutChannel::Back(&notice);
+            end_sessions(context, entry, &notice.target, channel).await
+        }
         Some(Err(error)) => {
             audit::refused(context, Some(via), &error);
             match error {
@@ -96,7 +100,9 @@ pub(super) async fn front_channel(
     let entry = context.site.login.entry(via);
     let target = entry.and_then(|entry| entry.connector.logout()?.front_channel_session(query));
     match (entry, target) {
-        (Some(entry), Some(target)) => end_sessions(context, entry, &target, None).await,
+        (Some(entry), Some(target)) => {
+            end_sessions(context, entry, &target, LogoutChannel::Front).await
+        }
         _ => LoggedResponse::own_path(
             "no session named",
             invalid_request("the request names no session of this connector"),
@@ -104,12 +110,83 @@ pub(super) async fn front_channel(
     }
 }
 
+/// `POST` of a logout message to the callback URL. The form was read already; `connectors` are those of this
+/// URL that accept such messages. The message names a session by its ticket, which is known to the connector
+/// that redeemed it; for the others the session is an unknown one.
+pub(super) async fn at_callback(
+    context: &RequestContext<'_>,
+    connectors: &[(&ConnectorId, LogoutMessageForm)],
+    form: Option<&Fields>,
+) -> LoggedResponse {
+    let malformed = |why| LoggedResponse::own_path("logout message", invalid_request(why));
+    let mut last = None;
+    for (via, message_form) in connectors {
+        let message = form.and_then(|form| form.one(message_form.field).ok().flatten());
+        let Some(message) = message else {
+            return malformed("exactly one logout message is required");
+        };
+        let Some(entry) = context.site.login.entry(via) else {
+            continue;
+        };
+        let target = match entry.connector.logout() {
+            Some(logout) => logout.read_logout_message(message),
+            None => Ok(None),
+        };
+        match target {
+            Ok(None) => {}
+            Ok(Some(target)) => {
+                let ended = end_sessions(context, entry, &target, LogoutChannel::Callback).await;
+                last = Some(ended);
+            }
+            Err(error) => {
+                audit::refused(context, Some(via), &error);
+                return malformed("the logout message is not valid");
+            }
+        }
+    }
+    last.unwrap_or_else(logout_done)
+}
+
+/// How a logout of the source arrives.
+#[derive(Clone, Copy)]
+enum LogoutChannel<'a> {
+    /// In a signed message.
+    Back(&'a LogoutNotice),
+    /// In a frame of the browser.
+    Front,
+    /// In a message to the callback URL, which is not signed.
+    Callback,
+}
+
+impl<'a> LogoutChannel<'a> {
+    fn notice(self) -> Option<&'a LogoutNotice> {
+        match self {
+            Self::Back(notice) => Some(notice),
+            Self::Front | Self::Callback => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Back(_) => "back-channel logout",
+            Self::Front => "front-channel logout",
+            Self::Callback => "single logout",
+        }
+    }
+}
+
+fn logout_done() -> LoggedResponse {
+    let response = reply::text(StatusCode::OK, "text/plain; charset=utf-8", String::new());
+    LoggedResponse::own_path("logout at the source", response)
+}
+
 async fn end_sessions(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     target: &LogoutTarget,
-    notice: Option<&LogoutNotice>,
+    channel: LogoutChannel<'_>,
 ) -> LoggedResponse {
+    let notice = channel.notice();
     let notice_key = notice.map(|notice| {
         let parts = [
             b"logout notice",
@@ -118,11 +195,9 @@ async fn end_sessions(
         ];
         keys::fingerprint(&parts)
     });
-    let done = reply::text(StatusCode::OK, "text/plain; charset=utf-8", String::new());
-    let done = LoggedResponse::own_path("logout at the source", done);
-    let until = match mark_expiry(context, entry, target, notice).await {
+    let until = match mark_expiry(context, entry, target, channel).await {
         Ok(Some(until)) => until,
-        Ok(None) => return done,
+        Ok(None) => return logout_done(),
         Err(error) => return unavailable(context, entry, notice, &error),
     };
     let sessions = &context.services.sessions;
@@ -139,14 +214,11 @@ async fn end_sessions(
         }
         Err(error) => return unavailable(context, entry, notice, &error),
     };
-    // Any browser can name a session, so a front-channel logout that ends none gets no audit entry.
+    // Anybody can send an unsigned logout, so one that ends no session gets no audit entry.
     if notice.is_none() && ended == 0 {
-        return done;
+        return logout_done();
     }
-    let reason = match notice {
-        Some(_) => format!("back-channel logout: {ended} sessions"),
-        None => format!("front-channel logout: {ended} sessions"),
-    };
+    let reason = format!("{}: {ended} sessions", channel.name());
     context.services.telemetry.audit(&AuditRecord {
         connector: Some(entry.id.as_str()),
         subject: match target {
@@ -158,7 +230,7 @@ async fn end_sessions(
         reason: Some(&reason),
         ..audit::new_record(context, AuditEvent::Revoked)
     });
-    done
+    logout_done()
 }
 
 /// The response to a logout that the store did not write.
@@ -188,12 +260,12 @@ async fn mark_expiry(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     target: &LogoutTarget,
-    notice: Option<&LogoutNotice>,
+    channel: LogoutChannel<'_>,
 ) -> Result<Option<Timestamp>, StoreError> {
-    if let (None, LogoutTarget::Session(sid)) = (notice, target) {
+    if let (None, LogoutTarget::Session(sid)) = (channel.notice(), target) {
         let sessions = &context.services.sessions;
         let is_known = sessions.has_provider_session(&entry.id, sid).await;
-        if !matches!(is_known, Ok(true)) && !may_record_mark(context, entry) {
+        if !matches!(is_known, Ok(true)) && !may_record_mark(context, entry, channel) {
             return is_known.map(|_| None);
         }
     }
@@ -205,7 +277,11 @@ async fn mark_expiry(
 }
 
 /// Whether the rate limit allows a mark for an unknown session; logs when it does not.
-fn may_record_mark(context: &RequestContext<'_>, entry: &ConnectorEntry) -> bool {
+fn may_record_mark(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    channel: LogoutChannel<'_>,
+) -> bool {
     let client = context.head.client_for_limits();
     let Err(limited) = context.site.login.check_logout_limit(&entry.id, client) else {
         return true;
@@ -217,7 +293,8 @@ fn may_record_mark(context: &RequestContext<'_>, entry: &ConnectorEntry) -> bool
             Limited::Client => "of this client",
             Limited::All | Limited::Circuit | Limited::WrongPasswords { .. } => "of this connector",
         };
-        tracing::warn!(request_id = %context.id, connector = %entry.id, client = %context.head.client_ip, too_many, "too many front-channel logouts of unknown sessions: this one is not remembered, so a pending login or a bearer token of its person may stay valid");
+        let channel = channel.name();
+        tracing::warn!(request_id = %context.id, connector = %entry.id, client = %context.head.client_ip, too_many, channel, "too many logouts of unknown sessions that nobody signed: this one is not remembered, so a pending login or a bearer token of its person may stay valid");
     }
     false
 }

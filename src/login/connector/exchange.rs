@@ -93,6 +93,22 @@ pub struct Callback {
     pub method: CallbackMethod,
     /// The largest accepted form, in bytes.
     pub form_bytes_max: usize,
+    /// The parameter in which a program presents a ticket of a person without a pending login, if the
+    /// protocol has such tickets. [`Connector::redeem_entry_token`] redeems it.
+    ///
+    /// [`Connector::redeem_entry_token`]: super::Connector::redeem_entry_token
+    pub program_ticket: Option<&'static str>,
+    /// The messages that the source itself posts to the callback URL when it ends a session.
+    pub logout_message: Option<LogoutMessageForm>,
+}
+
+/// The form of a logout message that a source posts to the callback URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogoutMessageForm {
+    /// The field that holds the message.
+    pub field: &'static str,
+    /// The largest accepted form, in bytes.
+    pub bytes_max: usize,
 }
 
 impl Default for Callback {
@@ -101,6 +117,8 @@ impl Default for Callback {
             flow_parameter: Cow::Borrowed("state"),
             method: CallbackMethod::Get,
             form_bytes_max: 16 * 1024,
+            program_ticket: None,
+            logout_message: None,
         }
     }
 }

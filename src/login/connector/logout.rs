@@ -42,6 +42,14 @@ pub trait ProviderLogout: Send + Sync {
     fn front_channel_session(&self, _fields: &Fields) -> Option<LogoutTarget> {
         None
     }
+
+    /// The session that a message with [`Callback::logout_message`] ends; `None` if it names none. The
+    /// message is not signed: only who knows the session can name it.
+    ///
+    /// [`Callback::logout_message`]: super::Callback::logout_message
+    fn read_logout_message(&self, _message: &str) -> Result<Option<LogoutTarget>, ConnectorError> {
+        Ok(None)
+    }
 }
 
 /// A verified logout message of a source.
