@@ -20,6 +20,7 @@ use crate::people::token_sessions::TokenReader;
 use crate::store::LinkField;
 
 pub mod credentials;
+pub mod cas;
 mod directory_events;
 mod error;
 mod exchange;
@@ -124,17 +125,21 @@ pub struct ConnectorConfig {
     /// A signed token of a portal.
     #[serde(default)]
     jwt: Option<jwt::Config>,
+    /// CAS.
+    #[serde(default)]
+    cas: Option<cas::Config>,
     /// A kind from outside this crate, which no configuration file can name.
     #[serde(skip)]
     external_kind: Option<ExternalKind>,
 }
 
-const KIND_NAMES: [&str; 5] = [
+const KIND_NAMES: [&str; 6] = [
     wecom::KIND_NAME,
     oidc::KIND_NAME,
     oauth2::KIND_NAME,
     local::KIND_NAME,
     jwt::KIND_NAME,
+    cas::KIND_NAME,
 ];
 
 /// Why a connector has no single kind.
@@ -174,6 +179,7 @@ impl ConnectorConfig {
             as_kind(&self.oauth2),
             as_kind(&self.local),
             as_kind(&self.jwt),
+            as_kind(&self.cas),
         ];
         let external_kind = self
             .external_kind

@@ -1,6 +1,7 @@
 //! The configuration: the files in conf/, problems and warnings.
 
 mod capital_letters;
+mod cas;
 mod connector_kinds;
 mod examples;
 mod full;

@@ -13,6 +13,7 @@ mod by_address;
 mod bytes;
 mod callback_addresses;
 mod callbacks;
+mod cas;
 mod checking;
 mod closing;
 mod command;

@@ -1,6 +1,7 @@
 //! Tests against real programs: Chromium, nginx and HAProxy from Debian; Caddy, Traefik and Envoy
 //! by pip; oidc-provider from npm; Keycloak by Maven; applications in Python, Java and Go; and git,
-//! svn, rclone and curl with Apache; and wechatpy and jwcrypto. `tests/run` installs and runs them.
+//! svn, rclone and curl with Apache; wechatpy and jwcrypto; and django-cas-server and LemonLDAP::NG.
+//! `tests/run` installs and runs them.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,6 +9,7 @@
 )]
 
 mod assertion;
+mod cas;
 mod clients;
 mod demo;
 mod demo_journeys;

@@ -234,8 +234,10 @@ impl Page {
 
     /// The target and the fields of the page's form.
     fn form(&self) -> (Url, Vec<(String, String)>) {
-        let action = tags(&self.body, "form").find_map(|tag| attribute(tag, "action"));
-        let action = action.unwrap_or_else(|| panic!("no form at {}: {}", self.url, self.body));
+        let form = tags(&self.body, "form").next();
+        let form = form.unwrap_or_else(|| panic!("no form at {}: {}", self.url, self.body));
+        // Without an action the form is sent to its page.
+        let action = attribute(form, "action").unwrap_or_default();
         let fields = tags(&self.body, "input")
             .filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value")?)));
         (self.url.join(&action).unwrap(), fields.collect())

@@ -39,6 +39,7 @@ const KINDS: &[(&str, &str, &[&str])] = &[
         "algorithm = 'HS256'\norigins = ['https://portal.corp.example']\nkey = SECRET\n",
         &["key"],
     ),
+    ("cas", "url = 'https://cas.corp.example/cas'\n", &[]),
 ];
 
 /// A secret in the configuration that is long enough for every kind.

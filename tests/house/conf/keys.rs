@@ -471,6 +471,35 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Optional,
         r#""text""#,
     ),
+    (
+        "connector.*.cas.url",
+        Required,
+        r#""https://sso.corp.example/cas""#,
+    ),
+    ("connector.*.cas.version", Default, r#""3.0""#),
+    (
+        "connector.*.cas.proxies",
+        Optional,
+        r#"["https://portal.corp.example/proxy"]"#,
+    ),
+    ("connector.*.cas.renew", Default, "false"),
+    ("connector.*.cas.user_case", Default, r#""exact""#),
+    ("connector.*.cas.single_logout", Default, "true"),
+    (
+        "connector.*.cas.login_url",
+        Optional,
+        r#""https://sso.corp.example/cas/login""#,
+    ),
+    (
+        "connector.*.cas.validate_url",
+        Optional,
+        r#""https://cas.internal/cas/p3/serviceValidate""#,
+    ),
+    (
+        "connector.*.cas.logout_url",
+        Optional,
+        r#""https://sso.corp.example/cas/logout""#,
+    ),
     ("route.name", Required, r#""oa""#),
     ("route.host", Example, r#""oa.corp.example""#),
     ("route.path", Default, r#""/""#),
@@ -567,8 +596,9 @@ pub(super) const FREE_TABLES: [&str; 5] = [
 ];
 
 /// Kinds that are shown in a connector of their own, with the id of that connector.
-pub(super) const EXTRA_CONNECTORS: [(&str, &str); 4] = [
+pub(super) const EXTRA_CONNECTORS: [(&str, &str); 5] = [
     ("connector.*.jwt", "portal"),
+    ("connector.*.cas", "sso"),
     ("connector.*.oauth2", "github"),
     ("connector.*.oidc", "keycloak"),
     ("connector.*.local", "house"),

@@ -14,6 +14,8 @@ const POST_CALLBACK: Callback = Callback {
     flow_parameter: Cow::Borrowed("RelayState"),
     method: CallbackMethod::Post,
     form_bytes_max: 16 * 1024,
+    program_ticket: None,
+    logout_message: None,
 };
 
 async fn start_menshen(lines: &str) -> (Menshen, TestSource) {
