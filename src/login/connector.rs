@@ -125,7 +125,7 @@ pub struct ConnectorConfig {
     /// A signed token of a portal.
     #[serde(default)]
     jwt: Option<jwt::Config>,
-    /// CAS.
+    /// A CAS server, such as Apereo CAS.
     #[serde(default)]
     cas: Option<cas::Config>,
     /// A kind from outside this crate, which no configuration file can name.
