@@ -58,6 +58,11 @@ impl Stage {
 }
 
 fn configuration(url: &str, dir: &TempDir, app: &LegacyApp, lines: &str) -> String {
+    // With `renew`, nobody can be confirmed without a password.
+    let reload_user = match lines.contains("renew = true") {
+        true => "",
+        false => "reload_user = \"always\"\n        reload_after = \"10s\"",
+    };
     format!(
         r#"
         [server]
@@ -97,8 +102,7 @@ fn configuration(url: &str, dir: &TempDir, app: &LegacyApp, lines: &str) -> Stri
         path = "/reloaded"
         strip_path = true
         upstream = ["{app}"]
-        reload_user = "always"
-        reload_after = "10s"
+        {reload_user}
         "#,
         listen = url.trim_start_matches("http://"),
         dir = dir.path().display(),

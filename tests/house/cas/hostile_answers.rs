@@ -10,40 +10,31 @@ fn admin() -> String {
     success("<cas:user>admin</cas:user>")
 }
 
-/// Each answer, and a part of the reason in the audit log.
-fn hostile_answers() -> Vec<(String, &'static str)> {
-    let user = "<cas:user>admin</cas:user>";
-    let inner = |content: &str| success(content);
-    let outcome = |text: &str| {
-        let start = text.find("<cas:authentication").unwrap();
-        text[start..text.find("</cas:serviceResponse>").unwrap()].to_owned()
-    };
-    let both = |first: &str, second: &str| {
-        format!(
-            "<cas:serviceResponse xmlns:cas='{NAMESPACE}'>{first}{second}</cas:serviceResponse>"
-        )
-    };
-    let (yes, no) = (outcome(&admin()), outcome(&failure("INVALID_TICKET", "no")));
+/// An answer, and a part of the reason in the audit log.
+type Hostile = (String, &'static str);
+
+/// Answers that are no XML, or XML with parts that are refused.
+fn malformed_answers() -> Vec<Hostile> {
     let not_xml = "not the XML that a CAS server sends";
     vec![
         (format!("<!DOCTYPE x>{}", admin()), not_xml),
         (
             format!(
                 "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]>{}",
-                inner("<cas:user>&e;</cas:user>")
+                success("<cas:user>&e;</cas:user>")
             ),
             not_xml,
         ),
         (
             format!(
                 "<!DOCTYPE x [<!ENTITY a 'ad'><!ENTITY b '&a;min'>]>{}",
-                inner("<cas:user>&b;</cas:user>")
+                success("<cas:user>&b;</cas:user>")
             ),
             not_xml,
         ),
-        (inner("<cas:user>&admin;</cas:user>"), not_xml),
+        (success("<cas:user>&admin;</cas:user>"), not_xml),
         (format!("<?xml-stylesheet href='x'?>{}", admin()), not_xml),
-        (inner("<cas:user>ad<?x y?>min</cas:user>"), not_xml),
+        (success("<cas:user>ad<?x y?>min</cas:user>"), not_xml),
         (admin().replace("</cas:user>", ""), not_xml),
         (admin().replace("</cas:serviceResponse>", ""), not_xml),
         (format!("{}{}", admin(), admin()), not_xml),
@@ -64,6 +55,22 @@ fn hostile_answers() -> Vec<(String, &'static str)> {
             "{\"serviceResponse\":{\"authenticationSuccess\":{\"user\":\"admin\"}}}".to_owned(),
             not_xml,
         ),
+    ]
+}
+
+/// Answers whose root is another one, or that succeed and fail at once.
+fn contradictory_answers() -> Vec<Hostile> {
+    let outcome = |text: &str| {
+        let start = text.find("<cas:authentication").unwrap();
+        text[start..text.find("</cas:serviceResponse>").unwrap()].to_owned()
+    };
+    let both = |first: &str, second: &str| {
+        format!(
+            "<cas:serviceResponse xmlns:cas='{NAMESPACE}'>{first}{second}</cas:serviceResponse>"
+        )
+    };
+    let (yes, no) = (outcome(&admin()), outcome(&failure("INVALID_TICKET", "no")));
+    vec![
         (
             "<html><body>admin</body></html>".to_owned(),
             "not a serviceResponse",
@@ -81,26 +88,41 @@ fn hostile_answers() -> Vec<(String, &'static str)> {
         (both(&no, &yes), "exactly one of"),
         (both(&yes, &yes), "exactly one of"),
         (both("", ""), "exactly one of"),
-        (both(user, ""), "exactly one of"),
-        (inner(""), "exactly one user"),
-        (inner(&format!("{user}{user}")), "exactly one user"),
+        (both("<cas:user>admin</cas:user>", ""), "exactly one of"),
+    ]
+}
+
+/// Answers that do not name exactly one user.
+fn ambiguous_answers() -> Vec<Hostile> {
+    let user = "<cas:user>admin</cas:user>";
+    vec![
+        (success(""), "exactly one user"),
+        (success(&format!("{user}{user}")), "exactly one user"),
         (
-            inner(&format!("{user}<cas:user>zhangsan</cas:user>")),
+            success(&format!("{user}<cas:user>zhangsan</cas:user>")),
             "exactly one user",
         ),
-        (inner("<cas:user> </cas:user>"), "exactly one user"),
-        (inner("<cas:user>ad<b/>min</cas:user>"), "exactly one user"),
-        (inner("<user>admin</user>"), "exactly one user"),
+        (success("<cas:user> </cas:user>"), "exactly one user"),
+        (success("<cas:user>admin </cas:user>"), "exactly one user"),
         (
-            inner(&format!("<cas:attributes>{user}</cas:attributes>")),
+            success("<cas:user>admin&#x3000;</cas:user>"),
             "exactly one user",
         ),
         (
-            inner("<cas:user>ad&#9;min</cas:user>"),
+            success("<cas:user>ad<b/>min</cas:user>"),
+            "exactly one user",
+        ),
+        (success("<user>admin</user>"), "exactly one user"),
+        (
+            success(&format!("<cas:attributes>{user}</cas:attributes>")),
+            "exactly one user",
+        ),
+        (
+            success("<cas:user>ad&#9;min</cas:user>"),
             "without control characters",
         ),
         (
-            inner(&format!("<cas:user>{}</cas:user>", "x".repeat(513))),
+            success(&format!("<cas:user>{}</cas:user>", "x".repeat(513))),
             "1 to 512 bytes",
         ),
     ]
@@ -110,7 +132,11 @@ fn hostile_answers() -> Vec<(String, &'static str)> {
 async fn a_hostile_answer_signs_nobody_in() {
     let server = CasServer::start().await;
     let menshen = start_menshen(&server, "").await;
-    for (answer, reason) in hostile_answers() {
+    let malformed = malformed_answers().into_iter();
+    let hostile = malformed
+        .chain(contradictory_answers())
+        .chain(ambiguous_answers());
+    for (answer, reason) in hostile {
         server.answer_next(&answer);
         let (mut browser, page) = sign_in(&menshen).await;
         assert_eq!(page.answer.status, 400, "{answer}");

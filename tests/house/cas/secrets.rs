@@ -7,19 +7,9 @@ use crate::records::Records;
 use crate::stores::TempDir;
 use crate::test_request::TestRequest;
 
-#[tokio::test]
-async fn no_ticket_is_logged_shown_or_stored() {
-    let log = Records::process_log();
-    let dir = TempDir::new();
-    let server = CasServer::start().await;
-    let setup = setup(&server, &format!("proxies = ['{PROXY}']"));
-    let menshen = setup.store(&dir.url()).access_log().start().await;
-    let mut pages = Vec::new();
-    let (browser, page) = sign_in(&menshen).await;
-    assert_eq!(page.answer.status, 200);
-    pages.push(page.answer.text());
-    // Servers repeat the ticket in their refusals, also in the format of another version.
-    for answer in [
+/// Servers repeat the ticket in their refusals, also in the format of another version. `TICKET` stands for it.
+fn refusals() -> [String; 6] {
+    [
         failure(
             "INVALID_SERVICE",
             "the ticket TICKET of CALLBACK is for another service",
@@ -32,7 +22,21 @@ async fn no_ticket_is_logged_shown_or_stored() {
             "<x TICKET='1' TICKET='1'/>{}",
             failure("INVALID_TICKET", "TICKET")
         ),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn no_ticket_is_logged_shown_or_stored() {
+    let log = Records::process_log();
+    let dir = TempDir::new();
+    let server = CasServer::start().await;
+    let setup = setup(&server, &format!("proxies = ['{PROXY}']"));
+    let menshen = setup.store(&dir.url()).access_log().start().await;
+    let mut pages = Vec::new();
+    let (browser, page) = sign_in(&menshen).await;
+    assert_eq!(page.answer.status, 200);
+    pages.push(page.answer.text());
+    for answer in refusals() {
         let ticket = format!("ST-{}-seeded-in-a-refusal", pages.len());
         server.state().issued.push(ticket.clone());
         server.state().returns.push_back(format!("ticket={ticket}"));
@@ -78,18 +82,20 @@ async fn no_ticket_is_logged_shown_or_stored() {
     ];
     let mut hidden = server.state().issued.clone();
     hidden.push(browser.cookie("menshen").unwrap().value.clone());
-    for secret in &hidden {
-        for (output, text) in ["records", "log", "pages", "debug", "store"]
-            .iter()
-            .zip(&outputs)
-        {
-            let at = text.find(secret.as_str());
-            let around = at.map(|at| text.get(at.saturating_sub(200)..at).unwrap_or_default());
-            assert_eq!(around, None, "{secret} in {output}");
-        }
-    }
+    assert_hidden(&hidden, &outputs);
     assert!(
         outputs[0].contains("the ticket … of"),
         "the reason is logged"
     );
+}
+
+fn assert_hidden(secrets: &[String], outputs: &[String; 5]) {
+    let names = ["records", "log", "pages", "debug", "store"];
+    for secret in secrets {
+        for (name, text) in names.iter().zip(outputs) {
+            let at = text.find(secret.as_str());
+            let around = at.map(|at| text.get(at.saturating_sub(200)..at).unwrap_or_default());
+            assert_eq!(around, None, "{secret} in {name}");
+        }
+    }
 }

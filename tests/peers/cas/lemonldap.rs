@@ -53,7 +53,7 @@ async fn sign_in(stage: &Stage, visitor: &mut Visitor, path: &str) -> Page {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_version_signs_in() {
     let server = Lemonldap::start().await;
-    for (version, name) in [("1.0", None), ("2.0", None), ("3.0", Some("Doctor%20Who"))] {
+    for (version, name) in [("1.0", None), ("2.0", None), ("3.0", Some("Doctor Who"))] {
         let stage = Stage::start(&server.url, &format!("version = '{version}'")).await;
         let mut visitor = Visitor::new();
         let page = sign_in(&stage, &mut visitor, "/echo").await;

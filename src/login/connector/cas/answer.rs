@@ -66,12 +66,12 @@ impl Answer {
 fn read_text(body: &[u8]) -> Result<Answer, AnswerError> {
     let text = std::str::from_utf8(body).map_err(|_| AnswerError::Text)?;
     let mut lines = text.split('\n').map(|line| line.trim_end_matches('\r'));
-    let (outcome, user) = (lines.next(), lines.next().unwrap_or_default().trim());
+    let (outcome, user) = (lines.next(), lines.next().unwrap_or_default());
     // A third line could be that of somebody else.
     let ends_here = lines.all(str::is_empty);
     match outcome {
-        Some("yes") if ends_here && !user.is_empty() => Ok(Answer::Valid(Box::new(Person {
-            user: user.to_owned(),
+        Some("yes") if ends_here => Ok(Answer::Valid(Box::new(Person {
+            user: user_name(user).ok_or(AnswerError::Text)?,
             ..Person::default()
         }))),
         Some("no") if ends_here && user.is_empty() => Ok(Answer::Invalid {
@@ -105,8 +105,8 @@ fn read_xml(body: &[u8]) -> Result<Answer, AnswerError> {
 
 fn person(success: &Element) -> Result<Person, AnswerError> {
     let user = success.only_child(NAMESPACE, "user");
-    let user = user.ok().flatten().and_then(leaf_text);
-    let user = user.filter(|user| !user.is_empty());
+    let user = user.ok().flatten().filter(|user| is_leaf(user));
+    let user = user.and_then(|user| user_name(&user.text()));
     Ok(Person {
         user: user.ok_or(AnswerError::User)?,
         attributes: attributes(success),
@@ -159,10 +159,27 @@ fn proxies(success: &Element) -> Result<Vec<String>, AnswerError> {
         .collect()
 }
 
+/// The user name in a text, which may stand on lines of its own. `None` if it is empty or has other white
+/// space at its ends: a name with a blank at its end may be that of somebody else.
+fn user_name(text: &str) -> Option<String> {
+    let name = text.trim();
+    let start = text.len() - text.trim_start().len();
+    let (before, after) = (&text[..start], text[start..].get(name.len()..)?);
+    let is_layout = |space: &str| {
+        let is_xml_space = |c| matches!(c, ' ' | '\t' | '\r' | '\n');
+        space.is_empty() || (space.contains('\n') && space.chars().all(is_xml_space))
+    };
+    let is_name = !name.is_empty() && is_layout(before) && is_layout(after);
+    is_name.then(|| name.to_owned())
+}
+
+fn is_leaf(element: &Element) -> bool {
+    element.elements().next().is_none()
+}
+
 /// The text of an element without white space at its ends; `None` if it has elements inside.
 fn leaf_text(element: &Element) -> Option<String> {
-    let is_leaf = element.elements().next().is_none();
-    is_leaf.then(|| element.text().trim().to_owned())
+    is_leaf(element).then(|| element.text().trim().to_owned())
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ fn refused(document: &str) {
 #[test]
 fn a_user_and_attributes_of_both_layouts_are_read() {
     let person = valid(&success(
-        "<cas:user>\n zhangsan </cas:user><cas:attributes><cas:mail>z@corp.example</cas:mail>\
+        "<cas:user>\n zhangsan\n</cas:user><cas:attributes><cas:mail>z@corp.example</cas:mail>\
          <cas:memberOf>ops</cas:memberOf><cas:memberOf>财务部</cas:memberOf><other>x</other>\
          <cas:nested><cas:a>1</cas:a></cas:nested></cas:attributes>\
          <cas:attribute name='memberOf' value='ops'/><cas:attribute name='memberOf' value='dev'/>\
@@ -94,6 +94,12 @@ fn an_answer_without_exactly_one_user_is_refused() {
         "",
         "<cas:user></cas:user>",
         "<cas:user> </cas:user>",
+        "<cas:user>\n</cas:user>",
+        "<cas:user>a </cas:user>",
+        "<cas:user> a</cas:user>",
+        "<cas:user>\na </cas:user>",
+        "<cas:user>a\u{a0}</cas:user>",
+        "<cas:user>a\u{3000}\n</cas:user>",
         "<cas:user>a</cas:user><cas:user>a</cas:user>",
         "<cas:user>a<b/>c</cas:user>",
         "<user>a</user>",
@@ -214,6 +220,9 @@ fn version_1_0_is_two_lines() {
         "yes \na\n",
         " yes\na\n",
         "yes\na\nb\n",
+        "yes\n a\n",
+        "yes\na \n",
+        "yes\na\u{3000}\n",
         "no\na\n",
         "no\n\nyes\na\n",
         "<html>",
