@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, Proxy, RequestBuilder, StatusCode};
+use rustls::ClientConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -169,6 +170,8 @@ pub struct Outbound {
     unpooled: Client,
     /// Opens a connection for each call, with a shorter time-out for it; for [`Outbound::for_probes`].
     probing: Client,
+    /// The same authorities, for other protocols than HTTP.
+    tls: Arc<ClientConfig>,
     proxy: Option<ProxyUrl>,
     response_bytes_max: usize,
 }
@@ -210,9 +213,15 @@ impl Outbound {
             pooled: build(CONNECT_TIMEOUT, IDLE_CONNECTIONS_MAX)?,
             unpooled: build(CONNECT_TIMEOUT, 0)?,
             probing: build(probe::CONNECT_TIMEOUT, 0)?,
+            tls: Arc::new(tls::without_alpn(tls)),
             proxy: config.proxy.clone(),
             response_bytes_max: RESPONSE_BYTES_MAX,
         })
+    }
+
+    /// TLS with the same authorities, for a protocol other than HTTP.
+    pub fn tls(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.tls)
     }
 
     /// The same client with another limit for the length of responses, in bytes.

@@ -48,6 +48,7 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         Cause::StoreUnavailable
         | Cause::SignOutUnstored
         | Cause::ProviderBusy
+        | Cause::PasswordUnchecked
         | Cause::UpstreamBusy => StatusCode::SERVICE_UNAVAILABLE,
         Cause::UpstreamDown
         | Cause::InvalidUpstreamResponse
@@ -59,6 +60,7 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
             StatusCode::TOO_MANY_REQUESTS
         }
         Cause::LoginDeclined
+        | Cause::PasswordExpired
         | Cause::NotMember
         | Cause::InactiveMember
         | Cause::NotVisibleToApp

@@ -196,6 +196,7 @@ fn build_entry(
                 .ok_or_else(|| BuildError::Callback { id: id.clone() })?,
             outbound,
             clock: deps.clock.clone(),
+            mapping: settings.mapping.clone(),
             stored_departments: deps.people.stored_departments(id),
         })
         .map_err(|source| BuildError::Connector {

@@ -19,8 +19,8 @@ use crate::people::provider_tokens::TokenRefresh;
 use crate::people::token_sessions::TokenReader;
 use crate::store::LinkField;
 
-pub mod credentials;
 pub mod cas;
+pub mod credentials;
 mod directory_events;
 mod error;
 mod exchange;
@@ -30,6 +30,7 @@ pub mod grant;
 pub mod jwt;
 mod kind;
 mod kit;
+pub mod ldap;
 mod listed_people;
 pub mod local;
 mod logout;
@@ -128,18 +129,22 @@ pub struct ConnectorConfig {
     /// A CAS server, such as Apereo CAS.
     #[serde(default)]
     cas: Option<cas::Config>,
+    /// LDAP: Active Directory, OpenLDAP, FreeIPA.
+    #[serde(default)]
+    ldap: Option<ldap::Config>,
     /// A kind from outside this crate, which no configuration file can name.
     #[serde(skip)]
     external_kind: Option<ExternalKind>,
 }
 
-const KIND_NAMES: [&str; 6] = [
+const KIND_NAMES: [&str; 7] = [
     wecom::KIND_NAME,
     oidc::KIND_NAME,
     oauth2::KIND_NAME,
     local::KIND_NAME,
     jwt::KIND_NAME,
     cas::KIND_NAME,
+    ldap::KIND_NAME,
 ];
 
 /// Why a connector has no single kind.
@@ -180,6 +185,7 @@ impl ConnectorConfig {
             as_kind(&self.local),
             as_kind(&self.jwt),
             as_kind(&self.cas),
+            as_kind(&self.ldap),
         ];
         let external_kind = self
             .external_kind

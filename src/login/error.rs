@@ -68,7 +68,8 @@ impl LoginError {
         match self {
             Self::Connector(error) => matches!(
                 error,
-                ConnectorError::Busy(_)
+                ConnectorError::Unavailable(_)
+                    | ConnectorError::Busy(_)
                     | ConnectorError::NoUsableResponse(_)
                     | ConnectorError::Issuer(_)
             ),

@@ -115,6 +115,7 @@ fn problem(error: &ConnectorError, at: Timestamp) -> Option<SourceProblem> {
                 .to_owned()
         }
         ConnectorError::InvalidResponse(_)
+        | ConnectorError::Unavailable(_)
         | ConnectorError::NoUsableResponse(_)
         | ConnectorError::Issuer(_) => CHECK_REMEDY.to_owned(),
     };

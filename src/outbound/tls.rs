@@ -60,6 +60,12 @@ pub(super) fn client_config(ca: Option<&Path>) -> Result<ClientConfig, OutboundB
     Ok(tls)
 }
 
+/// The same configuration for another protocol than HTTP.
+pub(super) fn without_alpn(mut tls: ClientConfig) -> ClientConfig {
+    tls.alpn_protocols.clear();
+    tls
+}
+
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, OutboundBuildError> {
     let unusable = |source| OutboundBuildError::Ca {
         path: path.to_owned(),

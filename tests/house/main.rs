@@ -35,6 +35,7 @@ mod hosts;
 mod identity;
 mod interleavings;
 mod jwt;
+mod ldap;
 mod listening;
 mod local;
 mod log_lines;

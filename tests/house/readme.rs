@@ -83,6 +83,18 @@ fn the_configuration_in_the_guide_to_portals_is_valid() {
 }
 
 #[test]
+fn the_configurations_in_the_page_of_ldap_are_valid() {
+    let pages = ["docs/ldap.md", "docs/zh/ldap.md"].map(tables);
+    assert_eq!(pages[0], pages[1]);
+    for part in &pages[0] {
+        let mut merged = tables(ENGLISH)[0].clone();
+        merge(&mut merged, part);
+        assert_eq!(parse(&merged.to_string()).warnings(), []);
+    }
+    assert_eq!(pages[0].len(), 3);
+}
+
+#[test]
 fn the_main_configuration_of_a_readme_has_no_warnings() {
     for name in [ENGLISH, CHINESE] {
         assert_eq!(parse(&tables(name)[0].to_string()).warnings(), [], "{name}");

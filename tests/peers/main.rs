@@ -1,7 +1,7 @@
 //! Tests against real programs: Chromium, nginx and HAProxy from Debian; Caddy, Traefik and Envoy
-//! by pip; oidc-provider from npm; Keycloak by Maven; applications in Python, Java and Go; and git,
-//! svn, rclone and curl with Apache; wechatpy and jwcrypto; and django-cas-server and LemonLDAP::NG.
-//! `tests/run` installs and runs them.
+//! by pip; oidc-provider from npm; Keycloak by Maven; applications in Python, Java and Go; git,
+//! svn, rclone and curl with Apache; wechatpy and jwcrypto; the CAS servers django-cas-server and
+//! LemonLDAP::NG; and the directories of OpenLDAP and UnboundID. `tests/run` installs and runs them.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,6 +18,7 @@ mod fronts;
 mod full_disk;
 mod grpc;
 mod jwcrypto;
+mod ldap;
 #[path = "../../examples/demo/legacy_app.rs"]
 mod legacy_app;
 mod local;

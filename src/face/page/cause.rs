@@ -47,6 +47,8 @@ pub enum Cause {
     LoginDeclined,
     /// The user name or the password is wrong.
     WrongPassword,
+    /// The password has expired, or must be changed at the directory.
+    PasswordExpired,
     /// The account is not a member of the organisation.
     NotMember,
     /// The membership is disabled, not activated or ended.
@@ -63,6 +65,8 @@ pub enum Cause {
     ProviderBusy,
     /// The provider cannot be reached.
     ProviderUnreachable,
+    /// The directory cannot check passwords now.
+    PasswordUnchecked,
     /// The login name belongs to another account.
     LoginTaken,
     /// The person has no account, and the connector does not create one.
@@ -106,7 +110,7 @@ pub(super) enum NextStep {
 }
 
 impl Cause {
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 45] = [
         Self::NotFound,
         Self::BadRequest,
         Self::InvalidProxyHeader,
@@ -127,6 +131,7 @@ impl Cause {
         Self::FlowCookieForged,
         Self::LoginDeclined,
         Self::WrongPassword,
+        Self::PasswordExpired,
         Self::NotMember,
         Self::InactiveMember,
         Self::NotVisibleToApp,
@@ -135,6 +140,7 @@ impl Cause {
         Self::ProviderMisconfigured,
         Self::ProviderBusy,
         Self::ProviderUnreachable,
+        Self::PasswordUnchecked,
         Self::LoginTaken,
         Self::UnknownPerson,
         Self::AccountClosed,
@@ -176,6 +182,7 @@ impl Cause {
             Self::FlowCookieForged => "login-forged",
             Self::LoginDeclined => "login-declined",
             Self::WrongPassword => "wrong-password",
+            Self::PasswordExpired => "password-expired",
             Self::NotMember => "not-member",
             Self::InactiveMember => "inactive",
             Self::NotVisibleToApp => "out-of-range",
@@ -184,6 +191,7 @@ impl Cause {
             Self::ProviderMisconfigured => "source-misconfigured",
             Self::ProviderBusy => "source-busy",
             Self::ProviderUnreachable => "source-unreachable",
+            Self::PasswordUnchecked => "password-unchecked",
             Self::LoginTaken => "login-taken",
             Self::UnknownPerson => "unknown-person",
             Self::AccountClosed => "account-closed",
@@ -228,13 +236,15 @@ impl Cause {
             | Self::TooManyLogins
             | Self::TooManyTokenChanges
             | Self::ProviderBusy
-            | Self::ProviderUnreachable => NextStep::Retry,
+            | Self::ProviderUnreachable
+            | Self::PasswordUnchecked => NextStep::Retry,
             Self::TooManyWrongPasswords
             | Self::FlowCookieMissing
             | Self::LoginExpired
             | Self::FlowCookieForged
             | Self::LoginDeclined
             | Self::WrongPassword
+            | Self::PasswordExpired
             | Self::NotMember
             | Self::InactiveMember
             | Self::NotVisibleToApp

@@ -30,6 +30,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
                     Cause::LoginDeclined
                 }
                 RefusalReason::WrongPassword => Cause::WrongPassword,
+                RefusalReason::PasswordExpired => Cause::PasswordExpired,
                 RefusalReason::NotMember => Cause::NotMember,
                 RefusalReason::Inactive => Cause::InactiveMember,
                 RefusalReason::NotVisibleToApp => Cause::NotVisibleToApp,
@@ -37,6 +38,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
             },
             ConnectorError::InvalidResponse(_) => Cause::InvalidProviderResponse,
             ConnectorError::Misconfigured { .. } => Cause::ProviderMisconfigured,
+            ConnectorError::Unavailable(_) => Cause::PasswordUnchecked,
             ConnectorError::Busy(_) => Cause::ProviderBusy,
             ConnectorError::NoUsableResponse(_) | ConnectorError::Issuer(_) => {
                 Cause::ProviderUnreachable
@@ -157,6 +159,7 @@ fn login_outcome(error: &LoginError) -> LoginOutcome {
         Cause::StoreUnavailable
         | Cause::ProviderBusy
         | Cause::ProviderUnreachable
+        | Cause::PasswordUnchecked
         | Cause::ProviderMisconfigured => LoginOutcome::Failed,
         _ => LoginOutcome::Refused,
     }

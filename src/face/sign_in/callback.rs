@@ -209,6 +209,7 @@ pub(super) async fn respond_to_outcome(
         Cause::StoreUnavailable
             | Cause::ProviderBusy
             | Cause::ProviderUnreachable
+            | Cause::PasswordUnchecked
             | Cause::TooManyLogins
             | Cause::TooManyWrongPasswords
     ) {

@@ -267,6 +267,7 @@ fn keeps_session(
             ConnectorError::NoUsableResponse(_)
             | ConnectorError::Issuer(_)
             | ConnectorError::Busy(_)
+            | ConnectorError::Unavailable(_)
             | ConnectorError::LoginExpired(_)
             | ConnectorError::Misconfigured { .. },
         ) => !error_is_from_browser || is_recent_login(session, now),

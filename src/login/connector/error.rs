@@ -1,5 +1,7 @@
 //! `ConnectorError`: why a login failed at its source.
 
+use std::error::Error;
+
 use crate::issuer::IssuerError;
 use crate::outbound;
 
@@ -31,6 +33,9 @@ pub enum ConnectorError {
         #[source]
         source: SourceRefusal,
     },
+    /// The source cannot check anybody now: it cannot be reached, is busy, or refuses menshen itself.
+    #[error("the source cannot be asked now")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
     /// The source is overloaded or limits the rate of requests.
     #[error("the source is busy or limits the rate of requests")]
     Busy(#[source] SourceRefusal),
@@ -59,6 +64,7 @@ impl ConnectorError {
         match self {
             Self::NoUsableResponse(error) => error.is_no_response(),
             Self::Issuer(error) => error.is_no_response(),
+            Self::Unavailable(_) => true,
             Self::CodeRejected(_)
             | Self::LoginExpired(_)
             | Self::Refused { .. }
@@ -76,6 +82,8 @@ pub enum RefusalReason {
     Declined,
     /// The user name or the password is wrong; the page does not say which.
     WrongPassword,
+    /// The password has expired, or must be changed before it counts.
+    PasswordExpired,
     /// The person is not a member of the organisation.
     NotMember,
     /// The membership is disabled, not activated or ended.
@@ -93,6 +101,7 @@ impl std::fmt::Display for RefusalReason {
         f.write_str(match self {
             Self::Declined => "declined",
             Self::WrongPassword => "wrong user name or password",
+            Self::PasswordExpired => "the password has expired or must be changed",
             Self::NotMember => "not a member",
             Self::Inactive => "inactive",
             Self::NotVisibleToApp => "not visible to the application",

@@ -14,6 +14,7 @@ use crate::expression::Scope;
 use crate::issuer::{IssuerName, TenantName};
 use crate::outbound::Outbound;
 use crate::people::departments::StoredDepartments;
+use crate::people::profile::MappingConfig;
 use crate::secret::{SecretError, SecretSource};
 use crate::setting::KeyPath;
 use crate::store::ConnectorId;
@@ -117,6 +118,8 @@ pub struct ConnectorDeps {
     /// The HTTP client for calls to the source, with its proxy and CA.
     pub outbound: Outbound,
     pub clock: Clock,
+    /// The configured mapping, which shows what is read of the profile.
+    pub mapping: MappingConfig,
     /// The departments of this connector that menshen knew before it was started.
     pub stored_departments: StoredDepartments,
 }

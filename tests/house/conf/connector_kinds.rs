@@ -40,6 +40,12 @@ const KINDS: &[(&str, &str, &[&str])] = &[
         &["key"],
     ),
     ("cas", "url = 'https://cas.corp.example/cas'\n", &[]),
+    (
+        "ldap",
+        "url = 'ldaps://ldap.corp.example'\nbase = 'ou=people,dc=corp'\n\
+         bind_dn = 'cn=gate,dc=corp'\nbind_password = SECRET\n",
+        &["bind_password"],
+    ),
 ];
 
 /// A secret in the configuration that is long enough for every kind.
@@ -174,6 +180,7 @@ async fn a_kind_builds_without_sending_a_request() {
             own_pages_url: "https://sso.corp.example/.menshen".parse().unwrap(),
             outbound: Outbound::build(&outbound::Config::default()).unwrap(),
             clock: Clock::system(),
+            mapping: MappingConfig::default(),
             stored_departments: StoredDepartments::default(),
         };
         let connector = with_kind(&config, |kind| kind.build(deps)).unwrap();

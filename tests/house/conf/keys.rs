@@ -500,6 +500,55 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Optional,
         r#""https://sso.corp.example/cas/logout""#,
     ),
+    (
+        "connector.*.ldap.url",
+        Required,
+        r#""ldaps://ldap.corp.example""#,
+    ),
+    ("connector.*.ldap.start_tls", Default, "true"),
+    (
+        "connector.*.ldap.bind_dn",
+        Example,
+        r#""cn=menshen,ou=services,dc=corp,dc=example""#,
+    ),
+    (
+        "connector.*.ldap.bind_password",
+        Example,
+        r#"{ file = "/etc/menshen/ldap.secret" }"#,
+    ),
+    (
+        "connector.*.ldap.base",
+        Required,
+        r#""ou=people,dc=corp,dc=example""#,
+    ),
+    ("connector.*.ldap.scope", Default, r#""subtree""#),
+    (
+        "connector.*.ldap.filter",
+        Default,
+        r#""(objectClass=inetOrgPerson)""#,
+    ),
+    ("connector.*.ldap.login_attributes", Default, r#"["uid"]"#),
+    (
+        "connector.*.ldap.bind_as",
+        Alternative,
+        r#""uid={login},ou=people,dc=corp,dc=example""#,
+    ),
+    ("connector.*.ldap.subject", Default, r#""auto""#),
+    ("connector.*.ldap.attributes", Default, "[]"),
+    ("connector.*.ldap.timeout", Default, r#""5s""#),
+    ("connector.*.ldap.revalidate", Optional, r#""10m""#),
+    (
+        "connector.*.ldap.groups.base",
+        Optional,
+        r#""ou=groups,dc=corp,dc=example""#,
+    ),
+    (
+        "connector.*.ldap.groups.filter",
+        Optional,
+        r#""(member={dn})""#,
+    ),
+    ("connector.*.ldap.groups.name", Optional, r#""cn""#),
+    ("connector.*.ldap.groups.nested", Optional, "true"),
     ("route.name", Required, r#""oa""#),
     ("route.host", Example, r#""oa.corp.example""#),
     ("route.path", Default, r#""/""#),
@@ -596,12 +645,13 @@ pub(super) const FREE_TABLES: [&str; 5] = [
 ];
 
 /// Kinds that are shown in a connector of their own, with the id of that connector.
-pub(super) const EXTRA_CONNECTORS: [(&str, &str); 5] = [
+pub(super) const EXTRA_CONNECTORS: [(&str, &str); 6] = [
     ("connector.*.jwt", "portal"),
     ("connector.*.cas", "sso"),
     ("connector.*.oauth2", "github"),
     ("connector.*.oidc", "keycloak"),
     ("connector.*.local", "house"),
+    ("connector.*.ldap", "staff"),
 ];
 
 /// Arrays of tables.

@@ -29,6 +29,7 @@ async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, P
         own_pages_url: "http://sso.test/.menshen".parse().unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
         clock: clock.clone(),
+        mapping: menshen::people::profile::MappingConfig::default(),
         stored_departments: StoredDepartments::default(),
     };
     let tokens = {

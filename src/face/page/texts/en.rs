@@ -351,6 +351,13 @@ pub(super) static TEXTS: Texts = Texts {
             remedy: "Please try again, and mind capital letters. If you have forgotten the \
                      password, ask your administrator.",
         },
+        password_expired: ProblemText {
+            title: "Your password must be changed",
+            detail: "The password is right, but it has expired or must be changed before you can \
+                   sign in with it.",
+            remedy: "Change it where you usually change your password, for example at your \
+                     computer, and sign in again. If you cannot, ask your administrator.",
+        },
         not_member: ProblemText {
             title: "You are not in this organisation",
             detail: "The account you signed in with is not a member here.",
@@ -396,6 +403,13 @@ pub(super) static TEXTS: Texts = Texts {
             title: "Sign-in cannot be reached",
             detail: "We cannot reach the sign-in service to confirm who you are. This is not your \
                    fault.",
+            remedy: "Please try again in a moment. If it stays like this, tell your administrator \
+                     the request ID.",
+        },
+        password_unchecked: ProblemText {
+            title: "Your password cannot be checked now",
+            detail: "The directory that checks passwords does not answer as it should, so we do \
+                   not know whether yours is right. This is not your fault.",
             remedy: "Please try again in a moment. If it stays like this, tell your administrator \
                      the request ID.",
         },

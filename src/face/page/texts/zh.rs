@@ -319,6 +319,11 @@ pub(super) static TEXTS: Texts = Texts {
             detail: "您输入的用户名和密码对不上，所以没有登录。",
             remedy: "请再试一次，并留意大小写和输入法。如果忘了密码，请联系管理员。",
         },
+        password_expired: ProblemText {
+            title: "您的密码需要修改",
+            detail: "密码是对的，但已经过期，或者要先修改才能用来登录。",
+            remedy: "请在平时修改密码的地方（例如您的电脑上）改好，再重新登录；如果改不了，请联系管理员。",
+        },
         not_member: ProblemText {
             title: "您不在这个组织里",
             detail: "您登录时用的账号不是本组织的成员。",
@@ -357,6 +362,11 @@ pub(super) static TEXTS: Texts = Texts {
         provider_unreachable: ProblemText {
             title: "无法连接登录服务",
             detail: "本站暂时连接不到登录服务，无法确认您是谁。这不是您的问题。",
+            remedy: "请过一会儿再试；如果一直这样，请把请求编号告诉管理员。",
+        },
+        password_unchecked: ProblemText {
+            title: "现在无法核对密码",
+            detail: "核对密码的目录服务没有正常应答，所以不知道您的密码对不对。这不是您的问题。",
             remedy: "请过一会儿再试；如果一直这样，请把请求编号告诉管理员。",
         },
         login_taken: ProblemText {

@@ -28,6 +28,7 @@ fn build(more: &str) -> Result<Oidc, ConnectorBuildError> {
         own_pages_url: Url::parse("https://sso.corp.example/.menshen").unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
         clock: Clock::manual(Timestamp::from_unix_s(1_800_000_000)),
+        mapping: MappingConfig::default(),
         stored_departments: StoredDepartments::default(),
     };
     Oidc::build(&config, deps)

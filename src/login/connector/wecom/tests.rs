@@ -31,6 +31,7 @@ fn build(more: &str, callback: &str) -> Result<WeCom, ConnectorBuildError> {
         own_pages_url: Url::parse("https://sso.corp.example/.menshen").unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
         clock: Clock::system(),
+        mapping: MappingConfig::default(),
         stored_departments: StoredDepartments::default(),
     };
     WeCom::build(&config(more), deps)

@@ -1,0 +1,133 @@
+//! `impl Kind` for `[connector.ID.ldap]`: problems, warnings and features of the settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use super::super::{
+    Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, Features, Kind, LoginMethod,
+    SettingProblem,
+};
+use super::settings::Settings;
+use super::{Config, Ldap};
+use crate::secret::SecretSource;
+use crate::setting::KeyPath;
+
+pub(in crate::login::connector) const NAME: &str = "ldap";
+
+/// How often the directory is asked about people who are signed in, if `revalidate` is absent.
+const REVALIDATE_EVERY: Duration = Duration::from_secs(600);
+
+/// The default mapping. `login_name` and `group_names` are computed: no attribute has an underscore.
+const MAPPING: &[(&str, &str)] = &[
+    ("login", "profile.login_name"),
+    (
+        "name",
+        "has(profile.displayName) ? profile.displayName : profile.cn",
+    ),
+    ("email", "profile.mail"),
+    ("mobile", "profile.mobile"),
+    ("groups", "profile.group_names"),
+    (
+        "departments",
+        "has(profile.ou) ? profile.ou : profile.department",
+    ),
+];
+
+impl Kind for Config {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
+        let password = self.bind_password.iter();
+        password
+            .map(|secret| (KeyPath::of([NAME, "bind_password"]), secret))
+            .collect()
+    }
+
+    fn problems(
+        &self,
+        connector: &ConnectorConfig,
+        _external_url: &Url,
+    ) -> Vec<SettingProblem<'_>> {
+        let invalid = Settings::of(self).err().unwrap_or_default();
+        let mut problems: Vec<_> = invalid
+            .into_iter()
+            .map(|one| {
+                let key_path = match one.is_in_groups {
+                    true => KeyPath::of([NAME, "groups", one.key]),
+                    false => KeyPath::of([NAME, one.key]),
+                };
+                SettingProblem::value(key_path, one.message, one.help)
+            })
+            .collect();
+        if connector.proxy.is_some() {
+            let message = "an HTTP proxy cannot forward LDAP";
+            let help = "remove proxy: the directory is always connected to directly";
+            problems.push(SettingProblem::value(KeyPath::of(["proxy"]), message, help));
+        }
+        if self.bind_as.is_some() && self.asks_again().is_some() {
+            let message = "with bind_as the directory can only be asked while a person signs in";
+            let help = "remove revalidate, or search with bind_dn instead of bind_as";
+            let key_path = KeyPath::of([NAME, "revalidate"]);
+            problems.push(SettingProblem::value(key_path, message, help));
+        }
+        problems
+    }
+
+    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+        let mut warnings = Vec::new();
+        let in_clear = self
+            .url
+            .0
+            .iter()
+            .find(|url| url.needs_start_tls() && !url.is_local());
+        if let Some(url) = in_clear
+            && !self.start_tls
+        {
+            let text = format!(
+                "passwords travel to {url} in clear text: remove start_tls, or use ldaps://"
+            );
+            warnings.push((KeyPath::of([NAME, "start_tls"]), text));
+        }
+        if self.subject == "dn" {
+            let text = "a DN changes when a person moves or is renamed, and can be given to another person: \
+                        name an attribute that is never used again";
+            warnings.push((KeyPath::of([NAME, "subject"]), text.to_owned()));
+        }
+        warnings
+    }
+
+    fn features(&self) -> Features {
+        Features {
+            mapping: MAPPING,
+            login_method: LoginMethod::PasswordForm,
+            revalidate_every: match self.bind_as {
+                Some(_) => None,
+                None => self.revalidates_every(),
+            },
+            silent_login_help: "an ldap connector asks the directory by itself, as `revalidate` says",
+            ..Features::default()
+        }
+    }
+
+    fn build(&self, deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError> {
+        Ok(Arc::new(Ldap::build(self, deps)?))
+    }
+}
+
+impl Config {
+    fn revalidates_every(&self) -> Option<Duration> {
+        let every = self
+            .revalidate
+            .map_or(REVALIDATE_EVERY, |every| every.duration());
+        Some(every).filter(|every| !every.is_zero())
+    }
+
+    /// The interval that the settings name, if it is not never.
+    fn asks_again(&self) -> Option<Duration> {
+        self.revalidate.and_then(|_| self.revalidates_every())
+    }
+}

@@ -1,0 +1,130 @@
+//! Asks the directory about people who are signed in.
+
+use async_trait::async_trait;
+use tokio::time::timeout;
+
+use super::super::ConnectorError;
+use super::connection::SearchAnswer;
+use super::dn::Dn;
+use super::entry::ProfileReader;
+use super::error::LdapError;
+use super::filter::{Filter, Values};
+use super::message::{Entry, SearchRequest, SearchScope};
+use super::settings::{Account, SubjectSource};
+use super::{LOGIN_TIMEOUT, Ldap, Searcher};
+use crate::people::person_lookup::{CurrentProfile, LookupError, PersonLookup, PersonStatus};
+use crate::store::Subject;
+
+/// An error text for administrators.
+#[derive(Debug, thiserror::Error)]
+#[error("the search finds nobody at all: may the account that searches still read `base`?")]
+struct FindsNobody;
+
+#[async_trait]
+impl PersonLookup for Ldap {
+    async fn look_up(&self, subject: &Subject) -> Result<PersonStatus, LookupError> {
+        let asked = timeout(LOGIN_TIMEOUT, self.current_status(subject)).await;
+        asked.unwrap_or_else(|_| Err(unavailable(LdapError::LoginTimeout)))
+    }
+
+    /// Entries name departments themselves.
+    fn discard_departments(&self) {}
+}
+
+fn unavailable(error: impl Into<ConnectorError>) -> LookupError {
+    LookupError::Unavailable(Box::new(error.into()))
+}
+
+impl Ldap {
+    async fn current_status(&self, subject: &Subject) -> Result<PersonStatus, LookupError> {
+        if !self.can_have(subject) {
+            return Err(LookupError::OtherOrganisation);
+        }
+        let found = self
+            .search_subject(subject, Some(&self.settings.filter))
+            .await;
+        let mut entries = found.map_err(unavailable)?.entries;
+        if entries.len() > 1 {
+            let names: Vec<_> = entries.iter().map(|entry| entry.dn.as_str()).collect();
+            let text = format!("two entries have this identifier: {}", names.join("; "));
+            return Ok(PersonStatus::OutOfRange(text));
+        }
+        let Some(entry) = entries.pop() else {
+            return self.status_of_missing(subject).await;
+        };
+        let current = self.current_profile(&entry).await.map_err(unavailable)?;
+        Ok(PersonStatus::Active(current))
+    }
+
+    async fn current_profile(&self, entry: &Entry) -> Result<CurrentProfile, ConnectorError> {
+        let groups = self
+            .groups_of(entry, &mut Searcher::Service(&self.directory))
+            .await?;
+        Ok(CurrentProfile {
+            raw: self.reader.raw(entry, groups),
+            verified_fields: ProfileReader::verified_fields(entry),
+            is_complete: true,
+            has_tags: true,
+        })
+    }
+
+    /// Nobody who may sign in has the subject. An entry that no longer matches `filter` may return, one that
+    /// is gone may not. An account that searches and lost its rights finds neither.
+    async fn status_of_missing(&self, subject: &Subject) -> Result<PersonStatus, LookupError> {
+        let anywhere = self
+            .search_subject(subject, None)
+            .await
+            .map_err(unavailable)?;
+        if let Some(entry) = anywhere.entries.first() {
+            let text = format!("{} does not match `filter`", entry.dn);
+            return Ok(PersonStatus::OutOfRange(text));
+        }
+        let anybody = self.search_people(&self.settings.filter, Values::default(), 1);
+        match anybody.await.map_err(unavailable)?.0.entries.is_empty() {
+            true => Err(LookupError::Unavailable(Box::new(FindsNobody))),
+            false => Ok(PersonStatus::Unknown(
+                "the directory has no entry with this identifier".to_owned(),
+            )),
+        }
+    }
+
+    /// Searches the entry with a subject, among those that also match a filter.
+    async fn search_subject(
+        &self,
+        subject: &Subject,
+        among: Option<&Filter>,
+    ) -> Result<SearchAnswer, LdapError> {
+        let mut filters: Vec<_> = among.into_iter().cloned().collect();
+        let (base, scope) = match self.reader.filter_of(subject) {
+            Some(filter) => {
+                filters.push(filter);
+                (self.settings.base.as_str(), self.settings.scope)
+            }
+            None => (subject.as_str(), SearchScope::Base),
+        };
+        let filter = match filters.is_empty() {
+            true => Filter::Present("objectClass".to_owned()),
+            false => Filter::And(filters),
+        };
+        let request = SearchRequest {
+            base,
+            scope,
+            size_limit: 2,
+            filter: &filter.encode(Values::default()),
+            attributes: self.reader.asked(),
+        };
+        let (answer, _) = self.directory.search(&request).await?;
+        Ok(answer)
+    }
+
+    /// Whether an entry can have the subject: a DN must be below `base`.
+    fn can_have(&self, subject: &Subject) -> bool {
+        self.settings.subject != SubjectSource::Dn
+            || Dn::parse(subject.as_str()).is_ok_and(|dn| dn.is_within(&self.settings.base_dn))
+    }
+
+    /// Whether people can be looked up without their passwords.
+    pub(super) fn can_look_up(&self) -> bool {
+        !matches!(self.settings.account, Account::Person(_))
+    }
+}

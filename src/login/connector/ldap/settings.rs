@@ -1,0 +1,299 @@
+//! `Settings`: the parsed settings of a connector, or every setting that is wrong.
+
+use std::time::Duration;
+
+use super::config::{Config, GroupsConfig};
+use super::dn::{self, Dn};
+use super::filter::{self, Filter, Placeholder};
+use super::message::SearchScope;
+
+/// The limits of `timeout`. A login asks several times.
+const TIMEOUT_MIN: Duration = Duration::from_millis(100);
+const TIMEOUT_MAX: Duration = Duration::from_secs(20);
+
+const LOGIN: &str = "{login}";
+
+/// The parsed settings, without the password of the service account.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) account: Account,
+    pub(super) base: String,
+    pub(super) base_dn: Dn,
+    pub(super) scope: SearchScope,
+    /// Who may sign in.
+    pub(super) filter: Filter,
+    /// Who may sign in and has the entered login.
+    pub(super) login_filter: Filter,
+    pub(super) subject: SubjectSource,
+    pub(super) groups: Option<Groups>,
+}
+
+/// As whom people are searched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Account {
+    Anonymous,
+    Service(String),
+    Person(BindAs),
+}
+
+/// The name with which a person binds before they are searched, with `{login}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum BindAs {
+    Dn(String),
+    /// Another form of name, such as `{login}@corp.example` of Active Directory.
+    Name(String),
+}
+
+impl BindAs {
+    /// The name of a login; `None` if the login would change the rest of the name.
+    pub(super) fn name_of(&self, login: &str) -> Option<String> {
+        match self {
+            Self::Dn(template) => Some(template.replace(LOGIN, &dn::escape_value(login))),
+            Self::Name(template) => {
+                let is_separator = |c: char| c.is_control() || matches!(c, '@' | '\\' | '/' | '"');
+                let name = template.replace(LOGIN, login);
+                (!login.contains(is_separator)).then_some(name)
+            }
+        }
+    }
+}
+
+/// What identifies an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SubjectSource {
+    /// The first unique ID that the entry has.
+    Auto,
+    Dn,
+    Attribute(String),
+}
+
+/// How groups are searched.
+#[derive(Debug)]
+pub(super) struct Groups {
+    pub(super) base: String,
+    pub(super) filter: Filter,
+    pub(super) name: String,
+    pub(super) nested: bool,
+}
+
+/// A setting that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct InvalidSetting {
+    pub(super) is_in_groups: bool,
+    pub(super) key: &'static str,
+    pub(super) message: String,
+    pub(super) help: &'static str,
+}
+
+/// The wrong settings that were found.
+struct Invalid(Vec<InvalidSetting>);
+
+impl Invalid {
+    fn add(&mut self, key: &'static str, message: impl Into<String>, help: &'static str) {
+        self.0.push(InvalidSetting {
+            is_in_groups: false,
+            key,
+            message: message.into(),
+            help,
+        });
+    }
+
+    fn dn(&mut self, key: &'static str, text: &str) -> Option<Dn> {
+        let parsed = Dn::parse(text);
+        if let Err(error) = &parsed {
+            self.add(key, format!("{key} is {error}"), DN_HELP);
+        }
+        parsed.ok()
+    }
+
+    fn filter(&mut self, key: &'static str, text: &str) -> Option<Filter> {
+        let parsed = Filter::parse(text);
+        if let Err(error) = &parsed {
+            let message = format!("{key} is not an LDAP filter: {error}");
+            self.add(key, message, FILTER_HELP);
+        }
+        parsed.ok()
+    }
+
+    /// Parses the table `groups`.
+    fn in_groups(&mut self, config: &GroupsConfig) -> Option<Groups> {
+        let mut invalid = Self(Vec::new());
+        let parsed = groups(config, &mut invalid);
+        let invalid = invalid.0.into_iter();
+        self.0.extend(invalid.map(|one| InvalidSetting {
+            is_in_groups: true,
+            ..one
+        }));
+        parsed
+    }
+
+    fn attribute(&mut self, key: &'static str, name: &str) {
+        if !filter::is_attribute(name) {
+            let message = format!("{name:?} is not the name of an attribute");
+            self.add(
+                key,
+                message,
+                "write its name in the schema, such as \"uid\"",
+            );
+        }
+    }
+}
+
+const DN_HELP: &str = "copy it from the directory, such as \"ou=people,dc=corp,dc=example\"";
+const FILTER_HELP: &str = "write a filter as in RFC 4515, such as \"(objectClass=inetOrgPerson)\"";
+
+impl Settings {
+    /// Parses the settings.
+    pub(super) fn of(config: &Config) -> Result<Self, Vec<InvalidSetting>> {
+        let mut invalid = Invalid(Vec::new());
+        let timeout = config.timeout.duration();
+        if !(TIMEOUT_MIN..=TIMEOUT_MAX).contains(&timeout) {
+            let message = "timeout is a period from 100ms to 20s";
+            invalid.add(
+                "timeout",
+                message,
+                "a login asks the directory several times",
+            );
+        }
+        let base_dn = invalid.dn("base", &config.base);
+        let account = account(config, base_dn.as_ref(), &mut invalid);
+        let filter = invalid.filter("filter", &config.filter);
+        if let Some(filter) = &filter
+            && (filter.has(Placeholder::Login) || filter.has(Placeholder::Dn))
+        {
+            let help = "name the attributes to which the user name is compared in login_attributes";
+            invalid.add("filter", "filter has no placeholders", help);
+        }
+        if config.login_attributes.is_empty() {
+            let help = "name the attribute with the login, such as \"uid\" or \"sAMAccountName\"";
+            invalid.add("login_attributes", "login_attributes is empty", help);
+        }
+        for name in &config.login_attributes {
+            invalid.attribute("login_attributes", name);
+        }
+        for name in &config.attributes {
+            invalid.attribute("attributes", name);
+        }
+        let subject = match config.subject.as_str() {
+            "auto" => SubjectSource::Auto,
+            "dn" => SubjectSource::Dn,
+            name => {
+                invalid.attribute("subject", name);
+                SubjectSource::Attribute(name.to_owned())
+            }
+        };
+        let groups = match &config.groups {
+            None => Some(None),
+            Some(groups) => invalid.in_groups(groups).map(Some),
+        };
+        match (base_dn, filter, account, groups) {
+            (Some(base_dn), Some(filter), Some(account), Some(groups)) if invalid.0.is_empty() => {
+                Ok(Self {
+                    account,
+                    base: config.base.clone(),
+                    base_dn,
+                    scope: config.scope.into(),
+                    login_filter: login_filter(&filter, &config.login_attributes),
+                    filter,
+                    subject,
+                    groups,
+                })
+            }
+            _ => Err(invalid.0),
+        }
+    }
+}
+
+fn login_filter(filter: &Filter, login_attributes: &[String]) -> Filter {
+    let names = login_attributes.iter();
+    let mut equal: Vec<_> = names.map(|name| Filter::equals_login(name)).collect();
+    let has_login = match equal.len() {
+        1 => equal.remove(0),
+        _ => Filter::Or(equal),
+    };
+    Filter::And(vec![filter.clone(), has_login])
+}
+
+fn account(config: &Config, base: Option<&Dn>, invalid: &mut Invalid) -> Option<Account> {
+    match (&config.bind_dn, &config.bind_password) {
+        (Some(_), None) => {
+            let help = "add bind_password; without bind_dn the search is anonymous";
+            invalid.add("bind_dn", "bind_dn needs bind_password", help);
+        }
+        (None, Some(_)) => {
+            let help = "add bind_dn, or remove bind_password";
+            invalid.add("bind_password", "bind_password needs bind_dn", help);
+        }
+        _ => {}
+    }
+    match (&config.bind_dn, &config.bind_as) {
+        (None, None) => Some(Account::Anonymous),
+        (Some(_), Some(_)) => {
+            let help = "keep bind_dn, or bind_as";
+            invalid.add("bind_as", "bind_as replaces bind_dn", help);
+            None
+        }
+        (Some(name), None) => {
+            // Active Directory also takes other forms, such as `gate@corp.example`.
+            if name.trim().is_empty() || (name.contains('=') && Dn::parse(name).is_err()) {
+                invalid.add("bind_dn", "bind_dn is not a distinguished name", DN_HELP);
+            }
+            Some(Account::Service(name.clone()))
+        }
+        (None, Some(template)) => bind_as(template, base, invalid).map(Account::Person),
+    }
+}
+
+fn bind_as(template: &str, base: Option<&Dn>, invalid: &mut Invalid) -> Option<BindAs> {
+    const HELP: &str =
+        "write \"uid={login},ou=people,dc=corp,dc=example\" or \"{login}@corp.example\"";
+    let bare = template.replace(LOGIN, "");
+    if bare.len() == template.len() || bare.contains(['{', '}']) {
+        invalid.add(
+            "bind_as",
+            "bind_as has {login} in it and no other placeholder",
+            HELP,
+        );
+        return None;
+    }
+    if !template.contains('=') {
+        return Some(BindAs::Name(template.to_owned()));
+    }
+    let Ok(example) = Dn::parse(&template.replace(LOGIN, "x")) else {
+        invalid.add("bind_as", "bind_as is not a distinguished name", HELP);
+        return None;
+    };
+    if base.is_some_and(|base| !example.is_within(base)) {
+        let help = "people whose entries are not below base cannot sign in";
+        invalid.add("bind_as", "bind_as is not below base", help);
+    }
+    Some(BindAs::Dn(template.to_owned()))
+}
+
+fn groups(config: &GroupsConfig, invalid: &mut Invalid) -> Option<Groups> {
+    invalid.dn("base", &config.base);
+    invalid.attribute("name", &config.name);
+    let filter = invalid.filter("filter", &config.filter)?;
+    let (has_dn, has_login) = (filter.has(Placeholder::Dn), filter.has(Placeholder::Login));
+    if !has_dn && !has_login {
+        let message = "filter has neither {dn} nor {login}, so everybody would be in every group";
+        invalid.add(
+            "filter",
+            message,
+            "write \"(member={dn})\" or \"(memberUid={login})\"",
+        );
+    } else if config.nested && !has_dn {
+        let message = "nested needs {dn} in filter: groups contain other groups by their DN";
+        invalid.add(
+            "nested",
+            message,
+            "write \"(member={dn})\", or remove nested",
+        );
+    }
+    Some(Groups {
+        base: config.base.clone(),
+        filter,
+        name: config.name.clone(),
+        nested: config.nested,
+    })
+}

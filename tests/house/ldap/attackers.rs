@@ -1,0 +1,210 @@
+//! Logins that are made to change a filter or a DN.
+
+use super::server::{LdapServer, Person, Received};
+use super::{LINES, PASSWORD, SERVICE_DN, assert_signed_in, assert_wrong, start, start_at};
+
+const TRICKS: [&str; 12] = [
+    "*",
+    "zhang*",
+    "zhangsan)(uid=*",
+    "zhangsan))(|(uid=*",
+    "*)(objectClass=*",
+    "\\2a",
+    "zhangsan,ou=people",
+    "zhangsan+uid=lisi",
+    "zhangsan\\",
+    "\"zhangsan\"",
+    "#7a68616e6773616e",
+    "lisi;uid=zhangsan",
+];
+
+#[tokio::test]
+async fn no_character_of_a_login_has_a_meaning_in_a_filter() {
+    let (menshen, server) = start().await;
+    for login in TRICKS {
+        assert_wrong(&menshen, login, PASSWORD, "nobody who may sign in").await;
+        let filters = server.received().into_iter().filter_map(|one| match one {
+            Received::Search { filter, .. } => Some(filter),
+            _ => None,
+        });
+        let last = filters.last().unwrap();
+        // The login is one value, byte for byte.
+        let mut expected = vec![4, login.len() as u8];
+        expected.extend_from_slice(login.as_bytes());
+        assert!(last.ends_with(&expected), "{login}");
+    }
+    // The same logins work for the people who have them.
+    for login in TRICKS {
+        let dn = "uid=odd,ou=people,dc=corp";
+        let person = Person::new("odd", PASSWORD).dn(dn).with("uid", &[login]);
+        server.replace(
+            dn,
+            Some(person.with("entryUUID", &[&format!("id {login}")])),
+        );
+        assert_signed_in(&menshen, login, PASSWORD).await;
+    }
+}
+
+#[tokio::test]
+async fn names_in_chinese_sign_in() {
+    let (menshen, server) = start().await;
+    let person = Person::new("张三", "密码 ü")
+        .dn("uid=张三,ou=people,dc=corp")
+        .with("displayName", &["张三丰"]);
+    server.add(person);
+    assert_signed_in(&menshen, "张三", "密码 ü").await;
+    assert_wrong(&menshen, "张四", "密码 ü", "nobody who may sign in").await;
+}
+
+#[tokio::test]
+async fn no_character_of_a_login_has_a_meaning_in_a_dn() {
+    let server = LdapServer::start().await;
+    server.add(Person::new("zhangsan", PASSWORD));
+    let lines = "base = 'ou=people,dc=corp'\nbind_as = 'uid={login},ou=people,dc=corp'\n";
+    let menshen = start_at(&server, lines).await;
+    for (login, escaped) in [
+        ("zhangsan,ou=people", "zhangsan\\,ou\\=people"),
+        ("zhangsan+uid=lisi", "zhangsan\\+uid\\=lisi"),
+        ("zhangsan\\", "zhangsan\\\\"),
+        ("\"zhangsan\"", "\\\"zhangsan\\\""),
+        ("#7a", "\\#7a"),
+        ("a;b<c>", "a\\;b\\<c\\>"),
+        ("*", "*"),
+        ("张三", "张三"),
+    ] {
+        server.clear();
+        assert_wrong(&menshen, login, PASSWORD, "the password is wrong").await;
+        let expected = format!("uid={escaped},ou=people,dc=corp");
+        assert_eq!(server.bound_names(), [expected]);
+    }
+    server.clear();
+    assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
+    // Nothing is searched before the bind, and nobody else binds.
+    let received = server.received();
+    assert!(matches!(received[0], Received::Bind { .. }), "{received:?}");
+    assert!(!server.bound_names().contains(&SERVICE_DN.to_owned()));
+}
+
+#[tokio::test]
+async fn a_login_cannot_leave_the_domain_of_bind_as() {
+    let server = LdapServer::start().await;
+    let person = Person::new("zhangsan", PASSWORD)
+        .with("userPrincipalName", &["zhangsan@corp.example"])
+        .with("sAMAccountName", &["zhangsan"]);
+    server.add(person);
+    let lines = "base = 'ou=people,dc=corp'\nbind_as = '{login}@corp.example'\n\
+                 login_attributes = ['sAMAccountName']\n";
+    let menshen = start_at(&server, lines).await;
+    for login in [
+        "zhangsan@other.example",
+        "OTHER\\zhangsan",
+        "other/zhangsan",
+        "a\"b",
+    ] {
+        assert_wrong(&menshen, login, PASSWORD, "cannot be a part of the name").await;
+    }
+    assert_eq!(server.connections(), 0);
+    assert_wrong(&menshen, "zhangsan", "x", "the password is wrong").await;
+    assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
+    assert_eq!(server.bound_names(), ["zhangsan@corp.example"; 2]);
+}
+
+#[tokio::test]
+async fn a_person_who_binds_but_does_not_match_the_filter_is_not_signed_in() {
+    let server = LdapServer::start().await;
+    server.add(Person::new("zhangsan", PASSWORD));
+    let lines = "base = 'ou=people,dc=corp'\nbind_as = 'uid={login},ou=people,dc=corp'\n\
+                 filter = '(employeeType=staff)'\n";
+    let menshen = start_at(&server, lines).await;
+    assert_wrong(&menshen, "zhangsan", PASSWORD, "nobody who may sign in").await;
+    let dn = "uid=zhangsan,ou=people,dc=corp";
+    let person = Person::new("zhangsan", PASSWORD).with("employeeType", &["staff"]);
+    server.replace(dn, Some(person));
+    assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
+}
+
+#[tokio::test]
+async fn two_entries_with_one_login_are_refused_and_named_in_the_log() {
+    let (menshen, server) = start().await;
+    for dn in [
+        "uid=a,ou=x,ou=people,dc=corp",
+        "uid=b,ou=y,ou=people,dc=corp",
+    ] {
+        server.add(Person::new("double", PASSWORD).dn(dn));
+    }
+    assert_wrong(&menshen, "double", PASSWORD, "uid=a,ou=x,ou=people,dc=corp").await;
+    assert_wrong(&menshen, "double", PASSWORD, "uid=b,ou=y,ou=people,dc=corp").await;
+    // Neither got the password.
+    let names = server.bound_names();
+    assert!(
+        !names.iter().any(|name| name.starts_with("uid=")),
+        "{names:?}"
+    );
+    // More than two, of which the directory shows two.
+    server.add(Person::new("double", PASSWORD).dn("uid=c,ou=people,dc=corp"));
+    assert_wrong(&menshen, "double", PASSWORD, "several entries").await;
+    // An entry outside the filter does not count.
+    server.replace("uid=c,ou=people,dc=corp", None);
+    let other = Person::new("double", PASSWORD).with("objectClass", &["device"]);
+    server.replace("uid=a,ou=x,ou=people,dc=corp", Some(other));
+    assert_signed_in(&menshen, "double", PASSWORD).await;
+}
+
+#[tokio::test]
+async fn a_login_may_be_any_of_several_attributes_and_the_directory_names_the_person() {
+    let server = LdapServer::start().await;
+    server.add(Person::new("zhangsan", PASSWORD));
+    let lines = format!("{LINES}login_attributes = ['uid', 'mail']\n");
+    let menshen = start_at(&server, &lines).await;
+    for typed in [
+        "zhangsan",
+        "ZHANGSAN",
+        "zhangsan@corp.example",
+        " Zhangsan@Corp.example ",
+    ] {
+        let echo = assert_signed_in(&menshen, typed, PASSWORD).await;
+        assert_eq!(echo.echoed("x-forwarded-user"), ["zhangsan"], "{typed}");
+    }
+}
+
+#[tokio::test]
+async fn the_password_of_one_person_does_not_open_the_account_of_another_with_a_similar_name() {
+    let server = LdapServer::start().await;
+    // The directory binds 李四 by her address; 张三 has the same name as his account name.
+    let person = Person::new("zhangsan", PASSWORD).with("sAMAccountName", &["zhangsan"]);
+    server.add(person);
+    let other = Person::new("lisi", "other password")
+        .with("sAMAccountName", &["lisi"])
+        .with("userPrincipalName", &["zhangsan@corp.example"]);
+    server.add(other.clone());
+    let lines = "base = 'ou=people,dc=corp'\nbind_as = '{login}@corp.example'\n\
+                 login_attributes = ['sAMAccountName']\n";
+    let menshen = start_at(&server, lines).await;
+    for identity in [
+        None,
+        Some("u:CORP\\lisi"),
+        Some("dn:uid=lisi,ou=people,dc=corp"),
+        Some(""),
+        Some("dn:"),
+        Some("u:"),
+    ] {
+        server.set_identity(identity);
+        let reason = "zhangsan@corp.example is";
+        assert_wrong(&menshen, "zhangsan", "other password", reason).await;
+    }
+    // Without the other person the name is his.
+    let dn = "uid=zhangsan,ou=people,dc=corp";
+    server.replace("uid=lisi,ou=people,dc=corp", None);
+    let own = Person::new("zhangsan", PASSWORD)
+        .with("sAMAccountName", &["ZhangSan"])
+        .with("userPrincipalName", &["zhangsan@corp.example"]);
+    server.replace(dn, Some(own));
+    for identity in [
+        None,
+        Some("u:CORP\\zhangsan"),
+        Some("dn:UID=zhangsan, ou=people, dc=corp"),
+    ] {
+        server.set_identity(identity);
+        assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
+    }
+}

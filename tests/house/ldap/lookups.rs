@@ -1,0 +1,177 @@
+//! People who are signed in are looked up again, and `check --online`.
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::server::{LdapServer, On, Person, Received};
+use super::{LINES, PASSWORD, attempt, start_at};
+use crate::browser::Browser;
+use crate::sessions::eventually;
+use crate::setup::{Menshen, SSO_URL};
+use crate::upstream::TempFolder;
+
+const ZHANG: &str = "uid=zhangsan,ou=people,dc=corp";
+
+async fn start(lines: &str, person: Person) -> (Menshen, LdapServer, Browser) {
+    let server = LdapServer::start().await;
+    server.add(person);
+    server.add(Person::new("lisi", PASSWORD));
+    let menshen = start_at(&server, &format!("{LINES}revalidate = '2s'\n{lines}")).await;
+    let (answer, browser) = attempt(&menshen, "zhangsan", PASSWORD).await;
+    assert_eq!(answer.status, 303, "{}", answer.text());
+    (menshen, server, browser)
+}
+
+async fn status(browser: &Browser, path: &str) -> u16 {
+    browser
+        .clone()
+        .visit(&format!("{SSO_URL}{path}"))
+        .await
+        .status
+}
+
+fn has_event(menshen: &Menshen, event: &str) -> bool {
+    menshen.audit().iter().any(|line| line["event"] == event)
+}
+
+fn searches(server: &LdapServer) -> usize {
+    let received = server.received().into_iter();
+    received
+        .filter(|one| matches!(one, Received::Search { .. }))
+        .count()
+}
+
+#[tokio::test]
+async fn a_person_who_is_gone_is_signed_out_and_the_account_is_closed() {
+    let guid: Vec<u8> = (0..16).collect();
+    let of_active_directory = Person::new("zhangsan", PASSWORD)
+        .with("entryUUID", &[])
+        .with_bytes("objectGUID", &[&guid]);
+    for (lines, person) in [
+        ("", Person::new("zhangsan", PASSWORD)),
+        ("", of_active_directory),
+        ("subject = 'uid'\n", Person::new("zhangsan", PASSWORD)),
+        ("subject = 'dn'\n", Person::new("zhangsan", PASSWORD)),
+    ] {
+        let (menshen, server, browser) = start(lines, person).await;
+        // Still there: the session stays.
+        let before = searches(&server);
+        menshen.advance(Duration::from_secs(3));
+        eventually("asked", async || searches(&server) > before).await;
+        assert_eq!(status(&browser, "/echo").await, 200, "{lines}");
+        server.replace(ZHANG, None);
+        menshen.advance(Duration::from_secs(3));
+        eventually("out", async || status(&browser, "/echo").await != 200).await;
+        eventually("closed", async || has_event(&menshen, "closed")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_person_who_no_longer_matches_the_filter_is_signed_out_and_may_return() {
+    let person = |kind: &str| Person::new("zhangsan", PASSWORD).with("employeeType", &[kind]);
+    let (menshen, server, browser) =
+        start("filter = '(!(employeeType=left))'\n", person("staff")).await;
+    server.replace(ZHANG, Some(person("left")));
+    menshen.advance(Duration::from_secs(3));
+    eventually("out", async || status(&browser, "/echo").await != 200).await;
+    assert!(!has_event(&menshen, "closed"));
+    server.replace(ZHANG, Some(person("staff")));
+    menshen.advance(Duration::from_secs(3));
+    super::assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
+}
+
+#[tokio::test]
+async fn groups_and_departments_follow() {
+    let (menshen, server, browser) = start("", Person::new("zhangsan", PASSWORD)).await;
+    assert_eq!(status(&browser, "/finance").await, 403);
+    let moved = Person::new("zhangsan", PASSWORD).with("ou", &["财务部"]);
+    server.replace(ZHANG, Some(moved));
+    menshen.advance(Duration::from_secs(3));
+    eventually("in 财务部", async || {
+        status(&browser, "/finance").await == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_directory_that_fails_or_hides_everybody_signs_out_nobody() {
+    let (menshen, server, browser) = start("", Person::new("zhangsan", PASSWORD)).await;
+    for round in 0..3 {
+        let before = searches(&server);
+        match round {
+            0 => server.instead(On::Search, |id, _| super::encoding::search_done(id, 52, "")),
+            1 => server.instead(On::Search, |id, _| super::encoding::search_done(id, 32, "")),
+            // An account that lost its rights finds nothing.
+            _ => server.instead(On::Search, |id, _| super::encoding::search_done(id, 0, "")),
+        }
+        menshen.advance(Duration::from_secs(3));
+        eventually("asked", async || {
+            searches(&server) > before + usize::from(round > 0)
+        })
+        .await;
+        assert_eq!(status(&browser, "/echo").await, 200, "{round}");
+        server.without_faults();
+    }
+    assert!(!has_event(&menshen, "closed") && !has_event(&menshen, "revoked"));
+}
+
+async fn check_online(server: &LdapServer, ldap: &str) -> (Option<i32>, String) {
+    let text = format!(
+        "[server]\nexternal_url = 'http://sso.test'\n[connector.staff.ldap]\nurl = '{}'\n\
+         start_tls = false\n{ldap}\n[[route]]\nname = 'a'\nupstream = ['http://127.0.0.1:1']\n",
+        server.url()
+    );
+    let folder = TempFolder::new();
+    let path = folder.write("menshen.toml", &text);
+    let run = move || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_menshen"));
+        command.env_remove("MENSHEN_LOG");
+        command.args(["check", "--online", "-c"]).arg(path).output()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !stdout.contains("hunter2") && !stderr.contains("hunter2"),
+        "{stdout}{stderr}"
+    );
+    (output.status.code(), stdout)
+}
+
+#[tokio::test]
+async fn check_online_binds_and_finds_one_person() {
+    let server = LdapServer::start().await;
+    server.add(Person::new("zhangsan", PASSWORD));
+    let (code, stdout) = check_online(&server, LINES).await;
+    assert_eq!(code, Some(0), "{stdout}");
+    for part in [
+        "ok ldap://127.0.0.1",
+        "accepts bind_dn \"cn=gate,dc=corp\"",
+        "with the login zhangsan and the identifier id-of-zhangsan",
+    ] {
+        assert!(stdout.contains(part), "{part}: {stdout}");
+    }
+    for (lines, part) in [
+        (
+            LINES.replace("hunter2", "hunter3"),
+            "refuses bind_dn \"cn=gate,dc=corp\" with result 49",
+        ),
+        (LINES.replace("ou=people", "ou=nobody"), "finds nobody"),
+        (
+            format!("{LINES}login_attributes = ['sAMAccountName']\n"),
+            "none of login_attributes",
+        ),
+        (
+            format!("{LINES}subject = 'employeeNumber'\n"),
+            "no usable identifier",
+        ),
+    ] {
+        let (code, stdout) = check_online(&server, &lines).await;
+        assert_eq!(code, Some(1), "{stdout}");
+        assert!(stdout.contains(part), "{part}: {stdout}");
+    }
+    let bind_as = "base = 'ou=people,dc=corp'\nbind_as = 'uid={login},ou=people,dc=corp'\n";
+    let (code, stdout) = check_online(&server, bind_as).await;
+    assert_eq!(code, Some(0), "{stdout}");
+    assert!(stdout.contains("can be reached"), "{stdout}");
+}

@@ -1,0 +1,47 @@
+//! Passwords are in no log, no page and no `Debug`.
+
+use super::server::{Fault, LdapServer, On, Person};
+use super::{LINES, SERVICE_PASSWORD, attempt, start_at};
+use crate::logging_in::OWN_PAGES;
+use crate::records::Records;
+
+const SEEDED: &str = "seeded-hunter9-密";
+
+#[tokio::test]
+async fn no_password_is_logged_at_any_level_or_shown() {
+    let log = Records::process_log();
+    let server = LdapServer::start().await;
+    server.add(Person::new("zhangsan", SEEDED));
+    let menshen = start_at(&server, LINES).await;
+    let mut shown = String::new();
+    for (login, on) in [
+        ("zhangsan", None),
+        ("nobody", None),
+        (SEEDED, None),
+        ("zhangsan", Some(On::PersonBind)),
+        ("zhangsan", Some(On::Search)),
+        ("zhangsan", Some(On::ServiceBind)),
+    ] {
+        server.close_connections().await;
+        if let Some(on) = on {
+            server.fault(on, Fault::Drop);
+        }
+        let (answer, mut browser) = attempt(&menshen, login, SEEDED).await;
+        if login != SEEDED {
+            shown.push_str(&answer.text());
+            shown.push_str(&format!("{:?}", answer.headers));
+        }
+        shown.push_str(&browser.visit(&format!("{OWN_PAGES}/userinfo")).await.text());
+        let wrong = format!("{SEEDED}-wrong");
+        let (answer, _) = attempt(&menshen, "zhangsan", &wrong).await;
+        shown.push_str(&answer.text());
+        server.without_faults();
+    }
+    menshen.audit();
+    shown.push_str(&menshen.records.text());
+    shown.push_str(&format!("{:?}", menshen.running));
+    for secret in ["seeded-hunter9", SERVICE_PASSWORD] {
+        assert!(!shown.contains(secret), "{secret}");
+        assert!(!log.text().contains(secret), "{secret}");
+    }
+}
