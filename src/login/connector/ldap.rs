@@ -47,7 +47,7 @@ use dn::Dn;
 use entry::{MEMBER_OF, ProfileReader};
 use error::{LdapError, SEARCH};
 use filter::{Filter, Values};
-use message::{Entry, SearchRequest, SearchScope};
+use message::{Entry, SearchRequest};
 use settings::{Account, Settings};
 
 /// The time limit of all requests of one login together.

@@ -1,6 +1,7 @@
 //! Logins that are made to change a filter or a DN.
 
-use super::server::{LdapServer, Person, Received};
+use super::person::Person;
+use super::server::{LdapServer, Received};
 use super::{LINES, PASSWORD, SERVICE_DN, assert_signed_in, assert_wrong, start, start_at};
 
 const TRICKS: [&str; 12] = [

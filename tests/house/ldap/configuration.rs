@@ -48,9 +48,105 @@ fn a_few_settings_are_enough() {
     }
 }
 
+/// Lines after `url` and `base`, the key with the mistake, and a part of the error.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    (
+        "bind_dn = 'cn=gate,dc=corp'",
+        "bind_dn",
+        "needs bind_password",
+    ),
+    (
+        "bind_password = { file = '/s' }",
+        "bind_password",
+        "needs bind_dn",
+    ),
+    (
+        "bind_dn = 'cn=,dc=corp'\nbind_password = { file = '/s' }",
+        "bind_dn",
+        "not a distinguished name",
+    ),
+    (
+        "bind_dn = ' '\nbind_password = { file = '/s' }",
+        "bind_dn",
+        "not a distinguished name",
+    ),
+    ("scope = 'sub'", "scope", "subtree"),
+    (
+        "filter = 'objectClass=person'",
+        "filter",
+        "a `(` is missing at character 1",
+    ),
+    (
+        "filter = '(objectClass=person'",
+        "filter",
+        "a `)` is missing at character 20",
+    ),
+    ("filter = '(uid={login})'", "filter", "no placeholders"),
+    ("login_attributes = []", "login_attributes", "is empty"),
+    (
+        "login_attributes = ['uid', 'a b']",
+        "login_attributes",
+        "not the name of an attribute",
+    ),
+    (
+        "attributes = ['(x)']",
+        "attributes",
+        "not the name of an attribute",
+    ),
+    ("subject = ''", "subject", "not the name of an attribute"),
+    ("bind_as = 'uid=x,ou=people,dc=corp'", "bind_as", "{login}"),
+    (
+        "bind_as = 'uid={login},ou={dn},ou=people,dc=corp'",
+        "bind_as",
+        "no other placeholder",
+    ),
+    (
+        "bind_as = 'uid={login},ou=x,dc=corp'",
+        "bind_as",
+        "not below base",
+    ),
+    (
+        "bind_as = 'uid={login},,dc=corp'",
+        "bind_as",
+        "not a distinguished name",
+    ),
+    (
+        "bind_dn = 'cn=g,dc=c'\nbind_password = { file = '/s' }\nbind_as = '{login}@c'",
+        "bind_as",
+        "replaces bind_dn",
+    ),
+    (
+        "bind_as = '{login}@c'\nrevalidate = '10m'",
+        "revalidate",
+        "only be asked while",
+    ),
+    ("timeout = '50ms'", "timeout", "from 100ms to 20s"),
+    ("timeout = '21s'", "timeout", "from 100ms to 20s"),
+    (
+        "[connector.staff.ldap.groups]\nbase = 'ou=groups,dc=corp'\nfilter = '(cn=x)'",
+        "filter",
+        "neither {dn} nor {login}",
+    ),
+    (
+        "[connector.staff.ldap.groups]\nbase = 'ou=groups,dc=corp'\nfilter = '(member={dn}'",
+        "filter",
+        "a `)` is missing",
+    ),
+    (
+        "[connector.staff.ldap.groups]\nbase = 'ou=groups,dc=corp'\n\
+                 filter = '(memberUid={login})'\nnested = true",
+        "nested",
+        "needs {dn}",
+    ),
+    (
+        "[connector.staff.ldap.groups]\nbase = 'ou=groups,dc=corp'\nname = 'c n'",
+        "name = 'c n'",
+        "not the name of an attribute",
+    ),
+];
+
 #[test]
 fn every_mistake_is_named_at_its_key() {
-    let more = |more: &str| format!("{URL}{BASE}{more}\n");
     for (ldap, key, words) in [
         (
             format!("url = 'https://ldap.corp.example'\n{BASE}"),
@@ -73,128 +169,15 @@ fn every_mistake_is_named_at_its_key() {
             "base",
             "not a distinguished name",
         ),
-        (
-            more("bind_dn = 'cn=gate,dc=corp'"),
-            "bind_dn",
-            "needs bind_password",
-        ),
-        (
-            more("bind_password = { file = '/s' }"),
-            "bind_password",
-            "needs bind_dn",
-        ),
-        (
-            more("bind_dn = 'cn=,dc=corp'\nbind_password = { file = '/s' }"),
-            "bind_dn",
-            "not a distinguished name",
-        ),
-        (
-            more("bind_dn = ' '\nbind_password = { file = '/s' }"),
-            "bind_dn",
-            "not a distinguished name",
-        ),
-        (more("scope = 'sub'"), "scope", "subtree"),
-        (
-            more("filter = 'objectClass=person'"),
-            "filter",
-            "a `(` is missing at character 1",
-        ),
-        (
-            more("filter = '(objectClass=person'"),
-            "filter",
-            "a `)` is missing at character 20",
-        ),
-        (
-            more("filter = '(uid={login})'"),
-            "filter",
-            "no placeholders",
-        ),
-        (
-            more("login_attributes = []"),
-            "login_attributes",
-            "is empty",
-        ),
-        (
-            more("login_attributes = ['uid', 'a b']"),
-            "login_attributes",
-            "not the name of an attribute",
-        ),
-        (
-            more("attributes = ['(x)']"),
-            "attributes",
-            "not the name of an attribute",
-        ),
-        (
-            more("subject = ''"),
-            "subject",
-            "not the name of an attribute",
-        ),
-        (
-            more("bind_as = 'uid=x,ou=people,dc=corp'"),
-            "bind_as",
-            "{login}",
-        ),
-        (
-            more("bind_as = 'uid={login},ou={dn},ou=people,dc=corp'"),
-            "bind_as",
-            "no other placeholder",
-        ),
-        (
-            more("bind_as = 'uid={login},ou=x,dc=corp'"),
-            "bind_as",
-            "not below base",
-        ),
-        (
-            more("bind_as = 'uid={login},,dc=corp'"),
-            "bind_as",
-            "not a distinguished name",
-        ),
-        (
-            more("bind_dn = 'cn=g,dc=c'\nbind_password = { file = '/s' }\nbind_as = '{login}@c'"),
-            "bind_as",
-            "replaces bind_dn",
-        ),
-        (
-            more("bind_as = '{login}@c'\nrevalidate = '10m'"),
-            "revalidate",
-            "only be asked while",
-        ),
-        (more("timeout = '50ms'"), "timeout", "from 100ms to 20s"),
-        (more("timeout = '21s'"), "timeout", "from 100ms to 20s"),
-        (
-            more("[connector.staff.ldap.groups]\nbase = 'ou=groups,dc=corp'\nfilter = '(cn=x)'"),
-            "filter",
-            "neither {dn} nor {login}",
-        ),
-        (
-            more(
-                "[connector.staff.ldap.groups]\nbase = 'ou=groups,dc=corp'\nfilter = '(member={dn}'",
-            ),
-            "filter",
-            "a `)` is missing",
-        ),
-        (
-            more(
-                "[connector.staff.ldap.groups]\nbase = 'ou=groups,dc=corp'\n\
-                 filter = '(memberUid={login})'\nnested = true",
-            ),
-            "nested",
-            "needs {dn}",
-        ),
-        (
-            more("[connector.staff.ldap.groups]\nbase = 'ou=groups,dc=corp'\nname = 'c n'"),
-            "name = 'c n'",
-            "not the name of an attribute",
-        ),
     ] {
         assert_refused("", &ldap, key, words);
     }
-    assert_refused(
-        "proxy = 'http://proxy:3128'\n",
-        &more(""),
-        "proxy",
-        "cannot forward LDAP",
-    );
+    for (more, key, words) in MISTAKES {
+        assert_refused("", &format!("{URL}{BASE}{more}\n"), key, words);
+    }
+    let ldap = format!("{URL}{BASE}");
+    let proxy = "proxy = 'http://proxy:3128'\n";
+    assert_refused(proxy, &ldap, "proxy", "cannot forward LDAP");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Whether an entry of the simulated directory matches an encoded filter.
 
 use super::encoding::elements;
-use super::server::Entry;
+use super::person::Entry;
 
 pub(super) fn matches(entry: &Entry, tag: u8, content: &[u8]) -> bool {
     let inner = || elements(content);

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::people::userinfo;
-use super::server::{LdapServer, Person, Received};
+use super::person::Person;
+use super::server::{LdapServer, Received};
 use super::{
     LINES, PASSWORD, SERVICE_DN, assert_last_reason, assert_signed_in, attempt, has_session, start,
     start_at,

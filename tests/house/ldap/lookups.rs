@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::server::{LdapServer, On, Person, Received};
+use super::person::Person;
+use super::server::{LdapServer, On, Received};
 use super::{LINES, PASSWORD, attempt, start_at};
 use crate::browser::Browser;
 use crate::sessions::eventually;
@@ -19,6 +20,8 @@ async fn start(lines: &str, person: Person) -> (Menshen, LdapServer, Browser) {
     let menshen = start_at(&server, &format!("{LINES}revalidate = '2s'\n{lines}")).await;
     let (answer, browser) = attempt(&menshen, "zhangsan", PASSWORD).await;
     assert_eq!(answer.status, 303, "{}", answer.text());
+    // Only sessions in memory are confirmed again.
+    assert_eq!(status(&browser, "/echo").await, 200);
     (menshen, server, browser)
 }
 

@@ -3,7 +3,8 @@
 use menshen::face::page::Cause;
 
 use super::encoding::{controls, password_policy};
-use super::server::{LdapServer, On, Person, Received};
+use super::person::Person;
+use super::server::{LdapServer, On, Received};
 use super::{
     LINES, PASSWORD, SERVICE_DN, assert_last_reason, assert_signed_in, assert_unchecked,
     assert_wrong, attempt, has_session, setup, start, start_at, tables,

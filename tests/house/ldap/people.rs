@@ -2,13 +2,14 @@
 
 use menshen::face::page::Cause;
 
-use super::server::{LdapServer, Person, Received};
+use super::person::Person;
+use super::server::{LdapServer, Received};
 use super::{
     LINES, PASSWORD, SERVICE_DN, assert_last_reason, assert_signed_in, attempt, has_session, start,
     start_at, tables,
 };
 use crate::logging_in::OWN_PAGES;
-use crate::setup::{Menshen, Setup};
+use crate::setup::Menshen;
 
 /// What `/userinfo` says about a person who signs in.
 pub(super) async fn userinfo(menshen: &Menshen, login: &str) -> serde_json::Value {
@@ -75,7 +76,7 @@ async fn the_mapping_reads_attributes_in_the_spelling_that_it_uses() {
          email = 'profile.photo[0]'\n",
         server.url()
     );
-    let menshen = Setup::default().tables(&tables("", &ldap)).start().await;
+    let menshen = super::setup(&tables("", &ldap)).start().await;
     let info = userinfo(&menshen, "zhangsan").await;
     assert_eq!(info["login"], "4711");
     assert_eq!(info["name"], "B2uid=zhangsan,ou=people,dc=corp");
@@ -218,7 +219,7 @@ async fn the_directory_vouches_for_mail_and_mobile() {
          [connector.other.ldap]\n{ldap}subject = 'uid'\n",
         tables("", &ldap)
     );
-    let menshen = Setup::default().tables(&other).start().await;
+    let menshen = super::setup(&other).start().await;
     assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
     let first = menshen.audit().last().unwrap()["account"].clone();
     let mut browser = crate::browser::Browser::new(&menshen);

@@ -1,6 +1,7 @@
 //! Passwords are in no log, no page and no `Debug`.
 
-use super::server::{Fault, LdapServer, On, Person};
+use super::person::Person;
+use super::server::{Fault, LdapServer, On};
 use super::{LINES, SERVICE_PASSWORD, attempt, start_at};
 use crate::logging_in::OWN_PAGES;
 use crate::records::Records;

@@ -14,82 +14,9 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::encoding::{self, elements, split};
-use super::evaluation::matches;
-use super::{SERVICE_DN, SERVICE_PASSWORD};
+use super::person::{Entry, Person};
 
-/// An entry with its answer to binds.
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) dn: String,
-    pub(super) attributes: Vec<(String, Vec<Vec<u8>>)>,
-    pub(super) password: Option<String>,
-    /// The result, the message and the controls of a bind with the right password.
-    pub(super) bind_answer: (i32, String, Vec<u8>),
-}
-
-impl Entry {
-    pub(super) fn values(&self, name: &str) -> Vec<Vec<u8>> {
-        let mut attributes = self.attributes.iter();
-        let found = attributes.find(|(found, _)| found.eq_ignore_ascii_case(name));
-        found.map(|(_, values)| values.clone()).unwrap_or_default()
-    }
-}
-
-/// Builds the entry of a person.
-#[derive(Clone, Debug)]
-pub(super) struct Person(Entry);
-
-impl Person {
-    /// `uid=LOGIN,ou=people,dc=corp` with usual attributes.
-    pub(super) fn new(login: &str, password: &str) -> Self {
-        Self::at(&format!("uid={login},ou=people,dc=corp"), password)
-            .with("uid", &[login])
-            .with("cn", &[login])
-            .with("mail", &[&format!("{login}@corp.example")])
-            .with("entryUUID", &[&format!("id-of-{login}")])
-    }
-
-    pub(super) fn at(dn: &str, password: &str) -> Self {
-        let entry = Entry {
-            dn: dn.to_owned(),
-            attributes: Vec::new(),
-            password: Some(password.to_owned()),
-            bind_answer: (0, String::new(), Vec::new()),
-        };
-        Self(entry).with("objectClass", &["inetOrgPerson"])
-    }
-
-    pub(super) fn group(cn: &str, members: &[&str]) -> Self {
-        let mut group = Self::at(&format!("cn={cn},ou=groups,dc=corp"), "");
-        group.0.password = None;
-        group.with("cn", &[cn]).with("member", members)
-    }
-
-    pub(super) fn with(self, name: &str, values: &[&str]) -> Self {
-        let values: Vec<_> = values.iter().map(|value| value.as_bytes()).collect();
-        self.with_bytes(name, &values)
-    }
-
-    pub(super) fn with_bytes(mut self, name: &str, values: &[&[u8]]) -> Self {
-        let name = name.to_owned();
-        self.0.attributes.retain(|(found, _)| *found != name);
-        let values: Vec<_> = values.iter().map(|value| value.to_vec()).collect();
-        if !values.is_empty() {
-            self.0.attributes.push((name, values));
-        }
-        self
-    }
-
-    pub(super) fn dn(mut self, dn: &str) -> Self {
-        self.0.dn = dn.to_owned();
-        self
-    }
-
-    pub(super) fn bind_answer(mut self, code: i32, text: &str, controls: Vec<u8>) -> Self {
-        self.0.bind_answer = (code, text.to_owned(), controls);
-        self
-    }
-}
+mod operations;
 
 /// What the server received.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,14 +156,14 @@ impl LdapServer {
     }
 
     pub(super) fn add(&self, person: Person) {
-        lock(&self.state.entries).push(person.0);
+        lock(&self.state.entries).push(person.into_entry());
     }
 
     /// Replaces the entry with this DN, or removes it.
     pub(super) fn replace(&self, dn: &str, person: Option<Person>) {
         let mut entries = lock(&self.state.entries);
         entries.retain(|entry| entry.dn != dn);
-        entries.extend(person.map(|person| person.0));
+        entries.extend(person.map(Person::into_entry));
     }
 
     pub(super) fn received(&self) -> Vec<Received> {
@@ -380,13 +307,13 @@ async fn answer(
             (On::StartTls, answer, next)
         }
         0x60 => {
-            let (on, answer, succeeded) = bind(state, id, content, is_secure);
+            let (on, answer, succeeded) = operations::bind(state, id, content, is_secure);
             *is_bound = succeeded;
             (on, answer, Next::Continue)
         }
         0x63 => (
             On::Search,
-            search(state, id, content, *is_bound),
+            operations::search(state, id, content, *is_bound),
             Next::Continue,
         ),
         other => panic!("a request of type {other:02x}"),
@@ -402,88 +329,4 @@ async fn answer(
         Ok(()) => next,
         Err(_) => Next::Close,
     }
-}
-
-fn bind(state: &State, id: i32, content: &[u8], is_secure: bool) -> (On, Vec<u8>, bool) {
-    let parts = elements(content);
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let (name, password) = (text(parts[1].1), text(parts[2].1));
-    lock(&state.received).push(Received::Bind {
-        name: name.clone(),
-        password: password.clone(),
-        is_secure,
-    });
-    let on = match name == SERVICE_DN {
-        true => On::ServiceBind,
-        false => On::PersonBind,
-    };
-    let entries = lock(&state.entries);
-    let person = entries.iter().find(|entry| {
-        entry.dn.eq_ignore_ascii_case(&name)
-            || entry
-                .values("userPrincipalName")
-                .contains(&name.clone().into_bytes())
-    });
-    let (code, message, controls) = match person {
-        // The hole of old directories.
-        _ if password.is_empty() => (0, String::new(), Vec::new()),
-        _ if name == SERVICE_DN && password == SERVICE_PASSWORD => (0, String::new(), Vec::new()),
-        Some(person) if person.password.as_ref() == Some(&password) => person.bind_answer.clone(),
-        _ => (49, "wrong".to_owned(), Vec::new()),
-    };
-    let answer = encoding::result(0x61, code, &message);
-    (on, encoding::message(id, &answer, &controls), code == 0)
-}
-
-fn search(state: &State, id: i32, content: &[u8], is_bound: bool) -> Vec<u8> {
-    let parts = elements(content);
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let base = text(parts[0].1);
-    let scope = parts[1].1[0];
-    let size_limit = parts[3]
-        .1
-        .iter()
-        .fold(0, |limit, byte| limit << 8 | i32::from(*byte));
-    let (filter_tag, filter) = parts[6];
-    let names: Vec<_> = elements(parts[7].1)
-        .iter()
-        .map(|(_, name)| text(name))
-        .collect();
-    lock(&state.received).push(Received::Search {
-        base: base.clone(),
-        filter: encoding::element(filter_tag, &[filter]),
-        attributes: names.clone(),
-        size_limit,
-    });
-    if !is_bound && !base.starts_with("ou=open") {
-        return encoding::search_done(id, 50, "bind first");
-    }
-    let is_in_scope = |entry: &Entry| {
-        let (dn, base) = (entry.dn.to_lowercase(), base.to_lowercase());
-        match scope {
-            0 => dn == base,
-            1 => dn.split_once(',').is_some_and(|(_, above)| above == base),
-            _ => dn == base || dn.ends_with(&format!(",{base}")),
-        }
-    };
-    let entries = lock(&state.entries);
-    let found = entries.iter().filter(|entry| is_in_scope(entry));
-    let found: Vec<_> = found
-        .filter(|entry| matches(entry, filter_tag, filter))
-        .collect();
-    let limit = usize::try_from(size_limit).unwrap();
-    let mut answer = Vec::new();
-    for entry in found.iter().take(limit) {
-        let is_asked = |name: &str| names.iter().any(|asked| asked.eq_ignore_ascii_case(name));
-        let attributes: Vec<_> = entry
-            .attributes
-            .iter()
-            .filter(|(name, _)| is_asked(name))
-            .cloned()
-            .collect();
-        answer.extend(encoding::entry(id, &entry.dn, &attributes));
-    }
-    let code = if found.len() > limit { 4 } else { 0 };
-    answer.extend(encoding::search_done(id, code, ""));
-    answer
 }

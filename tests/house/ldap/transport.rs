@@ -1,12 +1,13 @@
 //! TLS, several servers, and the connections of the service account.
 
 use super::encoding::{message, result};
-use super::server::{Fault, LdapServer, On, Person, Received, Tls};
+use super::person::Person;
+use super::server::{Fault, LdapServer, On, Received, Tls};
 use super::{
     LINES, PASSWORD, SERVICE_DN, assert_last_reason, assert_signed_in, assert_unchecked,
     assert_wrong, start, tables,
 };
-use crate::setup::{Menshen, Setup};
+use crate::setup::Menshen;
 use crate::tls::write_certificate;
 use crate::upstream::{TempFolder, refusing_socket};
 
@@ -34,7 +35,7 @@ impl Secure {
         let ca = self.folder.path(ca);
         let ca = format!("ca = '{}'", ca.display());
         let ldap = format!("url = '{url}'\n{lines}{LINES}");
-        Setup::default().tables(&tables(&ca, &ldap)).start().await
+        super::setup(&tables(&ca, &ldap)).start().await
     }
 }
 
@@ -137,7 +138,7 @@ async fn without_start_tls_nothing_is_sent() {
 async fn a_directory_without_start_tls_gets_no_password() {
     let server = LdapServer::start().await;
     let ldap = format!("url = '{}'\n{LINES}", server.url());
-    let menshen = Setup::default().tables(&tables("", &ldap)).start().await;
+    let menshen = super::setup(&tables("", &ldap)).start().await;
     assert_unchecked(&menshen, "refuses StartTLS with result 2").await;
     assert_no_password(&server);
 }
@@ -149,7 +150,7 @@ async fn a_plain_directory_behind_ldaps_gets_nothing() {
         "url = 'ldaps://127.0.0.1:{}'\ntimeout = '500ms'\n{LINES}",
         server.address.port()
     );
-    let menshen = Setup::default().tables(&tables("", &ldap)).start().await;
+    let menshen = super::setup(&tables("", &ldap)).start().await;
     assert_unchecked(&menshen, "TLS").await;
     assert_no_password(&server);
 }
@@ -160,7 +161,7 @@ async fn start_with_urls(urls: &[String]) -> Menshen {
         "url = [{}]\nstart_tls = false\ntimeout = '3s'\n{LINES}",
         urls.join(", ")
     );
-    Setup::default().tables(&tables("", &ldap)).start().await
+    super::setup(&tables("", &ldap)).start().await
 }
 
 #[tokio::test]
@@ -195,7 +196,7 @@ async fn of_two_servers_the_first_that_can_be_reached_is_asked() {
 #[tokio::test]
 async fn a_directory_that_cannot_be_resolved_is_nobodys_wrong_password() {
     let ldap = format!("url = 'ldap://no-such-host.invalid'\n{LINES}");
-    let menshen = Setup::default().tables(&tables("", &ldap)).start().await;
+    let menshen = super::setup(&tables("", &ldap)).start().await;
     assert_unchecked(&menshen, "no-such-host.invalid").await;
 }
 

@@ -1,135 +1,132 @@
 //! Directories that lie, are slow, or break off: nobody is signed in, and nobody's password was wrong.
 
-use std::sync::Arc;
-
 use super::encoding::{
     element, entry, message, notice, number, referral, result, search_done, text,
 };
-use super::server::{Fault, LdapServer, On, Person};
+use super::person::Person;
+use super::server::{Fault, LdapServer, On};
 use super::{
     LINES, PASSWORD, assert_signed_in, assert_unchecked, assert_wrong, attempt, has_session, start,
     start_at,
 };
 use crate::setup::Menshen;
 
-type Lie = Arc<dyn Fn(i32, Vec<u8>) -> Vec<u8> + Send + Sync>;
+/// Makes an answer from the message ID and the honest answer.
+type Lie = fn(i32, Vec<u8>) -> Vec<u8>;
 
 /// Answers that end the connection, each with a part of its reason in the log.
-fn lies() -> Vec<(&'static str, Lie, &'static str)> {
-    let lie = |change: fn(i32, Vec<u8>) -> Vec<u8>| Arc::new(change) as Lie;
-    vec![
-        (
-            "text",
-            lie(|_, _| b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()),
-            "malformed",
-        ),
-        ("zeros", lie(|_, _| vec![0; 64]), "malformed"),
-        (
-            "an indefinite length",
-            lie(|_, _| vec![0x30, 0x80, 2, 1, 1, 0, 0]),
-            "indefinite length",
-        ),
-        (
-            "a length of five bytes",
-            lie(|_, _| vec![0x30, 0x85, 0, 0, 0, 0, 1, 0]),
-            "more than four bytes",
-        ),
-        (
-            "a long tag",
-            lie(|_, _| vec![0x3f, 0x81, 0x01, 0]),
-            "a tag of several bytes",
-        ),
-        ("an empty message", lie(|_, _| vec![0x30, 0]), "cut off"),
-        (
-            "a message without an operation",
-            lie(|id, _| element(0x30, &[&number(2, id)])),
-            "cut off",
-        ),
-        (
-            "an element longer than its message",
-            lie(|id, _| element(0x30, &[&number(2, id), &[0x61, 0x7f, 0x0a]])),
-            "cut off",
-        ),
-        (
-            "bytes after the controls",
-            lie(|id, honest| {
-                let (_, content, _) = super::encoding::split(&honest).unwrap();
-                let _ = id;
-                element(0x30, &[content, &text("more")])
-            }),
-            "after the last element",
-        ),
-        (
-            "a message ID of eight bytes",
-            lie(|_, _| element(0x30, &[&element(2, &[&[1; 8]]), &result(0x61, 0, "")])),
-            "a number that is empty or too large",
-        ),
-        (
-            "deep nesting",
-            lie(|id, _| {
-                let mut deep = Vec::new();
-                for _ in 0..2000 {
-                    deep = element(0x30, &[&deep]);
-                }
-                message(id, &deep, &[])
-            }),
-            "another type than expected",
-        ),
-        (
-            "the answer to another request",
-            lie(|id, honest| {
-                let mut honest = honest;
-                let at = honest.iter().position(|byte| *byte == 2).unwrap();
-                honest[at + 2..at + 6].copy_from_slice(&(id + 1).to_be_bytes());
-                honest
-            }),
-            "message ID of another request",
-        ),
-        ("a notice", lie(|_, _| notice()), "notice"),
-        (
-            "a notice before the answer",
-            lie(|_, honest| [notice(), honest].concat()),
-            "notice",
-        ),
-        (
-            "an answer of another type",
-            lie(|id, _| message(id, &result(0x6b, 0, ""), &[])),
-            "type",
-        ),
-        (
-            "a referral",
-            lie(|id, honest| {
-                let (_, content, _) = super::encoding::split(&honest).unwrap();
-                let is_bind = super::encoding::elements(content)[1].0 == 0x61;
-                referral(
-                    id,
-                    if is_bind { 0x61 } else { 0x65 },
-                    "ldap://evil.test/dc=corp",
-                )
-            }),
-            "ldap://evil.test/dc=corp",
-        ),
-        (
-            "a megabyte",
-            lie(|_, _| vec![0x30, 0x84, 0x00, 0x10, 0x00, 0x01]),
-            "more than 1048576 bytes",
-        ),
-        (
-            "four gigabytes",
-            lie(|_, _| vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff]),
-            "more than 1048576 bytes",
-        ),
-    ]
-}
+const LIES: &[(&str, Lie, &str)] = &[
+    (
+        "text",
+        |_, _| b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+        "malformed",
+    ),
+    ("zeros", |_, _| vec![0; 64], "malformed"),
+    (
+        "an indefinite length",
+        |_, _| vec![0x30, 0x80, 2, 1, 1, 0, 0],
+        "indefinite length",
+    ),
+    (
+        "a length of five bytes",
+        |_, _| vec![0x30, 0x85, 0, 0, 0, 0, 1, 0],
+        "more than four bytes",
+    ),
+    (
+        "a long tag",
+        |_, _| vec![0x3f, 0x81, 0x01, 0],
+        "a tag of several bytes",
+    ),
+    ("an empty message", |_, _| vec![0x30, 0], "cut off"),
+    (
+        "a message without an operation",
+        |id, _| element(0x30, &[&number(2, id)]),
+        "cut off",
+    ),
+    (
+        "an element longer than its message",
+        |id, _| element(0x30, &[&number(2, id), &[0x61, 0x7f, 0x0a]]),
+        "cut off",
+    ),
+    (
+        "bytes after the controls",
+        |id, honest| {
+            let (_, content, _) = super::encoding::split(&honest).unwrap();
+            let _ = id;
+            element(0x30, &[content, &text("more")])
+        },
+        "after the last element",
+    ),
+    (
+        "a message ID of eight bytes",
+        |_, _| element(0x30, &[&element(2, &[&[1; 8]]), &result(0x61, 0, "")]),
+        "a number that is empty or too large",
+    ),
+    (
+        "deep nesting",
+        |id, _| {
+            let mut deep = Vec::new();
+            for _ in 0..2000 {
+                deep = element(0x30, &[&deep]);
+            }
+            message(id, &deep, &[])
+        },
+        "another type than expected",
+    ),
+    (
+        "the answer to another request",
+        |id, honest| {
+            let mut honest = honest;
+            let at = honest.iter().position(|byte| *byte == 2).unwrap();
+            honest[at + 2..at + 6].copy_from_slice(&(id + 1).to_be_bytes());
+            honest
+        },
+        "message ID of another request",
+    ),
+    ("a notice", |_, _| notice(), "notice"),
+    (
+        "a notice before the answer",
+        |_, honest| [notice(), honest].concat(),
+        "notice",
+    ),
+    (
+        "an answer of another type",
+        |id, _| message(id, &result(0x6b, 0, ""), &[]),
+        "type",
+    ),
+    (
+        "a referral",
+        |id, honest| {
+            let (_, content, _) = super::encoding::split(&honest).unwrap();
+            let is_bind = super::encoding::elements(content)[1].0 == 0x61;
+            referral(
+                id,
+                if is_bind { 0x61 } else { 0x65 },
+                "ldap://evil.test/dc=corp",
+            )
+        },
+        "ldap://evil.test/dc=corp",
+    ),
+    (
+        "a megabyte",
+        |_, _| vec![0x30, 0x84, 0x00, 0x10, 0x00, 0x01],
+        "more than 1048576 bytes",
+    ),
+    (
+        "four gigabytes",
+        |_, _| vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff],
+        "more than 1048576 bytes",
+    ),
+];
 
 #[tokio::test]
 async fn no_malformed_answer_signs_in_anybody() {
     let (menshen, server) = start().await;
     for on in [On::ServiceBind, On::Search, On::PersonBind] {
-        for (what, lie, reason) in lies() {
+        for (what, lie, reason) in LIES {
             // No connection of the service account is left.
             server.close_connections().await;
-            server.fault(on, Fault::Instead(lie));
+            server.instead(on, lie);
             let (answer, browser) = attempt(&menshen, "zhangsan", PASSWORD).await;
             assert_eq!(answer.status, 503, "{on:?}, {what}: {}", answer.text());
             assert!(!has_session(&browser), "{on:?}, {what}");

@@ -44,7 +44,7 @@ public class Directory {
         server.shutDown(true);
     }
 
-    private static void addEntries() throws LDAPException {
+    private static void addEntries() throws Exception {
         server.add("dn: " + BASE, "objectClass: domain", "dc: corp");
         for (String unit : List.of("people", "groups")) {
             server.add("dn: ou=" + unit + "," + BASE, "objectClass: organizationalUnit", "ou: " + unit);
@@ -67,7 +67,7 @@ public class Directory {
             "ou: far", "ref: ldap://127.0.0.1:9/ou=people,dc=other,dc=example");
     }
 
-    private static void addPerson(String name, String password) throws LDAPException {
+    private static void addPerson(String name, String password) throws Exception {
         String plain = name.replace("\\", "");
         server.add("dn: uid=" + name + "," + PEOPLE, "objectClass: inetOrgPerson", "uid: " + plain,
             "cn: " + plain, "sn: " + plain, "mail: " + plain + "@corp.example",

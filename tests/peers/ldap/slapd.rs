@@ -132,7 +132,7 @@ impl Slapd {
                  include /etc/ldap/schema/inetorgperson.schema\nmodulepath /usr/lib/ldap\n\
                  moduleload back_mdb\nmoduleload ppolicy\npidfile {path}/slapd.pid\n\
                  TLSCertificateFile {path}/slapd.pem\nTLSCertificateKeyFile {path}/slapd.key\n{more}\n\
-                 database mdb\nsuffix dc=corp,dc=example\ndirectory {path}/data\nmaxsize 33554432\n\
+                 database mdb\nsuffix dc=corp,dc=example\nrootdn cn=admin,dc=corp,dc=example\ndirectory {path}/data\nmaxsize 33554432\n\
                  overlay ppolicy\nppolicy_default cn=policy,dc=corp,dc=example\n\
                  access to attrs=userPassword by anonymous auth by * none\n\
                  access to * by users read by * none\n"
