@@ -29,7 +29,7 @@ mod features;
 pub mod grant;
 pub mod jwt;
 mod kind;
-mod kit;
+pub mod kit;
 pub mod ldap;
 mod listed_people;
 pub mod local;

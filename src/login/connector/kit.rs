@@ -3,4 +3,6 @@
 pub(super) mod app_token;
 pub(super) mod jose_keys;
 pub(super) mod jwe;
-pub(super) mod xml;
+pub mod xml;
+pub mod xml_encryption;
+pub mod xml_signature;

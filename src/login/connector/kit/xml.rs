@@ -8,27 +8,28 @@ mod attributes;
 mod characters;
 mod namespaces;
 mod reader;
+mod search;
 #[cfg(test)]
 mod tests;
 
 /// The namespace of the prefix `xml`, which every document has without a declaration.
-pub(crate) const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";
+pub const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";
 
 /// The limits of a document.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct XmlLimits {
-    pub(crate) bytes: usize,
+pub struct XmlLimits {
+    pub bytes: usize,
     /// The most elements.
-    pub(crate) elements: usize,
+    pub elements: usize,
     /// The most elements inside each other.
-    pub(crate) depth: usize,
+    pub depth: usize,
     /// The most attributes of one element, namespace declarations included.
-    pub(crate) attributes: usize,
+    pub attributes: usize,
 }
 
 /// An element. Its `Debug` names it and shows nothing inside, because documents carry secrets.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Element {
+pub struct Element {
     name: Name,
     attributes: Vec<Attribute>,
     /// The namespaces that this element declares.
@@ -39,7 +40,7 @@ pub(crate) struct Element {
 /// What an element has inside, in the order of the document. Comments are dropped, and adjacent text is
 /// one node, so a comment does not split a text.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Node {
+pub enum Node {
     Element(Element),
     /// With references replaced.
     Text(String),
@@ -47,7 +48,7 @@ pub(crate) enum Node {
 
 /// The name of an element or attribute.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Name {
+pub struct Name {
     /// The prefix, a colon, and the local name; or only the local name.
     written: Box<str>,
     local_name_at: usize,
@@ -55,23 +56,23 @@ pub(crate) struct Name {
 }
 
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Attribute {
-    pub(crate) name: Name,
+pub struct Attribute {
+    pub name: Name,
     /// With references replaced and white space normalised.
-    pub(crate) value: String,
+    pub value: String,
 }
 
 /// `xmlns:prefix="namespace"`; the default namespace has an empty prefix.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Declaration {
-    pub(crate) prefix: Box<str>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    pub prefix: Box<str>,
     /// `None` for `xmlns=""`.
-    pub(crate) namespace: Option<Arc<str>>,
+    pub namespace: Option<Arc<str>>,
 }
 
 /// Why a document is refused.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum XmlError {
+pub enum XmlError {
     #[error("the document exceeds the limit of {0}")]
     TooLarge(&'static str),
     #[error("the document is not UTF-8")]
@@ -93,55 +94,65 @@ pub(crate) enum XmlError {
 
 impl Element {
     /// Reads a document and returns its root element.
-    pub(crate) fn read(document: &[u8], limits: XmlLimits) -> Result<Self, XmlError> {
-        reader::read(document, limits)
+    pub fn read(document: &[u8], limits: XmlLimits) -> Result<Self, XmlError> {
+        reader::read(document, limits, &[])
     }
 
-    pub(crate) fn namespace(&self) -> Option<&str> {
+    /// Reads a part of a larger document, in which the surrounding elements declare `surrounding`. The root
+    /// then has these declarations, so that it can be understood on its own.
+    pub fn read_fragment(
+        fragment: &[u8],
+        limits: XmlLimits,
+        surrounding: &[Declaration],
+    ) -> Result<Self, XmlError> {
+        reader::read(fragment, limits, surrounding)
+    }
+
+    pub fn namespace(&self) -> Option<&str> {
         self.name.namespace()
     }
 
-    pub(crate) fn local_name(&self) -> &str {
+    pub fn local_name(&self) -> &str {
         self.name.local_name()
     }
 
     /// The name as written and its namespace.
-    pub(crate) fn name(&self) -> &Name {
+    pub fn name(&self) -> &Name {
         &self.name
     }
 
-    pub(crate) fn is(&self, namespace: &str, local_name: &str) -> bool {
+    pub fn is(&self, namespace: &str, local_name: &str) -> bool {
         self.name.is(Some(namespace), local_name)
     }
 
     /// The value of an attribute that has no namespace, as those of SAML and XML Signature have none.
-    pub(crate) fn attribute(&self, local_name: &str) -> Option<&str> {
+    pub fn attribute(&self, local_name: &str) -> Option<&str> {
         let named = |attribute: &&Attribute| attribute.name.is(None, local_name);
         Some(&self.attributes.iter().find(named)?.value)
     }
 
     /// All attributes, without the declarations of namespaces.
-    pub(crate) fn attributes(&self) -> &[Attribute] {
+    pub fn attributes(&self) -> &[Attribute] {
         &self.attributes
     }
 
-    pub(crate) fn declarations(&self) -> &[Declaration] {
+    pub fn declarations(&self) -> &[Declaration] {
         &self.declarations
     }
 
-    pub(crate) fn children(&self) -> &[Node] {
+    pub fn children(&self) -> &[Node] {
         &self.children
     }
 
     /// The elements directly inside this one.
-    pub(crate) fn elements(&self) -> impl Iterator<Item = &Self> {
+    pub fn elements(&self) -> impl Iterator<Item = &Self> {
         self.children.iter().filter_map(|child| match child {
             Node::Element(element) => Some(element),
             Node::Text(_) => None,
         })
     }
 
-    pub(crate) fn children_named<'a>(
+    pub fn children_named<'a>(
         &'a self,
         namespace: &'a str,
         local_name: &'a str,
@@ -152,11 +163,7 @@ impl Element {
 
     /// The child with this name, if there is one. Two are an error, because readers differ in which one
     /// they take.
-    pub(crate) fn only_child(
-        &self,
-        namespace: &str,
-        local_name: &str,
-    ) -> Result<Option<&Self>, XmlError> {
+    pub fn only_child(&self, namespace: &str, local_name: &str) -> Result<Option<&Self>, XmlError> {
         let mut named = self
             .elements()
             .filter(|element| element.is(namespace, local_name));
@@ -167,7 +174,7 @@ impl Element {
     }
 
     /// All text directly inside this element. Comments do not split it.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let mut text = String::new();
         for child in &self.children {
             if let Node::Text(part) = child {
@@ -179,7 +186,7 @@ impl Element {
 
     /// The text of the only child with this name and no namespace, without white space at its ends; `None`
     /// if there is no such child or there are several.
-    pub(crate) fn child_text(&self, local_name: &str) -> Option<String> {
+    pub fn child_text(&self, local_name: &str) -> Option<String> {
         let mut named = self
             .elements()
             .filter(|element| element.name.is(None, local_name));
@@ -190,23 +197,23 @@ impl Element {
 
 impl Name {
     /// The prefix; empty if the name has none.
-    pub(crate) fn prefix(&self) -> &str {
+    pub fn prefix(&self) -> &str {
         self.written[..self.local_name_at].trim_end_matches(':')
     }
 
-    pub(crate) fn local_name(&self) -> &str {
+    pub fn local_name(&self) -> &str {
         &self.written[self.local_name_at..]
     }
 
-    pub(crate) fn written(&self) -> &str {
+    pub fn written(&self) -> &str {
         &self.written
     }
 
-    pub(crate) fn namespace(&self) -> Option<&str> {
+    pub fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
 
-    pub(crate) fn is(&self, namespace: Option<&str>, local_name: &str) -> bool {
+    pub fn is(&self, namespace: Option<&str>, local_name: &str) -> bool {
         self.local_name() == local_name && self.namespace() == namespace
     }
 }
@@ -214,5 +221,26 @@ impl Name {
 impl fmt::Debug for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<{}>", self.name.written)
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Element(element) => element.fmt(f),
+            Self::Text(text) => write!(f, "text of {} bytes", text.len()),
+        }
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+impl fmt::Debug for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)
     }
 }

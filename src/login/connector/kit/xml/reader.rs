@@ -8,7 +8,11 @@ use super::characters::{are_allowed, is_white_space, normalize_line_ends, refere
 use super::namespaces::{self, Namespaces};
 use super::{Attribute, Declaration, Element, Name, Node, XML_NAMESPACE, XmlError, XmlLimits};
 
-pub(super) fn read(document: &[u8], limits: XmlLimits) -> Result<Element, XmlError> {
+pub(super) fn read(
+    document: &[u8],
+    limits: XmlLimits,
+    surrounding: &[Declaration],
+) -> Result<Element, XmlError> {
     if document.len() > limits.bytes {
         return Err(XmlError::TooLarge("bytes"));
     }
@@ -21,7 +25,7 @@ pub(super) fn read(document: &[u8], limits: XmlLimits) -> Result<Element, XmlErr
     if !are_allowed(&text) {
         return Err(XmlError::Forbidden("a control character"));
     }
-    let mut tree = Tree::new(limits);
+    let mut tree = Tree::new(limits, surrounding);
     let mut reader = Reader::from_str(&text);
     reader.config_mut().enable_all_checks(true);
     let mut is_first = true;
@@ -77,8 +81,10 @@ fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), XmlError> {
 }
 
 /// The document as far as it is read.
-struct Tree {
+struct Tree<'a> {
     limits: XmlLimits,
+    /// What the elements around the document declare, if it is part of a larger one.
+    surrounding: &'a [Declaration],
     elements: usize,
     namespaces: Namespaces,
     /// The elements that are not closed, outermost first.
@@ -86,12 +92,15 @@ struct Tree {
     root: Option<Element>,
 }
 
-impl Tree {
-    fn new(limits: XmlLimits) -> Self {
+impl<'a> Tree<'a> {
+    fn new(limits: XmlLimits, surrounding: &'a [Declaration]) -> Self {
+        let mut namespaces = Namespaces::new();
+        namespaces.open(surrounding);
         Self {
             limits,
+            surrounding,
             elements: 0,
-            namespaces: Namespaces::new(),
+            namespaces,
             open: Vec::new(),
             root: None,
         }
@@ -156,10 +165,17 @@ impl Tree {
     }
 
     fn finish(self) -> Result<Element, XmlError> {
-        match self.root {
-            Some(root) if self.open.is_empty() => Ok(root),
-            _ => Err(XmlError::Malformed),
+        let mut root = self.root.ok_or(XmlError::Malformed)?;
+        if !self.open.is_empty() {
+            return Err(XmlError::Malformed);
         }
+        for surrounding in self.surrounding {
+            let is_same = |own: &Declaration| own.prefix == surrounding.prefix;
+            if !root.declarations.iter().any(is_same) {
+                root.declarations.push(surrounding.clone());
+            }
+        }
+        Ok(root)
     }
 }
 
