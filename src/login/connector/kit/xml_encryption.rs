@@ -5,6 +5,8 @@
 
 mod ciphers;
 mod structure;
+#[cfg(test)]
+mod tests;
 
 use super::xml::{Element, XmlLimits};
 use super::xml_signature::PrivateKey;

@@ -12,6 +12,8 @@ mod private_key;
 mod query;
 mod sign;
 mod structure;
+#[cfg(test)]
+pub(super) mod tests;
 mod verify;
 mod verifying_key;
 

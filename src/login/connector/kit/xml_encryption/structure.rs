@@ -32,18 +32,22 @@ impl<'a> Encrypted<'a> {
     /// beside it.
     pub(super) fn of(encrypted: &'a Element) -> Option<Self> {
         let data = only(encrypted, ENCRYPTION_NAMESPACE, "EncryptedData")?;
-        let info = data
-            .only_child(SIGNATURE_NAMESPACE, "KeyInfo")
-            .ok()
-            .flatten();
+        let info = data.only_child(SIGNATURE_NAMESPACE, "KeyInfo").ok()?;
         let inside = info.into_iter().flat_map(encrypted_keys);
         // A `RetrievalMethod` names the key beside it by its ID; without one, it can only be that key.
-        let retrieved = info.and_then(|info| {
-            let method = info.only_child(SIGNATURE_NAMESPACE, "RetrievalMethod");
-            method.ok()??.attribute("URI")?.strip_prefix('#')
+        let reference = match info {
+            Some(info) => info
+                .only_child(SIGNATURE_NAMESPACE, "RetrievalMethod")
+                .ok()?,
+            None => None,
+        };
+        let beside = encrypted_keys(encrypted).filter(|key| {
+            reference.is_none_or(|reference| {
+                let uri = reference.attribute("URI");
+                let id = uri.and_then(|uri| uri.strip_prefix('#'));
+                id.is_some() && key.attribute("Id") == id
+            })
         });
-        let beside = encrypted_keys(encrypted)
-            .filter(|key| retrieved.is_none_or(|id| key.attribute("Id") == Some(id)));
         let keys: Vec<_> = inside.chain(beside).take(KEYS_MAX + 1).collect();
         if keys.len() > KEYS_MAX {
             return None;
