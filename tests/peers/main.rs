@@ -1,7 +1,8 @@
 //! Tests against real programs: Chromium, nginx and HAProxy from Debian; Caddy, Traefik and Envoy
 //! by pip; oidc-provider from npm; Keycloak by Maven; applications in Python, Java and Go; git,
 //! svn, rclone and curl with Apache; wechatpy and jwcrypto; the CAS servers django-cas-server and
-//! LemonLDAP::NG; and the directories of OpenLDAP and UnboundID. `tests/run` installs and runs them.
+//! LemonLDAP::NG; the directories of OpenLDAP and UnboundID; and xmlsec1. `tests/run` installs and
+//! runs them.
 
 #![expect(
     clippy::unwrap_used,
@@ -35,3 +36,4 @@ mod webdriver;
 mod wechatpy;
 #[path = "../../examples/demo/wecom.rs"]
 mod wecom;
+mod xmlsec;
