@@ -22,9 +22,12 @@ const TARGET: Duration = Duration::from_millis(5);
 /// The size of a response, which is also the largest that a service provider takes.
 const RESPONSE_BYTES: usize = 256 << 10;
 
+/// The most elements in a response. 10,000 are enough for the groups of anybody.
+const ELEMENTS_MAX: usize = 10_000;
+
 const LIMITS: XmlLimits = XmlLimits {
     bytes: 2 * RESPONSE_BYTES,
-    elements: 100_000,
+    elements: ELEMENTS_MAX,
     depth: 64,
     attributes: 64,
 };
@@ -55,7 +58,7 @@ fn main() -> Outcome<()> {
         } else {
             "  over the target of 5 ms"
         };
-        println!("{name:<44} {read:>9.2?} {verified:>9.2?} {both:>9.2?}{verdict}");
+        println!("{name:<30} {read:>9.2?} {verified:>9.2?} {both:>9.2?}{verdict}");
     }
     Ok(())
 }
@@ -78,11 +81,12 @@ fn contents() -> [(&'static str, String); 4] {
     let element = "<saml:a/>";
     let declared = "<p:a xmlns:p=\"urn:p\" xmlns:q=\"urn:q\" q:b=\"1\" c=\"2\"/>";
     let fill = |piece: &str| piece.repeat(RESPONSE_BYTES / piece.len());
+    let most = |piece: &str| piece.repeat((RESPONSE_BYTES / piece.len()).min(ELEMENTS_MAX - 100));
     [
         ("attribute values", fill(value)),
         ("one long text", fill("x &amp; 张三 ")),
-        ("small elements", fill(element)),
-        ("small elements with declarations", fill(declared)),
+        ("10,000 small elements", most(element)),
+        ("elements with declarations", most(declared)),
     ]
 }
 

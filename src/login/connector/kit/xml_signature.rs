@@ -2,7 +2,7 @@
 //! signs our own requests. Everything that SAML does not need is refused.
 //!
 //! A signature proves nothing about the tree that was received, only about the canonical bytes whose digest
-//! is signed. Therefore [`verify`] reads these bytes again, and callers take facts only from the returned
+//! is signed. Therefore [`verify()`] reads these bytes again, and callers take facts only from the returned
 //! [`SignedDocument`].
 
 mod algorithms;

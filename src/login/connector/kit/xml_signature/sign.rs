@@ -1,4 +1,4 @@
-//! Signs an element of a document of ours with RSA-SHA256, in the form that [`verify`](super::verify)
+//! Signs an element of a document of ours with RSA-SHA256, in the form that [`verify()`](super::verify())
 //! demands.
 
 use base64::Engine as _;

@@ -80,81 +80,95 @@ fn a_signed_response_inside_a_forged_one_is_refused() {
     }
 }
 
-/// The wrappings 3 to 8: a forged assertion beside, around or inside the signed one.
-#[test]
-fn a_forged_assertion_near_the_signed_one_is_refused() {
-    let honest = signed_assertion();
-    let assertion = element_text(&honest, "saml:Assertion");
-    let signature = element_text(assertion, "ds:Signature");
-    let evil = forged(assertion);
-    let original = unsigned(assertion);
-    let evil_around =
-        |inside: &str| bent(&evil, "</saml:Issuer>", &format!("</saml:Issuer>{inside}"));
-    let evil_with_id = evil.replace("_evil-a", "_a1");
-    let signature_with = |inside: &str| {
-        let inside = format!("</ds:SignatureValue><ds:Object>{inside}</ds:Object>");
-        bent(signature, "</ds:SignatureValue>", &inside)
-    };
-    let extensions = format!("<samlp:Extensions>{evil}</samlp:Extensions>");
-    let signed_evil = |signature: &str, id: &str| {
-        let evil = evil.replace("_evil-a", id);
-        bent(
-            &evil,
-            "</saml:Issuer>",
-            &format!("</saml:Issuer>{signature}"),
-        )
-    };
-    for (name, replacement) in [
-        ("3: the forged one first", format!("{evil}{assertion}")),
-        ("3: the forged one last", format!("{assertion}{evil}")),
-        (
-            "4: the signed one inside the forged one",
-            evil_around(assertion),
-        ),
-        (
-            "5: the signature in the forged one, the signed one at the end",
-            format!("{}{original}", signed_evil(signature, "_evil-a")),
-        ),
-        (
-            "5: under the same ID",
-            format!("{}{original}", signed_evil(signature, "_a1")),
-        ),
-        (
-            "6: the signed one inside the signature",
-            signed_evil(
-                &bent(
-                    signature,
-                    "</ds:SignatureValue>",
-                    &format!("</ds:SignatureValue><ds:KeyInfo>{original}</ds:KeyInfo>"),
-                ),
-                "_a1",
-            ),
-        ),
-        (
-            "7: the forged one in extensions",
-            format!("{extensions}{assertion}"),
-        ),
-        (
-            "8: the signed one in an object of the signature",
-            signed_evil(&signature_with(&original), "_a1"),
-        ),
-        (
-            "8: under another ID",
-            signed_evil(&signature_with(&original), "_evil-a"),
-        ),
-        ("the same ID twice", format!("{evil_with_id}{assertion}")),
-        (
-            "the signature beside the assertion",
-            format!("{evil}{signature}"),
-        ),
-        (
-            "a second signature",
-            bent(assertion, signature, &format!("{signature}{signature}")),
-        ),
-    ] {
-        let document = bent(&honest, assertion, &replacement);
+/// The assertion of an honest response, and what the wrappings 3 to 8 are made of.
+struct Pieces {
+    honest: String,
+    assertion: String,
+    signature: String,
+    /// The assertion without its signature.
+    original: String,
+    /// The assertion about somebody else, with the ID `_evil-a`.
+    evil: String,
+}
+
+impl Pieces {
+    fn new() -> Self {
+        let honest = signed_assertion();
+        let assertion = element_text(&honest, "saml:Assertion").to_owned();
+        Self {
+            signature: element_text(&assertion, "ds:Signature").to_owned(),
+            original: unsigned(&assertion),
+            evil: forged(&assertion),
+            assertion,
+            honest,
+        }
+    }
+
+    /// The forged assertion with this ID and with `inside` after its issuer.
+    fn evil(&self, id: &str, inside: &str) -> String {
+        let evil = self.evil.replace("_evil-a", id);
+        bent(&evil, "</saml:Issuer>", &format!("</saml:Issuer>{inside}"))
+    }
+
+    /// The signature with the signed assertion in a further element.
+    fn signature_around(&self, element: &str) -> String {
+        let end = "</ds:SignatureValue>";
+        let original = &self.original;
+        let wrapped = format!("{end}<ds:{element}>{original}</ds:{element}>");
+        bent(&self.signature, end, &wrapped)
+    }
+
+    #[track_caller]
+    fn refused(&self, replacement: &str) {
+        let document = bent(&self.honest, &self.assertion, replacement);
         let read = facts(&document, &[idp().verifying_key()]);
-        assert!(read.is_err(), "{name}: {read:?}");
+        assert!(read.is_err(), "{read:?}: {document}");
+    }
+}
+
+/// The wrappings 3, 4 and 7, and simpler ones.
+#[test]
+fn a_forged_assertion_beside_or_around_the_signed_one_is_refused() {
+    let pieces = Pieces::new();
+    let Pieces {
+        assertion,
+        signature,
+        evil,
+        ..
+    } = &pieces;
+    // 3: the forged one first, or last.
+    pieces.refused(&format!("{evil}{assertion}"));
+    pieces.refused(&format!("{assertion}{evil}"));
+    // 4: the signed one inside the forged one.
+    pieces.refused(&pieces.evil("_evil-a", assertion));
+    // 7: the forged one in extensions.
+    pieces.refused(&format!(
+        "<samlp:Extensions>{evil}</samlp:Extensions>{assertion}"
+    ));
+    pieces.refused(&format!("{}{assertion}", pieces.evil("_a1", "")));
+    pieces.refused(&format!("{evil}{signature}"));
+    let twice = format!("{signature}{signature}");
+    pieces.refused(&bent(assertion, signature, &twice));
+}
+
+/// The wrappings 5, 6 and 8.
+#[test]
+fn a_forged_assertion_with_the_signature_of_another_one_is_refused() {
+    let pieces = Pieces::new();
+    let Pieces {
+        signature,
+        original,
+        ..
+    } = &pieces;
+    for id in ["_evil-a", "_a1"] {
+        // 5: the signed one at the end.
+        let evil = pieces.evil(id, signature);
+        pieces.refused(&evil);
+        pieces.refused(&format!("{evil}{original}"));
+        // 6: the signed one inside the signature. 8: in an object of it.
+        for element in ["KeyInfo", "Object"] {
+            pieces.refused(&pieces.evil(id, &pieces.signature_around(element)));
+        }
     }
 }
 
