@@ -24,11 +24,11 @@ async fn no_character_of_a_login_has_a_meaning_in_a_filter() {
     let (menshen, server) = start().await;
     for login in TRICKS {
         assert_wrong(&menshen, login, PASSWORD, "nobody who may sign in").await;
-        let filters = server.received().into_iter().filter_map(|one| match one {
+        let mut filters = server.received().into_iter().filter_map(|one| match one {
             Received::Search { filter, .. } => Some(filter),
             _ => None,
         });
-        let last = filters.last().unwrap();
+        let last = filters.next_back().unwrap();
         // The login is one value, byte for byte.
         let mut expected = vec![4, login.len() as u8];
         expected.extend_from_slice(login.as_bytes());

@@ -11,7 +11,7 @@ use super::settings::BindAs;
 use super::{Ldap, Searcher, answers, entry, only_entry};
 use crate::people::profile::Profile;
 
-/// The attribute to which Active Directory compares `u:DOMAIN\\name`.
+/// The attribute with the account name, which Active Directory answers to "Who am I?" as `u:DOMAIN\name`.
 pub(super) const ACCOUNT_NAME: &str = "sAMAccountName";
 
 /// The attribute with the name in the form of an address.
