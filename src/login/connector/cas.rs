@@ -38,6 +38,9 @@ pub(super) use kind::NAME as KIND_NAME;
 /// A ticket is redeemed by its validation, so the call is never repeated.
 const VALIDATE: OutboundCall = OutboundCall::once(VALIDATION);
 
+/// Without `renew` the person may have entered the password long ago, so it satisfies no `max_age`.
+const UNKNOWN_AUTH_TIME: Timestamp = Timestamp::from_unix_s(0);
+
 /// How long a used proxy ticket is remembered. CAS servers recommend that tickets expire after minutes.
 const PROXY_TICKET_LIFETIME: Duration = Duration::from_secs(3600);
 
@@ -150,6 +153,9 @@ impl Cas {
         let answer = answer.map_err(|error| invalid_answer(&error.to_string()))?;
         match answer {
             Answer::Invalid { code, text } => Err(refused_ticket(&code, &text, redacted)),
+            Answer::Valid(person) if ticket.is_proxy_ticket() && person.proxies.is_empty() => Err(
+                invalid_answer("the answer does not name the proxies that the ticket passed"),
+            ),
             Answer::Valid(person) => self.check(*person, requires_renew),
         }
     }
@@ -185,7 +191,7 @@ impl Cas {
         &self,
         person: Person,
         ticket: Ticket<'_>,
-        auth_time: Option<Timestamp>,
+        auth_time: Timestamp,
     ) -> Result<Profile, ConnectorError> {
         let subject = Subject::try_from(person.user.clone());
         let subject = subject.map_err(|error| invalid_answer(&error.to_string()))?;
@@ -199,7 +205,7 @@ impl Cas {
             verified_fields: Vec::new(),
             provider_sid: Some(ticket.session_id()),
             auth_context: AuthContext {
-                auth_time,
+                auth_time: Some(auth_time),
                 ..AuthContext::default()
             },
             tokens: None,
@@ -242,11 +248,24 @@ impl Connector for Cas {
         }
         let service = self.service(pending);
         let redacted = [ticket.as_str(), pending.flow.as_str()];
-        let person = self
+        let validated = self
             .validate(ticket, &service, requires_renew, &redacted)
-            .await?;
-        // The person entered the password after the login began, and when exactly is not known.
-        let auth_time = requires_renew.then_some(pending.begun_at);
+            .await;
+        let person = validated.map_err(|error| match error {
+            // Of a service that was accepted before, the server says so of a person whom it no longer admits.
+            ConnectorError::Misconfigured { source, .. } if pending.silent => {
+                ConnectorError::Refused {
+                    why: RefusalReason::NotVisibleToApp,
+                    source,
+                }
+            }
+            error => error,
+        })?;
+        let auth_time = match requires_renew {
+            // The person entered the password after the login began; when exactly is not known.
+            true => pending.begun_at,
+            false => UNKNOWN_AUTH_TIME,
+        };
         self.profile(person, ticket, auth_time)
     }
 
@@ -264,7 +283,7 @@ impl Connector for Cas {
             .validate(ticket, self.callback.as_str(), requires_renew, &redacted)
             .await?;
         Ok(UnsolicitedProfile {
-            profile: self.profile(person, ticket, None)?,
+            profile: self.profile(person, ticket, UNKNOWN_AUTH_TIME)?,
             token_id: None,
             token_expires_at: self.clock.now().plus(PROXY_TICKET_LIFETIME),
         })

@@ -83,6 +83,11 @@ async fn a_proxy_ticket_of_an_unlisted_proxy_or_another_service_is_refused() {
         assert_eq!(answer.json()["status"], 400, "{reason}");
         assert!(last_refusal(&menshen).contains(reason), "{reason}");
     }
+    // An answer that names no proxy does not say that a listed one asked.
+    server.answer_next(&super::server::success("<cas:user>zhangsan</cas:user>"));
+    let answer = present(&menshen, &server.proxy_ticket(CALLBACK, PROXY)).await;
+    assert_no_session(&answer, 400, "no proxies");
+    assert!(last_refusal(&menshen).contains("does not name the proxies"));
     let answer = present(&menshen, "PT-1-unknown").await;
     assert_no_session(&answer, 400, "unknown");
     assert!(last_refusal(&menshen).contains("INVALID_TICKET"));

@@ -85,6 +85,18 @@ async fn a_person_who_is_not_signed_in_at_the_server_loses_the_session() {
 }
 
 #[tokio::test]
+async fn a_person_whom_the_server_no_longer_admits_loses_the_session() {
+    let server = CasServer::start().await;
+    let menshen = start_menshen(&server, "").await;
+    let mut browser = signed_in(&menshen).await;
+    let text = "the principal is not authorized";
+    server.answer_next(&super::server::failure("UNAUTHORIZED_SERVICE", text));
+    let page = load_page(&mut browser).await;
+    assert_ne!(page.answer.status, 200, "{}", page.answer.text());
+    assert!(!super::is_signed_in(&mut browser).await);
+}
+
+#[tokio::test]
 async fn a_server_that_is_down_ends_no_session() {
     let server = CasServer::start().await;
     let menshen = start_menshen(&server, "").await;

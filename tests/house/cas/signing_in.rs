@@ -168,6 +168,9 @@ async fn a_route_with_max_age_makes_the_server_ask_for_the_password_again() {
     let (mut browser, page) = sign_in(&menshen).await;
     assert_signed_in(&page, "zhangsan", "an ordinary route");
     assert!(!server.queries("/login")[0].contains_key("renew"));
+    // The CAS server may have seen the password long ago.
+    let strict = browser.visit("http://sso.test/strict/echo").await;
+    assert_ne!(strict.status, 200, "{}", strict.text());
     let start = format!("{OWN_PAGES}/start?connector=portal&rd=/strict/echo");
     let page = browser.follow(&start).await;
     assert_eq!(
