@@ -97,7 +97,15 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
     SECRET_ENCODING.decode(standard.as_bytes()).ok()
 }
 
-/// Whether bytes are a public key in DER, which is the content of PEM.
+/// Whether bytes are one DER sequence of 256 bytes or more, as certificates are. No random secret is.
+fn is_long_sequence(bytes: &[u8]) -> bool {
+    let [0x30, 0x82, high, low, content @ ..] = bytes else {
+        return false;
+    };
+    usize::from(u16::from_be_bytes([*high, *low])) == content.len()
+}
+
+/// Whether bytes are a public key or a certificate in DER, which is the content of PEM.
 fn is_public_key(bytes: &[u8]) -> bool {
     const SEQUENCE: u8 = 0x30;
     // So many random bytes may be a key on Ed25519, too.
@@ -111,7 +119,7 @@ fn is_public_key(bytes: &[u8]) -> bool {
     .into_iter();
     bytes.first() == Some(&SEQUENCE)
         && bytes.len() > RAW_BYTES
-        && algorithms.any(|algorithm| fits(algorithm, bytes))
+        && (is_long_sequence(bytes) || algorithms.any(|algorithm| fits(algorithm, bytes)))
 }
 
 fn is_pem(bytes: &[u8]) -> bool {
