@@ -194,6 +194,22 @@ async fn of_two_servers_the_first_that_can_be_reached_is_asked() {
 }
 
 #[tokio::test]
+async fn a_first_server_whose_tls_fails_does_not_keep_people_out() {
+    let (broken, good) = (
+        Secure::start(Tls::OnRequest).await,
+        Secure::start(Tls::OnRequest).await,
+    );
+    let [first, second] = [&broken, &good].map(|one| format!("ldap://localhost:{}", one.port()));
+    let ca = good.folder.path("ldap.pem");
+    let ldap = format!("url = ['{first}', '{second}']\ntimeout = '3s'\n{LINES}");
+    let ca = format!("ca = '{}'", ca.display());
+    let menshen = super::setup(&tables(&ca, &ldap)).start().await;
+    broken.server.fault(On::StartTls, Fault::Drop);
+    assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
+    assert_no_password(&broken.server);
+}
+
+#[tokio::test]
 async fn a_directory_that_cannot_be_resolved_is_nobodys_wrong_password() {
     let ldap = format!("url = 'ldap://no-such-host.invalid'\n{LINES}");
     let menshen = super::setup(&tables("", &ldap)).start().await;

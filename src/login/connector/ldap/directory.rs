@@ -26,6 +26,10 @@ const IDLE_MAX: Duration = Duration::from_secs(60);
 /// How long a server that could not be reached is asked after the others.
 const DOWN_FOR: Duration = Duration::from_secs(10);
 
+/// The longest time until a connection to one server can be used, in periods of `timeout`: for its name, the
+/// connection to each of its addresses, and TLS.
+const CONNECT_PERIODS_MAX: u32 = 2;
+
 /// One directory.
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -199,17 +203,19 @@ impl Directory {
         });
         let mut unreachable = None;
         for index in order {
-            let connected = self.connect_to(index).await;
-            let is_down = matches!(&connected, Err(error) if error.is_unreachable());
-            self.servers[index.0].record(is_down);
+            let connecting = timeout(CONNECT_PERIODS_MAX * self.timeout, self.connect_to(index));
+            let connected = connecting
+                .await
+                .unwrap_or_else(|_| Err(self.connect_timed_out(&self.servers[index.0])));
+            self.servers[index.0].record(connected.is_err());
             match connected {
                 Ok(connection) => return Ok((connection, index)),
-                Err(error) if is_down => {
+                // Nothing secret was sent, so the next server may be asked whatever failed.
+                Err(error) => {
                     let error_text = crate::telemetry::error_chain(&error).to_string();
                     tracing::debug!(error = %error_text, "a server of the directory cannot be reached");
                     unreachable.get_or_insert(error);
                 }
-                Err(error) => return Err(error),
             }
         }
         // `url` has at least one server.

@@ -111,15 +111,6 @@ pub(super) enum LdapError {
 }
 
 impl LdapError {
-    /// Whether there was no connection, so that another server may be asked.
-    pub(super) fn is_unreachable(&self) -> bool {
-        match self {
-            Self::Resolve { .. } | Self::Connect { .. } => true,
-            Self::Timeout { operation, .. } => *operation == CONNECT,
-            _ => false,
-        }
-    }
-
     /// Whether a connection that was idle for a while may be the cause.
     pub(super) fn is_broken_connection(&self) -> bool {
         matches!(
