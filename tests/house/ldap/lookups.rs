@@ -45,17 +45,19 @@ fn searches(server: &LdapServer) -> usize {
 }
 
 #[tokio::test]
-async fn a_person_who_is_gone_is_signed_out_and_the_account_is_closed() {
+async fn a_person_who_is_gone_is_signed_out() {
     let guid: Vec<u8> = (0..16).collect();
     let of_active_directory = Person::new("zhangsan", PASSWORD)
         .with("entryUUID", &[])
         .with_bytes("objectGUID", &[&guid]);
-    for (lines, person) in [
-        ("", Person::new("zhangsan", PASSWORD)),
-        ("", of_active_directory),
-        ("subject = 'uid'\n", Person::new("zhangsan", PASSWORD)),
-        ("subject = 'dn'\n", Person::new("zhangsan", PASSWORD)),
+    for (lines, person, is_closed) in [
+        ("", Person::new("zhangsan", PASSWORD), false),
+        ("", of_active_directory, false),
+        // A name may be given to somebody else.
+        ("subject = 'uid'\n", Person::new("zhangsan", PASSWORD), true),
+        ("subject = 'dn'\n", Person::new("zhangsan", PASSWORD), true),
     ] {
+        let returning = person.clone();
         let (menshen, server, browser) = start(lines, person).await;
         // Still there: the session stays.
         let before = searches(&server);
@@ -65,7 +67,47 @@ async fn a_person_who_is_gone_is_signed_out_and_the_account_is_closed() {
         server.replace(ZHANG, None);
         menshen.advance(Duration::from_secs(3));
         eventually("out", async || status(&browser, "/echo").await != 200).await;
-        eventually("closed", async || has_event(&menshen, "closed")).await;
+        if is_closed {
+            eventually("closed", async || has_event(&menshen, "closed")).await;
+            continue;
+        }
+        // A server of the directory that had not copied the entry yet costs nobody the account.
+        assert!(!has_event(&menshen, "closed"));
+        server.replace(ZHANG, Some(returning));
+        menshen.advance(Duration::from_secs(3));
+        super::assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
+    }
+}
+
+#[tokio::test]
+async fn a_person_whom_the_directory_disables_is_signed_out() {
+    for (name, on, off) in [
+        ("nsAccountLock", "false", "TRUE"),
+        ("userAccountControl", "512", "514"),
+        ("pwdAccountLockedTime", "20200101000000Z", "000001010000Z"),
+    ] {
+        let person = |value: &str| Person::new("zhangsan", PASSWORD).with(name, &[value]);
+        let (menshen, server, browser) = start("", person(on)).await;
+        let before = searches(&server);
+        menshen.advance(Duration::from_secs(3));
+        eventually("asked", async || searches(&server) > before).await;
+        assert_eq!(status(&browser, "/echo").await, 200, "{name}");
+        server.replace(ZHANG, Some(person(off)));
+        menshen.advance(Duration::from_secs(3));
+        eventually("out", async || status(&browser, "/echo").await != 200).await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_stays_signed_in_by_filling_their_own_entry() {
+    let person = |kind: &str| Person::new("zhangsan", PASSWORD).with("employeeType", &[kind]);
+    for left in ["staff", "left"] {
+        let (menshen, server, browser) =
+            start("filter = '(!(employeeType=left))'\n", person("staff")).await;
+        let filled = person(left).with("mobile", &[&"1".repeat(1 << 20)]);
+        server.replace(ZHANG, Some(filled));
+        menshen.advance(Duration::from_secs(3));
+        eventually("out", async || status(&browser, "/echo").await != 200).await;
     }
 }
 

@@ -35,7 +35,8 @@ impl Ldap {
         };
         let bound = self.directory.bind(None, &name, credentials.password).await;
         let (mut connection, answer) = bound?;
-        answers::require_accepted(&answer, &name, &connection)?;
+        // Without the name, which was typed: some people type their password there.
+        answers::require_accepted(&answer, "the name in bind_as", &connection)?;
         let values = Values { login, dn: "" };
         let settings = &self.settings;
         let entry = match bind_as {

@@ -29,6 +29,13 @@ pub(super) const MEMBER_OF: &str = "memberOf";
 /// The most groups of a person. A part of them could change what rules decide, so more are an error.
 pub(super) const GROUPS_MAX: usize = 1000;
 
+/// The attributes by which directories disable an account.
+const DISABLING_ATTRIBUTES: [&str; 3] = [
+    "nsAccountLock",
+    "pwdAccountLockedTime",
+    "userAccountControl",
+];
+
 /// What is read of the entry of a person.
 #[derive(Debug)]
 pub(super) struct ProfileReader {
@@ -69,6 +76,9 @@ impl ProfileReader {
             SubjectSource::Attribute(name) => reader.ask(&name),
             SubjectSource::Dn => {}
         }
+        DISABLING_ATTRIBUTES
+            .into_iter()
+            .for_each(|name| reader.ask(name));
         reader
     }
 
@@ -163,13 +173,11 @@ impl ProfileReader {
         }
     }
 
-    /// The directory vouches for the addresses and numbers that it keeps.
+    /// The directory vouches for the address. Active Directory and FreeIPA let everybody change their own
+    /// `mobile`, so a number proves nothing.
     pub(super) fn verified_fields(entry: &Entry) -> Vec<(LinkField, String)> {
-        let fields = [(LinkField::Email, "mail"), (LinkField::Mobile, "mobile")];
-        let verified = fields
-            .into_iter()
-            .filter_map(|(field, name)| Some((field, first_text(entry, name)?)));
-        verified.collect()
+        let address = first_text(entry, "mail").map(|address| (LinkField::Email, address));
+        address.into_iter().collect()
     }
 }
 
@@ -199,6 +207,20 @@ pub(super) fn too_many_groups(dn: &str) -> ConnectorError {
             message: format!("{dn} has more than {GROUPS_MAX} groups, or not all can be read"),
         },
     }
+}
+
+/// Whether the directory has disabled the account. 389 Directory Server and FreeIPA, OpenLDAP's password
+/// policy and Active Directory each have an attribute for it.
+pub(super) fn is_disabled(entry: &Entry) -> bool {
+    const LOCKED_BY_ADMINISTRATOR: &str = "000001010000Z";
+    const ACCOUNT_DISABLED: u32 = 2;
+    let [lock, locked_time, control] =
+        DISABLING_ATTRIBUTES.map(|name| first_text(entry, name).unwrap_or_default());
+    lock.eq_ignore_ascii_case("true")
+        || locked_time == LOCKED_BY_ADMINISTRATOR
+        || control
+            .parse::<u32>()
+            .is_ok_and(|flags| flags & ACCOUNT_DISABLED != 0)
 }
 
 /// The first value that is text.

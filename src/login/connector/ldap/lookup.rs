@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use super::super::ConnectorError;
 use super::connection::SearchAnswer;
 use super::dn::Dn;
-use super::entry::ProfileReader;
+use super::entry::{self, ProfileReader};
 use super::error::LdapError;
 use super::filter::{Filter, Values};
 use super::message::{Entry, SearchRequest, SearchScope};
@@ -14,6 +14,11 @@ use super::settings::{Account, SubjectSource};
 use super::{LOGIN_TIMEOUT, Ldap, Searcher};
 use crate::people::person_lookup::{CurrentProfile, LookupError, PersonLookup, PersonStatus};
 use crate::store::Subject;
+
+const NO_ENTRY: &str = "the directory has no entry with this identifier";
+
+/// The list of attributes that asks for none (RFC 4511 §4.5.1.8).
+const NO_ATTRIBUTES: &str = "1.1";
 
 /// An error text for administrators.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +46,15 @@ impl Ldap {
             return Err(LookupError::OtherOrganisation);
         }
         let found = self
-            .search_subject(subject, Some(&self.settings.filter))
+            .search_subject(subject, Some(&self.settings.filter), self.reader.asked())
             .await;
-        let mut entries = found.map_err(unavailable)?.entries;
+        let mut entries = match found {
+            // People may write some of their own attributes; that must not keep them signed in.
+            Err(error @ LdapError::TooLarge { .. }) => {
+                return Ok(PersonStatus::OutOfRange(error.to_string()));
+            }
+            found => found.map_err(unavailable)?.entries,
+        };
         if entries.len() > 1 {
             let names: Vec<_> = entries.iter().map(|entry| entry.dn.as_str()).collect();
             let text = format!("two entries have this identifier: {}", names.join("; "));
@@ -52,6 +63,10 @@ impl Ldap {
         let Some(entry) = entries.pop() else {
             return self.status_of_missing(subject).await;
         };
+        if entry::is_disabled(&entry) {
+            let text = format!("{} is disabled", entry.dn);
+            return Ok(PersonStatus::Inactive(text));
+        }
         let current = self.current_profile(&entry).await.map_err(unavailable)?;
         Ok(PersonStatus::Active(current))
     }
@@ -72,7 +87,7 @@ impl Ldap {
     /// is gone may not. An account that searches and lost its rights finds neither.
     async fn status_of_missing(&self, subject: &Subject) -> Result<PersonStatus, LookupError> {
         let anywhere = self
-            .search_subject(subject, None)
+            .search_subject(subject, None, &[NO_ATTRIBUTES.to_owned()])
             .await
             .map_err(unavailable)?;
         if let Some(entry) = anywhere.entries.first() {
@@ -82,9 +97,12 @@ impl Ldap {
         let anybody = self.search_people(&self.settings.filter, Values::default(), 1);
         match anybody.await.map_err(unavailable)?.0.entries.is_empty() {
             true => Err(LookupError::Unavailable(Box::new(FindsNobody))),
-            false => Ok(PersonStatus::Unknown(
-                "the directory has no entry with this identifier".to_owned(),
-            )),
+            // Another server of the directory may not have the entry yet. Its identifier is never given to
+            // somebody else, so the account can wait for its person.
+            false if self.settings.subject == SubjectSource::Auto => {
+                Ok(PersonStatus::OutOfRange(NO_ENTRY.to_owned()))
+            }
+            false => Ok(PersonStatus::Unknown(NO_ENTRY.to_owned())),
         }
     }
 
@@ -93,6 +111,7 @@ impl Ldap {
         &self,
         subject: &Subject,
         among: Option<&Filter>,
+        attributes: &[String],
     ) -> Result<SearchAnswer, LdapError> {
         let mut filters: Vec<_> = among.into_iter().cloned().collect();
         let (base, scope) = match self.reader.filter_of(subject) {
@@ -111,7 +130,7 @@ impl Ldap {
             scope,
             size_limit: 2,
             filter: &filter.encode(Values::default()),
-            attributes: self.reader.asked(),
+            attributes,
         };
         let (answer, _) = self.directory.search(&request).await?;
         Ok(answer)
