@@ -6,7 +6,7 @@ use super::page::Lang;
 use crate::request::head::Head;
 
 pub(super) use crate::request::request_kind::{
-    RequestKind, is_from_program, request_kind, single_header, single_header_lossy,
+    RequestKind, is_from_program, is_prefetch, request_kind, single_header, single_header_lossy,
 };
 
 /// Whether a state-changing request comes from a page of the same origin.

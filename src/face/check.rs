@@ -145,6 +145,11 @@ pub(super) async fn outcome_of(
     verdict: Verdict,
     redirect_status: Option<StatusCode>,
 ) -> CheckOutcome {
+    if let Verdict::Allow(permit) | Verdict::Reconfirm(permit) = &verdict
+        && let Some(refusal) = refuse_unused_token(context, permit, redirect_status)
+    {
+        return refusal;
+    }
     match verdict {
         Verdict::Allow(permit) => allow(context, permit),
         Verdict::Reconfirm(permit) => reconfirm_by_redirect(context, permit, redirect_status).await,
@@ -180,6 +185,29 @@ fn allow(context: &RequestContext<'_>, permit: Permit) -> CheckOutcome {
     let (site, head) = (context.site, context.head);
     let cookie = sign_in::renewed_cookie(site, &permit, head.headers, head.received_at);
     CheckOutcome::Allow(permit, cookie)
+}
+
+/// Refuses a request whose URL has an entry token, because the other proxy would forward the token unused.
+/// The response leads to the same URL without it. A protocol without redirects only refuses.
+fn refuse_unused_token(
+    context: &RequestContext<'_>,
+    permit: &Permit,
+    redirect_status: Option<StatusCode>,
+) -> Option<CheckOutcome> {
+    let status = redirect_status.unwrap_or(StatusCode::FORBIDDEN);
+    let response = sign_in::redirect_without_token(context, status)?;
+    let response = match redirect_status {
+        Some(_) => response,
+        None => reply::text(status, "text/plain", String::new()),
+    };
+    let (route, caller) = (permit.route(), permit.caller());
+    let logged = LoggedResponse::denied("token removed", Some(route), Some(caller), response);
+    let reason = "unused-token";
+    Some(CheckOutcome::Refuse(
+        RefusalKind::Denied,
+        reason,
+        Box::new(logged),
+    ))
 }
 
 /// Redirects to a silent login at the provider. A protocol without redirects allows the request.

@@ -51,7 +51,7 @@ mod target;
 mod ticket;
 mod tokens;
 
-pub(super) use enter::{entry_on_route, redeem_on_route};
+pub(super) use enter::{entry_on_route, redeem_on_route, redirect_without_token};
 pub(super) use probes::answer_probe;
 pub(super) use reconfirm::{RECONFIRM_REASON, ReconfirmOutcome, reconfirm};
 pub(super) use require_login::{require_login, unauthorized};

@@ -89,7 +89,7 @@ fn is_office_link_check(headers: &HeaderMap) -> bool {
 
 /// Whether a browser loads a page ahead of time. `Sec-Purpose` says so, also over plain HTTP, where
 /// `Sec-Fetch-*` is absent; older browsers use the other three.
-fn is_prefetch(headers: &HeaderMap) -> bool {
+pub fn is_prefetch(headers: &HeaderMap) -> bool {
     let older_names = ["purpose", "x-purpose", "x-moz"];
     let is_prefetch_value = |value: &str| value.contains("prefetch") || value.contains("preview");
     headers.contains_key("sec-purpose")

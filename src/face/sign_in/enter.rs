@@ -31,7 +31,7 @@ mod confirm;
 mod on_route;
 
 use confirm::{complete_login, complete_or_ask, without_pending};
-pub(in crate::face) use on_route::{entry_on_route, redeem_on_route};
+pub(in crate::face) use on_route::{entry_on_route, redeem_on_route, redirect_without_token};
 
 /// The longest entry token, in bytes.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
@@ -141,15 +141,17 @@ fn require_navigation(context: &RequestContext<'_>) -> Result<(), Box<LoggedResp
             let sign_in_link = Href::new(format!("{}/sign_in", context.site.prefix));
             reply::problem(context, Cause::FrameNeedsLogin, Some(sign_in_link))
         }
-        RequestKind::Navigation | RequestKind::Fetch => {
-            let (status, title) = (StatusCode::UNAUTHORIZED, "Only for browser navigations");
-            reply::json_problem(context, status, "login-needed", title, "")
-        }
+        RequestKind::Navigation | RequestKind::Fetch => only_navigations(context),
     };
     Err(Box::new(LoggedResponse::own_path(
         "no navigation",
         response,
     )))
+}
+
+fn only_navigations(context: &RequestContext<'_>) -> Response<Body> {
+    let (status, title) = (StatusCode::UNAUTHORIZED, "Only for browser navigations");
+    reply::json_problem(context, status, "login-needed", title, "")
 }
 
 fn is_navigation(context: &RequestContext<'_>) -> bool {

@@ -217,6 +217,9 @@ fn verdict(face: Face, answer: &Answer) -> Verdict {
             Verdict::Allow
         }
         (_, 401) if bearer.contains("error=") => Verdict::Unauthorized,
+        (Face::ForwardAuth | Face::Envoy | Face::Grpc, _) if reason == "unused-token" => {
+            Verdict::Deny
+        }
         (_, 401) | (Face::Proxy | Face::Envoy | Face::Grpc, 302) | (Face::ForwardAuth, 303) => {
             Verdict::Login
         }

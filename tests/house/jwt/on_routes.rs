@@ -6,8 +6,11 @@ use menshen::face::page::Cause;
 use super::portal::Portal;
 use super::{ID, LINK_HEADERS, sets_session, setup, sign_in, start};
 use crate::browser::Browser;
+use crate::checking::TRUST_LOOPBACK;
+use crate::checking::faces::{Face, OriginalRequest, Verdict};
+use crate::ext_authz::GRPC_ON_MAIN;
 use crate::logging_in::OWN_PAGES;
-use crate::setup::{Menshen, ROUTES, SSO_URL};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, ROUTES, SSO_URL, Setup};
 use crate::wire::Answer;
 
 const ON_ROUTES: &str = "on_routes = true";
@@ -223,7 +226,7 @@ async fn a_person_who_is_signed_in_stays_who_they_are_and_the_application_sees_n
     let user = user_at(&browser, &format!("{SSO_URL}/echo")).await;
     assert_eq!(user.as_deref(), Some("zhangsan"));
     // A value that is no token belongs to the application.
-    for value in ["reset-123", "1.2.3", "", "e.f", "e.f.g&token=h"] {
+    for value in ["reset-123", "1.2.3", "", "e.f", "e.f.g&token=h", "eyJ9.x"] {
         let url = format!("{SSO_URL}/echo?token={value}");
         let answer = follow_link_to(&mut browser, &url).await;
         assert_eq!(answer.status, 200, "{value}: {}", answer.text());
@@ -275,4 +278,185 @@ async fn a_path_that_looks_like_a_host_leads_nowhere_else() {
     assert!(sets_session(
         &follow_link_to(&mut Browser::new(&menshen), &url).await
     ));
+}
+
+/// The headers of requests that are no link: in a frame of the same site, ahead of time, by a script, as an
+/// image, by a form, and by a program.
+fn no_links() -> Vec<(&'static str, Vec<(&'static str, &'static str)>)> {
+    let fetch = |mode, dest| {
+        vec![
+            ("Sec-Fetch-Mode", mode),
+            ("Sec-Fetch-Dest", dest),
+            ("Sec-Fetch-Site", "same-site"),
+            ("Referer", "https://portal.test/home"),
+        ]
+    };
+    let mut ahead = LINK_HEADERS.to_vec();
+    ahead.push(("Sec-Purpose", "prefetch"));
+    vec![
+        ("GET", fetch("navigate", "iframe")),
+        ("GET", ahead),
+        ("GET", fetch("cors", "empty")),
+        ("HEAD", fetch("navigate", "document")),
+        ("GET", fetch("no-cors", "image")),
+        ("POST", fetch("navigate", "document")),
+        ("PUT", fetch("cors", "empty")),
+        ("GET", vec![("Accept", "*/*")]),
+    ]
+}
+
+#[tokio::test]
+async fn no_application_sees_an_unused_token_whichever_way_the_request_comes() {
+    let (menshen, portal) = menshen_on_routes().await;
+    let token = portal.sign(&portal.claims());
+    let mut person = Browser::new(&menshen);
+    person.sign_in(&format!("{SSO_URL}/echo"), "zhangsan").await;
+    let many: String = (0..80).map(|n| format!("p{n}=x&")).collect();
+    let queries = [
+        format!("token={token}"),
+        format!("a=1&token=reset-1&token={token}"),
+        format!("token={token}&token={token}"),
+        format!("{many}token={token}"),
+        format!("%74oken={token}"),
+        format!("token={token}.AA.AA"),
+        // White space before the header of a token that another library wrote.
+        format!(
+            "token=IHsiYWxnIjoiSFMyNTYifQ.{}",
+            &token[token.find('.').unwrap() + 1..]
+        ),
+    ];
+    let requests = menshen.app.requests();
+    for (method, headers) in no_links() {
+        for query in &queries {
+            for (is_signed_in, path) in [(true, "/echo"), (true, "/public/x"), (false, "/public/x")]
+            {
+                let mut browser = match is_signed_in {
+                    true => person.clone(),
+                    false => Browser::new(&menshen),
+                };
+                let url = format!("{SSO_URL}{path}?{query}");
+                let answer = browser.send(method, &url, &headers, b"").await;
+                let what = format!("{method} {headers:?} {url} {is_signed_in}");
+                assert!(!sets_session(&answer), "{what}");
+                assert_eq!(
+                    answer.header("referrer-policy"),
+                    Some("no-referrer"),
+                    "{what}"
+                );
+                let is_ahead = headers.iter().any(|(name, _)| *name == "Sec-Purpose");
+                if is_ahead && !is_signed_in {
+                    assert_eq!(answer.status, 401, "{what}");
+                    continue;
+                }
+                let status = if matches!(method, "GET" | "HEAD") {
+                    303
+                } else {
+                    307
+                };
+                assert_eq!(answer.status, status, "{what}: {}", answer.text());
+                let to = answer.header("location").unwrap();
+                assert!(
+                    to.starts_with(path) && !to.contains("oken="),
+                    "{what}: {to}"
+                );
+            }
+        }
+    }
+    assert_eq!(
+        menshen.app.requests(),
+        requests,
+        "the application saw a token"
+    );
+    // Nothing of this used the token.
+    sign_in(&menshen, &token).await;
+}
+
+#[tokio::test]
+async fn a_link_with_more_than_64_parameters_signs_in() {
+    let (menshen, portal) = menshen_on_routes().await;
+    let many: String = (0..80).map(|n| format!("p{n}=x&")).collect();
+    let url = format!(
+        "{SSO_URL}/echo?{many}token={}",
+        portal.sign(&portal.claims())
+    );
+    let answer = follow_link_to(&mut Browser::new(&menshen), &url).await;
+    assert!(sets_session(&answer), "{}", answer.text());
+    let to = answer.header("location").unwrap();
+    assert_eq!(to, format!("/echo?{}", many.trim_end_matches('&')));
+}
+
+#[tokio::test]
+async fn a_route_for_other_connectors_never_gets_the_token() {
+    let portal = Portal::with_algorithm(Algorithm::HS256);
+    let token = portal.sign(&portal.claims());
+    let routes = ROUTES.replace(
+        "host = \"oa.test\"",
+        "host = \"oa.test\"\nconnectors = [\"corp\"]",
+    );
+    let menshen = setup(&portal, ON_ROUTES).routes(&routes).start().await;
+    let url = format!("http://oa.test/echo?a=b&token={token}");
+    // Before the login and after it, which leads back to the address.
+    let mut browser = Browser::new(&menshen);
+    let answer = follow_link_to(&mut browser, &url).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("http://oa.test/echo?a=b"))
+    );
+    assert!(!sets_session(&answer));
+    browser.sign_in("http://oa.test/echo?a=b", "zhangsan").await;
+    let requests = menshen.app.requests();
+    let answer = follow_link_to(&mut browser, &url).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("http://oa.test/echo?a=b"))
+    );
+    assert_eq!(menshen.app.requests(), requests);
+    sign_in(&menshen, &token).await;
+}
+
+#[tokio::test]
+async fn a_check_lets_no_token_pass_to_the_application_of_another_proxy() {
+    let portal = Portal::with_algorithm(Algorithm::HS256);
+    let tables = portal.connector_toml(ID, ON_ROUTES);
+    let setup = Setup::default().server(TRUST_LOOPBACK);
+    let setup = setup.tables(&format!("{NO_LOGIN_LIMITS}\n{tables}\n{GRPC_ON_MAIN}"));
+    let menshen = setup.start().await;
+    let token = portal.sign(&portal.claims());
+    let mut person = Browser::new(&menshen);
+    person.sign_in(&format!("{SSO_URL}/echo"), "zhangsan").await;
+    let cookie = format!("menshen={}", person.cookie("menshen").unwrap().value);
+    for face in Face::ALL.into_iter().filter(|face| *face != Face::Proxy) {
+        for (method, path) in [("GET", "/echo"), ("GET", "/public/x"), ("POST", "/echo")] {
+            let ask = async |query: &str| {
+                let request = OriginalRequest::get(&format!("{path}?a=b{query}"));
+                let request = request.method(method).header("Cookie", &cookie);
+                request
+                    .header("Accept", "text/html")
+                    .send_to(face, menshen.address())
+                    .await
+            };
+            let what = format!("{face:?} {method} {path}");
+            assert_eq!(
+                ask("&token=reset-1").await.verdict,
+                Verdict::Allow,
+                "{what}"
+            );
+            let answer = ask(&format!("&token={token}")).await.answer;
+            assert_eq!(
+                answer.header("x-menshen-reason"),
+                Some("unused-token"),
+                "{what}"
+            );
+            match (face, method) {
+                (Face::Auth, _) => assert_eq!(answer.status, 403, "{what}"),
+                (_, "GET") => assert!(matches!(answer.status, 302 | 303), "{what}"),
+                _ => assert_eq!(answer.status, 307, "{what}"),
+            }
+            if face.can_redirect() {
+                let to = answer.header("location").unwrap_or_default();
+                assert_eq!(to, format!("{path}?a=b"), "{what}");
+            }
+        }
+    }
+    sign_in(&menshen, &token).await;
 }

@@ -56,9 +56,9 @@ pub struct Config {
     /// so a stranger can sign a person in as somebody else.
     #[serde(default)]
     pub origins: Vec<Url>,
-    /// Whether the token is also accepted in the URL of an application, if nobody is signed in there. The
-    /// browser is then redirected to the same URL without the token, also if somebody is signed in. Only
-    /// where menshen itself forwards requests, not where another proxy asks it.
+    /// Whether the token is also accepted in the URL of an application, if nobody is signed in there. Every
+    /// request with a token is redirected to the same URL without it, so no application gets an unused one.
+    /// Where another proxy asks menshen, the token is removed and signs nobody in.
     #[serde(default)]
     pub on_routes: bool,
     /// Tokens are encrypted, and decrypted before the signature is verified. A token that is not encrypted
