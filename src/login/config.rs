@@ -27,9 +27,10 @@ pub struct LoginConfig {
     pub bad_codes_max: u32,
     /// How long clients that sent a wrong code are refused.
     pub bad_codes_pause: Period,
-    /// The most wrong passwords for one user name of one connector, from all addresses, within
-    /// `wrong_passwords_pause`. Then no password for it is verified until that time has passed since the
-    /// first wrong one. Keep it below the number after which a directory locks the account.
+    /// The most wrong passwords for one user name of one connector, and for one person of an LDAP directory
+    /// under whatever names, from all addresses, within `wrong_passwords_pause`. Then no password for it is
+    /// verified until that time has passed since the first wrong one. Keep it below the number after which a
+    /// directory locks the account.
     pub wrong_passwords_per_login: u32,
     /// The most wrong passwords of one client address for all user names within
     /// `wrong_passwords_pause`; an IPv6 /48 may send three times as many.

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::limits::PasswordAttempt;
 use super::pending::Pending;
 use crate::outbound::ProxyUrl;
 use crate::people::person_lookup::PersonLookup;
@@ -234,6 +235,18 @@ pub trait Connector: Debug + Send + Sync {
         pending: &Pending,
         response: &AuthnResponse,
     ) -> Result<Profile, ConnectorError>;
+
+    /// Verifies the user name and the password of a form. Only for kinds with
+    /// [`LoginMethod::PasswordForm`]. If the source takes several names for the same person, call
+    /// [`PasswordAttempt::count_for`] before the password is sent.
+    async fn redeem_password(
+        &self,
+        pending: &Pending,
+        response: &AuthnResponse,
+        _attempt: &mut PasswordAttempt,
+    ) -> Result<Profile, ConnectorError> {
+        self.redeem_response(pending, response).await
+    }
 
     /// Redeems an entry token of a login that the source started, or a ticket that a program presents. Only
     /// for kinds with [`Features::entry_point`] or [`Callback::program_ticket`].

@@ -109,12 +109,15 @@ impl FinishTask {
         response: &AuthnResponse,
     ) -> Result<Profile, LoginError> {
         let client = response.client;
-        let attempt = match self.entry.uses_password_form() {
+        let mut attempt = match self.entry.uses_password_form() {
             true => Some(self.begin_password_attempt(response).await?),
             false => None,
         };
         let connector = &self.entry.connector;
-        let redeemed = connector.redeem_response(pending, response).await;
+        let redeemed = match &mut attempt {
+            Some(attempt) => connector.redeem_password(pending, response, attempt).await,
+            None => connector.redeem_response(pending, response).await,
+        };
         self.entry.health.record(&redeemed, self.clock.now());
         if let (Some(attempt), Err(error)) = (attempt, &redeemed)
             && error.is_wrong_password()

@@ -18,7 +18,7 @@ mod circuit_breaker;
 mod wrong_passwords;
 
 pub use circuit_breaker::HalfOpenPermit;
-pub use wrong_passwords::{CountedFor, PasswordAttempt};
+pub use wrong_passwords::{CountedFor, PasswordAttempt, PersonPaused};
 
 use circuit_breaker::CircuitBreakers;
 use wrong_passwords::WrongPasswords;

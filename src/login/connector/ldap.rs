@@ -15,6 +15,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::keys;
+use crate::login::limits::PasswordAttempt;
 use crate::login::pending::Pending;
 use crate::people::person_lookup::PersonLookup;
 use crate::people::profile::{AuthContext, Profile};
@@ -36,6 +37,7 @@ mod ldap_url;
 mod lookup;
 mod message;
 mod settings;
+mod spelling;
 
 pub use config::{Config, GroupsConfig, Scope, Urls};
 pub(super) use kind::NAME as KIND_NAME;
@@ -45,7 +47,7 @@ use connection::{Connection, SearchAnswer};
 use directory::{Directory, DirectorySettings, ServerIndex, ServiceAccount};
 use dn::Dn;
 use entry::{MEMBER_OF, ProfileReader};
-use error::{LdapError, SEARCH};
+use error::{BIND, LdapError, SEARCH};
 use filter::{Filter, Values};
 use message::{Entry, SearchRequest};
 use settings::{Account, Settings};
@@ -124,10 +126,13 @@ impl Ldap {
     async fn log_in(
         &self,
         credentials: PasswordCredentials<'_>,
+        attempt: &mut PasswordAttempt,
     ) -> Result<Profile, ConnectorError> {
         match &self.settings.account {
-            Account::Person(bind_as) => self.bind_and_search(bind_as, credentials).await,
-            Account::Anonymous | Account::Service(_) => self.search_and_bind(credentials).await,
+            Account::Person(bind_as) => self.bind_and_search(bind_as, credentials, attempt).await,
+            Account::Anonymous | Account::Service(_) => {
+                self.search_and_bind(credentials, attempt).await
+            }
         }
     }
 
@@ -135,6 +140,7 @@ impl Ldap {
     async fn search_and_bind(
         &self,
         credentials: PasswordCredentials<'_>,
+        attempt: &mut PasswordAttempt,
     ) -> Result<Profile, ConnectorError> {
         let values = Values {
             login: credentials.login,
@@ -157,6 +163,18 @@ impl Ldap {
                 message: format!("the DN {:?} of the entry is {error}", entry.dn),
             })
         })?;
+        // The directory takes other spellings for the same name, and login_attributes may be several.
+        if let Err(paused) = attempt.count_for(&entry.dn).await {
+            // The page is that of a wrong password: another one would tell who exists.
+            self.bind_in_vain(server).await?;
+            let message = format!("{}: {paused}; the directory was not asked", entry.dn);
+            return Err(answers::refused(
+                RefusalReason::WrongPassword,
+                BIND,
+                0,
+                message,
+            ));
+        }
         let bound = self
             .directory
             .bind(Some(server), &entry.dn, credentials.password)
@@ -279,11 +297,24 @@ impl Connector for Ldap {
     async fn redeem_response(
         &self,
         _pending: &Pending,
+        _response: &AuthnResponse,
+    ) -> Result<Profile, ConnectorError> {
+        Err(ConnectorError::InvalidResponse(SourceRefusal {
+            call: "the form",
+            code: 0,
+            message: "a password is verified only if it is counted".to_owned(),
+        }))
+    }
+
+    async fn redeem_password(
+        &self,
+        _pending: &Pending,
         response: &AuthnResponse,
+        attempt: &mut PasswordAttempt,
     ) -> Result<Profile, ConnectorError> {
         // Refuses an empty password, with which a bind is anonymous and succeeds.
         let credentials = PasswordCredentials::of(&response.fields)?;
-        let logged_in = timeout(LOGIN_TIMEOUT, self.log_in(credentials)).await;
+        let logged_in = timeout(LOGIN_TIMEOUT, self.log_in(credentials, attempt)).await;
         logged_in.unwrap_or_else(|_| Err(LdapError::LoginTimeout.into()))
     }
 

@@ -1,7 +1,8 @@
 //! `WrongPasswords`: counts wrong passwords, so that nobody can find out one by trying many.
 //!
 //! A count begins with a wrong password and ends after the pause. Each wrong password counts for the user
-//! name that was entered, whether or not it exists, and for the client. While a password is verified, it
+//! name that was entered, whether or not it exists, and for the client. If the source knows a person by
+//! several names, it also counts for the person. While a password is verified, it
 //! counts as if it were wrong; otherwise many could be tried at the same moment.
 
 use std::collections::HashMap;
@@ -46,6 +47,8 @@ pub(super) struct WrongPasswords {
 enum Key {
     /// The hash of a connector and a user name.
     Login(u64),
+    /// The hash of a connector and what its source calls a person.
+    Person(u64),
     Client(Network),
     Network48(Network),
 }
@@ -54,6 +57,7 @@ enum Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountedFor {
     Login,
+    Person,
     Client,
 }
 
@@ -61,6 +65,7 @@ impl fmt::Display for CountedFor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Login => "this user name",
+            Self::Person => "this person",
             Self::Client => "this client",
         })
     }
@@ -92,7 +97,22 @@ pub struct PasswordAttempt {
     is_wrong: bool,
 }
 
+/// So many passwords of a person were wrong that no further one is verified now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many wrong passwords for this person, under whatever names")]
+pub struct PersonPaused;
+
 impl PasswordAttempt {
+    /// Waits until a password of this person may be verified, and counts it for them, too. `person` is what
+    /// the source calls the person, whatever name was entered. Call it before the password is sent.
+    pub async fn count_for(&mut self, person: &str) -> Result<(), PersonPaused> {
+        let key = self.counts.person_key(&self.connector, person);
+        let acquired = self.counts.acquire(&[key]).await;
+        acquired.map_err(|_| PersonPaused)?;
+        self.keys.push(key);
+        Ok(())
+    }
+
     /// Records that the password was wrong.
     pub fn record_wrong(mut self) {
         self.is_wrong = true;
@@ -129,12 +149,28 @@ impl WrongPasswords {
         client: Option<Client>,
     ) -> Result<PasswordAttempt, Limited> {
         let keys = self.keys(connector, login, client);
+        let refused = |(counted_for, rest): (_, Duration)| Limited::WrongPasswords {
+            counted_for,
+            retry_after_s: seconds(rest),
+        };
+        self.acquire(&keys).await.map_err(refused)?;
+        Ok(PasswordAttempt {
+            counts: Arc::clone(self),
+            connector: connector.clone(),
+            keys,
+            is_wrong: false,
+        })
+    }
+
+    /// Waits until a password may be verified for all keys, and counts it as running. Refuses it with what
+    /// the limit was reached for, and the rest of the pause.
+    async fn acquire(&self, keys: &[Key]) -> Result<(), (CountedFor, Duration)> {
         let mut running_for = CountedFor::Login;
-        let begun = timeout(WAIT_MAX, async {
+        let acquired = timeout(WAIT_MAX, async {
             loop {
                 // Created before the counts are read, so that no notification is missed.
                 let verified = self.verified.notified();
-                match self.try_begin(&keys) {
+                match self.try_begin(keys) {
                     Ok(()) => return Ok(()),
                     Err(Refusal::Wrong(counted_for, rest)) => return Err((counted_for, rest)),
                     Err(Refusal::Running(counted_for)) => running_for = counted_for,
@@ -142,18 +178,12 @@ impl WrongPasswords {
                 verified.await;
             }
         });
-        let refused = |(counted_for, rest): (_, Duration)| Limited::WrongPasswords {
-            counted_for,
-            retry_after_s: seconds(rest),
-        };
-        let begun = begun.await.unwrap_or(Err((running_for, WAIT_MAX)));
-        begun.map_err(refused)?;
-        Ok(PasswordAttempt {
-            counts: Arc::clone(self),
-            connector: connector.clone(),
-            keys,
-            is_wrong: false,
-        })
+        acquired.await.unwrap_or(Err((running_for, WAIT_MAX)))
+    }
+
+    fn person_key(&self, connector: &ConnectorId, person: &str) -> Key {
+        let person = (connector.as_str(), person.to_lowercase());
+        Key::Person(self.hasher.hash_one(person))
     }
 
     fn keys(&self, connector: &ConnectorId, login: &str, client: Option<Client>) -> Vec<Key> {
@@ -169,6 +199,7 @@ impl WrongPasswords {
     fn limit(&self, key: Key) -> (u32, CountedFor) {
         match key {
             Key::Login(_) => (self.per_login_max, CountedFor::Login),
+            Key::Person(_) => (self.per_login_max, CountedFor::Person),
             Key::Client(_) => (self.per_client_max, CountedFor::Client),
             Key::Network48(_) => {
                 let max = network48_limit(self.per_client_max, u32::MAX);
@@ -369,6 +400,40 @@ mod tests {
         assert!(test.enter_wrong("lisi", "192.0.2.3").await);
         assert!(test.enter_wrong("lisi", "192.0.2.3").await);
         assert!(!test.enter_wrong("lisi", "192.0.2.3").await);
+    }
+
+    #[tokio::test]
+    async fn a_person_has_one_count_whatever_the_user_name() {
+        let test = Counted::new();
+        let begin = async |login: &str, person: &str| {
+            let mut attempt = test.begin(login, "").await.unwrap();
+            let counted = attempt.count_for(person).await;
+            counted.map(|()| attempt)
+        };
+        for login in ["lisi", "li.si@corp.example"] {
+            let attempt = begin(login, "uid=lisi,dc=corp").await.unwrap();
+            attempt.record_wrong();
+        }
+        for person in ["uid=lisi,dc=corp", "UID=Lisi,dc=corp"] {
+            let refused = begin("li si", person).await.err();
+            assert_eq!(refused, Some(PersonPaused), "{person}");
+        }
+        // What was entered is no name of the source, and another person has another count.
+        assert!(
+            begin("uid=lisi,dc=corp", "uid=wangwu,dc=corp")
+                .await
+                .is_ok()
+        );
+        test.clock.advance(Duration::from_secs(60));
+        // One that is being verified counts as wrong until it is known.
+        let first = begin("lisi", "uid=lisi,dc=corp").await.unwrap();
+        let second = begin("lisi2", "uid=lisi,dc=corp").await.unwrap();
+        let mut third = std::pin::pin!(begin("lisi3", "uid=lisi,dc=corp"));
+        assert!(!is_settled(third.as_mut()));
+        first.record_wrong();
+        assert!(!is_settled(third.as_mut()));
+        drop(second);
+        assert!(third.await.is_ok());
     }
 
     #[tokio::test]

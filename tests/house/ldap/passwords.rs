@@ -9,6 +9,7 @@ use super::{
     LINES, PASSWORD, SERVICE_DN, assert_last_reason, assert_signed_in, assert_unchecked,
     assert_wrong, attempt, has_session, setup, start, start_at, tables,
 };
+use crate::setup::Menshen;
 
 #[tokio::test]
 async fn a_right_password_signs_in_and_a_wrong_one_does_not() {
@@ -51,6 +52,74 @@ async fn after_too_many_wrong_passwords_the_directory_is_not_asked() {
     assert!(!has_session(&browser));
     assert_eq!(server.received(), [], "the directory is not asked");
     assert_signed_in(&menshen, "lisi", PASSWORD).await;
+}
+
+/// Starts menshen with the limits of wrong passwords that it has by itself.
+async fn start_with_limits(server: &LdapServer, lines: &str) -> Menshen {
+    let ldap = format!("url = '{}'\nstart_tls = false\n{lines}", server.url());
+    let tables = tables("", &ldap).replace("per_login = 1000", "per_login = 10");
+    setup(&tables).start().await
+}
+
+const SPELLINGS: [&str; 4] = [
+    "zhangsan",
+    "ZHANGSAN",
+    "ｚｈａｎｇｓａｎ",
+    "zhangsan@corp.example",
+];
+
+#[tokio::test]
+async fn ten_wrong_passwords_for_one_person_are_enough_whatever_name_was_typed() {
+    let server = LdapServer::start().await;
+    // The simulated directory does not fold full-width characters itself.
+    let names = ["zhangsan", "ｚｈａｎｇｓａｎ"];
+    server.add(Person::new("zhangsan", PASSWORD).with("uid", &names));
+    server.add(Person::new("lisi", PASSWORD));
+    let lines = format!("{LINES}login_attributes = ['uid', 'mail']\n");
+    let menshen = start_with_limits(&server, &lines).await;
+    for attempt in 0..10 {
+        let login = SPELLINGS[attempt % SPELLINGS.len()];
+        assert_wrong(&menshen, login, "x", "the password is wrong").await;
+    }
+    // The right password does not count either, and the page does not tell that the person exists.
+    let (unknown, _) = attempt(&menshen, "nobody", PASSWORD).await;
+    for login in SPELLINGS {
+        server.clear();
+        assert_wrong(&menshen, login, PASSWORD, "too many wrong passwords").await;
+        let names = server.bound_names();
+        assert!(
+            !names.iter().any(|name| name.starts_with("uid=zhangsan")),
+            "{names:?}"
+        );
+        // As many binds as for somebody who does not exist.
+        assert_eq!(names.len(), 1, "{login}");
+        let (answer, _) = attempt(&menshen, login, PASSWORD).await;
+        assert_eq!(answer.status, unknown.status, "{login}");
+        assert_eq!(answer.headers.len(), unknown.headers.len(), "{login}");
+    }
+    assert_signed_in(&menshen, "lisi", PASSWORD).await;
+    menshen.advance(std::time::Duration::from_secs(300));
+    assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
+}
+
+#[tokio::test]
+async fn with_bind_as_all_spellings_of_a_name_count_together() {
+    for bind_as in ["{login}@corp.example", "uid={login},ou=people,dc=corp"] {
+        let server = LdapServer::start().await;
+        server.add(Person::new("zhangsan", PASSWORD));
+        let lines = format!("base = 'ou=people,dc=corp'\nbind_as = '{bind_as}'\n");
+        let menshen = start_with_limits(&server, &lines).await;
+        for attempt in 0..10 {
+            let login = ["zhangsan", "ｚｈａｎｇｓａｎ", "ZhángSan"][attempt % 3];
+            assert_wrong(&menshen, login, "x", "the password is wrong").await;
+        }
+        server.clear();
+        for login in ["zhangsan", "zhangsàn"] {
+            assert_wrong(&menshen, login, PASSWORD, "too many wrong passwords").await;
+        }
+        assert_eq!(server.received(), [], "{bind_as}");
+        assert_wrong(&menshen, "lisi", "x", "the password is wrong").await;
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use super::error::{LdapError, WHO_AM_I};
 use super::filter::{Filter, Values};
 use super::message::{Entry, SearchRequest, SearchScope};
 use super::settings::BindAs;
-use super::{Ldap, Searcher, answers, entry, only_entry};
+use super::{Ldap, Searcher, answers, entry, only_entry, spelling};
+use crate::login::limits::PasswordAttempt;
 use crate::people::profile::Profile;
 
 /// The attribute with the account name, which Active Directory answers to "Who am I?" as `u:DOMAIN\name`.
@@ -23,16 +24,21 @@ impl Ldap {
         &self,
         bind_as: &BindAs,
         credentials: PasswordCredentials<'_>,
+        attempt: &mut PasswordAttempt,
     ) -> Result<Profile, ConnectorError> {
         let login = credentials.login;
-        let Some(name) = bind_as.name_of(login) else {
-            return Err(answers::refused(
-                RefusalReason::WrongPassword,
-                "the form",
-                0,
-                "the user name cannot be a part of the name in bind_as".to_owned(),
-            ));
+        let refused = |message: String| {
+            let why = RefusalReason::WrongPassword;
+            Err(answers::refused(why, "the form", 0, message))
         };
+        let Some(name) = bind_as.name_of(login) else {
+            return refused("the user name cannot be a part of the name in bind_as".to_owned());
+        };
+        // Nobody knows yet whose name it is, so all spellings that a directory may take for it count
+        // together.
+        if let Err(paused) = attempt.count_for(&spelling::folded(&name)).await {
+            return refused(format!("{paused}; the directory was not asked"));
+        }
         let bound = self.directory.bind(None, &name, credentials.password).await;
         let (mut connection, answer) = bound?;
         // Without the name, which was typed: some people type their password there.
