@@ -47,7 +47,7 @@ use connection::{Connection, SearchAnswer};
 use directory::{Directory, DirectorySettings, ServerIndex, ServiceAccount};
 use dn::Dn;
 use entry::{MEMBER_OF, ProfileReader};
-use error::{BIND, LdapError, SEARCH};
+use error::{LdapError, SEARCH};
 use filter::{Filter, Values};
 use message::{Entry, SearchRequest};
 use settings::{Account, Settings};
@@ -102,10 +102,6 @@ impl Ldap {
             &config.attributes,
             subject,
         );
-        let reader = match &settings.account {
-            Account::Person(_) => reader.with(bind_as::ACCOUNT_NAME),
-            Account::Anonymous | Account::Service(_) => reader,
-        };
         Ok(Self {
             directory: Directory::new(DirectorySettings {
                 urls: config.url.0.clone(),
@@ -155,31 +151,18 @@ impl Ldap {
                 return Err(error);
             }
         };
-        // An empty DN would be an anonymous bind, which succeeds with any password.
-        Dn::parse(&entry.dn).map_err(|error| {
-            ConnectorError::InvalidResponse(SourceRefusal {
-                call: SEARCH,
-                code: 0,
-                message: format!("the DN {:?} of the entry is {error}", entry.dn),
-            })
-        })?;
+        require_dn(&entry)?;
         // The directory takes other spellings for the same name, and login_attributes may be several.
         if let Err(paused) = attempt.count_for(&entry.dn).await {
             // The page is that of a wrong password: another one would tell who exists.
             self.bind_in_vain(server).await?;
-            let message = format!("{}: {paused}; the directory was not asked", entry.dn);
-            return Err(answers::refused(
-                RefusalReason::WrongPassword,
-                BIND,
-                0,
-                message,
-            ));
+            return Err(answers::paused(&entry, paused));
         }
         let bound = self
             .directory
             .bind(Some(server), &entry.dn, credentials.password)
             .await;
-        let (connection, answer) = bound?;
+        let (connection, answer, _) = bound?;
         answers::require_accepted(&answer, &entry.dn, &connection)?;
         tokio::spawn(connection.close());
         let mut searcher = Searcher::Service(&self.directory);
@@ -212,7 +195,7 @@ impl Ldap {
                 .concat()
         };
         let name = format!("cn={},{}", random(), self.settings.base);
-        let (connection, _) = self.directory.bind(Some(server), &name, &random()).await?;
+        let (connection, ..) = self.directory.bind(Some(server), &name, &random()).await?;
         tokio::spawn(connection.close());
         Ok(())
     }
@@ -253,6 +236,19 @@ impl Ldap {
         };
         groups::search(groups, person, searcher).await
     }
+}
+
+/// Refuses an entry whose DN cannot be bound to. An empty one would be an anonymous bind, which succeeds with
+/// any password.
+fn require_dn(entry: &Entry) -> Result<(), ConnectorError> {
+    let parsed = Dn::parse(&entry.dn).map_err(|error| {
+        ConnectorError::InvalidResponse(SourceRefusal {
+            call: SEARCH,
+            code: 0,
+            message: format!("the DN {:?} of the entry is {error}", entry.dn),
+        })
+    });
+    parsed.map(|_| ())
 }
 
 /// The entry, if it is the only one.

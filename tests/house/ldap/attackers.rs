@@ -1,8 +1,11 @@
 //! Logins that are made to change a filter or a DN.
 
 use super::person::Person;
-use super::server::{LdapServer, Received};
-use super::{LINES, PASSWORD, SERVICE_DN, assert_signed_in, assert_wrong, start, start_at};
+use super::server::{LdapServer, On, Received};
+use super::{
+    LINES, PASSWORD, SERVICE_DN, assert_signed_in, assert_wrong, attempt, encoding, has_session,
+    start, start_at,
+};
 
 const TRICKS: [&str; 12] = [
     "*",
@@ -107,7 +110,9 @@ async fn a_login_cannot_leave_the_domain_of_bind_as() {
     assert_eq!(server.connections(), 0);
     assert_wrong(&menshen, "zhangsan", "x", "the password is wrong").await;
     assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
-    assert_eq!(server.bound_names(), ["zhangsan@corp.example"; 2]);
+    let dn = "uid=zhangsan,ou=people,dc=corp";
+    let name = "zhangsan@corp.example";
+    assert_eq!(server.bound_names(), [name, name, dn]);
 }
 
 #[tokio::test]
@@ -181,31 +186,43 @@ async fn the_password_of_one_person_does_not_open_the_account_of_another_with_a_
     let lines = "base = 'ou=people,dc=corp'\nbind_as = '{login}@corp.example'\n\
                  login_attributes = ['sAMAccountName']\n";
     let menshen = start_at(&server, lines).await;
-    for identity in [
-        None,
-        Some("u:CORP\\lisi"),
-        Some("dn:uid=lisi,ou=people,dc=corp"),
-        Some(""),
-        Some("dn:"),
-        Some("u:"),
-    ] {
-        server.set_identity(identity);
-        let reason = "zhangsan@corp.example is";
-        assert_wrong(&menshen, "zhangsan", "other password", reason).await;
-    }
-    // Without the other person the name is his.
+    let reason = "uid=zhangsan,ou=people,dc=corp: the password is wrong";
+    assert_wrong(&menshen, "zhangsan", "other password", reason).await;
+    // The same account name in another domain of the forest.
+    let dn = "uid=zhangsan,ou=people,dc=other";
+    let namesake = Person::new("zhangsan", "other password")
+        .dn(dn)
+        .with("sAMAccountName", &["zhangsan"])
+        .with("userPrincipalName", &["zhangsan@corp.example"]);
+    server.replace("uid=lisi,ou=people,dc=corp", Some(namesake));
+    assert_wrong(&menshen, "zhangsan", "other password", reason).await;
+    // Without the other person the name is his, and his groups are read as himself.
+    server.replace(dn, None);
     let dn = "uid=zhangsan,ou=people,dc=corp";
-    server.replace("uid=lisi,ou=people,dc=corp", None);
     let own = Person::new("zhangsan", PASSWORD)
         .with("sAMAccountName", &["ZhangSan"])
         .with("userPrincipalName", &["zhangsan@corp.example"]);
     server.replace(dn, Some(own));
-    for identity in [
-        None,
-        Some("u:CORP\\zhangsan"),
-        Some("dn:UID=zhangsan, ou=people, dc=corp"),
-    ] {
-        server.set_identity(identity);
-        assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
-    }
+    assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
+    assert_eq!(server.bound_names().last().unwrap(), dn);
+}
+
+#[tokio::test]
+async fn an_entry_with_a_dn_that_would_be_an_anonymous_bind_is_refused_with_bind_as() {
+    let server = LdapServer::start().await;
+    let person =
+        Person::new("zhangsan", PASSWORD).with("userPrincipalName", &["zhangsan@corp.example"]);
+    server.add(person);
+    server.instead(On::Search, |id, _| {
+        let attributes = [("uid".to_owned(), vec![b"zhangsan".to_vec()])];
+        let mut answer = encoding::entry(id, "", &attributes);
+        answer.extend(encoding::search_done(id, 0, ""));
+        answer
+    });
+    let lines = "base = 'ou=people,dc=corp'\nbind_as = '{login}@corp.example'\n";
+    let menshen = start_at(&server, lines).await;
+    let (answer, browser) = attempt(&menshen, "zhangsan", PASSWORD).await;
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert!(!has_session(&browser));
+    assert_eq!(server.bound_names(), ["zhangsan@corp.example"]);
 }

@@ -40,7 +40,6 @@ pub(super) enum Received {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum On {
     StartTls,
-    WhoAmI,
     ServiceBind,
     PersonBind,
     Search,
@@ -71,8 +70,6 @@ struct State {
     received: Mutex<Vec<Received>>,
     faults: Mutex<BTreeMap<On, Fault>>,
     connections: AtomicUsize,
-    /// The answer to "Who am I?"; absent: the operation is unknown.
-    identity: Mutex<Option<String>>,
     tls: Option<(TlsAcceptor, Tls)>,
     generation: tokio::sync::watch::Sender<u32>,
 }
@@ -200,10 +197,6 @@ impl LdapServer {
         self.fault(on, Fault::Instead(Arc::new(answer)));
     }
 
-    pub(super) fn set_identity(&self, identity: Option<&str>) {
-        *lock(&self.state.identity) = identity.map(str::to_owned);
-    }
-
     pub(super) fn without_faults(&self) {
         lock(&self.state.faults).clear();
     }
@@ -280,19 +273,6 @@ async fn answer(
         0x42 => {
             lock(&state.received).push(Received::Unbind);
             return Next::Close;
-        }
-        0x77 if content.ends_with(b"1.3.6.1.4.1.4203.1.11.3") => {
-            let identity = lock(&state.identity).clone();
-            let value = encoding::element(0x8b, &[identity.clone().unwrap_or_default().as_bytes()]);
-            let mut operation = vec![encoding::number(
-                0x0a,
-                if identity.is_some() { 0 } else { 2 },
-            )];
-            operation.extend([encoding::text(""), encoding::text("")]);
-            operation.extend(identity.map(|_| value));
-            let operation = encoding::element(0x78, &[&operation.concat()]);
-            let answer = encoding::message(id, &operation, &[]);
-            (On::WhoAmI, answer, Next::Continue)
         }
         0x77 => {
             lock(&state.received).push(Received::StartTls);

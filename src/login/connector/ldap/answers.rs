@@ -3,7 +3,8 @@
 use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use super::connection::{BindAnswer, Connection};
 use super::error::{BIND, LdapError};
-use super::message::{self, OperationResult, PasswordState};
+use super::message::{self, Entry, OperationResult, PasswordState};
+use crate::login::limits::PersonPaused;
 
 /// The result code for a wrong name or password.
 const INVALID_CREDENTIALS: i32 = 49;
@@ -40,6 +41,13 @@ pub(super) fn refused(
             message,
         },
     }
+}
+
+/// The refusal of a person for whom too many passwords were wrong. The page is that of a wrong password,
+/// because another one would tell who exists.
+pub(super) fn paused(entry: &Entry, why: PersonPaused) -> ConnectorError {
+    let message = format!("{}: {why}; the directory was not asked", entry.dn);
+    refused(RefusalReason::WrongPassword, BIND, 0, message)
 }
 
 /// Only result 0 without a demand to change the password is a login. The page says more than "wrong" only

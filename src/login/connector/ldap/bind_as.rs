@@ -3,20 +3,14 @@
 use super::super::credentials::PasswordCredentials;
 use super::super::{ConnectorError, RefusalReason};
 use super::connection::{Connection, SearchAnswer};
-use super::dn::Dn;
-use super::error::{LdapError, WHO_AM_I};
+use super::directory::ServerIndex;
+use super::error::LdapError;
 use super::filter::{Filter, Values};
 use super::message::{Entry, SearchRequest, SearchScope};
 use super::settings::BindAs;
-use super::{Ldap, Searcher, answers, entry, only_entry, spelling};
+use super::{Ldap, Searcher, answers, only_entry, require_dn, spelling};
 use crate::login::limits::PasswordAttempt;
 use crate::people::profile::Profile;
-
-/// The attribute with the account name, which Active Directory answers to "Who am I?" as `u:DOMAIN\name`.
-pub(super) const ACCOUNT_NAME: &str = "sAMAccountName";
-
-/// The attribute with the name in the form of an address.
-const PRINCIPAL_NAME: &str = "userPrincipalName";
 
 impl Ldap {
     /// Sends the password with the name that the settings make of the login, then reads the entry.
@@ -40,7 +34,7 @@ impl Ldap {
             return refused(format!("{paused}; the directory was not asked"));
         }
         let bound = self.directory.bind(None, &name, credentials.password).await;
-        let (mut connection, answer) = bound?;
+        let (mut connection, answer, server) = bound?;
         // Without the name, which was typed: some people type their password there.
         answers::require_accepted(&answer, "the name in bind_as", &connection)?;
         let values = Values { login, dn: "" };
@@ -61,7 +55,8 @@ impl Ldap {
                 let entry = self
                     .search_as_person(&mut connection, found, values)
                     .await?;
-                self.require_bound(&entry, &name, &mut connection).await?;
+                let own = self.bind_to(&entry, server, credentials, attempt).await?;
+                tokio::spawn(std::mem::replace(&mut connection, own).close());
                 entry
             }
         };
@@ -69,6 +64,30 @@ impl Ldap {
         let profile = self.profile(&entry, &mut searcher).await?;
         tokio::spawn(connection.close());
         Ok(profile)
+    }
+
+    /// Sends the password with the DN of the entry. Active Directory takes a name for the person with this
+    /// `userPrincipalName` before the one whose `sAMAccountName` makes the same name, in any domain of the
+    /// forest, so the account that bound may be another one than the entry.
+    async fn bind_to(
+        &self,
+        entry: &Entry,
+        server: ServerIndex,
+        credentials: PasswordCredentials<'_>,
+        attempt: &mut PasswordAttempt,
+    ) -> Result<Connection, ConnectorError> {
+        require_dn(entry)?;
+        attempt
+            .count_for(&entry.dn)
+            .await
+            .map_err(|paused| answers::paused(entry, paused))?;
+        let bound = self
+            .directory
+            .bind(Some(server), &entry.dn, credentials.password)
+            .await;
+        let (connection, answer, _) = bound?;
+        answers::require_accepted(&answer, &entry.dn, &connection)?;
+        Ok(connection)
     }
 
     async fn search_as_person(
@@ -95,60 +114,5 @@ impl Ldap {
             attributes: self.reader.asked(),
         };
         connection.search(&request).await
-    }
-
-    /// Refuses an entry of somebody else. Active Directory prefers the person with this `userPrincipalName` to
-    /// the one whose `sAMAccountName` makes the same name.
-    async fn require_bound(
-        &self,
-        entry: &Entry,
-        name: &str,
-        connection: &mut Connection,
-    ) -> Result<(), ConnectorError> {
-        let identity = connection.who_am_i().await?;
-        let is_same = match identity.as_deref().and_then(|id| id.split_once(':')) {
-            Some(("dn", dn)) => is_same_entry(dn, &entry.dn),
-            Some(("u", user)) => {
-                let account = user.rsplit('\\').next().unwrap_or(user);
-                let known = entry::first_text(entry, ACCOUNT_NAME);
-                known.is_some_and(|known| known.eq_ignore_ascii_case(account))
-            }
-            _ => self.has_no_other(entry, name, connection).await?,
-        };
-        match is_same {
-            true => Ok(()),
-            false => Err(answers::refused(
-                RefusalReason::WrongPassword,
-                WHO_AM_I,
-                0,
-                format!(
-                    "{name} is {:?} for the directory, and not {}",
-                    identity.unwrap_or_default(),
-                    entry.dn
-                ),
-            )),
-        }
-    }
-
-    /// Whether nobody else has this name, for directories that do not say who is bound.
-    async fn has_no_other(
-        &self,
-        entry: &Entry,
-        name: &str,
-        connection: &mut Connection,
-    ) -> Result<bool, LdapError> {
-        let settings = &self.settings;
-        let filter = Filter::equals(PRINCIPAL_NAME, name.as_bytes().to_vec());
-        let found = (settings.base.as_str(), settings.scope, &filter);
-        let answer = self.search_on(connection, found, Values::default()).await?;
-        let mut entries = answer.entries.iter();
-        Ok(!answer.is_truncated && entries.all(|other| is_same_entry(&other.dn, &entry.dn)))
-    }
-}
-
-fn is_same_entry(one: &str, other: &str) -> bool {
-    match (Dn::parse(one), Dn::parse(other)) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::ber::{self, Header, Malformed};
-use super::error::{BIND, LdapError, SEARCH, START_TLS, TLS_HANDSHAKE, WHO_AM_I};
+use super::error::{BIND, LdapError, SEARCH, START_TLS, TLS_HANDSHAKE};
 use super::message::{self, Entry, Message, OperationResult, PasswordState, SearchRequest};
 
 /// The longest answer to one request, in bytes, all its messages together.
@@ -157,16 +157,6 @@ impl Connection {
         let password = PasswordState::of(&answer);
         let password = password.map_err(|source| self.malformed(&running, source))?;
         Ok(BindAnswer { result, password })
-    }
-
-    /// As whom the directory sees this connection (RFC 4532): `dn:…` or `u:…`. `None` if it does not say.
-    pub(super) async fn who_am_i(&mut self) -> Result<Option<String>, LdapError> {
-        let mut running = self.begin(WHO_AM_I);
-        self.send(message::who_am_i(running.id), &running).await?;
-        let bytes = self.receive(&mut running).await?;
-        let answer = self.read(&running, &bytes)?;
-        let result = self.result_of(&running, &answer, message::EXTENDED_RESPONSE)?;
-        Ok(result.value.filter(|_| result.code == message::SUCCESS))
     }
 
     /// Searches. References to other servers beside the entries are ignored.

@@ -151,16 +151,16 @@ impl Directory {
     }
 
     /// Sends a person's name and password on a connection of its own, if possible to this server: it has the
-    /// entry that was found there.
+    /// entry that was found there. Returns the server that answered.
     pub(super) async fn bind(
         &self,
         server: Option<ServerIndex>,
         name: &str,
         password: &str,
-    ) -> Result<(Connection, BindAnswer), LdapError> {
-        let (mut connection, _) = self.connect(server).await?;
+    ) -> Result<(Connection, BindAnswer, ServerIndex), LdapError> {
+        let (mut connection, server) = self.connect(server).await?;
         let answer = connection.bind(name, password).await?;
-        Ok((connection, answer))
+        Ok((connection, answer, server))
     }
 
     /// A connection that is bound as the service account, to this server alone or to the first that can be

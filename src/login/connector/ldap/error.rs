@@ -126,4 +126,3 @@ pub(super) const TLS_HANDSHAKE: &str = "the TLS handshake";
 pub(super) const START_TLS: &str = "StartTLS";
 pub(super) const BIND: &str = "the bind";
 pub(super) const SEARCH: &str = "the search";
-pub(super) const WHO_AM_I: &str = "\"Who am I?\"";

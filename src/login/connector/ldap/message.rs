@@ -17,9 +17,6 @@ pub(super) const EXTENDED_RESPONSE: u8 = 0x78;
 
 const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 
-/// "Who am I?" (RFC 4532).
-const WHO_AM_I: &[u8] = b"1.3.6.1.4.1.4203.1.11.3";
-
 /// Password policy (draft-behera-ldap-password-policy), in requests and responses.
 const PASSWORD_POLICY: &[u8] = b"1.3.6.1.4.1.42.2.27.8.5.1";
 
@@ -99,15 +96,7 @@ pub(super) fn search(id: u32, request: &SearchRequest<'_>, time_limit_s: u32) ->
 }
 
 pub(super) fn start_tls(id: u32) -> Encoded {
-    extended(id, START_TLS)
-}
-
-pub(super) fn who_am_i(id: u32) -> Encoded {
-    extended(id, WHO_AM_I)
-}
-
-fn extended(id: u32, name: &[u8]) -> Encoded {
-    let name = ber::element(0x80, &[name]);
+    let name = ber::element(0x80, &[START_TLS]);
     message(id, ber::list(EXTENDED_REQUEST, &[name]), None)
 }
 
@@ -161,8 +150,6 @@ pub(super) struct OperationResult {
     pub(super) text: String,
     /// The URLs to which result 10 refers, limited in length.
     pub(super) referrals: String,
-    /// The value of an extended response, if it is text.
-    pub(super) value: Option<String>,
 }
 
 impl OperationResult {
@@ -185,13 +172,12 @@ impl OperationResult {
         }
         reader.optional(0x87)?;
         reader.optional(0x8a)?;
-        let value = reader.optional(0x8b)?;
+        reader.optional(0x8b)?;
         reader.end()?;
         Ok(Self {
             code,
             text,
             referrals,
-            value: value.and_then(|value| String::from_utf8(value.to_vec()).ok()),
         })
     }
 }
