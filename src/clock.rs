@@ -96,6 +96,14 @@ impl Clock {
         }
     }
 
+    /// Waits. A manual clock advances by this time at once.
+    pub async fn sleep(&self, duration: Duration) {
+        match &self.0 {
+            ClockKind::System => tokio::time::sleep(duration).await,
+            ClockKind::Manual(_) => self.advance(duration),
+        }
+    }
+
     /// Advances a manual clock; does nothing to the system's clock.
     pub fn advance(&self, duration: Duration) {
         if let ClockKind::Manual(ms) = &self.0 {
@@ -164,6 +172,13 @@ mod tests {
         let clone = clock.clone();
         clock.advance(Duration::from_secs(3));
         assert_eq!(clone.now(), Timestamp::from_unix_s(10));
+    }
+
+    #[tokio::test]
+    async fn a_sleep_advances_a_manual_clock_and_keeps_nobody_waiting() {
+        let clock = Clock::manual(Timestamp::from_unix_s(7));
+        clock.sleep(Duration::from_secs(3600)).await;
+        assert_eq!(clock.now(), Timestamp::from_unix_s(3607));
     }
 
     #[test]

@@ -55,6 +55,10 @@ use settings::{Account, Settings};
 /// The time limit of all requests of one login together.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(25);
 
+/// The times at which a wrong password is answered are multiples of this one. Directories compute a slow hash
+/// for people who exist, and none for others; that must not show. Longer than most directories need.
+const ANSWER_STEP: Duration = Duration::from_secs(1);
+
 /// One directory and the people below one base.
 #[derive(Debug)]
 struct Ldap {
@@ -186,18 +190,26 @@ impl Ldap {
         self.directory.search(&request).await
     }
 
-    /// Sends a bind that must fail, so that an unknown login takes as long as a wrong password. Its name and
-    /// password are random, so it counts against nobody.
-    async fn bind_in_vain(&self, server: ServerIndex) -> Result<(), LdapError> {
+    /// Sends a bind that must fail, so that an unknown login causes the same requests as a known one. Its name
+    /// and password are random, so it counts against nobody.
+    ///
+    /// # Errors
+    /// The directory refuses to check passwords at all, as it would for a person.
+    async fn bind_in_vain(&self, server: ServerIndex) -> Result<(), ConnectorError> {
         let random = || {
             keys::random::<16>()
                 .map(|byte| format!("{byte:02x}"))
                 .concat()
         };
         let name = format!("cn={},{}", random(), self.settings.base);
-        let (connection, ..) = self.directory.bind(Some(server), &name, &random()).await?;
+        let bound = self.directory.bind(Some(server), &name, &random()).await;
+        let (connection, answer, _) = bound?;
+        let accepted = answers::require_accepted(&answer, &name, &connection);
         tokio::spawn(connection.close());
-        Ok(())
+        match accepted {
+            Ok(()) | Err(ConnectorError::Refused { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn profile(
@@ -236,6 +248,13 @@ impl Ldap {
         };
         groups::search(groups, person, searcher).await
     }
+}
+
+/// How long the answer to a wrong password waits.
+fn until_next_step(elapsed: Duration) -> Duration {
+    let steps = elapsed.as_millis() / ANSWER_STEP.as_millis() + 1;
+    let next = ANSWER_STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX));
+    next.saturating_sub(elapsed)
 }
 
 /// Refuses an entry whose DN cannot be bound to. An empty one would be an anonymous bind, which succeeds with
@@ -310,8 +329,16 @@ impl Connector for Ldap {
     ) -> Result<Profile, ConnectorError> {
         // Refuses an empty password, with which a bind is anonymous and succeeds.
         let credentials = PasswordCredentials::of(&response.fields)?;
+        let began = self.clock.now();
         let logged_in = timeout(LOGIN_TIMEOUT, self.log_in(credentials, attempt)).await;
-        logged_in.unwrap_or_else(|_| Err(LdapError::LoginTimeout.into()))
+        let logged_in = logged_in.unwrap_or_else(|_| Err(LdapError::LoginTimeout.into()));
+        if let Err(error) = &logged_in
+            && error.is_wrong_password()
+        {
+            let rest = until_next_step(self.clock.now().since(began));
+            self.clock.sleep(rest).await;
+        }
+        logged_in
     }
 
     fn person_lookup(self: Arc<Self>) -> Option<Arc<dyn PersonLookup>> {

@@ -1,8 +1,10 @@
 //! Right and wrong passwords, and what the directory says about accounts.
 
+use std::time::Duration;
+
 use menshen::face::page::Cause;
 
-use super::encoding::{controls, password_policy};
+use super::encoding::{self, controls, password_policy};
 use super::person::Person;
 use super::server::{LdapServer, On, Received};
 use super::{
@@ -98,7 +100,7 @@ async fn ten_wrong_passwords_for_one_person_are_enough_whatever_name_was_typed()
         assert_eq!(answer.headers.len(), unknown.headers.len(), "{login}");
     }
     assert_signed_in(&menshen, "lisi", PASSWORD).await;
-    menshen.advance(std::time::Duration::from_secs(300));
+    menshen.advance(Duration::from_secs(300));
     assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
 }
 
@@ -154,6 +156,62 @@ async fn an_unknown_login_costs_a_bind_like_a_known_one_and_gets_the_same_page()
     let is_of_person =
         |one: &Received| matches!(one, Received::Bind { password, .. } if password == "x");
     assert!(!in_vain.iter().any(is_of_person), "{in_vain:?}");
+}
+
+#[tokio::test]
+async fn the_clock_does_not_tell_which_logins_exist() {
+    let (menshen, server) = start().await;
+    let now = || menshen.clock.now();
+    let dn = "uid=zhangsan,ou=people,dc=corp";
+    let refused = Person::new("zhangsan", PASSWORD).bind_answer(49, "slow hash", Vec::new());
+    server.replace(dn, Some(refused));
+    // The directory needs a while for people who exist, and none for others.
+    for hash_ms in [0, 1, 400, 999] {
+        let clock = menshen.clock.clone();
+        server.instead(On::PersonBind, move |_, honest| {
+            if honest.windows(9).any(|window| window == b"slow hash") {
+                clock.advance(Duration::from_millis(hash_ms));
+            }
+            honest
+        });
+        let mut took = Vec::new();
+        for login in ["zhangsan", "nobody"] {
+            let before = now();
+            let (answer, _) = attempt(&menshen, login, PASSWORD).await;
+            assert_eq!(answer.status, 401, "{login}");
+            took.push(now().since(before));
+        }
+        assert_eq!(took, [Duration::from_secs(1); 2], "{hash_ms}");
+    }
+    // A right password waits for nothing.
+    server.without_faults();
+    server.replace(dn, Some(Person::new("zhangsan", PASSWORD)));
+    let before = now();
+    assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
+    assert_eq!(now(), before);
+}
+
+#[tokio::test]
+async fn a_directory_that_checks_no_passwords_answers_the_same_for_an_unknown_login() {
+    let (menshen, server) = start().await;
+    for code in [1, 7, 8, 13, 51, 52, 80] {
+        server.instead(On::PersonBind, move |id, _| {
+            let answer = encoding::result(0x61, code, "no");
+            encoding::message(id, &answer, &[])
+        });
+        for login in ["zhangsan", "nobody"] {
+            let (answer, browser) = attempt(&menshen, login, PASSWORD).await;
+            assert_eq!(answer.status, 503, "{code} {login}");
+            assert!(answer.header("retry-after").is_some(), "{code} {login}");
+            assert!(!has_session(&browser), "{code} {login}");
+            assert_last_reason(&menshen, &format!("result {code}"));
+        }
+    }
+    // An account that nobody has is nobody, even if the directory accepts it.
+    server.instead(On::PersonBind, |id, _| {
+        encoding::message(id, &encoding::result(0x61, 0, ""), &[])
+    });
+    assert_wrong(&menshen, "nobody", PASSWORD, "nobody who may sign in").await;
 }
 
 #[tokio::test]
