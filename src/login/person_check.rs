@@ -245,14 +245,6 @@ impl Login {
                 }
                 Ok(())
             }
-            Err(CheckError::Confirm(ConfirmError::Map(error))) => {
-                tracing::warn!(
-                    connector = %entry.id,
-                    error = %error_chain(&error),
-                    "a profile cannot be mapped: the old fields stay"
-                );
-                Ok(())
-            }
             Err(error) => self.record_failure(entry, &error),
         }
     }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use super::directory_fields::directory_fields;
 use super::person_lookup::{CurrentProfile, PersonStatus};
-use super::profile::{ProfileMappingError, UserFields};
+use super::profile::UserFields;
 use super::session::differences;
 use super::{AdmissionPolicy, People, normalized_fields};
 use crate::store::{
     AccountId, Admission, AdmissionOutcome, ConnectorId, LoginName, LogoutTarget, StoreError,
     Subject,
 };
+use crate::telemetry::error_chain;
 
 /// Who closed an account, in its history: the source reported before that the person is gone, or menshen
 /// asked by itself.
@@ -60,8 +61,6 @@ pub struct KnownPerson {
 /// Why menshen could not act on the answer of a source.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfirmError {
-    #[error("map the profile to the fields of the account")]
-    Map(#[source] ProfileMappingError),
     #[error("store what the source says about a person")]
     Store(#[source] StoreError),
 }
@@ -80,11 +79,8 @@ impl People {
         policy: &AdmissionPolicy,
         report: StatusReport<'_>,
     ) -> Result<StatusOutcome, ConfirmError> {
-        let StatusReport {
-            subject, status, ..
-        } = &report;
-        match status {
-            PersonStatus::Active(profile) => self.update_fields(policy, subject, profile).await,
+        match &report.status {
+            PersonStatus::Active(profile) => self.update_fields(policy, &report, profile).await,
             PersonStatus::Inactive(why) if report.is_deletion_reported => {
                 self.close_departed(policy, &report, why).await
             }
@@ -152,14 +148,15 @@ impl People {
         })
     }
 
-    /// Updates the stored fields of an identity and those of its sessions.
+    /// Updates the stored fields of an identity and those of its sessions. Ends them if the profile cannot be
+    /// mapped: a login with it is refused, and groups that it no longer has must not last.
     async fn update_fields(
         &self,
         policy: &AdmissionPolicy,
-        subject: &Subject,
+        report: &StatusReport<'_>,
         profile: &CurrentProfile,
     ) -> Result<StatusOutcome, ConfirmError> {
-        let via = &policy.connector;
+        let (via, subject) = (&policy.connector, report.subject);
         // A number that the source took away must not link the next person who has it. Other fields of an
         // incomplete profile are missing because the person did not consent.
         if profile.is_complete {
@@ -171,10 +168,13 @@ impl People {
         if !policy.sync {
             return Ok(StatusOutcome::Unchanged);
         }
-        let mapped = policy
-            .mapping
-            .map(&profile.raw)
-            .map_err(ConfirmError::Map)?;
+        let mapped = match policy.mapping.map(&profile.raw) {
+            Ok(mapped) => mapped,
+            Err(error) => {
+                let why = format!("the profile cannot be mapped: {}", error_chain(&error));
+                return self.end_sessions(policy, report, &why).await;
+            }
+        };
         let identity = self.known_identity(via, subject).await;
         let identity = identity.map_err(ConfirmError::Store)?;
         let Some(identity) = identity.filter(|identity| !identity.is_closed) else {

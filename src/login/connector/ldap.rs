@@ -46,7 +46,7 @@ pub use ldap_url::{InvalidLdapUrl, LdapUrl};
 use connection::{Connection, SearchAnswer};
 use directory::{Directory, DirectorySettings, ServerIndex, ServiceAccount};
 use dn::Dn;
-use entry::{MEMBER_OF, ProfileReader};
+use entry::{GroupsError, MEMBER_OF, ProfileReader};
 use error::{LdapError, SEARCH};
 use filter::{Filter, Values};
 use message::{Entry, SearchRequest};
@@ -237,7 +237,7 @@ impl Ldap {
         &self,
         entry: &Entry,
         searcher: &mut Searcher<'_>,
-    ) -> Result<Vec<String>, ConnectorError> {
+    ) -> Result<Vec<String>, GroupsError> {
         let Some(groups) = &self.settings.groups else {
             return entry::groups_of_member(entry);
         };

@@ -202,10 +202,8 @@ impl Act {
                     .people
                     .apply_status(&Fixture::get().policy, report(status))
                     .await;
-                outcome.map(drop).map_err(|error| match error {
-                    ConfirmError::Store(error) => error,
-                    other @ ConfirmError::Map(_) => panic!("{other}"),
-                })
+                let failed = |ConfirmError::Store(error)| error;
+                outcome.map(drop).map_err(failed)
             }
         }
     }

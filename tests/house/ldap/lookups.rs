@@ -139,6 +139,61 @@ async fn groups_and_departments_follow() {
 }
 
 #[tokio::test]
+async fn a_person_whose_profile_cannot_be_mapped_keeps_no_old_groups() {
+    let person = |level: &str| Person::new("zhangsan", PASSWORD).with("employeeNumber", &[level]);
+    let mapping = "[connector.staff.mapping]\n\
+                   groups = 'int(profile.employeeNumber[0]) > 5 ? [\"senior\"] : []'\n";
+    let (menshen, server, browser) = start(mapping, person("7")).await;
+    let before = searches(&server);
+    menshen.advance(Duration::from_secs(3));
+    eventually("asked", async || searches(&server) > before).await;
+    assert_eq!(status(&browser, "/echo").await, 200);
+    server.replace(ZHANG, Some(person("seven")));
+    menshen.advance(Duration::from_secs(3));
+    eventually("out", async || status(&browser, "/echo").await != 200).await;
+    eventually("revoked", async || has_event(&menshen, "revoked")).await;
+    let audit = menshen.audit();
+    let revoked = audit
+        .iter()
+        .find(|line| line["event"] == "revoked")
+        .unwrap();
+    let reason = revoked["reason"].as_str().unwrap();
+    assert!(reason.contains("cannot be mapped"), "{reason}");
+    // As at a login; and the account stays.
+    let (answer, _) = attempt(&menshen, "zhangsan", PASSWORD).await;
+    assert_ne!(answer.status, 303, "{}", answer.text());
+    server.replace(ZHANG, Some(person("3")));
+    menshen.advance(Duration::from_secs(3));
+    super::assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
+    assert!(!has_event(&menshen, "closed"));
+}
+
+#[tokio::test]
+async fn a_person_with_too_many_groups_keeps_no_old_ones_and_delays_nobody() {
+    let groups: Vec<_> = (0..1001)
+        .map(|n| format!("cn=g{n},ou=groups,dc=corp"))
+        .collect();
+    let groups: Vec<_> = groups.iter().map(String::as_str).collect();
+    let person = Person::new("zhangsan", PASSWORD);
+    let (menshen, server, browser) = start("", person.clone()).await;
+    let (_, mut other) = attempt(&menshen, "lisi", PASSWORD).await;
+    assert_eq!(other.visit(&format!("{SSO_URL}/finance")).await.status, 403);
+    server.replace(ZHANG, Some(person.clone().with("memberOf", &groups)));
+    let moved = Person::new("lisi", PASSWORD).with("ou", &["财务部"]);
+    server.replace("uid=lisi,ou=people,dc=corp", Some(moved));
+    menshen.advance(Duration::from_secs(3));
+    eventually("out", async || status(&browser, "/echo").await != 200).await;
+    eventually("in 财务部", async || {
+        status(&other, "/finance").await == 200
+    })
+    .await;
+    assert!(!has_event(&menshen, "closed"));
+    server.replace(ZHANG, Some(person));
+    menshen.advance(Duration::from_secs(3));
+    super::assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
+}
+
+#[tokio::test]
 async fn a_directory_that_fails_or_hides_everybody_signs_out_nobody() {
     let (menshen, server, browser) = start("", Person::new("zhangsan", PASSWORD)).await;
     for round in 0..3 {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::super::{ConnectorError, SourceRefusal};
 use super::dn;
-use super::error::SEARCH;
+use super::error::{LdapError, SEARCH};
 use super::filter::{self, Filter};
 use super::message::Entry;
 use super::settings::SubjectSource;
@@ -181,8 +181,34 @@ impl ProfileReader {
     }
 }
 
+/// Why the groups of a person are not known.
+#[derive(Debug)]
+pub(super) enum GroupsError {
+    /// They are too many, or too long. The person may have brought that about.
+    OfPerson(ConnectorError),
+    /// The directory or the settings failed, as for everybody.
+    OfSource(ConnectorError),
+}
+
+impl From<LdapError> for GroupsError {
+    fn from(error: LdapError) -> Self {
+        match error {
+            error @ LdapError::TooLarge { .. } => Self::OfPerson(error.into()),
+            error => Self::OfSource(error.into()),
+        }
+    }
+}
+
+impl From<GroupsError> for ConnectorError {
+    fn from(error: GroupsError) -> Self {
+        match error {
+            GroupsError::OfPerson(error) | GroupsError::OfSource(error) => error,
+        }
+    }
+}
+
 /// The names of the groups in `memberOf`.
-pub(super) fn groups_of_member(entry: &Entry) -> Result<Vec<String>, ConnectorError> {
+pub(super) fn groups_of_member(entry: &Entry) -> Result<Vec<String>, GroupsError> {
     // Active Directory sends a long list in parts.
     let is_part = |name: &str| name.to_ascii_lowercase().starts_with("memberof;range=");
     let is_partial = entry.attributes.iter().any(|(name, _)| is_part(name));
@@ -196,8 +222,8 @@ pub(super) fn groups_of_member(entry: &Entry) -> Result<Vec<String>, ConnectorEr
     Ok(names.collect())
 }
 
-pub(super) fn too_many_groups(dn: &str) -> ConnectorError {
-    ConnectorError::Misconfigured {
+pub(super) fn too_many_groups(dn: &str) -> GroupsError {
+    GroupsError::OfPerson(ConnectorError::Misconfigured {
         remedy: "search only the groups that applications need: [connector.ID.ldap.groups] with a narrower \
                  base or filter"
             .to_owned(),
@@ -206,7 +232,7 @@ pub(super) fn too_many_groups(dn: &str) -> ConnectorError {
             code: 0,
             message: format!("{dn} has more than {GROUPS_MAX} groups, or not all can be read"),
         },
-    }
+    })
 }
 
 /// Whether the directory has disabled the account. 389 Directory Server and FreeIPA, OpenLDAP's password

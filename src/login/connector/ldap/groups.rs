@@ -3,7 +3,7 @@
 use super::super::{ConnectorError, SourceRefusal};
 use super::Searcher;
 use super::dn::Dn;
-use super::entry::{self, GROUPS_MAX};
+use super::entry::{self, GROUPS_MAX, GroupsError};
 use super::error::SEARCH;
 use super::filter::{self, Values};
 use super::message::{SearchRequest, SearchScope};
@@ -27,7 +27,7 @@ pub(super) async fn search(
     groups: &Groups,
     person: Values<'_>,
     searcher: &mut Searcher<'_>,
-) -> Result<Vec<String>, ConnectorError> {
+) -> Result<Vec<String>, GroupsError> {
     let mut found = Found::default();
     let direct = groups.filter.encode(person);
     let mut level = find(groups, &direct, person.dn, searcher, &mut found).await?;
@@ -55,7 +55,7 @@ async fn find(
     person_dn: &str,
     searcher: &mut Searcher<'_>,
     found: &mut Found,
-) -> Result<Vec<String>, ConnectorError> {
+) -> Result<Vec<String>, GroupsError> {
     let request = SearchRequest {
         base: &groups.base,
         scope: SearchScope::Subtree,
@@ -65,7 +65,7 @@ async fn find(
     };
     let answer = searcher.search(&request).await?;
     if !answer.base_exists {
-        return Err(ConnectorError::Misconfigured {
+        return Err(GroupsError::OfSource(ConnectorError::Misconfigured {
             remedy: "correct `base` in [connector.ID.ldap.groups], and let the account that searches read it"
                 .to_owned(),
             source: SourceRefusal {
@@ -73,7 +73,7 @@ async fn find(
                 code: 32,
                 message: format!("{} does not exist", groups.base),
             },
-        });
+        }));
     }
     let mut new = Vec::new();
     for group in answer.entries {

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use super::super::ConnectorError;
 use super::connection::SearchAnswer;
 use super::dn::Dn;
-use super::entry::{self, ProfileReader};
+use super::entry::{self, GroupsError, ProfileReader};
 use super::error::LdapError;
 use super::filter::{Filter, Values};
 use super::message::{Entry, SearchRequest, SearchScope};
@@ -14,6 +14,7 @@ use super::settings::{Account, SubjectSource};
 use super::{LOGIN_TIMEOUT, Ldap, Searcher};
 use crate::people::person_lookup::{CurrentProfile, LookupError, PersonLookup, PersonStatus};
 use crate::store::Subject;
+use crate::telemetry::error_chain;
 
 const NO_ENTRY: &str = "the directory has no entry with this identifier";
 
@@ -67,11 +68,17 @@ impl Ldap {
             let text = format!("{} is disabled", entry.dn);
             return Ok(PersonStatus::Inactive(text));
         }
-        let current = self.current_profile(&entry).await.map_err(unavailable)?;
-        Ok(PersonStatus::Active(current))
+        match self.current_profile(&entry).await {
+            Ok(current) => Ok(PersonStatus::Active(current)),
+            // A login is refused, too. The former groups must not last because there are so many.
+            Err(GroupsError::OfPerson(error)) => {
+                Ok(PersonStatus::OutOfRange(error_chain(&error).to_string()))
+            }
+            Err(GroupsError::OfSource(error)) => Err(unavailable(error)),
+        }
     }
 
-    async fn current_profile(&self, entry: &Entry) -> Result<CurrentProfile, ConnectorError> {
+    async fn current_profile(&self, entry: &Entry) -> Result<CurrentProfile, GroupsError> {
         let groups = self
             .groups_of(entry, &mut Searcher::Service(&self.directory))
             .await?;
