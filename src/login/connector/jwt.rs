@@ -133,7 +133,10 @@ impl Connector for Jwt {
                 raw,
                 verified_fields: Vec::new(),
                 provider_sid: None,
-                auth_context: AuthContext::default(),
+                auth_context: AuthContext {
+                    auth_time: accepted.auth_time,
+                    ..AuthContext::default()
+                },
                 tokens: None,
             },
             token_id: Some(accepted.id),

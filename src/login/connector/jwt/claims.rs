@@ -32,6 +32,8 @@ pub(super) struct AcceptedToken {
     pub(super) id: String,
     /// Until when the token would be accepted again.
     pub(super) accepted_until: Timestamp,
+    /// When the person proved at the portal who they are, if the token says so.
+    pub(super) auth_time: Option<Timestamp>,
 }
 
 impl ClaimRequirements {
@@ -58,7 +60,9 @@ impl ClaimRequirements {
         self.check_issuer(&claims)?;
         self.check_audience(&claims)?;
         let expires_at = self.check_times(&claims, now)?;
+        let auth_time = self.auth_time(&claims, now)?;
         Ok(AcceptedToken {
+            auth_time,
             id: token_id(token, &claims)?,
             accepted_until: expires_at.plus(self.clock_skew),
             claims,
@@ -87,6 +91,19 @@ impl ClaimRequirements {
         match found.contains(&expected.as_str()) {
             true => Ok(()),
             false => Err(TokenError::wrong_audience(&found).into()),
+        }
+    }
+
+    /// When the person authenticated (`auth_time` of OpenID Connect Core §2). A clock difference makes nobody
+    /// authenticate in the future.
+    fn auth_time(
+        &self,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, TokenRefusal> {
+        match claims.timestamp("auth_time")? {
+            Some(at) if at > now.plus(self.clock_skew) => Err(TokenRefusal::FutureAuthTime),
+            at => Ok(at.map(|at| at.min(now))),
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) enum TokenRefusal {
     UnexpectedAudience,
     #[error("it is valid for longer than `lifetime_max`")]
     LongLifetime,
+    #[error("its `auth_time` is in the future")]
+    FutureAuthTime,
     #[error("the value of `subject` is not a text or a whole number")]
     Subject,
     #[error("`subject` has no value")]
