@@ -239,7 +239,8 @@ impl Ldap {
         searcher: &mut Searcher<'_>,
     ) -> Result<Vec<String>, GroupsError> {
         let Some(groups) = &self.settings.groups else {
-            return entry::groups_of_member(entry);
+            let base = self.settings.member_of_base.as_ref();
+            return entry::groups_of_member(entry, base);
         };
         let login = self.reader.login(entry).unwrap_or_default();
         let person = Values {

@@ -43,7 +43,8 @@ const KINDS: &[(&str, &str, &[&str])] = &[
     (
         "ldap",
         "url = 'ldaps://ldap.corp.example'\nbase = 'ou=people,dc=corp'\n\
-         bind_dn = 'cn=gate,dc=corp'\nbind_password = SECRET\n",
+         bind_dn = 'cn=gate,dc=corp'\nbind_password = SECRET\n\
+         member_of_base = 'ou=groups,dc=corp'\n",
         &["bind_password"],
     ),
 ];

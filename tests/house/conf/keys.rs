@@ -11,7 +11,7 @@ pub(super) enum Shown {
     Example,
     /// The same, commented out.
     Optional,
-    /// The same, and the key excludes one that is shown before it.
+    /// The same, and the key excludes one that is shown.
     Alternative,
 }
 
@@ -537,6 +537,11 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("connector.*.ldap.attributes", Default, "[]"),
     ("connector.*.ldap.timeout", Default, r#""5s""#),
     ("connector.*.ldap.revalidate", Optional, r#""10m""#),
+    (
+        "connector.*.ldap.member_of_base",
+        Alternative,
+        r#""ou=groups,dc=corp,dc=example""#,
+    ),
     (
         "connector.*.ldap.groups.base",
         Optional,

@@ -10,6 +10,8 @@ const URL: &str = "url = 'ldaps://ldap.corp.example'\n";
 
 const BASE: &str = "base = 'ou=people,dc=corp'\n";
 
+const GROUPS: &str = "member_of_base = 'ou=groups,dc=corp'\n";
+
 fn parse(connector: &str, ldap: &str) -> Result<Config, ConfigError> {
     let text = format!("{SERVER}[connector.staff]\n{connector}[connector.staff.ldap]\n{ldap}");
     Config::parse(&text, "menshen.toml")
@@ -29,12 +31,18 @@ fn assert_refused(connector: &str, ldap: &str, key: &str, words: &str) {
 #[test]
 fn a_few_settings_are_enough() {
     for ldap in [
-        format!("{URL}{BASE}"),
-        format!("{URL}{BASE}bind_dn = 'cn=gate,dc=corp'\nbind_password = {{ file = '/s' }}\n"),
-        format!("{URL}{BASE}bind_dn = 'gate@corp.example'\nbind_password = {{ file = '/s' }}\n"),
-        format!("{URL}{BASE}bind_as = 'uid={{login}},ou=x,ou=people,dc=corp'\n"),
-        format!("{URL}{BASE}bind_as = '{{login}}@corp.example'\nrevalidate = '0s'\n"),
-        format!("url = ['ldap://a', 'ldapi://%2Frun%2Fldapi', 'ldaps://[::1]:1636']\n{BASE}"),
+        format!("{URL}{BASE}{GROUPS}"),
+        format!(
+            "{URL}{BASE}{GROUPS}bind_dn = 'cn=gate,dc=corp'\nbind_password = {{ file = '/s' }}\n"
+        ),
+        format!(
+            "{URL}{BASE}{GROUPS}bind_dn = 'gate@corp.example'\nbind_password = {{ file = '/s' }}\n"
+        ),
+        format!("{URL}{BASE}{GROUPS}bind_as = 'uid={{login}},ou=x,ou=people,dc=corp'\n"),
+        format!("{URL}{BASE}{GROUPS}bind_as = '{{login}}@corp.example'\nrevalidate = '0s'\n"),
+        format!(
+            "url = ['ldap://a', 'ldapi://%2Frun%2Fldapi', 'ldaps://[::1]:1636']\n{BASE}{GROUPS}"
+        ),
         format!(
             "{URL}{BASE}[connector.staff.ldap.groups]\nbase = 'ou=groups,dc=corp'\nnested = true\n"
         ),
@@ -119,6 +127,16 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "bind_as = '{login}@c'\nrevalidate = '10m'",
         "revalidate",
         "only be asked while",
+    ),
+    (
+        "member_of_base = 'groups'",
+        "member_of_base",
+        "not a distinguished name",
+    ),
+    (
+        "member_of_base = 'ou=groups,dc=corp'\n[connector.staff.ldap.groups]\nbase = 'ou=groups,dc=corp'",
+        "member_of_base",
+        "groups replaces member_of_base",
     ),
     ("timeout = '50ms'", "timeout", "from 100ms to 20s"),
     ("timeout = '21s'", "timeout", "from 100ms to 20s"),
@@ -207,13 +225,28 @@ fn passwords_in_clear_text_and_a_changing_identifier_are_warned_of() {
         ("url = 'ldap://ldap.corp.example'\n", None),
         ("url = 'ldaps://a'\nsubject = 'dn'\n", Some("subject")),
     ] {
-        let config = parse("", &format!("{lines}{BASE}")).unwrap();
+        let config = parse("", &format!("{lines}{BASE}{GROUPS}")).unwrap();
         let warnings = format!("{:?}", config.warnings());
         match warned {
             Some(key) => assert!(warnings.contains(key), "{lines}: {warnings}"),
             None => assert_eq!(warnings, "[]", "{lines}"),
         }
     }
+}
+
+#[test]
+fn groups_of_anywhere_in_the_directory_are_warned_of() {
+    let warnings = |more: &str| {
+        let config = parse("", &format!("{URL}{BASE}{more}")).unwrap();
+        config.warnings()
+    };
+    let warned = warnings("");
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert_eq!(warned[0].key, "connector.staff.ldap");
+    assert!(warned[0].text.contains("member_of_base"), "{warned:?}");
+    assert_eq!(warnings(GROUPS), []);
+    let searched = "[connector.staff.ldap.groups]\nbase = 'ou=groups,dc=corp'\n";
+    assert_eq!(warnings(searched), []);
 }
 
 #[tokio::test]

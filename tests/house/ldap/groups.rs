@@ -65,6 +65,32 @@ async fn the_login_of_the_directory_counts_for_groups_and_not_what_was_typed() {
 }
 
 #[tokio::test]
+async fn a_group_of_the_same_name_elsewhere_is_another_group() {
+    let server = LdapServer::start().await;
+    let lines = format!("{LINES}member_of_base = 'OU=Groups, dc=corp'\n");
+    let menshen = start_at(&server, &lines).await;
+    for (member_of, groups) in [
+        (&["cn=admins,ou=groups,dc=corp"][..], json!(["admins"])),
+        (&["CN=Admins,ou=it,OU=GROUPS,DC=corp"], json!(["Admins"])),
+        (&["cn=admins,ou=people,dc=corp"], json!([])),
+        (&["cn=admins,ou=groups,dc=evil"], json!([])),
+        (&["cn=admins,ou=mygroups,dc=corp"], json!([])),
+        (&["cn=admins\\,ou=groups,dc=corp"], json!([])),
+        (&["ou=groups,dc=corp"], json!([])),
+        (&["admins"], json!([])),
+        (
+            &["cn=admins,dc=corp", "cn=staff,ou=groups,dc=corp"],
+            json!(["staff"]),
+        ),
+    ] {
+        let person = Person::new("zhangsan", PASSWORD).with("memberOf", member_of);
+        server.replace(ZHANG, Some(person));
+        let info = userinfo(&menshen, "zhangsan").await;
+        assert_eq!(info["groups"], groups, "{member_of:?}");
+    }
+}
+
+#[tokio::test]
 async fn groups_of_groups_count_if_asked_for_and_a_circle_ends() {
     let (menshen, server) = start_with("nested = true\n").await;
     let (flat, _) = (start_with("").await, ());

@@ -61,6 +61,10 @@ pub struct Config {
     /// no longer match `filter`, are signed out. `0s`: never. Absent: `10m`, but with `bind_as` never.
     #[serde(default)]
     pub revalidate: Option<Period>,
+    /// The DN below which groups in `memberOf` of the person count, if `groups` is absent. Absent: all of them,
+    /// and so a group elsewhere in the directory counts as one of the same name.
+    #[serde(default)]
+    pub member_of_base: Option<String>,
     /// How groups are found. Absent: they are the first names of the DNs in `memberOf` of the person.
     #[serde(default)]
     pub groups: Option<GroupsConfig>,

@@ -44,6 +44,11 @@ impl Dn {
         Ok(Self { rdns })
     }
 
+    /// Whether this name is below `base`.
+    pub(super) fn is_below(&self, base: &Self) -> bool {
+        self.is_within(base) && self.rdns.len() > base.rdns.len()
+    }
+
     /// Whether this name is `base` or below it.
     pub(super) fn is_within(&self, base: &Self) -> bool {
         self.rdns.ends_with(&base.rdns)

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::super::{ConnectorError, SourceRefusal};
-use super::dn;
+use super::dn::{self, Dn};
 use super::error::{LdapError, SEARCH};
 use super::filter::{self, Filter};
 use super::message::Entry;
@@ -207,8 +207,11 @@ impl From<GroupsError> for ConnectorError {
     }
 }
 
-/// The names of the groups in `memberOf`.
-pub(super) fn groups_of_member(entry: &Entry) -> Result<Vec<String>, GroupsError> {
+/// The names of the groups in `memberOf`, of those below `base` if there is one.
+pub(super) fn groups_of_member(
+    entry: &Entry,
+    base: Option<&Dn>,
+) -> Result<Vec<String>, GroupsError> {
     // Active Directory sends a long list in parts.
     let is_part = |name: &str| name.to_ascii_lowercase().starts_with("memberof;range=");
     let is_partial = entry.attributes.iter().any(|(name, _)| is_part(name));
@@ -216,10 +219,15 @@ pub(super) fn groups_of_member(entry: &Entry) -> Result<Vec<String>, GroupsError
     if is_partial || groups.len() > GROUPS_MAX {
         return Err(too_many_groups(&entry.dn));
     }
-    let names = groups
+    let counts = |group: &str| {
+        let is_below = |base: &Dn| Dn::parse(group).is_ok_and(|group| group.is_below(base));
+        base.is_none_or(is_below)
+    };
+    let texts = groups
         .iter()
-        .filter_map(|group| dn::first_value(std::str::from_utf8(group).ok()?));
-    Ok(names.collect())
+        .filter_map(|group| std::str::from_utf8(group).ok());
+    let counted = texts.filter(|group| counts(group));
+    Ok(counted.filter_map(dn::first_value).collect())
 }
 
 pub(super) fn too_many_groups(dn: &str) -> GroupsError {

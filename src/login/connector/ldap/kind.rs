@@ -97,6 +97,12 @@ impl Kind for Config {
                         name an attribute that is never used again";
             warnings.push((KeyPath::of([NAME, "subject"]), text.to_owned()));
         }
+        if self.groups.is_none() && self.member_of_base.is_none() {
+            let text = "groups are the first names in `memberOf`, so whoever can make a group anywhere in the \
+                        directory can give it the name of another: add member_of_base, the DN below which \
+                        groups count, or search them with a table `groups`";
+            warnings.push((KeyPath::of([NAME]), text.to_owned()));
+        }
         warnings
     }
 

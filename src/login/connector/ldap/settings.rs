@@ -26,6 +26,8 @@ pub(super) struct Settings {
     pub(super) login_filter: Filter,
     pub(super) subject: SubjectSource,
     pub(super) groups: Option<Groups>,
+    /// Below which groups in `memberOf` count; absent: all.
+    pub(super) member_of_base: Option<Dn>,
 }
 
 /// As whom people are searched.
@@ -186,6 +188,12 @@ impl Settings {
             None => Some(None),
             Some(groups) => invalid.in_groups(groups).map(Some),
         };
+        let member_of_base = config.member_of_base.as_ref();
+        if member_of_base.is_some() && config.groups.is_some() {
+            let help = "remove member_of_base: groups are searched, and `memberOf` is not read";
+            invalid.add("member_of_base", "groups replaces member_of_base", help);
+        }
+        let member_of_base = member_of_base.and_then(|base| invalid.dn("member_of_base", base));
         match (base_dn, filter, account, groups) {
             (Some(base_dn), Some(filter), Some(account), Some(groups)) if invalid.0.is_empty() => {
                 Ok(Self {
@@ -197,6 +205,7 @@ impl Settings {
                     filter,
                     subject,
                     groups,
+                    member_of_base,
                 })
             }
             _ => Err(invalid.0),
