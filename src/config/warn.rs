@@ -23,6 +23,7 @@ mod issuers;
 mod limits;
 mod path_case;
 mod public_paths;
+mod self_written;
 mod store;
 
 /// A warning about a setting.
@@ -68,6 +69,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     store::warn(&mut warnings);
     frames::warn(&mut warnings);
     warn_about_connectors(&mut warnings);
+    self_written::warn(&mut warnings);
     issuers::warn(&mut warnings);
     warn_about_routes(&mut warnings);
     access_tokens::warn(&mut warnings);

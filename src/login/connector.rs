@@ -50,7 +50,9 @@ pub use exchange::{
     LogoutMessageForm, Prompt, UnsolicitedProfile,
 };
 use external_kind::ExternalKind;
-pub use features::{DirectorySyncSettings, Features, LocalizedText, SignInHint, SourceApp};
+pub use features::{
+    DirectorySyncSettings, Features, LocalizedText, SelfWrittenField, SignInHint, SourceApp,
+};
 pub use kind::{ConnectorBuildError, ConnectorDeps, Kind, SettingProblem, TokenIssuer};
 pub use listed_people::{ListedPeople, ListedPerson};
 pub use logout::{LogoutNotice, ProviderLogout};

@@ -12,6 +12,8 @@ pub struct Features {
     pub mapping: &'static [(&'static str, &'static str)],
     /// Whether members of the profile that no expression maps become attributes under their own names.
     pub further_members_are_attributes: bool,
+    /// Fields of the default mapping that some sources let people write themselves.
+    pub self_written: &'static [SelfWrittenField],
     /// The source's own app, if it has one.
     pub app: Option<SourceApp>,
     /// The mode of every login; absent: the User-Agent decides.
@@ -44,6 +46,16 @@ pub struct Features {
     pub icon: Option<&'static str>,
     /// The text about this connector on the sign-in page.
     pub hint: Option<SignInHint>,
+}
+
+/// A field of the default mapping that some sources let people write themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelfWrittenField {
+    pub field: &'static str,
+    /// A part of every name by which expressions read it.
+    pub named_by: &'static str,
+    /// At which sources, and from which attribute: a clause of a warning.
+    pub why: &'static str,
 }
 
 /// How directory syncs of a connector run.

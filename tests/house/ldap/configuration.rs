@@ -249,6 +249,40 @@ fn groups_of_anywhere_in_the_directory_are_warned_of() {
     assert_eq!(warnings(searched), []);
 }
 
+#[test]
+fn rules_about_departments_that_people_may_write_themselves_are_warned_of() {
+    let warned = |route: &str, connector: &str| {
+        let other = "[connector.other.local]\npeople = '/dev/null'\n";
+        let text =
+            format!("{SERVER}{route}{other}[connector.staff.ldap]\n{URL}{BASE}{GROUPS}{connector}");
+        let config = Config::parse(&text, "menshen.toml").unwrap();
+        let warnings = config.warnings().into_iter();
+        let keys: Vec<_> = warnings.map(|warning| warning.key).collect();
+        assert!(
+            keys.iter().all(|key| key == "connector.staff.ldap"),
+            "{keys:?}"
+        );
+        keys.len()
+    };
+    for rule in [
+        "allow = \"'财务部' in user.departments\"\n",
+        "allow = \"user.in_department('财务部')\"\n",
+        "headers = { 'X-Department' = \"user.departments[0]\" }\n",
+        "allow = \"'财务部' in user.departments\"\nconnectors = ['staff']\n",
+    ] {
+        assert_eq!(warned(rule, ""), 1, "{rule}");
+        let mapping = "[connector.staff.mapping]\ndepartments = 'profile.department'\n";
+        assert_eq!(warned(rule, mapping), 0, "{rule}");
+    }
+    for rule in [
+        "",
+        "allow = \"'staff' in user.groups\"\n",
+        "allow = \"'财务部' in user.departments\"\nconnectors = ['other']\n",
+    ] {
+        assert_eq!(warned(rule, ""), 0, "{rule}");
+    }
+}
+
 #[tokio::test]
 async fn an_empty_bind_password_refuses_the_configuration() {
     let setup = crate::setup::Setup::default();

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::super::{
     Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, Features, Kind, LoginMethod,
-    SettingProblem,
+    SelfWrittenField, SettingProblem,
 };
 use super::settings::Settings;
 use super::{Config, Ldap};
@@ -34,6 +34,13 @@ const MAPPING: &[(&str, &str)] = &[
         "has(profile.ou) ? profile.ou : profile.department",
     ),
 ];
+
+/// By default FreeIPA lets everybody write their own `ou`.
+const SELF_WRITTEN: &[SelfWrittenField] = &[SelfWrittenField {
+    field: "departments",
+    named_by: "department",
+    why: "some directories (FreeIPA) let people write their own `ou`, from which it is taken",
+}];
 
 impl Kind for Config {
     fn name(&self) -> &'static str {
@@ -109,6 +116,7 @@ impl Kind for Config {
     fn features(&self) -> Features {
         Features {
             mapping: MAPPING,
+            self_written: SELF_WRITTEN,
             login_method: LoginMethod::PasswordForm,
             revalidate_every: match self.bind_as {
                 Some(_) => None,
