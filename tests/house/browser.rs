@@ -125,6 +125,12 @@ impl Browser {
         named.for_each(|cookie| cookie.for_subdomains = true);
     }
 
+    /// Sends a cookie with no form of another site, as a browser that blocks cookies of third parties.
+    pub(crate) fn withhold_from_other_sites(&mut self, name: &str) {
+        let named = self.jar.iter_mut().filter(|cookie| cookie.name == name);
+        named.for_each(|cookie| cookie.same_site = "lax".to_owned());
+    }
+
     pub(crate) fn set_cookie(&mut self, host: &str, name: &str, value: &str) {
         self.store_cookie(host, &format!("{name}={value}; Path=/"));
     }

@@ -189,7 +189,7 @@ pub(super) async fn respond_to_outcome(
     }
     if silent {
         let logged =
-            reconfirm::silent_login_failed(context, via, &target, error, error_is_from_browser)
+            reconfirm::silent_login_failed(context, pending, &target, error, error_is_from_browser)
                 .await;
         return logged.map_response(|response| flow_cookies::clear(context, flow, response));
     }

@@ -90,22 +90,37 @@ async fn end_replaced_session(
     let Some(key) = key.filter(|key| *key != finished.claims.sid.key()) else {
         return;
     };
-    let Ok(Some(found)) = context.services.sessions.find_stored(&key).await else {
-        return;
+    end_stored_session(context, key, "replaced").await;
+}
+
+/// Ends a session by its key, whether or not the browser sent its cookie; `false` when the store failed.
+pub(super) async fn end_stored_session(
+    context: &RequestContext<'_>,
+    key: SessionKey,
+    reason: &'static str,
+) -> bool {
+    let found = match context.services.sessions.find_stored(&key).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return true,
+        Err(_) => return revoke(context, key).await,
     };
-    let old = &found.session;
-    if old.expires_at <= context.head.received_at || !revoke(context, key).await {
-        return;
+    let ended = &found.session;
+    if ended.expires_at <= context.head.received_at {
+        return true;
     }
-    context.services.telemetry.audit(&AuditRecord {
-        connector: Some(old.connector.as_str()),
-        subject: Some(old.subject.as_str()),
-        login: Some(found.account.login.as_str()),
-        account: Some(&old.account),
-        session: Some(&old.public_id),
-        reason: Some("replaced"),
-        ..audit::new_record(context, AuditEvent::SignOut)
-    });
+    let revoked = revoke(context, key).await;
+    if revoked {
+        context.services.telemetry.audit(&AuditRecord {
+            connector: Some(ended.connector.as_str()),
+            subject: Some(ended.subject.as_str()),
+            login: Some(found.account.login.as_str()),
+            account: Some(&ended.account),
+            session: Some(&ended.public_id),
+            reason: Some(reason),
+            ..audit::new_record(context, AuditEvent::SignOut)
+        });
+    }
+    revoked
 }
 
 /// Ends the caller's session; `false` when the store failed.

@@ -15,6 +15,7 @@ use super::begin::{self, BeginOptions};
 use super::{LoginTarget, audit, caller, complete, cross_host, sign_in_page, ticket, user_agent};
 use crate::clock::Timestamp;
 use crate::login::connector::{ConnectorError, RefusalReason};
+use crate::login::pending::Pending;
 use crate::login::return_to::ReturnTo;
 use crate::login::{ConnectorEntry, LoginError};
 use crate::people::AdmitError;
@@ -173,11 +174,12 @@ async fn begin_silent_login(
 /// The response after a silent login failed: keeps or ends the session.
 pub(super) async fn silent_login_failed(
     context: &RequestContext<'_>,
-    via: &ConnectorId,
+    pending: &Pending,
     target: &LoginTarget,
     error: &LoginError,
     error_is_from_browser: bool,
 ) -> LoggedResponse {
+    let via = &pending.connector;
     let caller = match caller(context).await {
         Ok(caller) => caller,
         Err(response) => return LoggedResponse::own_path("unavailable", response),
@@ -202,9 +204,17 @@ pub(super) async fn silent_login_failed(
         let response = ticket::redirect_signed_in(context, person, return_to, target, Some(now));
         return LoggedResponse::own_path("provider unavailable", response);
     }
-    if let Caller::Person(person) = &caller
-        && !complete::end_session(context, &person.session, "not signed in at the source").await
-    {
+    const REASON: &str = "not signed in at the source";
+    let is_ended = match (&caller, pending.replaces) {
+        (Caller::Person(person), _) => {
+            complete::end_session(context, &person.session, REASON).await
+        }
+        // The browser sent no session cookie with the POST of the source. It must not keep a session that it
+        // no longer has a cookie for.
+        (_, Some(key)) => complete::end_stored_session(context, key, REASON).await,
+        (_, None) => true,
+    };
+    if !is_ended {
         let response = reply::problem(context, Cause::StoreUnavailable, None);
         return LoggedResponse::own_path("unavailable", response);
     }

@@ -81,6 +81,57 @@ async fn a_forged_form_post_creates_no_session() {
 }
 
 #[tokio::test]
+async fn a_silent_login_that_fails_by_post_ends_the_session_even_without_its_cookie() {
+    for sends_cookie in [true, false] {
+        let provider = Provider::new().await;
+        let routes = "[[route]]\nname = 'app'\nhost = 'sso.test'\nupstream = ['{app}']\n\
+                      reload_user = 'always'\n";
+        let menshen = setup(&provider)
+            .routes(routes)
+            .session("cookie_same_site = 'none'")
+            .start()
+            .await;
+        let mut browser = Browser::new(&menshen).over_https();
+        provider.start_session(&mut browser, "zhangsan");
+        let start = format!("{HTTPS}/.menshen/start?connector=keycloak&rd=%2Fecho");
+        let page = browser.follow(&start).await;
+        let page = browser.submit(&page).await;
+        assert_signed_in_as(&page, "zhangsan");
+        let copy = browser.clone();
+        let echo = format!("{HTTPS}/echo");
+        let headers = [("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty")];
+        let status_of_copy = async || {
+            let answer = copy.clone().send("GET", &echo, &headers, b"").await;
+            answer.status
+        };
+        assert_eq!(status_of_copy().await, 200);
+        menshen.advance(std::time::Duration::from_secs(30));
+        provider.end_session_silently(&mut browser);
+        let page = browser.follow(&echo).await;
+        assert!(
+            page.url.starts_with(&provider.url("/authorize")),
+            "{}",
+            page.url
+        );
+        if !sends_cookie {
+            browser.withhold_from_other_sites("__Host-menshen");
+        }
+        let page = browser.submit(&page).await;
+        assert!(page.url.contains("/sign_in?why=gone"), "{}", page.url);
+        assert!(!sends_cookie || browser.cookie("__Host-menshen").is_none());
+        // A copy of the cookie is worthless.
+        assert_eq!(status_of_copy().await, 401, "{sends_cookie}");
+        let audit = menshen.audit();
+        let record = audit.last().unwrap();
+        assert_eq!(
+            (&record["event"], &record["login"]),
+            (&"sign-out".into(), &"zhangsan".into()),
+            "{record}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn form_post_without_https_is_refused_by_the_configuration() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
