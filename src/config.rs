@@ -142,7 +142,8 @@ impl Config {
         files::paths(self)
     }
 
-    /// Opens all files that the configuration names. The error has each unreadable file at its line.
+    /// Opens all files that the configuration names, and reads its secrets. The error has each unreadable file
+    /// and each empty secret at its line.
     pub fn check_files(&self) -> Result<(), ConfigError> {
         files::check(self)
     }

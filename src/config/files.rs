@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::Problem;
 use super::{Config, ConfigError, TlsConfig};
+use crate::secret::{SecretError, SecretSource};
 use crate::setting::KeyPath;
 use crate::store::StoreUrl;
 
@@ -28,12 +29,13 @@ pub(super) fn paths(config: &Config) -> Vec<PathBuf> {
     paths
 }
 
-/// Opens all files and reports those that cannot be opened.
+/// Opens all files and reports those that cannot be opened, and secrets that are empty.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
-    let problems: Vec<_> = named_files(config)
-        .iter()
-        .filter_map(|file| problem(config, file))
-        .collect();
+    let files = named_files(config);
+    let unreadable = files.iter().filter_map(|file| problem(config, file));
+    let secrets = config.secrets().into_iter();
+    let empty = secrets.filter_map(|(key_path, secret)| empty_secret(config, &key_path, secret));
+    let problems: Vec<_> = unreadable.chain(empty).collect();
     match problems.is_empty() {
         true => Ok(()),
         false => Err(ConfigError::new(&config.source, problems)),
@@ -48,6 +50,15 @@ fn problem(config: &Config, file: &NamedFile<'_>) -> Option<Problem> {
         problem
             .with_help("the file must exist, and the user of menshen must be allowed to read it"),
     )
+}
+
+/// Nobody is authenticated with an empty secret, and some sources take an empty password for no password.
+fn empty_secret(config: &Config, key_path: &KeyPath<'_>, secret: &SecretSource) -> Option<Problem> {
+    let error = secret.read().err()?;
+    matches!(error, SecretError::Empty { .. }).then(|| {
+        let problem = Problem::at_value(&config.source, key_path, error.to_string());
+        problem.with_help("write the secret there")
+    })
 }
 
 fn named_files<'a>(config: &'a Config) -> Vec<NamedFile<'a>> {

@@ -1,6 +1,7 @@
 //! `menshen check` reports files that cannot be read at the line that names them.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use menshen::login::connector::{
@@ -45,6 +46,39 @@ fn check_reports_every_missing_file_at_its_line() {
     let output = run_menshen(&["check", "-c", path.to_str().unwrap()]);
     let printed = text(&output.stderr);
     assert!(!printed.contains("secret file"), "{printed}");
+}
+
+#[test]
+fn check_reports_an_empty_secret_at_its_line_wherever_it_is_kept() {
+    let folder = TempFolder::new();
+    let file = folder.write("bind.secret", "\n");
+    let file = format!("{{ file = '{}' }}", file.display());
+    for (secret, words) in [
+        (file.as_str(), "the secret from the file"),
+        (
+            "{ env = 'MENSHEN_TEST_EMPTY' }",
+            "the secret from the environment variable",
+        ),
+        ("''", "the secret from the configuration"),
+    ] {
+        let document = format!(
+            "[server]\nexternal_url = 'http://127.0.0.1:8080'\n[store]\nurl = 'sqlite::memory:'\n\
+             [connector.staff.ldap]\nurl = 'ldaps://ldap.corp.example'\nbase = 'dc=corp'\n\
+             bind_dn = 'cn=gate,dc=corp'\nbind_password = {secret}\n"
+        );
+        let path = folder.write("menshen.toml", &document);
+        let output = Command::new(env!("CARGO_BIN_EXE_menshen"))
+            .args(["check", "-c", path.to_str().unwrap()])
+            .env("MENSHEN_TEST_EMPTY", "")
+            .env_remove("MENSHEN_LOG")
+            .output()
+            .unwrap();
+        let printed = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{printed}");
+        for words in ["menshen.toml:9:17", words, "is empty"] {
+            assert!(printed.contains(words), "{words}: {printed}");
+        }
+    }
 }
 
 /// A kind of connector that reads a file which is not a secret.
