@@ -85,11 +85,19 @@ pub(in crate::login::connector) fn shared_secret(
     if is_pem(bytes.expose()) {
         return Err(KeyProblem::PemAsSecret);
     }
-    let decoded = decode_base64(text).map(Secret::new);
-    match decoded.is_some_and(|decoded| is_public_key(decoded.expose())) {
+    // The lines of PEM without its marks, and the same once more in Base64.
+    let inner = std::str::from_utf8(bytes.expose()).unwrap_or_default();
+    match encodes_public_key(text) || encodes_public_key(inner) {
         true => Err(KeyProblem::PublicKeyAsSecret),
         false => Ok(bytes),
     }
+}
+
+/// Whether a text is a public key or a certificate in Base64, in one line or in several.
+fn encodes_public_key(text: &str) -> bool {
+    let line = zeroize::Zeroizing::new(text.split_whitespace().collect::<String>());
+    let decoded = decode_base64(&line).map(Secret::new);
+    decoded.is_some_and(|decoded| is_public_key(decoded.expose()))
 }
 
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
@@ -97,12 +105,16 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
     SECRET_ENCODING.decode(standard.as_bytes()).ok()
 }
 
-/// Whether bytes are one DER sequence of 256 bytes or more, as certificates are. No random secret is.
+/// Whether bytes are one DER sequence of 128 bytes or more, as certificates are. Of random secrets one in
+/// millions is.
 fn is_long_sequence(bytes: &[u8]) -> bool {
-    let [0x30, 0x82, high, low, content @ ..] = bytes else {
-        return false;
-    };
-    usize::from(u16::from_be_bytes([*high, *low])) == content.len()
+    match bytes {
+        [0x30, 0x81, length, content @ ..] => usize::from(*length) == content.len(),
+        [0x30, 0x82, high, low, content @ ..] => {
+            usize::from(u16::from_be_bytes([*high, *low])) == content.len()
+        }
+        _ => false,
+    }
 }
 
 /// Whether bytes are a public key or a certificate in DER, which is the content of PEM.
@@ -268,6 +280,44 @@ mod tests {
             assert_eq!(key.unwrap_err(), KeyProblem::PublicKeyAsSecret);
             let other = public.replacen("MCow", "AAAA", 1);
             assert!(verification_key(Algorithm::HS256, &secret(&other), encoding).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_certificate_without_pem_is_no_shared_secret() {
+        use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+        let certificate = |algorithm, names: &[&str]| {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            let mut parameters = rcgen::CertificateParams::new(names).unwrap();
+            parameters.distinguished_name = rcgen::DistinguishedName::new();
+            let pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
+            parameters.self_signed(&pair).unwrap().der().to_vec()
+        };
+        let short = certificate(&rcgen::PKCS_ED25519, &[]);
+        assert!(short.len() < 256, "{}", short.len());
+        for der in [
+            short,
+            certificate(&rcgen::PKCS_ED25519, &["portal.corp.example"]),
+            certificate(&rcgen::PKCS_ECDSA_P256_SHA256, &["portal.corp.example"]),
+            certificate(&rcgen::PKCS_RSA_SHA256, &["portal.corp.example"]),
+        ] {
+            let line = STANDARD.encode(&der);
+            let lines: Vec<_> = line.as_bytes().chunks(64).collect();
+            let lines = String::from_utf8(lines.join(&b"\r\n"[..])).unwrap();
+            for (text, encoding) in [
+                (line.clone(), KeyEncoding::Base64),
+                (line.clone(), KeyEncoding::Text),
+                (URL_SAFE_NO_PAD.encode(&der), KeyEncoding::Base64),
+                (lines, KeyEncoding::Text),
+                (STANDARD.encode(&line), KeyEncoding::Base64),
+            ] {
+                let key = verification_key(Algorithm::HS256, &secret(&text), encoding);
+                assert_eq!(key.unwrap_err(), KeyProblem::PublicKeyAsSecret, "{text}");
+            }
+            // The same bytes with another first one are a secret.
+            let other = STANDARD.encode([&[0x31], &der[1..]].concat());
+            let key = verification_key(Algorithm::HS256, &secret(&other), KeyEncoding::Base64);
+            assert!(key.is_ok());
         }
     }
 }

@@ -26,27 +26,27 @@ const VALUE_CHARS_MAX: usize = 40;
 /// How the key of a token's content is encrypted or agreed (RFC 7518 §4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum KeyAlgorithm {
-    /// The key itself encrypts the content.
+    /// The shared key is the content key.
     #[serde(rename = "dir")]
     Direct,
-    /// AES Key Wrap, 128 bits.
+    /// The content key is encrypted with AES Key Wrap, 128 bits.
     A128KW,
-    /// AES Key Wrap, 256 bits.
+    /// The content key is encrypted with AES Key Wrap, 256 bits.
     A256KW,
-    /// AES-GCM, 128 bits.
+    /// The content key is encrypted with AES-GCM, 128 bits.
     A128GCMKW,
-    /// AES-GCM, 256 bits.
+    /// The content key is encrypted with AES-GCM, 256 bits.
     A256GCMKW,
-    /// RSAES-OAEP with SHA-1.
+    /// The content key is encrypted with RSAES-OAEP and SHA-1.
     #[serde(rename = "RSA-OAEP")]
     RsaOaep,
-    /// RSAES-OAEP with SHA-256.
+    /// The content key is encrypted with RSAES-OAEP and SHA-256.
     #[serde(rename = "RSA-OAEP-256")]
     RsaOaep256,
-    /// Key agreement on P-256, P-384 or P-521.
+    /// The content key is agreed on P-256, P-384 or P-521.
     #[serde(rename = "ECDH-ES")]
     EcdhEs,
-    /// The same, and AES Key Wrap with 256 bits.
+    /// A key is agreed, with which the content key is encrypted: AES Key Wrap, 256 bits.
     #[serde(rename = "ECDH-ES+A256KW")]
     EcdhEsA256KW,
 }
@@ -79,14 +79,14 @@ impl KeyAlgorithm {
 /// How a token's content is encrypted (RFC 7518 §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum ContentAlgorithm {
-    /// AES-GCM, 128 bits.
+    /// The content is encrypted with AES-GCM, 128 bits.
     A128GCM,
-    /// AES-GCM, 256 bits.
+    /// The content is encrypted with AES-GCM, 256 bits.
     A256GCM,
-    /// AES-CBC with 128 bits, and HMAC with SHA-256.
+    /// The content is encrypted with AES-CBC, 128 bits, and authenticated with HMAC and SHA-256.
     #[serde(rename = "A128CBC-HS256")]
     A128CbcHs256,
-    /// AES-CBC with 256 bits, and HMAC with SHA-512.
+    /// The content is encrypted with AES-CBC, 256 bits, and authenticated with HMAC and SHA-512.
     #[serde(rename = "A256CBC-HS512")]
     A256CbcHs512,
 }
