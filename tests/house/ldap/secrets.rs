@@ -46,3 +46,39 @@ async fn no_password_is_logged_at_any_level_or_shown() {
         assert!(!log.text().contains(secret), "{secret}");
     }
 }
+
+#[tokio::test]
+async fn with_bind_as_neither_the_typed_login_nor_the_password_is_logged_at_any_level() {
+    let log = Records::process_log();
+    // Some people type their password as the user name.
+    let typed = "seeded-hunter8-名";
+    for bind_as in ["{login}@corp.example", "uid={login},ou=people,dc=corp"] {
+        let server = LdapServer::start().await;
+        let person =
+            Person::new("zhangsan", SEEDED).with("userPrincipalName", &["zhangsan@corp.example"]);
+        server.add(person);
+        let lines = format!("base = 'ou=people,dc=corp'\nbind_as = '{bind_as}'\n");
+        let menshen = start_at(&server, &lines).await;
+        let mut shown = String::new();
+        for on in [None, Some(On::PersonBind), Some(On::Search)] {
+            if let Some(on) = on {
+                server.fault(on, Fault::Drop);
+            }
+            attempt(&menshen, typed, SEEDED).await;
+            attempt(&menshen, &format!("{typed}\\x"), SEEDED).await;
+            for password in [SEEDED, &format!("{SEEDED}-wrong")] {
+                let (answer, _) = attempt(&menshen, "zhangsan", password).await;
+                shown.push_str(&format!("{:?} {}", answer.headers, answer.text()));
+            }
+            server.without_faults();
+        }
+        assert!(server.bound_names().iter().any(|name| name.contains(typed)));
+        menshen.audit();
+        shown.push_str(&menshen.records.text());
+        shown.push_str(&format!("{:?}", menshen.running));
+        for secret in ["seeded-hunter8", "seeded-hunter9"] {
+            assert!(!shown.contains(secret), "{bind_as} {secret}");
+            assert!(!log.text().contains(secret), "{bind_as} {secret}");
+        }
+    }
+}
