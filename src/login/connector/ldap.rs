@@ -217,6 +217,12 @@ impl Ldap {
         entry: &Entry,
         searcher: &mut Searcher<'_>,
     ) -> Result<Profile, ConnectorError> {
+        // Not every server refuses the bind of a disabled account. Only who has the password comes here.
+        if entry::is_disabled(entry) {
+            let message = format!("{} is disabled", entry.dn);
+            let why = RefusalReason::Inactive;
+            return Err(answers::refused(why, SEARCH, 0, message));
+        }
         let subject = self.reader.subject(entry)?;
         let groups = self.groups_of(entry, searcher).await?;
         Ok(Profile {

@@ -324,6 +324,36 @@ async fn the_reasons_of_active_directory_are_understood() {
 }
 
 #[tokio::test]
+async fn a_disabled_person_is_refused_even_if_the_directory_accepts_the_password() {
+    let server = LdapServer::start().await;
+    let bind_as = "base = 'ou=people,dc=corp'\nbind_as = 'uid={login},ou=people,dc=corp'\n";
+    for lines in [LINES, bind_as] {
+        let menshen = start_at(&server, lines).await;
+        for (name, on, off) in [
+            ("nsAccountLock", "false", "TRUE"),
+            ("userAccountControl", "512", "514"),
+            ("pwdAccountLockedTime", "20200101000000Z", "000001010000Z"),
+        ] {
+            let person = |value: &str| Person::new("zhangsan", PASSWORD).with(name, &[value]);
+            let dn = "uid=zhangsan,ou=people,dc=corp";
+            server.replace(dn, Some(person(off)));
+            let (answer, browser) = attempt(&menshen, "zhangsan", PASSWORD).await;
+            assert_eq!(answer.cause(), Some(Cause::InactiveMember), "{name}");
+            assert_eq!(
+                (answer.status, has_session(&browser)),
+                (403, false),
+                "{name}"
+            );
+            assert_last_reason(&menshen, "is disabled");
+            // Nothing of it is told to somebody without the password.
+            assert_wrong(&menshen, "zhangsan", "x", "the password is wrong").await;
+            server.replace(dn, Some(person(on)));
+            assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn only_result_0_is_a_yes() {
     let (menshen, server) = start().await;
     let dn = "uid=zhangsan,ou=people,dc=corp";
