@@ -224,6 +224,11 @@ async fn a_token_counts_only_from_the_pages_of_the_portal() {
         None,
         Some("https://evil.test/"),
         Some("http://portal.test/"),
+        Some("https://portal.test.evil.test/"),
+        Some("https://xportal.test/"),
+        Some("https://portal.test:8443/"),
+        Some("https://portal.test@evil.test/"),
+        Some("null"),
     ] {
         let headers = LINK_HEADERS.iter().filter(|(name, _)| *name != "Referer");
         let mut headers: Vec<_> = headers.copied().collect();

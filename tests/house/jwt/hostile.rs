@@ -3,11 +3,16 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
+use menshen::face::page::Cause;
 use serde_json::{Value, json};
 
 use super::portal::{NOW_S, Portal};
-use super::{assert_refused, sign_in, start, with_claims};
+use super::{ID, LINK_HEADERS, assert_refused, sets_session, sign_in, start, with_claims};
+use crate::browser::Browser;
+use crate::logging_in::OWN_PAGES;
 use crate::provider::compact;
+use crate::setup::{Menshen, SSO_URL};
+use crate::wire::Answer;
 
 /// What is wrong, the token, and what the log says.
 pub(super) type Row = (&'static str, String, &'static str);
@@ -320,4 +325,98 @@ async fn a_payload_that_is_no_object_is_refused() {
     ];
     let rows = rows.map(|payload| ("no object", of_payload(payload), "it is not a signed token"));
     assert_all_refused(&portal, "", rows.to_vec()).await;
+}
+
+/// Sends a token to each entry point: by a link and by a form to `/enter`, and by a link to applications.
+async fn at_each_entry_point(menshen: &Menshen, token: &str) -> Vec<(&'static str, Answer)> {
+    let by_link = async |url: String| {
+        let mut browser = Browser::new(menshen);
+        browser.send("GET", &url, &LINK_HEADERS, b"").await
+    };
+    let mut headers = LINK_HEADERS.to_vec();
+    headers.push(("Content-Type", "application/x-www-form-urlencoded"));
+    let url = format!("{OWN_PAGES}/enter/{ID}");
+    let form = format!("token={token}");
+    let mut browser = Browser::new(menshen);
+    let by_form = browser.send("POST", &url, &headers, form.as_bytes()).await;
+    vec![
+        (
+            "link",
+            by_link(format!("{OWN_PAGES}/enter/{ID}?token={token}")).await,
+        ),
+        ("form", by_form),
+        (
+            "login host",
+            by_link(format!("{SSO_URL}/echo?token={token}")).await,
+        ),
+        (
+            "public",
+            by_link(format!("{SSO_URL}/public/x?token={token}")).await,
+        ),
+        (
+            "other host",
+            by_link(format!("http://oa.test/echo?token={token}")).await,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn every_entry_point_refuses_every_hostile_token() {
+    let portal = Portal::with_algorithm(Algorithm::HS256);
+    let stranger = Portal::with_algorithm(Algorithm::HS256);
+    let menshen = start(&portal, "on_routes = true").await;
+    let with = |more: Value| portal.sign(&with_claims(&portal, &more));
+    let with_header = |more: Value| portal.sign_with(&more, &portal.claims());
+    let requests = menshen.app.requests();
+    for (what, token) in [
+        ("iss", with(json!({ "iss": "other" }))),
+        ("no iss", with(json!({ "iss": null }))),
+        ("aud", with(json!({ "aud": "other" }))),
+        ("no aud", with(json!({ "aud": null }))),
+        ("exp", with(json!({ "exp": NOW_S - 30 }))),
+        ("no exp", with(json!({ "exp": null }))),
+        ("nbf", with(json!({ "nbf": NOW_S + 31 }))),
+        ("auth_time", with(json!({ "auth_time": NOW_S + 31 }))),
+        ("typ", with_header(json!({ "typ": "at+jwt" }))),
+        ("none", with_header(json!({ "alg": "none" }))),
+        ("alg", with_header(json!({ "alg": "HS512" }))),
+        ("crit", with_header(json!({ "crit": ["exp"] }))),
+        ("key", stranger.sign(&portal.claims())),
+    ] {
+        for (entry_point, answer) in at_each_entry_point(&menshen, &token).await {
+            assert_eq!(
+                (answer.status, answer.cause()),
+                (403, Some(Cause::EntryTokenRefused)),
+                "{what} {entry_point}: {}",
+                answer.text()
+            );
+            assert!(!sets_session(&answer), "{what} {entry_point}");
+        }
+    }
+    assert_eq!(menshen.app.requests(), requests);
+    // The first of them redeems a good one, and no other does.
+    let good = at_each_entry_point(&menshen, &portal.sign(&portal.claims())).await;
+    let signed_in: Vec<_> = good
+        .iter()
+        .filter(|(_, answer)| sets_session(answer))
+        .collect();
+    assert!(signed_in.len() <= 1, "{signed_in:?}");
+}
+
+#[tokio::test]
+async fn people_who_arrive_at_the_same_moment_are_never_mixed_up() {
+    let portal = Portal::with_algorithm(Algorithm::ES256);
+    let menshen = start(&portal, "on_routes = true").await;
+    let arrivals = (0..60).map(async |number| {
+        let login = format!("person{number}");
+        let own = json!({ "sub": login, "preferred_username": login });
+        let token = portal.sign(&with_claims(&portal, &own));
+        let mut browser = Browser::new(&menshen);
+        let url = format!("{SSO_URL}/echo?token={token}");
+        let answer = browser.send("GET", &url, &LINK_HEADERS, b"").await;
+        assert!(sets_session(&answer), "{login}: {}", answer.text());
+        let echo = browser.visit(&format!("{SSO_URL}/echo")).await;
+        assert_eq!(echo.echoed("x-forwarded-user"), [login]);
+    });
+    futures_util::future::join_all(arrivals).await;
 }

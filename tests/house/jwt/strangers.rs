@@ -2,10 +2,13 @@
 
 use jsonwebtoken::Algorithm;
 use menshen::face::page::Cause;
+use serde_json::json;
 
 use super::encryption::Recipient;
 use super::portal::Portal;
-use super::{ID, LINK_HEADERS, assert_refused, follow_link, sets_session, setup, sign_in, start};
+use super::{
+    ID, LINK_HEADERS, assert_refused, follow_link, sets_session, setup, sign_in, start, with_claims,
+};
 use crate::browser::Browser;
 use crate::checking::TRUST_LOOPBACK;
 use crate::logging_in::OWN_PAGES;
@@ -147,5 +150,32 @@ async fn no_token_and_no_key_is_logged_shown_or_part_of_debug_output() {
                 assert!(!text.contains(secret), "{secret}: {text}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn no_claim_is_markup_on_a_page() {
+    let portal = Portal::with_algorithm(Algorithm::HS256);
+    let menshen = start(&portal, "").await;
+    let mut browser = Browser::new(&menshen);
+    browser
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
+    for hostile in [
+        "<script>alert(1)</script>",
+        "\"><img src=x onerror=alert(1)>",
+        "'-alert(1)-'",
+        "{{7*7}}",
+    ] {
+        let claims = json!({ "sub": hostile, "preferred_username": hostile, "name": hostile });
+        let token = portal.sign(&with_claims(&portal, &claims));
+        let page = follow_link(&mut browser.clone(), &token).await;
+        assert_eq!(page.status, 409, "{hostile}: {}", page.text());
+        let html = page.text();
+        assert!(
+            !html.contains("<script>alert") && !html.contains("<img"),
+            "{html}"
+        );
+        assert!(hostile.contains("7*7") || !html.contains(hostile), "{html}");
     }
 }

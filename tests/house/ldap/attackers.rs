@@ -6,6 +6,7 @@ use super::{
     LINES, PASSWORD, SERVICE_DN, assert_signed_in, assert_wrong, attempt, encoding, has_session,
     start, start_at,
 };
+use crate::setup::SSO_URL;
 
 const TRICKS: [&str; 12] = [
     "*",
@@ -171,6 +172,57 @@ async fn a_login_may_be_any_of_several_attributes_and_the_directory_names_the_pe
         let echo = assert_signed_in(&menshen, typed, PASSWORD).await;
         assert_eq!(echo.echoed("x-forwarded-user"), ["zhangsan"], "{typed}");
     }
+}
+
+#[tokio::test]
+async fn every_spelling_that_the_directory_accepts_is_the_same_person() {
+    let server = LdapServer::start().await;
+    // The simulated directory does not fold full-width and decomposed letters itself.
+    let names = ["zhángsan", "ｚｈáｎｇｓａｎ", "zha\u{301}ngsan"];
+    server.add(Person::new("zhángsan", PASSWORD).with("uid", &names));
+    let menshen = start_at(&server, LINES).await;
+    let mut accounts = std::collections::BTreeSet::new();
+    for typed in names {
+        let echo = assert_signed_in(&menshen, typed, PASSWORD).await;
+        assert_eq!(
+            echo.echoed("x-forwarded-user"),
+            ["zh%C3%A1ngsan"],
+            "{typed}"
+        );
+        let audit = menshen.audit();
+        let login = audit.iter().rfind(|line| line["event"] == "login").unwrap();
+        accounts.insert((login["account"].to_string(), login["subject"].to_string()));
+    }
+    assert_eq!(accounts.len(), 1, "{accounts:?}");
+}
+
+#[tokio::test]
+async fn people_who_sign_in_at_the_same_moment_are_never_mixed_up() {
+    let server = LdapServer::start().await;
+    for number in 0..10 {
+        let password = format!("password {number}");
+        server.add(Person::new(&format!("person{number}"), &password));
+    }
+    let menshen = start_at(&server, LINES).await;
+    // Half of them with the password of somebody else.
+    let logins = (0..60).map(async |attempt_number| {
+        let (person, is_own) = (attempt_number % 10, attempt_number / 10 % 2 == 0);
+        let login = format!("person{person}");
+        let password = format!("password {}", (person + usize::from(!is_own)) % 10);
+        let (answer, mut browser) = attempt(&menshen, &login, &password).await;
+        if !is_own {
+            assert_eq!(
+                (answer.status, has_session(&browser)),
+                (401, false),
+                "{login}"
+            );
+            return;
+        }
+        assert_eq!(answer.status, 303, "{login}: {}", answer.text());
+        let echo = browser.visit(&format!("{SSO_URL}/echo")).await;
+        assert_eq!(echo.echoed("x-forwarded-user"), [login]);
+    });
+    futures_util::future::join_all(logins).await;
 }
 
 #[tokio::test]
