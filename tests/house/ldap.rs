@@ -2,30 +2,22 @@
 
 mod attackers;
 mod configuration;
-mod encoding;
-mod evaluation;
 mod groups;
 mod lookups;
 mod passwords;
 mod people;
-mod person;
 mod secrets;
-mod server;
 mod transport;
 mod wire_faults;
 
 use crate::browser::{Browser, Page};
 use crate::connector_features::flow_id_in;
+use crate::ldap_directory::{LdapServer, Person, SERVICE_DN, SERVICE_PASSWORD, encoding};
 use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, ROUTES, SSO_URL, Setup};
 use crate::wire::Answer;
-use person::Person;
-use server::LdapServer;
 
 const PASSWORD: &str = "right 密码 &horse";
-
-const SERVICE_DN: &str = "cn=gate,dc=corp";
-const SERVICE_PASSWORD: &str = "hunter2-of-the-gate";
 
 /// The settings that most tests have, without `url`.
 const LINES: &str = "base = 'ou=people,dc=corp'\nbind_dn = 'cn=gate,dc=corp'\n\
@@ -65,7 +57,7 @@ async fn start_at(server: &LdapServer, ldap: &str) -> Menshen {
 
 /// Starts menshen and a directory with 张三.
 async fn start() -> (Menshen, LdapServer) {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     server.add(Person::new("zhangsan", PASSWORD));
     (start_at(&server, LINES).await, server)
 }

@@ -78,6 +78,8 @@ mod upstream;
 mod wecom_events;
 mod wire;
 
+#[path = "../../examples/demo/ldap_directory.rs"]
+mod ldap_directory;
 #[path = "../../examples/demo/legacy_app.rs"]
 mod legacy_app;
 #[path = "../../examples/demo/wecom.rs"]

@@ -1,11 +1,10 @@
 //! Logins that are made to change a filter or a DN.
 
-use super::person::Person;
-use super::server::{LdapServer, On, Received};
 use super::{
     LINES, PASSWORD, SERVICE_DN, assert_signed_in, assert_wrong, attempt, encoding, has_session,
     start, start_at,
 };
+use crate::ldap_directory::{LdapServer, On, Person, Received};
 use crate::setup::SSO_URL;
 
 const TRICKS: [&str; 12] = [
@@ -63,7 +62,7 @@ async fn names_in_chinese_sign_in() {
 
 #[tokio::test]
 async fn no_character_of_a_login_has_a_meaning_in_a_dn() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     server.add(Person::new("zhangsan", PASSWORD));
     let lines = "base = 'ou=people,dc=corp'\nbind_as = 'uid={login},ou=people,dc=corp'\n";
     let menshen = start_at(&server, lines).await;
@@ -92,7 +91,7 @@ async fn no_character_of_a_login_has_a_meaning_in_a_dn() {
 
 #[tokio::test]
 async fn a_login_cannot_leave_the_domain_of_bind_as() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     let person = Person::new("zhangsan", PASSWORD)
         .with("userPrincipalName", &["zhangsan@corp.example"])
         .with("sAMAccountName", &["zhangsan"]);
@@ -118,7 +117,7 @@ async fn a_login_cannot_leave_the_domain_of_bind_as() {
 
 #[tokio::test]
 async fn a_person_who_binds_but_does_not_match_the_filter_is_not_signed_in() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     server.add(Person::new("zhangsan", PASSWORD));
     let lines = "base = 'ou=people,dc=corp'\nbind_as = 'uid={login},ou=people,dc=corp'\n\
                  filter = '(employeeType=staff)'\n";
@@ -159,7 +158,7 @@ async fn two_entries_with_one_login_are_refused_and_named_in_the_log() {
 
 #[tokio::test]
 async fn a_login_may_be_any_of_several_attributes_and_the_directory_names_the_person() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     server.add(Person::new("zhangsan", PASSWORD));
     let lines = format!("{LINES}login_attributes = ['uid', 'mail']\n");
     let menshen = start_at(&server, &lines).await;
@@ -176,7 +175,7 @@ async fn a_login_may_be_any_of_several_attributes_and_the_directory_names_the_pe
 
 #[tokio::test]
 async fn every_spelling_that_the_directory_accepts_is_the_same_person() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     // The simulated directory does not fold full-width and decomposed letters itself.
     let names = ["zhángsan", "ｚｈáｎｇｓａｎ", "zha\u{301}ngsan"];
     server.add(Person::new("zhángsan", PASSWORD).with("uid", &names));
@@ -198,7 +197,7 @@ async fn every_spelling_that_the_directory_accepts_is_the_same_person() {
 
 #[tokio::test]
 async fn people_who_sign_in_at_the_same_moment_are_never_mixed_up() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     for number in 0..10 {
         let password = format!("password {number}");
         server.add(Person::new(&format!("person{number}"), &password));
@@ -227,7 +226,7 @@ async fn people_who_sign_in_at_the_same_moment_are_never_mixed_up() {
 
 #[tokio::test]
 async fn the_password_of_one_person_does_not_open_the_account_of_another_with_a_similar_name() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     // The directory binds 李四 by her address; 张三 has the same name as his account name.
     let person = Person::new("zhangsan", PASSWORD).with("sAMAccountName", &["zhangsan"]);
     server.add(person);
@@ -261,7 +260,7 @@ async fn the_password_of_one_person_does_not_open_the_account_of_another_with_a_
 
 #[tokio::test]
 async fn an_entry_with_a_dn_that_would_be_an_anonymous_bind_is_refused_with_bind_as() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     let person =
         Person::new("zhangsan", PASSWORD).with("userPrincipalName", &["zhangsan@corp.example"]);
     server.add(person);

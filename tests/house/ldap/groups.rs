@@ -3,18 +3,17 @@
 use serde_json::json;
 
 use super::people::userinfo;
-use super::person::Person;
-use super::server::{LdapServer, Received};
 use super::{
     LINES, PASSWORD, SERVICE_DN, assert_last_reason, assert_signed_in, attempt, has_session, start,
     start_at,
 };
+use crate::ldap_directory::{LdapServer, Person, Received};
 use crate::setup::Menshen;
 
 const ZHANG: &str = "uid=zhangsan,ou=people,dc=corp";
 
 async fn start_with(groups: &str) -> (Menshen, LdapServer) {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     server.add(Person::new("zhangsan", PASSWORD).with("memberOf", &["cn=ignored,dc=corp"]));
     let lines =
         format!("{LINES}[connector.staff.ldap.groups]\nbase = 'ou=groups,dc=corp'\n{groups}");
@@ -66,7 +65,7 @@ async fn the_login_of_the_directory_counts_for_groups_and_not_what_was_typed() {
 
 #[tokio::test]
 async fn a_group_of_the_same_name_elsewhere_is_another_group() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     let lines = format!("{LINES}member_of_base = 'OU=Groups, dc=corp'\n");
     let menshen = start_at(&server, &lines).await;
     for (member_of, groups) in [
@@ -153,22 +152,23 @@ async fn a_thousand_groups_are_read_and_one_more_is_an_error() {
     // Active Directory sends a part of a long list.
     let part = Person::new("zhangsan", PASSWORD).with("memberOf;range=0-1499", &["cn=a,dc=corp"]);
     server.replace(ZHANG, Some(part));
-    server.instead(super::server::On::Search, |id, honest| {
-        match honest.windows(8).any(|window| window == b"zhangsan") {
-            false => honest,
-            true => {
-                let attributes = [
-                    ("entryUUID".to_owned(), vec![b"x".to_vec()]),
-                    ("uid".to_owned(), vec![b"zhangsan".to_vec()]),
-                    (
-                        "memberOf;range=0-1499".to_owned(),
-                        vec![b"cn=a,dc=corp".to_vec()],
-                    ),
-                ];
-                let mut answer = super::encoding::entry(id, ZHANG, &attributes);
-                answer.extend(super::encoding::search_done(id, 0, ""));
-                answer
-            }
+    server.instead(crate::ldap_directory::On::Search, |id, honest| match honest
+        .windows(8)
+        .any(|window| window == b"zhangsan")
+    {
+        false => honest,
+        true => {
+            let attributes = [
+                ("entryUUID".to_owned(), vec![b"x".to_vec()]),
+                ("uid".to_owned(), vec![b"zhangsan".to_vec()]),
+                (
+                    "memberOf;range=0-1499".to_owned(),
+                    vec![b"cn=a,dc=corp".to_vec()],
+                ),
+            ];
+            let mut answer = super::encoding::entry(id, ZHANG, &attributes);
+            answer.extend(super::encoding::search_done(id, 0, ""));
+            answer
         }
     });
     let (answer, _) = attempt(&menshen, "zhangsan", PASSWORD).await;
@@ -189,7 +189,7 @@ async fn a_thousand_groups_are_read_and_one_more_is_an_error() {
 
 #[tokio::test]
 async fn with_bind_as_the_person_searches_their_groups() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     server.add(Person::new("zhangsan", PASSWORD));
     server.add(Person::group("staff", &[ZHANG]));
     let lines = "base = 'ou=people,dc=corp'\nbind_as = 'uid={login},ou=people,dc=corp'\n\

@@ -3,10 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::person::Person;
-use super::server::{LdapServer, On, Received};
 use super::{LINES, PASSWORD, attempt, start_at};
 use crate::browser::Browser;
+use crate::ldap_directory::{LdapServer, On, Person, Received};
 use crate::sessions::eventually;
 use crate::setup::{Menshen, SSO_URL};
 use crate::upstream::TempFolder;
@@ -14,7 +13,7 @@ use crate::upstream::TempFolder;
 const ZHANG: &str = "uid=zhangsan,ou=people,dc=corp";
 
 async fn start(lines: &str, person: Person) -> (Menshen, LdapServer, Browser) {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     server.add(person);
     server.add(Person::new("lisi", PASSWORD));
     let menshen = start_at(&server, &format!("{LINES}revalidate = '2s'\n{lines}")).await;
@@ -240,7 +239,7 @@ async fn check_online(server: &LdapServer, ldap: &str) -> (Option<i32>, String) 
 
 #[tokio::test]
 async fn check_online_binds_and_finds_one_person() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     server.add(Person::new("zhangsan", PASSWORD));
     let (code, stdout) = check_online(&server, LINES).await;
     assert_eq!(code, Some(0), "{stdout}");

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use menshen::face::page::Cause;
 
-use super::encoding::{self, controls, password_policy};
-use super::person::Person;
-use super::server::{LdapServer, On, Received};
 use super::{
     LINES, PASSWORD, SERVICE_DN, assert_last_reason, assert_signed_in, assert_unchecked,
     assert_wrong, attempt, has_session, setup, start, start_at, tables,
 };
+use crate::ldap_directory::encoding::{self, controls, password_policy};
+use crate::ldap_directory::{LdapServer, On, Person, Received};
 use crate::setup::Menshen;
 
 #[tokio::test]
@@ -39,7 +38,7 @@ async fn a_right_password_signs_in_and_a_wrong_one_does_not() {
 
 #[tokio::test]
 async fn after_too_many_wrong_passwords_the_directory_is_not_asked() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     server.add(Person::new("zhangsan", PASSWORD));
     server.add(Person::new("lisi", PASSWORD));
     let ldap = format!("url = '{}'\nstart_tls = false\n{LINES}", server.url());
@@ -72,7 +71,7 @@ const SPELLINGS: [&str; 4] = [
 
 #[tokio::test]
 async fn ten_wrong_passwords_for_one_person_are_enough_whatever_name_was_typed() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     // The simulated directory does not fold full-width characters itself.
     let names = ["zhangsan", "ｚｈａｎｇｓａｎ"];
     server.add(Person::new("zhangsan", PASSWORD).with("uid", &names));
@@ -107,7 +106,7 @@ async fn ten_wrong_passwords_for_one_person_are_enough_whatever_name_was_typed()
 #[tokio::test]
 async fn with_bind_as_all_spellings_of_a_name_count_together() {
     for bind_as in ["{login}@corp.example", "uid={login},ou=people,dc=corp"] {
-        let server = LdapServer::start().await;
+        let server = LdapServer::start().await.unwrap();
         server.add(Person::new("zhangsan", PASSWORD));
         let lines = format!("base = 'ou=people,dc=corp'\nbind_as = '{bind_as}'\n");
         let menshen = start_with_limits(&server, &lines).await;
@@ -325,7 +324,7 @@ async fn the_reasons_of_active_directory_are_understood() {
 
 #[tokio::test]
 async fn a_disabled_person_is_refused_even_if_the_directory_accepts_the_password() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     let bind_as = "base = 'ou=people,dc=corp'\nbind_as = 'uid={login},ou=people,dc=corp'\n";
     for lines in [LINES, bind_as] {
         let menshen = start_at(&server, lines).await;
@@ -392,7 +391,7 @@ async fn only_result_0_is_a_yes() {
 
 #[tokio::test]
 async fn a_refused_service_account_is_named_in_the_log_and_is_nobodys_wrong_password() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     server.add(Person::new("zhangsan", PASSWORD));
     let lines = LINES.replace("hunter2-of-the-gate", "hunter3");
     let menshen = start_at(&server, &lines).await;

@@ -2,12 +2,11 @@
 
 use menshen::face::page::Cause;
 
-use super::person::Person;
-use super::server::{LdapServer, Received};
 use super::{
     LINES, PASSWORD, SERVICE_DN, assert_last_reason, assert_signed_in, attempt, has_session, start,
     start_at, tables,
 };
+use crate::ldap_directory::{LdapServer, Person, Received};
 use crate::logging_in::OWN_PAGES;
 use crate::setup::Menshen;
 
@@ -63,7 +62,7 @@ async fn the_usual_attributes_become_the_usual_fields() {
 
 #[tokio::test]
 async fn the_mapping_reads_attributes_in_the_spelling_that_it_uses() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     let person = Person::new("zhangsan", PASSWORD)
         .with("EmployeeNumber", &["4711"])
         .with("x-desk", &["B2"])
@@ -186,7 +185,7 @@ async fn the_identifier_may_be_another_attribute_or_the_dn() {
         ("dn", "uid=zhangsan,ou=people,dc=corp"),
         ("MAIL", "zhangsan@corp.example"),
     ] {
-        let server = LdapServer::start().await;
+        let server = LdapServer::start().await.unwrap();
         server.add(Person::new("zhangsan", PASSWORD));
         let menshen = start_at(&server, &format!("{LINES}subject = '{subject}'\n")).await;
         assert_signed_in(&menshen, "zhangsan", PASSWORD).await;
@@ -196,7 +195,7 @@ async fn the_identifier_may_be_another_attribute_or_the_dn() {
 
 #[tokio::test]
 async fn the_search_can_be_anonymous_or_of_one_level() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     // The simulated directory lets everybody search there.
     let at = |dn: &str, login: &str| Person::new(login, PASSWORD).dn(dn);
     server.add(at("uid=zhangsan,ou=open,dc=corp", "zhangsan"));
@@ -224,7 +223,7 @@ async fn nobody_gets_into_the_account_of_another_by_changing_their_own_number() 
 
 /// Whether a person whom two connectors to one directory know as two has one account, because of this field.
 async fn other_connector_finds_the_account(link_by: &str) -> bool {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     let person = Person::new("zhangsan", PASSWORD).with("mobile", &["13800000001"]);
     server.add(person.clone());
     let ldap = format!("url = '{}'\nstart_tls = false\n{LINES}", server.url());

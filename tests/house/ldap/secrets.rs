@@ -1,8 +1,7 @@
 //! Passwords are in no log, no page and no `Debug`.
 
-use super::person::Person;
-use super::server::{Fault, LdapServer, On};
 use super::{LINES, SERVICE_PASSWORD, attempt, start_at};
+use crate::ldap_directory::{Fault, LdapServer, On, Person};
 use crate::logging_in::OWN_PAGES;
 use crate::records::Records;
 
@@ -11,7 +10,7 @@ const SEEDED: &str = "seeded-hunter9-密";
 #[tokio::test]
 async fn no_password_is_logged_at_any_level_or_shown() {
     let log = Records::process_log();
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     server.add(Person::new("zhangsan", SEEDED));
     let menshen = start_at(&server, LINES).await;
     let mut shown = String::new();
@@ -53,7 +52,7 @@ async fn with_bind_as_neither_the_typed_login_nor_the_password_is_logged_at_any_
     // Some people type their password as the user name.
     let typed = "seeded-hunter8-名";
     for bind_as in ["{login}@corp.example", "uid={login},ou=people,dc=corp"] {
-        let server = LdapServer::start().await;
+        let server = LdapServer::start().await.unwrap();
         let person =
             Person::new("zhangsan", SEEDED).with("userPrincipalName", &["zhangsan@corp.example"]);
         server.add(person);

@@ -1,12 +1,15 @@
 //! TLS, several servers, and the connections of the service account.
 
-use super::encoding::{message, result};
-use super::person::Person;
-use super::server::{Fault, LdapServer, On, Received, Tls};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
 use super::{
     LINES, PASSWORD, SERVICE_DN, assert_last_reason, assert_signed_in, assert_unchecked,
     assert_wrong, start, tables,
 };
+use crate::ldap_directory::encoding::{message, result};
+use crate::ldap_directory::{Fault, LdapServer, On, Person, Received, Tls};
 use crate::setup::Menshen;
 use crate::tls::write_certificate;
 use crate::upstream::{TempFolder, refusing_socket};
@@ -21,8 +24,13 @@ impl Secure {
     async fn start(tls: Tls) -> Self {
         let folder = TempFolder::new();
         write_certificate(&folder, "ldap", &["localhost"]);
-        let path = |name: &str| folder.path(name).to_str().unwrap().to_owned();
-        let server = LdapServer::start_tls(&path("ldap.pem"), &path("ldap.key"), tls).await;
+        let certificate = CertificateDer::from_pem_file(folder.path("ldap.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(folder.path("ldap.key")).unwrap();
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        let server = LdapServer::start_tls(config, tls).await.unwrap();
         server.add(Person::new("zhangsan", PASSWORD));
         Self { server, folder }
     }
@@ -136,7 +144,7 @@ async fn without_start_tls_nothing_is_sent() {
 
 #[tokio::test]
 async fn a_directory_without_start_tls_gets_no_password() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     let ldap = format!("url = '{}'\n{LINES}", server.url());
     let menshen = super::setup(&tables("", &ldap)).start().await;
     assert_unchecked(&menshen, "refuses StartTLS with result 2").await;
@@ -145,7 +153,7 @@ async fn a_directory_without_start_tls_gets_no_password() {
 
 #[tokio::test]
 async fn a_plain_directory_behind_ldaps_gets_nothing() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     let ldap = format!(
         "url = 'ldaps://127.0.0.1:{}'\ntimeout = '500ms'\n{LINES}",
         server.address.port()
@@ -166,7 +174,10 @@ async fn start_with_urls(urls: &[String]) -> Menshen {
 
 #[tokio::test]
 async fn of_two_servers_the_first_that_can_be_reached_is_asked() {
-    let (first, second) = (LdapServer::start().await, LdapServer::start().await);
+    let (first, second) = (
+        LdapServer::start().await.unwrap(),
+        LdapServer::start().await.unwrap(),
+    );
     for server in [&first, &second] {
         server.add(Person::new("zhangsan", PASSWORD));
     }

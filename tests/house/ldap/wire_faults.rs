@@ -1,14 +1,13 @@
 //! Directories that lie, are slow, or break off: nobody is signed in, and nobody's password was wrong.
 
-use super::encoding::{
-    element, entry, message, notice, number, referral, result, search_done, text,
-};
-use super::person::Person;
-use super::server::{Fault, LdapServer, On};
 use super::{
     LINES, PASSWORD, assert_signed_in, assert_unchecked, assert_wrong, attempt, has_session, start,
     start_at,
 };
+use crate::ldap_directory::encoding::{
+    element, entry, message, notice, number, referral, result, search_done, text,
+};
+use crate::ldap_directory::{Fault, LdapServer, On, Person};
 use crate::setup::Menshen;
 
 /// Makes an answer from the message ID and the honest answer.
@@ -152,7 +151,7 @@ async fn a_connection_that_breaks_off_is_nobodys_wrong_password() {
 
 #[tokio::test]
 async fn a_directory_that_does_not_answer_is_given_up() {
-    let server = LdapServer::start().await;
+    let server = LdapServer::start().await.unwrap();
     server.add(Person::new("zhangsan", PASSWORD));
     let menshen = start_at(&server, &format!("{LINES}timeout = '300ms'\n")).await;
     for on in [On::ServiceBind, On::Search, On::PersonBind] {

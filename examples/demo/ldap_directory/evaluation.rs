@@ -3,7 +3,7 @@
 use super::encoding::elements;
 use super::person::Entry;
 
-pub(super) fn matches(entry: &Entry, tag: u8, content: &[u8]) -> bool {
+pub fn matches(entry: &Entry, tag: u8, content: &[u8]) -> bool {
     let inner = || elements(content);
     match tag {
         0xa0 => inner().iter().all(|(tag, one)| matches(entry, *tag, one)),
@@ -18,13 +18,12 @@ pub(super) fn matches(entry: &Entry, tag: u8, content: &[u8]) -> bool {
             _ => false,
         },
         0x87 => values(entry, content).next().is_some(),
-        _ => panic!("a filter of type {tag:02x}"),
+        _ => false,
     }
 }
 
 fn values(entry: &Entry, name: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let name = String::from_utf8(name.to_vec()).unwrap();
-    let found = entry.values(&name);
+    let found = entry.values(&String::from_utf8_lossy(name));
     found.into_iter()
 }
 

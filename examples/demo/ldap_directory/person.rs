@@ -2,16 +2,16 @@
 
 /// An entry with its answer to binds.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) dn: String,
-    pub(super) attributes: Vec<(String, Vec<Vec<u8>>)>,
-    pub(super) password: Option<String>,
+pub struct Entry {
+    pub dn: String,
+    pub attributes: Vec<(String, Vec<Vec<u8>>)>,
+    pub password: Option<String>,
     /// The result, the message and the controls of a bind with the right password.
-    pub(super) bind_answer: (i32, String, Vec<u8>),
+    pub bind_answer: (i32, String, Vec<u8>),
 }
 
 impl Entry {
-    pub(super) fn values(&self, name: &str) -> Vec<Vec<u8>> {
+    pub fn values(&self, name: &str) -> Vec<Vec<u8>> {
         let mut attributes = self.attributes.iter();
         let found = attributes.find(|(found, _)| found.eq_ignore_ascii_case(name));
         found.map(|(_, values)| values.clone()).unwrap_or_default()
@@ -20,11 +20,11 @@ impl Entry {
 
 /// Builds the entry of a person.
 #[derive(Clone, Debug)]
-pub(super) struct Person(Entry);
+pub struct Person(Entry);
 
 impl Person {
     /// `uid=LOGIN,ou=people,dc=corp` with usual attributes.
-    pub(super) fn new(login: &str, password: &str) -> Self {
+    pub fn new(login: &str, password: &str) -> Self {
         Self::at(&format!("uid={login},ou=people,dc=corp"), password)
             .with("uid", &[login])
             .with("cn", &[login])
@@ -32,7 +32,7 @@ impl Person {
             .with("entryUUID", &[&format!("id-of-{login}")])
     }
 
-    pub(super) fn at(dn: &str, password: &str) -> Self {
+    pub fn at(dn: &str, password: &str) -> Self {
         let entry = Entry {
             dn: dn.to_owned(),
             attributes: Vec::new(),
@@ -42,18 +42,18 @@ impl Person {
         Self(entry).with("objectClass", &["inetOrgPerson"])
     }
 
-    pub(super) fn group(cn: &str, members: &[&str]) -> Self {
+    pub fn group(cn: &str, members: &[&str]) -> Self {
         let mut group = Self::at(&format!("cn={cn},ou=groups,dc=corp"), "");
         group.0.password = None;
         group.with("cn", &[cn]).with("member", members)
     }
 
-    pub(super) fn with(self, name: &str, values: &[&str]) -> Self {
+    pub fn with(self, name: &str, values: &[&str]) -> Self {
         let values: Vec<_> = values.iter().map(|value| value.as_bytes()).collect();
         self.with_bytes(name, &values)
     }
 
-    pub(super) fn with_bytes(mut self, name: &str, values: &[&[u8]]) -> Self {
+    pub fn with_bytes(mut self, name: &str, values: &[&[u8]]) -> Self {
         let name = name.to_owned();
         self.0.attributes.retain(|(found, _)| *found != name);
         let values: Vec<_> = values.iter().map(|value| value.to_vec()).collect();
@@ -63,16 +63,16 @@ impl Person {
         self
     }
 
-    pub(super) fn into_entry(self) -> Entry {
+    pub fn into_entry(self) -> Entry {
         self.0
     }
 
-    pub(super) fn dn(mut self, dn: &str) -> Self {
+    pub fn dn(mut self, dn: &str) -> Self {
         self.0.dn = dn.to_owned();
         self
     }
 
-    pub(super) fn bind_answer(mut self, code: i32, text: &str, controls: Vec<u8>) -> Self {
+    pub fn bind_answer(mut self, code: i32, text: &str, controls: Vec<u8>) -> Self {
         self.0.bind_answer = (code, text.to_owned(), controls);
         self
     }

@@ -1,7 +1,7 @@
 //! BER for the simulated directory.
 
 /// An element with the concatenation of `parts` as its content.
-pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let content = parts.concat();
     let mut bytes = vec![tag];
     match content.len() {
@@ -16,26 +16,26 @@ pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn text(text: &str) -> Vec<u8> {
+pub fn text(text: &str) -> Vec<u8> {
     element(0x04, &[text.as_bytes()])
 }
 
-pub(super) fn number(tag: u8, number: i32) -> Vec<u8> {
+pub fn number(tag: u8, number: i32) -> Vec<u8> {
     element(tag, &[&number.to_be_bytes()])
 }
 
 /// A message with controls.
-pub(super) fn message(id: i32, operation: &[u8], controls: &[u8]) -> Vec<u8> {
+pub fn message(id: i32, operation: &[u8], controls: &[u8]) -> Vec<u8> {
     element(0x30, &[&number(0x02, id), operation, controls])
 }
 
 /// The content of an operation with a result.
-pub(super) fn result(tag: u8, code: i32, message: &str) -> Vec<u8> {
+pub fn result(tag: u8, code: i32, message: &str) -> Vec<u8> {
     element(tag, &[&number(0x0a, code), &text(""), &text(message)])
 }
 
 /// The tag and content of the first element, and the rest.
-pub(super) fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+pub fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (tag, first) = (*bytes.first()?, usize::from(*bytes.get(1)?));
     let (header, length) = match first {
         0..128 => (2, first),
@@ -48,12 +48,13 @@ pub(super) fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
             (2 + count, length)
         }
     };
-    let content = bytes.get(header..header + length)?;
-    Some((tag, content, &bytes[header + length..]))
+    let end = header.checked_add(length)?;
+    let content = bytes.get(header..end)?;
+    Some((tag, content, &bytes[end..]))
 }
 
 /// All elements of a content.
-pub(super) fn elements(mut content: &[u8]) -> Vec<(u8, &[u8])> {
+pub fn elements(mut content: &[u8]) -> Vec<(u8, &[u8])> {
     let mut found = Vec::new();
     while let Some((tag, inner, rest)) = split(content) {
         found.push((tag, inner));
@@ -63,7 +64,7 @@ pub(super) fn elements(mut content: &[u8]) -> Vec<(u8, &[u8])> {
 }
 
 /// A search result entry.
-pub(super) fn entry(id: i32, dn: &str, attributes: &[(String, Vec<Vec<u8>>)]) -> Vec<u8> {
+pub fn entry(id: i32, dn: &str, attributes: &[(String, Vec<Vec<u8>>)]) -> Vec<u8> {
     let attributes: Vec<u8> = attributes
         .iter()
         .flat_map(|(name, values)| {
@@ -78,12 +79,12 @@ pub(super) fn entry(id: i32, dn: &str, attributes: &[(String, Vec<Vec<u8>>)]) ->
     message(id, &operation, &[])
 }
 
-pub(super) fn search_done(id: i32, code: i32, text: &str) -> Vec<u8> {
+pub fn search_done(id: i32, code: i32, text: &str) -> Vec<u8> {
     message(id, &result(0x65, code, text), &[])
 }
 
 /// Result 10 with an URL of another server.
-pub(super) fn referral(id: i32, tag: u8, url: &str) -> Vec<u8> {
+pub fn referral(id: i32, tag: u8, url: &str) -> Vec<u8> {
     let operation = element(
         tag,
         &[
@@ -97,7 +98,7 @@ pub(super) fn referral(id: i32, tag: u8, url: &str) -> Vec<u8> {
 }
 
 /// A notice that the server ends the connection.
-pub(super) fn notice() -> Vec<u8> {
+pub fn notice() -> Vec<u8> {
     let operation = element(
         0x78,
         &[
@@ -111,12 +112,12 @@ pub(super) fn notice() -> Vec<u8> {
 }
 
 /// The controls with an error of the password policy.
-pub(super) fn password_policy(error: u8) -> Vec<u8> {
+pub fn password_policy(error: u8) -> Vec<u8> {
     let value = element(0x30, &[&element(0x81, &[&[error]])]);
     controls("1.3.6.1.4.1.42.2.27.8.5.1", &value)
 }
 
-pub(super) fn controls(name: &str, value: &[u8]) -> Vec<u8> {
+pub fn controls(name: &str, value: &[u8]) -> Vec<u8> {
     let control = element(0x30, &[&text(name), &element(0x04, &[value])]);
     element(0xa0, &[&control])
 }
