@@ -1,9 +1,9 @@
 //! What the directory's answer to a bind means for the person, and the errors of a login.
 
 use super::super::{ConnectorError, RefusalReason, SourceRefusal};
-use super::connection::{BindAnswer, Connection};
+use super::connection::Connection;
 use super::error::{BIND, LdapError};
-use super::message::{self, Entry, OperationResult, PasswordState};
+use super::message::{self, BindAnswer, Entry, OperationResult, PasswordState};
 use crate::login::limits::PersonPaused;
 
 /// The result code for a wrong name or password.
@@ -59,7 +59,7 @@ pub(super) fn require_accepted(
 ) -> Result<(), ConnectorError> {
     let OperationResult { code, text, .. } = &answer.result;
     let refuse = |why, reason: &str| {
-        let text = text.trim();
+        let text = answer.loggable_text();
         Err(refused(
             why,
             BIND,
@@ -91,7 +91,7 @@ pub(super) fn require_accepted(
             address: connection.address(),
             operation: BIND,
             code,
-            text: text.clone(),
+            text: answer.loggable_text().to_owned(),
         }
         .into()),
     }

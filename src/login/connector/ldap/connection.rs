@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use memchr::memmem;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -12,7 +13,9 @@ use tokio_rustls::TlsConnector;
 
 use super::ber::{self, Header, Malformed};
 use super::error::{BIND, LdapError, SEARCH, START_TLS, TLS_HANDSHAKE};
-use super::message::{self, Entry, Message, OperationResult, PasswordState, SearchRequest};
+use super::message::{
+    self, BindAnswer, Entry, Message, OperationResult, PasswordState, SearchRequest,
+};
 
 /// The longest answer to one request, in bytes, all its messages together.
 pub(super) const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -46,13 +49,6 @@ impl fmt::Debug for Connection {
             .field("address", &self.address)
             .finish_non_exhaustive()
     }
-}
-
-/// The answer to a bind.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct BindAnswer {
-    pub(super) result: OperationResult,
-    pub(super) password: PasswordState,
 }
 
 /// The answer to a search that the directory did not refuse.
@@ -149,14 +145,32 @@ impl Connection {
         let request = message::bind(running.id, name, password);
         self.send(request, &running).await?;
         let bytes = self.receive(&mut running).await?;
-        let answer = self.read(&running, &bytes)?;
-        let result = self.result_of(&running, &answer, message::BIND_RESPONSE)?;
+        let repeats_password = memmem::find(&bytes, password.as_bytes()).is_some();
+        let answer = self.bind_answer(&running, &bytes, repeats_password);
+        answer.map_err(|error| match repeats_password {
+            true => error.without_text(),
+            false => error,
+        })
+    }
+
+    fn bind_answer(
+        &self,
+        running: &Running,
+        bytes: &[u8],
+        repeats_password: bool,
+    ) -> Result<BindAnswer, LdapError> {
+        let answer = self.read(running, bytes)?;
+        let result = self.result_of(running, &answer, message::BIND_RESPONSE)?;
         if result.code == message::REFERRAL {
-            return Err(self.referral(&running, result));
+            return Err(self.referral(running, result));
         }
         let password = PasswordState::of(&answer);
-        let password = password.map_err(|source| self.malformed(&running, source))?;
-        Ok(BindAnswer { result, password })
+        let password = password.map_err(|source| self.malformed(running, source))?;
+        Ok(BindAnswer {
+            result,
+            password,
+            repeats_password,
+        })
     }
 
     /// Searches. References to other servers beside the entries are ignored.

@@ -10,10 +10,10 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use super::connection::{BindAnswer, Connection, SearchAnswer, Socket};
+use super::connection::{Connection, SearchAnswer, Socket};
 use super::error::{CONNECT, LdapError};
 use super::ldap_url::{LdapUrl, Target};
-use super::message::{self, SearchRequest};
+use super::message::{self, BindAnswer, SearchRequest};
 use crate::resolver::Resolver;
 use crate::secret::Secret;
 
@@ -185,7 +185,7 @@ impl Directory {
                 address: connection.address(),
                 bind_dn: account.bind_dn.clone(),
                 code,
-                text: answer.result.text,
+                text: answer.loggable_text().to_owned(),
             }),
         }
     }

@@ -110,7 +110,23 @@ pub(super) enum LdapError {
     LoginTimeout,
 }
 
+/// Stands in the log for a message of the directory that repeats the password.
+pub(super) const TEXT_WITH_PASSWORD: &str = "(a message that repeats the password)";
+
 impl LdapError {
+    /// Without what the directory wrote, which repeats the password.
+    pub(super) fn without_text(mut self) -> Self {
+        if let Self::Notice { text, .. }
+        | Self::Refused { text, .. }
+        | Self::Referral {
+            referrals: text, ..
+        } = &mut self
+        {
+            TEXT_WITH_PASSWORD.clone_into(text);
+        }
+        self
+    }
+
     /// Whether a connection that was idle for a while may be the cause.
     pub(super) fn is_broken_connection(&self) -> bool {
         matches!(

@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::ber::{self, Malformed, Reader};
+use super::error::TEXT_WITH_PASSWORD;
 
 /// The tags of operations.
 const BIND_REQUEST: u8 = 0x60;
@@ -179,6 +180,26 @@ impl OperationResult {
             text,
             referrals,
         })
+    }
+}
+
+/// The answer to a bind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BindAnswer {
+    /// Its `text` may repeat the password: log [`Self::loggable_text`].
+    pub(super) result: OperationResult,
+    pub(super) password: PasswordState,
+    /// Whether the message repeats the password.
+    pub(super) repeats_password: bool,
+}
+
+impl BindAnswer {
+    /// The message of the directory, for the log.
+    pub(super) fn loggable_text(&self) -> &str {
+        match self.repeats_password {
+            true => TEXT_WITH_PASSWORD,
+            false => self.result.text.trim(),
+        }
     }
 }
 
