@@ -9,6 +9,7 @@ mod keys;
 mod on_routes;
 mod portal;
 mod replayed;
+mod secrets;
 mod settings;
 mod strangers;
 mod times;

@@ -26,7 +26,7 @@ use crate::login::return_to::ReturnTo;
 use crate::login::unsolicited::EntryTokenHash;
 use crate::request::Body;
 use crate::request::gate::{Caller, LoginReason};
-use crate::request::policy::Verdict;
+use crate::request::policy::{Denial, Verdict};
 
 /// A request for an application whose URL has an entry token.
 pub(in crate::face) struct EntryOnRoute<'a> {
@@ -66,6 +66,12 @@ pub(in crate::face) fn entry_on_route<'a>(
             let is_nobody = matches!(needed.why, LoginReason::NotSignedIn | LoginReason::Expired);
             (&needed.route, is_nobody, false)
         }
+        // The page of a refusal has a link to the requested URL.
+        Verdict::Deny(Denial::Forbidden {
+            route,
+            caller: Caller::Person(_),
+            ..
+        }) => (route, false, false),
         Verdict::Deny(_) => return None,
     };
     let is_link = *context.head.method == Method::GET && is_navigation(context);
