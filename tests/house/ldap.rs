@@ -2,6 +2,7 @@
 
 mod attackers;
 mod configuration;
+mod front_end;
 mod groups;
 mod lookups;
 mod passwords;
