@@ -1,19 +1,24 @@
-//! An offline demo: a simulated WeCom, two legacy applications, and menshen in front of them.
+//! An offline demo: a simulated source of people, two legacy applications, and menshen in front of them.
 //!
-//! `cargo run --release --example demo` prints the address to open. It contacts no other host and
-//! writes nothing to disk.
+//! `cargo run --release --example demo` prints the address to open. People sign in with a simulated WeCom;
+//! `-- --source ldap` chooses a simulated LDAP directory, `-- --source local` local accounts. It contacts no other
+//! host and writes nothing to disk but the people file of the local accounts, which it removes.
 
+mod ldap_directory;
 mod legacy_app;
+mod source;
 mod wecom;
 
+use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use legacy_app::LegacyApp;
 use menshen::clock::Clock;
 use menshen::config::Config;
+use menshen::run::Running;
+use menshen::run::watch::FileWatcher;
 use menshen::telemetry::Telemetry;
-use url::Url;
-use wecom::{AGENT_ID, CORP_ID, EVENT_AES_KEY, EVENT_TOKEN, Options, SECRET, WeCom};
+use source::{SOURCE_NAMES, Source};
 
 /// The port of the office application, behind menshen.
 const OFFICE_PORT: u16 = 8080;
@@ -21,7 +26,7 @@ const OFFICE_PORT: u16 = 8080;
 const EXPENSES_PORT: u16 = 8081;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn Error>> {
     menshen::keys::install_crypto();
     let office_port: u16 = match std::env::var("MENSHEN_DEMO_PORT") {
         Ok(port) => port.parse()?,
@@ -29,8 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let expenses_port = office_port + EXPENSES_PORT - OFFICE_PORT;
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let source = WeCom::start(Options::default()).await?;
-    source.set_agent_domains(AGENT_ID, &[&format!("127.0.0.1:{office_port}")]);
+    let source = Source::start(&source_name()?, office_port).await?;
     let office = LegacyApp::start(any_port, "协同办公").await?;
     let expenses = LegacyApp::start(any_port, "费用报销").await?;
     let (office_url, expenses_url) = (
@@ -47,19 +51,45 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Audit records would mix with the introduction on standard output.
     let telemetry = Telemetry::writing_to(&config.log, Box::new(std::io::sink()));
     let running = menshen::run::start_with_telemetry(config, Clock::system(), telemetry).await?;
-    source.send_events_to(Url::parse(&format!("{office_url}/.menshen/events/corp"))?);
-    println!(
-        "{}",
-        introduction(&office_url, &expenses_url, &source.console_url())
-    );
-    tokio::signal::ctrl_c().await?;
+    source.send_events_to(&office_url)?;
+    println!("{}", introduction(&source, &office_url, &expenses_url));
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        error = reload_after_changes(&running, &source, &text) => return Err(error),
+    }
     running.stop().await;
     Ok(())
 }
 
+/// The source that the arguments choose.
+fn source_name() -> Result<String, String> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [] => Ok("wecom".to_owned()),
+        [option, name] if option == "--source" => Ok(name.clone()),
+        _ => Err(format!("usage: demo [--source {}]", SOURCE_NAMES.join("|"))),
+    }
+}
+
+/// Loads the files of the source again whenever they change, as `menshen serve` does. It returns only an error of the
+/// configuration, which does not change; a file with a mistake leaves the old one in force.
+async fn reload_after_changes(running: &Running, source: &Source, text: &str) -> Box<dyn Error> {
+    let mut watcher = FileWatcher::new(source.files()).await;
+    loop {
+        watcher.changed().await;
+        let config = match Config::parse(text, "demo.toml") {
+            Ok(config) => config,
+            Err(error) => return error.into(),
+        };
+        if let Err(error) = running.reload(config).await {
+            eprintln!("{}", menshen::telemetry::error_chain(&error));
+        }
+    }
+}
+
 /// The configuration that an operator would write to `menshen.toml`.
 fn configuration(
-    source: &WeCom,
+    source: &Source,
     office: &LegacyApp,
     expenses: &LegacyApp,
     office_port: u16,
@@ -79,20 +109,7 @@ fn configuration(
         [log]
         access = false
 
-        [connector.corp]
-        display_name = "企业微信（模拟）"
-        mapping.badge = "profile.extattr.attrs[2].value"
-        [connector.corp.wecom]
-        corp_id = "{CORP_ID}"
-        agent_id = {AGENT_ID}
-        secret = "{SECRET}"
-        api_base = "{api}"
-        authorize_url = "{authorize}"
-        login_url = "{login}"
-        [connector.corp.wecom.events]
-        token = "{EVENT_TOKEN}"
-        encoding_aes_key = "{EVENT_AES_KEY}"
-
+        {connector}
         [[route]]
         name = "协同办公"
         host = "127.0.0.1:{office_port}"
@@ -116,31 +133,31 @@ fn configuration(
         [route.headers]
         {headers}
         "#,
-        api = source.base_url(),
-        authorize = source.authorize_url(),
-        login = source.login_url(),
+        connector = source.connector(),
         office = office.base_url(),
         expenses = expenses.base_url(),
     )
 }
 
-fn introduction(office: &str, expenses: &str, console: &str) -> String {
+fn introduction(source: &Source, office: &str, expenses: &str) -> String {
     format!(
         "
   门神 menshen — demo, everything on this machine
 
     open      {office}/
-
-  1. You are not signed in: sign in with the (simulated) WeCom. Choose an employee, such as 张三.
+{people}
+  1. You are not signed in: {sign_in}
   2. You return to the page you requested. The application has no login of its own,
      but shows your name.
   3. Open the second application ({expenses}/): you are already signed in.
   4. Its /finance is for 财务部 only: 张三 is refused, 李四 is allowed.
-  5. Dismiss yourself (办理离职) in the console of the simulated WeCom ({console}):
-     WeCom sends an encrypted event, and the open applications lose your session at once.
+  5. {leaving}
   6. Sign out (注销): you must sign in again.
 
   Press Ctrl-C to stop the demo.
-"
+",
+        people = source.people(),
+        sign_in = source.sign_in_step(),
+        leaving = source.leaving_step(),
     )
 }

@@ -1,0 +1,236 @@
+//! The system at which the people of the demo sign in: a connector, and what to try with it.
+
+use std::error::Error;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+
+use menshen::login::connector::local::PasswordHash;
+use url::Url;
+
+use super::ldap_directory::{LdapServer, Person, SERVICE_DN, SERVICE_PASSWORD};
+use super::wecom::{AGENT_ID, CORP_ID, EVENT_AES_KEY, EVENT_TOKEN, Options, SECRET, WeCom};
+
+/// The values of `--source`.
+pub(super) const SOURCE_NAMES: [&str; 3] = ["wecom", "ldap", "local"];
+
+/// A person of the sources that check passwords.
+struct Employee {
+    login: &'static str,
+    password: &'static str,
+    name: &'static str,
+    department: &'static str,
+    badge: &'static str,
+}
+
+const EMPLOYEES: [Employee; 2] = [
+    Employee {
+        login: "zhangsan",
+        password: "zhangsan-password",
+        name: "张三",
+        department: "平台部",
+        badge: "1001",
+    },
+    Employee {
+        login: "lisi",
+        password: "lisi-password",
+        name: "李四",
+        department: "财务部",
+        badge: "1002",
+    },
+];
+
+/// A running source.
+pub(super) enum Source {
+    WeCom(WeCom),
+    Ldap(LdapServer),
+    Local(PeopleFile),
+}
+
+impl Source {
+    /// Starts the source with one of [`SOURCE_NAMES`], for a menshen at this port.
+    pub(super) async fn start(name: &str, office_port: u16) -> Result<Self, Box<dyn Error>> {
+        match name {
+            "wecom" => {
+                let wecom = WeCom::start(Options::default()).await?;
+                wecom.set_agent_domains(AGENT_ID, &[&format!("127.0.0.1:{office_port}")]);
+                Ok(Self::WeCom(wecom))
+            }
+            "ldap" => {
+                let directory = LdapServer::start().await?;
+                for employee in &EMPLOYEES {
+                    directory.add(entry(employee));
+                }
+                Ok(Self::Ldap(directory))
+            }
+            "local" => Ok(Self::Local(PeopleFile::create()?)),
+            _ => {
+                let names = SOURCE_NAMES.join(", ");
+                Err(format!("no source `{name}`: choose one of {names}").into())
+            }
+        }
+    }
+
+    /// The tables of its connector, as an operator would write them.
+    pub(super) fn connector(&self) -> String {
+        match self {
+            Self::WeCom(wecom) => wecom_connector(wecom),
+            Self::Ldap(directory) => format!(
+                r#"
+        [connector.staff]
+        display_name = "公司目录（模拟）"
+        mapping.badge = "profile.employeeNumber[0]"
+        [connector.staff.ldap]
+        url = "{url}"
+        start_tls = false
+        bind_dn = "{SERVICE_DN}"
+        bind_password = "{SERVICE_PASSWORD}"
+        base = "ou=people,dc=corp"
+        login_attributes = ["uid", "mail"]
+        "#,
+                url = directory.url()
+            ),
+            Self::Local(file) => format!(
+                r#"
+        [connector.house]
+        display_name = "本地账号"
+        [connector.house.local]
+        people = "{}"
+        "#,
+                file.path().display()
+            ),
+        }
+    }
+
+    /// Sends the events of the source to menshen.
+    pub(super) fn send_events_to(&self, office_url: &str) -> Result<(), url::ParseError> {
+        if let Self::WeCom(wecom) = self {
+            wecom.send_events_to(Url::parse(&format!("{office_url}/.menshen/events/corp"))?);
+        }
+        Ok(())
+    }
+
+    /// The people who can sign in, if the source asks for passwords.
+    pub(super) fn people(&self) -> String {
+        if matches!(self, Self::WeCom(_)) {
+            return String::new();
+        }
+        let mut lines = "\n    user name    password             who\n".to_owned();
+        for person in &EMPLOYEES {
+            lines.push_str(&format!(
+                "    {:<12} {:<20} {}, {}\n",
+                person.login, person.password, person.name, person.department
+            ));
+        }
+        lines
+    }
+
+    /// How to sign in.
+    pub(super) fn sign_in_step(&self) -> String {
+        match self {
+            Self::WeCom(_) => {
+                "sign in with the (simulated) WeCom. Choose an employee, such as 张三.".to_owned()
+            }
+            Self::Ldap(directory) => format!(
+                "sign in with a user name and a password,\n     which the (simulated) LDAP directory at {} checks. \
+                 The e-mail address\n     zhangsan@corp.example is accepted as a user name, too.",
+                directory.url()
+            ),
+            Self::Local(_) => {
+                "sign in with a user name and a password, which menshen checks itself.".to_owned()
+            }
+        }
+    }
+
+    /// How the source ends the session of a person.
+    pub(super) fn leaving_step(&self) -> String {
+        match self {
+            Self::WeCom(wecom) => format!(
+                "Dismiss yourself (办理离职) in the console of the simulated WeCom ({}):\n     \
+                 WeCom sends an encrypted event, and the open applications lose your session at once.",
+                wecom.console_url()
+            ),
+            Self::Ldap(_) => "Enter a wrong password: the page does not say whether the user name or the password \
+                              is\n     wrong. After ten of them the directory is not asked for five minutes."
+                .to_owned(),
+            Self::Local(file) => format!(
+                "Remove yourself from the people file ({}):\n     the open applications lose your session within a second.",
+                file.path().display()
+            ),
+        }
+    }
+
+    /// The files that menshen watches.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::WeCom(_) | Self::Ldap(_) => Vec::new(),
+            Self::Local(file) => vec![file.path()],
+        }
+    }
+}
+
+fn wecom_connector(wecom: &WeCom) -> String {
+    format!(
+        r#"
+        [connector.corp]
+        display_name = "企业微信（模拟）"
+        mapping.badge = "profile.extattr.attrs[2].value"
+        [connector.corp.wecom]
+        corp_id = "{CORP_ID}"
+        agent_id = {AGENT_ID}
+        secret = "{SECRET}"
+        api_base = "{api}"
+        authorize_url = "{authorize}"
+        login_url = "{login}"
+        [connector.corp.wecom.events]
+        token = "{EVENT_TOKEN}"
+        encoding_aes_key = "{EVENT_AES_KEY}"
+        "#,
+        api = wecom.base_url(),
+        authorize = wecom.authorize_url(),
+        login = wecom.login_url(),
+    )
+}
+
+/// The entry of an employee in the directory.
+fn entry(employee: &Employee) -> Person {
+    Person::new(employee.login, employee.password)
+        .with("displayName", &[employee.name])
+        .with("ou", &[employee.department])
+        .with("employeeNumber", &[employee.badge])
+}
+
+/// The people file of local accounts, in a folder of its own that is removed with it.
+pub(super) struct PeopleFile {
+    folder: PathBuf,
+}
+
+impl PeopleFile {
+    fn create() -> Result<Self, Box<dyn Error>> {
+        let mut text = String::new();
+        for person in &EMPLOYEES {
+            let hash = PasswordHash::create(person.password)?;
+            text.push_str(&format!(
+                "[{}]\npassword = \"{hash}\"\nname = \"{}\"\ndepartments = [\"{}\"]\nbadge = \"{}\"\n\n",
+                person.login, person.name, person.department, person.badge
+            ));
+        }
+        let folder = std::env::temp_dir().join(format!("menshen-demo-{}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        let file = Self { folder };
+        fs::write(file.path(), text)?;
+        Ok(file)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join("people.toml")
+    }
+}
+
+impl Drop for PeopleFile {
+    fn drop(&mut self) {
+        // A folder that cannot be removed stays among the temporary files.
+        let _: io::Result<()> = fs::remove_dir_all(&self.folder);
+    }
+}
