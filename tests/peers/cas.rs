@@ -8,7 +8,7 @@ use menshen::clock::Clock;
 
 use super::legacy_app::LegacyApp;
 use super::processes::TempDir;
-use super::setup::Menshen;
+use super::setup::{Menshen, common_tables, routes_by_group};
 use super::visitor::{Page, Visitor};
 
 /// menshen in front of an application, with one connector to a CAS server.
@@ -65,31 +65,13 @@ fn configuration(url: &str, dir: &TempDir, app: &LegacyApp, lines: &str) -> Stri
     };
     format!(
         r#"
-        [server]
-        listen = ["{listen}"]
-        external_url = "{url}"
-
-        [log]
-        access = false
-
-        [store]
-        url = "sqlite://{dir}/menshen.db"
-
+        {common}
         [connector.portal]
         display_name = "统一认证"
         [connector.portal.cas]
         {lines}
 
-        [[route]]
-        name = "app"
-        upstream = ["{app}"]
-
-        [[route]]
-        name = "finance"
-        path = "/finance"
-        upstream = ["{app}"]
-        allow = "'财务部' in user.groups"
-
+        {routes}
         [[route]]
         name = "strict"
         path = "/strict"
@@ -104,8 +86,8 @@ fn configuration(url: &str, dir: &TempDir, app: &LegacyApp, lines: &str) -> Stri
         upstream = ["{app}"]
         {reload_user}
         "#,
-        listen = url.trim_start_matches("http://"),
-        dir = dir.path().display(),
+        common = common_tables(url, dir),
+        routes = routes_by_group(app),
         app = app.base_url(),
     )
 }

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use super::legacy_app::LegacyApp;
 use super::processes::TempDir;
-use super::setup::Menshen;
+use super::setup::{Menshen, common_tables, routes_by_group};
 use super::visitor;
 
 /// The client registered at both providers, and its secret.
@@ -109,39 +109,21 @@ impl Stage {
 fn configuration(tables: &str, url: &str, dir: &TempDir, app: &LegacyApp) -> String {
     format!(
         r#"
-        [server]
-        listen = ["{listen}"]
-        external_url = "{url}"
-
-        [log]
-        access = false
-
-        [store]
-        url = "sqlite://{dir}/menshen.db"
-
+        {common}
         [connector.corp]
         display_name = "公司账号"
         {tables}
 
-        [[route]]
-        name = "app"
-        upstream = ["{app}"]
-
+        {routes}
         [[route]]
         name = "api"
         path = "/api"
         strip_path = true
         pass_access_token = true
         upstream = ["{app}"]
-
-        [[route]]
-        name = "finance"
-        path = "/finance"
-        upstream = ["{app}"]
-        allow = "'财务部' in user.groups"
         "#,
-        listen = url.split_once("://").unwrap().1,
-        dir = dir.path().display(),
+        common = common_tables(url, dir),
+        routes = routes_by_group(app),
         app = app.base_url(),
     )
 }

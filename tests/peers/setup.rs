@@ -4,6 +4,7 @@ use menshen::clock::Clock;
 use menshen::config::Config;
 use menshen::run::{self, Running, StartError};
 
+use super::legacy_app::LegacyApp;
 use super::processes::{TempDir, free_ports};
 use super::wecom::{AGENT_ID, CORP_ID, SECRET, WeCom};
 
@@ -70,6 +71,43 @@ impl Menshen {
         let config = Config::parse(&change(&self.text), "menshen.toml").unwrap();
         self.running.reload(config).await.unwrap();
     }
+}
+
+/// The tables of a menshen with this URL, and its store in a directory.
+pub(crate) fn common_tables(url: &str, dir: &TempDir) -> String {
+    format!(
+        r#"
+        [server]
+        listen = ["{listen}"]
+        external_url = "{url}"
+
+        [log]
+        access = false
+
+        [store]
+        url = "sqlite://{dir}/menshen.db"
+        "#,
+        listen = url.split_once("://").unwrap().1,
+        dir = dir.path().display(),
+    )
+}
+
+/// A route to an application for everybody, and one for 财务部.
+pub(crate) fn routes_by_group(app: &LegacyApp) -> String {
+    let app = app.base_url();
+    format!(
+        r#"
+        [[route]]
+        name = "app"
+        upstream = ["{app}"]
+
+        [[route]]
+        name = "finance"
+        path = "/finance"
+        upstream = ["{app}"]
+        allow = "'财务部' in user.groups"
+        "#
+    )
 }
 
 fn configuration(
