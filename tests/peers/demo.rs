@@ -1,8 +1,9 @@
 //! Starts the demo as a user does: the release binary, on its own ports.
 
+use std::cell::RefCell;
 use std::process::Command;
 
-use super::processes::{Program, free_ports, target_dir};
+use super::processes::{Program, TempDir, free_ports, target_dir};
 use super::webdriver::Browser;
 
 /// A running demo, stopped when dropped.
@@ -12,14 +13,25 @@ pub(crate) struct Demo {
     pub(crate) office: String,
     /// The origin of the second application.
     pub(crate) expenses: String,
-    /// The management console of the simulated WeCom.
-    pub(crate) wecom_console: String,
+    /// What it printed.
+    introduction: String,
     _program: Program,
+    /// Its temporary files.
+    _dir: TempDir,
 }
 
 impl Demo {
     /// Starts the demo and reads its URLs from its output.
     pub(crate) fn start() -> Self {
+        Self::run(&[])
+    }
+
+    /// Starts it with another source than WeCom.
+    pub(crate) fn with_source(name: &str) -> Self {
+        Self::run(&["--source", name])
+    }
+
+    fn run(arguments: &[&str]) -> Self {
         let binary = target_dir().join("release/examples/demo");
         assert!(
             binary.exists(),
@@ -27,31 +39,59 @@ impl Demo {
             binary.display()
         );
         for _ in 0..10 {
-            let port = free_ports(2);
+            let (port, dir) = (free_ports(2), TempDir::new());
             let mut command = Command::new(&binary);
-            let mut program =
-                Program::start("demo", command.env("MENSHEN_DEMO_PORT", port.to_string()));
-            let address = program.line(|line| {
-                let address = line.trim().strip_prefix("open ")?.trim();
-                Some(address.trim_end_matches('/').to_owned())
+            command
+                .args(arguments)
+                .env("MENSHEN_DEMO_PORT", port.to_string())
+                .env("TMPDIR", dir.path());
+            let mut program = Program::start("demo", &mut command);
+            let introduction = RefCell::new(String::new());
+            let printed = program.line(|line| {
+                introduction.borrow_mut().push_str(&format!("{line}\n"));
+                line.contains("Press Ctrl-C").then_some(())
             });
-            if let Some(office) = address {
-                assert_eq!(office, format!("http://127.0.0.1:{port}"));
-                let expenses = format!("http://127.0.0.1:{}", port + 1);
-                let wecom_console = program.line(|line| {
-                    let (_, url) = line.split_once("console of the simulated WeCom (")?;
-                    Some(url.split(')').next()?.to_owned())
-                });
+            if printed.is_some() {
+                let introduction = introduction.into_inner();
+                let office = format!("http://127.0.0.1:{port}");
+                assert!(introduction.contains(&format!("open      {office}/\n")));
                 return Self {
                     office,
-                    expenses,
-                    wecom_console: wecom_console.expect("the demo prints its console"),
+                    expenses: format!("http://127.0.0.1:{}", port + 1),
+                    introduction,
                     _program: program,
+                    _dir: dir,
                 };
             }
             // Another process took one of the ports.
         }
         panic!("the demo does not start");
+    }
+
+    /// The management console of the simulated WeCom.
+    pub(crate) fn wecom_console(&self) -> &str {
+        self.between("console of the simulated WeCom (", ")")
+    }
+
+    /// The people file of the local accounts.
+    pub(crate) fn people_file(&self) -> &str {
+        self.between("people file (", ")")
+    }
+
+    /// The password that the demo prints beside a user name.
+    pub(crate) fn password_of(&self, login: &str) -> &str {
+        let lines = self.introduction.lines();
+        let mut words = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let found = words.find(|words| words.first() == Some(&login));
+        found.unwrap_or_else(|| panic!("no {login}: {}", self.introduction))[1]
+    }
+
+    fn between(&self, before: &str, after: &str) -> &str {
+        let rest = self.introduction.split_once(before);
+        let found = rest.and_then(|(_, rest)| rest.split_once(after));
+        found
+            .unwrap_or_else(|| panic!("no {before}: {}", self.introduction))
+            .0
     }
 }
 

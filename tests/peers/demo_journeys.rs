@@ -309,7 +309,7 @@ async fn a_dismissed_employee_loses_the_session_and_open_websockets() {
         .await;
     let here = browser.tab().await;
     browser.new_tab().await;
-    browser.open(&demo.wecom_console).await;
+    browser.open(demo.wecom_console()).await;
     browser.click("[data-dismiss='zhangsan']").await;
     let dismissed = async || !browser.has("[data-dismiss='zhangsan']").await;
     browser.until("a list without 张三", dismissed).await;

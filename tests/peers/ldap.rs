@@ -7,6 +7,7 @@ use super::legacy_app::LegacyApp;
 use super::setup::Menshen;
 use super::visitor::{Page, Visitor, echoed};
 
+mod chromium;
 mod slapd;
 mod unboundid;
 

@@ -5,8 +5,8 @@ use std::process::Command;
 use menshen::clock::Clock;
 
 use super::legacy_app::LegacyApp;
+use super::password_form::{Visit, walk_on_every_screen, walk_with_the_keyboard};
 use super::setup::Menshen;
-use super::webdriver::{Browser, BrowserOptions};
 
 const PASSWORD: &str = "正确的 密码 <'\"&>";
 
@@ -20,8 +20,8 @@ fn hash_by_htpasswd() -> String {
     line.trim().strip_prefix("zhangsan:").unwrap().to_owned()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_person_signs_in_with_a_password_that_htpasswd_hashed() {
+/// Starts menshen with ZhangSan and an application.
+async fn start() -> (Menshen, LegacyApp) {
     let any_port = ([127, 0, 0, 1], 0).into();
     let app = LegacyApp::start(any_port, "应用").await.unwrap();
     let hash = hash_by_htpasswd();
@@ -31,27 +31,26 @@ async fn a_person_signs_in_with_a_password_that_htpasswd_hashed() {
         std::fs::write(dir.join("people.toml"), people).unwrap();
         format!(
             "[server]\nlisten = ['{}']\nexternal_url = '{url}'\n[store]\n\
-             url = 'sqlite://{dir}/menshen.db'\n[connector.house]\nauto_login = 'always'\n\
-             [connector.house.local]\npeople = '{dir}/people.toml'\n[[route]]\nname = 'app'\n\
-             upstream = ['{}']\n",
+             url = 'sqlite://{dir}/menshen.db'\n[connector.house.local]\n\
+             people = '{dir}/people.toml'\n[[route]]\nname = 'app'\nupstream = ['{}']\n",
             url.trim_start_matches("http://"),
             app.base_url(),
             dir = dir.display(),
         )
     })
     .await;
-    let browser = Browser::start(&BrowserOptions::default()).await;
+    (menshen, app)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_signs_in_with_a_password_that_htpasswd_hashed() {
+    let (menshen, _app) = start().await;
     let echo = format!("{}/echo", menshen.url);
-    browser.open(&echo).await;
-    browser.fill("input[name=login]", "zhangsan").await;
-    browser.fill("input[name=password]", "wrong").await;
-    browser.click("button[type=submit]").await;
-    browser.reads("用户名或密码不正确").await;
-    // The user name is still there.
-    browser.fill("input[name=password]", PASSWORD).await;
-    browser.click("button[type=submit]").await;
-    browser
-        .until("the application", async || browser.url().await == echo)
-        .await;
-    browser.reads("ZhangSan").await;
+    let visit = Visit {
+        url: &echo,
+        login: "ZhangSan",
+        password: PASSWORD,
+    };
+    walk_on_every_screen("local", visit).await;
+    walk_with_the_keyboard(visit).await;
 }

@@ -13,19 +13,30 @@ use super::wecom::{CORP_ID, OTHER_AGENT_ID, OTHER_SECRET, Options, WeCom};
 
 /// A screen and a language.
 #[derive(Clone, Copy, Debug)]
-struct Screen {
+pub(crate) struct Screen {
     name: &'static str,
     width: u32,
     height: u32,
     phone: bool,
     /// `Accept-Language`, and the expected `lang` of own pages.
-    language: (&'static str, &'static str),
+    pub(crate) language: (&'static str, &'static str),
 }
 
-const CHINESE: (&str, &str) = ("zh-CN,zh", "zh");
+impl Screen {
+    /// Starts a browser with this screen.
+    pub(crate) async fn browser(self) -> Browser {
+        let browser = Browser::start(&BrowserOptions::default()).await;
+        browser
+            .device(self.width, self.height, self.phone, self.language.0)
+            .await;
+        browser
+    }
+}
+
+pub(crate) const CHINESE: (&str, &str) = ("zh-CN,zh", "zh");
 const ENGLISH: (&str, &str) = ("en-US,en", "en");
 
-const SCREENS: [Screen; 4] = [
+pub(crate) const SCREENS: [Screen; 4] = [
     Screen {
         name: "desk-zh",
         width: 1280,
@@ -58,7 +69,7 @@ const SCREENS: [Screen; 4] = [
 
 /// Who serves a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PageOwner {
+pub(crate) enum PageOwner {
     /// menshen itself.
     Ours,
     /// An application or the simulated WeCom.
@@ -69,10 +80,7 @@ enum PageOwner {
 async fn every_page_of_the_demo_fits_and_is_translated() {
     let demo = Demo::start();
     for screen in SCREENS {
-        let browser = Browser::start(&BrowserOptions::default()).await;
-        browser
-            .device(screen.width, screen.height, screen.phone, screen.language.0)
-            .await;
+        let browser = screen.browser().await;
         sign_in_pages(&browser, &demo, screen).await;
         sign_out_pages(&browser, &demo, screen).await;
     }
@@ -218,10 +226,7 @@ async fn every_page_of_a_large_site_fits_and_is_translated() {
     )
     .await;
     for screen in SCREENS {
-        let browser = Browser::start(&BrowserOptions::default()).await;
-        browser
-            .device(screen.width, screen.height, screen.phone, screen.language.0)
-            .await;
+        let browser = screen.browser().await;
         browser.open(&format!("{}/todo", menshen.url)).await;
         check(&browser, screen, "20-choose", PageOwner::Ours).await;
         browser.open(&format!("{}/down", menshen.url)).await;
@@ -266,7 +271,7 @@ async fn the_url_fragment_survives_a_login() {
 }
 
 /// Takes a screenshot and checks the page.
-async fn check(browser: &Browser, screen: Screen, name: &str, whose: PageOwner) {
+pub(crate) async fn check(browser: &Browser, screen: Screen, name: &str, whose: PageOwner) {
     let what = format!("{name}-{}", screen.name);
     keep(&what, &browser.picture().await);
     let widths = "return [innerWidth, document.documentElement.scrollWidth]";

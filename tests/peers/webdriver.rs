@@ -17,6 +17,13 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// How long chromedriver may take to close its browser before both are killed.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Keys of [`Browser::press`] (W3C WebDriver §17.4.2).
+pub(crate) const TAB: &str = "\u{e004}";
+pub(crate) const ENTER: &str = "\u{e007}";
+
+/// No page has more elements that take the focus.
+const TABS_MAX: usize = 20;
+
 /// The number of attempts to start chromedriver, of which about one in ten fails.
 const STARTS_MAX: usize = 10;
 
@@ -140,6 +147,29 @@ impl Browser {
             typed.is_ok()
         })
         .await;
+    }
+
+    /// Types into whatever has the focus, as the keyboard does; [`TAB`] and [`ENTER`] are keys.
+    pub(crate) async fn press(&self, keys: &str) {
+        let strokes = keys.chars().flat_map(|key| {
+            ["keyDown", "keyUp"].map(|stroke| json!({ "type": stroke, "value": key.to_string() }))
+        });
+        let keyboard =
+            json!({ "type": "key", "id": "keyboard", "actions": strokes.collect::<Vec<_>>() });
+        self.must("POST", "/actions", json!({ "actions": [keyboard] }))
+            .await;
+    }
+
+    /// Presses the tab key until the focus is on an element that matches the selector.
+    pub(crate) async fn tab_to(&self, css: &str) {
+        let focused = "return document.activeElement.matches(arguments[0])";
+        for _ in 0..TABS_MAX {
+            if self.script(focused, json!([css])).await == true {
+                return;
+            }
+            self.press(TAB).await;
+        }
+        panic!("the keyboard does not reach {css} at {}", self.url().await);
     }
 
     /// Waits for a link or button with this text and clicks it.

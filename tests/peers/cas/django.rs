@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
+use super::super::page_layout::{PageOwner, SCREENS, check};
 use super::super::processes::{Program, TempDir, counterparts, until};
 use super::super::visitor::{Page, Visitor, echoed};
-use super::super::webdriver::{Browser, BrowserOptions};
 use super::Stage;
 
 const PERSON: &str = "zhangsan";
@@ -288,29 +288,32 @@ fn form_urlencoded_again(service: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_signs_in_and_out_with_chromium() {
+async fn a_person_signs_in_after_a_wrong_password_and_out_on_every_screen() {
     let django = Django::start();
     let stage = Stage::start(&django.url, "").await;
-    let browser = Browser::start(&BrowserOptions::default()).await;
-    browser.open(&stage.at("/echo")).await;
-    browser.click("main a[href*='connector=']").await;
-    browser.fill("#id_username", PERSON).await;
-    browser.fill("#id_password", PASSWORD).await;
-    browser.click("#login_form button[type='submit']").await;
-    until("the application", async || {
-        browser.url().await == stage.at("/echo")
-    })
-    .await;
-    assert!(browser.text().await.contains(PERSON));
-    browser.open(&stage.at("/.menshen/sign_out")).await;
-    let returned = stage.at("/.menshen/sign_out");
-    until("the signed-out page", async || {
-        browser.url().await.starts_with(&returned)
-    })
-    .await;
-    assert!(
-        browser.text().await.contains("已退出"),
-        "{}",
-        browser.text().await
-    );
+    for screen in SCREENS {
+        let browser = screen.browser().await;
+        browser.open(&stage.at("/echo")).await;
+        check(&browser, screen, "cas-1-sign-in", PageOwner::Ours).await;
+        browser.click("main a[href*='connector=']").await;
+        browser.fill("#id_username", PERSON).await;
+        browser.fill("#id_password", "wrong").await;
+        browser.click("#login_form button[type='submit']").await;
+        // The server shows its form again.
+        let refused = async || browser.has("#login_form .alert-danger").await;
+        browser.until("the server's refusal", refused).await;
+        assert!(browser.url().await.starts_with(&django.url));
+        browser.fill("#id_password", PASSWORD).await;
+        browser.click("#login_form button[type='submit']").await;
+        let arrived = async || browser.url().await == stage.at("/echo");
+        browser.until("the application", arrived).await;
+        browser.reads(PERSON).await;
+        // The errors of the server's own page are none of menshen's.
+        browser.console_errors().await;
+        browser.open(&stage.at("/.menshen/sign_out")).await;
+        let returned = stage.at("/.menshen/sign_out");
+        let signed_out = async || browser.url().await.starts_with(&returned);
+        browser.until("the signed-out page", signed_out).await;
+        check(&browser, screen, "cas-2-signed-out", PageOwner::Ours).await;
+    }
 }

@@ -110,15 +110,15 @@ member: cn=outer,ou=groups,dc=corp,dc=example
 ";
 
 /// A running slapd; it ends when dropped.
-struct Slapd {
-    port: u16,
+pub(super) struct Slapd {
+    pub(super) port: u16,
     dir: TempDir,
     _program: Program,
 }
 
 impl Slapd {
     /// With ldap at `port`, ldaps after it and a socket; `more` are global lines of its configuration.
-    async fn start(more: &str) -> Self {
+    pub(super) async fn start(more: &str) -> Self {
         let dir = TempDir::new();
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         dir.write("slapd.pem", &made.cert.pem());
@@ -177,7 +177,7 @@ impl Slapd {
         format!("ldapi://{}", socket.replace('/', "%2F"))
     }
 
-    async fn site(&self, url: &str, more: &str) -> Site {
+    pub(super) async fn site(&self, url: &str, more: &str) -> Site {
         let ldap = format!(
             "url = '{url}'\nbind_dn = 'cn=gate,dc=corp,dc=example'\n\
              bind_password = 'gate-password'\nbase = 'ou=people,dc=corp,dc=example'\n{more}"

@@ -1,0 +1,49 @@
+//! The demo with sources that check passwords: `--source ldap` and `--source local`.
+
+use super::demo::{Demo, assert_signed_in_at};
+use super::password_form::{open, submit, submit_again};
+use super::webdriver::{Browser, BrowserOptions};
+
+const REPORT: &str = "/dept/report?year=2026&q=%E5%BC%A0";
+
+/// Signs 张三 in after a wrong password, who is refused the pages of 财务部, and then 李四, who is not.
+async fn walk(demo: &Demo) -> Browser {
+    let (report, ledger) = (
+        format!("{}{REPORT}", demo.office),
+        format!("{}/finance/ledger", demo.expenses),
+    );
+    let browser = Browser::start(&BrowserOptions::default()).await;
+    open(&browser, &report).await;
+    submit(&browser, "zhangsan", "wrong").await;
+    browser.reads("用户名或密码不正确").await;
+    submit_again(&browser, demo.password_of("zhangsan")).await;
+    assert_signed_in_at(&browser, "张三", &report).await;
+    browser.open(&ledger).await;
+    assert!(browser.has(".card h1").await, "a page of menshen");
+    assert!(!browser.has("[data-name]").await, "张三 is refused");
+    let other = Browser::start(&BrowserOptions::default()).await;
+    open(&other, &ledger).await;
+    submit(&other, "lisi", demo.password_of("lisi")).await;
+    assert_signed_in_at(&other, "李四", &ledger).await;
+    browser
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_signs_people_in_with_the_passwords_of_a_directory() {
+    walk(&Demo::with_source("ldap")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_signs_local_people_in_until_they_are_removed_from_its_file() {
+    let demo = Demo::with_source("local");
+    let browser = walk(&demo).await;
+    let people = std::fs::read_to_string(demo.people_file()).unwrap();
+    let rest = &people[people.find("[lisi]").unwrap()..];
+    std::fs::write(demo.people_file(), rest).unwrap();
+    browser
+        .until("the end of the session", async || {
+            browser.open(&format!("{}{REPORT}", demo.office)).await;
+            browser.has("main a[href*='connector=']").await
+        })
+        .await;
+}
