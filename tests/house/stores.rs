@@ -86,6 +86,13 @@ impl TempDir {
         url(&self.file())
     }
 
+    /// The bytes of all files of the store.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(&self.0).unwrap();
+        let bytes = files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap());
+        bytes.collect()
+    }
+
     pub(crate) fn sqlite_url(&self) -> SqliteUrl {
         SqliteUrl::File(self.file())
     }

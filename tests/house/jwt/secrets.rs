@@ -94,11 +94,7 @@ async fn no_token_is_logged_shown_or_stored() {
         "{statuses:?}"
     );
     menshen.audit();
-    let stored: Vec<u8> = std::fs::read_dir(dir.file().parent().unwrap())
-        .unwrap()
-        .flat_map(|file| std::fs::read(file.unwrap().path()).unwrap())
-        .collect();
-    let stored = String::from_utf8_lossy(&stored).into_owned();
+    let stored = String::from_utf8_lossy(&dir.bytes()).into_owned();
     assert!(stored.contains("lisi"), "the store was written");
     let debug = format!("{:?} {:?}", menshen.running, menshen.running.live().site());
     for (name, text) in [
