@@ -123,38 +123,64 @@ async fn with_bind_as_all_spellings_of_a_name_count_together() {
     }
 }
 
+/// What the directory had to do for a login.
+fn work(server: &LdapServer) -> Vec<&'static str> {
+    let received = server.received().into_iter();
+    // The end of a connection may arrive later.
+    let kinds = received.filter_map(|one| match one {
+        Received::Bind { .. } => Some("bind"),
+        Received::Search { .. } => Some("search"),
+        Received::StartTls => Some("StartTLS"),
+        Received::Unbind => None,
+    });
+    kinds.collect()
+}
+
 #[tokio::test]
 async fn an_unknown_login_costs_a_bind_like_a_known_one_and_gets_the_same_page() {
-    let (menshen, server) = start().await;
+    let server = LdapServer::start().await.unwrap();
+    server.add(Person::new("zhangsan", PASSWORD));
     server.add(Person::new("locked", PASSWORD).bind_answer(49, "x", password_policy(1)));
-    // The first search opens the connection of the service account.
-    assert_wrong(&menshen, "zhangsan", "x", "the password is wrong").await;
-    let mut pages = Vec::new();
-    for (login, reason) in [
-        ("zhangsan", "the password is wrong"),
-        ("nobodyxx", "nobody who may sign in"),
-        ("locked", "the account is locked"),
+    let bind_as = "base = 'ou=people,dc=corp'\nbind_as = 'uid={login},ou=people,dc=corp'\n";
+    for (lines, unknown, expected_work) in [
+        (LINES, "nobody who may sign in", &["search", "bind"][..]),
+        (bind_as, "the password is wrong", &["bind"]),
     ] {
-        server.clear();
-        let before = server.connections();
-        let password = if login == "locked" { PASSWORD } else { "x" };
-        let (answer, _) = attempt(&menshen, login, password).await;
-        assert_last_reason(&menshen, reason);
-        assert_eq!(answer.status, 401);
-        assert_eq!(server.connections(), before + 1, "{login}");
-        assert_eq!(server.bound_names().len(), 1, "{login}");
-        let text = answer.text().replace(login, "LOGIN");
-        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-        // Request ids and flows differ.
-        let words: Vec<_> = words.filter(|word| word.len() < 22).collect();
-        pages.push((words.join(" "), answer.headers.len()));
+        let menshen = start_at(&server, lines).await;
+        // The first search opens the connection of the service account.
+        assert_wrong(&menshen, "zhangsan", "x", "the password is wrong").await;
+        let mut pages = Vec::new();
+        for (login, password, reason) in [
+            ("zhangsan", "x", "the password is wrong"),
+            ("nobodyxx", "x", unknown),
+            ("locked", PASSWORD, "the account is locked"),
+        ] {
+            server.clear();
+            let before = server.connections();
+            let (answer, _) = attempt(&menshen, login, password).await;
+            assert_last_reason(&menshen, reason);
+            assert_eq!(answer.status, 401);
+            assert_eq!(server.connections(), before + 1, "{login}");
+            assert_eq!(work(&server), expected_work, "{login}");
+            let text = answer.text().replace(login, "LOGIN");
+            let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+            // Request ids and flows differ.
+            let words: Vec<_> = words.filter(|word| word.len() < 22).collect();
+            pages.push((words.join(" "), answer.headers.len()));
+        }
+        assert_eq!(pages[0], pages[1]);
+        assert_eq!(pages[0], pages[2]);
     }
-    assert_eq!(pages[0], pages[1]);
-    assert_eq!(pages[0], pages[2]);
-    let in_vain = server.received();
-    let is_of_person =
-        |one: &Received| matches!(one, Received::Bind { password, .. } if password == "x");
-    assert!(!in_vain.iter().any(is_of_person), "{in_vain:?}");
+}
+
+#[tokio::test]
+async fn the_bind_for_an_unknown_login_carries_no_password_of_a_person() {
+    let (menshen, server) = start().await;
+    assert_wrong(&menshen, "nobody", PASSWORD, "nobody who may sign in").await;
+    let received = server.received();
+    let has_password =
+        |one: &Received| matches!(one, Received::Bind { password, .. } if password == PASSWORD);
+    assert!(!received.iter().any(has_password), "{received:?}");
 }
 
 #[tokio::test]
