@@ -17,7 +17,7 @@ use crate::test_request::TestRequest;
 use crate::troubles::REDEEM;
 use crate::wire::Answer;
 
-const ROUTES: &str = r#"
+pub(crate) const ROUTES: &str = r#"
 [[route]]
 name = "app"
 host = "sso.test"
@@ -65,6 +65,13 @@ fn session_cookie(browser: &Browser) -> String {
         .cookie("menshen")
         .expect("the browser has a session");
     cookie.value.clone()
+}
+
+/// Asserts that a session no longer passes.
+async fn assert_ended(menshen: &Menshen, session: &str) {
+    let request = TestRequest::get("/echo").session(session);
+    let answer = request.send(menshen).await;
+    assert_eq!(answer.status, 401, "the old session has ended");
 }
 
 /// How often a browser visited the authorization page of WeCom.
@@ -137,8 +144,7 @@ async fn a_page_load_reconfirms_the_person_and_renews_the_session() {
     assert_page_of(&load_page(&mut phone).await, "zhangsan");
     assert_eq!(authorize_visits(&phone), 1);
     assert_ne!(session_cookie(&phone), old);
-    let answer = TestRequest::get("/echo").session(&old).send(&menshen).await;
-    assert_eq!(answer.status, 401, "the old session has ended");
+    assert_ended(&menshen, &old).await;
     assert_page_of(&load_page(&mut phone).await, "zhangsan");
     assert_eq!(authorize_visits(&phone), 1, "the confirmation is recent");
 }
@@ -151,14 +157,7 @@ async fn a_different_person_at_the_provider_replaces_the_session() {
     menshen.wecom.set_phone_owner("lisi");
     menshen.advance(Duration::from_secs(30));
     assert_page_of(&load_page(&mut phone).await, "lisi");
-    assert_eq!(
-        TestRequest::get("/echo")
-            .session(&old)
-            .send(&menshen)
-            .await
-            .status,
-        401
-    );
+    assert_ended(&menshen, &old).await;
     let audit = menshen.audit();
     let events: Vec<_> = audit
         .iter()

@@ -6,23 +6,8 @@ use super::server::CasServer;
 use super::setup;
 use crate::browser::{Browser, Page};
 use crate::logging_in::OWN_PAGES;
+use crate::reload_user::ROUTES;
 use crate::setup::{Menshen, SSO_URL};
-
-const ROUTES: &str = r#"
-[[route]]
-name = "app"
-host = "sso.test"
-upstream = ["{app}"]
-
-[[route]]
-name = "portal"
-host = "sso.test"
-path = "/portal"
-strip_path = true
-upstream = ["{app}"]
-connectors = ["portal"]
-reload_user = "always"
-"#;
 
 async fn start_menshen(server: &CasServer, lines: &str) -> Menshen {
     let setup = setup(server, lines).connector("auto_login = 'never'");
