@@ -19,6 +19,7 @@ mod directory_sync;
 mod error;
 mod ids;
 mod local_entitlements;
+mod local_people;
 mod maintenance;
 mod migrate;
 mod monitored;
@@ -56,6 +57,9 @@ pub use local_entitlements::{
     DepartmentPath, DepartmentPathError, GroupName, GroupNameError, LOCAL_GROUPS_MAX,
     LocalEntitlements,
 };
+pub use local_people::{
+    EndedLogins, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite,
+};
 pub use maintenance::MaintenanceStore;
 pub use migrate::{MigrateError, migrate};
 pub use monitored::MonitoredStore;
@@ -83,6 +87,7 @@ pub trait Store:
     + RevocationStore
     + TokenStore
     + AccessTokenStore
+    + LocalPeopleStore
     + CoordinationStore
     + MaintenanceStore
 {
@@ -96,6 +101,7 @@ impl<S> Store for S where
         + RevocationStore
         + TokenStore
         + AccessTokenStore
+        + LocalPeopleStore
         + CoordinationStore
         + MaintenanceStore
 {

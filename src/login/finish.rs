@@ -187,6 +187,7 @@ impl FinishTask {
             began_at: pending.begun_at,
             connector_epoch: pending.connector_epoch,
             everyone_epoch: pending.everyone_epoch,
+            needs_current_password: false,
         };
         let minter = SessionMinter {
             ring: &self.ring,

@@ -220,6 +220,7 @@ impl Login {
             began_at: pending.begun_at,
             connector_epoch: pending.connector_epoch,
             everyone_epoch: pending.everyone_epoch,
+            needs_current_password: false,
         };
         let fields = UserFields {
             name: unsolicited.name.clone(),

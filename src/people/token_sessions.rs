@@ -233,6 +233,7 @@ impl TokenSessions {
             began_at: presented.issued_at,
             connector_epoch,
             everyone_epoch,
+            needs_current_password: false,
         };
         let once = OneTimeSession {
             sid,

@@ -5,7 +5,7 @@ use super::sqlite::{self, SqliteUrl};
 use super::{StoreError, StoreOptions};
 
 /// The tables without the prefix `menshen_`, each after those to which its rows refer.
-pub(super) const TABLES: [&str; 20] = [
+pub(super) const TABLES: [&str; 21] = [
     "key_ring",
     "account",
     "account_change",
@@ -21,6 +21,7 @@ pub(super) const TABLES: [&str; 20] = [
     "session",
     "session_tokens",
     "access_token",
+    "local_person",
     "revocation",
     "logout_mark",
     "front_channel_mark",

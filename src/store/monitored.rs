@@ -9,9 +9,10 @@ use super::{
     AccessTokenOutcome, AccessTokenOwner, AccessTokenRecord, AccessTokenStore, Account,
     AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId,
     CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome,
-    ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession,
-    LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession,
-    PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
+    EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField,
+    ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName,
+    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
+    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
     RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
     StoreError, StoredAccessToken, StoredSession, Subject, SubjectRename, SubjectRenameOutcome,
     TokenStore, TokenUpdate, TokenUpdateOutcome,
@@ -159,6 +160,8 @@ write_evidence! {
     Option<Reopening>: |it| it.is_some();
     SubjectRenameOutcome: |it| matches!(it, Self::Renamed { .. });
     ImportOutcome: |it| matches!(it, Self::Imported(counts) if counts.created + counts.updated > 0);
+    LocalPeopleOutcome: |it| matches!(it, Self::Written(_));
+    EndedLogins: |it| !it.entries.is_empty();
     EditOutcome: |it| matches!(it, Self::Stored { log_position: Some(_) });
     // The account may have the identity already.
     ExpectOutcome: |_it| false;
@@ -321,6 +324,29 @@ delegate! {
                 at: Timestamp
             ) -> Vec<Revocation>;
             touch_access_tokens(used: &[(SessionKey, Timestamp)]) -> ();
+        }
+    }
+    LocalPeopleStore {
+        reads {
+            local_person(connector: &ConnectorId, subject: &Subject) -> Option<LocalPerson>;
+            local_person_and_one_at(
+                connector: &ConnectorId,
+                subject: &Subject,
+                place: i64
+            ) -> (Option<LocalPerson>, Option<LocalPerson>);
+            local_people(
+                connector: &ConnectorId,
+                after: Option<&Subject>,
+                max: u32
+            ) -> Vec<LocalPerson>;
+        }
+        writes {
+            write_local_people(
+                connector: &ConnectorId,
+                writes: &[LocalPersonWrite],
+                at: Timestamp
+            ) -> LocalPeopleOutcome;
+            end_outdated_local_logins(connector: &ConnectorId, at: Timestamp) -> EndedLogins;
         }
     }
     CoordinationStore {

@@ -9,10 +9,11 @@ use sqlx::sqlite::SqliteRow;
 use super::query_error::QueryError;
 use super::{
     AccessTokenRecord, Account, AccountChange, AccountChangeKind, AccountId, DepartmentPath,
-    ListedSession, LocalEntitlements, PersonRecord, SessionId, SessionKey, SessionOrigin,
-    SessionRecord, StoredAccessToken, StoredSession, StoredTokens,
+    ListedSession, LocalEntitlements, LocalPerson, PersonRecord, SessionId, SessionKey,
+    SessionOrigin, SessionRecord, StoredAccessToken, StoredSession, StoredTokens,
 };
 use crate::clock::Timestamp;
+use crate::secret::Secret;
 
 /// A row of any database: its columns by name.
 pub(super) trait Columns {
@@ -198,6 +199,25 @@ pub(super) fn stored_access_token(row: &impl Columns) -> Result<StoredAccessToke
         session: stored_session(row)?,
         name: row.text("name")?.to_owned(),
         routes: routes(row)?,
+    })
+}
+
+/// A local person from the columns of its table.
+pub(super) fn local_person(row: &impl Columns) -> Result<LocalPerson, QueryError> {
+    const RECORD: &str = "local person";
+    Ok(LocalPerson {
+        subject: parsed(row, "subject", RECORD)?,
+        login: parsed(row, "login", RECORD)?,
+        password_hash: Secret::new(row.text("password_hash")?.to_owned()),
+        credential: row.text("credential")?.to_owned(),
+        fields: row.text("fields")?.to_owned(),
+        disabled: row.boolean("disabled")?,
+        must_change: row.boolean("must_change")?,
+        created_at: time(row, "created_at")?,
+        changed_at: time(row, "changed_at")?,
+        password_changed_at: time(row, "password_changed_at")?,
+        place: row.integer("place")?,
+        revision: row.integer("revision")?,
     })
 }
 

@@ -128,6 +128,8 @@ pub struct NewSession {
     pub everyone_epoch: u64,
     /// The start of the login: no session is minted if one of the three was revoked since then.
     pub began_at: Timestamp,
+    /// Whether `provider_sid` must name the current password of a local person.
+    pub needs_current_password: bool,
     /// The sealed tokens of the provider.
     pub tokens: Option<String>,
     /// A one-time value to spend in the same transaction, and until when it is remembered.

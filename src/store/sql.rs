@@ -23,6 +23,7 @@ mod directory;
 mod directory_sync;
 mod identity_removal;
 mod local_entitlements;
+mod local_people;
 mod maintenance;
 mod people_import;
 mod people_query;

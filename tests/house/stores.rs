@@ -25,6 +25,7 @@ mod fixture;
 mod foreign_lock;
 mod import_batches;
 mod local_entitlements;
+mod local_people;
 mod older_files;
 mod revocations;
 mod sessions;

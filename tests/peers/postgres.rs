@@ -32,6 +32,8 @@ mod directory_sync;
 mod fixture;
 #[path = "../house/stores/local_entitlements.rs"]
 mod local_entitlements;
+#[path = "../house/stores/local_people.rs"]
+mod local_people;
 mod migrating;
 mod opening;
 pub(crate) mod pooler;

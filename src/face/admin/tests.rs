@@ -152,6 +152,7 @@ impl TestAdmin {
             began_at: now,
             connector_epoch,
             everyone_epoch,
+            needs_current_password: false,
         };
         let ring = KeyRing::new(&[keys::generate()], None).unwrap();
         let minting = sessions.mint(&ring, login, &TIMEOUTS).await.unwrap();

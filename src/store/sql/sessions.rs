@@ -9,7 +9,8 @@ use super::super::{
 use super::provider_logout::HAS_PROVIDER_SESSION;
 use super::row::Columns;
 use super::{
-    Begin, Database, QueryError, Transaction, coordination, revocations, row, run, tokens, values,
+    Begin, Database, QueryError, Transaction, coordination, local_people, revocations, row, run,
+    tokens, values,
 };
 use crate::clock::Timestamp;
 
@@ -183,6 +184,9 @@ async fn find_refusal(
         return Ok(Some(MintOutcome::Revoked));
     }
     if has_logout_mark(tx, &new.record, new.began_at).await? {
+        return Ok(Some(MintOutcome::LoggedOut));
+    }
+    if new.needs_current_password && !local_people::has_current_password(tx, &new.record).await? {
         return Ok(Some(MintOutcome::LoggedOut));
     }
     let has_identity = found.boolean("has_identity")?;

@@ -129,5 +129,6 @@ fn migrator() -> Migrator {
             "access_token_provider_sid",
             include_str!("0016_access_token_provider_sid.sql"),
         ),
+        migration(17, "local_people", include_str!("0017_local_people.sql")),
     ])
 }

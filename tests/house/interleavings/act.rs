@@ -234,6 +234,7 @@ impl Act {
             began_at,
             connector_epoch,
             everyone_epoch,
+            needs_current_password: false,
             origin: SessionOrigin::default(),
         };
         if let Some(session) = mint(node, login).await {

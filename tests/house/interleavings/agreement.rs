@@ -205,6 +205,7 @@ impl Pair {
             connector_epoch: connector.map_or(0, |(_, number)| *number),
             everyone_epoch: epochs.everyone,
             began_at: Timestamp::from_unix_ms(began_ms),
+            needs_current_password: false,
             tokens: session.is_multiple_of(2).then(|| "sealed".to_owned()),
             spend_once: None,
             origin: SessionOrigin::default(),

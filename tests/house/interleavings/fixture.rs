@@ -193,6 +193,7 @@ impl Fixture {
                 began_at: MINTED_AT,
                 connector_epoch: 0,
                 everyone_epoch: 0,
+                needs_current_password: false,
                 origin: SessionOrigin::default(),
             };
             let session = mint(&node.running().unwrap(), login).await.unwrap();

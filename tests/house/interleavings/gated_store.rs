@@ -11,9 +11,10 @@ use menshen::store::{
     AccessTokenOutcome, AccessTokenOwner, AccessTokenRecord, AccessTokenStore, Account,
     AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId,
     CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome,
-    ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession,
-    LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession,
-    PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
+    EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField,
+    ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName,
+    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
+    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
     RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity,
     StoreError, StoredAccessToken, StoredSession, Subject, SubjectRename, SubjectRenameOutcome,
     TokenStore, TokenUpdate, TokenUpdateOutcome,
@@ -370,6 +371,16 @@ store_operations! {
             ) -> Result<Vec<Revocation>, StoreError> {
                 Ok(Vec::new())
             }
+        }
+    }
+    LocalPeopleStore {
+        modelled {}
+        unused {
+            local_person(connector: &ConnectorId, subject: &Subject) -> Option<LocalPerson>;
+            local_person_and_one_at(connector: &ConnectorId, subject: &Subject, place: i64) -> (Option<LocalPerson>, Option<LocalPerson>);
+            local_people(connector: &ConnectorId, after: Option<&Subject>, max: u32) -> Vec<LocalPerson>;
+            write_local_people(connector: &ConnectorId, writes: &[LocalPersonWrite], at: Timestamp) -> LocalPeopleOutcome;
+            end_outdated_local_logins(connector: &ConnectorId, at: Timestamp) -> EndedLogins;
         }
     }
     CoordinationStore {

@@ -320,6 +320,7 @@ impl TokenEnv {
             began_at: now,
             connector_epoch,
             everyone_epoch,
+            needs_current_password: false,
         };
         let minting = sessions.mint(&self.ring, login, &TERMS).await.unwrap();
         cookie::sign(&self.ring, &minting.claims)

@@ -21,9 +21,10 @@ use menshen::store::{
     self, AccessTokenOutcome, AccessTokenOwner, AccessTokenRecord, AccessTokenStore, Account,
     AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId,
     CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome,
-    ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession,
-    LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession,
-    PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
+    EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField,
+    ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName,
+    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
+    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
     RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
     StoreError, StoredAccessToken, StoredSession, Subject, SubjectRename, SubjectRenameOutcome,
     TokenStore, TokenUpdate, TokenUpdateOutcome,
@@ -288,6 +289,25 @@ store_operations! {
             at: Timestamp
         ) -> Vec<Revocation>;
         touch_access_tokens(used: &[(SessionKey, Timestamp)]) -> ();
+    }
+    LocalPeopleStore {
+        local_person(connector: &ConnectorId, subject: &Subject) -> Option<LocalPerson>;
+        local_person_and_one_at(
+            connector: &ConnectorId,
+            subject: &Subject,
+            place: i64
+        ) -> (Option<LocalPerson>, Option<LocalPerson>);
+        local_people(
+            connector: &ConnectorId,
+            after: Option<&Subject>,
+            max: u32
+        ) -> Vec<LocalPerson>;
+        write_local_people(
+            connector: &ConnectorId,
+            writes: &[LocalPersonWrite],
+            at: Timestamp
+        ) -> LocalPeopleOutcome;
+        end_outdated_local_logins(connector: &ConnectorId, at: Timestamp) -> EndedLogins;
     }
     CoordinationStore {
         load_or_create_keys(candidate: &Secret<String>) -> Vec<Secret<String>>;

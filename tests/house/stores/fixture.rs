@@ -71,6 +71,7 @@ pub(super) fn new_session(account: &Account, began_at: Timestamp) -> NewSession 
         connector_epoch: 0,
         everyone_epoch: 0,
         began_at,
+        needs_current_password: false,
         tokens: None,
         spend_once: None,
     }

@@ -35,6 +35,8 @@ pub struct NewLogin {
     pub connector_epoch: u64,
     /// The epoch of everyone at the start of the login.
     pub everyone_epoch: u64,
+    /// Whether `provider_sid` must name the current password of a local person.
+    pub needs_current_password: bool,
 }
 
 /// A session of which at most one is minted, such as that of a bearer token.
@@ -139,6 +141,7 @@ impl Sessions {
             connector_epoch: login.connector_epoch,
             everyone_epoch: login.everyone_epoch,
             began_at: login.began_at,
+            needs_current_password: login.needs_current_password,
             tokens: sealed.flatten(),
             spend_once,
         };
