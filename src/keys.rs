@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::{digest, hkdf, rand};
+use aws_lc_rs::{digest, hkdf, hmac, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{DecodingKey, EncodingKey};
@@ -74,6 +74,7 @@ struct Key {
     pending: LessSafeKey,
     ticket: LessSafeKey,
     tokens: LessSafeKey,
+    hashing: hmac::Key,
     pair: Arc<SigningPair>,
 }
 
@@ -179,6 +180,19 @@ impl KeyRing {
         self.keys.iter().map(|key| key.pair.public())
     }
 
+    /// HMAC-SHA-256 of `parts` with a sub-key of the signing key: the same on all nodes, and nobody else can
+    /// compute it. Each part is preceded by its length.
+    pub fn keyed_hash(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.keys[0].hashing);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut hash = [0; 32];
+        hash.copy_from_slice(context.sign().as_ref());
+        hash
+    }
+
     /// Encrypts `plain` with AES-256-GCM, with `name` as additional data; the result is URL-safe base64.
     pub fn seal(&self, purpose: Purpose, name: &[u8], plain: &[u8]) -> String {
         let nonce = random::<NONCE_LEN>();
@@ -230,6 +244,7 @@ impl Key {
             pending: sealing_key(&derive(&root, "pending")),
             ticket: sealing_key(&derive(&root, "ticket")),
             tokens: sealing_key(&derive(&root, "tokens")),
+            hashing: hmac::Key::new(hmac::HMAC_SHA256, derive(&root, "hashing").expose()),
             pair: Arc::new(SigningPair::derive(&root)),
         })
     }
@@ -329,6 +344,16 @@ mod tests {
             ring.seal(Purpose::Ticket, b"", b"x"),
             ring.seal(Purpose::Ticket, b"", b"x")
         );
+    }
+
+    #[test]
+    fn a_keyed_hash_differs_with_the_key_and_the_parts() {
+        let (key, other) = (generate(), generate());
+        let hash = ring(&[&key]).keyed_hash(&[b"ab", b"c"]);
+        assert_eq!(ring(&[&key, &other]).keyed_hash(&[b"ab", b"c"]), hash);
+        assert_ne!(ring(&[&key]).keyed_hash(&[b"a", b"bc"]), hash);
+        assert_ne!(ring(&[&other]).keyed_hash(&[b"ab", b"c"]), hash);
+        assert_ne!(fingerprint(&[b"ab", b"c"]), hash);
     }
 
     #[test]

@@ -17,6 +17,7 @@
 //! | sid | the secret id of a session, in its cookie; the *public id* names the session in logs |
 //! | entitlements | groups, departments and roles of a session: what may change while it lasts |
 //! | local entitlements | the department and groups that menshen itself gives an account (`join`, or an administrator); no source changes them |
+//! | local person | a person of a connector of the kind `local` whose password menshen itself keeps, in the store ([`people::local_people`]) |
 //! | route | a host and a path, who may pass there, and the upstream behind it |
 //! | issuer | who issues tokens: bearer tokens of programs and people, ID tokens of an OIDC source |
 //! | head | the parts of a request on which a decision may depend |
@@ -96,10 +97,14 @@
 //!
 //! A connector that checks passwords itself shows a form of menshen in place of the redirect. If it has a
 //! list of its people, `login::listed_people` ends the sessions of those whom a changed list no longer
-//! contains. A person may also arrive with an entry token that menshen did not request:
-//! `Login::redeem_unsolicited` redeems it once, and `Login::finish_unsolicited` mints a session, after a
-//! confirmation when another person is signed in. The token arrives at `/enter` (`sign_in::enter`), or at the
-//! URL of an application, if the connector allows it and nobody is signed in.
+//! contains. Local people have their rows in the store: whatever changes a password ends the sessions of the
+//! former one in the same transaction, and a session is minted only with the current one. A person who must
+//! choose another password gets no session before (`sign_in::password_change`).
+//!
+//! A person may also arrive with an entry token that menshen did not request: `Login::redeem_unsolicited`
+//! redeems it once, and `Login::finish_unsolicited` mints a session, after a confirmation when another person
+//! is signed in. The token arrives at `/enter` (`sign_in::enter`), or at the URL of an application, if the
+//! connector allows it and nobody is signed in.
 //!
 //! A signed-in person may add an identity of another source to their account. Such a login ends with
 //! `LoginResult::Proven` instead of a session; `sign_in::link` names both and asks, and

@@ -22,7 +22,7 @@ use event_queue::{Accepted, EventQueue, QueueFull};
 use limits::{Limited, Limits, Step};
 use link::{LinkRequest, ProvenIdentity};
 use outcome_key::outcome_key;
-use pending::{FlowId, Mode, Pending, PendingError};
+use pending::{FlowId, Mode, PasswordChange, Pending, PendingError};
 use person_check::PersonChecks;
 use redeem_unsolicited::RecentUnsolicited;
 use return_to::ReturnTo;
@@ -315,6 +315,21 @@ impl Login {
         }
     }
 
+    /// Opens a pending change of a password.
+    pub fn open_password_change(
+        &self,
+        via: &ConnectorId,
+        flow: &FlowId,
+        sealed: Option<&str>,
+    ) -> Result<(Pending, PasswordChange), PendingError> {
+        let sealed = sealed.ok_or(PendingError::Missing)?;
+        let pending = Pending::open(&self.ring, flow, via, sealed, self.clock.now())?;
+        match pending.password_change.as_deref().cloned() {
+            Some(change) => Ok((pending, change)),
+            None => Err(PendingError::Forged),
+        }
+    }
+
     /// Finishes a pending login. A repeated or concurrent request with the same response gets the same
     /// outcome, and its code is redeemed once. Cancel-safe: the work continues in a task of its own.
     ///
@@ -350,6 +365,7 @@ impl Login {
                 timeouts: self.timeouts,
                 limits: Arc::clone(&self.limits),
                 clock: self.clock.clone(),
+                telemetry: self.telemetry.clone(),
                 permit,
             };
             let outcomes = self.outcomes.clone();

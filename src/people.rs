@@ -7,10 +7,12 @@ use access_tokens::AccessTokens;
 use departments::StoredDepartments;
 use directory::Directory;
 use directory_fields::directory_fields;
+use local_people::LocalPeople;
 use profile::{MappedProfile, Mapping, Profile, ProfileMappingError, UserFields};
 use session::{Session, Sessions};
 
 use crate::clock::{Clock, Timestamp};
+use crate::keys::KeyRing;
 use crate::store::{
     Account, AccountId, Admission, AdmissionOutcome, AdmittedIdentity, Closing, ConnectorId,
     DirectoryFields, ExpectOutcome, LinkField, LocalEntitlements, LoginName, Reopening, Store,
@@ -26,6 +28,9 @@ pub mod directory;
 mod directory_fields;
 pub mod directory_sync;
 pub mod import;
+pub mod local_people;
+pub mod new_password;
+pub mod password_hash;
 pub mod person_lookup;
 pub mod profile;
 pub mod provider_tokens;
@@ -156,6 +161,17 @@ impl People {
     /// The departments of a connector that the store knows from logins and syncs.
     pub fn stored_departments(&self, connector: &ConnectorId) -> StoredDepartments {
         StoredDepartments::new(Arc::clone(&self.store) as _, connector.clone())
+    }
+
+    /// The people of a connector whose passwords the store keeps.
+    pub fn local_people(&self, connector: &ConnectorId, ring: &Arc<KeyRing>) -> LocalPeople {
+        LocalPeople::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.sessions),
+            self.clock.clone(),
+            Arc::clone(ring),
+            connector.clone(),
+        )
     }
 
     /// Closes an account and ends its sessions; false if it does not exist.

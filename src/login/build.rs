@@ -198,6 +198,7 @@ fn build_entry(
             clock: deps.clock.clone(),
             mapping: settings.mapping.clone(),
             stored_departments: deps.people.stored_departments(id),
+            local_people: Some(deps.people.local_people(id, deps.ring)),
         })
         .map_err(|source| BuildError::Connector {
             id: id.clone(),

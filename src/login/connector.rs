@@ -14,6 +14,7 @@ use url::Url;
 use super::limits::PasswordAttempt;
 use super::pending::Pending;
 use crate::outbound::ProxyUrl;
+use crate::people::local_people::LocalPeople;
 use crate::people::person_lookup::PersonLookup;
 use crate::people::profile::{MappingConfig, Profile};
 use crate::people::provider_tokens::TokenRefresh;
@@ -55,6 +56,7 @@ pub use features::{
 };
 pub use kind::{ConnectorBuildError, ConnectorDeps, Kind, SettingProblem, TokenIssuer};
 pub use listed_people::{ListedPeople, ListedPerson};
+pub use local::NEW_PASSWORD_FIELD;
 pub use logout::{LogoutNotice, ProviderLogout};
 pub use settings::{AdmissionConfig, AutoLogin, HomePages, JoinConfig};
 pub use shared_app_token::{CurrentAppToken, DiscardedRecently, SharedAppToken};
@@ -123,7 +125,7 @@ pub struct ConnectorConfig {
     /// OAuth 2 with a profile endpoint.
     #[serde(default)]
     oauth2: Option<oauth2::Config>,
-    /// People whom a file lists.
+    /// People whom a file lists, or whom the store keeps.
     #[serde(default)]
     local: Option<local::Config>,
     /// A signed token of a portal.
@@ -281,6 +283,11 @@ pub trait Connector: Debug + Send + Sync {
 
     /// Everybody who may sign in, if the connector has a list of them. Sessions of all others end.
     fn listed_people(&self) -> Option<Arc<ListedPeople>> {
+        None
+    }
+
+    /// The people whose passwords the store keeps, if they are kept there.
+    fn local_people(&self) -> Option<&LocalPeople> {
         None
     }
 

@@ -1,6 +1,6 @@
 //! `LoginError`: why a login could not begin or finish.
 
-use super::connector::ConnectorError;
+use super::connector::{ConnectorError, RefusalReason};
 use super::limits::Limited;
 use super::pending::{PendingError, PendingTooLarge};
 use crate::people::AdmitError;
@@ -85,6 +85,17 @@ impl LoginError {
     /// Whether the user name or the password is wrong.
     pub fn is_wrong_password(&self) -> bool {
         matches!(self, Self::Connector(error) if error.is_wrong_password())
+    }
+
+    /// Whether the password is right, but must be changed first.
+    pub fn is_password_expired(&self) -> bool {
+        matches!(
+            self,
+            Self::Connector(ConnectorError::Refused {
+                why: RefusalReason::PasswordExpired,
+                ..
+            })
+        )
     }
 
     /// When the same request may succeed, in seconds, if that is known.

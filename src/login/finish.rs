@@ -16,6 +16,7 @@ use crate::people::profile::{AuthContext, Profile, UserFields};
 use crate::people::session::{MintError, NewLogin, OneTimeSession, SessionTimeouts, Sessions};
 use crate::people::{AdmitError, People};
 use crate::store::{ConnectorId, LoginName, SessionId, SessionOrigin, Subject};
+use crate::telemetry::{AuditEvent, AuditRecord, Telemetry};
 
 /// What a login led to.
 #[derive(Clone, Debug)]
@@ -79,6 +80,7 @@ pub(super) struct FinishTask {
     pub(super) timeouts: SessionTimeouts,
     pub(super) limits: Arc<Limits>,
     pub(super) clock: Clock,
+    pub(super) telemetry: Telemetry,
     /// Held until the source has responded.
     pub(super) permit: Option<HalfOpenPermit>,
 }
@@ -132,6 +134,15 @@ impl FinishTask {
             Err(_) => {}
         }
         drop(self.permit.take());
+        if let (Some(change), Ok(_)) = (&pending.password_change, &redeemed) {
+            self.telemetry.audit(&AuditRecord {
+                connector: Some(self.entry.id.as_str()),
+                subject: Some(change.subject.as_str()),
+                client: response.origin.address,
+                reason: Some("by the person"),
+                ..AuditRecord::new(AuditEvent::PasswordChanged, self.clock.now())
+            });
+        }
         redeemed.map_err(LoginError::Connector)
     }
 
@@ -187,7 +198,7 @@ impl FinishTask {
             began_at: pending.begun_at,
             connector_epoch: pending.connector_epoch,
             everyone_epoch: pending.everyone_epoch,
-            needs_current_password: false,
+            needs_current_password: self.entry.connector.local_people().is_some(),
         };
         let minter = SessionMinter {
             ring: &self.ring,

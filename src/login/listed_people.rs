@@ -44,6 +44,9 @@ struct Ended {
 struct Compared {
     lists: HashMap<ConnectorId, Arc<ListedPeople>>,
     check_again: BTreeSet<(ConnectorId, Subject)>,
+    /// The connectors whose people the store keeps, after the sessions of everybody else have ended.
+    kept: HashMap<ConnectorId, Arc<ConnectorEntry>>,
+    kept_again: BTreeSet<ConnectorId>,
 }
 
 /// Compares the lists of people until it is dropped: now, and after each reload. `current` returns the logins
@@ -54,7 +57,8 @@ pub async fn follow_listed_people(mut reloads: watch::Receiver<u64>, current: im
     loop {
         reloads.borrow_and_update();
         let has_failed = current().compare_lists(&mut compared).await.is_err();
-        let pause = match (has_failed, compared.check_again.is_empty()) {
+        let is_done = compared.check_again.is_empty() && compared.kept_again.is_empty();
+        let pause = match (has_failed, is_done) {
             (true, _) => Some(retry_pause),
             (false, false) => Some(CHECK_AGAIN_AFTER),
             (false, true) => None,
@@ -85,6 +89,9 @@ impl Login {
     async fn compare_lists(&self, compared: &mut Compared) -> Result<(), CheckFailed> {
         let mut result = Ok(());
         for entry in self.entries() {
+            if self.end_outdated_logins(entry, compared).await.is_err() {
+                result = Err(CheckFailed::Temporary);
+            }
             let Some(list) = entry.connector.listed_people() else {
                 compared.lists.remove(&entry.id);
                 continue;
@@ -114,6 +121,49 @@ impl Login {
                 let _ = self.check_listed(entry, &subject).await;
             }
         }
+        for connector in std::mem::take(&mut compared.kept_again) {
+            if let Some(entry) = self.entry(&connector)
+                && let Some(people) = entry.connector.local_people()
+                && let Err(error) = people.end_outdated_logins().await
+            {
+                let _ = log_failure(entry, &error);
+            }
+        }
+    }
+
+    /// Ends what a connector led to before its people were kept in the store, such as the sessions of a file
+    /// of people. Later each change of a person ends their sessions by itself.
+    async fn end_outdated_logins(
+        &self,
+        entry: &Arc<ConnectorEntry>,
+        compared: &mut Compared,
+    ) -> Result<(), CheckFailed> {
+        let Some(people) = entry.connector.local_people() else {
+            compared.kept.remove(&entry.id);
+            return Ok(());
+        };
+        let is_known = compared.kept.get(&entry.id);
+        if is_known.is_some_and(|known| Arc::ptr_eq(known, entry)) {
+            return Ok(());
+        }
+        let ended = people.end_outdated_logins().await;
+        let ended = ended.map_err(|error| {
+            let _ = log_failure(entry, &error);
+            CheckFailed::Temporary
+        })?;
+        if !ended.entries.is_empty() {
+            let (sessions, tokens) = (ended.sessions, ended.access_tokens);
+            let reason =
+                format!("not of people in the store: {sessions} sessions, {tokens} access tokens");
+            self.telemetry.audit(&AuditRecord {
+                connector: Some(entry.id.as_str()),
+                reason: Some(&reason),
+                ..AuditRecord::new(AuditEvent::Revoked, self.clock.now())
+            });
+        }
+        compared.kept.insert(entry.id.clone(), Arc::clone(entry));
+        compared.kept_again.insert(entry.id.clone());
+        Ok(())
     }
 
     /// Acts on the differences between a list and what was before: the older list, and the sessions and

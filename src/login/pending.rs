@@ -11,7 +11,7 @@ use super::ticket::NonceHash;
 use super::unsolicited::UnsolicitedLogin;
 use crate::clock::Timestamp;
 use crate::keys::{self, KeyRing, Purpose};
-use crate::store::{ConnectorId, SessionKey};
+use crate::store::{ConnectorId, SessionKey, Subject};
 
 /// The longest duration of a login, in seconds.
 pub const PENDING_AGE_MAX_S: u64 = 600;
@@ -143,6 +143,20 @@ pub struct Pending {
     /// The account to which the identity is to be linked. Such a login signs nobody in.
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     pub link: Option<Box<LinkRequest>>,
+    /// The person who changes their password. The response must have the old and the new one.
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
+    pub password_change: Option<Box<PasswordChange>>,
+}
+
+/// A change of a password by the person themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordChange {
+    #[serde(rename = "s")]
+    pub subject: Subject,
+    /// Whether this browser has just proved the password and gets no session before the change. Otherwise
+    /// the person must be signed in.
+    #[serde(rename = "d", default, skip_serializing_if = "is_false")]
+    pub is_demanded: bool,
 }
 
 /// Serializes a session key as base64url, which is shorter than a JSON array.
@@ -254,6 +268,7 @@ impl Pending {
             max_age: None,
             unsolicited: None,
             link: None,
+            password_change: None,
         }
     }
 
@@ -294,13 +309,14 @@ impl Pending {
         }
     }
 
-    /// Whether the source has responded and the person must still confirm. No callback finishes it.
+    /// Whether the source has responded and the person must still confirm, or choose another password. No
+    /// callback and no ordinary form finishes it.
     pub(super) fn awaits_confirmation(&self) -> bool {
         let proven = self
             .link
             .as_ref()
             .is_some_and(|link| link.identity.is_some());
-        self.unsolicited.is_some() || proven
+        self.unsolicited.is_some() || self.password_change.is_some() || proven
     }
 
     fn seal_once(&self, ring: &KeyRing) -> String {

@@ -4,41 +4,32 @@ use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use menshen::login::connector::credentials::PASSWORD_BYTES_MAX;
 use menshen::login::connector::local::PasswordHash;
+use menshen::people::new_password::NewPassword;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use super::{Failure, print};
 
-/// The shortest password that is accepted, in characters.
-const PASSWORD_CHARS_MIN: usize = 8;
-
 pub(super) fn run() -> Result<(), Failure> {
+    print(hash_of_new_password(false)?.as_str())
+}
+
+/// The hash of a password that is read twice from a terminal, or once from a pipe. `once`: once from a
+/// terminal, too.
+pub(super) fn hash_of_new_password(once: bool) -> Result<Zeroizing<String>, Failure> {
     let is_terminal = std::io::stdin().is_terminal();
     let password = match is_terminal {
         true => ask("Password: ")?,
         false => read_pipe()?,
     };
-    check(&password)?;
-    if is_terminal && *ask("The same password again: ")? != *password {
+    let password = NewPassword::parse(&password).map_err(|error| Failure::refused(&error))?;
+    if is_terminal && !once && **ask("The same password again: ")? != *password.expose() {
         let why = "these are two different passwords";
         return Err(Failure::Refused(why.to_owned()));
     }
-    let hash = PasswordHash::create(&password).map_err(|error| Failure::refused(&error))?;
-    print(hash)
-}
-
-/// Refuses a password with which nobody could sign in, or that is too short.
-fn check(password: &str) -> Result<(), Failure> {
-    let why = if password.chars().count() < PASSWORD_CHARS_MIN {
-        format!("the password must have at least {PASSWORD_CHARS_MIN} characters")
-    } else if password.len() > PASSWORD_BYTES_MAX {
-        format!("the password must have at most {PASSWORD_BYTES_MAX} bytes")
-    } else if password.contains(['\0', '\n', '\r']) {
-        "the password must be one line without NUL".to_owned()
-    } else {
-        return Ok(());
-    };
-    Err(Failure::Refused(why))
+    let hash = PasswordHash::create(password.expose());
+    let hash = hash.map_err(|error| Failure::refused(&error))?;
+    Ok(Zeroizing::new(hash))
 }
 
 /// Asks on the terminal; what is typed is not shown.

@@ -8,7 +8,7 @@ use super::directory_fields::TEXT_CHARS_MAX;
 use super::normalized_fields;
 use crate::store::{ConnectorId, IMPORTED_MAX, ImportedPerson, LinkField, LoginName, Subject};
 
-mod csv;
+pub(super) mod csv;
 
 /// The names of the columns of a CSV file, and of the fields of a JSON object.
 const COLUMNS: [&str; 6] = ["login", "name", "email", "mobile", "connector", "subject"];

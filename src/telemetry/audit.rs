@@ -67,6 +67,12 @@ pub enum AuditEvent {
     DirectorySynced,
     /// An administrator changed the login name or the fields of a person.
     PersonChanged,
+    /// An administrator added a person whose password the store keeps.
+    PersonAdded,
+    /// An administrator removed such a person.
+    PersonRemoved,
+    /// Such a person, or an administrator, changed the password.
+    PasswordChanged,
     /// A program got the application's token of a connector, or the source issued none.
     AppToken,
     /// A program reported that the source rejects the application's token.
@@ -97,6 +103,9 @@ impl AuditEvent {
             Self::PeopleImported => "imported",
             Self::DirectorySynced => "synced",
             Self::PersonChanged => "changed",
+            Self::PersonAdded => "added",
+            Self::PersonRemoved => "removed",
+            Self::PasswordChanged => "password-changed",
             Self::AppToken => "app-token",
             Self::AppTokenRejected => "app-token-rejected",
             Self::RefreshRefused => "refresh-gone",

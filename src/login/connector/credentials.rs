@@ -4,12 +4,10 @@ use std::fmt;
 
 use super::{ConnectorError, RefusalReason, SourceRefusal};
 use crate::login::fields::Fields;
+pub use crate::people::new_password::PASSWORD_BYTES_MAX;
 
 /// The longest accepted user name, in bytes.
 pub const LOGIN_BYTES_MAX: usize = 256;
-
-/// The longest accepted password, in bytes.
-pub const PASSWORD_BYTES_MAX: usize = 1024;
 
 /// A plausible user name and password. The name is trimmed, the password is not.
 #[derive(Clone, Copy, PartialEq, Eq)]

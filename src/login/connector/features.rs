@@ -40,6 +40,8 @@ pub struct Features {
     pub receives_events: bool,
     /// Whether the source issues an access token of the application itself, which other programs can use.
     pub shares_app_token: bool,
+    /// Whether the people with their passwords are kept in the store, and not at a source or in a file.
+    pub keeps_people: bool,
     /// How directory syncs run; absent: the source has no directory that can be read.
     pub directory_sync: Option<DirectorySyncSettings>,
     /// The icon on the sign-in page, as SVG; absent: the icon of a key.

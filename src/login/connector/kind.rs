@@ -14,6 +14,7 @@ use crate::expression::Scope;
 use crate::issuer::{IssuerName, TenantName};
 use crate::outbound::Outbound;
 use crate::people::departments::StoredDepartments;
+use crate::people::local_people::LocalPeople;
 use crate::people::profile::MappingConfig;
 use crate::secret::{SecretError, SecretSource};
 use crate::setting::KeyPath;
@@ -122,6 +123,8 @@ pub struct ConnectorDeps {
     pub mapping: MappingConfig,
     /// The departments of this connector that menshen knew before it was started.
     pub stored_departments: StoredDepartments,
+    /// The people of this connector whose passwords the store keeps; absent: there is no store.
+    pub local_people: Option<LocalPeople>,
 }
 
 /// Why a connector cannot be built.

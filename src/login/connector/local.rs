@@ -1,15 +1,16 @@
-//! `local`: people whose names and passwords a file lists.
+//! `local`: people whose names and passwords a file lists or the store keeps.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::credentials::PasswordCredentials;
 use super::{
-    AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
-    ConnectorError, Finding, ListedPeople, ListedPerson, RefusalReason, SourceRefusal,
+    AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorError,
+    Finding, ListedPeople, ListedPerson, RefusalReason, SourceRefusal,
 };
 use crate::clock::Clock;
 use crate::login::pending::Pending;
@@ -19,15 +20,19 @@ use crate::store::{LinkField, Subject};
 
 mod hashing;
 mod kind;
-mod password_hash;
 mod people_file;
+mod stored;
 
+pub use crate::people::password_hash::{InvalidHash, NotComputed, PasswordHash};
 pub use kind::Config;
 pub(super) use kind::NAME as KIND_NAME;
-pub use password_hash::{InvalidHash, NotComputed, PasswordHash};
 pub use people_file::{FileProblem, PeopleFileError};
+pub use stored::{NEW_PASSWORD_FIELD, hash_of_new_password};
 
 use people_file::{PeopleFile, Person};
+
+/// What refuses people, in the log.
+const THE_FILE: &str = "the people file";
 
 /// The people of one file.
 #[derive(Debug)]
@@ -38,12 +43,12 @@ struct Local {
 }
 
 impl Local {
-    fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
-        let people = PeopleFile::read(&config.people).map_err(ConnectorBuildError::PeopleFile)?;
+    fn build(path: &Path, clock: Clock) -> Result<Self, ConnectorBuildError> {
+        let people = PeopleFile::read(path).map_err(ConnectorBuildError::PeopleFile)?;
         Ok(Self {
             listed: Arc::new(listed_people(&people)),
             people,
-            clock: deps.clock,
+            clock,
         })
     }
 }
@@ -61,14 +66,24 @@ fn listed_people(file: &PeopleFile) -> ListedPeople {
     ListedPeople(listed.collect::<BTreeMap<_, _>>())
 }
 
-fn refused(why: RefusalReason, message: String) -> ConnectorError {
+fn refused(call: &'static str, why: RefusalReason, message: String) -> ConnectorError {
     ConnectorError::Refused {
         why,
         source: SourceRefusal {
-            call: "the people file",
+            call,
             code: 0,
             message,
         },
+    }
+}
+
+/// When and how somebody proved a password.
+fn proven_by_password(clock: &Clock) -> AuthContext {
+    AuthContext {
+        acr: None,
+        amr: vec!["pwd".to_owned()],
+        auth_time: Some(clock.now()),
+        vouched_until: None,
     }
 }
 
@@ -97,16 +112,16 @@ impl Connector for Local {
         let is_right = hashing::verify(hash, credentials.password).await?;
         let Some(person) = person else {
             let message = "it has no such user name".to_owned();
-            return Err(refused(RefusalReason::WrongPassword, message));
+            return Err(refused(THE_FILE, RefusalReason::WrongPassword, message));
         };
         let subject = &person.subject;
         if !is_right {
             let message = format!("the password for {subject} is wrong");
-            return Err(refused(RefusalReason::WrongPassword, message));
+            return Err(refused(THE_FILE, RefusalReason::WrongPassword, message));
         }
         if person.is_disabled {
             let message = format!("{subject} is disabled");
-            return Err(refused(RefusalReason::Inactive, message));
+            return Err(refused(THE_FILE, RefusalReason::Inactive, message));
         }
         Ok(self.profile(person))
     }
@@ -133,11 +148,11 @@ impl Connector for Local {
     }
 }
 
-/// The administrator wrote the file, so its addresses and numbers are those of its people.
-fn verified_fields(person: &Person) -> Vec<(LinkField, String)> {
+/// The administrator wrote the fields, so their addresses and numbers are those of their people.
+fn verified_fields(profile: &Map<String, Value>) -> Vec<(LinkField, String)> {
     let fields = [(LinkField::Email, "email"), (LinkField::Mobile, "mobile")];
     let verified = fields.into_iter().filter_map(|(field, name)| {
-        let value = person.profile.get(name)?.as_str()?;
+        let value = profile.get(name)?.as_str()?;
         Some((field, value.to_owned()))
     });
     verified.collect()
@@ -148,14 +163,9 @@ impl Local {
         Profile {
             subject: person.subject.clone(),
             raw: Value::Object(person.profile.clone()),
-            verified_fields: verified_fields(person),
+            verified_fields: verified_fields(&person.profile),
             provider_sid: Some(person.credential.clone()),
-            auth_context: AuthContext {
-                acr: None,
-                amr: vec!["pwd".to_owned()],
-                auth_time: Some(self.clock.now()),
-                vouched_until: None,
-            },
+            auth_context: proven_by_password(&self.clock),
             tokens: None,
         }
     }
@@ -170,7 +180,7 @@ impl PersonLookup for Local {
             }
             Some(person) => PersonStatus::Active(CurrentProfile {
                 raw: Value::Object(person.profile.clone()),
-                verified_fields: verified_fields(person),
+                verified_fields: verified_fields(&person.profile),
                 is_complete: true,
                 has_tags: true,
             }),

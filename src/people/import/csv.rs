@@ -5,14 +5,14 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 /// A record with the line where it begins.
-pub(super) type Record = (usize, Result<Vec<String>, &'static str>);
+pub(in crate::people) type Record = (usize, Result<Vec<String>, &'static str>);
 
 const OPEN_QUOTE: &str = "a quoted field does not end";
 const TEXT_AFTER_QUOTE: &str = "text follows a quoted field";
 const QUOTE_INSIDE: &str = "a quote within a field that is not quoted";
 
 /// The records of a file, with their lines.
-pub(super) fn records(text: &str) -> impl Iterator<Item = Record> {
+pub(in crate::people) fn records(text: &str) -> impl Iterator<Item = Record> {
     Records {
         chars: text.chars().peekable(),
         line: 1,

@@ -31,6 +31,7 @@ async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, P
         clock: clock.clone(),
         mapping: menshen::people::profile::MappingConfig::default(),
         stored_departments: StoredDepartments::default(),
+        local_people: None,
     };
     let tokens = {
         let mut state = provider.state();

@@ -7,10 +7,11 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::super::{ConnectorError, SourceRefusal};
-use super::password_hash::PasswordHash;
+use crate::people::new_password::NewPassword;
+use crate::people::password_hash::{NotComputed, PasswordHash};
 use crate::secret::Secret;
 
-/// How long a login waits until its hash may be computed.
+/// How long a login waits until its hash may be computed, and the hash of a new password.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// The most logins that wait.
@@ -37,6 +38,13 @@ pub(super) async fn verify(
     QUEUE.verify(hash, password).await
 }
 
+/// The hash of a new password, with the default cost.
+pub(super) async fn create(password: NewPassword) -> Result<Secret<String>, ConnectorError> {
+    tracing::debug!("the hash of a new password is computed");
+    let create = move || PasswordHash::create(password.expose()).map(Secret::new);
+    QUEUE.compute(create).await
+}
+
 impl HashQueue {
     fn new(at_once: usize, waiting_max: usize) -> Self {
         Self {
@@ -50,6 +58,16 @@ impl HashQueue {
         hash: &Arc<PasswordHash>,
         password: &str,
     ) -> Result<bool, ConnectorError> {
+        tracing::debug!(cost = %hash.cost(), "the hash of a password is computed");
+        let (hash, password) = (Arc::clone(hash), Secret::new(password.to_owned()));
+        self.compute(move || hash.verify(password.expose())).await
+    }
+
+    /// Waits until a hash may be computed, and computes it.
+    async fn compute<T: Send + 'static>(
+        &self,
+        compute: impl FnOnce() -> Result<T, NotComputed> + Send + 'static,
+    ) -> Result<T, ConnectorError> {
         let too_many = |_| busy("too many passwords are being verified");
         let waiting = self.waiting.try_acquire().map_err(too_many)?;
         let permit = timeout(WAIT_MAX, Arc::clone(&self.computing).acquire_owned()).await;
@@ -57,15 +75,13 @@ impl HashQueue {
         let Ok(Ok(permit)) = permit else {
             return Err(busy("too many passwords are being verified"));
         };
-        tracing::debug!(cost = %hash.cost(), "the hash of a password is computed");
-        let (hash, password) = (Arc::clone(hash), Secret::new(password.to_owned()));
-        let verified = tokio::task::spawn_blocking(move || {
+        let computed = tokio::task::spawn_blocking(move || {
             // Held until the end, even if the login was given up meanwhile.
             let _permit = permit;
-            hash.verify(password.expose())
+            compute()
         });
-        match verified.await {
-            Ok(verified) => verified.map_err(|error| busy(&error.to_string())),
+        match computed.await {
+            Ok(computed) => computed.map_err(|error| busy(&error.to_string())),
             Err(_) => Err(busy("the computation was interrupted")),
         }
     }

@@ -15,6 +15,7 @@ use super::super::{
 };
 use super::Local;
 use super::people_file::PeopleFile;
+use super::stored::StoredLocal;
 use crate::secret::SecretSource;
 use crate::setting::KeyPath;
 
@@ -43,15 +44,16 @@ const WRITABLE_BY_ALL: u32 = 0o002;
 /// The most people that one warning names.
 const NAMED_MAX: usize = 5;
 
-/// People whom a file lists, with their passwords.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// People whom a file lists, with their passwords, or whom the store keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// A TOML file with a table for each person, named after the login: `[zhangsan]`. `password` is a hash
     /// from `menshen passwd`, or one of bcrypt; `disabled = true` keeps the person out; `name`, `email`,
     /// `mobile`, `groups`, `roles`, `departments` and `orgs` are their fields, and further keys become
-    /// `user.attributes`.
-    pub people: PathBuf,
+    /// `user.attributes`. Absent: the people are kept in the store, where `menshen people` and the admin API
+    /// add and change them, and they change their passwords themselves.
+    pub people: Option<PathBuf>,
 }
 
 impl Kind for Config {
@@ -64,7 +66,11 @@ impl Kind for Config {
     }
 
     fn files(&self) -> Vec<(KeyPath<'_>, &Path)> {
-        vec![(key_path(), &self.people)]
+        let people = self.people.as_deref();
+        people
+            .map(|people| (key_path(), people))
+            .into_iter()
+            .collect()
     }
 
     fn problems(
@@ -80,8 +86,11 @@ impl Kind for Config {
     }
 
     fn file_warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+        let Some(people) = &self.people else {
+            return Vec::new();
+        };
         let mut warnings = Vec::new();
-        let metadata = std::fs::metadata(&self.people);
+        let metadata = std::fs::metadata(people);
         let mode = metadata.map_or(0, |file| file.permissions().mode());
         if mode & WRITABLE_BY_ALL != 0 {
             let text = "every user of this machine can add people and change passwords: let only the \
@@ -94,7 +103,7 @@ impl Kind for Config {
             warnings.push((key_path(), text.to_owned()));
         }
         // The problems of a file that cannot be used are reported when the connector is built.
-        let Ok(file) = PeopleFile::read(&self.people) else {
+        let Ok(file) = PeopleFile::read(people) else {
             return warnings;
         };
         if file.people().iter().all(|person| person.is_disabled) {
@@ -116,12 +125,16 @@ impl Kind for Config {
             mapping: MAPPING,
             further_members_are_attributes: true,
             login_method: LoginMethod::PasswordForm,
+            keeps_people: self.people.is_none(),
             ..Features::default()
         }
     }
 
     fn build(&self, deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError> {
-        Ok(Arc::new(Local::build(self, deps)?))
+        match &self.people {
+            Some(people) => Ok(Arc::new(Local::build(people, deps.clock)?)),
+            None => Ok(Arc::new(StoredLocal::build(deps)?)),
+        }
     }
 }
 

@@ -12,8 +12,9 @@ use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
-use super::password_hash::{InvalidHash, PasswordHash};
 use crate::keys;
+use crate::people::local_people::fields::{LIST_FIELDS, TEXT_FIELDS};
+use crate::people::password_hash::{InvalidHash, PasswordHash};
 use crate::people::profile::is_fixed_field;
 use crate::store::{LoginName, Subject};
 
@@ -25,19 +26,6 @@ const PROBLEMS_SHOWN_MAX: usize = 10;
 
 /// How deeply the value of a key may be nested.
 const NESTED_MAX: usize = 8;
-
-/// The fields that are one text.
-const TEXT_FIELDS: [&str; 6] = [
-    "name",
-    "email",
-    "mobile",
-    "tenant_code",
-    "tenant_name",
-    "platform",
-];
-
-/// The fields that are lists of texts.
-const LIST_FIELDS: [&str; 5] = ["groups", "roles", "departments", "orgs", "tags"];
 
 /// The people of a connector.
 pub(super) struct PeopleFile {

@@ -26,6 +26,7 @@ fn build(text: &str) -> Result<OAuth2, ConnectorBuildError> {
         clock: Clock::manual(Timestamp::from_unix_s(1_800_000_000)),
         mapping: MappingConfig::default(),
         stored_departments: StoredDepartments::default(),
+        local_people: None,
     };
     OAuth2::build(&toml::from_str(&text).unwrap(), deps)
 }

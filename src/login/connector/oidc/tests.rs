@@ -30,6 +30,7 @@ fn build(more: &str) -> Result<Oidc, ConnectorBuildError> {
         clock: Clock::manual(Timestamp::from_unix_s(1_800_000_000)),
         mapping: MappingConfig::default(),
         stored_departments: StoredDepartments::default(),
+        local_people: None,
     };
     Oidc::build(&config, deps)
 }

@@ -33,6 +33,7 @@ fn build(more: &str, callback: &str) -> Result<WeCom, ConnectorBuildError> {
         clock: Clock::system(),
         mapping: MappingConfig::default(),
         stored_departments: StoredDepartments::default(),
+        local_people: None,
     };
     WeCom::build(&config(more), deps)
 }

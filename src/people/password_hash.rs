@@ -132,7 +132,7 @@ impl PasswordHash {
     }
 
     /// A hash with the default cost that no password has.
-    pub(super) fn of_nobody() -> Self {
+    pub(crate) fn of_nobody() -> Self {
         Self {
             scheme: Scheme::Argon2id {
                 params: Params::DEFAULT,
@@ -144,7 +144,7 @@ impl PasswordHash {
     }
 
     /// Whether this is the hash of the password. Takes as long for every password.
-    pub(super) fn verify(&self, password: &str) -> Result<bool, NotComputed> {
+    pub(crate) fn verify(&self, password: &str) -> Result<bool, NotComputed> {
         let password = password.as_bytes();
         match &self.scheme {
             Scheme::Argon2id { params, salt, hash } => {
@@ -168,12 +168,12 @@ impl PasswordHash {
     }
 
     /// Names this hash. Another hash of the same password has another name.
-    pub(super) fn id(&self) -> &[u8] {
+    pub(crate) fn id(&self) -> &[u8] {
         &self.id
     }
 
     /// What the hash costs to compute.
-    pub(super) fn cost(&self) -> String {
+    pub(crate) fn cost(&self) -> String {
         match &self.scheme {
             Scheme::Argon2id { params, .. } => {
                 let (memory, passes) = (params.m_cost(), params.t_cost());
@@ -184,7 +184,7 @@ impl PasswordHash {
     }
 
     /// Whether the hash is so cheap to compute that whoever has it can guess the password.
-    pub(super) fn is_cheap(&self) -> bool {
+    pub(crate) fn is_cheap(&self) -> bool {
         match &self.scheme {
             Scheme::Argon2id { params, .. } => {
                 params.m_cost() < ARGON2_MEMORY_KIB_RECOMMENDED_MIN

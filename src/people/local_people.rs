@@ -1,0 +1,423 @@
+//! `LocalPeople`: the people of one connector of the kind `local` whose passwords the store keeps.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::session::Sessions;
+use crate::clock::Clock;
+use crate::keys::{self, KeyRing};
+use crate::store::{
+    ConnectorId, EndedLogins, IdError, LocalPeopleOutcome, LocalPerson, LocalPersonWrite,
+    LoginName, Store, StoreError, Subject,
+};
+
+mod change;
+pub mod fields;
+pub mod import;
+
+use change::Changed;
+pub use change::LocalPersonChange;
+
+/// How often a change is tried if others change the same people at the same time.
+const ATTEMPTS_MAX: usize = 5;
+
+/// The people of one connector in the store. Clones share them.
+#[derive(Clone, Debug)]
+pub struct LocalPeople {
+    store: Arc<dyn Store>,
+    sessions: Arc<Sessions>,
+    clock: Clock,
+    /// Chooses whose hash is computed for an unknown login name.
+    ring: Arc<KeyRing>,
+    connector: ConnectorId,
+}
+
+/// Why local people could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalPeopleError {
+    #[error("nobody has the login {login} at the connector {connector}")]
+    Unknown {
+        connector: ConnectorId,
+        login: String,
+    },
+    #[error("somebody has the login {login} at the connector {connector} already")]
+    Taken {
+        connector: ConnectorId,
+        login: LoginName,
+    },
+    /// The login of a new person is too long when it is written in lower case.
+    #[error("this login cannot be used")]
+    Login(#[source] IdError),
+    /// A new person has no password.
+    #[error("a new person needs a password")]
+    NoPassword,
+    /// The new login is not the same in lower case.
+    #[error("a login can only change its case: remove the person, and add another one")]
+    OtherLogin,
+    /// Says which field is wrong, and how.
+    #[error("{0}")]
+    Field(String),
+    #[error("others changed the same people again and again: try again")]
+    Contended,
+    #[error("read or write the people in the store")]
+    Store(#[source] StoreError),
+}
+
+/// What a change of one person did.
+#[derive(Clone, Debug)]
+pub struct ChangedPerson {
+    /// The person as stored now.
+    pub person: LocalPerson,
+    /// Whether something was written.
+    pub is_changed: bool,
+    pub ended: EndedLogins,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default)]
+pub struct ImportedPeople {
+    pub created: usize,
+    /// Those who existed and are changed.
+    pub changed: Vec<Subject>,
+    pub unchanged: usize,
+    pub ended: EndedLogins,
+}
+
+/// Why nobody was imported.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalImportError {
+    /// These people cannot be imported, with their positions in the import.
+    #[error("some people cannot be imported")]
+    People(Vec<(usize, LocalPeopleError)>),
+    #[error(transparent)]
+    Other(LocalPeopleError),
+}
+
+/// The subject of a login name.
+///
+/// # Errors
+/// No login name has this form.
+pub fn subject_of(login: &str) -> Result<Subject, IdError> {
+    login.trim().to_lowercase().try_into()
+}
+
+impl LocalPeople {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        sessions: Arc<Sessions>,
+        clock: Clock,
+        ring: Arc<KeyRing>,
+        connector: ConnectorId,
+    ) -> Self {
+        Self {
+            store,
+            sessions,
+            clock,
+            ring,
+            connector,
+        }
+    }
+
+    /// The person with this subject.
+    ///
+    /// # Errors
+    /// The store did not respond.
+    pub async fn find(&self, subject: &Subject) -> Result<Option<LocalPerson>, StoreError> {
+        self.store.local_person(&self.connector, subject).await
+    }
+
+    /// The person with this login name, and another one whose hash can be computed instead if there is no
+    /// such person: always the same one for the same name. Takes as long in both cases.
+    ///
+    /// # Errors
+    /// The store did not respond.
+    pub async fn find_for_login(
+        &self,
+        subject: &Subject,
+    ) -> Result<(Option<LocalPerson>, Option<LocalPerson>), StoreError> {
+        let chosen = self.ring.keyed_hash(&[
+            self.connector.as_str().as_bytes(),
+            subject.as_str().as_bytes(),
+        ]);
+        let [a, b, c, d, e, f, g, h, ..] = chosen;
+        let place = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        let (connector, store) = (&self.connector, &self.store);
+        store
+            .local_person_and_one_at(connector, subject, place)
+            .await
+    }
+
+    /// The people in the order of their subjects, after `after`, at most `max`.
+    ///
+    /// # Errors
+    /// The store did not respond.
+    pub async fn list(
+        &self,
+        after: Option<&Subject>,
+        max: u32,
+    ) -> Result<Vec<LocalPerson>, StoreError> {
+        self.store.local_people(&self.connector, after, max).await
+    }
+
+    /// Creates a person.
+    ///
+    /// # Errors
+    /// Nobody is created.
+    pub async fn create(
+        &self,
+        login: LoginName,
+        change: &LocalPersonChange,
+    ) -> Result<ChangedPerson, LocalPeopleError> {
+        let person = change.new_person(&login, self.clock.now())?;
+        let write = LocalPersonWrite {
+            subject: person.subject.clone(),
+            expected: None,
+            person: Some(person.clone()),
+            ends_logins: true,
+        };
+        match self.write(&[write]).await? {
+            Some(ended) => Ok(ChangedPerson {
+                person,
+                is_changed: true,
+                ended,
+            }),
+            None => Err(LocalPeopleError::Taken {
+                connector: self.connector.clone(),
+                login,
+            }),
+        }
+    }
+
+    /// Changes a person. Another password, and disabling, end the person's sessions and access tokens.
+    ///
+    /// # Errors
+    /// Nothing is changed.
+    pub async fn change(
+        &self,
+        login: &str,
+        change: &LocalPersonChange,
+    ) -> Result<ChangedPerson, LocalPeopleError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let person = self.named(login).await?;
+            let changed = change.apply_to(&person, self.clock.now())?;
+            let Some(Changed {
+                person: new,
+                ends_logins,
+            }) = changed
+            else {
+                return Ok(ChangedPerson {
+                    person,
+                    is_changed: false,
+                    ended: EndedLogins::default(),
+                });
+            };
+            if let Some(ended) = self.replace(&person, new.clone(), ends_logins).await? {
+                return Ok(ChangedPerson {
+                    person: new,
+                    is_changed: true,
+                    ended,
+                });
+            }
+        }
+        Err(LocalPeopleError::Contended)
+    }
+
+    /// Gives a person, as they were when they proved their password, another password. `None` if the person
+    /// was changed or removed since then.
+    ///
+    /// # Errors
+    /// Nothing is changed.
+    pub async fn change_own_password(
+        &self,
+        proven: &LocalPerson,
+        change: &LocalPersonChange,
+    ) -> Result<Option<LocalPerson>, LocalPeopleError> {
+        let Some(changed) = change.apply_to(proven, self.clock.now())? else {
+            return Ok(Some(proven.clone()));
+        };
+        let new = changed.person;
+        let written = self.replace(proven, new.clone(), true).await?;
+        Ok(written.map(|_ended| new))
+    }
+
+    /// Removes a person, and ends their sessions and access tokens. The account stays.
+    ///
+    /// # Errors
+    /// Nobody is removed.
+    pub async fn remove(
+        &self,
+        login: &str,
+    ) -> Result<(LocalPerson, EndedLogins), LocalPeopleError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let person = self.named(login).await?;
+            let write = LocalPersonWrite {
+                subject: person.subject.clone(),
+                expected: Some(person.revision),
+                person: None,
+                ends_logins: true,
+            };
+            if let Some(ended) = self.write(&[write]).await? {
+                return Ok((person, ended));
+            }
+        }
+        Err(LocalPeopleError::Contended)
+    }
+
+    /// Creates people, and changes those whose login exists: all or none.
+    ///
+    /// # Errors
+    /// Nobody is imported.
+    pub async fn import(
+        &self,
+        people: &[(LoginName, LocalPersonChange)],
+    ) -> Result<ImportedPeople, LocalImportError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let (writes, mut imported) = self.planned(people).await?;
+            match self.write(&writes).await.map_err(LocalImportError::Other)? {
+                Some(ended) => {
+                    imported.ended = ended;
+                    return Ok(imported);
+                }
+                None => continue,
+            }
+        }
+        Err(LocalImportError::Other(LocalPeopleError::Contended))
+    }
+
+    /// What an import has to write now.
+    async fn planned(
+        &self,
+        people: &[(LoginName, LocalPersonChange)],
+    ) -> Result<(Vec<LocalPersonWrite>, ImportedPeople), LocalImportError> {
+        let (now, mut problems) = (self.clock.now(), Vec::new());
+        let (mut writes, mut imported) = (Vec::new(), ImportedPeople::default());
+        for (index, (login, change)) in people.iter().enumerate() {
+            let known = match subject_of(login.as_str()) {
+                Ok(subject) => self.find(&subject).await.map_err(LocalPeopleError::Store),
+                Err(error) => Err(LocalPeopleError::Login(error)),
+            };
+            let planned = known.and_then(|known| match known {
+                Some(known) => Ok((Some(known.revision), change.apply_to(&known, now)?)),
+                None => {
+                    let person = change.new_person(login, now)?;
+                    let ends_logins = true;
+                    Ok((
+                        None,
+                        Some(Changed {
+                            person,
+                            ends_logins,
+                        }),
+                    ))
+                }
+            });
+            match planned {
+                Ok((_, None)) => imported.unchanged += 1,
+                Ok((
+                    expected,
+                    Some(Changed {
+                        person,
+                        ends_logins,
+                    }),
+                )) => {
+                    let subject = person.subject.clone();
+                    match expected {
+                        None => imported.created += 1,
+                        Some(_) => imported.changed.push(subject.clone()),
+                    }
+                    writes.push(LocalPersonWrite {
+                        subject,
+                        expected,
+                        person: Some(person),
+                        ends_logins,
+                    });
+                }
+                Err(error @ LocalPeopleError::Store(_)) => {
+                    return Err(LocalImportError::Other(error));
+                }
+                Err(error) => problems.push((index, error)),
+            }
+        }
+        match problems.is_empty() {
+            true => Ok((writes, imported)),
+            false => Err(LocalImportError::People(problems)),
+        }
+    }
+
+    /// Ends the sessions and access tokens that no current password of these people led to: those of a file
+    /// that was in use before.
+    ///
+    /// # Errors
+    /// The store did not respond: nothing has ended.
+    pub async fn end_outdated_logins(&self) -> Result<EndedLogins, StoreError> {
+        let (connector, now) = (&self.connector, self.clock.now());
+        let ended = self.store.end_outdated_local_logins(connector, now).await?;
+        self.apply(&ended);
+        Ok(ended)
+    }
+
+    async fn named(&self, login: &str) -> Result<LocalPerson, LocalPeopleError> {
+        let unknown = || LocalPeopleError::Unknown {
+            connector: self.connector.clone(),
+            login: login.to_owned(),
+        };
+        let subject = subject_of(login).map_err(|_| unknown())?;
+        let found = self.find(&subject).await;
+        found.map_err(LocalPeopleError::Store)?.ok_or_else(unknown)
+    }
+
+    /// Replaces a person by their new state; `None` if they were changed meanwhile.
+    async fn replace(
+        &self,
+        old: &LocalPerson,
+        new: LocalPerson,
+        ends_logins: bool,
+    ) -> Result<Option<EndedLogins>, LocalPeopleError> {
+        let write = LocalPersonWrite {
+            subject: old.subject.clone(),
+            expected: Some(old.revision),
+            person: Some(new),
+            ends_logins,
+        };
+        self.write(&[write]).await
+    }
+
+    /// `None` if somebody was changed meanwhile.
+    async fn write(
+        &self,
+        writes: &[LocalPersonWrite],
+    ) -> Result<Option<EndedLogins>, LocalPeopleError> {
+        if writes.is_empty() {
+            return Ok(Some(EndedLogins::default()));
+        }
+        let (connector, now) = (&self.connector, self.clock.now());
+        let written = self.store.write_local_people(connector, writes, now).await;
+        match written.map_err(LocalPeopleError::Store)? {
+            LocalPeopleOutcome::Written(ended) => {
+                self.apply(&ended);
+                Ok(Some(ended))
+            }
+            LocalPeopleOutcome::Conflict { .. } => Ok(None),
+        }
+    }
+
+    /// Ends the sessions and access tokens in this process, too.
+    fn apply(&self, ended: &EndedLogins) {
+        for entry in &ended.entries {
+            self.sessions.apply_change(entry);
+        }
+    }
+}
+
+/// The profile of a person, as a login has it: the login name and the further fields.
+pub fn profile_of(person: &LocalPerson) -> Map<String, Value> {
+    let mut profile = fields::of(person);
+    let login = Value::from(person.login.as_str());
+    profile.insert("login".to_owned(), login);
+    profile
+}
+
+/// A random number.
+fn random_number() -> i64 {
+    i64::from_be_bytes(keys::random())
+}
