@@ -271,9 +271,15 @@ impl Destinations for Site {
     }
 
     fn may_be_own_path(&self, path: &str) -> bool {
-        // After a login a person may return to one own page.
-        let is_tokens_page = path.strip_prefix(&*self.prefix) == Some("/tokens");
-        !is_tokens_page && self.routes.own_paths().may_include(path)
+        // After a login a person may return to these own pages.
+        let below_prefix = path.strip_prefix(&*self.prefix);
+        let is_own_page = below_prefix.is_some_and(|below_prefix| {
+            let connector = below_prefix.strip_prefix("/password/");
+            let connector = connector.and_then(|rest| rest.strip_suffix("/change"));
+            below_prefix == "/tokens"
+                || connector.is_some_and(|id| id.parse::<ConnectorId>().is_ok())
+        });
+        !is_own_page && self.routes.own_paths().may_include(path)
     }
 }
 

@@ -38,6 +38,7 @@ mod frame;
 mod front_end;
 mod link;
 mod password;
+mod password_change;
 mod password_form;
 mod probes;
 mod provider_logout;
@@ -130,6 +131,12 @@ where
     let connectors: Vec<_> = callback::connectors_at(context, path).collect();
     if !connectors.is_empty() {
         return callback::answer(context, &connectors, query, body).await;
+    }
+    if name == "password"
+        && let Some(id) = rest.and_then(|rest| rest.strip_suffix("/change"))
+        && let Ok(via) = id.parse::<ConnectorId>()
+    {
+        return password_change::answer(context, &via, &query, body).await;
     }
     let via = rest.map(|id| id.parse::<ConnectorId>());
     match (name, via) {

@@ -311,7 +311,35 @@ fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
         };
         pages.push((format!("password-{notice:?}"), page.render(lang)));
     }
+    pages.extend(password_change_pages(inputs, lang));
     pages
+}
+
+fn password_change_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
+    use PasswordChangeNotice as Notice;
+    let notices = [
+        None,
+        Some(Notice::Demanded),
+        Some(Notice::WrongPassword),
+        Some(Notice::Differ),
+        Some(Notice::Same),
+        Some(Notice::TooShort),
+        Some(Notice::TooLong),
+        Some(Notice::NotOneLine),
+        Some(Notice::Expired),
+        Some(Notice::Incomplete),
+    ];
+    let pages = notices.map(|notice| {
+        let page = PasswordChangePage {
+            info: info(inputs),
+            login: inputs.login,
+            post_to: Href::new(inputs.href),
+            flow: inputs.request_id,
+            notice,
+        };
+        (format!("password-change-{notice:?}"), page.render(lang))
+    });
+    pages.to_vec()
 }
 
 fn cross_host_and_frame_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {

@@ -40,6 +40,7 @@ pub(super) struct Texts {
     pub(super) home_page: &'static str,
     pub(super) sign_in: SignInTexts,
     pub(super) password: PasswordTexts,
+    pub(super) password_change: PasswordChangeTexts,
     pub(super) signed_out: SignedOutTexts,
     pub(super) forbidden: ForbiddenTexts,
     pub(super) cross_host: CrossHostTexts,
@@ -90,6 +91,27 @@ pub(super) struct PasswordTexts {
     pub(super) other_connectors: &'static str,
     pub(super) wrong_password: &'static str,
     pub(super) expired: &'static str,
+    pub(super) incomplete: &'static str,
+}
+
+/// The form with which a person changes their own password.
+#[derive(Debug)]
+pub(super) struct PasswordChangeTexts {
+    pub(super) title: &'static str,
+    /// Encloses the login name.
+    pub(super) person: AroundName,
+    pub(super) old: &'static str,
+    pub(super) new: &'static str,
+    pub(super) again: &'static str,
+    pub(super) change: &'static str,
+    pub(super) ends_others: &'static str,
+    pub(super) demanded: &'static str,
+    pub(super) wrong_password: &'static str,
+    pub(super) differ: &'static str,
+    pub(super) same: &'static str,
+    pub(super) too_short: &'static str,
+    pub(super) too_long: &'static str,
+    pub(super) not_one_line: &'static str,
     pub(super) incomplete: &'static str,
 }
 

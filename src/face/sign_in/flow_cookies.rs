@@ -178,7 +178,13 @@ fn begun_at(context: &RequestContext<'_>, cookies: &FlowCookies<'_>) -> Option<T
         let unsolicited = login.open_unsolicited(&entry.id, &flow, sealed);
         let pending = match unsolicited {
             Ok(pending) => pending,
-            Err(_) => login.open_link(&entry.id, &flow, sealed).ok()?.0,
+            Err(_) => match login.open_link(&entry.id, &flow, sealed) {
+                Ok((pending, ..)) => pending,
+                Err(_) => {
+                    let change = login.open_password_change(&entry.id, &flow, sealed);
+                    change.ok()?.0
+                }
+            },
         };
         Some(pending.begun_at)
     })

@@ -10,11 +10,15 @@ use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
 use super::begin::{self, BeginOptions};
 use super::password_form::{self, FormContents};
-use super::{LoginTarget, audit, callback, caller, flow_cookies, is_own_form_post, read_body};
+use super::{
+    LoginTarget, audit, callback, caller, flow_cookies, is_own_form_post, password_change,
+    read_body,
+};
 use crate::login::connector::AuthnResponse;
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, PendingError};
 use crate::login::{ConnectorEntry, FinishedLogin, LoginResult};
+use crate::people::local_people::subject_of;
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
@@ -117,6 +121,13 @@ async fn verify(
         Ok(outcome) => outcome.as_ref().as_ref().err(),
         Err(error) => Some(error),
     };
+    if let Some(error) = error.filter(|error| error.is_password_expired())
+        && entry.connector.local_people().is_some()
+        && let Ok(subject) = subject_of(submitted.login)
+    {
+        audit::login_failed(context, &entry.id, error);
+        return password_change::demand(context, entry, &pending, subject);
+    }
     let Some(error) = error.filter(|error| error.is_wrong_password()) else {
         return callback::respond_to_outcome(context, &pending, &outcome, false).await;
     };

@@ -2,8 +2,8 @@
 
 use super::{
     AroundName, CauseTexts, CrossHostTexts, ForbiddenTexts, FragmentTexts, FrameSignInTexts,
-    HandOverTexts, LinkTexts, PasswordTexts, ProblemText, SignInTexts, SignedOutTexts, SwitchTexts,
-    Texts, TokensTexts,
+    HandOverTexts, LinkTexts, PasswordChangeTexts, PasswordTexts, ProblemText, SignInTexts,
+    SignedOutTexts, SwitchTexts, Texts, TokensTexts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -58,6 +58,28 @@ pub(super) static TEXTS: Texts = Texts {
         expired: "This page was open for too long. Please enter your password again.",
         incomplete: "Your sign-in arrived incomplete. Please enter it once more. If this keeps \
                happening, check that cookies are not blocked.",
+    },
+    password_change: PasswordChangeTexts {
+        title: "Change your password",
+        person: AroundName {
+            before: "You are changing the password of ",
+            after: ".",
+        },
+        old: "Current password",
+        new: "New password (at least 8 characters)",
+        again: "New password again",
+        change: "Change the password",
+        ends_others: "Afterwards you are signed out on your other devices, and access tokens that you made \
+                      with the old password no longer work.",
+        demanded: "Your administrator asks you to choose a new password before you continue.",
+        wrong_password: "The current password is not right. Nothing was changed.",
+        differ: "The two new passwords differ. Nothing was changed.",
+        same: "The new password is the current one. Choose another one.",
+        too_short: "The new password needs at least 8 characters. Nothing was changed.",
+        too_long: "The new password is too long (at most 1024 bytes). Nothing was changed.",
+        not_one_line: "The new password has characters that cannot be used. Nothing was changed.",
+        incomplete: "The form was not complete, and nothing was changed. Please enter it again. If this \
+                     keeps happening, make sure that your browser accepts cookies.",
     },
     signed_out: SignedOutTexts {
         title: "You have signed out",

@@ -2,8 +2,8 @@
 
 use super::{
     AroundName, CauseTexts, CrossHostTexts, ForbiddenTexts, FragmentTexts, FrameSignInTexts,
-    HandOverTexts, LinkTexts, PasswordTexts, ProblemText, SignInTexts, SignedOutTexts, SwitchTexts,
-    Texts, TokensTexts,
+    HandOverTexts, LinkTexts, PasswordChangeTexts, PasswordTexts, ProblemText, SignInTexts,
+    SignedOutTexts, SwitchTexts, Texts, TokensTexts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -54,6 +54,26 @@ pub(super) static TEXTS: Texts = Texts {
         wrong_password: "用户名或密码不正确，请再试一次。",
         expired: "这个页面打开得太久了，请重新输入密码。",
         incomplete: "收到的登录信息不完整，请重新输入。如果总是这样，请确认浏览器没有禁用 Cookie。",
+    },
+    password_change: PasswordChangeTexts {
+        title: "修改密码",
+        person: AroundName {
+            before: "正在修改 ",
+            after: " 的密码。",
+        },
+        old: "当前密码",
+        new: "新密码（至少 8 个字符）",
+        again: "再输入一次新密码",
+        change: "修改密码",
+        ends_others: "修改之后，您在其他设备上的登录和用旧密码创建的访问令牌都会失效。",
+        demanded: "管理员要求您先设置新密码，然后才能继续。",
+        wrong_password: "当前密码不正确，密码没有修改。",
+        differ: "两次输入的新密码不一样，密码没有修改。",
+        same: "新密码与当前密码相同，请换一个。",
+        too_short: "新密码至少要有 8 个字符，密码没有修改。",
+        too_long: "新密码太长了（最多 1024 字节），密码没有修改。",
+        not_one_line: "新密码里有不能使用的字符，密码没有修改。",
+        incomplete: "收到的内容不完整，密码没有修改，请重新输入。如果总是这样，请确认浏览器没有禁用 Cookie。",
     },
     signed_out: SignedOutTexts {
         title: "您已退出登录",
