@@ -31,7 +31,7 @@ const TOKEN: &str = "correct-horse-battery-staple";
 
 /// Every path of the API with its method and, if it changes something, a body that is accepted; and a path
 /// that does not exist.
-const API_REQUESTS: [(&str, &str, &str); 24] = [
+const API_REQUESTS: [(&str, &str, &str); 31] = [
     ("GET", "/api/sessions", ""),
     ("DELETE", "/api/sessions/AAAAAAAAAAAAAAAAAAAAAA", ""),
     ("POST", "/api/revoke", "{\"everyone\": true}"),
@@ -59,6 +59,29 @@ const API_REQUESTS: [(&str, &str, &str); 24] = [
         "/api/connectors/corp/token/rejected",
         "{\"access_token\": \"x\"}",
     ),
+    ("GET", "/api/connectors/corp/people", ""),
+    (
+        "POST",
+        "/api/connectors/corp/people",
+        "login,name\nsomebody,x\n",
+    ),
+    ("GET", "/api/connectors/corp/people/nobody", ""),
+    (
+        "POST",
+        "/api/connectors/corp/people/nobody",
+        "{\"password\": \"eight characters\"}",
+    ),
+    (
+        "PATCH",
+        "/api/connectors/corp/people/nobody",
+        "{\"name\": null}",
+    ),
+    (
+        "POST",
+        "/api/connectors/corp/people/nobody/password",
+        "{\"password\": \"eight characters\"}",
+    ),
+    ("DELETE", "/api/connectors/corp/people/nobody", ""),
     ("GET", "/api/sync/corp", ""),
     ("POST", "/api/sync/corp", ""),
     ("POST", "/api/sync/corp/department/1", ""),

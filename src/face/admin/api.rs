@@ -35,6 +35,7 @@ mod device;
 mod error;
 mod explain;
 mod input;
+mod local_people;
 mod people;
 mod revoke;
 mod sessions;
@@ -67,6 +68,7 @@ fn resources() -> Resource {
         .merge(access_tokens::routes())
         .merge(connectors::routes())
         .merge(explain::routes())
+        .merge(local_people::routes())
         .merge(sync::routes())
 }
 

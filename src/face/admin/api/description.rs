@@ -18,6 +18,7 @@ use super::error::Problem;
     tags(
         (name = "sessions", description = "Signed-in browsers"),
         (name = "people", description = "People, their accounts and identities"),
+        (name = "local people", description = "People of a connector whose passwords the store keeps"),
         (name = "connectors", description = "Connectors, and the access tokens that menshen holds at their sources"),
         (name = "sync", description = "Directory syncs"),
         (name = "decisions", description = "Whether requests are allowed, and why"),

@@ -42,6 +42,9 @@ pub(super) enum ApiError {
     /// The source of a connector failed.
     #[error("{}", error_chain(.0))]
     Source(ConnectorError),
+    /// Too many hashes of passwords are being computed.
+    #[error("{}", error_chain(.0))]
+    Busy(ConnectorError),
     #[error(transparent)]
     DiscardedRecently(DiscardedRecently),
     #[error("the store does not answer: {}", .0.cause())]
@@ -117,7 +120,9 @@ impl ApiError {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Source(_) => StatusCode::BAD_GATEWAY,
             Self::DiscardedRecently(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Store(_) | Self::NotYetStored(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(_) | Self::NotYetStored(_) | Self::Busy(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -142,6 +147,7 @@ impl ApiError {
             | Self::Conflict(_)
             | Self::BadLines(_)
             | Self::Source(_)
+            | Self::Busy(_)
             | Self::DiscardedRecently(_) => {}
         }
     }

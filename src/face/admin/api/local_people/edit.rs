@@ -1,0 +1,410 @@
+//! Adds, changes and removes a person of a connector, and sets the password.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::super::answer::{ApiJson, audit_reason_of_stored, audit_record};
+use super::super::error::{ApiError, Problem};
+use super::super::input::{JsonBody, PathParameters};
+use super::super::{ApiState, Resource};
+use super::{Ended, ended_text, entry_of};
+use crate::face::admin::tokens::AdminToken;
+use crate::login::ConnectorEntry;
+use crate::login::connector::local::{PasswordHash, hash_of_new_password};
+use crate::people::local_people::import::add_attributes;
+use crate::people::local_people::{ChangedPerson, LocalPersonChange};
+use crate::people::new_password::NewPassword;
+use crate::secret::Secret;
+use crate::store::{LocalPerson, LoginName};
+use crate::telemetry::{AuditEvent, AuditRecord};
+
+pub(super) fn routes() -> Resource {
+    Resource::new()
+        .routes(routes!(add))
+        .routes(routes!(change))
+        .routes(routes!(set_password))
+        .routes(routes!(remove))
+}
+
+/// The fields of a person. An absent one stays as it is; null, an empty text and an empty list remove it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LocalPersonFields {
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    name: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    email: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    mobile: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>, max_items = 200)]
+    groups: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>, max_items = 200)]
+    roles: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>, max_items = 200)]
+    departments: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>, max_items = 200)]
+    orgs: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>, max_items = 200)]
+    tags: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    tenant_code: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    tenant_name: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    platform: Option<Value>,
+    /// `user.attributes` in rules. An absent one stays; null removes it.
+    #[serde(default)]
+    #[schema(value_type = std::collections::HashMap<String, serde_json::Value>)]
+    attributes: Map<String, Value>,
+    /// The login in another case.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    login: Option<LoginName>,
+    /// Whether the person cannot sign in. Disabling ends the sessions and access tokens.
+    #[serde(default)]
+    disabled: Option<bool>,
+    /// Whether the person must choose another password before the next login.
+    #[serde(default)]
+    must_change: Option<bool>,
+    /// At least 8 characters; only for a new person. Give this or `password_hash`.
+    #[serde(default, deserialize_with = "secret")]
+    #[schema(value_type = Option<String>, min_length = 8)]
+    password: Option<Secret<String>>,
+    /// A hash of argon2id from `menshen passwd`, or of bcrypt; only for a new person.
+    #[serde(default, deserialize_with = "secret")]
+    #[schema(value_type = Option<String>)]
+    password_hash: Option<Secret<String>>,
+}
+
+/// Another password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PasswordBody {
+    /// At least 8 characters. Give this or `password_hash`.
+    #[serde(default, deserialize_with = "secret")]
+    #[schema(value_type = Option<String>, min_length = 8)]
+    password: Option<Secret<String>>,
+    /// A hash of argon2id from `menshen passwd`, or of bcrypt.
+    #[serde(default, deserialize_with = "secret")]
+    #[schema(value_type = Option<String>)]
+    password_hash: Option<Secret<String>>,
+    /// Whether the person must choose another one before the next login.
+    #[serde(default)]
+    must_change: bool,
+}
+
+/// The answer to a change of a person.
+#[derive(Serialize, ToSchema)]
+struct LocalPersonDone {
+    done: bool,
+    /// What ended with the change.
+    ended: Ended,
+    /// Whether another account has the login, so that the person cannot sign in until one of them is renamed
+    /// or they are linked. Only in the answer to adding somebody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_taken: Option<bool>,
+}
+
+/// Distinguishes null from an absent field.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// A text whose value is in no error.
+fn secret<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Secret<String>>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(Secret::new(text))),
+        _ => Err(serde::de::Error::custom("a password must be a text")),
+    }
+}
+
+impl LocalPersonFields {
+    /// The change without a password, and the names of what the request has.
+    fn change(self) -> Result<(LocalPersonChange, String), ApiError> {
+        let fields = [
+            ("name", self.name),
+            ("email", self.email),
+            ("mobile", self.mobile),
+            ("groups", self.groups),
+            ("roles", self.roles),
+            ("departments", self.departments),
+            ("orgs", self.orgs),
+            ("tags", self.tags),
+            ("tenant_code", self.tenant_code),
+            ("tenant_name", self.tenant_name),
+            ("platform", self.platform),
+        ];
+        let sent = fields.into_iter();
+        let sent = sent.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let mut all: Map<String, Value> = sent.collect();
+        add_attributes(&mut all, self.attributes)
+            .map_err(|why| ApiError::Malformed(format!("the body: {why}")))?;
+        let mut names: Vec<_> = all.keys().map(String::as_str).collect();
+        let others = [
+            ("login", self.login.is_some()),
+            ("disabled", self.disabled.is_some()),
+            ("must_change", self.must_change.is_some()),
+        ];
+        names.extend(
+            others
+                .iter()
+                .filter(|(_, sent)| *sent)
+                .map(|(name, _)| name),
+        );
+        let names = names.join(", ");
+        let change = LocalPersonChange {
+            login: self.login,
+            password_hash: None,
+            fields: all,
+            disabled: self.disabled,
+            must_change: self.must_change,
+        };
+        Ok((change, names))
+    }
+}
+
+/// The hash of the password of a request, which has a password or a hash.
+async fn hash_of(
+    password: Option<Secret<String>>,
+    hash: Option<Secret<String>>,
+) -> Result<Secret<String>, ApiError> {
+    match (password, hash) {
+        (Some(password), None) => {
+            let password = NewPassword::parse(password.expose());
+            let password =
+                password.map_err(|why| ApiError::Malformed(format!("password: {why}")))?;
+            hash_of_new_password(password).await.map_err(ApiError::Busy)
+        }
+        (None, Some(hash)) => match PasswordHash::parse(hash.expose()) {
+            Ok(_) => Ok(hash),
+            Err(why) => Err(ApiError::Malformed(format!("password_hash: {why}"))),
+        },
+        (Some(_), Some(_)) | (None, None) => Err(ApiError::malformed(
+            "the body: give either password or password_hash",
+        )),
+    }
+}
+
+/// Adds a person to a connector.
+#[utoipa::path(
+    post, path = "/api/connectors/{id}/people/{login}", operation_id = "addLocalPerson",
+    tag = "local people",
+    params(
+        ("id" = String, Path, description = "The id of the connector"),
+        ("login" = String, Path, description = "The login of the new person"),
+    ),
+    request_body = LocalPersonFields,
+    responses(
+        (status = 200, body = LocalPersonDone, description = "The person can sign in"),
+        (status = 400, body = Problem, description = "A field is wrong, or there is no password"),
+        (status = 404, body = Problem, description = "The store does not keep the people of such a connector"),
+        (status = 409, body = Problem, description = "Somebody has this login already"),
+    )
+)]
+async fn add(
+    State(state): State<Arc<ApiState>>,
+    Extension(token): Extension<AdminToken>,
+    PathParameters((id, login)): PathParameters<(String, String)>,
+    JsonBody(mut body): JsonBody<LocalPersonFields>,
+) -> Result<ApiJson<LocalPersonDone>, ApiError> {
+    let (entry, people) = entry_of(&state, &id)?;
+    let login = LoginName::try_from(login);
+    let login = login.map_err(|error| ApiError::Malformed(format!("the path: {error}")))?;
+    let hash = hash_of(body.password.take(), body.password_hash.take()).await?;
+    let (mut change, _) = body.change()?;
+    change.password_hash = Some(hash);
+    let added = people.create(login, &change).await?;
+    audit(
+        &state,
+        &token,
+        (&entry, &added.person),
+        AuditEvent::PersonAdded,
+        "",
+    );
+    Ok(ApiJson(LocalPersonDone {
+        done: true,
+        ended: Ended::from(&added.ended),
+        login_taken: Some(is_login_taken(&state, &entry, &added.person).await?),
+    }))
+}
+
+/// Whether an account has the login of this person and is not theirs.
+async fn is_login_taken(
+    state: &ApiState,
+    entry: &ConnectorEntry,
+    person: &LocalPerson,
+) -> Result<bool, ApiError> {
+    let account = state
+        .people
+        .directory()
+        .account_by_login(&person.login)
+        .await?;
+    let Some(account) = account else {
+        return Ok(false);
+    };
+    let (identities, _) = state.people.details(&account.id, 0).await?;
+    let is_theirs = identities.iter().any(|identity| {
+        identity.connector == entry.id && identity.subject.as_ref() == Some(&person.subject)
+    });
+    Ok(!is_theirs)
+}
+
+/// Changes the fields of a person, or disables or enables them.
+#[utoipa::path(
+    patch, path = "/api/connectors/{id}/people/{login}", operation_id = "changeLocalPerson",
+    tag = "local people",
+    params(
+        ("id" = String, Path, description = "The id of the connector"),
+        ("login" = String, Path, description = "The login of the person"),
+    ),
+    request_body = LocalPersonFields,
+    responses(
+        (status = 200, body = LocalPersonDone, description = "The person is changed"),
+        (status = 400, body = Problem, description = "A field is wrong"),
+        (status = 404, body = Problem, description = "There is no such connector or person"),
+        (status = 409, body = Problem, description = "Others changed the person at the same time"),
+    )
+)]
+async fn change(
+    State(state): State<Arc<ApiState>>,
+    Extension(token): Extension<AdminToken>,
+    PathParameters((id, login)): PathParameters<(String, String)>,
+    JsonBody(body): JsonBody<LocalPersonFields>,
+) -> Result<ApiJson<LocalPersonDone>, ApiError> {
+    let (entry, people) = entry_of(&state, &id)?;
+    if body.password.is_some() || body.password_hash.is_some() {
+        let detail = "the body: the password is set by POST at its own path";
+        return Err(ApiError::malformed(detail));
+    }
+    let (change, names) = body.change()?;
+    let changed = people.change(&login, &change).await?;
+    let event = AuditEvent::PersonChanged;
+    let note = format!("{names}: {}", ended_text(&changed.ended));
+    audit(&state, &token, (&entry, &changed.person), event, &note);
+    refresh(&state, &entry, &changed).await;
+    Ok(done(&changed))
+}
+
+/// Brings signed-in people up to date with their new fields.
+async fn refresh(state: &ApiState, entry: &ConnectorEntry, changed: &ChangedPerson) {
+    if changed.is_changed {
+        let subjects = [changed.person.subject.clone()];
+        let site = state.live.site();
+        site.login.refresh_local_people(&entry.id, &subjects).await;
+    }
+}
+
+fn done(changed: &ChangedPerson) -> ApiJson<LocalPersonDone> {
+    ApiJson(LocalPersonDone {
+        done: true,
+        ended: Ended::from(&changed.ended),
+        login_taken: None,
+    })
+}
+
+/// Gives a person another password. The sessions and access tokens end.
+#[utoipa::path(
+    post, path = "/api/connectors/{id}/people/{login}/password", operation_id = "setLocalPassword",
+    tag = "local people",
+    params(
+        ("id" = String, Path, description = "The id of the connector"),
+        ("login" = String, Path, description = "The login of the person"),
+    ),
+    request_body = PasswordBody,
+    responses(
+        (status = 200, body = LocalPersonDone, description = "The password counts from the next login on"),
+        (status = 400, body = Problem, description = "The password cannot be used"),
+        (status = 404, body = Problem, description = "There is no such connector or person"),
+        (status = 409, body = Problem, description = "Others changed the person at the same time"),
+    )
+)]
+async fn set_password(
+    State(state): State<Arc<ApiState>>,
+    Extension(token): Extension<AdminToken>,
+    PathParameters((id, login)): PathParameters<(String, String)>,
+    JsonBody(body): JsonBody<PasswordBody>,
+) -> Result<ApiJson<LocalPersonDone>, ApiError> {
+    let (entry, people) = entry_of(&state, &id)?;
+    let change = LocalPersonChange {
+        password_hash: Some(hash_of(body.password, body.password_hash).await?),
+        must_change: Some(body.must_change),
+        ..LocalPersonChange::default()
+    };
+    let changed = people.change(&login, &change).await?;
+    let event = AuditEvent::PasswordChanged;
+    let note = ended_text(&changed.ended);
+    audit(&state, &token, (&entry, &changed.person), event, &note);
+    Ok(done(&changed))
+}
+
+/// Removes a person. The sessions and access tokens end; the account stays.
+#[utoipa::path(
+    delete, path = "/api/connectors/{id}/people/{login}", operation_id = "removeLocalPerson",
+    tag = "local people",
+    params(
+        ("id" = String, Path, description = "The id of the connector"),
+        ("login" = String, Path, description = "The login of the person"),
+    ),
+    responses(
+        (status = 200, body = LocalPersonDone, description = "The person can no longer sign in"),
+        (status = 404, body = Problem, description = "There is no such connector or person"),
+        (status = 409, body = Problem, description = "Others changed the person at the same time"),
+    )
+)]
+async fn remove(
+    State(state): State<Arc<ApiState>>,
+    Extension(token): Extension<AdminToken>,
+    PathParameters((id, login)): PathParameters<(String, String)>,
+) -> Result<ApiJson<LocalPersonDone>, ApiError> {
+    let (entry, people) = entry_of(&state, &id)?;
+    let (person, ended) = people.remove(&login).await?;
+    let note = ended_text(&ended);
+    audit(
+        &state,
+        &token,
+        (&entry, &person),
+        AuditEvent::PersonRemoved,
+        &note,
+    );
+    Ok(ApiJson(LocalPersonDone {
+        done: true,
+        ended: Ended::from(&ended),
+        login_taken: None,
+    }))
+}
+
+/// Records a change. The note has the names of fields, because their values are personal data.
+fn audit(
+    state: &ApiState,
+    token: &AdminToken,
+    (entry, person): (&ConnectorEntry, &LocalPerson),
+    event: AuditEvent,
+    note: &str,
+) {
+    let reason = audit_reason_of_stored(note);
+    state.telemetry.audit(&AuditRecord {
+        connector: Some(entry.id.as_str()),
+        subject: Some(person.subject.as_str()),
+        ..audit_record(token, event, &reason)
+    });
+}
