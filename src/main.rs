@@ -90,8 +90,8 @@ enum Command {
     /// Move the store of a site.
     #[command(subcommand)]
     Store(StoreCommand),
-    /// List, show, close, reopen and import people, and list and end their access tokens, through the
-    /// admin API of the running server.
+    /// List, show, close, reopen and import people, add and change those whose passwords the store keeps, and
+    /// list and end access tokens, through the admin API of the running server.
     People {
         #[command(flatten)]
         choice: TokenChoice,

@@ -112,6 +112,11 @@ impl AdminClient {
             .await
     }
 
+    pub(super) async fn patch(&self, path: &str, body: &Value) -> Result<ApiAnswer, ClientError> {
+        self.send(Method::PATCH, path, body.to_string().into_bytes())
+            .await
+    }
+
     pub(super) async fn send_file(
         &self,
         path: &str,

@@ -1,5 +1,5 @@
-//! `menshen people`: lists, shows, closes, reopens and imports people through the admin API, and lists and
-//! ends their access tokens.
+//! `menshen people`: lists, shows, closes, reopens and imports people through the admin API, adds and changes
+//! those whose passwords the store keeps, and lists and ends access tokens.
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,8 @@ use super::admin_client::{AdminClient, ApiAnswer, TokenChoice};
 use super::answer_text::{field_text, print_answer, time_text};
 use super::{Failure, print};
 
+#[path = "people/local.rs"]
+mod local;
 #[path = "people/sync.rs"]
 mod sync;
 #[path = "people/tokens.rs"]
@@ -28,6 +30,10 @@ pub(super) enum PeopleCommand {
     List {
         #[command(flatten)]
         filter: Filter,
+        /// List the people whose passwords the store keeps, also those who never signed in. Only
+        /// --connector and --max apply.
+        #[arg(long)]
+        local: bool,
         /// Print JSON, for use by programs.
         #[arg(long)]
         json: bool,
@@ -67,10 +73,26 @@ pub(super) enum PeopleCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Add a person to a connector of the kind `local` that keeps its people in the store. The password is
+    /// asked for twice on a terminal, and read once from a pipe.
+    Add(local::AddArguments),
+    /// Change the fields of such a person, or disable or enable them.
+    Change(local::ChangeArguments),
+    /// Give such a person another password: ends the sessions and access tokens.
+    Password(local::PasswordArguments),
+    /// Remove such a person: ends the sessions and access tokens. The account stays.
+    Remove(local::RemoveArguments),
     /// Import people from a CSV file with a header, or from a JSON array of objects. The columns are
     /// login, name, email, mobile, connector and subject. If a line is bad, nothing is imported.
+    ///
+    /// A file with a column or key `password` (hashes of argon2id or bcrypt), or one of htpasswd (bcrypt),
+    /// is imported into a connector of the kind `local` that keeps its people in the store; the further
+    /// columns are disabled, must_change, groups, roles, departments, orgs, tags and others.
     Import {
         file: PathBuf,
+        /// The connector into which people with passwords are imported.
+        #[command(flatten)]
+        connector: local::ConnectorChoice,
         /// Print JSON, for use by programs.
         #[arg(long)]
         json: bool,
@@ -127,7 +149,21 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let client = AdminClient::new(config, choice, command.changes_something())?;
     match command {
-        PeopleCommand::List { filter, json } => list(&client, &filter, json).await,
+        PeopleCommand::List {
+            filter,
+            local: true,
+            json,
+        } => {
+            let connector = local::ConnectorChoice {
+                connector: filter.connector.clone(),
+            };
+            local::list(&client, &connector.id(config)?, filter.max, json).await
+        }
+        PeopleCommand::List { filter, json, .. } => list(&client, &filter, json).await,
+        PeopleCommand::Add(arguments) => local::add(&client, config, &arguments).await,
+        PeopleCommand::Change(arguments) => local::change(&client, config, &arguments).await,
+        PeopleCommand::Password(arguments) => local::password(&client, config, &arguments).await,
+        PeopleCommand::Remove(arguments) => local::remove(&client, config, &arguments).await,
         PeopleCommand::Show { login, json } => {
             let person = client.get(&person_path(&login, "")).await?.success()?;
             print_answer(&person, json, show_text)
@@ -162,7 +198,11 @@ pub(super) async fn run(
             let text = |_: &Value| format!("{login}: {connector} {subject} removed");
             print_answer(&answer.success()?, json, text)
         }
-        PeopleCommand::Import { file, json } => import(&client, &file, json).await,
+        PeopleCommand::Import {
+            file,
+            connector,
+            json,
+        } => import(&client, config, (&file, &connector), json).await,
         PeopleCommand::Sync(arguments) => sync::run(&client, &arguments).await,
         PeopleCommand::Access { login, json } => {
             let answer = client.get(&person_path(&login, "/access")).await?;
@@ -178,6 +218,10 @@ impl PeopleCommand {
             Self::Close { .. }
             | Self::Reopen { .. }
             | Self::RemoveIdentity { .. }
+            | Self::Add(_)
+            | Self::Change(_)
+            | Self::Password(_)
+            | Self::Remove(_)
             | Self::Import { .. }
             | Self::Sync(_) => true,
             Self::List { .. } | Self::Show { .. } | Self::Access { .. } => false,
@@ -239,7 +283,12 @@ impl Filter {
     }
 }
 
-async fn import(client: &AdminClient, file: &Path, json: bool) -> Result<(), Failure> {
+async fn import(
+    client: &AdminClient,
+    config: &Config,
+    (file, connector): (&Path, &local::ConnectorChoice),
+    json: bool,
+) -> Result<(), Failure> {
     let name = file.display();
     let unread = |error: std::io::Error| Failure::Refused(format!("read {name}: {error}"));
     let size = tokio::fs::metadata(file).await.map_err(unread)?.len();
@@ -248,7 +297,11 @@ async fn import(client: &AdminClient, file: &Path, json: bool) -> Result<(), Fai
         return Err(Failure::Refused(why));
     }
     let bytes = tokio::fs::read(file).await.map_err(unread)?;
-    let answer = client.send_file("/api/people", bytes).await?;
+    let path = match connector.connector.is_some() || local::has_passwords(&bytes) {
+        true => local::people_path(&connector.id(config)?),
+        false => "/api/people".to_owned(),
+    };
+    let answer = client.send_file(&path, bytes).await?;
     if let Some(problems) = answer.problems() {
         if json {
             print_answer(&answer.body, true, |_| String::new())?;
