@@ -1,8 +1,9 @@
-//! The connector `local`: people whom a file lists, with the hashes of their passwords.
+//! The connector `local`: people whom a file lists, with the hashes of their passwords, or whom the store keeps.
 
 mod changes;
 mod passwd;
 mod passwords;
+mod stored;
 
 use std::path::PathBuf;
 

@@ -7,6 +7,7 @@ use menshen::clock::Clock;
 use super::legacy_app::LegacyApp;
 use super::password_form::{Visit, walk_on_every_screen, walk_with_the_keyboard};
 use super::setup::Menshen;
+use super::webdriver::{Browser, BrowserOptions};
 
 const PASSWORD: &str = "正确的 密码 <'\"&>";
 

@@ -5,14 +5,18 @@ use std::process::{Command, Output};
 
 use menshen::secret::Secret;
 use menshen::store::{
-    AccessTokenOutcome, Department, ImportOutcome, ImportedPerson, LogoutTarget, Membership,
-    NewAccessToken, PeopleQuery, Revocation, RevocationScope, SqliteUrl, TokenUpdate,
+    AccessTokenOutcome, Department, ImportOutcome, ImportedPerson, LocalPeopleOutcome, LocalPerson,
+    LocalPersonWrite, LogoutTarget, Membership, NewAccessToken, PeopleQuery, Revocation,
+    RevocationScope, SqliteUrl, TokenUpdate,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 
 use super::super::processes::TempDir;
 use super::server::{self, PASSWORD};
 use super::*;
+
+const HASH: &str = "$2b$04$hash";
+const LOCAL_FIELDS: &str = r#"{"name":"孙七"}"#;
 
 /// What a site holds before it moves.
 struct Site {
@@ -59,6 +63,7 @@ impl Site {
         store.update_tokens(&update).await.unwrap();
         let access_token = make_access_token(store, &session).await;
         expect_a_person(store).await;
+        keep_a_password(store).await;
         let (lisi, _) = somebody(store, "lisi").await;
         let left = Closing {
             gone: Some((corp(), "subject:lisi".parse().unwrap())),
@@ -115,6 +120,15 @@ impl Site {
                 self.access_token.routes.clone()
             )
         );
+        let local = store
+            .local_people(&"house".parse().unwrap(), None, 10)
+            .await;
+        let local = local.unwrap();
+        let [local] = &local[..] else {
+            panic!("{local:?}");
+        };
+        assert_eq!(local.password_hash.expose(), HASH);
+        assert_eq!(local.fields, LOCAL_FIELDS);
         let person = store.person(&self.account.id).await.unwrap().unwrap();
         assert_eq!(person.name.as_deref(), Some("张三"));
         let by_department = PeopleQuery {
@@ -165,6 +179,33 @@ async fn expect_a_person(store: &dyn Store) {
     };
     let imported = store.import_people(&[expected], "boss", at(1)).await;
     assert!(matches!(imported, Ok(ImportOutcome::Imported(_))));
+}
+
+/// Adds a person whose password the store keeps.
+async fn keep_a_password(store: &dyn Store) {
+    let person = LocalPerson {
+        subject: "sunqi".parse().unwrap(),
+        login: "SunQi".parse().unwrap(),
+        password_hash: Secret::new(HASH.to_owned()),
+        credential: "credential".to_owned(),
+        fields: LOCAL_FIELDS.to_owned(),
+        disabled: false,
+        must_change: true,
+        created_at: at(1),
+        changed_at: at(1),
+        password_changed_at: at(1),
+        place: 7,
+        revision: i64::MIN,
+    };
+    let write = LocalPersonWrite {
+        subject: person.subject.clone(),
+        expected: None,
+        person: Some(person),
+        ends_logins: true,
+    };
+    let house = "house".parse().unwrap();
+    let written = store.write_local_people(&house, &[write], at(1)).await;
+    assert!(matches!(written, Ok(LocalPeopleOutcome::Written(_))));
 }
 
 fn migrate(from: &str, to: &str, password: &Path) -> Output {
