@@ -21,6 +21,7 @@ mod check_headers;
 mod frames;
 mod issuers;
 mod limits;
+mod local_people;
 mod path_case;
 mod public_paths;
 mod self_written;
@@ -70,6 +71,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     frames::warn(&mut warnings);
     warn_about_connectors(&mut warnings);
     self_written::warn(&mut warnings);
+    local_people::warn(&mut warnings);
     issuers::warn(&mut warnings);
     warn_about_routes(&mut warnings);
     access_tokens::warn(&mut warnings);

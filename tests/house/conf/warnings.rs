@@ -51,6 +51,32 @@ fn limits_that_allow_passwords_to_be_guessed_are_warned_of() {
 }
 
 #[test]
+fn people_in_the_store_whom_nobody_can_add_are_warned_of() {
+    let text = |more: &str, local: &str| {
+        format!(
+            "[server]\nexternal_url = 'http://localhost'\n[[route]]\nname = 'a'\n\
+             upstream = ['http://[::1]']\n{more}[connector.house.local]\n{local}\n"
+        )
+    };
+    let admin = "[admin]\nlisten = '127.0.0.1:0'\n";
+    let token = format!("{admin}token = {{ env = 'T' }}\n");
+    let view =
+        format!("{admin}[[admin.tokens]]\nname = 'v'\nview = true\ntoken = {{ env = 'T' }}\n");
+    for (more, local, is_warned) in [
+        ("", "", true),
+        (admin, "", true),
+        (&view, "", true),
+        (&token, "", false),
+        ("", "people = '/dev/null'", false),
+    ] {
+        let warned = warned_keys(&text(more, local));
+        let mut keys = warned.iter().map(|(key, _)| key.as_str());
+        let is_found = keys.any(|key| key == "connector.house.local");
+        assert_eq!(is_found, is_warned, "{more}{local}");
+    }
+}
+
+#[test]
 fn a_route_without_upstream_is_warned_of_unless_no_route_has_one() {
     let head = "[server]\nexternal_url = \"http://sso.corp.example\"\n";
     let trusting = format!("{head}trusted_proxies = [\"10.0.0.1\"]\n");
