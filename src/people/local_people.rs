@@ -78,7 +78,8 @@ pub struct ChangedPerson {
 #[derive(Clone, Debug, Default)]
 pub struct ImportedPeople {
     pub created: usize,
-    /// Those who existed and are changed.
+    pub updated: usize,
+    /// Those of them who may sign in.
     pub changed: Vec<Subject>,
     pub unchanged: usize,
     pub ended: EndedLogins,
@@ -323,7 +324,10 @@ impl LocalPeople {
                     let subject = person.subject.clone();
                     match expected {
                         None => imported.created += 1,
-                        Some(_) => imported.changed.push(subject.clone()),
+                        Some(_) => imported.updated += 1,
+                    }
+                    if expected.is_some() && !person.disabled {
+                        imported.changed.push(subject.clone());
                     }
                     writes.push(LocalPersonWrite {
                         subject,

@@ -305,9 +305,9 @@ async fn change(
     Ok(done(&changed))
 }
 
-/// Brings signed-in people up to date with their new fields.
+/// Brings signed-in people up to date with their new fields. Who is disabled is signed out already.
 async fn refresh(state: &ApiState, entry: &ConnectorEntry, changed: &ChangedPerson) {
-    if changed.is_changed {
+    if changed.is_changed && !changed.person.disabled {
         let subjects = [changed.person.subject.clone()];
         let site = state.live.site();
         site.login.refresh_local_people(&entry.id, &subjects).await;

@@ -91,7 +91,7 @@ async fn import(
             ApiError::BadLines(problems.into_iter().map(problem).collect())
         }
     })?;
-    let (created, updated) = (imported.created, imported.changed.len());
+    let (created, updated) = (imported.created, imported.updated);
     let ended = ended_text(&imported.ended);
     let note = format!("{created} created, {updated} changed, {ended}");
     let reason = audit_reason_of_stored(&note);
