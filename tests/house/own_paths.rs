@@ -54,6 +54,8 @@ const PATHS: &[&str] = &[
     "/hand_over.js",
     "/password",
     "/password/corp",
+    "/password/corp/change",
+    "/password/corp/change?flow=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     "/password/corp?flow=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa&login=a&password=b",
     "/post.js",
     "/sign_in?connector=corp",

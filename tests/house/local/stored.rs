@@ -22,7 +22,7 @@ mod import;
 pub(super) const TOKEN: &str = "correct-horse-battery-staple";
 
 const OLD: &str = "the first password";
-const NEW: &str = "第二个 密码";
+const NEW: &str = "第二个 密码 更长";
 
 /// A setup whose connector `house` keeps its people in the store; `more` is added to its settings.
 fn stored_setup(more: &str) -> Setup {
@@ -217,13 +217,12 @@ async fn unknown_and_disabled_people_and_wrong_passwords_cost_the_same_and_read_
         for login in [
             "cheap",
             "dear",
-            "nobody",
-            "a",
-            "b",
-            "c",
-            "d",
-            "e",
-            "f",
+            "nobody1",
+            "nobody2",
+            "nobody3",
+            "nobody4",
+            "nobody5",
+            "nobody6",
             "无名氏",
         ] {
             let before = computed();

@@ -85,7 +85,7 @@ async fn a_new_password_that_cannot_be_used_changes_nothing() {
     let long = "x".repeat(1_025);
     for (old, new, again, text) in [
         (OLD, "seven77", "seven77", "至少要有 8 个字符"),
-        (OLD, NEW, "第二个 密码!", "不一样"),
+        (OLD, NEW, "第二个 密码 更短", "不一样"),
         (OLD, OLD, OLD, "相同"),
         (OLD, &*long, &*long, "太长"),
         (OLD, "two\nlines", "two\nlines", "不能使用的字符"),
@@ -185,8 +185,9 @@ async fn the_form_is_accepted_from_this_browser_and_this_site_only() {
         OLD.replace(' ', "+")
     );
     for (name, value) in [
-        ("Sec-Fetch-Site", "cross-site"),
-        ("Sec-Fetch-Site", "same-site"),
+        ("Origin", "http://evil.test"),
+        ("Origin", "null"),
+        ("Origin", "https://sso.test"),
         ("Sec-Fetch-Mode", "cors"),
     ] {
         let mut headers = form_headers();
@@ -199,6 +200,15 @@ async fn the_form_is_accepted_from_this_browser_and_this_site_only() {
             .send("POST", CHANGE, &headers, form.as_bytes())
             .await;
         assert_eq!(answer.status, 403, "{name} {value}");
+    }
+    for site in ["cross-site", "same-site"] {
+        let mut headers = form_headers().to_vec();
+        headers.retain(|(name, _)| !["Origin", "Sec-Fetch-Site"].contains(name));
+        headers.push(("Sec-Fetch-Site", site));
+        let answer = browser
+            .send("POST", CHANGE, &headers, form.as_bytes())
+            .await;
+        assert_eq!(answer.status, 403, "{site}");
     }
     for (from, to) in [
         ("flow=", "flow=x"),

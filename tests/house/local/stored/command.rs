@@ -82,7 +82,7 @@ async fn people_are_added_changed_and_removed_from_the_command_line() {
     assert_eq!(printed, "ZhangSan: added to house\n");
     let listed = done(&config, &["list", "--local"], "");
     assert_eq!(listed, "ZhangSan\tmust-change\t张三\tz@corp.example\t-\n");
-    let printed = done(&config, &["password", "zhangsan"], "第二个 密码");
+    let printed = done(&config, &["password", "zhangsan"], NEW);
     assert_eq!(
         printed,
         "zhangsan: has another password; 0 sessions and 0 access tokens ended\n"
