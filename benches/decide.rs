@@ -324,6 +324,7 @@ async fn sign_in(
         began_at: clock.now(),
         connector_epoch,
         everyone_epoch,
+        needs_current_password: false,
     };
     let minting = sessions.mint(ring, login, timeouts).await?;
     Ok(cookie::sign(ring, &minting.claims))

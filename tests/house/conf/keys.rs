@@ -428,7 +428,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ),
     (
         "connector.*.local.people",
-        Required,
+        Example,
         r#""/etc/menshen/people.toml""#,
     ),
     ("connector.*.jwt.parameter", Default, r#""token""#),
