@@ -20,9 +20,9 @@ use connector::{AuthnRequest, AuthnResponse, Challenge, DirectoryEvent, Prompt};
 use directory_sync::DirectorySyncs;
 use event_queue::{Accepted, EventQueue, QueueFull};
 use limits::{Limited, Limits, Step};
-use link::{LinkRequest, ProvenIdentity};
+use link::LinkRequest;
 use outcome_key::outcome_key;
-use pending::{FlowId, Mode, PasswordChange, Pending, PendingError};
+use pending::{FlowId, Mode, Pending};
 use person_check::PersonChecks;
 use redeem_unsolicited::RecentUnsolicited;
 use return_to::ReturnTo;
@@ -43,6 +43,7 @@ pub mod health;
 pub mod limits;
 pub mod link;
 mod listed_people;
+mod open_pending;
 mod outcome_key;
 pub mod pending;
 mod person_check;
@@ -263,71 +264,6 @@ impl Login {
             sealed,
             pending,
         })
-    }
-
-    /// Opens the sealed pending login of a callback, before its code is redeemed.
-    ///
-    /// `among` are the connectors that share the callback URL; the login must belong to one of them.
-    pub fn open_pending<'a>(
-        &self,
-        among: impl IntoIterator<Item = &'a ConnectorId>,
-        flow: &FlowId,
-        sealed: Option<&str>,
-    ) -> Result<Pending, PendingError> {
-        let sealed = sealed.ok_or(PendingError::Missing)?;
-        let now = self.clock.now();
-        for id in among.into_iter().filter(|id| self.entry(id).is_some()) {
-            match Pending::open(&self.ring, flow, id, sealed, now) {
-                // Sealed for another connector.
-                Err(PendingError::Forged) => {}
-                // The source has responded, and no second response finishes the login.
-                Ok(pending) if pending.awaits_confirmation() => return Err(PendingError::Forged),
-                opened => return opened,
-            }
-        }
-        Err(PendingError::Forged)
-    }
-
-    /// Where a login of this browser would have ended, even if it has expired.
-    pub fn return_to_of(
-        &self,
-        via: &ConnectorId,
-        flow: &FlowId,
-        sealed: Option<&str>,
-    ) -> Option<ReturnTo> {
-        let pending = Pending::unseal(&self.ring, flow, via, sealed?);
-        pending.ok().map(|pending| pending.return_to)
-    }
-
-    /// Opens a pending login whose identity was confirmed and waits for the consent of the person.
-    pub fn open_link(
-        &self,
-        via: &ConnectorId,
-        flow: &FlowId,
-        sealed: Option<&str>,
-    ) -> Result<(Pending, LinkRequest, ProvenIdentity), PendingError> {
-        let sealed = sealed.ok_or(PendingError::Missing)?;
-        let pending = Pending::open(&self.ring, flow, via, sealed, self.clock.now())?;
-        let link = pending.link.as_deref().cloned();
-        match link.and_then(|link| Some((link.identity.clone()?, link))) {
-            Some((identity, link)) => Ok((pending, link, identity)),
-            None => Err(PendingError::Forged),
-        }
-    }
-
-    /// Opens a pending change of a password.
-    pub fn open_password_change(
-        &self,
-        via: &ConnectorId,
-        flow: &FlowId,
-        sealed: Option<&str>,
-    ) -> Result<(Pending, PasswordChange), PendingError> {
-        let sealed = sealed.ok_or(PendingError::Missing)?;
-        let pending = Pending::open(&self.ring, flow, via, sealed, self.clock.now())?;
-        match pending.password_change.as_deref().cloned() {
-            Some(change) => Ok((pending, change)),
-            None => Err(PendingError::Forged),
-        }
     }
 
     /// Finishes a pending login. A repeated or concurrent request with the same response gets the same

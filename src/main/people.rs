@@ -1,16 +1,18 @@
 //! `menshen people`: lists, shows, closes, reopens and imports people through the admin API, adds and changes
 //! those whose passwords the store keeps, and lists and ends access tokens.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use menshen::config::Config;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::admin_client::{AdminClient, ApiAnswer, TokenChoice};
+use super::admin_client::{AdminClient, TokenChoice};
 use super::answer_text::{field_text, print_answer, time_text};
 use super::{Failure, print};
 
+#[path = "people/import.rs"]
+mod import;
 #[path = "people/local.rs"]
 mod local;
 #[path = "people/sync.rs"]
@@ -18,8 +20,6 @@ mod sync;
 #[path = "people/tokens.rs"]
 mod tokens;
 
-/// The longest import file, in bytes; the admin API accepts no longer one.
-const IMPORT_BYTES_MAX: u64 = 8 << 20;
 /// The people of one page.
 const PAGE: u32 = 1_000;
 
@@ -202,7 +202,7 @@ pub(super) async fn run(
             file,
             connector,
             json,
-        } => import(&client, config, (&file, &connector), json).await,
+        } => import::run(&client, config, (&file, &connector), json).await,
         PeopleCommand::Sync(arguments) => sync::run(&client, &arguments).await,
         PeopleCommand::Access { login, json } => {
             let answer = client.get(&person_path(&login, "/access")).await?;
@@ -281,49 +281,6 @@ impl Filter {
         }
         query.finish()
     }
-}
-
-async fn import(
-    client: &AdminClient,
-    config: &Config,
-    (file, connector): (&Path, &local::ConnectorChoice),
-    json: bool,
-) -> Result<(), Failure> {
-    let name = file.display();
-    let unread = |error: std::io::Error| Failure::Refused(format!("read {name}: {error}"));
-    let size = tokio::fs::metadata(file).await.map_err(unread)?.len();
-    if size > IMPORT_BYTES_MAX {
-        let why = format!("{name} is longer than {IMPORT_BYTES_MAX} bytes: split it");
-        return Err(Failure::Refused(why));
-    }
-    let bytes = tokio::fs::read(file).await.map_err(unread)?;
-    let path = match connector.connector.is_some() || local::has_passwords(&bytes) {
-        true => local::people_path(&connector.id(config)?),
-        false => "/api/people".to_owned(),
-    };
-    let answer = client.send_file(&path, bytes).await?;
-    if let Some(problems) = answer.problems() {
-        if json {
-            print_answer(&answer.body, true, |_| String::new())?;
-        }
-        let lines = problems.iter().map(|problem| {
-            format!(
-                "\n  line {}: {}",
-                problem["line"],
-                field_text(&problem["why"])
-            )
-        });
-        let lines: String = lines.collect();
-        return Err(Failure::Refused(format!(
-            "{name}: nothing was imported{lines}"
-        )));
-    }
-    print_answer(&answer.success()?, json, |counts| {
-        format!(
-            "{} created, {} changed, {} unchanged",
-            counts["created"], counts["updated"], counts["unchanged"]
-        )
-    })
 }
 
 fn person_path(login: &str, rest: &str) -> String {
@@ -420,11 +377,4 @@ fn access_text(answer: &Value) -> String {
         format!("{}: {verdict}{why}\n", field_text(&route["route"]))
     });
     lines.collect()
-}
-
-impl ApiAnswer {
-    /// The lines that could not be imported.
-    fn problems(&self) -> Option<&Vec<Value>> {
-        (self.status == 400).then(|| self.body["problems"].as_array())?
-    }
 }

@@ -2,6 +2,7 @@
 
 use menshen::clock::Clock;
 use menshen::config::Config;
+use menshen::people::local_people::LocalPeople;
 use menshen::run::{self, Running, StartError};
 
 use super::legacy_app::LegacyApp;
@@ -64,6 +65,13 @@ impl Menshen {
             }
         }
         panic!("menshen finds no port");
+    }
+
+    /// The people of a connector whose passwords the store keeps.
+    pub(crate) fn local_people(&self, connector: &str) -> LocalPeople {
+        let site = self.running.live().site();
+        let entry = site.login.entry(&connector.parse().unwrap()).unwrap();
+        entry.connector.local_people().unwrap().clone()
     }
 
     /// Reloads with a changed configuration.

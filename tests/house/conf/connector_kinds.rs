@@ -137,7 +137,7 @@ fn unknown_and_missing_keys_of_a_kind_are_refused_at_its_table() {
         assert_problem(&parse_error(&more), line, 1, &["no_such_key"]);
         let (name, ..) = kind;
         let bare = document(&format!("[connector.corp.{name}]\n"));
-        match name {
+        match *name {
             // Without a file, the store keeps the people.
             "local" => assert!(with_kind(&parse(&bare), |kind| kind
                 .features()
