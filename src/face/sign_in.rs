@@ -42,6 +42,7 @@ mod password_change;
 mod password_form;
 mod probes;
 mod provider_logout;
+mod published;
 mod reconfirm;
 mod redeem_ticket;
 mod require_login;
@@ -90,8 +91,8 @@ pub const OWN_PAGES: [&str; 24] = [
     "userinfo",
 ];
 
-/// `Cache-Control` of the key set: caches keep the keys for the lifetime of an assertion, 300 seconds.
-const JWKS_CACHE_CONTROL: &str = "public, max-age=300";
+/// The name of `/password/{connector}/change`. No path has it, because it has a slash.
+const PASSWORD_CHANGE: &str = "password/change";
 
 /// How long the body of a request to an own path may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -112,10 +113,7 @@ where
         );
     }
     let below_prefix = path.strip_prefix(site.prefix.as_str()).unwrap_or(path);
-    let (name, rest) = match below_prefix.trim_start_matches('/').split_once('/') {
-        Some((name, rest)) => (name, Some(rest)),
-        None => (below_prefix.trim_start_matches('/'), None),
-    };
+    let (name, rest) = name_and_rest(below_prefix);
     let query = head.path.query().unwrap_or("");
     let query = match name {
         "sign_in" | "start" | "sign_out" => target::parse_query(query),
@@ -131,12 +129,6 @@ where
     let connectors: Vec<_> = callback::connectors_at(context, path).collect();
     if !connectors.is_empty() {
         return callback::answer(context, &connectors, query, body).await;
-    }
-    if name == "password"
-        && let Some(id) = rest.and_then(|rest| rest.strip_suffix("/change"))
-        && let Ok(via) = id.parse::<ConnectorId>()
-    {
-        return password_change::answer(context, &via, &query, body).await;
     }
     let via = rest.map(|id| id.parse::<ConnectorId>());
     match (name, via) {
@@ -154,6 +146,9 @@ where
         ("enter", Some(Ok(via))) => enter::answer(context, &via, &query, body).await,
         ("link", Some(Ok(via))) => link::answer(context, &via, &query, body).await,
         ("password", Some(Ok(via))) => password::answer(context, &via, body).await,
+        (PASSWORD_CHANGE, Some(Ok(via))) => {
+            password_change::answer(context, &via, &query, body).await
+        }
         ("login", Some(Ok(via))) => front_end::login(context, &via, body).await,
         ("backchannel-logout", Some(Ok(via))) => {
             provider_logout::back_channel(context, &via, body).await
@@ -166,13 +161,13 @@ where
         ("userinfo", None) => front_end::userinfo(context).await,
         ("ticket", None) => redeem_ticket::answer(context, &query, body).await,
         ("tokens", None) => tokens::answer(context, body).await,
-        ("jwks.json", None) => jwks(context),
+        ("jwks.json", None) => published::jwks(context),
         ("ping", None) => probes::ping(head.method),
         ("ready", None) => probes::ready(context.services, head.method).await,
-        ("fragment.js", None) => script(context, page::FRAGMENT_JS),
-        ("frame.js", None) => script(context, page::FRAME_JS),
-        ("hand_over.js", None) => script(context, page::HAND_OVER_JS),
-        ("post.js", None) => script(context, page::POST_JS),
+        ("fragment.js", None) => published::script(context, page::FRAGMENT_JS),
+        ("frame.js", None) => published::script(context, page::FRAME_JS),
+        ("hand_over.js", None) => published::script(context, page::HAND_OVER_JS),
+        ("post.js", None) => published::script(context, page::POST_JS),
         _ => LoggedResponse::own_path(
             "no such own path",
             reply::problem(context, page::Cause::NotFound, None),
@@ -180,28 +175,16 @@ where
     }
 }
 
-fn script(context: &RequestContext<'_>, text: &str) -> LoggedResponse {
-    let content_type = "text/javascript; charset=utf-8";
-    let response = reply::text(StatusCode::OK, content_type, text.to_owned());
-    LoggedResponse::own_path(
-        "script",
-        reply::without_body_if_head(context.head.method, response),
-    )
-}
-
-/// `GET /jwks.json`: the public keys by which applications verify assertions. An administrator first adds
-/// a new key after the old one, so that it is published before it signs.
-fn jwks(context: &RequestContext<'_>) -> LoggedResponse {
-    if ![Method::GET, Method::HEAD].contains(context.head.method) {
-        return LoggedResponse::own_path("method", reply::method_not_allowed("GET, HEAD"));
+/// The name of an own path, and what follows it.
+fn name_and_rest(below_prefix: &str) -> (&str, Option<&str>) {
+    let path = below_prefix.trim_start_matches('/');
+    let Some((name, rest)) = path.split_once('/') else {
+        return (path, None);
+    };
+    match rest.strip_suffix("/change") {
+        Some(connector) if name == "password" => (PASSWORD_CHANGE, Some(connector)),
+        _ => (name, Some(rest)),
     }
-    let keys: Vec<_> = context.site.ring.public_keys().collect();
-    let set = serde_json::json!({ "keys": keys });
-    let response = reply::cacheable(reply::json(StatusCode::OK, &set), JWKS_CACHE_CONTROL);
-    LoggedResponse::own_path(
-        "keys",
-        reply::without_body_if_head(context.head.method, response),
-    )
 }
 
 /// The `Set-Cookie` header with the session cookie signed again. `None` unless the cookie was signed by a

@@ -1,0 +1,34 @@
+//! What menshen publishes below its prefix for everybody: the scripts of its pages, and its public keys.
+
+use http::{Method, StatusCode};
+
+use super::super::record::LoggedResponse;
+use super::super::{RequestContext, reply};
+
+/// `Cache-Control` of the key set: caches keep the keys for the lifetime of an assertion, 300 seconds.
+const JWKS_CACHE_CONTROL: &str = "public, max-age=300";
+
+/// A script of menshen's pages.
+pub(super) fn script(context: &RequestContext<'_>, text: &str) -> LoggedResponse {
+    let content_type = "text/javascript; charset=utf-8";
+    let response = reply::text(StatusCode::OK, content_type, text.to_owned());
+    LoggedResponse::own_path(
+        "script",
+        reply::without_body_if_head(context.head.method, response),
+    )
+}
+
+/// `GET /jwks.json`: the public keys by which applications verify assertions. An administrator first adds
+/// a new key after the old one, so that it is published before it signs.
+pub(super) fn jwks(context: &RequestContext<'_>) -> LoggedResponse {
+    if ![Method::GET, Method::HEAD].contains(context.head.method) {
+        return LoggedResponse::own_path("method", reply::method_not_allowed("GET, HEAD"));
+    }
+    let keys: Vec<_> = context.site.ring.public_keys().collect();
+    let set = serde_json::json!({ "keys": keys });
+    let response = reply::cacheable(reply::json(StatusCode::OK, &set), JWKS_CACHE_CONTROL);
+    LoggedResponse::own_path(
+        "keys",
+        reply::without_body_if_head(context.head.method, response),
+    )
+}
