@@ -67,7 +67,7 @@ pub use options::StoreOptions;
 pub use postgres::{Postgres, PostgresUrl, PostgresUrlError, ServerError, ServerProblem};
 pub use revocations::{
     CurrentEpochs, LogPosition, LogoutTarget, Revocation, RevocationPage, RevocationScope,
-    RevocationStore,
+    RevocationStore, session_group,
 };
 pub use sessions::{
     ListedSession, MintOutcome, NewSession, SessionOrigin, SessionRecord, SessionStore,

@@ -134,4 +134,12 @@ pub enum LogoutTarget {
     },
     /// All sessions of a person.
     Subject(Subject),
+    /// All sessions of the provider whose ids begin with this text and a dot: those of one person, if the
+    /// subject is not what the provider calls the person.
+    SessionGroup(String),
+}
+
+/// The group of an id of a session at the provider: what stands before the first dot.
+pub fn session_group(provider_sid: &str) -> Option<&str> {
+    Some(provider_sid.split_once('.')?.0)
 }

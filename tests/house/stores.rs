@@ -28,6 +28,7 @@ mod local_entitlements;
 mod local_people;
 mod older_files;
 mod revocations;
+mod session_groups;
 mod sessions;
 mod subject_rename;
 mod tables;

@@ -225,7 +225,7 @@ async fn end_sessions(
             LogoutTarget::SessionAndSubject { subject, .. } | LogoutTarget::Subject(subject) => {
                 Some(subject.as_str())
             }
-            LogoutTarget::Session(_) => None,
+            LogoutTarget::Session(_) | LogoutTarget::SessionGroup(_) => None,
         },
         reason: Some(&reason),
         ..audit::new_record(context, AuditEvent::Revoked)

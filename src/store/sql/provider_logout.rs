@@ -57,16 +57,45 @@ async fn delete_matching_sessions<T: Transaction>(
     connector: &ConnectorId,
     target: &LogoutTarget,
 ) -> Result<Vec<SessionKey>, QueryError> {
-    let (sid, subject) = match target {
-        LogoutTarget::Session(sid) => (Some(sid), None),
-        LogoutTarget::SessionAndSubject { sid, subject } => (Some(sid), Some(subject)),
-        LogoutTarget::Subject(subject) => (None, Some(subject)),
+    let (sids, subject) = match target {
+        LogoutTarget::Session(sid) => (vec![Some(sid.clone())], None),
+        LogoutTarget::SessionAndSubject { sid, subject } => {
+            (vec![Some(sid.clone())], Some(subject))
+        }
+        LogoutTarget::Subject(subject) => (vec![None], Some(subject)),
+        LogoutTarget::SessionGroup(group) => {
+            let sids = sids_of_group(tx, connector, group).await?;
+            (sids.into_iter().map(Some).collect(), None)
+        }
     };
-    let (sid, subject) = (sid.map(String::as_str), subject.map(Subject::as_str));
-    let values = values![connector, sid, subject];
-    let deleted = tx.rows(T::DELETE_LOGGED_OUT_SESSIONS, values).await?;
-    let key = |found: &T::Row| Ok(SessionKey::new(row::bytes(found, "key", "session")?));
-    deleted.iter().map(key).collect()
+    let subject = subject.map(Subject::as_str);
+    let mut keys = Vec::new();
+    for sid in sids {
+        let values = values![connector, sid.as_deref(), subject];
+        for found in tx.rows(T::DELETE_LOGGED_OUT_SESSIONS, values).await? {
+            keys.push(SessionKey::new(row::bytes(&found, "key", "session")?));
+        }
+    }
+    Ok(keys)
+}
+
+/// The ids of a group at the provider to which sessions belong, in order.
+async fn sids_of_group<T: Transaction>(
+    tx: &mut T,
+    connector: &ConnectorId,
+    group: &str,
+) -> Result<Vec<String>, QueryError> {
+    let prefix = format!("{group}.");
+    let sql = "SELECT DISTINCT provider_sid FROM menshen_session \
+               WHERE connector = $1 AND substr(provider_sid, 1, length($2)) = $2 ORDER BY provider_sid";
+    let found = tx.rows(sql, values![connector, &prefix]).await?;
+    let sid = |found: &T::Row| Ok(found.text("provider_sid")?.to_owned());
+    found.iter().map(sid).collect()
+}
+
+/// The mark of a group looks like that of one session whose id no provider uses.
+pub(super) fn mark_of_group(group: &str) -> String {
+    format!("{group}.*")
 }
 
 async fn insert_logout_marks(
@@ -75,12 +104,17 @@ async fn insert_logout_marks(
     target: &LogoutTarget,
     (at, until): (Timestamp, Timestamp),
 ) -> Result<(), QueryError> {
+    let group_mark;
     let (kind, what, unnamed) = match target {
         LogoutTarget::Session(sid) => ("session", sid.as_str(), None),
         LogoutTarget::SessionAndSubject { sid, subject } => {
             ("session", sid.as_str(), Some(subject))
         }
         LogoutTarget::Subject(subject) => ("subject", subject.as_str(), None),
+        LogoutTarget::SessionGroup(group) => {
+            group_mark = mark_of_group(group);
+            ("session", group_mark.as_str(), None)
+        }
     };
     // For logins of this person that have no id of a provider session.
     let unnamed = unnamed.map(|subject| ("unnamed", subject.as_str()));

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 
 use super::super::{
     ConnectorId, ListedSession, MintOutcome, NewSession, RevocationScope, SessionId, SessionKey,
-    SessionRecord, SessionStore, SessionsQuery, StoreError, StoredSession, Subject,
+    SessionRecord, SessionStore, SessionsQuery, StoreError, StoredSession, Subject, session_group,
 };
-use super::provider_logout::HAS_PROVIDER_SESSION;
+use super::provider_logout::{HAS_PROVIDER_SESSION, mark_of_group};
 use super::row::Columns;
 use super::{
     Begin, Database, QueryError, Transaction, coordination, local_people, revocations, row, run,
@@ -217,7 +217,7 @@ async fn has_logout_mark(
     began_at: Timestamp,
 ) -> Result<bool, QueryError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM menshen_logout_mark WHERE connector = $1 AND at >= $2 \
-               AND ((kind = 'session' AND what = $3) OR (kind = 'subject' AND what = $4) \
+               AND ((kind = 'session' AND what IN ($3, $5)) OR (kind = 'subject' AND what = $4) \
                OR (kind = 'unnamed' AND what = $4 AND $3 IS NULL))) \
                OR EXISTS (SELECT 1 FROM menshen_front_channel_mark \
                WHERE connector = $1 AND sid = $3 AND at >= $2) AS is_marked";
@@ -227,7 +227,9 @@ async fn has_logout_mark(
         subject,
         ..
     } = record;
-    let values = values![connector, began_at, provider_sid, subject];
+    let group = provider_sid.as_deref().and_then(session_group);
+    let group = group.map(mark_of_group);
+    let values = values![connector, began_at, provider_sid, subject, &group];
     Ok(tx.only_row(sql, values).await?.boolean("is_marked")?)
 }
 

@@ -1,7 +1,9 @@
 //! `RevocationRequest`: which sessions to end, and why.
 
 use crate::clock::Timestamp;
-use crate::store::{AccountId, Closing, ConnectorId, LogoutTarget, RevocationScope, Subject};
+use crate::store::{
+    AccountId, Closing, ConnectorId, LogoutTarget, RevocationScope, Subject, session_group,
+};
 
 /// A request that ends sessions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -64,5 +66,8 @@ pub(super) fn matches_session(
             subject: ended,
         } => provider_sid.map_or(ended == subject, |own_sid| own_sid == sid),
         LogoutTarget::Subject(ended) => ended == subject,
+        LogoutTarget::SessionGroup(group) => {
+            provider_sid.and_then(session_group) == Some(group.as_str())
+        }
     }
 }
