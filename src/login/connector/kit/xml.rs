@@ -11,6 +11,9 @@ mod reader;
 mod search;
 #[cfg(test)]
 mod tests;
+mod time;
+
+pub use time::{duration, timestamp};
 
 /// The namespace of the prefix `xml`, which every document has without a declaration.
 pub const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";

@@ -17,6 +17,7 @@ pub(super) mod tests;
 mod verify;
 mod verifying_key;
 
+pub use der::{Validity, validity};
 pub use private_key::{PrivateKey, PrivateKeyError};
 pub use query::{SignedQuery, sign_query, verify_query};
 pub use sign::{SignError, sign_enveloped};
