@@ -309,6 +309,7 @@ async fn sign_in(
         provider_sid: None,
         auth_context: AuthContext::default(),
         tokens: None,
+        response_id: None,
     };
     let (connector_epoch, everyone_epoch) = sessions.epochs_of(corp);
     let (account, _) = people.admit(&admission, &profile).await?;

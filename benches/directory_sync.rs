@@ -251,6 +251,7 @@ fn profile() -> Profile {
         provider_sid: None,
         auth_context: AuthContext::default(),
         tokens: None,
+        response_id: None,
     }
 }
 

@@ -1,17 +1,19 @@
 //! The last step of a login: redeems the response, admits the person and mints the session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::connector::credentials::PasswordCredentials;
-use super::connector::{AuthnResponse, ConnectorError};
+use super::connector::{AuthnResponse, ConnectorError, SourceRefusal};
 use super::limits::{HalfOpenPermit, Limits, PasswordAttempt};
 use super::link::ProvenIdentity;
-use super::pending::Pending;
+use super::pending::{PENDING_AGE_MAX_S, Pending};
 use super::return_to::ReturnTo;
+use super::ticket::CLOCK_DIFFERENCE_MAX;
 use super::{ConnectorEntry, LoginError};
 use crate::clock::Clock;
-use crate::keys::KeyRing;
-use crate::people::cookie::{self, SessionClaims};
+use crate::keys::{self, KeyRing};
+use crate::people::cookie::{self, SessionClaims, Sid};
 use crate::people::profile::{AuthContext, Profile, UserFields};
 use crate::people::session::{MintError, NewLogin, OneTimeSession, SessionTimeouts, Sessions};
 use crate::people::{AdmitError, People};
@@ -95,7 +97,7 @@ impl FinishTask {
     ) -> Result<LoginResult, LoginError> {
         let profile = self.redeem(&pending, &response).await?;
         match &pending.link {
-            Some(_) => self.prove(profile).map(LoginResult::Proven),
+            Some(_) => self.prove(profile).await.map(LoginResult::Proven),
             None => {
                 let finished = self
                     .admit_and_mint(pending, profile, response.origin)
@@ -159,20 +161,26 @@ impl FinishTask {
         attempt.await.map_err(LoginError::Limited)
     }
 
-    fn prove(&self, profile: Profile) -> Result<ProvenIdentity, LoginError> {
+    async fn prove(&self, profile: Profile) -> Result<ProvenIdentity, LoginError> {
+        let failed = |source| LoginError::Admit {
+            subject: profile.subject.clone(),
+            source,
+        };
         let mapped = self.entry.admission.mapping.map(&profile.raw);
-        let subject = profile.subject;
-        match mapped {
-            Ok(mapped) => Ok(ProvenIdentity {
-                subject,
-                login: mapped.login,
-                name: mapped.fields.name,
-            }),
-            Err(source) => Err(LoginError::Admit {
-                subject,
-                source: AdmitError::Map(source),
-            }),
+        let mapped = mapped.map_err(|error| failed(AdmitError::Map(error)))?;
+        if let Some(response) = &profile.response_id {
+            let key = one_time_key(&self.entry.id, &response.id);
+            let until = response.accepted_until.plus(CLOCK_DIFFERENCE_MAX);
+            let spent = self.people.spend_ticket(&key, until).await;
+            if !spent.map_err(|error| failed(AdmitError::Store(error)))? {
+                return Err(used_before());
+            }
         }
+        Ok(ProvenIdentity {
+            subject: profile.subject,
+            login: mapped.login,
+            name: mapped.fields.name,
+        })
     }
 
     async fn admit_and_mint(
@@ -181,19 +189,30 @@ impl FinishTask {
         profile: Profile,
         origin: SessionOrigin,
     ) -> Result<FinishedLogin, LoginError> {
-        let admitted = self.people.admit(&self.entry.admission, &profile).await;
-        let (account, mapped) = admitted.map_err(|source| LoginError::Admit {
+        let admission = &self.entry.admission;
+        let admitted = match &profile.response_id {
+            None => self.people.admit(admission, &profile).await.map(Some),
+            Some(response) => {
+                let key = one_time_key(&self.entry.id, &response.id);
+                let until = response.accepted_until.plus(CLOCK_DIFFERENCE_MAX);
+                let token = (&key, until);
+                self.people.admit_once(admission, &profile, token).await
+            }
+        };
+        let admitted = admitted.map_err(|source| LoginError::Admit {
             subject: profile.subject.clone(),
             source,
         })?;
+        let (account, mapped) = admitted.ok_or_else(used_before)?;
+        let once = profile.response_id.map(|_| one_session_of(&pending));
         let login = NewLogin {
             account,
             via: self.entry.id.clone(),
             subject: profile.subject,
             provider_sid: profile.provider_sid,
+            expires_at: profile.auth_context.earlier_end(mapped.session_expires),
             auth_context: profile.auth_context,
             tokens: profile.tokens,
-            expires_at: mapped.session_expires,
             origin,
             began_at: pending.begun_at,
             connector_epoch: pending.connector_epoch,
@@ -206,8 +225,38 @@ impl FinishTask {
             timeouts: &self.timeouts,
         };
         let return_to = pending.return_to;
-        minter.mint(login, mapped.fields, return_to, None).await
+        let minted = minter.mint(login, mapped.fields, return_to, once).await;
+        minted.map_err(|error| match error {
+            LoginError::AlreadyUsed => used_before(),
+            error => error,
+        })
     }
+}
+
+/// The spend key of a response or an entry token with an ID, which is accepted once.
+pub(super) fn one_time_key(via: &ConnectorId, id: &str) -> [u8; 32] {
+    // The label never changes, so that responses stay spent when menshen is updated.
+    keys::fingerprint(&[b"ticket", via.as_str().as_bytes(), id.as_bytes()])
+}
+
+/// At most one session for each pending login, also if its source answers twice.
+fn one_session_of(pending: &Pending) -> OneTimeSession {
+    let via = pending.connector.as_str();
+    OneTimeSession {
+        sid: Sid::random(),
+        spend_key: keys::fingerprint(&[b"flow", via.as_bytes(), pending.flow.as_str().as_bytes()]),
+        until: pending
+            .begun_at
+            .plus(Duration::from_secs(PENDING_AGE_MAX_S + 1)),
+    }
+}
+
+fn used_before() -> LoginError {
+    LoginError::Connector(ConnectorError::InvalidResponse(SourceRefusal {
+        call: "the response",
+        code: 0,
+        message: "it was used before".to_owned(),
+    }))
 }
 
 /// The dependencies for minting a session.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use super::connector::{AuthnResponse, ConnectorError};
-use super::finish::{FinishedLogin, SessionMinter};
+use super::finish::{FinishedLogin, SessionMinter, one_time_key};
 use super::limits::{HalfOpenPermit, Step};
 use super::pending::{FlowId, Mode, PENDING_AGE_MAX_S, Pending, PendingError};
 use super::return_to::ReturnTo;
@@ -21,6 +21,7 @@ use super::{ConnectorEntry, Login, LoginError};
 use crate::keys;
 use crate::people::cookie::Sid;
 use crate::people::profile::UserFields;
+use crate::people::provider_tokens::ProviderTokens;
 use crate::people::session::{NewLogin, OneTimeSession};
 use crate::single_flight::SingleFlight;
 use crate::store::{Account, ConnectorId, SessionOrigin};
@@ -121,9 +122,7 @@ impl Login {
             source,
         };
         let spend_key = match &redeemed.token_id {
-            Some(id) => {
-                keys::fingerprint(&[b"ticket", entry.id.as_str().as_bytes(), id.as_bytes()])
-            }
+            Some(id) => one_time_key(&entry.id, id),
             None => *token.bytes(),
         };
         // In one step: a repeated token changes no account, and a failure of the store spends nothing.
@@ -141,8 +140,9 @@ impl Login {
             account_epoch: account.epoch,
             subject: profile.subject,
             provider_sid: profile.provider_sid,
+            expires_at: profile.auth_context.earlier_end(mapped.session_expires),
             auth_context: profile.auth_context,
-            expires_at: mapped.session_expires,
+            logout_hint: profile.tokens.and_then(|tokens| tokens.id),
             token,
         })
     }
@@ -214,7 +214,10 @@ impl Login {
             subject: unsolicited.subject.clone(),
             provider_sid: unsolicited.provider_sid.clone(),
             auth_context: unsolicited.auth_context.clone(),
-            tokens: None,
+            tokens: unsolicited.logout_hint.clone().map(|hint| ProviderTokens {
+                id: Some(hint),
+                ..ProviderTokens::default()
+            }),
             expires_at: unsolicited.expires_at,
             origin,
             began_at: pending.begun_at,

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::keys;
 use crate::people::profile::AuthContext;
+use crate::secret::Secret;
 use crate::store::{AccountId, ConnectorId, LoginName, Subject};
 
 /// A person whose entry token was redeemed, and who has no session yet. It is part of the sealed
 /// pending login.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct UnsolicitedLogin {
     /// The account of the person.
     #[serde(rename = "i")]
@@ -33,8 +34,37 @@ pub struct UnsolicitedLogin {
     /// The latest end of the session, if the source sets one.
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     pub(super) expires_at: Option<Timestamp>,
+    /// The name of the person and the session at the source, with which menshen ends that session.
+    #[serde(
+        rename = "h",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "secret_text"
+    )]
+    pub(super) logout_hint: Option<Secret<String>>,
     #[serde(rename = "t")]
     pub(super) token: EntryTokenHash,
+}
+
+/// Serializes a secret, because the pending login is sealed.
+mod secret_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::secret::Secret;
+
+    #[expect(clippy::ref_option, reason = "serde passes fields by reference")]
+    pub(super) fn serialize<S: Serializer>(
+        secret: &Option<Secret<String>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        secret.as_ref().map(Secret::expose).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Secret<String>>, D::Error> {
+        Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
+    }
 }
 
 /// The hash by which a used entry token is recognized.

@@ -30,6 +30,16 @@ pub struct Profile {
     pub auth_context: AuthContext,
     /// The provider's tokens, if there are any.
     pub tokens: Option<ProviderTokens>,
+    /// The ID by which the response is accepted once; absent: the provider itself accepts its code once.
+    pub response_id: Option<ResponseId>,
+}
+
+/// The ID of a response that all processes together accept once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseId {
+    pub id: String,
+    /// When the response is no longer accepted for its age.
+    pub accepted_until: Timestamp,
 }
 
 /// How a person authenticated at the provider (OpenID Connect Core §2: `acr`, `amr`, `auth_time`).
@@ -44,9 +54,19 @@ pub struct AuthContext {
     /// When the person last authenticated at the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<Timestamp>,
-    /// Until when the source vouches for the person: `session_expires` of the mapping.
+    /// Until when the source vouches for the person. The earlier of what its response says and of
+    /// `session_expires` of the mapping counts, and is the latest end of the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vouched_until: Option<Timestamp>,
+}
+
+impl AuthContext {
+    /// The latest end of the session: what the response of the source says, or `session_expires` of the
+    /// mapping if that is earlier.
+    pub fn earlier_end(&self, session_expires: Option<Timestamp>) -> Option<Timestamp> {
+        let ends = [self.vouched_until, session_expires];
+        ends.into_iter().flatten().min()
+    }
 }
 
 impl fmt::Debug for Profile {

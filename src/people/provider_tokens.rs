@@ -22,7 +22,8 @@ pub struct ProviderTokens {
     pub access_expires_at: Option<Timestamp>,
     /// The refresh token; most providers accept it only once.
     pub refresh: Option<Secret<String>>,
-    /// The ID token, as it was received.
+    /// The ID token, as it was received; of a source without ID tokens, how it names the person and the
+    /// session, with which menshen ends that session.
     pub id: Option<Secret<String>>,
 }
 

@@ -209,6 +209,7 @@ impl Cas {
                 ..AuthContext::default()
             },
             tokens: None,
+            response_id: None,
         })
     }
 }

@@ -138,6 +138,7 @@ impl Connector for Jwt {
                     ..AuthContext::default()
                 },
                 tokens: None,
+                response_id: None,
             },
             token_id: Some(accepted.id),
             token_expires_at: accepted.accepted_until,

@@ -236,6 +236,7 @@ impl Ldap {
                 ..AuthContext::default()
             },
             tokens: None,
+            response_id: None,
         })
     }
 

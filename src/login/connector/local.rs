@@ -167,6 +167,7 @@ impl Local {
             provider_sid: Some(person.credential.clone()),
             auth_context: proven_by_password(&self.clock),
             tokens: None,
+            response_id: None,
         }
     }
 }

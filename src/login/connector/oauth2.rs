@@ -223,6 +223,7 @@ impl Connector for OAuth2 {
             provider_sid: None,
             auth_context: AuthContext::default(),
             tokens: Some(self.tokens(granted, ProviderTokens::default())),
+            response_id: None,
         })
     }
 

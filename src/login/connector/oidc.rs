@@ -333,6 +333,7 @@ impl Oidc {
             provider_sid: id_token.provider_sid,
             auth_context: id_token.auth_context,
             tokens: Some(self.tokens(granted)),
+            response_id: None,
         }
     }
 

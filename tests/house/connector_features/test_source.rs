@@ -140,6 +140,7 @@ fn profile(person: &str) -> Profile {
         provider_sid: None,
         auth_context: AuthContext::default(),
         tokens: None,
+        response_id: None,
     }
 }
 

@@ -112,6 +112,7 @@ pub(super) fn profile(subject: Subject, login: &str, group: &str) -> Profile {
         provider_sid: None,
         auth_context: AuthContext::default(),
         tokens: None,
+        response_id: None,
     }
 }
 

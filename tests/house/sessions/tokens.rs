@@ -284,6 +284,7 @@ impl TokenEnv {
             provider_sid: None,
             auth_context: AuthContext::default(),
             tokens: None,
+            response_id: None,
         }
     }
 

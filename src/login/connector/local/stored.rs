@@ -98,6 +98,7 @@ impl StoredLocal {
             provider_sid: Some(person.credential.clone()),
             auth_context: proven_by_password(&self.clock),
             tokens: None,
+            response_id: None,
         }
     }
 }

@@ -39,6 +39,7 @@ impl TokenReader for Oidc {
                 ..token.auth_context.clone()
             },
             tokens: None,
+            response_id: None,
         })
     }
 }

@@ -172,6 +172,7 @@ pub(super) fn profile(corp_id: &str, member: ResponseObject) -> Result<Profile, 
         provider_sid: None,
         auth_context,
         tokens: None,
+        response_id: None,
     })
 }
 
