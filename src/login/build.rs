@@ -7,7 +7,7 @@ use moka::sync::Cache;
 use url::Url;
 
 use super::config::LoginConfig;
-use super::connector::{self, AdmissionConfig, ConnectorConfig, JoinConfig, KindError};
+use super::connector::{self, AdmissionConfig, ConnectorConfig, JoinConfig, KeptState, KindError};
 use super::health::ConnectorHealth;
 use super::limits::Limits;
 use super::{ConnectorEntry, Login, OUTCOME_TTL, OUTCOMES_MAX};
@@ -86,10 +86,13 @@ impl Login {
             .map(|(id, settings)| {
                 let callback = callback_of(id, settings, deps)?;
                 let old = previous.and_then(|login| login.entry(id));
-                let health = old.map(|old| old.health.clone()).unwrap_or_default();
+                let kept = Kept {
+                    health: old.map(|old| old.health.clone()).unwrap_or_default(),
+                    state: old.and_then(|old| old.connector.kept_state()),
+                };
                 match old.filter(|old| old.config == *settings && old.callback == callback) {
                     Some(old) if !old.reads_files() => Ok(Arc::clone(old)),
-                    _ => build_entry(id, settings, callback, health, deps).map(Arc::new),
+                    _ => build_entry(id, settings, callback, kept, deps).map(Arc::new),
                 }
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -168,11 +171,17 @@ fn own_url(base: &Url, prefix: &str, path: &str) -> Option<Url> {
     Url::parse(&text).ok().filter(|_| is_http)
 }
 
+/// What a rebuilt connector keeps.
+struct Kept {
+    health: ConnectorHealth,
+    state: Option<KeptState>,
+}
+
 fn build_entry(
     id: &ConnectorId,
     settings: &ConnectorConfig,
     callback: Url,
-    health: ConnectorHealth,
+    kept: Kept,
     deps: &Deps<'_>,
 ) -> Result<ConnectorEntry, BuildError> {
     let kind = settings.kind().map_err(|source| BuildError::Kind {
@@ -199,6 +208,7 @@ fn build_entry(
             mapping: settings.mapping.clone(),
             stored_departments: deps.people.stored_departments(id),
             local_people: Some(deps.people.local_people(id, deps.ring)),
+            kept_state: kept.state,
         })
         .map_err(|source| BuildError::Connector {
             id: id.clone(),
@@ -229,7 +239,7 @@ fn build_entry(
         kind: kind.name(),
         features,
         connector,
-        health,
+        health: kept.health,
         config: settings.clone(),
         id: id.clone(),
     })

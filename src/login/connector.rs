@@ -54,7 +54,9 @@ use external_kind::ExternalKind;
 pub use features::{
     DirectorySyncSettings, Features, LocalizedText, SelfWrittenField, SignInHint, SourceApp,
 };
-pub use kind::{ConnectorBuildError, ConnectorDeps, Kind, SettingProblem, TokenIssuer};
+pub use kind::{
+    ConnectorBuildError, ConnectorDeps, KeptState, Kind, SettingProblem, TokenIssuer,
+};
 pub use listed_people::{ListedPeople, ListedPerson};
 pub use local::NEW_PASSWORD_FIELD;
 pub use logout::{LogoutNotice, ProviderLogout};
@@ -315,6 +317,11 @@ pub trait Connector: Debug + Send + Sync {
     /// The access token of the application, for other programs of its owner. Only for kinds with
     /// [`Features::shares_app_token`].
     fn shared_app_token(&self) -> Option<&dyn SharedAppToken> {
+        None
+    }
+
+    /// The state that the connector which replaces this one takes over, when the configuration is reloaded.
+    fn kept_state(&self) -> Option<KeptState> {
         None
     }
 

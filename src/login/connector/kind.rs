@@ -1,6 +1,7 @@
 //! `Kind`: the settings of one kind of connector, and what can be derived from them without a network
 //! call.
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
@@ -125,7 +126,13 @@ pub struct ConnectorDeps {
     pub stored_departments: StoredDepartments,
     /// The people of this connector whose passwords the store keeps; absent: there is no store.
     pub local_people: Option<LocalPeople>,
+    /// What [`Connector::kept_state`] of the connector with this ID returned before the configuration was
+    /// reloaded. It is of another type if the connector was of another kind.
+    pub kept_state: Option<KeptState>,
 }
+
+/// State that a connector keeps when the configuration is reloaded.
+pub type KeptState = Arc<dyn Any + Send + Sync>;
 
 /// Why a connector cannot be built.
 #[derive(Debug, thiserror::Error)]

@@ -190,6 +190,7 @@ async fn a_kind_builds_without_sending_a_request() {
             mapping: MappingConfig::default(),
             stored_departments: StoredDepartments::default(),
             local_people: None,
+            kept_state: None,
         };
         let connector = with_kind(&config, |kind| kind.build(deps)).unwrap();
         assert!(!format!("{connector:?}").contains("hunter2"), "{kind:?}");

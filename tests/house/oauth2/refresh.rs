@@ -32,6 +32,7 @@ async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, P
         mapping: menshen::people::profile::MappingConfig::default(),
         stored_departments: StoredDepartments::default(),
         local_people: None,
+        kept_state: None,
     };
     let tokens = {
         let mut state = provider.state();

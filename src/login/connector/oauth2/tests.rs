@@ -27,6 +27,7 @@ fn build(text: &str) -> Result<OAuth2, ConnectorBuildError> {
         mapping: MappingConfig::default(),
         stored_departments: StoredDepartments::default(),
         local_people: None,
+        kept_state: None,
     };
     OAuth2::build(&toml::from_str(&text).unwrap(), deps)
 }

@@ -31,6 +31,7 @@ fn build(more: &str) -> Result<Oidc, ConnectorBuildError> {
         mapping: MappingConfig::default(),
         stored_departments: StoredDepartments::default(),
         local_people: None,
+        kept_state: None,
     };
     Oidc::build(&config, deps)
 }

@@ -34,6 +34,7 @@ fn build(more: &str, callback: &str) -> Result<WeCom, ConnectorBuildError> {
         mapping: MappingConfig::default(),
         stored_departments: StoredDepartments::default(),
         local_people: None,
+        kept_state: None,
     };
     WeCom::build(&config(more), deps)
 }
