@@ -247,6 +247,7 @@ impl Login {
         pending.link = request.link_to.map(LinkRequest::new).map(Box::new);
         pending.silent = request.authn.prompt == Some(Prompt::None);
         pending.max_age = request.authn.max_age.map(seconds);
+        pending.reauthenticates = request.authn.prompt == Some(Prompt::Login);
         let sealed = pending.seal(&self.ring).map_err(LoginError::TooLarge)?;
         let challenge = entry.connector.begin(&pending, &request.authn).await;
         if let Err(error) = &challenge {

@@ -40,7 +40,7 @@ pub use lang::Lang;
 pub use link::LinkPage;
 pub use password::{PasswordNotice, PasswordPage};
 pub use password_change::{PasswordChangeNotice, PasswordChangePage};
-pub use post::{POST_JS, PostPage};
+pub use post::{POST_JS, PostPage, PostPurpose};
 pub use problem::ProblemPage;
 pub use problem_json::ProblemJson;
 pub use sign_in::{ConnectorChoice, SignInPage, SignInReason, SignedInPerson};

@@ -48,6 +48,7 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         Cause::StoreUnavailable
         | Cause::SignOutUnstored
         | Cause::ProviderBusy
+        | Cause::ProviderMetadataMissing
         | Cause::PasswordUnchecked
         | Cause::UpstreamBusy => StatusCode::SERVICE_UNAVAILABLE,
         Cause::UpstreamDown
@@ -71,6 +72,7 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         | Cause::NoLoginName
         | Cause::AuthTooWeak
         | Cause::EntryTokenRefused
+        | Cause::UnsolicitedLogin
         | Cause::SessionTooOld => StatusCode::FORBIDDEN,
         Cause::AccountNotSwitched | Cause::IdentityTaken | Cause::NotLinked => StatusCode::CONFLICT,
         Cause::WrongPassword | Cause::FrameNeedsLogin | Cause::FormNeedsLogin => {

@@ -46,6 +46,7 @@ mod published;
 mod reconfirm;
 mod redeem_ticket;
 mod require_login;
+mod saml;
 mod sign_in_page;
 mod sign_out;
 mod start;
@@ -64,7 +65,7 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// The first path segments of menshen's own pages below `prefix`. A connector cannot use one as its
 /// callback path.
-pub const OWN_PAGES: [&str; 24] = [
+pub const OWN_PAGES: [&str; 25] = [
     "auth",
     "backchannel-logout",
     "enter",
@@ -83,6 +84,7 @@ pub const OWN_PAGES: [&str; 24] = [
     "ping",
     "post.js",
     "ready",
+    "saml",
     "sign_in",
     "sign_out",
     "start",
@@ -156,6 +158,7 @@ where
         ("frontchannel-logout", Some(Ok(via))) => {
             provider_logout::front_channel(context, &via, &query).await
         }
+        ("saml", Some(_)) => saml::answer(context, rest.unwrap_or_default(), body).await,
         ("events", Some(Ok(via))) => events::answer(context, &via, &query, body).await,
         ("sign_out", None) => sign_out::answer(context, &query).await,
         ("userinfo", None) => front_end::userinfo(context).await,

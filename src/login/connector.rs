@@ -47,19 +47,17 @@ pub mod wecom;
 pub use directory_events::{DirectoryChange, DirectoryEvent, EventError, EventReceiver};
 pub use error::{ConnectorError, RefusalReason, SourceRefusal};
 pub use exchange::{
-    AuthnRequest, AuthnResponse, Callback, CallbackMethod, Challenge, EntryPoint, LoginMethod,
-    LogoutMessageForm, Prompt, UnsolicitedProfile,
+    AuthnRequest, AuthnResponse, Callback, CallbackMethod, Challenge, Delivery, EntryPlace,
+    EntryPoint, LoginMethod, LogoutMessageForm, Prompt, UnsolicitedProfile,
 };
 use external_kind::ExternalKind;
 pub use features::{
     DirectorySyncSettings, Features, LocalizedText, SelfWrittenField, SignInHint, SourceApp,
 };
-pub use kind::{
-    ConnectorBuildError, ConnectorDeps, KeptState, Kind, SettingProblem, TokenIssuer,
-};
+pub use kind::{ConnectorBuildError, ConnectorDeps, KeptState, Kind, SettingProblem, TokenIssuer};
 pub use listed_people::{ListedPeople, ListedPerson};
 pub use local::NEW_PASSWORD_FIELD;
-pub use logout::{LogoutNotice, ProviderLogout};
+pub use logout::{LogoutMessage, LogoutNotice, ProviderLogout, ReceivedLogout};
 pub use settings::{AdmissionConfig, AutoLogin, HomePages, JoinConfig};
 pub use shared_app_token::{CurrentAppToken, DiscardedRecently, SharedAppToken};
 pub use source_directory::{MemberPage, OpenDirectory, PersonAnswer, SourceDirectory};
@@ -311,6 +309,11 @@ pub trait Connector: Debug + Send + Sync {
 
     /// The logout features of the source, if it has any.
     fn logout(&self) -> Option<&dyn ProviderLogout> {
+        None
+    }
+
+    /// The description of menshen for the source: SAML metadata.
+    fn own_metadata(&self) -> Option<String> {
         None
     }
 

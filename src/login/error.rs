@@ -71,6 +71,7 @@ impl LoginError {
                 ConnectorError::Unavailable(_)
                     | ConnectorError::Busy(_)
                     | ConnectorError::NoUsableResponse(_)
+                    | ConnectorError::MetadataUnavailable(_)
                     | ConnectorError::Issuer(_)
             ),
             Self::Admit { source, .. } => matches!(source, AdmitError::Store(_)),

@@ -117,6 +117,7 @@ fn problem(error: &ConnectorError, at: Timestamp) -> Option<SourceProblem> {
         ConnectorError::InvalidResponse(_)
         | ConnectorError::Unavailable(_)
         | ConnectorError::NoUsableResponse(_)
+        | ConnectorError::MetadataUnavailable(_)
         | ConnectorError::Issuer(_) => CHECK_REMEDY.to_owned(),
     };
     Some(SourceProblem {

@@ -137,6 +137,9 @@ pub struct Pending {
     /// must report that time.
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<u32>,
+    /// Whether the person must authenticate at the source after the login began.
+    #[serde(rename = "l", default, skip_serializing_if = "is_false")]
+    pub reauthenticates: bool,
     /// A login that the source started and the person must confirm. No callback finishes it.
     #[serde(rename = "z", default, skip_serializing_if = "Option::is_none")]
     pub unsolicited: Option<Box<UnsolicitedLogin>>,
@@ -266,6 +269,7 @@ impl Pending {
             for_frame: false,
             replaces: None,
             max_age: None,
+            reauthenticates: false,
             unsolicited: None,
             link: None,
             password_change: None,

@@ -65,6 +65,10 @@ pub enum Cause {
     ProviderBusy,
     /// The provider cannot be reached.
     ProviderUnreachable,
+    /// The metadata of the provider could not be loaded.
+    ProviderMetadataMissing,
+    /// The provider sent a login that did not begin here.
+    UnsolicitedLogin,
     /// The directory cannot check passwords now.
     PasswordUnchecked,
     /// The login name belongs to another account.
@@ -110,7 +114,7 @@ pub(super) enum NextStep {
 }
 
 impl Cause {
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 47] = [
         Self::NotFound,
         Self::BadRequest,
         Self::InvalidProxyHeader,
@@ -140,6 +144,8 @@ impl Cause {
         Self::ProviderMisconfigured,
         Self::ProviderBusy,
         Self::ProviderUnreachable,
+        Self::ProviderMetadataMissing,
+        Self::UnsolicitedLogin,
         Self::PasswordUnchecked,
         Self::LoginTaken,
         Self::UnknownPerson,
@@ -191,6 +197,8 @@ impl Cause {
             Self::ProviderMisconfigured => "source-misconfigured",
             Self::ProviderBusy => "source-busy",
             Self::ProviderUnreachable => "source-unreachable",
+            Self::ProviderMetadataMissing => "source-metadata",
+            Self::UnsolicitedLogin => "unsolicited",
             Self::PasswordUnchecked => "password-unchecked",
             Self::LoginTaken => "login-taken",
             Self::UnknownPerson => "unknown-person",
@@ -237,6 +245,7 @@ impl Cause {
             | Self::TooManyTokenChanges
             | Self::ProviderBusy
             | Self::ProviderUnreachable
+            | Self::ProviderMetadataMissing
             | Self::PasswordUnchecked => NextStep::Retry,
             Self::TooManyWrongPasswords
             | Self::FlowCookieMissing
@@ -251,6 +260,7 @@ impl Cause {
             | Self::InvalidProviderResponse
             | Self::CodeRejectedTwice
             | Self::ProviderMisconfigured
+            | Self::UnsolicitedLogin
             | Self::LoginTaken
             | Self::UnknownPerson
             | Self::AccountClosed

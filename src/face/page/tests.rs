@@ -258,6 +258,7 @@ fn pages(inputs: &Inputs<'_>) -> Vec<(String, Page)> {
 
 fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
     let post = PostPage {
+        purpose: PostPurpose::SignIn,
         info: info(inputs),
         connector_name: inputs.connector_name,
         to: Href::new(inputs.href),
@@ -266,6 +267,10 @@ fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
             (inputs.name, inputs.login),
         ],
         script: Href::new(inputs.href),
+    };
+    let post_sign_out = PostPage {
+        purpose: PostPurpose::SignOut,
+        ..post.clone()
     };
     let person = |name, login| PersonName { name, login };
     let switch = SwitchPage {
@@ -289,6 +294,7 @@ fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
     let mut pages = vec![
         ("link".to_owned(), link.render(lang)),
         ("post".to_owned(), post.render(lang)),
+        ("post-sign-out".to_owned(), post_sign_out.render(lang)),
         ("switch".to_owned(), switch.render(lang)),
     ];
     let notices = [

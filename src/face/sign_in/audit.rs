@@ -40,6 +40,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
             ConnectorError::Misconfigured { .. } => Cause::ProviderMisconfigured,
             ConnectorError::Unavailable(_) => Cause::PasswordUnchecked,
             ConnectorError::Busy(_) => Cause::ProviderBusy,
+            ConnectorError::MetadataUnavailable(_) => Cause::ProviderMetadataMissing,
             ConnectorError::NoUsableResponse(_) | ConnectorError::Issuer(_) => {
                 Cause::ProviderUnreachable
             }
@@ -159,6 +160,7 @@ fn login_outcome(error: &LoginError) -> LoginOutcome {
         Cause::StoreUnavailable
         | Cause::ProviderBusy
         | Cause::ProviderUnreachable
+        | Cause::ProviderMetadataMissing
         | Cause::PasswordUnchecked
         | Cause::ProviderMisconfigured => LoginOutcome::Failed,
         _ => LoginOutcome::Refused,

@@ -13,8 +13,8 @@ use super::super::{RequestContext, reply};
 use super::begin::{self, BeginOptions};
 use super::complete::{self, InsufficientAuth};
 use super::{
-    LoginTarget, audit, caller, flow_cookies, link, provider_logout, read_body_within, reconfirm,
-    ticket,
+    LoginTarget, audit, caller, enter, flow_cookies, link, provider_logout, read_body_within,
+    reconfirm, ticket,
 };
 use crate::login::connector::{AuthnResponse, ConnectorError};
 use crate::login::fields::Fields;
@@ -80,14 +80,18 @@ where
         [only] => Some(*only),
         _ => None,
     };
-    let logins = fields.map(|fields| (shared.named_logins(context.head.method, &fields), fields));
-    let Some((logins, fields)) = logins.filter(|(logins, _)| !logins.is_empty()) else {
-        audit::refused(context, via, &InvalidFlowId);
-        return LoggedResponse::own_path(
-            "no state",
-            failure(context, Cause::InvalidProviderResponse, None, None),
-        );
+    let method = context.head.method;
+    let logins = fields.map(|fields| (shared.named_logins(method, &fields), fields));
+    let Some((logins, fields)) = logins else {
+        return without_state(context, via);
     };
+    if logins.is_empty() {
+        let unnamed = shared.of_unnamed_response(method, &fields);
+        return match unnamed.and_then(|via| context.site.login.entry(via)) {
+            Some(entry) => enter::at_callback(context, entry, fields).await,
+            None => without_state(context, via),
+        };
+    }
     let authn_response = AuthnResponse {
         fields,
         client: context.head.client_for_limits(),
@@ -98,6 +102,15 @@ where
         Ok(pending) => finish_and_respond(context, pending, authn_response).await,
         Err(error) => without_pending(context, &logins, via, authn_response, error).await,
     }
+}
+
+/// The response to a callback that names no login.
+fn without_state(context: &RequestContext<'_>, via: Option<&ConnectorId>) -> LoggedResponse {
+    audit::refused(context, via, &InvalidFlowId);
+    LoggedResponse::own_path(
+        "no state",
+        failure(context, Cause::InvalidProviderResponse, None, None),
+    )
 }
 
 /// The pending login that the response names and that this browser began.
@@ -209,6 +222,7 @@ pub(super) async fn respond_to_outcome(
         Cause::StoreUnavailable
             | Cause::ProviderBusy
             | Cause::ProviderUnreachable
+            | Cause::ProviderMetadataMissing
             | Cause::PasswordUnchecked
             | Cause::TooManyLogins
             | Cause::TooManyWrongPasswords

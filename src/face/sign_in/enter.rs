@@ -18,7 +18,7 @@ use super::super::page::{Cause, Href};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
 use super::{LoginTarget, audit, caller, flow_cookies, is_own_form_post, read_body_within};
-use crate::login::connector::{AuthnResponse, ConnectorError, EntryPoint};
+use crate::login::connector::{AuthnResponse, ConnectorError, EntryPlace, EntryPoint};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, Pending, PendingError};
 use crate::login::unsolicited::EntryTokenHash;
@@ -52,6 +52,8 @@ enum EntryTokenRefusal {
     Malformed,
     #[error("the request does not come from an allowed origin")]
     Origin,
+    #[error("the provider sent a response that this site did not ask for")]
+    NotRequested,
 }
 
 /// Answers a GET request with an entry token in the URL, a POST request with one in the form, and the two
@@ -70,22 +72,57 @@ where
     let with_entry_point =
         entry.and_then(|entry| Some((entry, entry.features.entry_point.as_ref()?)));
     let Some((entry, entry_point)) = with_entry_point else {
-        return LoggedResponse::own_path(
-            "no entry",
-            reply::problem(context, Cause::NotFound, None),
-        );
+        return no_entry(context);
     };
     let logged = match *context.head.method {
         Method::GET | Method::POST => handle(context, (entry, entry_point), query, body).await,
         _ => LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST")),
     };
-    logged.map_response(|response| {
-        // The URL may contain the token, so it must not be sent as a `Referer`.
-        let headers = response.headers_mut();
-        if !has_form_policy(headers) {
-            headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        }
-    })
+    logged.map_response(hide_referrer)
+}
+
+/// Answers a response that a provider posts to the callback URL of `entry` without a pending login.
+pub(super) async fn at_callback(
+    context: &RequestContext<'_>,
+    entry: &Arc<ConnectorEntry>,
+    form: Fields,
+) -> LoggedResponse {
+    let entry_point = entry.features.entry_point.as_ref();
+    let entry_point = entry_point.filter(|it| matches!(it.place, EntryPlace::Callback { .. }));
+    let Some(entry_point) = entry_point else {
+        return not_requested(context, entry);
+    };
+    let logged = match require_navigation(context) {
+        Err(logged) => *logged,
+        Ok(()) if !context.site.is_login_host(context.head) => not_on_login_host(context),
+        Ok(()) => redeem(context, (entry, entry_point), &Fields::default(), form).await,
+    };
+    logged.map_response(hide_referrer)
+}
+
+/// The page whose button begins a login here, for a response that was not requested and is not accepted.
+fn not_requested(context: &RequestContext<'_>, entry: &ConnectorEntry) -> LoggedResponse {
+    audit::refused(context, Some(&entry.id), &EntryTokenRefusal::NotRequested);
+    let cause = Cause::UnsolicitedLogin;
+    let start = Href::new(format!(
+        "{}/start?connector={}",
+        context.site.prefix, entry.id
+    ));
+    let page = reply::login_problem(context, cause, Some(start), Some(&entry.display_name));
+    LoggedResponse::own_path(cause.slug(), page)
+}
+
+fn not_on_login_host(context: &RequestContext<'_>) -> LoggedResponse {
+    let page = reply::problem(context, Cause::NotOnLoginHost, None);
+    LoggedResponse::own_path(Cause::NotOnLoginHost.slug(), page)
+}
+
+/// The URL may contain the token, so it must not be sent as a `Referer`.
+fn hide_referrer(response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    if !has_form_policy(headers) {
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    }
 }
 
 /// The referrer policy of a page with a form: the form is sent with the origin of the page and nothing
@@ -111,8 +148,7 @@ where
         return *logged;
     }
     if !context.site.is_login_host(context.head) {
-        let page = reply::problem(context, Cause::NotOnLoginHost, None);
-        return LoggedResponse::own_path(Cause::NotOnLoginHost.slug(), page);
+        return not_on_login_host(context);
     }
     let form = match *context.head.method {
         Method::POST => read_form(context, body).await,
@@ -127,8 +163,13 @@ where
         Method::POST if !has_token && form.has(FLOW_FIELD) => {
             complete_after_confirmation(context, entry, &form).await
         }
+        _ if entry_point.place != EntryPlace::Enter => no_entry(context),
         _ => redeem(context, (entry, entry_point), query, form).await,
     }
+}
+
+fn no_entry(context: &RequestContext<'_>) -> LoggedResponse {
+    LoggedResponse::own_path("no entry", reply::problem(context, Cause::NotFound, None))
 }
 
 /// Accepts only top-level navigations, and navigations in a frame if the session cookie is sent there.
@@ -188,13 +229,42 @@ fn malformed(context: &RequestContext<'_>, entry: &ConnectorEntry) -> LoggedResp
 }
 
 /// The entry token, if it occurs exactly once in query and form.
-fn single_token<'a>(parameter: &str, query: &'a Fields, form: &'a Fields) -> Option<&'a str> {
+fn single_token<'a>(
+    entry_point: &EntryPoint,
+    query: &'a Fields,
+    form: &'a Fields,
+) -> Option<&'a str> {
+    let parameter = &entry_point.parameter;
     let in_query_and_form = (query.one(parameter).ok()?, form.one(parameter).ok()?);
     let ((Some(token), None) | (None, Some(token))) = in_query_and_form else {
         return None;
     };
-    let fits = !token.is_empty() && token.len() <= TOKEN_BYTES_MAX;
+    let bytes_max = match entry_point.place {
+        EntryPlace::Enter => TOKEN_BYTES_MAX,
+        EntryPlace::Callback {
+            token_bytes_max, ..
+        } => token_bytes_max,
+    };
+    let fits = !token.is_empty() && token.len() <= bytes_max;
     fits.then_some(token)
+}
+
+/// The target of the login that the return address in a form or a query names.
+fn target_in(
+    context: &RequestContext<'_>,
+    place: EntryPlace,
+    query: &Fields,
+    form: &Fields,
+) -> LoginTarget {
+    match place {
+        EntryPlace::Enter if form.has("rd") => LoginTarget::from_query(context, form),
+        EntryPlace::Enter => LoginTarget::from_query(context, query),
+        EntryPlace::Callback { return_field, .. } => {
+            let return_address = form.one(return_field).ok().flatten();
+            let rd = return_address.map(|text| ("rd".to_owned(), text.to_owned()));
+            LoginTarget::from_query(context, &Fields::new(rd.into_iter().collect()))
+        }
+    }
 }
 
 /// Whether the request comes from a page of an allowed origin, by its `Origin` header, else by `Referer`.
@@ -219,7 +289,7 @@ async fn redeem(
     query: &Fields,
     form: Fields,
 ) -> LoggedResponse {
-    let Some(token) = single_token(&entry_point.parameter, query, &form) else {
+    let Some(token) = single_token(entry_point, query, &form) else {
         return malformed(context, entry);
     };
     if !has_allowed_origin(context, &entry_point.origins) {
@@ -242,8 +312,7 @@ async fn redeem(
         let to = finished.return_to.location();
         return LoggedResponse::own_path("repeated", reply::see_other(&to));
     }
-    let fields_with_rd = if form.has("rd") { &form } else { query };
-    let target = LoginTarget::from_query(context, fields_with_rd);
+    let target = target_in(context, entry_point.place, query, &form);
     let return_to = target.return_to_or_default(context, entry);
     let fields = if form.has(&entry_point.parameter) {
         form

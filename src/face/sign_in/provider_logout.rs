@@ -66,10 +66,10 @@ where
             "no back channel",
             reply::problem(context, Cause::NotFound, None),
         ),
-        Some(Ok(notice)) => {
-            let channel = LogoutChannel::Back(&notice);
-            end_sessions(context, entry, &notice.target, channel).await
-        }
+        Some(Ok(notice)) => match apply_notice(context, entry, &notice).await {
+            Ok(()) => logout_done(),
+            Err(logged) => *logged,
+        },
         Some(Err(error)) => {
             audit::refused(context, Some(via), &error);
             match error {
@@ -101,7 +101,8 @@ pub(super) async fn front_channel(
     let target = entry.and_then(|entry| entry.connector.logout()?.front_channel_session(query));
     match (entry, target) {
         (Some(entry), Some(target)) => {
-            end_sessions(context, entry, &target, LogoutChannel::Front).await
+            let ended = end_sessions(context, entry, &target, LogoutChannel::Front).await;
+            ended.map_or_else(|logged| *logged, |()| logout_done())
         }
         _ => LoggedResponse::own_path(
             "no session named",
@@ -136,7 +137,7 @@ pub(super) async fn at_callback(
             Ok(None) => {}
             Ok(Some(target)) => {
                 let ended = end_sessions(context, entry, &target, LogoutChannel::Callback).await;
-                last = Some(ended);
+                last = Some(ended.map_or_else(|logged| *logged, |()| logout_done()));
             }
             Err(error) => {
                 audit::refused(context, Some(via), &error);
@@ -175,9 +176,18 @@ impl<'a> LogoutChannel<'a> {
     }
 }
 
-fn logout_done() -> LoggedResponse {
+pub(super) fn logout_done() -> LoggedResponse {
     let response = reply::text(StatusCode::OK, "text/plain; charset=utf-8", String::new());
     LoggedResponse::own_path("logout at the source", response)
+}
+
+/// Ends the sessions that a verified message of the source names. An error is the response to the message.
+pub(super) async fn apply_notice(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    notice: &LogoutNotice,
+) -> Result<(), Box<LoggedResponse>> {
+    end_sessions(context, entry, &notice.target, LogoutChannel::Back(notice)).await
 }
 
 async fn end_sessions(
@@ -185,7 +195,7 @@ async fn end_sessions(
     entry: &ConnectorEntry,
     target: &LogoutTarget,
     channel: LogoutChannel<'_>,
-) -> LoggedResponse {
+) -> Result<(), Box<LoggedResponse>> {
     let notice = channel.notice();
     let notice_key = notice.map(|notice| {
         let parts = [
@@ -197,8 +207,8 @@ async fn end_sessions(
     });
     let until = match mark_expiry(context, entry, target, channel).await {
         Ok(Some(until)) => until,
-        Ok(None) => return logout_done(),
-        Err(error) => return unavailable(context, entry, notice, &error),
+        Ok(None) => return Ok(()),
+        Err(error) => return Err(Box::new(unavailable(context, entry, notice, &error))),
     };
     let sessions = &context.services.sessions;
     let ended = sessions
@@ -207,16 +217,16 @@ async fn end_sessions(
     let ended = match ended {
         Ok(Some(ended)) => ended,
         Ok(None) => {
-            return LoggedResponse::own_path(
+            return Err(Box::new(LoggedResponse::own_path(
                 "logout token repeated",
                 invalid_request("the logout token was used before"),
-            );
+            )));
         }
-        Err(error) => return unavailable(context, entry, notice, &error),
+        Err(error) => return Err(Box::new(unavailable(context, entry, notice, &error))),
     };
     // Anybody can send an unsigned logout, so one that ends no session gets no audit entry.
     if notice.is_none() && ended == 0 {
-        return logout_done();
+        return Ok(());
     }
     let reason = format!("{}: {ended} sessions", channel.name());
     context.services.telemetry.audit(&AuditRecord {
@@ -230,7 +240,7 @@ async fn end_sessions(
         reason: Some(&reason),
         ..audit::new_record(context, AuditEvent::Revoked)
     });
-    logout_done()
+    Ok(())
 }
 
 /// The response to a logout that the store did not write.
@@ -300,7 +310,7 @@ fn may_record_mark(
 }
 
 /// The error response of OpenID Connect Back-Channel Logout 1.0, §2.8.
-fn invalid_request(why: &str) -> Response<Body> {
+pub(super) fn invalid_request(why: &str) -> Response<Body> {
     let problem = json!({ "error": "invalid_request", "error_description": why });
     reply::json(StatusCode::BAD_REQUEST, &problem)
 }

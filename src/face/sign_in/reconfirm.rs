@@ -276,6 +276,7 @@ fn keeps_session(
         LoginError::Connector(
             ConnectorError::NoUsableResponse(_)
             | ConnectorError::Issuer(_)
+            | ConnectorError::MetadataUnavailable(_)
             | ConnectorError::Busy(_)
             | ConnectorError::Unavailable(_)
             | ConnectorError::LoginExpired(_)

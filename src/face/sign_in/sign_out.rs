@@ -7,9 +7,10 @@ use super::super::browser::{RequestKind, is_same_origin, request_kind, single_he
 use super::super::page::{Cause, Href, SignedOutPage};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
-use super::{LoginTarget, audit, caller};
+use super::{LoginTarget, audit, caller, challenge};
 use crate::keys::Purpose;
 use crate::login::ConnectorEntry;
+use crate::login::connector::Delivery;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::people::session::{Person, Session};
@@ -39,7 +40,7 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
         Ok(caller) => caller,
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
-    let (mut connector, mut logout_url) = (None, None);
+    let (mut connector, mut logout) = (None, None);
     if let Caller::Person(person) = &caller {
         let session = &person.session;
         let scope = if everywhere {
@@ -51,7 +52,7 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
             return store_failed(context, session, &error);
         }
         connector = context.site.login.entry(&session.via);
-        logout_url = provider_logout_url(context, query, person).await;
+        logout = provider_logout(context, query, person).await;
         context.services.telemetry.audit(&AuditRecord {
             connector: Some(session.via.as_str()),
             subject: Some(session.subject.as_str()),
@@ -62,8 +63,8 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
             ..audit::new_record(context, AuditEvent::SignOut)
         });
     }
-    let mut response = match logout_url {
-        Some(logout_url) => reply::see_other(logout_url.as_str()),
+    let mut response = match logout {
+        Some((entry, delivery)) => challenge::deliver_logout(context, entry, &delivery),
         None => signed_out_page(context, query, connector.map(|entry| &**entry), everywhere),
     };
     let cookie = context
@@ -115,13 +116,26 @@ fn signed_out_page(
     reply::page_response(StatusCode::OK, &page.render(context.lang()))
 }
 
-/// The provider's logout URL, for a top-level navigation and a provider that has one. The session
-/// in menshen has already ended.
-async fn provider_logout_url(
+/// The signed-out page for a browser that comes back from the provider of `entry`. Without `is_confirmed` it
+/// says that the session there may continue. `state` is that of the logout request.
+pub(super) fn returned_from_provider(
     context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    is_confirmed: bool,
+    state: Option<&str>,
+) -> Response<Body> {
+    let state = state.map(|state| ("state".to_owned(), state.to_owned()));
+    let query = Fields::new(state.into_iter().collect());
+    signed_out_page(context, &query, (!is_confirmed).then_some(entry), false)
+}
+
+/// The message that signs the person out at the provider, for a top-level navigation and a provider with
+/// such a page. The session in menshen has already ended.
+async fn provider_logout<'a>(
+    context: &RequestContext<'a>,
     query: &Fields,
     person: &Person,
-) -> Option<Url> {
+) -> Option<(&'a ConnectorEntry, Delivery)> {
     if !is_top_level(context) {
         return None;
     }
@@ -140,7 +154,8 @@ async fn provider_logout_url(
     let tokens = person.provider_tokens();
     let id_token = tokens.as_ref().and_then(|tokens| tokens.id.as_ref());
     let logout = entry.connector.logout()?;
-    logout.end_session_url(id_token, &return_url, &state).await
+    let delivery = logout.end_session(id_token, &return_url, &state).await?;
+    Some((&**entry, delivery))
 }
 
 /// Whether the request is a top-level navigation by a link or a form.

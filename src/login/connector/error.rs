@@ -42,6 +42,9 @@ pub enum ConnectorError {
     /// The source did not respond, or its response is not in the expected format.
     #[error("the source sent no usable response")]
     NoUsableResponse(#[source] outbound::OutboundError),
+    /// The source is not known well enough to begin or finish a login: its metadata could not be loaded.
+    #[error("the metadata of the source is not available")]
+    MetadataUnavailable(#[source] Box<dyn Error + Send + Sync>),
     /// The metadata or the keys of the source's issuer could not be loaded.
     #[error("the metadata or keys of the source cannot be loaded")]
     Issuer(#[source] IssuerError),
@@ -70,6 +73,7 @@ impl ConnectorError {
             | Self::Refused { .. }
             | Self::InvalidResponse(_)
             | Self::Misconfigured { .. }
+            | Self::MetadataUnavailable(_)
             | Self::Busy(_) => false,
         }
     }

@@ -65,6 +65,24 @@ pub enum Challenge {
     PasswordForm,
 }
 
+/// How the browser carries a message to a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// In the URL of a redirect.
+    Redirect(Url),
+    /// In a form that a page of menshen posts.
+    Post { to: Url, fields: Fields },
+}
+
+impl From<Delivery> for Challenge {
+    fn from(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::Redirect(url) => Self::Redirect(url),
+            Delivery::Post { to, fields } => Self::Post { to, fields },
+        }
+    }
+}
+
 /// How a person proves who they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoginMethod {
@@ -100,6 +118,9 @@ pub struct Callback {
     pub program_ticket: Option<&'static str>,
     /// The messages that the source itself posts to the callback URL when it ends a session.
     pub logout_message: Option<LogoutMessageForm>,
+    /// The parameter that holds the response, if the source can also post one without a pending login. It
+    /// is accepted only with an [`EntryPoint`] at [`EntryPlace::Callback`].
+    pub response_parameter: Option<&'static str>,
 }
 
 /// The form of a logout message that a source posts to the callback URL.
@@ -119,6 +140,7 @@ impl Default for Callback {
             form_bytes_max: 16 * 1024,
             program_ticket: None,
             logout_message: None,
+            response_parameter: None,
         }
     }
 }
@@ -169,9 +191,27 @@ pub struct EntryPoint {
     pub origins: Vec<Url>,
     /// Whether the token is also accepted in the URL of an application.
     pub on_routes: bool,
+    pub place: EntryPlace,
 }
 
-/// The result of redeeming an entry token. Access and refresh tokens of the source are not kept.
+/// The URL of an entry point.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EntryPlace {
+    /// `/enter/{connector}`, with the return address in `rd`.
+    #[default]
+    Enter,
+    /// The callback URL, to which the source posts a form with the token.
+    Callback {
+        /// The field with the return address.
+        return_field: &'static str,
+        /// The longest accepted token, in bytes.
+        token_bytes_max: usize,
+    },
+}
+
+/// The result of redeeming an entry token. Of the tokens of the source only [`ProviderTokens::id`] is kept.
+///
+/// [`ProviderTokens::id`]: crate::people::provider_tokens::ProviderTokens::id
 #[derive(Clone, Debug)]
 pub struct UnsolicitedProfile {
     pub profile: Profile,

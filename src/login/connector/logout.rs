@@ -5,7 +5,7 @@ use std::fmt::{self, Debug};
 use async_trait::async_trait;
 use url::Url;
 
-use super::ConnectorError;
+use super::{ConnectorError, Delivery};
 use crate::client::Client;
 use crate::login::fields::Fields;
 use crate::secret::Secret;
@@ -17,15 +17,18 @@ pub trait ProviderLogout: Send + Sync {
     /// The logout page of the source, if its metadata is in memory. Makes no network call.
     fn page(&self) -> Option<Url>;
 
-    /// The URL that ends the source's own session (OpenID Connect RP-Initiated Logout 1.0) and then
-    /// redirects the browser to `return_url` with `state`; `None` if the source has none or does not
-    /// answer in time.
-    async fn end_session_url(
+    /// The message that ends the source's own session (OpenID Connect RP-Initiated Logout 1.0, a
+    /// `LogoutRequest` of SAML 2.0) and lets it redirect the browser to `return_url` with `state`; `None` if
+    /// the source has no such page or does not answer in time. `id_token` is [`ProviderTokens::id`] of the
+    /// session.
+    ///
+    /// [`ProviderTokens::id`]: crate::people::provider_tokens::ProviderTokens::id
+    async fn end_session(
         &self,
         id_token: Option<&Secret<String>>,
         return_url: &Url,
         state: &str,
-    ) -> Option<Url>;
+    ) -> Option<Delivery>;
 
     /// Verifies a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6); `None` if the kind has
     /// no such tokens.
@@ -50,6 +53,41 @@ pub trait ProviderLogout: Send + Sync {
     fn read_logout_message(&self, _message: &str) -> Result<Option<LogoutTarget>, ConnectorError> {
         Ok(None)
     }
+
+    /// Verifies a message to the logout URL, `/saml/{connector}/logout`; `None` if the kind has no such URL.
+    async fn receive_logout(
+        &self,
+        _message: LogoutMessage<'_>,
+    ) -> Option<Result<ReceivedLogout, ConnectorError>> {
+        None
+    }
+}
+
+/// A message to the logout URL of a connector.
+#[derive(Clone, Copy, Debug)]
+pub enum LogoutMessage<'a> {
+    /// The query, as it was received.
+    Query(&'a str),
+    /// A form.
+    Form(&'a Fields),
+}
+
+/// What a message to the logout URL means.
+#[derive(Debug)]
+pub enum ReceivedLogout {
+    /// The source ended sessions. Each notice is accepted once; the answer is for the source, if it can get
+    /// one.
+    Request {
+        notices: Vec<LogoutNotice>,
+        answer: Option<Delivery>,
+    },
+    /// The answer of the source to a message of [`ProviderLogout::end_session`].
+    Answer {
+        /// Whether the source ended its session.
+        is_confirmed: bool,
+        /// The `state` of that message.
+        state: Option<String>,
+    },
 }
 
 /// A verified logout message of a source.

@@ -12,7 +12,7 @@ use super::grant::{self, OAuthClient, TokenEndpoint, TokenEndpointDialect, Token
 use super::reachability::Reachability;
 use super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
-    ConnectorError, Finding, ProviderLogout,
+    ConnectorError, Delivery, Finding, ProviderLogout,
 };
 use crate::clock::Clock;
 use crate::login::pending::Pending;
@@ -246,15 +246,16 @@ impl ProviderLogout for OAuth2 {
         self.settings.logout.as_ref().map(|(page, _)| page.clone())
     }
 
-    async fn end_session_url(
+    async fn end_session(
         &self,
         _id_token: Option<&Secret<String>>,
         return_url: &Url,
         state: &str,
-    ) -> Option<Url> {
+    ) -> Option<Delivery> {
         // A browser is not redirected to a provider that does not respond.
         let is_down = self.reachability.is_down();
-        self.logout_page(return_url, state).filter(|_| !is_down)
+        let page = self.logout_page(return_url, state);
+        page.filter(|_| !is_down).map(Delivery::Redirect)
     }
 }
 

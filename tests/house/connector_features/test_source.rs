@@ -10,8 +10,8 @@ use menshen::clock::Timestamp;
 use menshen::login::connector::credentials::PasswordCredentials;
 use menshen::login::connector::{
     AuthnRequest, AuthnResponse, Callback, Challenge, Connector, ConnectorBuildError,
-    ConnectorConfig, ConnectorDeps, ConnectorError, EntryPoint, Features, Finding, Kind,
-    LoginMethod, RefusalReason, SettingProblem, SourceRefusal, UnsolicitedProfile,
+    ConnectorConfig, ConnectorDeps, ConnectorError, EntryPlace, EntryPoint, Features, Finding,
+    Kind, LoginMethod, RefusalReason, SettingProblem, SourceRefusal, UnsolicitedProfile,
 };
 use menshen::login::fields::Fields;
 use menshen::login::pending::Pending;
@@ -199,6 +199,7 @@ impl Kind for TestSource {
                     parameter: "ticket".into(),
                     origins: origins.clone(),
                     on_routes: false,
+                    place: EntryPlace::Enter,
                 }),
                 _ => None,
             },

@@ -202,6 +202,11 @@ pub(super) static TEXTS: Texts = Texts {
         lead: "One moment, please. If nothing happens, press the button.",
         continue_button: "Continue to sign in",
     },
+    sign_out_by_post: FragmentTexts {
+        title: "Signing you out",
+        lead: "One moment, please. If nothing happens, press the button.",
+        continue_button: "Continue to sign out",
+    },
     tokens: TokensTexts {
         title: "Access tokens",
         lead: "Programs that cannot sign in on a page, such as git, svn, npm, pip or WebDAV, can use an \
@@ -427,6 +432,19 @@ pub(super) static TEXTS: Texts = Texts {
                    fault.",
             remedy: "Please try again in a moment. If it stays like this, tell your administrator \
                      the request ID.",
+        },
+        provider_metadata_missing: ProblemText {
+            title: "Sign-in is not ready",
+            detail: "We could not yet read how the sign-in service confirms who you are (its metadata). \
+                   This is not your fault.",
+            remedy: "Please try again in a moment. If it stays like this, tell your administrator \
+                     the request ID.",
+        },
+        unsolicited_login: ProblemText {
+            title: "Please start signing in here",
+            detail: "The sign-in service brought you here with a sign-in that did not begin on this site. \
+                   To protect your account, only sign-ins that begin here are accepted.",
+            remedy: "Press the button to sign in. Most likely you need not enter your password again.",
         },
         password_unchecked: ProblemText {
             title: "Your password cannot be checked now",

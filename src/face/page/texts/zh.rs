@@ -192,6 +192,11 @@ pub(super) static TEXTS: Texts = Texts {
         lead: "稍等片刻，马上就到。如果页面一直没有变化，请点下面的按钮。",
         continue_button: "继续登录",
     },
+    sign_out_by_post: FragmentTexts {
+        title: "正在退出登录",
+        lead: "稍等片刻。如果页面一直没有变化，请点下面的按钮。",
+        continue_button: "继续退出",
+    },
     tokens: TokensTexts {
         title: "访问令牌",
         lead: "git、svn、npm、pip、WebDAV 等不能网页登录的程序，可以用访问令牌代替您的登录。",
@@ -383,6 +388,16 @@ pub(super) static TEXTS: Texts = Texts {
             title: "无法连接登录服务",
             detail: "本站暂时连接不到登录服务，无法确认您是谁。这不是您的问题。",
             remedy: "请过一会儿再试；如果一直这样，请把请求编号告诉管理员。",
+        },
+        provider_metadata_missing: ProblemText {
+            title: "登录服务尚未就绪",
+            detail: "本站暂时读不到登录服务的元数据，无法确认您是谁。这不是您的问题。",
+            remedy: "请过一会儿再试；如果一直这样，请把请求编号告诉管理员。",
+        },
+        unsolicited_login: ProblemText {
+            title: "请从这里开始登录",
+            detail: "登录服务把您带到了这里，但这次登录不是从本站发起的。为了保护您的账号，本站只接受从这里开始的登录。",
+            remedy: "请点下面的按钮登录，一般不需要再次输入密码。",
         },
         password_unchecked: ProblemText {
             title: "现在无法核对密码",

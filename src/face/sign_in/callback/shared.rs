@@ -103,6 +103,21 @@ impl<'a> SharedCallback<'a> {
         found.next().filter(|_| found.next().is_none())
     }
 
+    /// The connector whose source posts a response that names no login. With several, the response belongs to
+    /// none of them for certain.
+    pub(super) fn of_unnamed_response(
+        &self,
+        method: &Method,
+        fields: &Fields,
+    ) -> Option<&'a ConnectorId> {
+        let mut found = self.0.iter().filter(|(_, callback)| {
+            let parameter = callback.response_parameter;
+            parameter.is_some_and(|parameter| fields.has(parameter))
+        });
+        let only = found.next().filter(|_| found.next().is_none());
+        only.filter(|_| method == Method::POST).map(|(id, _)| *id)
+    }
+
     /// The login that each connector reads from the response.
     pub(super) fn named_logins(&self, method: &Method, fields: &Fields) -> Vec<NamedLogin<'a>> {
         let with_this_method = self.0.iter().filter(|(_, callback)| match *method {

@@ -194,7 +194,7 @@ async fn redeem(context: &RequestContext<'_>, found: &EntryOnRoute<'_>) -> Logge
     let tokens = values(query, parameter).map(|value| (parameter.to_string(), value));
     let query = Fields::new(tokens.collect());
     let no_form = Fields::default();
-    let Some(token) = single_token(parameter, &query, &no_form) else {
+    let Some(token) = single_token(entry_point, &query, &no_form) else {
         return malformed(context, entry);
     };
     if !has_allowed_origin(context, &entry_point.origins) {

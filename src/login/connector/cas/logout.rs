@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use url::Url;
 
 use super::super::kit::xml::{Element, XmlLimits};
-use super::super::{ConnectorError, ProviderLogout, grant};
+use super::super::{ConnectorError, Delivery, ProviderLogout, grant};
 use super::Cas;
 use super::errors::fault;
 use super::ticket::Ticket;
@@ -34,12 +34,12 @@ impl ProviderLogout for Cas {
     }
 
     /// The return URL is the service, which the CAS server must know; the state is in its query.
-    async fn end_session_url(
+    async fn end_session(
         &self,
         _id_token: Option<&Secret<String>>,
         return_url: &Url,
         state: &str,
-    ) -> Option<Url> {
+    ) -> Option<Delivery> {
         // A browser is not redirected to a server that does not respond.
         if self.reachability.is_down() {
             return None;
@@ -49,7 +49,8 @@ impl ProviderLogout for Cas {
             service.query_pairs_mut().append_pair("state", state);
         }
         let params = [("service", service.as_str())];
-        Some(grant::authorize_url(&self.addresses.logout, &params, &[]))
+        let page = grant::authorize_url(&self.addresses.logout, &params, &[]);
+        Some(Delivery::Redirect(page))
     }
 
     fn read_logout_message(&self, message: &str) -> Result<Option<LogoutTarget>, ConnectorError> {

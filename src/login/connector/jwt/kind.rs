@@ -9,8 +9,8 @@ use url::Url;
 
 use super::super::kit::jose_keys::KeyEncoding;
 use super::super::{
-    Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, EntryPoint, Features, Kind,
-    LoginMethod, SettingProblem,
+    Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, EntryPlace, EntryPoint,
+    Features, Kind, LoginMethod, SettingProblem,
 };
 use super::{Config, Jwt};
 use crate::expression::Scope;
@@ -130,6 +130,7 @@ impl Kind for Config {
                 parameter: Cow::Owned(self.parameter.clone()),
                 origins: self.origins.clone(),
                 on_routes: self.on_routes,
+                place: EntryPlace::Enter,
             }),
             ..Features::default()
         }

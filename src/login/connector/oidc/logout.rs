@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 use url::Url;
 
-use super::super::{ConnectorError, LogoutNotice, ProviderLogout, grant};
+use super::super::{ConnectorError, Delivery, LogoutNotice, ProviderLogout, grant};
 use super::id_token;
 use super::{Oidc, errors};
 use crate::clock::Timestamp;
@@ -63,12 +63,12 @@ impl ProviderLogout for Oidc {
 
     /// `None` while the issuer does not respond, so that the browser shows menshen's page and not a
     /// connection error.
-    async fn end_session_url(
+    async fn end_session(
         &self,
         id_token: Option<&Secret<String>>,
         return_url: &Url,
         state: &str,
-    ) -> Option<Url> {
+    ) -> Option<Delivery> {
         let metadata = match self.issuer.cached_metadata() {
             Some(_) if self.is_unresponsive.load(Ordering::Relaxed) => return None,
             Some(metadata) => metadata,
@@ -78,7 +78,8 @@ impl ProviderLogout for Oidc {
                 .ok()?,
         };
         let endpoint = metadata.end_session_endpoint.as_ref()?;
-        Some(self.end_session_request(endpoint, id_token, return_url, state))
+        let request = self.end_session_request(endpoint, id_token, return_url, state);
+        Some(Delivery::Redirect(request))
     }
 
     async fn verify_logout_token(
@@ -326,7 +327,7 @@ mod tests {
         let oidc = oidc(&unresponsive);
         tokio::time::pause();
         let begun = tokio::time::Instant::now();
-        assert_eq!(oidc.end_session_url(None, &return_url, "s").await, None);
+        assert_eq!(oidc.end_session(None, &return_url, "s").await, None);
         assert!(begun.elapsed() <= METADATA_TIMEOUT + Duration::from_millis(100));
     }
 }
