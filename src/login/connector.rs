@@ -39,6 +39,7 @@ mod logout;
 pub mod oauth2;
 pub mod oidc;
 mod reachability;
+pub mod saml;
 mod settings;
 mod shared_app_token;
 mod source_directory;
@@ -137,12 +138,15 @@ pub struct ConnectorConfig {
     /// LDAP: Active Directory, OpenLDAP, FreeIPA.
     #[serde(default)]
     ldap: Option<ldap::Config>,
+    /// SAML 2.0: Keycloak, Entra ID, AD FS, Shibboleth.
+    #[serde(default)]
+    saml: Option<saml::Config>,
     /// A kind from outside this crate, which no configuration file can name.
     #[serde(skip)]
     external_kind: Option<ExternalKind>,
 }
 
-const KIND_NAMES: [&str; 7] = [
+const KIND_NAMES: [&str; 8] = [
     wecom::KIND_NAME,
     oidc::KIND_NAME,
     oauth2::KIND_NAME,
@@ -150,6 +154,7 @@ const KIND_NAMES: [&str; 7] = [
     jwt::KIND_NAME,
     cas::KIND_NAME,
     ldap::KIND_NAME,
+    saml::KIND_NAME,
 ];
 
 /// Why a connector has no single kind.
@@ -191,6 +196,7 @@ impl ConnectorConfig {
             as_kind(&self.jwt),
             as_kind(&self.cas),
             as_kind(&self.ldap),
+            as_kind(&self.saml),
         ];
         let external_kind = self
             .external_kind

@@ -1,0 +1,76 @@
+//! Certificates of metadata and of `certificate`, with their dates.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use super::super::kit::xml::Element;
+use super::super::kit::xml_signature::{
+    CertificateError, SIGNATURE_NAMESPACE, Validity, VerifyingKey, validity,
+};
+use super::names::METADATA;
+
+/// A certificate. It counts for its key only: its dates and its issuer are not verified.
+#[derive(Clone, Debug)]
+pub(super) struct Certificate {
+    pub(super) key: Result<VerifyingKey, CertificateError>,
+    pub(super) validity: Option<Validity>,
+}
+
+/// Why a file has no certificate.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CertificateFileError {
+    #[error("the file {0} has no PEM certificate")]
+    File(String, #[source] rustls::pki_types::pem::Error),
+    #[error("the certificate in {0} cannot be used")]
+    Certificate(String, #[source] CertificateError),
+}
+
+impl Certificate {
+    pub(super) fn of_der(der: &[u8]) -> Self {
+        Self {
+            key: VerifyingKey::from_certificate_der(der),
+            validity: validity(der),
+        }
+    }
+}
+
+/// Reads the first certificate of a PEM file, and its key.
+pub(super) fn read_file(path: &Path) -> Result<(Vec<u8>, VerifyingKey), CertificateFileError> {
+    let shown = path.display().to_string();
+    let der = CertificateDer::from_pem_file(path);
+    let der = der.map_err(|error| CertificateFileError::File(shown.clone(), error))?;
+    let key = VerifyingKey::from_certificate_der(&der);
+    let key = key.map_err(|error| CertificateFileError::Certificate(shown, error))?;
+    Ok((der.to_vec(), key))
+}
+
+/// The certificates of the keys with which a role signs: of those for signing and those without a use.
+pub(super) fn certificates_of(role: &Element, max: usize) -> Vec<Certificate> {
+    let descriptors = role.children_named(METADATA, "KeyDescriptor");
+    let signing =
+        descriptors.filter(|key| matches!(key.attribute("use"), None | Some("signing" | "")));
+    let infos = signing.flat_map(|key| key.children_named(SIGNATURE_NAMESPACE, "KeyInfo"));
+    let data = infos.flat_map(|info| info.children_named(SIGNATURE_NAMESPACE, "X509Data"));
+    // Further certificates of one element are those of authorities, whose keys sign no assertion.
+    let certificates = data.filter_map(|data| {
+        data.children_named(SIGNATURE_NAMESPACE, "X509Certificate")
+            .next()
+    });
+    certificates.take(max).map(certificate).collect()
+}
+
+fn certificate(element: &Element) -> Certificate {
+    let mut text = element.text();
+    text.retain(|character| !character.is_ascii_whitespace());
+    match STANDARD.decode(text) {
+        Ok(der) => Certificate::of_der(&der),
+        Err(_) => Certificate {
+            key: Err(CertificateError::Malformed),
+            validity: None,
+        },
+    }
+}

@@ -1,0 +1,279 @@
+//! `impl Kind` for `[connector.ID.saml]`: problems, warnings and features of the settings.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use super::super::{
+    Callback, CallbackMethod, Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps,
+    EntryPlace, EntryPoint, Features, Kind, LoginMethod, SettingProblem,
+};
+use super::config::{Encrypted, MetadataSource};
+use super::metadata_cache::REFRESH_MIN;
+use super::names::{RELAY_STATE, RESPONSE_FIELD, TRANSIENT};
+use super::response::MESSAGE_BYTES_MAX;
+use super::{Config, Saml};
+use crate::expression::Scope;
+use crate::login::pending::Mode;
+use crate::secret::SecretSource;
+use crate::setting::{KeyPath, sends_in_clear_text};
+
+pub(in crate::login::connector) const NAME: &str = "saml";
+
+/// The largest form with a response, in bytes: base64 of the message, with line breaks, percent-encoded.
+const FORM_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
+
+/// The longest entity ID, in bytes (SAML 2.0 core §8.3.6).
+const ENTITY_ID_BYTES_MAX: usize = 1024;
+
+/// Above this value `check` warns.
+const USUAL_SKEW_MAX: Duration = Duration::from_secs(300);
+
+/// The first of the usual names of each attribute that the assertion has.
+const MAPPING: &[(&str, &str)] = &[
+    (
+        "login",
+        "has(profile.attributes.uid) ? profile.attributes.uid : \
+         'urn:oid:0.9.2342.19200300.100.1.1' in profile.attributes ? \
+         profile.attributes['urn:oid:0.9.2342.19200300.100.1.1'] : \
+         profile.name_id_format in ['urn:oasis:names:tc:SAML:2.0:nameid-format:persistent', \
+         'urn:oasis:names:tc:SAML:2.0:nameid-format:transient'] ? '' : profile.name_id",
+    ),
+    (
+        "name",
+        "has(profile.attributes.displayName) ? profile.attributes.displayName : \
+         'urn:oid:2.16.840.1.113730.3.1.241' in profile.attributes ? \
+         profile.attributes['urn:oid:2.16.840.1.113730.3.1.241'] : profile.attributes.cn",
+    ),
+    (
+        "email",
+        "has(profile.attributes.mail) ? profile.attributes.mail : \
+         'urn:oid:0.9.2342.19200300.100.1.3' in profile.attributes ? \
+         profile.attributes['urn:oid:0.9.2342.19200300.100.1.3'] : \
+         profile.attributes['http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress']",
+    ),
+    (
+        "groups",
+        "has(profile.attributes.groups) ? profile.attributes.groups : \
+         has(profile.attributes.memberOf) ? profile.attributes.memberOf : \
+         has(profile.attributes.Role) ? profile.attributes.Role : \
+         profile.attributes['http://schemas.microsoft.com/ws/2008/06/identity/claims/groups']",
+    ),
+];
+
+fn key_path(key: &str) -> KeyPath<'_> {
+    KeyPath::of([NAME, key])
+}
+
+impl Kind for Config {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
+        let private_key = self.private_key.iter();
+        private_key
+            .map(|secret| (key_path("private_key"), secret))
+            .collect()
+    }
+
+    fn files(&self) -> Vec<(KeyPath<'_>, &Path)> {
+        let metadata = self.metadata.file();
+        let metadata = metadata.map(|path| (key_path("metadata").key("file"), path));
+        let certificates = [
+            ("metadata_certificate", &self.metadata_certificate),
+            ("certificate", &self.certificate),
+        ];
+        let certificates = certificates
+            .into_iter()
+            .filter_map(|(key, path)| Some((key_path(key), path.as_deref()?)));
+        metadata.into_iter().chain(certificates).collect()
+    }
+
+    fn expressions(&self) -> Vec<(KeyPath<'_>, &str, Scope)> {
+        let subject = self.subject.iter();
+        subject
+            .map(|text| (key_path("subject"), text.as_str(), Scope::Mapping))
+            .collect()
+    }
+
+    fn problems(&self, connector: &ConnectorConfig, external_url: &Url) -> Vec<SettingProblem<'_>> {
+        let mut problems = Vec::new();
+        problems.extend(https_problem(connector, external_url));
+        problems.extend(self.metadata_problems());
+        problems.extend(self.key_problems());
+        problems.extend(self.name_problems());
+        problems
+    }
+
+    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+        let mut warnings = Vec::new();
+        let mut warn = |key, text: &str| warnings.push((key_path(key), text.to_owned()));
+        if self.allow_sha1 {
+            let text = "signatures with SHA-1 can be forged with effort: let the identity provider sign with \
+                        SHA-256, and remove this key";
+            warn("allow_sha1", text);
+        }
+        if self.allow_cbc {
+            let text = "AES-CBC does not notice alterations: let the identity provider encrypt with AES-GCM, \
+                        and remove this key";
+            warn("allow_cbc", text);
+        }
+        if self.idp_initiated {
+            let text = "any web page can sign a person in with an assertion of its own choice: let people \
+                        start at menshen, and remove this key";
+            warn("idp_initiated", text);
+        }
+        if self.clock_skew.duration() > USUAL_SKEW_MAX {
+            let text = "expired assertions are accepted this long: correct the clocks instead";
+            warn("clock_skew", text);
+        }
+        warnings
+    }
+
+    fn features(&self) -> Features {
+        Features {
+            mapping: MAPPING,
+            // `IsPassive` is part of the protocol.
+            silent_in: &[Mode::Web, Mode::InApp],
+            login_method: LoginMethod::Callback(Callback {
+                flow_parameter: RELAY_STATE.into(),
+                method: CallbackMethod::Post,
+                form_bytes_max: FORM_BYTES_MAX,
+                response_parameter: Some(RESPONSE_FIELD),
+                ..Callback::default()
+            }),
+            entry_point: self.idp_initiated.then(|| EntryPoint {
+                parameter: RESPONSE_FIELD.into(),
+                origins: Vec::new(),
+                on_routes: false,
+                place: EntryPlace::Callback {
+                    return_field: RELAY_STATE,
+                    token_bytes_max: FORM_BYTES_MAX,
+                },
+            }),
+            reports_acr: true,
+            ..Features::default()
+        }
+    }
+
+    fn build(&self, deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError> {
+        Ok(Arc::new(Saml::build(self, deps)?))
+    }
+}
+
+/// The response is a POST from another site, with which browsers send only `Secure` cookies.
+fn https_problem<'a>(
+    connector: &ConnectorConfig,
+    external_url: &Url,
+) -> Option<SettingProblem<'a>> {
+    let help = "the identity provider posts to menshen, and over plain http browsers send no cookie with a \
+                POST from another site: write https://";
+    if external_url.scheme() != "https" {
+        let message = "saml needs an external_url with https";
+        return Some(SettingProblem::key(KeyPath::of([NAME]), message, help));
+    }
+    let urls = [
+        ("callback_base", &connector.callback_base),
+        ("callback", &connector.callback),
+    ];
+    let mut plain = urls.into_iter().filter(|(_, url)| {
+        let url = url.as_ref();
+        url.is_some_and(|url| url.scheme() != "https")
+    });
+    let (key, _) = plain.next()?;
+    let message = "saml needs https here";
+    Some(SettingProblem::value(KeyPath::of([key]), message, help))
+}
+
+impl Config {
+    fn metadata_problems(&self) -> Vec<SettingProblem<'_>> {
+        let mut problems = Vec::new();
+        if let MetadataSource::Url(url) = &self.metadata {
+            let has_credentials = !url.username().is_empty() || url.password().is_some();
+            let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+            let problem = if !is_web || has_credentials || url.fragment().is_some() {
+                let help = "a URL with https:// and a host, without user, password and fragment";
+                Some(("this cannot be the URL of metadata", help))
+            } else if sends_in_clear_text(url) {
+                let message = "over plain http an attacker in the network can forge any identity";
+                Some((message, "use https://; http only on this machine"))
+            } else {
+                None
+            };
+            let problem = problem
+                .map(|(message, help)| SettingProblem::value(key_path("metadata"), message, help));
+            problems.extend(problem);
+        }
+        if self.metadata_refresh.duration() < REFRESH_MIN {
+            let message = "metadata_refresh must be at least 10s";
+            let path = key_path("metadata_refresh");
+            problems.push(SettingProblem::value(path, message, "such as \"1h\""));
+        }
+        problems
+    }
+
+    fn key_problems(&self) -> Vec<SettingProblem<'_>> {
+        let mut problems = Vec::new();
+        match (&self.private_key, &self.certificate) {
+            (Some(_), None) => {
+                let message = "private_key needs its certificate";
+                let help = "add `certificate`, the PEM file with the certificate of this key";
+                problems.push(SettingProblem::key(key_path("private_key"), message, help));
+            }
+            (None, Some(_)) => {
+                let message = "certificate needs its private_key";
+                let help =
+                    "add `private_key`, the key of this certificate, or remove `certificate`";
+                problems.push(SettingProblem::key(key_path("certificate"), message, help));
+            }
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        if self.encrypted == Encrypted::Required && self.private_key.is_none() {
+            let message = "without private_key nothing encrypted can be opened";
+            let help = "add `private_key` and `certificate`, or remove `encrypted`";
+            problems.push(SettingProblem::value(key_path("encrypted"), message, help));
+        }
+        problems
+    }
+
+    fn name_problems(&self) -> Vec<SettingProblem<'_>> {
+        let mut problems = Vec::new();
+        let ids = [
+            ("entity_id", &self.entity_id),
+            ("idp_entity_id", &self.idp_entity_id),
+        ];
+        for (key, id) in ids {
+            let is_usable = |id: &String| {
+                let id = id.as_str();
+                !id.is_empty() && id.len() <= ENTITY_ID_BYTES_MAX && id.trim() == id
+            };
+            if id.as_ref().is_some_and(|id| !is_usable(id)) {
+                let message = "this cannot be an entity ID";
+                let help = "a URI of at most 1024 bytes, without blanks around it";
+                problems.push(SettingProblem::value(key_path(key), message, help));
+            }
+        }
+        if self.name_id_format.is_some() && self.name_id_format().is_none() {
+            let message = "this is not the format of a NameID";
+            let help = "persistent, transient, email, unspecified, or a URN that begins with urn:";
+            problems.push(SettingProblem::value(
+                key_path("name_id_format"),
+                message,
+                help,
+            ));
+        }
+        if self.name_id_format() == Some(TRANSIENT) && self.subject.is_none() {
+            let message = "a transient NameID is another one at each login";
+            let help = "add `subject`, an attribute that identifies the person";
+            problems.push(SettingProblem::value(
+                key_path("name_id_format"),
+                message,
+                help,
+            ));
+        }
+        problems
+    }
+}

@@ -1,0 +1,126 @@
+//! `NameId`: how the identity provider calls a person, and the session of a login there.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use quick_xml::escape::escape;
+use serde::{Deserialize, Serialize};
+
+use super::super::kit::xml::Element;
+use super::super::kit::xml_encryption::{self, DecryptionPolicy};
+use super::names::{ASSERTION, TRANSIENT};
+use super::refusal::ResponseRefusal;
+use super::service_provider::ServiceProvider;
+use crate::keys;
+
+/// A `NameID`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct NameId {
+    #[serde(rename = "v")]
+    pub(super) value: String,
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub(super) format: Option<String>,
+    #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
+    name_qualifier: Option<String>,
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    sp_name_qualifier: Option<String>,
+}
+
+/// With what menshen ends a session at the identity provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SessionAtProvider {
+    #[serde(rename = "n")]
+    pub(super) name_id: NameId,
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub(super) session_index: Option<String>,
+}
+
+impl SessionAtProvider {
+    pub(super) fn id(&self) -> String {
+        self.name_id.session_id(self.session_index.as_deref())
+    }
+}
+
+impl NameId {
+    /// The `NameID` or `EncryptedID` directly inside an element; `None` if there is none. `root` is the tree of
+    /// the element.
+    pub(super) fn inside(
+        root: &Element,
+        parent: &Element,
+        provider: &ServiceProvider,
+        decryption: DecryptionPolicy,
+    ) -> Result<Option<Self>, ResponseRefusal> {
+        let plain = super::assertion::only(parent, "NameID")?;
+        let encrypted = super::assertion::only(parent, "EncryptedID")?;
+        match (plain, encrypted) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(ResponseRefusal::Repeated("NameID")),
+            (Some(name_id), None) => Ok(Self::of(name_id)),
+            (None, Some(encrypted)) => {
+                let key = provider.private_key();
+                let key = key.ok_or(ResponseRefusal::NotOpened)?;
+                let opened = xml_encryption::decrypt(root, encrypted, key, decryption);
+                let opened = opened.map_err(|_| ResponseRefusal::NotOpened)?;
+                match opened.is(ASSERTION, "NameID") {
+                    true => Ok(Self::of(&opened)),
+                    false => Err(ResponseRefusal::NotOpened),
+                }
+            }
+        }
+    }
+
+    /// `None` if it is empty or has elements inside.
+    fn of(element: &Element) -> Option<Self> {
+        let attribute = |name: &str| {
+            let value = element.attribute(name);
+            value.filter(|value| !value.is_empty()).map(str::to_owned)
+        };
+        let value = element.text().trim().to_owned();
+        let is_usable = !value.is_empty() && element.elements().next().is_none();
+        is_usable.then(|| Self {
+            value,
+            format: attribute("Format"),
+            name_qualifier: attribute("NameQualifier"),
+            sp_name_qualifier: attribute("SPNameQualifier"),
+        })
+    }
+
+    /// Whether it names the person in this session only.
+    pub(super) fn is_transient(&self) -> bool {
+        self.format.as_deref() == Some(TRANSIENT)
+    }
+
+    /// The group of the sessions of this person at the identity provider. A hash, so that the store has no
+    /// name.
+    pub(super) fn session_group(&self) -> String {
+        // The labels never change, so that sessions keep their ids when menshen is updated.
+        let hash = keys::fingerprint(&[b"saml name id", self.value.as_bytes()]);
+        URL_SAFE_NO_PAD.encode(hash)
+    }
+
+    /// The id of one session of this person at the identity provider.
+    pub(super) fn session_id(&self, session_index: Option<&str>) -> String {
+        let group = self.session_group();
+        let Some(index) = session_index else {
+            return format!("{group}.");
+        };
+        let parts = [b"saml session", self.value.as_bytes(), index.as_bytes()];
+        let hash = keys::fingerprint(&parts);
+        format!("{group}.{}", URL_SAFE_NO_PAD.encode(hash))
+    }
+
+    /// The same `NameID` for a message of menshen.
+    pub(super) fn to_xml(&self) -> String {
+        let mut attributes = String::new();
+        for (name, value) in [
+            ("Format", &self.format),
+            ("NameQualifier", &self.name_qualifier),
+            ("SPNameQualifier", &self.sp_name_qualifier),
+        ] {
+            if let Some(value) = value {
+                attributes.push_str(&format!(" {name}=\"{}\"", escape(value.as_str())));
+            }
+        }
+        let value = escape(self.value.as_str());
+        format!("<saml:NameID{attributes}>{value}</saml:NameID>")
+    }
+}
