@@ -47,6 +47,11 @@ const KINDS: &[(&str, &str, &[&str])] = &[
          member_of_base = 'ou=groups,dc=corp'\n",
         &["bind_password"],
     ),
+    (
+        "saml",
+        "metadata = 'https://idp.corp.example/metadata'\n",
+        &[],
+    ),
 ];
 
 /// A secret in the configuration that is long enough for every kind.

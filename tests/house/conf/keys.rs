@@ -501,6 +501,54 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         r#""https://sso.corp.example/cas/logout""#,
     ),
     (
+        "connector.*.saml.metadata",
+        Required,
+        r#""https://idp.corp.example/metadata""#,
+    ),
+    (
+        "connector.*.saml.metadata_certificate",
+        Optional,
+        r#""/etc/menshen/idp-metadata.pem""#,
+    ),
+    (
+        "connector.*.saml.idp_entity_id",
+        Optional,
+        r#""https://idp.corp.example/metadata""#,
+    ),
+    ("connector.*.saml.metadata_refresh", Default, r#""1h""#),
+    (
+        "connector.*.saml.entity_id",
+        Optional,
+        r#""https://sso.corp.example/.menshen/saml/idp/metadata""#,
+    ),
+    (
+        "connector.*.saml.private_key",
+        Example,
+        r#"{ file = "/etc/menshen/sp.key" }"#,
+    ),
+    (
+        "connector.*.saml.certificate",
+        Example,
+        r#""/etc/menshen/sp.pem""#,
+    ),
+    ("connector.*.saml.binding", Default, r#""redirect""#),
+    (
+        "connector.*.saml.name_id_format",
+        Optional,
+        r#""persistent""#,
+    ),
+    (
+        "connector.*.saml.subject",
+        Optional,
+        r#""profile.attributes.employeeNumber[0]""#,
+    ),
+    ("connector.*.saml.signed", Default, r#""any""#),
+    ("connector.*.saml.encrypted", Default, r#""optional""#),
+    ("connector.*.saml.allow_sha1", Default, "false"),
+    ("connector.*.saml.allow_cbc", Default, "false"),
+    ("connector.*.saml.idp_initiated", Default, "false"),
+    ("connector.*.saml.clock_skew", Default, r#""60s""#),
+    (
         "connector.*.ldap.url",
         Required,
         r#""ldaps://ldap.corp.example""#,
@@ -650,13 +698,14 @@ pub(super) const FREE_TABLES: [&str; 5] = [
 ];
 
 /// Kinds that are shown in a connector of their own, with the id of that connector.
-pub(super) const EXTRA_CONNECTORS: [(&str, &str); 6] = [
+pub(super) const EXTRA_CONNECTORS: [(&str, &str); 7] = [
     ("connector.*.jwt", "portal"),
     ("connector.*.cas", "sso"),
     ("connector.*.oauth2", "github"),
     ("connector.*.oidc", "keycloak"),
     ("connector.*.local", "house"),
     ("connector.*.ldap", "staff"),
+    ("connector.*.saml", "idp"),
 ];
 
 /// Arrays of tables.
