@@ -107,6 +107,11 @@ impl Browser {
         self
     }
 
+    /// This browser with its cookies, when requests reach another node.
+    pub(crate) fn moved_to(self, menshen: SocketAddr) -> Self {
+        Self { menshen, ..self }
+    }
+
     pub(crate) fn cookies(&self) -> &[Cookie] {
         &self.jar
     }

@@ -62,6 +62,7 @@ mod relay;
 mod reload_user;
 mod reloading;
 mod return_addresses;
+mod saml;
 mod seeded_passwords;
 mod sessions;
 mod setup;
