@@ -96,6 +96,7 @@ async fn an_identity_whose_callback_is_a_cross_site_post_is_added() {
         form_bytes_max: 16 * 1024,
         program_ticket: None,
         logout_message: None,
+        response_parameter: None,
     });
     let setup = https_setup().connector_of_kind(ID, LINES, source.kind());
     let menshen = setup.start().await;

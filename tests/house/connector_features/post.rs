@@ -16,6 +16,7 @@ const POST_CALLBACK: Callback = Callback {
     form_bytes_max: 16 * 1024,
     program_ticket: None,
     logout_message: None,
+    response_parameter: None,
 };
 
 async fn start_menshen(lines: &str) -> (Menshen, TestSource) {

@@ -85,6 +85,9 @@ pub(super) fn logout_ends(target: &LogoutTarget, session: &SessionRecord) -> boo
             None => session.subject == *subject,
         },
         LogoutTarget::Subject(subject) => session.subject == *subject,
+        LogoutTarget::SessionGroup(group) => {
+            own_sid.is_some_and(|own| own.starts_with(&format!("{group}.")))
+        }
     }
 }
 

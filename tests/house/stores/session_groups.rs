@@ -21,8 +21,8 @@ async fn a_group_of_sessions_at_the_provider_ends_together() {
         }
         let group = LogoutTarget::SessionGroup("g1".to_owned());
         let message_id = menshen::keys::random();
-        let ended =
-            store.apply_provider_logout(&corp(), &group, Some(&message_id), at(10), at(600));
+        let corp = corp();
+        let ended = store.apply_provider_logout(&corp, &group, Some(&message_id), at(10), at(600));
         assert_eq!(ended.await.unwrap().unwrap().len(), 3, "{name}");
         for new in &of_group {
             assert!(!has_session(&*store, new).await, "{name}");
