@@ -255,7 +255,7 @@ fn used_before() -> LoginError {
     LoginError::Connector(ConnectorError::InvalidResponse(SourceRefusal {
         call: "the response",
         code: 0,
-        message: "it was used before".to_owned(),
+        message: "the assertion was used before".to_owned(),
     }))
 }
 

@@ -66,10 +66,11 @@ where
             "no back channel",
             reply::problem(context, Cause::NotFound, None),
         ),
-        Some(Ok(notice)) => match apply_notice(context, entry, &notice).await {
-            Ok(()) => logout_done(),
-            Err(logged) => *logged,
-        },
+        Some(Ok(notice)) => {
+            let channel = LogoutChannel::Back(&notice);
+            let ended = end_sessions(context, entry, &notice.target, channel).await;
+            ended.map_or_else(|logged| *logged, |()| logout_done())
+        }
         Some(Err(error)) => {
             audit::refused(context, Some(via), &error);
             match error {
@@ -151,8 +152,10 @@ pub(super) async fn at_callback(
 /// How a logout of the source arrives.
 #[derive(Clone, Copy)]
 enum LogoutChannel<'a> {
-    /// In a signed message.
+    /// In a signed message of the source itself.
     Back(&'a LogoutNotice),
+    /// In a signed message, which the browser may carry.
+    Single(&'a LogoutNotice),
     /// In a frame of the browser.
     Front,
     /// In a message to the callback URL, which is not signed.
@@ -162,7 +165,7 @@ enum LogoutChannel<'a> {
 impl<'a> LogoutChannel<'a> {
     fn notice(self) -> Option<&'a LogoutNotice> {
         match self {
-            Self::Back(notice) => Some(notice),
+            Self::Back(notice) | Self::Single(notice) => Some(notice),
             Self::Front | Self::Callback => None,
         }
     }
@@ -171,7 +174,7 @@ impl<'a> LogoutChannel<'a> {
         match self {
             Self::Back(_) => "back-channel logout",
             Self::Front => "front-channel logout",
-            Self::Callback => "single logout",
+            Self::Single(_) | Self::Callback => "single logout",
         }
     }
 }
@@ -181,13 +184,22 @@ pub(super) fn logout_done() -> LoggedResponse {
     LoggedResponse::own_path("logout at the source", response)
 }
 
-/// Ends the sessions that a verified message of the source names. An error is the response to the message.
-pub(super) async fn apply_notice(
+/// Ends the sessions that the notices of one verified message name. An error is the response to the message.
+pub(super) async fn apply_notices(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    notice: &LogoutNotice,
+    notices: &[LogoutNotice],
 ) -> Result<(), Box<LoggedResponse>> {
-    end_sessions(context, entry, &notice.target, LogoutChannel::Back(notice)).await
+    let mut ended = 0;
+    for notice in notices {
+        let channel = LogoutChannel::Single(notice);
+        ended += end_matching(context, entry, &notice.target, channel).await?;
+    }
+    if let Some(first) = notices.first() {
+        let channel = LogoutChannel::Single(first);
+        record_logout(context, entry, &first.target, channel, ended);
+    }
+    Ok(())
 }
 
 async fn end_sessions(
@@ -196,6 +208,18 @@ async fn end_sessions(
     target: &LogoutTarget,
     channel: LogoutChannel<'_>,
 ) -> Result<(), Box<LoggedResponse>> {
+    let ended = end_matching(context, entry, target, channel).await?;
+    record_logout(context, entry, target, channel, ended);
+    Ok(())
+}
+
+/// Ends the sessions that match; returns their number.
+async fn end_matching(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    target: &LogoutTarget,
+    channel: LogoutChannel<'_>,
+) -> Result<usize, Box<LoggedResponse>> {
     let notice = channel.notice();
     let notice_key = notice.map(|notice| {
         let parts = [
@@ -207,26 +231,33 @@ async fn end_sessions(
     });
     let until = match mark_expiry(context, entry, target, channel).await {
         Ok(Some(until)) => until,
-        Ok(None) => return Ok(()),
+        Ok(None) => return Ok(0),
         Err(error) => return Err(Box::new(unavailable(context, entry, notice, &error))),
     };
     let sessions = &context.services.sessions;
     let ended = sessions
         .apply_provider_logout(&entry.id, target, notice_key.as_ref(), until)
         .await;
-    let ended = match ended {
-        Ok(Some(ended)) => ended,
-        Ok(None) => {
-            return Err(Box::new(LoggedResponse::own_path(
-                "logout token repeated",
-                invalid_request("the logout token was used before"),
-            )));
-        }
-        Err(error) => return Err(Box::new(unavailable(context, entry, notice, &error))),
-    };
+    match ended {
+        Ok(Some(ended)) => Ok(ended),
+        Ok(None) => Err(Box::new(LoggedResponse::own_path(
+            "logout token repeated",
+            invalid_request("the logout token was used before"),
+        ))),
+        Err(error) => Err(Box::new(unavailable(context, entry, notice, &error))),
+    }
+}
+
+fn record_logout(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    target: &LogoutTarget,
+    channel: LogoutChannel<'_>,
+    ended: usize,
+) {
     // Anybody can send an unsigned logout, so one that ends no session gets no audit entry.
-    if notice.is_none() && ended == 0 {
-        return Ok(());
+    if channel.notice().is_none() && ended == 0 {
+        return;
     }
     let reason = format!("{}: {ended} sessions", channel.name());
     context.services.telemetry.audit(&AuditRecord {
@@ -240,7 +271,6 @@ async fn end_sessions(
         reason: Some(&reason),
         ..audit::new_record(context, AuditEvent::Revoked)
     });
-    Ok(())
 }
 
 /// The response to a logout that the store did not write.

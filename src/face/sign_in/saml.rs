@@ -104,10 +104,9 @@ async fn handle(
 ) -> LoggedResponse {
     match received {
         ReceivedLogout::Request { notices, answer } => {
-            for notice in &notices {
-                if let Err(logged) = provider_logout::apply_notice(context, entry, notice).await {
-                    return *logged;
-                }
+            let applied = provider_logout::apply_notices(context, entry, &notices).await;
+            if let Err(logged) = applied {
+                return *logged;
             }
             match answer {
                 None => provider_logout::logout_done(),
