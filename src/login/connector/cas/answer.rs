@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::kit::xml::{Element, XmlError, XmlLimits};
+use super::super::kit::xml::{self, Element, XmlError, XmlLimits};
 use super::config::Version;
 
 /// The longest accepted answer, in bytes.
@@ -71,7 +71,7 @@ fn read_text(body: &[u8]) -> Result<Answer, AnswerError> {
     let ends_here = lines.all(str::is_empty);
     match outcome {
         Some("yes") if ends_here => Ok(Answer::Valid(Box::new(Person {
-            user: user_name(user).ok_or(AnswerError::Text)?,
+            user: xml::name_in(user).ok_or(AnswerError::Text)?,
             ..Person::default()
         }))),
         Some("no") if ends_here && user.is_empty() => Ok(Answer::Invalid {
@@ -106,7 +106,7 @@ fn read_xml(body: &[u8]) -> Result<Answer, AnswerError> {
 fn person(success: &Element) -> Result<Person, AnswerError> {
     let user = success.only_child(NAMESPACE, "user");
     let user = user.ok().flatten().filter(|user| is_leaf(user));
-    let user = user.and_then(|user| user_name(&user.text()));
+    let user = user.and_then(|user| xml::name_in(&user.text()));
     Ok(Person {
         user: user.ok_or(AnswerError::User)?,
         attributes: attributes(success),
@@ -157,20 +157,6 @@ fn proxies(success: &Element) -> Result<Vec<String>, AnswerError> {
             url.ok_or(AnswerError::Proxies)
         })
         .collect()
-}
-
-/// The user name in a text, which may stand on lines of its own. `None` if it is empty or has other white
-/// space at its ends: a name with a blank at its end may be that of somebody else.
-fn user_name(text: &str) -> Option<String> {
-    let name = text.trim();
-    let start = text.len() - text.trim_start().len();
-    let (before, after) = (&text[..start], text[start..].get(name.len()..)?);
-    let is_layout = |space: &str| {
-        let is_xml_space = |c| matches!(c, ' ' | '\t' | '\r' | '\n');
-        space.is_empty() || (space.contains('\n') && space.chars().all(is_xml_space))
-    };
-    let is_name = !name.is_empty() && is_layout(before) && is_layout(after);
-    is_name.then(|| name.to_owned())
 }
 
 fn is_leaf(element: &Element) -> bool {

@@ -221,6 +221,20 @@ impl Name {
     }
 }
 
+/// The name of a person in a text, which may stand on lines of its own. `None` if it is empty or has other white
+/// space at its ends: a name with a blank at its end may be that of somebody else.
+pub fn name_in(text: &str) -> Option<String> {
+    let name = text.trim();
+    let start = text.len() - text.trim_start().len();
+    let (before, after) = (&text[..start], text[start..].get(name.len()..)?);
+    let is_layout = |space: &str| {
+        let is_xml_space = |c| matches!(c, ' ' | '\t' | '\r' | '\n');
+        space.is_empty() || (space.contains('\n') && space.chars().all(is_xml_space))
+    };
+    let is_name = !name.is_empty() && is_layout(before) && is_layout(after);
+    is_name.then(|| name.to_owned())
+}
+
 impl fmt::Debug for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<{}>", self.name.written)

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use quick_xml::escape::escape;
 use serde::{Deserialize, Serialize};
 
-use super::super::kit::xml::Element;
+use super::super::kit::xml::{self, Element};
 use super::super::kit::xml_encryption::{self, DecryptionPolicy};
 use super::names::{ASSERTION, TRANSIENT};
 use super::refusal::ResponseRefusal;
@@ -68,16 +68,17 @@ impl NameId {
         }
     }
 
-    /// `None` if it is empty or has elements inside.
+    /// `None` if it is empty, has blanks at its ends, or has elements inside.
     fn of(element: &Element) -> Option<Self> {
         let attribute = |name: &str| {
             let value = element.attribute(name);
             value.filter(|value| !value.is_empty()).map(str::to_owned)
         };
-        let value = element.text().trim().to_owned();
-        let is_usable = !value.is_empty() && element.elements().next().is_none();
-        is_usable.then(|| Self {
-            value,
+        if element.elements().next().is_some() {
+            return None;
+        }
+        Some(Self {
+            value: xml::name_in(&element.text())?,
             format: attribute("Format"),
             name_qualifier: attribute("NameQualifier"),
             sp_name_qualifier: attribute("SPNameQualifier"),
