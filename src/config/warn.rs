@@ -25,6 +25,7 @@ mod local_people;
 mod path_case;
 mod public_paths;
 mod self_written;
+mod silent_logins;
 mod store;
 
 /// A warning about a setting.
@@ -76,6 +77,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     warn_about_routes(&mut warnings);
     access_tokens::warn(&mut warnings);
     path_case::warn(&mut warnings);
+    silent_logins::warn(&mut warnings);
     check_headers::warn(&mut warnings);
     warn_about_wildcard_hosts(&mut warnings);
     warnings.into_sorted()

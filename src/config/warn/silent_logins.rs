@@ -1,0 +1,38 @@
+//! Routes with `reload_user` whose sources post their responses.
+
+use super::Warnings;
+use crate::people::cookie::SameSiteConfig;
+use crate::request::route::{ReloadUser, RouteConfig};
+use crate::setting::KeyPath;
+
+/// Warns of a `reload_user` that confirms nobody: with a post from another site browsers send no session
+/// cookie, so the response cannot be compared with the session.
+pub(super) fn warn(warnings: &mut Warnings<'_>) {
+    let config = warnings.config;
+    if config.session.cookie_same_site == SameSiteConfig::None {
+        return;
+    }
+    for (index, route) in config.route.iter().enumerate() {
+        let all_post =
+            route.reload_user != ReloadUser::Never && all_responses_are_posted(warnings, route);
+        if all_post {
+            let text = "the sources of this route post their responses, and browsers send no session \
+                        cookie with that: nobody is confirmed again unless [session] has \
+                        cookie_same_site = \"none\"";
+            let key_path = KeyPath::of(["route"]).item(index).key("reload_user");
+            warnings.add(&key_path, text);
+        }
+    }
+}
+
+/// Whether every connector of the route that can log people in silently gets a posted response.
+fn all_responses_are_posted(warnings: &Warnings<'_>, route: &RouteConfig) -> bool {
+    let is_accepted = |id| route.connectors.is_empty() || route.connectors.contains(id);
+    let connectors = warnings.config.connector.iter();
+    let mut silent = connectors
+        .filter(|(id, _)| is_accepted(id))
+        .filter_map(|(_, connector)| Some(connector.kind().ok()?.features()))
+        .filter(|features| features.supports_silent_login())
+        .peekable();
+    silent.peek().is_some() && silent.all(|features| features.returns_by_post())
+}
