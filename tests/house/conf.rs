@@ -13,6 +13,7 @@ mod mutated;
 mod oauth2;
 mod oidc;
 mod problems;
+mod saml;
 mod schema;
 mod store;
 mod upstream_tls;

@@ -8,7 +8,7 @@ mod encryption;
 mod forged;
 mod hostile_xml;
 mod idp;
-mod keys;
+pub(crate) mod keys;
 mod logout_at_idp;
 mod logout_here;
 mod logout_message;

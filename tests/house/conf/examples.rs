@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use super::{parse, project_file};
+use crate::saml::keys::own;
 use crate::tls;
 use crate::upstream::TempFolder;
 
@@ -26,9 +27,12 @@ fn assert_accepted(text: &str) {
     let folder = TempFolder::new();
     let text = text.replace("/etc/menshen/", folder.path("").to_str().unwrap());
     for path in parse(&text).files() {
-        let content = match path.ends_with("people.toml") {
-            true => PEOPLE,
-            false => "a secret that is long enough for everything",
+        let name = path.file_name().and_then(|name| name.to_str());
+        let content = match name.unwrap_or_default() {
+            "people.toml" => PEOPLE,
+            "sp.key" => &own().private_pem,
+            "sp.pem" => &own().certificate_pem,
+            _ => "a secret that is long enough for everything",
         };
         std::fs::write(path, content).unwrap();
     }
