@@ -1,8 +1,8 @@
 //! Tests against real programs: Chromium, nginx and HAProxy from Debian; Caddy, Traefik and Envoy
 //! by pip; oidc-provider from npm; Keycloak by Maven; applications in Python, Java and Go; git,
 //! svn, rclone and curl with Apache; wechatpy and jwcrypto; the CAS servers django-cas-server and
-//! LemonLDAP::NG; the directories of OpenLDAP and UnboundID; and xmlsec1. `tests/run` installs and
-//! runs them.
+//! LemonLDAP::NG; the SAML identity providers pysaml2 and samlp, and Keycloak again; the directories of
+//! OpenLDAP and UnboundID; and xmlsec1. `tests/run` installs and runs them.
 
 #![expect(
     clippy::unwrap_used,
@@ -32,6 +32,7 @@ mod page_layout;
 mod password_form;
 mod postgres;
 mod processes;
+mod saml;
 mod service_worker;
 mod setup;
 mod visitor;

@@ -2,7 +2,7 @@
 //! Keycloak with Chromium. `tests/peers/op/install` installs both.
 
 mod key_rotation;
-mod keycloak;
+pub(crate) mod keycloak;
 pub(crate) mod oidc_provider;
 mod outage;
 mod provider_behaviour;
@@ -24,11 +24,11 @@ use super::visitor;
 const CLIENT_ID: &str = "menshen";
 const CLIENT_SECRET: &str = "secret-of-the-client-menshen";
 
-/// menshen in front of an application, with one connector to an OpenID provider.
+/// menshen in front of an application, with one connector to a provider.
 #[derive(Debug)]
-struct Stage {
+pub(crate) struct Stage {
     /// The public origin.
-    url: String,
+    pub(crate) url: String,
     _menshen: Menshen,
     _app: LegacyApp,
     clock: Clock,
@@ -66,6 +66,11 @@ impl Stage {
         Self::built(&format!("{table}\n{client}"), "https").await
     }
 
+    /// Starts with TLS and these tables of the connector.
+    pub(crate) async fn start_secure_with(tables: &str) -> Self {
+        Self::built(tables, "https").await
+    }
+
     async fn built(tables: &str, scheme: &str) -> Self {
         let app = LegacyApp::start(([127, 0, 0, 1], 0).into(), "应用")
             .await
@@ -96,12 +101,12 @@ impl Stage {
     }
 
     /// The URL of a path at menshen.
-    fn at(&self, path: &str) -> String {
+    pub(crate) fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
 
     /// Advances the clock of menshen, but not of the provider.
-    fn advance(&self, seconds: u64) {
+    pub(crate) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
 }

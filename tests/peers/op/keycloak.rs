@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use menshen::keys;
 use menshen::store::SessionId;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::super::processes::{Program, counterparts};
@@ -55,15 +55,15 @@ fn server() -> &'static Server {
 
 /// The realm of one test.
 #[derive(Debug)]
-pub(super) struct Realm {
-    pub(super) issuer: String,
+pub(crate) struct Realm {
+    pub(crate) issuer: String,
     name: String,
     client: reqwest::Client,
 }
 
 impl Realm {
     /// Chooses a name; [`Realm::open`] creates the realm.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         keys::install_crypto();
         let server = tokio::task::block_in_place(server);
         let name = format!("corp-{}", SessionId::new(keys::random())).to_lowercase();
@@ -75,7 +75,7 @@ impl Realm {
     }
 
     /// Creates the realm with menshen at this URL as its client.
-    pub(super) async fn open(&self, menshen: &str) {
+    pub(crate) async fn open(&self, menshen: &str) {
         let text = REALM.replace("{menshen}", menshen);
         let mut realm: Value = serde_json::from_str(&text).unwrap();
         realm["realm"] = json!(self.name);
@@ -83,7 +83,7 @@ impl Realm {
     }
 
     /// Adds a new signing key.
-    pub(super) async fn add_key(&self) {
+    pub(crate) async fn add_key(&self) {
         self.make_key("RS256").await;
     }
 
@@ -99,7 +99,7 @@ impl Realm {
     }
 
     /// Removes the original signing key.
-    pub(super) async fn forget_first_key(&self) {
+    pub(crate) async fn forget_first_key(&self) {
         let path = "/components?type=org.keycloak.keys.KeyProvider&name=rsa-generated";
         let found = self.of_realm(Method::GET, path, None).await;
         let id = found[0]["id"].as_str().unwrap();
@@ -160,13 +160,36 @@ impl Realm {
         found[0]["id"].as_str().unwrap().to_owned()
     }
 
-    async fn of_realm(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+    pub(crate) async fn of_realm(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         self.ask(method, &format!("/{}{path}", self.name), body)
             .await
     }
 
+    /// The client that Keycloak reads from the metadata of a SAML service, as its console does.
+    pub(crate) async fn client_of_metadata(&self, metadata: String) -> Value {
+        let path = format!("/{}/client-description-converter", self.name);
+        let body = reqwest::Body::from(metadata);
+        self.send(Method::POST, &path, |request| {
+            request.header("content-type", "text/plain").body(body)
+        })
+        .await
+    }
+
     /// Sends a request as the administrator.
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+        self.send(method, path, |request| match body {
+            Some(body) => request.json(body),
+            None => request,
+        })
+        .await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        with_body: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Value {
         let server = server();
         let form = [
             ("grant_type", "password"),
@@ -181,14 +204,11 @@ impl Realm {
         let token = self.client.post(token_url).form(&form).send().await;
         let token: Value = token.unwrap().json().await.unwrap();
         let url = format!("{}/admin/realms{path}", server.address);
-        let mut request = self
+        let request = self
             .client
             .request(method, &url)
             .bearer_auth(token["access_token"].as_str().unwrap());
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let answer = request.send().await.unwrap();
+        let answer = with_body(request).send().await.unwrap();
         let (status, text) = (answer.status(), answer.text().await.unwrap());
         assert!(status.is_success(), "{url}: {status} {text}");
         serde_json::from_str(&text).unwrap_or_default()
@@ -208,7 +228,7 @@ impl Drop for Realm {
 }
 
 /// Signs in at Keycloak's page.
-pub(super) async fn sign_in(browser: &Browser, person: &str) {
+pub(crate) async fn sign_in(browser: &Browser, person: &str) {
     browser.click("main a[href*='connector=']").await;
     browser.fill("#username", person).await;
     browser
