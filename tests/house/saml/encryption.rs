@@ -92,11 +92,6 @@ impl Encryption {
     }
 
     fn key_method(self) -> (&'static str, String) {
-        let parameter = |prefix: &str, namespace: &str, name: &str, algorithm: &str| {
-            format!(
-                "<{prefix}:{name} xmlns:{prefix}=\"{namespace}\" Algorithm=\"{algorithm}\"></{prefix}:{name}>"
-            )
-        };
         match self.key {
             KeyCipher::OaepMgf1p => (
                 "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p",
@@ -105,21 +100,11 @@ impl Encryption {
             KeyCipher::Pkcs1 => ("http://www.w3.org/2001/04/xmlenc#rsa-1_5", String::new()),
             KeyCipher::OaepSha256 => (
                 "http://www.w3.org/2009/xmlenc11#rsa-oaep",
-                [
-                    parameter(
-                        "ds",
-                        SIGNATURE,
-                        "DigestMethod",
-                        "http://www.w3.org/2001/04/xmlenc#sha256",
-                    ),
-                    parameter(
-                        "e11",
-                        "http://www.w3.org/2009/xmlenc11#",
-                        "MGF",
-                        "http://www.w3.org/2009/xmlenc11#mgf1sha256",
-                    ),
-                ]
-                .concat(),
+                // The prefix `ds` is declared around it.
+                "<ds:DigestMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#sha256\"></ds:DigestMethod>\
+                 <e11:MGF xmlns:e11=\"http://www.w3.org/2009/xmlenc11#\" \
+                 Algorithm=\"http://www.w3.org/2009/xmlenc11#mgf1sha256\"></e11:MGF>"
+                    .to_owned(),
             ),
         }
     }

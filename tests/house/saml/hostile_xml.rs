@@ -69,7 +69,7 @@ const MALFORMED: [Change; 12] = [
     (
         "an undeclared entity",
         |it| bent(it, ">p-zhangsan<", ">&x;<"),
-        "not well-formed",
+        "the document has an entity, which is not allowed",
     ),
     (
         "a processing instruction",

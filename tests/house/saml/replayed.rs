@@ -12,7 +12,7 @@ use super::{
 use crate::setup::Menshen;
 use crate::stores::TempDir;
 
-const USED: &str = "the assertion was used before";
+const USED: &str = "was used before";
 
 /// Two nodes with one store.
 async fn two_nodes(idp: &Idp, dir: &TempDir) -> [Menshen; 2] {

@@ -53,12 +53,17 @@ impl Pieces {
     }
 }
 
-/// The element about an administrator.
+/// The element about an administrator, with other IDs and without the signature of anything inside.
 fn about_admin(element: &str, id: &str) -> String {
-    element
+    let evil = element
         .replace("p-zhangsan", "p-admin")
         .replace(">zhangsan<", ">admin<")
-        .replace(&format!(" ID=\"{id}\""), " ID=\"_evil\"")
+        .replace(" ID=\"_", " ID=\"_0")
+        .replace(&format!(" ID=\"_0{}\"", &id[1..]), " ID=\"_evil\"");
+    match evil.contains("<ds:Signature ") {
+        true => bent(&evil, named_text(&evil, "ds:Signature"), ""),
+        false => evil,
+    }
 }
 
 type Wrapping = (&'static str, fn(&Pieces, &str) -> String, &'static str);
@@ -67,7 +72,6 @@ const FOREIGN: &str = "the signature refers to another element than the one that
 const FURTHER: &str = "the signature has a further element, which is not allowed";
 const REPEATED: &str = "two elements of the document have the same ID";
 const SEVERAL: &str = "the response has several assertions";
-const NEITHER: &str = "neither the response nor the assertion is signed";
 
 /// A forged response with the signature of the honest one.
 const OF_RESPONSES: [Wrapping; 6] = [
@@ -208,7 +212,7 @@ const OF_ASSERTIONS: [Wrapping; 14] = [
     (
         "the signature beside the forged one",
         |it, _| it.with(&format!("{}{}", it.evil, it.signature)),
-        NEITHER,
+        FOREIGN,
     ),
     (
         "the ID of the response is that of the assertion",
