@@ -104,7 +104,7 @@
 //! A person may also arrive with an entry token that menshen did not request: `Login::redeem_unsolicited`
 //! redeems it once, and `Login::finish_unsolicited` mints a session, after a confirmation when another person
 //! is signed in. The token arrives at `/enter` (`sign_in::enter`), or at the URL of an application, if the
-//! connector allows it and nobody is signed in.
+//! connector allows it and nobody is signed in. A SAML provider posts it to the callback URL.
 //!
 //! A signed-in person may add an identity of another source to their account. Such a login ends with
 //! `LoginResult::Proven` instead of a session; `sign_in::link` names both and asks, and

@@ -7,17 +7,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, ORIGIN, REFERER, REFERRER_POLICY};
+use http::header::{CONTENT_TYPE, REFERRER_POLICY};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use url::Url;
 
-use super::super::browser::{
-    RequestKind, loads_in_frame, request_kind, single_header, single_header_lossy,
-};
+use super::super::browser::{RequestKind, loads_in_frame, request_kind, single_header};
 use super::super::page::{Cause, Href};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
-use super::{LoginTarget, audit, caller, flow_cookies, is_own_form_post, read_body_within};
+use super::{audit, caller, flow_cookies, is_own_form_post, read_body_within};
 use crate::login::connector::{AuthnResponse, ConnectorError, EntryPlace, EntryPoint};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, Pending, PendingError};
@@ -27,14 +24,15 @@ use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
 
+mod at_callback;
 mod confirm;
 mod on_route;
+mod token;
 
+pub(super) use at_callback::at_callback;
 use confirm::{complete_login, complete_or_ask, without_pending};
 pub(in crate::face) use on_route::{entry_on_route, redeem_on_route, redirect_without_token};
-
-/// The longest entry token, in bytes.
-const TOKEN_BYTES_MAX: usize = 8 * 1024;
+use token::{has_allowed_origin, single_token, target_in};
 
 /// The largest form, in bytes: every byte of the token may be percent-encoded as three.
 const FORM_BYTES_MAX: usize = 32 * 1024;
@@ -79,37 +77,6 @@ where
         _ => LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST")),
     };
     logged.map_response(hide_referrer)
-}
-
-/// Answers a response that a provider posts to the callback URL of `entry` without a pending login.
-pub(super) async fn at_callback(
-    context: &RequestContext<'_>,
-    entry: &Arc<ConnectorEntry>,
-    form: Fields,
-) -> LoggedResponse {
-    let entry_point = entry.features.entry_point.as_ref();
-    let entry_point = entry_point.filter(|it| matches!(it.place, EntryPlace::Callback { .. }));
-    let Some(entry_point) = entry_point else {
-        return not_requested(context, entry);
-    };
-    let logged = match require_navigation(context) {
-        Err(logged) => *logged,
-        Ok(()) if !context.site.is_login_host(context.head) => not_on_login_host(context),
-        Ok(()) => redeem(context, (entry, entry_point), &Fields::default(), form).await,
-    };
-    logged.map_response(hide_referrer)
-}
-
-/// The page whose button begins a login here, for a response that was not requested and is not accepted.
-fn not_requested(context: &RequestContext<'_>, entry: &ConnectorEntry) -> LoggedResponse {
-    audit::refused(context, Some(&entry.id), &EntryTokenRefusal::NotRequested);
-    let cause = Cause::UnsolicitedLogin;
-    let start = Href::new(format!(
-        "{}/start?connector={}",
-        context.site.prefix, entry.id
-    ));
-    let page = reply::login_problem(context, cause, Some(start), Some(&entry.display_name));
-    LoggedResponse::own_path(cause.slug(), page)
 }
 
 fn not_on_login_host(context: &RequestContext<'_>) -> LoggedResponse {
@@ -226,61 +193,6 @@ fn malformed(context: &RequestContext<'_>, entry: &ConnectorEntry) -> LoggedResp
     audit::refused(context, Some(&entry.id), &EntryTokenRefusal::Malformed);
     let page = reply::problem(context, Cause::BadRequest, None);
     LoggedResponse::own_path("no ticket", page)
-}
-
-/// The entry token, if it occurs exactly once in query and form.
-fn single_token<'a>(
-    entry_point: &EntryPoint,
-    query: &'a Fields,
-    form: &'a Fields,
-) -> Option<&'a str> {
-    let parameter = &entry_point.parameter;
-    let in_query_and_form = (query.one(parameter).ok()?, form.one(parameter).ok()?);
-    let ((Some(token), None) | (None, Some(token))) = in_query_and_form else {
-        return None;
-    };
-    let bytes_max = match entry_point.place {
-        EntryPlace::Enter => TOKEN_BYTES_MAX,
-        EntryPlace::Callback {
-            token_bytes_max, ..
-        } => token_bytes_max,
-    };
-    let fits = !token.is_empty() && token.len() <= bytes_max;
-    fits.then_some(token)
-}
-
-/// The target of the login that the return address in a form or a query names.
-fn target_in(
-    context: &RequestContext<'_>,
-    place: EntryPlace,
-    query: &Fields,
-    form: &Fields,
-) -> LoginTarget {
-    match place {
-        EntryPlace::Enter if form.has("rd") => LoginTarget::from_query(context, form),
-        EntryPlace::Enter => LoginTarget::from_query(context, query),
-        EntryPlace::Callback { return_field, .. } => {
-            let return_address = form.one(return_field).ok().flatten();
-            let rd = return_address.map(|text| ("rd".to_owned(), text.to_owned()));
-            LoginTarget::from_query(context, &Fields::new(rd.into_iter().collect()))
-        }
-    }
-}
-
-/// Whether the request comes from a page of an allowed origin, by its `Origin` header, else by `Referer`.
-fn has_allowed_origin(context: &RequestContext<'_>, origins: &[Url]) -> bool {
-    let headers = context.head.headers;
-    let origin = match single_header_lossy(headers, ORIGIN.as_str()) {
-        Some(origin) => Some(origin.into_owned()),
-        None => single_header_lossy(headers, REFERER.as_str())
-            .and_then(|referer| Url::parse(&referer).ok())
-            .map(|referer| referer.origin().ascii_serialization()),
-    };
-    let is_allowed = |origin: String| {
-        let mut origins = origins.iter();
-        origins.any(|known| known.origin().ascii_serialization() == origin)
-    };
-    origins.is_empty() || origin.is_some_and(is_allowed)
 }
 
 async fn redeem(

@@ -67,13 +67,12 @@ impl ConnectorError {
         match self {
             Self::NoUsableResponse(error) => error.is_no_response(),
             Self::Issuer(error) => error.is_no_response(),
-            Self::Unavailable(_) => true,
+            Self::Unavailable(_) | Self::MetadataUnavailable(_) => true,
             Self::CodeRejected(_)
             | Self::LoginExpired(_)
             | Self::Refused { .. }
             | Self::InvalidResponse(_)
             | Self::Misconfigured { .. }
-            | Self::MetadataUnavailable(_)
             | Self::Busy(_) => false,
         }
     }

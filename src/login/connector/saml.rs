@@ -28,6 +28,7 @@ use service_provider::ServiceProvider;
 mod assertion;
 mod certificates;
 mod config;
+mod elements;
 mod encoding;
 mod examine;
 mod kind;
@@ -117,7 +118,7 @@ impl Saml {
         };
         let verified = rules.verify(message)?;
         let assertion = verified.element()?;
-        let subject = assertion::only(assertion, "Subject")?;
+        let subject = elements::only(assertion, "Subject")?;
         let name_id = match subject {
             None => None,
             Some(subject) => {

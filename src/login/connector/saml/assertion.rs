@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::kit::xml::{self, Element};
+use super::elements::{leaf_text, only};
 use super::metadata::IdpMetadata;
 use super::name_id::NameId;
 use super::names::{ASSERTION, BEARER};
@@ -204,25 +205,11 @@ impl AssertionRules<'_> {
     }
 }
 
-/// The child with this name. Two are refused, because readers differ in which one they take.
-pub(super) fn only<'a>(
-    parent: &'a Element,
-    name: &'static str,
-) -> Result<Option<&'a Element>, ResponseRefusal> {
-    let child = parent.only_child(ASSERTION, name);
-    child.map_err(|_| ResponseRefusal::Repeated(name))
-}
-
 /// A time in an attribute, if the element has it.
 fn time(element: &Element, name: &'static str) -> Result<Option<Timestamp>, ResponseRefusal> {
     let text = element.attribute(name);
     let read = text.map(|text| xml::timestamp(text).ok_or(ResponseRefusal::Time(name)));
     read.transpose()
-}
-
-fn leaf_text(element: &Element) -> Option<String> {
-    let is_leaf = element.elements().next().is_none();
-    is_leaf.then(|| element.text().trim().to_owned())
 }
 
 type Attributes = BTreeMap<String, Vec<String>>;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::kit::xml::{self, Element};
 use super::super::kit::xml_encryption::{self, DecryptionPolicy};
+use super::elements::only;
 use super::names::{ASSERTION, TRANSIENT};
 use super::refusal::ResponseRefusal;
 use super::service_provider::ServiceProvider;
@@ -49,8 +50,8 @@ impl NameId {
         provider: &ServiceProvider,
         decryption: DecryptionPolicy,
     ) -> Result<Option<Self>, ResponseRefusal> {
-        let plain = super::assertion::only(parent, "NameID")?;
-        let encrypted = super::assertion::only(parent, "EncryptedID")?;
+        let plain = only(parent, "NameID")?;
+        let encrypted = only(parent, "EncryptedID")?;
         match (plain, encrypted) {
             (None, None) => Ok(None),
             (Some(_), Some(_)) => Err(ResponseRefusal::Repeated("NameID")),
