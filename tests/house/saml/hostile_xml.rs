@@ -110,7 +110,7 @@ const MALFORMED: [Change; 12] = [
     (
         "another encoding",
         |it| format!("<?xml version=\"1.0\" encoding=\"UTF-16\"?>{it}"),
-        "",
+        "the document is not UTF-8",
     ),
     (
         "too deep",

@@ -371,7 +371,7 @@ async fn a_response_with_the_issuer_of_another_entity_in_the_metadata_is_refused
             let signer = Signer::with(keys::stranger());
             response.xml_with(&signer.sign(&assertion, &response.assertion.id))
         },
-        "",
+        "the Issuer of the response is not the identity provider",
     )];
     super::assert_documents_refused(&menshen, &idp, &rows).await;
 }

@@ -166,7 +166,7 @@ const WRONG: [Edit; 6] = [
             let request = Some("_request".to_owned());
             response.assertion.confirmations[0].in_response_to = request;
         },
-        "request",
+        "the response answers a request, so it cannot begin a login",
     ),
 ];
 

@@ -89,7 +89,7 @@ const OF_RESPONSES: [Wrapping; 6] = [
             let signature = it.signature_around("KeyInfo", &it.original);
             it.with(&it.evil("_evil", &signature))
         },
-        "",
+        FOREIGN,
     ),
     (
         "1: with the ID of the signed response",
@@ -97,7 +97,7 @@ const OF_RESPONSES: [Wrapping; 6] = [
             let signature = it.signature_around("KeyInfo", &it.original);
             it.with(&it.evil(id, &signature))
         },
-        "",
+        REPEATED,
     ),
     (
         "2: the signed response before the signature",
@@ -105,12 +105,12 @@ const OF_RESPONSES: [Wrapping; 6] = [
             let inside = format!("{}{}", it.original, it.signature);
             it.with(&it.evil("_evil", &inside))
         },
-        "",
+        FOREIGN,
     ),
     (
         "2: the signed response with its signature inside",
         |it, _| it.with(&it.evil("_evil", &it.signed)),
-        "",
+        SEVERAL,
     ),
     (
         "2: in extensions",
@@ -118,7 +118,7 @@ const OF_RESPONSES: [Wrapping; 6] = [
             let inside = format!("<samlp:Extensions>{}</samlp:Extensions>", it.signed);
             it.with(&it.evil("_evil", &inside))
         },
-        "",
+        SEVERAL,
     ),
 ];
 

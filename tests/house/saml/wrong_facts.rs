@@ -36,7 +36,7 @@ const FOR_OTHERS: &[Edit] = &[
     (
         "an empty restriction",
         |response| response.assertion.audiences = vec![vec![]],
-        "Audience",
+        "the Audience of the assertion is another service",
     ),
     (
         "two restrictions, of which one is for another service",
@@ -193,24 +193,24 @@ const INCOMPLETE: &[Edit] = &[
                 xsi:type=\"urn:x\"></saml:Condition>";
             response.assertion.conditions = condition.to_owned();
         },
-        "the Condition",
+        "the Condition Condition is not known",
     ),
     (
         "a condition of another namespace",
         |response| {
             response.assertion.conditions = "<x:Known xmlns:x=\"urn:x\"></x:Known>".to_owned();
         },
-        "the Condition",
+        "the Condition Known is not known",
     ),
     (
         "another version of the response",
         |response| response.version = "1.1",
-        "2.0",
+        "it is not a Response of SAML 2.0",
     ),
     (
         "another version of the assertion",
         |response| response.assertion.version = "1.1",
-        "2.0",
+        "it is not an assertion of SAML 2.0",
     ),
 ];
 
