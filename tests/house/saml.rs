@@ -12,6 +12,7 @@ pub(crate) mod keys;
 mod logout_at_idp;
 mod logout_here;
 mod logout_message;
+mod logout_refused;
 mod metadata;
 mod metadata_document;
 mod mutated;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::idp::{Idp, Person};
 use super::logout_message::{LogoutMessage, name_id, session_index};
 use super::metadata_document::{POST, REDIRECT};
-use super::response::{ASSERTION, EMAIL, PERSISTENT, PROTOCOL, SUCCESS, shifted};
+use super::response::{ASSERTION, EMAIL, PERSISTENT, PROTOCOL, SUCCESS};
 use super::signer::{Signer, bent, honest};
 use super::{
     Attempt, ENTITY_ID, HTTPS, LOGOUT, XML_LIMITS, deflate, is_signed_in, keys, new_browser, setup,
@@ -35,15 +35,20 @@ const HTML: [(&str, &str); 2] = [
 
 /// How a message is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
+pub(super) enum By {
     Redirect,
     Post,
 }
 
-const BOTH_BINDINGS: [By; 2] = [By::Redirect, By::Post];
+pub(super) const BOTH_BINDINGS: [By; 2] = [By::Redirect, By::Post];
 
 /// Sends a message without any cookie, as an identity provider itself does.
-async fn send(menshen: &Menshen, by: By, message: &LogoutMessage, signer: &Signer) -> Answer {
+pub(super) async fn send(
+    menshen: &Menshen,
+    by: By,
+    message: &LogoutMessage,
+    signer: &Signer,
+) -> Answer {
     let state = Some("their state/+?");
     match by {
         By::Redirect => {
@@ -57,13 +62,13 @@ async fn send(menshen: &Menshen, by: By, message: &LogoutMessage, signer: &Signe
     }
 }
 
-async fn send_query(menshen: &Menshen, query: &str) -> Answer {
+pub(super) async fn send_query(menshen: &Menshen, query: &str) -> Answer {
     new_browser(menshen)
         .visit(&format!("{LOGOUT}?{query}"))
         .await
 }
 
-async fn send_form(menshen: &Menshen, form: &str) -> Answer {
+pub(super) async fn send_form(menshen: &Menshen, form: &str) -> Answer {
     let mut browser = new_browser(menshen);
     browser.send("POST", LOGOUT, &HTML, form.as_bytes()).await
 }
@@ -73,7 +78,7 @@ fn last_index(idp: &Idp) -> String {
     idp.state().sessions.last().unwrap().0.clone()
 }
 
-async fn signed_in(menshen: &Menshen, idp: &Idp, person: &str) -> (Browser, String) {
+pub(super) async fn signed_in(menshen: &Menshen, idp: &Idp, person: &str) -> (Browser, String) {
     idp.state().person = Person::named(person);
     let (browser, page) = sign_in(menshen, idp).await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
@@ -109,7 +114,7 @@ fn logout_response(answer: &Answer) -> (Element, String, Option<String>) {
     (signed.root().clone(), action, value("name=\"RelayState\""))
 }
 
-fn assert_success(idp: &Idp, answer: &Answer, request: &LogoutMessage) {
+pub(super) fn assert_success(idp: &Idp, answer: &Answer, request: &LogoutMessage) {
     let (root, address, relay_state) = logout_response(answer);
     assert!(root.is(PROTOCOL, "LogoutResponse"), "{root:?}");
     assert_eq!(address, idp.url("/slo"));
@@ -126,7 +131,7 @@ fn assert_success(idp: &Idp, answer: &Answer, request: &LogoutMessage) {
     assert_eq!(relay_state.as_deref(), Some("their state/+?"));
 }
 
-fn revoked(menshen: &Menshen) -> Vec<Value> {
+pub(super) fn revoked(menshen: &Menshen) -> Vec<Value> {
     let audit = menshen.audit().into_iter();
     audit.filter(|line| line["event"] == "revoked").collect()
 }
@@ -223,161 +228,6 @@ async fn a_request_names_a_person_by_the_value_of_the_name_alone() {
                 "{content} {value}"
             );
         }
-    }
-}
-
-type Change = (&'static str, fn(&mut LogoutMessage, &mut Signer));
-
-const CHANGES: [Change; 9] = [
-    ("a stranger's key", |_, signer| {
-        signer.key = keys::stranger()
-    }),
-    ("our own key", |_, signer| signer.key = keys::own()),
-    ("another destination", |message, _| {
-        message.destination = Some("https://other.example/slo".to_owned());
-    }),
-    ("our callback as destination", |message, _| {
-        message.destination = Some(super::ACS.to_owned());
-    }),
-    ("no destination", |message, _| message.destination = None),
-    ("expired", |message, _| {
-        message.not_on_or_after = Some(shifted(message.issued_at, -3600));
-    }),
-    ("of yesterday", |message, _| {
-        message.issued_at = shifted(message.issued_at, -86_400);
-    }),
-    ("another issuer", |message, _| {
-        message.issuer = "https://evil.example".to_owned();
-    }),
-    ("no name", |message, _| message.content = String::new()),
-];
-
-#[tokio::test]
-async fn a_request_that_is_wrong_ends_nothing() {
-    for by in BOTH_BINDINGS {
-        let idp = Idp::start().await;
-        let menshen = start_menshen(&idp, "").await;
-        let (mut browser, index) = signed_in(&menshen, &idp, "zhangsan").await;
-        let now = idp.clock.now();
-        for (what, change) in CHANGES {
-            let mut request = LogoutMessage::request("p-zhangsan", Some(&index), now);
-            let mut signer = honest();
-            change(&mut request, &mut signer);
-            let answer = send(&menshen, by, &request, &signer).await;
-            assert_eq!(answer.status, 400, "{by:?} {what}: {}", answer.text());
-            assert!(is_signed_in(&mut browser).await, "{by:?} {what}");
-            let last = menshen.audit().pop().unwrap();
-            assert_eq!(last["event"], "refused", "{what}: {last}");
-        }
-        assert_eq!(revoked(&menshen), Vec::<Value>::new());
-        let request = LogoutMessage::request("p-zhangsan", Some(&index), now);
-        let answer = send(&menshen, by, &request, &honest()).await;
-        assert_success(&idp, &answer, &request);
-        assert!(!is_signed_in(&mut browser).await);
-    }
-}
-
-#[tokio::test]
-async fn an_unsigned_or_altered_query_ends_nothing() {
-    let idp = Idp::start().await;
-    let menshen = start_menshen(&idp, "").await;
-    let (mut browser, index) = signed_in(&menshen, &idp, "zhangsan").await;
-    let request = LogoutMessage::request("p-zhangsan", Some(&index), idp.clock.now());
-    let signed = request.signed_query(&honest(), Some("state"));
-    let other = LogoutMessage::request("p-zhangsan", None, idp.clock.now());
-    let message = |query: &str| query.split('&').next().unwrap().to_owned();
-    let algorithm = "rsa-sha256";
-    for query in [
-        String::new(),
-        request.query(Some("state")),
-        format!("{}&Signature=", request.query(None)),
-        // The message of another request under this signature.
-        signed.replace(&message(&signed), &message(&other.query(None))),
-        bent(&signed, "RelayState=state", "RelayState=other"),
-        bent(&signed, "&RelayState=state", ""),
-        bent(&signed, algorithm, "rsa-sha512"),
-        bent(&signed, algorithm, "hmac-sha256"),
-        format!("{signed}&{}", message(&other.query(None))),
-        // Signed inside, for the other binding.
-        {
-            let xml = request.signed_xml(&honest());
-            let message = STANDARD.encode(deflate::deflated(&xml));
-            url::form_urlencoded::Serializer::new(String::new())
-                .append_pair("SAMLRequest", &message)
-                .finish()
-        },
-    ] {
-        let answer = send_query(&menshen, &query).await;
-        assert_eq!(answer.status, 400, "{query}");
-        assert!(is_signed_in(&mut browser).await, "{query}");
-    }
-    // As an answer to us it is not verified, and ends nothing either.
-    let answer = send_query(&menshen, &bent(&signed, "SAMLRequest=", "SAMLResponse=")).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert!(is_signed_in(&mut browser).await);
-    // A further parameter is not signed and does not matter.
-    let answer = send_query(&menshen, &format!("{signed}&lang=zh")).await;
-    assert!(matches!(answer.status, 200 | 303), "{}", answer.text());
-    assert!(!is_signed_in(&mut browser).await);
-}
-
-#[tokio::test]
-async fn an_unsigned_or_malformed_form_ends_nothing() {
-    let idp = Idp::start().await;
-    let menshen = start_menshen(&idp, "").await;
-    let (mut browser, index) = signed_in(&menshen, &idp, "zhangsan").await;
-    let request = LogoutMessage::request("p-zhangsan", Some(&index), idp.clock.now());
-    let good = request.signed_xml(&honest());
-    let form = |xml: &str| request.form(xml, None);
-    for body in [
-        String::new(),
-        "SAMLRequest=%%%".to_owned(),
-        form(""),
-        form(&request.xml()),
-        form(&format!("<!DOCTYPE x>{good}")),
-        form(&bent(&good, "p-zhangsan", "p-lisi")),
-        form(&good.replace("LogoutRequest", "AuthnRequest")),
-        form(&good.replace("2.0:protocol", "1.0:protocol")),
-        format!("{}&{}", form(&good), form(&good)),
-        format!("{}&pad={}", form(&good), "x".repeat(1024 * 1024)),
-        // Signed in the query, for the other binding.
-        request.signed_query(&honest(), None),
-    ] {
-        let answer = send_form(&menshen, &body).await;
-        let start = &body[..body.len().min(60)];
-        assert_eq!(answer.status, 400, "{start}");
-        assert!(is_signed_in(&mut browser).await, "{start}");
-    }
-    for method in ["PUT", "DELETE", "HEAD"] {
-        let answer = new_browser(&menshen).send(method, LOGOUT, &[], b"").await;
-        assert_eq!(answer.status, 405, "{method}");
-        let allow = answer.header("allow").unwrap_or_default().to_owned();
-        assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
-    }
-    assert_success_of_form(&idp, &menshen, &request).await;
-    assert!(!is_signed_in(&mut browser).await);
-}
-
-async fn assert_success_of_form(idp: &Idp, menshen: &Menshen, request: &LogoutMessage) {
-    let form = request.form(&request.signed_xml(&honest()), Some("their state/+?"));
-    assert_success(idp, &send_form(menshen, &form).await, request);
-}
-
-#[tokio::test]
-async fn a_repeated_request_ends_no_later_session() {
-    for by in BOTH_BINDINGS {
-        let idp = Idp::start().await;
-        let menshen = start_menshen(&idp, "").await;
-        let (mut first, _) = signed_in(&menshen, &idp, "zhangsan").await;
-        let request = LogoutMessage::request("p-zhangsan", None, idp.clock.now());
-        let answer = send(&menshen, by, &request, &honest()).await;
-        assert_success(&idp, &answer, &request);
-        assert!(!is_signed_in(&mut first).await);
-        menshen.advance(Duration::from_secs(1));
-        let (mut second, _) = signed_in(&menshen, &idp, "zhangsan").await;
-        let answer = send(&menshen, by, &request, &honest()).await;
-        assert_eq!(answer.status, 400, "{by:?}");
-        assert!(is_signed_in(&mut second).await, "{by:?}");
     }
 }
 

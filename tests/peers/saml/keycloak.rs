@@ -62,6 +62,7 @@ impl Stand {
             ),
         ]);
         merge(&mut client["attributes"], &attributes());
+        client["frontchannelLogout"] = json!(true);
         realm
             .of_realm(Method::POST, "/clients", Some(&client))
             .await;

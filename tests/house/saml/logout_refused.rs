@@ -1,0 +1,172 @@
+//! Logout requests that end nothing: of somebody else, altered, for another service, too old, or repeated.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::idp::Idp;
+use super::logout_at_idp::{
+    BOTH_BINDINGS, assert_success, revoked, send, send_form, send_query, signed_in,
+};
+use super::logout_message::LogoutMessage;
+use super::response::shifted;
+use super::signer::{Signer, bent, honest};
+use super::{LOGOUT, deflate, is_signed_in, keys, new_browser, start_menshen};
+use crate::setup::Menshen;
+
+type Change = (&'static str, fn(&mut LogoutMessage, &mut Signer));
+
+const CHANGES: [Change; 9] = [
+    ("a stranger's key", |_, signer| {
+        signer.key = keys::stranger()
+    }),
+    ("our own key", |_, signer| signer.key = keys::own()),
+    ("another destination", |message, _| {
+        message.destination = Some("https://other.example/slo".to_owned());
+    }),
+    ("our callback as destination", |message, _| {
+        message.destination = Some(super::ACS.to_owned());
+    }),
+    ("no destination", |message, _| message.destination = None),
+    ("expired", |message, _| {
+        message.not_on_or_after = Some(shifted(message.issued_at, -3600));
+    }),
+    ("of yesterday", |message, _| {
+        message.issued_at = shifted(message.issued_at, -86_400);
+    }),
+    ("another issuer", |message, _| {
+        message.issuer = "https://evil.example".to_owned();
+    }),
+    ("no name", |message, _| message.content = String::new()),
+];
+
+#[tokio::test]
+async fn a_request_that_is_wrong_ends_nothing() {
+    for by in BOTH_BINDINGS {
+        let idp = Idp::start().await;
+        let menshen = start_menshen(&idp, "").await;
+        let (mut browser, index) = signed_in(&menshen, &idp, "zhangsan").await;
+        let now = idp.clock.now();
+        for (what, change) in CHANGES {
+            let mut request = LogoutMessage::request("p-zhangsan", Some(&index), now);
+            let mut signer = honest();
+            change(&mut request, &mut signer);
+            let answer = send(&menshen, by, &request, &signer).await;
+            assert_eq!(answer.status, 400, "{by:?} {what}: {}", answer.text());
+            assert!(is_signed_in(&mut browser).await, "{by:?} {what}");
+            let last = menshen.audit().pop().unwrap();
+            assert_eq!(last["event"], "refused", "{what}: {last}");
+        }
+        assert_eq!(revoked(&menshen), Vec::<Value>::new());
+        let request = LogoutMessage::request("p-zhangsan", Some(&index), now);
+        let answer = send(&menshen, by, &request, &honest()).await;
+        assert_success(&idp, &answer, &request);
+        assert!(!is_signed_in(&mut browser).await);
+    }
+}
+
+#[tokio::test]
+async fn an_unsigned_or_altered_query_ends_nothing() {
+    let idp = Idp::start().await;
+    let menshen = start_menshen(&idp, "").await;
+    let (mut browser, index) = signed_in(&menshen, &idp, "zhangsan").await;
+    let request = LogoutMessage::request("p-zhangsan", Some(&index), idp.clock.now());
+    let signed = request.signed_query(&honest(), Some("state"));
+    let other = LogoutMessage::request("p-zhangsan", None, idp.clock.now());
+    let message = |query: &str| query.split('&').next().unwrap().to_owned();
+    let algorithm = "rsa-sha256";
+    for query in [
+        String::new(),
+        request.query(Some("state")),
+        format!("{}&Signature=", request.query(None)),
+        // The message of another request under this signature.
+        signed.replace(&message(&signed), &message(&other.query(None))),
+        bent(&signed, "RelayState=state", "RelayState=other"),
+        bent(&signed, "&RelayState=state", ""),
+        bent(&signed, algorithm, "rsa-sha512"),
+        bent(&signed, algorithm, "hmac-sha256"),
+        format!("{signed}&{}", message(&other.query(None))),
+        // Signed inside, for the other binding.
+        {
+            let xml = request.signed_xml(&honest());
+            let message = STANDARD.encode(deflate::deflated(&xml));
+            url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("SAMLRequest", &message)
+                .finish()
+        },
+    ] {
+        let answer = send_query(&menshen, &query).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(is_signed_in(&mut browser).await, "{query}");
+    }
+    // As an answer to us it is not verified, and ends nothing either.
+    let answer = send_query(&menshen, &bent(&signed, "SAMLRequest=", "SAMLResponse=")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(is_signed_in(&mut browser).await);
+    // A further parameter is not signed and does not matter.
+    let answer = send_query(&menshen, &format!("{signed}&lang=zh")).await;
+    assert!(matches!(answer.status, 200 | 303), "{}", answer.text());
+    assert!(!is_signed_in(&mut browser).await);
+}
+
+#[tokio::test]
+async fn an_unsigned_or_malformed_form_ends_nothing() {
+    let idp = Idp::start().await;
+    let menshen = start_menshen(&idp, "").await;
+    let (mut browser, index) = signed_in(&menshen, &idp, "zhangsan").await;
+    let request = LogoutMessage::request("p-zhangsan", Some(&index), idp.clock.now());
+    let good = request.signed_xml(&honest());
+    let form = |xml: &str| request.form(xml, None);
+    for body in [
+        String::new(),
+        "SAMLRequest=%%%".to_owned(),
+        form(""),
+        form(&request.xml()),
+        form(&format!("<!DOCTYPE x>{good}")),
+        form(&bent(&good, "p-zhangsan", "p-lisi")),
+        form(&good.replace("LogoutRequest", "AuthnRequest")),
+        form(&good.replace("2.0:protocol", "1.0:protocol")),
+        format!("{}&{}", form(&good), form(&good)),
+        format!("{}&pad={}", form(&good), "x".repeat(1024 * 1024)),
+        // Signed in the query, for the other binding.
+        request.signed_query(&honest(), None),
+    ] {
+        let answer = send_form(&menshen, &body).await;
+        let start = &body[..body.len().min(60)];
+        assert_eq!(answer.status, 400, "{start}");
+        assert!(is_signed_in(&mut browser).await, "{start}");
+    }
+    for method in ["PUT", "DELETE", "HEAD"] {
+        let answer = new_browser(&menshen).send(method, LOGOUT, &[], b"").await;
+        assert_eq!(answer.status, 405, "{method}");
+        let allow = answer.header("allow").unwrap_or_default().to_owned();
+        assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
+    }
+    assert_success_of_form(&idp, &menshen, &request).await;
+    assert!(!is_signed_in(&mut browser).await);
+}
+
+async fn assert_success_of_form(idp: &Idp, menshen: &Menshen, request: &LogoutMessage) {
+    let form = request.form(&request.signed_xml(&honest()), Some("their state/+?"));
+    assert_success(idp, &send_form(menshen, &form).await, request);
+}
+
+#[tokio::test]
+async fn a_repeated_request_ends_no_later_session() {
+    for by in BOTH_BINDINGS {
+        let idp = Idp::start().await;
+        let menshen = start_menshen(&idp, "").await;
+        let (mut first, _) = signed_in(&menshen, &idp, "zhangsan").await;
+        let request = LogoutMessage::request("p-zhangsan", None, idp.clock.now());
+        let answer = send(&menshen, by, &request, &honest()).await;
+        assert_success(&idp, &answer, &request);
+        assert!(!is_signed_in(&mut first).await);
+        menshen.advance(Duration::from_secs(1));
+        let (mut second, _) = signed_in(&menshen, &idp, "zhangsan").await;
+        let answer = send(&menshen, by, &request, &honest()).await;
+        assert_eq!(answer.status, 400, "{by:?}");
+        assert!(is_signed_in(&mut second).await, "{by:?}");
+    }
+}
