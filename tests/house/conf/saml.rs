@@ -48,7 +48,7 @@ const SOURCES: &[Setting] = &[
         "metadata = { url = 'https://idp.corp.example' }",
         "metadata = { file = 'idp.xml' }",
         12,
-        "`file`",
+        "allowed here: file",
     ),
 ];
 
@@ -127,7 +127,7 @@ fn an_invalid_setting_is_refused_at_its_key_or_value() {
 fn posts_from_another_site_need_https() {
     let plain = SERVER.replace("https", "http");
     let error = parse_error(&format!("{plain}{METADATA}"));
-    assert_problem(&error, 3, 1, &["external_url with https"]);
+    assert_problem(&error, 3, 14, &["external_url with https"]);
     let base = "[connector.p]\ncallback_base = 'http://sso.corp.example'\n[connector.p.saml]\n";
     let text = format!("{SERVER}{METADATA}").replace("[connector.p.saml]\n", base);
     assert_problem(&parse_error(&text), 4, 17, &["https here"]);

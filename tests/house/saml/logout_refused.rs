@@ -12,7 +12,7 @@ use super::logout_at_idp::{
 };
 use super::logout_message::LogoutMessage;
 use super::response::shifted;
-use super::signer::{Signer, bent, honest};
+use super::signer::{Signer, bent, honest, named_text, with_signature};
 use super::{LOGOUT, deflate, is_signed_in, keys, new_browser, start_menshen};
 use crate::setup::Menshen;
 
@@ -145,6 +145,38 @@ async fn an_unsigned_or_malformed_form_ends_nothing() {
         assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
     }
     assert_success_of_form(&idp, &menshen, &request).await;
+    assert!(!is_signed_in(&mut browser).await);
+}
+
+/// The request of the identity provider about lisi, in or beside a forged one about zhangsan.
+#[tokio::test]
+async fn a_request_that_is_wrapped_around_a_signed_one_ends_nothing() {
+    let idp = Idp::start().await;
+    let menshen = start_menshen(&idp, "").await;
+    let (mut browser, _) = signed_in(&menshen, &idp, "zhangsan").await;
+    let request = LogoutMessage::request("p-lisi", None, idp.clock.now());
+    let signed = request.signed_xml(&honest());
+    let signature = named_text(&signed, "ds:Signature");
+    let forged = LogoutMessage::request("p-zhangsan", None, idp.clock.now());
+    let end = "</samlp:LogoutRequest>";
+    let with = |forged: &str, inside: &str| bent(forged, end, &format!("{inside}{end}"));
+    let same_id = forged.xml().replace(&forged.id, &request.id);
+    for xml in [
+        with(&forged.xml(), &signed),
+        with(
+            &forged.xml(),
+            &format!("<samlp:Extensions>{signed}</samlp:Extensions>"),
+        ),
+        with_signature(&forged.xml(), signature),
+        with_signature(&same_id, signature),
+        with(&with_signature(&same_id, signature), &request.xml()),
+        with(&with_signature(&forged.xml(), signature), &request.xml()),
+    ] {
+        let answer = send_form(&menshen, &forged.form(&xml, None)).await;
+        assert_eq!(answer.status, 400, "{xml}");
+        assert!(is_signed_in(&mut browser).await, "{xml}");
+    }
+    assert_success_of_form(&idp, &menshen, &forged).await;
     assert!(!is_signed_in(&mut browser).await);
 }
 
