@@ -17,6 +17,7 @@ mod metadata;
 mod metadata_document;
 mod mutated;
 mod own_metadata;
+mod reload_user;
 mod replayed;
 mod requests;
 mod requirements;
