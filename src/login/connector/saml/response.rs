@@ -205,13 +205,13 @@ fn only_assertion(root: &Element) -> Result<Found<'_>, ResponseRefusal> {
             element.is(ASSERTION, "Assertion") || element.is(ASSERTION, "EncryptedAssertion");
         anywhere += usize::from(is_assertion);
     });
-    let plain = plain_assertions(root).next().map(Found::Plain);
+    let plain = plain_assertions(root).next();
     let encrypted = root.children_named(ASSERTION, "EncryptedAssertion").next();
-    match (plain.or(encrypted.map(Found::Encrypted)), anywhere) {
-        (Some(found), 1) => Ok(found),
-        (_, 0) => Err(ResponseRefusal::NoAssertion),
-        (None, 1) => Err(ResponseRefusal::NoAssertion),
-        (_, _) => Err(ResponseRefusal::SeveralAssertions),
+    match (plain, encrypted, anywhere) {
+        (Some(assertion), _, 1) => Ok(Found::Plain(assertion)),
+        (None, Some(encrypted), 1) => Ok(Found::Encrypted(encrypted)),
+        (_, _, 0 | 1) => Err(ResponseRefusal::NoAssertion),
+        (_, _, _) => Err(ResponseRefusal::SeveralAssertions),
     }
 }
 
