@@ -85,8 +85,8 @@ const OTHER_SETTINGS: &[Setting] = &[
     (
         "subject = 'profile.'",
         "subject = 'profile.attributes.uid[0]'",
-        11,
-        "subject",
+        20,
+        "does not compile",
     ),
     (
         "encrypted = 'required'",
