@@ -171,11 +171,13 @@ where
         ("frame.js", None) => published::script(context, page::FRAME_JS),
         ("hand_over.js", None) => published::script(context, page::HAND_OVER_JS),
         ("post.js", None) => published::script(context, page::POST_JS),
-        _ => LoggedResponse::own_path(
-            "no such own path",
-            reply::problem(context, page::Cause::NotFound, None),
-        ),
+        _ => no_such_path(context),
     }
+}
+
+fn no_such_path(context: &RequestContext<'_>) -> LoggedResponse {
+    let page = reply::problem(context, page::Cause::NotFound, None);
+    LoggedResponse::own_path("no such own path", page)
 }
 
 /// The name of an own path, and what follows it.

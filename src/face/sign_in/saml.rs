@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use super::super::page::Cause;
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
-use super::{audit, challenge, provider_logout, read_body_within, sign_out};
+use super::{audit, challenge, no_such_path, provider_logout, read_body_within, sign_out};
 use crate::login::ConnectorEntry;
 use crate::login::connector::{ConnectorError, LogoutMessage, ReceivedLogout};
 use crate::login::fields::Fields;
@@ -39,18 +39,13 @@ where
     match (entry, page) {
         (Some(entry), "metadata") => metadata(context, entry),
         (Some(entry), "logout") => logout(context, entry, body).await,
-        _ => not_found(context),
+        _ => no_such_path(context),
     }
-}
-
-fn not_found(context: &RequestContext<'_>) -> LoggedResponse {
-    let page = reply::problem(context, Cause::NotFound, None);
-    LoggedResponse::own_path("no such own path", page)
 }
 
 fn metadata(context: &RequestContext<'_>, entry: &ConnectorEntry) -> LoggedResponse {
     let Some(document) = entry.connector.own_metadata() else {
-        return not_found(context);
+        return no_such_path(context);
     };
     if ![Method::GET, Method::HEAD].contains(context.head.method) {
         return LoggedResponse::own_path("method", reply::method_not_allowed("GET, HEAD"));
@@ -75,7 +70,7 @@ where
     B::Error: Into<BodyError>,
 {
     let Some(connector) = entry.connector.logout() else {
-        return not_found(context);
+        return no_such_path(context);
     };
     let received = match *context.head.method {
         Method::GET => {
@@ -91,7 +86,7 @@ where
         _ => return LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST")),
     };
     match received {
-        None => not_found(context),
+        None => no_such_path(context),
         Some(Ok(received)) => handle(context, entry, received).await,
         Some(Err(error)) => refuse(context, entry, &error),
     }
