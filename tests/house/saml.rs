@@ -209,12 +209,11 @@ async fn assert_edits_refused(menshen: &Menshen, idp: &Idp, edits: &[Edit]) {
     assert_signed_in(&page, "zhangsan", "the unedited response");
 }
 
+/// What is done to a response that still counts.
+type HarmlessEdit = (&'static str, fn(&mut SamlResponse));
+
 /// Asserts that each edited response signs zhangsan in.
-async fn assert_edits_accepted(
-    menshen: &Menshen,
-    idp: &Idp,
-    edits: &[(&str, fn(&mut SamlResponse))],
-) {
+async fn assert_edits_accepted(menshen: &Menshen, idp: &Idp, edits: &[HarmlessEdit]) {
     for (what, edit) in edits {
         let mut attempt = Attempt::begin(menshen, idp).await;
         let mut response = idp.response_to(&attempt.request);

@@ -191,11 +191,14 @@ async fn every_failure_of_decryption_is_one_answer() {
     assert_signed_in(&sign_in(&menshen, &idp).await.1, "zhangsan", "unaltered");
 }
 
+/// Makes what is encrypted from an assertion.
+type Wrap = (&'static str, fn(&str) -> String);
+
 #[tokio::test]
 async fn something_else_than_an_assertion_is_not_opened_as_one() {
     let idp = Idp::start().await;
     let menshen = start_menshen(&idp, "").await;
-    let wrap: [(&str, fn(&str) -> String); 5] = [
+    let wrap: [Wrap; 5] = [
         ("two assertions", |assertion| {
             let other = assertion.replace(" ID=\"_", " ID=\"_2");
             format!("{assertion}{other}")

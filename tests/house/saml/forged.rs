@@ -152,8 +152,10 @@ async fn a_response_that_was_altered_after_it_was_signed_is_refused() {
     }
 }
 
+type Unusual = (&'static str, fn(&mut Signer, &SamlResponse), &'static str);
+
 /// How a signature differs from what SAML prescribes. Each is made with the right key.
-const UNUSUAL: [(&str, fn(&mut Signer, &SamlResponse), &str); 13] = [
+const UNUSUAL: [Unusual; 13] = [
     (
         "no reference",
         |signer, _| signer.reference = Some(String::new()),

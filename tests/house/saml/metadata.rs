@@ -270,10 +270,8 @@ async fn signed_metadata_counts_only_with_the_signature_of_the_certificate() {
         change(&idp);
         let menshen = start_menshen(&idp, &lines).await;
         assert_no_login_begins(&menshen, what).await;
-        let mut state = idp.state();
-        state.metadata.signer = Some(Signer::with(keys::second()));
-        state.metadata_answer = None;
-        drop(state);
+        idp.state().metadata.signer = Some(Signer::with(keys::second()));
+        idp.state().metadata_answer = None;
         menshen.advance(Duration::from_secs(11));
         assert_signs_in(&menshen, &idp, what).await;
         // Later as well.
