@@ -3,6 +3,7 @@
 pub(super) mod app_token;
 pub(super) mod jose_keys;
 pub(super) mod jwe;
+pub(super) mod message_cipher;
 pub mod xml;
 pub mod xml_encryption;
 pub mod xml_signature;

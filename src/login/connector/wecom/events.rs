@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::super::kit::message_cipher::{MessageCipher, SignedParts};
 use super::super::kit::xml::{Element, XmlLimits};
 use super::super::{ConnectorBuildError, DirectoryEvent, EventError, EventReceiver};
 use crate::clock::Timestamp;
@@ -13,10 +14,7 @@ use crate::login::fields::Fields;
 use crate::secret::SecretSource;
 use crate::setting::Period;
 
-mod cipher;
 mod message;
-
-use cipher::{MessageCipher, SignedParts};
 
 /// The limits of the document around an encrypted message. WeCom's messages have a few kilobytes.
 const ENVELOPE_LIMITS: XmlLimits = XmlLimits {

@@ -1,4 +1,4 @@
-//! The signature and the encryption of callbacks;
+//! `MessageCipher`: the signature and the encryption of callbacks, which WeCom and DingTalk share;
 //! <https://developer.work.weixin.qq.com/document/path/96211>.
 
 use aws_lc_rs::cipher::{AES_256, DecryptingKey, DecryptionContext, UnboundCipherKey};
@@ -32,7 +32,7 @@ const KEY_CHARS: usize = 43;
 
 /// The token and the key of one callback URL.
 #[derive(Debug)]
-pub(super) struct MessageCipher {
+pub(crate) struct MessageCipher {
     token: Secret<String>,
     key: Secret<[u8; 32]>,
     receive_id: String,
@@ -40,22 +40,22 @@ pub(super) struct MessageCipher {
 
 /// The parameters of a callback that its signature covers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct SignedParts<'a> {
-    pub(super) signature: &'a str,
-    pub(super) timestamp: &'a str,
-    pub(super) nonce: &'a str,
+pub(crate) struct SignedParts<'a> {
+    pub(crate) signature: &'a str,
+    pub(crate) timestamp: &'a str,
+    pub(crate) nonce: &'a str,
     /// The encrypted message, in Base64.
-    pub(super) encrypted: &'a str,
+    pub(crate) encrypted: &'a str,
 }
 
 /// `EncodingAESKey` is not 43 letters and digits, which always decode to 32 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not 43 letters and digits")]
-pub(in crate::login::connector::wecom) struct InvalidAesKey;
+pub(crate) struct InvalidAesKey;
 
 /// Why a callback was not opened. The reasons go to the log; the sender gets the same response for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum CipherError {
+pub(crate) enum CipherError {
     #[error("the signature does not match: check `token`")]
     Signature,
     #[error("the message cannot be decrypted: check `encoding_aes_key`")]
@@ -65,7 +65,7 @@ pub(super) enum CipherError {
 }
 
 impl MessageCipher {
-    pub(super) fn new(
+    pub(crate) fn new(
         token: Secret<String>,
         encoding_aes_key: &Secret<String>,
         receive_id: String,
@@ -79,7 +79,7 @@ impl MessageCipher {
 
     /// Verifies the signature, then decrypts the message. Without the signature nothing is decrypted: the
     /// encryption has no integrity of its own.
-    pub(super) fn open(&self, parts: SignedParts<'_>) -> Result<Vec<u8>, CipherError> {
+    pub(crate) fn open(&self, parts: SignedParts<'_>) -> Result<Vec<u8>, CipherError> {
         let expected = self.signature(&parts);
         verify_slices_are_equal(expected.as_bytes(), parts.signature.as_bytes())
             .map_err(|_| CipherError::Signature)?;
@@ -94,7 +94,7 @@ impl MessageCipher {
         Ok(message.to_vec())
     }
 
-    /// The SHA-1 that WeCom requires, of the four texts in byte order, in lower-case hexadecimal.
+    /// The SHA-1 that the source requires, of the four texts in byte order, in lower-case hexadecimal.
     fn signature(&self, parts: &SignedParts<'_>) -> String {
         let token = self.token.expose().as_str();
         let mut texts = [token, parts.timestamp, parts.nonce, parts.encrypted];
@@ -135,9 +135,7 @@ impl MessageCipher {
 }
 
 /// Decodes `EncodingAESKey`.
-pub(in crate::login::connector::wecom) fn decode_key(
-    text: &str,
-) -> Result<Secret<[u8; 32]>, InvalidAesKey> {
+fn decode_key(text: &str) -> Result<Secret<[u8; 32]>, InvalidAesKey> {
     let is_plain = text.len() == KEY_CHARS && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let decoded = is_plain.then(|| KEY_ENCODING.decode(text));
     let bytes = decoded.and_then(Result::ok).map(zeroize::Zeroizing::new);
