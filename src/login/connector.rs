@@ -45,7 +45,9 @@ mod shared_app_token;
 mod source_directory;
 pub mod wecom;
 
-pub use directory_events::{DirectoryChange, DirectoryEvent, EventError, EventReceiver};
+pub use directory_events::{
+    DirectoryChange, DirectoryEvent, EventDelivery, EventError, EventReceiver,
+};
 pub use error::{ConnectorError, RefusalReason, SourceRefusal};
 pub use exchange::{
     AuthnRequest, AuthnResponse, Callback, CallbackMethod, Challenge, Delivery, EntryPlace,

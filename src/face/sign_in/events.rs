@@ -8,8 +8,7 @@ use super::super::page::Cause;
 use super::super::record::LoggedResponse;
 use super::super::reply;
 use super::read_body_within;
-use crate::login::connector::{EventError, EventReceiver};
-use crate::login::event_queue::Accepted;
+use crate::login::connector::{EventDelivery, EventError, EventReceiver};
 use crate::login::fields::Fields;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
@@ -53,30 +52,42 @@ where
         Method::GET => verify_url(context, via, receiver, query),
         Method::POST => {
             let body = read_body_within(body, DELIVERY_BYTES_MAX).await;
-            let event = body.ok_or(EventError::Malformed("the body"));
-            let event =
-                event.and_then(|body| receiver.receive(query, &body, context.head.received_at));
-            match event {
+            let delivery = body.ok_or(EventError::Malformed("the body"));
+            let delivery =
+                delivery.and_then(|body| receiver.receive(query, &body, context.head.received_at));
+            match delivery {
                 Ok(_) if login.check_event_limit(via).is_err() => too_many_of_source(via),
-                Ok(event) => match login.accept_event(via, event) {
-                    Ok(Accepted::Queued | Accepted::Ignored) => {
-                        LoggedResponse::own_path("event", plain(StatusCode::OK, ""))
-                    }
-                    Err(full) => {
-                        context
-                            .services
-                            .telemetry
-                            .count_limit_reached("login.waiting_events_max");
-                        tracing::warn!(connector = %via, "{full}: the source must send this one again");
-                        let response = plain(StatusCode::SERVICE_UNAVAILABLE, "try again later\n");
-                        LoggedResponse::own_path("too many events", response)
-                    }
-                },
+                Ok(delivery) => accept(context, via, delivery),
                 Err(error) => refused(context, via, &error),
             }
         }
         _ => LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST")),
     }
+}
+
+/// Queues the events of a delivery. If not all of them fit, the source delivers them again; those that were
+/// queued are recognized.
+fn accept(
+    context: &RequestContext<'_>,
+    via: &ConnectorId,
+    delivery: EventDelivery,
+) -> LoggedResponse {
+    for event in delivery.events {
+        if let Err(full) = context.site.login.accept_event(via, event) {
+            context
+                .services
+                .telemetry
+                .count_limit_reached("login.waiting_events_max");
+            tracing::warn!(connector = %via, "{full}: the source must send this one again");
+            let response = plain(StatusCode::SERVICE_UNAVAILABLE, "try again later\n");
+            return LoggedResponse::own_path("too many events", response);
+        }
+    }
+    let response = match &delivery.receipt {
+        Some(receipt) => reply::json(StatusCode::OK, receipt),
+        None => plain(StatusCode::OK, ""),
+    };
+    LoggedResponse::own_path("event", response)
 }
 
 fn verify_url(

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use serde_json::Value;
+
 use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::store::Subject;
@@ -10,8 +12,11 @@ use crate::store::Subject;
 ///
 /// An event is a hint: menshen asks the source again before it acts.
 pub trait EventReceiver: Send + Sync {
-    /// The content of the response to the request by which the source verifies the URL.
-    fn verify_url(&self, query: &Fields, now: Timestamp) -> Result<Vec<u8>, EventError>;
+    /// The content of the response to the `GET` request by which the source verifies the URL. Without it,
+    /// the source verifies the URL by a delivery.
+    fn verify_url(&self, _query: &Fields, _now: Timestamp) -> Result<Vec<u8>, EventError> {
+        Err(EventError::Malformed("the method"))
+    }
 
     /// Verifies and reads one delivery.
     fn receive(
@@ -19,7 +24,16 @@ pub trait EventReceiver: Send + Sync {
         query: &Fields,
         body: &[u8],
         now: Timestamp,
-    ) -> Result<DirectoryEvent, EventError>;
+    ) -> Result<EventDelivery, EventError>;
+}
+
+/// One request of a source to `/events/{connector}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventDelivery {
+    /// The events that it reports.
+    pub events: Vec<DirectoryEvent>,
+    /// The JSON of the response, if the source expects one; absent: the response is empty.
+    pub receipt: Option<Value>,
 }
 
 /// An event of a source.

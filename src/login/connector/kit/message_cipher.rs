@@ -1,7 +1,9 @@
 //! `MessageCipher`: the signature and the encryption of callbacks, which WeCom and DingTalk share;
 //! <https://developer.work.weixin.qq.com/document/path/96211>.
 
-use aws_lc_rs::cipher::{AES_256, DecryptingKey, DecryptionContext, UnboundCipherKey};
+use aws_lc_rs::cipher::{
+    AES_256, DecryptingKey, DecryptionContext, EncryptingKey, EncryptionContext, UnboundCipherKey,
+};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
 use aws_lc_rs::iv::FixedLength;
@@ -9,6 +11,7 @@ use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use base64::engine::{DecodePaddingMode, Engine as _};
 
+use crate::keys;
 use crate::secret::Secret;
 
 /// Padded messages have a multiple of this length, although the block of AES has only 16 bytes.
@@ -48,6 +51,14 @@ pub(crate) struct SignedParts<'a> {
     pub(crate) encrypted: &'a str,
 }
 
+/// An encrypted message, and its signature.
+#[derive(Debug)]
+pub(crate) struct SealedMessage {
+    pub(crate) signature: String,
+    /// In Base64.
+    pub(crate) encrypted: String,
+}
+
 /// `EncodingAESKey` is not 43 letters and digits, which always decode to 32 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not 43 letters and digits")]
@@ -62,6 +73,8 @@ pub(crate) enum CipherError {
     Decryption,
     #[error("the message is for another receiver than `receive_id`")]
     Receiver,
+    #[error("the answer cannot be encrypted")]
+    Encryption,
 }
 
 impl MessageCipher {
@@ -94,6 +107,27 @@ impl MessageCipher {
         Ok(message.to_vec())
     }
 
+    /// Encrypts and signs a message, as the source does.
+    pub(crate) fn seal(
+        &self,
+        message: &[u8],
+        timestamp: &str,
+        nonce: &str,
+    ) -> Result<SealedMessage, CipherError> {
+        let encrypted = self.encrypt(message).ok_or(CipherError::Encryption)?;
+        let encrypted = STANDARD.encode(encrypted);
+        let parts = SignedParts {
+            signature: "",
+            timestamp,
+            nonce,
+            encrypted: &encrypted,
+        };
+        Ok(SealedMessage {
+            signature: self.signature(&parts),
+            encrypted,
+        })
+    }
+
     /// The SHA-1 that the source requires, of the four texts in byte order, in lower-case hexadecimal.
     fn signature(&self, parts: &SignedParts<'_>) -> String {
         let token = self.token.expose().as_str();
@@ -115,11 +149,9 @@ impl MessageCipher {
         if bytes.is_empty() || !bytes.len().is_multiple_of(PADDED_TO) {
             return None;
         }
-        let key = self.key.expose();
-        let iv: [u8; 16] = key[..16].try_into().ok()?;
-        let unbound = UnboundCipherKey::new(&AES_256, key).ok()?;
-        let decrypting = DecryptingKey::cbc(unbound).ok()?;
-        let iv = DecryptionContext::Iv128(FixedLength::from(iv));
+        let (key, iv) = self.key_and_vector()?;
+        let decrypting = DecryptingKey::cbc(key).ok()?;
+        let iv = DecryptionContext::Iv128(iv);
         decrypting.decrypt(&mut bytes, iv).ok()?;
         let padding = usize::from(*bytes.last()?);
         if !(1..=PADDED_TO).contains(&padding) || padding > bytes.len() {
@@ -131,6 +163,27 @@ impl MessageCipher {
             .all(|byte| usize::from(*byte) == padding);
         bytes.truncate(end);
         is_padded.then_some(bytes)
+    }
+
+    /// Adds random bytes, length, receiver and padding, and encrypts.
+    fn encrypt(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let mut bytes = keys::random::<RANDOM_BYTES>().to_vec();
+        bytes.extend(u32::try_from(message.len()).ok()?.to_be_bytes());
+        bytes.extend(message);
+        bytes.extend(self.receive_id.as_bytes());
+        let padding = PADDED_TO - bytes.len() % PADDED_TO;
+        bytes.resize(bytes.len() + padding, u8::try_from(padding).ok()?);
+        let (key, iv) = self.key_and_vector()?;
+        let encrypting = EncryptingKey::cbc(key).ok()?;
+        let iv = EncryptionContext::Iv128(iv);
+        encrypting.less_safe_encrypt(&mut bytes, iv).ok()?;
+        Some(bytes)
+    }
+
+    fn key_and_vector(&self) -> Option<(UnboundCipherKey, FixedLength<16>)> {
+        let key = self.key.expose();
+        let iv: [u8; 16] = key[..16].try_into().ok()?;
+        Some((UnboundCipherKey::new(&AES_256, key).ok()?, iv.into()))
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::super::kit::message_cipher::{MessageCipher, SignedParts};
 use super::super::kit::xml::{Element, XmlLimits};
-use super::super::{ConnectorBuildError, DirectoryEvent, EventError, EventReceiver};
+use super::super::{ConnectorBuildError, DirectoryEvent, EventDelivery, EventError, EventReceiver};
 use crate::clock::Timestamp;
 use crate::keys;
 use crate::login::fields::Fields;
@@ -130,7 +130,7 @@ impl EventReceiver for Events {
         query: &Fields,
         body: &[u8],
         now: Timestamp,
-    ) -> Result<DirectoryEvent, EventError> {
+    ) -> Result<EventDelivery, EventError> {
         let signed = Signed::of(query)?;
         let envelope =
             Element::read(body, ENVELOPE_LIMITS).map_err(|_| EventError::Malformed("the body"))?;
@@ -140,10 +140,14 @@ impl EventReceiver for Events {
         let message = self.open(&signed, &encrypted, now)?;
         let change = message::read(&message, &self.corp_id)
             .map_err(|error| EventError::Unreadable(error.into()))?;
-        Ok(DirectoryEvent {
+        let event = DirectoryEvent {
             // A repeated delivery has the same message under another nonce.
             id: keys::fingerprint(&[b"wecom event", self.corp_id.as_bytes(), &message]),
             change,
+        };
+        Ok(EventDelivery {
+            events: vec![event],
+            receipt: None,
         })
     }
 }

@@ -88,7 +88,6 @@ impl Vector {
 
 /// Encrypts these bytes, which include the padding, signs them, and opens the result.
 fn encrypt_and_open(cipher: &MessageCipher, mut bytes: Vec<u8>) -> Result<Vec<u8>, CipherError> {
-    use aws_lc_rs::cipher::{EncryptingKey, EncryptionContext};
     let key = cipher.key.expose();
     let iv: [u8; 16] = key[..16].try_into().unwrap();
     let encrypting = EncryptingKey::cbc(UnboundCipherKey::new(&AES_256, key).unwrap()).unwrap();
@@ -104,6 +103,44 @@ fn encrypt_and_open(cipher: &MessageCipher, mut bytes: Vec<u8>) -> Result<Vec<u8
     let signature = cipher.signature(&parts);
     parts.signature = &signature;
     cipher.open(parts)
+}
+
+#[test]
+fn a_sealed_message_is_opened_by_its_receiver_alone() {
+    for length in 0..70 {
+        let message = vec![b'x'; length];
+        let sealed = own_cipher().seal(&message, "1", "nonce").unwrap();
+        let parts = SignedParts {
+            signature: &sealed.signature,
+            timestamp: "1",
+            nonce: "nonce",
+            encrypted: &sealed.encrypted,
+        };
+        assert_eq!(own_cipher().open(parts), Ok(message), "{length}");
+        let other = cipher(OWN_TOKEN, OWN_KEY, "another");
+        assert_eq!(other.open(parts), Err(CipherError::Receiver), "{length}");
+        let again = own_cipher().seal(b"x", "1", "nonce").unwrap();
+        assert_ne!(
+            again.encrypted, sealed.encrypted,
+            "it begins with random bytes"
+        );
+    }
+}
+
+/// The sample of DingTalk's own library, whose padding has 31 bytes.
+#[test]
+fn the_sample_message_of_dingtalk_is_opened() {
+    let key = "Yue0EfdN5900c1ce5cf6A152c63DDe1808a60c5ecd7";
+    let sample = Vector {
+        timestamp: "1608001896814",
+        nonce: "WL4PK6yA",
+        encrypted: "0vJiX6vliEpwG3U45CtXqi+m8PXbQRARJ8p8BbDuD1EMTDf0jKpQ79QS93qEk7XHpP6u+oTTrd15NRPvNvmBKyDCYxxOK+HZeKju4yhELOFchzNukR+t8SB/qk4ROMu3",
+        signature: "03044561471240d4a14bb09372dfcfd4fd0e40cb",
+    };
+    let opened = sample.opened(&cipher("mryue", key, "ding6ccabc44d2c8d38b"));
+    assert_eq!(opened.unwrap(), r#"{"EventType":"check_url"}"#);
+    let other = sample.opened(&cipher("mryue", key, "ding6ccabc44d2c8d38c"));
+    assert_eq!(other, Err(CipherError::Receiver));
 }
 
 #[test]
