@@ -46,7 +46,7 @@ mod source_directory;
 pub mod wecom;
 
 pub use directory_events::{
-    DirectoryChange, DirectoryEvent, EventDelivery, EventError, EventReceiver,
+    DeliveryRequest, DirectoryChange, DirectoryEvent, EventDelivery, EventError, EventReceiver,
 };
 pub use error::{ConnectorError, RefusalReason, SourceRefusal};
 pub use exchange::{

@@ -8,7 +8,7 @@ use super::super::page::Cause;
 use super::super::record::LoggedResponse;
 use super::super::reply;
 use super::read_body_within;
-use crate::login::connector::{EventDelivery, EventError, EventReceiver};
+use crate::login::connector::{DeliveryRequest, EventDelivery, EventError, EventReceiver};
 use crate::login::fields::Fields;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
@@ -53,8 +53,14 @@ where
         Method::POST => {
             let body = read_body_within(body, DELIVERY_BYTES_MAX).await;
             let delivery = body.ok_or(EventError::Malformed("the body"));
-            let delivery =
-                delivery.and_then(|body| receiver.receive(query, &body, context.head.received_at));
+            let delivery = delivery.and_then(|body| {
+                receiver.receive(&DeliveryRequest {
+                    query,
+                    headers: context.head.headers,
+                    body: &body,
+                    received_at: context.head.received_at,
+                })
+            });
             match delivery {
                 Ok(_) if login.check_event_limit(via).is_err() => too_many_of_source(via),
                 Ok(delivery) => accept(context, via, delivery),

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use http::HeaderMap;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
@@ -19,15 +20,19 @@ pub trait EventReceiver: Send + Sync {
     }
 
     /// Verifies and reads one delivery.
-    fn receive(
-        &self,
-        query: &Fields,
-        body: &[u8],
-        now: Timestamp,
-    ) -> Result<EventDelivery, EventError>;
+    fn receive(&self, request: &DeliveryRequest<'_>) -> Result<EventDelivery, EventError>;
 }
 
-/// One request of a source to `/events/{connector}`.
+/// A `POST` request of a source to `/events/{connector}`.
+#[derive(Clone, Copy, Debug)]
+pub struct DeliveryRequest<'a> {
+    pub query: &'a Fields,
+    pub headers: &'a HeaderMap,
+    pub body: &'a [u8],
+    pub received_at: Timestamp,
+}
+
+/// What such a request contains.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventDelivery {
     /// The events that it reports.

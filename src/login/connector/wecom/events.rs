@@ -7,7 +7,9 @@ use serde::Deserialize;
 
 use super::super::kit::message_cipher::{MessageCipher, SignedParts};
 use super::super::kit::xml::{Element, XmlLimits};
-use super::super::{ConnectorBuildError, DirectoryEvent, EventDelivery, EventError, EventReceiver};
+use super::super::{
+    ConnectorBuildError, DeliveryRequest, DirectoryEvent, EventDelivery, EventError, EventReceiver,
+};
 use crate::clock::Timestamp;
 use crate::keys;
 use crate::login::fields::Fields;
@@ -125,19 +127,14 @@ impl EventReceiver for Events {
         }
     }
 
-    fn receive(
-        &self,
-        query: &Fields,
-        body: &[u8],
-        now: Timestamp,
-    ) -> Result<EventDelivery, EventError> {
-        let signed = Signed::of(query)?;
-        let envelope =
-            Element::read(body, ENVELOPE_LIMITS).map_err(|_| EventError::Malformed("the body"))?;
+    fn receive(&self, request: &DeliveryRequest<'_>) -> Result<EventDelivery, EventError> {
+        let signed = Signed::of(request.query)?;
+        let envelope = Element::read(request.body, ENVELOPE_LIMITS)
+            .map_err(|_| EventError::Malformed("the body"))?;
         let encrypted = envelope
             .child_text("Encrypt")
             .ok_or(EventError::Malformed("Encrypt"))?;
-        let message = self.open(&signed, &encrypted, now)?;
+        let message = self.open(&signed, &encrypted, request.received_at)?;
         let change = message::read(&message, &self.corp_id)
             .map_err(|error| EventError::Unreadable(error.into()))?;
         let event = DirectoryEvent {
