@@ -19,11 +19,13 @@ use crate::secret::Secret;
 mod call;
 mod dns;
 mod exchange;
+mod json_api;
 mod probe;
 mod proxy;
 mod tls;
 
 pub use call::{OutboundCall, Repeatable};
+pub use json_api::JsonRequest;
 pub use probe::PROBE_TIMEOUT;
 pub use proxy::{InvalidProxyUrl, ProxyUrl};
 pub use tls::OutboundBuildError;

@@ -32,6 +32,7 @@ pub mod grant;
 pub mod jwt;
 mod kind;
 pub mod kit;
+pub mod lark;
 pub mod ldap;
 mod listed_people;
 pub mod local;
@@ -143,12 +144,15 @@ pub struct ConnectorConfig {
     /// SAML 2.0: Keycloak, Entra ID, AD FS, Shibboleth.
     #[serde(default)]
     saml: Option<saml::Config>,
+    /// 飞书, or Lark.
+    #[serde(default)]
+    lark: Option<lark::Config>,
     /// A kind from outside this crate, which no configuration file can name.
     #[serde(skip)]
     external_kind: Option<ExternalKind>,
 }
 
-const KIND_NAMES: [&str; 8] = [
+const KIND_NAMES: [&str; 9] = [
     wecom::KIND_NAME,
     oidc::KIND_NAME,
     oauth2::KIND_NAME,
@@ -157,6 +161,7 @@ const KIND_NAMES: [&str; 8] = [
     cas::KIND_NAME,
     ldap::KIND_NAME,
     saml::KIND_NAME,
+    lark::KIND_NAME,
 ];
 
 /// Why a connector has no single kind.
@@ -199,6 +204,7 @@ impl ConnectorConfig {
             as_kind(&self.cas),
             as_kind(&self.ldap),
             as_kind(&self.saml),
+            as_kind(&self.lark),
         ];
         let external_kind = self
             .external_kind

@@ -33,6 +33,9 @@ struct LoginRequest {
     /// The authorization code that the provider gave the front end.
     #[serde(default)]
     code: Option<String>,
+    /// The PKCE verifier, if the SDK that gave the code made one.
+    #[serde(default)]
+    code_verifier: Option<String>,
     /// The user name, for connectors with a password form.
     #[serde(default)]
     login: Option<String>,
@@ -60,11 +63,16 @@ impl LoginRequest {
     fn fields(&self, context: &RequestContext<'_>, via: &ConnectorId) -> Option<Fields> {
         let entry = context.site.login.entry(via);
         let uses_password_form = entry.is_some_and(|entry| entry.uses_password_form());
+        let verifier = self.code_verifier.as_ref();
         let pairs = match (&self.code, &self.login, &self.password) {
             (Some(code), None, None) if !uses_password_form => {
-                vec![("code", code), ("state", &self.state)]
+                let mut pairs = vec![("code", code), ("state", &self.state)];
+                pairs.extend(verifier.map(|verifier| ("code_verifier", verifier)));
+                pairs
             }
-            (None, Some(login), Some(password)) if uses_password_form && self.kind.is_none() => {
+            (None, Some(login), Some(password))
+                if uses_password_form && self.kind.is_none() && verifier.is_none() =>
+            {
                 vec![("login", login), ("password", password)]
             }
             _ => return None,

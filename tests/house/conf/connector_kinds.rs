@@ -52,6 +52,11 @@ const KINDS: &[(&str, &str, &[&str])] = &[
         "metadata = 'https://idp.corp.example/metadata'\n",
         &[],
     ),
+    (
+        "lark",
+        "app_id = 'cli_1'\napp_secret = SECRET\n",
+        &["app_secret"],
+    ),
 ];
 
 /// A secret in the configuration that is long enough for every kind.

@@ -602,6 +602,57 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ),
     ("connector.*.ldap.groups.name", Optional, r#""cn""#),
     ("connector.*.ldap.groups.nested", Optional, "true"),
+    (
+        "connector.*.lark.app_id",
+        Required,
+        r#""cli_a1b2c3d4e5f60708""#,
+    ),
+    (
+        "connector.*.lark.app_secret",
+        Required,
+        r#"{ file = "/etc/menshen/lark.secret" }"#,
+    ),
+    (
+        "connector.*.lark.tenant_key",
+        Optional,
+        r#""736588c9260f175d""#,
+    ),
+    ("connector.*.lark.brand", Default, r#""feishu""#),
+    ("connector.*.lark.scopes", Default, "[]"),
+    ("connector.*.lark.contacts", Optional, "true"),
+    ("connector.*.lark.revalidate", Default, r#""10m""#),
+    ("connector.*.lark.sync_every", Optional, r#""1h""#),
+    ("connector.*.lark.sync_brake", Default, "10"),
+    (
+        "connector.*.lark.api_base",
+        Optional,
+        r#""https://open.feishu.cn""#,
+    ),
+    (
+        "connector.*.lark.accounts_base",
+        Optional,
+        r#""https://accounts.feishu.cn""#,
+    ),
+    (
+        "connector.*.lark.authorize_url",
+        Optional,
+        r#""https://accounts.feishu.cn/open-apis/authen/v1/authorize""#,
+    ),
+    (
+        "connector.*.lark.token_url",
+        Optional,
+        r#""https://open.feishu.cn/open-apis/authen/v2/oauth/token""#,
+    ),
+    (
+        "connector.*.lark.events.verification_token",
+        Optional,
+        r#"{ file = "/etc/menshen/lark-events.token" }"#,
+    ),
+    (
+        "connector.*.lark.events.encrypt_key",
+        Optional,
+        r#"{ file = "/etc/menshen/lark-events.key" }"#,
+    ),
     ("route.name", Required, r#""oa""#),
     ("route.host", Example, r#""oa.corp.example""#),
     ("route.path", Default, r#""/""#),
@@ -698,7 +749,7 @@ pub(super) const FREE_TABLES: [&str; 5] = [
 ];
 
 /// Kinds that are shown in a connector of their own, with the id of that connector.
-pub(super) const EXTRA_CONNECTORS: [(&str, &str); 7] = [
+pub(super) const EXTRA_CONNECTORS: [(&str, &str); 8] = [
     ("connector.*.jwt", "portal"),
     ("connector.*.cas", "sso"),
     ("connector.*.oauth2", "github"),
@@ -706,6 +757,7 @@ pub(super) const EXTRA_CONNECTORS: [(&str, &str); 7] = [
     ("connector.*.local", "house"),
     ("connector.*.ldap", "staff"),
     ("connector.*.saml", "idp"),
+    ("connector.*.lark", "feishu"),
 ];
 
 /// Arrays of tables.

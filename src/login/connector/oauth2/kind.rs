@@ -83,6 +83,11 @@ impl Kind for Config {
                 warnings.push((key_path, text.to_owned()));
             }
         }
+        if self.preset == Some(presets::Preset::Feishu) {
+            let text = "the preset does not check the tenant of a person, and people who leave stay signed \
+                        in: use [connector.ID.lark] instead";
+            warnings.push((KeyPath::of([NAME, "preset"]), text.to_owned()));
+        }
         if self.pkce == Some(false) {
             let text = "without PKCE a stolen code can be redeemed: remove this key unless the \
                         provider refuses PKCE";

@@ -1,0 +1,272 @@
+//! The settings of `[connector.ID.lark]`, most of them copied from the developer console.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::secret::SecretSource;
+use crate::setting::Period;
+
+/// Login with Feishu (飞书) or Lark.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The ID of the self-built application (企业自建应用): 凭证与基础信息 → App ID. It begins with `cli_`.
+    pub app_id: String,
+    /// Its App Secret, from the same page.
+    pub app_secret: SecretSource,
+    /// The tenant whose people may sign in. Absent: the tenant of the application, which Lark is asked for
+    /// once; the application then needs the permission `tenant:tenant:readonly`.
+    #[serde(default)]
+    pub tenant_key: Option<String>,
+    /// `feishu`, or `lark` for tenants of the international service.
+    #[serde(default)]
+    pub brand: Brand,
+    /// Permissions to ask each person for, in addition to those of the application.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// Whether the contact API is asked about people: their status and their departments. People who are
+    /// frozen, have left or have not joined are then refused, and those who are signed in are asked about
+    /// again. The application needs permissions for contacts. Absent: false.
+    #[serde(default)]
+    pub contacts: bool,
+    /// How often Lark is asked about each person who is signed in, with `contacts`. `0s`: never.
+    #[serde(default = "default_revalidate")]
+    pub revalidate: Period,
+    /// How often all departments and people that the application may see are read into the directory, with
+    /// `contacts`; absent: only by `menshen people sync` and the admin API. With it, a person or department
+    /// that an event names is read as well.
+    #[serde(default)]
+    pub sync_every: Option<Period>,
+    /// A directory sync that would close more than so many per cent of the connector's people is refused,
+    /// unless it is forced. 100: never.
+    #[serde(default = "default_sync_brake")]
+    pub sync_brake: u8,
+    /// The base URL of the API. Absent: that of `brand`.
+    #[serde(default)]
+    pub api_base: Option<Url>,
+    /// The base URL of the login page. Absent: that of `brand`.
+    #[serde(default)]
+    pub accounts_base: Option<Url>,
+    /// The login page. Absent: the one below `accounts_base`.
+    #[serde(default)]
+    pub authorize_url: Option<Url>,
+    /// The token endpoint. Absent: version 2, below `api_base`. Before a login its host is probed as for
+    /// `oauth2`.
+    #[serde(default)]
+    pub token_url: Option<Url>,
+    /// Events of Lark, with `contacts`: people who leave are signed out at once.
+    #[serde(default)]
+    pub events: Option<EventsConfig>,
+}
+
+/// The service of a tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Brand {
+    /// 飞书.
+    #[default]
+    Feishu,
+    /// Lark, outside China.
+    Lark,
+}
+
+/// `[connector.ID.lark.events]`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventsConfig {
+    /// The Verification Token of the receiving URL `PREFIX/events/ID`: 事件与回调 → 加密策略.
+    pub verification_token: SecretSource,
+    /// The Encrypt Key from the same page. With it every event is encrypted and signed, and others are
+    /// refused.
+    #[serde(default)]
+    pub encrypt_key: Option<SecretSource>,
+}
+
+impl Brand {
+    fn api_base(self) -> &'static str {
+        match self {
+            Self::Feishu => "https://open.feishu.cn",
+            Self::Lark => "https://open.larksuite.com",
+        }
+    }
+
+    fn accounts_base(self) -> &'static str {
+        match self {
+            Self::Feishu => "https://accounts.feishu.cn",
+            Self::Lark => "https://accounts.larksuite.com",
+        }
+    }
+}
+
+impl Config {
+    pub(super) fn api_base(&self) -> Url {
+        let base = self.api_base.clone();
+        base.unwrap_or_else(|| parse_default(self.brand.api_base()))
+    }
+
+    pub(super) fn authorize_url(&self) -> Url {
+        self.authorize_url.clone().unwrap_or_else(|| {
+            let base = self.accounts_base.clone();
+            let base = base.unwrap_or_else(|| parse_default(self.brand.accounts_base()));
+            join(&base, &["open-apis", "authen", "v1", "authorize"])
+        })
+    }
+
+    pub(super) fn token_url(&self) -> Url {
+        self.token_url.clone().unwrap_or_else(|| {
+            join(
+                &self.api_base(),
+                &["open-apis", "authen", "v2", "oauth", "token"],
+            )
+        })
+    }
+
+    /// The configured URLs, with their keys.
+    pub(super) fn urls(&self) -> impl Iterator<Item = (&'static str, &Url)> {
+        [
+            ("api_base", &self.api_base),
+            ("accounts_base", &self.accounts_base),
+            ("authorize_url", &self.authorize_url),
+            ("token_url", &self.token_url),
+        ]
+        .into_iter()
+        .filter_map(|(key, url)| url.as_ref().map(|url| (key, url)))
+    }
+
+    /// The keys with invalid values, each with its rule.
+    pub(super) fn invalid_values(&self) -> Vec<(&'static str, &'static str)> {
+        let is_key = |text: &String| is_identifier(text);
+        let is_scope =
+            |scope: &String| !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_graphic());
+        let every = self.sync_every.map(Period::duration);
+        let rules = [
+            (
+                "app_id",
+                is_identifier(&self.app_id),
+                "consists of letters, digits and `_`, as in cli_a1b2c3",
+            ),
+            (
+                "tenant_key",
+                self.tenant_key.as_ref().is_none_or(is_key),
+                "consists of letters, digits, `_` and `-`",
+            ),
+            (
+                "scopes",
+                self.scopes.iter().all(is_scope),
+                "are names such as contact:user.email:readonly, each a text of its own",
+            ),
+            (
+                "sync_every",
+                every.is_none_or(|every| every >= Duration::from_secs(1)),
+                "is a period of at least one second",
+            ),
+            (
+                "sync_brake",
+                self.sync_brake <= 100,
+                "is a number from 0 to 100",
+            ),
+        ];
+        let is_web_url = |url: &Url| matches!(url.scheme(), "http" | "https");
+        let urls = self.urls().filter(|(_, url)| !is_web_url(url));
+        let urls = urls.map(|(key, _)| (key, "begins with http:// or https://"));
+        let invalid = rules.into_iter().filter(|(_, is_valid, _)| !is_valid);
+        invalid
+            .map(|(key, _, rule)| (key, rule))
+            .chain(urls)
+            .collect()
+    }
+}
+
+/// Whether a text can be an id of Lark: of an application, a tenant, a person or a department.
+pub(super) fn is_identifier(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    (1..=128).contains(&text.len()) && text.bytes().all(is_allowed)
+}
+
+/// A URL with further path segments.
+pub(super) fn join(base: &Url, segments: &[&str]) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    url
+}
+
+fn default_revalidate() -> Period {
+    Period::s(600)
+}
+
+fn default_sync_brake() -> u8 {
+    10
+}
+
+fn parse_default(text: &str) -> Url {
+    Url::parse(text).expect("the default URLs are valid")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUIRED_SETTINGS: &str = "app_id = 'cli_1'\napp_secret = 'hunter2'\n";
+
+    fn config(more: &str) -> Config {
+        toml::from_str(&format!("{REQUIRED_SETTINGS}{more}")).unwrap()
+    }
+
+    #[test]
+    fn the_brand_decides_where_the_service_is_and_each_url_may_be_given() {
+        for (more, authorize, token) in [
+            (
+                "",
+                "https://accounts.feishu.cn/open-apis/authen/v1/authorize",
+                "https://open.feishu.cn/open-apis/authen/v2/oauth/token",
+            ),
+            (
+                "brand = 'lark'",
+                "https://accounts.larksuite.com/open-apis/authen/v1/authorize",
+                "https://open.larksuite.com/open-apis/authen/v2/oauth/token",
+            ),
+            (
+                "api_base = 'https://relay.corp.example/feishu/'\naccounts_base = 'https://a.example'",
+                "https://a.example/open-apis/authen/v1/authorize",
+                "https://relay.corp.example/feishu/open-apis/authen/v2/oauth/token",
+            ),
+            (
+                "authorize_url = 'https://a.example/x'\ntoken_url = 'https://b.example/oauth/v3/token'",
+                "https://a.example/x",
+                "https://b.example/oauth/v3/token",
+            ),
+        ] {
+            let config = config(more);
+            assert_eq!(config.authorize_url().as_str(), authorize, "{more}");
+            assert_eq!(config.token_url().as_str(), token, "{more}");
+            assert_eq!(config.invalid_values(), [], "{more}");
+        }
+        assert!(!format!("{:?}", config("")).contains("hunter2"));
+    }
+
+    #[test]
+    fn invalid_values_are_named() {
+        for (more, key) in [
+            ("tenant_key = ''", "tenant_key"),
+            ("tenant_key = 'a:b'", "tenant_key"),
+            ("scopes = ['a b']", "scopes"),
+            ("scopes = ['']", "scopes"),
+            ("sync_every = '500ms'", "sync_every"),
+            ("sync_brake = 101", "sync_brake"),
+            ("api_base = 'ftp://open.feishu.cn'", "api_base"),
+            ("token_url = 'mailto:a@b'", "token_url"),
+        ] {
+            let invalid = config(more).invalid_values();
+            let keys: Vec<_> = invalid.iter().map(|(key, _)| *key).collect();
+            assert_eq!(keys, [key], "{more}");
+        }
+        let empty = REQUIRED_SETTINGS.replace("cli_1", "");
+        let config: Config = toml::from_str(&empty).unwrap();
+        assert_eq!(config.invalid_values()[0].0, "app_id");
+    }
+}

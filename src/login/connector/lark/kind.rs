@@ -1,0 +1,146 @@
+//! `impl Kind` for `[connector.ID.lark]`: problems, warnings and features of the settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use super::super::{
+    Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, DirectorySyncSettings,
+    Features, Kind, LocalizedText, SettingProblem, SignInHint, SourceApp,
+};
+use super::{Config, Lark, MAPPING, SDK_CODE};
+use crate::login::pending::Mode;
+use crate::secret::SecretSource;
+use crate::setting::{KeyPath, Period, sends_in_clear_text};
+
+pub(in crate::login::connector) const NAME: &str = "lark";
+
+/// The shortest interval of directory syncs without a warning.
+const SYNC_EVERY_RECOMMENDED_MIN: Duration = Duration::from_secs(300);
+
+/// The client of Feishu and that of Lark, which the preset `feishu` of `oauth2` names so as well.
+const APP: SourceApp = SourceApp {
+    name: "feishu",
+    user_agents: &["lark/", "feishu"],
+};
+
+const HINT: SignInHint = SignInHint {
+    default_text: LocalizedText {
+        en: "Inside Feishu or Lark you are signed in without a click. Elsewhere, scan the code with it.",
+        zh: "在飞书里打开本页会自动登录；在其他浏览器里，请用飞书扫码。",
+    },
+    for_user_agent: None,
+};
+
+impl Kind for Config {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
+        let mut secrets = vec![(KeyPath::of([NAME, "app_secret"]), &self.app_secret)];
+        if let Some(events) = &self.events {
+            let key_path = |key| KeyPath::of([NAME, "events", key]);
+            secrets.push((key_path("verification_token"), &events.verification_token));
+            if let Some(key) = &events.encrypt_key {
+                secrets.push((key_path("encrypt_key"), key));
+            }
+        }
+        secrets
+    }
+
+    fn problems(
+        &self,
+        _connector: &ConnectorConfig,
+        _external_url: &Url,
+    ) -> Vec<SettingProblem<'_>> {
+        let problem = |(key, rule): (&'static str, &'static str)| {
+            let message = format!("{key} is invalid");
+            let help = format!("{key} {rule}");
+            SettingProblem::value(KeyPath::of([NAME, key]), message, help)
+        };
+        let mut problems: Vec<_> = self.invalid_values().into_iter().map(problem).collect();
+        let needs_contacts = [
+            ("sync_every", self.sync_every.is_some()),
+            ("events", self.events.is_some()),
+        ];
+        for (key, is_set) in needs_contacts {
+            if is_set && !self.contacts {
+                let message = format!("{key} needs the contact API");
+                let help =
+                    "write contacts = true, and give the application the permissions for contacts";
+                problems.push(SettingProblem::key(KeyPath::of([NAME, key]), message, help));
+            }
+        }
+        problems
+    }
+
+    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+        let mut warnings = Vec::new();
+        let mut warn = |path: KeyPath<'static>, text: &str| warnings.push((path, text.to_owned()));
+        for (key, url) in self.urls() {
+            if sends_in_clear_text(url) {
+                let text = "the secret, codes and personal data are sent unencrypted: use https";
+                warn(KeyPath::of([NAME, key]), text);
+            }
+        }
+        if self.contacts && self.revalidate.duration().is_zero() {
+            let text = match &self.events {
+                None => {
+                    "a person who leaves stays signed in until the session ends: use a period such as \
+                     \"10m\""
+                }
+                Some(_) => {
+                    "a person who leaves while an event of Lark is lost stays signed in until the session \
+                     ends: use a period such as \"10m\""
+                }
+            };
+            warn(KeyPath::of([NAME, "revalidate"]), text);
+        }
+        let every = self.sync_every.map(Period::duration);
+        if every.is_some_and(|every| every < SYNC_EVERY_RECOMMENDED_MIN) {
+            let text = "every sync reads each department, and Lark limits how often: use a period such as \
+                        \"1h\"";
+            warn(KeyPath::of([NAME, "sync_every"]), text);
+        }
+        if self.sync_brake == 100 {
+            let text = "a sync may close the accounts of all people at once, for example after a change of \
+                        通讯录权限范围: use a number such as 10";
+            warn(KeyPath::of([NAME, "sync_brake"]), text);
+        }
+        if let Some(events) = &self.events
+            && events.encrypt_key.is_none()
+        {
+            let text = "events are neither encrypted nor signed, so whoever sees one can send others: set an \
+                        Encrypt Key at 事件与回调 → 加密策略";
+            warn(KeyPath::of([NAME, "events"]), text);
+        }
+        warnings
+    }
+
+    fn features(&self) -> Features {
+        let revalidate = self.revalidate.duration();
+        let asks_again = self.contacts && !revalidate.is_zero();
+        Features {
+            mapping: MAPPING,
+            app: Some(APP),
+            code_kinds: &[SDK_CODE],
+            silent_in: &[Mode::InApp],
+            silent_login_help: "Feishu and Lark can do so only inside their own client",
+            revalidate_every: asks_again.then_some(revalidate),
+            receives_events: self.events.is_some(),
+            directory_sync: self.contacts.then_some(DirectorySyncSettings {
+                every: self.sync_every.map(Period::duration),
+                brake_percent: self.sync_brake,
+            }),
+            icon: Some(include_str!("icon.svg").trim_ascii_end()),
+            hint: Some(HINT),
+            ..Features::default()
+        }
+    }
+
+    fn build(&self, deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError> {
+        Ok(Arc::new(Lark::build(self, deps)?))
+    }
+}
