@@ -35,6 +35,7 @@ mod hosts;
 mod identity;
 mod interleavings;
 mod jwt;
+mod lark_login;
 mod ldap;
 mod listening;
 mod local;
@@ -80,6 +81,8 @@ mod upstream;
 mod wecom_events;
 mod wire;
 
+#[path = "../../examples/demo/lark.rs"]
+mod lark;
 #[path = "../../examples/demo/ldap_directory.rs"]
 mod ldap_directory;
 #[path = "../../examples/demo/legacy_app.rs"]
