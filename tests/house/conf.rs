@@ -8,6 +8,7 @@ mod full;
 mod issuers;
 mod jwt;
 mod keys;
+mod lark;
 mod missing_files;
 mod mutated;
 mod oauth2;
