@@ -1,8 +1,8 @@
 //! Tests against real programs: Chromium, nginx and HAProxy from Debian; Caddy, Traefik and Envoy
 //! by pip; oidc-provider from npm; Keycloak by Maven; applications in Python, Java and Go; git,
-//! svn, rclone and curl with Apache; wechatpy and jwcrypto; the CAS servers django-cas-server and
-//! LemonLDAP::NG; the SAML identity providers pysaml2 and samlp, and Keycloak again; the directories of
-//! OpenLDAP and UnboundID; and xmlsec1. `tests/run` installs and runs them.
+//! svn, rclone and curl with Apache; wechatpy, jwcrypto and the SDKs of Lark; the CAS servers
+//! django-cas-server and LemonLDAP::NG; the SAML identity providers pysaml2 and samlp, and Keycloak
+//! again; the directories of OpenLDAP and UnboundID; and xmlsec1. `tests/run` installs and runs them.
 
 #![expect(
     clippy::unwrap_used,
@@ -21,6 +21,9 @@ mod full_disk;
 mod grpc;
 mod jwcrypto;
 mod jwt_portal;
+#[path = "../../examples/demo/lark.rs"]
+mod lark;
+mod lark_sdk;
 mod ldap;
 #[path = "../../examples/demo/legacy_app.rs"]
 mod legacy_app;
