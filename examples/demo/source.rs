@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use menshen::login::connector::local::PasswordHash;
 use url::Url;
 
+use super::lark::Lark;
 use super::ldap_directory::{LdapServer, Person, SERVICE_DN, SERVICE_PASSWORD};
 use super::wecom::{AGENT_ID, CORP_ID, EVENT_AES_KEY, EVENT_TOKEN, Options, SECRET, WeCom};
 
 /// The values of `--source`.
-pub(super) const SOURCE_NAMES: [&str; 3] = ["wecom", "ldap", "local"];
+pub(super) const SOURCE_NAMES: [&str; 4] = ["wecom", "lark", "ldap", "local"];
 
 /// A person of the sources that check passwords.
 struct Employee {
@@ -44,6 +45,7 @@ const EMPLOYEES: [Employee; 2] = [
 /// A running source.
 pub(super) enum Source {
     WeCom(WeCom),
+    Lark(Lark),
     Ldap(LdapServer),
     Local(PeopleFile),
 }
@@ -56,6 +58,12 @@ impl Source {
                 let wecom = WeCom::start(Options::default()).await?;
                 wecom.set_agent_domains(AGENT_ID, &[&format!("127.0.0.1:{office_port}")]);
                 Ok(Self::WeCom(wecom))
+            }
+            "lark" => {
+                let lark = Lark::start().await?;
+                let url = format!("http://127.0.0.1:{office_port}");
+                lark.register_redirect(&format!("{url}/.menshen/callback/feishu"));
+                Ok(Self::Lark(lark))
             }
             "ldap" => {
                 let directory = LdapServer::start().await?;
@@ -76,6 +84,11 @@ impl Source {
     pub(super) fn connector(&self) -> String {
         match self {
             Self::WeCom(wecom) => wecom_connector(wecom),
+            Self::Lark(lark) => {
+                let connector = lark.connector_toml("feishu", "contacts = true");
+                let badge = "[connector.feishu.mapping]\nbadge = \"profile.employee_no\"\n";
+                connector + &Lark::events_toml("feishu") + badge
+            }
             Self::Ldap(directory) => format!(
                 r#"
         [connector.staff]
@@ -105,15 +118,18 @@ impl Source {
 
     /// Sends the events of the source to menshen.
     pub(super) fn send_events_to(&self, office_url: &str) -> Result<(), url::ParseError> {
-        if let Self::WeCom(wecom) = self {
-            wecom.send_events_to(Url::parse(&format!("{office_url}/.menshen/events/corp"))?);
+        let url = |id: &str| Url::parse(&format!("{office_url}/.menshen/events/{id}"));
+        match self {
+            Self::WeCom(wecom) => wecom.send_events_to(url("corp")?),
+            Self::Lark(lark) => lark.send_events_to(url("feishu")?),
+            Self::Ldap(_) | Self::Local(_) => {}
         }
         Ok(())
     }
 
     /// The people who can sign in, if the source asks for passwords.
     pub(super) fn people(&self) -> String {
-        if matches!(self, Self::WeCom(_)) {
+        if matches!(self, Self::WeCom(_) | Self::Lark(_)) {
             return String::new();
         }
         let mut lines = "\n    user name    password             who\n".to_owned();
@@ -131,6 +147,11 @@ impl Source {
         match self {
             Self::WeCom(_) => {
                 "sign in with the (simulated) WeCom. Choose an employee, such as 张三.".to_owned()
+            }
+            Self::Lark(_) => {
+                "sign in with the (simulated) Feishu. Choose an employee, such as 张三. Somebody of another\n     \
+                 company, or whose account is frozen, is refused."
+                    .to_owned()
             }
             Self::Ldap(directory) => format!(
                 "sign in with a user name and a password,\n     which the (simulated) LDAP directory at {} checks. \
@@ -151,6 +172,11 @@ impl Source {
                  WeCom sends an encrypted event, and the open applications lose your session at once.",
                 wecom.console_url()
             ),
+            Self::Lark(lark) => format!(
+                "Dismiss yourself (办理离职) in the console of the simulated Feishu ({}):\n     \
+                 Feishu sends an encrypted event, and the open applications lose your session at once.",
+                lark.console_url()
+            ),
             Self::Ldap(_) => "Enter a wrong password: the page does not say whether the user name or the password \
                               is\n     wrong. After ten of them the directory is not asked for five minutes."
                 .to_owned(),
@@ -164,7 +190,7 @@ impl Source {
     /// The files that menshen watches.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         match self {
-            Self::WeCom(_) | Self::Ldap(_) => Vec::new(),
+            Self::WeCom(_) | Self::Lark(_) | Self::Ldap(_) => Vec::new(),
             Self::Local(file) => vec![file.path()],
         }
     }
