@@ -363,3 +363,23 @@ async fn without_the_table_events_is_no_address() {
     let sealed = EventSealer::default().seal(&message, now(&menshen));
     assert_eq!(deliver(&menshen, &sealed).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_deletion_is_accepted_at_once_and_handled_when_lark_is_back() {
+    let lark = Lark::start().await.unwrap();
+    let menshen = start(&lark).await;
+    let cookie = cookie_of(&menshen, &lark, "zhangsan").await;
+    lark.delete_person("zhangsan");
+    let path = person_path("zhangsan");
+    lark.fail(&path, 40003, usize::MAX);
+    let before = lark.calls(&path);
+    let message = event(ContactChange::UserDeleted("zhangsan"), now(&menshen));
+    let sealed = EventSealer::default().seal(&message, now(&menshen));
+    assert_eq!(deliver(&menshen, &sealed).await.status, 200);
+    eventually("asked", async || lark.calls(&path) > before).await;
+    assert_eq!(status(&menshen, &cookie).await, 200);
+    lark.clear_faults(&path);
+    eventually("out", async || status(&menshen, &cookie).await == 401).await;
+    all_handled(&menshen).await;
+    assert!(account_is_closed(&menshen, "zhangsan").await);
+}

@@ -208,3 +208,28 @@ async fn a_fault_while_the_tenant_is_asked_is_no_lasting_one() {
     }
     assert_signed_in(&sign_in(&menshen, &lark, "zhangsan").await.1, "zhangsan");
 }
+
+#[tokio::test]
+async fn sessions_continue_while_lark_does_not_answer() {
+    let lark = Lark::start().await.unwrap();
+    let menshen = start(&lark, CONTACTS).await;
+    let (mut signed_in, page) = sign_in(&menshen, &lark, "lisi").await;
+    assert_signed_in(&page, "lisi");
+    for path in [TOKEN, USER_INFO, &person_path("zhangsan")] {
+        let mut waiting = Browser::new(&menshen);
+        let callback = callback_url(&lark, &mut waiting, "zhangsan").await;
+        lark.hang(path);
+        let hanging_login = async {
+            let page = waiting.follow(&callback).await;
+            assert_eq!(page.cause(), Some(Cause::ProviderUnreachable), "{path}");
+        };
+        let requests_of_session = async {
+            for _ in 0..20 {
+                assert!(is_signed_in(&mut signed_in).await, "{path}");
+            }
+        };
+        futures_util::future::join(hanging_login, requests_of_session).await;
+        lark.clear_faults(path);
+    }
+    assert_signed_in(&sign_in(&menshen, &lark, "zhangsan").await.1, "zhangsan");
+}
