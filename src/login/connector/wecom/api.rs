@@ -9,6 +9,7 @@ use url::{Host, Url};
 
 use super::super::DiscardedRecently;
 use super::super::kit::app_token::{AppToken, IssuedToken};
+pub(super) use super::super::kit::number::number;
 use super::errors::{ApiError, GET_TOKEN, refusal};
 use crate::clock::Clock;
 use crate::outbound::{Outbound, OutboundCall, OutboundError};
@@ -419,15 +420,6 @@ impl Api {
             path.pop_if_empty().push("cgi-bin").extend(call.split('/'));
         }
         url
-    }
-}
-
-/// An integer, or text that contains an integer.
-pub(super) fn number(value: &Value) -> Option<i64> {
-    match value {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.trim().parse().ok(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 

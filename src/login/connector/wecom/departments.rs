@@ -1,6 +1,5 @@
 //! `Departments`: a cache of the department tree that the application may see.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,13 +7,13 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::api::number;
+use super::super::kit::department_tree::DEPARTMENTS_MAX;
+pub(super) use super::super::kit::department_tree::DepartmentTree;
 use super::errors::ApiError;
 use crate::clock::{Clock, Timestamp};
 use crate::outbound::{CALL_TIMEOUT, OutboundError};
 use crate::people::departments::StoredDepartments;
 use crate::single_flight::{CacheLookup, Cached};
-use crate::store;
 use crate::telemetry::error_chain;
 
 /// How long a tree is used before it is loaded again.
@@ -25,12 +24,6 @@ const FAILURE_TTL: Duration = Duration::from_secs(60);
 
 /// How often at most the tree is loaded early because a member has a department that it lacks.
 const EARLY_LOAD_EVERY: Duration = Duration::from_secs(60);
-
-/// The most departments that are kept: the maximum of WeCom.
-const DEPARTMENTS_MAX: usize = 30_000;
-
-/// The most levels of a path. WeCom allows fifteen.
-const LEVELS_MAX: usize = 32;
 
 /// The cached tree.
 #[derive(Debug)]
@@ -43,21 +36,6 @@ pub(super) struct Departments {
     stored_tree: Mutex<Option<Arc<DepartmentTree>>>,
     loaded_early_at: Mutex<Option<Timestamp>>,
     clock: Clock,
-}
-
-/// Departments by ID. Tolerates several roots, missing parents and cycles.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct DepartmentTree {
-    departments: HashMap<i64, Department>,
-    /// The names of departments whose parents are hidden, if several have the same name: a path that
-    /// begins with such a name can be that of either.
-    ambiguous_names: HashSet<String>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Department {
-    name: Option<String>,
-    parent: i64,
 }
 
 impl Departments {
@@ -83,7 +61,7 @@ impl Departments {
         F: Future<Output = Result<Vec<Value>, ApiError>>,
     {
         let tree = self.tree(&load).await;
-        let has_all = ids.iter().all(|id| tree.departments.contains_key(id));
+        let has_all = ids.iter().all(|id| tree.contains(*id));
         if has_all || self.tree.is_failing() || !self.may_load_early() {
             return tree;
         }
@@ -174,140 +152,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl DepartmentTree {
-    /// Reads the response of `department/list`. Skips entries without an ID and those beyond the
-    /// maximum.
+    /// Reads the response of `department/list`.
     pub(super) fn read(list: &[Value]) -> Self {
-        if list.len() > DEPARTMENTS_MAX {
-            tracing::warn!(
-                departments = list.len(),
-                "only {DEPARTMENTS_MAX} departments are kept"
-            );
-        }
-        let read = |value: &Value| {
-            let id = number(value.get("id")?)?;
-            let name = value.get("name").and_then(Value::as_str).map(str::trim);
-            let name = name.filter(|name| !name.is_empty()).map(str::to_owned);
-            let parent = value.get("parentid").and_then(number).unwrap_or(0);
-            Some((id, Department { name, parent }))
-        };
-        Self::of(list.iter().take(DEPARTMENTS_MAX).filter_map(read).collect())
-    }
-
-    /// The departments that the store knows. One whose name is its id was stored without a name.
-    fn of_stored(stored: &[store::Department]) -> Self {
-        let department = |one: &store::Department| {
-            let name = Some(&one.name).filter(|name| **name != one.id).cloned();
-            let parent = one.parent.as_ref().and_then(|parent| parent.parse().ok());
-            let parent = parent.unwrap_or(0);
-            Some((one.id.parse().ok()?, Department { name, parent }))
-        };
-        Self::of(stored.iter().filter_map(department).collect())
-    }
-
-    fn of(departments: HashMap<i64, Department>) -> Self {
-        let is_hidden = |parent: i64| parent != 0 && !departments.contains_key(&parent);
-        let tops = departments.values().filter(|one| is_hidden(one.parent));
-        let mut names = HashSet::new();
-        let repeated =
-            tops.filter_map(|top| top.name.clone().filter(|name| !names.insert(name.clone())));
-        let ambiguous_names = repeated.collect();
-        Self {
-            departments,
-            ambiguous_names,
-        }
-    }
-
-    /// All departments, in the order of their ids. A parent that is not among them is absent. Names are
-    /// written as in [`Self::path`].
-    pub(super) fn departments(&self) -> Vec<store::Department> {
-        let mut ids: Vec<_> = self.departments.keys().copied().collect();
-        ids.sort_unstable();
-        let department = |id: i64| store::Department {
-            id: id.to_string(),
-            name: self.name(id).replace('/', "／"),
-            parent: self
-                .departments
-                .get(&id)
-                .map(|department| department.parent)
-                .filter(|parent| *parent != id && self.departments.contains_key(parent))
-                .map(|parent| parent.to_string()),
-        };
-        ids.into_iter().map(department).collect()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.departments.len()
-    }
-
-    /// The number of departments without a name.
-    pub(super) fn unnamed_count(&self) -> usize {
-        self.departments
-            .values()
-            .filter(|department| department.name.is_none())
-            .count()
-    }
-
-    /// The name of a department, or its ID.
-    pub(super) fn name(&self, id: i64) -> String {
-        let name = self
-            .departments
-            .get(&id)
-            .and_then(|department| department.name.clone());
-        name.unwrap_or_else(|| id.to_string())
-    }
-
-    /// The names from the topmost known department down, joined by `/`. A `/` within a name becomes the
-    /// full-width `／`, so that no department name can imitate another path.
-    pub(super) fn path(&self, id: i64) -> String {
-        let names = self.chain(id).into_iter();
-        let names: Vec<_> = names.map(|id| self.name(id).replace('/', "／")).collect();
-        names.join("/")
-    }
-
-    /// The IDs from the topmost known department down, joined by `/`. If its parent is hidden, the ID of the
-    /// parent comes first: it has no name in [`Self::path`].
-    pub(super) fn id_path(&self, id: i64) -> String {
-        let chain = self.chain(id);
-        let hidden = chain.first().and_then(|top| self.hidden_parent(*top));
-        let ids: Vec<_> = hidden.iter().chain(&chain).map(i64::to_string).collect();
-        ids.join("/")
-    }
-
-    /// Whether [`Self::path`] names this department and no other.
-    pub(super) fn has_path(&self, id: i64) -> bool {
-        let chain = self.chain(id);
-        let name = |id: &i64| self.departments.get(id).and_then(|one| one.name.as_ref());
-        let is_ambiguous = |top: &i64| {
-            self.hidden_parent(*top).is_some()
-                && name(top).is_some_and(|name| self.ambiguous_names.contains(name))
-        };
-        chain.iter().all(|id| name(id).is_some()) && !chain.first().is_some_and(is_ambiguous)
-    }
-
-    /// The parent of a department if the application does not see it.
-    fn hidden_parent(&self, id: i64) -> Option<i64> {
-        let parent = self.departments.get(&id)?.parent;
-        (parent != 0 && !self.departments.contains_key(&parent)).then_some(parent)
-    }
-
-    /// The department and the known ones above it, topmost first.
-    pub(super) fn chain(&self, id: i64) -> Vec<i64> {
-        let mut ids = vec![id];
-        let mut seen = HashSet::from([id]);
-        let mut at = self
-            .departments
-            .get(&id)
-            .map(|department| department.parent);
-        while let Some(parent) = at {
-            let known = self.departments.get(&parent);
-            if known.is_none() || ids.len() == LEVELS_MAX || !seen.insert(parent) {
-                break;
-            }
-            ids.push(parent);
-            at = known.map(|department| department.parent);
-        }
-        ids.reverse();
-        ids
+        Self::read_as(list, ["id", "name", "parentid"])
     }
 }
 
@@ -329,97 +176,6 @@ mod tests {
             json!({ "id": 71, "parentid": 70 }),
             json!({ "name": "nobody" }),
         ]
-    }
-
-    #[test]
-    fn a_path_lists_the_names_from_the_root_down() {
-        let tree = DepartmentTree::read(&list());
-        assert_eq!(tree.path(3), "总公司/研发中心/平台部");
-        assert_eq!(tree.id_path(3), "1/2/3");
-        assert_eq!(tree.path(1), "总公司");
-        assert_eq!((tree.len(), tree.unnamed_count()), (5, 1));
-    }
-
-    #[test]
-    fn a_path_starts_below_a_missing_parent_and_shows_ids_for_missing_names() {
-        let tree = DepartmentTree::read(&list());
-        assert_eq!(tree.path(71), "外派/71");
-        assert_eq!(
-            (tree.name(71), tree.name(999)),
-            ("71".to_owned(), "999".to_owned())
-        );
-        assert_eq!(tree.path(999), "999");
-        assert_eq!(tree.id_path(71), "69/70/71");
-        let with_path = [1, 2, 3, 70, 71, 999].map(|id| tree.has_path(id));
-        assert_eq!(with_path, [true, true, true, true, false, false]);
-    }
-
-    #[test]
-    fn departments_of_one_name_below_hidden_parents_have_no_path() {
-        let tree = DepartmentTree::read(&[
-            json!({ "id": 5, "name": "销售", "parentid": 1 }),
-            json!({ "id": 6, "name": "一部", "parentid": 5 }),
-            json!({ "id": 7, "name": "销售", "parentid": 2 }),
-            json!({ "id": 8, "name": "财务", "parentid": 2 }),
-            json!({ "id": 9, "name": "销售", "parentid": 8 }),
-        ]);
-        let with_path = [5, 6, 7, 8, 9].map(|id| tree.has_path(id));
-        assert_eq!(with_path, [false, false, false, true, true]);
-        assert_eq!(tree.id_path(6), "1/5/6");
-    }
-
-    #[test]
-    fn a_stored_tree_has_the_names_that_were_known() {
-        let stored = |id: &str, name: &str, parent: Option<&str>| store::Department {
-            id: id.to_owned(),
-            name: name.to_owned(),
-            parent: parent.map(str::to_owned),
-        };
-        let tree = DepartmentTree::of_stored(&[
-            stored("1", "公司", None),
-            stored("2", "研发", Some("1")),
-            stored("3", "3", Some("1")),
-            stored("no number", "x", None),
-        ]);
-        assert_eq!((tree.path(2), tree.len()), ("公司/研发".to_owned(), 3));
-        let with_path = [1, 2, 3].map(|id| tree.has_path(id));
-        assert_eq!(with_path, [true, true, false]);
-    }
-
-    #[test]
-    fn a_cycle_ends_the_path() {
-        let tree = DepartmentTree::read(&[
-            json!({ "id": 5, "name": "a", "parentid": 6 }),
-            json!({ "id": 6, "name": "b", "parentid": 5 }),
-            json!({ "id": 7, "name": "self", "parentid": 7 }),
-        ]);
-        assert_eq!(
-            (tree.path(5), tree.path(7)),
-            ("b/a".to_owned(), "self".to_owned())
-        );
-        let deep: Vec<_> = (1..100)
-            .map(|id| json!({ "id": id, "parentid": id - 1 }))
-            .collect();
-        assert_eq!(
-            DepartmentTree::read(&deep).path(99).split('/').count(),
-            LEVELS_MAX
-        );
-    }
-
-    #[test]
-    fn a_slash_in_a_name_cannot_imitate_a_path() {
-        let tree =
-            DepartmentTree::read(&[json!({ "id": 9, "name": "总公司/财务部", "parentid": 0 })]);
-        assert_eq!(tree.path(9), "总公司／财务部");
-        assert_eq!(tree.name(9), "总公司/财务部");
-    }
-
-    #[test]
-    fn no_more_departments_are_kept_than_the_maximum() {
-        let many: Vec<_> = (0..30_001)
-            .map(|id| json!({ "id": id, "name": "x" }))
-            .collect();
-        assert_eq!(DepartmentTree::read(&many).len(), DEPARTMENTS_MAX);
     }
 
     #[tokio::test]

@@ -112,17 +112,10 @@ pub(super) fn department_ids(member: &ResponseObject) -> Vec<i64> {
 /// which the member leads.
 pub(super) fn add_departments(member: &mut ResponseObject, tree: &DepartmentTree) {
     let ids = department_ids(member);
-    let names: Vec<_> = ids.iter().map(|id| tree.name(*id)).collect();
-    let paths: Vec<_> = ids.iter().map(|id| tree.path(*id)).collect();
-    let id_paths: Vec<_> = ids.iter().map(|id| tree.id_path(*id)).collect();
-    let without_path: Vec<_> = ids.iter().filter(|id| !tree.has_path(**id)).collect();
-    let without_path = json!(without_path);
     let led = led_departments(member);
-    member.insert("departments_without_path".to_owned(), without_path);
-    member.insert("department_names".to_owned(), json!(names));
-    member.insert("department_paths".to_owned(), json!(paths));
-    member.insert("department_ids".to_owned(), json!(ids));
-    member.insert("department_id_paths".to_owned(), json!(id_paths));
+    for (name, value) in tree.members_of(&ids) {
+        member.insert(name.to_owned(), value);
+    }
     member.insert("led_department_ids".to_owned(), json!(led));
 }
 
