@@ -20,6 +20,7 @@ mod call;
 mod dns;
 mod exchange;
 mod json_api;
+mod json_answer;
 mod probe;
 mod proxy;
 mod tls;
@@ -145,7 +146,8 @@ impl fmt::Debug for Credentials<'_> {
     }
 }
 
-/// The response to a form. May contain tokens: `Debug` omits the body.
+/// The response to a form, or to another call that may be refused with a 4xx status and JSON. May contain
+/// tokens: `Debug` omits the body.
 #[derive(Clone, PartialEq)]
 pub struct FormResponse {
     /// The HTTP status, 2xx or 4xx.
