@@ -95,6 +95,9 @@
 //! A login that began on another host of the site goes through the login host and returns with a ticket:
 //! `sign_in::ticket` issues it, `sign_in::redeem_ticket` exchanges it for the session cookie.
 //!
+//! A source whose own app has no login page is asked there by a page of menshen (`Challenge::AppPage`), whose
+//! script brings the code to `/login` (`sign_in::front_end`).
+//!
 //! A connector that checks passwords itself shows a form of menshen in place of the redirect. If it has a
 //! list of its people, `login::listed_people` ends the sessions of those whom a changed list no longer
 //! contains. Local people have their rows in the store: whatever changes a password ends the sessions of the

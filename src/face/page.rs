@@ -1,11 +1,13 @@
 //! Renders the pages for people as HTML in Chinese or English, from typed data.
 //!
 //! Pages embed their style and images, so that they work even if a proxy does not forward own paths. Only
-//! [`FragmentPage`], [`FramePage`], [`HandOverPage`] and [`PostPage`] run a script, from an own path.
+//! [`AppLoginPage`], [`FragmentPage`], [`FramePage`], [`HandOverPage`] and [`PostPage`] run a script, from an
+//! own path; [`AppLoginPage`] can also run one of the source.
 //! Askama escapes all values.
 
 use askama::Template;
 
+mod app_login;
 mod cause;
 mod cross_host;
 mod forbidden;
@@ -29,6 +31,7 @@ mod tests;
 mod texts;
 mod tokens;
 
+pub use app_login::AppLoginPage;
 pub use cause::Cause;
 pub use cross_host::CrossHostPage;
 pub use forbidden::ForbiddenPage;
@@ -59,6 +62,8 @@ pub struct Page {
     policy: PagePolicy,
     /// The origins that may frame the page if its policy allows framing; empty: all.
     allowed_framers: Vec<String>,
+    /// The URL of the one script of another host that the page runs, if there is one.
+    foreign_script: Option<String>,
 }
 
 /// What a page does, which determines its Content-Security-Policy and framing headers.
@@ -68,6 +73,8 @@ enum PagePolicy {
     Plain,
     /// Runs a script of menshen.
     Script,
+    /// Runs a script of menshen that sends requests to this host, and a library of the source.
+    AppLogin,
     /// Like [`Self::Plain`], and isolated from the page that opened the window, whose script could read the
     /// page and press its buttons if it is of the same origin.
     Isolated,
@@ -91,7 +98,10 @@ enum PagePolicy {
 
 impl PagePolicy {
     fn runs_script(self) -> bool {
-        matches!(self, Self::Script | Self::ScriptedPost | Self::FramedSignIn)
+        matches!(
+            self,
+            Self::Script | Self::AppLogin | Self::ScriptedPost | Self::FramedSignIn
+        )
     }
 
     fn allows_framing(self) -> bool {
@@ -168,14 +178,27 @@ impl Page {
         }
     }
 
+    /// The directives for scripts and for the requests that they send.
+    fn script_policy(&self) -> String {
+        if !self.policy.runs_script() {
+            return String::new();
+        }
+        let mut sources = "'self'".to_owned();
+        if let Some(url) = self.foreign_script.as_deref().filter(|url| is_source(url)) {
+            sources.push(' ');
+            sources.push_str(url);
+        }
+        let requests = match self.policy {
+            PagePolicy::AppLogin => " connect-src 'self';",
+            _ => "",
+        };
+        format!(" script-src {sources};{requests}")
+    }
+
     /// The Content-Security-Policy (CSP level 3) of this page; see [`Page::headers`].
     pub fn content_security_policy(&self, form_targets: &[&str]) -> String {
         let style = style::digest();
-        let script = if self.policy.runs_script() {
-            " script-src 'self';"
-        } else {
-            ""
-        };
+        let script = self.script_policy();
         let ancestors = self.frame_ancestors();
         let mut forms = "'self'".to_owned();
         if self.policy.allows_any_form_target() {
@@ -203,6 +226,17 @@ fn is_origin(text: &str) -> bool {
         .or_else(|| text.strip_prefix("http://"));
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
     rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(is_allowed))
+}
+
+/// Whether a text is the URL of a file that can be inserted into a policy unchanged.
+fn is_source(text: &str) -> bool {
+    let after_scheme = text.find("://").map_or(0, |at| at + 3);
+    let path_at = text[after_scheme..].find('/');
+    let Some((origin, path)) = path_at.map(|at| text.split_at(after_scheme + at)) else {
+        return false;
+    };
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/.-_~%@".contains(&byte);
+    is_origin(origin) && path.bytes().all(is_allowed)
 }
 
 /// The values that every template uses.
@@ -234,5 +268,6 @@ fn render_page(template: &impl Template, lang: Lang, policy: PagePolicy) -> Page
         lang,
         policy,
         allowed_framers: Vec::new(),
+        foreign_script: None,
     }
 }

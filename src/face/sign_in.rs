@@ -65,7 +65,9 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// The first path segments of menshen's own pages below `prefix`. A connector cannot use one as its
 /// callback path.
-pub const OWN_PAGES: [&str; 25] = [
+pub const OWN_PAGES: [&str; 27] = [
+    "app_library",
+    "app_script",
     "auth",
     "backchannel-logout",
     "enter",
@@ -144,6 +146,7 @@ where
             callback::answer(context, &connectors, query, body).await
         }
         ("callback", Some(Ok(via))) => callback::answer(context, &[&via], query, body).await,
+        ("app_library" | "app_script", Some(Ok(via))) => challenge::script(context, &via, name),
         ("login-config", Some(Ok(via))) => front_end::login_config(context, &via, &query).await,
         ("enter", Some(Ok(via))) => enter::answer(context, &via, &query, body).await,
         ("link", Some(Ok(via))) => link::answer(context, &via, &query, body).await,

@@ -51,8 +51,8 @@ pub use directory_events::{
 };
 pub use error::{ConnectorError, RefusalReason, SourceRefusal};
 pub use exchange::{
-    AuthnRequest, AuthnResponse, Callback, CallbackMethod, Challenge, Delivery, EntryPlace,
-    EntryPoint, LoginMethod, LogoutMessageForm, Prompt, UnsolicitedProfile,
+    AppPage, AppPageScripts, AuthnRequest, AuthnResponse, Callback, CallbackMethod, Challenge,
+    Delivery, EntryPlace, EntryPoint, LoginMethod, LogoutMessageForm, Prompt, UnsolicitedProfile,
 };
 use external_kind::ExternalKind;
 pub use features::{
@@ -282,6 +282,11 @@ pub trait Connector: Debug + Send + Sync {
     /// What a custom front end or a mobile app needs to run this login itself: members of the JSON
     /// response of `/login-config`.
     fn app_login(&self, _pending: &Pending) -> Option<Map<String, Value>> {
+        None
+    }
+
+    /// The scripts of [`Challenge::AppPage`].
+    fn app_page_scripts(&self) -> Option<AppPageScripts<'_>> {
         None
     }
 

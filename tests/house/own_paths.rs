@@ -62,6 +62,8 @@ const PATHS: &[&str] = &[
     "/password/corp/change?flow=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     "/password/corp?flow=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa&login=a&password=b",
     "/post.js",
+    "/app_script/corp",
+    "/app_library/corp",
     "/sign_in?connector=corp",
     "/no-such-page",
 ];

@@ -126,6 +126,43 @@ fn form_targets_cannot_inject_into_the_policy() {
 }
 
 #[test]
+fn the_policy_names_one_library_of_the_source_and_nothing_of_a_hostile_url() {
+    let policy = |library: &str| {
+        let page = AppLoginPage {
+            info: info(&PLAIN),
+            connector_name: "钉钉",
+            login_url: Href::new("/.menshen/login/ding"),
+            state: "s",
+            data: Vec::new(),
+            library: Href::new(library),
+            library_is_foreign: true,
+            script: Href::new("/.menshen/app_script/ding"),
+            web_url: Href::new("https://login.corp.example/"),
+        };
+        page.render(Lang::En).content_security_policy(&[])
+    };
+    let library = "https://g.corp.example:8443/a@1.2/open_3-0~x.js";
+    let expected =
+        format!("script-src 'self' {library}; connect-src 'self'; img-src 'self' data:;");
+    assert!(policy(library).contains(&expected), "{}", policy(library));
+    for hostile in [
+        "https://g.corp.example/a;script-src *",
+        "https://g.corp.example/a b",
+        "https://g.corp.example/a,b",
+        "https://g.corp.example/a?b",
+        "https://g.corp.example",
+        "https:///a",
+        "javascript:alert(1)",
+    ] {
+        let policy = policy(hostile);
+        assert!(
+            policy.contains("script-src 'self'; connect-src 'self';"),
+            "{policy}"
+        );
+    }
+}
+
+#[test]
 fn only_pages_shown_in_frames_may_be_framed() {
     for (name, page) in pages(&PLAIN) {
         let is_page_of = |cause: Cause| name.starts_with(&format!("problem-{}-", cause.slug()));
@@ -295,6 +332,7 @@ fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
         ("link".to_owned(), link.render(lang)),
         ("post".to_owned(), post.render(lang)),
         ("post-sign-out".to_owned(), post_sign_out.render(lang)),
+        ("app-login".to_owned(), app_login_page(inputs).render(lang)),
         ("switch".to_owned(), switch.render(lang)),
     ];
     let notices = [
@@ -319,6 +357,20 @@ fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
     }
     pages.extend(password_change_pages(inputs, lang));
     pages
+}
+
+fn app_login_page<'a>(inputs: &Inputs<'a>) -> AppLoginPage<'a> {
+    AppLoginPage {
+        info: info(inputs),
+        connector_name: inputs.connector_name,
+        login_url: Href::new(inputs.href),
+        state: inputs.request_id,
+        data: vec![("corp-id", inputs.name)],
+        library: Href::new(inputs.href),
+        library_is_foreign: true,
+        script: Href::new(inputs.href),
+        web_url: Href::new(inputs.href),
+    }
 }
 
 fn password_change_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {

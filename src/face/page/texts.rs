@@ -51,6 +51,7 @@ pub(super) struct Texts {
     pub(super) hand_over: HandOverTexts,
     pub(super) fragment: FragmentTexts,
     pub(super) sign_out_by_post: FragmentTexts,
+    pub(super) app_login: AppLoginTexts,
     pub(super) tokens: TokensTexts,
     pub(super) causes: CauseTexts,
 }
@@ -212,6 +213,15 @@ pub(super) struct FragmentTexts {
     pub(super) title: &'static str,
     pub(super) lead: &'static str,
     pub(super) continue_button: &'static str,
+}
+
+/// The page in a source's own app, whose scripts ask the app for a code.
+#[derive(Debug)]
+pub(super) struct AppLoginTexts {
+    pub(super) title: &'static str,
+    pub(super) lead: &'static str,
+    /// Shown if the app gives no code.
+    pub(super) no_code: &'static str,
 }
 
 /// The page on which a person makes and ends access tokens.

@@ -14,8 +14,8 @@ use super::super::page::Cause;
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
 use super::{
-    LoginTarget, audit, begin, caller_or_bearer, complete, flow_cookies, read_body, target,
-    user_agent,
+    LoginTarget, audit, begin, callback, caller_or_bearer, complete, flow_cookies, read_body,
+    target, ticket, user_agent,
 };
 use crate::login::connector::AuthnResponse;
 use crate::login::fields::Fields;
@@ -25,6 +25,9 @@ use crate::login::{BeginRequest, FinishedLogin, LoginError, LoginResult};
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
+
+/// The `kind` of a code, if a front end names none.
+const ORDINARY_CODE: &str = "code";
 
 /// The JSON body of `POST /login/{connector}`.
 #[derive(Deserialize)]
@@ -56,7 +59,7 @@ impl LoginRequest {
         let entry = context.site.login.entry(via);
         let further_kinds = entry.map_or(&[][..], |entry| entry.features.code_kinds);
         let kind = self.kind.as_deref();
-        kind.is_none_or(|kind| kind == "code" || further_kinds.contains(&kind))
+        kind.is_none_or(|kind| kind == ORDINARY_CODE || further_kinds.contains(&kind))
     }
 
     /// The fields for the connector: a code, or user name and password for a connector with a form.
@@ -202,12 +205,13 @@ where
         fields,
         client: context.head.client_for_limits(),
         origin: super::session_origin(context),
-        kind: posted.kind,
+        kind: posted.kind.or_else(|| Some(ORDINARY_CODE.to_owned())),
     };
+    let target = callback::target_of(&pending);
     let outcome = context.site.login.finish(pending, authn_response).await;
     match outcome.as_deref() {
         Ok(Ok(LoginResult::SignedIn(finished))) => {
-            let response = session_response(context, finished, &flow).await;
+            let response = session_response(context, finished, &target, &flow).await;
             LoggedResponse::own_path("login", with_cors(response, origin))
         }
         // A front end begins no login that links an identity.
@@ -222,6 +226,7 @@ where
 async fn session_response(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
+    target: &LoginTarget,
     flow: &FlowId,
 ) -> Response<Body> {
     let lifetime_s = finished
@@ -234,7 +239,7 @@ async fn session_response(
     let body = json!({
         "expires_in": lifetime_s,
         "expires_at": finished.claims.expires_at.unix_s(),
-        "return_to": finished.return_to.location(),
+        "return_to": ticket::next_url(context, &finished.return_to, target, &finished.claims),
         "user": {
             "id": finished.claims.account.to_string(),
             "login": finished.login.as_str(),

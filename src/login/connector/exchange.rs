@@ -63,6 +63,31 @@ pub enum Challenge {
     Post { to: Url, fields: Fields },
     /// Show menshen's form for a user name and a password. Only with [`LoginMethod::PasswordForm`].
     PasswordForm,
+    /// Show a page of menshen in the source's own app, whose scripts ask the app for a code and bring it to
+    /// `/login/{connector}`. Only for kinds with [`Connector::app_page_scripts`].
+    ///
+    /// [`Connector::app_page_scripts`]: super::Connector::app_page_scripts
+    AppPage(AppPage),
+}
+
+/// A page of menshen in the source's own app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppPage {
+    /// The URL of the source's library for pages in its app; absent: menshen serves it.
+    pub library: Option<Url>,
+    /// Values for the page's own script: names of `data-` attributes without that prefix.
+    pub data: Vec<(&'static str, String)>,
+    /// The source's login page for other browsers, for a person whose app gives no code.
+    pub web_url: Url,
+}
+
+/// The scripts of an [`AppPage`] that menshen serves.
+#[derive(Clone, Copy, Debug)]
+pub struct AppPageScripts<'a> {
+    /// The script that asks the app.
+    pub own: &'static str,
+    /// The library of the source; absent: it is at [`AppPage::library`].
+    pub library: Option<&'a str>,
 }
 
 /// How the browser carries a message to a source.
@@ -175,8 +200,8 @@ pub struct AuthnResponse {
     pub client: Option<Client>,
     /// From where the person sends the response, for the list of sessions.
     pub origin: SessionOrigin,
-    /// The kind of code that a custom front end sends: one of [`Features::code_kinds`]. Absent for
-    /// an ordinary code, and at a callback.
+    /// The kind of code that a custom front end sends: `code`, or one of [`Features::code_kinds`]. Absent at
+    /// a callback.
     ///
     /// [`Features::code_kinds`]: super::Features::code_kinds
     pub kind: Option<String>,

@@ -1,9 +1,9 @@
 //! The texts in English.
 
 use super::{
-    AroundName, CauseTexts, CrossHostTexts, ForbiddenTexts, FragmentTexts, FrameSignInTexts,
-    HandOverTexts, LinkTexts, PasswordChangeTexts, PasswordTexts, ProblemText, SignInTexts,
-    SignedOutTexts, SwitchTexts, Texts, TokensTexts,
+    AppLoginTexts, AroundName, CauseTexts, CrossHostTexts, ForbiddenTexts, FragmentTexts,
+    FrameSignInTexts, HandOverTexts, LinkTexts, PasswordChangeTexts, PasswordTexts, ProblemText,
+    SignInTexts, SignedOutTexts, SwitchTexts, Texts, TokensTexts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -206,6 +206,11 @@ pub(super) static TEXTS: Texts = Texts {
         title: "Signing you out",
         lead: "One moment, please. If nothing happens, press the button.",
         continue_button: "Continue to sign out",
+    },
+    app_login: AppLoginTexts {
+        title: "Signing you in",
+        lead: "One moment, please: the app is confirming who you are. If nothing happens, press the button.",
+        no_code: "The app did not confirm who you are. Please press the button to sign in.",
     },
     tokens: TokensTexts {
         title: "Access tokens",

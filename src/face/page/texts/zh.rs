@@ -1,9 +1,9 @@
 //! The texts in Chinese.
 
 use super::{
-    AroundName, CauseTexts, CrossHostTexts, ForbiddenTexts, FragmentTexts, FrameSignInTexts,
-    HandOverTexts, LinkTexts, PasswordChangeTexts, PasswordTexts, ProblemText, SignInTexts,
-    SignedOutTexts, SwitchTexts, Texts, TokensTexts,
+    AppLoginTexts, AroundName, CauseTexts, CrossHostTexts, ForbiddenTexts, FragmentTexts,
+    FrameSignInTexts, HandOverTexts, LinkTexts, PasswordChangeTexts, PasswordTexts, ProblemText,
+    SignInTexts, SignedOutTexts, SwitchTexts, Texts, TokensTexts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -196,6 +196,11 @@ pub(super) static TEXTS: Texts = Texts {
         title: "正在退出登录",
         lead: "稍等片刻。如果页面一直没有变化，请点下面的按钮。",
         continue_button: "继续退出",
+    },
+    app_login: AppLoginTexts {
+        title: "正在登录",
+        lead: "正在通过客户端确认您的身份，请稍候。如果页面一直没有变化，请点下面的按钮。",
+        no_code: "客户端没有返回您的身份，请点下面的按钮登录。",
     },
     tokens: TokensTexts {
         title: "访问令牌",
