@@ -23,6 +23,7 @@ use crate::store::LinkField;
 
 pub mod cas;
 pub mod credentials;
+pub mod dingtalk;
 mod directory_events;
 mod error;
 mod exchange;
@@ -147,6 +148,9 @@ pub struct ConnectorConfig {
     /// 飞书, or Lark.
     #[serde(default)]
     lark: Option<lark::Config>,
+    /// 钉钉.
+    #[serde(default)]
+    dingtalk: Option<dingtalk::Config>,
     /// A kind from outside this crate, which no configuration file can name.
     #[serde(skip)]
     external_kind: Option<ExternalKind>,
@@ -162,6 +166,7 @@ const KIND_NAMES: [&str; 9] = [
     ldap::KIND_NAME,
     saml::KIND_NAME,
     lark::KIND_NAME,
+    dingtalk::KIND_NAME,
 ];
 
 /// Why a connector has no single kind.
@@ -205,6 +210,7 @@ impl ConnectorConfig {
             as_kind(&self.ldap),
             as_kind(&self.saml),
             as_kind(&self.lark),
+            as_kind(&self.dingtalk),
         ];
         let external_kind = self
             .external_kind

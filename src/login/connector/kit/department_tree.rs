@@ -110,6 +110,17 @@ impl DepartmentTree {
         ]
     }
 
+    /// The department with this ID.
+    pub(crate) fn get(&self, id: i64) -> Option<&TreeDepartment> {
+        self.departments.get(&id)
+    }
+
+    /// Whether no department above this one is hidden.
+    pub(crate) fn reaches_root(&self, id: i64) -> bool {
+        let top = self.chain(id).first().copied().unwrap_or(id);
+        self.hidden_parent(top).is_none()
+    }
+
     /// Whether it has this department.
     pub(crate) fn contains(&self, id: i64) -> bool {
         self.departments.contains_key(&id)
