@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_lc_rs::cipher::{AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::cipher::{
+    AES_256, DecryptingKey, DecryptionContext, EncryptingKey, EncryptionContext, UnboundCipherKey,
+};
 use aws_lc_rs::digest;
 use aws_lc_rs::iv::FixedLength;
 use base64::alphabet;
@@ -96,6 +98,16 @@ impl ContactChange<'_> {
 impl EventSealer {
     /// Seals a message for a delivery.
     pub fn seal(&self, message: &str, at: SystemTime) -> SealedEvent {
+        self.seal_padded(self.padded(message), at)
+    }
+
+    /// Seals a message for a delivery with this timestamp, which has another unit at other sources.
+    pub fn seal_with(&self, message: &str, timestamp: &str) -> SealedEvent {
+        self.sign_with(self.encrypt(self.padded(message)), timestamp)
+    }
+
+    /// The message with random bytes, length, receiver and padding.
+    fn padded(&self, message: &str) -> Vec<u8> {
         let length = u32::try_from(message.len()).expect("messages are short");
         let mut plain = random::<16>().to_vec();
         plain.extend(length.to_be_bytes());
@@ -104,11 +116,15 @@ impl EventSealer {
         let padding = 32 - plain.len() % 32;
         let padding_byte = u8::try_from(padding).expect("at most 32");
         plain.resize(plain.len() + padding, padding_byte);
-        self.seal_padded(plain, at)
+        plain
     }
 
     /// Seals bytes that are padded already.
-    pub fn seal_padded(&self, mut bytes: Vec<u8>, at: SystemTime) -> SealedEvent {
+    pub fn seal_padded(&self, bytes: Vec<u8>, at: SystemTime) -> SealedEvent {
+        self.sign(self.encrypt(bytes), at)
+    }
+
+    fn encrypt(&self, mut bytes: Vec<u8>) -> String {
         let key = aes_key(&self.aes_key);
         let iv: [u8; 16] = key[..16].try_into().expect("a key has 32 bytes");
         let unbound = UnboundCipherKey::new(&AES_256, &key).expect("a key has 32 bytes");
@@ -118,27 +134,56 @@ impl EventSealer {
                 key.less_safe_encrypt(&mut bytes, iv)
             })
             .expect("whole blocks are encrypted");
-        self.sign(STANDARD.encode(bytes), at)
+        STANDARD.encode(bytes)
+    }
+
+    /// The message that a receiver answers, if it is signed and encrypted with these settings.
+    pub fn open(
+        &self,
+        encrypted: &str,
+        timestamp: &str,
+        nonce: &str,
+        signature: &str,
+    ) -> Option<String> {
+        if self.signature([timestamp, nonce, encrypted]) != signature {
+            return None;
+        }
+        let key = aes_key(&self.aes_key);
+        let iv: [u8; 16] = key[..16].try_into().ok()?;
+        let key = DecryptingKey::cbc(UnboundCipherKey::new(&AES_256, &key).ok()?).ok()?;
+        let iv = DecryptionContext::Iv128(FixedLength::from(iv));
+        let mut bytes = STANDARD.decode(encrypted).ok()?;
+        key.decrypt(&mut bytes, iv).ok()?;
+        let end = bytes.len().checked_sub(usize::from(*bytes.last()?))?;
+        let (length, rest) = bytes.get(16..end)?.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (message, receiver) = rest.split_at_checked(length)?;
+        let is_receiver = receiver == self.receive_id.as_bytes();
+        is_receiver.then(|| String::from_utf8_lossy(message).into_owned())
     }
 
     /// Signs an encrypted message.
     pub fn sign(&self, encrypted: String, at: SystemTime) -> SealedEvent {
-        let timestamp = unix_s(at).to_string();
+        self.sign_with(encrypted, &unix_s(at).to_string())
+    }
+
+    fn signature(&self, parts: [&str; 3]) -> String {
+        let [timestamp, nonce, encrypted] = parts;
+        let mut parts = [&*self.token, timestamp, nonce, encrypted];
+        parts.sort_unstable();
+        let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, parts.concat().as_bytes());
+        hash.as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    fn sign_with(&self, encrypted: String, timestamp: &str) -> SealedEvent {
         let nonce: String = random::<8>()
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        let mut parts = [&self.token, &timestamp, &nonce, &encrypted];
-        parts.sort_unstable();
-        let hash = digest::digest(
-            &digest::SHA1_FOR_LEGACY_USE_ONLY,
-            parts.map(String::as_str).concat().as_bytes(),
-        );
-        let signature: String = hash
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let signature = self.signature([timestamp, &nonce, &encrypted]);
         SealedEvent {
             query: format!("msg_signature={signature}&timestamp={timestamp}&nonce={nonce}"),
             body: format!(
