@@ -156,7 +156,7 @@ pub struct ConnectorConfig {
     external_kind: Option<ExternalKind>,
 }
 
-const KIND_NAMES: [&str; 9] = [
+const KIND_NAMES: [&str; 10] = [
     wecom::KIND_NAME,
     oidc::KIND_NAME,
     oauth2::KIND_NAME,

@@ -21,6 +21,7 @@ mod conf;
 mod connector_features;
 mod connectors;
 mod cookie_domains;
+mod dingtalk;
 mod directory_sync;
 mod drop_in;
 mod embedding;
@@ -81,6 +82,8 @@ mod upstream;
 mod wecom_events;
 mod wire;
 
+#[path = "../../examples/demo/dingtalk.rs"]
+mod dingtalk_source;
 #[path = "../../examples/demo/lark.rs"]
 mod lark;
 #[path = "../../examples/demo/ldap_directory.rs"]

@@ -95,6 +95,18 @@ fn the_configurations_in_the_page_of_ldap_are_valid() {
 }
 
 #[test]
+fn the_configurations_in_the_guide_to_dingtalk_are_valid() {
+    let pages = ["docs/dingtalk.md", "docs/zh/dingtalk.md"].map(tables);
+    assert_eq!(pages[0], pages[1]);
+    assert_eq!(pages[0].len(), 3);
+    let mut merged = tables(ENGLISH)[0].clone();
+    for part in &pages[0] {
+        merge(&mut merged, part);
+    }
+    assert_eq!(parse(&merged.to_string()).warnings(), []);
+}
+
+#[test]
 fn the_main_configuration_of_a_readme_has_no_warnings() {
     for name in [ENGLISH, CHINESE] {
         assert_eq!(parse(&tables(name)[0].to_string()).warnings(), [], "{name}");

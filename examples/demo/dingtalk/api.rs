@@ -74,7 +74,11 @@ fn user_access_token(state: &mut State, request: &ApiRequest<'_>) -> Result<Valu
 
 fn me(state: &mut State, request: &ApiRequest<'_>) -> Result<Value, Refusal> {
     let userid = state.user_tokens.get(request.token);
-    let userid = userid.ok_or(Refusal(400, "InvalidAuthentication", "不合法的access_token"))?;
+    let userid = userid.ok_or(Refusal(
+        400,
+        "InvalidAuthentication",
+        "不合法的access_token",
+    ))?;
     if state.denied.contains("Contact.User.Read") {
         let message = "应用尚未开通所需的权限：[Contact.User.Read]";
         return Err(Refusal(403, PERMISSION_DENIED, message));
@@ -87,7 +91,10 @@ fn me(state: &mut State, request: &ApiRequest<'_>) -> Result<Value, Refusal> {
         "unionId": super::people::union_id(userid),
         "stateCode": "86",
     });
-    if let Some(member) = state.member(userid).filter(|member| !member.mobile.is_empty()) {
+    if let Some(member) = state
+        .member(userid)
+        .filter(|member| !member.mobile.is_empty())
+    {
         answer["mobile"] = json!(member.mobile);
     }
     Ok(answer)
@@ -95,12 +102,20 @@ fn me(state: &mut State, request: &ApiRequest<'_>) -> Result<Value, Refusal> {
 
 fn body(request: &ApiRequest<'_>) -> Result<Value, Refusal> {
     if !request.is_post {
-        return Err(Refusal(404, "InvalidAction.NotFound", "Specified api is not found"));
+        return Err(Refusal(
+            404,
+            "InvalidAction.NotFound",
+            "Specified api is not found",
+        ));
     }
     serde_json::from_slice(request.body)
         .map_err(|_| Refusal(400, "Missingbody", "body is mandatory for this action."))
 }
 
 fn wrong_client() -> Refusal {
-    Refusal(400, "invalidClientIdOrSecret", "无效的clientId或者clientSecret")
+    Refusal(
+        400,
+        "invalidClientIdOrSecret",
+        "无效的clientId或者clientSecret",
+    )
 }

@@ -109,7 +109,9 @@ fn by_union_id(state: &mut State, request: &ApiRequest<'_>) -> Result<Value, i64
     let member = members.find(|member| member.union_id() == union_id);
     let member = member.ok_or(60121)?;
     let contact_type = i64::from(member.external);
-    Ok(ok(json!({ "contact_type": contact_type, "userid": member.userid })))
+    Ok(ok(
+        json!({ "contact_type": contact_type, "userid": member.userid }),
+    ))
 }
 
 fn redeem_in_app(state: &mut State, request: &ApiRequest<'_>) -> Result<Value, i64> {

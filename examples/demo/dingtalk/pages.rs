@@ -87,8 +87,11 @@ fn people(state: &State, address: &str) -> String {
     for (userid, name) in members.chain([stranger]) {
         let link = escape(&with_parameter(address, CHOICE, userid));
         let (userid, name) = (escape(userid), escape(name));
-        write!(list, r#"<li><a href="{link}" data-userid="{userid}">{name} <small>{userid}</small></a></li>"#)
-            .expect("writing to a string does not fail");
+        write!(
+            list,
+            r#"<li><a href="{link}" data-userid="{userid}">{name} <small>{userid}</small></a></li>"#
+        )
+        .expect("writing to a string does not fail");
     }
     let refuse = escape(&with_parameter(address, REFUSAL, "1"));
     let body = format!(r#"<ul>{list}</ul><p><a data-refuse href="{refuse}">拒绝 · Refuse</a></p>"#);

@@ -92,10 +92,7 @@ pub(super) async fn accept(listener: TcpListener, simulation: Arc<Simulation>) {
     }
 }
 
-async fn serve(
-    simulation: &Simulation,
-    request: Request<Incoming>,
-) -> Result<Reply, Infallible> {
+async fn serve(simulation: &Simulation, request: Request<Incoming>) -> Result<Reply, Infallible> {
     let (head, body) = request.into_parts();
     let fault = simulation.state().record_call(head.uri.path());
     let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
@@ -150,7 +147,9 @@ fn respond(simulation: &Simulation, head: &Parts, body: &Bytes) -> Reply {
         path,
         is_post,
         query: &query,
-        token: token.and_then(|token| token.to_str().ok()).unwrap_or_default(),
+        token: token
+            .and_then(|token| token.to_str().ok())
+            .unwrap_or_default(),
         body,
         now,
     };
@@ -161,7 +160,11 @@ fn respond(simulation: &Simulation, head: &Parts, body: &Bytes) -> Reply {
     }
     match old_api::answer(&mut state, &request) {
         Some(answer) => reply(StatusCode::OK, JSON, Bytes::from(answer.to_string())),
-        None => reply(StatusCode::NOT_FOUND, HTML, Bytes::from_static(b"<h1>404</h1>")),
+        None => reply(
+            StatusCode::NOT_FOUND,
+            HTML,
+            Bytes::from_static(b"<h1>404</h1>"),
+        ),
     }
 }
 
@@ -182,7 +185,10 @@ fn reply(status: StatusCode, content_type: &'static str, body: Bytes) -> Reply {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, hyper::header::HeaderValue::from_static("no-store"));
+    headers.insert(
+        CACHE_CONTROL,
+        hyper::header::HeaderValue::from_static("no-store"),
+    );
     let content_type = hyper::header::HeaderValue::from_static(content_type);
     headers.insert(CONTENT_TYPE, content_type);
     response

@@ -57,6 +57,11 @@ const KINDS: &[(&str, &str, &[&str])] = &[
         "app_id = 'cli_1'\napp_secret = SECRET\n",
         &["app_secret"],
     ),
+    (
+        "dingtalk",
+        "app_key = 'dingkey1'\ncorp_id = 'dingcorp1'\napp_secret = SECRET\n",
+        &["app_secret"],
+    ),
 ];
 
 /// A secret in the configuration that is long enough for every kind.

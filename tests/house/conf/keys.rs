@@ -653,6 +653,71 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Optional,
         r#"{ file = "/etc/menshen/lark-events.key" }"#,
     ),
+    (
+        "connector.*.dingtalk.app_key",
+        Required,
+        r#""ding0123456789abcdef""#,
+    ),
+    (
+        "connector.*.dingtalk.app_secret",
+        Required,
+        r#"{ file = "/etc/menshen/dingtalk.secret" }"#,
+    ),
+    (
+        "connector.*.dingtalk.corp_id",
+        Required,
+        r#""ding0123456789abcdef0123456789abcdef""#,
+    ),
+    ("connector.*.dingtalk.mode", Default, r#""auto""#),
+    ("connector.*.dingtalk.scope", Default, r#""openid""#),
+    (
+        "connector.*.dingtalk.sso_secret",
+        Optional,
+        r#"{ file = "/etc/menshen/dingtalk-sso.secret" }"#,
+    ),
+    (
+        "connector.*.dingtalk.origins",
+        Optional,
+        r#"["https://oa.dingtalk.com"]"#,
+    ),
+    ("connector.*.dingtalk.revalidate", Default, r#""10m""#),
+    ("connector.*.dingtalk.sync_every", Optional, r#""1h""#),
+    ("connector.*.dingtalk.sync_brake", Default, "10"),
+    (
+        "connector.*.dingtalk.jsapi_url",
+        Default,
+        r#""https://g.alicdn.com/dingding/dingtalk-jsapi/3.0.25/dingtalk.open.js""#,
+    ),
+    (
+        "connector.*.dingtalk.api_base",
+        Default,
+        r#""https://api.dingtalk.com""#,
+    ),
+    (
+        "connector.*.dingtalk.oapi_base",
+        Default,
+        r#""https://oapi.dingtalk.com""#,
+    ),
+    (
+        "connector.*.dingtalk.login_url",
+        Default,
+        r#""https://login.dingtalk.com/oauth2/auth""#,
+    ),
+    (
+        "connector.*.dingtalk.events.token",
+        Optional,
+        r#"{ file = "/etc/menshen/dingtalk-events.token" }"#,
+    ),
+    (
+        "connector.*.dingtalk.events.encoding_aes_key",
+        Optional,
+        r#"{ file = "/etc/menshen/dingtalk-events.key" }"#,
+    ),
+    (
+        "connector.*.dingtalk.events.time_tolerance",
+        Optional,
+        r#""5m""#,
+    ),
     ("route.name", Required, r#""oa""#),
     ("route.host", Example, r#""oa.corp.example""#),
     ("route.path", Default, r#""/""#),
@@ -749,7 +814,7 @@ pub(super) const FREE_TABLES: [&str; 5] = [
 ];
 
 /// Kinds that are shown in a connector of their own, with the id of that connector.
-pub(super) const EXTRA_CONNECTORS: [(&str, &str); 8] = [
+pub(super) const EXTRA_CONNECTORS: [(&str, &str); 9] = [
     ("connector.*.jwt", "portal"),
     ("connector.*.cas", "sso"),
     ("connector.*.oauth2", "github"),
@@ -758,6 +823,7 @@ pub(super) const EXTRA_CONNECTORS: [(&str, &str); 8] = [
     ("connector.*.ldap", "staff"),
     ("connector.*.saml", "idp"),
     ("connector.*.lark", "feishu"),
+    ("connector.*.dingtalk", "ding"),
 ];
 
 /// Arrays of tables.

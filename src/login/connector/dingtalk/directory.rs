@@ -16,6 +16,7 @@ use super::{DingTalk, departments, member};
 use crate::people::directory_sync::ListedPerson;
 use crate::people::person_lookup::CurrentProfile;
 use crate::store::{Department, Subject};
+use crate::telemetry::error_chain;
 
 /// The department above all others.
 const ROOT: i64 = 1;
@@ -132,7 +133,7 @@ impl OpenDirectory for DingTalkDirectory {
             };
             match self.listed(one) {
                 Ok(person) => members.people.push(person),
-                Err(why) => members.unreadable.push(why.to_string()),
+                Err(why) => members.unreadable.push(error_chain(&why).to_string()),
             }
         }
         Ok(members)

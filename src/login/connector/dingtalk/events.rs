@@ -26,7 +26,7 @@ const ACCEPTED: &[u8] = b"success";
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventsConfig {
-    /// The 签名 token of the receiving URL `PREFIX/events/ID`: the application → 事件与回调 → HTTP推送.
+    /// The 签名 token of the receiving URL `PREFIX/events/ID`: the application → 开发配置 → 事件订阅 → HTTP推送.
     pub token: SecretSource,
     /// The 加密 aes_key from the same page: 43 letters and digits.
     pub encoding_aes_key: SecretSource,
@@ -149,7 +149,7 @@ impl EventReceiver for Events {
 impl Events {
     fn event(&self, message: &[u8], index: usize, change: DirectoryChange) -> DirectoryEvent {
         let index = index.to_string();
-        let parts = [
+        let parts: [&[u8]; 4] = [
             b"dingtalk event",
             self.corp_id.as_bytes(),
             index.as_bytes(),

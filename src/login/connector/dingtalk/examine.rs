@@ -51,7 +51,7 @@ fn addresses(dingtalk: &DingTalk) -> Vec<Finding> {
     ];
     if dingtalk.events.is_some() {
         findings.push(Finding::good(format!(
-            "enter {own_pages_url}/events/{id} at the application under 事件与回调 → HTTP推送 → 请求网址"
+            "enter {own_pages_url}/events/{id} at the application under 开发配置 → 事件订阅 → HTTP推送 → 请求网址"
         )));
     }
     if dingtalk.admin.is_some() {

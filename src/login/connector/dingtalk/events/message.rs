@@ -110,9 +110,15 @@ mod tests {
                 "user_leave_org",
                 DirectoryChange::PersonDeleted as fn(_) -> _,
             ),
-            ("user_modify_org", DirectoryChange::PersonUpdated),
-            ("user_active_org", DirectoryChange::PersonUpdated),
-            ("user_add_org", DirectoryChange::PersonAdded),
+            (
+                "user_modify_org",
+                DirectoryChange::PersonUpdated as fn(_) -> _,
+            ),
+            (
+                "user_active_org",
+                DirectoryChange::PersonUpdated as fn(_) -> _,
+            ),
+            ("user_add_org", DirectoryChange::PersonAdded as fn(_) -> _),
         ] {
             let message = json!({
                 "EventType": kind, "CorpId": "dingA", "UserId": ["a", "b"], "TimeStamp": "1",
