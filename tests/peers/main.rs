@@ -3,6 +3,9 @@
 //! svn, rclone and curl with Apache; wechatpy, jwcrypto and the SDKs of Lark; the CAS servers
 //! django-cas-server and LemonLDAP::NG; the SAML identity providers pysaml2 and samlp, and Keycloak
 //! again; the directories of OpenLDAP and UnboundID; and xmlsec1. `tests/run` installs and runs them.
+//! svn, rclone and curl with Apache; wechatpy, jwcrypto and libraries for DingTalk; the CAS servers
+//! django-cas-server and LemonLDAP::NG; the SAML identity providers pysaml2 and samlp, and Keycloak again; the
+//! directories of OpenLDAP and UnboundID; and xmlsec1. `tests/run` installs and runs them.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +18,9 @@ mod clients;
 mod demo;
 mod demo_journeys;
 mod demo_sources;
+mod dingtalk_sdk;
+#[path = "../../examples/demo/dingtalk.rs"]
+mod dingtalk_source;
 mod frames;
 mod fronts;
 mod full_disk;
