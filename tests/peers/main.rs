@@ -18,6 +18,7 @@ mod clients;
 mod demo;
 mod demo_journeys;
 mod demo_sources;
+mod dingtalk_page;
 mod dingtalk_sdk;
 #[path = "../../examples/demo/dingtalk.rs"]
 mod dingtalk_source;

@@ -110,7 +110,7 @@ async fn the_client_gets_a_page_unless_an_identity_is_added() {
     assert!(library.as_str().starts_with("https://g.alicdn.com/"));
     assert_eq!(page.data[0], ("corp-id", "dingcorp1".to_owned()));
     assert!(page.web_url.as_str().contains(pending.flow.as_str()));
-    let account = crate::store::AccountId::random();
+    let account = crate::store::AccountId::new([1; 16]);
     pending.link = Some(Box::new(crate::login::link::LinkRequest::new(account)));
     assert!(matches!(
         begin(&dingtalk, &pending).await,
