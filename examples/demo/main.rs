@@ -1,10 +1,11 @@
 //! An offline demo: a simulated source of people, two legacy applications, and menshen in front of them.
 //!
 //! `cargo run --release --example demo` prints the address to open. People sign in with a simulated WeCom;
-//! `-- --source lark` chooses a simulated Lark, `-- --source ldap` a simulated LDAP directory, `-- --source local` local
-//! accounts. It contacts no other host and writes nothing to disk but the people file of the local accounts, which it
-//! removes.
+//! `-- --source dingtalk` and `lark` choose a simulated DingTalk and Lark, `ldap` a simulated LDAP directory,
+//! `local` local accounts. It contacts no other host and writes nothing to disk but the people file of the
+//! local accounts, which it removes.
 
+mod dingtalk;
 mod lark;
 mod ldap_directory;
 mod legacy_app;

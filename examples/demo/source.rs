@@ -9,12 +9,13 @@ use std::path::PathBuf;
 use menshen::login::connector::local::PasswordHash;
 use url::Url;
 
+use super::dingtalk::{self, DingTalk};
 use super::lark::Lark;
 use super::ldap_directory::{LdapServer, Person, SERVICE_DN, SERVICE_PASSWORD};
 use super::wecom::{AGENT_ID, CORP_ID, EVENT_AES_KEY, EVENT_TOKEN, Options, SECRET, WeCom};
 
 /// The values of `--source`.
-pub(super) const SOURCE_NAMES: [&str; 4] = ["wecom", "lark", "ldap", "local"];
+pub(super) const SOURCE_NAMES: [&str; 5] = ["wecom", "dingtalk", "lark", "ldap", "local"];
 
 /// A person of the sources that check passwords.
 struct Employee {
@@ -46,6 +47,7 @@ const EMPLOYEES: [Employee; 2] = [
 pub(super) enum Source {
     WeCom(WeCom),
     Lark(Lark),
+    DingTalk(DingTalk),
     Ldap(LdapServer),
     Local(PeopleFile),
 }
@@ -64,6 +66,12 @@ impl Source {
                 let url = format!("http://127.0.0.1:{office_port}");
                 lark.register_redirect(&format!("{url}/.menshen/callback/feishu"));
                 Ok(Self::Lark(lark))
+            }
+            "dingtalk" => {
+                let dingtalk = DingTalk::start().await?;
+                let callback = format!("http://127.0.0.1:{office_port}/.menshen/callback/ding");
+                dingtalk.set_redirect_urls(&[&callback]);
+                Ok(Self::DingTalk(dingtalk))
             }
             "ldap" => {
                 let directory = LdapServer::start().await?;
@@ -89,6 +97,21 @@ impl Source {
                 let badge = "[connector.feishu.mapping]\nbadge = \"profile.employee_no\"\n";
                 connector + &Lark::events_toml("feishu") + badge
             }
+            Self::DingTalk(dingtalk) => format!(
+                r#"
+        [connector.ding]
+        display_name = "钉钉（模拟）"
+        mapping.badge = "profile.job_number"
+        [connector.ding.dingtalk]
+        {settings}
+        [connector.ding.dingtalk.events]
+        token = "{token}"
+        encoding_aes_key = "{key}"
+        "#,
+                settings = dingtalk.settings(),
+                token = dingtalk::EVENT_TOKEN,
+                key = dingtalk::EVENT_AES_KEY,
+            ),
             Self::Ldap(directory) => format!(
                 r#"
         [connector.staff]
@@ -122,6 +145,7 @@ impl Source {
         match self {
             Self::WeCom(wecom) => wecom.send_events_to(url("corp")?),
             Self::Lark(lark) => lark.send_events_to(url("feishu")?),
+            Self::DingTalk(dingtalk) => dingtalk.send_events_to(url("ding")?),
             Self::Ldap(_) | Self::Local(_) => {}
         }
         Ok(())
@@ -129,7 +153,7 @@ impl Source {
 
     /// The people who can sign in, if the source asks for passwords.
     pub(super) fn people(&self) -> String {
-        if matches!(self, Self::WeCom(_) | Self::Lark(_)) {
+        if matches!(self, Self::WeCom(_) | Self::DingTalk(_) | Self::Lark(_)) {
             return String::new();
         }
         let mut lines = "\n    user name    password             who\n".to_owned();
@@ -151,6 +175,10 @@ impl Source {
             Self::Lark(_) => {
                 "sign in with the (simulated) Feishu. Choose an employee, such as 张三. Somebody of another\n     \
                  company, or whose account is frozen, is refused."
+                    .to_owned()
+            }
+            Self::DingTalk(_) => {
+                "sign in with the (simulated) DingTalk. Choose an employee, such as 张三."
                     .to_owned()
             }
             Self::Ldap(directory) => format!(
@@ -177,6 +205,11 @@ impl Source {
                  Feishu sends an encrypted event, and the open applications lose your session at once.",
                 lark.console_url()
             ),
+            Self::DingTalk(dingtalk) => format!(
+                "Dismiss yourself (办理离职) in the console of the simulated DingTalk ({}):\n     \
+                 DingTalk sends an encrypted event, and the open applications lose your session at once.",
+                dingtalk.console_url()
+            ),
             Self::Ldap(_) => "Enter a wrong password: the page does not say whether the user name or the password \
                               is\n     wrong. After ten of them the directory is not asked for five minutes."
                 .to_owned(),
@@ -190,7 +223,7 @@ impl Source {
     /// The files that menshen watches.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         match self {
-            Self::WeCom(_) | Self::Lark(_) | Self::Ldap(_) => Vec::new(),
+            Self::WeCom(_) | Self::DingTalk(_) | Self::Lark(_) | Self::Ldap(_) => Vec::new(),
             Self::Local(file) => vec![file.path()],
         }
     }
