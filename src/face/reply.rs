@@ -31,6 +31,12 @@ pub(super) use upstream::upstream_failed;
 /// `Retry-After` of a temporary failure.
 const RETRY_AFTER_S: u32 = 5;
 
+/// The JSON of a problem, in the language of the request.
+pub(super) fn cause_json(context: &RequestContext<'_>, cause: Cause) -> Response<Body> {
+    let (title, detail) = (cause.title(context.lang()), cause.detail(context.lang()));
+    json_problem(context, status_of(cause), cause.slug(), title, detail)
+}
+
 /// The HTTP status of a problem.
 pub(super) fn status_of(cause: Cause) -> StatusCode {
     match cause {

@@ -150,16 +150,6 @@ async fn finish_and_respond(
     respond_to_outcome(context, &pending, &outcome, error_is_from_browser).await
 }
 
-/// The target of the pending login, for a retry.
-pub(super) fn target_of(pending: &Pending) -> LoginTarget {
-    LoginTarget {
-        return_to: Some(pending.return_to.clone()),
-        ticket_for: pending.ticket_for.clone(),
-        for_frame: pending.for_frame,
-        ..LoginTarget::default()
-    }
-}
-
 /// Responds to the outcome of a login: completes it, retries it once, or shows why it failed.
 pub(super) async fn respond_to_outcome(
     context: &RequestContext<'_>,
@@ -168,7 +158,7 @@ pub(super) async fn respond_to_outcome(
     error_is_from_browser: bool,
 ) -> LoggedResponse {
     let (via, flow) = (&pending.connector, &pending.flow);
-    let target = target_of(pending);
+    let target = LoginTarget::of(pending);
     let (retries, mode, silent) = (pending.retries, pending.mode, pending.silent);
     let retry = BeginOptions {
         mode: Some(mode),

@@ -14,8 +14,8 @@ use super::super::page::Cause;
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
 use super::{
-    LoginTarget, audit, begin, callback, caller_or_bearer, complete, flow_cookies, read_body,
-    target, ticket, user_agent,
+    LoginTarget, audit, begin, caller_or_bearer, complete, flow_cookies, read_body, target, ticket,
+    user_agent,
 };
 use crate::login::connector::AuthnResponse;
 use crate::login::fields::Fields;
@@ -190,7 +190,7 @@ where
         .as_ref()
         .and_then(|posted| posted.fields(context, via));
     let (Some(posted), Some(fields), Some(flow)) = (posted, fields, flow) else {
-        let response = problem_json(context, Cause::BadRequest);
+        let response = reply::cause_json(context, Cause::BadRequest);
         return LoggedResponse::own_path("bad request", with_cors(response, origin));
     };
     let sealed = posted
@@ -207,7 +207,7 @@ where
         origin: super::session_origin(context),
         kind: posted.kind.or_else(|| Some(ORDINARY_CODE.to_owned())),
     };
-    let target = callback::target_of(&pending);
+    let target = LoginTarget::of(&pending);
     let outcome = context.site.login.finish(pending, authn_response).await;
     match outcome.as_deref() {
         Ok(Ok(LoginResult::SignedIn(finished))) => {
@@ -268,22 +268,11 @@ fn refusal(
 ) -> LoggedResponse {
     audit::login_failed(context, via, error);
     let cause = audit::cause_of(error);
-    let mut response = problem_json(context, cause);
+    let mut response = reply::cause_json(context, cause);
     if let Some(after_s) = error.retry_after_s() {
         reply::set_retry_after(&mut response, after_s);
     }
     LoggedResponse::own_path(cause.slug(), with_cors(response, origin))
-}
-
-pub(super) fn problem_json(context: &RequestContext<'_>, cause: Cause) -> Response<Body> {
-    let (title, detail) = (cause.title(context.lang()), cause.detail(context.lang()));
-    reply::json_problem(
-        context,
-        reply::status_of(cause),
-        cause.slug(),
-        title,
-        detail,
-    )
 }
 
 /// `GET /userinfo`: the signed-in person, with the field names of oauth2-proxy.
@@ -334,7 +323,10 @@ fn require_login_host(
     if context.site.is_login_host(context.head) {
         return Ok(());
     }
-    let response = with_cors(problem_json(context, Cause::NotOnLoginHost), origin.clone());
+    let response = with_cors(
+        reply::cause_json(context, Cause::NotOnLoginHost),
+        origin.clone(),
+    );
     Err(Box::new(LoggedResponse::own_path(
         Cause::NotOnLoginHost.slug(),
         response,

@@ -138,7 +138,7 @@ async fn verify(
         notice: Some(PasswordNotice::WrongPassword),
     };
     // The login stays pending, so its flow cookie is kept.
-    let target = callback::target_of(&pending);
+    let target = LoginTarget::of(&pending);
     let page = password_form::page(context, entry, &target, &flow, &contents);
     LoggedResponse::own_path(Cause::WrongPassword.slug(), page)
 }

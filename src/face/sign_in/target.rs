@@ -10,6 +10,7 @@ use super::LoginTarget;
 use crate::login::ConnectorEntry;
 use crate::login::connector::{AuthnRequest, Prompt};
 use crate::login::fields::Fields;
+use crate::login::pending::Pending;
 use crate::login::return_to::ReturnTo;
 use crate::people::session::Person;
 use crate::request::gate::LoginReason;
@@ -50,6 +51,18 @@ impl LoginHints {
         let login = self.login.as_deref().map(|hint| ("login_hint", hint));
         let domain = self.domain.as_deref().map(|hint| ("domain_hint", hint));
         login.into_iter().chain(domain)
+    }
+}
+
+impl LoginTarget {
+    /// The target of a pending login, for a retry.
+    pub(super) fn of(pending: &Pending) -> Self {
+        Self {
+            return_to: Some(pending.return_to.clone()),
+            ticket_for: pending.ticket_for.clone(),
+            for_frame: pending.for_frame,
+            ..Self::default()
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::super::browser::single_header;
 use super::super::super::page::Cause;
 use super::super::super::record::LoggedResponse;
 use super::super::super::reply;
-use super::super::{audit, complete, front_end, session_origin};
+use super::super::{audit, complete, session_origin};
 use crate::login::connector::AuthnResponse;
 use crate::login::fields::Fields;
 use crate::login::unsolicited::EntryTokenHash;
@@ -99,5 +99,5 @@ fn login_failed(
 }
 
 fn problem(context: &RequestContext<'_>, cause: Cause) -> LoggedResponse {
-    LoggedResponse::own_path(cause.slug(), front_end::problem_json(context, cause))
+    LoggedResponse::own_path(cause.slug(), reply::cause_json(context, cause))
 }
