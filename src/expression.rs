@@ -12,9 +12,11 @@ mod budget;
 mod capitals;
 mod check;
 mod department;
+mod digest;
 mod error;
 mod function;
 mod literal_chars;
+mod moment;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -55,6 +57,12 @@ pub enum Scope {
     Mapping,
     /// Decides about a request or computes a header: `user`, `request`, `session`, `claims`.
     Rule,
+    /// Computes a parameter of the page at which a login begins: `callback`, `state`, `secrets`, `now`.
+    LoginPage,
+    /// Computes a request to a source, or reads its answers: also `code`, `params` and `steps`.
+    SourceCall,
+    /// Reads the answer of a source to one request: also `answer`.
+    SourceAnswer,
 }
 
 struct Compiled {
@@ -69,6 +77,8 @@ struct Compiled {
     reads: Vec<Box<str>>,
     /// Every value that the source names, such as `user.login` or `request.headers["x-a"]`.
     names: Vec<Box<str>>,
+    /// Every function and method that is called.
+    calls: Vec<Box<str>>,
     literal_chars: LiteralChars,
 }
 
@@ -88,6 +98,7 @@ impl Expression {
             constants,
             reads,
             names,
+            calls,
             literal_chars,
         } = parse::parse(source, scope)?;
         let source = source.into();
@@ -99,6 +110,7 @@ impl Expression {
             constants,
             reads,
             names,
+            calls,
             literal_chars,
         };
         Ok(Self {
@@ -126,6 +138,20 @@ impl Expression {
             .reads
             .iter()
             .any(|read| within(read, path) || within(path, read))
+    }
+
+    /// The fields that the expression selects from a variable by name, such as `token` in
+    /// `steps.token.id`. A field that is selected by an index, such as `steps['token']`, is not among them.
+    pub fn fields_of<'a>(&'a self, variable: &'a str) -> impl Iterator<Item = &'a str> {
+        self.compiled.reads.iter().filter_map(move |read| {
+            let field = read.strip_prefix(variable)?.strip_prefix('.')?;
+            field.split('.').next()
+        })
+    }
+
+    /// Whether the expression calls this function.
+    pub fn calls(&self, function: &str) -> bool {
+        self.compiled.calls.iter().any(|call| &**call == function)
     }
 
     /// Every value that the expression reads, each as an expression, in the order of the source: for
@@ -199,6 +225,21 @@ impl Scope {
         match self {
             Self::Mapping => &["profile"],
             Self::Rule => &["user", "request", "session", "claims"],
+            Self::LoginPage => &["callback", "state", "secrets", "now"],
+            Self::SourceCall => &[
+                "code", "params", "callback", "state", "secrets", "now", "steps",
+            ],
+            Self::SourceAnswer => &[
+                "code", "params", "callback", "state", "secrets", "now", "steps", "answer",
+            ],
+        }
+    }
+
+    /// Whether expressions may call the functions that only requests to a source need, such as digests.
+    fn has_source_functions(self) -> bool {
+        match self {
+            Self::Mapping | Self::Rule => false,
+            Self::LoginPage | Self::SourceCall | Self::SourceAnswer => true,
         }
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct CheckedTree {
     pub(super) reads: Vec<Box<str>>,
     /// Every value that the source names, such as `user.login` or `request.headers["x-a"]`.
     pub(super) names: Vec<Box<str>>,
+    /// Every function and method that is called.
+    pub(super) calls: Vec<Box<str>>,
     pub(super) literal_chars: LiteralChars,
 }
 
@@ -63,6 +65,7 @@ pub(super) fn check(
         constants: Vec::new(),
         reads: Vec::new(),
         names: Vec::new(),
+        calls: Vec::new(),
         literal_chars: LiteralChars::default(),
         inside_name: false,
         macro_names: Vec::new(),
@@ -76,6 +79,7 @@ pub(super) fn check(
         constants,
         mut reads,
         names,
+        calls,
         literal_chars,
         nodes,
         ..
@@ -88,6 +92,7 @@ pub(super) fn check(
         constants,
         reads,
         names,
+        calls,
         literal_chars,
     })
 }
@@ -100,6 +105,7 @@ struct Checker<'a> {
     reads: Vec<Box<str>>,
     /// Every value that is named, in the order of the source.
     names: Vec<Box<str>>,
+    calls: Vec<Box<str>>,
     literal_chars: LiteralChars,
     /// Whether the visited node is part of a value that is named already.
     inside_name: bool,
@@ -202,13 +208,15 @@ impl Checker<'_> {
     }
 
     fn visit_call(&mut self, id: u64, call: &mut CallExpr) -> Result<(), CompileError> {
-        if !is_operator(&call.func_name)
-            && !function::is_known(&call.func_name, call.target.is_some(), call.args.len())
-        {
-            let dot = if call.target.is_some() { "." } else { "" };
+        let (is_method, arguments) = (call.target.is_some(), call.args.len());
+        let is_function = !is_operator(&call.func_name);
+        if is_function && !function::is_known(&call.func_name, is_method, arguments, self.scope) {
+            let dot = if is_method { "." } else { "" };
             let name = format!("{dot}{}", call.func_name);
-            let arguments = call.args.len();
             return Err(self.refuse(id, CompileErrorKind::UnknownFunction { name, arguments }));
+        }
+        if is_function {
+            self.calls.push(call.func_name.as_str().into());
         }
         if let Some(target) = &mut call.target {
             self.visit_target(&call.func_name, target)?;

@@ -13,7 +13,7 @@ use cel::common::value::{CowVal, StaticVal, Val};
 use cel::{Env, ExecutionError, extensions};
 use ipnet::{IpNet, Ipv4Net};
 
-use super::{budget, department};
+use super::{Scope, budget, department, digest};
 
 /// The maximum number of items of the list that a macro iterates.
 pub const OUTER_ITEMS_MAX: usize = 1000;
@@ -33,12 +33,16 @@ pub(super) fn environment() -> Arc<Env> {
     ENVIRONMENT.with(Arc::clone)
 }
 
-/// Whether the function exists with this number of arguments; the target of a method is not counted.
-pub(super) fn is_known(name: &str, is_method: bool, arguments: usize) -> bool {
+/// Whether the function exists in a scope with this number of arguments; the target of a method is not
+/// counted.
+pub(super) fn is_known(name: &str, is_method: bool, arguments: usize, scope: Scope) -> bool {
     let signatures = if is_method { METHODS } else { FUNCTIONS };
-    signatures
-        .iter()
-        .any(|(known, arity)| *known == name && arity.contains(&arguments))
+    let of_source_calls = match is_method {
+        false if scope.has_source_functions() => digest::FUNCTIONS,
+        _ => &[],
+    };
+    let mut signatures = signatures.iter().chain(of_source_calls);
+    signatures.any(|(known, arity)| *known == name && arity.contains(&arguments))
 }
 
 /// A literal argument that was parsed when the expression was compiled.
@@ -66,7 +70,7 @@ impl Constant {
 }
 
 /// The name of a function and how many arguments it takes.
-type Signature = (&'static str, RangeInclusive<usize>);
+pub(super) type Signature = (&'static str, RangeInclusive<usize>);
 
 /// The most memory of a compiled pattern.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
@@ -153,11 +157,12 @@ fn build() -> Env {
                 inner_range,
             )
         })
+        .and_then(|()| digest::declare(&mut env))
         .expect("each overload is declared once and differs from the standard ones");
     env
 }
 
-type CallResult<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
+pub(super) type CallResult<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
 fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> CallResult<'b, 'v> {
     if let [text, pattern] = arguments.as_slice()

@@ -2,6 +2,7 @@
 
 mod budget;
 mod departments;
+mod digests;
 mod names;
 mod refused;
 

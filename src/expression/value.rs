@@ -73,6 +73,24 @@ impl Value {
     }
 }
 
+impl From<Value> for serde_json::Value {
+    /// A number that is not finite becomes null.
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(boolean) => boolean.into(),
+            Value::Int(number) => number.into(),
+            Value::Float(number) => number.into(),
+            Value::Text(text) => text.into(),
+            Value::List(items) => items.into_iter().map(Self::from).collect(),
+            Value::Map(entries) => entries
+                .into_iter()
+                .map(|(key, value)| (key, Self::from(value)))
+                .collect(),
+        }
+    }
+}
+
 /// Reads a bool of the engine; no other type is converted.
 pub(super) fn read_bool(value: &dyn Val) -> Result<bool, EvalError> {
     match value.downcast_ref::<CelBool>() {

@@ -16,6 +16,7 @@ use cel::context::VariableResolver;
 use super::Scope;
 use super::budget::{self, Budget};
 use super::function::Constant;
+use super::moment::Moment;
 
 /// Owned data, converted once for many evaluations. Cheap to clone.
 ///
@@ -40,6 +41,9 @@ pub trait Variables: Send + Sync {
 pub enum Variable<'a> {
     /// For example the `user` of a request without a session.
     Null,
+    Text(&'a str),
+    /// A point in time, in milliseconds since 1970.
+    Moment(i64),
     Document(&'a Document),
     Record(&'a dyn Record),
 }
@@ -64,7 +68,7 @@ pub enum Field<'a> {
 }
 
 /// The most variables of a scope.
-const VARIABLES_MAX: usize = 4;
+const VARIABLES_MAX: usize = 8;
 
 /// The variables of one evaluation, as the engine reads them.
 pub(super) struct ResolvedVariables<'a> {
@@ -78,6 +82,8 @@ pub(super) struct ResolvedVariables<'a> {
 
 enum ResolvedVariable<'a> {
     Null,
+    Text(CelString<'static>),
+    Moment(Moment),
     Document(&'a Document),
     Record(RecordMap<'a>),
 }
@@ -104,6 +110,8 @@ impl fmt::Debug for Variable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Null => "Null",
+            Self::Text(_) => "Text(..)",
+            Self::Moment(_) => "Moment(..)",
             Self::Document(_) => "Document(..)",
             Self::Record(_) => "Record(..)",
         })
@@ -158,12 +166,16 @@ impl VariableResolver for ResolvedVariables<'_> {
         let resolved = self.resolved.get(position)?.get_or_init(|| {
             Some(match self.variables.variable(variable)? {
                 Variable::Null => ResolvedVariable::Null,
+                Variable::Text(text) => ResolvedVariable::Text(CelString::from(text.to_owned())),
+                Variable::Moment(unix_ms) => ResolvedVariable::Moment(Moment { unix_ms }),
                 Variable::Document(document) => ResolvedVariable::Document(document),
                 Variable::Record(record) => ResolvedVariable::Record(RecordMap(record)),
             })
         });
         Some(CowVal::Borrowed(match resolved.as_ref()? {
             ResolvedVariable::Null => &NULL,
+            ResolvedVariable::Text(text) => text,
+            ResolvedVariable::Moment(moment) => moment,
             ResolvedVariable::Document(document) => &*document.0,
             ResolvedVariable::Record(fields) => fields,
         }))

@@ -358,7 +358,7 @@ impl UserFields {
             "tags" => self.tags = to_texts(value),
             "orgs" => self.orgs = to_texts(value),
             other => {
-                self.attributes.insert(other.to_owned(), to_json(value));
+                self.attributes.insert(other.to_owned(), value.into());
             }
         }
     }
@@ -411,20 +411,5 @@ fn to_timestamp(value: &Value) -> Option<Timestamp> {
         }
         Value::Text(text) => text.trim().parse().ok().map(Timestamp::from_unix_s),
         Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => None,
-    }
-}
-
-fn to_json(value: Value) -> serde_json::Value {
-    match value {
-        Value::Null => serde_json::Value::Null,
-        Value::Bool(boolean) => boolean.into(),
-        Value::Int(number) => number.into(),
-        Value::Float(number) => number.into(),
-        Value::Text(text) => text.into(),
-        Value::List(items) => items.into_iter().map(to_json).collect(),
-        Value::Map(entries) => entries
-            .into_iter()
-            .map(|(key, value)| (key, to_json(value)))
-            .collect(),
     }
 }
