@@ -17,6 +17,7 @@ use crate::resolver::Resolver;
 use crate::secret::Secret;
 
 mod call;
+mod configured_request;
 mod dns;
 mod exchange;
 mod json_answer;
@@ -26,6 +27,7 @@ mod proxy;
 mod tls;
 
 pub use call::{OutboundCall, Repeatable};
+pub use configured_request::{ConfiguredRequest, RequestBody};
 pub use json_api::JsonRequest;
 pub use probe::PROBE_TIMEOUT;
 pub use proxy::{InvalidProxyUrl, ProxyUrl};
