@@ -25,6 +25,7 @@ pub mod cas;
 pub mod credentials;
 pub mod dingtalk;
 mod directory_events;
+mod entry_settings;
 mod error;
 mod exchange;
 mod external_kind;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::super::entry_settings::{ANY_ORIGIN, entry_parameter_problem, origin_problems};
 use super::super::kit::jose_keys::KeyEncoding;
 use super::super::{
     Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, EntryPlace, EntryPoint,
@@ -15,15 +16,9 @@ use super::super::{
 use super::{Config, Jwt};
 use crate::expression::Scope;
 use crate::secret::SecretSource;
-use crate::setting::{KeyPath, is_origin, sends_in_clear_text};
+use crate::setting::{KeyPath, sends_in_clear_text};
 
 pub(in crate::login::connector) const NAME: &str = "jwt";
-
-/// The parameters of the entry point itself.
-const RESERVED_PARAMETERS: [&str; 5] = ["rd", "flow", "account", "k", "f"];
-
-/// The longest name of the parameter, in bytes.
-const PARAMETER_BYTES_MAX: usize = 64;
 
 /// Above these values `check` warns.
 const USUAL_LIFETIME_MAX: Duration = Duration::from_secs(3_600);
@@ -78,18 +73,11 @@ impl Kind for Config {
         _external_url: &Url,
     ) -> Vec<SettingProblem<'_>> {
         let mut problems = self.key_problems();
-        problems.extend(self.parameter_problem());
-        for (index, origin) in self.origins.iter().enumerate() {
-            if !is_origin(origin) {
-                let help = "http:// or https://, a host and perhaps a port; no path, query or user";
-                let key_path = key_path(["origins"]).item(index);
-                problems.push(SettingProblem::value(
-                    key_path,
-                    "this must be an origin",
-                    help,
-                ));
-            }
-        }
+        problems.extend(entry_parameter_problem(
+            key_path(["parameter"]),
+            &self.parameter,
+        ));
+        problems.extend(origin_problems(&key_path(["origins"]), &self.origins));
         if self.lifetime_max.duration().is_zero() {
             let message = "lifetime_max must not be 0";
             let key_path = key_path(["lifetime_max"]);
@@ -102,9 +90,7 @@ impl Kind for Config {
         let mut warnings = Vec::new();
         let mut warn = |key_path, text: &str| warnings.push((key_path, text.to_owned()));
         if self.origins.is_empty() {
-            let text = "without `origins` any web page can sign a person in with a token of its own choice: \
-                        list the origins of the portal";
-            warn(KeyPath::of([NAME]), text);
+            warn(KeyPath::of([NAME]), ANY_ORIGIN);
         }
         if self.jwks_url.as_ref().is_some_and(sends_in_clear_text) {
             let text = "plain http: an attacker in the network can forge any identity; use https";
@@ -192,27 +178,5 @@ impl Config {
             problems.push(SettingProblem::value(key_path, base64_without_secret, help));
         }
         problems
-    }
-
-    fn parameter_problem(&self) -> Option<SettingProblem<'_>> {
-        let name = self.parameter.as_str();
-        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        let (message, help) = if RESERVED_PARAMETERS.contains(&name) {
-            let help = "choose another, such as \"token\"".to_owned();
-            (format!("`{name}` is a parameter of menshen itself"), help)
-        } else if name.is_empty()
-            || name.len() > PARAMETER_BYTES_MAX
-            || !name.bytes().all(is_allowed)
-        {
-            let help = format!("letters, digits and -._~, at most {PARAMETER_BYTES_MAX}");
-            ("this cannot be the name of a parameter".to_owned(), help)
-        } else {
-            return None;
-        };
-        Some(SettingProblem::value(
-            key_path(["parameter"]),
-            message,
-            help,
-        ))
     }
 }
