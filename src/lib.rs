@@ -31,6 +31,7 @@
 //! | epoch | a counter that a revocation increments; a session minted under an older one is void |
 //! | flow | one pending login; its ID is the `state` at the source, and the sealed flow cookie holds it |
 //! | entry token | a token with which a portal sends a person to menshen, which completes a login that menshen did not begin |
+//! | step | one request of a login with a `custom` connector, whose protocol the configuration describes |
 //! | ticket | a one-time value that transfers a session to another host of the site |
 //! | service ticket, proxy ticket | a one-time value that a CAS server issues for a person, to a browser or to a program |
 //! | spend | record in the store that a one-time value was used, so that it is not accepted again |

@@ -23,6 +23,7 @@ use crate::store::LinkField;
 
 pub mod cas;
 pub mod credentials;
+pub mod custom;
 pub mod dingtalk;
 mod directory_events;
 mod entry_settings;
@@ -152,12 +153,15 @@ pub struct ConnectorConfig {
     /// 钉钉.
     #[serde(default)]
     dingtalk: Option<dingtalk::Config>,
+    /// A portal whose protocol the steps describe.
+    #[serde(default)]
+    custom: Option<custom::Config>,
     /// A kind from outside this crate, which no configuration file can name.
     #[serde(skip)]
     external_kind: Option<ExternalKind>,
 }
 
-const KIND_NAMES: [&str; 10] = [
+const KIND_NAMES: [&str; 11] = [
     wecom::KIND_NAME,
     oidc::KIND_NAME,
     oauth2::KIND_NAME,
@@ -168,6 +172,7 @@ const KIND_NAMES: [&str; 10] = [
     saml::KIND_NAME,
     lark::KIND_NAME,
     dingtalk::KIND_NAME,
+    custom::KIND_NAME,
 ];
 
 /// Why a connector has no single kind.
@@ -212,6 +217,7 @@ impl ConnectorConfig {
             as_kind(&self.saml),
             as_kind(&self.lark),
             as_kind(&self.dingtalk),
+            as_kind(&self.custom),
         ];
         let external_kind = self
             .external_kind

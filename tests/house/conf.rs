@@ -3,6 +3,7 @@
 mod capital_letters;
 mod cas;
 mod connector_kinds;
+mod custom;
 mod examples;
 mod full;
 mod issuers;

@@ -21,6 +21,7 @@ mod conf;
 mod connector_features;
 mod connectors;
 mod cookie_domains;
+mod custom;
 mod dingtalk;
 mod directory_sync;
 mod drop_in;

@@ -107,6 +107,23 @@ fn the_configurations_in_the_guide_to_dingtalk_are_valid() {
 }
 
 #[test]
+fn the_configurations_in_the_guide_to_steps_are_valid() {
+    for (guide, warnings) in [("custom.md", 0)] {
+        let pages = [format!("docs/{guide}"), format!("docs/zh/{guide}")];
+        let pages = pages.each_ref().map(|page| tables(page));
+        assert_eq!(pages[0], pages[1], "{guide}");
+        assert_eq!(pages[0].len(), 1, "{guide}");
+        let mut merged = tables(ENGLISH)[0].clone();
+        merge(&mut merged, &pages[0][0]);
+        assert_eq!(
+            parse(&merged.to_string()).warnings().len(),
+            warnings,
+            "{guide}"
+        );
+    }
+}
+
+#[test]
 fn the_main_configuration_of_a_readme_has_no_warnings() {
     for name in [ENGLISH, CHINESE] {
         assert_eq!(parse(&tables(name)[0].to_string()).warnings(), [], "{name}");

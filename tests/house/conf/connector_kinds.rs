@@ -62,6 +62,14 @@ const KINDS: &[(&str, &str, &[&str])] = &[
         "app_key = 'dingkey1'\ncorp_id = 'dingcorp1'\napp_secret = SECRET\n",
         &["app_secret"],
     ),
+    (
+        "custom",
+        "entry = 'ticket'\norigins = ['https://portal.corp.example']\nsubject = 'steps.verify.id'\n\
+         profile = 'steps.verify'\nsecrets.key = SECRET\n\
+         [[connector.corp.custom.step]]\nname = 'verify'\nurl = 'https://portal.corp.example/verify'\n\
+         query = { ticket = 'code', key = 'secrets.key' }\n",
+        &["secrets.key"],
+    ),
 ];
 
 /// A secret in the configuration that is long enough for every kind.

@@ -718,6 +718,77 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Optional,
         r#""5m""#,
     ),
+    (
+        "connector.*.custom.authorize_url",
+        Example,
+        r#""https://portal.corp.example/oauth/authorize""#,
+    ),
+    ("connector.*.custom.code", Default, r#""code""#),
+    ("connector.*.custom.state", Default, r#""state""#),
+    ("connector.*.custom.entry", Optional, r#""ticket""#),
+    ("connector.*.custom.entry_replay", Default, r#""1h""#),
+    (
+        "connector.*.custom.origins",
+        Optional,
+        r#"["https://portal.corp.example"]"#,
+    ),
+    (
+        "connector.*.custom.subject",
+        Required,
+        r#""steps.user.data.id""#,
+    ),
+    (
+        "connector.*.custom.profile",
+        Required,
+        r#""steps.user.data""#,
+    ),
+    (
+        "connector.*.custom.authorize",
+        Example,
+        "appid = \"'app1'\"\nredirect_uri = \"callback\"\nstate = \"state\"",
+    ),
+    (
+        "connector.*.custom.secrets",
+        Example,
+        "app_secret = { file = \"/etc/menshen/portal.secret\" }",
+    ),
+    ("connector.*.custom.step.name", Required, r#""user""#),
+    ("connector.*.custom.step.method", Example, r#""POST""#),
+    (
+        "connector.*.custom.step.url",
+        Required,
+        r#""https://portal.corp.example/api/user""#,
+    ),
+    (
+        "connector.*.custom.step.json",
+        Example,
+        r#""{'code': code, 'secret': secrets.app_secret}""#,
+    ),
+    (
+        "connector.*.custom.step.success",
+        Optional,
+        r#""answer.code == 0""#,
+    ),
+    (
+        "connector.*.custom.step.cache",
+        Alternative,
+        r#""answer.data.expires_in""#,
+    ),
+    (
+        "connector.*.custom.step.query",
+        Optional,
+        "timestamp = \"unix_ms(now)\"",
+    ),
+    (
+        "connector.*.custom.step.headers",
+        Optional,
+        "X-Sign = \"hmac_sha256(secrets.app_secret, code)\"",
+    ),
+    (
+        "connector.*.custom.step.form",
+        Alternative,
+        "ticket = \"code\"",
+    ),
     ("route.name", Required, r#""oa""#),
     ("route.host", Example, r#""oa.corp.example""#),
     ("route.path", Default, r#""/""#),
@@ -805,8 +876,13 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
 ];
 
 /// Keys whose value is a table with names that the administrator chooses.
-pub(super) const FREE_TABLES: [&str; 5] = [
+pub(super) const FREE_TABLES: [&str; 10] = [
     "connector.*.mapping",
+    "connector.*.custom.authorize",
+    "connector.*.custom.secrets",
+    "connector.*.custom.step.query",
+    "connector.*.custom.step.headers",
+    "connector.*.custom.step.form",
     "connector.*.oauth2.profiles",
     "connector.*.oauth2.authorize_params",
     "connector.*.oidc.authorize_params",
@@ -814,7 +890,8 @@ pub(super) const FREE_TABLES: [&str; 5] = [
 ];
 
 /// Kinds that are shown in a connector of their own, with the id of that connector.
-pub(super) const EXTRA_CONNECTORS: [(&str, &str); 9] = [
+pub(super) const EXTRA_CONNECTORS: [(&str, &str); 10] = [
+    ("connector.*.custom", "ctr"),
     ("connector.*.jwt", "portal"),
     ("connector.*.cas", "sso"),
     ("connector.*.oauth2", "github"),
@@ -827,4 +904,9 @@ pub(super) const EXTRA_CONNECTORS: [(&str, &str); 9] = [
 ];
 
 /// Arrays of tables.
-pub(super) const ARRAYS_OF_TABLES: [&str; 3] = ["route", "server.tls.more", "admin.tokens"];
+pub(super) const ARRAYS_OF_TABLES: [&str; 4] = [
+    "route",
+    "server.tls.more",
+    "admin.tokens",
+    "connector.*.custom.step",
+];

@@ -173,7 +173,7 @@ impl AppToken {
 
 /// How long a token is used: until the margin before its expiry, but at least for half the margin or
 /// half the lifetime, whichever is shorter.
-fn usable_lifetime(lifetime: Duration) -> Duration {
+pub(crate) fn usable_lifetime(lifetime: Duration) -> Duration {
     lifetime
         .saturating_sub(RENEWAL_MARGIN)
         .max(lifetime.min(RENEWAL_MARGIN) / 2)
