@@ -1,0 +1,189 @@
+//! A simulated Yunzhijia (云之家) on loopback: its QR page, the workbench of its app, and its API.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the demo and the tests each use a part, and neither is a library"
+)]
+
+// Explicit paths, because the tests include this file from another folder.
+#[path = "yunzhijia/api.rs"]
+mod api;
+#[path = "yunzhijia/pages.rs"]
+mod pages;
+#[path = "yunzhijia/server.rs"]
+mod server;
+#[path = "yunzhijia/state.rs"]
+mod state;
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use state::{APP_ID, APP_SECRET, EID, OTHER_EID, Person};
+
+use server::Simulation;
+use state::{Fault, State};
+
+/// Returns the time to which [`Yunzhijia::advance`] adds.
+pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// A running simulation; dropping it closes its socket and every connection.
+pub struct Yunzhijia {
+    address: SocketAddr,
+    simulation: Arc<Simulation>,
+    accepting: JoinHandle<()>,
+}
+
+impl Yunzhijia {
+    /// Binds a free port and serves until dropped.
+    ///
+    /// # Errors
+    /// No address can be bound.
+    pub async fn start(clock: Clock) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let simulation = Arc::new(Simulation {
+            state: Mutex::new(State::new()),
+            clock,
+            clock_offset: Mutex::new(Duration::ZERO),
+        });
+        let accepting = tokio::spawn(server::accept(listener, Arc::clone(&simulation)));
+        Ok(Self {
+            address,
+            simulation,
+            accepting,
+        })
+    }
+
+    /// The URL without a trailing slash.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The tables of a connector to this simulation; `lines` are further ones of its table `yunzhijia`.
+    pub fn connector_toml(&self, id: &str, lines: &str) -> String {
+        format!(
+            "[connector.{id}]\ndisplay_name = \"云之家（模拟）\"\n[connector.{id}.yunzhijia]\n\
+             app_id = \"{APP_ID}\"\napp_secret = \"{APP_SECRET}\"\neid = \"{EID}\"\n\
+             base = \"{base}\"\n{lines}\n",
+            base = self.base_url()
+        )
+    }
+
+    /// The address of the workbench, from which people open the application.
+    pub fn workbench_url(&self) -> String {
+        format!("{}{}", self.base_url(), pages::WORKBENCH_PATH)
+    }
+
+    /// Sets the home address of the application.
+    pub fn set_home(&self, url: &str) {
+        url.clone_into(&mut self.simulation.state().home);
+    }
+
+    /// Edits a person; a new one belongs to the team.
+    pub fn person(&self, openid: &str, edit: impl FnOnce(&mut Person)) {
+        let mut state = self.simulation.state();
+        let existing = state.people.iter().position(|one| one.openid == openid);
+        let index = existing.unwrap_or_else(|| {
+            state.people.push(Person::new(openid, openid, ""));
+            state.people.len() - 1
+        });
+        edit(&mut state.people[index]);
+    }
+
+    /// Issues a ticket of a person, as the app does when they open the application.
+    pub fn issue_ticket(&self, openid: &str) -> String {
+        let now = self.simulation.now();
+        self.simulation.state().issue_ticket(openid, now)
+    }
+
+    /// Revokes all tokens of the application.
+    pub fn revoke_tokens(&self) {
+        self.simulation.state().token = None;
+    }
+
+    /// Never responds to requests for a path, until [`Yunzhijia::clear_faults`].
+    pub fn hang(&self, path: &str) {
+        self.set_fault(path, Fault::Hang);
+    }
+
+    /// Refuses the next `times` requests for a path with this code and message.
+    pub fn fail(&self, path: &str, code: i64, message: &str, times: usize) {
+        let body = api::refusal(code, message).to_string();
+        self.answer_with(path, 200, &body, times);
+    }
+
+    /// Responds to the next `times` requests for a path with this status and body.
+    pub fn answer_with(&self, path: &str, status: u16, body: &str, times: usize) {
+        let body = body.to_owned();
+        let fault = Fault::Answer {
+            status,
+            body: body.into(),
+            times,
+        };
+        self.set_fault(path, fault);
+    }
+
+    /// Closes every connection without a response, or no longer.
+    pub fn set_down(&self, is_down: bool) {
+        self.simulation.state().is_down = is_down;
+    }
+
+    /// Removes the faults of all paths.
+    pub fn clear_faults(&self) {
+        self.simulation.state().faults.clear();
+    }
+
+    /// The number of requests for a path, including failed ones.
+    pub fn calls(&self, path: &str) -> usize {
+        self.bodies(path).len()
+    }
+
+    /// The JSON bodies of all requests for a path.
+    pub fn bodies(&self, path: &str) -> Vec<Value> {
+        let state = self.simulation.state();
+        state.bodies.get(path).cloned().unwrap_or_default()
+    }
+
+    /// Every ticket and token that was issued.
+    pub fn issued(&self) -> Vec<String> {
+        self.simulation.state().issued.clone()
+    }
+
+    /// Advances the clock of the simulation.
+    pub fn advance(&self, by: Duration) {
+        let offset = self.simulation.clock_offset.lock();
+        *offset.unwrap_or_else(PoisonError::into_inner) += by;
+    }
+
+    /// The URL that the browser opens when this person scans the code of a QR page.
+    pub fn choose(page: &str, openid: &str) -> String {
+        format!("{page}&{}={openid}", pages::CHOICE)
+    }
+
+    fn set_fault(&self, path: &str, fault: Fault) {
+        let mut state = self.simulation.state();
+        state.faults.insert(path.to_owned(), fault);
+    }
+}
+
+impl fmt::Debug for Yunzhijia {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Yunzhijia")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Yunzhijia {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
