@@ -48,6 +48,7 @@ mod settings;
 mod shared_app_token;
 mod source_directory;
 pub mod wecom;
+pub mod yunzhijia;
 
 pub use directory_events::{
     DeliveryRequest, DirectoryChange, DirectoryEvent, EventDelivery, EventError, EventReceiver,
@@ -156,12 +157,15 @@ pub struct ConnectorConfig {
     /// A portal whose protocol the steps describe.
     #[serde(default)]
     custom: Option<custom::Config>,
+    /// 云之家.
+    #[serde(default)]
+    yunzhijia: Option<yunzhijia::Config>,
     /// A kind from outside this crate, which no configuration file can name.
     #[serde(skip)]
     external_kind: Option<ExternalKind>,
 }
 
-const KIND_NAMES: [&str; 11] = [
+const KIND_NAMES: [&str; 12] = [
     wecom::KIND_NAME,
     oidc::KIND_NAME,
     oauth2::KIND_NAME,
@@ -173,6 +177,7 @@ const KIND_NAMES: [&str; 11] = [
     lark::KIND_NAME,
     dingtalk::KIND_NAME,
     custom::KIND_NAME,
+    yunzhijia::KIND_NAME,
 ];
 
 /// Why a connector has no single kind.
@@ -218,6 +223,7 @@ impl ConnectorConfig {
             as_kind(&self.lark),
             as_kind(&self.dingtalk),
             as_kind(&self.custom),
+            as_kind(&self.yunzhijia),
         ];
         let external_kind = self
             .external_kind

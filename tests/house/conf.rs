@@ -20,6 +20,7 @@ mod schema;
 mod store;
 mod upstream_tls;
 mod warnings;
+mod yunzhijia;
 
 use std::path::{Path, PathBuf};
 

@@ -82,6 +82,7 @@ mod troubles;
 mod upstream;
 mod wecom_events;
 mod wire;
+mod yunzhijia;
 
 #[path = "../../examples/demo/dingtalk.rs"]
 mod dingtalk_source;
@@ -93,3 +94,5 @@ mod ldap_directory;
 mod legacy_app;
 #[path = "../../examples/demo/wecom.rs"]
 mod wecom;
+#[path = "../../examples/demo/yunzhijia.rs"]
+mod yunzhijia_source;

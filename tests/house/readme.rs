@@ -107,8 +107,8 @@ fn the_configurations_in_the_guide_to_dingtalk_are_valid() {
 }
 
 #[test]
-fn the_configurations_in_the_guide_to_steps_are_valid() {
-    for (guide, warnings) in [("custom.md", 0)] {
+fn the_configurations_in_the_guides_to_yunzhijia_and_to_steps_are_valid() {
+    for (guide, warnings) in [("yunzhijia.md", 1), ("custom.md", 0)] {
         let pages = [format!("docs/{guide}"), format!("docs/zh/{guide}")];
         let pages = pages.each_ref().map(|page| tables(page));
         assert_eq!(pages[0], pages[1], "{guide}");

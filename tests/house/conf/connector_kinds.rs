@@ -70,6 +70,12 @@ const KINDS: &[(&str, &str, &[&str])] = &[
          query = { ticket = 'code', key = 'secrets.key' }\n",
         &["secrets.key"],
     ),
+    (
+        "yunzhijia",
+        "app_id = '500000001'\neid = '17951708'\norigins = ['https://www.yunzhijia.com']\n\
+         app_secret = SECRET\n",
+        &["app_secret"],
+    ),
 ];
 
 /// A secret in the configuration that is long enough for every kind.

@@ -789,6 +789,23 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Alternative,
         "ticket = \"code\"",
     ),
+    ("connector.*.yunzhijia.app_id", Required, r#""500000001""#),
+    (
+        "connector.*.yunzhijia.app_secret",
+        Required,
+        r#"{ file = "/etc/menshen/yunzhijia.secret" }"#,
+    ),
+    ("connector.*.yunzhijia.eid", Required, r#""17951708""#),
+    (
+        "connector.*.yunzhijia.base",
+        Default,
+        r#""https://www.yunzhijia.com""#,
+    ),
+    (
+        "connector.*.yunzhijia.origins",
+        Optional,
+        r#"["https://www.yunzhijia.com"]"#,
+    ),
     ("route.name", Required, r#""oa""#),
     ("route.host", Example, r#""oa.corp.example""#),
     ("route.path", Default, r#""/""#),
@@ -890,8 +907,9 @@ pub(super) const FREE_TABLES: [&str; 10] = [
 ];
 
 /// Kinds that are shown in a connector of their own, with the id of that connector.
-pub(super) const EXTRA_CONNECTORS: [(&str, &str); 10] = [
+pub(super) const EXTRA_CONNECTORS: [(&str, &str); 11] = [
     ("connector.*.custom", "ctr"),
+    ("connector.*.yunzhijia", "yzj"),
     ("connector.*.jwt", "portal"),
     ("connector.*.cas", "sso"),
     ("connector.*.oauth2", "github"),

@@ -1,0 +1,244 @@
+//! Login with Yunzhijia (云之家).
+//!
+//! The app opens the home address of an application with a ticket, and its QR page returns one. A call with
+//! the token of the application returns the person of a ticket and their team.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+use tokio::time::timeout;
+use url::Url;
+
+use super::reachability::Reachability;
+use super::{
+    AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
+    ConnectorError, CurrentAppToken, DiscardedRecently, Finding, RefusalReason, SharedAppToken,
+    SourceRefusal, UnsolicitedProfile,
+};
+use crate::clock::Clock;
+use crate::login::fields::Fields;
+use crate::login::pending::Pending;
+use crate::outbound::OutboundError;
+use crate::people::profile::Profile;
+
+mod api;
+mod config;
+mod errors;
+mod examine;
+mod kind;
+mod person;
+
+use api::Api;
+pub use config::Config;
+pub(super) use kind::NAME as KIND_NAME;
+
+/// The time limit of all API calls of one login together.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// How long Yunzhijia accepts a ticket.
+const TICKET_LIFETIME: Duration = Duration::from_secs(3_600);
+
+/// The parameter of a ticket.
+const TICKET_PARAMETER: &str = "ticket";
+
+/// The parameter of a ticket that a custom front end sends.
+const FRONT_END_PARAMETER: &str = "code";
+
+/// The longest accepted ticket, in bytes.
+const TICKET_BYTES_MAX: usize = 1024;
+
+/// The default mapping.
+const MAPPING: &[(&str, &str)] = &[
+    (
+        "login",
+        "has(profile.jobNo) ? profile.jobNo : profile.openid",
+    ),
+    ("name", "profile.username"),
+    ("mobile", "profile.mobile"),
+    ("tenant_code", "profile.eid"),
+];
+
+/// The connector for one application of one team.
+#[derive(Debug)]
+pub struct Yunzhijia {
+    app_id: String,
+    eid: String,
+    base: Url,
+    callback: Url,
+    /// The home address of the application.
+    entry_url: String,
+    api: Api,
+    clock: Clock,
+    reachability: Reachability,
+}
+
+impl Yunzhijia {
+    /// Builds the connector. Reads the secret; makes no network call.
+    pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
+        if let Some((key, rule)) = config.invalid_values().into_iter().next() {
+            return Err(ConnectorBuildError::Setting(format!("{key} {rule}")));
+        }
+        let secret = config.app_secret.read();
+        let secret = secret.map_err(ConnectorBuildError::Secret)?;
+        let (outbound, clock) = (deps.outbound, deps.clock);
+        Ok(Self {
+            app_id: config.app_id.clone(),
+            eid: config.eid.clone(),
+            callback: deps.callback,
+            entry_url: format!("{}/enter/{}", deps.own_pages_url, deps.id),
+            reachability: Reachability::at(&config.base, outbound.clone(), clock.clone()),
+            api: Api::new(
+                outbound,
+                config.base.clone(),
+                config.app_id.clone(),
+                secret,
+                clock.clone(),
+            ),
+            base: config.base.clone(),
+            clock,
+        })
+    }
+
+    /// The page with the QR code. Yunzhijia spells it so.
+    fn scan_page(&self, pending: &Pending) -> Url {
+        let mut url = api::below(&self.base, &["opencloud", "openthird", "qrconnet"]);
+        url.query_pairs_mut()
+            .append_pair("appid", &self.app_id)
+            .append_pair("redirect_uri", self.callback.as_str())
+            .append_pair("state", pending.flow.as_str());
+        url
+    }
+
+    /// Redeems a ticket and checks team and application of its person.
+    async fn redeem(&self, ticket: &str) -> Result<Profile, ConnectorError> {
+        let acquired = timeout(LOGIN_TIMEOUT, self.api.acquire_context(ticket)).await;
+        let acquired = acquired.unwrap_or_else(|_| {
+            let call = "the whole login";
+            Err(OutboundError::Timeout { call }.into())
+        });
+        let data = acquired.map_err(|error| {
+            let error = error.into_error();
+            if error.is_no_response() {
+                self.reachability.record_failure();
+            }
+            error
+        })?;
+        self.reachability.record_success();
+        person::profile(&self.app_id, &self.eid, data)
+    }
+
+    /// The ticket of a response, which must be for this application.
+    fn ticket<'a>(&self, fields: &'a Fields, names: &[&str]) -> Result<&'a str, ConnectorError> {
+        let one = |name: &str| {
+            let repeated = |_| invalid_response("a parameter is repeated");
+            fields.one(name).map_err(repeated)
+        };
+        one("state")?;
+        let app_id = match one("appId")? {
+            None => one("appid")?,
+            found => found,
+        };
+        if app_id.is_some_and(|found| found != self.app_id) {
+            return Err(invalid_response("it is for another application (appId)"));
+        }
+        let mut ticket = None;
+        for name in names {
+            ticket = ticket.or(one(name)?);
+        }
+        let ticket = ticket.ok_or_else(|| ConnectorError::Refused {
+            why: RefusalReason::Declined,
+            source: fault("the response has no ticket"),
+        })?;
+        let is_unusual = |c: char| c.is_control() || c.is_whitespace();
+        if ticket.is_empty() || ticket.len() > TICKET_BYTES_MAX || ticket.chars().any(is_unusual) {
+            return Err(invalid_response(
+                "the ticket is empty, too long or malformed",
+            ));
+        }
+        Ok(ticket)
+    }
+}
+
+#[async_trait]
+impl Connector for Yunzhijia {
+    async fn begin(
+        &self,
+        pending: &Pending,
+        _request: &AuthnRequest,
+    ) -> Result<Challenge, ConnectorError> {
+        let reachable = self.reachability.check().await;
+        reachable.map_err(ConnectorError::NoUsableResponse)?;
+        Ok(Challenge::Redirect(self.scan_page(pending)))
+    }
+
+    async fn redeem_response(
+        &self,
+        _pending: &Pending,
+        response: &AuthnResponse,
+    ) -> Result<Profile, ConnectorError> {
+        let names = [TICKET_PARAMETER, FRONT_END_PARAMETER];
+        let ticket = self.ticket(&response.fields, &names)?;
+        self.redeem(ticket).await
+    }
+
+    async fn redeem_entry_token(
+        &self,
+        response: &AuthnResponse,
+    ) -> Result<UnsolicitedProfile, ConnectorError> {
+        let ticket = self.ticket(&response.fields, &[TICKET_PARAMETER])?;
+        let now = self.clock.now();
+        Ok(UnsolicitedProfile {
+            profile: self.redeem(ticket).await?,
+            token_id: None,
+            token_expires_at: now.plus(TICKET_LIFETIME),
+        })
+    }
+
+    fn app_login(&self, pending: &Pending) -> Option<Map<String, Value>> {
+        let members = [
+            ("app_id", json!(self.app_id)),
+            ("eid", json!(self.eid)),
+            ("redirect_uri", json!(self.callback)),
+            ("web_url", json!(self.scan_page(pending))),
+        ];
+        let members = members.map(|(name, value)| (name.to_owned(), value));
+        Some(members.into_iter().collect())
+    }
+
+    fn shared_app_token(&self) -> Option<&dyn SharedAppToken> {
+        Some(self)
+    }
+
+    async fn examine(&self) -> Vec<Finding> {
+        examine::examine(self).await
+    }
+}
+
+#[async_trait]
+impl SharedAppToken for Yunzhijia {
+    async fn app_token(&self) -> Result<CurrentAppToken, ConnectorError> {
+        let token = self.api.token().await;
+        let token = token.map_err(errors::ApiError::into_error)?;
+        Ok(CurrentAppToken {
+            usable_for: self.api.usable_for(&token),
+            token,
+        })
+    }
+
+    fn discard_app_token(&self, rejected: &str) -> Result<(), DiscardedRecently> {
+        self.api.discard_token(rejected)
+    }
+}
+
+fn invalid_response(why: &str) -> ConnectorError {
+    ConnectorError::InvalidResponse(fault(why))
+}
+
+fn fault(why: &str) -> SourceRefusal {
+    SourceRefusal {
+        call: "callback",
+        code: 0,
+        message: why.to_owned(),
+    }
+}

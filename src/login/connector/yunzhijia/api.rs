@@ -1,0 +1,165 @@
+//! `Api`: the API of Yunzhijia at `/gateway/`, called with the token of the application.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::super::DiscardedRecently;
+use super::super::kit::app_token::{AppToken, IssuedToken};
+use super::errors::{ApiError, GET_TOKEN, refusal};
+use crate::clock::Clock;
+use crate::outbound::{Outbound, OutboundCall, OutboundError};
+use crate::secret::Secret;
+
+/// The call that returns the person of a ticket.
+pub(super) const ACQUIRE_CONTEXT: &str = "acquirecontext";
+
+/// The longest accepted token, in bytes. Yunzhijia documents 32.
+const TOKEN_BYTES_MAX: usize = 2048;
+
+/// The lifetime of a token if Yunzhijia sends none, in seconds: the shorter one of its documents.
+const TOKEN_LIFETIME_S: i64 = 6400;
+
+/// The data of a successful response.
+pub(super) type ResponseObject = Map<String, Value>;
+
+/// The API client of one application.
+#[derive(Debug)]
+pub(super) struct Api {
+    outbound: Outbound,
+    base: Url,
+    app_id: String,
+    secret: Secret<String>,
+    token: AppToken,
+    clock: Clock,
+}
+
+impl Api {
+    pub(super) fn new(
+        outbound: Outbound,
+        base: Url,
+        app_id: String,
+        secret: Secret<String>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            outbound,
+            base,
+            app_id,
+            secret,
+            token: AppToken::new("Yunzhijia", GET_TOKEN, clock.clone()),
+            clock,
+        }
+    }
+
+    /// The application's token.
+    pub(super) async fn token(&self) -> Result<Arc<Secret<String>>, ApiError> {
+        self.token.get(|| self.request_token()).await
+    }
+
+    /// How long this token is used before it is replaced.
+    pub(super) fn usable_for(&self, token: &Arc<Secret<String>>) -> Duration {
+        self.token.usable_for(token)
+    }
+
+    /// Discards the current token if it is `rejected`.
+    pub(super) fn discard_token(&self, rejected: &str) -> Result<(), DiscardedRecently> {
+        self.token.discard(rejected)
+    }
+
+    /// The person of a ticket. A ticket is valid for an hour; `disposable` makes it valid once.
+    pub(super) async fn acquire_context(&self, ticket: &str) -> Result<ResponseObject, ApiError> {
+        let body = json!({ "appid": self.app_id, "ticket": ticket, "disposable": true });
+        let body = &body;
+        let call = |token: Arc<Secret<String>>| async move {
+            let query = [("accessToken", token.expose().as_str())];
+            let url = self.url(["gateway", "ticket", "user", ACQUIRE_CONTEXT]);
+            let outbound_call = OutboundCall::once(ACQUIRE_CONTEXT);
+            let response = self.outbound.post_json(&url, &query, body, outbound_call);
+            let secret = self.secret.expose().as_str();
+            let redacted = [token.expose().as_str(), ticket, secret];
+            data(ACQUIRE_CONTEXT, response.await?, &redacted)
+        };
+        self.token.call(|| self.request_token(), call).await
+    }
+
+    /// Requests a token. Yunzhijia refuses a timestamp that is more than three minutes off.
+    async fn request_token(&self) -> Result<IssuedToken, ApiError> {
+        let secret = self.secret.expose().as_str();
+        let body = json!({
+            "appId": self.app_id,
+            "secret": secret,
+            "timestamp": self.clock.now().unix_ms(),
+            "scope": "app",
+        });
+        let url = self.url(["gateway", "oauth2", "token", GET_TOKEN]);
+        let call = OutboundCall::repeatable(GET_TOKEN);
+        let response = self.outbound.post_json(&url, &[], &body, call).await?;
+        let mut data = data(GET_TOKEN, response, &[secret])?;
+        let lifetime_s = data.get("expireIn").and_then(number);
+        let lifetime_s = lifetime_s.unwrap_or(TOKEN_LIFETIME_S);
+        match data.remove("accessToken") {
+            Some(Value::String(token)) if !token.is_empty() && token.len() <= TOKEN_BYTES_MAX => {
+                Ok(IssuedToken {
+                    token: Secret::new(token),
+                    lifetime: Duration::from_secs(u64::try_from(lifetime_s).unwrap_or(0)),
+                })
+            }
+            _ => Err(incomplete(GET_TOKEN, "`data.accessToken`")),
+        }
+    }
+
+    fn url(&self, path: [&str; 4]) -> Url {
+        below(&self.base, &path)
+    }
+}
+
+/// A URL below the base.
+pub(super) fn below(base: &Url, path: &[&str]) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path);
+    }
+    url
+}
+
+/// The data of a response. Only `success` says whether a call succeeded: the HTTP status is 200 in any case,
+/// and the `errorCode` of a success is 0 or 100.
+fn data(
+    call: &'static str,
+    response: Value,
+    redacted: &[&str],
+) -> Result<ResponseObject, ApiError> {
+    let Value::Object(mut response) = response else {
+        return Err(incomplete(call, "an object"));
+    };
+    match response.get("success") {
+        Some(Value::Bool(true)) => {}
+        Some(Value::Bool(false)) => {
+            let code = response.get("errorCode").and_then(number).unwrap_or(0);
+            let message = response.get("error").and_then(Value::as_str);
+            let message = message.unwrap_or("no message");
+            return Err(refusal(call, code, message, redacted).into());
+        }
+        _ => return Err(incomplete(call, "`success`")),
+    }
+    match response.remove("data") {
+        Some(Value::Object(data)) => Ok(data),
+        _ => Err(incomplete(call, "`data`")),
+    }
+}
+
+/// An integer, or text that contains an integer.
+fn number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn incomplete(call: &'static str, missing: &'static str) -> ApiError {
+    ApiError::NoUsableResponse(OutboundError::Incomplete { call, missing })
+}

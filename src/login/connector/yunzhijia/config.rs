@@ -1,0 +1,62 @@
+//! The settings of `[connector.ID.yunzhijia]`, from the Yunzhijia console.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use url::Url;
+
+use crate::secret::SecretSource;
+
+/// Login with Yunzhijia (云之家).
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The application's appId: 管理中心 → 应用管理 → the light application (轻应用).
+    pub app_id: String,
+    /// The application's appSecret, from the same page.
+    pub app_secret: SecretSource,
+    /// The number of the team (团队), its eid. People of other teams are refused.
+    pub eid: String,
+    /// The base URL of Yunzhijia. Change it for a private deployment. Before a login its host is probed with a
+    /// request for `/`, at most every ten seconds while it responds and every two while it does not. While it
+    /// does not respond, no browser is redirected to it.
+    #[serde(default = "default_base")]
+    pub base: Url,
+    /// The origins of the pages that may send people to `PREFIX/enter/ID`, by `Origin` or `Referer`. Absent:
+    /// any page, and so a stranger can sign a person in as somebody else. Clients that send neither header
+    /// cannot open the home page of the application then.
+    #[serde(default)]
+    pub origins: Vec<Url>,
+}
+
+impl Config {
+    /// The keys with invalid values, each with its rule.
+    pub(super) fn invalid_values(&self) -> Vec<(&'static str, &'static str)> {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let is_id = |id: &str| !id.is_empty() && id.len() <= 64 && id.chars().all(is_allowed);
+        let is_base = matches!(self.base.scheme(), "http" | "https")
+            && self.base.has_host()
+            && self.base.query().is_none()
+            && self.base.fragment().is_none()
+            && self.base.username().is_empty()
+            && self.base.password().is_none();
+        let rules = [
+            (
+                "app_id",
+                is_id(&self.app_id),
+                "consists of letters and digits",
+            ),
+            ("eid", is_id(&self.eid), "consists of letters and digits"),
+            (
+                "base",
+                is_base,
+                "begins with https:// or http:// and has no query, user or password",
+            ),
+        ];
+        let invalid = rules.into_iter().filter(|(_, is_valid, _)| !is_valid);
+        invalid.map(|(key, _, rule)| (key, rule)).collect()
+    }
+}
+
+fn default_base() -> Url {
+    Url::parse("https://www.yunzhijia.com").expect("the default URL is valid")
+}

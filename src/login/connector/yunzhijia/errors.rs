@@ -1,0 +1,280 @@
+//! The refusals of Yunzhijia, what they mean for a login, and their remedies. Yunzhijia publishes no list of
+//! error codes, so the call and the words of the message decide.
+
+use super::super::kit::app_token::CallError;
+use super::super::{ConnectorError, SourceRefusal};
+use crate::outbound::OutboundError;
+
+/// The longest error message that is kept, in characters.
+const MESSAGE_CHARS_MAX: usize = 300;
+
+/// The shortest value that is redacted, in bytes. Shorter values are not secrets and may be common words.
+const REDACTED_BYTES_MIN: usize = 6;
+
+/// The call that returns the application's token.
+pub(super) const GET_TOKEN: &str = "getAccessToken";
+
+/// Why an API call failed.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) enum ApiError {
+    /// Yunzhijia answered that the call did not succeed.
+    Refused(#[from] SourceRefusal),
+    /// Yunzhijia gave no usable response.
+    NoUsableResponse(#[from] OutboundError),
+}
+
+/// How to react to a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ErrorClass {
+    TicketRejected,
+    Busy,
+    Misconfigured(Mistake),
+}
+
+/// What is wrong with the settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mistake {
+    Clock,
+    Secret,
+    Token,
+    Team,
+}
+
+impl ApiError {
+    /// The error of a login.
+    pub(super) fn into_error(self) -> ConnectorError {
+        let refusal = match self {
+            Self::Refused(refusal) => refusal,
+            Self::NoUsableResponse(error) => match error {
+                OutboundError::Status { call, status, .. } if matches!(status, 429 | 503) => {
+                    return ConnectorError::Busy(status_refusal(call, status));
+                }
+                OutboundError::Status { call, status, .. } if is_token_status(status) => {
+                    status_refusal(call, status)
+                }
+                error => return ConnectorError::NoUsableResponse(error),
+            },
+        };
+        match classify(&refusal) {
+            ErrorClass::TicketRejected => ConnectorError::CodeRejected(refusal),
+            ErrorClass::Busy => ConnectorError::Busy(refusal),
+            ErrorClass::Misconfigured(mistake) => ConnectorError::Misconfigured {
+                remedy: mistake.remedy().to_owned(),
+                source: refusal,
+            },
+        }
+    }
+}
+
+impl CallError for ApiError {
+    /// A refusal that names the ticket is not about the token. Any other may be: within its lifetime Yunzhijia
+    /// issues the same token again, so that asking for it costs nothing.
+    fn is_token_refused(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => {
+                refusal.call != GET_TOKEN
+                    && classify(refusal) != ErrorClass::Busy
+                    && !mentions(refusal, &["ticket"])
+            }
+            Self::NoUsableResponse(error) => match error {
+                OutboundError::Status { call, status, .. } => {
+                    *call != GET_TOKEN && is_token_status(*status)
+                }
+                _ => false,
+            },
+        }
+    }
+
+    fn lasting_refusal(&self) -> Option<&SourceRefusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            Self::NoUsableResponse(_) => None,
+        }
+    }
+}
+
+/// The error of Yunzhijia, limited in length and without the `redacted` values of the request.
+pub(super) fn refusal(
+    call: &'static str,
+    code: i64,
+    message: &str,
+    redacted: &[&str],
+) -> SourceRefusal {
+    let mut message = message.to_owned();
+    for secret in redacted
+        .iter()
+        .filter(|secret| secret.len() >= REDACTED_BYTES_MIN)
+    {
+        message = message.replace(secret, "…");
+    }
+    let message = message
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MESSAGE_CHARS_MAX)
+        .collect();
+    SourceRefusal {
+        call,
+        code,
+        message,
+    }
+}
+
+fn status_refusal(call: &'static str, status: u16) -> SourceRefusal {
+    SourceRefusal {
+        call,
+        code: i64::from(status),
+        message: format!("HTTP status {status}: the token or the secret is refused"),
+    }
+}
+
+fn is_token_status(status: u16) -> bool {
+    matches!(status, 401 | 403)
+}
+
+fn classify(refusal: &SourceRefusal) -> ErrorClass {
+    let is_token_call = refusal.call == GET_TOKEN;
+    if mentions(
+        refusal,
+        &["频繁", "超限", "限流", "繁忙", "too many", "busy"],
+    ) || refusal.code == 429
+    {
+        ErrorClass::Busy
+    } else if mentions(refusal, &["未授权", "unauthorized team", "无权限"]) {
+        ErrorClass::Misconfigured(Mistake::Team)
+    } else if is_token_call && mentions(refusal, &["timestamp", "时间"]) {
+        ErrorClass::Misconfigured(Mistake::Clock)
+    } else if is_token_call {
+        ErrorClass::Misconfigured(Mistake::Secret)
+    } else if !mentions(refusal, &["ticket"])
+        && (mentions(refusal, &["token"]) || refusal.code == 401 || refusal.code == 403)
+    {
+        ErrorClass::Misconfigured(Mistake::Token)
+    } else {
+        ErrorClass::TicketRejected
+    }
+}
+
+fn mentions(refusal: &SourceRefusal, words: &[&str]) -> bool {
+    let message = refusal.message.to_lowercase();
+    words.iter().any(|word| message.contains(word))
+}
+
+impl Mistake {
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Clock => {
+                "correct the clock of this machine (NTP): Yunzhijia accepts three minutes of difference"
+            }
+            Self::Secret => {
+                "copy appId and appSecret of the light application (轻应用) again from the Yunzhijia console \
+                 into `app_id` and `app_secret`, and check `base`"
+            }
+            Self::Token => {
+                "Yunzhijia rejects a token that it has just issued: check that `base` leads to only one \
+                 deployment"
+            }
+            Self::Team => {
+                "the application is not authorized for the team (企业未授权): check that `app_id` is an \
+                 application of the team `eid`, and that an administrator has opened it"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::api::ACQUIRE_CONTEXT;
+    use super::*;
+
+    fn error(call: &'static str, code: i64, message: &str) -> ApiError {
+        ApiError::Refused(refusal(call, code, message, &[]))
+    }
+
+    fn remedy_of(call: &'static str, message: &str) -> String {
+        match error(call, 7, message).into_error() {
+            ConnectorError::Misconfigured { remedy, .. } => remedy,
+            other => panic!("{message}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_refused_ticket_restarts_the_login_and_asks_for_no_new_token() {
+        for message in [
+            "ticket已失效！",
+            "invalid Ticket",
+            "the accessToken of this ticket",
+        ] {
+            let refused = error(ACQUIRE_CONTEXT, 1, message);
+            assert!(!refused.is_token_refused(), "{message}");
+            assert!(
+                matches!(refused.into_error(), ConnectorError::CodeRejected(_)),
+                "{message}"
+            );
+        }
+        let unclear = error(ACQUIRE_CONTEXT, 1, "系统错误");
+        assert!(unclear.is_token_refused());
+        assert!(matches!(
+            unclear.into_error(),
+            ConnectorError::CodeRejected(_)
+        ));
+    }
+
+    #[test]
+    fn every_wrong_setting_has_a_remedy_that_names_it() {
+        for (call, message, word) in [
+            (GET_TOKEN, "timestamp已过期", "NTP"),
+            (GET_TOKEN, "时间戳无效", "NTP"),
+            (GET_TOKEN, "secret错误", "`app_secret`"),
+            (GET_TOKEN, "", "`app_secret`"),
+            (GET_TOKEN, "企业未授权", "`eid`"),
+            (ACQUIRE_CONTEXT, "accessToken无效", "`base`"),
+            (ACQUIRE_CONTEXT, "企业未授权", "`eid`"),
+        ] {
+            let remedy = remedy_of(call, message);
+            assert!(remedy.contains(word), "{message}: {remedy}");
+        }
+        assert!(error(ACQUIRE_CONTEXT, 1, "accessToken无效").is_token_refused());
+        assert!(!error(GET_TOKEN, 1, "accessToken无效").is_token_refused());
+    }
+
+    #[test]
+    fn a_limit_of_calls_means_a_busy_source() {
+        for call in [GET_TOKEN, ACQUIRE_CONTEXT] {
+            let busy = error(call, 1, "调用过于频繁");
+            assert!(!busy.is_token_refused());
+            assert!(matches!(busy.into_error(), ConnectorError::Busy(_)));
+        }
+    }
+
+    #[test]
+    fn the_http_status_of_a_refused_token_counts_as_its_refusal() {
+        let status = |call, status| {
+            let content_type = "text/html".to_owned();
+            ApiError::NoUsableResponse(OutboundError::Status {
+                call,
+                status,
+                content_type,
+            })
+        };
+        assert!(status(ACQUIRE_CONTEXT, 401).is_token_refused());
+        assert!(!status(GET_TOKEN, 401).is_token_refused());
+        assert!(!status(ACQUIRE_CONTEXT, 500).is_token_refused());
+        let refused = status(GET_TOKEN, 403).into_error();
+        assert!(matches!(refused, ConnectorError::Misconfigured { .. }));
+        assert!(matches!(
+            status(GET_TOKEN, 429).into_error(),
+            ConnectorError::Busy(_)
+        ));
+        let down = status(GET_TOKEN, 502).into_error();
+        assert!(matches!(down, ConnectorError::NoUsableResponse(_)));
+    }
+
+    #[test]
+    fn a_message_has_no_secret_and_a_limited_length() {
+        let message = refusal(GET_TOKEN, 1, "bad hunter2\r\n!", &["hunter2"]).message;
+        assert_eq!(message, "bad …!");
+        let long = refusal(GET_TOKEN, 1, &"企".repeat(999), &[]).message;
+        assert_eq!(long.chars().count(), MESSAGE_CHARS_MAX);
+    }
+}

@@ -1,0 +1,95 @@
+//! `impl Kind` for `[connector.ID.yunzhijia]`: problems, warnings and features of the settings.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use url::Url;
+
+use super::super::entry_settings::{ANY_ORIGIN, origin_problems};
+use super::super::{
+    Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, EntryPlace, EntryPoint,
+    Features, Kind, LocalizedText, SettingProblem, SignInHint,
+};
+use super::{Config, MAPPING, TICKET_PARAMETER, Yunzhijia};
+use crate::secret::SecretSource;
+use crate::setting::{KeyPath, sends_in_clear_text};
+
+pub(in crate::login::connector) const NAME: &str = "yunzhijia";
+
+/// The User-Agent of the client contains `Qing/`. Nobody can scan a code with the phone that shows it, so
+/// logins do not start automatically there.
+const HINT: SignInHint = SignInHint {
+    default_text: LocalizedText {
+        en: "On a computer, scan the code with the Yunzhijia app. On a phone, open this application from the \
+             workbench of the app.",
+        zh: "在电脑上，用云之家扫码即可；在手机上，请从云之家的工作台打开本应用。",
+    },
+    for_user_agent: Some((
+        "qing/",
+        LocalizedText {
+            en: "You are in the Yunzhijia app. Open this application from the workbench: then you need no \
+                 code.",
+            zh: "您正在云之家里。请从工作台打开本应用，不用扫码就能登录。",
+        },
+    )),
+};
+
+impl Kind for Config {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
+        vec![(KeyPath::of([NAME, "app_secret"]), &self.app_secret)]
+    }
+
+    fn problems(
+        &self,
+        _connector: &ConnectorConfig,
+        _external_url: &Url,
+    ) -> Vec<SettingProblem<'_>> {
+        let invalid = self.invalid_values().into_iter();
+        let mut problems: Vec<_> = invalid
+            .map(|(key, rule)| {
+                let message = format!("{key} is invalid");
+                let help = format!("{key} {rule}");
+                SettingProblem::value(KeyPath::of([NAME, key]), message, help)
+            })
+            .collect();
+        let key_path = KeyPath::of([NAME, "origins"]);
+        problems.extend(origin_problems(&key_path, &self.origins));
+        problems
+    }
+
+    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+        let mut warnings = Vec::new();
+        if self.origins.is_empty() {
+            warnings.push((KeyPath::of([NAME]), ANY_ORIGIN.to_owned()));
+        }
+        if sends_in_clear_text(&self.base) {
+            let text =
+                "plain http: an attacker in the network can read the secret and forge any identity";
+            warnings.push((KeyPath::of([NAME, "base"]), text.to_owned()));
+        }
+        warnings
+    }
+
+    fn features(&self) -> Features {
+        Features {
+            mapping: MAPPING,
+            entry_point: Some(EntryPoint {
+                parameter: Cow::Borrowed(TICKET_PARAMETER),
+                origins: self.origins.clone(),
+                place: EntryPlace::Enter,
+                on_routes: false,
+            }),
+            shares_app_token: true,
+            hint: Some(HINT),
+            ..Features::default()
+        }
+    }
+
+    fn build(&self, deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError> {
+        Ok(Arc::new(Yunzhijia::build(self, deps)?))
+    }
+}
