@@ -291,11 +291,10 @@ pub trait Connector: Debug + Send + Sync {
         &self,
         _response: &AuthnResponse,
     ) -> Result<UnsolicitedProfile, ConnectorError> {
-        Err(ConnectorError::InvalidResponse(SourceRefusal {
-            call: "entry",
-            code: 0,
-            message: "this kind of connector has no entry point".to_owned(),
-        }))
+        Err(ConnectorError::InvalidResponse(SourceRefusal::fault(
+            "entry",
+            "this kind of connector has no entry point",
+        )))
     }
 
     /// What a custom front end or a mobile app needs to run this login itself: members of the JSON

@@ -252,11 +252,10 @@ fn one_session_of(pending: &Pending) -> OneTimeSession {
 }
 
 fn used_before() -> LoginError {
-    LoginError::Connector(ConnectorError::InvalidResponse(SourceRefusal {
-        call: "the response",
-        code: 0,
-        message: "the assertion was used before".to_owned(),
-    }))
+    LoginError::Connector(ConnectorError::InvalidResponse(SourceRefusal::fault(
+        "the response",
+        "the assertion was used before",
+    )))
 }
 
 /// The dependencies for minting a session.

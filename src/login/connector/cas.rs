@@ -10,7 +10,8 @@ use url::Url;
 use super::reachability::Reachability;
 use super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
-    ConnectorError, Finding, Prompt, ProviderLogout, RefusalReason, UnsolicitedProfile, grant,
+    ConnectorError, Finding, Prompt, ProviderLogout, RefusalReason, SourceRefusal,
+    UnsolicitedProfile, grant,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::login::pending::Pending;
@@ -20,7 +21,7 @@ use crate::store::Subject;
 use addresses::Addresses;
 use answer::{ANSWER_BYTES_MAX, Answer, Person};
 use config::UserCase;
-use errors::{VALIDATION, fault, invalid_answer, invalid_response, refused_ticket};
+use errors::{VALIDATION, invalid_answer, invalid_response, refused_ticket};
 use ticket::Ticket;
 
 mod addresses;
@@ -178,7 +179,10 @@ impl Cas {
         if requires_renew && reports("false") {
             return Err(ConnectorError::Refused {
                 why: RefusalReason::InsufficientAuth,
-                source: fault(VALIDATION, "the person did not enter the password anew"),
+                source: SourceRefusal::fault(
+                    VALIDATION,
+                    "the person did not enter the password anew",
+                ),
             });
         }
         if self.config.user_case == UserCase::Ignore {
@@ -233,7 +237,7 @@ impl Connector for Cas {
     ) -> Result<Profile, ConnectorError> {
         let interaction_required = |why| ConnectorError::Refused {
             why: RefusalReason::InteractionRequired,
-            source: fault("callback", why),
+            source: SourceRefusal::fault("callback", why),
         };
         let Some(ticket) = Ticket::of(&response.fields)? else {
             return Err(match pending.silent {

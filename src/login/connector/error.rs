@@ -128,6 +128,17 @@ pub struct SourceRefusal {
     pub message: String,
 }
 
+impl SourceRefusal {
+    /// A fault that menshen found in the response to a call.
+    pub(crate) fn fault(call: &'static str, message: &str) -> Self {
+        Self {
+            call,
+            code: 0,
+            message: message.to_owned(),
+        }
+    }
+}
+
 impl std::fmt::Display for SourceRefusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {

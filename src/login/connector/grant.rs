@@ -130,11 +130,7 @@ pub fn authorization_code<'a>(
 
 /// The error for an invalid authorization response.
 pub fn invalid_response(why: &str) -> ConnectorError {
-    ConnectorError::InvalidResponse(SourceRefusal {
-        call: "callback",
-        code: 0,
-        message: why.to_owned(),
-    })
+    ConnectorError::InvalidResponse(SourceRefusal::fault("callback", why))
 }
 
 /// The error of a login for an error code of the authorization endpoint.

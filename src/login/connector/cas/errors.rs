@@ -10,20 +10,12 @@ const MESSAGE_CHARS_MAX: usize = 300;
 
 /// The error of a callback or a logout message that menshen refuses itself.
 pub(super) fn invalid_response(why: &str) -> ConnectorError {
-    ConnectorError::InvalidResponse(fault("callback", why))
+    ConnectorError::InvalidResponse(SourceRefusal::fault("callback", why))
 }
 
 /// The error of an answer of the CAS server that menshen refuses.
 pub(super) fn invalid_answer(why: &str) -> ConnectorError {
-    ConnectorError::InvalidResponse(fault(VALIDATION, why))
-}
-
-pub(super) fn fault(call: &'static str, why: &str) -> SourceRefusal {
-    SourceRefusal {
-        call,
-        code: 0,
-        message: why.to_owned(),
-    }
+    ConnectorError::InvalidResponse(SourceRefusal::fault(VALIDATION, why))
 }
 
 /// The error of an `authenticationFailure` (CAS Protocol 3.0 §2.5.3). Servers repeat ticket and service in
@@ -35,7 +27,7 @@ pub(super) fn refused_ticket(code: &str, text: &str, redacted: &[&str]) -> Conne
         message = message.replace(secret, "…");
     }
     let message: String = message.chars().take(MESSAGE_CHARS_MAX).collect();
-    let refusal = fault(VALIDATION, &message);
+    let refusal = SourceRefusal::fault(VALIDATION, &message);
     match code {
         "INVALID_TICKET" => ConnectorError::CodeRejected(refusal),
         "INVALID_TICKET_SPEC" => ConnectorError::Refused {

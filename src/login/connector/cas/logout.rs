@@ -4,9 +4,8 @@ use async_trait::async_trait;
 use url::Url;
 
 use super::super::kit::xml::{Element, XmlLimits};
-use super::super::{ConnectorError, Delivery, ProviderLogout, grant};
+use super::super::{ConnectorError, Delivery, ProviderLogout, SourceRefusal, grant};
 use super::Cas;
-use super::errors::fault;
 use super::ticket::Ticket;
 use crate::secret::Secret;
 use crate::store::LogoutTarget;
@@ -62,7 +61,8 @@ impl ProviderLogout for Cas {
 
 /// The `SessionIndex` of a `LogoutRequest`, which is the ticket of the login; `None` if there is none.
 fn session_index(message: &str) -> Result<Option<String>, ConnectorError> {
-    let malformed = |why: &str| ConnectorError::InvalidResponse(fault("single logout", why));
+    let malformed =
+        |why: &str| ConnectorError::InvalidResponse(SourceRefusal::fault("single logout", why));
     let root = Element::read(message.as_bytes(), LIMITS);
     let root = root.map_err(|error| malformed(&error.to_string()))?;
     if !root.is(NAMESPACE, "LogoutRequest") {

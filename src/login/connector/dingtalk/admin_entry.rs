@@ -36,5 +36,5 @@ pub(super) fn userid(
 
 /// The refusal when administrators cannot come from the console.
 pub(super) fn not_configured() -> SourceRefusal {
-    member::refusal("entry", "`sso_secret` is not set")
+    SourceRefusal::fault("entry", "`sso_secret` is not set")
 }

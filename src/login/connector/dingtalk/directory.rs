@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::super::kit::department_tree::{DEPARTMENTS_MAX, DepartmentTree, TreeDepartment};
 use super::super::{
     ConnectorError, MemberPage, OpenDirectory, PersonAnswer, RefusalReason, SourceDirectory,
+    SourceRefusal,
 };
 use super::api::{ResponseObject, number};
 use super::errors::{ApiError, DEPARTMENT_NOT_VISIBLE, NO_SUCH_DEPARTMENT, NO_SUCH_MEMBER};
@@ -108,7 +109,7 @@ impl OpenDirectory for DingTalkDirectory {
     ) -> Result<MemberPage, ConnectorError> {
         let call = "topapi/v2/user/list";
         let invalid =
-            |message: &str| ConnectorError::InvalidResponse(member::refusal(call, message));
+            |message: &str| ConnectorError::InvalidResponse(SourceRefusal::fault(call, message));
         let parsed = department
             .parse()
             .ok()
@@ -150,7 +151,7 @@ impl OpenDirectory for DingTalkDirectory {
                 let person = self.listed(found)?;
                 if person.subject != *subject {
                     let fault =
-                        member::refusal("topapi/v2/user/get", "DingTalk sent another member");
+                        SourceRefusal::fault("topapi/v2/user/get", "DingTalk sent another member");
                     return Err(ConnectorError::InvalidResponse(fault));
                 }
                 Ok(PersonAnswer::Listed(Box::new(person)))

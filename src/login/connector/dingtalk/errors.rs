@@ -4,14 +4,12 @@
 use serde_json::Value;
 
 use super::super::kit::app_token::CallError;
+use super::super::kit::refusal::refusal as source_refusal;
 use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use crate::outbound::OutboundError;
 
 /// The longest error message that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
-
-/// The shortest value that is redacted, in bytes. Shorter values are not secrets and may be common words.
-const REDACTED_BYTES_MIN: usize = 6;
 
 /// The most permissions that are named, and the longest name of one, in bytes.
 const PERMISSIONS_MAX: usize = 8;
@@ -165,17 +163,7 @@ pub(super) fn named_error(
 }
 
 fn refusal(call: &'static str, code: i64, message: &str, redacted: &[&str]) -> SourceRefusal {
-    let mut message = message.to_owned();
-    let secrets = redacted.iter();
-    for secret in secrets.filter(|secret| secret.len() >= REDACTED_BYTES_MIN) {
-        message = message.replace(secret, "…");
-    }
-    let message = message.chars().filter(|c| !c.is_control());
-    SourceRefusal {
-        call,
-        code,
-        message: message.take(MESSAGE_CHARS_MAX).collect(),
-    }
+    source_refusal(call, code, message, redacted, MESSAGE_CHARS_MAX)
 }
 
 /// The permissions in a message of the older API: `…requiredScopes=[qyapi_get_member]…`.

@@ -51,7 +51,7 @@ pub(super) fn require_active(member: &ResponseObject, userid: &str) -> Result<()
         ListedStatus::Active => return Ok(()),
         ListedStatus::Inactive(message) | ListedStatus::Unclear(message) => message,
     };
-    let source = refusal(GET, &message);
+    let source = SourceRefusal::fault(GET, &message);
     let why = RefusalReason::Inactive;
     Err(ConnectorError::Refused { why, source })
 }
@@ -119,16 +119,7 @@ pub(super) fn profile(corp_id: &str, member: ResponseObject) -> Result<Profile, 
 pub(super) fn not_a_member(call: &'static str, message: &str) -> ConnectorError {
     ConnectorError::Refused {
         why: RefusalReason::NotMember,
-        source: refusal(call, message),
-    }
-}
-
-/// A fault that menshen found.
-pub(super) fn refusal(call: &'static str, message: &str) -> SourceRefusal {
-    SourceRefusal {
-        call,
-        code: 0,
-        message: message.to_owned(),
+        source: SourceRefusal::fault(call, message),
     }
 }
 

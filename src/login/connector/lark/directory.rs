@@ -190,9 +190,5 @@ impl LarkDirectory {
 }
 
 fn invalid(message: &str) -> ConnectorError {
-    ConnectorError::InvalidResponse(SourceRefusal {
-        call: "contact",
-        code: 0,
-        message: message.to_owned(),
-    })
+    ConnectorError::InvalidResponse(SourceRefusal::fault("contact", message))
 }

@@ -4,15 +4,13 @@
 use url::Url;
 
 use super::super::kit::app_token::CallError;
+use super::super::kit::refusal::refusal as source_refusal;
 use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use super::Brand;
 use crate::outbound::OutboundError;
 
 /// The longest error message that is kept, in characters. The names of missing permissions are in it.
 const MESSAGE_CHARS_MAX: usize = 400;
-
-/// The shortest value that is redacted, in bytes. Shorter values are not secrets and may be common words.
-const REDACTED_BYTES_MIN: usize = 6;
 
 /// The call that returns the application's token.
 pub(super) const TENANT_TOKEN: &str = "tenant_access_token";
@@ -121,23 +119,7 @@ pub(super) fn refusal(
     message: &str,
     redacted: &[&str],
 ) -> SourceRefusal {
-    let mut message = message.to_owned();
-    for secret in redacted
-        .iter()
-        .filter(|secret| secret.len() >= REDACTED_BYTES_MIN)
-    {
-        message = message.replace(secret, "…");
-    }
-    let message = message
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(MESSAGE_CHARS_MAX)
-        .collect();
-    SourceRefusal {
-        call,
-        code,
-        message,
-    }
+    source_refusal(call, code, message, redacted, MESSAGE_CHARS_MAX)
 }
 
 fn classify(code: i64) -> ErrorClass {

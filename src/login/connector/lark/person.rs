@@ -174,11 +174,7 @@ pub(super) fn text<'a>(fields: &'a Object, name: &str) -> Option<&'a str> {
 }
 
 fn fault(message: &str) -> SourceRefusal {
-    SourceRefusal {
-        call: CONTACT_CALL,
-        code: 0,
-        message: message.to_owned(),
-    }
+    SourceRefusal::fault(CONTACT_CALL, message)
 }
 
 fn malformed(call: &'static str, missing: &'static str) -> ConnectorError {

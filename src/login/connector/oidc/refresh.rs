@@ -178,9 +178,5 @@ fn unavailable(error: impl Error + Send + Sync + 'static) -> RefreshError {
 }
 
 fn refusal(message: &str) -> SourceRefusal {
-    SourceRefusal {
-        call: "refresh",
-        code: 0,
-        message: message.to_owned(),
-    }
+    SourceRefusal::fault("refresh", message)
 }

@@ -234,9 +234,5 @@ fn status(found: &ResponseObject) -> ListedStatus {
 }
 
 fn invalid(call: &'static str, message: &str) -> ConnectorError {
-    ConnectorError::InvalidResponse(SourceRefusal {
-        call,
-        code: 0,
-        message: message.to_owned(),
-    })
+    ConnectorError::InvalidResponse(SourceRefusal::fault(call, message))
 }

@@ -4,14 +4,12 @@
 use std::net::IpAddr;
 
 use super::super::kit::app_token::CallError;
+use super::super::kit::refusal::refusal as source_refusal;
 use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use crate::outbound::OutboundError;
 
 /// The longest error message that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
-
-/// The shortest value that is redacted, in bytes. Shorter values are not secrets and may be common words.
-const REDACTED_BYTES_MIN: usize = 6;
 
 /// Too many calls in a short time.
 const CALL_LIMIT_REACHED: i64 = 45009;
@@ -133,26 +131,14 @@ pub(super) fn refusal(
     message: &str,
     redacted: &[&str],
 ) -> SourceRefusal {
-    let mut message = message.to_owned();
-    if let Some(at) = message.find(", more info at ") {
-        message.truncate(at);
-    }
-    for secret in redacted
-        .iter()
-        .filter(|secret| secret.len() >= REDACTED_BYTES_MIN)
-    {
-        message = message.replace(secret, "…");
-    }
-    let message = message
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(MESSAGE_CHARS_MAX)
-        .collect();
-    SourceRefusal {
+    let message = message.split(", more info at ").next();
+    source_refusal(
         call,
         code,
-        message,
-    }
+        message.unwrap_or_default(),
+        redacted,
+        MESSAGE_CHARS_MAX,
+    )
 }
 
 fn classify(code: i64) -> ErrorClass {

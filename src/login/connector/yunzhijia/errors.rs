@@ -2,14 +2,12 @@
 //! error codes, so the call and the words of the message decide.
 
 use super::super::kit::app_token::CallError;
+use super::super::kit::refusal::refusal as source_refusal;
 use super::super::{ConnectorError, SourceRefusal};
 use crate::outbound::OutboundError;
 
 /// The longest error message that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
-
-/// The shortest value that is redacted, in bytes. Shorter values are not secrets and may be common words.
-const REDACTED_BYTES_MIN: usize = 6;
 
 /// The call that returns the application's token.
 pub(super) const GET_TOKEN: &str = "getAccessToken";
@@ -101,23 +99,7 @@ pub(super) fn refusal(
     message: &str,
     redacted: &[&str],
 ) -> SourceRefusal {
-    let mut message = message.to_owned();
-    for secret in redacted
-        .iter()
-        .filter(|secret| secret.len() >= REDACTED_BYTES_MIN)
-    {
-        message = message.replace(secret, "…");
-    }
-    let message = message
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(MESSAGE_CHARS_MAX)
-        .collect();
-    SourceRefusal {
-        call,
-        code,
-        message,
-    }
+    source_refusal(call, code, message, redacted, MESSAGE_CHARS_MAX)
 }
 
 fn status_refusal(call: &'static str, status: u16) -> SourceRefusal {

@@ -69,11 +69,7 @@ fn invalid(why: &str) -> ConnectorError {
 }
 
 fn fault(why: &str) -> SourceRefusal {
-    SourceRefusal {
-        call: ACQUIRE_CONTEXT,
-        code: 0,
-        message: why.to_owned(),
-    }
+    SourceRefusal::fault(ACQUIRE_CONTEXT, why)
 }
 
 #[cfg(test)]
