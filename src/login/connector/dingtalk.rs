@@ -12,13 +12,15 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 use url::Url;
 
+use super::kit::app_login::members;
+use super::kit::invalid_values::require_valid;
+use super::kit::response_code::response_code;
 use super::{
     AppPage, AppPageScripts, AuthnRequest, AuthnResponse, Challenge, Connector,
-    ConnectorBuildError, ConnectorDeps, ConnectorError, EventReceiver, Finding, RefusalReason,
-    SharedAppToken, SourceDirectory, UnsolicitedProfile,
+    ConnectorBuildError, ConnectorDeps, ConnectorError, EventReceiver, Finding, SharedAppToken,
+    SourceDirectory, UnsolicitedProfile,
 };
 use crate::clock::Clock;
-use crate::login::fields::Fields;
 use crate::login::pending::{Mode, Pending};
 use crate::outbound::OutboundError;
 use crate::people::person_lookup::PersonLookup;
@@ -44,7 +46,7 @@ mod shared_app_token;
 use admin_entry::AdminEntry;
 use api::{Api, Bases, ResponseObject};
 use app_login::AppLogin;
-pub use config::{AuthorizeScope, Config, LoginPage};
+pub use config::{AuthorizeScope, Config};
 use departments::Departments;
 use errors::{ApiError, ConsoleSettings};
 use events::Events;
@@ -59,6 +61,9 @@ const LOGIN_TIMEOUT: Duration = Duration::from_secs(25);
 const IN_APP: &str = "in-app";
 /// The kind of a code from the login page for browsers.
 const WEB: &str = "web";
+
+/// The parameters of a code; some versions have the second one.
+const CODE_PARAMETERS: [&str; 2] = ["authCode", "code"];
 
 /// The longest accepted code, in bytes.
 const CODE_BYTES_MAX: usize = 512;
@@ -107,9 +112,7 @@ pub struct DingTalk {
 impl DingTalk {
     /// Builds the connector. Reads secrets and the library; makes no network call.
     pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
-        if let Some((key, rule)) = config.invalid_values().into_iter().next() {
-            return Err(ConnectorBuildError::Setting(format!("{key} {rule}")));
-        }
+        require_valid(&config.invalid_values())?;
         let app_secret = config.app_secret.read();
         let app_secret = app_secret.map_err(ConnectorBuildError::Secret)?;
         let sso_secret = config.sso_secret.as_ref().map(SecretSource::read);
@@ -205,7 +208,7 @@ impl DingTalk {
 
     /// Redeems the code and loads its member.
     async fn redeem(&self, response: &AuthnResponse) -> Result<ResponseObject, ConnectorError> {
-        let code = code(&response.fields)?;
+        let code = response_code(&response.fields, &CODE_PARAMETERS, "code", CODE_BYTES_MAX)?;
         let userid = match response.kind.as_deref() {
             None | Some(WEB) => self.userid_by_web(code).await?,
             Some(_) => {
@@ -222,7 +225,7 @@ impl DingTalk {
     ) -> Result<ResponseObject, ConnectorError> {
         let not_configured = || ConnectorError::InvalidResponse(admin_entry::not_configured());
         let admin = self.admin.as_ref().ok_or_else(not_configured)?;
-        let code = code(&response.fields)?;
+        let code = response_code(&response.fields, &CODE_PARAMETERS, "code", CODE_BYTES_MAX)?;
         let corp_id = &self.console.corp_id;
         let found = self.api.administrator(corp_id, &admin.secret, code).await;
         let found = found.map_err(|error| self.connector_error(error))?;
@@ -301,7 +304,7 @@ impl Connector for DingTalk {
             redirect_uri: &self.callback,
             web_url: self.web_url(pending),
         };
-        Some(login.members())
+        Some(members(&login))
     }
 
     fn app_page_scripts(&self) -> Option<AppPageScripts<'_>> {
@@ -332,26 +335,6 @@ impl Connector for DingTalk {
     async fn examine(&self) -> Vec<Finding> {
         examine::examine(self).await
     }
-}
-
-/// The code of a response: `authCode`, or in some versions `code`. It is missing if the person declined.
-fn code(fields: &Fields) -> Result<&str, ConnectorError> {
-    let fault = |message: &str| member::refusal("callback", message);
-    let repeated = |_| ConnectorError::InvalidResponse(fault("a parameter is repeated"));
-    fields.one("state").map_err(repeated)?;
-    let new = fields.one("authCode").map_err(repeated)?;
-    let old = fields.one("code").map_err(repeated)?;
-    let Some(code) = new.or(old) else {
-        return Err(ConnectorError::Refused {
-            why: RefusalReason::Declined,
-            source: fault("the response has no code"),
-        });
-    };
-    if code.is_empty() || code.len() > CODE_BYTES_MAX || code.chars().any(char::is_control) {
-        let malformed = fault("the code is empty, too long or malformed");
-        return Err(ConnectorError::InvalidResponse(malformed));
-    }
-    Ok(code)
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use url::Url;
 
+use super::kit::app_login::members;
+use super::kit::invalid_values::require_valid;
+use super::kit::web_url::below;
 use super::reachability::Reachability;
 use super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
@@ -107,9 +110,7 @@ pub struct Lark {
 impl Lark {
     /// Builds the connector. Reads the secrets; makes no network call.
     pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
-        if let Some((key, rule)) = config.invalid_values().into_iter().next() {
-            return Err(ConnectorBuildError::Setting(format!("{key} {rule}")));
-        }
+        require_valid(&config.invalid_values())?;
         let secret = config.app_secret.read();
         let secret = secret.map_err(ConnectorBuildError::Secret)?;
         let events = config.events.as_ref();
@@ -128,7 +129,7 @@ impl Lark {
             brand: config.brand,
             scopes: config.scopes.clone(),
             authorize_url: config.authorize_url(),
-            events_url: config::join(&own_pages_url, &["events", id.as_str()]),
+            events_url: below(&own_pages_url, ["events", id.as_str()]),
             console: ConsoleSettings {
                 callback: callback.clone(),
                 brand: config.brand,
@@ -310,7 +311,7 @@ impl Connector for Lark {
             redirect_uri: &self.callback,
             url: self.login_url(pending, None),
         };
-        Some(login.members())
+        Some(members(&login))
     }
 
     fn person_lookup(self: Arc<Self>) -> Option<Arc<dyn PersonLookup>> {

@@ -12,12 +12,13 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 use url::Url;
 
+use super::kit::app_login::members;
+use super::kit::invalid_values::require_valid;
+use super::kit::response_code::response_code;
 use super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
-    ConnectorError, EventReceiver, Finding, RefusalReason, SharedAppToken, SourceDirectory,
-    SourceRefusal,
+    ConnectorError, EventReceiver, Finding, SharedAppToken, SourceDirectory,
 };
-use crate::login::fields::Fields;
 use crate::login::pending::{Mode, Pending};
 use crate::outbound::OutboundError;
 use crate::people::person_lookup::PersonLookup;
@@ -40,7 +41,7 @@ mod tags;
 
 use api::Api;
 use app_login::AppLogin;
-pub use config::{AuthorizeScope, Config, LoginPage};
+pub use config::{AuthorizeScope, Config};
 use departments::Departments;
 use errors::{ApiError, ConsoleSettings};
 use events::Events;
@@ -105,9 +106,7 @@ pub struct WeCom {
 impl WeCom {
     /// Builds the connector. Reads the secret; makes no network call.
     pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
-        if let Some((key, rule)) = config.invalid_values().into_iter().next() {
-            return Err(ConnectorBuildError::Setting(format!("{key} {rule}")));
-        }
+        require_valid(&config.invalid_values())?;
         let secret = config.secret.read().map_err(ConnectorBuildError::Secret)?;
         let contact_secret = config.contact_secret.as_ref().map(SecretSource::read);
         let contact_secret = contact_secret.transpose();
@@ -180,7 +179,7 @@ impl WeCom {
         &self,
         response: &AuthnResponse,
     ) -> Result<api::ResponseObject, ConnectorError> {
-        let code = code(&response.fields)?;
+        let code = response_code(&response.fields, &["code"], "code", CODE_BYTES_MAX)?;
         let code_owner = match response.kind.as_deref() {
             Some(MINI_PROGRAM) => self.api.redeem_mini_program(code).await,
             _ => self.api.redeem(code).await,
@@ -260,7 +259,7 @@ impl Connector for WeCom {
             web_url: self.web_url(pending),
             in_app_url: self.in_app_url(pending),
         };
-        Some(login.members())
+        Some(members(&login))
     }
 
     fn person_lookup(self: Arc<Self>) -> Option<Arc<dyn PersonLookup>> {
@@ -284,29 +283,6 @@ impl Connector for WeCom {
     async fn examine(&self) -> Vec<Finding> {
         examine::examine(self).await
     }
-}
-
-/// The code of a response. It is missing if the person cancelled; other parameters of WeCom are
-/// ignored.
-fn code(fields: &Fields) -> Result<&str, ConnectorError> {
-    let refusal = |message: &str| SourceRefusal {
-        call: "callback",
-        code: 0,
-        message: message.to_owned(),
-    };
-    let repeated = |_| ConnectorError::InvalidResponse(refusal("a parameter is repeated"));
-    fields.one("state").map_err(repeated)?;
-    let Some(code) = fields.one("code").map_err(repeated)? else {
-        return Err(ConnectorError::Refused {
-            why: RefusalReason::Declined,
-            source: refusal("the response has no code"),
-        });
-    };
-    if code.is_empty() || code.len() > CODE_BYTES_MAX || code.chars().any(char::is_control) {
-        let malformed = refusal("the code is empty, too long or malformed");
-        return Err(ConnectorError::InvalidResponse(malformed));
-    }
-    Ok(code)
 }
 
 /// The host and, unless it is the default, the port: what the WeCom console compares.

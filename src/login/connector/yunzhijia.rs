@@ -10,11 +10,14 @@ use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 use url::Url;
 
+use super::kit::invalid_values::require_valid;
+use super::kit::response_code::{invalid_response, response_code};
+use super::kit::web_url::below;
 use super::reachability::Reachability;
 use super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
-    ConnectorError, CurrentAppToken, DiscardedRecently, Finding, RefusalReason, SharedAppToken,
-    SourceRefusal, UnsolicitedProfile,
+    ConnectorError, CurrentAppToken, DiscardedRecently, Finding, SharedAppToken,
+    UnsolicitedProfile,
 };
 use crate::clock::Clock;
 use crate::login::fields::Fields;
@@ -76,9 +79,7 @@ pub struct Yunzhijia {
 impl Yunzhijia {
     /// Builds the connector. Reads the secret; makes no network call.
     pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
-        if let Some((key, rule)) = config.invalid_values().into_iter().next() {
-            return Err(ConnectorBuildError::Setting(format!("{key} {rule}")));
-        }
+        require_valid(&config.invalid_values())?;
         let secret = config.app_secret.read();
         let secret = secret.map_err(ConnectorBuildError::Secret)?;
         let (outbound, clock) = (deps.outbound, deps.clock);
@@ -102,7 +103,7 @@ impl Yunzhijia {
 
     /// The page with the QR code. Yunzhijia spells it so.
     fn scan_page(&self, pending: &Pending) -> Url {
-        let mut url = api::below(&self.base, &["opencloud", "openthird", "qrconnet"]);
+        let mut url = below(&self.base, ["opencloud", "openthird", "qrconnet"]);
         url.query_pairs_mut()
             .append_pair("appid", &self.app_id)
             .append_pair("redirect_uri", self.callback.as_str())
@@ -134,7 +135,6 @@ impl Yunzhijia {
             let repeated = |_| invalid_response("a parameter is repeated");
             fields.one(name).map_err(repeated)
         };
-        one("state")?;
         let app_id = match one("appId")? {
             None => one("appid")?,
             found => found,
@@ -142,19 +142,9 @@ impl Yunzhijia {
         if app_id.is_some_and(|found| found != self.app_id) {
             return Err(invalid_response("it is for another application (appId)"));
         }
-        let mut ticket = None;
-        for name in names {
-            ticket = ticket.or(one(name)?);
-        }
-        let ticket = ticket.ok_or_else(|| ConnectorError::Refused {
-            why: RefusalReason::Declined,
-            source: fault("the response has no ticket"),
-        })?;
-        let is_unusual = |c: char| c.is_control() || c.is_whitespace();
-        if ticket.is_empty() || ticket.len() > TICKET_BYTES_MAX || ticket.chars().any(is_unusual) {
-            return Err(invalid_response(
-                "the ticket is empty, too long or malformed",
-            ));
+        let ticket = response_code(fields, names, TICKET_PARAMETER, TICKET_BYTES_MAX)?;
+        if ticket.contains(char::is_whitespace) {
+            return Err(invalid_response("the ticket is malformed"));
         }
         Ok(ticket)
     }
@@ -228,17 +218,5 @@ impl SharedAppToken for Yunzhijia {
 
     fn discard_app_token(&self, rejected: &str) -> Result<(), DiscardedRecently> {
         self.api.discard_token(rejected)
-    }
-}
-
-fn invalid_response(why: &str) -> ConnectorError {
-    ConnectorError::InvalidResponse(fault(why))
-}
-
-fn fault(why: &str) -> SourceRefusal {
-    SourceRefusal {
-        call: "callback",
-        code: 0,
-        message: why.to_owned(),
     }
 }

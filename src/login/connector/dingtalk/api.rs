@@ -10,6 +10,7 @@ use url::Url;
 use super::super::DiscardedRecently;
 use super::super::kit::app_token::{AppToken, IssuedToken};
 pub(super) use super::super::kit::number::number;
+use super::super::kit::web_url::below;
 use super::errors::{ApiError, GET_SSO_TOKEN, GET_TOKEN};
 use crate::clock::Clock;
 use crate::outbound::{Outbound, OutboundCall};
@@ -144,7 +145,7 @@ impl Api {
             "code": code,
             "grantType": "authorization_code",
         });
-        let url = below(&self.bases.newer, call);
+        let url = below(&self.bases.newer, call.split('/'));
         let answer = self
             .outbound
             .post_json_for_answer(&url, &body, OutboundCall::once(call))
@@ -160,7 +161,7 @@ impl Api {
     /// <https://open.dingtalk.com/document/orgapp/dingtalk-retrieve-user-information>.
     pub(super) async fn union_id(&self, token: &Secret<String>) -> Result<String, ApiError> {
         let call = "v1.0/contact/users/me";
-        let url = below(&self.bases.newer, call);
+        let url = below(&self.bases.newer, call.split('/'));
         let answer = self
             .outbound
             .get_json_for_answer(&url, (TOKEN_HEADER, token), OutboundCall::repeatable(call))
@@ -227,7 +228,7 @@ impl Api {
         let get = |token: Arc<Secret<String>>| async move {
             let token = token.expose().as_str();
             let query = [("access_token", token)];
-            let url = below(&self.bases.older, call);
+            let url = below(&self.bases.older, call.split('/'));
             let answer = self
                 .outbound
                 .get_json(&url, &query, OutboundCall::repeatable(call));
@@ -282,7 +283,7 @@ impl Api {
         code: &str,
     ) -> Result<Administrator, ApiError> {
         let call = "sso/getuserinfo";
-        let url = &below(&self.bases.older, call);
+        let url = &below(&self.bases.older, call.split('/'));
         let get = |token: Arc<Secret<String>>| async move {
             let token = token.expose().as_str();
             let query = [("access_token", token), ("code", code)];
@@ -314,7 +315,7 @@ impl Api {
                 redacted,
             } = *old_call;
             let token = token.expose().as_str();
-            let url = below(&self.bases.older, call.name());
+            let url = below(&self.bases.older, call.name().split('/'));
             let query = [("access_token", token)];
             let answer = outbound.post_json(&url, &query, body, call).await?;
             with_error_code(call.name(), answer, &[token, redacted])
@@ -325,7 +326,7 @@ impl Api {
     async fn request_token(&self) -> Result<IssuedToken, ApiError> {
         let secret = self.app_secret.expose().as_str();
         let body = json!({ "appKey": self.app_key, "appSecret": secret });
-        let url = below(&self.bases.newer, GET_TOKEN);
+        let url = below(&self.bases.newer, GET_TOKEN.split('/'));
         let answer = self
             .outbound
             .post_json_for_answer(&url, &body, OutboundCall::repeatable(GET_TOKEN))
@@ -341,7 +342,7 @@ impl Api {
     ) -> Result<IssuedToken, ApiError> {
         let secret = sso_secret.expose().as_str();
         let query = [("corpid", corp_id), ("corpsecret", secret)];
-        let url = below(&self.bases.older, GET_SSO_TOKEN);
+        let url = below(&self.bases.older, GET_SSO_TOKEN.split('/'));
         let answer = self
             .outbound
             .get_json(&url, &query, OutboundCall::repeatable(GET_SSO_TOKEN))
@@ -349,15 +350,6 @@ impl Api {
         let mut fields = with_error_code(GET_SSO_TOKEN, answer, &[secret])?;
         issued_token(GET_SSO_TOKEN, &mut fields, ["access_token", "expires_in"])
     }
-}
-
-/// The URL of a call below a base URL.
-fn below(base: &Url, call: &str) -> Url {
-    let mut url = base.clone();
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().extend(call.split('/'));
-    }
-    url
 }
 
 /// A text that must be there.

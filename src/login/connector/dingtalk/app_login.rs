@@ -1,7 +1,6 @@
 //! What a custom front end or a mobile app needs to run a login itself (`/login-config`).
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 use url::Url;
 
 /// The parameters of DingTalk's scripts and mobile SDK.
@@ -14,14 +13,4 @@ pub(super) struct AppLogin<'a> {
     pub(super) redirect_uri: &'a Url,
     /// The login page for browsers.
     pub(super) web_url: Url,
-}
-
-impl AppLogin<'_> {
-    /// The members of the JSON response.
-    pub(super) fn members(&self) -> Map<String, Value> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(members)) => members,
-            _ => Map::new(),
-        }
-    }
 }

@@ -1,13 +1,14 @@
 //! The settings of `[connector.ID.dingtalk]`, most of them copied from DingTalk's developer console.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
+use super::super::kit::directory_settings::{default_revalidate, default_sync_brake, sync_rules};
+use super::super::kit::invalid_values::{InvalidValue, invalid_values};
+use super::super::kit::login_page::LoginPage;
+use super::super::kit::web_url::{WEB_URL_RULE, default_url, is_web_url};
 use super::{EventsConfig, PageLibrary};
-use crate::login::pending::Mode;
 use crate::secret::SecretSource;
 use crate::setting::Period;
 
@@ -90,98 +91,45 @@ impl AuthorizeScope {
     }
 }
 
-/// How people sign in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LoginPage {
-    /// Chosen by the User-Agent.
-    #[default]
-    Auto,
-    /// Always the QR page.
-    Web,
-    /// Always by the client.
-    InApp,
-}
-
-impl LoginPage {
-    /// The mode of every login, unless the User-Agent decides.
-    pub(super) fn forced(self) -> Option<Mode> {
-        match self {
-            Self::Auto => None,
-            Self::Web => Some(Mode::Web),
-            Self::InApp => Some(Mode::InApp),
-        }
-    }
-}
-
 impl Config {
     /// The keys with invalid values, each with its rule.
-    pub(super) fn invalid_values(&self) -> Vec<(&'static str, &'static str)> {
+    pub(super) fn invalid_values(&self) -> Vec<InvalidValue> {
         let is_id = |text: &str| {
             let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
             !text.is_empty() && text.chars().all(is_allowed)
         };
-        let is_web_url = |url: &Url| matches!(url.scheme(), "http" | "https");
-        let is_sync_period = self
-            .sync_every
-            .is_none_or(|every| every.duration() >= Duration::from_secs(1));
-        let (id_rule, url_rule) = (
-            "consists of letters and digits",
-            "begins with http:// or https://",
-        );
+        let id_rule = "consists of letters and digits";
         let rules = [
             ("app_key", is_id(&self.app_key), id_rule),
             ("corp_id", is_id(&self.corp_id), id_rule),
-            ("api_base", is_web_url(&self.api_base), url_rule),
-            ("oapi_base", is_web_url(&self.oapi_base), url_rule),
-            ("login_url", is_web_url(&self.login_url), url_rule),
+            ("api_base", is_web_url(&self.api_base), WEB_URL_RULE),
+            ("oapi_base", is_web_url(&self.oapi_base), WEB_URL_RULE),
+            ("login_url", is_web_url(&self.login_url), WEB_URL_RULE),
             (
                 "jsapi_url",
                 self.jsapi_url.is_usable(),
                 "is the http or https URL of a file, without a query, or { file = \"/path\" }",
             ),
-            (
-                "sync_every",
-                is_sync_period,
-                "is a period of at least one second",
-            ),
-            (
-                "sync_brake",
-                self.sync_brake <= 100,
-                "is a number from 0 to 100",
-            ),
         ];
-        let invalid = rules.into_iter().filter(|(_, is_valid, _)| !is_valid);
-        invalid.map(|(key, _, rule)| (key, rule)).collect()
+        let sync_rules = sync_rules(self.sync_every, self.sync_brake);
+        invalid_values(rules.into_iter().chain(sync_rules))
     }
 }
 
-fn default_revalidate() -> Period {
-    Period::s(600)
-}
-
-fn default_sync_brake() -> u8 {
-    10
-}
-
 fn default_jsapi_url() -> PageLibrary {
-    PageLibrary::Url(parse_default(
+    PageLibrary::Url(default_url(
         "https://g.alicdn.com/dingding/dingtalk-jsapi/3.0.25/dingtalk.open.js",
     ))
 }
 
 fn default_api_base() -> Url {
-    parse_default("https://api.dingtalk.com")
+    default_url("https://api.dingtalk.com")
 }
 
 fn default_oapi_base() -> Url {
-    parse_default("https://oapi.dingtalk.com")
+    default_url("https://oapi.dingtalk.com")
 }
 
 fn default_login_url() -> Url {
-    parse_default("https://login.dingtalk.com/oauth2/auth")
-}
-
-fn parse_default(text: &str) -> Url {
-    Url::parse(text).expect("the default URLs are valid")
+    default_url("https://login.dingtalk.com/oauth2/auth")
 }

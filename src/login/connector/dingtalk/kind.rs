@@ -3,22 +3,21 @@
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use url::Url;
 
+use super::super::entry_settings::origin_problems;
+use super::super::kit::directory_settings::DirectorySettings;
+use super::super::kit::invalid_values::value_problems;
 use super::super::{
     Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, DirectorySyncSettings,
     EntryPlace, EntryPoint, Features, Kind, LocalizedText, SettingProblem, SignInHint, SourceApp,
 };
 use super::{Config, DingTalk, IN_APP, MAPPING, WEB, admin_entry};
 use crate::secret::SecretSource;
-use crate::setting::{KeyPath, Period, is_origin, sends_in_clear_text};
+use crate::setting::{KeyPath, Period, sends_in_clear_text};
 
 pub(in crate::login::connector) const NAME: &str = "dingtalk";
-
-/// The shortest interval of directory syncs without a warning.
-const SYNC_EVERY_RECOMMENDED_MIN: Duration = Duration::from_secs(300);
 
 /// Phones have `AliApp(DingTalk/…)` in their User-Agent, the desktop client has `dingtalk-win`.
 const APP: SourceApp = SourceApp {
@@ -70,21 +69,9 @@ impl Kind for Config {
         _connector: &ConnectorConfig,
         _external_url: &Url,
     ) -> Vec<SettingProblem<'_>> {
-        let invalid = self.invalid_values().into_iter().map(|(key, rule)| {
-            let message = format!("{key} is invalid");
-            let help = format!("{key} {rule}");
-            SettingProblem::value(KeyPath::of([NAME, key]), message, help)
-        });
-        let mut problems: Vec<_> = invalid.collect();
+        let mut problems = value_problems(NAME, self.invalid_values());
         let origins = KeyPath::of([NAME, "origins"]);
-        for (index, origin) in self.origins.iter().enumerate() {
-            if !is_origin(origin) {
-                let message = "this must be an origin";
-                let help = "http:// or https://, a host and perhaps a port; no path, query or user";
-                let key_path = origins.clone().item(index);
-                problems.push(SettingProblem::value(key_path, message, help));
-            }
-        }
+        problems.extend(origin_problems(&origins, &self.origins));
         if !self.origins.is_empty() && self.sso_secret.is_none() {
             let message = "nobody comes from these pages without `sso_secret`";
             let help = "add `sso_secret`, or remove `origins`";
@@ -113,29 +100,16 @@ impl Kind for Config {
                         list the origin of the admin console";
             warn("sso_secret", text);
         }
-        if self.revalidate.duration().is_zero() {
-            let text = match &self.events {
-                None => {
-                    "a person who leaves the organisation stays signed in until the session ends: use a \
-                     period such as \"10m\""
-                }
-                Some(_) => {
-                    "a person who leaves while an event of DingTalk is lost stays signed in until the \
-                     session ends: use a period such as \"10m\""
-                }
-            };
-            warn("revalidate", text);
-        }
-        let is_short = |every: Period| every.duration() < SYNC_EVERY_RECOMMENDED_MIN;
-        if self.sync_every.is_some_and(is_short) {
-            let text = "every sync reads each department, and DingTalk limits how often: use a period such \
-                        as \"1h\"";
-            warn("sync_every", text);
-        }
-        if self.sync_brake == 100 {
-            let text = "a sync may close the accounts of all people at once, for example after a change \
-                        of 权限范围: use a number such as 10";
-            warn("sync_brake", text);
+        let settings = DirectorySettings {
+            source: "DingTalk",
+            range: "权限范围",
+            revalidate: Some(self.revalidate),
+            receives_events: self.events.is_some(),
+            sync_every: self.sync_every,
+            sync_brake: self.sync_brake,
+        };
+        for (key, text) in settings.warnings() {
+            warn(key, &text);
         }
         warnings
     }

@@ -119,37 +119,6 @@ async fn the_client_gets_a_page_unless_an_identity_is_added() {
 }
 
 #[test]
-fn the_code_is_auth_code_or_code() {
-    let fields = |query: &str| Fields::parse(query.as_bytes()).unwrap();
-    for (query, expected) in [
-        ("authCode=a&state=s", "a"),
-        ("code=b&state=s", "b"),
-        ("authCode=a&code=b&state=s", "a"),
-    ] {
-        assert_eq!(code(&fields(query)).unwrap(), expected);
-    }
-    for query in ["state=s", "error=access_denied&state=s"] {
-        let error = code(&fields(query)).unwrap_err();
-        assert!(matches!(error, ConnectorError::Refused { .. }), "{query}");
-    }
-    let long = format!("code={}", "x".repeat(513));
-    for query in [
-        "authCode=a&authCode=b",
-        "code=a&code=b",
-        "code=a&state=s&state=t",
-        "code=",
-        "code=a%0A",
-        &long,
-    ] {
-        let error = code(&fields(query)).unwrap_err();
-        assert!(
-            matches!(error, ConnectorError::InvalidResponse(_)),
-            "{query}"
-        );
-    }
-}
-
-#[test]
 fn administrators_need_a_secret_and_origins_need_administrators() {
     let url = Url::parse("https://sso.corp.example").unwrap();
     let connector: super::super::ConnectorConfig = toml::from_str("").unwrap();

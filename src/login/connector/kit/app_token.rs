@@ -6,9 +6,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use super::super::{DiscardedRecently, SourceRefusal};
+use super::number::number;
 use crate::clock::{Clock, Timestamp};
 use crate::outbound::{CALL_TIMEOUT, OutboundError};
 use crate::secret::Secret;
@@ -21,6 +23,9 @@ const RENEWAL_MARGIN: Duration = Duration::from_secs(300);
 /// a token.
 const DISCARD_PAUSE: Duration = Duration::from_secs(60);
 
+/// The longest accepted token, in bytes. Sources document at most 512.
+const TOKEN_BYTES_MAX: usize = 8192;
+
 /// How long a lasting refusal is cached.
 const REFUSAL_TTL: Duration = Duration::from_secs(60);
 
@@ -28,6 +33,33 @@ const REFUSAL_TTL: Duration = Duration::from_secs(60);
 pub(crate) struct IssuedToken {
     pub(crate) token: Secret<String>,
     pub(crate) lifetime: Duration,
+}
+
+impl IssuedToken {
+    /// Takes the members with these names out of a response: a token, and its lifetime in seconds, which is
+    /// `lifetime_s` if it is absent. `None` without a usable token.
+    pub(crate) fn take(
+        fields: &mut Map<String, Value>,
+        [token, lifetime]: [&str; 2],
+        lifetime_s: i64,
+    ) -> Option<Self> {
+        let sent_lifetime_s = fields.get(lifetime).and_then(number);
+        let lifetime_s = u64::try_from(sent_lifetime_s.unwrap_or(lifetime_s)).unwrap_or(0);
+        Some(Self {
+            token: take_token(fields, token)?,
+            lifetime: Duration::from_secs(lifetime_s),
+        })
+    }
+}
+
+/// Takes a token out of a response.
+pub(crate) fn take_token(fields: &mut Map<String, Value>, name: &str) -> Option<Secret<String>> {
+    match fields.remove(name) {
+        Some(Value::String(token)) if (1..=TOKEN_BYTES_MAX).contains(&token.len()) => {
+            Some(Secret::new(token))
+        }
+        _ => None,
+    }
 }
 
 /// The error of an API call, and whether it concerns the application's token.

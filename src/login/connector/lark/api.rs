@@ -2,13 +2,12 @@
 //! <https://open.feishu.cn/document/server-docs/api-call-guide/calling-process/overview>.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::super::kit::app_token::{AppToken, IssuedToken};
-use super::config::join;
+use super::super::kit::app_token::{AppToken, IssuedToken, take_token};
+use super::super::kit::web_url::below;
 use super::errors::{ApiError, INVALID_CODE, TENANT_TOKEN, refusal};
 use crate::clock::Clock;
 use crate::outbound::{JsonRequest, Outbound, OutboundCall, OutboundError};
@@ -18,11 +17,8 @@ mod contacts;
 
 pub(super) use contacts::{BATCH_MAX, ContactScope, Page};
 
-/// The longest accepted token, in bytes.
-const TOKEN_BYTES_MAX: usize = 8192;
-
 /// The lifetime of the application's token if Lark sends none, in seconds.
-const TOKEN_LIFETIME_S: u64 = 7200;
+const TOKEN_LIFETIME_S: i64 = 7200;
 
 /// An object in a response of Lark.
 pub(super) type Object = Map<String, Value>;
@@ -116,7 +112,7 @@ impl Api {
         let response = self.outbound.call_json_api(request, call).await?;
         let redacted = [secret, grant.code, grant.verifier.unwrap_or_default()];
         let mut fields = successful(call.name(), response, &redacted)?;
-        token_of(&mut fields, "access_token")
+        take_token(&mut fields, "access_token")
             .ok_or_else(|| incomplete(call.name(), "`access_token`"))
     }
 
@@ -199,25 +195,19 @@ impl Api {
         let call = OutboundCall::repeatable(TENANT_TOKEN);
         let response = self.outbound.call_json_api(request, call).await?;
         let mut fields = successful(TENANT_TOKEN, response, &[secret])?;
-        let lifetime_s = fields.get("expire").and_then(Value::as_u64);
-        let token = token_of(&mut fields, "tenant_access_token");
-        Ok(IssuedToken {
-            token: token.ok_or_else(|| incomplete(TENANT_TOKEN, "`tenant_access_token`"))?,
-            lifetime: Duration::from_secs(lifetime_s.unwrap_or(TOKEN_LIFETIME_S)),
-        })
+        let issued = IssuedToken::take(
+            &mut fields,
+            ["tenant_access_token", "expire"],
+            TOKEN_LIFETIME_S,
+        );
+        issued.ok_or_else(|| incomplete(TENANT_TOKEN, "`tenant_access_token`"))
     }
 
     fn url(&self, path: &[&str]) -> Url {
-        join(&join(&self.base, &["open-apis"]), path)
-    }
-}
-
-fn token_of(fields: &mut Object, name: &str) -> Option<Secret<String>> {
-    match fields.remove(name) {
-        Some(Value::String(token)) if !token.is_empty() && token.len() <= TOKEN_BYTES_MAX => {
-            Some(Secret::new(token))
-        }
-        _ => None,
+        below(
+            &self.base,
+            ["open-apis"].into_iter().chain(path.iter().copied()),
+        )
     }
 }
 

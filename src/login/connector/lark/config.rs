@@ -1,11 +1,12 @@
 //! The settings of `[connector.ID.lark]`, most of them copied from the developer console.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::super::kit::directory_settings::{default_revalidate, default_sync_brake, sync_rules};
+use super::super::kit::invalid_values::{InvalidValue, invalid_values};
+use super::super::kit::web_url::{WEB_URL_RULE, below, default_url, is_web_url};
 use crate::secret::SecretSource;
 use crate::setting::Period;
 
@@ -104,22 +105,22 @@ impl Brand {
 impl Config {
     pub(super) fn api_base(&self) -> Url {
         let base = self.api_base.clone();
-        base.unwrap_or_else(|| parse_default(self.brand.api_base()))
+        base.unwrap_or_else(|| default_url(self.brand.api_base()))
     }
 
     pub(super) fn authorize_url(&self) -> Url {
         self.authorize_url.clone().unwrap_or_else(|| {
             let base = self.accounts_base.clone();
-            let base = base.unwrap_or_else(|| parse_default(self.brand.accounts_base()));
-            join(&base, &["open-apis", "authen", "v1", "authorize"])
+            let base = base.unwrap_or_else(|| default_url(self.brand.accounts_base()));
+            below(&base, ["open-apis", "authen", "v1", "authorize"])
         })
     }
 
     pub(super) fn token_url(&self) -> Url {
         self.token_url.clone().unwrap_or_else(|| {
-            join(
+            below(
                 &self.api_base(),
-                &["open-apis", "authen", "v2", "oauth", "token"],
+                ["open-apis", "authen", "v2", "oauth", "token"],
             )
         })
     }
@@ -137,11 +138,10 @@ impl Config {
     }
 
     /// The keys with invalid values, each with its rule.
-    pub(super) fn invalid_values(&self) -> Vec<(&'static str, &'static str)> {
+    pub(super) fn invalid_values(&self) -> Vec<InvalidValue> {
         let is_key = |text: &String| is_identifier(text);
         let is_scope =
             |scope: &String| !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_graphic());
-        let every = self.sync_every.map(Period::duration);
         let rules = [
             (
                 "app_id",
@@ -158,25 +158,12 @@ impl Config {
                 self.scopes.iter().all(is_scope),
                 "are names such as contact:user.email:readonly, each a text of its own",
             ),
-            (
-                "sync_every",
-                every.is_none_or(|every| every >= Duration::from_secs(1)),
-                "is a period of at least one second",
-            ),
-            (
-                "sync_brake",
-                self.sync_brake <= 100,
-                "is a number from 0 to 100",
-            ),
         ];
-        let is_web_url = |url: &Url| matches!(url.scheme(), "http" | "https");
-        let urls = self.urls().filter(|(_, url)| !is_web_url(url));
-        let urls = urls.map(|(key, _)| (key, "begins with http:// or https://"));
-        let invalid = rules.into_iter().filter(|(_, is_valid, _)| !is_valid);
-        invalid
-            .map(|(key, _, rule)| (key, rule))
-            .chain(urls)
-            .collect()
+        let urls = self
+            .urls()
+            .map(|(key, url)| (key, is_web_url(url), WEB_URL_RULE));
+        let sync_rules = sync_rules(self.sync_every, self.sync_brake);
+        invalid_values(rules.into_iter().chain(sync_rules).chain(urls))
     }
 }
 
@@ -184,27 +171,6 @@ impl Config {
 pub(super) fn is_identifier(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     (1..=128).contains(&text.len()) && text.bytes().all(is_allowed)
-}
-
-/// A URL with further path segments.
-pub(super) fn join(base: &Url, segments: &[&str]) -> Url {
-    let mut url = base.clone();
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().extend(segments);
-    }
-    url
-}
-
-fn default_revalidate() -> Period {
-    Period::s(600)
-}
-
-fn default_sync_brake() -> u8 {
-    10
-}
-
-fn parse_default(text: &str) -> Url {
-    Url::parse(text).expect("the default URLs are valid")
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! `impl Kind` for `[connector.ID.lark]`: problems, warnings and features of the settings.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use url::Url;
 
+use super::super::kit::directory_settings::DirectorySettings;
+use super::super::kit::invalid_values::value_problems;
 use super::super::{
     Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, DirectorySyncSettings,
     Features, Kind, LocalizedText, SettingProblem, SignInHint, SourceApp,
@@ -15,9 +16,6 @@ use crate::secret::SecretSource;
 use crate::setting::{KeyPath, Period, sends_in_clear_text};
 
 pub(in crate::login::connector) const NAME: &str = "lark";
-
-/// The shortest interval of directory syncs without a warning.
-const SYNC_EVERY_RECOMMENDED_MIN: Duration = Duration::from_secs(300);
 
 /// The client of Feishu and that of Lark, which the preset `feishu` of `oauth2` names so as well.
 const APP: SourceApp = SourceApp {
@@ -55,12 +53,7 @@ impl Kind for Config {
         _connector: &ConnectorConfig,
         _external_url: &Url,
     ) -> Vec<SettingProblem<'_>> {
-        let problem = |(key, rule): (&'static str, &'static str)| {
-            let message = format!("{key} is invalid");
-            let help = format!("{key} {rule}");
-            SettingProblem::value(KeyPath::of([NAME, key]), message, help)
-        };
-        let mut problems: Vec<_> = self.invalid_values().into_iter().map(problem).collect();
+        let mut problems = value_problems(NAME, self.invalid_values());
         let needs_contacts = [
             ("sync_every", self.sync_every.is_some()),
             ("events", self.events.is_some()),
@@ -85,29 +78,16 @@ impl Kind for Config {
                 warn(KeyPath::of([NAME, key]), text);
             }
         }
-        if self.contacts && self.revalidate.duration().is_zero() {
-            let text = match &self.events {
-                None => {
-                    "a person who leaves stays signed in until the session ends: use a period such as \
-                     \"10m\""
-                }
-                Some(_) => {
-                    "a person who leaves while an event of Lark is lost stays signed in until the session \
-                     ends: use a period such as \"10m\""
-                }
-            };
-            warn(KeyPath::of([NAME, "revalidate"]), text);
-        }
-        let every = self.sync_every.map(Period::duration);
-        if every.is_some_and(|every| every < SYNC_EVERY_RECOMMENDED_MIN) {
-            let text = "every sync reads each department, and Lark limits how often: use a period such as \
-                        \"1h\"";
-            warn(KeyPath::of([NAME, "sync_every"]), text);
-        }
-        if self.sync_brake == 100 {
-            let text = "a sync may close the accounts of all people at once, for example after a change of \
-                        通讯录权限范围: use a number such as 10";
-            warn(KeyPath::of([NAME, "sync_brake"]), text);
+        let settings = DirectorySettings {
+            source: "Lark",
+            range: "通讯录权限范围",
+            revalidate: self.contacts.then_some(self.revalidate),
+            receives_events: self.events.is_some(),
+            sync_every: self.sync_every,
+            sync_brake: self.sync_brake,
+        };
+        for (key, text) in settings.warnings() {
+            warn(KeyPath::of([NAME, key]), &text);
         }
         if let Some(events) = &self.events
             && events.encrypt_key.is_none()

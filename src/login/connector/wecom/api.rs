@@ -10,6 +10,7 @@ use url::{Host, Url};
 use super::super::DiscardedRecently;
 use super::super::kit::app_token::{AppToken, IssuedToken};
 pub(super) use super::super::kit::number::number;
+use super::super::kit::web_url::below;
 use super::errors::{ApiError, GET_TOKEN, refusal};
 use crate::clock::Clock;
 use crate::outbound::{Outbound, OutboundCall, OutboundError};
@@ -23,9 +24,6 @@ const MEMBERS_BYTES_MAX: usize = 32 << 20;
 
 /// The most userids of one page; the maximum of WeCom.
 const MEMBER_IDS_MAX: usize = 10_000;
-
-/// The longest accepted token, in bytes. WeCom documents at most 512.
-const TOKEN_BYTES_MAX: usize = 2048;
 
 /// The lifetime of a token if WeCom sends none, in seconds.
 const TOKEN_LIFETIME_S: i64 = 7200;
@@ -398,28 +396,16 @@ impl Api {
             )
             .await?;
         let mut fields = without_error_code(GET_TOKEN, response, &[secret])?;
-        let lifetime_s = fields
-            .get("expires_in")
-            .and_then(number)
-            .unwrap_or(TOKEN_LIFETIME_S);
-        let lifetime = Duration::from_secs(u64::try_from(lifetime_s).unwrap_or(0));
-        match fields.remove("access_token") {
-            Some(Value::String(token)) if !token.is_empty() && token.len() <= TOKEN_BYTES_MAX => {
-                Ok(IssuedToken {
-                    token: Secret::new(token),
-                    lifetime,
-                })
-            }
-            _ => Err(incomplete(GET_TOKEN, "`access_token`")),
-        }
+        let issued = IssuedToken::take(
+            &mut fields,
+            ["access_token", "expires_in"],
+            TOKEN_LIFETIME_S,
+        );
+        issued.ok_or_else(|| incomplete(GET_TOKEN, "`access_token`"))
     }
 
     fn url(&self, call: &str) -> Url {
-        let mut url = self.base.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().push("cgi-bin").extend(call.split('/'));
-        }
-        url
+        below(&self.base, ["cgi-bin"].into_iter().chain(call.split('/')))
     }
 }
 

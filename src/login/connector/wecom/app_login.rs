@@ -1,7 +1,6 @@
 //! What a custom front end or a mobile app needs to run a login itself (`/login-config`).
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 use url::Url;
 
 /// The parameters of WeCom's scripts and mobile SDK.
@@ -18,14 +17,4 @@ pub(super) struct AppLogin<'a> {
     pub(super) web_url: Url,
     /// The login page for the WeCom client.
     pub(super) in_app_url: Url,
-}
-
-impl AppLogin<'_> {
-    /// The members of the JSON response.
-    pub(super) fn members(&self) -> Map<String, Value> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(members)) => members,
-            _ => Map::new(),
-        }
-    }
 }

@@ -1,13 +1,14 @@
 //! The settings of `[connector.ID.wecom]`, most of them copied from the WeCom console.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
+use super::super::kit::directory_settings::{default_revalidate, default_sync_brake, sync_rules};
+use super::super::kit::invalid_values::{InvalidValue, invalid_values};
+use super::super::kit::login_page::LoginPage;
+use super::super::kit::web_url::{WEB_URL_RULE, default_url, is_web_url};
 use super::EventsConfig;
-use crate::login::pending::Mode;
 use crate::secret::SecretSource;
 use crate::setting::Period;
 
@@ -87,88 +88,42 @@ impl AuthorizeScope {
     }
 }
 
-/// The login page of WeCom.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LoginPage {
-    /// Chosen by the User-Agent.
-    #[default]
-    Auto,
-    /// Always the QR page.
-    Web,
-    /// Always the silent page of the client.
-    InApp,
-}
-
-impl LoginPage {
-    /// The mode of every login, unless the User-Agent decides.
-    pub(super) fn forced(self) -> Option<Mode> {
-        match self {
-            Self::Auto => None,
-            Self::Web => Some(Mode::Web),
-            Self::InApp => Some(Mode::InApp),
-        }
-    }
-}
-
 impl Config {
     /// The keys with invalid values, each with its rule.
-    pub(super) fn invalid_values(&self) -> Vec<(&'static str, &'static str)> {
+    pub(super) fn invalid_values(&self) -> Vec<InvalidValue> {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         let is_corp_id = !self.corp_id.is_empty() && self.corp_id.chars().all(is_allowed);
-        let is_web_url = |url: &Url| matches!(url.scheme(), "http" | "https");
-        let is_sync_period = self
-            .sync_every
-            .is_none_or(|every| every.duration() >= Duration::from_secs(1));
-        let url_rule = "begins with http:// or https://";
         let rules = [
             ("corp_id", is_corp_id, "consists of letters and digits"),
-            ("api_base", is_web_url(&self.api_base), url_rule),
-            ("authorize_url", is_web_url(&self.authorize_url), url_rule),
-            ("login_url", is_web_url(&self.login_url), url_rule),
+            ("api_base", is_web_url(&self.api_base), WEB_URL_RULE),
             (
-                "sync_every",
-                is_sync_period,
-                "is a period of at least one second",
+                "authorize_url",
+                is_web_url(&self.authorize_url),
+                WEB_URL_RULE,
             ),
-            (
-                "sync_brake",
-                self.sync_brake <= 100,
-                "is a number from 0 to 100",
-            ),
+            ("login_url", is_web_url(&self.login_url), WEB_URL_RULE),
         ];
-        let invalid = rules.into_iter().filter(|(_, is_valid, _)| !is_valid);
-        invalid.map(|(key, _, rule)| (key, rule)).collect()
+        let sync_rules = sync_rules(self.sync_every, self.sync_brake);
+        invalid_values(rules.into_iter().chain(sync_rules))
     }
-}
-
-fn default_revalidate() -> Period {
-    Period::s(600)
-}
-
-fn default_sync_brake() -> u8 {
-    10
 }
 
 fn default_api_base() -> Url {
-    parse_default("https://qyapi.weixin.qq.com")
+    default_url("https://qyapi.weixin.qq.com")
 }
 
 fn default_authorize_url() -> Url {
-    parse_default("https://open.weixin.qq.com/connect/oauth2/authorize")
+    default_url("https://open.weixin.qq.com/connect/oauth2/authorize")
 }
 
 fn default_login_url() -> Url {
-    parse_default("https://login.work.weixin.qq.com/wwlogin/sso/login")
-}
-
-fn parse_default(text: &str) -> Url {
-    Url::parse(text).expect("the default URLs are valid")
+    default_url("https://login.work.weixin.qq.com/wwlogin/sso/login")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::login::pending::Mode;
 
     const REQUIRED_SETTINGS: &str = "corp_id = 'ww1'\nagent_id = 7\nsecret = 'hunter2'\n";
 

@@ -1,10 +1,11 @@
 //! `impl Kind` for `[connector.ID.wecom]`: problems, warnings and features of the settings.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use url::Url;
 
+use super::super::kit::directory_settings::DirectorySettings;
+use super::super::kit::invalid_values::value_problems;
 use super::super::{
     Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, DirectorySyncSettings,
     Features, Kind, LocalizedText, SettingProblem, SignInHint, SourceApp,
@@ -15,9 +16,6 @@ use crate::secret::SecretSource;
 use crate::setting::{KeyPath, Period};
 
 pub(in crate::login::connector) const NAME: &str = "wecom";
-
-/// The shortest interval of directory syncs without a warning.
-const SYNC_EVERY_RECOMMENDED_MIN: Duration = Duration::from_secs(300);
 
 /// Every WeCom client has `wxwork/` in its User-Agent, also that of a private deployment.
 const APP: SourceApp = SourceApp {
@@ -65,12 +63,7 @@ impl Kind for Config {
         _connector: &ConnectorConfig,
         _external_url: &Url,
     ) -> Vec<SettingProblem<'_>> {
-        let problem = |(key, rule): (&'static str, &'static str)| {
-            let message = format!("{key} is invalid");
-            let help = format!("{key} {rule}");
-            SettingProblem::value(KeyPath::of([NAME, key]), message, help)
-        };
-        self.invalid_values().into_iter().map(problem).collect()
+        value_problems(NAME, self.invalid_values())
     }
 
     fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
@@ -79,31 +72,16 @@ impl Kind for Config {
             let text = "the secret and personal data are sent unencrypted: use https";
             warnings.push((KeyPath::of([NAME, "api_base"]), text.to_owned()));
         }
-        if self.revalidate.duration().is_zero() {
-            let text = match &self.events {
-                None => {
-                    "a person who leaves the corporation stays signed in until the session ends: use a \
-                     period such as \"10m\""
-                }
-                Some(_) => {
-                    "a person who leaves while an event of WeCom is lost stays signed in until the \
-                     session ends: use a period such as \"10m\""
-                }
-            };
-            warnings.push((KeyPath::of([NAME, "revalidate"]), text.to_owned()));
-        }
-        if let Some(every) = self.sync_every
-            && every.duration() < SYNC_EVERY_RECOMMENDED_MIN
-        {
-            let text = "every sync reads each department, and WeCom limits how often: use a period such \
-                        as \"1h\"";
-            warnings.push((KeyPath::of([NAME, "sync_every"]), text.to_owned()));
-        }
-        if self.sync_brake == 100 {
-            let text = "a sync may close the accounts of all people at once, for example after a change \
-                        of 可见范围: use a number such as 10";
-            warnings.push((KeyPath::of([NAME, "sync_brake"]), text.to_owned()));
-        }
+        let settings = DirectorySettings {
+            source: "WeCom",
+            range: "可见范围",
+            revalidate: Some(self.revalidate),
+            receives_events: self.events.is_some(),
+            sync_every: self.sync_every,
+            sync_brake: self.sync_brake,
+        };
+        let found = settings.warnings().into_iter();
+        warnings.extend(found.map(|(key, text)| (KeyPath::of([NAME, key]), text)));
         warnings
     }
 

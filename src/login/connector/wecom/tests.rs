@@ -60,10 +60,6 @@ async fn login_url(wecom: &WeCom, pending: &Pending) -> String {
     url.into()
 }
 
-fn code_error(query: &str) -> ConnectorError {
-    code(&Fields::parse(query.as_bytes()).unwrap()).unwrap_err()
-}
-
 #[tokio::test]
 async fn an_ordinary_browser_is_redirected_to_the_qr_page() {
     let pending = pending(Mode::Web);
@@ -176,33 +172,4 @@ fn the_default_mapping_fills_the_fields_of_an_account() {
     }
     let least = map(serde_json::json!({ "userid": "a" }));
     assert_eq!(least.fields, crate::people::profile::UserFields::default());
-}
-
-#[test]
-fn a_response_without_a_code_means_that_the_person_declined() {
-    for query in ["state=abc", "state=abc&auth_code=x"] {
-        let ConnectorError::Refused { why, .. } = code_error(query) else {
-            panic!("{query}");
-        };
-        assert_eq!(why, RefusalReason::Declined);
-    }
-}
-
-#[test]
-fn an_invalid_code_is_refused() {
-    let long = format!("code={}", "x".repeat(CODE_BYTES_MAX + 1));
-    for bad in [
-        "code=",
-        "code=a&code=b",
-        "code=a&state=b&state=b",
-        "code=a%00",
-        &long,
-    ] {
-        let error = code_error(bad);
-        let invalid = matches!(error, ConnectorError::InvalidResponse(_));
-        assert!(invalid, "{bad}: {error:?}");
-    }
-    let good = Fields::parse(b"appid=ww1&code=abc&state=x&lang=zh&lang=en").unwrap();
-    assert_eq!(code(&good).unwrap(), "abc");
-    assert!(code(&Fields::parse(&long.as_bytes()[..long.len() - 1]).unwrap()).is_ok());
 }

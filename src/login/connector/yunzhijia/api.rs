@@ -8,6 +8,8 @@ use url::Url;
 
 use super::super::DiscardedRecently;
 use super::super::kit::app_token::{AppToken, IssuedToken};
+use super::super::kit::number::number;
+use super::super::kit::web_url::below;
 use super::errors::{ApiError, GET_TOKEN, refusal};
 use crate::clock::Clock;
 use crate::outbound::{Outbound, OutboundCall, OutboundError};
@@ -15,9 +17,6 @@ use crate::secret::Secret;
 
 /// The call that returns the person of a ticket.
 pub(super) const ACQUIRE_CONTEXT: &str = "acquirecontext";
-
-/// The longest accepted token, in bytes. Yunzhijia documents 32.
-const TOKEN_BYTES_MAX: usize = 2048;
 
 /// The lifetime of a token if Yunzhijia sends none, in seconds: the shorter one of its documents.
 const TOKEN_LIFETIME_S: i64 = 6400;
@@ -98,31 +97,13 @@ impl Api {
         let call = OutboundCall::repeatable(GET_TOKEN);
         let response = self.outbound.post_json(&url, &[], &body, call).await?;
         let mut data = data(GET_TOKEN, response, &[secret])?;
-        let lifetime_s = data.get("expireIn").and_then(number);
-        let lifetime_s = lifetime_s.unwrap_or(TOKEN_LIFETIME_S);
-        match data.remove("accessToken") {
-            Some(Value::String(token)) if !token.is_empty() && token.len() <= TOKEN_BYTES_MAX => {
-                Ok(IssuedToken {
-                    token: Secret::new(token),
-                    lifetime: Duration::from_secs(u64::try_from(lifetime_s).unwrap_or(0)),
-                })
-            }
-            _ => Err(incomplete(GET_TOKEN, "`data.accessToken`")),
-        }
+        let issued = IssuedToken::take(&mut data, ["accessToken", "expireIn"], TOKEN_LIFETIME_S);
+        issued.ok_or_else(|| incomplete(GET_TOKEN, "`data.accessToken`"))
     }
 
     fn url(&self, path: [&str; 4]) -> Url {
-        below(&self.base, &path)
+        below(&self.base, path)
     }
-}
-
-/// A URL below the base.
-pub(super) fn below(base: &Url, path: &[&str]) -> Url {
-    let mut url = base.clone();
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.pop_if_empty().extend(path);
-    }
-    url
 }
 
 /// The data of a response. Only `success` says whether a call succeeded: the HTTP status is 200 in any case,
@@ -148,15 +129,6 @@ fn data(
     match response.remove("data") {
         Some(Value::Object(data)) => Ok(data),
         _ => Err(incomplete(call, "`data`")),
-    }
-}
-
-/// An integer, or text that contains an integer.
-fn number(value: &Value) -> Option<i64> {
-    match value {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.trim().parse().ok(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 

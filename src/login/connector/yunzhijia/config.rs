@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
+use super::super::kit::invalid_values::{InvalidValue, invalid_values};
+use super::super::kit::web_url::{default_url, is_web_url};
 use crate::secret::SecretSource;
 
 /// Login with Yunzhijia (云之家).
@@ -30,10 +32,10 @@ pub struct Config {
 
 impl Config {
     /// The keys with invalid values, each with its rule.
-    pub(super) fn invalid_values(&self) -> Vec<(&'static str, &'static str)> {
+    pub(super) fn invalid_values(&self) -> Vec<InvalidValue> {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         let is_id = |id: &str| !id.is_empty() && id.len() <= 64 && id.chars().all(is_allowed);
-        let is_base = matches!(self.base.scheme(), "http" | "https")
+        let is_base = is_web_url(&self.base)
             && self.base.has_host()
             && self.base.query().is_none()
             && self.base.fragment().is_none()
@@ -52,11 +54,10 @@ impl Config {
                 "begins with https:// or http:// and has no query, user or password",
             ),
         ];
-        let invalid = rules.into_iter().filter(|(_, is_valid, _)| !is_valid);
-        invalid.map(|(key, _, rule)| (key, rule)).collect()
+        invalid_values(rules)
     }
 }
 
 fn default_base() -> Url {
-    Url::parse("https://www.yunzhijia.com").expect("the default URL is valid")
+    default_url("https://www.yunzhijia.com")
 }

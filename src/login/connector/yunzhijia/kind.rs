@@ -6,6 +6,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::super::entry_settings::{ANY_ORIGIN, origin_problems};
+use super::super::kit::invalid_values::value_problems;
 use super::super::{
     Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, EntryPlace, EntryPoint,
     Features, Kind, LocalizedText, SettingProblem, SignInHint,
@@ -48,14 +49,7 @@ impl Kind for Config {
         _connector: &ConnectorConfig,
         _external_url: &Url,
     ) -> Vec<SettingProblem<'_>> {
-        let invalid = self.invalid_values().into_iter();
-        let mut problems: Vec<_> = invalid
-            .map(|(key, rule)| {
-                let message = format!("{key} is invalid");
-                let help = format!("{key} {rule}");
-                SettingProblem::value(KeyPath::of([NAME, key]), message, help)
-            })
-            .collect();
+        let mut problems = value_problems(NAME, self.invalid_values());
         let key_path = KeyPath::of([NAME, "origins"]);
         problems.extend(origin_problems(&key_path, &self.origins));
         problems

@@ -1,17 +1,11 @@
 //! Reads the answers of the two APIs. An answer is a success only if it says so.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use super::super::super::kit::app_token::IssuedToken;
 use super::super::errors::{ApiError, REFUSED_BY_GATEWAY, named_error, numbered_error};
 use super::{ResponseObject, number};
 use crate::outbound::{FormResponse, OutboundError};
-use crate::secret::Secret;
-
-/// The longest accepted token, in bytes.
-const TOKEN_BYTES_MAX: usize = 4096;
 
 /// The lifetime of a token if DingTalk sends none, in seconds.
 const TOKEN_LIFETIME_S: i64 = 7200;
@@ -80,23 +74,14 @@ pub(super) fn result_list(
     }
 }
 
-/// The token of an answer, and its lifetime.
+/// The token of an answer, and its lifetime, under these names.
 pub(super) fn issued_token(
     call: &'static str,
     fields: &mut ResponseObject,
-    [token, lifetime]: [&str; 2],
+    names: [&str; 2],
 ) -> Result<IssuedToken, ApiError> {
-    let lifetime_s = fields.get(lifetime).and_then(number);
-    let lifetime_s = u64::try_from(lifetime_s.unwrap_or(TOKEN_LIFETIME_S)).unwrap_or(0);
-    match fields.remove(token) {
-        Some(Value::String(token)) if !token.is_empty() && token.len() <= TOKEN_BYTES_MAX => {
-            Ok(IssuedToken {
-                token: Secret::new(token),
-                lifetime: Duration::from_secs(lifetime_s),
-            })
-        }
-        _ => Err(incomplete(call, "the access token")),
-    }
+    let issued = IssuedToken::take(fields, names, TOKEN_LIFETIME_S);
+    issued.ok_or_else(|| incomplete(call, "the access token"))
 }
 
 pub(super) fn incomplete(call: &'static str, missing: &'static str) -> ApiError {

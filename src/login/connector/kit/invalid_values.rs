@@ -1,0 +1,37 @@
+//! Settings that have the right type and an invalid value.
+
+use super::super::{ConnectorBuildError, SettingProblem};
+use crate::setting::KeyPath;
+
+/// A key, whether its value is valid, and what a valid value is; `KEY RULE` is a sentence.
+pub(crate) type ValueRule = (&'static str, bool, &'static str);
+
+/// A key with an invalid value, and what a valid one is.
+pub(crate) type InvalidValue = (&'static str, &'static str);
+
+/// The keys with invalid values.
+pub(crate) fn invalid_values(rules: impl IntoIterator<Item = ValueRule>) -> Vec<InvalidValue> {
+    let invalid = rules.into_iter().filter(|(_, is_valid, _)| !is_valid);
+    invalid.map(|(key, _, rule)| (key, rule)).collect()
+}
+
+/// The problems of a kind with these values.
+pub(crate) fn value_problems(
+    kind: &'static str,
+    invalid: Vec<InvalidValue>,
+) -> Vec<SettingProblem<'static>> {
+    let problem = |(key, rule): InvalidValue| {
+        let message = format!("{key} is invalid");
+        let help = format!("{key} {rule}");
+        SettingProblem::value(KeyPath::of([kind, key]), message, help)
+    };
+    invalid.into_iter().map(problem).collect()
+}
+
+/// Refuses to build a connector with an invalid value.
+pub(crate) fn require_valid(invalid: &[InvalidValue]) -> Result<(), ConnectorBuildError> {
+    match invalid.first() {
+        None => Ok(()),
+        Some((key, rule)) => Err(ConnectorBuildError::Setting(format!("{key} {rule}"))),
+    }
+}
