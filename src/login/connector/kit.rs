@@ -2,6 +2,7 @@
 
 pub(super) mod app_login;
 pub(super) mod app_token;
+pub(super) mod department_cache;
 pub(super) mod department_tree;
 pub(super) mod directory_settings;
 pub(super) mod invalid_values;

@@ -41,7 +41,7 @@ mod person;
 use api::{Api, CodeGrant};
 use app_login::AppLogin;
 pub use config::{Brand, Config, EventsConfig};
-use departments::Departments;
+use departments::{Departments, Listing};
 use errors::{ApiError, ConsoleSettings};
 use events::Events;
 pub(super) use kind::NAME as KIND_NAME;
@@ -136,7 +136,12 @@ impl Lark {
             },
             callback,
             reachability: Reachability::at(&token_url, outbound.clone(), clock.clone()),
-            departments: Departments::new(clock.clone(), stored_departments),
+            departments: Departments::new(
+                "Lark",
+                "contact/departments/children",
+                clock.clone(),
+                stored_departments,
+            ),
             api: Api::new(
                 outbound,
                 config.api_base(),
@@ -235,7 +240,8 @@ impl Lark {
         mut found: api::Object,
     ) -> Result<Profile, ConnectorError> {
         let ids = person::department_ids(&found);
-        let tree = self.departments.tree_with(&ids, &self.api).await;
+        let load = || async { Listing::load(&self.api).await.map(|listing| listing.tree) };
+        let tree = self.departments.tree_with(&ids, load).await;
         person::complete(&mut found, union_id, &tree);
         person::profile(tenant, union_id, found)
     }

@@ -139,7 +139,12 @@ impl WeCom {
             console,
             api: api(secret),
             contacts: contact_secret.map(api),
-            departments: Departments::new(clock.clone(), stored_departments),
+            departments: Departments::new(
+                "WeCom",
+                "department/list",
+                clock.clone(),
+                stored_departments,
+            ),
             tags: TagCache::new(clock.clone()),
             events: events.transpose()?,
         })
@@ -207,7 +212,10 @@ impl WeCom {
     /// Adds departments and tags. Returns whether the tags are known.
     async fn add_organisation(&self, member: &mut api::ResponseObject) -> bool {
         let ids = member::department_ids(member);
-        let load = || self.api.departments();
+        let load = || async {
+            let list = self.api.departments().await?;
+            Ok::<_, ApiError>(departments::read(&list))
+        };
         let tree = self.departments.tree_with(&ids, load).await;
         member::add_departments(member, &tree);
         let tags = self.tags.get(|| MemberTags::load(&self.api)).await;

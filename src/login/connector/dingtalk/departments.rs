@@ -36,7 +36,7 @@ pub(super) struct Departments {
 #[derive(Debug, Default)]
 struct State {
     known: HashMap<i64, Known>,
-    stored: Option<Arc<DepartmentTree>>,
+    stored: Option<Arc<DepartmentTree<i64>>>,
     /// Until when nothing is loaded.
     paused_until: Option<Timestamp>,
     /// How often everything was discarded.
@@ -47,7 +47,7 @@ struct State {
 #[derive(Clone, Debug)]
 struct Known {
     /// Absent: the application may not see it, or it does not exist.
-    department: Option<TreeDepartment>,
+    department: Option<TreeDepartment<i64>>,
     loaded_at: Timestamp,
     generation: u64,
 }
@@ -63,7 +63,11 @@ impl Departments {
 
     /// The tree of these departments and those above them; `load` is called for each that is not known or too
     /// old. Never fails: after an error the last answer is used, and after a restart the one from the store.
-    pub(super) async fn tree_with<F>(&self, ids: &[i64], load: impl Fn(i64) -> F) -> DepartmentTree
+    pub(super) async fn tree_with<F>(
+        &self,
+        ids: &[i64],
+        load: impl Fn(i64) -> F,
+    ) -> DepartmentTree<i64>
     where
         F: Future<Output = Result<ResponseObject, ApiError>>,
     {
@@ -75,9 +79,8 @@ impl Departments {
             let id = asked[at];
             at += 1;
             if let Some(department) = self.department(id, deadline, &load).await {
-                if department.parent != 0 && !asked.contains(&department.parent) {
-                    asked.push(department.parent);
-                }
+                let parent = department.parent.filter(|parent| !asked.contains(parent));
+                asked.extend(parent);
                 found.insert(id, department);
             }
         }
@@ -94,7 +97,7 @@ impl Departments {
         id: i64,
         deadline: Timestamp,
         load: impl Fn(i64) -> F,
-    ) -> Option<TreeDepartment>
+    ) -> Option<TreeDepartment<i64>>
     where
         F: Future<Output = Result<ResponseObject, ApiError>>,
     {
@@ -162,14 +165,14 @@ impl Departments {
         );
     }
 
-    async fn stored_department(&self, id: i64) -> Option<TreeDepartment> {
+    async fn stored_department(&self, id: i64) -> Option<TreeDepartment<i64>> {
         if let Some(tree) = &self.state().stored {
-            return tree.get(id).cloned();
+            return tree.get(&id).cloned();
         }
         match self.stored.read(DEPARTMENTS_MAX).await {
             Ok(stored) => {
                 let tree = Arc::new(DepartmentTree::of_stored(&stored));
-                let department = tree.get(id).cloned();
+                let department = tree.get(&id).cloned();
                 self.state().stored = Some(tree);
                 department
             }
@@ -188,14 +191,11 @@ impl Departments {
     }
 }
 
-/// Reads the answer of `department/get`.
-pub(super) fn read(fields: &ResponseObject) -> TreeDepartment {
+/// Reads the answer of `department/get`, in which the topmost department has no parent or the parent 0.
+pub(super) fn read(fields: &ResponseObject) -> TreeDepartment<i64> {
     let name = fields.get("name").and_then(serde_json::Value::as_str);
-    let name = name.map(str::trim).filter(|name| !name.is_empty());
-    TreeDepartment {
-        name: name.map(str::to_owned),
-        parent: fields.get("parent_id").and_then(number).unwrap_or(0),
-    }
+    let parent = fields.get("parent_id").and_then(number);
+    TreeDepartment::named(name, parent.filter(|parent| *parent != 0))
 }
 
 #[cfg(test)]
@@ -237,7 +237,7 @@ mod tests {
                 let fields = json!({ "dept_id": id, "name": name, "parent_id": parent });
                 Ok(fields.as_object().unwrap().clone())
             };
-            self.departments.tree_with(&[id], load).await.path(id)
+            self.departments.tree_with(&[id], load).await.path(&id)
         }
 
         fn calls(&self) -> usize {

@@ -26,7 +26,7 @@ const ROOT: i64 = 1;
 #[derive(Debug)]
 struct DingTalkDirectory {
     dingtalk: Arc<DingTalk>,
-    tree: DepartmentTree,
+    tree: DepartmentTree<i64>,
     departments: Vec<Department>,
 }
 
@@ -52,7 +52,7 @@ impl SourceDirectory for DingTalk {
 
 impl DingTalk {
     /// The departments that the application may see, level by level.
-    async fn visible_tree(&self) -> Result<DepartmentTree, ApiError> {
+    async fn visible_tree(&self) -> Result<DepartmentTree<i64>, ApiError> {
         let mut found = HashMap::new();
         let mut waiting = VecDeque::new();
         for (id, department) in self.topmost_departments().await? {
@@ -81,7 +81,7 @@ impl DingTalk {
     }
 
     /// The root, or the topmost departments of an application that may see only a part.
-    async fn topmost_departments(&self) -> Result<Vec<(i64, TreeDepartment)>, ApiError> {
+    async fn topmost_departments(&self) -> Result<Vec<(i64, TreeDepartment<i64>)>, ApiError> {
         match self.api.department(ROOT).await {
             Ok(fields) => return Ok(vec![(ROOT, departments::read(&fields))]),
             Err(error) if error.code() == Some(DEPARTMENT_NOT_VISIBLE) => {}

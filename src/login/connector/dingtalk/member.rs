@@ -76,14 +76,14 @@ pub(super) fn department_ids(member: &ResponseObject) -> Vec<i64> {
 
 /// Adds names, paths and IDs of the member's direct departments, which of them have no known path, and
 /// `union_id`.
-pub(super) fn add_departments(member: &mut ResponseObject, tree: &DepartmentTree) {
+pub(super) fn add_departments(member: &mut ResponseObject, tree: &DepartmentTree<i64>) {
     let ids = department_ids(member);
     for (name, value) in tree.members_of(&ids) {
         member.insert(name.to_owned(), value);
     }
     // The tree of one person does not tell whether another hidden department has the same name, so the names
     // below a hidden one are no path.
-    let is_known = |id: &i64| tree.has_path(*id) && tree.reaches_root(*id);
+    let is_known = |id: &i64| tree.has_path(id) && tree.reaches_root(id);
     let without_path: Vec<_> = ids.iter().filter(|id| !is_known(id)).collect();
     member.insert("departments_without_path".to_owned(), json!(without_path));
     let union_id = member.get("unionid").cloned().unwrap_or(Value::Null);

@@ -1,7 +1,11 @@
-//! `DepartmentTree`: the departments of a source with numeric IDs, and their names and paths.
+//! `DepartmentTree`: the departments of a source, and their names and paths.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::hash::Hash;
+use std::str::FromStr;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::number::number;
@@ -13,10 +17,19 @@ pub(crate) const DEPARTMENTS_MAX: usize = 30_000;
 /// The most levels of a path. WeCom allows fifteen.
 const LEVELS_MAX: usize = 32;
 
+/// The ID of a department: a number or a text.
+pub(crate) trait DepartmentId:
+    Clone + fmt::Debug + fmt::Display + Eq + FromStr + Hash + Ord + Serialize
+{
+}
+
+impl DepartmentId for i64 {}
+impl DepartmentId for String {}
+
 /// Departments by ID. Tolerates several roots, missing parents and cycles.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct DepartmentTree {
-    departments: HashMap<i64, TreeDepartment>,
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct DepartmentTree<Id: DepartmentId> {
+    departments: HashMap<Id, TreeDepartment<Id>>,
     /// The names of departments whose parents are hidden, if several have the same name: a path that
     /// begins with such a name can be that of either.
     ambiguous_names: HashSet<String>,
@@ -24,48 +37,79 @@ pub(crate) struct DepartmentTree {
 
 /// A department of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TreeDepartment {
+pub(crate) struct TreeDepartment<Id> {
     /// Absent: the source does not tell it.
     pub(crate) name: Option<String>,
-    /// The ID of the department above; 0: none.
-    pub(crate) parent: i64,
+    /// The ID of the department above; absent: none.
+    pub(crate) parent: Option<Id>,
+    /// The IDs of the people who lead it, if the source tells them.
+    pub(crate) leaders: Vec<String>,
 }
 
-impl DepartmentTree {
-    /// Reads a list whose departments have these members for ID, name and parent. Skips entries without an
-    /// ID and those beyond the maximum.
-    pub(crate) fn read_as(list: &[Value], [id, name, parent]: [&str; 3]) -> Self {
-        if list.len() > DEPARTMENTS_MAX {
-            tracing::warn!(
-                departments = list.len(),
-                "only {DEPARTMENTS_MAX} departments are kept"
-            );
+impl<Id: DepartmentId> Default for DepartmentTree<Id> {
+    fn default() -> Self {
+        Self {
+            departments: HashMap::new(),
+            ambiguous_names: HashSet::new(),
         }
-        let read = |value: &Value| {
-            let id = number(value.get(id)?)?;
-            let name = value.get(name).and_then(Value::as_str).map(str::trim);
-            let name = name.filter(|name| !name.is_empty()).map(str::to_owned);
-            let parent = value.get(parent).and_then(number).unwrap_or(0);
-            Some((id, TreeDepartment { name, parent }))
-        };
-        Self::of(list.iter().take(DEPARTMENTS_MAX).filter_map(read).collect())
     }
+}
 
+impl<Id> TreeDepartment<Id> {
+    /// The department with the name that a source sends, which may be empty.
+    pub(crate) fn named(name: Option<&str>, parent: Option<Id>) -> Self {
+        let name = name.map(str::trim).filter(|name| !name.is_empty());
+        Self {
+            name: name.map(str::to_owned),
+            parent,
+            leaders: Vec::new(),
+        }
+    }
+}
+
+/// Reads a list of departments. Skips entries for which `read` finds none, and those beyond the maximum.
+pub(crate) fn read_list<Id: DepartmentId>(
+    list: &[Value],
+    read: impl Fn(&Value) -> Option<(Id, TreeDepartment<Id>)>,
+) -> HashMap<Id, TreeDepartment<Id>> {
+    if list.len() > DEPARTMENTS_MAX {
+        tracing::warn!(
+            departments = list.len(),
+            "only {DEPARTMENTS_MAX} departments are kept"
+        );
+    }
+    list.iter().take(DEPARTMENTS_MAX).filter_map(read).collect()
+}
+
+impl DepartmentTree<i64> {
+    /// Reads a list whose departments have these members for ID, name and parent. A parent 0 is none.
+    pub(crate) fn read_as(list: &[Value], [id, name, parent]: [&str; 3]) -> Self {
+        Self::of(read_list(list, |value| {
+            let parent = value.get(parent).and_then(number);
+            let name = value.get(name).and_then(Value::as_str);
+            let department = TreeDepartment::named(name, parent.filter(|parent| *parent != 0));
+            Some((number(value.get(id)?)?, department))
+        }))
+    }
+}
+
+impl<Id: DepartmentId> DepartmentTree<Id> {
     /// The departments that the store knows. One whose name is its id was stored without a name.
     pub(crate) fn of_stored(stored: &[store::Department]) -> Self {
         let department = |one: &store::Department| {
-            let name = Some(&one.name).filter(|name| **name != one.id).cloned();
+            let name = Some(one.name.as_str()).filter(|name| *name != one.id);
             let parent = one.parent.as_ref().and_then(|parent| parent.parse().ok());
-            let parent = parent.unwrap_or(0);
-            Some((one.id.parse().ok()?, TreeDepartment { name, parent }))
+            Some((one.id.parse().ok()?, TreeDepartment::named(name, parent)))
         };
         Self::of(stored.iter().filter_map(department).collect())
     }
 
     /// The tree of departments by ID.
-    pub(crate) fn of(departments: HashMap<i64, TreeDepartment>) -> Self {
-        let is_hidden = |parent: i64| parent != 0 && !departments.contains_key(&parent);
-        let tops = departments.values().filter(|one| is_hidden(one.parent));
+    pub(crate) fn of(departments: HashMap<Id, TreeDepartment<Id>>) -> Self {
+        let is_hidden = |parent: &Id| !departments.contains_key(parent);
+        let tops = departments
+            .values()
+            .filter(|one| one.parent.as_ref().is_some_and(is_hidden));
         let mut names = HashSet::new();
         let repeated =
             tops.filter_map(|top| top.name.clone().filter(|name| !names.insert(name.clone())));
@@ -79,28 +123,26 @@ impl DepartmentTree {
     /// All departments, in the order of their ids. A parent that is not among them is absent. Names are
     /// written as in [`Self::path`].
     pub(crate) fn departments(&self) -> Vec<store::Department> {
-        let mut ids: Vec<_> = self.departments.keys().copied().collect();
+        let mut ids: Vec<_> = self.departments.keys().collect();
         ids.sort_unstable();
-        let department = |id: i64| store::Department {
+        let department = |id: &Id| store::Department {
             id: id.to_string(),
             name: self.name(id).replace('/', "／"),
             parent: self
-                .departments
-                .get(&id)
-                .map(|department| department.parent)
-                .filter(|parent| *parent != id && self.departments.contains_key(parent))
-                .map(|parent| parent.to_string()),
+                .parent(id)
+                .filter(|parent| *parent != id && self.contains(parent))
+                .map(Id::to_string),
         };
         ids.into_iter().map(department).collect()
     }
 
     /// The members of a profile about these departments: names, paths, IDs, and which of them have no known
     /// path.
-    pub(crate) fn members_of(&self, ids: &[i64]) -> [(&'static str, Value); 5] {
-        let names: Vec<_> = ids.iter().map(|id| self.name(*id)).collect();
-        let paths: Vec<_> = ids.iter().map(|id| self.path(*id)).collect();
-        let id_paths: Vec<_> = ids.iter().map(|id| self.id_path(*id)).collect();
-        let without_path: Vec<_> = ids.iter().filter(|id| !self.has_path(**id)).collect();
+    pub(crate) fn members_of(&self, ids: &[Id]) -> [(&'static str, Value); 5] {
+        let names: Vec<_> = ids.iter().map(|id| self.name(id)).collect();
+        let paths: Vec<_> = ids.iter().map(|id| self.path(id)).collect();
+        let id_paths: Vec<_> = ids.iter().map(|id| self.id_path(id)).collect();
+        let without_path: Vec<_> = ids.iter().filter(|id| !self.has_path(id)).collect();
         [
             ("departments_without_path", json!(without_path)),
             ("department_names", json!(names)),
@@ -111,19 +153,20 @@ impl DepartmentTree {
     }
 
     /// The department with this ID.
-    pub(crate) fn get(&self, id: i64) -> Option<&TreeDepartment> {
-        self.departments.get(&id)
+    pub(crate) fn get(&self, id: &Id) -> Option<&TreeDepartment<Id>> {
+        self.departments.get(id)
     }
 
     /// Whether no department above this one is hidden.
-    pub(crate) fn reaches_root(&self, id: i64) -> bool {
-        let top = self.chain(id).first().copied().unwrap_or(id);
-        self.hidden_parent(top).is_none()
+    pub(crate) fn reaches_root(&self, id: &Id) -> bool {
+        let chain = self.chain(id);
+        self.hidden_parent(chain.first().copied().unwrap_or(id))
+            .is_none()
     }
 
     /// Whether it has this department.
-    pub(crate) fn contains(&self, id: i64) -> bool {
-        self.departments.contains_key(&id)
+    pub(crate) fn contains(&self, id: &Id) -> bool {
+        self.departments.contains_key(id)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -138,18 +181,24 @@ impl DepartmentTree {
             .count()
     }
 
+    /// The departments that a person leads, in the order of their IDs.
+    pub(crate) fn led_by(&self, person: &str) -> Vec<&Id> {
+        let is_led = |one: &TreeDepartment<Id>| one.leaders.iter().any(|leader| leader == person);
+        let led = self.departments.iter().filter(|(_, one)| is_led(one));
+        let mut ids: Vec<_> = led.map(|(id, _)| id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
     /// The name of a department, or its ID.
-    pub(crate) fn name(&self, id: i64) -> String {
-        let name = self
-            .departments
-            .get(&id)
-            .and_then(|department| department.name.clone());
+    pub(crate) fn name(&self, id: &Id) -> String {
+        let name = self.known_name(id).map(str::to_owned);
         name.unwrap_or_else(|| id.to_string())
     }
 
     /// The names from the topmost known department down, joined by `/`. A `/` within a name becomes the
     /// full-width `／`, so that no department name can imitate another path.
-    pub(crate) fn path(&self, id: i64) -> String {
+    pub(crate) fn path(&self, id: &Id) -> String {
         let names = self.chain(id).into_iter();
         let names: Vec<_> = names.map(|id| self.name(id).replace('/', "／")).collect();
         names.join("/")
@@ -157,45 +206,50 @@ impl DepartmentTree {
 
     /// The IDs from the topmost known department down, joined by `/`. If its parent is hidden, the ID of the
     /// parent comes first: it has no name in [`Self::path`].
-    pub(crate) fn id_path(&self, id: i64) -> String {
+    pub(crate) fn id_path(&self, id: &Id) -> String {
         let chain = self.chain(id);
-        let hidden = chain.first().and_then(|top| self.hidden_parent(*top));
-        let ids: Vec<_> = hidden.iter().chain(&chain).map(i64::to_string).collect();
+        let hidden = chain.first().and_then(|top| self.hidden_parent(top));
+        let ids: Vec<_> = hidden.into_iter().chain(chain).map(Id::to_string).collect();
         ids.join("/")
     }
 
     /// Whether [`Self::path`] names this department and no other.
-    pub(crate) fn has_path(&self, id: i64) -> bool {
+    pub(crate) fn has_path(&self, id: &Id) -> bool {
         let chain = self.chain(id);
-        let name = |id: &i64| self.departments.get(id).and_then(|one| one.name.as_ref());
-        let is_ambiguous = |top: &i64| {
-            self.hidden_parent(*top).is_some()
-                && name(top).is_some_and(|name| self.ambiguous_names.contains(name))
+        let is_ambiguous = |top: &&Id| {
+            self.hidden_parent(top).is_some()
+                && self
+                    .known_name(top)
+                    .is_some_and(|name| self.ambiguous_names.contains(name))
         };
-        chain.iter().all(|id| name(id).is_some()) && !chain.first().is_some_and(is_ambiguous)
+        let is_named = chain.iter().all(|id| self.known_name(id).is_some());
+        is_named && !chain.first().is_some_and(is_ambiguous)
+    }
+
+    fn known_name(&self, id: &Id) -> Option<&str> {
+        self.departments.get(id)?.name.as_deref()
+    }
+
+    fn parent(&self, id: &Id) -> Option<&Id> {
+        self.departments.get(id)?.parent.as_ref()
     }
 
     /// The parent of a department if the application does not see it.
-    fn hidden_parent(&self, id: i64) -> Option<i64> {
-        let parent = self.departments.get(&id)?.parent;
-        (parent != 0 && !self.departments.contains_key(&parent)).then_some(parent)
+    fn hidden_parent(&self, id: &Id) -> Option<&Id> {
+        self.parent(id).filter(|parent| !self.contains(parent))
     }
 
     /// The department and the known ones above it, topmost first.
-    pub(crate) fn chain(&self, id: i64) -> Vec<i64> {
+    pub(crate) fn chain<'a>(&'a self, id: &'a Id) -> Vec<&'a Id> {
         let mut ids = vec![id];
         let mut seen = HashSet::from([id]);
-        let mut at = self
-            .departments
-            .get(&id)
-            .map(|department| department.parent);
+        let mut at = self.parent(id);
         while let Some(parent) = at {
-            let known = self.departments.get(&parent);
-            if known.is_none() || ids.len() == LEVELS_MAX || !seen.insert(parent) {
+            if !self.contains(parent) || ids.len() == LEVELS_MAX || !seen.insert(parent) {
                 break;
             }
             ids.push(parent);
-            at = known.map(|department| department.parent);
+            at = self.parent(parent);
         }
         ids.reverse();
         ids
@@ -206,7 +260,7 @@ impl DepartmentTree {
 mod tests {
     use super::*;
 
-    fn read(list: &[Value]) -> DepartmentTree {
+    fn read(list: &[Value]) -> DepartmentTree<i64> {
         DepartmentTree::read_as(list, ["id", "name", "parentid"])
     }
 
@@ -224,23 +278,23 @@ mod tests {
     #[test]
     fn a_path_lists_the_names_from_the_root_down() {
         let tree = read(&list());
-        assert_eq!(tree.path(3), "总公司/研发中心/平台部");
-        assert_eq!(tree.id_path(3), "1/2/3");
-        assert_eq!(tree.path(1), "总公司");
+        assert_eq!(tree.path(&3), "总公司/研发中心/平台部");
+        assert_eq!(tree.id_path(&3), "1/2/3");
+        assert_eq!(tree.path(&1), "总公司");
         assert_eq!((tree.len(), tree.unnamed_count()), (5, 1));
     }
 
     #[test]
     fn a_path_starts_below_a_missing_parent_and_shows_ids_for_missing_names() {
         let tree = read(&list());
-        assert_eq!(tree.path(71), "外派/71");
+        assert_eq!(tree.path(&71), "外派/71");
         assert_eq!(
-            (tree.name(71), tree.name(999)),
+            (tree.name(&71), tree.name(&999)),
             ("71".to_owned(), "999".to_owned())
         );
-        assert_eq!(tree.path(999), "999");
-        assert_eq!(tree.id_path(71), "69/70/71");
-        let with_path = [1, 2, 3, 70, 71, 999].map(|id| tree.has_path(id));
+        assert_eq!(tree.path(&999), "999");
+        assert_eq!(tree.id_path(&71), "69/70/71");
+        let with_path = [1, 2, 3, 70, 71, 999].map(|id| tree.has_path(&id));
         assert_eq!(with_path, [true, true, true, true, false, false]);
     }
 
@@ -253,9 +307,9 @@ mod tests {
             json!({ "id": 8, "name": "财务", "parentid": 2 }),
             json!({ "id": 9, "name": "销售", "parentid": 8 }),
         ]);
-        let with_path = [5, 6, 7, 8, 9].map(|id| tree.has_path(id));
+        let with_path = [5, 6, 7, 8, 9].map(|id| tree.has_path(&id));
         assert_eq!(with_path, [false, false, false, true, true]);
-        assert_eq!(tree.id_path(6), "1/5/6");
+        assert_eq!(tree.id_path(&6), "1/5/6");
     }
 
     #[test]
@@ -265,14 +319,14 @@ mod tests {
             name: name.to_owned(),
             parent: parent.map(str::to_owned),
         };
-        let tree = DepartmentTree::of_stored(&[
+        let tree: DepartmentTree<i64> = DepartmentTree::of_stored(&[
             stored("1", "公司", None),
             stored("2", "研发", Some("1")),
             stored("3", "3", Some("1")),
             stored("no number", "x", None),
         ]);
-        assert_eq!((tree.path(2), tree.len()), ("公司/研发".to_owned(), 3));
-        let with_path = [1, 2, 3].map(|id| tree.has_path(id));
+        assert_eq!((tree.path(&2), tree.len()), ("公司/研发".to_owned(), 3));
+        let with_path = [1, 2, 3].map(|id| tree.has_path(&id));
         assert_eq!(with_path, [true, true, false]);
     }
 
@@ -284,20 +338,20 @@ mod tests {
             json!({ "id": 7, "name": "self", "parentid": 7 }),
         ]);
         assert_eq!(
-            (tree.path(5), tree.path(7)),
+            (tree.path(&5), tree.path(&7)),
             ("b/a".to_owned(), "self".to_owned())
         );
         let deep: Vec<_> = (1..100)
             .map(|id| json!({ "id": id, "parentid": id - 1 }))
             .collect();
-        assert_eq!(read(&deep).path(99).split('/').count(), LEVELS_MAX);
+        assert_eq!(read(&deep).path(&99).split('/').count(), LEVELS_MAX);
     }
 
     #[test]
     fn a_slash_in_a_name_cannot_imitate_a_path() {
         let tree = read(&[json!({ "id": 9, "name": "总公司/财务部", "parentid": 0 })]);
-        assert_eq!(tree.path(9), "总公司／财务部");
-        assert_eq!(tree.name(9), "总公司/财务部");
+        assert_eq!(tree.path(&9), "总公司／财务部");
+        assert_eq!(tree.name(&9), "总公司/财务部");
     }
 
     #[test]
@@ -306,5 +360,24 @@ mod tests {
             .map(|id| json!({ "id": id, "name": "x" }))
             .collect();
         assert_eq!(read(&many).len(), DEPARTMENTS_MAX);
+    }
+
+    #[test]
+    fn a_tree_of_text_ids_knows_who_leads_a_department() {
+        let list = [
+            json!({ "id": "od-3", "parent": "od-2", "leader": "on_boss" }),
+            json!({ "id": "od-2", "leader": "on_boss" }),
+            json!({ "id": "od-1", "leader": "on_other" }),
+        ];
+        let text =
+            |one: &Value, name: &str| one.get(name).and_then(Value::as_str).map(str::to_owned);
+        let tree = DepartmentTree::of(read_list(&list, |one| {
+            let mut department = TreeDepartment::named(Some("部门"), text(one, "parent"));
+            department.leaders.extend(text(one, "leader"));
+            Some((text(one, "id")?, department))
+        }));
+        assert_eq!(tree.led_by("on_boss"), ["od-2", "od-3"]);
+        assert_eq!(tree.id_path(&"od-3".to_owned()), "od-2/od-3");
+        assert!(tree.led_by("on_nobody").is_empty());
     }
 }

@@ -1,160 +1,132 @@
-//! `Departments`: a cache of the department tree that the application may see.
+//! The departments of Lark.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use serde_json::Value;
 
-use tokio::time::timeout;
-
-use super::api::Api;
-use super::errors::ApiError;
-use crate::clock::{Clock, Timestamp};
-use crate::outbound::{CALL_TIMEOUT, OutboundError};
-use crate::people::departments::StoredDepartments;
-use crate::single_flight::{CacheLookup, Cached};
-use crate::telemetry::error_chain;
+use super::super::kit::department_cache::DepartmentCache;
+use super::super::kit::department_tree::{self, TreeDepartment, read_list};
+use super::api::Object;
+use super::config::is_identifier;
+use super::person::text;
 
 mod listing;
-mod tree;
 
 pub(super) use listing::{ContactRange, Listing};
-pub(super) use tree::{DepartmentTree, ROOT};
 
-/// How long a tree is used before it is loaded again.
-const TREE_TTL: Duration = Duration::from_secs(600);
+/// The id of the root department, which stands for the whole tenant.
+pub(super) const ROOT: &str = "0";
 
-/// How long the list is not requested after a failure.
-const FAILURE_TTL: Duration = Duration::from_secs(60);
+/// The departments that the application may see.
+pub(super) type DepartmentTree = department_tree::DepartmentTree<String>;
 
-/// How often at most the tree is loaded early because a person has a department that it lacks.
-const EARLY_LOAD_EVERY: Duration = Duration::from_secs(60);
+/// Those of the last listing.
+pub(super) type Departments = DepartmentCache<String>;
 
-/// The most departments that are kept.
-const DEPARTMENTS_MAX: usize = 30_000;
-
-/// The cached tree.
-#[derive(Debug)]
-pub(super) struct Departments {
-    tree: Cached<Arc<DepartmentTree>, ()>,
-    /// How often the tree was discarded.
-    discarded: AtomicU64,
-    /// The departments of earlier processes, for a source that has not answered this one yet.
-    stored: StoredDepartments,
-    stored_tree: Mutex<Option<Arc<DepartmentTree>>>,
-    loaded_early_at: Mutex<Option<Timestamp>>,
-    clock: Clock,
+/// Reads a list of departments. `root` is the root department, if its name is known: without one the paths
+/// begin below it.
+fn read(list: &[Value], root: Option<&Object>) -> DepartmentTree {
+    let mut departments = read_list(list, |one| {
+        let one = one.as_object()?;
+        let id = text(one, "open_department_id").filter(|id| is_identifier(id))?;
+        let parent = text(one, "parent_department_id").unwrap_or(ROOT);
+        let is_known = parent != ROOT || root.is_some();
+        Some((id.to_owned(), department(one, is_known.then_some(parent))))
+    });
+    if let Some(root) = root {
+        departments.insert(ROOT.to_owned(), department(root, None));
+    }
+    DepartmentTree::of(departments)
 }
 
-impl Departments {
-    pub(super) fn new(clock: Clock, stored: StoredDepartments) -> Self {
-        Self {
-            tree: Cached::new(clock.clone()),
-            discarded: AtomicU64::new(0),
-            stored,
-            stored_tree: Mutex::default(),
-            loaded_early_at: Mutex::default(),
-            clock,
-        }
-    }
-
-    /// The tree for a person of these departments. It is loaded early if it lacks one of them, which may be
-    /// new.
-    pub(super) async fn tree_with(&self, ids: &[String], api: &Api) -> Arc<DepartmentTree> {
-        let tree = self.tree(api).await;
-        let has_all = ids.iter().all(|id| tree.has(id));
-        if has_all || self.tree.is_failing() || !self.may_load_early() {
-            return tree;
-        }
-        self.tree.expire();
-        self.tree(api).await
-    }
-
-    /// Loads the tree again before its next use. Until then the last tree remains for failures.
-    pub(super) fn discard(&self) {
-        self.discarded.fetch_add(1, Ordering::AcqRel);
-        self.tree.expire();
-    }
-
-    fn may_load_early(&self) -> bool {
-        let (now, mut last) = (self.clock.now(), lock(&self.loaded_early_at));
-        let may = last.is_none_or(|last| now.since(last) >= EARLY_LOAD_EVERY);
-        if may {
-            *last = Some(now);
-        }
-        may
-    }
-
-    /// The tree. Never fails: after an error the last tree is used, and after a restart the one from the
-    /// store. The names of departments that it lacks are not known.
-    async fn tree(&self, api: &Api) -> Arc<DepartmentTree> {
-        let discarded = self.discarded.load(Ordering::Acquire);
-        let permit = match timeout(CALL_TIMEOUT, self.tree.get()).await {
-            Ok(CacheLookup::Value(tree)) => return tree,
-            Ok(CacheLookup::LoadPermit(permit)) => permit,
-            Ok(CacheLookup::RecentFailure(())) | Err(_) => return self.latest().await,
-        };
-        let call = "contact/departments/children";
-        let late = |_| Err(ApiError::from(OutboundError::Timeout { call }));
-        let loaded = timeout(CALL_TIMEOUT, Listing::load(api)).await;
-        match loaded.unwrap_or_else(late) {
-            Ok(listing) => {
-                let tree = permit.store(Arc::new(listing.tree), TREE_TTL);
-                if self.discarded.load(Ordering::Acquire) != discarded {
-                    // The list may be older than the change that was reported meanwhile.
-                    self.tree.expire();
-                }
-                tree
-            }
-            Err(error) => {
-                if !self.tree.is_failing() {
-                    tracing::warn!(
-                        error = %error_chain(&error),
-                        "cannot load the departments of Lark: new departments have no names, and rules \
-                         that ask for their names deny"
-                    );
-                }
-                let latest = self.latest().await;
-                permit.fail((), FAILURE_TTL);
-                latest
-            }
-        }
-    }
-
-    async fn latest(&self) -> Arc<DepartmentTree> {
-        if let Some(latest) = self.tree.latest() {
-            return latest.value;
-        }
-        if let Some(tree) = &*lock(&self.stored_tree) {
-            return Arc::clone(tree);
-        }
-        match self.stored.read(DEPARTMENTS_MAX).await {
-            Ok(stored) => {
-                let tree = Arc::new(DepartmentTree::of_stored(&stored));
-                *lock(&self.stored_tree) = Some(Arc::clone(&tree));
-                tree
-            }
-            Err(error) => {
-                tracing::warn!(
-                    error = %error_chain(&error),
-                    "cannot read the departments of the store: rules that ask for their names deny"
-                );
-                Arc::default()
-            }
-        }
-    }
+fn department(one: &Object, parent: Option<&str>) -> TreeDepartment<String> {
+    let mut department = TreeDepartment::named(text(one, "name"), parent.map(str::to_owned));
+    let leader = text(one, "leader_user_id").map(str::to_owned);
+    department.leaders.extend(leader);
+    department
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
 
-/// The names that occur more than once.
-fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> HashSet<String> {
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    for name in names {
-        *counts.entry(name).or_default() += 1;
+    use super::*;
+
+    fn department(id: &str, parent: &str, name: &str) -> Value {
+        json!({ "open_department_id": id, "parent_department_id": parent, "name": name,
+                "leader_user_id": "on_boss" })
     }
-    let repeated = counts.into_iter().filter(|(_, count)| *count > 1);
-    repeated.map(|(name, _)| name.to_owned()).collect()
+
+    fn id(text: &str) -> String {
+        text.to_owned()
+    }
+
+    fn tree(list: &[Value]) -> DepartmentTree {
+        let root = json!({ "name": "总公司" });
+        read(list, root.as_object())
+    }
+
+    #[test]
+    fn departments_have_paths_from_the_root() {
+        let tree = tree(&[
+            department("od-2", "0", "研发/中心"),
+            department("od-3", "od-2", "平台部"),
+        ]);
+        assert_eq!(tree.path(&id("od-3")), "总公司/研发／中心/平台部");
+        assert_eq!(tree.id_path(&id("od-3")), "0/od-2/od-3");
+        assert_eq!(tree.path(&id("0")), "总公司");
+        assert!(tree.has_path(&id("od-3")) && tree.has_path(&id("0")));
+        assert_eq!(tree.led_by("on_boss"), ["od-2", "od-3"]);
+        assert!(tree.led_by("on_other").is_empty());
+        let stored = tree.departments();
+        assert_eq!(stored.len(), 3);
+        assert_eq!(stored[2].parent.as_deref(), Some("od-2"));
+        assert_eq!(
+            DepartmentTree::of_stored(&stored).path(&id("od-3")),
+            tree.path(&id("od-3"))
+        );
+        assert_eq!((tree.len(), tree.unnamed_count()), (3, 0));
+    }
+
+    #[test]
+    fn a_department_that_is_not_visible_has_its_id_and_no_path() {
+        let tree = tree(&[]);
+        assert_eq!(
+            (tree.name(&id("od-9")), tree.path(&id("od-9"))),
+            ("od-9".into(), "od-9".into())
+        );
+        assert!(!tree.has_path(&id("od-9")));
+    }
+
+    #[test]
+    fn two_departments_of_one_name_below_hidden_ones_have_no_path() {
+        let list = [
+            department("od-2", "od-hidden", "财务部"),
+            department("od-3", "od-secret", "财务部"),
+            department("od-4", "od-secret", "法务部"),
+        ];
+        let tree = read(&list, None);
+        assert!(
+            !tree.has_path(&id("od-2"))
+                && !tree.has_path(&id("od-3"))
+                && tree.has_path(&id("od-4"))
+        );
+        assert_eq!(tree.id_path(&id("od-4")), "od-secret/od-4");
+        // Without the root a department at the top has its path.
+        let top = read(&[department("od-5", "0", "财务部")], None);
+        assert!(top.has_path(&id("od-5")));
+        assert_eq!(top.id_path(&id("od-5")), "od-5");
+    }
+
+    #[test]
+    fn cycles_and_malformed_entries_do_no_harm() {
+        let list = [
+            department("od-a", "od-b", "甲"),
+            department("od-b", "od-a", "乙"),
+            department("a/b", "0", "丙"),
+            json!({ "name": "nobody" }),
+            json!(7),
+        ];
+        let tree = read(&list, None);
+        assert_eq!(tree.path(&id("od-a")), "乙/甲");
+        assert_eq!(tree.departments().len(), 2);
+    }
 }

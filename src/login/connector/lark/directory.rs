@@ -51,7 +51,7 @@ impl SourceDirectory for Lark {
             // People whom the application sees without a department of theirs.
             ContactRange::Part { people } => !people.is_empty(),
         };
-        if has_people_at_root && !tree.has(ROOT) {
+        if has_people_at_root && !tree.contains(&ROOT.to_owned()) {
             departments.push(Department {
                 id: ROOT.to_owned(),
                 name: ROOT.to_owned(),

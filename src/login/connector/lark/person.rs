@@ -120,20 +120,10 @@ pub(super) fn department_ids(found: &Object) -> Vec<String> {
 /// Adds to a person of the contact API the names of departments, and the members that `user_info` has.
 pub(super) fn complete(found: &mut Object, union_id: &str, tree: &DepartmentTree) {
     let ids = department_ids(found);
-    let names: Vec<_> = ids.iter().map(|id| tree.name(id)).collect();
-    let paths: Vec<_> = ids.iter().map(|id| tree.path(id)).collect();
-    let id_paths: Vec<_> = ids.iter().map(|id| tree.id_path(id)).collect();
-    let without_path: Vec<_> = ids.iter().filter(|id| !tree.has_path(id)).collect();
-    let without_path = json!(without_path);
-    let added = [
-        ("department_names", json!(names)),
-        ("department_paths", json!(paths)),
-        ("department_id_paths", json!(id_paths)),
-        ("departments_without_path", without_path),
-        ("led_department_ids", json!(tree.led_by(union_id))),
-        ("department_ids", json!(ids)),
-    ];
+    let added = tree.members_of(&ids);
     found.extend(added.map(|(name, value)| (name.to_owned(), value)));
+    let led = json!(tree.led_by(union_id));
+    found.insert("led_department_ids".to_owned(), led);
     let avatar = found.get("avatar").and_then(Value::as_object).cloned();
     for (name, size) in [
         ("avatar_url", "avatar_72"),

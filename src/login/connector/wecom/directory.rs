@@ -11,7 +11,7 @@ use super::super::{
     SourceRefusal,
 };
 use super::api::{Api, ResponseObject, number};
-use super::departments::DepartmentTree;
+use super::departments::{self, DepartmentTree};
 use super::tags::MemberTags;
 use super::{AuthorizeScope, WeCom, member};
 use crate::people::directory_sync::{ListedPerson, ListedStatus};
@@ -50,7 +50,7 @@ impl SourceDirectory for WeCom {
     async fn open(self: Arc<Self>) -> Result<Box<dyn OpenDirectory>, ConnectorError> {
         let list = self.api.departments().await;
         let list = list.map_err(|error| self.connector_error(error))?;
-        let tree = DepartmentTree::read(&list);
+        let tree = departments::read(&list);
         // Logins and lookups use the new names from now on.
         self.departments.discard();
         let (tags, tags_refused) = match MemberTags::load(&self.api).await {

@@ -5,7 +5,7 @@ use std::error::Error;
 use serde_json::Value;
 
 use super::api::{ResponseObject, number};
-use super::departments::DepartmentTree;
+use super::departments::{self, DepartmentTree};
 use super::errors::ApiError;
 use super::{ConnectorError, Finding, WeCom};
 
@@ -22,7 +22,7 @@ pub(super) async fn examine(wecom: &WeCom) -> Vec<Finding> {
         Err(error) => findings.push(failed(wecom, "agent_id", error)),
     }
     findings.push(match wecom.api.departments().await {
-        Ok(list) => departments(&DepartmentTree::read(&list)),
+        Ok(list) => departments(&departments::read(&list)),
         Err(error) => failed(wecom, "departments have no names", error),
     });
     findings

@@ -193,6 +193,7 @@ fn malformed(call: &'static str, missing: &'static str) -> ConnectorError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::departments;
     use super::*;
 
     fn response(value: Value) -> ResponseObject {
@@ -286,7 +287,7 @@ mod tests {
 
     #[test]
     fn departments_are_named_with_their_paths() {
-        let tree = DepartmentTree::read(&[
+        let tree = departments::read(&[
             json!({ "id": 1, "name": "总公司", "parentid": 0 }),
             json!({ "id": 2, "name": "研发", "parentid": 1 }),
         ]);

@@ -117,8 +117,8 @@ impl MemberTags {
         tree: &DepartmentTree,
     ) -> BTreeSet<&str> {
         let own = self.of_members.get(&userid.to_ascii_lowercase());
-        let chains = departments.iter().flat_map(|id| tree.chain(*id));
-        let inherited = chains.filter_map(|id| self.of_departments.get(&id));
+        let chains = departments.iter().flat_map(|id| tree.chain(id));
+        let inherited = chains.filter_map(|id| self.of_departments.get(id));
         let tags = own.into_iter().chain(inherited).flatten();
         tags.map(String::as_str).collect()
     }
@@ -128,11 +128,12 @@ impl MemberTags {
 mod tests {
     use serde_json::json;
 
+    use super::super::departments;
     use super::*;
 
     #[test]
     fn a_tag_of_a_department_holds_for_those_below() {
-        let tree = DepartmentTree::read(&[
+        let tree = departments::read(&[
             json!({ "id": 1, "name": "公司", "parentid": 0 }),
             json!({ "id": 2, "name": "研发", "parentid": 1 }),
             json!({ "id": 3, "name": "销售", "parentid": 1 }),

@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
+use super::super::super::kit::department_tree::DEPARTMENTS_MAX;
 use super::super::api::{Api, ContactScope, Page};
 use super::super::errors::{ApiError, DEPARTMENT_NOT_VISIBLE};
 use super::super::person::text;
-use super::{DEPARTMENTS_MAX, DepartmentTree, ROOT};
+use super::{DepartmentTree, ROOT, read};
 use crate::outbound::OutboundError;
 
 /// The most pages of one list that are read.
@@ -39,7 +40,7 @@ impl Listing {
                     Err(error) => return Err(error),
                 };
                 Ok(Self {
-                    tree: DepartmentTree::read(&list, root.as_ref()),
+                    tree: read(&list, root.as_ref()),
                     range: ContactRange::Everything,
                 })
             }
@@ -60,7 +61,7 @@ impl Listing {
             }
         }
         Ok(Self {
-            tree: DepartmentTree::read(&list, None),
+            tree: read(&list, None),
             range: ContactRange::Part {
                 people: scope.people,
             },
