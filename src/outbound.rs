@@ -17,18 +17,15 @@ use crate::resolver::Resolver;
 use crate::secret::Secret;
 
 mod call;
-mod configured_request;
 mod dns;
 mod exchange;
-mod json_answer;
-mod json_api;
+mod json_request;
 mod probe;
 mod proxy;
 mod tls;
 
 pub use call::{OutboundCall, Repeatable};
-pub use configured_request::{ConfiguredRequest, RequestBody};
-pub use json_api::JsonRequest;
+pub use json_request::{AcceptedStatus, JsonRequest, RequestBody, RequestToken};
 pub use probe::PROBE_TIMEOUT;
 pub use proxy::{InvalidProxyUrl, ProxyUrl};
 pub use tls::OutboundBuildError;
@@ -148,18 +145,18 @@ impl fmt::Debug for Credentials<'_> {
     }
 }
 
-/// The response to a form, or to another call that may be refused with a 4xx status and JSON. May contain
-/// tokens: `Debug` omits the body.
+/// The response to a call that may be refused with another status than 200 and JSON. May contain tokens:
+/// `Debug` omits the body.
 #[derive(Clone, PartialEq)]
-pub struct FormResponse {
-    /// The HTTP status, 2xx or 4xx.
+pub struct JsonResponse {
+    /// The HTTP status.
     pub status: u16,
     pub body: Value,
 }
 
-impl fmt::Debug for FormResponse {
+impl fmt::Debug for JsonResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FormResponse")
+        f.debug_struct("JsonResponse")
             .field("status", &self.status)
             .finish_non_exhaustive()
     }
@@ -293,14 +290,14 @@ impl Outbound {
         form: &[(&str, &str)],
         credentials: Credentials<'_>,
         call: OutboundCall,
-    ) -> Result<FormResponse, OutboundError> {
+    ) -> Result<JsonResponse, OutboundError> {
         let request = self.pooled.post(url.clone()).form(form);
         let request = match credentials {
             Credentials::None => request,
             Credentials::Basic { user, password } => request.basic_auth(user, Some(password)),
         };
         let (status, body) = self.exchange(request, call, may_have_json_body).await?;
-        Ok(FormResponse { status, body })
+        Ok(JsonResponse { status, body })
     }
 
     async fn send(

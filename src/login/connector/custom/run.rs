@@ -12,7 +12,7 @@ use super::variables::{Answers, LoginInput, LoginVariables, StepAnswer};
 use crate::clock::{Clock, Timestamp};
 use crate::expression::{Document, Value};
 use crate::login::connector::kit::app_token::usable_lifetime;
-use crate::outbound::{CALL_TIMEOUT, Outbound, OutboundError};
+use crate::outbound::{AcceptedStatus, CALL_TIMEOUT, Outbound, OutboundError};
 use crate::single_flight::{CacheLookup, Cached};
 
 /// The longest time for which an answer is kept.
@@ -183,9 +183,10 @@ impl StepRunner {
         variables: LoginVariables<'_>,
     ) -> Result<(Document, Duration), StepError> {
         let request = step.request(&variables)?;
-        let answer = self.outbound.send_json(request, step.outbound_call()).await;
+        let (accepted, call) = (AcceptedStatus::Success, step.outbound_call());
+        let answer = self.outbound.send_json(request, accepted, call).await;
         let answer = answer.map_err(|error| step.error(Fault::Exchange(error)))?;
-        let document = Document::from(&answer);
+        let document = Document::from(&answer.body);
         let variables = LoginVariables {
             answer: Some(&document),
             ..variables

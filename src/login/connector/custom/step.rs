@@ -8,7 +8,7 @@ use super::config::{StepConfig, StepMethod};
 use super::error::{Fault, StepError};
 use super::plan::StepReads;
 use crate::expression::{self, CompileError, EvalError, Expression, Scope, Variables};
-use crate::outbound::{ConfiguredRequest, OutboundCall, RequestBody};
+use crate::outbound::{JsonRequest, OutboundCall, RequestBody};
 
 /// The most steps of a login.
 pub(super) const STEPS_MAX: usize = 8;
@@ -129,10 +129,7 @@ impl Step {
     }
 
     /// The request with the values of all expressions.
-    pub(super) fn request(
-        &self,
-        variables: &dyn Variables,
-    ) -> Result<ConfiguredRequest<'_>, StepError> {
+    pub(super) fn request(&self, variables: &dyn Variables) -> Result<JsonRequest<'_>, StepError> {
         let pairs = |key: &str, pairs: &[(String, Expression)]| {
             let mut found = Vec::with_capacity(pairs.len());
             for (name, expression) in pairs {
@@ -162,11 +159,11 @@ impl Step {
                 RequestBody::Json(Value::from(value))
             }
         };
-        Ok(ConfiguredRequest {
-            url: &self.url,
+        Ok(JsonRequest {
             query: pairs("query", &self.query)?,
             headers,
             body,
+            ..JsonRequest::get(&self.url)
         })
     }
 

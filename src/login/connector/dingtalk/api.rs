@@ -13,7 +13,9 @@ pub(super) use super::super::kit::number::number;
 use super::super::kit::web_url::below;
 use super::errors::{ApiError, GET_SSO_TOKEN, GET_TOKEN};
 use crate::clock::Clock;
-use crate::outbound::{Outbound, OutboundCall};
+use crate::outbound::{
+    AcceptedStatus, JsonRequest, JsonResponse, Outbound, OutboundCall, OutboundError, RequestToken,
+};
 use crate::secret::Secret;
 
 mod answers;
@@ -146,10 +148,8 @@ impl Api {
             "grantType": "authorization_code",
         });
         let url = below(&self.bases.newer, call.split('/'));
-        let answer = self
-            .outbound
-            .post_json_for_answer(&url, &body, OutboundCall::once(call))
-            .await?;
+        let request = JsonRequest::post(&url, body);
+        let answer = self.send(request, OutboundCall::once(call)).await?;
         let mut fields = with_status(call, answer, &[secret, code])?;
         let corp_id = fields.get("corpId").and_then(Value::as_str);
         let corp_id = corp_id.filter(|id| !id.is_empty()).map(str::to_owned);
@@ -162,10 +162,9 @@ impl Api {
     pub(super) async fn union_id(&self, token: &Secret<String>) -> Result<String, ApiError> {
         let call = "v1.0/contact/users/me";
         let url = below(&self.bases.newer, call.split('/'));
-        let answer = self
-            .outbound
-            .get_json_for_answer(&url, (TOKEN_HEADER, token), OutboundCall::repeatable(call))
-            .await?;
+        let token_header = RequestToken::Header(TOKEN_HEADER, token);
+        let request = JsonRequest::get(&url).with_token(token_header);
+        let answer = self.send(request, OutboundCall::repeatable(call)).await?;
         let fields = with_status(call, answer, &[token.expose().as_str()])?;
         let union_id = fields.get("unionId").and_then(Value::as_str);
         let union_id = union_id.filter(|id| !id.is_empty()).map(str::to_owned);
@@ -323,14 +322,23 @@ impl Api {
         self.token.call(|| self.request_token(), call).await
     }
 
+    /// Makes a call of the newer API, which refuses with a 4xx status.
+    async fn send(
+        &self,
+        request: JsonRequest<'_>,
+        call: OutboundCall,
+    ) -> Result<JsonResponse, OutboundError> {
+        let accepted = AcceptedStatus::SuccessOrRefusal;
+        self.outbound.send_json(request, accepted, call).await
+    }
+
     async fn request_token(&self) -> Result<IssuedToken, ApiError> {
         let secret = self.app_secret.expose().as_str();
         let body = json!({ "appKey": self.app_key, "appSecret": secret });
         let url = below(&self.bases.newer, GET_TOKEN.split('/'));
-        let answer = self
-            .outbound
-            .post_json_for_answer(&url, &body, OutboundCall::repeatable(GET_TOKEN))
-            .await?;
+        let request = JsonRequest::post(&url, body);
+        let call = OutboundCall::repeatable(GET_TOKEN);
+        let answer = self.send(request, call).await?;
         let mut fields = with_status(GET_TOKEN, answer, &[secret])?;
         issued_token(GET_TOKEN, &mut fields, ["accessToken", "expireIn"])
     }

@@ -9,7 +9,7 @@ use url::Url;
 use super::super::ConnectorError;
 use super::client::OAuthClient;
 use super::error::{self, TokenEndpointError};
-use crate::outbound::{FormResponse, Outbound, OutboundCall, OutboundError};
+use crate::outbound::{JsonResponse, Outbound, OutboundCall, OutboundError};
 use crate::people::provider_tokens::RefreshError;
 use crate::secret::Secret;
 
@@ -138,7 +138,7 @@ impl OAuthClient {
 /// Reads a response. An error code means an error with any status, because some providers send errors
 /// with 200.
 fn read_response(
-    response: &FormResponse,
+    response: &JsonResponse,
     dialect: TokenEndpointDialect<'_>,
     redacted: &[&str],
     call: &'static str,

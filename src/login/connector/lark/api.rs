@@ -10,7 +10,9 @@ use super::super::kit::app_token::{AppToken, IssuedToken, take_token};
 use super::super::kit::web_url::below;
 use super::errors::{ApiError, INVALID_CODE, TENANT_TOKEN, refusal};
 use crate::clock::Clock;
-use crate::outbound::{JsonRequest, Outbound, OutboundCall, OutboundError};
+use crate::outbound::{
+    AcceptedStatus, JsonRequest, Outbound, OutboundCall, OutboundError, RequestToken,
+};
 use crate::secret::Secret;
 
 mod contacts;
@@ -103,13 +105,8 @@ impl Api {
                 body[name] = Value::from(value);
             }
         }
-        let request = JsonRequest {
-            url: &self.token_url,
-            query: &[],
-            body: Some(&body),
-            token: None,
-        };
-        let response = self.outbound.call_json_api(request, call).await?;
+        let request = JsonRequest::post(&self.token_url, body);
+        let response = self.send(request, call).await?;
         let redacted = [secret, grant.code, grant.verifier.unwrap_or_default()];
         let mut fields = successful(call.name(), response, &redacted)?;
         take_token(&mut fields, "access_token")
@@ -165,13 +162,10 @@ impl Api {
         call: &ApiCall<'_>,
     ) -> Result<Object, ApiError> {
         let name = call.call.name();
-        let request = JsonRequest {
-            url: &self.url(call.path),
-            query: call.query,
-            body: None,
-            token: Some(token),
-        };
-        let response = self.outbound.call_json_api(request, call.call).await?;
+        let url = self.url(call.path);
+        let request = JsonRequest::get(&url).with_query(call.query);
+        let request = request.with_token(RequestToken::Bearer(token));
+        let response = self.send(request, call.call).await?;
         let mut fields = successful(name, response, &[token.expose()])?;
         object(&mut fields, "data").ok_or_else(|| incomplete(name, "`data`"))
     }
@@ -186,14 +180,9 @@ impl Api {
     async fn request_token(&self) -> Result<IssuedToken, ApiError> {
         let secret = self.app.secret.expose();
         let body = json!({ "app_id": self.app.id, "app_secret": secret });
-        let request = JsonRequest {
-            url: &self.url(&["auth", "v3", "tenant_access_token", "internal"]),
-            query: &[],
-            body: Some(&body),
-            token: None,
-        };
+        let url = self.url(&["auth", "v3", "tenant_access_token", "internal"]);
         let call = OutboundCall::repeatable(TENANT_TOKEN);
-        let response = self.outbound.call_json_api(request, call).await?;
+        let response = self.send(JsonRequest::post(&url, body), call).await?;
         let mut fields = successful(TENANT_TOKEN, response, &[secret])?;
         let issued = IssuedToken::take(
             &mut fields,
@@ -201,6 +190,16 @@ impl Api {
             TOKEN_LIFETIME_S,
         );
         issued.ok_or_else(|| incomplete(TENANT_TOKEN, "`tenant_access_token`"))
+    }
+
+    /// The JSON of a response with any status.
+    async fn send(
+        &self,
+        request: JsonRequest<'_>,
+        call: OutboundCall,
+    ) -> Result<Value, OutboundError> {
+        let sent = self.outbound.send_json(request, AcceptedStatus::Any, call);
+        Ok(sent.await?.body)
     }
 
     fn url(&self, path: &[&str]) -> Url {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::super::kit::app_token::IssuedToken;
 use super::super::errors::{ApiError, REFUSED_BY_GATEWAY, named_error, numbered_error};
 use super::{ResponseObject, number};
-use crate::outbound::{FormResponse, OutboundError};
+use crate::outbound::{JsonResponse, OutboundError};
 
 /// The lifetime of a token if DingTalk sends none, in seconds.
 const TOKEN_LIFETIME_S: i64 = 7200;
@@ -40,7 +40,7 @@ pub(super) fn with_error_code(
 /// The members of an answer of the newer API, whose status must be 2xx.
 pub(super) fn with_status(
     call: &'static str,
-    FormResponse { status, body }: FormResponse,
+    JsonResponse { status, body }: JsonResponse,
     redacted: &[&str],
 ) -> Result<ResponseObject, ApiError> {
     if !(200..300).contains(&status) {
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_newer_api_succeeds_only_with_a_2xx() {
-        let answer = |status, body| with_status("v1.0/x", FormResponse { status, body }, &[]);
+        let answer = |status, body| with_status("v1.0/x", JsonResponse { status, body }, &[]);
         assert!(answer(200, json!({})).is_ok());
         assert!(answer(200, json!([])).is_err());
         assert_eq!(answer(400, json!({})).unwrap_err().code(), Some(400));

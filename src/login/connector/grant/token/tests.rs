@@ -12,7 +12,7 @@ fn read_with_dialect(
     dialect: TokenEndpointDialect<'_>,
 ) -> Result<TokenResponse, TokenEndpointError> {
     read_response(
-        &FormResponse { status, body },
+        &JsonResponse { status, body },
         dialect,
         &["hunter2-code"],
         REDEEM.name(),
