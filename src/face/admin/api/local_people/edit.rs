@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 use super::super::answer::{ApiJson, audit_reason_of_stored, audit_record};
@@ -16,7 +16,7 @@ use super::{Ended, ended_text, entry_of};
 use crate::face::admin::tokens::AdminToken;
 use crate::login::ConnectorEntry;
 use crate::people::local_people::{ChangedPerson, LocalPersonChange};
-use crate::store::{LocalPerson, LoginName};
+use crate::store::{EndedLogins, LocalPerson, LoginName};
 use crate::telemetry::{AuditEvent, AuditRecord};
 
 mod body;
@@ -29,6 +29,16 @@ pub(super) fn routes() -> Resource {
         .routes(routes!(change))
         .routes(routes!(set_password))
         .routes(routes!(remove))
+}
+
+/// The person whom a path names.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct PersonPath {
+    /// The id of the connector
+    id: String,
+    /// The login of the person
+    login: String,
 }
 
 /// The answer to a change of a person.
@@ -47,10 +57,7 @@ struct LocalPersonDone {
 #[utoipa::path(
     post, path = "/api/connectors/{id}/people/{login}", operation_id = "addLocalPerson",
     tag = "local people",
-    params(
-        ("id" = String, Path, description = "The id of the connector"),
-        ("login" = String, Path, description = "The login of the new person"),
-    ),
+    params(PersonPath),
     request_body = LocalPersonFields,
     responses(
         (status = 200, body = LocalPersonDone, description = "The person can sign in"),
@@ -62,7 +69,7 @@ struct LocalPersonDone {
 async fn add(
     State(state): State<Arc<ApiState>>,
     Extension(token): Extension<AdminToken>,
-    PathParameters((id, login)): PathParameters<(String, String)>,
+    PathParameters(PersonPath { id, login }): PathParameters<PersonPath>,
     JsonBody(mut body): JsonBody<LocalPersonFields>,
 ) -> Result<ApiJson<LocalPersonDone>, ApiError> {
     let (entry, people) = entry_of(&state, &id)?;
@@ -79,11 +86,8 @@ async fn add(
         AuditEvent::PersonAdded,
         "",
     );
-    Ok(ApiJson(LocalPersonDone {
-        done: true,
-        ended: Ended::from(&added.ended),
-        login_taken: Some(is_login_taken(&state, &entry, &added.person).await?),
-    }))
+    let login_taken = is_login_taken(&state, &entry, &added.person).await?;
+    Ok(done(&added.ended, Some(login_taken)))
 }
 
 /// Whether an account has the login of this person and is not theirs.
@@ -112,10 +116,7 @@ async fn is_login_taken(
 #[utoipa::path(
     patch, path = "/api/connectors/{id}/people/{login}", operation_id = "changeLocalPerson",
     tag = "local people",
-    params(
-        ("id" = String, Path, description = "The id of the connector"),
-        ("login" = String, Path, description = "The login of the person"),
-    ),
+    params(PersonPath),
     request_body = LocalPersonFields,
     responses(
         (status = 200, body = LocalPersonDone, description = "The person is changed"),
@@ -127,7 +128,7 @@ async fn is_login_taken(
 async fn change(
     State(state): State<Arc<ApiState>>,
     Extension(token): Extension<AdminToken>,
-    PathParameters((id, login)): PathParameters<(String, String)>,
+    PathParameters(PersonPath { id, login }): PathParameters<PersonPath>,
     JsonBody(body): JsonBody<LocalPersonFields>,
 ) -> Result<ApiJson<LocalPersonDone>, ApiError> {
     let (entry, people) = entry_of(&state, &id)?;
@@ -141,7 +142,7 @@ async fn change(
     let note = format!("{names}: {}", ended_text(&changed.ended));
     audit(&state, &token, (&entry, &changed.person), event, &note);
     refresh(&state, &entry, &changed).await;
-    Ok(done(&changed))
+    Ok(done(&changed.ended, None))
 }
 
 /// Brings signed-in people up to date with their new fields. Who is disabled is signed out already.
@@ -153,11 +154,11 @@ async fn refresh(state: &ApiState, entry: &ConnectorEntry, changed: &ChangedPers
     }
 }
 
-fn done(changed: &ChangedPerson) -> ApiJson<LocalPersonDone> {
+fn done(ended: &EndedLogins, login_taken: Option<bool>) -> ApiJson<LocalPersonDone> {
     ApiJson(LocalPersonDone {
         done: true,
-        ended: Ended::from(&changed.ended),
-        login_taken: None,
+        ended: Ended::from(ended),
+        login_taken,
     })
 }
 
@@ -165,10 +166,7 @@ fn done(changed: &ChangedPerson) -> ApiJson<LocalPersonDone> {
 #[utoipa::path(
     post, path = "/api/connectors/{id}/people/{login}/password", operation_id = "setLocalPassword",
     tag = "local people",
-    params(
-        ("id" = String, Path, description = "The id of the connector"),
-        ("login" = String, Path, description = "The login of the person"),
-    ),
+    params(PersonPath),
     request_body = PasswordBody,
     responses(
         (status = 200, body = LocalPersonDone, description = "The password counts from the next login on"),
@@ -180,7 +178,7 @@ fn done(changed: &ChangedPerson) -> ApiJson<LocalPersonDone> {
 async fn set_password(
     State(state): State<Arc<ApiState>>,
     Extension(token): Extension<AdminToken>,
-    PathParameters((id, login)): PathParameters<(String, String)>,
+    PathParameters(PersonPath { id, login }): PathParameters<PersonPath>,
     JsonBody(body): JsonBody<PasswordBody>,
 ) -> Result<ApiJson<LocalPersonDone>, ApiError> {
     let (entry, people) = entry_of(&state, &id)?;
@@ -193,17 +191,14 @@ async fn set_password(
     let event = AuditEvent::PasswordChanged;
     let note = ended_text(&changed.ended);
     audit(&state, &token, (&entry, &changed.person), event, &note);
-    Ok(done(&changed))
+    Ok(done(&changed.ended, None))
 }
 
 /// Removes a person. The sessions and access tokens end; the account stays.
 #[utoipa::path(
     delete, path = "/api/connectors/{id}/people/{login}", operation_id = "removeLocalPerson",
     tag = "local people",
-    params(
-        ("id" = String, Path, description = "The id of the connector"),
-        ("login" = String, Path, description = "The login of the person"),
-    ),
+    params(PersonPath),
     responses(
         (status = 200, body = LocalPersonDone, description = "The person can no longer sign in"),
         (status = 404, body = Problem, description = "There is no such connector or person"),
@@ -213,7 +208,7 @@ async fn set_password(
 async fn remove(
     State(state): State<Arc<ApiState>>,
     Extension(token): Extension<AdminToken>,
-    PathParameters((id, login)): PathParameters<(String, String)>,
+    PathParameters(PersonPath { id, login }): PathParameters<PersonPath>,
 ) -> Result<ApiJson<LocalPersonDone>, ApiError> {
     let (entry, people) = entry_of(&state, &id)?;
     let (person, ended) = people.remove(&login).await?;
@@ -225,11 +220,7 @@ async fn remove(
         AuditEvent::PersonRemoved,
         &note,
     );
-    Ok(ApiJson(LocalPersonDone {
-        done: true,
-        ended: Ended::from(&ended),
-        login_taken: None,
-    }))
+    Ok(done(&ended, None))
 }
 
 /// Records a change. The note has the names of fields, because their values are personal data.
