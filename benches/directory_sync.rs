@@ -21,6 +21,8 @@ use menshen::people::directory_sync::{SyncOutcome, SyncReport, SyncScope};
 use menshen::people::profile::{AuthContext, Mapping, MappingConfig, Profile};
 use menshen::run::{self, Running};
 
+#[path = "../examples/demo/simulated_http.rs"]
+mod simulated_http;
 #[path = "../examples/demo/wecom.rs"]
 mod wecom;
 

@@ -24,6 +24,8 @@ mod proxies;
 mod report;
 mod sessions;
 mod sign_in;
+#[path = "../../examples/demo/simulated_http.rs"]
+mod simulated_http;
 mod upstream;
 #[path = "../../examples/demo/wecom.rs"]
 mod wecom;

@@ -26,7 +26,7 @@ mod state;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -59,10 +59,7 @@ impl DingTalk {
     pub async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let simulation = Arc::new(Simulation {
-            state: Mutex::new(State::new()),
-            clock_offset: Mutex::new(Duration::ZERO),
-        });
+        let simulation = Simulation::new(State::new(), Arc::new(SystemTime::now));
         let accepting = tokio::spawn(server::accept(listener, Arc::clone(&simulation)));
         Ok(Self {
             address,
@@ -252,8 +249,7 @@ impl DingTalk {
 
     /// Advances the clock of the simulation.
     pub fn advance(&self, by: Duration) {
-        let offset = self.simulation.clock_offset.lock();
-        *offset.unwrap_or_else(PoisonError::into_inner) += by;
+        self.simulation.advance(by);
     }
 }
 

@@ -29,7 +29,7 @@ mod state;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -47,11 +47,9 @@ pub use people::{
 };
 pub use state::CodeRequest;
 
+pub use super::simulated_http::Clock;
 use server::Simulation;
 use state::{Fault, State};
-
-/// Returns the time to which [`Lark::advance`] adds.
-pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// A running simulation; dropping it closes its socket and every connection.
 pub struct Lark {
@@ -68,11 +66,7 @@ impl Lark {
     pub async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let simulation = Arc::new(Simulation {
-            state: Mutex::new(State::new()),
-            clock: Arc::new(SystemTime::now),
-            clock_offset: Mutex::new(Duration::ZERO),
-        });
+        let simulation = Simulation::new(State::new(), Arc::new(SystemTime::now));
         let accepting = tokio::spawn(server::accept(listener, Arc::clone(&simulation)));
         Ok(Self {
             address,
@@ -225,11 +219,7 @@ impl Lark {
 
     /// Advances the clock of the simulation.
     pub fn advance(&self, by: Duration) {
-        *self
-            .simulation
-            .clock_offset
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) += by;
+        self.simulation.advance(by);
     }
 
     /// The URL that the browser opens when this person confirms a login page.

@@ -9,6 +9,7 @@ mod dingtalk;
 mod lark;
 mod ldap_directory;
 mod legacy_app;
+mod simulated_http;
 mod source;
 mod wecom;
 

@@ -29,7 +29,7 @@ mod state;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -44,11 +44,9 @@ pub use people::{
     OTHER_SECRET, OUTSIDER, SECRET, Tag,
 };
 
+pub use super::simulated_http::Clock;
 use server::Simulation;
 use state::{Fault, State};
-
-/// Returns the time to which [`WeCom::advance`] adds.
-pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// The options of the simulation.
 #[derive(Clone)]
@@ -74,13 +72,7 @@ impl WeCom {
     pub async fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(options.address).await?;
         let address = listener.local_addr()?;
-        let state = Mutex::new(State::new());
-        let clock_offset = Mutex::new(Duration::ZERO);
-        let simulation = Arc::new(Simulation {
-            state,
-            clock: options.clock,
-            clock_offset,
-        });
+        let simulation = Simulation::new(State::new(), options.clock);
         let accepting = tokio::spawn(server::accept(listener, Arc::clone(&simulation)));
         Ok(Self {
             address,
@@ -331,11 +323,7 @@ impl WeCom {
 
     /// Advances the clock of the simulation.
     pub fn advance(&self, by: Duration) {
-        *self
-            .simulation
-            .clock_offset
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) += by;
+        self.simulation.advance(by);
     }
 
     /// The URL that the browser opens when this person scans the code of a login page.

@@ -19,7 +19,7 @@ mod state;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -28,11 +28,9 @@ use tokio::task::JoinHandle;
 
 pub use state::{APP_ID, APP_SECRET, EID, OTHER_EID, Person};
 
+pub use super::simulated_http::Clock;
 use server::Simulation;
 use state::{Fault, State};
-
-/// Returns the time to which [`Yunzhijia::advance`] adds.
-pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// A running simulation; dropping it closes its socket and every connection.
 pub struct Yunzhijia {
@@ -49,11 +47,7 @@ impl Yunzhijia {
     pub async fn start(clock: Clock) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let simulation = Arc::new(Simulation {
-            state: Mutex::new(State::new()),
-            clock,
-            clock_offset: Mutex::new(Duration::ZERO),
-        });
+        let simulation = Simulation::new(State::new(), clock);
         let accepting = tokio::spawn(server::accept(listener, Arc::clone(&simulation)));
         Ok(Self {
             address,
@@ -159,8 +153,7 @@ impl Yunzhijia {
 
     /// Advances the clock of the simulation.
     pub fn advance(&self, by: Duration) {
-        let offset = self.simulation.clock_offset.lock();
-        *offset.unwrap_or_else(PoisonError::into_inner) += by;
+        self.simulation.advance(by);
     }
 
     /// The URL that the browser opens when this person scans the code of a QR page.

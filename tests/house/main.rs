@@ -92,6 +92,8 @@ mod lark;
 mod ldap_directory;
 #[path = "../../examples/demo/legacy_app.rs"]
 mod legacy_app;
+#[path = "../../examples/demo/simulated_http.rs"]
+mod simulated_http;
 #[path = "../../examples/demo/wecom.rs"]
 mod wecom;
 #[path = "../../examples/demo/yunzhijia.rs"]

@@ -45,6 +45,8 @@ mod processes;
 mod saml;
 mod service_worker;
 mod setup;
+#[path = "../../examples/demo/simulated_http.rs"]
+mod simulated_http;
 mod visitor;
 mod webdriver;
 mod wechatpy;

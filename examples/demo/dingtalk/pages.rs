@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use url::Url;
 
+use super::super::simulated_http::PageResponse;
 use super::people::{APP_KEY, CORP_ID, OTHER_CORP_ID, STRANGER};
 use super::state::{CodeKind, State};
 
@@ -21,12 +22,6 @@ pub(super) const CHOICE: &str = "simulated_choice";
 pub(super) const ORGANISATION: &str = "simulated_organisation";
 /// The parameter that says that the person refused.
 pub(super) const REFUSAL: &str = "simulated_refusal";
-
-/// The response to the browser.
-pub(super) enum PageResponse {
-    Page(String),
-    Redirect(String),
-}
 
 /// The login in a browser.
 pub(super) fn login(

@@ -2,37 +2,25 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use hyper::http::request::Parts;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
-use super::pages::{self, PageResponse};
+use super::super::simulated_http::{self, BODY_BYTES_MAX, HTML, JSON, PageResponse, Reply};
+use super::pages;
 use super::state::{Fault, State};
 use super::{admin, api, old_api};
 
-/// The maximum size of a request body, in bytes.
-const BODY_BYTES_MAX: usize = 1 << 20;
-
-const JSON: &str = "application/json; charset=utf-8";
-const HTML: &str = "text/html; charset=utf-8";
-
 /// The state that all connections share.
-pub(super) struct Simulation {
-    pub(super) state: Mutex<State>,
-    /// How far the clock was advanced.
-    pub(super) clock_offset: Mutex<Duration>,
-}
+pub(super) type Simulation = simulated_http::Simulation<State>;
 
 /// The parts of an API request that its response depends on.
 pub(super) struct ApiRequest<'a> {
@@ -44,8 +32,6 @@ pub(super) struct ApiRequest<'a> {
     pub(super) body: &'a [u8],
     pub(super) now: SystemTime,
 }
-
-type Reply = Response<Full<Bytes>>;
 
 impl ApiRequest<'_> {
     pub(super) fn query(&self, name: &str) -> &str {
@@ -61,35 +47,13 @@ impl ApiRequest<'_> {
     }
 }
 
-impl Simulation {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn now(&self) -> SystemTime {
-        let offset = self.clock_offset.lock();
-        SystemTime::now() + *offset.unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Accepts connections until the task is aborted, which also ends the connections.
 pub(super) async fn accept(listener: TcpListener, simulation: Arc<Simulation>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            Ok((stream, _)) = listener.accept() => {
-                let simulation = Arc::clone(&simulation);
-                connections.spawn(async move {
-                    let serve = service_fn(|request| serve(&simulation, request));
-                    // A client that disconnects early is not an error.
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), serve)
-                        .await;
-                });
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
+    let serve = move |_, request| {
+        let simulation = Arc::clone(&simulation);
+        async move { serve(&simulation, request).await }
+    };
+    simulated_http::accept(listener, serve).await;
 }
 
 async fn serve(simulation: &Simulation, request: Request<Incoming>) -> Result<Reply, Infallible> {

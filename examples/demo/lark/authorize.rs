@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
+use super::super::simulated_http::PageResponse;
 use super::pages;
 use super::people::{APP_ID, OTHER_APP_ID};
 use super::state::{CodeRequest, State};
@@ -11,13 +12,6 @@ use super::state::{CodeRequest, State};
 pub(super) const CHOICE: &str = "simulated_choice";
 /// The parameter that says that the person refused.
 pub(super) const REFUSAL: &str = "simulated_refusal";
-
-/// The response to the browser.
-pub(super) enum PageResponse {
-    Page(String),
-    /// A redirect back to the application.
-    Redirect(String),
-}
 
 /// The parts of a page request that its response depends on.
 pub(super) struct PageRequest<'a> {

@@ -1,74 +1,35 @@
 //! The HTTP server of the simulated Lark.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, USER_AGENT};
 use hyper::http::request::Parts;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::{Method, Request};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
-use super::Clock;
+use super::super::simulated_http::{self, BODY_BYTES_MAX, JSON, PageResponse, Reply, reply};
 use super::api::{self, ApiRequest};
-use super::authorize::{self, PageRequest, PageResponse};
+use super::authorize::{self, PageRequest};
 use super::errors::{ApiFailure, failure};
 use super::events::{self, ContactChange, EventSealer};
 use super::pages;
 use super::state::{Fault, State};
 
-/// The maximum size of a request body, in bytes.
-const BODY_BYTES_MAX: usize = 1 << 20;
-
-const JSON: &str = "application/json; charset=utf-8";
-const HTML: &str = "text/html; charset=utf-8";
-
 /// The state that all connections share.
-pub(super) struct Simulation {
-    pub(super) state: Mutex<State>,
-    pub(super) clock: Clock,
-    /// How far the clock was advanced.
-    pub(super) clock_offset: Mutex<Duration>,
-}
-
-type Reply = Response<Full<Bytes>>;
-
-impl Simulation {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn now(&self) -> SystemTime {
-        let offset = self.clock_offset.lock();
-        (self.clock)() + *offset.unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub(super) type Simulation = simulated_http::Simulation<State>;
 
 /// Accepts connections until the task is aborted, which also ends the connections.
 pub(super) async fn accept(listener: TcpListener, simulation: Arc<Simulation>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            Ok((stream, _)) = listener.accept() => {
-                let simulation = Arc::clone(&simulation);
-                connections.spawn(async move {
-                    let serve = service_fn(|request| serve(&simulation, request));
-                    // A client that disconnects early is not an error.
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), serve)
-                        .await;
-                });
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
+    let serve = move |_, request| {
+        let simulation = Arc::clone(&simulation);
+        async move { serve(&simulation, request).await }
+    };
+    simulated_http::accept(listener, serve).await;
 }
 
 async fn serve(simulation: &Simulation, request: Request<Incoming>) -> Result<Reply, Infallible> {
@@ -94,10 +55,10 @@ async fn respond(simulation: &Simulation, head: &Parts, body: Incoming) -> Reply
             user_agent: header_text(&head.headers, &USER_AGENT),
             now,
         };
-        return page(authorize::login(&mut simulation.state(), &request));
+        return authorize::login(&mut simulation.state(), &request).reply();
     }
     if path == pages::CONSOLE_PATH {
-        return page(PageResponse::Page(pages::console(&simulation.state())));
+        return PageResponse::Page(pages::console(&simulation.state())).reply();
     }
     let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
         return reply(413, &[], Bytes::new());
@@ -107,7 +68,7 @@ async fn respond(simulation: &Simulation, head: &Parts, body: Incoming) -> Reply
     if path == pages::DISMISS_PATH && is_post {
         let form = api::map(&body);
         dismiss(simulation, form.get("user_id").map_or("", String::as_str));
-        return page(PageResponse::Redirect(pages::CONSOLE_PATH.to_owned()));
+        return PageResponse::Redirect(pages::CONSOLE_PATH.to_owned()).reply();
     }
     let token = header_text(&head.headers, &AUTHORIZATION);
     let request = ApiRequest {
@@ -163,26 +124,6 @@ fn json(status: u16, answer: &Value) -> Reply {
         &[(CONTENT_TYPE, JSON)],
         Bytes::from(answer.to_string()),
     )
-}
-
-fn page(response: PageResponse) -> Reply {
-    match response {
-        PageResponse::Page(page) => reply(200, &[(CONTENT_TYPE, HTML)], Bytes::from(page)),
-        PageResponse::Redirect(address) => reply(302, &[(LOCATION, &address)], Bytes::new()),
-    }
-}
-
-/// Builds a response; an invalid header value makes it a 500.
-fn reply(status: u16, headers: &[(HeaderName, &str)], body: Bytes) -> Reply {
-    let mut response = Response::builder().status(status);
-    for (name, value) in headers {
-        response = response.header(name, *value);
-    }
-    response.body(Full::new(body)).unwrap_or_else(|_| {
-        let mut failed = Response::new(Full::default());
-        *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-        failed
-    })
 }
 
 fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use url::Url;
 
+use super::super::simulated_http::PageResponse;
 use super::pages::{self, Language};
 use super::people::{App, CORP_ID, OUTSIDER};
 use super::state::State;
@@ -15,13 +16,6 @@ pub(super) const CHOICE: &str = "simulated_choice";
 pub(super) const REFUSAL: &str = "simulated_refusal";
 /// The parameter that says that the person agreed to share personal fields.
 pub(super) const CONSENT: &str = "simulated_consent";
-
-/// The response to the browser.
-pub(super) enum PageResponse {
-    Page(String),
-    /// A redirect back to the application.
-    Redirect(String),
-}
 
 /// The parts of a page request that its response depends on.
 pub(super) struct PageRequest<'a> {

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -14,65 +13,27 @@ use hyper::header::{
     LOCATION, REFERRER_POLICY, USER_AGENT,
 };
 use hyper::http::request::Parts;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
-use super::Clock;
+use super::super::simulated_http::{self, BODY_BYTES_MAX, PageResponse, Reply};
 use super::api::{self, ApiRequest};
-use super::authorize::{self, PageRequest, PageResponse};
+use super::authorize::{self, PageRequest};
 use super::console;
 use super::events::{self, ContactChange, EventSealer};
 use super::state::{Fault, State};
 
-/// The maximum size of a request body, in bytes.
-const BODY_BYTES_MAX: usize = 1 << 20;
-
 /// The state that all connections share.
-pub(super) struct Simulation {
-    pub(super) state: Mutex<State>,
-    pub(super) clock: Clock,
-    /// How far the clock was advanced.
-    pub(super) clock_offset: Mutex<Duration>,
-}
-
-type Reply = Response<Full<Bytes>>;
-
-impl Simulation {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn now(&self) -> SystemTime {
-        (self.clock)()
-            + *self
-                .clock_offset
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub(super) type Simulation = simulated_http::Simulation<State>;
 
 /// Accepts connections until the task is aborted, which also ends the connections.
 pub(super) async fn accept(listener: TcpListener, simulation: Arc<Simulation>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            Ok((stream, peer)) = listener.accept() => {
-                let simulation = Arc::clone(&simulation);
-                connections.spawn(async move {
-                    let serve = service_fn(|request| serve(&simulation, peer.ip(), request));
-                    // A client that disconnects early is not an error.
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), serve)
-                        .await;
-                });
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
+    let serve = move |peer, request| {
+        let simulation = Arc::clone(&simulation);
+        async move { serve(&simulation, peer, request).await }
+    };
+    simulated_http::accept(listener, serve).await;
 }
 
 async fn serve(

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use url::Url;
 
+use super::super::simulated_http::PageResponse;
 use super::state::{APP_ID, State};
 
 pub(super) const SCAN_PATH: &str = "/opencloud/openthird/qrconnet";
@@ -12,11 +13,6 @@ pub(super) const WORKBENCH_PATH: &str = "/workbench";
 
 /// The parameter with the person who scans the code or opens the application.
 pub(super) const CHOICE: &str = "simulated_choice";
-
-pub(super) enum PageResponse {
-    Page(String),
-    Redirect(String),
-}
 
 /// The QR page, or the redirect after the scan.
 pub(super) fn scan(

@@ -1,40 +1,23 @@
 //! The HTTP server of the simulated Yunzhijia.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::Request;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderName, LOCATION};
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::header::CONTENT_TYPE;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
-use super::Clock;
+use super::super::simulated_http::{self, BODY_BYTES_MAX, HTML, JSON, Reply, reply};
 use super::api;
-use super::pages::{self, PageResponse};
+use super::pages;
 use super::state::{Fault, State};
 
-/// The maximum size of a request body, in bytes.
-const BODY_BYTES_MAX: usize = 1 << 20;
-
-const JSON: &str = "application/json;charset=UTF-8";
-const HTML: &str = "text/html; charset=utf-8";
-
 /// The state that all connections share.
-pub(super) struct Simulation {
-    pub(super) state: Mutex<State>,
-    pub(super) clock: Clock,
-    /// How far the clock was advanced.
-    pub(super) clock_offset: Mutex<Duration>,
-}
-
-type Reply = Response<Full<Bytes>>;
+pub(super) type Simulation = simulated_http::Simulation<State>;
 
 /// The connection is closed without a response.
 #[derive(Debug)]
@@ -48,35 +31,13 @@ impl std::fmt::Display for Down {
 
 impl std::error::Error for Down {}
 
-impl Simulation {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn now(&self) -> SystemTime {
-        let offset = self.clock_offset.lock();
-        (self.clock)() + *offset.unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Accepts connections until the task is aborted, which also ends the connections.
 pub(super) async fn accept(listener: TcpListener, simulation: Arc<Simulation>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            Ok((stream, _)) = listener.accept() => {
-                let simulation = Arc::clone(&simulation);
-                connections.spawn(async move {
-                    let serve = service_fn(|request| serve(&simulation, request));
-                    // A client that disconnects early is not an error.
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), serve)
-                        .await;
-                });
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
+    let serve = move |_, request| {
+        let simulation = Arc::clone(&simulation);
+        async move { serve(&simulation, request).await }
+    };
+    simulated_http::accept(listener, serve).await;
 }
 
 async fn serve(simulation: &Simulation, request: Request<Incoming>) -> Result<Reply, Down> {
@@ -113,8 +74,8 @@ async fn serve(simulation: &Simulation, request: Request<Incoming>) -> Result<Re
     let now = simulation.now();
     let mut state = simulation.state();
     Ok(match path.as_str() {
-        pages::SCAN_PATH => page(pages::scan(&mut state, address, &query, now)),
-        pages::WORKBENCH_PATH => page(pages::workbench(&mut state, &query, now)),
+        pages::SCAN_PATH => pages::scan(&mut state, address, &query, now).reply(),
+        pages::WORKBENCH_PATH => pages::workbench(&mut state, &query, now).reply(),
         path => {
             let token = query.get("accessToken").map_or("", String::as_str);
             match api::answer(&mut state, path, token, &body, now) {
@@ -122,25 +83,5 @@ async fn serve(simulation: &Simulation, request: Request<Incoming>) -> Result<Re
                 None => reply(404, &[(CONTENT_TYPE, HTML)], "404".into()),
             }
         }
-    })
-}
-
-fn page(response: PageResponse) -> Reply {
-    match response {
-        PageResponse::Page(page) => reply(200, &[(CONTENT_TYPE, HTML)], page.into()),
-        PageResponse::Redirect(address) => reply(302, &[(LOCATION, &address)], Bytes::new()),
-    }
-}
-
-/// Builds a response; an invalid header value makes it a 500.
-fn reply(status: u16, headers: &[(HeaderName, &str)], body: Bytes) -> Reply {
-    let mut response = Response::builder().status(status);
-    for (name, value) in headers {
-        response = response.header(name, *value);
-    }
-    response.body(Full::new(body)).unwrap_or_else(|_| {
-        let mut failed = Response::new(Full::default());
-        *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-        failed
     })
 }
