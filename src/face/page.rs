@@ -73,7 +73,7 @@ enum PagePolicy {
     Plain,
     /// Runs a script of menshen.
     Script,
-    /// Runs a script of menshen that sends requests to this host, and a library of the source.
+    /// Runs a script of menshen that sends requests to this host, and a script of the source.
     AppLogin,
     /// Like [`Self::Plain`], and isolated from the page that opened the window, whose script could read the
     /// page and press its buttons if it is of the same origin.

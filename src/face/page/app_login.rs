@@ -16,10 +16,10 @@ pub struct AppLoginPage<'a> {
     pub state: &'a str,
     /// Values for the script: names of `data-` attributes without that prefix.
     pub data: Vec<(&'static str, &'a str)>,
-    /// The URL of the source's library.
-    pub library: Href,
-    /// Whether [`Self::library`] is on another host than menshen.
-    pub library_is_foreign: bool,
+    /// The URL of the source's script.
+    pub client_script: Href,
+    /// Whether [`Self::client_script`] is on another host than menshen.
+    pub client_script_is_foreign: bool,
     /// The URL of the page's own script.
     pub script: Href,
     /// The source's login page for other browsers.
@@ -37,9 +37,9 @@ impl AppLoginPage<'_> {
     pub fn render(&self, lang: Lang) -> Page {
         let layout = Layout::new(self.info, lang);
         let template = AppLoginTemplate { layout, page: self };
-        let library = self.library.as_str().to_owned();
+        let script = self.client_script.as_str().to_owned();
         Page {
-            foreign_script: self.library_is_foreign.then_some(library),
+            foreign_script: self.client_script_is_foreign.then_some(script),
             ..render_page(&template, lang, PagePolicy::AppLogin)
         }
     }

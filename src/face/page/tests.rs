@@ -126,25 +126,24 @@ fn form_targets_cannot_inject_into_the_policy() {
 }
 
 #[test]
-fn the_policy_names_one_library_of_the_source_and_nothing_of_a_hostile_url() {
-    let policy = |library: &str| {
+fn the_policy_names_one_script_of_the_source_and_nothing_of_a_hostile_url() {
+    let policy = |script: &str| {
         let page = AppLoginPage {
             info: info(&PLAIN),
             connector_name: "钉钉",
             login_url: Href::new("/.menshen/login/ding"),
             state: "s",
             data: Vec::new(),
-            library: Href::new(library),
-            library_is_foreign: true,
+            client_script: Href::new(script),
+            client_script_is_foreign: true,
             script: Href::new("/.menshen/app_script/ding"),
             web_url: Href::new("https://login.corp.example/"),
         };
         page.render(Lang::En).content_security_policy(&[])
     };
-    let library = "https://g.corp.example:8443/a@1.2/open_3-0~x.js";
-    let expected =
-        format!("script-src 'self' {library}; connect-src 'self'; img-src 'self' data:;");
-    assert!(policy(library).contains(&expected), "{}", policy(library));
+    let script = "https://g.corp.example:8443/a@1.2/open_3-0~x.js";
+    let expected = format!("script-src 'self' {script}; connect-src 'self'; img-src 'self' data:;");
+    assert!(policy(script).contains(&expected), "{}", policy(script));
     for hostile in [
         "https://g.corp.example/a;script-src *",
         "https://g.corp.example/a b",
@@ -366,8 +365,8 @@ fn app_login_page<'a>(inputs: &Inputs<'a>) -> AppLoginPage<'a> {
         login_url: Href::new(inputs.href),
         state: inputs.request_id,
         data: vec![("corp-id", inputs.name)],
-        library: Href::new(inputs.href),
-        library_is_foreign: true,
+        client_script: Href::new(inputs.href),
+        client_script_is_foreign: true,
         script: Href::new(inputs.href),
         web_url: Href::new(inputs.href),
     }

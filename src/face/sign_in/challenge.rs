@@ -16,7 +16,7 @@ use crate::login::{BegunLogin, ConnectorEntry};
 use crate::request::Body;
 use crate::store::ConnectorId;
 
-/// `Cache-Control` of the scripts. The library of a source is large and rarely changes.
+/// `Cache-Control` of the scripts. The script of a source is large and rarely changes.
 const SCRIPT_CACHE_CONTROL: &str = "public, max-age=600";
 
 /// Responds with the challenge and sets the flow cookie.
@@ -92,11 +92,11 @@ fn app_page(
         login_url: Href::new(own("login")),
         state: flow.as_str(),
         data: data.map(|(name, value)| (*name, value.as_str())).collect(),
-        library: Href::new(match &page.library {
-            Some(library) => library.as_str().to_owned(),
+        client_script: Href::new(match &page.client_script {
+            Some(script) => script.as_str().to_owned(),
             None => own("app_library"),
         }),
-        library_is_foreign: page.library.is_some(),
+        client_script_is_foreign: page.client_script.is_some(),
         script: Href::new(own("app_script")),
         web_url: Href::new(page.web_url.as_str()),
     };
@@ -116,7 +116,7 @@ pub(super) fn script(
     let entry = context.site.login.entry(via);
     let scripts = entry.and_then(|entry| entry.connector.app_page_scripts());
     let text = scripts.and_then(|scripts| match name {
-        "app_library" => scripts.library,
+        "app_library" => scripts.client_script,
         _ => Some(scripts.own),
     });
     let Some(text) = text else {

@@ -31,6 +31,7 @@ use crate::store::ConnectorId;
 mod admin_entry;
 mod api;
 mod app_login;
+mod client_script;
 mod config;
 mod departments;
 mod directory;
@@ -40,19 +41,18 @@ mod examine;
 mod kind;
 mod lookup;
 mod member;
-mod page_library;
 mod shared_app_token;
 
 use admin_entry::AdminEntry;
 use api::{Api, Bases, ResponseObject};
 use app_login::AppLogin;
+pub use client_script::ClientScript;
 pub use config::{AuthorizeScope, Config};
 use departments::Departments;
 use errors::{ApiError, ConsoleSettings};
 use events::Events;
 pub use events::EventsConfig;
 pub(super) use kind::NAME as KIND_NAME;
-pub use page_library::PageLibrary;
 
 /// The time limit of all API calls of one login together, except for departments.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(25);
@@ -68,7 +68,7 @@ const CODE_PARAMETERS: [&str; 2] = ["authCode", "code"];
 /// The longest accepted code, in bytes.
 const CODE_BYTES_MAX: usize = 512;
 
-/// The default mapping.
+/// The fields of a person whom `mapping` does not map otherwise.
 const MAPPING: &[(&str, &str)] = &[
     ("login", "profile.userid"),
     ("name", "profile.name"),
@@ -99,9 +99,9 @@ pub struct DingTalk {
     /// The public base URL of menshen's own pages.
     own_pages_url: Url,
     console: ConsoleSettings,
-    library: PageLibrary,
-    /// The library, if menshen serves it.
-    library_text: Option<String>,
+    client_script: ClientScript,
+    /// Its text, if menshen serves it.
+    client_script_text: Option<String>,
     api: Api,
     admin: Option<AdminEntry>,
     departments: Departments,
@@ -110,7 +110,7 @@ pub struct DingTalk {
 }
 
 impl DingTalk {
-    /// Builds the connector. Reads secrets and the library; makes no network call.
+    /// Builds the connector. Reads the secrets, and the script of the client from a file; makes no network call.
     pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
         require_valid(&config.invalid_values())?;
         let app_secret = config.app_secret.read();
@@ -137,8 +137,8 @@ impl DingTalk {
                 app_key: config.app_key.clone(),
                 corp_id: config.corp_id.clone(),
             },
-            library_text: config.jsapi_url.read()?,
-            library: config.jsapi_url.clone(),
+            client_script_text: config.jsapi_url.read()?,
+            client_script: config.jsapi_url.clone(),
             admin: sso_secret.map(|secret| AdminEntry { secret }),
             events: events.transpose()?,
             clock: deps.clock,
@@ -165,7 +165,7 @@ impl DingTalk {
     /// The page that asks the client.
     fn app_page(&self, pending: &Pending) -> AppPage {
         AppPage {
-            library: self.library.url().cloned(),
+            client_script: self.client_script.url().cloned(),
             data: vec![
                 ("corp-id", self.console.corp_id.clone()),
                 ("client-id", self.console.app_key.clone()),
@@ -310,7 +310,7 @@ impl Connector for DingTalk {
     fn app_page_scripts(&self) -> Option<AppPageScripts<'_>> {
         Some(AppPageScripts {
             own: include_str!("dingtalk/page.js"),
-            library: self.library_text.as_deref(),
+            client_script: self.client_script_text.as_deref(),
         })
     }
 

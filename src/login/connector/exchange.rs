@@ -73,8 +73,8 @@ pub enum Challenge {
 /// A page of menshen in the source's own app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppPage {
-    /// The URL of the source's library for pages in its app; absent: menshen serves it.
-    pub library: Option<Url>,
+    /// The URL of the script with which pages talk to the source's app; absent: menshen serves it.
+    pub client_script: Option<Url>,
     /// Values for the page's own script: names of `data-` attributes without that prefix.
     pub data: Vec<(&'static str, String)>,
     /// The source's login page for other browsers, for a person whose app gives no code.
@@ -86,8 +86,8 @@ pub struct AppPage {
 pub struct AppPageScripts<'a> {
     /// The script that asks the app.
     pub own: &'static str,
-    /// The library of the source; absent: it is at [`AppPage::library`].
-    pub library: Option<&'a str>,
+    /// The script of the source; absent: it is at [`AppPage::client_script`].
+    pub client_script: Option<&'a str>,
 }
 
 /// How the browser carries a message to a source.

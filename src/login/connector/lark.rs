@@ -58,7 +58,7 @@ const SDK_VERIFIER: &str = "code_verifier";
 /// The longest accepted verifier of the SDK, in bytes (RFC 7636 §4.1).
 const SDK_VERIFIER_BYTES_MAX: usize = 128;
 
-/// The default mapping.
+/// The fields of a person whom `mapping` does not map otherwise.
 const MAPPING: &[(&str, &str)] = &[
     (
         "login",

@@ -58,7 +58,7 @@ const MINI_PROGRAM: &str = "miniprogram";
 /// The longest accepted code, in bytes.
 const CODE_BYTES_MAX: usize = 512;
 
-/// The default mapping.
+/// The fields of a person whom `mapping` does not map otherwise.
 const MAPPING: &[(&str, &str)] = &[
     ("login", "profile.userid"),
     ("name", "profile.name"),

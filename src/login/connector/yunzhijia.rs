@@ -51,7 +51,7 @@ const FRONT_END_PARAMETER: &str = "code";
 /// The longest accepted ticket, in bytes.
 const TICKET_BYTES_MAX: usize = 1024;
 
-/// The default mapping.
+/// The fields of a person whom `mapping` does not map otherwise.
 const MAPPING: &[(&str, &str)] = &[
     (
         "login",

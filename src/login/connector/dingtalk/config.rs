@@ -8,7 +8,7 @@ use super::super::kit::directory_settings::{default_revalidate, default_sync_bra
 use super::super::kit::invalid_values::{InvalidValue, invalid_values};
 use super::super::kit::login_page::LoginPage;
 use super::super::kit::web_url::{WEB_URL_RULE, default_url, is_web_url};
-use super::{EventsConfig, PageLibrary};
+use super::{ClientScript, EventsConfig};
 use crate::secret::SecretSource;
 use crate::setting::Period;
 
@@ -54,7 +54,7 @@ pub struct Config {
     /// DingTalk's library for pages in its client (JSAPI): its URL, which the page may load beside its own
     /// script, or `{ file = "/path" }`, a copy that menshen serves itself.
     #[serde(default = "default_jsapi_url")]
-    pub jsapi_url: PageLibrary,
+    pub jsapi_url: ClientScript,
     /// The base URL of the newer API. Change it for a private deployment or a relay.
     #[serde(default = "default_api_base")]
     pub api_base: Url,
@@ -116,8 +116,8 @@ impl Config {
     }
 }
 
-fn default_jsapi_url() -> PageLibrary {
-    PageLibrary::Url(default_url(
+fn default_jsapi_url() -> ClientScript {
+    ClientScript::Url(default_url(
         "https://g.alicdn.com/dingding/dingtalk-jsapi/3.0.25/dingtalk.open.js",
     ))
 }

@@ -65,7 +65,7 @@ struct Envelope {
 }
 
 impl Events {
-    /// Reads the secrets.
+    /// Reads token and key. Fails if one cannot be read, or if the key has not 43 letters and digits.
     pub(super) fn build(
         config: &EventsConfig,
         app_key: &str,

@@ -58,8 +58,8 @@ impl Kind for Config {
     }
 
     fn files(&self) -> Vec<(KeyPath<'_>, &Path)> {
-        let library = self.jsapi_url.file().into_iter();
-        library
+        let script = self.jsapi_url.file().into_iter();
+        script
             .map(|path| (KeyPath::of([NAME, "jsapi_url"]), path))
             .collect()
     }

@@ -106,8 +106,8 @@ async fn the_client_gets_a_page_unless_an_identity_is_added() {
     let Challenge::AppPage(page) = begin(&dingtalk, &pending).await else {
         panic!("no page")
     };
-    let library = page.library.unwrap();
-    assert!(library.as_str().starts_with("https://g.alicdn.com/"));
+    let script = page.client_script.unwrap();
+    assert!(script.as_str().starts_with("https://g.alicdn.com/"));
     assert_eq!(page.data[0], ("corp-id", "dingcorp1".to_owned()));
     assert!(page.web_url.as_str().contains(pending.flow.as_str()));
     let account = crate::store::AccountId::new([1; 16]);

@@ -67,7 +67,7 @@ struct Signed<'a> {
 }
 
 impl Events {
-    /// Reads the secrets.
+    /// Reads token and key. Fails if one cannot be read, or if the key has not 43 letters and digits.
     pub(super) fn build(config: &EventsConfig, corp_id: &str) -> Result<Self, ConnectorBuildError> {
         let read = |secret: &SecretSource| secret.read().map_err(ConnectorBuildError::Secret);
         let receive_id = config.receive_id.as_deref().unwrap_or(corp_id);

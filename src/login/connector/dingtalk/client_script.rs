@@ -1,4 +1,4 @@
-//! `PageLibrary`: where the page in the DingTalk client gets DingTalk's library (JSAPI).
+//! `ClientScript`: where the page in the DingTalk client gets the script (JSAPI) with which it talks to the client.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,12 +12,12 @@ use url::Url;
 
 use super::super::ConnectorBuildError;
 
-/// The largest library that menshen serves, in bytes. Those of DingTalk have about half a megabyte.
+/// The largest script that menshen serves, in bytes. Those of DingTalk have about half a megabyte.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// A library for pages: `"https://…"` or `{ file = "/path" }`.
+/// A script for pages: `"https://…"` or `{ file = "/path" }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PageLibrary {
+pub enum ClientScript {
     /// The browser loads it from there.
     Url(Url),
     /// menshen serves this file.
@@ -30,7 +30,7 @@ struct FileTable {
     file: PathBuf,
 }
 
-impl PageLibrary {
+impl ClientScript {
     /// Whether the URL can stand in a Content-Security-Policy and is not a page of a login.
     pub(super) fn is_usable(&self) -> bool {
         let Self::Url(url) = self else {
@@ -81,34 +81,34 @@ impl PageLibrary {
     }
 }
 
-impl<'de> Deserialize<'de> for PageLibrary {
+impl<'de> Deserialize<'de> for ClientScript {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PageLibraryVisitor)
+        deserializer.deserialize_any(ClientScriptVisitor)
     }
 }
 
-struct PageLibraryVisitor;
+struct ClientScriptVisitor;
 
-impl<'de> Visitor<'de> for PageLibraryVisitor {
-    type Value = PageLibrary;
+impl<'de> Visitor<'de> for ClientScriptVisitor {
+    type Value = ClientScript;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a URL, or { file = \"/path\" }")
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<PageLibrary, E> {
-        Url::parse(text).map(PageLibrary::Url).map_err(E::custom)
+    fn visit_str<E: Error>(self, text: &str) -> Result<ClientScript, E> {
+        Url::parse(text).map(ClientScript::Url).map_err(E::custom)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<PageLibrary, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ClientScript, A::Error> {
         let table = FileTable::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(PageLibrary::File(table.file))
+        Ok(ClientScript::File(table.file))
     }
 }
 
-impl JsonSchema for PageLibrary {
+impl JsonSchema for ClientScript {
     fn schema_name() -> Cow<'static, str> {
-        "PageLibrary".into()
+        "ClientScript".into()
     }
 
     fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
