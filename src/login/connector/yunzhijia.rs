@@ -3,6 +3,7 @@
 //! The app opens the home address of an application with a ticket, and its QR page returns one. A call with
 //! the token of the application returns the person of a ticket and their team.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,24 +17,30 @@ use super::kit::web_url::below;
 use super::reachability::Reachability;
 use super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
-    ConnectorError, CurrentAppToken, DiscardedRecently, Finding, SharedAppToken,
-    UnsolicitedProfile,
+    ConnectorError, CurrentAppToken, DiscardedRecently, Finding, RefusalReason, SharedAppToken,
+    SourceDirectory, SourceRefusal, UnsolicitedProfile,
 };
 use crate::clock::Clock;
 use crate::login::fields::Fields;
 use crate::login::pending::Pending;
 use crate::outbound::OutboundError;
+use crate::people::person_lookup::PersonLookup;
 use crate::people::profile::Profile;
 
 mod api;
 mod config;
+mod departments;
+mod directory;
 mod errors;
 mod examine;
 mod kind;
+mod lookup;
 mod person;
 
-use api::Api;
+use api::{Api, App, GET_DEPARTMENTS, GET_PERSON, ResponseObject};
 pub use config::Config;
+use departments::{DepartmentTree, Departments};
+use errors::ApiError;
 pub(super) use kind::NAME as KIND_NAME;
 
 /// The time limit of all API calls of one login together.
@@ -60,6 +67,17 @@ const MAPPING: &[(&str, &str)] = &[
     ("name", "profile.username"),
     ("mobile", "profile.mobile"),
     ("tenant_code", "profile.eid"),
+    ("departments", "profile.department_names"),
+    ("department_paths", "profile.department_paths"),
+    ("department_ids", "profile.department_ids"),
+    ("department_id_paths", "profile.department_id_paths"),
+    ("led_department_ids", "profile.led_department_ids"),
+    (
+        "departments_without_path",
+        "profile.departments_without_path",
+    ),
+    ("avatar", "profile.photoUrl"),
+    ("position", "profile.jobTitle"),
 ];
 
 /// The connector for one application of one team.
@@ -72,6 +90,9 @@ pub struct Yunzhijia {
     /// The home address of the application.
     entry_url: String,
     api: Api,
+    /// Whether the contacts of the team are read.
+    uses_contacts: bool,
+    departments: Departments,
     clock: Clock,
     reachability: Reachability,
 }
@@ -92,9 +113,19 @@ impl Yunzhijia {
             api: Api::new(
                 outbound,
                 config.base.clone(),
-                config.app_id.clone(),
-                secret,
+                App {
+                    id: config.app_id.clone(),
+                    secret,
+                },
+                config.eid.clone(),
                 clock.clone(),
+            ),
+            uses_contacts: config.contacts,
+            departments: Departments::new(
+                "Yunzhijia",
+                GET_DEPARTMENTS,
+                clock.clone(),
+                deps.stored_departments,
             ),
             base: config.base.clone(),
             clock,
@@ -111,13 +142,29 @@ impl Yunzhijia {
         url
     }
 
-    /// Redeems a ticket and checks team and application of its person.
+    /// Redeems a ticket, checks team and application of its person, and adds what the contacts have about
+    /// them.
     async fn redeem(&self, ticket: &str) -> Result<Profile, ConnectorError> {
-        let acquired = timeout(LOGIN_TIMEOUT, self.api.acquire_context(ticket)).await;
-        let acquired = acquired.unwrap_or_else(|_| {
+        let redeemed = timeout(LOGIN_TIMEOUT, self.person_of(ticket)).await;
+        let (mut data, contact) = redeemed.unwrap_or_else(|_| {
             let call = "the whole login";
-            Err(OutboundError::Timeout { call }.into())
-        });
+            Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
+                call,
+            }))
+        })?;
+        if let Some(contact) = contact {
+            let tree = self.tree_for(&contact).await;
+            person::add_contacts(&mut data, contact, &tree);
+        }
+        person::profile(&self.app_id, &self.eid, data)
+    }
+
+    /// The person of a ticket, and the same person in the contacts.
+    async fn person_of(
+        &self,
+        ticket: &str,
+    ) -> Result<(ResponseObject, Option<ResponseObject>), ConnectorError> {
+        let acquired = self.api.acquire_context(ticket).await;
         let data = acquired.map_err(|error| {
             let error = error.into_error();
             if error.is_no_response() {
@@ -126,7 +173,29 @@ impl Yunzhijia {
             error
         })?;
         self.reachability.record_success();
-        person::profile(&self.app_id, &self.eid, data)
+        if !self.uses_contacts {
+            return Ok((data, None));
+        }
+        let subject = person::profile(&self.app_id, &self.eid, data.clone())?.subject;
+        let openid = self.openid_of(&subject).unwrap_or_default();
+        let found = self
+            .api
+            .person(openid)
+            .await
+            .map_err(ApiError::into_error)?;
+        let found = found.ok_or_else(|| ConnectorError::Refused {
+            why: RefusalReason::NotVisibleToApp,
+            source: SourceRefusal::fault(GET_PERSON, person::ABSENT),
+        })?;
+        person::require_requested(&found, openid)?;
+        person::require_active(&found)?;
+        Ok((data, Some(found)))
+    }
+
+    async fn tree_for(&self, person: &ResponseObject) -> Arc<DepartmentTree> {
+        let ids = person::department_ids(person);
+        let load = || departments::load(&self.api);
+        self.departments.tree_with(&ids, load).await
     }
 
     /// The ticket of a response, which must be for this application.
@@ -196,6 +265,15 @@ impl Connector for Yunzhijia {
         Some(members.into_iter().collect())
     }
 
+    fn person_lookup(self: Arc<Self>) -> Option<Arc<dyn PersonLookup>> {
+        self.uses_contacts.then_some(self as Arc<dyn PersonLookup>)
+    }
+
+    fn source_directory(self: Arc<Self>) -> Option<Arc<dyn SourceDirectory>> {
+        self.uses_contacts
+            .then_some(self as Arc<dyn SourceDirectory>)
+    }
+
     fn shared_app_token(&self) -> Option<&dyn SharedAppToken> {
         Some(self)
     }
@@ -209,7 +287,7 @@ impl Connector for Yunzhijia {
 impl SharedAppToken for Yunzhijia {
     async fn app_token(&self) -> Result<CurrentAppToken, ConnectorError> {
         let token = self.api.token().await;
-        let token = token.map_err(errors::ApiError::into_error)?;
+        let token = token.map_err(ApiError::into_error)?;
         Ok(CurrentAppToken {
             usable_for: self.api.usable_for(&token),
             token,

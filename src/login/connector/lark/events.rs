@@ -54,7 +54,7 @@ struct Opened {
 }
 
 impl Events {
-    /// Reads the secrets. Fails if one cannot be read.
+    /// Reads the secrets. Fails if one cannot be read, or if the token is empty.
     pub(super) fn build(config: &EventsConfig, app_id: &str) -> Result<Self, ConnectorBuildError> {
         let read = |secret: &SecretSource| secret.read().map_err(ConnectorBuildError::Secret);
         let key = config.encrypt_key.as_ref().map(read).transpose()?;

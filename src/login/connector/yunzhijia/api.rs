@@ -15,6 +15,10 @@ use crate::clock::Clock;
 use crate::outbound::{Outbound, OutboundCall, OutboundError};
 use crate::secret::Secret;
 
+mod contacts;
+
+pub(super) use contacts::{GET_DEPARTMENTS, GET_MEMBERS, GET_PERSON, PAGE_SIZE};
+
 /// The call that returns the person of a ticket.
 pub(super) const ACQUIRE_CONTEXT: &str = "acquirecontext";
 
@@ -29,25 +33,27 @@ pub(super) type ResponseObject = Map<String, Value>;
 pub(super) struct Api {
     outbound: Outbound,
     base: Url,
-    app_id: String,
-    secret: Secret<String>,
+    app: App,
+    /// The team.
+    eid: String,
     token: AppToken,
     clock: Clock,
 }
 
+/// The application.
+#[derive(Debug)]
+pub(super) struct App {
+    pub(super) id: String,
+    pub(super) secret: Secret<String>,
+}
+
 impl Api {
-    pub(super) fn new(
-        outbound: Outbound,
-        base: Url,
-        app_id: String,
-        secret: Secret<String>,
-        clock: Clock,
-    ) -> Self {
+    pub(super) fn new(outbound: Outbound, base: Url, app: App, eid: String, clock: Clock) -> Self {
         Self {
             outbound,
             base,
-            app_id,
-            secret,
+            app,
+            eid,
             token: AppToken::new("Yunzhijia", GET_TOKEN, clock.clone()),
             clock,
         }
@@ -70,25 +76,28 @@ impl Api {
 
     /// The person of a ticket. A ticket is valid for an hour; `disposable` makes it valid once.
     pub(super) async fn acquire_context(&self, ticket: &str) -> Result<ResponseObject, ApiError> {
-        let body = json!({ "appid": self.app_id, "ticket": ticket, "disposable": true });
+        let body = json!({ "appid": self.app.id, "ticket": ticket, "disposable": true });
         let body = &body;
         let call = |token: Arc<Secret<String>>| async move {
             let query = [("accessToken", token.expose().as_str())];
             let url = self.url(["gateway", "ticket", "user", ACQUIRE_CONTEXT]);
             let outbound_call = OutboundCall::once(ACQUIRE_CONTEXT);
             let response = self.outbound.post_json(&url, &query, body, outbound_call);
-            let secret = self.secret.expose().as_str();
+            let secret = self.app.secret.expose().as_str();
             let redacted = [token.expose().as_str(), ticket, secret];
-            data(ACQUIRE_CONTEXT, response.await?, &redacted)
+            succeeded(ACQUIRE_CONTEXT, response.await?, &redacted)
         };
-        self.token.call(|| self.request_token(), call).await
+        object(
+            ACQUIRE_CONTEXT,
+            self.token.call(|| self.request_token(), call).await?,
+        )
     }
 
     /// Requests a token. Yunzhijia refuses a timestamp that is more than three minutes off.
     async fn request_token(&self) -> Result<IssuedToken, ApiError> {
-        let secret = self.secret.expose().as_str();
+        let secret = self.app.secret.expose().as_str();
         let body = json!({
-            "appId": self.app_id,
+            "appId": self.app.id,
             "secret": secret,
             "timestamp": self.clock.now().unix_ms(),
             "scope": "app",
@@ -96,7 +105,7 @@ impl Api {
         let url = self.url(["gateway", "oauth2", "token", GET_TOKEN]);
         let call = OutboundCall::repeatable(GET_TOKEN);
         let response = self.outbound.post_json(&url, &[], &body, call).await?;
-        let mut data = data(GET_TOKEN, response, &[secret])?;
+        let mut data = object(GET_TOKEN, succeeded(GET_TOKEN, response, &[secret])?)?;
         let issued = IssuedToken::take(&mut data, ["accessToken", "expireIn"], TOKEN_LIFETIME_S);
         issued.ok_or_else(|| incomplete(GET_TOKEN, "`data.accessToken`"))
     }
@@ -108,26 +117,25 @@ impl Api {
 
 /// The data of a response. Only `success` says whether a call succeeded: the HTTP status is 200 in any case,
 /// and the `errorCode` of a success is 0 or 100.
-fn data(
-    call: &'static str,
-    response: Value,
-    redacted: &[&str],
-) -> Result<ResponseObject, ApiError> {
+fn succeeded(call: &'static str, response: Value, redacted: &[&str]) -> Result<Value, ApiError> {
     let Value::Object(mut response) = response else {
         return Err(incomplete(call, "an object"));
     };
     match response.get("success") {
-        Some(Value::Bool(true)) => {}
+        Some(Value::Bool(true)) => Ok(response.remove("data").unwrap_or_default()),
         Some(Value::Bool(false)) => {
             let code = response.get("errorCode").and_then(number).unwrap_or(0);
             let message = response.get("error").and_then(Value::as_str);
             let message = message.unwrap_or("no message");
-            return Err(refusal(call, code, message, redacted).into());
+            Err(refusal(call, code, message, redacted).into())
         }
-        _ => return Err(incomplete(call, "`success`")),
+        _ => Err(incomplete(call, "`success`")),
     }
-    match response.remove("data") {
-        Some(Value::Object(data)) => Ok(data),
+}
+
+fn object(call: &'static str, data: Value) -> Result<ResponseObject, ApiError> {
+    match data {
+        Value::Object(data) => Ok(data),
         _ => Err(incomplete(call, "`data`")),
     }
 }

@@ -4,9 +4,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
+use super::super::kit::directory_settings::{default_revalidate, default_sync_brake, sync_rules};
 use super::super::kit::invalid_values::{InvalidValue, invalid_values};
 use super::super::kit::web_url::{default_url, is_web_url};
 use crate::secret::SecretSource;
+use crate::setting::Period;
 
 /// Login with Yunzhijia (云之家).
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -28,6 +30,22 @@ pub struct Config {
     /// cannot open the home page of the application then.
     #[serde(default)]
     pub origins: Vec<Url>,
+    /// Whether the contacts of the team (组织人员) are read: who is still in the team, and in which department.
+    /// People who have left are then refused, and those who are signed in are asked about again. Absent: false.
+    #[serde(default)]
+    pub contacts: bool,
+    /// How often Yunzhijia is asked about each person who is signed in, with `contacts`: people who left are
+    /// signed out, and changed departments take effect. `0s`: never.
+    #[serde(default = "default_revalidate")]
+    pub revalidate: Period,
+    /// How often all departments and people of the team are read into the directory, with `contacts`; absent:
+    /// only by `menshen people sync` and the admin API.
+    #[serde(default)]
+    pub sync_every: Option<Period>,
+    /// A directory sync that would close more than so many per cent of the connector's people is refused,
+    /// unless it is forced. 100: never.
+    #[serde(default = "default_sync_brake")]
+    pub sync_brake: u8,
 }
 
 impl Config {
@@ -54,7 +72,8 @@ impl Config {
                 "begins with https:// or http:// and has no query, user or password",
             ),
         ];
-        invalid_values(rules)
+        let sync_rules = sync_rules(self.sync_every, self.sync_brake);
+        invalid_values(rules.into_iter().chain(sync_rules))
     }
 }
 

@@ -4,6 +4,7 @@
 use super::super::kit::app_token::CallError;
 use super::super::kit::refusal::refusal as source_refusal;
 use super::super::{ConnectorError, SourceRefusal};
+use super::api::ACQUIRE_CONTEXT;
 use crate::outbound::OutboundError;
 
 /// The longest error message that is kept, in characters.
@@ -11,6 +12,9 @@ const MESSAGE_CHARS_MAX: usize = 300;
 
 /// The call that returns the application's token.
 pub(super) const GET_TOKEN: &str = "getAccessToken";
+
+/// The words of a refusal to tell about somebody or something that does not exist.
+const ABSENT: [&str; 3] = ["不存在", "not exist", "not found"];
 
 /// Why an API call failed.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +41,7 @@ enum Mistake {
     Secret,
     Token,
     Team,
+    Contacts,
 }
 
 impl ApiError {
@@ -65,6 +70,13 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// Whether the team does not have the person or the department of the call.
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if mentions(refusal, &ABSENT))
+    }
+}
+
 impl CallError for ApiError {
     /// A refusal that names the ticket is not about the token. Any other may be: within its lifetime Yunzhijia
     /// issues the same token again, so that asking for it costs nothing.
@@ -74,6 +86,7 @@ impl CallError for ApiError {
                 refusal.call != GET_TOKEN
                     && classify(refusal) != ErrorClass::Busy
                     && !mentions(refusal, &["ticket"])
+                    && !self.is_absent()
             }
             Self::NoUsableResponse(error) => match error {
                 OutboundError::Status { call, status, .. } => {
@@ -132,6 +145,8 @@ fn classify(refusal: &SourceRefusal) -> ErrorClass {
         && (mentions(refusal, &["token"]) || refusal.code == 401 || refusal.code == 403)
     {
         ErrorClass::Misconfigured(Mistake::Token)
+    } else if refusal.call != ACQUIRE_CONTEXT {
+        ErrorClass::Misconfigured(Mistake::Contacts)
     } else {
         ErrorClass::TicketRejected
     }
@@ -160,13 +175,18 @@ impl Mistake {
                 "the application is not authorized for the team (企业未授权): check that `app_id` is an \
                  application of the team `eid`, and that an administrator has opened it"
             }
+            Self::Contacts => {
+                "Yunzhijia does not let the application read the contacts (组织人员): check that it is a light \
+                 application (轻应用) of the team `eid` that an administrator has opened; without its contacts, \
+                 remove `contacts`"
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::api::ACQUIRE_CONTEXT;
+    use super::super::api::GET_PERSON;
     use super::*;
 
     fn error(call: &'static str, code: i64, message: &str) -> ApiError {
@@ -212,12 +232,27 @@ mod tests {
             (GET_TOKEN, "企业未授权", "`eid`"),
             (ACQUIRE_CONTEXT, "accessToken无效", "`base`"),
             (ACQUIRE_CONTEXT, "企业未授权", "`eid`"),
+            (GET_PERSON, "accessToken无效", "`base`"),
+            (GET_PERSON, "企业未授权", "`eid`"),
+            (GET_PERSON, "系统错误", "`contacts`"),
         ] {
             let remedy = remedy_of(call, message);
             assert!(remedy.contains(word), "{message}: {remedy}");
         }
         assert!(error(ACQUIRE_CONTEXT, 1, "accessToken无效").is_token_refused());
         assert!(!error(GET_TOKEN, 1, "accessToken无效").is_token_refused());
+    }
+
+    #[test]
+    fn somebody_who_does_not_exist_is_no_mistake_of_the_settings() {
+        for message in ["人员不存在", "person does not exist"] {
+            let absent = error(GET_PERSON, 1, message);
+            assert!(
+                absent.is_absent() && !absent.is_token_refused(),
+                "{message}"
+            );
+        }
+        assert!(!error(GET_PERSON, 1, "系统错误").is_absent());
     }
 
     #[test]

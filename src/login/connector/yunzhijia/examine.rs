@@ -1,7 +1,8 @@
 //! `check --online`: what must be entered in the Yunzhijia console, and whether it accepts appId and secret.
 
 use super::super::{ConnectorError, Finding};
-use super::Yunzhijia;
+use super::errors::ApiError;
+use super::{Yunzhijia, departments};
 use crate::telemetry::error_chain;
 
 /// Checks everything that needs no login.
@@ -28,5 +29,32 @@ pub(super) async fn examine(yunzhijia: &Yunzhijia) -> Vec<Finding> {
             error => format!("app_id and app_secret: {}", error_chain(&error)),
         }),
     };
-    vec![Finding::good(home), Finding::good(scan), token]
+    let mut findings = vec![Finding::good(home), Finding::good(scan), token];
+    if yunzhijia.uses_contacts {
+        findings.push(contacts(yunzhijia).await);
+    }
+    findings
+}
+
+/// Whether the application may read departments and people.
+async fn contacts(yunzhijia: &Yunzhijia) -> Finding {
+    let failed = |error: ApiError| {
+        let error = error.into_error();
+        Finding::bad(format!("contacts: {}", error_chain(&error)))
+    };
+    let tree = match departments::load(&yunzhijia.api).await {
+        Ok(tree) => tree,
+        Err(error) => return failed(error),
+    };
+    let all = tree.departments();
+    let Some(first) = all.first() else {
+        return Finding::bad("contacts: Yunzhijia lists no department of the team");
+    };
+    match yunzhijia.api.members(&first.id, 0).await {
+        Ok(_) => Finding::good(format!(
+            "the application reads the people of {} departments",
+            all.len()
+        )),
+        Err(error) => failed(error),
+    }
 }

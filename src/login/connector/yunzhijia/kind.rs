@@ -6,14 +6,15 @@ use std::sync::Arc;
 use url::Url;
 
 use super::super::entry_settings::{ANY_ORIGIN, origin_problems};
+use super::super::kit::directory_settings::DirectorySettings;
 use super::super::kit::invalid_values::value_problems;
 use super::super::{
-    Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, EntryPlace, EntryPoint,
-    Features, Kind, LocalizedText, SettingProblem, SignInHint,
+    Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, DirectorySyncSettings,
+    EntryPlace, EntryPoint, Features, Kind, LocalizedText, SettingProblem, SignInHint,
 };
 use super::{Config, MAPPING, TICKET_PARAMETER, Yunzhijia};
 use crate::secret::SecretSource;
-use crate::setting::{KeyPath, sends_in_clear_text};
+use crate::setting::{KeyPath, Period, sends_in_clear_text};
 
 pub(in crate::login::connector) const NAME: &str = "yunzhijia";
 
@@ -52,6 +53,15 @@ impl Kind for Config {
         let mut problems = value_problems(NAME, self.invalid_values());
         let key_path = KeyPath::of([NAME, "origins"]);
         problems.extend(origin_problems(&key_path, &self.origins));
+        if self.sync_every.is_some() && !self.contacts {
+            let message = "sync_every needs the contacts of the team";
+            let key_path = KeyPath::of([NAME, "sync_every"]);
+            problems.push(SettingProblem::key(
+                key_path,
+                message,
+                "write contacts = true",
+            ));
+        }
         problems
     }
 
@@ -65,10 +75,22 @@ impl Kind for Config {
                 "plain http: an attacker in the network can read the secret and forge any identity";
             warnings.push((KeyPath::of([NAME, "base"]), text.to_owned()));
         }
+        let settings = DirectorySettings {
+            source: "Yunzhijia",
+            range: "组织人员",
+            revalidate: self.contacts.then_some(self.revalidate),
+            receives_events: false,
+            sync_every: self.sync_every,
+            sync_brake: self.sync_brake,
+        };
+        let found = settings.warnings().into_iter();
+        warnings.extend(found.map(|(key, text)| (KeyPath::of([NAME, key]), text)));
         warnings
     }
 
     fn features(&self) -> Features {
+        let revalidate = self.revalidate.duration();
+        let asks_again = self.contacts && !revalidate.is_zero();
         Features {
             mapping: MAPPING,
             entry_point: Some(EntryPoint {
@@ -78,6 +100,11 @@ impl Kind for Config {
                 on_routes: false,
             }),
             shares_app_token: true,
+            revalidate_every: asks_again.then_some(revalidate),
+            directory_sync: self.contacts.then_some(DirectorySyncSettings {
+                every: self.sync_every.map(Period::duration),
+                brake_percent: self.sync_brake,
+            }),
             hint: Some(HINT),
             ..Features::default()
         }

@@ -1,12 +1,22 @@
-//! The person of a ticket: checks that the response is about this team and application, and reads the
-//! profile.
+//! The person of a ticket or of the contacts: checks that the response is about this team and application, and
+//! reads the profile.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::super::kit::number::number;
 use super::super::{ConnectorError, RefusalReason, SourceRefusal};
-use super::api::{ACQUIRE_CONTEXT, ResponseObject};
+use super::api::{ACQUIRE_CONTEXT, GET_PERSON, ResponseObject};
+use super::departments::DepartmentTree;
+use crate::outbound::OutboundError;
+use crate::people::directory_sync::ListedStatus;
 use crate::people::profile::{AuthContext, Profile};
-use crate::store::Subject;
+use crate::store::{IdError, Subject};
+
+/// What is known about somebody whom the contacts do not have.
+pub(super) const ABSENT: &str = "the team has nobody with this openid";
+
+/// The longest accepted openid, in bytes. Those of Yunzhijia have 24.
+const OPENID_BYTES_MAX: usize = 128;
 
 /// The profile of a response. Yunzhijia vouches for no field.
 pub(super) fn profile(
@@ -34,7 +44,7 @@ pub(super) fn profile(
     }
     let openid = data.get("openid").and_then(text);
     let openid = openid.ok_or_else(|| invalid("the answer has no `openid`"))?;
-    let subject = Subject::try_from(format!("{eid}:{openid}"));
+    let subject = subject(eid, &openid);
     let subject = subject.map_err(|_| invalid("`openid` is too long or malformed"))?;
     Ok(Profile {
         subject,
@@ -47,10 +57,104 @@ pub(super) fn profile(
     })
 }
 
-/// A text or a number as text.
-fn text(value: &Value) -> Option<String> {
+/// The subject of a person.
+pub(super) fn subject(eid: &str, openid: &str) -> Result<Subject, IdError> {
+    Subject::try_from(format!("{eid}:{openid}"))
+}
+
+/// Whether a text can be an openid.
+pub(super) fn is_openid(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    (1..=OPENID_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_allowed)
+}
+
+/// Whether a person of the contacts may sign in.
+pub(super) fn status(person: &ResponseObject) -> ListedStatus {
+    match person.get("status").and_then(number) {
+        Some(1) => ListedStatus::Active,
+        Some(0) => ListedStatus::Inactive("left the team (离职)".to_owned()),
+        Some(other) => ListedStatus::Unclear(format!("the unknown status {other}")),
+        None => ListedStatus::Unclear("Yunzhijia sent no status".to_owned()),
+    }
+}
+
+/// Refuses an answer about another person.
+pub(super) fn require_requested(
+    person: &ResponseObject,
+    openid: &str,
+) -> Result<(), ConnectorError> {
+    if person.get("openId").and_then(text).as_deref() == Some(openid) {
+        return Ok(());
+    }
+    let (call, missing) = (GET_PERSON, "the requested openId");
+    Err(ConnectorError::NoUsableResponse(
+        OutboundError::Incomplete { call, missing },
+    ))
+}
+
+/// Refuses a person of the contacts who may not sign in.
+pub(super) fn require_active(person: &ResponseObject) -> Result<(), ConnectorError> {
+    match status(person) {
+        ListedStatus::Active => Ok(()),
+        ListedStatus::Inactive(message) | ListedStatus::Unclear(message) => {
+            Err(ConnectorError::Refused {
+                why: RefusalReason::Inactive,
+                source: SourceRefusal::fault(GET_PERSON, &message),
+            })
+        }
+    }
+}
+
+/// The IDs of the departments of a person of the contacts, who has at most one.
+pub(super) fn department_ids(person: &ResponseObject) -> Vec<String> {
+    let id = person.get("orgId").and_then(text);
+    id.into_iter().collect()
+}
+
+/// Adds to the person of a ticket what the contacts have about them.
+pub(super) fn add_contacts(
+    data: &mut ResponseObject,
+    person: ResponseObject,
+    tree: &DepartmentTree,
+) {
+    let departments = tree.members_of(&department_ids(&person));
+    let openid = data.get("openid").and_then(text).unwrap_or_default();
+    let led = json!(tree.led_by(&openid));
+    let known = person.into_iter().filter(|(_, value)| !is_blank(value));
+    data.extend(known);
+    data.extend(departments.map(|(name, value)| (name.to_owned(), value)));
+    data.insert("led_department_ids".to_owned(), led);
+}
+
+/// The profile of a person of the contacts, with the members that a ticket brings except for the mobile
+/// number.
+pub(super) fn profile_of_contacts(
+    eid: &str,
+    person: ResponseObject,
+    tree: &DepartmentTree,
+) -> Result<Profile, ConnectorError> {
+    let openid = person.get("openId").and_then(text);
+    let openid = openid.filter(|openid| is_openid(openid));
+    let Some(openid) = openid else {
+        let (call, missing) = (GET_PERSON, "`openId`");
+        let error = OutboundError::Incomplete { call, missing };
+        return Err(ConnectorError::NoUsableResponse(error));
+    };
+    let name = person.get("name").cloned().unwrap_or_default();
+    let mut data = ResponseObject::from_iter([
+        ("eid".to_owned(), Value::from(eid)),
+        ("openid".to_owned(), Value::from(openid)),
+        ("username".to_owned(), name),
+    ]);
+    add_contacts(&mut data, person, tree);
+    // The contacts name no application.
+    profile("", eid, data)
+}
+
+/// A text that is not blank, or a number as text.
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(text.clone()).filter(|text| !text.trim().is_empty()),
         Value::Number(number) => Some(number.to_string()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
@@ -74,8 +178,6 @@ fn fault(why: &str) -> SourceRefusal {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn read(data: &Value) -> Result<Profile, ConnectorError> {
@@ -121,5 +223,46 @@ mod tests {
                 ..
             })
         ));
+    }
+
+    fn contact(more: &Value) -> ResponseObject {
+        let mut person = json!({
+            "openId": "5de5", "name": "张三", "orgId": "d-2", "jobNo": "zhangsan", "status": "1",
+            "jobTitle": "", "photoUrl": "https://x.example/1",
+        });
+        for (name, value) in more.as_object().unwrap() {
+            person[name] = value.clone();
+        }
+        person.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn a_person_of_the_contacts_has_the_subject_and_fields_of_a_login() {
+        let tree = DepartmentTree::default();
+        let found = profile_of_contacts("17951708", contact(&json!({})), &tree).unwrap();
+        assert_eq!(found.subject.as_str(), "17951708:5de5");
+        assert_eq!(found.raw["username"], "张三");
+        assert_eq!(found.raw["jobNo"], "zhangsan");
+        assert_eq!(found.raw["department_ids"], json!(["d-2"]));
+        assert_eq!(found.raw.get("jobTitle"), None);
+        for openid in [json!(""), json!(null), json!("a:b"), json!("a b")] {
+            let odd = contact(&json!({ "openId": openid }));
+            assert!(profile_of_contacts("17951708", odd, &tree).is_err());
+        }
+        let unassigned = contact(&json!({ "orgId": "" }));
+        let found = profile_of_contacts("17951708", unassigned, &tree).unwrap();
+        assert_eq!(found.raw["department_names"], json!([]));
+    }
+
+    #[test]
+    fn only_a_clear_status_lets_a_person_in() {
+        let status_of = |sent: Value| status(&contact(&json!({ "status": sent })));
+        assert_eq!(status_of(json!("1")), ListedStatus::Active);
+        assert_eq!(status_of(json!(1)), ListedStatus::Active);
+        assert!(matches!(status_of(json!("0")), ListedStatus::Inactive(_)));
+        for unclear in [json!("2"), json!(null), json!("yes"), json!({})] {
+            let status = status_of(unclear.clone());
+            assert!(matches!(status, ListedStatus::Unclear(_)), "{unclear}");
+        }
     }
 }
