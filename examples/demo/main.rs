@@ -1,8 +1,8 @@
 //! An offline demo: a simulated source of people, two legacy applications, and menshen in front of them.
 //!
 //! `cargo run --release --example demo` prints the address to open. People sign in with a simulated WeCom;
-//! `-- --source dingtalk` and `lark` choose a simulated DingTalk and Lark, `ldap` a simulated LDAP directory,
-//! `local` local accounts. It contacts no other host and writes nothing to disk but the people file of the
+//! `-- --source dingtalk`, `lark` and `yunzhijia` choose a simulated DingTalk, Lark and Yunzhijia, `ldap` a
+//! simulated LDAP directory, `local` local accounts. It contacts no other host and writes nothing to disk but the people file of the
 //! local accounts, which it removes.
 
 mod dingtalk;
@@ -12,6 +12,7 @@ mod legacy_app;
 mod simulated_http;
 mod source;
 mod wecom;
+mod yunzhijia;
 
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -5,6 +5,8 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use menshen::login::connector::local::PasswordHash;
 use url::Url;
@@ -13,9 +15,11 @@ use super::dingtalk::{self, DingTalk};
 use super::lark::Lark;
 use super::ldap_directory::{LdapServer, Person, SERVICE_DN, SERVICE_PASSWORD};
 use super::wecom::{AGENT_ID, CORP_ID, EVENT_AES_KEY, EVENT_TOKEN, Options, SECRET, WeCom};
+use super::yunzhijia::Yunzhijia;
 
 /// The values of `--source`.
-pub(super) const SOURCE_NAMES: [&str; 5] = ["wecom", "dingtalk", "lark", "ldap", "local"];
+pub(super) const SOURCE_NAMES: [&str; 6] =
+    ["wecom", "dingtalk", "lark", "yunzhijia", "ldap", "local"];
 
 /// A person of the sources that check passwords.
 struct Employee {
@@ -48,6 +52,7 @@ pub(super) enum Source {
     WeCom(WeCom),
     Lark(Lark),
     DingTalk(DingTalk),
+    Yunzhijia(Yunzhijia),
     Ldap(LdapServer),
     Local(PeopleFile),
 }
@@ -72,6 +77,12 @@ impl Source {
                 let callback = format!("http://127.0.0.1:{office_port}/.menshen/callback/ding");
                 dingtalk.set_redirect_urls(&[&callback]);
                 Ok(Self::DingTalk(dingtalk))
+            }
+            "yunzhijia" => {
+                let yunzhijia = Yunzhijia::start(Arc::new(SystemTime::now)).await?;
+                let entry = format!("http://127.0.0.1:{office_port}/.menshen/enter/yzj");
+                yunzhijia.set_home(&entry);
+                Ok(Self::Yunzhijia(yunzhijia))
             }
             "ldap" => {
                 let directory = LdapServer::start().await?;
@@ -112,6 +123,15 @@ impl Source {
                 token = dingtalk::EVENT_TOKEN,
                 key = dingtalk::EVENT_AES_KEY,
             ),
+            // Yunzhijia sends no events, so menshen asks often.
+            Self::Yunzhijia(yunzhijia) => {
+                let lines = format!(
+                    "contacts = true\nrevalidate = \"5s\"\norigins = [\"{}\"]",
+                    yunzhijia.base_url()
+                );
+                let badge = "[connector.yzj.mapping]\nbadge = \"profile.jobNo\"\n";
+                yunzhijia.connector_toml("yzj", &lines) + badge
+            }
             Self::Ldap(directory) => format!(
                 r#"
         [connector.staff]
@@ -146,14 +166,14 @@ impl Source {
             Self::WeCom(wecom) => wecom.send_events_to(url("corp")?),
             Self::Lark(lark) => lark.send_events_to(url("feishu")?),
             Self::DingTalk(dingtalk) => dingtalk.send_events_to(url("ding")?),
-            Self::Ldap(_) | Self::Local(_) => {}
+            Self::Yunzhijia(_) | Self::Ldap(_) | Self::Local(_) => {}
         }
         Ok(())
     }
 
     /// The people who can sign in, if the source asks for passwords.
     pub(super) fn people(&self) -> String {
-        if matches!(self, Self::WeCom(_) | Self::DingTalk(_) | Self::Lark(_)) {
+        if !matches!(self, Self::Ldap(_) | Self::Local(_)) {
             return String::new();
         }
         let mut lines = "\n    user name    password             who\n".to_owned();
@@ -181,6 +201,11 @@ impl Source {
                 "sign in with the (simulated) DingTalk. Choose an employee, such as 张三."
                     .to_owned()
             }
+            Self::Yunzhijia(yunzhijia) => format!(
+                "scan the code of the (simulated) Yunzhijia: choose an employee, such as 张三. In the app\n     \
+                 people open the application from the workbench instead ({}).",
+                yunzhijia.workbench_url()
+            ),
             Self::Ldap(directory) => format!(
                 "sign in with a user name and a password,\n     which the (simulated) LDAP directory at {} checks. \
                  The e-mail address\n     zhangsan@corp.example is accepted as a user name, too.",
@@ -210,6 +235,12 @@ impl Source {
                  DingTalk sends an encrypted event, and the open applications lose your session at once.",
                 dingtalk.console_url()
             ),
+            Self::Yunzhijia(yunzhijia) => format!(
+                "Dismiss yourself (办理离职) in the console of the simulated Yunzhijia ({}):\n     \
+                 Yunzhijia sends no events, so menshen asks about you every few seconds, and the open\n     \
+                 applications lose your session.",
+                yunzhijia.console_url()
+            ),
             Self::Ldap(_) => "Enter a wrong password: the page does not say whether the user name or the password \
                               is\n     wrong. After ten of them the directory is not asked for five minutes."
                 .to_owned(),
@@ -223,8 +254,12 @@ impl Source {
     /// The files that menshen watches.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         match self {
-            Self::WeCom(_) | Self::DingTalk(_) | Self::Lark(_) | Self::Ldap(_) => Vec::new(),
             Self::Local(file) => vec![file.path()],
+            Self::WeCom(_)
+            | Self::DingTalk(_)
+            | Self::Lark(_)
+            | Self::Yunzhijia(_)
+            | Self::Ldap(_) => Vec::new(),
         }
     }
 }

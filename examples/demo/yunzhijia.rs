@@ -1,4 +1,5 @@
-//! A simulated Yunzhijia (云之家) on loopback: its QR page, the workbench of its app, and its API.
+//! A simulated Yunzhijia (云之家) on loopback: its QR page, the workbench of its app, its API, and the contacts of
+//! a team.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -9,8 +10,12 @@
 // Explicit paths, because the tests include this file from another folder.
 #[path = "yunzhijia/api.rs"]
 mod api;
+#[path = "yunzhijia/contacts.rs"]
+mod contacts;
 #[path = "yunzhijia/pages.rs"]
 mod pages;
+#[path = "yunzhijia/people.rs"]
+mod people;
 #[path = "yunzhijia/server.rs"]
 mod server;
 #[path = "yunzhijia/state.rs"]
@@ -26,7 +31,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use state::{APP_ID, APP_SECRET, EID, OTHER_EID, Person};
+pub use people::{APP_ID, APP_SECRET, Department, EID, OTHER_EID, Person};
 
 pub use super::simulated_http::Clock;
 use server::Simulation;
@@ -76,6 +81,11 @@ impl Yunzhijia {
         format!("{}{}", self.base_url(), pages::WORKBENCH_PATH)
     }
 
+    /// The address of the management console.
+    pub fn console_url(&self) -> String {
+        format!("{}{}", self.base_url(), pages::CONSOLE_PATH)
+    }
+
     /// Sets the home address of the application.
     pub fn set_home(&self, url: &str) {
         url.clone_into(&mut self.simulation.state().home);
@@ -92,6 +102,17 @@ impl Yunzhijia {
         edit(&mut state.people[index]);
     }
 
+    /// Removes a person from the team and from the contacts.
+    pub fn delete_person(&self, openid: &str) {
+        let mut state = self.simulation.state();
+        state.people.retain(|one| one.openid != openid);
+    }
+
+    /// Edits the departments.
+    pub fn departments(&self, edit: impl FnOnce(&mut Vec<Department>)) {
+        edit(&mut self.simulation.state().departments);
+    }
+
     /// Issues a ticket of a person, as the app does when they open the application.
     pub fn issue_ticket(&self, openid: &str) -> String {
         let now = self.simulation.now();
@@ -100,7 +121,7 @@ impl Yunzhijia {
 
     /// Revokes all tokens of the application.
     pub fn revoke_tokens(&self) {
-        self.simulation.state().token = None;
+        self.simulation.state().tokens.clear();
     }
 
     /// Never responds to requests for a path, until [`Yunzhijia::clear_faults`].
@@ -140,7 +161,7 @@ impl Yunzhijia {
         self.bodies(path).len()
     }
 
-    /// The JSON bodies of all requests for a path.
+    /// The bodies of all requests for a path, a form as a JSON object.
     pub fn bodies(&self, path: &str) -> Vec<Value> {
         let state = self.simulation.state();
         state.bodies.get(path).cloned().unwrap_or_default()

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::state::{APP_ID, APP_SECRET, State};
+use super::contacts;
+use super::people::{APP_ID, APP_SECRET, EID};
+use super::state::State;
 
 pub(super) const TOKEN_PATH: &str = "/gateway/oauth2/token/getAccessToken";
 pub(super) const CONTEXT_PATH: &str = "/gateway/ticket/user/acquirecontext";
@@ -24,7 +26,10 @@ pub(super) fn answer(
     match path {
         TOKEN_PATH => Some(get_token(state, body, now)),
         CONTEXT_PATH => Some(acquire_context(state, token, body, now)),
-        _ => None,
+        path => {
+            let scope = state.scope_of(token, now);
+            contacts::answer(state, path, scope.as_deref(), body)
+        }
     }
 }
 
@@ -47,20 +52,26 @@ fn get_token(state: &mut State, body: &Value, now: SystemTime) -> Value {
     if difference > TIMESTAMP_TOLERANCE {
         return refusal(1101, "timestamp已过期");
     }
-    if body["scope"] != "app" || body["appId"] != APP_ID {
+    let scope = body["scope"].as_str().unwrap_or_default();
+    let is_known = match scope {
+        "app" => body["appId"] == APP_ID,
+        "team" => body["appId"] == APP_ID && body["eid"] == EID,
+        _ => false,
+    };
+    if !is_known {
         return refusal(1102, "appId或scope错误");
     }
     if body["secret"] != APP_SECRET {
         return refusal(1103, "secret错误");
     }
-    let (token, lifetime_s) = state.token(now);
+    let (token, lifetime_s) = state.token(scope, now);
     success(&json!({
         "accessToken": token, "refreshToken": "not-used", "expireIn": lifetime_s,
     }))
 }
 
 fn acquire_context(state: &mut State, token: &str, body: &Value, now: SystemTime) -> Value {
-    if !state.is_valid_token(token, now) {
+    if state.scope_of(token, now).as_deref() != Some("app") {
         return refusal(1201, "accessToken无效");
     }
     let is_disposable = body["disposable"] == true;

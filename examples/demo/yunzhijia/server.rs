@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
-use hyper::Request;
 use hyper::body::Incoming;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::{Method, Request};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -46,7 +46,7 @@ async fn serve(simulation: &Simulation, request: Request<Incoming>) -> Result<Re
     let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
         return Ok(reply(413, &[], Bytes::new()));
     };
-    let body: Value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
+    let body = fields(&head.headers, &body.to_bytes());
     let fault = {
         let mut state = simulation.state();
         if state.is_down {
@@ -76,6 +76,10 @@ async fn serve(simulation: &Simulation, request: Request<Incoming>) -> Result<Re
     Ok(match path.as_str() {
         pages::SCAN_PATH => pages::scan(&mut state, address, &query, now).reply(),
         pages::WORKBENCH_PATH => pages::workbench(&mut state, &query, now).reply(),
+        pages::CONSOLE_PATH => pages::console(&state).reply(),
+        pages::DISMISS_PATH if head.method == Method::POST => {
+            pages::dismiss(&mut state, body["openid"].as_str()).reply()
+        }
         path => {
             let token = query.get("accessToken").map_or("", String::as_str);
             match api::answer(&mut state, path, token, &body, now) {
@@ -84,4 +88,20 @@ async fn serve(simulation: &Simulation, request: Request<Incoming>) -> Result<Re
             }
         }
     })
+}
+
+/// The JSON of a request, or its form as JSON.
+fn fields(headers: &HeaderMap, body: &[u8]) -> Value {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    let is_form =
+        content_type.is_some_and(|it| it.starts_with("application/x-www-form-urlencoded"));
+    match is_form {
+        true => {
+            let pairs = url::form_urlencoded::parse(body).into_owned();
+            pairs
+                .map(|(name, value)| (name, Value::from(value)))
+                .collect()
+        }
+        false => serde_json::from_slice(body).unwrap_or_default(),
+    }
 }

@@ -1,58 +1,16 @@
-//! The data of the simulated Yunzhijia: people, tickets and the token of the application.
+//! The data of the simulated Yunzhijia: people, departments, tickets and the tokens of the application.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// The application and its secret.
-pub const APP_ID: &str = "500000001";
-pub const APP_SECRET: &str = "simulated-secret-of-app-500000001";
-
-/// The team, and another one.
-pub const EID: &str = "17951708";
-pub const OTHER_EID: &str = "18013450";
+use super::people::{Department, Person, sample_departments, sample_people};
 
 /// How long tokens and tickets are valid.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(6400);
 const TICKET_LIFETIME: Duration = Duration::from_secs(3600);
-
-/// A person.
-#[derive(Clone, Debug)]
-pub struct Person {
-    pub openid: String,
-    pub eid: String,
-    pub name: String,
-    /// Empty if the team gave none.
-    pub job_no: String,
-    pub mobile: String,
-    /// The application of the tickets.
-    pub app_id: String,
-}
-
-impl Person {
-    pub(super) fn new(openid: &str, name: &str, job_no: &str) -> Self {
-        Self {
-            openid: openid.to_owned(),
-            eid: EID.to_owned(),
-            name: name.to_owned(),
-            job_no: job_no.to_owned(),
-            mobile: String::new(),
-            app_id: APP_ID.to_owned(),
-        }
-    }
-
-    /// The data of `acquirecontext`.
-    pub(super) fn context(&self) -> Value {
-        json!({
-            "appid": self.app_id, "xtid": "", "oid": self.openid, "eid": self.eid,
-            "username": self.name, "userid": self.openid, "uid": "1", "tid": self.eid,
-            "jobNo": self.job_no, "networkid": "n-1", "deviceId": "", "openid": self.openid,
-            "orgId": "11e11baa", "mobile": self.mobile,
-        })
-    }
-}
 
 pub(super) enum Fault {
     Hang,
@@ -65,10 +23,11 @@ pub(super) enum Fault {
 
 pub(super) struct State {
     pub(super) people: Vec<Person>,
+    pub(super) departments: Vec<Department>,
     /// The home address of the application.
     pub(super) home: String,
-    /// The token of the application, and when it expires.
-    pub(super) token: Option<(String, SystemTime)>,
+    /// The tokens of the application by scope, and when they expire.
+    pub(super) tokens: HashMap<String, (String, SystemTime)>,
     tickets: HashMap<String, (String, SystemTime)>,
     pub(super) faults: HashMap<String, Fault>,
     pub(super) is_down: bool,
@@ -78,12 +37,11 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new() -> Self {
-        let mut zhang = Person::new("5de50017e4b0", "张三", "zhangsan");
-        zhang.mobile = "13800000001".to_owned();
         Self {
-            people: vec![zhang, Person::new("5de5003fe4b0", "李四", "lisi")],
+            people: sample_people(),
+            departments: sample_departments(),
             home: String::new(),
-            token: None,
+            tokens: HashMap::new(),
             tickets: HashMap::new(),
             faults: HashMap::new(),
             is_down: false,
@@ -92,21 +50,24 @@ impl State {
         }
     }
 
-    /// The token of the application: the same one within its lifetime, as Yunzhijia documents it.
-    pub(super) fn token(&mut self, now: SystemTime) -> (String, u64) {
-        let valid = self.token.take().filter(|(_, until)| *until > now);
+    /// The token of a scope: the same one within its lifetime, as Yunzhijia documents it.
+    pub(super) fn token(&mut self, scope: &str, now: SystemTime) -> (String, u64) {
+        let valid = self.tokens.remove(scope).filter(|(_, until)| *until > now);
         let (token, until) = valid.unwrap_or_else(|| {
             let token = self.issue("token");
             (token, now + TOKEN_LIFETIME)
         });
-        self.token = Some((token.clone(), until));
         let left = until.duration_since(now).unwrap_or_default();
+        self.tokens.insert(scope.to_owned(), (token.clone(), until));
         (token, left.as_secs())
     }
 
-    pub(super) fn is_valid_token(&self, token: &str, now: SystemTime) -> bool {
-        let current = self.token.as_ref();
-        current.is_some_and(|(known, until)| known == token && *until > now)
+    /// The scope of a valid token.
+    pub(super) fn scope_of(&self, token: &str, now: SystemTime) -> Option<String> {
+        let is_this =
+            |(_, (known, until)): &(&String, &(String, SystemTime))| known == token && *until > now;
+        let found = self.tokens.iter().find(is_this)?;
+        Some(found.0.clone())
     }
 
     pub(super) fn issue_ticket(&mut self, openid: &str, now: SystemTime) -> String {
