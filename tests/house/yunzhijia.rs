@@ -2,6 +2,8 @@
 
 mod arrivals;
 mod check_online;
+mod contacts;
+mod directory;
 mod failures;
 mod front_end;
 mod scanning;

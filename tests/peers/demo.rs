@@ -73,6 +73,16 @@ impl Demo {
         self.between("console of the simulated WeCom (", ")")
     }
 
+    /// The management console of the simulated Yunzhijia.
+    pub(crate) fn yunzhijia_console(&self) -> &str {
+        self.between("console of the simulated Yunzhijia (", ")")
+    }
+
+    /// The workbench of the app of the simulated Yunzhijia.
+    pub(crate) fn yunzhijia_workbench(&self) -> &str {
+        self.between("from the workbench instead (", ")")
+    }
+
     /// The people file of the local accounts.
     pub(crate) fn people_file(&self) -> &str {
         self.between("people file (", ")")

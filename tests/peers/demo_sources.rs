@@ -1,4 +1,5 @@
-//! The demo with sources that check passwords: `--source ldap` and `--source local`.
+//! The demo with sources that check passwords, `--source ldap` and `--source local`, and with `--source
+//! yunzhijia`.
 
 use super::demo::{Demo, assert_signed_in_at};
 use super::password_form::{open, submit, submit_again};
@@ -46,4 +47,40 @@ async fn the_demo_signs_local_people_in_until_they_are_removed_from_its_file() {
             browser.has("main a[href*='connector=']").await
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_signs_people_in_with_yunzhijia_until_they_leave_the_team() {
+    let demo = Demo::with_source("yunzhijia");
+    let (report, ledger) = (
+        format!("{}{REPORT}", demo.office),
+        format!("{}/finance/ledger", demo.expenses),
+    );
+    let browser = Browser::start(&BrowserOptions::default()).await;
+    browser.open(&report).await;
+    browser.click("main a[href*='connector=']").await;
+    let people = async || browser.has("[data-openid]").await;
+    browser.until("the QR page", people).await;
+    browser.click("[data-openid='5de50017e4b0']").await;
+    assert_signed_in_at(&browser, "张三", &report).await;
+    browser.open(&ledger).await;
+    assert!(browser.has(".card h1").await, "a page of menshen");
+    assert!(!browser.has("[data-name]").await, "张三 is refused");
+    // In the app, 李四 opens the application from the workbench.
+    let app = Browser::start(&BrowserOptions::default()).await;
+    app.open(demo.yunzhijia_workbench()).await;
+    app.click("[data-openid='5de5003fe4b0']").await;
+    assert_signed_in_at(&app, "李四", &format!("{}/", demo.office)).await;
+    app.open(&ledger).await;
+    assert_signed_in_at(&app, "李四", &ledger).await;
+    let console = Browser::start(&BrowserOptions::default()).await;
+    console.open(demo.yunzhijia_console()).await;
+    console.click("[data-dismiss='5de50017e4b0']").await;
+    let signed_out = async || {
+        browser.open(&report).await;
+        browser.has("main a[href*='connector=']").await
+    };
+    browser.until("the end of the session", signed_out).await;
+    app.open(&ledger).await;
+    assert_signed_in_at(&app, "李四", &ledger).await;
 }

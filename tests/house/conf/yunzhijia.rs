@@ -41,6 +41,18 @@ fn an_invalid_value_is_refused_at_its_line() {
         ),
         (
             "origins =",
+            "sync_every = '1h'\norigins =",
+            7,
+            "needs the contacts",
+        ),
+        (
+            "origins =",
+            "contacts = true\nsync_brake = 101\norigins =",
+            8,
+            "from 0 to 100",
+        ),
+        (
+            "origins =",
             "appid = 'x'\norigins =",
             7,
             "did you mean `app_id`",
@@ -74,4 +86,25 @@ fn a_missing_origin_and_plain_http_are_warned_of() {
         warnings(&format!("{TEAM}base = 'http://127.0.0.1:8080'\n")),
         0
     );
+}
+
+#[test]
+fn risky_settings_of_the_contacts_are_warned_of_only_with_contacts() {
+    let warned = |more: &str| {
+        let keys = warned_keys(&format!("{TEAM}{more}")).into_iter();
+        let keys = keys.map(|(key, _)| key);
+        let keys = keys.filter(|key| key.starts_with("connector."));
+        keys.collect::<Vec<_>>()
+    };
+    assert_eq!(warned("contacts = true\n").len(), 0);
+    assert_eq!(warned("revalidate = '0s'\n").len(), 0);
+    for more in [
+        "revalidate = '0s'",
+        "sync_every = '10s'",
+        "sync_brake = 100",
+    ] {
+        let key = more.split(' ').next().unwrap();
+        let found = warned(&format!("contacts = true\n{more}\n"));
+        assert_eq!(found, [format!("connector.yzj.yunzhijia.{key}")]);
+    }
 }

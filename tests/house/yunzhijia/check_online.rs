@@ -5,7 +5,7 @@ use menshen::login::connector::Finding;
 use super::{TOKEN_PATH, start, start_source};
 use crate::setup::Menshen;
 
-async fn findings(menshen: &Menshen) -> Vec<Finding> {
+pub(super) async fn findings(menshen: &Menshen) -> Vec<Finding> {
     let site = menshen.running.live().site();
     let mut entries = site.login.entries().iter();
     let entry = entries.find(|entry| entry.id.as_str() == "yzj").unwrap();
