@@ -72,6 +72,7 @@ mod setup;
 mod shared_cookies;
 mod signing_out;
 mod smoke;
+mod source_apps;
 mod step_up;
 mod stores;
 mod test_request;

@@ -2,11 +2,12 @@
 
 /// What a User-Agent contains, and the name of the browser or application. The first match counts, because
 /// most browsers also name those whose engine they use.
-const BROWSERS: [(&str, &str); 11] = [
+const BROWSERS: [(&str, &str); 12] = [
     ("wxwork/", "WeCom"),
     ("micromessenger/", "WeChat"),
-    ("dingtalk/", "DingTalk"),
+    ("dingtalk", "DingTalk"),
     ("lark/", "Lark"),
+    ("qing/", "Yunzhijia"),
     ("edg", "Edge"),
     ("opr/", "Opera"),
     ("firefox/", "Firefox"),
@@ -79,6 +80,16 @@ mod tests {
             (
                 "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:130.0) Gecko/20100101 Firefox/130.0",
                 "Firefox on macOS",
+            ),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/109.0 Safari/537.36 \
+                 dingtalk-win/1.0.0 nw(0.14.7) DingTalk(7.0.40-Release.6019103)",
+                "DingTalk on Windows",
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 14; V2241A) Version/4.0 Chrome/116.0 Mobile \
+                 Safari/537.36 Qing/0.9.0; Android14; vivo; V2241A",
+                "Yunzhijia on Android",
             ),
             ("curl/8.9.1", "curl"),
             ("", ""),
