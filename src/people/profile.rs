@@ -34,6 +34,22 @@ pub struct Profile {
     pub response_id: Option<ResponseId>,
 }
 
+impl Profile {
+    /// A profile of which the provider verified no field, and whose provider said nothing about the
+    /// authentication and accepts its code once.
+    pub fn of(subject: Subject, raw: serde_json::Value) -> Self {
+        Self {
+            subject,
+            raw,
+            verified_fields: Vec::new(),
+            provider_sid: None,
+            auth_context: AuthContext::default(),
+            tokens: None,
+            response_id: None,
+        }
+    }
+}
+
 /// The ID of a response that all processes together accept once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseId {

@@ -19,7 +19,7 @@ use crate::expression::{self, Document, EvalError, Expression, Scope};
 use crate::login::fields::Fields;
 use crate::login::pending::Pending;
 use crate::outbound::OutboundError;
-use crate::people::profile::{AuthContext, Profile};
+use crate::people::profile::Profile;
 use crate::store::Subject;
 use crate::telemetry::error_chain;
 
@@ -216,15 +216,7 @@ impl Custom {
                 why,
             )));
         }
-        Ok(Profile {
-            subject,
-            raw: profile.into(),
-            verified_fields: Vec::new(),
-            provider_sid: None,
-            auth_context: AuthContext::default(),
-            tokens: None,
-            response_id: None,
-        })
+        Ok(Profile::of(subject, profile.into()))
     }
 
     /// The code of a callback. It is missing if the person cancelled.

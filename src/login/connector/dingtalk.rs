@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use tokio::time::timeout;
 use url::Url;
 
 use super::kit::app_login::members;
 use super::kit::invalid_values::require_valid;
 use super::kit::response_code::response_code;
+use super::kit::time_limit::{WHOLE_LOGIN, within_limit};
 use super::{
     AppPage, AppPageScripts, AuthnRequest, AuthnResponse, Challenge, Connector,
     ConnectorBuildError, ConnectorDeps, ConnectorError, EventReceiver, Finding, SharedAppToken,
@@ -53,9 +53,6 @@ use errors::{ApiError, ConsoleSettings};
 use events::Events;
 pub use events::EventsConfig;
 pub(super) use kind::NAME as KIND_NAME;
-
-/// The time limit of all API calls of one login together, except for departments.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The kind of a code from the client, which is the usual one at `/login`.
 const IN_APP: &str = "in-app";
@@ -245,14 +242,8 @@ impl DingTalk {
         &self,
         redeeming: impl Future<Output = Result<ResponseObject, ConnectorError>> + Send,
     ) -> Result<Profile, ConnectorError> {
-        let late = |_| {
-            let call = "the whole login";
-            Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
-                call,
-            }))
-        };
-        let member = timeout(LOGIN_TIMEOUT, redeeming).await;
-        let member = self.with_departments(member.unwrap_or_else(late)?).await;
+        let member = within_limit(WHOLE_LOGIN, redeeming).await?;
+        let member = self.with_departments(member).await;
         member::profile(&self.console.corp_id, member)
     }
 

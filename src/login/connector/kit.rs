@@ -13,6 +13,7 @@ pub(super) mod message_cipher;
 pub(super) mod number;
 pub(super) mod refusal;
 pub(super) mod response_code;
+pub(super) mod time_limit;
 pub(super) mod web_url;
 pub mod xml;
 pub mod xml_encryption;

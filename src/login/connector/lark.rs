@@ -5,16 +5,15 @@
 //! everybody is compared with the tenant of this connector.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
-use tokio::time::timeout;
 use url::Url;
 
 use super::kit::app_login::members;
 use super::kit::invalid_values::require_valid;
+use super::kit::time_limit::{WHOLE_LOGIN, within_limit};
 use super::kit::web_url::below;
 use super::reachability::Reachability;
 use super::{
@@ -22,7 +21,6 @@ use super::{
     ConnectorError, EventReceiver, Finding, Prompt, SourceDirectory, grant,
 };
 use crate::login::pending::Pending;
-use crate::outbound::OutboundError;
 use crate::people::person_lookup::PersonLookup;
 use crate::people::profile::Profile;
 
@@ -45,9 +43,6 @@ use departments::{Departments, Listing};
 use errors::{ApiError, ConsoleSettings};
 use events::Events;
 pub(super) use kind::NAME as KIND_NAME;
-
-/// The time limit of all API calls of one login together, except for departments.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The kind of a code that the SDK for mobile apps or the JSAPI of the client gave.
 const SDK_CODE: &str = "sdk";
@@ -301,12 +296,7 @@ impl Connector for Lark {
         pending: &Pending,
         response: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
-        let result = timeout(LOGIN_TIMEOUT, self.fetch_person(pending, response)).await;
-        result.unwrap_or_else(|_| {
-            Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
-                call: "the whole login",
-            }))
-        })
+        within_limit(WHOLE_LOGIN, self.fetch_person(pending, response)).await
     }
 
     fn app_login(&self, pending: &Pending) -> Option<Map<String, Value>> {

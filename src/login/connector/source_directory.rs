@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 
 use super::ConnectorError;
 use crate::people::directory_sync::ListedPerson;
@@ -60,6 +61,32 @@ pub struct MemberPage {
     pub unreadable: Vec<String>,
     /// The next page, if there is one.
     pub next: Option<String>,
+}
+
+impl MemberPage {
+    /// Reads a page. `read` says why somebody cannot be read.
+    pub(super) fn read(
+        items: Vec<Value>,
+        next: Option<String>,
+        read: impl Fn(Map<String, Value>) -> Result<ListedPerson, String>,
+    ) -> Self {
+        let (mut people, mut unreadable) = (Vec::with_capacity(items.len()), Vec::new());
+        for item in items {
+            let person = match item {
+                Value::Object(item) => read(item),
+                _ => Err("not an object".to_owned()),
+            };
+            match person {
+                Ok(person) => people.push(person),
+                Err(why) => unreadable.push(why),
+            }
+        }
+        Self {
+            people,
+            unreadable,
+            next,
+        }
+    }
 }
 
 /// What a source says about one person.

@@ -5,22 +5,20 @@
 //! member it belongs to.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use tokio::time::timeout;
 use url::Url;
 
 use super::kit::app_login::members;
 use super::kit::invalid_values::require_valid;
 use super::kit::response_code::response_code;
+use super::kit::time_limit::{WHOLE_LOGIN, within_limit};
 use super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
     ConnectorError, EventReceiver, Finding, SharedAppToken, SourceDirectory,
 };
 use crate::login::pending::{Mode, Pending};
-use crate::outbound::OutboundError;
 use crate::people::person_lookup::PersonLookup;
 use crate::people::profile::Profile;
 use crate::secret::SecretSource;
@@ -48,9 +46,6 @@ use events::Events;
 pub use events::EventsConfig;
 pub(super) use kind::NAME as KIND_NAME;
 use tags::{MemberTags, TagCache};
-
-/// The time limit of all API calls of one login together, except for departments and tags.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The kind of a code from a mini program.
 const MINI_PROGRAM: &str = "miniprogram";
@@ -248,12 +243,7 @@ impl Connector for WeCom {
         _pending: &Pending,
         response: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
-        let result = timeout(LOGIN_TIMEOUT, self.fetch_member(response)).await;
-        let mut member = result.unwrap_or_else(|_| {
-            Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
-                call: "the whole login",
-            }))
-        })?;
+        let mut member = within_limit(WHOLE_LOGIN, self.fetch_member(response)).await?;
         self.add_organisation(&mut member).await;
         member::profile(&self.corp_id, member)
     }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
-use tokio::time::timeout;
 use url::Url;
 
 use super::kit::invalid_values::require_valid;
 use super::kit::response_code::{invalid_response, response_code};
+use super::kit::time_limit::{WHOLE_LOGIN, within_limit};
 use super::kit::web_url::below;
 use super::reachability::Reachability;
 use super::{
@@ -23,7 +23,6 @@ use super::{
 use crate::clock::Clock;
 use crate::login::fields::Fields;
 use crate::login::pending::Pending;
-use crate::outbound::OutboundError;
 use crate::people::person_lookup::PersonLookup;
 use crate::people::profile::Profile;
 
@@ -42,9 +41,6 @@ pub use config::Config;
 use departments::{DepartmentTree, Departments};
 use errors::ApiError;
 pub(super) use kind::NAME as KIND_NAME;
-
-/// The time limit of all API calls of one login together.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// How long Yunzhijia accepts a ticket.
 const TICKET_LIFETIME: Duration = Duration::from_secs(3_600);
@@ -145,13 +141,7 @@ impl Yunzhijia {
     /// Redeems a ticket, checks team and application of its person, and adds what the contacts have about
     /// them.
     async fn redeem(&self, ticket: &str) -> Result<Profile, ConnectorError> {
-        let redeemed = timeout(LOGIN_TIMEOUT, self.person_of(ticket)).await;
-        let (mut data, contact) = redeemed.unwrap_or_else(|_| {
-            let call = "the whole login";
-            Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
-                call,
-            }))
-        })?;
+        let (mut data, contact) = within_limit(WHOLE_LOGIN, self.person_of(ticket)).await?;
         if let Some(contact) = contact {
             let tree = self.tree_for(&contact).await;
             person::add_contacts(&mut data, contact, &tree);

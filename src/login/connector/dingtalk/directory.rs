@@ -122,22 +122,11 @@ impl OpenDirectory for DingTalkDirectory {
         if page.next_cursor.is_some_and(|next| next <= cursor) {
             return Err(invalid("the cursor does not move"));
         }
-        let mut members = MemberPage {
-            people: Vec::new(),
-            unreadable: Vec::new(),
-            next: page.next_cursor.map(|next| next.to_string()),
-        };
-        for one in page.members {
-            let Value::Object(one) = one else {
-                members.unreadable.push("not an object".to_owned());
-                continue;
-            };
-            match self.listed(one) {
-                Ok(person) => members.people.push(person),
-                Err(why) => members.unreadable.push(error_chain(&why).to_string()),
-            }
-        }
-        Ok(members)
+        let next = page.next_cursor.map(|next| next.to_string());
+        Ok(MemberPage::read(page.members, next, |one| {
+            let listed = self.listed(one);
+            listed.map_err(|error| error_chain(&error).to_string())
+        }))
     }
 
     async fn person(&self, subject: &Subject) -> Result<PersonAnswer, ConnectorError> {

@@ -1,20 +1,14 @@
 //! Asks DingTalk about members who are signed in.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::time::timeout;
 
+use super::super::kit::time_limit::within_limit;
 use super::super::{ConnectorError, RefusalReason};
 use super::errors::NO_SUCH_MEMBER;
 use super::{DingTalk, member};
-use crate::outbound::OutboundError;
 use crate::people::person_lookup::{CurrentProfile, LookupError, PersonLookup, PersonStatus};
 use crate::store::Subject;
-
-/// The time limit of all API calls about one member.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(25);
 
 #[async_trait]
 impl PersonLookup for DingTalk {
@@ -22,12 +16,7 @@ impl PersonLookup for DingTalk {
         let userid = self
             .userid_of(subject)
             .ok_or(LookupError::OtherOrganisation)?;
-        let asked = timeout(LOOKUP_TIMEOUT, self.current_status(userid)).await;
-        let status = asked.unwrap_or_else(|_| {
-            Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
-                call: "topapi/v2/user/get",
-            }))
-        });
+        let status = within_limit("topapi/v2/user/get", self.current_status(userid)).await;
         status.map_err(|error| LookupError::Unavailable(error.into()))
     }
 

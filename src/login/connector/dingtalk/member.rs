@@ -7,7 +7,7 @@ use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use super::api::{ResponseObject, UnionMember, number};
 use crate::outbound::OutboundError;
 use crate::people::directory_sync::ListedStatus;
-use crate::people::profile::{AuthContext, Profile};
+use crate::people::profile::Profile;
 use crate::store::{IdError, LinkField, Subject};
 
 /// The type of a contact who is a member.
@@ -104,14 +104,10 @@ pub(super) fn profile(corp_id: &str, member: ResponseObject) -> Result<Profile, 
         let value = member.get(name)?.as_str()?.trim();
         (!value.is_empty()).then(|| (field, value.to_owned()))
     });
+    let verified_fields = verified_fields.collect();
     Ok(Profile {
-        verified_fields: verified_fields.collect(),
-        subject,
-        raw: Value::Object(member),
-        provider_sid: None,
-        auth_context: AuthContext::default(),
-        tokens: None,
-        response_id: None,
+        verified_fields,
+        ..Profile::of(subject, Value::Object(member))
     })
 }
 

@@ -89,22 +89,9 @@ impl OpenDirectory for LarkDirectory {
         if read.next.is_some() && read.next.as_deref() == page {
             return Err(invalid("the page token does not move"));
         }
-        let mut page = MemberPage {
-            people: Vec::new(),
-            unreadable: Vec::new(),
-            next: read.next,
-        };
-        for one in read.items {
-            let Value::Object(one) = one else {
-                page.unreadable.push("not an object".to_owned());
-                continue;
-            };
-            match self.listed(one) {
-                Ok(person) => page.people.push(person),
-                Err(why) => page.unreadable.push(why),
-            }
-        }
-        Ok(page)
+        Ok(MemberPage::read(read.items, read.next, |one| {
+            self.listed(one)
+        }))
     }
 
     async fn person(&self, subject: &Subject) -> Result<PersonAnswer, ConnectorError> {

@@ -1,30 +1,19 @@
 //! Asks Lark about people who are signed in.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use tokio::time::timeout;
 
+use super::super::kit::time_limit::within_limit;
 use super::errors::{ApiError, NO_SUCH_PERSON};
 use super::person::{self, Status};
 use super::{ConnectorError, Lark};
-use crate::outbound::OutboundError;
 use crate::people::person_lookup::{CurrentProfile, LookupError, PersonLookup, PersonStatus};
 use crate::people::profile::Profile;
 use crate::store::Subject;
 
-/// The time limit of all API calls about one person.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(25);
-
 #[async_trait]
 impl PersonLookup for Lark {
     async fn look_up(&self, subject: &Subject) -> Result<PersonStatus, LookupError> {
-        let asked = timeout(LOOKUP_TIMEOUT, self.current_status(subject)).await;
-        let status = asked.unwrap_or_else(|_| {
-            Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
-                call: "contact/users",
-            }))
-        });
+        let status = within_limit("contact/users", self.current_status(subject)).await;
         let status = status.map_err(|error| LookupError::Unavailable(error.into()))?;
         status.ok_or(LookupError::OtherOrganisation)
     }

@@ -7,7 +7,7 @@ use super::api::Object;
 use super::config::is_identifier;
 use super::departments::DepartmentTree;
 use crate::outbound::OutboundError;
-use crate::people::profile::{AuthContext, Profile};
+use crate::people::profile::Profile;
 use crate::store::{IdError, Subject};
 
 /// The permission without which the contact API sends no status.
@@ -146,15 +146,7 @@ pub(super) fn profile(
     let subject = subject(tenant, union_id);
     let subject = subject.map_err(|_| malformed(CONTACT_CALL, "a union_id"))?;
     person.insert("tenant_key".to_owned(), Value::from(tenant));
-    Ok(Profile {
-        subject,
-        raw: Value::Object(person),
-        verified_fields: Vec::new(),
-        provider_sid: None,
-        auth_context: AuthContext::default(),
-        tokens: None,
-        response_id: None,
-    })
+    Ok(Profile::of(subject, Value::Object(person)))
 }
 
 /// A text that is not empty.

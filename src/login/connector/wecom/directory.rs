@@ -93,11 +93,6 @@ impl OpenDirectory for WeComDirectory {
         _page: Option<&str>,
     ) -> Result<MemberPage, ConnectorError> {
         let wecom = &self.wecom;
-        let mut page = MemberPage {
-            people: Vec::new(),
-            unreadable: Vec::new(),
-            next: None,
-        };
         let members = match wecom.api.members(department).await {
             Ok(members) => members,
             Err(error) if error.code() == Some(LIST_TOO_LONG) => {
@@ -105,17 +100,7 @@ impl OpenDirectory for WeComDirectory {
             }
             Err(error) => return Err(wecom.connector_error(error)),
         };
-        for one in members {
-            let Value::Object(one) = one else {
-                page.unreadable.push("not an object".to_owned());
-                continue;
-            };
-            match self.listed(one) {
-                Ok(person) => page.people.push(person),
-                Err(why) => page.unreadable.push(why),
-            }
-        }
-        Ok(page)
+        Ok(MemberPage::read(members, None, |one| self.listed(one)))
     }
 
     async fn person(&self, subject: &Subject) -> Result<PersonAnswer, ConnectorError> {

@@ -1,18 +1,12 @@
 //! Asks WeCom about members who are signed in.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use tokio::time::timeout;
 
+use super::super::kit::time_limit::within_limit;
 use super::super::{ConnectorError, RefusalReason};
 use super::{AuthorizeScope, WeCom, member};
-use crate::outbound::OutboundError;
 use crate::people::person_lookup::{CurrentProfile, LookupError, PersonLookup, PersonStatus};
 use crate::store::Subject;
-
-/// The time limit of all API calls about one member.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The error code for a member who does not exist: deleted, or never seen by this application.
 const NO_SUCH_MEMBER: i64 = 60111;
@@ -27,12 +21,7 @@ impl PersonLookup for WeCom {
         let userid = self
             .userid_of(subject)
             .ok_or(LookupError::OtherOrganisation)?;
-        let asked = timeout(LOOKUP_TIMEOUT, self.current_status(userid)).await;
-        let status = asked.unwrap_or_else(|_| {
-            Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
-                call: "user/get",
-            }))
-        });
+        let status = within_limit("user/get", self.current_status(userid)).await;
         status.map_err(|error| LookupError::Unavailable(error.into()))
     }
 

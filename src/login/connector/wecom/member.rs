@@ -7,7 +7,7 @@ use super::api::{CodeOwner, ResponseObject, number};
 use super::departments::DepartmentTree;
 use super::tags::MemberTags;
 use crate::outbound::OutboundError;
-use crate::people::profile::{AuthContext, Profile};
+use crate::people::profile::Profile;
 use crate::store::{IdError, LinkField, Subject};
 
 /// The status of an active member (已激活).
@@ -157,15 +157,9 @@ pub(super) fn profile(corp_id: &str, member: ResponseObject) -> Result<Profile, 
         (!value.is_empty()).then(|| (field, value.to_owned()))
     });
     let verified_fields = verified_fields.collect();
-    let auth_context = AuthContext::default();
     Ok(Profile {
-        subject,
-        raw: Value::Object(member),
         verified_fields,
-        provider_sid: None,
-        auth_context,
-        tokens: None,
-        response_id: None,
+        ..Profile::of(subject, Value::Object(member))
     })
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
 
 use super::super::{MemberPage, OpenDirectory, PersonAnswer, SourceDirectory, SourceRefusal};
 use super::api::{GET_MEMBERS, PAGE_SIZE, ResponseObject};
@@ -84,22 +83,11 @@ impl OpenDirectory for YunzhijiaDirectory {
             return Err(invalid("the page does not move"));
         }
         let end = place.begin + found.len();
-        let mut members = MemberPage {
-            people: Vec::new(),
-            unreadable: Vec::new(),
-            next: (found.len() >= PAGE_SIZE).then(|| format!("{end}:{first}")),
-        };
-        for one in found {
-            let Value::Object(one) = one else {
-                members.unreadable.push("not an object".to_owned());
-                continue;
-            };
-            match self.listed(one) {
-                Ok(person) => members.people.push(person),
-                Err(why) => members.unreadable.push(error_chain(&why).to_string()),
-            }
-        }
-        Ok(members)
+        let next = (found.len() >= PAGE_SIZE).then(|| format!("{end}:{first}"));
+        Ok(MemberPage::read(found, next, |one| {
+            let listed = self.listed(one);
+            listed.map_err(|error| error_chain(&error).to_string())
+        }))
     }
 
     async fn person(&self, subject: &Subject) -> Result<PersonAnswer, ConnectorError> {

@@ -1,20 +1,14 @@
 //! Asks Yunzhijia about people who are signed in.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use tokio::time::timeout;
 
+use super::super::kit::time_limit::within_limit;
 use super::api::GET_PERSON;
 use super::{ConnectorError, Yunzhijia, person};
-use crate::outbound::OutboundError;
 use crate::people::directory_sync::ListedStatus;
 use crate::people::person_lookup::{CurrentProfile, LookupError, PersonLookup, PersonStatus};
 use crate::people::profile::Profile;
 use crate::store::Subject;
-
-/// The time limit of all API calls about one person.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(25);
 
 #[async_trait]
 impl PersonLookup for Yunzhijia {
@@ -22,13 +16,7 @@ impl PersonLookup for Yunzhijia {
         let openid = self
             .openid_of(subject)
             .ok_or(LookupError::OtherOrganisation)?;
-        let asked = timeout(LOOKUP_TIMEOUT, self.current_status(openid)).await;
-        let status = asked.unwrap_or_else(|_| {
-            let call = GET_PERSON;
-            Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
-                call,
-            }))
-        });
+        let status = within_limit(GET_PERSON, self.current_status(openid)).await;
         status.map_err(|error| LookupError::Unavailable(error.into()))
     }
 

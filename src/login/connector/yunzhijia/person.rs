@@ -9,7 +9,7 @@ use super::api::{ACQUIRE_CONTEXT, GET_PERSON, ResponseObject};
 use super::departments::DepartmentTree;
 use crate::outbound::OutboundError;
 use crate::people::directory_sync::ListedStatus;
-use crate::people::profile::{AuthContext, Profile};
+use crate::people::profile::Profile;
 use crate::store::{IdError, Subject};
 
 /// What is known about somebody whom the contacts do not have.
@@ -46,15 +46,7 @@ pub(super) fn profile(
     let openid = openid.ok_or_else(|| invalid("the answer has no `openid`"))?;
     let subject = subject(eid, &openid);
     let subject = subject.map_err(|_| invalid("`openid` is too long or malformed"))?;
-    Ok(Profile {
-        subject,
-        raw: Value::Object(data),
-        verified_fields: Vec::new(),
-        provider_sid: None,
-        auth_context: AuthContext::default(),
-        tokens: None,
-        response_id: None,
-    })
+    Ok(Profile::of(subject, Value::Object(data)))
 }
 
 /// The subject of a person.
