@@ -286,9 +286,11 @@ pub trait Connector: Debug + Send + Sync {
     }
 
     /// Redeems an entry token of a login that the source started, or a ticket that a program presents. Only
-    /// for kinds with [`Features::entry_point`] or [`Callback::program_ticket`].
+    /// for kinds with [`Features::entry_point`] or [`Callback::program_ticket`]. The caller accepts `token`
+    /// once, so no other parameter of the response may say who the person is.
     async fn redeem_entry_token(
         &self,
+        _token: &str,
         _response: &AuthnResponse,
     ) -> Result<UnsolicitedProfile, ConnectorError> {
         Err(ConnectorError::InvalidResponse(SourceRefusal::fault(

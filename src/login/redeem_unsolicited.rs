@@ -63,17 +63,18 @@ impl Login {
     pub async fn redeem_unsolicited(
         &self,
         entry: &Arc<ConnectorEntry>,
-        token: EntryTokenHash,
+        token: String,
         response: AuthnResponse,
     ) -> Result<Pending, LoginError> {
+        let hash = EntryTokenHash::of(&entry.id, &token);
         let (limits, tokens) = (&self.limits, &self.recent_unsolicited.spent_tokens);
-        if !tokens.try_spend(token.bytes()) {
+        if !tokens.try_spend(hash.bytes()) {
             return Err(LoginError::AlreadyUsed);
         }
         let acquired = limits.acquire(Step::EntryToken, response.client);
         let permit = acquired.and_then(|()| limits.enter_circuit(&entry.id, response.client));
         let permit = permit.map_err(|limited| {
-            tokens.unspend(token.bytes());
+            tokens.unspend(hash.bytes());
             LoginError::Limited(limited)
         })?;
         let return_to = ReturnTo::login_host_root();
@@ -82,12 +83,12 @@ impl Login {
         let (this, entry) = (self.clone(), Arc::clone(entry));
         let task = tokio::spawn(async move {
             let admitted = this
-                .admit_unsolicited(&entry, token, &response, permit)
+                .admit_unsolicited(&entry, (&token, hash), &response, permit)
                 .await;
             match &admitted {
                 Ok(_) | Err(LoginError::AlreadyUsed) => {}
                 // A token that was not redeemed may be sent again.
-                Err(_) => this.recent_unsolicited.spent_tokens.unspend(token.bytes()),
+                Err(_) => this.recent_unsolicited.spent_tokens.unspend(hash.bytes()),
             }
             admitted
         });
@@ -99,11 +100,11 @@ impl Login {
     async fn admit_unsolicited(
         &self,
         entry: &ConnectorEntry,
-        token: EntryTokenHash,
+        (token, hash): (&str, EntryTokenHash),
         response: &AuthnResponse,
         permit: Option<HalfOpenPermit>,
     ) -> Result<UnsolicitedLogin, LoginError> {
-        let redeemed = entry.connector.redeem_entry_token(response).await;
+        let redeemed = entry.connector.redeem_entry_token(token, response).await;
         // Anybody can send an invalid token, so it is no problem of the source.
         if !matches!(redeemed, Err(ConnectorError::InvalidResponse(_))) {
             entry.health.record(&redeemed, self.clock.now());
@@ -123,7 +124,7 @@ impl Login {
         };
         let spend_key = match &redeemed.token_id {
             Some(id) => one_time_key(&entry.id, id),
-            None => *token.bytes(),
+            None => *hash.bytes(),
         };
         // In one step: a repeated token changes no account, and a failure of the store spends nothing.
         let until = redeemed.token_expires_at.plus(CLOCK_DIFFERENCE_MAX);
@@ -143,7 +144,7 @@ impl Login {
             expires_at: profile.auth_context.earlier_end(mapped.session_expires),
             auth_context: profile.auth_context,
             logout_hint: profile.tokens.and_then(|tokens| tokens.id),
-            token,
+            token: hash,
         })
     }
 

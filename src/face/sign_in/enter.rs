@@ -216,9 +216,10 @@ async fn redeem(
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
     let login = &context.site.login;
-    let token = EntryTokenHash::of(&entry.id, token);
+    let token = token.to_owned();
+    let hash = EntryTokenHash::of(&entry.id, &token);
     if let (Caller::Person(person), Some(finished)) =
-        (&caller, login.recent_unsolicited_login(&token))
+        (&caller, login.recent_unsolicited_login(&hash))
         && person.session.public_id == finished.public_id
     {
         let to = finished.return_to.location();

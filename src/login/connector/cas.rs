@@ -277,11 +277,13 @@ impl Connector for Cas {
     /// Redeems the proxy ticket of a program, whose service is the callback URL alone.
     async fn redeem_entry_token(
         &self,
-        response: &AuthnResponse,
+        token: &str,
+        _response: &AuthnResponse,
     ) -> Result<UnsolicitedProfile, ConnectorError> {
-        let ticket = Ticket::of(&response.fields)?;
-        let ticket = ticket.filter(|ticket| ticket.is_proxy_ticket());
-        let ticket = ticket.ok_or_else(|| invalid_response("it has no proxy ticket"))?;
+        let ticket = Ticket::parse(token)?;
+        if !ticket.is_proxy_ticket() {
+            return Err(invalid_response("it has no proxy ticket"));
+        }
         let redacted = [ticket.as_str()];
         let requires_renew = self.config.renew;
         let person = self

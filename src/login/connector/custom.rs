@@ -281,12 +281,11 @@ impl Connector for Custom {
 
     async fn redeem_entry_token(
         &self,
+        token: &str,
         response: &AuthnResponse,
     ) -> Result<UnsolicitedProfile, ConnectorError> {
         let fields = &response.fields;
         require_no_repetition(fields)?;
-        let parameter = self.config.entry.as_deref().unwrap_or_default();
-        let token = fields.one(parameter).ok().flatten().unwrap_or_default();
         if token.is_empty() || token.chars().any(char::is_control) {
             let why = "the entry token is missing or malformed";
             return Err(ConnectorError::InvalidResponse(fault("entry", why)));

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::kit::app_login::members;
 use super::kit::invalid_values::require_valid;
-use super::kit::response_code::response_code;
+use super::kit::response_code::{checked_code, response_code};
 use super::kit::time_limit::{WHOLE_LOGIN, within_limit};
 use super::{
     AppPage, AppPageScripts, AuthnRequest, AuthnResponse, Challenge, Connector,
@@ -216,13 +216,10 @@ impl DingTalk {
         self.active_member(&userid).await
     }
 
-    async fn redeem_of_admin(
-        &self,
-        response: &AuthnResponse,
-    ) -> Result<ResponseObject, ConnectorError> {
+    async fn redeem_of_admin(&self, code: &str) -> Result<ResponseObject, ConnectorError> {
         let not_configured = || ConnectorError::InvalidResponse(admin_entry::not_configured());
         let admin = self.admin.as_ref().ok_or_else(not_configured)?;
-        let code = response_code(&response.fields, &CODE_PARAMETERS, "code", CODE_BYTES_MAX)?;
+        let code = checked_code(code, "code", CODE_BYTES_MAX)?;
         let corp_id = &self.console.corp_id;
         let found = self.api.administrator(corp_id, &admin.secret, code).await;
         let found = found.map_err(|error| self.connector_error(error))?;
@@ -276,9 +273,10 @@ impl Connector for DingTalk {
 
     async fn redeem_entry_token(
         &self,
-        response: &AuthnResponse,
+        token: &str,
+        _response: &AuthnResponse,
     ) -> Result<UnsolicitedProfile, ConnectorError> {
-        let profile = self.profile_of(self.redeem_of_admin(response)).await?;
+        let profile = self.profile_of(self.redeem_of_admin(token)).await?;
         let code_age_max = Duration::from_secs(admin_entry::CODE_AGE_MAX_S);
         Ok(UnsolicitedProfile {
             profile,

@@ -119,10 +119,9 @@ impl Connector for Jwt {
 
     async fn redeem_entry_token(
         &self,
+        token: &str,
         response: &AuthnResponse,
     ) -> Result<UnsolicitedProfile, ConnectorError> {
-        let token = response.fields.one(&self.parameter).ok().flatten();
-        let token = token.ok_or(TokenRefusal::Missing)?;
         let sender = TokenSender::Client(response.client);
         let accepted = self.verify(token, sender).await?;
         let raw = serde_json::Value::Object(accepted.claims.into_map());

@@ -80,14 +80,14 @@ impl Saml {
         current.map_err(|error| ConnectorError::MetadataUnavailable(Box::new(error)))
     }
 
-    /// Verifies a response. If a key signed it that is not in the metadata, the provider may have a new one.
+    /// Verifies the response in a field. If a key signed it that is not in the metadata, the provider may have
+    /// a new one.
     async fn verified(
         &self,
-        response: &AuthnResponse,
+        field: Option<&str>,
         request_id: Option<&str>,
         silent: bool,
     ) -> Result<(Facts, String), ConnectorError> {
-        let field = response.fields.one(RESPONSE_FIELD).ok().flatten();
         let message = field.ok_or(ResponseRefusal::Missing).and_then(|text| {
             encoding::decode_form(text, MESSAGE_BYTES_MAX).map_err(ResponseRefusal::from)
         });
@@ -295,7 +295,8 @@ impl Connector for Saml {
         response: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
         let request_id = request_id(pending);
-        let verified = self.verified(response, Some(&request_id), pending.silent);
+        let field = response.fields.one(RESPONSE_FIELD).ok().flatten();
+        let verified = self.verified(field, Some(&request_id), pending.silent);
         let (facts, issuer) = verified.await?;
         let skew = self.config.clock_skew.duration();
         if pending.reauthenticates && facts.authn.instant.plus(skew) < pending.begun_at {
@@ -307,9 +308,10 @@ impl Connector for Saml {
     /// Redeems the response of a login that the provider started.
     async fn redeem_entry_token(
         &self,
-        response: &AuthnResponse,
+        token: &str,
+        _response: &AuthnResponse,
     ) -> Result<UnsolicitedProfile, ConnectorError> {
-        let (facts, issuer) = self.verified(response, None, false).await?;
+        let (facts, issuer) = self.verified(Some(token), None, false).await?;
         let token_expires_at = facts.accepted_until;
         let profile = self.profile(facts, issuer)?;
         let response_id = profile.response_id.as_ref();

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::kit::invalid_values::require_valid;
-use super::kit::response_code::{invalid_response, response_code};
+use super::kit::response_code::{checked_code, invalid_response, response_code};
 use super::kit::time_limit::{WHOLE_LOGIN, within_limit};
 use super::kit::web_url::below;
 use super::reachability::Reachability;
@@ -188,8 +188,8 @@ impl Yunzhijia {
         self.departments.tree_with(&ids, load).await
     }
 
-    /// The ticket of a response, which must be for this application.
-    fn ticket<'a>(&self, fields: &'a Fields, names: &[&str]) -> Result<&'a str, ConnectorError> {
+    /// Refuses a response for another application.
+    fn require_own_app(&self, fields: &Fields) -> Result<(), ConnectorError> {
         let one = |name: &str| {
             let repeated = |_| invalid_response("a parameter is repeated");
             fields.one(name).map_err(repeated)
@@ -198,14 +198,21 @@ impl Yunzhijia {
             None => one("appid")?,
             found => found,
         };
-        if app_id.is_some_and(|found| found != self.app_id) {
-            return Err(invalid_response("it is for another application (appId)"));
+        match app_id {
+            Some(found) if found != self.app_id => {
+                Err(invalid_response("it is for another application (appId)"))
+            }
+            _ => Ok(()),
         }
-        let ticket = response_code(fields, names, TICKET_PARAMETER, TICKET_BYTES_MAX)?;
-        if ticket.contains(char::is_whitespace) {
-            return Err(invalid_response("the ticket is malformed"));
-        }
-        Ok(ticket)
+    }
+}
+
+/// Refuses what cannot be a ticket.
+fn checked_ticket(ticket: &str) -> Result<&str, ConnectorError> {
+    let ticket = checked_code(ticket, TICKET_PARAMETER, TICKET_BYTES_MAX)?;
+    match ticket.contains(char::is_whitespace) {
+        true => Err(invalid_response("the ticket is malformed")),
+        false => Ok(ticket),
     }
 }
 
@@ -226,16 +233,20 @@ impl Connector for Yunzhijia {
         _pending: &Pending,
         response: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
+        let fields = &response.fields;
+        self.require_own_app(fields)?;
         let names = [TICKET_PARAMETER, FRONT_END_PARAMETER];
-        let ticket = self.ticket(&response.fields, &names)?;
-        self.redeem(ticket).await
+        let ticket = response_code(fields, &names, TICKET_PARAMETER, TICKET_BYTES_MAX)?;
+        self.redeem(checked_ticket(ticket)?).await
     }
 
     async fn redeem_entry_token(
         &self,
+        token: &str,
         response: &AuthnResponse,
     ) -> Result<UnsolicitedProfile, ConnectorError> {
-        let ticket = self.ticket(&response.fields, &[TICKET_PARAMETER])?;
+        self.require_own_app(&response.fields)?;
+        let ticket = checked_ticket(token)?;
         let now = self.clock.now();
         Ok(UnsolicitedProfile {
             profile: self.redeem(ticket).await?,

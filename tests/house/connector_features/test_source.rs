@@ -266,10 +266,10 @@ impl Connector for TestSource {
 
     async fn redeem_entry_token(
         &self,
+        ticket: &str,
         answer: &AuthnResponse,
     ) -> Result<UnsolicitedProfile, ConnectorError> {
-        let ticket = answer.fields.one("ticket").ok().flatten();
-        let ticket = ticket.expect("one ticket");
+        assert_eq!(answer.fields.one("ticket").unwrap(), Some(ticket));
         self.record(ticket);
         let (person, id) = ticket.split_once('.').unwrap_or((ticket, ""));
         match person {

@@ -87,6 +87,21 @@ async fn only_active_administrators_of_this_organisation_arrive() {
     );
 }
 
+/// Only `code` is remembered as used, so only `code` is redeemed.
+#[tokio::test]
+async fn a_code_of_the_console_counts_under_its_own_name_only() {
+    let (menshen, dingtalk) = start(LINES).await;
+    let code = dingtalk.issue_code(CodeKind::Admin, "zhangsan");
+    let mut browser = Browser::new(&menshen);
+    let answer = enter(&mut browser, &format!("junk&authCode={code}"), CONSOLE).await;
+    assert_eq!(answer.cause(), Some(Cause::EntryTokenRefused));
+    assert!(browser.cookie("menshen").is_none());
+    let (query, body) = dingtalk.last_request(SSO_USER);
+    assert!(!query.contains(&code), "{query} {body}");
+    let answer = enter(&mut browser, &code, CONSOLE).await;
+    assert_eq!(answer.status, 303, "{}", answer.text());
+}
+
 #[tokio::test]
 async fn an_arrival_never_replaces_somebody_else_without_a_question() {
     let (menshen, dingtalk) = start(LINES).await;

@@ -13,7 +13,6 @@ use super::super::super::reply;
 use super::super::{audit, complete, session_origin};
 use crate::login::connector::AuthnResponse;
 use crate::login::fields::Fields;
-use crate::login::unsolicited::EntryTokenHash;
 use crate::login::{FinishedLogin, LoginError};
 use crate::request::Body;
 use crate::store::ConnectorId;
@@ -48,7 +47,7 @@ pub(super) async fn answer(
         audit::refused(context, Some(via), &ProgramTicketRefusal::Repeated);
         return problem(context, Cause::BadRequest);
     };
-    let token = EntryTokenHash::of(via, ticket);
+    let ticket = ticket.to_owned();
     let origin = session_origin(context);
     let response = AuthnResponse {
         fields,
@@ -57,7 +56,7 @@ pub(super) async fn answer(
         kind: None,
     };
     let login = &context.site.login;
-    let pending = match login.redeem_unsolicited(entry, token, response).await {
+    let pending = match login.redeem_unsolicited(entry, ticket, response).await {
         Ok(pending) => pending,
         Err(error) => return login_failed(context, via, &error),
     };

@@ -23,7 +23,6 @@ use crate::login::ConnectorEntry;
 use crate::login::connector::{AuthnResponse, EntryPoint};
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
-use crate::login::unsolicited::EntryTokenHash;
 use crate::request::Body;
 use crate::request::gate::{Caller, LoginReason};
 use crate::request::policy::{Denial, Verdict};
@@ -203,7 +202,7 @@ async fn redeem(context: &RequestContext<'_>, found: &EntryOnRoute<'_>) -> Logge
         return LoggedResponse::own_path("origin", page);
     }
     let login = &context.site.login;
-    let token = EntryTokenHash::of(&entry.id, token);
+    let token = token.to_owned();
     let response = AuthnResponse {
         fields: query,
         client: context.head.client_for_limits(),

@@ -11,8 +11,6 @@ const MESSAGE_CHARS_MAX: usize = 300;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TokenRefusal {
-    #[error("it is missing or repeated")]
-    Missing,
     #[error("only the portal starts logins")]
     OnlyThePortalStarts,
     #[error("it is encrypted, and this connector has no `decrypt`")]

@@ -25,6 +25,15 @@ pub(crate) fn response_code<'a>(
         why: RefusalReason::Declined,
         source: SourceRefusal::fault("callback", &format!("the response has no {what}")),
     })?;
+    checked_code(code, what, bytes_max)
+}
+
+/// Refuses a code that cannot be one.
+pub(crate) fn checked_code<'a>(
+    code: &'a str,
+    what: &str,
+    bytes_max: usize,
+) -> Result<&'a str, ConnectorError> {
     if code.is_empty() || code.len() > bytes_max || code.chars().any(char::is_control) {
         let why = format!("the {what} is empty, too long or malformed");
         return Err(invalid_response(&why));
