@@ -15,6 +15,10 @@ use crate::store::{IdError, LinkField, LocalEntitlements, LoginName, Subject};
 
 use super::provider_tokens::ProviderTokens;
 
+mod response_id;
+
+pub use response_id::ResponseId;
+
 /// A person's data from a provider at one login.
 #[derive(Clone)]
 pub struct Profile {
@@ -48,14 +52,6 @@ impl Profile {
             response_id: None,
         }
     }
-}
-
-/// The ID of a response that all processes together accept once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResponseId {
-    pub id: String,
-    /// When the response is no longer accepted for its age.
-    pub accepted_until: Timestamp,
 }
 
 /// How a person authenticated at the provider (OpenID Connect Core §2: `acr`, `amr`, `auth_time`).

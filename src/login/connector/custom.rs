@@ -19,7 +19,7 @@ use crate::expression::{self, Document, EvalError, Expression, Scope};
 use crate::login::fields::Fields;
 use crate::login::pending::Pending;
 use crate::outbound::OutboundError;
-use crate::people::profile::Profile;
+use crate::people::profile::{Profile, ResponseId};
 use crate::store::Subject;
 use crate::telemetry::error_chain;
 
@@ -219,6 +219,12 @@ impl Custom {
         Ok(Profile::of(subject, profile.into()))
     }
 
+    /// By which a ticket counts once, whether it comes to the entry point or to the callback URL.
+    fn once(&self, ticket: &str) -> ResponseId {
+        let remembered = self.config.entry_replay.duration();
+        ResponseId::of_secret(ticket, self.clock.now().plus(remembered))
+    }
+
     /// The code of a callback. It is missing if the person cancelled.
     fn code<'a>(&self, fields: &'a Fields) -> Result<&'a str, ConnectorError> {
         require_no_repetition(fields)?;
@@ -276,7 +282,11 @@ impl Connector for Custom {
         let now = self.clock.now();
         let callback = self.callback_of(state);
         let input = LoginInput::new((code, &response.fields), callback, state, now);
-        self.find_person(input).await
+        Ok(Profile {
+            // Without `entry` it is the portal that accepts a code once, as in OAuth 2.
+            response_id: self.config.entry.as_ref().map(|_| self.once(code)),
+            ..self.find_person(input).await?
+        })
     }
 
     async fn redeem_entry_token(
@@ -292,10 +302,11 @@ impl Connector for Custom {
         }
         let now = self.clock.now();
         let input = LoginInput::new((token, fields), self.callback.to_string(), "", now);
+        let once = self.once(token);
         Ok(UnsolicitedProfile {
             profile: self.find_person(input).await?,
-            token_id: None,
-            token_expires_at: now.plus(self.config.entry_replay.duration()),
+            token_id: Some(once.id),
+            token_expires_at: once.accepted_until,
         })
     }
 

@@ -240,7 +240,8 @@ pub enum EntryPlace {
 #[derive(Clone, Debug)]
 pub struct UnsolicitedProfile {
     pub profile: Profile,
-    /// The ID by which the token is accepted once; absent: the token itself.
+    /// The ID by which the token is accepted once, which is that of [`Profile::response_id`] if the source
+    /// also sends such tokens to the callback URL; absent: the token itself.
     pub token_id: Option<String>,
     /// When the token expires.
     pub token_expires_at: Timestamp,

@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::login::fields::Fields;
 use crate::login::pending::Pending;
 use crate::people::person_lookup::PersonLookup;
-use crate::people::profile::Profile;
+use crate::people::profile::{Profile, ResponseId};
 
 mod api;
 mod config;
@@ -188,6 +188,11 @@ impl Yunzhijia {
         self.departments.tree_with(&ids, load).await
     }
 
+    /// By which a ticket counts once, whether it comes from the app or from the QR page.
+    fn once(&self, ticket: &str) -> ResponseId {
+        ResponseId::of_secret(ticket, self.clock.now().plus(TICKET_LIFETIME))
+    }
+
     /// Refuses a response for another application.
     fn require_own_app(&self, fields: &Fields) -> Result<(), ConnectorError> {
         let one = |name: &str| {
@@ -237,7 +242,11 @@ impl Connector for Yunzhijia {
         self.require_own_app(fields)?;
         let names = [TICKET_PARAMETER, FRONT_END_PARAMETER];
         let ticket = response_code(fields, &names, TICKET_PARAMETER, TICKET_BYTES_MAX)?;
-        self.redeem(checked_ticket(ticket)?).await
+        let ticket = checked_ticket(ticket)?;
+        Ok(Profile {
+            response_id: Some(self.once(ticket)),
+            ..self.redeem(ticket).await?
+        })
     }
 
     async fn redeem_entry_token(
@@ -247,11 +256,11 @@ impl Connector for Yunzhijia {
     ) -> Result<UnsolicitedProfile, ConnectorError> {
         self.require_own_app(&response.fields)?;
         let ticket = checked_ticket(token)?;
-        let now = self.clock.now();
+        let once = self.once(ticket);
         Ok(UnsolicitedProfile {
             profile: self.redeem(ticket).await?,
-            token_id: None,
-            token_expires_at: now.plus(TICKET_LIFETIME),
+            token_id: Some(once.id),
+            token_expires_at: once.accepted_until,
         })
     }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 
 use super::portal::Portal;
-use super::{ID, has_session, last_error, setup, start};
+use super::{ID, has_session, last_error, setup, start, start_url};
 use crate::browser::Browser;
-use crate::logging_in::OWN_PAGES;
+use crate::logging_in::{OWN_PAGES, query_parameter};
 use crate::setup::SSO_URL;
 use crate::stores::TempDir;
 use crate::wire::Answer;
@@ -105,6 +105,47 @@ async fn a_ticket_is_remembered_as_long_as_the_portal_accepts_it() {
     let other = setup(&toml).store(&dir.url()).clock(&one.clock);
     let other = other.start().await;
     assert!(!has_session_after(&other, &ticket).await);
+}
+
+/// Begins a login at the portal, and brings another ticket to the callback URL.
+async fn has_session_after_callback(menshen: &crate::setup::Menshen, ticket: &str) -> bool {
+    let mut browser = Browser::new(menshen);
+    let answer = browser.visit(&start_url()).await;
+    let state = query_parameter(answer.header("location").unwrap(), "state").unwrap();
+    let url = format!("{OWN_PAGES}/callback/{ID}?code={ticket}&state={state}");
+    browser.visit(&url).await;
+    has_session(&browser)
+}
+
+#[tokio::test]
+async fn a_ticket_counts_once_wherever_it_comes() {
+    let (dir, portal) = (TempDir::new(), Portal::start().await);
+    portal.state().reusable_tickets = true;
+    let toml = portal.code_toml(&format!("{ORIGINS}\nentry = 'ticket'"));
+    let one = setup(&toml).store(&dir.url()).start().await;
+    let other = setup(&toml).store(&dir.url()).clock(&one.clock);
+    let other = other.start().await;
+    let (arrived, returned) = (portal.ticket(), portal.ticket());
+    assert!(has_session_after(&one, &arrived).await);
+    assert!(has_session_after_callback(&one, &returned).await);
+    for node in [&one, &other] {
+        for ticket in [&arrived, &returned] {
+            assert!(!has_session_after(node, ticket).await);
+            assert!(!has_session_after_callback(node, ticket).await);
+        }
+    }
+    assert!(has_session_after_callback(&other, &portal.ticket()).await);
+}
+
+#[tokio::test]
+async fn a_code_of_a_portal_without_arrivals_is_the_concern_of_the_portal() {
+    let portal = Portal::start().await;
+    portal.state().reusable_tickets = true;
+    let menshen = start(&portal.code_toml("")).await;
+    let code = portal.ticket();
+    for _ in 0..2 {
+        assert!(has_session_after_callback(&menshen, &code).await);
+    }
 }
 
 #[tokio::test]

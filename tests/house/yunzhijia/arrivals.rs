@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use menshen::face::page::Cause;
 
+use serde_json::json;
+
+use super::front_end::{log_in, login_config};
 use super::{
-    CONTEXT_PATH, LI, TOKEN_PATH, ZHANG, advance, has_session, last_error, setup, start,
-    start_source,
+    CONTEXT_PATH, LI, TOKEN_PATH, ZHANG, advance, has_session, last_error, open_scan_page, setup,
+    start, start_source,
 };
 use crate::browser::Browser;
-use crate::logging_in::OWN_PAGES;
+use crate::logging_in::{OWN_PAGES, query_parameter};
 use crate::setup::{Menshen, SSO_URL};
 use crate::stores::TempDir;
 use crate::wire::Answer;
@@ -102,6 +105,46 @@ async fn a_ticket_that_yunzhijia_would_accept_twice_is_remembered_for_an_hour() 
     let other = other.start().await;
     assert!(!signs_in(&other, "a-ticket").await);
     assert!(signs_in(&other, "another-ticket").await);
+}
+
+/// Begins a login by QR code, and brings another ticket to the callback URL.
+async fn scans(menshen: &Menshen, ticket: &str) -> bool {
+    let mut browser = Browser::new(menshen);
+    let page = open_scan_page(&mut browser).await;
+    let state = query_parameter(&page, "state").unwrap();
+    let url = format!("{OWN_PAGES}/callback/yzj?ticket={ticket}&state={state}");
+    browser.visit(&url).await;
+    has_session(&browser)
+}
+
+/// Begins a login of a front end, and brings another ticket.
+async fn logs_in(menshen: &Menshen, ticket: &str) -> bool {
+    let mut browser = Browser::new(menshen);
+    let state = login_config(&mut browser).await["state"].clone();
+    log_in(&mut browser, &json!({ "code": ticket, "state": state })).await;
+    has_session(&browser)
+}
+
+#[tokio::test]
+async fn a_ticket_that_yunzhijia_would_accept_twice_counts_once_wherever_it_comes() {
+    let (dir, source) = (TempDir::new(), start_source().await);
+    let person =
+        format!("{{\"success\":true,\"data\":{{\"eid\":\"17951708\",\"openid\":\"{ZHANG}\"}}}}");
+    source.answer_with(CONTEXT_PATH, 200, &person, 1_000);
+    let one = setup(&source, "").store(&dir.url()).start().await;
+    let other = setup(&source, "").store(&dir.url()).clock(&one.clock);
+    let other = other.start().await;
+    assert!(signs_in(&one, "of-the-app").await);
+    assert!(scans(&one, "of-the-page").await);
+    assert!(logs_in(&one, "of-the-front-end").await);
+    for node in [&one, &other] {
+        for ticket in ["of-the-app", "of-the-page", "of-the-front-end"] {
+            assert!(!signs_in(node, ticket).await, "{ticket}");
+            assert!(!scans(node, ticket).await, "{ticket}");
+            assert!(!logs_in(node, ticket).await, "{ticket}");
+        }
+    }
+    assert!(scans(&other, "another").await);
 }
 
 #[tokio::test]

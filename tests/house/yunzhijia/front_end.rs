@@ -8,14 +8,14 @@ use crate::logging_in::OWN_PAGES;
 use crate::wire::Answer;
 use crate::yunzhijia_source::{APP_ID, EID};
 
-async fn login_config(browser: &mut Browser) -> Value {
+pub(super) async fn login_config(browser: &mut Browser) -> Value {
     let url = format!("{OWN_PAGES}/login-config/yzj?rd=/echo");
     let answer = browser.visit(&url).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
 }
 
-async fn log_in(browser: &mut Browser, body: &Value) -> Answer {
+pub(super) async fn log_in(browser: &mut Browser, body: &Value) -> Answer {
     let headers = [
         ("Content-Type", "application/json"),
         ("Accept", "application/json"),
