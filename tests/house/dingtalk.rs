@@ -4,6 +4,7 @@ mod administrators;
 mod directory;
 mod events;
 mod in_app;
+mod linking;
 mod misbehaving;
 mod refused;
 mod settings;

@@ -26,6 +26,8 @@ pub struct Member {
     pub departments: Vec<i64>,
     /// The job title.
     pub title: String,
+    /// The country code of `mobile`.
+    pub state_code: String,
     pub mobile: String,
     /// The address that the person enters.
     pub email: String,
@@ -59,6 +61,7 @@ impl Member {
             name: name.to_owned(),
             departments: departments.to_vec(),
             title: String::new(),
+            state_code: "86".to_owned(),
             mobile: String::new(),
             email: String::new(),
             org_email: String::new(),
@@ -81,7 +84,7 @@ impl Member {
             "unionid": self.union_id(),
             "name": self.name,
             "avatar": "",
-            "state_code": "86",
+            "state_code": self.state_code,
             "hide_mobile": false,
             "telephone": "",
             "job_number": "",

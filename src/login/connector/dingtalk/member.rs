@@ -13,6 +13,9 @@ use crate::store::{IdError, LinkField, Subject};
 /// The type of a contact who is a member.
 const INTERNAL: i64 = 0;
 
+/// The country code of China.
+const CHINA: &str = "86";
+
 /// The longest accepted userid, in bytes.
 const USERID_BYTES_MAX: usize = 64;
 
@@ -96,19 +99,35 @@ pub(super) fn profile(corp_id: &str, member: ResponseObject) -> Result<Profile, 
     let userid = userid.filter(|userid| is_userid(userid));
     let userid = userid.ok_or_else(|| incomplete("a userid"))?;
     let subject = subject(corp_id, userid).map_err(|_| incomplete("a userid"))?;
-    let verified_fields = [
-        (LinkField::Mobile, "mobile"),
-        (LinkField::Email, "org_email"),
-    ];
-    let verified_fields = verified_fields.into_iter().filter_map(|(field, name)| {
-        let value = member.get(name)?.as_str()?.trim();
-        (!value.is_empty()).then(|| (field, value.to_owned()))
-    });
-    let verified_fields = verified_fields.collect();
+    let email = text(&member, "org_email").map(|email| (LinkField::Email, email.to_owned()));
+    let mobile = mobile(&member).map(|mobile| (LinkField::Mobile, mobile));
     Ok(Profile {
-        verified_fields,
+        verified_fields: mobile.into_iter().chain(email).collect(),
         ..Profile::of(subject, Value::Object(member))
     })
+}
+
+/// The mobile number with its country code, which DingTalk sends apart. A number without one is of China.
+fn mobile(member: &ResponseObject) -> Option<String> {
+    let mobile = text(member, "mobile")?;
+    let code = match member.get("state_code") {
+        None | Some(Value::Null) => return Some(mobile.to_owned()),
+        Some(Value::Number(code)) => code.to_string(),
+        Some(Value::String(code)) => code.trim().trim_start_matches('+').to_owned(),
+        Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => return None,
+    };
+    match code.as_str() {
+        "" | CHINA => Some(mobile.to_owned()),
+        code if !code.bytes().all(|byte| byte.is_ascii_digit()) => None,
+        _ if mobile.starts_with('+') => Some(mobile.to_owned()),
+        code => Some(format!("+{code}{mobile}")),
+    }
+}
+
+/// A text that is not empty.
+fn text<'a>(member: &'a ResponseObject, name: &str) -> Option<&'a str> {
+    let text = member.get(name)?.as_str()?.trim();
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// The refusal of a person who does not belong to the organisation.
@@ -203,6 +222,33 @@ mod tests {
             json!({ "userid": "x".repeat(65) }),
         ] {
             assert!(super::profile("dingA", object(odd)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_number_of_another_country_is_verified_with_its_code() {
+        let verified = |state_code: Value, mobile: &str| {
+            let member = json!({ "userid": "a", "mobile": mobile, "state_code": state_code });
+            let fields = profile("dingA", object(member)).unwrap().verified_fields;
+            fields.into_iter().next().map(|(_, value)| value)
+        };
+        for (state_code, mobile, expected) in [
+            (json!("86"), "13800000000", Some("13800000000")),
+            (json!("+86"), "13800000000", Some("13800000000")),
+            (json!(86), "13800000000", Some("13800000000")),
+            (json!(null), "13800000000", Some("13800000000")),
+            (json!(""), "13800000000", Some("13800000000")),
+            (json!("1"), "3800000000", Some("+13800000000")),
+            (json!(852), "51234567", Some("+85251234567")),
+            (json!("+852"), "+85251234567", Some("+85251234567")),
+            (json!("1-684"), "13800000000", None),
+            (json!("US"), "13800000000", None),
+            (json!(-1), "13800000000", None),
+            (json!([86]), "13800000000", None),
+            (json!("1"), " ", None),
+        ] {
+            let found = verified(state_code.clone(), mobile);
+            assert_eq!(found.as_deref(), expected, "{state_code} {mobile}");
         }
     }
 }
