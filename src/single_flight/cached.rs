@@ -127,6 +127,11 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         }
     }
 
+    /// Ends the pause after a failure, because the next load may succeed.
+    pub fn end_pause(&self) {
+        self.state().failure = None;
+    }
+
     /// Removes the value if `matches` returns true for it.
     pub fn remove_if(&self, matches: impl FnOnce(&T) -> bool) {
         self.state().latest.take_if(|latest| matches(&latest.value));

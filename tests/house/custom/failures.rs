@@ -1,5 +1,7 @@
 //! A portal that is down, refuses, or sends something else than it should.
 
+use std::time::Duration;
+
 use menshen::face::page::Cause;
 
 use super::portal::Portal;
@@ -154,6 +156,7 @@ async fn each_failure_has_its_page_and_the_log_names_step_status_and_expression(
         let error = last_error(&menshen);
         assert!(error.contains(logged), "{path} {status} {body}: {error}");
         portal.state().replaced.clear();
+        menshen.advance(Duration::from_secs(60));
     }
     assert_eq!(log_in(&menshen).await.1.answer.status, 200);
 }
@@ -225,7 +228,7 @@ async fn nobody_is_sent_to_a_portal_that_is_down() {
     assert_eq!(page.answer.cause(), Some(Cause::ProviderUnreachable));
     assert!(portal.calls("/authorize").is_empty());
     portal.state().down = false;
-    menshen.advance(std::time::Duration::from_secs(3));
+    menshen.advance(Duration::from_secs(3));
     assert_eq!(log_in(&menshen).await.1.answer.status, 200);
 }
 

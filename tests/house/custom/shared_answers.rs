@@ -69,11 +69,91 @@ async fn invalid_codes_do_not_use_up_the_limits_of_the_portal() {
         assert_eq!(page.answer.cause(), Some(Cause::CodeRejectedTwice));
     }
     assert_eq!(portal.calls("/token").len(), 2);
-    menshen.advance(Duration::from_secs(10));
-    log_in(&menshen).await;
-    assert_eq!(portal.calls("/token").len(), 3);
+    // The pause doubles while it does not help, up to a minute.
+    for (pause_s, tokens) in [
+        (10, 3),
+        (19, 3),
+        (1, 4),
+        (39, 4),
+        (1, 5),
+        (59, 5),
+        (1, 6),
+        (60, 7),
+    ] {
+        menshen.advance(Duration::from_secs(pause_s));
+        log_in(&menshen).await;
+        assert_eq!(portal.calls("/token").len(), tokens, "{pause_s}");
+    }
     portal.state().replaced.clear();
     assert_eq!(status_of_login(&menshen).await, 200);
+    // It helps, and so the pause is short again.
+    menshen.advance(Duration::from_secs(60));
+    for tokens in [8, 9] {
+        portal.revoke_tokens();
+        assert_eq!(status_of_login(&menshen).await, 200);
+        assert_eq!(portal.calls("/token").len(), tokens);
+        menshen.advance(Duration::from_secs(10));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_shared_step_is_not_asked_for_again_for_a_minute() {
+    for (status, body, cause) in [
+        (429, "{}", Cause::ProviderBusy),
+        (403, "{}", Cause::ProviderMisconfigured),
+        (200, "{\"return_code\": 1}", Cause::ProviderMisconfigured),
+        (200, "{}", Cause::ProviderMisconfigured),
+    ] {
+        let portal = Portal::start().await;
+        portal.respond_with("/token", status, "", body);
+        let menshen = start(&portal.code_toml("")).await;
+        let logins = (0..5).map(|_| log_in(&menshen));
+        for (_, page) in futures_util::future::join_all(logins).await {
+            assert_eq!(page.answer.cause(), Some(cause), "{status} {body}");
+        }
+        menshen.advance(Duration::from_secs(59));
+        for _ in 0..5 {
+            let (_, page) = log_in(&menshen).await;
+            assert_eq!(page.answer.cause(), Some(cause), "{status} {body}");
+            let error = last_error(&menshen);
+            assert!(error.contains("no new request before"), "{error}");
+        }
+        assert_eq!(portal.calls("/token").len(), 1, "{status} {body}");
+        portal.state().replaced.clear();
+        menshen.advance(Duration::from_secs(1));
+        assert_eq!(status_of_login(&menshen).await, 200, "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_shared_step_without_an_answer_is_asked_for_again_after_two_seconds() {
+    let portal = Portal::start().await;
+    portal.respond_with("/token", 502, "", "");
+    let menshen = start(&portal.code_toml("")).await;
+    for _ in 0..3 {
+        let (_, page) = log_in(&menshen).await;
+        assert_eq!(page.answer.cause(), Some(Cause::ProviderUnreachable));
+    }
+    assert_eq!(portal.calls("/token").len(), 1);
+    portal.state().replaced.clear();
+    menshen.advance(Duration::from_secs(2));
+    assert_eq!(status_of_login(&menshen).await, 200);
+}
+
+/// An invalid code must not replace a good answer by a failure.
+#[tokio::test]
+async fn a_shared_answer_that_cannot_be_fetched_anew_stays() {
+    let portal = Portal::start().await;
+    let menshen = start(&portal.code_toml("")).await;
+    assert_eq!(status_of_login(&menshen).await, 200);
+    portal.respond_with("/user", 200, "", "{\"return_code\": 40029}");
+    portal.respond_with("/token", 429, "", "{}");
+    let (_, page) = log_in(&menshen).await;
+    assert_eq!(page.answer.cause(), Some(Cause::ProviderBusy));
+    assert_eq!(portal.calls("/token").len(), 2);
+    portal.state().replaced.remove("/user");
+    assert_eq!(status_of_login(&menshen).await, 200);
+    assert_eq!(portal.calls("/token").len(), 2);
 }
 
 #[tokio::test]

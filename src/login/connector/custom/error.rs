@@ -1,13 +1,23 @@
 //! `StepError`: why a step of a login failed. It holds names, types and numbers, never a value.
 
+use std::time::Duration;
+
 use super::super::{ConnectorError, SourceRefusal};
 use super::plan::StepReads;
+use crate::clock::Timestamp;
 use crate::expression::EvalError;
 use crate::outbound::OutboundError;
 use crate::telemetry::error_chain;
 
 /// The longest message of an error, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
+
+/// How long a shared step that the portal refused, or answered with something else than it should, is not asked
+/// for again.
+const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long a shared step without an answer is not asked for again.
+const NO_ANSWER_PAUSE: Duration = Duration::from_secs(2);
 
 /// A step that failed.
 #[derive(Debug)]
@@ -17,6 +27,8 @@ pub(super) struct StepError {
     pub(super) call: &'static str,
     pub(super) reads: StepReads,
     pub(super) fault: Box<Fault>,
+    /// Until when all logins get this failure of a shared step, if it is an earlier one.
+    pub(super) kept_until: Option<Timestamp>,
 }
 
 /// What is wrong.
@@ -46,9 +58,57 @@ impl StepError {
         match &*self.fault {
             Fault::NotSuccessful => true,
             Fault::Exchange(OutboundError::Status { status, .. }) => {
-                (400..500).contains(status) && *status != 429
+                is_lasting(*status) && *status != 429
             }
             _ => false,
+        }
+    }
+
+    /// How long the portal is not asked again if the step is shared; `None` if the failure concerns this login
+    /// alone.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        match &*self.fault {
+            // All expressions of a login share the budget.
+            Fault::NoValue {
+                source: EvalError::BudgetExceeded,
+                ..
+            } => None,
+            Fault::Exchange(OutboundError::Status { status, .. }) if is_lasting(*status) => {
+                Some(REFUSAL_PAUSE)
+            }
+            Fault::Exchange(_) => Some(NO_ANSWER_PAUSE),
+            _ => Some(REFUSAL_PAUSE),
+        }
+    }
+
+    /// The failure for another login.
+    pub(super) fn again(&self) -> Self {
+        let fault = match &*self.fault {
+            Fault::NoValue { key, source } => Fault::NoValue {
+                key: key.clone(),
+                source: source.clone(),
+            },
+            Fault::NotAText { key } => Fault::NotAText { key: key.clone() },
+            Fault::NotAHeader { key } => Fault::NotAHeader { key: key.clone() },
+            Fault::NotSeconds => Fault::NotSeconds,
+            Fault::NotSuccessful => Fault::NotSuccessful,
+            Fault::Exchange(OutboundError::Status {
+                call,
+                status,
+                content_type,
+            }) => Fault::Exchange(OutboundError::Status {
+                call,
+                status: *status,
+                content_type: content_type.clone(),
+            }),
+            Fault::Exchange(_) => Fault::Exchange(OutboundError::Pausing { call: self.call }),
+        };
+        Self {
+            step: self.step.clone(),
+            call: self.call,
+            reads: self.reads.clone(),
+            fault: Box::new(fault),
+            kept_until: self.kept_until,
         }
     }
 
@@ -63,7 +123,7 @@ impl StepError {
         let refusal = SourceRefusal {
             call: self.call,
             code: status.map_or(0, i64::from),
-            message: message_of(&self.step, &self.fault),
+            message: self.message(),
         };
         match *self.fault {
             Fault::Exchange(OutboundError::Status { status: 429, .. }) => {
@@ -82,6 +142,22 @@ impl StepError {
             },
         }
     }
+}
+
+impl StepError {
+    fn message(&self) -> String {
+        let text = format!("`{}`: {}", self.step, error_chain(&*self.fault));
+        let mut text: String = text.chars().take(MESSAGE_CHARS_MAX).collect();
+        if let Some(until) = self.kept_until {
+            text.push_str(&format!(", and no new request before {until}"));
+        }
+        text
+    }
+}
+
+/// Whether the portal answers a request with this status as long as the request stays the same.
+fn is_lasting(status: u16) -> bool {
+    (400..500).contains(&status)
 }
 
 /// The error of an expression that belongs to no step, or of its value.
@@ -103,9 +179,4 @@ pub(super) fn fault(call: &'static str, message: &str) -> SourceRefusal {
         code: 0,
         message: message.chars().take(MESSAGE_CHARS_MAX).collect(),
     }
-}
-
-fn message_of(step: &str, fault: &Fault) -> String {
-    let text = format!("`{step}`: {}", error_chain(fault));
-    text.chars().take(MESSAGE_CHARS_MAX).collect()
 }

@@ -1,7 +1,6 @@
 //! `StepRunner`: sends the requests of the steps, and keeps the answers that all logins share.
 
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -13,25 +12,42 @@ use crate::clock::{Clock, Timestamp};
 use crate::expression::{Document, Value};
 use crate::login::connector::kit::app_token::usable_lifetime;
 use crate::outbound::{AcceptedStatus, CALL_TIMEOUT, Outbound, OutboundError};
-use crate::single_flight::{CacheLookup, Cached};
+use crate::single_flight::{CacheLookup, Cached, CachedValue};
 
 /// The longest time for which an answer is kept.
 const CACHE_MAX: Duration = Duration::from_secs(86_400);
 
 /// How long after kept answers were fetched anew none is fetched anew again, so that invalid codes do not use
-/// up the limits of the portal.
+/// up the limits of the portal. It doubles with each time that did not help, up to the longest pause.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
+const RENEWAL_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// The steps of one portal.
 #[derive(Debug)]
 pub(super) struct StepRunner {
     steps: Vec<Step>,
     /// The kept answers, by the index of the step.
-    kept: Vec<Cached<Arc<Document>, Infallible>>,
-    renewed_at: Mutex<Option<Timestamp>>,
+    kept: Vec<Cached<Arc<Document>, Arc<StepError>>>,
+    renewals: Mutex<Renewals>,
     secrets: Document,
     outbound: Outbound,
     clock: Clock,
+}
+
+/// When kept answers were last fetched anew.
+#[derive(Debug, Default)]
+struct Renewals {
+    latest: Option<Timestamp>,
+    /// How many times in a row did not help.
+    useless: u32,
+}
+
+impl Renewals {
+    fn pause(&self) -> Duration {
+        let factor = 1_u32.checked_shl(self.useless.saturating_sub(1));
+        let pause = RENEWAL_PAUSE.saturating_mul(factor.unwrap_or(u32::MAX));
+        pause.min(RENEWAL_PAUSE_MAX)
+    }
 }
 
 impl StepRunner {
@@ -44,7 +60,7 @@ impl StepRunner {
         Self {
             kept: steps.iter().map(|_| Cached::new(clock.clone())).collect(),
             steps,
-            renewed_at: Mutex::default(),
+            renewals: Mutex::default(),
             secrets,
             outbound,
             clock,
@@ -77,14 +93,20 @@ impl StepRunner {
     pub(super) async fn run(&self, input: &LoginInput) -> Result<Vec<StepAnswer>, StepError> {
         let mut answers = Vec::with_capacity(self.steps.len());
         let mut may_renew = true;
-        for (index, step) in self.steps.iter().enumerate() {
-            let mut result = self.answer(index, step, input, &answers).await;
-            let is_refused = result.as_ref().is_err_and(StepError::is_refusal);
+        for index in 0..self.steps.len() {
+            let mut result = self.answer(index, input, &answers, None).await;
+            let is_new_refusal =
+                |error: &StepError| error.is_refusal() && error.kept_until.is_none();
+            let is_refused = result.as_ref().is_err_and(is_new_refusal);
             let used_kept = answers.iter().any(|answer: &StepAnswer| answer.from_cache);
             if is_refused && used_kept && may_renew && self.may_renew() {
                 may_renew = false;
                 self.renew(input, &mut answers).await?;
-                result = self.answer(index, step, input, &answers).await;
+                self.kept[index].end_pause();
+                result = self.answer(index, input, &answers, None).await;
+                if result.is_ok() {
+                    self.renewals().useless = 0;
+                }
             }
             let answer = result?;
             answers.push(answer);
@@ -96,8 +118,8 @@ impl StepRunner {
     pub(super) async fn run_shared(&self, input: &LoginInput) -> Vec<Result<(), StepError>> {
         let (mut answers, mut results) = (Vec::new(), Vec::new());
         let shared = self.steps.iter().take_while(|step| !step.reads.is_personal);
-        for (index, step) in shared.enumerate() {
-            let result = self.answer(index, step, input, &answers).await;
+        for (index, _) in shared.enumerate() {
+            let result = self.answer(index, input, &answers, None).await;
             results.push(result.map(|answer| answers.push(answer)));
             if answers.len() <= index {
                 break;
@@ -106,16 +128,21 @@ impl StepRunner {
         results
     }
 
-    /// Whether kept answers may be fetched anew now.
+    /// Whether kept answers may be fetched anew now. Counts as useless until it helps.
     fn may_renew(&self) -> bool {
         let now = self.clock.now();
-        let renewed_at = self.renewed_at.lock();
-        let mut renewed_at = renewed_at.unwrap_or_else(PoisonError::into_inner);
-        if renewed_at.is_some_and(|at| now.since(at) < RENEWAL_PAUSE) {
+        let mut renewals = self.renewals();
+        let pause = renewals.pause();
+        if renewals.latest.is_some_and(|at| now.since(at) < pause) {
             return false;
         }
-        *renewed_at = Some(now);
+        renewals.latest = Some(now);
+        renewals.useless = renewals.useless.saturating_add(1);
         true
+    }
+
+    fn renewals(&self) -> MutexGuard<'_, Renewals> {
+        self.renewals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Fetches the answers anew that came from other logins, and those that depend on them.
@@ -128,22 +155,24 @@ impl StepRunner {
             if !old.from_cache && !depends {
                 continue;
             }
-            self.kept[index].remove_if(|kept| Arc::ptr_eq(kept, &old.document));
-            let new = self.answer(index, step, input, &answers[..index]).await?;
-            answers[index] = new;
+            let rejected = Arc::clone(&old.document);
+            let new = self.answer(index, input, &answers[..index], Some(&rejected));
+            answers[index] = new.await?;
             renewed[index] = true;
         }
         Ok(())
     }
 
-    /// The answer of a step: a kept one, or that of a request.
+    /// The answer of a step: a kept one other than `rejected`, or that of a request. A failure is kept for all
+    /// logins, unless there is an answer that may still be good.
     async fn answer(
         &self,
         index: usize,
-        step: &Step,
         input: &LoginInput,
         answers: &[StepAnswer],
+        rejected: Option<&Arc<Document>>,
     ) -> Result<StepAnswer, StepError> {
+        let step = &self.steps[index];
         let variables = self.variables(input, answers);
         if !step.is_cached() {
             let (document, _) = self.request(step, variables).await?;
@@ -152,14 +181,19 @@ impl StepRunner {
                 from_cache: false,
             });
         }
-        let permit = match timeout(CALL_TIMEOUT, self.kept[index].get()).await {
+        let is_usable = |kept: &CachedValue<Arc<Document>>| {
+            let is_rejected = rejected.is_some_and(|old| Arc::ptr_eq(&kept.value, old));
+            !is_rejected && self.clock.now() < kept.fresh_until
+        };
+        let found = timeout(CALL_TIMEOUT, self.kept[index].get_if(is_usable));
+        let permit = match found.await {
             Ok(CacheLookup::Value(document)) => {
                 return Ok(StepAnswer {
                     document,
                     from_cache: true,
                 });
             }
-            Ok(CacheLookup::RecentFailure(never)) => match never {},
+            Ok(CacheLookup::RecentFailure(failure)) => return Err(failure.again()),
             Ok(CacheLookup::LoadPermit(permit)) => permit,
             Err(_) => {
                 let timeout = OutboundError::Timeout { call: step.call };
@@ -167,7 +201,20 @@ impl StepRunner {
             }
         };
         let requested_at = self.clock.now();
-        let (document, lifetime) = self.request(step, variables).await?;
+        let (document, lifetime) = match self.request(step, variables).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                if let (None, Some(pause)) = (rejected, error.pause()) {
+                    let kept_until = Some(self.clock.now().plus(pause));
+                    let failure = StepError {
+                        kept_until,
+                        ..error.again()
+                    };
+                    permit.fail(Arc::new(failure), pause);
+                }
+                return Err(error);
+            }
+        };
         let age = self.clock.now().since(requested_at);
         let fresh_for = usable_lifetime(lifetime.min(CACHE_MAX)).saturating_sub(age);
         Ok(StepAnswer {

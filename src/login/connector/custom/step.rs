@@ -185,6 +185,7 @@ impl Step {
             call: self.call,
             reads: self.reads.clone(),
             fault: Box::new(fault),
+            kept_until: None,
         }
     }
 
