@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use tokio::sync::OnceCell;
 use url::Url;
 
 use super::kit::app_login::members;
@@ -34,6 +33,7 @@ mod events;
 mod examine;
 mod kind;
 mod lookup;
+mod own_tenant;
 mod person;
 
 use api::{Api, CodeGrant};
@@ -43,6 +43,7 @@ use departments::{Departments, Listing};
 use errors::{ApiError, ConsoleSettings};
 use events::Events;
 pub(super) use kind::NAME as KIND_NAME;
+use own_tenant::OwnTenant;
 
 /// The kind of a code that the SDK for mobile apps or the JSAPI of the client gave.
 const SDK_CODE: &str = "sdk";
@@ -93,7 +94,7 @@ pub struct Lark {
     api: Api,
     /// Whether status and departments of people are read.
     uses_contacts: bool,
-    tenant: OnceCell<String>,
+    tenant: OwnTenant,
     /// Whether the settings name the tenant.
     has_tenant_setting: bool,
     departments: Departments,
@@ -137,6 +138,7 @@ impl Lark {
                 clock.clone(),
                 stored_departments,
             ),
+            tenant: OwnTenant::new(config.tenant_key.as_deref(), clock.clone()),
             api: Api::new(
                 outbound,
                 config.api_base(),
@@ -148,25 +150,16 @@ impl Lark {
                 clock,
             ),
             uses_contacts: config.contacts,
-            tenant: OnceCell::new_with(config.tenant_key.clone()),
             has_tenant_setting: config.tenant_key.is_some(),
             events: events.transpose()?,
         })
     }
 
-    /// The tenant whose people count: that of the settings, or the one to which the application belongs,
-    /// which is asked once.
-    async fn tenant_key(&self) -> Result<&str, ConnectorError> {
+    /// The tenant whose people count.
+    async fn tenant_key(&self) -> Result<Arc<str>, ConnectorError> {
         let ask = || async { self.api.tenant().await.map(|tenant| tenant.key) };
-        let tenant = self.tenant.get_or_try_init(ask).await;
-        tenant
-            .map(String::as_str)
-            .map_err(|error| self.connector_error(error))
-    }
-
-    /// The tenant, if it is known already.
-    fn known_tenant_key(&self) -> Option<&str> {
-        self.tenant.get().map(String::as_str)
+        let tenant = self.tenant.get(ask).await;
+        tenant.map_err(|error| self.connector_error(error))
     }
 
     /// The URL of the login page, which is the same inside the client and in other browsers.
@@ -211,12 +204,12 @@ impl Lark {
         self.reachability.record_success();
         let info = self.api.user_info(&token).await;
         let info = info.map_err(|error| self.connector_error(error))?;
-        let union_id = person::union_id_of(&info, tenant)?;
+        let union_id = person::union_id_of(&info, &tenant)?;
         if !self.uses_contacts {
-            return person::profile(tenant, &union_id, info);
+            return person::profile(&tenant, &union_id, info);
         }
         let found = self.active_person(&union_id).await?;
-        self.profile_with_departments(tenant, &union_id, found)
+        self.profile_with_departments(&tenant, &union_id, found)
             .await
     }
 

@@ -1,6 +1,9 @@
 //! Lark fails, lies, or something else answers in its place.
 
+use std::time::{Duration, Instant};
+
 use menshen::face::page::Cause;
+use menshen::outbound::CALL_TIMEOUT;
 use serde_json::json;
 
 use super::{
@@ -203,9 +206,51 @@ async fn a_fault_while_the_tenant_is_asked_is_no_lasting_one() {
         (200, r#"{"code":0,"data":{"tenant":{"tenant_key":""}}}"#),
     ] {
         lark.answer_with(TENANT, status, body, 1);
-        let page = Browser::new(&menshen).follow(&start_url()).await;
-        assert_eq!(page.cause(), Some(Cause::ProviderUnreachable), "{body}");
+        for _ in 0..3 {
+            let page = Browser::new(&menshen).follow(&start_url()).await;
+            assert_eq!(page.cause(), Some(Cause::ProviderUnreachable), "{body}");
+        }
+        menshen.advance(Duration::from_secs(2));
     }
+    assert_eq!(lark.calls(TENANT), 2);
+    assert_signed_in(&sign_in(&menshen, &lark, "zhangsan").await.1, "zhangsan");
+}
+
+#[tokio::test]
+async fn a_missing_permission_for_the_tenant_is_asked_about_once_a_minute() {
+    let lark = Lark::start().await.unwrap();
+    lark.fail(TENANT, 99_991_672, 1);
+    let menshen = start(&lark, "").await;
+    for _ in 0..10 {
+        let page = Browser::new(&menshen).follow(&start_url()).await;
+        assert_refused(&menshen, &page, Cause::ProviderMisconfigured, "权限管理");
+    }
+    let page = Browser::new(&menshen).follow(&start_url()).await;
+    let until = "no new request before";
+    assert_refused(&menshen, &page, Cause::ProviderMisconfigured, until);
+    menshen.advance(Duration::from_secs(59));
+    Browser::new(&menshen).follow(&start_url()).await;
+    assert_eq!(lark.calls(TENANT), 1);
+    menshen.advance(Duration::from_secs(1));
+    assert_signed_in(&sign_in(&menshen, &lark, "zhangsan").await.1, "zhangsan");
+    assert_eq!(lark.calls(TENANT), 2);
+}
+
+#[tokio::test]
+async fn logins_do_not_queue_behind_a_question_for_the_tenant() {
+    let lark = Lark::start().await.unwrap();
+    lark.hang(TENANT);
+    let menshen = start(&lark, "").await;
+    let begun = Instant::now();
+    let logins = (0..5).map(|_| async {
+        let page = Browser::new(&menshen).follow(&start_url()).await;
+        assert_eq!(page.cause(), Some(Cause::ProviderUnreachable));
+    });
+    futures_util::future::join_all(logins).await;
+    assert_eq!(lark.calls(TENANT), 1);
+    assert!(begun.elapsed() < CALL_TIMEOUT * 2);
+    lark.clear_faults(TENANT);
+    menshen.advance(Duration::from_secs(2));
     assert_signed_in(&sign_in(&menshen, &lark, "zhangsan").await.1, "zhangsan");
 }
 

@@ -22,6 +22,9 @@ pub(super) use contacts::{BATCH_MAX, ContactScope, Page};
 /// The lifetime of the application's token if Lark sends none, in seconds.
 const TOKEN_LIFETIME_S: i64 = 7200;
 
+/// The call that names the tenant of the application.
+pub(super) const TENANT_QUERY: &str = "tenant/query";
+
 /// An object in a response of Lark.
 pub(super) type Object = Map<String, Value>;
 
@@ -127,7 +130,7 @@ impl Api {
     /// The tenant to which the application belongs;
     /// <https://open.feishu.cn/document/server-docs/tenant-v2/query>.
     pub(super) async fn tenant(&self) -> Result<Tenant, ApiError> {
-        let call = "tenant/query";
+        let call = TENANT_QUERY;
         let mut data = self
             .call(ApiCall {
                 call: OutboundCall::repeatable(call),

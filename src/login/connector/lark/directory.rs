@@ -20,7 +20,7 @@ use crate::store::{Department, Subject};
 #[derive(Debug)]
 struct LarkDirectory {
     lark: Arc<Lark>,
-    tenant: String,
+    tenant: Arc<str>,
     tree: DepartmentTree,
     departments: Vec<Department>,
     range: ContactRange,
@@ -30,17 +30,18 @@ struct LarkDirectory {
 impl SourceDirectory for Lark {
     /// A `union_id` of the tenant, or a whole subject as accounts have it: `tenant_key:union_id`.
     fn subject_of(&self, id: &str) -> Option<Subject> {
+        let known = self.tenant.known();
         let (tenant, union_id) = match id.split_once(':') {
             Some((tenant, union_id)) => (tenant, union_id),
-            None => (self.known_tenant_key()?, id),
+            None => (known.as_deref()?, id),
         };
-        let is_of_tenant = self.known_tenant_key().is_none_or(|known| known == tenant);
+        let is_of_tenant = known.as_deref().is_none_or(|known| known == tenant);
         let is_valid = is_of_tenant && is_identifier(tenant) && is_identifier(union_id);
         is_valid.then(|| person::subject(tenant, union_id).ok())?
     }
 
     async fn open(self: Arc<Self>) -> Result<Box<dyn OpenDirectory>, ConnectorError> {
-        let tenant = self.tenant_key().await?.to_owned();
+        let tenant = self.tenant_key().await?;
         let listing = Listing::load(&self.api).await;
         let Listing { tree, range } = listing.map_err(|error| self.connector_error(error))?;
         // Logins and lookups use the new names from now on.

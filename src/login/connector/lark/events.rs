@@ -146,7 +146,7 @@ impl Events {
 impl EventReceiver for Lark {
     fn receive(&self, request: &DeliveryRequest<'_>) -> Result<EventDelivery, EventError> {
         match &self.events {
-            Some(events) => events.read(request, self.known_tenant_key()),
+            Some(events) => events.read(request, self.tenant.known().as_deref()),
             None => Err(EventError::Malformed("the connector takes no events")),
         }
     }

@@ -66,8 +66,8 @@ async fn token_endpoint(lark: &Lark) -> Finding {
 
 /// Whose people may sign in. If the settings say so, Lark need not confirm it.
 async fn tenant(lark: &Lark) -> Option<Finding> {
-    match (lark.api.tenant().await, lark.known_tenant_key()) {
-        (Ok(tenant), Some(configured)) if lark.has_tenant_setting && tenant.key != configured => {
+    match (lark.api.tenant().await, lark.tenant.known()) {
+        (Ok(tenant), Some(configured)) if lark.has_tenant_setting && tenant.key != *configured => {
             Some(Finding::bad(format!(
                 "tenant_key is {configured}, but the application belongs to {} ({})",
                 tenant.key, tenant.name

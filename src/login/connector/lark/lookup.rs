@@ -36,7 +36,7 @@ impl Lark {
         subject: &Subject,
     ) -> Result<Option<PersonStatus>, ConnectorError> {
         let tenant = self.tenant_key().await?;
-        let Some(union_id) = Self::union_id_of(tenant, subject) else {
+        let Some(union_id) = Self::union_id_of(&tenant, subject) else {
             return Ok(None);
         };
         let found = match self.api.user(union_id).await {
@@ -58,7 +58,7 @@ impl Lark {
         }
         person::require_active(&found, union_id)?;
         let profile = self
-            .profile_with_departments(tenant, union_id, found)
+            .profile_with_departments(&tenant, union_id, found)
             .await?;
         Ok(Some(PersonStatus::Active(current(profile))))
     }
