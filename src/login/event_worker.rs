@@ -15,8 +15,8 @@ use crate::telemetry::error_chain;
 /// The most events that are handled at the same time.
 const CONCURRENT_MAX: usize = 8;
 
-/// How long the store recognizes a repeated delivery. Sources repeat within minutes.
-const RECOGNIZED_FOR: Duration = Duration::from_secs(3600);
+/// How long the store recognizes a repeated delivery. Lark repeats for about seven hours, others for minutes.
+const RECOGNIZED_FOR: Duration = Duration::from_secs(8 * 3600);
 
 /// Handles events until it is dropped. `current` returns the logins of the active configuration.
 pub async fn handle_events(queue: EventQueue, current: impl Fn() -> Login) {

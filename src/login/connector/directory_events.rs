@@ -1,6 +1,7 @@
 //! `EventReceiver`: reads the events that a source sends about its people and departments.
 
 use std::error::Error;
+use std::time::Duration;
 
 use http::HeaderMap;
 use serde_json::Value;
@@ -83,4 +84,16 @@ pub enum EventError {
     /// An authentic message that cannot be read.
     #[error("the message cannot be read")]
     Unreadable(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// Refuses what was signed too long ago, or by a clock that differs too much.
+pub(super) fn require_current(
+    signed_at: Timestamp,
+    now: Timestamp,
+    tolerance: Duration,
+) -> Result<(), EventError> {
+    match now.since(signed_at).max(signed_at.since(now)) > tolerance {
+        true => Err(EventError::NotCurrent { signed_at }),
+        false => Ok(()),
+    }
 }

@@ -654,6 +654,11 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         r#"{ file = "/etc/menshen/lark-events.key" }"#,
     ),
     (
+        "connector.*.lark.events.time_tolerance",
+        Optional,
+        r#""8h""#,
+    ),
+    (
         "connector.*.dingtalk.app_key",
         Required,
         r#""ding0123456789abcdef""#,

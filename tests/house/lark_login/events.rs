@@ -1,5 +1,7 @@
 //! Events of Lark: who may send them, and what follows when Lark confirms them.
 
+mod repeated;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::directory_events::require_current;
 use super::super::kit::message_cipher::{CipherError, MessageCipher, SignedParts};
 use super::super::{
     ConnectorBuildError, DeliveryRequest, DirectoryChange, DirectoryEvent, EventDelivery,
@@ -104,10 +105,7 @@ impl Events {
         let timestamp_ms = timestamp.parse();
         let timestamp_ms = timestamp_ms.map_err(|_| EventError::Malformed("timestamp"))?;
         let signed_at = Timestamp::from_unix_ms(timestamp_ms);
-        match now.since(signed_at).max(signed_at.since(now)) > self.time_tolerance {
-            true => Err(EventError::NotCurrent { signed_at }),
-            false => Ok(()),
-        }
+        require_current(signed_at, now, self.time_tolerance)
     }
 }
 

@@ -84,6 +84,14 @@ pub struct EventsConfig {
     /// refused.
     #[serde(default)]
     pub encrypt_key: Option<SecretSource>,
+    /// How far the time at which a delivery was signed may be from the clock of this machine. Lark repeats
+    /// what it could not deliver for about seven hours.
+    #[serde(default = "default_time_tolerance")]
+    pub time_tolerance: Period,
+}
+
+fn default_time_tolerance() -> Period {
+    Period::s(8 * 3600)
 }
 
 impl Brand {

@@ -1,14 +1,18 @@
 //! `Events`: the events of Lark about people and departments;
 //! <https://open.feishu.cn/document/server-docs/event-subscription-guide/overview>.
 
+use std::time::Duration;
+
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
+use super::super::directory_events::require_current;
 use super::super::{
     ConnectorBuildError, DeliveryRequest, DirectoryEvent, EventDelivery, EventError, EventReceiver,
 };
 use super::{EventsConfig, Lark};
+use crate::clock::Timestamp;
 use crate::keys;
 use crate::secret::{Secret, SecretSource};
 
@@ -27,6 +31,7 @@ pub(super) struct Events {
     app_id: String,
     verification_token: Secret<String>,
     cipher: Option<EventCipher>,
+    time_tolerance: Duration,
 }
 
 /// Why a delivery does not come from Lark. The reasons go to the log; the sender gets the same response for
@@ -47,10 +52,20 @@ pub(super) enum NotFromLark {
     App,
 }
 
-/// The message of a delivery, and whether its signature was verified.
+/// The message of a delivery, and its signature.
 struct Opened {
     message: Map<String, Value>,
-    is_signed: bool,
+    signature: SignatureCheck,
+}
+
+/// What a signature proves.
+#[derive(Clone, Copy)]
+enum SignatureCheck {
+    /// Without a key Lark signs nothing, and the token alone proves the sender.
+    NotConfigured,
+    Missing,
+    /// Lark made it at this time.
+    Verified(Timestamp),
 }
 
 impl Events {
@@ -67,6 +82,7 @@ impl Events {
             app_id: app_id.to_owned(),
             verification_token,
             cipher: key.map(EventCipher::new),
+            time_tolerance: config.time_tolerance.duration(),
         })
     }
 
@@ -77,21 +93,22 @@ impl Events {
         match (&self.cipher, encrypted) {
             (None, None) => Ok(Opened {
                 message: outer,
-                // Without a key Lark signs nothing, and the token alone proves the sender.
-                is_signed: true,
+                signature: SignatureCheck::NotConfigured,
             }),
             (None, Some(_)) => Err(not_from_lark(NotFromLark::Encrypted)),
             (Some(_), None) => Err(not_from_lark(NotFromLark::NotEncrypted)),
             (Some(cipher), Some(encrypted)) => {
-                let is_signed = match signature_of(headers) {
-                    Some(signature) if cipher.verifies(&signature, body) => true,
+                let signature = match signature_of(headers) {
+                    Some(signature) if cipher.verifies(&signature, body) => {
+                        SignatureCheck::Verified(signature.made_at()?)
+                    }
                     Some(_) => return Err(not_from_lark(NotFromLark::Signature)),
-                    None => false,
+                    None => SignatureCheck::Missing,
                 };
                 let plain = cipher.decrypt(encrypted);
                 let message = plain.as_deref().and_then(object_of);
                 let message = message.ok_or_else(|| not_from_lark(NotFromLark::Decryption))?;
-                Ok(Opened { message, is_signed })
+                Ok(Opened { message, signature })
             }
         }
     }
@@ -108,7 +125,7 @@ impl Events {
         request: &DeliveryRequest<'_>,
         tenant: Option<&str>,
     ) -> Result<EventDelivery, EventError> {
-        let Opened { message, is_signed } = self.open(request.headers, request.body)?;
+        let Opened { message, signature } = self.open(request.headers, request.body)?;
         let text = |name: &str| message.get(name).and_then(Value::as_str);
         if text("type") == Some("url_verification") {
             self.verify_token(text("token"))?;
@@ -120,8 +137,12 @@ impl Events {
             });
         }
         // The request that verifies the URL may lack a signature; no event does.
-        if !is_signed {
-            return Err(not_from_lark(NotFromLark::Signature));
+        match signature {
+            SignatureCheck::NotConfigured => {}
+            SignatureCheck::Missing => return Err(not_from_lark(NotFromLark::Signature)),
+            SignatureCheck::Verified(made_at) => {
+                require_current(made_at, request.received_at, self.time_tolerance)?;
+            }
         }
         let header = EventHeader::of(&message);
         self.verify_token(header.token.or_else(|| text("token")))?;
@@ -157,6 +178,14 @@ struct Signature<'a> {
     signature: &'a str,
     timestamp: &'a str,
     nonce: &'a str,
+}
+
+impl Signature<'_> {
+    fn made_at(&self) -> Result<Timestamp, EventError> {
+        let unix_s = self.timestamp.parse();
+        let unix_s = unix_s.map_err(|_| EventError::Malformed("X-Lark-Request-Timestamp"))?;
+        Ok(Timestamp::from_unix_s(unix_s))
+    }
 }
 
 /// `None` without a signature. Headers that are repeated or incomplete make one that does not match.

@@ -92,8 +92,8 @@ impl Kind for Config {
         if let Some(events) = &self.events
             && events.encrypt_key.is_none()
         {
-            let text = "events are neither encrypted nor signed, so whoever sees one can send others: set an \
-                        Encrypt Key at 事件与回调 → 加密策略";
+            let text = "events are neither encrypted nor signed, so whoever sees one can repeat it later and send \
+                        others: set an Encrypt Key at 事件与回调 → 加密策略";
             warn(KeyPath::of([NAME, "events"]), text);
         }
         warnings

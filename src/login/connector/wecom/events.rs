@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::super::directory_events::require_current;
 use super::super::kit::message_cipher::{MessageCipher, SignedParts};
 use super::super::kit::xml::{Element, XmlLimits};
 use super::super::{
@@ -102,10 +103,7 @@ impl Events {
             .parse()
             .map_err(|_| EventError::Malformed("timestamp"))?;
         let signed_at = Timestamp::from_unix_s(timestamp_s);
-        let distance = now.since(signed_at).max(signed_at.since(now));
-        if distance > self.time_tolerance {
-            return Err(EventError::NotCurrent { signed_at });
-        }
+        require_current(signed_at, now, self.time_tolerance)?;
         Ok(message)
     }
 }
