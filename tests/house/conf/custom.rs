@@ -152,6 +152,56 @@ fn an_answer_of_one_person_is_never_kept_for_others() {
 }
 
 #[test]
+fn with_the_state_in_the_callback_an_answer_for_a_callback_is_that_of_one_person() {
+    let json = "json = \"{'secret': secrets.key, 'to': callback}\"";
+    let with_callback = PORTAL.replacen("json = \"{'secret': secrets.key}\"", json, 1);
+    parse(&with_callback);
+    let without_state = with_callback
+        .replacen("subject =", "state = \"\"\nsubject =", 1)
+        .replace("\nstate = \"state\"\n", "\n");
+    let shown = parse_error(&without_state).to_string();
+    assert!(
+        shown.contains("the answer of one person would be kept for all others"),
+        "{shown}"
+    );
+    parse(&without_state.replace("cache = \"answer.expires_in\"\n", ""));
+}
+
+#[test]
+fn a_result_that_is_the_same_for_everybody_is_refused() {
+    for (key, from, to) in [
+        ("subject", "\"steps.user.id\"", "\"steps.token.id\""),
+        ("subject", "\"steps.user.id\"", "\"'fixed'\""),
+        ("subject", "\"steps.user.id\"", "\"callback\""),
+        ("profile", "\"steps.user\"", "\"steps.token\""),
+        ("profile", "\"steps.user\"", "\"{'login': secrets.key}\""),
+    ] {
+        let words = format!("`{key}` is the same for everybody");
+        assert_refused(from, to, to.trim_matches('"'), &words);
+    }
+    // The answer of a later step is personal if it reads a personal one.
+    let more = "[[connector.ctr.custom.step]]\nname = 'c'\nurl = 'https://a.example/'\n";
+    let later = PORTAL.replacen("\"steps.user.id\"", "\"steps.c.id\"", 1) + more;
+    parse_error(&later);
+    parse(&format!("{later}query = {{ a = 'steps.user.id' }}\n"));
+}
+
+#[test]
+fn a_ticket_that_is_not_accepted_once_is_refused() {
+    let entry = PORTAL.replacen(
+        "subject =",
+        "entry = \"ticket\"\norigins = [\"https://portal.corp.example\"]\nsubject =",
+        1,
+    );
+    parse(&entry);
+    let other = entry.replace("code = \"code\"", "code = \"params.ticket\"");
+    let shown = parse_error(&other).to_string();
+    assert!(shown.contains("only `code` is accepted once"), "{shown}");
+    // Without arrivals it is the portal that accepts a code once.
+    parse(&PORTAL.replace("code = \"code\"", "code = \"params.ticket\""));
+}
+
+#[test]
 fn expressions_know_only_what_is_there() {
     for (from, to, words) in [
         ("steps.user.id", "steps.users.id", "no earlier step `users`"),

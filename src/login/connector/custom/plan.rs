@@ -7,11 +7,27 @@ use crate::setting::KeyPath;
 /// The variables that differ from login to login.
 const OF_ONE_LOGIN: [&str; 3] = ["code", "params", "state"];
 
+/// Whether an expression reads a variable that differs from login to login. Without a parameter for the state,
+/// `callback` carries it.
+pub(super) fn is_of_one_login(config: &Config, expression: &Expression) -> bool {
+    let reads_state = config.state.is_empty() && expression.reads("callback");
+    reads_state || OF_ONE_LOGIN.iter().any(|name| expression.reads(name))
+}
+
+/// The indices of the steps that an expression reads, among the first `known`.
+pub(super) fn steps_read_by(config: &Config, known: usize, expression: &Expression) -> Vec<usize> {
+    let steps = config.step.iter().take(known).enumerate();
+    let read = steps.filter(|(_, step)| expression.reads(&format!("steps.{}", step.name)));
+    read.map(|(index, _)| index).collect()
+}
+
 /// What a step reads.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StepReads {
     /// Whether it reads the code or the entry token itself.
     pub(super) code: bool,
+    /// Whether it reads the code or the entry token itself, or a step that does.
+    pub(super) follows_code: bool,
     /// Whether its answer is that of one login: it reads the code, parameters or state, or a step that does.
     pub(super) is_personal: bool,
     /// The indices of the earlier steps that it reads.
@@ -93,15 +109,16 @@ pub(super) fn reads_of_steps(config: &Config) -> Vec<StepReads> {
         let mut reads = StepReads::default();
         for expression in expressions {
             reads.code |= expression.reads("code");
-            reads.is_personal |= OF_ONE_LOGIN.iter().any(|name| expression.reads(name));
-            for (earlier, other) in config.step.iter().take(index).enumerate() {
-                let is_read = expression.reads(&format!("steps.{}", other.name));
-                if is_read && !reads.steps.contains(&earlier) {
-                    reads.steps.push(earlier);
-                }
-            }
+            reads.is_personal |= is_of_one_login(config, &expression);
+            reads
+                .steps
+                .extend(steps_read_by(config, index, &expression));
         }
-        reads.is_personal |= reads.steps.iter().any(|earlier| all[*earlier].is_personal);
+        reads.steps.sort_unstable();
+        reads.steps.dedup();
+        let mut earlier = reads.steps.iter().map(|earlier| &all[*earlier]);
+        reads.is_personal |= earlier.clone().any(|step| step.is_personal);
+        reads.follows_code = reads.code || earlier.any(|step| step.follows_code);
         all.push(reads);
     }
     all

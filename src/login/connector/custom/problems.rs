@@ -39,6 +39,37 @@ pub(super) fn of(config: &Config) -> Vec<SettingProblem<'_>> {
         problems.extend(step_problems(config, index, step, &reads));
     }
     problems.extend(unknown_name_problems(config));
+    if all_compile(config) && reads.iter().any(|reads| reads.is_personal) {
+        problems.extend(result_problems(config, &reads));
+    }
+    problems
+}
+
+/// Whether `subject` and `profile` are those of the one who signs in.
+fn result_problems<'a>(config: &'a Config, reads: &[StepReads]) -> Vec<SettingProblem<'a>> {
+    let mut problems = Vec::new();
+    for (key, source) in [("subject", &config.subject), ("profile", &config.profile)] {
+        let Ok(expression) = Expression::compile(source, Scope::SourceCall) else {
+            continue;
+        };
+        let read = plan::steps_read_by(config, config.step.len(), &expression);
+        let read: Vec<&StepReads> = read.into_iter().filter_map(|it| reads.get(it)).collect();
+        let is_personal = plan::is_of_one_login(config, &expression);
+        if !is_personal && !read.iter().any(|step| step.is_personal) {
+            let message = format!("`{key}` is the same for everybody");
+            let help = "read the answer of a step that sends `code`, or one of `params`";
+            problems.push(SettingProblem::value(key_path([key]), message, help));
+        } else if key == "subject"
+            && config.entry.is_some()
+            && !expression.reads("code")
+            && !read.iter().any(|step| step.follows_code)
+        {
+            let message = "a ticket could be used again: only `code` is accepted once";
+            let help =
+                "let the step that verifies the ticket send `code`, which is the value of `entry`";
+            problems.push(SettingProblem::value(key_path([key]), message, help));
+        }
+    }
     problems
 }
 
@@ -196,7 +227,8 @@ fn step_problems<'a>(
     });
     if own.is_personal || reads_uncached {
         let message = "the answer of one person would be kept for all others";
-        let help = "a step with `cache` reads neither `code`, `params` and `state` nor a step without `cache`";
+        let help = "a step with `cache` reads neither `code`, `params` and `state` (with state = \"\" nor \
+                    `callback`) nor a step without `cache`";
         problems.push(SettingProblem::key(at("cache"), message, help));
     }
     problems
