@@ -53,6 +53,7 @@ pub mod yunzhijia;
 pub use directory_events::{
     DeliveryRequest, DirectoryChange, DirectoryEvent, EventDelivery, EventError, EventReceiver,
 };
+pub(crate) use error::brought;
 pub use error::{ConnectorError, RefusalReason, SourceRefusal};
 pub use exchange::{
     AppPage, AppPageScripts, AuthnRequest, AuthnResponse, Callback, CallbackMethod, Challenge,
@@ -294,7 +295,7 @@ pub trait Connector: Debug + Send + Sync {
         _response: &AuthnResponse,
     ) -> Result<UnsolicitedProfile, ConnectorError> {
         Err(ConnectorError::InvalidResponse(SourceRefusal::fault(
-            "entry",
+            brought::ENTRY,
             "this kind of connector has no entry point",
         )))
     }

@@ -52,8 +52,11 @@ impl ConnectorHealth {
         }
     }
 
-    /// Records that a call to the source failed.
+    /// Records that a call to the source failed. What a browser brought says nothing about the source.
     pub(super) fn record_error(&self, error: &ConnectorError, at: Timestamp) {
+        if error.is_of_browser() {
+            return;
+        }
         match problem(error, at) {
             None => self.record_answer(at),
             Some(problem) => self.record_problem(problem),
@@ -131,7 +134,7 @@ fn problem(error: &ConnectorError, at: Timestamp) -> Option<SourceProblem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::login::connector::{RefusalReason, SourceRefusal};
+    use crate::login::connector::{RefusalReason, SourceRefusal, brought};
 
     fn refusal() -> SourceRefusal {
         SourceRefusal {
@@ -155,6 +158,30 @@ mod tests {
         assert_eq!(report.answered_at, Some(at));
         assert!(report.last_problem.is_none());
         assert_eq!(report.is_reachable(), Some(true));
+    }
+
+    #[test]
+    fn what_a_browser_brings_says_nothing_about_the_source() {
+        let health = ConnectorHealth::default();
+        let source = || SourceRefusal::fault(brought::CALLBACK, "as the browser says");
+        for error in [
+            ConnectorError::InvalidResponse(source()),
+            ConnectorError::Busy(source()),
+            ConnectorError::Misconfigured {
+                remedy: "no".to_owned(),
+                source: source(),
+            },
+            ConnectorError::Refused {
+                why: RefusalReason::Declined,
+                source: source(),
+            },
+        ] {
+            health.record::<()>(&Err(error), Timestamp::from_unix_s(7));
+        }
+        assert_eq!(health.report().is_reachable(), None);
+        let of_source = ConnectorError::InvalidResponse(refusal());
+        health.record::<()>(&Err(of_source), Timestamp::from_unix_s(7));
+        assert!(health.report().last_problem.is_some());
     }
 
     #[test]

@@ -105,10 +105,7 @@ impl Login {
         permit: Option<HalfOpenPermit>,
     ) -> Result<UnsolicitedLogin, LoginError> {
         let redeemed = entry.connector.redeem_entry_token(token, response).await;
-        // Anybody can send an invalid token, so it is no problem of the source.
-        if !matches!(redeemed, Err(ConnectorError::InvalidResponse(_))) {
-            entry.health.record(&redeemed, self.clock.now());
-        }
+        entry.health.record(&redeemed, self.clock.now());
         let (limits, client) = (&self.limits, response.client);
         match &redeemed {
             Ok(_) => limits.record_code(&entry.id, client, true),

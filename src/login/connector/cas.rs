@@ -11,7 +11,7 @@ use super::reachability::Reachability;
 use super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
     ConnectorError, Finding, Prompt, ProviderLogout, RefusalReason, SourceRefusal,
-    UnsolicitedProfile, grant,
+    UnsolicitedProfile, brought, grant,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::login::pending::Pending;
@@ -237,7 +237,7 @@ impl Connector for Cas {
     ) -> Result<Profile, ConnectorError> {
         let interaction_required = |why| ConnectorError::Refused {
             why: RefusalReason::InteractionRequired,
-            source: SourceRefusal::fault("callback", why),
+            source: SourceRefusal::fault(brought::CALLBACK, why),
         };
         let Some(ticket) = Ticket::of(&response.fields)? else {
             return Err(match pending.silent {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ConnectorError, RefusalReason, SourceRefusal};
+use super::{ConnectorError, RefusalReason, SourceRefusal, brought};
 use crate::login::fields::Fields;
 pub use crate::people::new_password::PASSWORD_BYTES_MAX;
 
@@ -30,7 +30,7 @@ impl<'a> PasswordCredentials<'a> {
         let wrong = |message: &str| ConnectorError::Refused {
             why: RefusalReason::WrongPassword,
             source: SourceRefusal {
-                call: "the form",
+                call: brought::FORM,
                 code: 0,
                 message: message.to_owned(),
             },

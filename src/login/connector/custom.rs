@@ -12,7 +12,7 @@ use url::Url;
 use super::reachability::Reachability;
 use super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
-    ConnectorError, Finding, RefusalReason, UnsolicitedProfile,
+    ConnectorError, Finding, RefusalReason, UnsolicitedProfile, brought,
 };
 use crate::clock::Clock;
 use crate::expression::{self, Document, EvalError, Expression, Scope};
@@ -229,14 +229,17 @@ impl Custom {
     fn code<'a>(&self, fields: &'a Fields) -> Result<&'a str, ConnectorError> {
         require_no_repetition(fields)?;
         let code = fields.one(&self.config.code);
-        let code = code.map_err(|error| invalid_response("callback", &error))?;
+        let code = code.map_err(|error| invalid_response(brought::CALLBACK, &error))?;
         let code = code.ok_or_else(|| ConnectorError::Refused {
             why: RefusalReason::Declined,
-            source: fault("callback", "the response has no code"),
+            source: fault(brought::CALLBACK, "the response has no code"),
         })?;
         if code.is_empty() || code.len() > CODE_BYTES_MAX || code.chars().any(char::is_control) {
             let why = "the code is empty, too long or malformed";
-            return Err(ConnectorError::InvalidResponse(fault("callback", why)));
+            return Err(ConnectorError::InvalidResponse(fault(
+                brought::CALLBACK,
+                why,
+            )));
         }
         Ok(code)
     }
@@ -247,7 +250,7 @@ fn require_no_repetition(fields: &Fields) -> Result<(), ConnectorError> {
     for (name, _) in fields.iter() {
         fields
             .one(name)
-            .map_err(|error| invalid_response("callback", &error))?;
+            .map_err(|error| invalid_response(brought::CALLBACK, &error))?;
     }
     Ok(())
 }
@@ -298,7 +301,7 @@ impl Connector for Custom {
         require_no_repetition(fields)?;
         if token.is_empty() || token.chars().any(char::is_control) {
             let why = "the entry token is missing or malformed";
-            return Err(ConnectorError::InvalidResponse(fault("entry", why)));
+            return Err(ConnectorError::InvalidResponse(fault(brought::ENTRY, why)));
         }
         let now = self.clock.now();
         let input = LoginInput::new((token, fields), self.callback.to_string(), "", now);

@@ -5,6 +5,24 @@ use std::error::Error;
 use crate::issuer::IssuerError;
 use crate::outbound;
 
+/// What a browser or an app brings, in the place of an API call. Anybody can bring anything, so a refusal of it
+/// says nothing about the source.
+pub(crate) mod brought {
+    /// The parameters of a callback.
+    pub(crate) const CALLBACK: &str = "callback";
+    /// The error that the login page returns in a callback.
+    pub(crate) const AUTHORIZE: &str = "authorize";
+    /// The parameters of an arrival.
+    pub(crate) const ENTRY: &str = "entry";
+    /// A signed token of a portal.
+    pub(crate) const TOKEN: &str = "the token";
+    pub(crate) const SAML_RESPONSE: &str = "the SAML response";
+    /// The form for a user name and a password.
+    pub(crate) const FORM: &str = "the form";
+
+    pub(super) const ALL: [&str; 6] = [CALLBACK, AUTHORIZE, ENTRY, TOKEN, SAML_RESPONSE, FORM];
+}
+
 /// Why a login failed at its source.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorError {
@@ -60,6 +78,22 @@ impl ConnectorError {
                 ..
             }
         )
+    }
+
+    /// Whether it concerns only what a browser or an app brought. The source was not asked.
+    pub fn is_of_browser(&self) -> bool {
+        match self {
+            Self::CodeRejected(source)
+            | Self::LoginExpired(source)
+            | Self::Refused { source, .. }
+            | Self::InvalidResponse(source)
+            | Self::Misconfigured { source, .. }
+            | Self::Busy(source) => brought::ALL.contains(&source.call),
+            Self::Unavailable(_)
+            | Self::NoUsableResponse(_)
+            | Self::MetadataUnavailable(_)
+            | Self::Issuer(_) => false,
+        }
     }
 
     /// Whether the source sent no response at all.
@@ -120,7 +154,7 @@ impl std::fmt::Display for RefusalReason {
 /// token or secret.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct SourceRefusal {
-    /// The name of the API call.
+    /// The name of the API call, or of what a browser brought.
     pub call: &'static str,
     /// The error code of the source, or the HTTP status; 0 for a fault that menshen found.
     pub code: i64,

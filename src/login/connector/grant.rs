@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::Url;
 
-use super::{ConnectorError, RefusalReason, SourceRefusal};
+use super::{ConnectorError, RefusalReason, SourceRefusal, brought};
 use crate::login::fields::Fields;
 
 mod client;
@@ -109,7 +109,8 @@ pub fn authorization_code<'a>(
                 "its `error` is empty, too long or malformed",
             ));
         }
-        let refusal = error::source_refusal("authorize", 0, error, one("error_description"), &[]);
+        let refusal =
+            error::source_refusal(brought::AUTHORIZE, 0, error, one("error_description"), &[]);
         if (error, one("error_description")) == LOGIN_EXPIRED {
             return Err(ConnectorError::LoginExpired(refusal));
         }
@@ -130,7 +131,7 @@ pub fn authorization_code<'a>(
 
 /// The error for an invalid authorization response.
 pub fn invalid_response(why: &str) -> ConnectorError {
-    ConnectorError::InvalidResponse(SourceRefusal::fault("callback", why))
+    ConnectorError::InvalidResponse(SourceRefusal::fault(brought::CALLBACK, why))
 }
 
 /// The error of a login for an error code of the authorization endpoint.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::credentials::PasswordCredentials;
 use super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
-    ConnectorError, Finding, RefusalReason, SourceRefusal,
+    ConnectorError, Finding, RefusalReason, SourceRefusal, brought,
 };
 use crate::clock::Clock;
 use crate::keys;
@@ -323,7 +323,7 @@ impl Connector for Ldap {
         _response: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
         Err(ConnectorError::InvalidResponse(SourceRefusal {
-            call: "the form",
+            call: brought::FORM,
             code: 0,
             message: "a password is verified only if it is counted".to_owned(),
         }))

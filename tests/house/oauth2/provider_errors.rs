@@ -93,6 +93,12 @@ async fn every_authorization_error_has_a_page_and_a_logged_reason() {
         assert_login_fails(&menshen, cause, words, error).await;
     }
     assert_eq!(provider.calls("/token").len(), 0, "nothing was redeemed");
+    // Anybody can write such a callback, so it says nothing about the provider.
+    let site = menshen.running.live().site();
+    let mut entries = site.login.entries().iter();
+    let entry = entries.find(|entry| entry.id.as_str() == "gh").unwrap();
+    let report = entry.health.report();
+    assert!(report.last_problem.is_none(), "{report:?}");
     provider.restore();
     assert_eq!(log_in_with(&menshen, "gh").await.1.answer.status, 200);
 }

@@ -6,8 +6,8 @@ use menshen::face::page::Cause;
 use serde_json::json;
 
 use super::{
-    CONTEXT_PATH, LI, TOKEN_PATH, ZHANG, advance, has_session, last_error, open_scan_page, scan,
-    start, start_source,
+    CONTEXT_PATH, ID, LI, TOKEN_PATH, ZHANG, advance, has_session, last_error, open_scan_page,
+    scan, start, start_source,
 };
 use crate::browser::Browser;
 use crate::logging_in::{OWN_PAGES, query_parameter};
@@ -164,6 +164,13 @@ async fn a_malformed_response_asks_nobody() {
         (source.calls(TOKEN_PATH), source.calls(CONTEXT_PATH)),
         (0, 0)
     );
+    // Anybody can bring such a response, so it says nothing about Yunzhijia.
+    let site = menshen.running.live().site();
+    let mut entries = site.login.entries().iter();
+    let entry = entries.find(|entry| entry.id.as_str() == ID).unwrap();
+    let report = entry.health.report();
+    assert!(report.last_problem.is_none(), "{report:?}");
+    assert!(report.answered_at.is_none(), "{report:?}");
     // Without the application's id, which Yunzhijia need not send, the ticket counts.
     let mut browser = Browser::new(&menshen);
     let page = open_scan_page(&mut browser).await;

@@ -1,6 +1,6 @@
 //! The errors of a CAS server and what they mean for a login.
 
-use super::super::{ConnectorError, RefusalReason, SourceRefusal};
+use super::super::{ConnectorError, RefusalReason, SourceRefusal, brought};
 
 /// The call in errors about an answer to a validation.
 pub(super) const VALIDATION: &str = "ticket validation";
@@ -10,7 +10,7 @@ const MESSAGE_CHARS_MAX: usize = 300;
 
 /// The error of a callback or a logout message that menshen refuses itself.
 pub(super) fn invalid_response(why: &str) -> ConnectorError {
-    ConnectorError::InvalidResponse(SourceRefusal::fault("callback", why))
+    ConnectorError::InvalidResponse(SourceRefusal::fault(brought::CALLBACK, why))
 }
 
 /// The error of an answer of the CAS server that menshen refuses.

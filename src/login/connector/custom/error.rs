@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{ConnectorError, SourceRefusal};
+use super::super::{ConnectorError, SourceRefusal, brought};
 use super::plan::StepReads;
 use crate::clock::Timestamp;
 use crate::expression::EvalError;
@@ -18,6 +18,9 @@ const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
 
 /// How long a shared step without an answer is not asked for again.
 const NO_ANSWER_PAUSE: Duration = Duration::from_secs(2);
+
+/// The keys of a step whose expressions read the answer.
+const ANSWER_KEYS: [&str; 2] = ["success", "cache"];
 
 /// A step that failed.
 #[derive(Debug)]
@@ -119,7 +122,7 @@ impl StepError {
             Fault::Exchange(OutboundError::Status { status, .. }) => Some(*status),
             _ => None,
         };
-        let is_refusal = self.is_refusal();
+        let (is_refusal, is_of_answer) = (self.is_refusal(), self.fault.is_of_answer());
         let refusal = SourceRefusal {
             call: self.call,
             code: status.map_or(0, i64::from),
@@ -131,6 +134,13 @@ impl StepError {
             }
             Fault::Exchange(error) if !is_refusal => ConnectorError::NoUsableResponse(error),
             _ if self.reads.code && is_refusal => ConnectorError::CodeRejected(refusal),
+            // A value for the request is missing, such as a parameter that the browser left out.
+            _ if self.reads.is_personal && !is_of_answer => {
+                ConnectorError::InvalidResponse(SourceRefusal {
+                    call: brought::CALLBACK,
+                    ..refusal
+                })
+            }
             _ if self.reads.is_personal => ConnectorError::InvalidResponse(refusal),
             _ => ConnectorError::Misconfigured {
                 remedy: format!(
@@ -140,6 +150,17 @@ impl StepError {
                 ),
                 source: refusal,
             },
+        }
+    }
+}
+
+impl Fault {
+    /// Whether it concerns the answer of the portal, and not the request.
+    fn is_of_answer(&self) -> bool {
+        match self {
+            Self::NoValue { key, .. } => ANSWER_KEYS.contains(&key.as_str()),
+            Self::NotAText { .. } | Self::NotAHeader { .. } => false,
+            Self::NotSeconds | Self::NotSuccessful | Self::Exchange(_) => true,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `AdminEntry`: administrators who come from DingTalk's admin console (应用管理后台免登).
 
-use super::super::{ConnectorError, SourceRefusal};
+use super::super::{ConnectorError, SourceRefusal, brought};
 use super::member;
 use crate::secret::Secret;
 
@@ -36,5 +36,5 @@ pub(super) fn userid(
 
 /// The refusal when administrators cannot come from the console.
 pub(super) fn not_configured() -> SourceRefusal {
-    SourceRefusal::fault("entry", "`sso_secret` is not set")
+    SourceRefusal::fault(brought::ENTRY, "`sso_secret` is not set")
 }

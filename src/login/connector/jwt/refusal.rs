@@ -1,7 +1,7 @@
 //! `TokenRefusal`: why a token is refused. The reason goes to the log; the page is the same for all.
 
 use super::super::kit::jwe::DecryptError;
-use super::super::{ConnectorError, SourceRefusal};
+use super::super::{ConnectorError, SourceRefusal, brought};
 use crate::expression::EvalError;
 use crate::issuer::{ClaimError, TokenError};
 use crate::telemetry::error_chain;
@@ -42,7 +42,7 @@ impl From<TokenRefusal> for ConnectorError {
         }
         let message = error_chain(&refusal).to_string();
         Self::InvalidResponse(SourceRefusal {
-            call: "the token",
+            call: brought::TOKEN,
             code: 0,
             message: message.chars().take(MESSAGE_CHARS_MAX).collect(),
         })

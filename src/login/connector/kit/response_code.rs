@@ -1,6 +1,6 @@
 //! Reads the code with which a browser returns from a source.
 
-use super::super::{ConnectorError, RefusalReason, SourceRefusal};
+use super::super::{ConnectorError, RefusalReason, SourceRefusal, brought};
 use crate::login::fields::Fields;
 
 /// The value of the first of these parameters that is there; `what` names it in errors. It is missing if the
@@ -23,7 +23,7 @@ pub(crate) fn response_code<'a>(
     }
     let code = code.ok_or_else(|| ConnectorError::Refused {
         why: RefusalReason::Declined,
-        source: SourceRefusal::fault("callback", &format!("the response has no {what}")),
+        source: SourceRefusal::fault(brought::CALLBACK, &format!("the response has no {what}")),
     })?;
     checked_code(code, what, bytes_max)
 }
@@ -43,7 +43,7 @@ pub(crate) fn checked_code<'a>(
 
 /// The error for a response that the source cannot have meant.
 pub(crate) fn invalid_response(why: &str) -> ConnectorError {
-    ConnectorError::InvalidResponse(SourceRefusal::fault("callback", why))
+    ConnectorError::InvalidResponse(SourceRefusal::fault(brought::CALLBACK, why))
 }
 
 #[cfg(test)]

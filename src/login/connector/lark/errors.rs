@@ -5,7 +5,7 @@ use url::Url;
 
 use super::super::kit::app_token::CallError;
 use super::super::kit::refusal::refusal as source_refusal;
-use super::super::{ConnectorError, RefusalReason, SourceRefusal};
+use super::super::{ConnectorError, RefusalReason, SourceRefusal, brought};
 use super::Brand;
 use crate::outbound::OutboundError;
 
@@ -71,7 +71,10 @@ impl ApiError {
         };
         match classify(refusal.code) {
             ErrorClass::CodeRejected => ConnectorError::CodeRejected(refusal),
-            ErrorClass::InvalidResponse => ConnectorError::InvalidResponse(refusal),
+            ErrorClass::InvalidResponse => ConnectorError::InvalidResponse(SourceRefusal {
+                call: brought::CALLBACK,
+                ..refusal
+            }),
             ErrorClass::Busy => ConnectorError::Busy(refusal),
             ErrorClass::Refused(why) => ConnectorError::Refused {
                 why,

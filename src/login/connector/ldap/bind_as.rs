@@ -1,7 +1,7 @@
 //! A login with `bind_as`: the person binds first, then menshen reads their entry as the person.
 
 use super::super::credentials::PasswordCredentials;
-use super::super::{ConnectorError, RefusalReason};
+use super::super::{ConnectorError, RefusalReason, brought};
 use super::connection::{Connection, SearchAnswer};
 use super::directory::ServerIndex;
 use super::error::LdapError;
@@ -23,7 +23,7 @@ impl Ldap {
         let login = credentials.login;
         let refused = |message: String| {
             let why = RefusalReason::WrongPassword;
-            Err(answers::refused(why, "the form", 0, message))
+            Err(answers::refused(why, brought::FORM, 0, message))
         };
         let Some(name) = bind_as.name_of(login) else {
             return refused("the user name cannot be a part of the name in bind_as".to_owned());

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::super::credentials::PasswordCredentials;
 use super::super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
-    ConnectorError, Finding, RefusalReason, SourceRefusal,
+    ConnectorError, Finding, RefusalReason, SourceRefusal, brought,
 };
 use super::{hashing, proven_by_password, refused, verified_fields};
 use crate::clock::Clock;
@@ -109,7 +109,7 @@ fn store_failed(error: StoreError) -> ConnectorError {
 
 fn invalid(message: &str) -> ConnectorError {
     ConnectorError::InvalidResponse(SourceRefusal {
-        call: "the form",
+        call: brought::FORM,
         code: 0,
         message: message.to_owned(),
     })

@@ -3,7 +3,7 @@
 
 use super::super::kit::xml::XmlError;
 use super::super::kit::xml_signature::SignatureRefusal;
-use super::super::{ConnectorError, RefusalReason, SourceRefusal};
+use super::super::{ConnectorError, RefusalReason, SourceRefusal, brought};
 use super::encoding::DecodeError;
 use super::names::STATUS;
 use crate::expression::EvalError;
@@ -11,9 +11,6 @@ use crate::telemetry::error_chain;
 
 /// The longest message of an error, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
-
-/// The call in errors about a response.
-pub(super) const RESPONSE: &str = "the SAML response";
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ResponseRefusal {
@@ -145,7 +142,7 @@ impl ResponseRefusal {
     pub(super) fn into_error(self, silent: bool) -> ConnectorError {
         let message = error_chain(&self).to_string();
         let source = SourceRefusal {
-            call: RESPONSE,
+            call: brought::SAML_RESPONSE,
             code: 0,
             message: message.chars().take(MESSAGE_CHARS_MAX).collect(),
         };

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::super::kit::number::number;
-use super::super::{ConnectorError, RefusalReason, SourceRefusal};
+use super::super::{ConnectorError, RefusalReason, SourceRefusal, brought};
 use super::api::{ACQUIRE_CONTEXT, GET_PERSON, ResponseObject};
 use super::departments::DepartmentTree;
 use crate::outbound::OutboundError;
@@ -29,7 +29,11 @@ pub(super) fn profile(
     if let Some(found) = data.get("appid").and_then(text)
         && found != app_id
     {
-        return Err(invalid("the ticket was issued for another application"));
+        let why = "the ticket was issued for another application";
+        return Err(ConnectorError::InvalidResponse(SourceRefusal::fault(
+            brought::CALLBACK,
+            why,
+        )));
     }
     let found = data.get("eid").and_then(text);
     match found {
