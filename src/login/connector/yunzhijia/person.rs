@@ -26,8 +26,8 @@ pub(super) fn profile(
 ) -> Result<Profile, ConnectorError> {
     // An empty field is an absent one, so that the mapping can ask for it with `has`.
     data.retain(|_, value| !is_blank(value));
-    if let Some(found) = data.get("appid").and_then(text)
-        && found != app_id
+    if let Some(found) = data.get("appid")
+        && text(found).as_deref() != Some(app_id)
     {
         let why = "the ticket was issued for another application";
         return Err(ConnectorError::InvalidResponse(SourceRefusal::fault(
@@ -147,12 +147,14 @@ pub(super) fn profile_of_contacts(
     profile("", eid, data)
 }
 
-/// A text that is not blank, or a number as text.
+/// A text that is not blank, or a whole number as text. Larger numbers were rounded when they were read.
 pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()).filter(|text| !text.trim().is_empty()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+        Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+            None
+        }
     }
 }
 
@@ -208,8 +210,21 @@ mod tests {
             json!({ "eid": "17951708", "openid": "" }),
             json!({ "eid": "17951708", "openid": true }),
             json!({ "eid": "17951708", "openid": "5de5", "appid": "500002" }),
+            json!({ "eid": "17951708", "openid": "5de5", "appid": ["500001"] }),
         ] {
             assert!(read(&data).is_err(), "{data}");
+        }
+        // Larger numbers are rounded, so that several people would have the same.
+        for (openid, is_accepted) in [
+            ("18446744073709551615", true),
+            ("-9223372036854775808", true),
+            ("18446744073709551616", false),
+            ("1.5", false),
+            ("1e3", false),
+        ] {
+            let data = format!("{{\"eid\": \"17951708\", \"openid\": {openid}}}");
+            let found = read(&serde_json::from_str(&data).unwrap());
+            assert_eq!(found.is_ok(), is_accepted, "{openid}");
         }
         let foreign = read(&json!({ "eid": "17951709", "openid": "5de5" }));
         assert!(matches!(
