@@ -47,20 +47,28 @@ async fn a_rejected_token_is_replaced_once() {
         (menshen.wecom.calls(TOKEN), menshen.wecom.calls(REDEEM)),
         (2, 3)
     );
+    // A source that rejects one token after the other is asked for a new one every ten seconds.
     menshen.wecom.revoke_tokens();
+    let (_, page) = log_in(&menshen).await;
+    assert_eq!(page.cause(), Some(Cause::ProviderMisconfigured));
+    assert_eq!(menshen.wecom.calls(TOKEN), 2);
+    let pause = Duration::from_secs(10);
+    menshen.advance(pause);
     assert_eq!(log_in(&menshen).await.1.answer.status, 200);
     assert_eq!(
         (menshen.wecom.calls(TOKEN), menshen.wecom.calls(REDEEM)),
-        (3, 5)
+        (3, 6)
     );
     for call in [REDEEM, MEMBER, DETAIL] {
         for code in [40001, 40014, 42001] {
+            menshen.advance(pause);
             menshen.wecom.fail(call, code, 1);
             let (_, page) = log_in(&menshen).await;
             assert_eq!(page.answer.status, 200, "{code} at {call}");
             // If WeCom rejects every token, the call is made twice and no more.
             let (tokens_before, calls_before) =
                 (menshen.wecom.calls(TOKEN), menshen.wecom.calls(call));
+            menshen.advance(pause);
             menshen.wecom.fail(call, code, usize::MAX);
             let (_, page) = log_in(&menshen).await;
             menshen.wecom.clear_faults(call);

@@ -30,6 +30,7 @@ async fn a_rejected_token_is_replaced_once_whatever_names_it() {
     let (menshen, dingtalk) = start("").await;
     sign_in(&menshen, "lisi").await;
     for (uses_gateway, expires) in [(false, false), (false, true), (true, false), (true, true)] {
+        menshen.advance(Duration::from_secs(10));
         dingtalk.set_gateway_errors(uses_gateway);
         match expires {
             true => dingtalk.expire_tokens(),
@@ -41,6 +42,7 @@ async fn a_rejected_token_is_replaced_once_whatever_names_it() {
         assert_eq!(dingtalk.calls(TOKEN), before + 1);
     }
     // If the new one is rejected as well, the settings are wrong.
+    menshen.advance(Duration::from_secs(10));
     let calls = (dingtalk.calls(TOKEN), dingtalk.calls(MEMBER));
     dingtalk.fail(MEMBER, 40014);
     let (_, page) = sign_in(&menshen, "lisi").await;

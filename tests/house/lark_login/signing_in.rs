@@ -1,5 +1,7 @@
 //! What a login makes of a person of Lark.
 
+use std::time::Duration;
+
 use super::{
     APP_TOKEN, CALLBACK, CONTACTS, TENANT, TOKEN, assert_signed_in, callback_url, person_path,
     setup, sign_in, sign_in_silently, start,
@@ -267,6 +269,7 @@ async fn the_applications_token_is_shared_and_replaced_when_lark_rejects_it() {
     }
     assert_eq!(lark.calls(APP_TOKEN), 2);
     // A call that is refused with the new token as well is not repeated again.
+    menshen.advance(Duration::from_secs(10));
     let before = lark.calls(&person_path("lisi"));
     lark.fail(&person_path("lisi"), 99_991_663, usize::MAX);
     let (_, page) = sign_in(&menshen, &lark, "lisi").await;

@@ -197,6 +197,29 @@ async fn a_ticket_that_is_not_ours_is_refused() {
 }
 
 #[tokio::test]
+async fn strangers_do_not_use_up_the_limits_for_tokens() {
+    let source = start_source().await;
+    let menshen = start(&source).await;
+    // Yunzhijia says "ticket已失效", and the ticket is not shown in the log.
+    source.fail(CONTEXT_PATH, 1202, "ticket已失效", 5);
+    for _ in 0..5 {
+        assert!(!signs_in(&menshen, "ticket").await);
+    }
+    assert_eq!(source.calls(TOKEN_PATH), 1);
+    // This may concern the token, or not.
+    source.fail(CONTEXT_PATH, 1, "系统错误", 1_000);
+    for _ in 0..5 {
+        assert!(!signs_in(&menshen, "ticket").await);
+    }
+    assert_eq!(source.calls(TOKEN_PATH), 2);
+    advance(&menshen, &source, Duration::from_secs(10));
+    assert!(!signs_in(&menshen, "ticket").await);
+    assert_eq!(source.calls(TOKEN_PATH), 3);
+    source.clear_faults();
+    assert!(signs_in(&menshen, &source.issue_ticket(ZHANG)).await);
+}
+
+#[tokio::test]
 async fn with_origins_a_ticket_counts_only_from_there() {
     let source = start_source().await;
     let origins = "origins = ['https://www.yunzhijia.com']";

@@ -208,6 +208,7 @@ async fn a_refused_token_is_fetched_anew_once() {
         (2, 3)
     );
     // Once only.
+    advance(&menshen, &source, Duration::from_secs(10));
     source.fail(CONTEXT_PATH, 1201, "accessToken无效", 9);
     let (browser, page) = scan(&menshen, ZHANG).await;
     assert!(!has_session(&browser));

@@ -23,6 +23,10 @@ const RENEWAL_MARGIN: Duration = Duration::from_secs(300);
 /// a token.
 const DISCARD_PAUSE: Duration = Duration::from_secs(60);
 
+/// How long after a call had a token replaced no call has another one replaced, so that what makes a source
+/// refuse calls does not use up its limits.
+const REPLACE_PAUSE: Duration = Duration::from_secs(10);
+
 /// The longest accepted token, in bytes. Sources document at most 512.
 const TOKEN_BYTES_MAX: usize = 8192;
 
@@ -81,6 +85,8 @@ pub(crate) struct AppToken {
     token: Cached<Arc<Secret<String>>, SourceRefusal>,
     /// When another program had a token discarded.
     discarded_at: Mutex<Option<Timestamp>>,
+    /// When a call had a token replaced.
+    replaced_at: Mutex<Option<Timestamp>>,
     clock: Clock,
 }
 
@@ -92,6 +98,7 @@ impl AppToken {
             call,
             token: Cached::new(clock.clone()),
             discarded_at: Mutex::default(),
+            replaced_at: Mutex::default(),
             clock,
         }
     }
@@ -144,7 +151,7 @@ impl AppToken {
     }
 
     /// Makes a call with the token. If the source rejects the token, the call is repeated once with a new
-    /// one.
+    /// one, unless a call had a token replaced a moment ago.
     pub(crate) async fn call<F, C, T, E>(
         &self,
         request: impl Fn() -> F,
@@ -157,8 +164,7 @@ impl AppToken {
     {
         let token = self.get(&request).await?;
         match call(Arc::clone(&token)).await {
-            Err(error) if error.is_token_refused() => {
-                self.forget(&token);
+            Err(error) if error.is_token_refused() && self.may_replace(&token) => {
                 call(self.get(&request).await?).await
             }
             result => result,
@@ -196,10 +202,24 @@ impl AppToken {
         Ok(())
     }
 
-    /// Discards this token unless it was replaced already.
-    fn forget(&self, refused: &Secret<String>) {
-        self.token
-            .remove_if(|token| token.expose() == refused.expose());
+    /// Discards this token unless it was replaced already. False if no token may be discarded now.
+    fn may_replace(&self, refused: &Secret<String>) -> bool {
+        let is_refused = |token: &Secret<String>| token.expose() == refused.expose();
+        let current = self.token.latest();
+        if !current.is_some_and(|current| is_refused(&current.value)) {
+            return true;
+        }
+        let now = self.clock.now();
+        let mut replaced_at = self
+            .replaced_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if replaced_at.is_some_and(|at| now.since(at) < REPLACE_PAUSE) {
+            return false;
+        }
+        *replaced_at = Some(now);
+        self.token.remove_if(|token| is_refused(token));
+        true
     }
 }
 
@@ -333,10 +353,24 @@ mod tests {
     async fn a_rejected_token_is_discarded_but_not_its_successor() {
         let source = TestSource::new();
         let first = source.token.get(|| source.issue()).await.unwrap();
-        source.token.forget(&first);
+        assert!(source.token.may_replace(&first));
         assert_eq!(source.token().await, "token-1");
-        source.token.forget(&first);
+        assert!(source.token.may_replace(&first));
         assert_eq!(source.token().await, "token-1");
+    }
+
+    #[tokio::test]
+    async fn a_token_is_replaced_at_most_every_ten_seconds() {
+        let source = TestSource::new();
+        for (advance_s, requests) in [(0, 2), (0, 2), (9, 2), (1, 3), (0, 3), (10, 4)] {
+            source.clock.advance(Duration::from_secs(advance_s));
+            let rejected = source.token.call(
+                || source.issue(),
+                |_| async { Err::<(), _>(refused(42001, "old")) },
+            );
+            assert_eq!(rejected.await.unwrap_err().0.code, 42001);
+            assert_eq!(source.request_count(), requests, "{advance_s}");
+        }
     }
 
     #[tokio::test]
@@ -362,6 +396,7 @@ mod tests {
             (calls.load(Ordering::Relaxed), source.request_count()),
             (2, 2)
         );
+        source.clock.advance(REPLACE_PAUSE);
         let Err(TestError(refusal)) = call("none").await else {
             panic!("the source must reject every token");
         };

@@ -10,7 +10,7 @@ use super::super::DiscardedRecently;
 use super::super::kit::app_token::{AppToken, IssuedToken};
 use super::super::kit::number::number;
 use super::super::kit::web_url::below;
-use super::errors::{ApiError, GET_TOKEN, refusal};
+use super::errors::{ApiError, GET_TOKEN, refused};
 use crate::clock::Clock;
 use crate::outbound::{Outbound, OutboundCall, OutboundError};
 use crate::secret::Secret;
@@ -127,7 +127,7 @@ fn succeeded(call: &'static str, response: Value, redacted: &[&str]) -> Result<V
             let code = response.get("errorCode").and_then(number).unwrap_or(0);
             let message = response.get("error").and_then(Value::as_str);
             let message = message.unwrap_or("no message");
-            Err(refusal(call, code, message, redacted).into())
+            Err(refused(call, code, message, redacted))
         }
         _ => Err(incomplete(call, "`success`")),
     }

@@ -28,7 +28,7 @@ pub(super) async fn load(api: &Api) -> Result<DepartmentTree, ApiError> {
             Ok(Some(found)) => {
                 departments.insert(id, department(&found));
             }
-            Ok(None) | Err(ApiError::Refused(_)) => {}
+            Ok(None) | Err(ApiError::Refused { .. }) => {}
             Err(error) => return Err(error),
         }
     }

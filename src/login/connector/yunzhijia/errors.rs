@@ -2,7 +2,7 @@
 //! error codes, so the call and the words of the message decide.
 
 use super::super::kit::app_token::CallError;
-use super::super::kit::refusal::refusal as source_refusal;
+use super::super::kit::refusal::refusal;
 use super::super::{ConnectorError, SourceRefusal};
 use super::api::ACQUIRE_CONTEXT;
 use crate::outbound::OutboundError;
@@ -10,20 +10,48 @@ use crate::outbound::OutboundError;
 /// The longest error message that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
 
+/// The code and the HTTP status of too many calls.
+const TOO_MANY: i64 = 429;
+
 /// The call that returns the application's token.
 pub(super) const GET_TOKEN: &str = "getAccessToken";
+
+/// The words of a refusal of too many calls.
+const LIMIT: [&str; 6] = ["频繁", "超限", "限流", "繁忙", "too many", "busy"];
 
 /// The words of a refusal to tell about somebody or something that does not exist.
 const ABSENT: [&str; 3] = ["不存在", "not exist", "not found"];
 
 /// Why an API call failed.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
 pub(super) enum ApiError {
     /// Yunzhijia answered that the call did not succeed.
-    Refused(#[from] SourceRefusal),
+    #[error("{refusal}")]
+    Refused {
+        refusal: SourceRefusal,
+        meaning: Meaning,
+    },
     /// Yunzhijia gave no usable response.
+    #[error(transparent)]
     NoUsableResponse(#[from] OutboundError),
+}
+
+/// What a refusal means.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Meaning {
+    class: ErrorClass,
+    /// Whether a new token may help.
+    may_be_token: bool,
+    /// Whether the team does not have the person or the department of the call.
+    is_absent: bool,
+}
+
+impl From<SourceRefusal> for ApiError {
+    fn from(refusal: SourceRefusal) -> Self {
+        let words = &refusal.message;
+        let meaning = Meaning::of(refusal.call, refusal.code, words, words);
+        Self::Refused { refusal, meaning }
+    }
 }
 
 /// How to react to a refusal.
@@ -47,19 +75,24 @@ enum Mistake {
 impl ApiError {
     /// The error of a login.
     pub(super) fn into_error(self) -> ConnectorError {
-        let refusal = match self {
-            Self::Refused(refusal) => refusal,
+        let (refusal, class) = match self {
+            Self::Refused { refusal, meaning } => (refusal, meaning.class),
             Self::NoUsableResponse(error) => match error {
                 OutboundError::Status { call, status, .. } if matches!(status, 429 | 503) => {
                     return ConnectorError::Busy(status_refusal(call, status));
                 }
                 OutboundError::Status { call, status, .. } if is_token_status(status) => {
-                    status_refusal(call, status)
+                    let mistake = match call {
+                        GET_TOKEN => Mistake::Secret,
+                        _ => Mistake::Token,
+                    };
+                    let refusal = status_refusal(call, status);
+                    (refusal, ErrorClass::Misconfigured(mistake))
                 }
                 error => return ConnectorError::NoUsableResponse(error),
             },
         };
-        match classify(&refusal) {
+        match class {
             ErrorClass::TicketRejected => ConnectorError::CodeRejected(refusal),
             ErrorClass::Busy => ConnectorError::Busy(refusal),
             ErrorClass::Misconfigured(mistake) => ConnectorError::Misconfigured {
@@ -73,21 +106,14 @@ impl ApiError {
 impl ApiError {
     /// Whether the team does not have the person or the department of the call.
     pub(super) fn is_absent(&self) -> bool {
-        matches!(self, Self::Refused(refusal) if mentions(refusal, &ABSENT))
+        matches!(self, Self::Refused { meaning, .. } if meaning.is_absent)
     }
 }
 
 impl CallError for ApiError {
-    /// A refusal that names the ticket is not about the token. Any other may be: within its lifetime Yunzhijia
-    /// issues the same token again, so that asking for it costs nothing.
     fn is_token_refused(&self) -> bool {
         match self {
-            Self::Refused(refusal) => {
-                refusal.call != GET_TOKEN
-                    && classify(refusal) != ErrorClass::Busy
-                    && !mentions(refusal, &["ticket"])
-                    && !self.is_absent()
-            }
+            Self::Refused { meaning, .. } => meaning.may_be_token,
             Self::NoUsableResponse(error) => match error {
                 OutboundError::Status { call, status, .. } => {
                     *call != GET_TOKEN && is_token_status(*status)
@@ -99,20 +125,39 @@ impl CallError for ApiError {
 
     fn lasting_refusal(&self) -> Option<&SourceRefusal> {
         match self {
-            Self::Refused(refusal) => Some(refusal),
+            Self::Refused { refusal, .. } => Some(refusal),
             Self::NoUsableResponse(_) => None,
         }
     }
 }
 
 /// The error of Yunzhijia, limited in length and without the `redacted` values of the request.
-pub(super) fn refusal(
-    call: &'static str,
-    code: i64,
-    message: &str,
-    redacted: &[&str],
-) -> SourceRefusal {
-    source_refusal(call, code, message, redacted, MESSAGE_CHARS_MAX)
+pub(super) fn refused(call: &'static str, code: i64, message: &str, redacted: &[&str]) -> ApiError {
+    let mut own_words = message.to_owned();
+    for value in redacted.iter().filter(|value| !value.is_empty()) {
+        own_words = own_words.replace(value, "…");
+    }
+    ApiError::Refused {
+        meaning: Meaning::of(call, code, message, &own_words),
+        refusal: refusal(call, code, message, redacted, MESSAGE_CHARS_MAX),
+    }
+}
+
+impl Meaning {
+    /// A message may repeat the ticket, which a stranger chooses. So only `own_words`, without the values of the
+    /// request, blame the settings or the source; any word shows that a refusal is not about the token. Any other
+    /// refusal may be: within its lifetime Yunzhijia issues the same token again, so that asking for it costs
+    /// nothing.
+    fn of(call: &'static str, code: i64, message: &str, own_words: &str) -> Self {
+        let names_ticket = mentions(message, &["ticket"]);
+        let is_absent = mentions(message, &ABSENT);
+        let is_limit = mentions(message, &LIMIT) || code == TOO_MANY;
+        Self {
+            class: classify(call, code, names_ticket, own_words),
+            may_be_token: call != GET_TOKEN && !(names_ticket || is_absent || is_limit),
+            is_absent,
+        }
+    }
 }
 
 fn status_refusal(call: &'static str, status: u16) -> SourceRefusal {
@@ -127,33 +172,28 @@ fn is_token_status(status: u16) -> bool {
     matches!(status, 401 | 403)
 }
 
-fn classify(refusal: &SourceRefusal) -> ErrorClass {
-    let is_token_call = refusal.call == GET_TOKEN;
-    if mentions(
-        refusal,
-        &["频繁", "超限", "限流", "繁忙", "too many", "busy"],
-    ) || refusal.code == 429
-    {
+fn classify(call: &'static str, code: i64, names_ticket: bool, own_words: &str) -> ErrorClass {
+    let is_token_call = call == GET_TOKEN;
+    let says = |words: &[&str]| mentions(own_words, words);
+    if says(&LIMIT) || code == TOO_MANY {
         ErrorClass::Busy
-    } else if mentions(refusal, &["未授权", "unauthorized team", "无权限"]) {
+    } else if says(&["未授权", "unauthorized team", "无权限"]) {
         ErrorClass::Misconfigured(Mistake::Team)
-    } else if is_token_call && mentions(refusal, &["timestamp", "时间"]) {
+    } else if is_token_call && says(&["timestamp", "时间"]) {
         ErrorClass::Misconfigured(Mistake::Clock)
     } else if is_token_call {
         ErrorClass::Misconfigured(Mistake::Secret)
-    } else if !mentions(refusal, &["ticket"])
-        && (mentions(refusal, &["token"]) || refusal.code == 401 || refusal.code == 403)
-    {
+    } else if !names_ticket && (says(&["token"]) || matches!(code, 401 | 403)) {
         ErrorClass::Misconfigured(Mistake::Token)
-    } else if refusal.call != ACQUIRE_CONTEXT {
+    } else if call != ACQUIRE_CONTEXT {
         ErrorClass::Misconfigured(Mistake::Contacts)
     } else {
         ErrorClass::TicketRejected
     }
 }
 
-fn mentions(refusal: &SourceRefusal, words: &[&str]) -> bool {
-    let message = refusal.message.to_lowercase();
+fn mentions(message: &str, words: &[&str]) -> bool {
+    let message = message.to_lowercase();
     words.iter().any(|word| message.contains(word))
 }
 
@@ -190,7 +230,7 @@ mod tests {
     use super::*;
 
     fn error(call: &'static str, code: i64, message: &str) -> ApiError {
-        ApiError::Refused(refusal(call, code, message, &[]))
+        refused(call, code, message, &[])
     }
 
     fn remedy_of(call: &'static str, message: &str) -> String {
@@ -289,9 +329,33 @@ mod tests {
 
     #[test]
     fn a_message_has_no_secret_and_a_limited_length() {
-        let message = refusal(GET_TOKEN, 1, "bad hunter2\r\n!", &["hunter2"]).message;
-        assert_eq!(message, "bad …!");
-        let long = refusal(GET_TOKEN, 1, &"企".repeat(999), &[]).message;
-        assert_eq!(long.chars().count(), MESSAGE_CHARS_MAX);
+        let message = refused(GET_TOKEN, 1, "bad hunter2\r\n!", &["hunter2"]).to_string();
+        assert_eq!(message, "getAccessToken answered 1: bad …!");
+        let long = refused(GET_TOKEN, 0, &"企".repeat(999), &[]).to_string();
+        let expected = "getAccessToken: ".len() + MESSAGE_CHARS_MAX;
+        assert_eq!(long.chars().count(), expected);
+    }
+
+    #[test]
+    fn no_ticket_makes_a_refusal_mean_something_else() {
+        // The message repeats the ticket, or has the same word.
+        for (message, ticket) in [
+            ("ticket已失效", "ticket"),
+            ("ticket已失效: busy", "busy"),
+            ("ticket已失效: 调用过于频繁", "调用过于频繁"),
+            ("ticket已失效: 企业未授权", "企业未授权"),
+            ("ticket已失效: token", "token"),
+            ("ticket不存在: 不存在", "不存在"),
+        ] {
+            let error = refused(ACQUIRE_CONTEXT, 1, message, &[ticket]);
+            assert!(!error.is_token_refused(), "{message}");
+            let error = error.into_error();
+            assert!(
+                matches!(error, ConnectorError::CodeRejected(_)),
+                "{message}: {error:?}"
+            );
+        }
+        let limit = refused(ACQUIRE_CONTEXT, 1, "调用过于频繁", &["过于频繁"]);
+        assert!(!limit.is_token_refused());
     }
 }
