@@ -125,6 +125,37 @@ async fn a_used_code_begins_the_login_once_more() {
     assert!(browser.cookie("menshen").is_none());
 }
 
+/// The values of a request are redacted in the log, and a stranger chooses the code.
+#[tokio::test]
+async fn a_wrong_code_is_no_wrong_setting_whatever_it_is() {
+    let (menshen, _dingtalk) = start("").await;
+    for code in ["authCode", "invalidParameter", "authCode.notFound"] {
+        let mut browser = Browser::new(&menshen);
+        let mut page = open_login_page(&mut browser).await;
+        let is_login_page = |next: &str| next.contains("/oauth2/auth");
+        for is_repeated in [true, false] {
+            let state = query_parameter(&page, "state").unwrap();
+            let url = format!("{OWN_PAGES}/callback/{ID}?authCode={code}&state={state}");
+            let next = browser.follow_until(&url, is_login_page).await;
+            assert_eq!(
+                is_login_page(&next.url),
+                is_repeated,
+                "{code}: {}",
+                next.url
+            );
+            if !is_repeated {
+                assert_eq!(next.cause(), Some(Cause::CodeRejectedTwice), "{code}");
+            }
+            page = next.url;
+        }
+    }
+    let site = menshen.running.live().site();
+    let mut entries = site.login.entries().iter();
+    let entry = entries.find(|entry| entry.id.as_str() == ID).unwrap();
+    let report = entry.health.report();
+    assert!(report.last_problem.is_none(), "{report:?}");
+}
+
 #[tokio::test]
 async fn an_answer_about_another_person_or_without_what_it_must_say_fails_the_login() {
     let (menshen, dingtalk) = start("").await;

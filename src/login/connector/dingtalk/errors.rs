@@ -40,6 +40,7 @@ pub(super) enum ApiError {
     #[error("{refusal}")]
     Refused {
         refusal: SourceRefusal,
+        class: ErrorClass,
         /// The permissions that the application lacks, if DingTalk names them.
         permissions: Vec<String>,
     },
@@ -55,9 +56,10 @@ pub(super) struct ConsoleSettings {
     pub(super) corp_id: String,
 }
 
-/// How to react to an error.
+/// How to react to an error. It is known before values of the request are redacted, because a stranger chooses the
+/// code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ErrorClass {
+pub(super) enum ErrorClass {
     CodeRejected,
     NotMember,
     NotVisibleToApp,
@@ -67,8 +69,10 @@ enum ErrorClass {
 
 impl From<SourceRefusal> for ApiError {
     fn from(refusal: SourceRefusal) -> Self {
+        let class = classify(&refusal, name_in(&refusal.message));
         Self::Refused {
             refusal,
+            class,
             permissions: Vec::new(),
         }
     }
@@ -77,15 +81,16 @@ impl From<SourceRefusal> for ApiError {
 impl ApiError {
     /// The error of a login.
     pub(super) fn into_error(self, console: &ConsoleSettings) -> ConnectorError {
-        let (source, permissions) = match self {
+        let (source, class, permissions) = match self {
             Self::NoUsableResponse(error) => return ConnectorError::NoUsableResponse(error),
             Self::Refused {
                 refusal,
+                class,
                 permissions,
-            } => (refusal, permissions),
+            } => (refusal, class, permissions),
         };
         let refused = |why, source| ConnectorError::Refused { why, source };
-        match classify(&source) {
+        match class {
             ErrorClass::CodeRejected => ConnectorError::CodeRejected(source),
             ErrorClass::Busy => ConnectorError::Busy(source),
             ErrorClass::NotMember => refused(RefusalReason::NotMember, source),
@@ -113,14 +118,11 @@ impl CallError for ApiError {
 
     /// Every refusal of the settings is lasting, and the refusal of too many calls.
     fn lasting_refusal(&self) -> Option<&SourceRefusal> {
-        let Self::Refused { refusal, .. } = self else {
+        let Self::Refused { refusal, class, .. } = self else {
             return None;
         };
-        let is_lasting = refusal.code != -1
-            && matches!(
-                classify(refusal),
-                ErrorClass::Busy | ErrorClass::Misconfigured
-            );
+        let is_lasting =
+            refusal.code != -1 && matches!(class, ErrorClass::Busy | ErrorClass::Misconfigured);
         is_lasting.then_some(refusal)
     }
 }
@@ -132,9 +134,11 @@ pub(super) fn numbered_error(
     message: &str,
     redacted: &[&str],
 ) -> ApiError {
+    let refusal = refusal(call, code, message, redacted);
     ApiError::Refused {
         permissions: permissions_in(message),
-        refusal: refusal(call, code, message, redacted),
+        class: classify(&refusal, ""),
+        refusal,
     }
 }
 
@@ -156,9 +160,11 @@ pub(super) fn named_error(
     if !permissions.is_empty() {
         message.push_str(&format!(" (requires {})", permissions.join(", ")));
     }
+    let refusal = refusal(call, i64::from(status), &message, redacted);
     ApiError::Refused {
         permissions,
-        refusal: refusal(call, i64::from(status), &message, redacted),
+        class: classify(&refusal, text("code")),
+        refusal,
     }
 }
 
@@ -186,9 +192,15 @@ fn is_named(refusal: &SourceRefusal) -> bool {
     refusal.call.starts_with("v1.0/")
 }
 
-fn classify(refusal: &SourceRefusal) -> ErrorClass {
+/// The name at the beginning of the message of a named error.
+fn name_in(message: &str) -> &str {
+    message.split(':').next().unwrap_or_default()
+}
+
+/// `name` is that of a named error.
+fn classify(refusal: &SourceRefusal, name: &str) -> ErrorClass {
     if is_named(refusal) {
-        return classify_named(refusal);
+        return classify_named(refusal.code, name);
     }
     match refusal.code {
         40029 | 40078 | 41007 | 41026 => ErrorClass::CodeRejected,
@@ -200,12 +212,11 @@ fn classify(refusal: &SourceRefusal) -> ErrorClass {
     }
 }
 
-fn classify_named(refusal: &SourceRefusal) -> ErrorClass {
-    let name = refusal.message.split(':').next().unwrap_or_default();
+fn classify_named(status: i64, name: &str) -> ErrorClass {
     let name = name.to_ascii_lowercase();
     if name.contains("authcode") || name.contains(".code") {
         ErrorClass::CodeRejected
-    } else if refusal.code == 429 || name.contains("throttling") || name.contains("qpslimit") {
+    } else if status == 429 || name.contains("throttling") || name.contains("qpslimit") {
         ErrorClass::Busy
     } else {
         ErrorClass::Misconfigured

@@ -141,3 +141,24 @@ fn a_message_keeps_no_secret_and_is_short() {
         300
     );
 }
+
+#[test]
+fn no_code_makes_its_refusal_mean_something_else() {
+    for (name, code) in [
+        ("invalidParameter.authCode.notFound", "authCode"),
+        (
+            "invalidParameter.authCode.notFound",
+            "invalidParameter.authCode.notFound",
+        ),
+        ("invalidParameter.code.notFound", ".code."),
+    ] {
+        let answer = json!({ "code": name, "message": format!("不存在的临时授权码: {code}") });
+        let error = named_error(USER_TOKEN, 400, &answer, &[code]);
+        assert!(error.lasting_refusal().is_none(), "{code}");
+        let error = error.into_error(&console());
+        assert!(
+            matches!(error, ConnectorError::CodeRejected(_)),
+            "{code}: {error:?}"
+        );
+    }
+}
