@@ -1,6 +1,6 @@
 //! What request headers say about the browser and the page that sent a request.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use super::page::Lang;
 use crate::request::head::Head;
@@ -9,18 +9,25 @@ pub(super) use crate::request::request_kind::{
     RequestKind, is_from_program, is_prefetch, request_kind, single_header, single_header_lossy,
 };
 
-/// Whether a state-changing request comes from a page of the same origin.
+/// Whether a state-changing request comes from a page of the same origin. If a browser sends both headers that
+/// say so, both must.
 pub(super) fn is_same_origin(head: &Head<'_>) -> bool {
-    match (
-        single_header(head.headers, "origin"),
-        single_header(head.headers, "sec-fetch-site"),
-    ) {
-        (Some(origin), _) => origin == head.origin(),
-        (None, Some(site)) => matches!(site, "same-origin" | "none"),
+    let (origin, site) = (
+        head.headers.get_all("origin"),
+        head.headers.get_all("sec-fetch-site"),
+    );
+    let own_origin = head.origin();
+    let is_own_origin = |origin: &HeaderValue| origin.as_bytes() == own_origin.as_bytes();
+    let is_own_site = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
+    if !origin.iter().all(is_own_origin) || !site.iter().all(is_own_site) {
+        return false;
+    }
+    match (origin.iter().next(), site.iter().next()) {
+        (Some(_), _) | (None, Some(_)) => true,
         // An old browser sends neither header, even with a form of another site, so the Referer decides.
         (None, None) => single_header_lossy(head.headers, "referer")
             .and_then(|referer| url::Url::parse(&referer).ok())
-            .is_some_and(|referer| referer.origin().ascii_serialization() == head.origin()),
+            .is_some_and(|referer| referer.origin().ascii_serialization() == own_origin),
     }
 }
 

@@ -76,6 +76,30 @@ async fn only_a_navigation_or_an_own_page_signs_out() {
     assert_eq!(still.status, 200, "other sessions stay");
 }
 
+/// A browser sends both headers, so both must say so.
+#[tokio::test]
+async fn a_form_signs_out_only_if_origin_and_site_agree() {
+    let menshen = Menshen::new().await;
+    let url = format!("{OWN_PAGES}/sign_out");
+    for (origin, sites, ends) in [
+        (SSO_URL, &["cross-site"][..], false),
+        (SSO_URL, &["same-site"], false),
+        (SSO_URL, &["same-origin", "cross-site"], false),
+        ("null", &["same-origin"], false),
+        ("http://evil.test", &["none"], false),
+        (SSO_URL, &["same-origin"], true),
+        (SSO_URL, &["none"], true),
+    ] {
+        let mut tab = Browser::new(&menshen);
+        tab.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
+        let sites = sites.iter().map(|site| ("Sec-Fetch-Site", *site));
+        let headers: Vec<_> = [("Origin", origin)].into_iter().chain(sites).collect();
+        let answer = tab.send("POST", &url, &headers, b"").await;
+        assert_eq!(answer.status == 200, ends, "{headers:?}");
+        assert_eq!(tab.cookie("menshen").is_none(), ends, "{headers:?}");
+    }
+}
+
 #[tokio::test]
 async fn sign_in_and_sign_out_work_behind_a_service_worker_on_every_host() {
     let menshen = Menshen::new().await;
