@@ -9,8 +9,7 @@ use super::profile::UserFields;
 use super::session::differences;
 use super::{AdmissionPolicy, People, normalized_fields};
 use crate::store::{
-    AccountId, Admission, AdmissionOutcome, ConnectorId, LoginName, LogoutTarget, StoreError,
-    Subject,
+    AccountId, Admission, AdmissionOutcome, ConnectorId, LoginName, StoreError, Subject,
 };
 use crate::telemetry::error_chain;
 
@@ -102,21 +101,13 @@ impl People {
         let via = &policy.connector;
         let cached = self.sessions.cached_entitlements(via, report.subject);
         let until = self.clock.now().plus(report.refuse_logins_for);
-        let target = LogoutTarget::Subject(report.subject.clone());
-        let ended = self
-            .sessions
-            .apply_provider_logout(via, &target, None, until)
-            .await;
-        // After the sessions, because a session makes tokens as long as it lasts. Both have ended in this
-        // process even if the store failed, and both writes are retried.
-        let tokens = self.sessions.end_access_tokens(via, report.subject).await;
-        let ended = ended.map_err(ConfirmError::Store)?;
+        let ended = self.sessions.end_identity(via, report.subject, until).await;
         Ok(StatusOutcome::SessionsEnded {
             person: cached.map(|cached| KnownPerson {
                 account: cached.account,
                 login: cached.login.clone(),
             }),
-            sessions: ended.unwrap_or(0) + tokens.map_err(ConfirmError::Store)?,
+            sessions: ended.map_err(ConfirmError::Store)?,
             why: why.to_owned(),
         })
     }

@@ -247,6 +247,27 @@ impl Mapping {
 
     /// Maps a raw profile. A missing field is left out; a missing login name is an error.
     pub fn map(&self, raw: &serde_json::Value) -> Result<MappedProfile, ProfileMappingError> {
+        let (login, fields, session_expires) = self.evaluate(raw)?;
+        let login = login.ok_or(ProfileMappingError::NoLogin)?;
+        let login = format!("{}{login}", self.login_prefix);
+        let login = LoginName::try_from(login).map_err(ProfileMappingError::BadLogin)?;
+        Ok(MappedProfile {
+            login,
+            fields,
+            session_expires,
+        })
+    }
+
+    /// Maps the fields of a person whose login name is known.
+    pub fn map_fields(&self, raw: &serde_json::Value) -> Result<UserFields, ProfileMappingError> {
+        self.evaluate(raw).map(|(_, fields, _)| fields)
+    }
+
+    /// The login name without its prefix, the fields, and when the session must end.
+    fn evaluate(
+        &self,
+        raw: &serde_json::Value,
+    ) -> Result<(Option<String>, UserFields, Option<Timestamp>), ProfileMappingError> {
         let document = Document::from(raw);
         let mut login = None;
         let mut session_expires = None;
@@ -271,14 +292,7 @@ impl Mapping {
         if self.further_members_are_attributes {
             fields.attributes.extend(self.further_members(raw));
         }
-        let login = login.ok_or(ProfileMappingError::NoLogin)?;
-        let login = format!("{}{login}", self.login_prefix);
-        let login = LoginName::try_from(login).map_err(ProfileMappingError::BadLogin)?;
-        Ok(MappedProfile {
-            login,
-            fields,
-            session_expires,
-        })
+        Ok((login, fields, session_expires))
     }
 }
 

@@ -81,6 +81,52 @@ async fn a_refresh_with_an_invalid_or_foreign_identity_ends_the_session() {
     }
 }
 
+const MAPPING: &str = "[connector.keycloak.mapping]\nlogin = \"profile.preferred_username\"\n\
+                       groups = \"profile.groups.map(group, group + '')\"\n";
+
+#[tokio::test]
+async fn groups_do_not_survive_a_profile_that_cannot_be_mapped() {
+    let provider = Provider::new().await;
+    let menshen = provider.setup(MAPPING).routes(ROUTES).start().await;
+    let mut browsers = [Browser::new(&menshen), Browser::new(&menshen)];
+    for browser in &mut browsers {
+        let page = provider.sign_in(browser, "keycloak", "zhangsan").await;
+        assert_eq!(page.answer.status, 200, "{}", page.answer.text());
+    }
+    menshen.advance(Duration::from_secs(301));
+    provider.misbehave(Misbehavior::json("userinfo", |claims| {
+        claims["groups"] = json!([7]);
+    }));
+    // The other session has the same groups.
+    for browser in &mut browsers {
+        assert_eq!(status(browser, "/finance/echo").await, 401);
+    }
+    let audit = menshen.audit();
+    let ended = audit.iter().find(|line| line["event"] == "refresh-gone");
+    let ended = ended.unwrap_or_else(|| panic!("{audit:?}"));
+    assert!(
+        ended["error"].as_str().unwrap().contains("`groups`"),
+        "{ended}"
+    );
+}
+
+#[tokio::test]
+async fn a_refreshed_profile_needs_no_login_name() {
+    let provider = Provider::new().await;
+    provider.set(|settings| settings.refresh_gives_id_token = false);
+    let menshen = provider.setup(MAPPING).routes(ROUTES).start().await;
+    let mut browser = Browser::new(&menshen);
+    provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
+    assert_eq!(status(&mut browser, "/finance/echo").await, 200);
+    menshen.advance(Duration::from_secs(301));
+    provider.misbehave(Misbehavior::json("userinfo", |claims| {
+        claims["preferred_username"] = json!(null);
+        claims["groups"] = json!(["平台部"]);
+    }));
+    assert_eq!(status(&mut browser, "/finance/echo").await, 403);
+    assert_eq!(status(&mut browser, "/echo").await, 200);
+}
+
 #[tokio::test]
 async fn new_tokens_are_kept_if_the_profile_cannot_be_fetched() {
     for misbehavior in [

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{ConnectorState, Refresher};
 use crate::people::directory_fields::directory_fields;
 use crate::people::normalized_fields;
-use crate::people::profile::UserFields;
+use crate::people::profile::{ProfileMappingError, UserFields};
 use crate::people::provider_tokens::{ProviderTokens, RefreshError, RefreshResponse};
 use crate::people::session::Session;
 use crate::people::session::tokens::{RefreshGuard, TokenState, seal};
@@ -49,6 +49,9 @@ enum TaskOutcome {
     Ended,
     /// The provider ended the session.
     SessionGone(Box<dyn Error + Send + Sync>),
+    /// The provider's profile cannot be mapped: a login with it is refused, and groups that it no longer has must
+    /// not last.
+    NotMapped(ProfileMappingError),
     /// The provider is unreachable.
     Unavailable(Box<dyn Error + Send + Sync>),
     /// No permit or lease in time, or nothing to refresh with the current configuration.
@@ -184,7 +187,10 @@ impl RefreshTask {
     ) -> TaskOutcome {
         let Refresher { clock, ring, .. } = &*self.refresher;
         let now = clock.now();
-        let fields = self.map_fields(connector_state, &refreshed);
+        let fields = match self.map_fields(connector_state, &refreshed) {
+            Ok(fields) => fields,
+            Err(error) => return TaskOutcome::NotMapped(error),
+        };
         let identity = fields.as_ref().map(|fields| IdentityUpdate {
             entitlements: serde_json::to_string(fields).expect("fields are plain data"),
             fields: directory_fields(fields),
@@ -239,27 +245,18 @@ impl RefreshTask {
         store.update_tokens(update).await
     }
 
-    /// The mapped fields of the provider's response; `None` if it has no usable profile.
+    /// The mapped fields of the provider's response; `None` if it has no profile.
     fn map_fields(
         &self,
         connector_state: &ConnectorState,
         refreshed: &RefreshResponse,
-    ) -> Option<UserFields> {
+    ) -> Result<Option<UserFields>, ProfileMappingError> {
         let admission = &connector_state.connector.admission;
         // Without `sync` the fields of the first login stay.
-        let raw = refreshed.raw.as_ref().filter(|_| admission.sync)?;
-        // The mapped login name is ignored: only a login can change it.
-        match admission.mapping.map(raw) {
-            Ok(mapped) => Some(mapped.fields),
-            Err(error) => {
-                tracing::warn!(
-                    connector = %self.session.via,
-                    error = %error_chain(&error),
-                    "a refreshed profile cannot be mapped: the old fields stay"
-                );
-                None
-            }
-        }
+        let raw = refreshed.raw.as_ref().filter(|_| admission.sync);
+        // Without the login name: only a login can change it.
+        let fields = raw.map(|raw| admission.mapping.map_fields(raw));
+        fields.transpose()
     }
 
     /// Updates tokens and fields in memory; `epoch` is the version of the fields in the store.
@@ -312,7 +309,15 @@ impl RefreshTask {
                 return;
             }
             TaskOutcome::SessionGone(why) => {
-                self.end_session(&*why).await;
+                let scope = RevocationScope::Session(self.session.key);
+                let ended = sessions.revoke(&scope).await;
+                self.record_end(ended, &*why);
+                RefreshOutcome::Gone
+            }
+            TaskOutcome::NotMapped(why) => {
+                let Session { via, subject, .. } = &*self.session;
+                let ended = sessions.end_identity(via, subject, clock.now()).await;
+                self.record_end(ended.map(drop), &why);
                 RefreshOutcome::Gone
             }
             TaskOutcome::Unavailable(why) => {
@@ -333,20 +338,13 @@ impl RefreshTask {
         telemetry.count_refresh(self.session.via.as_str(), label);
     }
 
-    /// Ends the session because the provider ended it.
-    async fn end_session(&self, why: &(dyn Error + Send + Sync + 'static)) {
+    /// Records that sessions ended. They have ended in this process even if the store failed.
+    fn record_end(&self, ended: Result<(), StoreError>, why: &(dyn Error + Send + Sync + 'static)) {
         let Refresher {
-            sessions,
-            clock,
-            telemetry,
-            ..
+            clock, telemetry, ..
         } = &*self.refresher;
         self.state.record_failure(clock.now());
-        // The session ends in this process even if the store fails.
-        if let Err(error) = sessions
-            .revoke(&RevocationScope::Session(self.session.key))
-            .await
-        {
+        if let Err(error) = ended {
             tracing::error!(error = %error_chain(&error), "a session that its source ended was not deleted");
         }
         telemetry.audit(&AuditRecord {

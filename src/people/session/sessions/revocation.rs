@@ -11,7 +11,7 @@ use super::pending_revocations::RevocationRequest;
 use crate::clock::Timestamp;
 use crate::store::{
     AccountId, Closing, ConnectorId, LogPosition, LogoutTarget, Reopening, Revocation,
-    RevocationPage, RevocationScope, SessionId, SessionKey, StoreError, SubjectRename,
+    RevocationPage, RevocationScope, SessionId, SessionKey, StoreError, Subject, SubjectRename,
     SubjectRenameOutcome,
 };
 use crate::telemetry::error_chain;
@@ -60,6 +60,25 @@ impl Sessions {
         };
         let ended = self.end(request).await?;
         Ok(ended.map(|entries| entries.len()))
+    }
+
+    /// Ends the sessions and access tokens of an identity, and until `until` refuses sessions of its logins that
+    /// began before. Returns how many ended.
+    ///
+    /// # Errors
+    /// As [`Self::revoke`].
+    pub(in crate::people) async fn end_identity(
+        &self,
+        via: &ConnectorId,
+        subject: &Subject,
+        until: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let target = LogoutTarget::Subject(subject.clone());
+        let ended = self.apply_provider_logout(via, &target, None, until).await;
+        // After the sessions, because a session makes tokens as long as it lasts. Both have ended in this
+        // process even if the store failed, and both writes are retried.
+        let tokens = self.end_access_tokens(via, subject).await;
+        Ok(ended?.unwrap_or(0) + tokens?)
     }
 
     /// The key of the session with this public id. If the store fails, searches the cache.
