@@ -100,24 +100,31 @@ fn weak_settings_are_warned_about() {
         keys.collect::<Vec<_>>()
     };
     for (lines, expected) in [
-        (String::new(), [].as_slice()),
+        // Without contacts nobody is asked about after the login.
+        (String::new(), ["connector.fs.lark"].as_slice()),
         ("contacts = true\n".to_owned(), &[]),
         (
             "contacts = true\nrevalidate = '0s'\n".to_owned(),
             &["revalidate"],
         ),
-        ("revalidate = '0s'\n".to_owned(), &[]),
+        ("revalidate = '0s'\n".to_owned(), &["connector.fs.lark"]),
         (
             "contacts = true\nsync_every = '1m'\n".to_owned(),
             &["sync_every"],
         ),
         ("contacts = true\nsync_every = '5m'\n".to_owned(), &[]),
-        ("sync_brake = 100\n".to_owned(), &["sync_brake"]),
         (
-            "api_base = 'http://relay.corp.example'\n".to_owned(),
+            "contacts = true\nsync_brake = 100\n".to_owned(),
+            &["sync_brake"],
+        ),
+        (
+            "contacts = true\napi_base = 'http://relay.corp.example'\n".to_owned(),
             &["api_base"],
         ),
-        ("api_base = 'http://127.0.0.1:1'\n".to_owned(), &[]),
+        (
+            "contacts = true\napi_base = 'http://127.0.0.1:1'\n".to_owned(),
+            &[],
+        ),
         (format!("contacts = true\n{EVENTS}"), &["events"]),
         (format!("contacts = true\n{EVENTS}{KEY}"), &[]),
     ] {

@@ -6,6 +6,10 @@ use std::time::Duration;
 use super::invalid_values::ValueRule;
 use crate::setting::Period;
 
+/// The risk of a connector that asks its source about nobody after the login.
+pub(crate) const NOBODY_IS_ASKED_ABOUT: &str =
+    "a person who leaves stays signed in until the session ends: write contacts = true";
+
 /// The shortest interval of directory syncs without a warning.
 const SYNC_EVERY_RECOMMENDED_MIN: Duration = Duration::from_secs(300);
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::super::kit::directory_settings::DirectorySettings;
+use super::super::kit::directory_settings::{DirectorySettings, NOBODY_IS_ASKED_ABOUT};
 use super::super::kit::invalid_values::value_problems;
 use super::super::{
     Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, DirectorySyncSettings,
@@ -77,6 +77,9 @@ impl Kind for Config {
                 let text = "the secret, codes and personal data are sent unencrypted: use https";
                 warn(KeyPath::of([NAME, key]), text);
             }
+        }
+        if !self.contacts {
+            warn(KeyPath::of([NAME]), NOBODY_IS_ASKED_ABOUT);
         }
         let settings = DirectorySettings {
             source: "Lark",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::super::entry_settings::{ANY_ORIGIN, origin_problems};
-use super::super::kit::directory_settings::DirectorySettings;
+use super::super::kit::directory_settings::{DirectorySettings, NOBODY_IS_ASKED_ABOUT};
 use super::super::kit::invalid_values::value_problems;
 use super::super::{
     Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, DirectorySyncSettings,
@@ -74,6 +74,9 @@ impl Kind for Config {
             let text =
                 "plain http: an attacker in the network can read the secret and forge any identity";
             warnings.push((KeyPath::of([NAME, "base"]), text.to_owned()));
+        }
+        if !self.contacts {
+            warnings.push((KeyPath::of([NAME]), NOBODY_IS_ASKED_ABOUT.to_owned()));
         }
         let settings = DirectorySettings {
             source: "Yunzhijia",
