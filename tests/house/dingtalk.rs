@@ -6,6 +6,7 @@ mod events;
 mod in_app;
 mod linking;
 mod misbehaving;
+mod nodes;
 mod refused;
 mod settings;
 mod tokens;

@@ -5,6 +5,7 @@ mod check_online;
 mod directory;
 mod events;
 mod faults;
+mod nodes;
 mod preset;
 mod refusals;
 mod secrets;

@@ -1,8 +1,11 @@
 //! Events of DingTalk: who may send them, what is answered, and what follows when DingTalk confirms them.
 
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{MEMBER, sign_in, start};
+use menshen::run::Running;
+
+use super::{MEMBER, session_cookie_of, start};
 use crate::dingtalk_source::{
     APP_KEY, CORP_ID, DingTalk, DirectoryEvent, EVENT_AES_KEY, EVENT_TOKEN, is_success, seal,
     sealer,
@@ -14,27 +17,36 @@ use crate::test_request::TestRequest;
 use crate::wecom::EventSealer;
 use crate::wire::Answer;
 
-async fn start_with_events(more: &str) -> (Menshen, DingTalk) {
-    let events = format!(
+/// The events of the connector `ding`.
+pub(super) fn events() -> String {
+    format!(
         "[connector.ding.dingtalk.events]\ntoken = \"{EVENT_TOKEN}\"\n\
-         encoding_aes_key = \"{EVENT_AES_KEY}\"\n{more}"
-    );
-    start(&events).await
+         encoding_aes_key = \"{EVENT_AES_KEY}\"\n"
+    )
+}
+
+async fn start_with_events() -> (Menshen, DingTalk) {
+    start(&events()).await
 }
 
 /// The time of menshen's clock.
-fn now(menshen: &Menshen) -> SystemTime {
+pub(super) fn now(menshen: &Menshen) -> SystemTime {
     let ms = u64::try_from(menshen.clock.now().unix_ms()).unwrap();
     UNIX_EPOCH + Duration::from_millis(ms)
 }
 
 async fn post(menshen: &Menshen, query: &str, body: &str) -> Answer {
+    post_to(menshen.address(), query, body).await
+}
+
+/// Delivers an event to a node.
+pub(super) async fn post_to(node: SocketAddr, query: &str, body: &str) -> Answer {
     TestRequest::get(&format!("/.menshen/events/ding?{query}"))
         .method("POST")
         .header("Content-Type", "application/json")
         .header("Content-Length", &body.len().to_string())
         .body(body.as_bytes())
-        .send(menshen)
+        .send_to(node)
         .await
 }
 
@@ -50,18 +62,11 @@ async fn report(menshen: &Menshen, event: DirectoryEvent<'_>) {
     assert!(is_success(&sealer(), &answer.body), "{}", answer.text());
 }
 
-async fn all_handled(menshen: &Menshen) {
-    let site = menshen.running.live().site();
+/// Waits until every accepted event is handled.
+pub(super) async fn all_handled(running: &Running) {
+    let site = running.live().site();
     let left = site.login.events().drain(Duration::from_secs(60)).await;
     assert_eq!(left, 0, "events that are not handled");
-}
-
-/// The session cookie of a person who signs in.
-async fn cookie_of(menshen: &Menshen, userid: &str) -> String {
-    let (browser, page) = sign_in(menshen, userid).await;
-    let cookie = browser.cookie("menshen");
-    let cookie = cookie.unwrap_or_else(|| panic!("{}", page.answer.text()));
-    cookie.value.clone()
 }
 
 async fn status(menshen: &Menshen, path: &str, cookie: &str) -> u16 {
@@ -69,7 +74,7 @@ async fn status(menshen: &Menshen, path: &str, cookie: &str) -> u16 {
     ask.send(menshen).await.status
 }
 
-async fn is_closed(menshen: &Menshen, login: &str) -> bool {
+pub(super) async fn is_closed(menshen: &Menshen, login: &str) -> bool {
     let people = &menshen.running.live().services().people;
     let login = login.parse().unwrap();
     let account = people.directory().account_by_login(&login).await;
@@ -78,7 +83,7 @@ async fn is_closed(menshen: &Menshen, login: &str) -> bool {
 
 #[tokio::test]
 async fn the_url_is_verified_by_an_encrypted_success() {
-    let (menshen, _dingtalk) = start_with_events("").await;
+    let (menshen, _dingtalk) = start_with_events().await;
     report(&menshen, DirectoryEvent::CheckUrl).await;
     // Older subscriptions name the organisation, and get it back.
     let older = EventSealer {
@@ -118,12 +123,12 @@ async fn the_sample_message_of_dingtalk_is_accepted() {
 
 #[tokio::test]
 async fn a_person_who_left_is_out_within_a_second_and_their_account_is_closed() {
-    let (menshen, dingtalk) = start_with_events("").await;
+    let (menshen, dingtalk) = start_with_events().await;
     let (zhang, li) = (
-        cookie_of(&menshen, "zhangsan").await,
-        cookie_of(&menshen, "lisi").await,
+        session_cookie_of(&menshen, "zhangsan").await,
+        session_cookie_of(&menshen, "lisi").await,
     );
-    let wang = cookie_of(&menshen, "wangfang").await;
+    let wang = session_cookie_of(&menshen, "wangfang").await;
     let open = Socket::open(menshen.address(), "/ws", &zhang).await;
     for userid in ["zhangsan", "wangfang"] {
         dingtalk.delete_member(userid);
@@ -131,7 +136,7 @@ async fn a_person_who_left_is_out_within_a_second_and_their_account_is_closed() 
     // One event names several people.
     report(&menshen, DirectoryEvent::Left(&["zhangsan", "wangfang"])).await;
     assert_eq!(open.read_to_end("left").await, CLOSE_1008);
-    all_handled(&menshen).await;
+    all_handled(&menshen.running).await;
     assert_eq!(status(&menshen, "/echo", &zhang).await, 401);
     assert_eq!(status(&menshen, "/echo", &wang).await, 401);
     assert_eq!(status(&menshen, "/echo", &li).await, 200);
@@ -141,30 +146,30 @@ async fn a_person_who_left_is_out_within_a_second_and_their_account_is_closed() 
 
 #[tokio::test]
 async fn what_dingtalk_says_when_asked_counts() {
-    let (menshen, dingtalk) = start_with_events("").await;
-    let cookie = cookie_of(&menshen, "lisi").await;
+    let (menshen, dingtalk) = start_with_events().await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     let before = dingtalk.calls(MEMBER);
     report(&menshen, DirectoryEvent::Left(&["lisi"])).await;
-    all_handled(&menshen).await;
+    all_handled(&menshen.running).await;
     assert_eq!(dingtalk.calls(MEMBER), before + 1);
     assert_eq!(status(&menshen, "/echo", &cookie).await, 200);
     // Somebody who is only hidden from the application is signed out, and their account stays.
     dingtalk.member("lisi", |one| one.visible = false);
     menshen.advance(Duration::from_secs(1));
     report(&menshen, DirectoryEvent::Left(&["lisi"])).await;
-    all_handled(&menshen).await;
+    all_handled(&menshen.running).await;
     assert_eq!(status(&menshen, "/echo", &cookie).await, 401);
     assert!(!is_closed(&menshen, "lisi").await);
 }
 
 #[tokio::test]
 async fn changed_people_and_departments_count_on_the_next_request() {
-    let (menshen, dingtalk) = start_with_events("").await;
-    let cookie = cookie_of(&menshen, "zhangsan").await;
+    let (menshen, dingtalk) = start_with_events().await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     assert_eq!(status(&menshen, "/finance", &cookie).await, 403);
     dingtalk.member("zhangsan", |one| one.departments = vec![101]);
     report(&menshen, DirectoryEvent::Modified(&["zhangsan"])).await;
-    all_handled(&menshen).await;
+    all_handled(&menshen.running).await;
     assert_eq!(status(&menshen, "/finance", &cookie).await, 200);
     dingtalk.departments(|all| {
         let finance = all.iter_mut().find(|one| one.id == 101).unwrap();
@@ -178,21 +183,21 @@ async fn changed_people_and_departments_count_on_the_next_request() {
     dingtalk.member("zhangsan", |one| one.active = false);
     menshen.advance(Duration::from_secs(1));
     report(&menshen, DirectoryEvent::Modified(&["zhangsan"])).await;
-    all_handled(&menshen).await;
+    all_handled(&menshen.running).await;
     assert_eq!(status(&menshen, "/echo", &cookie).await, 401);
 }
 
 #[tokio::test]
 async fn a_replay_changes_nothing() {
-    let (menshen, dingtalk) = start_with_events("").await;
-    let cookie = cookie_of(&menshen, "lisi").await;
+    let (menshen, dingtalk) = start_with_events().await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     let before = dingtalk.calls(MEMBER);
     let message = DirectoryEvent::Modified(&["lisi"]).message(now(&menshen));
     for _ in 0..3 {
         // The same message under another nonce, as DingTalk repeats it.
         let answer = deliver(&menshen, &sealer(), &message).await;
         assert!(is_success(&sealer(), &answer.body));
-        all_handled(&menshen).await;
+        all_handled(&menshen.running).await;
     }
     assert_eq!(dingtalk.calls(MEMBER), before + 1);
     let (query, body) = seal(&sealer(), &message, now(&menshen));
@@ -203,7 +208,7 @@ async fn a_replay_changes_nothing() {
 
 #[tokio::test]
 async fn deliveries_with_a_wrong_signature_key_receiver_or_time_are_refused() {
-    let (menshen, dingtalk) = start_with_events("").await;
+    let (menshen, dingtalk) = start_with_events().await;
     let before = dingtalk.calls(MEMBER);
     let message = DirectoryEvent::Left(&["lisi"]).message(now(&menshen));
     let other = |change: fn(&mut EventSealer)| {
@@ -248,7 +253,7 @@ async fn deliveries_with_a_wrong_signature_key_receiver_or_time_are_refused() {
 
 #[tokio::test]
 async fn malformed_requests_are_refused() {
-    let (menshen, dingtalk) = start_with_events("").await;
+    let (menshen, dingtalk) = start_with_events().await;
     let message = DirectoryEvent::Left(&["lisi"]).message(now(&menshen));
     let (query, good) = seal(&sealer(), &message, now(&menshen));
     for body in ["", "{}", "[]", "<xml/>", r#"{"encrypt":1}"#] {
@@ -270,14 +275,14 @@ async fn malformed_requests_are_refused() {
     assert_eq!(get.send(&menshen).await.status, 400);
     let before = dingtalk.calls(MEMBER);
     report(&menshen, DirectoryEvent::Other("bpms_task_change")).await;
-    all_handled(&menshen).await;
+    all_handled(&menshen.running).await;
     assert_eq!(dingtalk.calls(MEMBER), before);
 }
 
 #[tokio::test]
 async fn the_simulated_console_dismisses_a_person_who_is_signed_in() {
-    let (menshen, dingtalk) = start_with_events("").await;
-    let cookie = cookie_of(&menshen, "lisi").await;
+    let (menshen, dingtalk) = start_with_events().await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     // The event is sealed with the time of this machine, so only the answer of the console is checked here.
     let form = "userid=lisi";
     let console = dingtalk.console_url();
@@ -288,7 +293,7 @@ async fn the_simulated_console_dismisses_a_person_who_is_signed_in() {
     assert_eq!(answer.status, 302);
     menshen.advance(Duration::from_secs(1));
     report(&menshen, DirectoryEvent::Left(&["lisi"])).await;
-    all_handled(&menshen).await;
+    all_handled(&menshen.running).await;
     assert_eq!(status(&menshen, "/echo", &cookie).await, 401);
 }
 

@@ -2,8 +2,10 @@
 
 mod repeated;
 
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use menshen::run::Running;
 use serde_json::{Value, json};
 
 use super::{
@@ -28,18 +30,23 @@ async fn start(lark: &Lark) -> Menshen {
     setup_with(lark, CONTACTS).start().await
 }
 
-fn setup_with(lark: &Lark, lines: &str) -> Setup {
+pub(super) fn setup_with(lark: &Lark, lines: &str) -> Setup {
     let tables = lark.connector_toml("fs", lines) + &Lark::events_toml("fs");
     setup(lark, "").tables(&format!("{tables}{NO_LOGIN_LIMITS}"))
 }
 
 /// The time of menshen's clock.
-fn now(menshen: &Menshen) -> SystemTime {
+pub(super) fn now(menshen: &Menshen) -> SystemTime {
     let ms = u64::try_from(menshen.clock.now().unix_ms()).unwrap();
     UNIX_EPOCH + Duration::from_millis(ms)
 }
 
 async fn deliver(menshen: &Menshen, delivered: &DeliveredEvent) -> Answer {
+    deliver_to(menshen.address(), delivered).await
+}
+
+/// Delivers an event to a node.
+pub(super) async fn deliver_to(node: SocketAddr, delivered: &DeliveredEvent) -> Answer {
     let headers: Vec<_> = delivered
         .headers
         .iter()
@@ -51,7 +58,7 @@ async fn deliver(menshen: &Menshen, delivered: &DeliveredEvent) -> Answer {
         .header("Content-Length", &delivered.body.len().to_string())
         .headers(&headers)
         .body(delivered.body.as_bytes())
-        .send(menshen)
+        .send_to(node)
         .await
 }
 
@@ -61,12 +68,12 @@ async fn report(menshen: &Menshen, change: ContactChange<'_>) {
     let sealed = EventSealer::default().seal(&message, now(menshen));
     let answer = deliver(menshen, &sealed).await;
     assert_eq!((answer.status, answer.text().as_str()), (200, ""));
-    all_handled(menshen).await;
+    all_handled(&menshen.running).await;
 }
 
 /// Waits until every accepted event is handled.
-async fn all_handled(menshen: &Menshen) {
-    let site = menshen.running.live().site();
+pub(super) async fn all_handled(running: &Running) {
+    let site = running.live().site();
     let left = site.login.events().drain(Duration::from_secs(60)).await;
     assert_eq!(left, 0, "events that are not handled");
 }
@@ -182,10 +189,10 @@ async fn only_lark_can_send_events() {
         let delivered = EventSealer::default().sign(body.to_owned(), at);
         assert_eq!(deliver(&menshen, &delivered).await.status, 400, "{body}");
     }
-    all_handled(&menshen).await;
+    all_handled(&menshen.running).await;
     assert_eq!(status(&menshen, &cookie).await, 200, "nothing was believed");
     assert_eq!(deliver(&menshen, &sealed).await.status, 200);
-    all_handled(&menshen).await;
+    all_handled(&menshen.running).await;
     assert_eq!(status(&menshen, &cookie).await, 401);
 }
 
@@ -276,7 +283,7 @@ async fn a_doubled_event_is_handled_once() {
         // Lark encrypts each delivery anew.
         let sealed = EventSealer::default().seal(&message, now(&menshen));
         assert_eq!(deliver(&menshen, &sealed).await.status, 200);
-        all_handled(&menshen).await;
+        all_handled(&menshen.running).await;
         menshen.advance(Duration::from_secs(60));
     }
     assert_eq!(lark.calls(&person_path("zhangsan")), before + 1);
@@ -300,7 +307,7 @@ async fn events_of_other_tenants_and_other_kinds_change_nothing() {
         *message.pointer_mut(pointer).unwrap() = json!(value);
         let sealed = EventSealer::default().seal(&message, now(&menshen));
         assert_eq!(deliver(&menshen, &sealed).await.status, 200, "{value}");
-        all_handled(&menshen).await;
+        all_handled(&menshen.running).await;
     }
     let mut message = message.clone();
     message["event"] = json!({});
@@ -353,7 +360,7 @@ async fn without_an_encrypt_key_the_token_proves_the_sender() {
         deliver(&menshen, &plain.seal(&message, at)).await.status,
         200
     );
-    all_handled(&menshen).await;
+    all_handled(&menshen.running).await;
     assert_eq!(status(&menshen, &cookie).await, 401);
 }
 
@@ -382,6 +389,6 @@ async fn a_deletion_is_accepted_at_once_and_handled_when_lark_is_back() {
     assert_eq!(status(&menshen, &cookie).await, 200);
     lark.clear_faults(&path);
     eventually("out", async || status(&menshen, &cookie).await == 401).await;
-    all_handled(&menshen).await;
+    all_handled(&menshen.running).await;
     assert!(account_is_closed(&menshen, "zhangsan").await);
 }
