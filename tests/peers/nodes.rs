@@ -2,7 +2,9 @@
 //! recovers.
 
 mod cluster;
+mod config;
 mod faults;
+mod leaving;
 mod link;
 mod load;
 mod oracle;

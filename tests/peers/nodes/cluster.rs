@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::super::legacy_app::LegacyApp;
-use super::super::postgres::server::{Database, Server};
+use super::super::postgres::server::Server;
 use super::super::processes::{Program, TempDir, free_ports, until};
 use super::super::visitor::Visitor;
-use super::super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
+use super::super::wecom::{AGENT_ID, Options, WeCom};
+use super::config::{ADMIN_TOKEN, NodeConfig, wecom_table};
 use super::link::Link;
 
-const ADMIN_TOKEN: &str = "the token of these tests";
 /// The promise for every response while the store is away, with time for a busy machine.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -23,7 +23,7 @@ pub(super) struct Cluster {
     pub(super) nodes: Vec<Node>,
     pub(super) server: Server,
     pub(super) front: Front,
-    _wecom: WeCom,
+    pub(super) wecom: WeCom,
     _app: LegacyApp,
     dir: TempDir,
 }
@@ -35,16 +35,6 @@ pub(super) struct Node {
     port: u16,
     admin_port: u16,
     number: usize,
-}
-
-/// What the configurations of all nodes have in common.
-struct NodeConfig {
-    /// The authority of `external_url`, which belongs to the first node.
-    authority: String,
-    database: Database,
-    grace: &'static str,
-    wecom: String,
-    app: String,
 }
 
 /// The session of a person, as a browser holds it.
@@ -105,6 +95,13 @@ impl Front {
         self.with_session(client().post(self.url(node, path)), session)
     }
 
+    /// A request of a source for a node.
+    pub(super) fn event(&self, node: usize, path: &str) -> reqwest::RequestBuilder {
+        client()
+            .post(self.url(node, path))
+            .header(HOST, &self.authority)
+    }
+
     /// The origin of the site.
     pub(super) fn origin(&self) -> String {
         format!("http://{}", self.authority)
@@ -138,11 +135,25 @@ impl Cluster {
         Self::start_with(Server::start, notify, grace).await
     }
 
+    /// Starts two nodes with further tables.
+    pub(super) async fn with_tables(tables: &str) -> Self {
+        Self::start_from(Server::start, &[true, true], "5m", tables).await
+    }
+
     /// Starts the nodes with a database server of this kind.
     pub(super) async fn start_with(
         server: fn() -> Server,
         notify: &[bool],
         grace: &'static str,
+    ) -> Self {
+        Self::start_from(server, notify, grace, "").await
+    }
+
+    async fn start_from(
+        server: fn() -> Server,
+        notify: &[bool],
+        grace: &'static str,
+        tables: &str,
     ) -> Self {
         let server = tokio::task::block_in_place(server);
         let any_port = || ([127, 0, 0, 1], 0).into();
@@ -154,7 +165,7 @@ impl Cluster {
             authority: String::new(),
             database,
             grace,
-            wecom: wecom_table(&wecom),
+            connectors: wecom_table(&wecom) + tables,
             app: app.base_url(),
         };
         let mut nodes = Vec::new();
@@ -171,7 +182,7 @@ impl Cluster {
             nodes,
             server,
             front,
-            _wecom: wecom,
+            wecom,
             _app: app,
             dir,
         }
@@ -322,66 +333,6 @@ impl Node {
         let answer = client().get(url).send().await;
         answer.is_ok_and(|answer| answer.status() == 200)
     }
-}
-
-impl NodeConfig {
-    fn text(&self, port: u16, database_port: u16, notify: bool) -> String {
-        let Self {
-            authority,
-            database,
-            grace,
-            wecom,
-            app,
-        } = self;
-        let store = super::super::postgres::server::url(database_port, &database.name);
-        format!(
-            r#"
-            [server]
-            listen = ["127.0.0.1:{port}"]
-            external_url = "http://{authority}"
-            limits = {{ judged_again_after = "100ms" }}
-            [admin]
-            listen = "127.0.0.1:{admin}"
-            token = "{ADMIN_TOKEN}"
-            [session]
-            store_outage_grace = "{grace}"
-            [store]
-            url = "{store}"
-            notify = {notify}
-            connections_max = 4
-            [login]
-            begins_per_client_per_minute = 10000
-            finishes_per_client_per_minute = 10000
-            {wecom}
-            [[route]]
-            name = "public"
-            path = "/public"
-            access = "public"
-            upstream = ["{app}"]
-            [[route]]
-            name = "behind"
-            upstream = ["{app}"]
-            "#,
-            admin = port + 1,
-        )
-    }
-}
-
-fn wecom_table(wecom: &WeCom) -> String {
-    format!(
-        r#"
-            [connector.corp.wecom]
-            corp_id = "{CORP_ID}"
-            agent_id = {AGENT_ID}
-            secret = "{SECRET}"
-            api_base = "{api}"
-            authorize_url = "{authorize}"
-            login_url = "{login}"
-        "#,
-        api = wecom.base_url(),
-        authorize = wecom.authorize_url(),
-        login = wecom.login_url(),
-    )
 }
 
 fn menshen(config: &std::path::Path) -> Program {

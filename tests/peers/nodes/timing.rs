@@ -22,17 +22,26 @@ pub(super) async fn measure(cluster: &Cluster, sessions: &[Session]) -> Vec<Dura
         // On this node with the very next request.
         let reply = cluster.front.get(0, session, "/echo").await;
         assert_ne!(reply.status, 200, "the node that revoked");
-        let others = (1..cluster.nodes.len()).map(|node| async move {
-            while cluster.front.get(node, session, "/echo").await.status == 200 {
-                assert!(revoked.elapsed() < PATIENCE, "node {node} allows it still");
-                tokio::time::sleep(POLL).await;
-            }
-            revoked.elapsed()
-        });
+        let others = 1..cluster.nodes.len();
+        let others = others.map(|node| refused_after(cluster, node, session, revoked));
         delays.extend(futures_util::future::join_all(others).await);
     }
     delays.sort();
     delays
+}
+
+/// How long after `began` a node refuses the session.
+pub(super) async fn refused_after(
+    cluster: &Cluster,
+    node: usize,
+    session: &Session,
+    began: Instant,
+) -> Duration {
+    while cluster.front.get(node, session, "/echo").await.status == 200 {
+        assert!(began.elapsed() < PATIENCE, "node {node} allows it still");
+        tokio::time::sleep(POLL).await;
+    }
+    began.elapsed()
 }
 
 /// Prints the delays and asserts that most are within `limit`. The slowest ones show a busy machine.
