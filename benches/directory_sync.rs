@@ -1,13 +1,11 @@
 //! Measures directory syncs of a generated company: the first one, and one after a hundredth of the people
 //! changed; and how long a login waits while a sync writes.
 //!
-//! `cargo bench --bench directory_sync [-- --people N --departments N]` prints a table. The targets for
-//! 20,000 people in 800 departments: 60 s, 10 s after changes, 150 MB.
+//! `cargo bench --bench directory_sync [-- --source wecom|lark|dingtalk --people N --departments N]` prints a
+//! table. The targets for 20,000 people in 800 departments: 60 s, 10 s after changes, 150 MB.
 
 use std::error::Error;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -21,21 +19,24 @@ use menshen::people::directory_sync::{SyncOutcome, SyncReport, SyncScope};
 use menshen::people::profile::{AuthContext, Mapping, MappingConfig, Profile};
 use menshen::run::{self, Running};
 
+#[path = "../examples/demo/dingtalk.rs"]
+mod dingtalk;
+#[path = "../examples/demo/lark.rs"]
+mod lark;
 #[path = "../examples/demo/simulated_http.rs"]
 mod simulated_http;
+#[path = "directory_sync/source.rs"]
+mod source;
 #[path = "../examples/demo/wecom.rs"]
 mod wecom;
 
-use wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
+use source::{SIMULATE, Source, SourceKind};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// The argument with which this program runs itself as the simulated WeCom, so that its memory does not
-/// count.
-const SIMULATE: &str = "--simulate-wecom";
 /// The pause between two logins that are measured.
 const LOGIN_EVERY: Duration = Duration::from_millis(5);
 
@@ -52,16 +53,20 @@ fn main() -> Outcome<()> {
         people: 20_000,
         departments: 800,
     };
-    let mut simulates = false;
+    let (mut kind, mut simulates) = (SourceKind::WeCom, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let mut number = || {
-            let number = arguments.next();
-            number.ok_or_else(|| format!("{argument} needs a number"))
+        let mut value = || {
+            let value = arguments.next();
+            value.ok_or_else(|| format!("{argument} needs a value"))
         };
         match argument.as_str() {
-            "--people" => company.people = number()?.parse::<u32>()?.clamp(100, 100_000),
-            "--departments" => company.departments = number()?.parse::<u32>()?.clamp(1, 5_000),
+            "--source" => {
+                let name = value()?;
+                kind = SourceKind::named(&name).ok_or_else(|| format!("no source `{name}`"))?;
+            }
+            "--people" => company.people = value()?.parse::<u32>()?.clamp(100, 100_000),
+            "--departments" => company.departments = value()?.parse::<u32>()?.clamp(1, 5_000),
             SIMULATE => simulates = true,
             // Added by cargo.
             "--bench" => {}
@@ -73,90 +78,20 @@ fn main() -> Outcome<()> {
         .enable_all()
         .build()?;
     match simulates {
-        true => runtime.block_on(simulate(company)),
-        false => runtime.block_on(measure(company)),
+        true => runtime.block_on(source::simulate(kind, company)),
+        false => runtime.block_on(measure(kind, company)),
     }
 }
 
-/// Runs the simulated WeCom: prints its address, and changes people for each line that it reads.
-async fn simulate(company: Company) -> Outcome<()> {
-    let wecom = WeCom::start(Options::default()).await?;
-    wecom.generate_company(company.people, company.departments);
-    println!("{}", wecom.base_url());
-    let mut lines = std::io::stdin().lines();
-    let mut round = 0;
-    while let Some(Ok(_)) = tokio::task::block_in_place(|| lines.next()) {
-        round += 1;
-        wecom.members(|members| {
-            for member in members.iter_mut().step_by(100) {
-                member.name = format!("{} {round}", member.userid);
-            }
-        });
-        println!("changed");
-    }
-    Ok(())
-}
-
-/// The simulated WeCom in a process of its own.
-struct SimulatedWeCom {
-    process: Child,
-    input: ChildStdin,
-    output: BufReader<std::process::ChildStdout>,
-    base_url: String,
-}
-
-impl SimulatedWeCom {
-    fn start(company: Company) -> Outcome<Self> {
-        let mut process = Command::new(std::env::current_exe()?)
-            .arg(SIMULATE)
-            .args(["--people", &company.people.to_string()])
-            .args(["--departments", &company.departments.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let (input, output) = (process.stdin.take(), process.stdout.take());
-        let mut wecom = Self {
-            process,
-            input: input.ok_or("no input")?,
-            output: BufReader::new(output.ok_or("no output")?),
-            base_url: String::new(),
-        };
-        wecom.base_url = wecom.line()?;
-        Ok(wecom)
-    }
-
-    /// Changes the name of every hundredth person.
-    fn change(&mut self) -> Outcome<()> {
-        writeln!(self.input, "change")?;
-        self.line().map(drop)
-    }
-
-    fn line(&mut self) -> Outcome<String> {
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        Ok(line.trim().to_owned())
-    }
-}
-
-impl Drop for SimulatedWeCom {
-    fn drop(&mut self) {
-        // It ends by itself when its input ends.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-async fn measure(company: Company) -> Outcome<()> {
-    let mut wecom = SimulatedWeCom::start(company)?;
+async fn measure(kind: SourceKind, company: Company) -> Outcome<()> {
+    let mut source = Source::start(kind, company)?;
     let folder = std::env::temp_dir().join(format!("menshen-bench-{}", std::process::id()));
     fs::create_dir(&folder)?;
     let text = format!(
         "[server]\nlisten = ['127.0.0.1:0']\nexternal_url = 'http://localhost'\n\
-         [store]\nurl = 'sqlite://{}/menshen.db'\n[log]\nlevel = 'error'\n\
-         [connector.corp.wecom]\ncorp_id = '{CORP_ID}'\nagent_id = {AGENT_ID}\nsecret = '{SECRET}'\n\
-         api_base = '{}'\n",
+         [store]\nurl = 'sqlite://{}/menshen.db'\n[log]\nlevel = 'error'\n{}",
         folder.display(),
-        wecom.base_url
+        source.connector
     );
     let running = run::start(Config::parse(&text, "bench.toml")?, Clock::system()).await?;
     let mut rows = Vec::new();
@@ -166,7 +101,7 @@ async fn measure(company: Company) -> Outcome<()> {
         ("1 % changed", true),
     ] {
         if changes {
-            wecom.change()?;
+            source.change()?;
         }
         let (report, longest) = sync_beside_logins(&running).await?;
         let people = report.people;
@@ -184,7 +119,8 @@ async fn measure(company: Company) -> Outcome<()> {
         people,
         departments,
     } = company;
-    println!("{people} people in {departments} departments, SQLite");
+    let source = kind.name();
+    println!("{source}: {people} people in {departments} departments, SQLite");
     println!("| sync | s | people changed | longest login, ms | peak memory, MB |");
     println!("|---|---|---|---|---|");
     for row in rows {

@@ -11,6 +11,8 @@
 mod admin;
 #[path = "dingtalk/api.rs"]
 mod api;
+#[path = "dingtalk/company.rs"]
+mod company;
 #[path = "dingtalk/events.rs"]
 mod events;
 #[path = "dingtalk/old_api.rs"]
@@ -121,6 +123,14 @@ impl DingTalk {
     /// Edits all members at once.
     pub fn members(&self, edit: impl FnOnce(&mut Vec<Member>)) {
         edit(&mut self.simulation.state().members);
+    }
+
+    /// Replaces all members and departments by those of a generated company, whose members are
+    /// `user000000`, `user000001` … and whose departments are 1, 2 …
+    pub fn generate_company(&self, members: u32, departments: u32) {
+        let mut state = self.simulation.state();
+        state.departments = company::departments(departments);
+        state.members = company::members(members, departments);
     }
 
     /// Removes a member, as when a person leaves the company.

@@ -11,6 +11,8 @@
 mod api;
 #[path = "lark/authorize.rs"]
 mod authorize;
+#[path = "lark/company.rs"]
+mod company;
 #[path = "lark/contacts.rs"]
 mod contacts;
 #[path = "lark/errors.rs"]
@@ -113,6 +115,19 @@ impl Lark {
             state.people.len() - 1
         });
         edit(&mut state.people[index]);
+    }
+
+    /// Edits all people at once.
+    pub fn people(&self, edit: impl FnOnce(&mut Vec<Person>)) {
+        edit(&mut self.simulation.state().people);
+    }
+
+    /// Replaces all people and departments by those of a generated company, whose people are `user000000`,
+    /// `user000001` … and whose departments are `od-1`, `od-2` …
+    pub fn generate_company(&self, people: u32, departments: u32) {
+        let mut state = self.simulation.state();
+        state.departments = company::departments(departments);
+        state.people = company::people(people, departments);
     }
 
     /// Removes a person, as when somebody leaves the company.
