@@ -4,7 +4,7 @@ mod arrivals;
 mod check_online;
 mod expressions;
 mod failures;
-mod portal;
+pub(crate) mod portal;
 mod secrets;
 mod shared_answers;
 mod signing_in;

@@ -7,7 +7,7 @@ mod hostile;
 mod keygen;
 mod keys;
 mod on_routes;
-mod portal;
+pub(crate) mod portal;
 mod replayed;
 mod secrets;
 mod settings;

@@ -26,6 +26,7 @@ mod dingtalk;
 mod directory_sync;
 mod drop_in;
 mod embedding;
+mod every_connector;
 mod explain;
 mod ext_authz;
 mod floors;

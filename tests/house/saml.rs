@@ -7,7 +7,7 @@ mod encrypted;
 mod encryption;
 mod forged;
 mod hostile_xml;
-mod idp;
+pub(crate) mod idp;
 pub(crate) mod keys;
 mod logout_at_idp;
 mod logout_here;

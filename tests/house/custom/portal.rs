@@ -10,41 +10,41 @@ use url::form_urlencoded;
 use crate::raw_connection::Message;
 use crate::upstream::{ReceivedRequest, Reply, Upstream};
 
-pub(super) const SECRET: &str = "hunter2-of-the-portal";
+pub(crate) const SECRET: &str = "hunter2-of-the-portal";
 
 /// A running portal.
 #[derive(Debug)]
-pub(super) struct Portal {
+pub(crate) struct Portal {
     upstream: Upstream,
     state: Arc<Mutex<State>>,
 }
 
 /// The data of the portal. Tests edit it.
 #[derive(Debug)]
-pub(super) struct State {
+pub(crate) struct State {
     /// Who is signed in.
-    pub(super) person: Value,
+    pub(crate) person: Value,
     /// The parameters with which the portal returns; `CODE` and `STATE` stand for the real ones.
-    pub(super) returns: String,
+    pub(crate) returns: String,
     /// The code that is issued next, instead of a random one.
-    pub(super) next_code: Option<String>,
+    pub(crate) next_code: Option<String>,
     /// The answers that replace those of a path.
-    pub(super) replaced: BTreeMap<String, Reply>,
+    pub(crate) replaced: BTreeMap<String, Reply>,
     /// Whether the portal closes every connection without a response.
-    pub(super) down: bool,
+    pub(crate) down: bool,
     /// Whether tickets are accepted more than once.
-    pub(super) reusable_tickets: bool,
+    pub(crate) reusable_tickets: bool,
     /// The status with which the portal refuses a token; 200 for one in the body alone.
-    pub(super) refusal_status: u16,
+    pub(crate) refusal_status: u16,
     /// Every code, ticket and token that was issued.
-    pub(super) issued: Vec<String>,
+    pub(crate) issued: Vec<String>,
     tokens: BTreeSet<String>,
     codes: BTreeSet<String>,
 }
 
 impl Portal {
     /// Starts a portal at which 张三 is signed in.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let state = Arc::new(Mutex::new(State {
             person: json!({ "id": 7, "account": "zhangsan", "name": "张三" }),
             returns: "code=CODE&state=STATE".to_owned(),
@@ -62,16 +62,16 @@ impl Portal {
         Self { upstream, state }
     }
 
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         self.upstream.url()
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
     /// All requests for a path.
-    pub(super) fn calls(&self, path: &str) -> Vec<Message> {
+    pub(crate) fn calls(&self, path: &str) -> Vec<Message> {
         let all = self.upstream.received().into_iter();
         all.map(|request| request.message)
             .filter(|message| message.target().split('?').next() == Some(path))
@@ -79,18 +79,18 @@ impl Portal {
     }
 
     /// Replaces the response of a path.
-    pub(super) fn respond_with(&self, path: &str, status: u16, headers: &str, body: &str) {
+    pub(crate) fn respond_with(&self, path: &str, status: u16, headers: &str, body: &str) {
         let reply = Reply::KeepAlive(response(status, headers, body));
         self.state().replaced.insert(path.to_owned(), reply);
     }
 
     /// Invalidates all tokens.
-    pub(super) fn revoke_tokens(&self) {
+    pub(crate) fn revoke_tokens(&self) {
         self.state().tokens.clear();
     }
 
     /// A ticket of the person who is signed in.
-    pub(super) fn ticket(&self) -> String {
+    pub(crate) fn ticket(&self) -> String {
         let mut state = self.state();
         let ticket = state.issue("ticket");
         state.codes.insert(ticket.clone());
@@ -98,7 +98,7 @@ impl Portal {
     }
 
     /// The tables of a connector with a token and a code; `lines` follow in `[connector.ctr.custom]`.
-    pub(super) fn code_toml(&self, lines: &str) -> String {
+    pub(crate) fn code_toml(&self, lines: &str) -> String {
         let url = self.url();
         format!(
             r#"
@@ -137,7 +137,7 @@ success = "answer.return_code == 0"
     }
 
     /// The tables of a connector with a ticket that one step verifies.
-    pub(super) fn ticket_toml(&self, lines: &str) -> String {
+    pub(crate) fn ticket_toml(&self, lines: &str) -> String {
         let url = self.url();
         format!(
             r#"
@@ -270,7 +270,7 @@ fn response(status: u16, headers: &str, body: &str) -> Vec<u8> {
 }
 
 /// Parses a query or form. Panics if a parameter is repeated.
-pub(super) fn parse(text: &[u8]) -> BTreeMap<String, String> {
+pub(crate) fn parse(text: &[u8]) -> BTreeMap<String, String> {
     let all: Vec<_> = form_urlencoded::parse(text).into_owned().collect();
     let map: BTreeMap<_, _> = all.iter().cloned().collect();
     assert_eq!(all.len(), map.len(), "a parameter is repeated: {all:?}");

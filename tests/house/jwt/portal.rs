@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use crate::provider::{compact, merge};
 
 /// The time at which tests begin.
-pub(super) const NOW_S: i64 = 1_800_000_000;
+pub(crate) const NOW_S: i64 = 1_800_000_000;
 
 /// A shared secret that is long enough for every algorithm.
-pub(super) const SECRET: &str =
+pub(crate) const SECRET: &str =
     "a-shared-secret-of-sixty-four-bytes-and-more-for-HS512-which-has-a-long-hash";
 
 /// Every algorithm.
-pub(super) const ALGORITHMS: [Algorithm; 12] = [
+pub(crate) const ALGORITHMS: [Algorithm; 12] = [
     Algorithm::HS256,
     Algorithm::HS384,
     Algorithm::HS512,
@@ -39,13 +39,13 @@ static RSA_KEYS: LazyLock<Mutex<BTreeMap<usize, String>>> = LazyLock::new(Mutex:
 
 /// A portal with one key.
 #[derive(Clone)]
-pub(super) struct Portal {
-    pub(super) algorithm: Algorithm,
+pub(crate) struct Portal {
+    pub(crate) algorithm: Algorithm,
     signing: EncodingKey,
     /// The key that verifies: the shared secret, or the public key in PEM.
-    pub(super) verifying_key: String,
+    pub(crate) verifying_key: String,
     /// The private key in PEM; empty for a shared secret.
-    pub(super) private_pem: String,
+    pub(crate) private_pem: String,
 }
 
 fn random_text() -> String {
@@ -66,7 +66,7 @@ fn next_rsa_key() -> KeyPair {
 
 impl Portal {
     /// A portal with a new key; consecutive ones have different keys.
-    pub(super) fn with_algorithm(algorithm: Algorithm) -> Self {
+    pub(crate) fn with_algorithm(algorithm: Algorithm) -> Self {
         if algorithm.family() == AlgorithmFamily::Hmac {
             return Self::with_secret(algorithm, &format!("{SECRET}{}", random_text()));
         }
@@ -80,7 +80,7 @@ impl Portal {
     }
 
     /// A portal with a private key in PEM, and its public key.
-    pub(super) fn with_pair(algorithm: Algorithm, private_pem: &str, public_pem: &str) -> Self {
+    pub(crate) fn with_pair(algorithm: Algorithm, private_pem: &str, public_pem: &str) -> Self {
         let signing = match algorithm.family() {
             AlgorithmFamily::Ec => EncodingKey::from_ec_pem(private_pem.as_bytes()),
             AlgorithmFamily::Ed => EncodingKey::from_ed_pem(private_pem.as_bytes()),
@@ -94,7 +94,7 @@ impl Portal {
         }
     }
 
-    pub(super) fn with_secret(algorithm: Algorithm, secret: &str) -> Self {
+    pub(crate) fn with_secret(algorithm: Algorithm, secret: &str) -> Self {
         Self {
             algorithm,
             signing: EncodingKey::from_secret(secret.as_bytes()),
@@ -104,7 +104,7 @@ impl Portal {
     }
 
     /// The same key with another algorithm of its family.
-    pub(super) fn as_algorithm(&self, algorithm: Algorithm) -> Self {
+    pub(crate) fn as_algorithm(&self, algorithm: Algorithm) -> Self {
         Self {
             algorithm,
             ..self.clone()
@@ -112,13 +112,13 @@ impl Portal {
     }
 
     /// The tables of a connector that trusts this portal; `lines` follow in `[connector.ID.jwt]`.
-    pub(super) fn connector_toml(&self, id: &str, lines: &str) -> String {
+    pub(crate) fn connector_toml(&self, id: &str, lines: &str) -> String {
         let key = format!("key = '''{}'''", self.verifying_key);
         self.connector_toml_with(id, &key, lines)
     }
 
     /// The same with another line for the key.
-    pub(super) fn connector_toml_with(&self, id: &str, key: &str, lines: &str) -> String {
+    pub(crate) fn connector_toml_with(&self, id: &str, key: &str, lines: &str) -> String {
         format!(
             "[connector.{id}.jwt]\nalgorithm = '{:?}'\n{key}\nissuer = 'portal'\n\
              audience = 'menshen'\norigins = ['https://portal.test']\n{lines}\n",
@@ -127,7 +127,7 @@ impl Portal {
     }
 
     /// The claims of a new token for lisi.
-    pub(super) fn claims(&self) -> Value {
+    pub(crate) fn claims(&self) -> Value {
         json!({
             "iss": "portal", "aud": "menshen", "sub": "person-1",
             "preferred_username": "lisi", "name": "李四",
@@ -135,19 +135,19 @@ impl Portal {
         })
     }
 
-    pub(super) fn sign(&self, claims: &Value) -> String {
+    pub(crate) fn sign(&self, claims: &Value) -> String {
         self.sign_with(&json!({}), claims)
     }
 
     /// Signs with other members in the header; null removes one.
-    pub(super) fn sign_with(&self, header: &Value, claims: &Value) -> String {
+    pub(crate) fn sign_with(&self, header: &Value, claims: &Value) -> String {
         let mut full = json!({ "alg": format!("{:?}", self.algorithm), "typ": "JWT" });
         merge(&mut full, header);
         compact(&full, claims, |input| self.signature(input))
     }
 
     /// The signature of any bytes.
-    pub(super) fn signature(&self, input: &[u8]) -> String {
+    pub(crate) fn signature(&self, input: &[u8]) -> String {
         jsonwebtoken::crypto::sign(input, &self.signing, self.algorithm).unwrap()
     }
 }
