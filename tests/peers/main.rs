@@ -1,11 +1,8 @@
 //! Tests against real programs: Chromium, nginx and HAProxy from Debian; Caddy, Traefik and Envoy
 //! by pip; oidc-provider from npm; Keycloak by Maven; applications in Python, Java and Go; git,
-//! svn, rclone and curl with Apache; wechatpy, jwcrypto and the SDKs of Lark; the CAS servers
-//! django-cas-server and LemonLDAP::NG; the SAML identity providers pysaml2 and samlp, and Keycloak
+//! svn, rclone and curl with Apache; wechatpy, jwcrypto, the SDKs of Lark and libraries for DingTalk; the CAS
+//! servers django-cas-server and LemonLDAP::NG; the SAML identity providers pysaml2 and samlp, and Keycloak
 //! again; the directories of OpenLDAP and UnboundID; and xmlsec1. `tests/run` installs and runs them.
-//! svn, rclone and curl with Apache; wechatpy, jwcrypto and libraries for DingTalk; the CAS servers
-//! django-cas-server and LemonLDAP::NG; the SAML identity providers pysaml2 and samlp, and Keycloak again; the
-//! directories of OpenLDAP and UnboundID; and xmlsec1. `tests/run` installs and runs them.
 
 #![expect(
     clippy::unwrap_used,
@@ -42,14 +39,18 @@ mod page_layout;
 mod password_form;
 mod postgres;
 mod processes;
+mod recipe_portal;
 mod saml;
 mod service_worker;
 mod setup;
 #[path = "../../examples/demo/simulated_http.rs"]
 mod simulated_http;
+mod source_logins;
 mod visitor;
 mod webdriver;
 mod wechatpy;
 #[path = "../../examples/demo/wecom.rs"]
 mod wecom;
 mod xmlsec;
+#[path = "../../examples/demo/yunzhijia.rs"]
+mod yunzhijia_source;

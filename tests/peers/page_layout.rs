@@ -17,7 +17,7 @@ pub(crate) struct Screen {
     name: &'static str,
     width: u32,
     height: u32,
-    phone: bool,
+    pub(crate) phone: bool,
     /// `Accept-Language`, and the expected `lang` of own pages.
     pub(crate) language: (&'static str, &'static str),
 }
@@ -25,7 +25,16 @@ pub(crate) struct Screen {
 impl Screen {
     /// Starts a browser with this screen.
     pub(crate) async fn browser(self) -> Browser {
-        let browser = Browser::start(&BrowserOptions::default()).await;
+        self.browser_as(None).await
+    }
+
+    /// The same with a User-Agent of its own.
+    pub(crate) async fn browser_as(self, user_agent: Option<&'static str>) -> Browser {
+        let browser = Browser::start(&BrowserOptions {
+            user_agent,
+            ..BrowserOptions::default()
+        })
+        .await;
         browser
             .device(self.width, self.height, self.phone, self.language.0)
             .await;
