@@ -163,14 +163,14 @@ impl People {
         StoredDepartments::new(Arc::clone(&self.store) as _, connector.clone())
     }
 
-    /// The people of a connector whose passwords the store keeps.
-    pub fn local_people(&self, connector: &ConnectorId, ring: &Arc<KeyRing>) -> LocalPeople {
+    /// The people of the connector of a policy whose passwords the store keeps.
+    pub fn local_people(&self, policy: &AdmissionPolicy, ring: &Arc<KeyRing>) -> LocalPeople {
         LocalPeople::new(
             Arc::clone(&self.store),
             Arc::clone(&self.sessions),
             self.clock.clone(),
             Arc::clone(ring),
-            connector.clone(),
+            policy.clone(),
         )
     }
 

@@ -197,6 +197,22 @@ fn build_entry(
         source,
     })?;
     let features = kind.features();
+    let mapping = Mapping::build(features.mapping, &settings.mapping, &settings.login_prefix)
+        .map_err(|source| BuildError::Mapping {
+            id: id.clone(),
+            source,
+        })?
+        .with_further_members(features.further_members_are_attributes);
+    let join = settings.join.as_ref();
+    let join = join.and_then(JoinConfig::local_entitlements);
+    let admission = AdmissionPolicy {
+        connector: id.clone(),
+        mapping,
+        create: settings.admission == AdmissionConfig::Create,
+        join: join.map(Arc::new),
+        link_by: settings.link_by.clone(),
+        sync: settings.sync,
+    };
     let connector = kind
         .build(connector::ConnectorDeps {
             id: id.clone(),
@@ -207,35 +223,20 @@ fn build_entry(
             clock: deps.clock.clone(),
             mapping: settings.mapping.clone(),
             stored_departments: deps.people.stored_departments(id),
-            local_people: Some(deps.people.local_people(id, deps.ring)),
+            local_people: Some(deps.people.local_people(&admission, deps.ring)),
             kept_state: kept.state,
         })
         .map_err(|source| BuildError::Connector {
             id: id.clone(),
             source,
         })?;
-    let mapping = Mapping::build(features.mapping, &settings.mapping, &settings.login_prefix)
-        .map_err(|source| BuildError::Mapping {
-            id: id.clone(),
-            source,
-        })?
-        .with_further_members(features.further_members_are_attributes);
-    let join = settings.join.as_ref();
-    let join = join.and_then(JoinConfig::local_entitlements);
     Ok(ConnectorEntry {
         display_name: settings
             .display_name
             .clone()
             .unwrap_or_else(|| id.to_string()),
         callback,
-        admission: AdmissionPolicy {
-            connector: id.clone(),
-            mapping,
-            create: settings.admission == AdmissionConfig::Create,
-            join: join.map(Arc::new),
-            link_by: settings.link_by.clone(),
-            sync: settings.sync,
-        },
+        admission,
         kind: kind.name(),
         features,
         connector,

@@ -55,8 +55,6 @@ pub(super) enum CheckCause {
     UpdateEvent,
     DeletionEvent,
     ListOfPeople,
-    /// An administrator changed a person whom the store keeps.
-    LocalPerson,
 }
 
 /// The source or the store failed. The log has the reason.
@@ -84,7 +82,6 @@ impl CheckCause {
             Self::UpdateEvent => "event of the source: update",
             Self::DeletionEvent => "event of the source: deletion",
             Self::ListOfPeople => "change of the people file",
-            Self::LocalPerson => "change of the person",
         }
     }
 }
@@ -167,19 +164,6 @@ impl Login {
                 Err(_) if is_any_enough => return Err(CheckFailed::Temporary),
                 Ok(_) | Err(_) => {}
             }
-        }
-    }
-
-    /// Brings the fields of signed-in people up to date after an administrator changed them in the store.
-    pub async fn refresh_local_people(&self, connector: &ConnectorId, subjects: &[Subject]) {
-        let Some(entry) = self.entry(connector) else {
-            return;
-        };
-        for subject in subjects {
-            // A failure is logged. The next login, or the next change, brings the fields up to date.
-            let _ = self
-                .check_person(entry, subject, CheckCause::LocalPerson)
-                .await;
         }
     }
 

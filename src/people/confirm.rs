@@ -9,7 +9,7 @@ use super::profile::UserFields;
 use super::session::differences;
 use super::{AdmissionPolicy, People, normalized_fields};
 use crate::store::{
-    AccountId, Admission, AdmissionOutcome, ConnectorId, LoginName, StoreError, Subject,
+    AccountId, Admission, AdmissionOutcome, LoginName, StoreError, Subject,
 };
 use crate::telemetry::error_chain;
 
@@ -62,13 +62,6 @@ pub struct KnownPerson {
 pub enum ConfirmError {
     #[error("store what the source says about a person")]
     Store(#[source] StoreError),
-}
-
-/// An identity with its account, and its fields if they are in memory.
-struct KnownIdentity {
-    person: KnownPerson,
-    is_closed: bool,
-    fields: Option<UserFields>,
 }
 
 impl People {
@@ -166,20 +159,14 @@ impl People {
                 return self.end_sessions(policy, report, &why).await;
             }
         };
-        let identity = self.known_identity(via, subject).await;
-        let identity = identity.map_err(ConfirmError::Store)?;
-        let Some(identity) = identity.filter(|identity| !identity.is_closed) else {
+        let account = self.store.account_by_identity(via, subject).await;
+        let account = account.map_err(ConfirmError::Store)?;
+        let Some(account) = account.filter(|account| !account.closed) else {
             return Ok(StatusOutcome::Unchanged);
         };
-        let before = match identity.fields {
-            Some(fields) => fields,
-            None => {
-                let stored = self
-                    .stored_fields(via, subject, &identity.person.account)
-                    .await;
-                stored.map_err(ConfirmError::Store)?
-            }
-        };
+        // Not those in memory: another process may have stored others since they were loaded.
+        let before = self.stored_fields(via, subject, &account.id).await;
+        let before = before.map_err(ConfirmError::Store)?;
         let mut fields = mapped.fields;
         if !profile.is_complete {
             fields.keep_missing_from(&before);
@@ -188,7 +175,10 @@ impl People {
             fields.keep_tags_from(&before);
         }
         let changed = differences(&before, &fields);
-        if changed.is_empty() {
+        let cached = self.sessions.cached_entitlements(via, subject);
+        let is_cached =
+            |fields: &UserFields| cached.is_none_or(|cached| cached.source_fields() == fields);
+        if changed.is_empty() && is_cached(&fields) {
             return Ok(StatusOutcome::Unchanged);
         }
         let admission = Admission {
@@ -196,13 +186,16 @@ impl People {
             entitlements: serde_json::to_string(&fields).expect("fields are plain data"),
             fields: directory_fields(&fields),
             // Only a login changes the login name.
-            ..self.admission_of_known(via, subject, identity.person.login)
+            ..self.admission_of_known(via, subject, account.login)
         };
         let updated = self.store.admit(&admission).await;
         match updated.map_err(ConfirmError::Store)? {
             AdmissionOutcome::Account(admitted) => {
                 self.sessions
                     .update_after_lookup(via, subject, &admitted, &fields);
+                if changed.is_empty() {
+                    return Ok(StatusOutcome::Unchanged);
+                }
                 Ok(StatusOutcome::FieldsChanged {
                     person: KnownPerson {
                         account: admitted.account.id,
@@ -216,32 +209,5 @@ impl People {
             | AdmissionOutcome::LoginTaken { .. }
             | AdmissionOutcome::Closed(_) => Ok(StatusOutcome::Unchanged),
         }
-    }
-
-    /// The account of an identity, from memory or from the store.
-    async fn known_identity(
-        &self,
-        via: &ConnectorId,
-        subject: &Subject,
-    ) -> Result<Option<KnownIdentity>, StoreError> {
-        if let Some(cached) = self.sessions.cached_entitlements(via, subject) {
-            return Ok(Some(KnownIdentity {
-                person: KnownPerson {
-                    account: cached.account,
-                    login: cached.login.clone(),
-                },
-                is_closed: false,
-                fields: Some(cached.source_fields().clone()),
-            }));
-        }
-        let account = self.store.account_by_identity(via, subject).await?;
-        Ok(account.map(|account| KnownIdentity {
-            person: KnownPerson {
-                account: account.id,
-                login: account.login,
-            },
-            is_closed: account.closed,
-            fields: None,
-        }))
     }
 }

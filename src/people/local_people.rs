@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::directory_fields::directory_fields;
+use super::profile::ProfileMappingError;
 use super::session::Sessions;
-use crate::clock::Clock;
+use super::{AdmissionPolicy, normalized_fields};
+use crate::clock::{Clock, Timestamp};
 use crate::keys::{self, KeyRing};
 use crate::store::{
-    ConnectorId, EndedLogins, IdError, LocalPeopleOutcome, LocalPerson, LocalPersonWrite,
-    LoginName, Store, StoreError, Subject,
+    Admission, ConnectorId, EndedLogins, IdError, LinkField, LocalPeopleOutcome, LocalPerson,
+    LocalPersonWrite, LoginName, Store, StoreError, Subject,
 };
+use crate::telemetry::error_chain;
 
 mod change;
 pub mod fields;
@@ -32,7 +36,8 @@ pub struct LocalPeople {
     clock: Clock,
     /// Chooses whose hash is computed for an unknown login name.
     ring: Arc<KeyRing>,
-    connector: ConnectorId,
+    /// How the fields of a person become those of their account.
+    policy: AdmissionPolicy,
 }
 
 /// Why local people could not be read or changed.
@@ -90,15 +95,19 @@ impl LocalPeople {
         sessions: Arc<Sessions>,
         clock: Clock,
         ring: Arc<KeyRing>,
-        connector: ConnectorId,
+        policy: AdmissionPolicy,
     ) -> Self {
         Self {
             store,
             sessions,
             clock,
             ring,
-            connector,
+            policy,
         }
+    }
+
+    fn connector(&self) -> &ConnectorId {
+        &self.policy.connector
     }
 
     /// The person with this subject.
@@ -106,7 +115,7 @@ impl LocalPeople {
     /// # Errors
     /// The store did not respond.
     pub async fn find(&self, subject: &Subject) -> Result<Option<LocalPerson>, StoreError> {
-        self.store.local_person(&self.connector, subject).await
+        self.store.local_person(self.connector(), subject).await
     }
 
     /// The person with this login name, and another one whose hash can be computed instead if there is no
@@ -119,13 +128,13 @@ impl LocalPeople {
         subject: &Subject,
     ) -> Result<(Option<LocalPerson>, Option<LocalPerson>), StoreError> {
         let chosen = self.ring.keyed_hash(&[
-            self.connector.as_str().as_bytes(),
+            self.connector().as_str().as_bytes(),
             subject.as_str().as_bytes(),
         ]);
         let [a, b, c, d, e, f, g, h, ..] = chosen;
         let place = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
-        let (connector, store) = (&self.connector, &self.store);
-        store
+        let connector = self.connector();
+        self.store
             .local_person_and_one_at(connector, subject, place)
             .await
     }
@@ -139,7 +148,7 @@ impl LocalPeople {
         after: Option<&Subject>,
         max: u32,
     ) -> Result<Vec<LocalPerson>, StoreError> {
-        self.store.local_people(&self.connector, after, max).await
+        self.store.local_people(self.connector(), after, max).await
     }
 
     /// Creates a person.
@@ -152,12 +161,7 @@ impl LocalPeople {
         change: &LocalPersonChange,
     ) -> Result<ChangedPerson, LocalPeopleError> {
         let person = change.new_person(&login, self.clock.now())?;
-        let write = LocalPersonWrite {
-            subject: person.subject.clone(),
-            expected: None,
-            person: Some(person.clone()),
-            ends_logins: true,
-        };
+        let write = created(person.clone());
         match self.write(&[write]).await? {
             Some(ended) => Ok(ChangedPerson {
                 person,
@@ -165,7 +169,7 @@ impl LocalPeople {
                 ended,
             }),
             None => Err(LocalPeopleError::Taken {
-                connector: self.connector.clone(),
+                connector: self.connector().clone(),
                 login,
             }),
         }
@@ -183,18 +187,15 @@ impl LocalPeople {
         for _ in 0..ATTEMPTS_MAX {
             let person = self.named(login).await?;
             let changed = change.apply_to(&person, self.clock.now())?;
-            let Some(Changed {
-                person: new,
-                ends_logins,
-            }) = changed
-            else {
+            let Some(changed) = changed else {
                 return Ok(ChangedPerson {
                     person,
                     is_changed: false,
                     ended: EndedLogins::default(),
                 });
             };
-            if let Some(ended) = self.replace(&person, new.clone(), ends_logins).await? {
+            let new = changed.person.clone();
+            if let Some(ended) = self.write(&[self.changed(&person, changed)]).await? {
                 return Ok(ChangedPerson {
                     person: new,
                     is_changed: true,
@@ -218,8 +219,12 @@ impl LocalPeople {
         let Some(changed) = change.apply_to(proven, self.clock.now())? else {
             return Ok(Some(proven.clone()));
         };
-        let new = changed.person;
-        let written = self.replace(proven, new.clone(), true).await?;
+        let new = changed.person.clone();
+        let write = LocalPersonWrite {
+            ends_logins: true,
+            ..self.changed(proven, changed)
+        };
+        let written = self.write(&[write]).await?;
         Ok(written.map(|_ended| new))
     }
 
@@ -238,6 +243,7 @@ impl LocalPeople {
                 expected: Some(person.revision),
                 person: None,
                 ends_logins: true,
+                identity: None,
             };
             if let Some(ended) = self.write(&[write]).await? {
                 return Ok((person, ended));
@@ -252,7 +258,7 @@ impl LocalPeople {
     /// # Errors
     /// The store did not respond: nothing has ended.
     pub async fn end_outdated_logins(&self) -> Result<EndedLogins, StoreError> {
-        let (connector, now) = (&self.connector, self.clock.now());
+        let (connector, now) = (self.connector(), self.clock.now());
         let ended = self.store.end_outdated_local_logins(connector, now).await?;
         self.apply(&ended);
         Ok(ended)
@@ -260,7 +266,7 @@ impl LocalPeople {
 
     async fn named(&self, login: &str) -> Result<LocalPerson, LocalPeopleError> {
         let unknown = || LocalPeopleError::Unknown {
-            connector: self.connector.clone(),
+            connector: self.connector().clone(),
             login: login.to_owned(),
         };
         let subject = subject_of(login).map_err(|_| unknown())?;
@@ -268,20 +274,61 @@ impl LocalPeople {
         found.map_err(LocalPeopleError::Store)?.ok_or_else(unknown)
     }
 
-    /// Replaces a person by their new state; `None` if they were changed meanwhile.
-    async fn replace(
-        &self,
-        old: &LocalPerson,
-        new: LocalPerson,
-        ends_logins: bool,
-    ) -> Result<Option<EndedLogins>, LocalPeopleError> {
-        let write = LocalPersonWrite {
+    /// Replaces a person by their new state, and the fields of their account.
+    fn changed(&self, old: &LocalPerson, changed: Changed) -> LocalPersonWrite {
+        let Changed {
+            person: new,
+            mut ends_logins,
+        } = changed;
+        let is_same = new.fields == old.fields && new.login == old.login;
+        let identity = match is_same {
+            true => None,
+            false => match self.fields_of_account(&new, self.clock.now()) {
+                Ok(identity) => Some(identity),
+                // A login with these fields is refused, and groups that are gone must not last.
+                Err(error) => {
+                    tracing::warn!(
+                        connector = %self.connector(), subject = %new.subject,
+                        error = %error_chain(&error),
+                        "the fields of a person cannot be mapped: their sessions end"
+                    );
+                    ends_logins = true;
+                    None
+                }
+            },
+        };
+        LocalPersonWrite {
             subject: old.subject.clone(),
             expected: Some(old.revision),
             person: Some(new),
             ends_logins,
-        };
-        self.write(&[write]).await
+            identity,
+        }
+    }
+
+    /// What the account of a person has from the connector, for somebody who has signed in before.
+    fn fields_of_account(
+        &self,
+        person: &LocalPerson,
+        at: Timestamp,
+    ) -> Result<Admission, ProfileMappingError> {
+        let profile = profile_of(person);
+        let vouched = normalized_fields(&verified_fields(&profile));
+        let mapped = self.policy.mapping.map(&Value::Object(profile))?;
+        Ok(Admission {
+            connector: self.connector().clone(),
+            subject: person.subject.clone(),
+            login: mapped.login,
+            links: Vec::new(),
+            vouched,
+            create: false,
+            join: None,
+            sync: self.policy.sync,
+            is_login: false,
+            entitlements: serde_json::to_string(&mapped.fields).expect("fields are plain data"),
+            fields: directory_fields(&mapped.fields),
+            at,
+        })
     }
 
     /// `None` if somebody was changed meanwhile.
@@ -292,7 +339,7 @@ impl LocalPeople {
         if writes.is_empty() {
             return Ok(Some(EndedLogins::default()));
         }
-        let (connector, now) = (&self.connector, self.clock.now());
+        let (connector, now) = (self.connector(), self.clock.now());
         let written = self.store.write_local_people(connector, writes, now).await;
         match written.map_err(LocalPeopleError::Store)? {
             LocalPeopleOutcome::Written(ended) => {
@@ -303,7 +350,7 @@ impl LocalPeople {
         }
     }
 
-    /// Ends the sessions and access tokens in this process, too.
+    /// Ends and updates the sessions and access tokens in this process, too.
     fn apply(&self, ended: &EndedLogins) {
         for entry in &ended.entries {
             self.sessions.apply_change(entry);
@@ -317,6 +364,28 @@ pub fn profile_of(person: &LocalPerson) -> Map<String, Value> {
     let login = Value::from(person.login.as_str());
     profile.insert("login".to_owned(), login);
     profile
+}
+
+/// The fields by which the identity of a person may be linked. The administrator wrote them, so their addresses
+/// and numbers are those of their people.
+pub fn verified_fields(profile: &Map<String, Value>) -> Vec<(LinkField, String)> {
+    let fields = [(LinkField::Email, "email"), (LinkField::Mobile, "mobile")];
+    let verified = fields.into_iter().filter_map(|(field, name)| {
+        let value = profile.get(name)?.as_str()?;
+        Some((field, value.to_owned()))
+    });
+    verified.collect()
+}
+
+/// Adds a person. Whoever had the login before may have left sessions.
+fn created(person: LocalPerson) -> LocalPersonWrite {
+    LocalPersonWrite {
+        subject: person.subject.clone(),
+        expected: None,
+        person: Some(person),
+        ends_logins: true,
+        identity: None,
+    }
 }
 
 /// A random number.

@@ -30,20 +30,12 @@ pub trait DirectorySyncStore: fmt::Debug + Send + Sync {
     ) -> Result<Option<SourceIdentity>, StoreError>;
 
     /// Admits people whom their source lists, in one transaction; none of them signs in. A person who is
-    /// refused changes nothing. Verified fields of known identities are replaced one by one. The outcomes
-    /// have the order of the admissions.
+    /// refused changes nothing. Verified fields of known identities are replaced one by one. Entries of the log
+    /// tell every process which people changed. The outcomes have the order of the admissions.
     async fn admit_listed(
         &self,
         admissions: &[Admission],
     ) -> Result<Vec<AdmissionOutcome>, StoreError>;
-
-    /// Adds an entry to the log of revocations for each of these accounts that has sessions: every process
-    /// loads them again. Returns the number of entries.
-    async fn announce_changes(
-        &self,
-        accounts: &[AccountId],
-        at: Timestamp,
-    ) -> Result<u64, StoreError>;
 
     /// Stores some departments of a connector and removes others, in one transaction. Returns how many
     /// changed.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{ConnectorId, LoginName, Revocation, StoreError, Subject};
+use super::{Admission, ConnectorId, LoginName, Revocation, StoreError, Subject};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
@@ -37,7 +37,7 @@ pub trait LocalPeopleStore: fmt::Debug + Send + Sync {
     ) -> Result<Vec<LocalPerson>, StoreError>;
 
     /// Creates, changes and removes people in one transaction: all of them or, if one is not as expected,
-    /// none.
+    /// none. Sessions and access tokens that do not end have the new fields, on every node.
     async fn write_local_people(
         &self,
         connector: &ConnectorId,
@@ -91,6 +91,8 @@ pub struct LocalPersonWrite {
     pub person: Option<LocalPerson>,
     /// Whether the sessions and access tokens of the person end.
     pub ends_logins: bool,
+    /// The new fields of the person's account, stored if the person has signed in before.
+    pub identity: Option<Admission>,
 }
 
 /// The result of writing local people.
@@ -109,6 +111,6 @@ pub enum LocalPeopleOutcome {
 pub struct EndedLogins {
     pub sessions: usize,
     pub access_tokens: usize,
-    /// The entries of the log.
+    /// The entries of the log, also of sessions and access tokens that go on with other fields.
     pub entries: Vec<Revocation>,
 }

@@ -260,7 +260,6 @@ delegate! {
         }
         writes {
             admit_listed(admissions: &[Admission]) -> Vec<AdmissionOutcome>;
-            announce_changes(accounts: &[AccountId], at: Timestamp) -> u64;
             change_departments(
                 connector: &ConnectorId,
                 changed: &[Department],

@@ -110,12 +110,22 @@ pub(crate) async fn send_request(
     headers: &str,
     body: &str,
 ) -> Answer {
+    send_request_to(admin_address(menshen), method, path, headers, body).await
+}
+
+pub(crate) async fn send_request_to(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Answer {
     let length = body.len();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}Content-Length: {length}\r\n\
          Connection: close\r\n\r\n{body}"
     );
-    wire::send(admin_address(menshen), request.as_bytes()).await
+    wire::send(address, request.as_bytes()).await
 }
 
 /// Sends an API request with the token.

@@ -12,6 +12,7 @@ use menshen::store::{
 
 mod access_tokens;
 mod added_identities;
+mod announcements;
 mod closing;
 mod coordination;
 mod directory;

@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod departures;
+mod nodes;
 mod refused_records;
 mod revalidation;
 mod senders;

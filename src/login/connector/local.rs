@@ -148,16 +148,6 @@ impl Connector for Local {
     }
 }
 
-/// The administrator wrote the fields, so their addresses and numbers are those of their people.
-fn verified_fields(profile: &Map<String, Value>) -> Vec<(LinkField, String)> {
-    let fields = [(LinkField::Email, "email"), (LinkField::Mobile, "mobile")];
-    let verified = fields.into_iter().filter_map(|(field, name)| {
-        let value = profile.get(name)?.as_str()?;
-        Some((field, value.to_owned()))
-    });
-    verified.collect()
-}
-
 impl Local {
     fn profile(&self, person: &Person) -> Profile {
         Profile {

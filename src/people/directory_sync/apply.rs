@@ -228,7 +228,6 @@ impl People {
             .map(|planned| admission(policy, planned, now))
             .collect();
         let outcomes = self.store.admit_listed(&admissions).await?;
-        let mut changed = Vec::new();
         for (planned, outcome) in batch.iter().zip(outcomes) {
             let PlannedAdmission {
                 subject,
@@ -242,7 +241,6 @@ impl People {
                         None => report.people.created += 1,
                         Some(_) => report.people.updated += 1,
                     }
-                    changed.extend(known.map(|_| admitted.account.id));
                     let via = &policy.connector;
                     self.sessions
                         .update_after_lookup(via, subject, &admitted, &planned.fields);
@@ -256,9 +254,6 @@ impl People {
                     report.add_problem(format!("{login} ({subject}): {why}"), remedy);
                 }
             }
-        }
-        if !changed.is_empty() {
-            self.store.announce_changes(&changed, now).await?;
         }
         Ok(())
     }

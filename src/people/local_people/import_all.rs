@@ -1,16 +1,13 @@
 //! Imports people: all of them, or none.
 
-use super::change::Changed;
-use super::{ATTEMPTS_MAX, LocalPeople, LocalPeopleError, LocalPersonChange, subject_of};
-use crate::store::{EndedLogins, LocalPersonWrite, LoginName, Subject};
+use super::{ATTEMPTS_MAX, LocalPeople, LocalPeopleError, LocalPersonChange, created, subject_of};
+use crate::store::{EndedLogins, LocalPersonWrite, LoginName};
 
 /// What an import did.
 #[derive(Clone, Debug, Default)]
 pub struct ImportedPeople {
     pub created: usize,
     pub updated: usize,
-    /// Those of them who may sign in.
-    pub changed: Vec<Subject>,
     pub unchanged: usize,
     pub ended: EndedLogins,
 }
@@ -60,42 +57,20 @@ impl LocalPeople {
                 Err(error) => Err(LocalPeopleError::Login(error)),
             };
             let planned = known.and_then(|known| match known {
-                Some(known) => Ok((Some(known.revision), change.apply_to(&known, now)?)),
-                None => {
-                    let person = change.new_person(login, now)?;
-                    let ends_logins = true;
-                    Ok((
-                        None,
-                        Some(Changed {
-                            person,
-                            ends_logins,
-                        }),
-                    ))
+                Some(known) => {
+                    let changed = change.apply_to(&known, now)?;
+                    Ok(changed.map(|changed| self.changed(&known, changed)))
                 }
+                None => Ok(Some(created(change.new_person(login, now)?))),
             });
             match planned {
-                Ok((_, None)) => imported.unchanged += 1,
-                Ok((
-                    expected,
-                    Some(Changed {
-                        person,
-                        ends_logins,
-                    }),
-                )) => {
-                    let subject = person.subject.clone();
-                    match expected {
+                Ok(None) => imported.unchanged += 1,
+                Ok(Some(write)) => {
+                    match write.expected {
                         None => imported.created += 1,
                         Some(_) => imported.updated += 1,
                     }
-                    if expected.is_some() && !person.disabled {
-                        imported.changed.push(subject.clone());
-                    }
-                    writes.push(LocalPersonWrite {
-                        subject,
-                        expected,
-                        person: Some(person),
-                        ends_logins,
-                    });
+                    writes.push(write);
                 }
                 Err(error @ LocalPeopleError::Store(_)) => {
                     return Err(LocalImportError::Other(error));

@@ -2,7 +2,7 @@
 
 use super::super::{
     Account, AccountChangeKind, AccountId, Admission, AdmissionOutcome, AdmittedIdentity,
-    LinkField, LocalEntitlements, RevocationScope,
+    LinkField, LocalEntitlements, Revocation,
 };
 use super::row::Columns;
 use super::{
@@ -49,15 +49,23 @@ async fn begin_admission<D: Database>(
     db: &D,
     admission: &Admission,
 ) -> Result<(D::Transaction, AdmissionOutcome), QueryError> {
-    let mut tx = db.begin(Begin::Writing).await?;
-    let mut occasion = Occasion::SignIn;
-    if is_rename_due(&mut tx, admission).await? {
+    let mut may_announce = false;
+    loop {
+        let mut tx = db.begin(begin_of(may_announce)).await?;
+        let occasion = (Occasion::SignIn, may_announce);
+        if let Some(admitted) = admit_one(&mut tx, admission, occasion).await? {
+            return Ok((tx, admitted));
+        }
         tx.roll_back().await?;
-        tx = db.begin(Begin::Revoking).await?;
-        occasion = Occasion::RenamingSignIn;
+        may_announce = true;
     }
-    let admitted = admit_one(&mut tx, admission, occasion).await?;
-    Ok((tx, admitted))
+}
+
+fn begin_of(may_announce: bool) -> Begin {
+    match may_announce {
+        true => Begin::Revoking,
+        false => Begin::Writing,
+    }
 }
 
 /// Admits people whom their source lists, in one transaction.
@@ -65,62 +73,108 @@ pub(super) async fn admit_listed(
     db: &impl Database,
     admissions: &[Admission],
 ) -> Result<Vec<AdmissionOutcome>, QueryError> {
-    let mut tx = db.begin(Begin::Writing).await?;
-    // Before any account is locked.
-    tx.lock_directory().await?;
-    let mut outcomes = Vec::with_capacity(admissions.len());
-    for admission in admissions {
-        outcomes.push(admit_one(&mut tx, admission, Occasion::Listing).await?);
+    let mut may_announce = false;
+    loop {
+        let mut tx = db.begin(begin_of(may_announce)).await?;
+        // Before any account is locked.
+        tx.lock_directory().await?;
+        let occasion = (Occasion::Listing, may_announce);
+        if let Some(outcomes) = admit_all(&mut tx, admissions, occasion).await? {
+            tx.commit().await?;
+            return Ok(outcomes);
+        }
+        tx.roll_back().await?;
+        may_announce = true;
     }
-    tx.commit().await?;
-    Ok(outcomes)
 }
 
-/// Whether this login changes the login name of its account.
-async fn is_rename_due(
+/// `None` as for [`admit_one`].
+async fn admit_all(
+    tx: &mut impl Transaction,
+    admissions: &[Admission],
+    occasion: (Occasion, bool),
+) -> Result<Option<Vec<AdmissionOutcome>>, QueryError> {
+    let mut outcomes = Vec::with_capacity(admissions.len());
+    for admission in admissions {
+        match admit_one(tx, admission, occasion).await? {
+            Some(outcome) => outcomes.push(outcome),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(outcomes))
+}
+
+/// Updates a known identity of an open account, and returns what tells other processes. The transaction began
+/// as [`Begin::Revoking`], and no account is renamed.
+pub(super) async fn update_known(
     tx: &mut impl Transaction,
     admission: &Admission,
-) -> Result<bool, QueryError> {
-    if !admission.is_login || !admission.sync {
-        return Ok(false);
-    }
-    let Some((account, sets_login)) = find_known_identity(tx, admission).await? else {
-        return Ok(false);
+) -> Result<Option<Revocation>, QueryError> {
+    let Some(known) = find_known_identity(tx, admission).await? else {
+        return Ok(None);
     };
-    if account.closed || !sets_login || account.login == admission.login {
-        return Ok(false);
-    }
-    let owner = accounts::by_login(tx, &admission.login).await?;
-    Ok(owner.is_none_or(|owner| owner.id == account.id))
+    let occasion = (Occasion::SignIn, true);
+    let updated = update_known_identity(tx, admission, occasion, known).await?;
+    let Some((AdmissionOutcome::Account(updated), announced)) = updated else {
+        return Ok(None);
+    };
+    update_directory(tx, admission, &updated.account.id, false).await?;
+    let Admission {
+        connector,
+        subject,
+        vouched,
+        ..
+    } = admission;
+    vouched_fields::write(tx, connector, subject, vouched).await?;
+    Ok(announced)
+}
+
+/// The account of a known identity.
+pub(super) async fn account_of_known(
+    tx: &mut impl Transaction,
+    admission: &Admission,
+) -> Result<Option<AccountId>, QueryError> {
+    let known = find_known_identity(tx, admission).await?;
+    Ok(known.map(|known| known.account.id))
 }
 
 /// Why a person is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Occasion {
-    /// A login, or the first use of a bearer token.
+    /// A login, the first use of a bearer token, or an answer of the source about the person.
     SignIn,
-    /// A login that changes the login name of its account. The transaction began as [`Begin::Revoking`].
-    RenamingSignIn,
     /// The source lists the person, who need not sign in.
     Listing,
 }
 
-/// Admits a person. A refusal writes nothing.
+/// An identity that is known.
+struct KnownIdentity {
+    account: Account,
+    /// Whether this identity sets the login name of the account.
+    sets_login: bool,
+    /// Its stored fields, and their version.
+    entitlements: String,
+    entitlements_epoch: u64,
+}
+
+/// Admits a person. A refusal writes nothing. `None`: other processes must learn of the change, and the
+/// transaction did not begin as [`Begin::Revoking`], so it must be repeated as one that did.
 async fn admit_one(
     tx: &mut impl Transaction,
     admission: &Admission,
-    occasion: Occasion,
-) -> Result<AdmissionOutcome, QueryError> {
+    occasion: (Occasion, bool),
+) -> Result<Option<AdmissionOutcome>, QueryError> {
     let known = find_or_lock(tx, admission).await?;
     let is_new = known.is_none();
     let outcome = match known {
-        Some((account, sets_login)) => {
-            update_known_identity(tx, admission, occasion, account, sets_login).await?
-        }
-        None => admit_unknown_identity(tx, admission, occasion).await?,
+        Some(known) => match update_known_identity(tx, admission, occasion, known).await? {
+            Some((outcome, _announced)) => outcome,
+            None => return Ok(None),
+        },
+        None => admit_unknown_identity(tx, admission, occasion.0).await?,
     };
     let AdmissionOutcome::Account(AdmittedIdentity { account, .. }) = &outcome else {
-        return Ok(outcome);
+        return Ok(Some(outcome));
     };
     update_directory(tx, admission, &account.id, is_new).await?;
     let Admission {
@@ -131,18 +185,18 @@ async fn admit_one(
     } = admission;
     if is_new || admission.is_login {
         vouched_fields::write(tx, connector, subject, vouched).await?;
-    } else if occasion == Occasion::Listing {
+    } else if occasion.0 == Occasion::Listing {
         vouched_fields::write_listed(tx, connector, subject, vouched).await?;
     }
-    Ok(outcome)
+    Ok(Some(outcome))
 }
 
-/// The account of a known identity, and whether this identity sets the account's login name. If the
-/// identity is unknown, the directory is locked: another login may create the same account at this moment.
+/// The identity, if it is known. Otherwise the directory is locked: another login may create the same account
+/// at this moment.
 async fn find_or_lock<T: Transaction>(
     tx: &mut T,
     admission: &Admission,
-) -> Result<Option<(Account, bool)>, QueryError> {
+) -> Result<Option<KnownIdentity>, QueryError> {
     let known = find_known_identity(tx, admission).await?;
     if known.is_some() {
         return Ok(known);
@@ -157,31 +211,52 @@ async fn find_or_lock<T: Transaction>(
 async fn find_known_identity(
     tx: &mut impl Transaction,
     admission: &Admission,
-) -> Result<Option<(Account, bool)>, QueryError> {
-    let sql = "SELECT a.id, a.login, a.epoch, a.closed, a.local_department, a.local_groups, i.names \
+) -> Result<Option<KnownIdentity>, QueryError> {
+    let sql = "SELECT a.id, a.login, a.epoch, a.closed, a.local_department, a.local_groups, i.names, \
+               i.entitlements, i.entitlements_epoch \
                FROM menshen_identity AS i JOIN menshen_account AS a ON a.id = i.account \
                WHERE i.connector = $1 AND i.subject = $2";
     let key = values![&admission.connector, &admission.subject];
-    let found = tx.row(sql, key).await?;
-    found
-        .map(|found| Ok((row::account(&found)?, found.boolean("names")?)))
-        .transpose()
+    let Some(found) = tx.row(sql, key).await? else {
+        return Ok(None);
+    };
+    Ok(Some(KnownIdentity {
+        account: row::account(&found)?,
+        sets_login: found.boolean("names")?,
+        entitlements: found.text("entitlements")?.to_owned(),
+        entitlements_epoch: row::number(&found, "entitlements_epoch", "identity")?,
+    }))
 }
 
+/// Returns also what tells other processes of the change. `None` as for [`admit_one`].
 async fn update_known_identity(
     tx: &mut impl Transaction,
     admission: &Admission,
-    occasion: Occasion,
-    mut account: Account,
-    sets_login: bool,
-) -> Result<AdmissionOutcome, QueryError> {
+    (occasion, may_announce): (Occasion, bool),
+    known: KnownIdentity,
+) -> Result<Option<(AdmissionOutcome, Option<Revocation>)>, QueryError> {
+    let KnownIdentity {
+        mut account,
+        sets_login,
+        entitlements: known_entitlements,
+        entitlements_epoch: known_epoch,
+    } = known;
     if account.closed {
-        return Ok(AdmissionOutcome::Closed(account.id));
+        return Ok(Some((AdmissionOutcome::Closed(account.id), None)));
     }
     // Only the identity that created the account renames it: two identities with different mappings would
     // otherwise rename it in turns, and each time free a login name for another person.
-    if sets_login && occasion != Occasion::SignIn && admission.sync {
-        rename(tx, admission, occasion, &mut account).await?;
+    let may_rename = admission.is_login || occasion == Occasion::Listing;
+    let has_other_login = sets_login && admission.sync && account.login != admission.login;
+    let mut is_changed = admission.sync && known_entitlements != admission.entitlements;
+    if may_rename && has_other_login {
+        is_changed |= match may_announce {
+            true => rename(tx, admission, &mut account).await?,
+            false => is_free(tx, admission, &account).await?,
+        };
+    }
+    if is_changed && !may_announce {
+        return Ok(None);
     }
     tx.lock_account(&account.id).await?;
     let sql = "UPDATE menshen_identity SET used_at = CASE WHEN $6 THEN $3 ELSE used_at END, \
@@ -201,10 +276,27 @@ async fn update_known_identity(
     let values = values![connector, subject, *at, entitlements, *sync, is_used];
     let Some(updated) = tx.row(sql, values).await? else {
         // The identity was detached from its account, or got another subject, after it was found.
-        return Ok(AdmissionOutcome::Unknown);
+        return Ok(Some((AdmissionOutcome::Unknown, None)));
     };
     let entitlements_epoch = row::number(&updated, "entitlements_epoch", "identity")?;
-    Ok(admitted(account, entitlements_epoch))
+    // Another transaction may have changed the fields after they were read.
+    is_changed |= entitlements_epoch != known_epoch;
+    let announced = match (is_changed, may_announce) {
+        (false, _) => None,
+        (true, false) => return Ok(None),
+        (true, true) => revocations::announce_change(tx, &account.id, *at).await?,
+    };
+    Ok(Some((admitted(account, entitlements_epoch), announced)))
+}
+
+/// Whether no other account has the login name of the admission.
+async fn is_free(
+    tx: &mut impl Transaction,
+    admission: &Admission,
+    account: &Account,
+) -> Result<bool, QueryError> {
+    let owner = accounts::by_login(tx, &admission.login).await?;
+    Ok(owner.is_none_or(|owner| owner.id == account.id))
 }
 
 fn admitted(account: Account, entitlements_epoch: u64) -> AdmissionOutcome {
@@ -214,28 +306,19 @@ fn admitted(account: Account, entitlements_epoch: u64) -> AdmissionOutcome {
     })
 }
 
-/// Gives the account the login name of the admission, if that is free.
+/// Gives the account the login name of the admission, if that is free; whether it has it now.
 async fn rename(
     tx: &mut impl Transaction,
     admission: &Admission,
-    occasion: Occasion,
     account: &mut Account,
-) -> Result<(), QueryError> {
-    if account.login == admission.login {
-        return Ok(());
-    }
+) -> Result<bool, QueryError> {
     // Before any row is locked: a transaction that creates accounts holds this lock first, too.
     tx.lock_directory().await?;
     if !accounts::rename(tx, account, &admission.login, by(admission)).await? {
-        return Ok(());
+        return Ok(false);
     }
     account.login = admission.login.clone();
-    // A directory sync announces the accounts that it changed in a transaction of its own.
-    if occasion == Occasion::RenamingSignIn {
-        let scope = RevocationScope::Account(account.id);
-        revocations::append_log(tx, scope, account.epoch, admission.at).await?;
-    }
-    Ok(())
+    Ok(true)
 }
 
 /// Who changes an account at a login: the connector.
@@ -394,7 +477,7 @@ async fn add_identity(
     } = admission;
     // An identity that was never used counts as used before all others.
     let used_at = match occasion {
-        Occasion::SignIn | Occasion::RenamingSignIn => *at,
+        Occasion::SignIn => *at,
         Occasion::Listing => Timestamp::from_unix_ms(0),
     };
     let values = values![

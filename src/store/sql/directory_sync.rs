@@ -6,12 +6,12 @@ use async_trait::async_trait;
 
 use super::super::{
     AccountId, Admission, AdmissionOutcome, ConnectorId, Department, DirectorySyncStore, LinkField,
-    Reopening, RevocationScope, SourceIdentity, StoreError, Subject,
+    Reopening, SourceIdentity, StoreError, Subject,
 };
 use super::row::Columns;
 use super::{
-    Begin, Database, QueryError, Transaction, admission, closing, departments, revocations, row,
-    run, values,
+    Begin, Database, QueryError, Transaction, admission, closing, departments, row, run,
+    values,
 };
 use crate::clock::Timestamp;
 
@@ -56,15 +56,6 @@ impl<D: Database> DirectorySyncStore for D {
     ) -> Result<Vec<AdmissionOutcome>, StoreError> {
         let admitted = admission::admit_listed(self, admissions);
         run("admit listed people", admitted).await
-    }
-
-    async fn announce_changes(
-        &self,
-        accounts: &[AccountId],
-        at: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let announced = announce_changes(self, accounts, at);
-        run("announce changed people", announced).await
     }
 
     async fn change_departments(
@@ -130,27 +121,6 @@ fn vouched_fields(rows: &[impl Columns]) -> Result<VouchedFields, QueryError> {
             .push((field, found.text("value")?.to_owned()));
     }
     Ok(vouched)
-}
-
-async fn announce_changes(
-    db: &impl Database,
-    accounts: &[AccountId],
-    at: Timestamp,
-) -> Result<u64, QueryError> {
-    let mut tx = db.begin(Begin::Revoking).await?;
-    let mut count = 0;
-    for account in accounts {
-        let sql = "SELECT epoch FROM menshen_account WHERE id = $1 \
-                   AND EXISTS (SELECT 1 FROM menshen_session WHERE account = $1)";
-        if let Some(found) = tx.row(sql, values![account]).await? {
-            let epoch = row::number(&found, "epoch", "account")?;
-            let scope = RevocationScope::Account(*account);
-            revocations::append_log(&mut tx, scope, epoch, at).await?;
-            count += 1;
-        }
-    }
-    tx.commit().await?;
-    Ok(count)
 }
 
 async fn change_departments(

@@ -6,7 +6,7 @@ use super::super::{
     ConnectorId, EndedLogins, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite,
     RevocationScope, SessionKey, SessionRecord, StoreError, Subject,
 };
-use super::{Begin, Database, QueryError, Transaction, revocations, row, run, values};
+use super::{Begin, Database, QueryError, Transaction, admission, revocations, row, run, values};
 use crate::clock::Timestamp;
 
 #[async_trait]
@@ -107,12 +107,35 @@ async fn write(
             tx.roll_back().await?;
             return Ok(LocalPeopleOutcome::Conflict { index });
         }
-        if write.ends_logins {
-            end_logins(&mut tx, connector, &write.subject, at, &mut ended).await?;
-        }
+    }
+    update_accounts(&mut tx, writes, &mut ended).await?;
+    for write in writes.iter().filter(|write| write.ends_logins) {
+        end_logins(&mut tx, connector, &write.subject, at, &mut ended).await?;
     }
     tx.commit().await?;
     Ok(LocalPeopleOutcome::Written(ended))
+}
+
+/// Stores the new fields of those who have accounts. Accounts are locked in the order of their ids, and before
+/// their sessions.
+async fn update_accounts(
+    tx: &mut impl Transaction,
+    writes: &[LocalPersonWrite],
+    ended: &mut EndedLogins,
+) -> Result<(), QueryError> {
+    let mut updates = Vec::new();
+    for update in writes.iter().filter_map(|write| write.identity.as_ref()) {
+        if let Some(account) = admission::account_of_known(tx, update).await? {
+            updates.push((account, update));
+        }
+    }
+    updates.sort_unstable_by_key(|(account, _)| *account);
+    for (_, update) in updates {
+        ended
+            .entries
+            .extend(admission::update_known(tx, update).await?);
+    }
+    Ok(())
 }
 
 /// Whether the person was as expected.

@@ -190,6 +190,25 @@ pub(super) async fn raise_account_epoch(
     raised.as_ref().map(row::account).transpose()
 }
 
+/// Tells other processes that an account changed: they load its sessions and access tokens again. `None` if it
+/// has none. The transaction began as [`Begin::Revoking`].
+pub(super) async fn announce_change(
+    tx: &mut impl Transaction,
+    account: &AccountId,
+    at: Timestamp,
+) -> Result<Option<Revocation>, QueryError> {
+    let sql = "SELECT epoch FROM menshen_account WHERE id = $1 \
+               AND (EXISTS (SELECT 1 FROM menshen_session WHERE account = $1) \
+               OR EXISTS (SELECT 1 FROM menshen_access_token \
+               WHERE account = $1 AND revoked_at IS NULL))";
+    let Some(found) = tx.row(sql, values![account]).await? else {
+        return Ok(None);
+    };
+    let epoch = row::number(&found, "epoch", "account")?;
+    let scope = RevocationScope::Account(*account);
+    append_log(tx, scope, epoch, at).await.map(Some)
+}
+
 /// Writes an entry of the log. The transaction began as [`Begin::Revoking`], so numbers are in the order
 /// of commits.
 pub(super) async fn append_log(

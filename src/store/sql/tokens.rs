@@ -8,8 +8,8 @@ use super::super::{
 };
 use super::row::Columns;
 use super::{
-    Begin, Database, QueryError, Transaction, departments, person_fields, row, run, values,
-    vouched_fields,
+    Begin, Database, QueryError, Transaction, departments, person_fields, revocations, row, run,
+    values, vouched_fields,
 };
 use crate::clock::Timestamp;
 
@@ -24,6 +24,23 @@ async fn update_tokens(
     db: &impl Database,
     update: &TokenUpdate,
 ) -> Result<TokenUpdateOutcome, QueryError> {
+    // Most refreshes change no field, and need not wait for each other.
+    let mut begin = Begin::BesideRevocations;
+    loop {
+        if let Some(outcome) = update_tokens_once(db, update, begin).await? {
+            return Ok(outcome);
+        }
+        begin = Begin::Revoking;
+    }
+}
+
+/// `None` if the fields change, of which other processes learn only from a transaction that began as
+/// [`Begin::Revoking`].
+async fn update_tokens_once(
+    db: &impl Database,
+    update: &TokenUpdate,
+    begin: Begin,
+) -> Result<Option<TokenUpdateOutcome>, QueryError> {
     let TokenUpdate {
         session,
         version,
@@ -31,31 +48,41 @@ async fn update_tokens(
         identity,
         at,
     } = update;
-    let mut tx = db.begin(Begin::BesideRevocations).await?;
-    let sql = "SELECT s.account, s.connector, s.subject, s.entitlements_epoch, i.names \
-               FROM menshen_standing_session AS s JOIN menshen_identity AS i \
+    let mut tx = db.begin(begin).await?;
+    let sql = "SELECT s.account, s.connector, s.subject, s.entitlements_epoch, i.names, \
+               i.entitlements FROM menshen_standing_session AS s JOIN menshen_identity AS i \
                ON i.connector = s.connector AND i.subject = s.subject \
                WHERE s.key = $1 AND s.expires_at > $2 AND NOT s.closed";
     let Some(standing) = tx.row(sql, values![session, *at]).await? else {
         tx.roll_back().await?;
-        return Ok(TokenUpdateOutcome::SessionGone);
+        return Ok(Some(TokenUpdateOutcome::SessionGone));
     };
+    let known = standing.text("entitlements")?;
+    let is_changed = identity.as_ref().is_some_and(|it| it.entitlements != known);
+    if is_changed && begin != Begin::Revoking {
+        tx.roll_back().await?;
+        return Ok(None);
+    }
     let sql = "UPDATE menshen_session_tokens SET version = version + 1, sealed = $3 \
                WHERE session_key = $1 AND version = $2 RETURNING version";
     let values = values![session, *version, sealed];
     let Some(updated) = tx.row(sql, values).await? else {
         tx.roll_back().await?;
-        return Ok(TokenUpdateOutcome::VersionConflict);
+        return Ok(Some(TokenUpdateOutcome::VersionConflict));
     };
     let entitlements_epoch = match identity {
         Some(identity) => update_identity(&mut tx, &standing, identity, *at).await?,
         None => row::number(&standing, "entitlements_epoch", "identity")?,
     };
+    if is_changed {
+        let account = AccountId::new(row::bytes(&standing, "account", "session")?);
+        revocations::announce_change(&mut tx, &account, *at).await?;
+    }
     tx.commit().await?;
-    Ok(TokenUpdateOutcome::Stored {
+    Ok(Some(TokenUpdateOutcome::Stored {
         version: row::number(&updated, "version", "session's tokens")?,
         entitlements_epoch,
-    })
+    }))
 }
 
 pub(super) async fn insert(

@@ -132,21 +132,35 @@ impl Database {
         if account.closed {
             return Ok(AdmissionOutcome::Closed(id));
         }
+        let mut is_changed = false;
         if renames && account.login != admission.login && self.is_free(&admission.login, id) {
-            self.rename(id, admission.login);
+            self.set_login(id, admission.login);
+            is_changed = true;
         }
         self.record.add_login_found(id);
-        let account = &self.accounts[&id].account;
         let row = self.identities.get_mut(&identity).unwrap();
         if admission.sync && row.fields != admission.entitlements {
             row.version += 1;
             row.fields = admission.entitlements;
+            is_changed = true;
         }
+        let entitlements_epoch = row.version;
         self.record.add_fields(&identity, row.version, &row.fields);
+        if is_changed {
+            self.announce_change(id);
+        }
         Ok(AdmissionOutcome::Account(AdmittedIdentity {
-            account: account.clone(),
-            entitlements_epoch: row.version,
+            account: self.accounts[&id].account.clone(),
+            entitlements_epoch,
         }))
+    }
+
+    /// Tells other nodes that an account with sessions changed.
+    fn announce_change(&mut self, id: AccountId) {
+        if self.sessions.iter().any(|row| row.record.account == id) {
+            let epoch = self.accounts[&id].account.epoch;
+            self.append_to_log(RevocationScope::Account(id), epoch);
+        }
     }
 
     /// Whether nobody else has a login name.
@@ -155,13 +169,11 @@ impl Database {
         others.all(|(_, row)| row.account.login.folded() != login.folded())
     }
 
-    /// Gives an account a login name that nobody else has, and announces it.
-    fn rename(&mut self, id: AccountId, login: LoginName) -> Revocation {
+    /// Gives an account a login name that nobody else has.
+    fn set_login(&mut self, id: AccountId, login: LoginName) {
         let account = &mut self.accounts.get_mut(&id).unwrap().account;
         self.record.add_login(id, &login);
         account.login = login;
-        let epoch = account.epoch;
-        self.append_to_log(RevocationScope::Account(id), epoch)
     }
 
     pub(super) fn identities(
@@ -201,8 +213,10 @@ impl Database {
         for row in identities.chain(self.former_identities.values_mut()) {
             row.names &= row.account != account;
         }
+        self.set_login(account, login);
+        let epoch = self.accounts[&account].account.epoch;
         Ok(EditOutcome::Stored {
-            log_position: Some(self.rename(account, login)),
+            log_position: Some(self.append_to_log(RevocationScope::Account(account), epoch)),
         })
     }
 
@@ -308,17 +322,23 @@ impl Database {
         let version = tokens.version;
         let key = (valid.session.connector, valid.session.subject);
         let identity = self.identities.get_mut(&key).unwrap();
+        let mut is_changed = false;
         if let Some(now) = update.identity
             && now.entitlements != identity.fields
         {
             identity.version += 1;
             identity.fields = now.entitlements;
+            is_changed = true;
         }
+        let entitlements_epoch = identity.version;
         self.record
             .add_fields(&key, identity.version, &identity.fields);
+        if is_changed {
+            self.announce_change(valid.account.id);
+        }
         Ok(TokenUpdateOutcome::Stored {
             version,
-            entitlements_epoch: identity.version,
+            entitlements_epoch,
         })
     }
 

@@ -304,7 +304,6 @@ store_operations! {
             source_identities(connector: &ConnectorId, after: Option<&Subject>, max: u32) -> Vec<SourceIdentity>;
             source_identity(connector: &ConnectorId, subject: &Subject) -> Option<SourceIdentity>;
             admit_listed(admissions: &[Admission]) -> Vec<AdmissionOutcome>;
-            announce_changes(accounts: &[AccountId], at: Timestamp) -> u64;
             change_departments(connector: &ConnectorId, changed: &[Department], removed: &[String]) -> u64;
             reopen_after_sync(account: &AccountId, connector: &ConnectorId, by: &str, at: Timestamp) -> Option<Reopening>;
         }

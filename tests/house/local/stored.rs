@@ -18,6 +18,7 @@ mod api;
 mod change;
 mod command;
 mod import;
+mod nodes;
 
 pub(super) const TOKEN: &str = "correct-horse-battery-staple";
 

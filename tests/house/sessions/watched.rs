@@ -240,7 +240,6 @@ store_operations! {
         ) -> Vec<SourceIdentity>;
         source_identity(connector: &ConnectorId, subject: &Subject) -> Option<SourceIdentity>;
         admit_listed(admissions: &[Admission]) -> Vec<AdmissionOutcome>;
-        announce_changes(accounts: &[AccountId], at: Timestamp) -> u64;
         change_departments(
             connector: &ConnectorId,
             changed: &[Department],

@@ -372,7 +372,7 @@ async fn the_identity_used_last_comes_first() {
 #[tokio::test]
 async fn a_login_name_that_a_login_changed_is_in_the_log() {
     for Backend { name, store, .. } in backends().await {
-        let account = admit(&*store, &admission("zhangsan")).await;
+        let (account, _) = somebody(&*store, "zhangsan").await;
         let before = store.epochs().await.unwrap().log_position.number;
         let renamed = Admission {
             login: "zhang.san".parse().unwrap(),

@@ -218,24 +218,6 @@ async fn only_a_closing_by_the_same_sync_is_undone() {
 }
 
 #[tokio::test]
-async fn changes_of_people_with_sessions_are_announced() {
-    for Backend { name, store, .. } in backends().await {
-        let (here, _) = somebody(&*store, "lisi").await;
-        let away = admit(&*store, &admission("zhangsan")).await;
-        let before = store.epochs().await.unwrap().log_position.number;
-        let accounts = [here.id, away.id];
-        let count = store.announce_changes(&accounts, at(1)).await.unwrap();
-        assert_eq!(count, 1, "{name}");
-        let page = store.revocations_after(before, 10).await.unwrap();
-        assert_eq!(page.entries.len(), 1, "{name}");
-        assert_eq!(
-            page.entries[0].epoch, here.epoch,
-            "{name}: nothing is revoked"
-        );
-    }
-}
-
-#[tokio::test]
 async fn departments_are_changed_and_removed_one_by_one() {
     for Backend { name, store, .. } in backends().await {
         let department = |id: &str, name: &str| Department {

@@ -35,6 +35,7 @@ fn creating(person: &LocalPerson) -> LocalPersonWrite {
         expected: None,
         person: Some(person.clone()),
         ends_logins: true,
+        identity: None,
     }
 }
 

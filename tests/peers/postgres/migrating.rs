@@ -202,6 +202,7 @@ async fn keep_a_password(store: &dyn Store) {
         expected: None,
         person: Some(person),
         ends_logins: true,
+        identity: None,
     };
     let house = "house".parse().unwrap();
     let written = store.write_local_people(&house, &[write], at(1)).await;

@@ -10,11 +10,11 @@ use super::super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
     ConnectorError, Finding, RefusalReason, SourceRefusal, brought,
 };
-use super::{hashing, proven_by_password, refused, verified_fields};
+use super::{hashing, proven_by_password, refused};
 use crate::clock::Clock;
 use crate::login::pending::{PasswordChange, Pending};
 use crate::people::local_people::{
-    LocalPeople, LocalPeopleError, LocalPersonChange, profile_of, subject_of,
+    LocalPeople, LocalPeopleError, LocalPersonChange, profile_of, subject_of, verified_fields,
 };
 use crate::people::new_password::NewPassword;
 use crate::people::password_hash::PasswordHash;

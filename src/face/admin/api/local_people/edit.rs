@@ -141,17 +141,7 @@ async fn change(
     let event = AuditEvent::PersonChanged;
     let note = format!("{names}: {}", ended_text(&changed.ended));
     audit(&state, &token, (&entry, &changed.person), event, &note);
-    refresh(&state, &entry, &changed).await;
     Ok(done(&changed.ended, None))
-}
-
-/// Brings signed-in people up to date with their new fields. Who is disabled is signed out already.
-async fn refresh(state: &ApiState, entry: &ConnectorEntry, changed: &ChangedPerson) {
-    if changed.is_changed && !changed.person.disabled {
-        let subjects = [changed.person.subject.clone()];
-        let site = state.live.site();
-        site.login.refresh_local_people(&entry.id, &subjects).await;
-    }
 }
 
 fn done(ended: &EndedLogins, login_taken: Option<bool>) -> ApiJson<LocalPersonDone> {

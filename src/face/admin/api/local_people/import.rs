@@ -16,8 +16,7 @@ use super::{Ended, ended_text, entry_of};
 use crate::face::admin::tokens::AdminToken;
 use crate::people::import::LineProblem;
 use crate::people::local_people::import::LocalImport;
-use crate::people::local_people::{ImportedPeople, LocalImportError};
-use crate::store::ConnectorId;
+use crate::people::local_people::LocalImportError;
 use crate::telemetry::{AuditEvent, AuditRecord};
 
 /// The longest import, in bytes.
@@ -105,15 +104,5 @@ async fn import(
         unchanged: imported.unchanged,
         ended: Ended::from(&imported.ended),
     };
-    refresh(&state, entry.id.clone(), imported);
     Ok(ApiJson(answer))
-}
-
-/// Brings signed-in people up to date in the background: there may be thousands.
-fn refresh(state: &ApiState, connector: ConnectorId, imported: ImportedPeople) {
-    let login = state.live.site().login.clone();
-    tokio::spawn(async move {
-        let changed = &imported.changed;
-        login.refresh_local_people(&connector, changed).await;
-    });
 }
