@@ -310,6 +310,7 @@ async fn sign_in(
         auth_context: AuthContext::default(),
         tokens: None,
         response_id: None,
+        local_revision: None,
     };
     let (connector_epoch, everyone_epoch) = sessions.epochs_of(corp);
     let (account, _) = people.admit(&admission, &profile).await?;

@@ -190,6 +190,7 @@ fn profile() -> Profile {
         auth_context: AuthContext::default(),
         tokens: None,
         response_id: None,
+        local_revision: None,
     }
 }
 

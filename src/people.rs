@@ -99,6 +99,8 @@ pub enum AdmitError {
     },
     #[error("the account {account} is closed")]
     Closed { account: AccountId },
+    #[error("an administrator changed the person during the login")]
+    LocalPersonChanged,
     #[error("admit the person")]
     Store(#[source] StoreError),
 }
@@ -436,6 +438,7 @@ impl People {
             is_login: occasion == Occasion::Login,
             entitlements: serde_json::to_string(&mapped.fields).expect("fields are plain data"),
             fields: directory_fields(&mapped.fields),
+            local_revision: profile.local_revision,
             at: self.clock.now(),
         };
         Ok((admission, mapped))
@@ -465,6 +468,7 @@ impl People {
             }
             AdmissionOutcome::LoginTaken { by } => Err(AdmitError::LoginTaken { login, by }),
             AdmissionOutcome::Closed(account) => Err(AdmitError::Closed { account }),
+            AdmissionOutcome::LocalPersonChanged => Err(AdmitError::LocalPersonChanged),
         }
     }
 
@@ -503,6 +507,7 @@ impl People {
             is_login: false,
             entitlements: "{}".to_owned(),
             fields: DirectoryFields::default(),
+            local_revision: None,
             at: self.clock.now(),
         }
     }

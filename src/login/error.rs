@@ -120,7 +120,10 @@ impl LoginError {
                 AdmitError::Unknown { login }
                 | AdmitError::AmbiguousLink { login, .. }
                 | AdmitError::LoginTaken { login, .. } => Some(login),
-                AdmitError::Map(_) | AdmitError::Closed { .. } | AdmitError::Store(_) => None,
+                AdmitError::Map(_)
+                | AdmitError::Closed { .. }
+                | AdmitError::LocalPersonChanged
+                | AdmitError::Store(_) => None,
             },
             _ => None,
         }

@@ -207,7 +207,8 @@ impl People {
             AdmissionOutcome::Unknown
             | AdmissionOutcome::AmbiguousLink { .. }
             | AdmissionOutcome::LoginTaken { .. }
-            | AdmissionOutcome::Closed(_) => Ok(StatusOutcome::Unchanged),
+            | AdmissionOutcome::Closed(_)
+            | AdmissionOutcome::LocalPersonChanged => Ok(StatusOutcome::Unchanged),
         }
     }
 }

@@ -327,6 +327,7 @@ impl LocalPeople {
             is_login: false,
             entitlements: serde_json::to_string(&mapped.fields).expect("fields are plain data"),
             fields: directory_fields(&mapped.fields),
+            local_revision: None,
             at,
         })
     }

@@ -36,6 +36,9 @@ pub struct Profile {
     pub tokens: Option<ProviderTokens>,
     /// The ID by which the response is accepted once; absent: the provider itself accepts its code once.
     pub response_id: Option<ResponseId>,
+    /// The state of a local person whom the store keeps, from which the profile was read. The person is
+    /// admitted only as long as it is the current one.
+    pub local_revision: Option<i64>,
 }
 
 impl Profile {
@@ -50,6 +53,7 @@ impl Profile {
             auth_context: AuthContext::default(),
             tokens: None,
             response_id: None,
+            local_revision: None,
         }
     }
 }

@@ -199,6 +199,8 @@ pub struct Admission {
     pub entitlements: String,
     /// Those of them that the directory lists and searches.
     pub fields: DirectoryFields,
+    /// The revision of the local person from whom the fields are. Nobody is admitted if it is no longer theirs.
+    pub local_revision: Option<i64>,
     /// The time of the admission: the identity was used then, and a new account begins then.
     pub at: Timestamp,
 }
@@ -219,6 +221,8 @@ pub enum AdmissionOutcome {
         by: AccountId,
     },
     Closed(AccountId),
+    /// The local person has another revision now.
+    LocalPersonChanged,
 }
 
 /// An identity that was admitted.

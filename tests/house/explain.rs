@@ -241,6 +241,7 @@ impl ExplainServer {
                 is_login: true,
                 entitlements: format!(r#"{{"departments":["{connector}"]}}"#),
                 fields: DirectoryFields::default(),
+                local_revision: None,
                 at: now.plus(std::time::Duration::from_secs(at)),
             };
             at += 1;

@@ -130,6 +130,7 @@ impl TestAdmin {
             is_login: true,
             entitlements: "{}".to_owned(),
             fields: DirectoryFields::default(),
+            local_revision: None,
             at: now,
         };
         let AdmissionOutcome::Account(admitted) =

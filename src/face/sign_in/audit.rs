@@ -52,6 +52,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
             AdmitError::Unknown { .. } | AdmitError::AmbiguousLink { .. } => Cause::UnknownPerson,
             AdmitError::LoginTaken { .. } => Cause::LoginTaken,
             AdmitError::Closed { .. } => Cause::AccountClosed,
+            AdmitError::LocalPersonChanged => Cause::Revoked,
             AdmitError::Store(_) => Cause::StoreUnavailable,
         },
         LoginError::Mint { source, .. } => match source {

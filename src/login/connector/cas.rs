@@ -214,6 +214,7 @@ impl Cas {
             },
             tokens: None,
             response_id: None,
+            local_revision: None,
         })
     }
 }

@@ -138,6 +138,7 @@ impl Connector for Jwt {
                 },
                 tokens: None,
                 response_id: None,
+                local_revision: None,
             },
             token_id: Some(accepted.id),
             token_expires_at: accepted.accepted_until,

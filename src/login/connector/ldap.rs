@@ -237,6 +237,7 @@ impl Ldap {
             },
             tokens: None,
             response_id: None,
+            local_revision: None,
         })
     }
 

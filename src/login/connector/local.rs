@@ -158,6 +158,7 @@ impl Local {
             auth_context: proven_by_password(&self.clock),
             tokens: None,
             response_id: None,
+            local_revision: None,
         }
     }
 }

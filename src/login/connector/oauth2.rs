@@ -224,6 +224,7 @@ impl Connector for OAuth2 {
             auth_context: AuthContext::default(),
             tokens: Some(self.tokens(granted, ProviderTokens::default())),
             response_id: None,
+            local_revision: None,
         })
     }
 

@@ -334,6 +334,7 @@ impl Oidc {
             auth_context: id_token.auth_context,
             tokens: Some(self.tokens(granted)),
             response_id: None,
+            local_revision: None,
         }
     }
 

@@ -158,6 +158,7 @@ impl Saml {
                 id: format!("assertion {}", facts.id),
                 accepted_until: facts.accepted_until,
             }),
+            local_revision: None,
         })
     }
 

@@ -306,6 +306,7 @@ fn admission(policy: &AdmissionPolicy, planned: &PlannedAdmission, at: Timestamp
             departments: Vec::new(),
             ..directory_fields(&planned.fields)
         },
+        local_revision: None,
         at,
     }
 }
@@ -326,6 +327,8 @@ fn refusal(outcome: &AdmissionOutcome) -> (String, &'static str) {
             format!("account {account}, to which the person belongs, is closed"),
             "reopen it with `menshen people reopen`",
         ),
-        AdmissionOutcome::Account(_) | AdmissionOutcome::Unknown => (String::new(), ""),
+        AdmissionOutcome::Account(_)
+        | AdmissionOutcome::Unknown
+        | AdmissionOutcome::LocalPersonChanged => (String::new(), ""),
     }
 }

@@ -7,7 +7,7 @@ use super::super::{
 use super::row::Columns;
 use super::{
     Begin, Database, QueryError, Transaction, account_changes, accounts, coordination, departments,
-    local_entitlements, people_import, person_fields, revocations, row, values, vouched_fields,
+    local_entitlements, local_people, people_import, person_fields, revocations, row, values, vouched_fields,
 };
 use crate::clock::Timestamp;
 
@@ -51,7 +51,12 @@ async fn begin_admission<D: Database>(
 ) -> Result<(D::Transaction, AdmissionOutcome), QueryError> {
     let mut may_announce = false;
     loop {
-        let mut tx = db.begin(begin_of(may_announce)).await?;
+        let begin = match admission.local_revision {
+            // Local people are changed only by transactions that revoke.
+            Some(_) if !may_announce => Begin::BesideRevocations,
+            _ => begin_of(may_announce),
+        };
+        let mut tx = db.begin(begin).await?;
         let occasion = (Occasion::SignIn, may_announce);
         if let Some(admitted) = admit_one(&mut tx, admission, occasion).await? {
             return Ok((tx, admitted));
@@ -164,6 +169,12 @@ async fn admit_one(
     admission: &Admission,
     occasion: (Occasion, bool),
 ) -> Result<Option<AdmissionOutcome>, QueryError> {
+    if let Some(revision) = admission.local_revision {
+        let person = (&admission.connector, &admission.subject);
+        if !local_people::has_revision(tx, person, revision).await? {
+            return Ok(Some(AdmissionOutcome::LocalPersonChanged));
+        }
+    }
     let known = find_or_lock(tx, admission).await?;
     let is_new = known.is_none();
     let outcome = match known {

@@ -285,3 +285,15 @@ pub(super) async fn has_current_password(
     let values = values![&record.connector, &record.subject, &record.provider_sid];
     Ok(tx.row(sql, values).await?.is_some())
 }
+
+/// Whether a local person is as they were.
+pub(super) async fn has_revision(
+    tx: &mut impl Transaction,
+    (connector, subject): (&ConnectorId, &Subject),
+    revision: i64,
+) -> Result<bool, QueryError> {
+    let sql = "SELECT 1 AS one FROM menshen_local_person \
+               WHERE connector = $1 AND subject = $2 AND revision = $3";
+    let found = tx.row(sql, values![connector, subject, revision]).await?;
+    Ok(found.is_some())
+}

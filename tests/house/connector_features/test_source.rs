@@ -141,6 +141,7 @@ fn profile(person: &str) -> Profile {
         auth_context: AuthContext::default(),
         tokens: None,
         response_id: None,
+        local_revision: None,
     }
 }
 

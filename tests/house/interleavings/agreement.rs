@@ -141,6 +141,7 @@ fn admission(person: usize, (login, group): (u8, u8), at: Timestamp) -> Admissio
         is_login: true,
         entitlements: format!(r#"{{"groups":["{group}"]}}"#),
         fields: DirectoryFields::default(),
+        local_revision: None,
         at,
     }
 }

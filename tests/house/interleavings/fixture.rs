@@ -113,6 +113,7 @@ pub(super) fn profile(subject: Subject, login: &str, group: &str) -> Profile {
         auth_context: AuthContext::default(),
         tokens: None,
         response_id: None,
+        local_revision: None,
     }
 }
 
@@ -247,6 +248,7 @@ fn admission(account: &Account, connector: ConnectorId, subject: &str) -> Admiss
         is_login: true,
         entitlements: serde_json::to_string(&fields).unwrap(),
         fields: DirectoryFields::default(),
+        local_revision: None,
         at: MINTED_AT,
     }
 }

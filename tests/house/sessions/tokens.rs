@@ -285,6 +285,7 @@ impl TokenEnv {
             auth_context: AuthContext::default(),
             tokens: None,
             response_id: None,
+            local_revision: None,
         }
     }
 

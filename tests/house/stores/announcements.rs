@@ -107,8 +107,8 @@ async fn people_with_neither_session_nor_access_token_are_not_announced() {
             let made = store.create_access_token(&token, 3).await.unwrap();
             assert_eq!(made, AccessTokenOutcome::Created, "{name}");
             // The token outlives the session.
-            let late = session.record.expires_at.plus(Duration::from_secs(1));
-            store.delete_expired(late, at(0), 10).await.unwrap();
+            let only = RevocationScope::Session(session.record.key);
+            store.revoke(&only, at(1)).await.unwrap();
             assert!(!has_session(&*store, &session).await, "{name}");
             let before = log_number(&*store).await;
             change.make(&*store, &session, 1).await;

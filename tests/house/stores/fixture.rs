@@ -36,6 +36,7 @@ pub(super) fn admission(login: &str) -> Admission {
         is_login: true,
         entitlements: "{}".to_owned(),
         fields: DirectoryFields::default(),
+        local_revision: None,
         at: at(0),
     }
 }

@@ -84,6 +84,44 @@ async fn session_of(store: &dyn Store, person: &LocalPerson) -> NewSession {
     new
 }
 
+#[tokio::test]
+async fn nobody_is_admitted_with_fields_from_before_a_change() {
+    for Backend { name, store, .. } in backends().await {
+        let old = person("ZhangSan");
+        create(&*store, &old).await;
+        let admission = |groups: &str, revision| Admission {
+            connector: house(),
+            subject: old.subject.clone(),
+            entitlements: format!(r#"{{"groups":["{groups}"]}}"#),
+            local_revision: Some(revision),
+            ..admission("ZhangSan")
+        };
+        let first = admission("admins", old.revision);
+        let account = admit(&*store, &first).await;
+        let new = LocalPerson {
+            revision: 5,
+            ..old.clone()
+        };
+        let mut change = changing(&new, old.revision, false);
+        change.identity = Some(admission("staff", 5));
+        let written = write(&*store, &[change]).await;
+        assert!(matches!(written, LocalPeopleOutcome::Written(_)), "{name}");
+        let late = store.admit(&first).await.unwrap();
+        assert_eq!(late, AdmissionOutcome::LocalPersonChanged, "{name}");
+        let gone = admission("admins", 7);
+        let unknown = Admission {
+            subject: "nobody".parse().unwrap(),
+            ..gone
+        };
+        let unknown = store.admit(&unknown).await.unwrap();
+        assert_eq!(unknown, AdmissionOutcome::LocalPersonChanged, "{name}");
+        let stored = store.identities(&account.id).await.unwrap();
+        assert_eq!(stored[0].2, r#"{"groups":["staff"]}"#, "{name}");
+        let now = admission("ops", 5);
+        assert_eq!(admit(&*store, &now).await.id, account.id, "{name}");
+    }
+}
+
 async fn access_token_of(store: &dyn Store, session: &NewSession) -> SessionKey {
     let new = NewAccessToken {
         key: SessionKey::new(keys::random()),

@@ -104,6 +104,7 @@ async fn links_to_an_account(menshen: &Menshen, email: &str) -> bool {
         is_login: true,
         entitlements: "{}".to_owned(),
         fields: DirectoryFields::default(),
+        local_revision: None,
         at: menshen.running.live().services().clock.now(),
     };
     let store = &menshen.running.live().services().store;

@@ -89,6 +89,18 @@ impl StoredLocal {
         })
     }
 
+    /// The person as they are after the hash was computed, which takes its time. With another password nobody
+    /// has proven who they are.
+    async fn current(&self, verified: &LocalPerson) -> Result<LocalPerson, ConnectorError> {
+        let subject = &verified.subject;
+        let found = self.people.find(subject).await.map_err(store_failed)?;
+        let current = found.filter(|found| found.credential == verified.credential);
+        current.ok_or_else(|| {
+            let message = format!("{subject} was removed or got another password meanwhile");
+            refused(THE_STORE, RefusalReason::WrongPassword, message)
+        })
+    }
+
     fn profile(&self, person: &LocalPerson) -> Profile {
         let profile = profile_of(person);
         Profile {
@@ -99,6 +111,7 @@ impl StoredLocal {
             auth_context: proven_by_password(&self.clock),
             tokens: None,
             response_id: None,
+            local_revision: Some(person.revision),
         }
     }
 }
@@ -155,6 +168,7 @@ impl Connector for StoredLocal {
             let message = format!("the password for {subject} is wrong");
             return Err(refused(THE_STORE, RefusalReason::WrongPassword, message));
         }
+        let person = self.current(&person).await?;
         if person.disabled {
             let message = format!("{subject} is disabled");
             return Err(refused(THE_STORE, RefusalReason::Inactive, message));

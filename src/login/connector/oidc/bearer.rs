@@ -40,6 +40,7 @@ impl TokenReader for Oidc {
             },
             tokens: None,
             response_id: None,
+            local_revision: None,
         })
     }
 }

@@ -54,7 +54,7 @@ async fn requests_of(mut browser: Browser) -> [TestRequest; 2] {
     let authorization = access_tokens::basic("zhangsan", &token);
     [
         TestRequest::get("/echo").session(&cookie),
-        TestRequest::get("/git/x").header("Authorization", &authorization),
+        TestRequest::get("/git/echo").header("Authorization", &authorization),
     ]
 }
 

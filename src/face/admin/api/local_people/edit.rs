@@ -15,7 +15,7 @@ use super::super::{ApiState, Resource};
 use super::{Ended, ended_text, entry_of};
 use crate::face::admin::tokens::AdminToken;
 use crate::login::ConnectorEntry;
-use crate::people::local_people::{ChangedPerson, LocalPersonChange};
+use crate::people::local_people::LocalPersonChange;
 use crate::store::{EndedLogins, LocalPerson, LoginName};
 use crate::telemetry::{AuditEvent, AuditRecord};
 
