@@ -16,6 +16,7 @@ mod logout_refused;
 mod metadata;
 mod metadata_document;
 mod mutated;
+mod name_ids;
 mod own_metadata;
 mod reload_user;
 mod replayed;

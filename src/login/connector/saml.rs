@@ -19,7 +19,7 @@ use assertion::{AssertionRules, Facts};
 use metadata::{IdpMetadata, MetadataRules};
 use metadata_cache::{MetadataCache, MetadataError, MetadataSettings, MetadataState};
 use name_id::{NameId, SessionAtProvider};
-use names::{RESPONSE_FIELD, UNSPECIFIED};
+use names::RESPONSE_FIELD;
 use refusal::ResponseRefusal;
 use request::{LoginRequest, MessageError, request_id};
 use response::{MESSAGE_BYTES_MAX, ResponseRules};
@@ -125,6 +125,9 @@ impl Saml {
                 NameId::inside(assertion, subject, &self.provider, verified.decryption)?
             }
         };
+        if let Some(name_id) = &name_id {
+            self.check_name_id(name_id, idp)?;
+        }
         let rules = AssertionRules {
             provider: &self.provider,
             idp,
@@ -133,6 +136,22 @@ impl Saml {
             skew: self.config.clock_skew.duration(),
         };
         rules.check(assertion, name_id)
+    }
+
+    /// Refuses a `NameID` that may name somebody else than the same value of the asked kind does. A request
+    /// that is not signed, or whose signature the provider does not demand, passes through the browser, so the
+    /// person can have another format, or the name space of another service, asked for.
+    fn check_name_id(&self, name_id: &NameId, idp: &IdpMetadata) -> Result<(), ResponseRefusal> {
+        let format = self.config.restricting_format();
+        if format.is_some_and(|format| name_id.format() != format) {
+            let given = name_id.format().to_owned();
+            return Err(ResponseRefusal::NameIdFormat(given));
+        }
+        let (idp, own) = (idp.entity_id.as_str(), self.provider.entity_id.as_str());
+        match self.subject.is_none() && name_id.is_of_others(idp, own) {
+            true => Err(ResponseRefusal::NameIdOfOthers),
+            false => Ok(()),
+        }
     }
 
     fn profile(&self, facts: Facts, issuer: String) -> Result<Profile, ResponseRefusal> {
@@ -243,8 +262,7 @@ fn raw_profile(facts: &Facts, issuer: &str) -> serde_json::Value {
         "friendly": facts.friendly,
     });
     let name_id = facts.name_id.as_ref();
-    // Without a format it is the unspecified one (SAML 2.0 core §2.2.2).
-    let format = name_id.map(|it| it.format.as_deref().unwrap_or(UNSPECIFIED));
+    let format = name_id.map(NameId::format);
     for (name, value) in [
         ("name_id", name_id.map(|it| it.value.as_str())),
         ("name_id_format", format),

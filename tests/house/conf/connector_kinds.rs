@@ -49,7 +49,7 @@ const KINDS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "saml",
-        "metadata = 'https://idp.corp.example/metadata'\n",
+        "metadata = 'https://idp.corp.example/metadata'\nname_id_format = 'persistent'\n",
         &[],
     ),
     (

@@ -142,15 +142,20 @@ fn what_weakens_security_is_warned_about() {
         of_connector.map(|(key, _)| key).collect::<Vec<_>>()
     };
     let nothing: [String; 0] = [];
-    assert_eq!(warned(""), nothing);
-    assert_eq!(warned("clock_skew = '5m'\n"), nothing);
+    let persistent = "name_id_format = 'persistent'\n";
+    assert_eq!(warned(persistent), nothing);
+    assert_eq!(warned("subject = 'profile.attributes.uid[0]'\n"), nothing);
+    assert_eq!(warned(""), ["connector.p.saml"]);
+    let unspecified = "name_id_format = 'unspecified'\n";
+    assert_eq!(warned(unspecified), ["connector.p.saml"]);
+    assert_eq!(warned(&format!("{persistent}clock_skew = '5m'\n")), nothing);
     for (key, value) in [
         ("allow_sha1", "true"),
         ("allow_cbc", "true"),
         ("idp_initiated", "true"),
         ("clock_skew", "'301s'"),
     ] {
-        let line = format!("{key} = {value}\n");
+        let line = format!("{persistent}{key} = {value}\n");
         assert_eq!(warned(&line), [format!("connector.p.saml.{key}")]);
     }
 }

@@ -195,6 +195,7 @@ async fn a_comment_does_not_cut_a_name_short() {
     let whole = "admin@corp.example.evil.example";
     idp.state().person = Person {
         name_id: NameId {
+            qualifiers: "",
             format: Some(EMAIL),
             xml: whole.to_owned(),
         },

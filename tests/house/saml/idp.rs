@@ -70,6 +70,7 @@ impl Person {
     pub(crate) fn named(uid: &str) -> Self {
         Self {
             name_id: NameId {
+                qualifiers: "",
                 format: Some(PERSISTENT),
                 xml: format!("p-{uid}"),
             },

@@ -24,6 +24,8 @@ pub(crate) const IDP: &str = "https://idp.example/metadata";
 #[derive(Clone, Debug)]
 pub(crate) struct NameId {
     pub(crate) format: Option<&'static str>,
+    /// Further attributes, written as they are.
+    pub(crate) qualifiers: &'static str,
     /// Written as it is, so it may hold markup.
     pub(crate) xml: String,
 }
@@ -205,7 +207,10 @@ impl Assertion {
         if let Some(name_id) = &self.name_id {
             xml.push_str("<saml:NameID");
             attribute(xml, "Format", name_id.format);
-            write!(xml, ">{}</saml:NameID>", name_id.xml).unwrap();
+            let NameId {
+                qualifiers, xml: value, ..
+            } = name_id;
+            write!(xml, "{qualifiers}>{value}</saml:NameID>").unwrap();
         }
         for confirmation in &self.confirmations {
             let method = confirmation.method;

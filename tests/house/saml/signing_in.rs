@@ -117,6 +117,7 @@ async fn the_login_is_the_name_id_unless_it_is_persistent() {
     ] {
         idp.state().person = Person {
             name_id: NameId {
+                qualifiers: "",
                 format,
                 xml: name.to_owned(),
             },

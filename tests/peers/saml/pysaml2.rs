@@ -28,7 +28,8 @@ fn start_idp(keys: &Keys) -> Idp {
 
 /// Starts menshen with these lines of its connector, and has pysaml2 read its metadata.
 async fn start(keys: &Keys, idp: &Idp, lines: &str) -> Stage {
-    let stage = Stage::start_secure_with(&keys.tables(&idp.at("/metadata"), lines)).await;
+    let lines = format!("name_id_format = 'persistent'\n{lines}");
+    let stage = Stage::start_secure_with(&keys.tables(&idp.at("/metadata"), &lines)).await;
     idp.set(json!({ "sp": own_metadata(&stage).await })).await;
     stage
 }

@@ -31,7 +31,8 @@ fn start_idp(keys: &Keys) -> Idp {
 }
 
 async fn start(keys: &Keys, idp: &Idp, lines: &str) -> Stage {
-    let stage = Stage::start_secure_with(&keys.tables(&idp.at("/metadata"), lines)).await;
+    let lines = format!("name_id_format = 'persistent'\n{lines}");
+    let stage = Stage::start_secure_with(&keys.tables(&idp.at("/metadata"), &lines)).await;
     idp.set(json!({
         "certificate": keys.own,
         "entityId": stage.at("/.menshen/saml/corp/metadata"),

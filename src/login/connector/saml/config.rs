@@ -46,8 +46,9 @@ pub struct Config {
     /// How login requests reach the identity provider: `redirect` (in a URL) or `post` (in a form).
     #[serde(default)]
     pub binding: Binding,
-    /// The format of the `NameID` to request: `persistent`, `transient`, `email`, `unspecified` or a URN.
-    /// Absent: the identity provider chooses.
+    /// The format of the `NameID` to request: `persistent`, `transient`, `email`, `unspecified` or a URN. A
+    /// `NameID` of another format is refused. Absent or `unspecified`: the identity provider chooses, and any
+    /// is accepted.
     #[serde(default)]
     pub name_id_format: Option<String>,
     /// CEL over `profile`: the id that identifies the account. It must never change and never be given to
@@ -143,6 +144,13 @@ impl Config {
             other if other.starts_with("urn:") => other,
             _ => return None,
         })
+    }
+
+    /// The format that a `NameID` must have: any is right if none or the unspecified one was asked for
+    /// (SAML 2.0 core §3.4.1.1).
+    pub(super) fn restricting_format(&self) -> Option<&str> {
+        let format = self.name_id_format();
+        format.filter(|format| *format != names::UNSPECIFIED)
     }
 }
 

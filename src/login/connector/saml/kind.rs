@@ -130,6 +130,12 @@ impl Kind for Config {
             let text = "expired assertions are accepted this long: correct the clocks instead";
             warn("clock_skew", text);
         }
+        if self.subject.is_none() && self.restricting_format().is_none() {
+            let text = "a NameID of any format is accepted, and where the identity provider lets the request \
+                        choose it, the person can: add `name_id_format`, the format that it sends, or \
+                        `subject`, an attribute that identifies the person";
+            warnings.push((KeyPath::of([NAME]), text.to_owned()));
+        }
         warnings
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::super::kit::xml::{self, Element};
 use super::super::kit::xml_encryption::{self, DecryptionPolicy};
 use super::elements::only;
-use super::names::{ASSERTION, TRANSIENT};
+use super::names::{ASSERTION, PERSISTENT, TRANSIENT, UNSPECIFIED};
 use super::refusal::ResponseRefusal;
 use super::service_provider::ServiceProvider;
 use crate::keys;
@@ -19,7 +19,7 @@ pub(super) struct NameId {
     #[serde(rename = "v")]
     pub(super) value: String,
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
-    pub(super) format: Option<String>,
+    format: Option<String>,
     #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
     name_qualifier: Option<String>,
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
@@ -86,9 +86,24 @@ impl NameId {
         })
     }
 
+    /// The format; without one it is the unspecified one (SAML 2.0 core §2.2.2).
+    pub(super) fn format(&self) -> &str {
+        self.format.as_deref().unwrap_or(UNSPECIFIED)
+    }
+
     /// Whether it names the person in this session only.
     pub(super) fn is_transient(&self) -> bool {
-        self.format.as_deref() == Some(TRANSIENT)
+        self.format() == TRANSIENT
+    }
+
+    /// Whether its qualifiers say that another service, or, of a persistent one, another identity provider knows
+    /// the person by it (SAML 2.0 core §8.3.7).
+    pub(super) fn is_of_others(&self, idp: &str, own: &str) -> bool {
+        let is_other = |qualifier: &Option<String>, known: &str| {
+            qualifier.as_ref().is_some_and(|given| given != known)
+        };
+        is_other(&self.sp_name_qualifier, own)
+            || (self.format() == PERSISTENT && is_other(&self.name_qualifier, idp))
     }
 
     /// The group of the sessions of this person at the identity provider. A hash, so that the store has no

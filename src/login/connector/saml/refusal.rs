@@ -91,6 +91,10 @@ pub(super) enum ResponseRefusal {
     Repeated(&'static str),
     #[error("the assertion names no subject: it has no NameID, or a transient one; set `subject`")]
     NoSubject,
+    #[error("the Format of the NameID is {0}, not the one of `name_id_format`")]
+    NameIdFormat(String),
+    #[error("the NameID names the person for another service or another identity provider")]
+    NameIdOfOthers,
     #[error("the value of `subject` is not a text or a whole number")]
     Subject,
     #[error("`subject` has no value")]
