@@ -125,6 +125,8 @@ pub struct CurrentEpochs {
 pub enum LogoutTarget {
     /// One session of the provider.
     Session(String),
+    /// Several sessions of the provider, of which one signed message says that all have ended.
+    Sessions(Vec<String>),
     /// One session of the provider, and its subject: it also ends the subject's sessions for which no
     /// provider session is known.
     SessionAndSubject {

@@ -184,22 +184,14 @@ pub(super) fn logout_done() -> LoggedResponse {
     LoggedResponse::own_path("logout at the source", response)
 }
 
-/// Ends the sessions that the notices of one verified message name. An error is the response to the message.
-pub(super) async fn apply_notices(
+/// Ends the sessions that a verified message names. An error is the response to the message.
+pub(super) async fn apply_notice(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    notices: &[LogoutNotice],
+    notice: &LogoutNotice,
 ) -> Result<(), Box<LoggedResponse>> {
-    let mut ended = 0;
-    for notice in notices {
-        let channel = LogoutChannel::Single(notice);
-        ended += end_matching(context, entry, &notice.target, channel).await?;
-    }
-    if let Some(first) = notices.first() {
-        let channel = LogoutChannel::Single(first);
-        record_logout(context, entry, &first.target, channel, ended);
-    }
-    Ok(())
+    let channel = LogoutChannel::Single(notice);
+    end_sessions(context, entry, &notice.target, channel).await
 }
 
 async fn end_sessions(
@@ -266,7 +258,9 @@ fn record_logout(
             LogoutTarget::SessionAndSubject { subject, .. } | LogoutTarget::Subject(subject) => {
                 Some(subject.as_str())
             }
-            LogoutTarget::Session(_) | LogoutTarget::SessionGroup(_) => None,
+            LogoutTarget::Session(_)
+            | LogoutTarget::Sessions(_)
+            | LogoutTarget::SessionGroup(_) => None,
         },
         reason: Some(&reason),
         ..audit::new_record(context, AuditEvent::Revoked)

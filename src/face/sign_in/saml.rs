@@ -98,8 +98,8 @@ async fn handle(
     received: ReceivedLogout,
 ) -> LoggedResponse {
     match received {
-        ReceivedLogout::Request { notices, answer } => {
-            let applied = provider_logout::apply_notices(context, entry, &notices).await;
+        ReceivedLogout::Request { notice, answer } => {
+            let applied = provider_logout::apply_notice(context, entry, &notice).await;
             if let Err(logged) = applied {
                 return *logged;
             }

@@ -75,10 +75,10 @@ pub enum LogoutMessage<'a> {
 /// What a message to the logout URL means.
 #[derive(Debug)]
 pub enum ReceivedLogout {
-    /// The source ended sessions. Each notice is accepted once; the answer is for the source, if it can get
+    /// The source ended sessions. The notice is accepted once; the answer is for the source, if it can get
     /// one.
     Request {
-        notices: Vec<LogoutNotice>,
+        notice: LogoutNotice,
         answer: Option<Delivery>,
     },
     /// The answer of the source to a message of [`ProviderLogout::end_session`].

@@ -1,7 +1,5 @@
 //! Applies a logout at a provider: ends sessions, and leaves marks for logins that are not finished.
 
-use std::iter;
-
 use super::super::{ConnectorId, LogoutTarget, Revocation, RevocationScope, SessionKey, Subject};
 use super::row::Columns;
 use super::{Begin, Database, QueryError, Transaction, coordination, revocations, row, values};
@@ -59,6 +57,7 @@ async fn delete_matching_sessions<T: Transaction>(
 ) -> Result<Vec<SessionKey>, QueryError> {
     let (sids, subject) = match target {
         LogoutTarget::Session(sid) => (vec![Some(sid.clone())], None),
+        LogoutTarget::Sessions(sids) => (sids.iter().cloned().map(Some).collect(), None),
         LogoutTarget::SessionAndSubject { sid, subject } => {
             (vec![Some(sid.clone())], Some(subject))
         }
@@ -105,25 +104,29 @@ async fn insert_logout_marks(
     (at, until): (Timestamp, Timestamp),
 ) -> Result<(), QueryError> {
     let group_mark;
-    let (kind, what, unnamed) = match target {
-        LogoutTarget::Session(sid) => ("session", sid.as_str(), None),
-        LogoutTarget::SessionAndSubject { sid, subject } => {
-            ("session", sid.as_str(), Some(subject))
+    let marks = match target {
+        LogoutTarget::Session(sid) => vec![("session", sid.as_str())],
+        LogoutTarget::Sessions(sids) => {
+            let sids = sids.iter();
+            sids.map(|sid| ("session", sid.as_str())).collect()
         }
-        LogoutTarget::Subject(subject) => ("subject", subject.as_str(), None),
+        LogoutTarget::SessionAndSubject { sid, subject } => vec![
+            ("session", sid.as_str()),
+            // For logins of this person that have no id of a provider session.
+            ("unnamed", subject.as_str()),
+        ],
+        LogoutTarget::Subject(subject) => vec![("subject", subject.as_str())],
         LogoutTarget::SessionGroup(group) => {
             group_mark = mark_of_group(group);
-            ("session", group_mark.as_str(), None)
+            vec![("session", group_mark.as_str())]
         }
     };
-    // For logins of this person that have no id of a provider session.
-    let unnamed = unnamed.map(|subject| ("unnamed", subject.as_str()));
     // A repeated logout never shortens a mark.
     let sql = "INSERT INTO menshen_logout_mark AS m (connector, kind, what, at, until) \
                VALUES ($1, $2, $3, $4, $5) ON CONFLICT (connector, kind, what) DO UPDATE \
                SET at = CASE WHEN m.at > excluded.at THEN m.at ELSE excluded.at END, \
                until = CASE WHEN m.until > excluded.until THEN m.until ELSE excluded.until END";
-    for (kind, what) in iter::once((kind, what)).chain(unnamed) {
+    for (kind, what) in marks {
         tx.execute(sql, values![connector, kind, what, at, until])
             .await?;
     }

@@ -80,6 +80,7 @@ pub(super) fn logout_ends(target: &LogoutTarget, session: &SessionRecord) -> boo
     let own_sid = session.provider_sid.as_ref();
     match target {
         LogoutTarget::Session(sid) => own_sid == Some(sid),
+        LogoutTarget::Sessions(sids) => own_sid.is_some_and(|own| sids.contains(own)),
         LogoutTarget::SessionAndSubject { sid, subject } => match own_sid {
             Some(own) => own == sid,
             None => session.subject == *subject,

@@ -315,3 +315,39 @@ async fn a_failure_of_the_store_is_reported_so_that_the_message_can_be_repeated(
     assert!(!is_signed_in(&mut browser).await);
     assert!(!answer.text().contains(HTTPS) || answer.status == 200);
 }
+
+#[tokio::test]
+async fn after_a_failure_of_the_store_every_named_session_has_ended_and_a_repetition_succeeds() {
+    let idp = Idp::start().await;
+    let dir = TempDir::new();
+    let menshen = setup(&idp, "").store(&dir.url()).start().await;
+    let (mut first, one) = signed_in(&menshen, &idp, "zhangsan").await;
+    let (mut second, two) = signed_in(&menshen, &idp, "zhangsan").await;
+    let (mut third, _) = signed_in(&menshen, &idp, "zhangsan").await;
+    let mut request = LogoutMessage::request("p-zhangsan", Some(&one), idp.clock.now());
+    request.content.push_str(&session_index(&two));
+    let mut meddler = crate::stores::Meddler::at(&dir.url()).await;
+    meddler
+        .run("ALTER TABLE menshen_revocation RENAME TO hidden")
+        .await;
+    let answer = send(&menshen, By::Post, &request, &honest()).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(!is_signed_in(&mut first).await && !is_signed_in(&mut second).await);
+    meddler
+        .run("ALTER TABLE hidden RENAME TO menshen_revocation")
+        .await;
+    let sessions = &menshen.running.live().services().sessions;
+    crate::sessions::eventually("written", async || sessions.retry_pending(0).await == 0).await;
+    // Not in this process alone.
+    let other = setup(&idp, "").store(&dir.url()).start().await;
+    for ended in [&first, &second] {
+        let mut there = ended.clone().moved_to(other.address());
+        assert!(!is_signed_in(&mut there).await);
+    }
+    assert!(is_signed_in(&mut third).await, "it is not named");
+    let answer = send(&menshen, By::Post, &request, &honest()).await;
+    assert_success(&idp, &answer, &request);
+    let answer = send(&menshen, By::Post, &request, &honest()).await;
+    assert_eq!(answer.status, 400, "the provider knows: {}", answer.text());
+    assert!(is_signed_in(&mut third).await);
+}

@@ -161,7 +161,7 @@ impl Saml {
             }
         };
         Ok(ReceivedLogout::Request {
-            notices: request.notices,
+            notice: request.notice,
             answer,
         })
     }

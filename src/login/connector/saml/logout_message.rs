@@ -142,7 +142,7 @@ pub(super) struct LogoutRules<'a> {
 /// A `LogoutRequest` that holds.
 pub(super) struct LogoutRequest {
     pub(super) id: String,
-    pub(super) notices: Vec<LogoutNotice>,
+    pub(super) notice: LogoutNotice,
 }
 
 impl LogoutRules<'_> {
@@ -161,17 +161,12 @@ impl LogoutRules<'_> {
         let name_id = NameId::inside(root, root, self.provider, decryption);
         let name_id = name_id.map_err(LogoutRefusal::Name)?;
         let name_id = name_id.ok_or(LogoutRefusal::NoName)?;
-        let notices = targets(root, &name_id)?
-            .into_iter()
-            .enumerate()
-            .map(|(number, target)| LogoutNotice {
-                id: format!("{id} {number}"),
-                target,
-            });
-        Ok(LogoutRequest {
-            notices: notices.collect(),
-            id,
-        })
+        let notice = LogoutNotice {
+            // The suffix never changes, so that messages stay used when menshen is updated.
+            id: format!("{id} 0"),
+            target: target(root, &name_id)?,
+        };
+        Ok(LogoutRequest { notice, id })
     }
 
     /// Checks a `LogoutResponse`, but not its status.
@@ -211,7 +206,7 @@ impl LogoutRules<'_> {
 
 /// The sessions that end: all of the person, or those that are named. Sessions whose assertion named no
 /// session end as well.
-fn targets(root: &Element, name_id: &NameId) -> Result<Vec<LogoutTarget>, LogoutRefusal> {
+fn target(root: &Element, name_id: &NameId) -> Result<LogoutTarget, LogoutRefusal> {
     let indexes = root.children_named(PROTOCOL, "SessionIndex");
     let indexes: Vec<_> = indexes
         .map(|index| index.text().trim().to_owned())
@@ -220,11 +215,11 @@ fn targets(root: &Element, name_id: &NameId) -> Result<Vec<LogoutTarget>, Logout
         return Err(LogoutRefusal::TooManySessions);
     }
     if indexes.is_empty() {
-        return Ok(vec![LogoutTarget::SessionGroup(name_id.session_group())]);
+        return Ok(LogoutTarget::SessionGroup(name_id.session_group()));
     }
     let named = indexes.iter().map(|index| Some(index.as_str()));
     let ids = named.chain([None]).map(|index| name_id.session_id(index));
-    Ok(ids.map(LogoutTarget::Session).collect())
+    Ok(LogoutTarget::Sessions(ids.collect()))
 }
 
 fn time(element: &Element, name: &'static str) -> Result<Option<Timestamp>, LogoutRefusal> {

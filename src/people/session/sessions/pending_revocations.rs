@@ -16,10 +16,12 @@ use crate::telemetry::{LogLimiter, error_chain};
 
 mod cache_search;
 mod request;
+mod unreported;
 
 use cache_search::CacheSearch;
 pub(super) use request::RevocationRequest;
 use request::matches_session;
+use unreported::Unreported;
 
 /// The maximum number of pending unauthenticated requests: front-channel logouts.
 const UNAUTHENTICATED_MAX: usize = 10_000;
@@ -33,6 +35,8 @@ pub(super) struct PendingRevocations {
     /// How many logouts at a provider the store confirmed after a response was lost. The sessions that they
     /// ended are unknown.
     unknown_ends: AtomicU64,
+    /// The used messages of logouts of which their providers know only that the store failed.
+    unreported: Unreported,
     log_limiter: LogLimiter,
 }
 
@@ -171,7 +175,8 @@ impl PendingRevocations {
 
 impl Sessions {
     /// Ends sessions, first in this process, then in the store. Returns the entries of the log; `None` if the
-    /// logout message was used before, or if the account does not exist.
+    /// logout message was used before, or if the account does not exist. A message that is repeated because the
+    /// store failed was not used before, even if the write was repeated meanwhile.
     ///
     /// # Errors
     /// The store failed. The sessions have still ended in this process, and the write is retried.
@@ -190,7 +195,10 @@ impl Sessions {
                 "sessions were ended in this process, but not in the store: menshen tries again until they are"
             );
         }
-        result
+        match result {
+            Ok(None) if self.pending.unreported.take(&request) => Ok(Some(Vec::new())),
+            result => result,
+        }
     }
 
     /// Retries the pending requests; returns how many are left. `round` grows with each call, and chooses
@@ -208,7 +216,10 @@ impl Sessions {
             };
             match self.write_to_store(&request, at, true).await {
                 Err(error) if !error.is_definitive() => failures += 1,
-                Ok(_) | Err(_) => (stored, failures) = (stored + 1, 0),
+                Ok(_) | Err(_) => {
+                    (stored, failures) = (stored + 1, 0);
+                    self.pending.unreported.insert(&request);
+                }
             }
             if failures >= FAILURES_MAX {
                 break;

@@ -61,6 +61,9 @@ pub(super) fn matches_session(
 ) -> bool {
     match target {
         LogoutTarget::Session(sid) => provider_sid == Some(sid),
+        LogoutTarget::Sessions(sids) => {
+            provider_sid.is_some_and(|own| sids.iter().any(|sid| sid == own))
+        }
         LogoutTarget::SessionAndSubject {
             sid,
             subject: ended,
