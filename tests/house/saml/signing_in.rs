@@ -189,6 +189,40 @@ async fn a_transient_or_missing_name_id_is_no_subject_without_an_expression() {
 }
 
 #[tokio::test]
+async fn a_value_that_differs_in_blanks_is_somebody_else() {
+    let idp = Idp::start().await;
+    let subject = "subject = 'profile.attributes.employeeNumber[0]'\n[connector.idp.mapping]\n\
+                   login = 'profile.attributes.uid[0]'";
+    let menshen = start_menshen(&idp, subject).await;
+    for (login, number, expected) in [
+        ("zhangsan", "1001", Some("1001")),
+        ("lisi", "1001 ", Some("1001 ")),
+        ("wangwu", " 1001", Some(" 1001")),
+        ("zhaoliu", "1001\u{3000}", Some("1001\u{3000}")),
+        ("qianqi", "\u{a0}1001", Some("\u{a0}1001")),
+        // A tab is no part of a subject.
+        ("sunba", "1001\t", None),
+        // Layout of the document is no part of the value.
+        ("zhangsan", "\n    1001\n  ", Some("1001")),
+        ("zhangsan", "1001", Some("1001")),
+    ] {
+        let attributes = [
+            saml_attribute("uid", None, &[login]),
+            saml_attribute("employeeNumber", None, &[number]),
+        ];
+        idp.state().person.attributes = attributes.concat();
+        let (_, page) = sign_in(&menshen, &idp).await;
+        match expected {
+            Some(expected) => {
+                assert_signed_in(&page, login, number);
+                assert_eq!(menshen.audit().pop().unwrap()["subject"], expected);
+            }
+            None => assert_ne!(page.answer.status, 200, "{login}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_profile_has_the_parts_of_the_assertion() {
     let idp = Idp::start().await;
     let expressions = [

@@ -127,7 +127,7 @@ fn attributes(success: &Element) -> BTreeMap<String, Vec<String>> {
     };
     let pair = |element: &Element| {
         let name = element.attribute("name")?.to_owned();
-        Some((name, element.attribute("value")?.trim().to_owned()))
+        Some((name, element.attribute("value")?.to_owned()))
     };
     for element in success.children_named(NAMESPACE, "attribute") {
         if let Some((name, value)) = pair(element) {
@@ -163,9 +163,9 @@ fn is_leaf(element: &Element) -> bool {
     element.elements().next().is_none()
 }
 
-/// The text of an element without white space at its ends; `None` if it has elements inside.
+/// The text of an element, with its blanks but without line breaks around it; `None` if it has elements inside.
 fn leaf_text(element: &Element) -> Option<String> {
-    is_leaf(element).then(|| element.text().trim().to_owned())
+    is_leaf(element).then(|| xml::without_layout(&element.text()).to_owned())
 }
 
 #[cfg(test)]

@@ -224,15 +224,20 @@ impl Name {
 /// The name of a person in a text, which may stand on lines of its own. `None` if it is empty or has other white
 /// space at its ends: a name with a blank at its end may be that of somebody else.
 pub fn name_in(text: &str) -> Option<String> {
-    let name = text.trim();
-    let start = text.len() - text.trim_start().len();
-    let (before, after) = (&text[..start], text[start..].get(name.len()..)?);
-    let is_layout = |space: &str| {
-        let is_xml_space = |c| matches!(c, ' ' | '\t' | '\r' | '\n');
-        space.is_empty() || (space.contains('\n') && space.chars().all(is_xml_space))
-    };
-    let is_name = !name.is_empty() && is_layout(before) && is_layout(after);
+    let name = without_layout(text);
+    let is_name = !name.is_empty() && name.trim() == name;
     is_name.then(|| name.to_owned())
+}
+
+/// A text without the white space before and after it that has a line break. Other blanks are part of it.
+pub fn without_layout(text: &str) -> &str {
+    let is_space = |c| matches!(c, ' ' | '\t' | '\r' | '\n');
+    let from_start = text.trim_start_matches(is_space);
+    let before = &text[..text.len() - from_start.len()];
+    let text = if before.contains('\n') { from_start } else { text };
+    let to_end = text.trim_end_matches(is_space);
+    let after = &text[to_end.len()..];
+    if after.contains('\n') { to_end } else { text }
 }
 
 impl fmt::Debug for Element {

@@ -236,12 +236,12 @@ fn attributes(assertion: &Element) -> (Attributes, Attributes) {
     (by_name, by_friendly_name)
 }
 
-/// The text of a value. One that holds a `NameID`, such as eduPersonTargetedID, is the text of that; other
+/// The text of a value, with its blanks: that of somebody else may differ in them alone. One that holds a `NameID`, such as eduPersonTargetedID, is the text of that; other
 /// elements have no meaning here.
 fn attribute_value(value: &Element) -> Option<String> {
     let mut inner = value.elements();
     match (inner.next(), inner.next()) {
-        (None, _) => Some(value.text().trim().to_owned()),
+        (None, _) => Some(xml::without_layout(&value.text()).to_owned()),
         (Some(name_id), None) if name_id.is(ASSERTION, "NameID") => leaf_text(name_id),
         _ => None,
     }

@@ -1,6 +1,6 @@
 //! Finds elements in an assertion.
 
-use super::super::kit::xml::Element;
+use super::super::kit::xml::{self, Element};
 use super::names::ASSERTION;
 use super::refusal::ResponseRefusal;
 
@@ -13,8 +13,8 @@ pub(super) fn only<'a>(
     child.map_err(|_| ResponseRefusal::Repeated(name))
 }
 
-/// The text of an element; `None` if it has elements inside.
+/// The text of an element, with its blanks but without line breaks around it; `None` if it has elements inside.
 pub(super) fn leaf_text(element: &Element) -> Option<String> {
     let is_leaf = element.elements().next().is_none();
-    is_leaf.then(|| element.text().trim().to_owned())
+    is_leaf.then(|| xml::without_layout(&element.text()).to_owned())
 }

@@ -209,7 +209,7 @@ impl LogoutRules<'_> {
 fn target(root: &Element, name_id: &NameId) -> Result<LogoutTarget, LogoutRefusal> {
     let indexes = root.children_named(PROTOCOL, "SessionIndex");
     let indexes: Vec<_> = indexes
-        .map(|index| index.text().trim().to_owned())
+        .map(|index| xml::without_layout(&index.text()).to_owned())
         .collect();
     if indexes.len() > SESSIONS_MAX {
         return Err(LogoutRefusal::TooManySessions);
