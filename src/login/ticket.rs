@@ -20,7 +20,7 @@ pub const TICKET_AGE_MAX_S: u64 = 60;
 
 /// How long after its expiry a ticket stays recorded as used in the store: the largest tolerated
 /// difference between the clocks of several processes.
-pub(super) const CLOCK_DIFFERENCE_MAX: Duration = Duration::from_secs(300);
+pub const CLOCK_DIFFERENCE_MAX: Duration = Duration::from_secs(300);
 
 /// The lifetime of a nonce cookie, in seconds: the longest login and its ticket.
 pub const NONCE_AGE_MAX_S: i64 = 660;

@@ -18,6 +18,7 @@ use crate::login::connector::{ConnectorError, LogoutMessageForm, LogoutNotice};
 use crate::login::fields::Fields;
 use crate::login::limits::Limited;
 use crate::login::pending::PENDING_AGE_MAX_S;
+use crate::login::ticket::CLOCK_DIFFERENCE_MAX;
 use crate::request::{Body, BodyError};
 use crate::store::{ConnectorId, LogoutTarget, StoreError};
 use crate::telemetry::{AuditEvent, AuditRecord, LogLimiter};
@@ -222,7 +223,10 @@ async fn end_matching(
         keys::fingerprint(&parts)
     });
     let until = match mark_expiry(context, entry, target, channel).await {
-        Ok(Some(until)) => until,
+        Ok(Some(until)) => notice.map_or(until, |notice| {
+            let accepted_until = notice.accepted_until.plus(CLOCK_DIFFERENCE_MAX);
+            until.max(accepted_until)
+        }),
         Ok(None) => return Ok(0),
         Err(error) => return Err(Box::new(unavailable(context, entry, notice, &error))),
     };

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::{ConnectorError, Delivery};
 use crate::client::Client;
+use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::secret::Secret;
 use crate::store::LogoutTarget;
@@ -97,6 +98,8 @@ pub struct LogoutNotice {
     pub id: String,
     /// The sessions that the source ended.
     pub target: LogoutTarget,
+    /// When the message is no longer accepted for its age. Until then it must be remembered as used.
+    pub accepted_until: Timestamp,
 }
 
 impl Debug for LogoutNotice {

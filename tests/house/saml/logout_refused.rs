@@ -202,3 +202,29 @@ async fn a_repeated_request_ends_no_later_session() {
         assert!(is_signed_in(&mut second).await, "{by:?}");
     }
 }
+
+#[tokio::test]
+async fn a_used_request_is_remembered_until_it_is_too_old() {
+    for by in BOTH_BINDINGS {
+        let idp = Idp::start().await;
+        let menshen = start_menshen(&idp, "clock_skew = '300s'").await;
+        let (mut first, _) = signed_in(&menshen, &idp, "zhangsan").await;
+        let mut request = LogoutMessage::request("p-zhangsan", None, idp.clock.now());
+        // The clock of the provider is ahead.
+        request.issued_at = shifted(request.issued_at, 290);
+        let answer = send(&menshen, by, &request, &honest()).await;
+        assert_success(&idp, &answer, &request);
+        assert!(!is_signed_in(&mut first).await);
+        menshen.advance(Duration::from_secs(700));
+        let sessions = &menshen.running.live().services().sessions;
+        sessions.delete_expired().await.unwrap();
+        let (mut second, _) = signed_in(&menshen, &idp, "zhangsan").await;
+        for (more, reason) in [(0, "used before"), (500, "too old")] {
+            menshen.advance(Duration::from_secs(more));
+            sessions.delete_expired().await.unwrap();
+            let answer = send(&menshen, by, &request, &honest()).await;
+            assert_eq!(answer.status, 400, "{by:?} {reason}");
+            assert!(is_signed_in(&mut second).await, "{by:?} {reason}");
+        }
+    }
+}

@@ -187,7 +187,11 @@ fn check_claims(
         (None, Some(_)) => LogoutTarget::Subject(id_token::subject(verified)?),
         (None, None) => return Err(LogoutTokenError::NoTarget),
     };
-    Ok(LogoutNotice { id, target })
+    Ok(LogoutNotice {
+        id,
+        target,
+        accepted_until: issued_at.plus(LOGOUT_TOKEN_AGE_MAX + LEEWAY),
+    })
 }
 
 #[cfg(test)]

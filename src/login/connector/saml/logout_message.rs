@@ -20,7 +20,7 @@ use std::time::Duration;
 /// The longest accepted message, in bytes.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
-/// The maximum age of a message, which providers send at once. Used messages are remembered longer.
+/// The maximum age of a message, which providers send at once. A used message is remembered until it is older.
 const AGE_MAX: Duration = Duration::from_secs(300);
 
 /// The most sessions that one message names.
@@ -148,7 +148,7 @@ pub(super) struct LogoutRequest {
 impl LogoutRules<'_> {
     /// Checks a `LogoutRequest`, and returns what it ends.
     pub(super) fn request(&self, root: &Element) -> Result<LogoutRequest, LogoutRefusal> {
-        let id = self.check_message(root, "LogoutRequest")?;
+        let (id, accepted_until) = self.check_message(root, "LogoutRequest")?;
         let end = time(root, "NotOnOrAfter")?;
         if end.is_some_and(|end| end.plus(self.skew()) <= self.now) {
             return Err(LogoutRefusal::Expired);
@@ -165,21 +165,26 @@ impl LogoutRules<'_> {
             // The suffix never changes, so that messages stay used when menshen is updated.
             id: format!("{id} 0"),
             target: target(root, &name_id)?,
+            accepted_until,
         };
         Ok(LogoutRequest { notice, id })
     }
 
     /// Checks a `LogoutResponse`, but not its status.
     pub(super) fn response(&self, root: &Element) -> Result<(), LogoutRefusal> {
-        self.check_message(root, "LogoutResponse").map(|_id| ())
+        self.check_message(root, "LogoutResponse").map(|_| ())
     }
 
     fn skew(&self) -> Duration {
         self.config.clock_skew.duration()
     }
 
-    /// Checks what all messages have; returns the ID.
-    fn check_message(&self, root: &Element, kind: &'static str) -> Result<String, LogoutRefusal> {
+    /// Checks what all messages have; returns the ID, and until when the message is young enough.
+    fn check_message(
+        &self,
+        root: &Element,
+        kind: &'static str,
+    ) -> Result<(String, Timestamp), LogoutRefusal> {
         let id = root.attribute("ID").filter(|id| !id.is_empty());
         let id = id.ok_or(LogoutRefusal::Kind(kind))?;
         if !root.is(PROTOCOL, kind) || root.attribute("Version") != Some("2.0") {
@@ -196,11 +201,11 @@ impl LogoutRules<'_> {
         let issued_at = issued_at.ok_or(LogoutRefusal::Time("IssueInstant"))?;
         // A used message is forgotten after some time, so an old one is never accepted.
         let tolerance = self.skew().min(AGE_MAX);
-        let is_old = issued_at.plus(AGE_MAX + tolerance) < self.now;
-        if is_old || issued_at > self.now.plus(tolerance) {
+        let accepted_until = issued_at.plus(AGE_MAX + tolerance);
+        if accepted_until < self.now || issued_at > self.now.plus(tolerance) {
             return Err(LogoutRefusal::Age);
         }
-        Ok(id.to_owned())
+        Ok((id.to_owned(), accepted_until))
     }
 }
 
