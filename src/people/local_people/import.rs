@@ -18,6 +18,9 @@ pub const LOCAL_IMPORT_MAX: usize = 5_000;
 /// The most problems that are reported.
 const PROBLEMS_MAX: usize = 1_000;
 
+/// The longest name of a column that an error shows, in bytes.
+const NAME_BYTES_MAX: usize = 32;
+
 /// Separates the elements of a list in a CSV file.
 const LIST_SEPARATOR: char = ';';
 
@@ -101,7 +104,8 @@ fn format_of(text: &str) -> Format {
     }
     let mut lines = text.lines().map(str::trim);
     let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
-    match first.is_some_and(|line| line.contains(":$") && !line.contains(',')) {
+    // A hash of any kind: in a header it would be the name of a column, which an error shows.
+    match first.is_some_and(|line| line.contains(':') && !line.contains(',')) {
         true => Format::Htpasswd,
         false => Format::Csv,
     }
@@ -173,7 +177,10 @@ fn json_person(person: Value) -> Result<(LoginName, LocalPersonChange), String> 
             field if TEXT_FIELDS.contains(&field) || LIST_FIELDS.contains(&field) => {
                 change.fields.insert(name, value);
             }
-            _ => return Err(format!("the key {name} is unknown")),
+            _ => {
+                let key = shown_name(&name).unwrap_or_else(|| "of a person".to_owned());
+                return Err(format!("the key {key} is unknown"));
+            }
         }
     }
     let login = login.ok_or("there is no login")?;
@@ -226,8 +233,9 @@ fn check_header(header: &[String]) -> Result<(), String> {
             let known = [&OTHERS[..], &TEXT_FIELDS, &LIST_FIELDS]
                 .concat()
                 .join(", ");
+            let column = shown_name(name).unwrap_or_else(|| format!("number {}", at + 1));
             return Err(format!(
-                "the column \"{name}\" is unknown or there twice; known are {known}"
+                "the column {column} is unknown or there twice; known are {known}"
             ));
         }
     }
@@ -235,6 +243,13 @@ fn check_header(header: &[String]) -> Result<(), String> {
         true => Ok(()),
         false => Err("the header has no column \"login\"".to_owned()),
     }
+}
+
+/// The name of an unknown column or key in quotes, if it looks like a name: a file without a header has a person
+/// there, with the hash of their password.
+fn shown_name(name: &str) -> Option<String> {
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    (is_plain && (1..=NAME_BYTES_MAX).contains(&name.len())).then(|| format!("\"{name}\""))
 }
 
 fn csv_person(

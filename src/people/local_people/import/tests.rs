@@ -54,7 +54,7 @@ fn a_json_array_has_attributes_and_no_unknown_keys() {
     for (person, why) in [
         (
             "{\"login\": \"zs\", \"passwort\": \"x\"}",
-            "the key passwort is unknown",
+            "the key \"passwort\" is unknown",
         ),
         (
             "{\"login\": \"zs\", \"password\": \"hunter22\"}",

@@ -216,9 +216,11 @@ impl Sessions {
             };
             match self.write_to_store(&request, at, true).await {
                 Err(error) if !error.is_definitive() => failures += 1,
-                Ok(_) | Err(_) => {
+                written => {
                     (stored, failures) = (stored + 1, 0);
-                    self.pending.unreported.insert(&request);
+                    if let Ok(Some(_)) = written {
+                        self.pending.unreported.insert(&request);
+                    }
                 }
             }
             if failures >= FAILURES_MAX {

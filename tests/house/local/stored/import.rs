@@ -127,3 +127,44 @@ async fn thousands_are_imported_in_one_piece() {
     let (status, answer) = import(&menshen, &more).await;
     assert_eq!(status, 400, "{answer}");
 }
+
+#[tokio::test]
+async fn no_answer_to_an_import_repeats_a_hash_or_a_password() {
+    let log = Records::process_log();
+    let menshen = start().await;
+    let bcrypt = WANGWU.0;
+    let secret = "5Zq1uHn7Jw2oYx9c";
+    for text in [
+        // Files of htpasswd with other hashes, and with none.
+        format!("zhangsan:{{SHA}}{secret}=\n"),
+        format!("zhangsan:$apr1$r31.....${secret}\n"),
+        format!("zhangsan:{secret}\n"),
+        format!("zhangsan:{secret},more\n"),
+        // Files without a header.
+        format!("zhangsan,{secret}\n"),
+        format!("{secret},login\n"),
+        format!("zhangsan,$2y$05${secret}\n"),
+        format!("\"{bcrypt}\",zhangsan\n"),
+        format!("login,{secret}\nzhangsan,{bcrypt}\n"),
+        json!([{ "login": "zhangsan", secret: "password" }]).to_string(),
+        json!([{ "login": "zhangsan", "password": secret }]).to_string(),
+        json!([{ "login": "zhangsan", "password": [bcrypt] }]).to_string(),
+    ] {
+        let (status, answer) = call(&menshen, "POST", PEOPLE, &json!(text)).await;
+        assert_eq!(status, 400, "{text}: {answer}");
+        let answer = answer.to_string().to_lowercase();
+        for part in [secret, bcrypt] {
+            assert!(!answer.contains(&part.to_lowercase()), "{text}: {answer}");
+            assert!(!log.text().contains(part), "{text}");
+        }
+    }
+    // What looks like the name of a column is shown, so that a slip is found.
+    for (text, shown) in [
+        ("login,pasword\n", "\"pasword\""),
+        ("login,Kennwort1\n", "number 2"),
+    ] {
+        let (_, answer) = call(&menshen, "POST", PEOPLE, &json!(text)).await;
+        let why = answer["problems"][0]["why"].as_str().unwrap();
+        assert!(why.contains(shown), "{why}");
+    }
+}
