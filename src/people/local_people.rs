@@ -23,7 +23,7 @@ mod import_all;
 
 use change::Changed;
 pub use change::LocalPersonChange;
-pub use import_all::{ImportedPeople, LocalImportError};
+pub use import_all::{ImportedChange, ImportedPeople, ImportedPerson, LocalImportError};
 
 /// How often a change is tried if others change the same people at the same time.
 const ATTEMPTS_MAX: usize = 5;

@@ -1,7 +1,7 @@
 //! Imports people: all of them, or none.
 
 use super::{ATTEMPTS_MAX, LocalPeople, LocalPeopleError, LocalPersonChange, created, subject_of};
-use crate::store::{EndedLogins, LocalPersonWrite, LoginName};
+use crate::store::{EndedLogins, LocalPerson, LocalPersonWrite, LoginName, Subject};
 
 /// What an import did.
 #[derive(Clone, Debug, Default)]
@@ -10,6 +10,27 @@ pub struct ImportedPeople {
     pub updated: usize,
     pub unchanged: usize,
     pub ended: EndedLogins,
+    /// What changed of each person who is not unchanged.
+    pub people: Vec<ImportedPerson>,
+}
+
+/// What an import changed of one person.
+#[derive(Clone, Debug)]
+pub struct ImportedPerson {
+    pub subject: Subject,
+    pub change: ImportedChange,
+}
+
+/// What an import changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportedChange {
+    Added,
+    /// The password, and whether anything else.
+    Password {
+        and_more: bool,
+    },
+    /// Anything but the password.
+    Fields,
 }
 
 /// Why nobody was imported.
@@ -59,17 +80,29 @@ impl LocalPeople {
             let planned = known.and_then(|known| match known {
                 Some(known) => {
                     let changed = change.apply_to(&known, now)?;
-                    Ok(changed.map(|changed| self.changed(&known, changed)))
+                    Ok(changed.map(|changed| {
+                        let kind = kind_of(&known, &changed.person);
+                        (kind, self.changed(&known, changed))
+                    }))
                 }
-                None => Ok(Some(created(change.new_person(login, now)?))),
+                None => {
+                    let new = created(change.new_person(login, now)?);
+                    Ok(Some((ImportedChange::Added, new)))
+                }
             });
             match planned {
                 Ok(None) => imported.unchanged += 1,
-                Ok(Some(write)) => {
-                    match write.expected {
-                        None => imported.created += 1,
-                        Some(_) => imported.updated += 1,
+                Ok(Some((change, write))) => {
+                    match change {
+                        ImportedChange::Added => imported.created += 1,
+                        ImportedChange::Password { .. } | ImportedChange::Fields => {
+                            imported.updated += 1;
+                        }
                     }
+                    imported.people.push(ImportedPerson {
+                        subject: write.subject.clone(),
+                        change,
+                    });
                     writes.push(write);
                 }
                 Err(error @ LocalPeopleError::Store(_)) => {
@@ -82,5 +115,17 @@ impl LocalPeople {
             true => Ok((writes, imported)),
             false => Err(LocalImportError::People(problems)),
         }
+    }
+}
+
+/// What differs between a person and their new state.
+fn kind_of(old: &LocalPerson, new: &LocalPerson) -> ImportedChange {
+    let and_more = new.login != old.login
+        || new.fields != old.fields
+        || new.disabled != old.disabled
+        || new.must_change != old.must_change;
+    match new.credential == old.credential {
+        true => ImportedChange::Fields,
+        false => ImportedChange::Password { and_more },
     }
 }

@@ -74,6 +74,44 @@ async fn a_second_import_updates_and_signs_out_whose_password_changed() {
 }
 
 #[tokio::test]
+async fn the_audit_log_names_everybody_whom_an_import_changed() {
+    let menshen = start().await;
+    for login in ["a", "b", "c", "d"] {
+        add(&menshen, login, json!({})).await;
+    }
+    let before = menshen.audit().len();
+    let csv = format!(
+        "login,password,groups,disabled\nA,\"{0}\",,\nb,,it,\nc,\"{0}\",,true\nd,,,\nE,\"{0}\",,\n",
+        LISI.0
+    );
+    assert_eq!(import(&menshen, &csv).await.0, 200);
+    let audit = menshen.audit();
+    let record = |line: &Value| {
+        let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        assert_eq!(text("connector"), "house");
+        // The name of the token.
+        assert_eq!(line["by"], audit[0]["by"], "{line}");
+        assert!(!line.to_string().contains("argon2"), "{line}");
+        (text("event"), text("subject"))
+    };
+    let records: Vec<_> = audit[before..].iter().map(record).collect();
+    let expected = [
+        ("imported", ""),
+        ("password-changed", "a"),
+        ("changed", "b"),
+        ("password-changed", "c"),
+        ("changed", "c"),
+        ("added", "e"),
+    ];
+    let expected = expected.map(|(event, subject)| (event.to_owned(), subject.to_owned()));
+    assert_eq!(records, expected);
+    // Nobody is imported, so nobody is named.
+    let before = menshen.audit().len();
+    assert_eq!(import(&menshen, "login,groups\nb,ops\nnew,it\n").await.0, 400);
+    assert_eq!(menshen.audit().len(), before);
+}
+
+#[tokio::test]
 async fn an_import_with_a_bad_line_imports_nobody_and_names_every_one() {
     let menshen = start().await;
     add(&menshen, "known", json!({})).await;

@@ -14,9 +14,10 @@ use super::super::input::read_body;
 use super::super::{ApiState, Resource};
 use super::{Ended, ended_text, entry_of};
 use crate::face::admin::tokens::AdminToken;
+use crate::login::ConnectorEntry;
 use crate::people::import::LineProblem;
 use crate::people::local_people::import::LocalImport;
-use crate::people::local_people::LocalImportError;
+use crate::people::local_people::{ImportedChange, ImportedPerson, LocalImportError};
 use crate::telemetry::{AuditEvent, AuditRecord};
 
 /// The longest import, in bytes.
@@ -98,6 +99,9 @@ async fn import(
         connector: Some(entry.id.as_str()),
         ..audit_record(&token, AuditEvent::PeopleImported, &reason)
     });
+    for person in &imported.people {
+        audit_person(&state, &token, &entry, person);
+    }
     let answer = LocalImported {
         created,
         updated,
@@ -105,4 +109,29 @@ async fn import(
         ended: Ended::from(&imported.ended),
     };
     Ok(ApiJson(answer))
+}
+
+/// Records what happened to one person, as a change of that person alone is recorded.
+fn audit_person(
+    state: &ApiState,
+    token: &AdminToken,
+    entry: &ConnectorEntry,
+    person: &ImportedPerson,
+) {
+    let events: &[AuditEvent] = match person.change {
+        ImportedChange::Added => &[AuditEvent::PersonAdded],
+        ImportedChange::Fields => &[AuditEvent::PersonChanged],
+        ImportedChange::Password { and_more: false } => &[AuditEvent::PasswordChanged],
+        ImportedChange::Password { and_more: true } => {
+            &[AuditEvent::PasswordChanged, AuditEvent::PersonChanged]
+        }
+    };
+    let reason = audit_reason_of_stored("by an import");
+    for event in events {
+        state.telemetry.audit(&AuditRecord {
+            connector: Some(entry.id.as_str()),
+            subject: Some(person.subject.as_str()),
+            ..audit_record(token, *event, &reason)
+        });
+    }
 }
