@@ -22,7 +22,16 @@ const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=16;
 const BCRYPT_COST_RECOMMENDED_MIN: u32 = 10;
 
 /// The most memory that one hash may take, in KiB.
-const ARGON2_MEMORY_KIB_MAX: u32 = 1 << 20;
+pub(crate) const ARGON2_MEMORY_KIB_MAX: u32 = 1 << 20;
+
+/// The most memory that a hash in the store may take, in KiB. Whoever sends it is no administrator of the machine.
+const STORED_MEMORY_KIB_MAX: u32 = 256 << 10;
+
+/// What a hash of bcrypt takes, in KiB.
+const BCRYPT_MEMORY_KIB: u32 = 4;
+
+/// The memory that a new hash takes, in KiB.
+pub(crate) const DEFAULT_MEMORY_KIB: u32 = Params::DEFAULT_M_COST;
 
 /// The most memory that one hash may fill in all its passes, in KiB. It takes some seconds.
 const ARGON2_FILLED_KIB_MAX: u64 = 4 << 20;
@@ -81,6 +90,8 @@ pub enum InvalidHash {
     DamagedBcrypt,
     #[error("it needs too much memory or time for each login")]
     TooCostly,
+    #[error("it needs more than 256 MiB of memory for each login")]
+    TooMuchMemory,
 }
 
 /// The hash could not be computed, because the memory was not available.
@@ -111,6 +122,23 @@ impl PasswordHash {
         };
         let id = keys::fingerprint(&[b"password hash", text.as_bytes()]);
         Ok(Self { scheme, id })
+    }
+
+    /// As [`Self::parse`], for a hash that is to be stored.
+    pub(crate) fn parse_to_store(text: &str) -> Result<Self, InvalidHash> {
+        let hash = Self::parse(text)?;
+        match hash.memory_kib() > STORED_MEMORY_KIB_MAX {
+            true => Err(InvalidHash::TooMuchMemory),
+            false => Ok(hash),
+        }
+    }
+
+    /// The memory that it takes to compute the hash, in KiB.
+    pub(crate) fn memory_kib(&self) -> u32 {
+        match &self.scheme {
+            Scheme::Argon2id { params, .. } => params.m_cost(),
+            Scheme::Bcrypt { .. } => BCRYPT_MEMORY_KIB,
+        }
     }
 
     /// A hash of argon2id with a new salt and the default cost, as text.

@@ -305,7 +305,7 @@ fn login_of(text: &str) -> Result<LoginName, String> {
 
 /// A hash that can be verified.
 fn hash_of(text: &str) -> Result<Secret<String>, String> {
-    PasswordHash::parse(text)
+    PasswordHash::parse_to_store(text)
         .map_err(|error| format!("the password: {error}; `menshen passwd` prints a hash"))?;
     Ok(Secret::new(text.to_owned()))
 }

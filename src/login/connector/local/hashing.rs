@@ -1,14 +1,17 @@
-//! Computes hashes of passwords: off the threads that serve requests, and at most one for each core.
+//! Computes hashes of passwords: off the threads that serve requests, at most one for each core, and with a limit to
+//! the memory of all together.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore};
 use tokio::time::timeout;
 
 use super::super::{ConnectorError, SourceRefusal};
 use crate::people::new_password::NewPassword;
-use crate::people::password_hash::{NotComputed, PasswordHash};
+use crate::people::password_hash::{
+    ARGON2_MEMORY_KIB_MAX, DEFAULT_MEMORY_KIB, NotComputed, PasswordHash,
+};
 use crate::secret::Secret;
 
 /// How long a login waits until its hash may be computed, and the hash of a new password.
@@ -17,15 +20,25 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 /// The most logins that wait.
 const WAITING_MAX: usize = 1_000;
 
-/// The queue of this process. All connectors share it, because they share the cores.
+/// The queue of this process. All connectors share it, because they share the cores and the memory.
 static QUEUE: LazyLock<HashQueue> = LazyLock::new(|| {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    HashQueue::new(cores, WAITING_MAX)
+    HashQueue::new(cores, memory_kib(cores), WAITING_MAX)
 });
+
+/// The memory of all hashes that are computed at the same time, in KiB: one costly hash, or one of the default cost
+/// for each core. Whoever knows no password chooses which hashes are computed.
+fn memory_kib(cores: usize) -> usize {
+    let kib = |kib: u32| usize::try_from(kib).unwrap_or(usize::MAX);
+    let default = kib(DEFAULT_MEMORY_KIB).saturating_mul(cores);
+    default.max(kib(ARGON2_MEMORY_KIB_MAX)).min(Semaphore::MAX_PERMITS)
+}
 
 struct HashQueue {
     /// One permit for each hash that may be computed at the same time.
     computing: Arc<Semaphore>,
+    /// One permit for each KiB that they may take together.
+    memory: Arc<Semaphore>,
     /// One permit for each login that may wait.
     waiting: Semaphore,
 }
@@ -42,13 +55,14 @@ pub(super) async fn verify(
 pub(super) async fn create(password: NewPassword) -> Result<Secret<String>, ConnectorError> {
     tracing::debug!("the hash of a new password is computed");
     let create = move || PasswordHash::create(password.expose()).map(Secret::new);
-    QUEUE.compute(create).await
+    QUEUE.compute(DEFAULT_MEMORY_KIB, create).await
 }
 
 impl HashQueue {
-    fn new(at_once: usize, waiting_max: usize) -> Self {
+    fn new(at_once: usize, memory_kib: usize, waiting_max: usize) -> Self {
         Self {
             computing: Arc::new(Semaphore::new(at_once)),
+            memory: Arc::new(Semaphore::new(memory_kib)),
             waiting: Semaphore::new(waiting_max),
         }
     }
@@ -60,24 +74,34 @@ impl HashQueue {
     ) -> Result<bool, ConnectorError> {
         tracing::debug!(cost = %hash.cost(), "the hash of a password is computed");
         let (hash, password) = (Arc::clone(hash), Secret::new(password.to_owned()));
-        self.compute(move || hash.verify(password.expose())).await
+        let memory_kib = hash.memory_kib();
+        self.compute(memory_kib, move || hash.verify(password.expose()))
+            .await
     }
 
     /// Waits until a hash may be computed, and computes it.
     async fn compute<T: Send + 'static>(
         &self,
+        memory_kib: u32,
         compute: impl FnOnce() -> Result<T, NotComputed> + Send + 'static,
     ) -> Result<T, ConnectorError> {
         let too_many = |_| busy("too many passwords are being verified");
         let waiting = self.waiting.try_acquire().map_err(too_many)?;
-        let permit = timeout(WAIT_MAX, Arc::clone(&self.computing).acquire_owned()).await;
+        // The memory first: whoever waits for it holds no core.
+        let permits = timeout(WAIT_MAX, async {
+            let memory = Arc::clone(&self.memory).acquire_many_owned(memory_kib);
+            let memory = memory.await?;
+            let core = Arc::clone(&self.computing).acquire_owned().await?;
+            Ok::<_, AcquireError>((memory, core))
+        });
+        let permits = permits.await;
         drop(waiting);
-        let Ok(Ok(permit)) = permit else {
+        let Ok(Ok(permits)) = permits else {
             return Err(busy("too many passwords are being verified"));
         };
         let computed = tokio::task::spawn_blocking(move || {
             // Held until the end, even if the login was given up meanwhile.
-            let _permit = permit;
+            let _permits = permits;
             compute()
         });
         match computed.await {
@@ -115,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_so_many_hashes_are_computed_at_once() {
-        let (queue, hash) = (HashQueue::new(2, 10), hunter2x());
+        let (queue, hash) = (HashQueue::new(2, 1_000, 10), hunter2x());
         let both = Arc::clone(&queue.computing).acquire_many_owned(2).await;
         let mut right = pin!(queue.verify(&hash, "hunter2x"));
         assert!(is_waiting(right.as_mut()));
@@ -128,9 +152,30 @@ mod tests {
         assert!(QUEUE.computing.available_permits() <= cores);
     }
 
+    #[tokio::test]
+    async fn hashes_that_are_computed_at_once_take_no_more_than_the_memory() {
+        // 64 KiB each.
+        let costly = "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0MDAwMQ$\
+                      SIvjSCzzIqRmWInu9Drbbw";
+        let costly = Arc::new(PasswordHash::parse(costly).unwrap());
+        let (queue, cheap) = (HashQueue::new(4, 100, 10), hunter2x());
+        let first = Arc::clone(&queue.memory).acquire_many_owned(costly.memory_kib());
+        let first = first.await;
+        let mut second = pin!(queue.verify(&costly, "guess"));
+        assert!(is_waiting(second.as_mut()), "cores are free, memory is not");
+        assert_eq!(queue.computing.available_permits(), 4);
+        drop(first);
+        assert!(!second.await.unwrap());
+        assert!(queue.verify(&cheap, "hunter2x").await.unwrap());
+        assert_eq!(queue.memory.available_permits(), 100);
+        // Any hash that is accepted can be computed.
+        assert!(memory_kib(1) >= usize::try_from(ARGON2_MEMORY_KIB_MAX).unwrap());
+        assert!(memory_kib(1_000) > memory_kib(1));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn only_so_many_logins_wait_and_none_for_ever() {
-        let (queue, hash) = (HashQueue::new(1, 2), hunter2x());
+        let (queue, hash) = (HashQueue::new(1, 1_000, 2), hunter2x());
         let only = Arc::clone(&queue.computing).acquire_owned().await;
         let mut first = pin!(queue.verify(&hash, "hunter2x"));
         let mut second = pin!(queue.verify(&hash, "hunter2x"));

@@ -149,6 +149,32 @@ async fn an_import_with_a_bad_line_imports_nobody_and_names_every_one() {
 }
 
 #[tokio::test]
+async fn a_hash_that_takes_much_memory_is_refused_at_its_line() {
+    let menshen = start().await;
+    let hash = |kib: u32| {
+        format!(
+            "$argon2id$v=19$m={kib},t=1,p=1$c2FsdHNhbHRzYWx0MDAwMQ$SIvjSCzzIqRmWInu9Drbbw"
+        )
+    };
+    let csv = format!(
+        "login,password\nfits,\"{}\"\ncostly,\"{}\"\n",
+        hash(262_144),
+        hash(262_145)
+    );
+    let (status, answer) = import(&menshen, &csv).await;
+    assert_eq!(status, 400, "{answer}");
+    let problems = answer["problems"].as_array().unwrap();
+    assert_eq!((problems.len(), &problems[0]["line"]), (1, &json!(3)));
+    let why = problems[0]["why"].as_str().unwrap();
+    assert!(why.contains("more than 256 MiB"), "{why}");
+    for (kib, expected) in [(262_145, 400), (262_144, 200)] {
+        let body = json!({ "password_hash": hash(kib) });
+        let (status, answer) = call(&menshen, "POST", &format!("{PEOPLE}/one"), &body).await;
+        assert_eq!(status, expected, "{kib}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn thousands_are_imported_in_one_piece() {
     let menshen = start().await;
     let lines: String = (0..5_000)

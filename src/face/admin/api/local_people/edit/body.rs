@@ -163,7 +163,7 @@ pub(super) async fn hash_of(
                 password.map_err(|why| ApiError::Malformed(format!("password: {why}")))?;
             hash_of_new_password(password).await.map_err(ApiError::Busy)
         }
-        (None, Some(hash)) => match PasswordHash::parse(hash.expose()) {
+        (None, Some(hash)) => match PasswordHash::parse_to_store(hash.expose()) {
             Ok(_) => Ok(hash),
             Err(why) => Err(ApiError::Malformed(format!("password_hash: {why}"))),
         },
