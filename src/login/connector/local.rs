@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::credentials::PasswordCredentials;
 use super::{
@@ -14,9 +14,10 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::login::pending::Pending;
+use crate::people::local_people::verified_fields;
 use crate::people::person_lookup::{CurrentProfile, LookupError, PersonLookup, PersonStatus};
 use crate::people::profile::{AuthContext, Profile};
-use crate::store::{LinkField, Subject};
+use crate::store::Subject;
 
 mod hashing;
 mod kind;

@@ -248,7 +248,9 @@ fn check_header(header: &[String]) -> Result<(), String> {
 /// The name of an unknown column or key in quotes, if it looks like a name: a file without a header has a person
 /// there, with the hash of their password.
 fn shown_name(name: &str) -> Option<String> {
-    let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let is_plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     (is_plain && (1..=NAME_BYTES_MAX).contains(&name.len())).then(|| format!("\"{name}\""))
 }
 

@@ -2,14 +2,19 @@
 
 use super::super::{
     Account, AccountChangeKind, AccountId, Admission, AdmissionOutcome, AdmittedIdentity,
-    LinkField, LocalEntitlements, Revocation,
+    LinkField, LocalEntitlements,
 };
 use super::row::Columns;
 use super::{
     Begin, Database, QueryError, Transaction, account_changes, accounts, coordination, departments,
-    local_entitlements, local_people, people_import, person_fields, revocations, row, values, vouched_fields,
+    local_entitlements, local_people, people_import, person_fields, row, values, vouched_fields,
 };
 use crate::clock::Timestamp;
+
+mod known;
+
+use known::KnownIdentity;
+pub(super) use known::{account_of_known, update_known};
 
 pub(super) async fn admit(
     db: &impl Database,
@@ -109,40 +114,6 @@ async fn admit_all(
     Ok(Some(outcomes))
 }
 
-/// Updates a known identity of an open account, and returns what tells other processes. The transaction began
-/// as [`Begin::Revoking`], and no account is renamed.
-pub(super) async fn update_known(
-    tx: &mut impl Transaction,
-    admission: &Admission,
-) -> Result<Option<Revocation>, QueryError> {
-    let Some(known) = find_known_identity(tx, admission).await? else {
-        return Ok(None);
-    };
-    let occasion = (Occasion::SignIn, true);
-    let updated = update_known_identity(tx, admission, occasion, known).await?;
-    let Some((AdmissionOutcome::Account(updated), announced)) = updated else {
-        return Ok(None);
-    };
-    update_directory(tx, admission, &updated.account.id, false).await?;
-    let Admission {
-        connector,
-        subject,
-        vouched,
-        ..
-    } = admission;
-    vouched_fields::write(tx, connector, subject, vouched).await?;
-    Ok(announced)
-}
-
-/// The account of a known identity.
-pub(super) async fn account_of_known(
-    tx: &mut impl Transaction,
-    admission: &Admission,
-) -> Result<Option<AccountId>, QueryError> {
-    let known = find_known_identity(tx, admission).await?;
-    Ok(known.map(|known| known.account.id))
-}
-
 /// Why a person is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Occasion {
@@ -150,16 +121,6 @@ enum Occasion {
     SignIn,
     /// The source lists the person, who need not sign in.
     Listing,
-}
-
-/// An identity that is known.
-struct KnownIdentity {
-    account: Account,
-    /// Whether this identity sets the login name of the account.
-    sets_login: bool,
-    /// Its stored fields, and their version.
-    entitlements: String,
-    entitlements_epoch: u64,
 }
 
 /// Admits a person. A refusal writes nothing. `None`: other processes must learn of the change, and the
@@ -178,7 +139,7 @@ async fn admit_one(
     let known = find_or_lock(tx, admission).await?;
     let is_new = known.is_none();
     let outcome = match known {
-        Some(known) => match update_known_identity(tx, admission, occasion, known).await? {
+        Some(known) => match known::update(tx, admission, occasion, known).await? {
             Some((outcome, _announced)) => outcome,
             None => return Ok(None),
         },
@@ -208,106 +169,15 @@ async fn find_or_lock<T: Transaction>(
     tx: &mut T,
     admission: &Admission,
 ) -> Result<Option<KnownIdentity>, QueryError> {
-    let known = find_known_identity(tx, admission).await?;
+    let known = known::find(tx, admission).await?;
     if known.is_some() {
         return Ok(known);
     }
     tx.lock_directory().await?;
     match T::HAS_ONE_WRITER {
         true => Ok(None),
-        false => find_known_identity(tx, admission).await,
+        false => known::find(tx, admission).await,
     }
-}
-
-async fn find_known_identity(
-    tx: &mut impl Transaction,
-    admission: &Admission,
-) -> Result<Option<KnownIdentity>, QueryError> {
-    let sql = "SELECT a.id, a.login, a.epoch, a.closed, a.local_department, a.local_groups, i.names, \
-               i.entitlements, i.entitlements_epoch \
-               FROM menshen_identity AS i JOIN menshen_account AS a ON a.id = i.account \
-               WHERE i.connector = $1 AND i.subject = $2";
-    let key = values![&admission.connector, &admission.subject];
-    let Some(found) = tx.row(sql, key).await? else {
-        return Ok(None);
-    };
-    Ok(Some(KnownIdentity {
-        account: row::account(&found)?,
-        sets_login: found.boolean("names")?,
-        entitlements: found.text("entitlements")?.to_owned(),
-        entitlements_epoch: row::number(&found, "entitlements_epoch", "identity")?,
-    }))
-}
-
-/// Returns also what tells other processes of the change. `None` as for [`admit_one`].
-async fn update_known_identity(
-    tx: &mut impl Transaction,
-    admission: &Admission,
-    (occasion, may_announce): (Occasion, bool),
-    known: KnownIdentity,
-) -> Result<Option<(AdmissionOutcome, Option<Revocation>)>, QueryError> {
-    let KnownIdentity {
-        mut account,
-        sets_login,
-        entitlements: known_entitlements,
-        entitlements_epoch: known_epoch,
-    } = known;
-    if account.closed {
-        return Ok(Some((AdmissionOutcome::Closed(account.id), None)));
-    }
-    // Only the identity that created the account renames it: two identities with different mappings would
-    // otherwise rename it in turns, and each time free a login name for another person.
-    let may_rename = admission.is_login || occasion == Occasion::Listing;
-    let has_other_login = sets_login && admission.sync && account.login != admission.login;
-    let mut is_changed = admission.sync && known_entitlements != admission.entitlements;
-    if may_rename && has_other_login {
-        is_changed |= match may_announce {
-            true => rename(tx, admission, &mut account).await?,
-            false => is_free(tx, admission, &account).await?,
-        };
-    }
-    if is_changed && !may_announce {
-        return Ok(None);
-    }
-    tx.lock_account(&account.id).await?;
-    let sql = "UPDATE menshen_identity SET used_at = CASE WHEN $6 THEN $3 ELSE used_at END, \
-               entitlements = CASE WHEN $5 THEN $4 ELSE entitlements END, \
-               entitlements_epoch = CASE WHEN $5 AND entitlements <> $4 \
-               THEN entitlements_epoch + 1 ELSE entitlements_epoch END \
-               WHERE connector = $1 AND subject = $2 RETURNING entitlements_epoch";
-    let Admission {
-        connector,
-        subject,
-        at,
-        entitlements,
-        sync,
-        ..
-    } = admission;
-    let is_used = occasion != Occasion::Listing;
-    let values = values![connector, subject, *at, entitlements, *sync, is_used];
-    let Some(updated) = tx.row(sql, values).await? else {
-        // The identity was detached from its account, or got another subject, after it was found.
-        return Ok(Some((AdmissionOutcome::Unknown, None)));
-    };
-    let entitlements_epoch = row::number(&updated, "entitlements_epoch", "identity")?;
-    // Another transaction may have changed the fields after they were read.
-    is_changed |= entitlements_epoch != known_epoch;
-    let announced = match (is_changed, may_announce) {
-        (false, _) => None,
-        (true, false) => return Ok(None),
-        (true, true) => revocations::announce_change(tx, &account.id, *at).await?,
-    };
-    Ok(Some((admitted(account, entitlements_epoch), announced)))
-}
-
-/// Whether no other account has the login name of the admission.
-async fn is_free(
-    tx: &mut impl Transaction,
-    admission: &Admission,
-    account: &Account,
-) -> Result<bool, QueryError> {
-    let owner = accounts::by_login(tx, &admission.login).await?;
-    Ok(owner.is_none_or(|owner| owner.id == account.id))
 }
 
 fn admitted(account: Account, entitlements_epoch: u64) -> AdmissionOutcome {
@@ -315,21 +185,6 @@ fn admitted(account: Account, entitlements_epoch: u64) -> AdmissionOutcome {
         account,
         entitlements_epoch,
     })
-}
-
-/// Gives the account the login name of the admission, if that is free; whether it has it now.
-async fn rename(
-    tx: &mut impl Transaction,
-    admission: &Admission,
-    account: &mut Account,
-) -> Result<bool, QueryError> {
-    // Before any row is locked: a transaction that creates accounts holds this lock first, too.
-    tx.lock_directory().await?;
-    if !accounts::rename(tx, account, &admission.login, by(admission)).await? {
-        return Ok(false);
-    }
-    account.login = admission.login.clone();
-    Ok(true)
 }
 
 /// Who changes an account at a login: the connector.

@@ -10,8 +10,7 @@ use super::super::{
 };
 use super::row::Columns;
 use super::{
-    Begin, Database, QueryError, Transaction, admission, closing, departments, row, run,
-    values,
+    Begin, Database, QueryError, Transaction, admission, closing, departments, row, run, values,
 };
 use crate::clock::Timestamp;
 

@@ -13,33 +13,62 @@ use super::logout_at_idp::{
 use super::logout_message::LogoutMessage;
 use super::response::shifted;
 use super::signer::{Signer, bent, honest, named_text, with_signature};
-use super::{LOGOUT, deflate, is_signed_in, keys, new_browser, start_menshen};
+use super::{LOGOUT, deflate, is_signed_in, keys, last_refusal, new_browser, start_menshen};
 use crate::setup::Menshen;
 
-type Change = (&'static str, fn(&mut LogoutMessage, &mut Signer));
+/// What is done to a request, and a part of the reason in the audit log.
+type Change = (
+    &'static str,
+    fn(&mut LogoutMessage, &mut Signer),
+    &'static str,
+);
 
 const CHANGES: [Change; 9] = [
-    ("a stranger's key", |_, signer| {
-        signer.key = keys::stranger()
-    }),
-    ("our own key", |_, signer| signer.key = keys::own()),
-    ("another destination", |message, _| {
-        message.destination = Some("https://other.example/slo".to_owned());
-    }),
-    ("our callback as destination", |message, _| {
-        message.destination = Some(super::ACS.to_owned());
-    }),
-    ("no destination", |message, _| message.destination = None),
-    ("expired", |message, _| {
-        message.not_on_or_after = Some(shifted(message.issued_at, -3600));
-    }),
-    ("of yesterday", |message, _| {
-        message.issued_at = shifted(message.issued_at, -86_400);
-    }),
-    ("another issuer", |message, _| {
-        message.issuer = "https://evil.example".to_owned();
-    }),
-    ("no name", |message, _| message.content = String::new()),
+    (
+        "a stranger's key",
+        |_, signer| signer.key = keys::stranger(),
+        "no key of the source verifies",
+    ),
+    (
+        "our own key",
+        |_, signer| signer.key = keys::own(),
+        "no key of the source verifies",
+    ),
+    (
+        "another destination",
+        |message, _| message.destination = Some("https://other.example/slo".to_owned()),
+        "the Destination is not the logout URL",
+    ),
+    (
+        "our callback as destination",
+        |message, _| message.destination = Some(super::ACS.to_owned()),
+        "the Destination is not the logout URL",
+    ),
+    (
+        "no destination",
+        |message, _| message.destination = None,
+        "the Destination is not the logout URL",
+    ),
+    (
+        "expired",
+        |message, _| message.not_on_or_after = Some(shifted(message.issued_at, -3600)),
+        "it has expired",
+    ),
+    (
+        "of yesterday",
+        |message, _| message.issued_at = shifted(message.issued_at, -86_400),
+        "it is too old or from the future",
+    ),
+    (
+        "another issuer",
+        |message, _| message.issuer = "https://evil.example".to_owned(),
+        "the Issuer is not the identity provider",
+    ),
+    (
+        "no name",
+        |message, _| message.content = String::new(),
+        "it names nobody",
+    ),
 ];
 
 #[tokio::test]
@@ -49,15 +78,15 @@ async fn a_request_that_is_wrong_ends_nothing() {
         let menshen = start_menshen(&idp, "").await;
         let (mut browser, index) = signed_in(&menshen, &idp, "zhangsan").await;
         let now = idp.clock.now();
-        for (what, change) in CHANGES {
+        for (what, change, reason) in CHANGES {
             let mut request = LogoutMessage::request("p-zhangsan", Some(&index), now);
             let mut signer = honest();
             change(&mut request, &mut signer);
             let answer = send(&menshen, by, &request, &signer).await;
             assert_eq!(answer.status, 400, "{by:?} {what}: {}", answer.text());
             assert!(is_signed_in(&mut browser).await, "{by:?} {what}");
-            let last = menshen.audit().pop().unwrap();
-            assert_eq!(last["event"], "refused", "{what}: {last}");
+            let error = last_refusal(&menshen);
+            assert!(error.contains(reason), "{by:?} {what}: {error}");
         }
         assert_eq!(revoked(&menshen), Vec::<Value>::new());
         let request = LogoutMessage::request("p-zhangsan", Some(&index), now);
@@ -77,28 +106,47 @@ async fn an_unsigned_or_altered_query_ends_nothing() {
     let other = LogoutMessage::request("p-zhangsan", None, idp.clock.now());
     let message = |query: &str| query.split('&').next().unwrap().to_owned();
     let algorithm = "rsa-sha256";
-    for query in [
-        String::new(),
-        request.query(Some("state")),
-        format!("{}&Signature=", request.query(None)),
+    let signed_inside = {
+        let xml = request.signed_xml(&honest());
+        let message = STANDARD.encode(deflate::deflated(&xml));
+        url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("SAMLRequest", &message)
+            .finish()
+    };
+    let unverified = "no key of the source verifies";
+    for (query, reason) in [
+        (String::new(), "the query does not have exactly one message"),
+        (request.query(Some("state")), "the element is not signed"),
+        (
+            format!("{}&Signature=", request.query(None)),
+            "the query does not have exactly one SigAlg",
+        ),
         // The message of another request under this signature.
-        signed.replace(&message(&signed), &message(&other.query(None))),
-        bent(&signed, "RelayState=state", "RelayState=other"),
-        bent(&signed, "&RelayState=state", ""),
-        bent(&signed, algorithm, "rsa-sha512"),
-        bent(&signed, algorithm, "hmac-sha256"),
-        format!("{signed}&{}", message(&other.query(None))),
-        // Signed inside, for the other binding.
-        {
-            let xml = request.signed_xml(&honest());
-            let message = STANDARD.encode(deflate::deflated(&xml));
-            url::form_urlencoded::Serializer::new(String::new())
-                .append_pair("SAMLRequest", &message)
-                .finish()
-        },
+        (
+            signed.replace(&message(&signed), &message(&other.query(None))),
+            unverified,
+        ),
+        (
+            bent(&signed, "RelayState=state", "RelayState=other"),
+            unverified,
+        ),
+        (bent(&signed, "&RelayState=state", ""), unverified),
+        (bent(&signed, algorithm, "rsa-sha512"), unverified),
+        (
+            bent(&signed, algorithm, "hmac-sha256"),
+            "is none of those that are accepted",
+        ),
+        (
+            format!("{signed}&{}", message(&other.query(None))),
+            "the query does not have exactly one SAMLRequest",
+        ),
+        // For the other binding.
+        (signed_inside, "the element is not signed"),
     ] {
         let answer = send_query(&menshen, &query).await;
         assert_eq!(answer.status, 400, "{query}");
+        let error = last_refusal(&menshen);
+        assert!(error.contains(reason), "{query}: {error}");
         assert!(is_signed_in(&mut browser).await, "{query}");
     }
     // As an answer to us it is not verified, and ends nothing either.
@@ -119,23 +167,34 @@ async fn an_unsigned_or_malformed_form_ends_nothing() {
     let request = LogoutMessage::request("p-zhangsan", Some(&index), idp.clock.now());
     let good = request.signed_xml(&honest());
     let form = |xml: &str| request.form(xml, None);
-    for body in [
-        String::new(),
-        "SAMLRequest=%%%".to_owned(),
-        form(""),
-        form(&request.xml()),
-        form(&format!("<!DOCTYPE x>{good}")),
-        form(&bent(&good, "p-zhangsan", "p-lisi")),
-        form(&good.replace("LogoutRequest", "AuthnRequest")),
-        form(&good.replace("2.0:protocol", "1.0:protocol")),
-        format!("{}&{}", form(&good), form(&good)),
-        format!("{}&pad={}", form(&good), "x".repeat(1024 * 1024)),
+    let not_one = "it has not exactly one SAMLRequest or SAMLResponse";
+    let unreadable = "the message cannot be read";
+    let altered = "the element was altered after it was signed";
+    for (body, reason) in [
+        (String::new(), not_one),
+        ("SAMLRequest=%%%".to_owned(), "it is not base64"),
+        (form(""), unreadable),
+        (form(&request.xml()), "the element is not signed"),
+        (form(&format!("<!DOCTYPE x>{good}")), unreadable),
+        (form(&bent(&good, "p-zhangsan", "p-lisi")), altered),
+        (
+            form(&good.replace("LogoutRequest", "AuthnRequest")),
+            altered,
+        ),
+        (form(&good.replace("2.0:protocol", "1.0:protocol")), altered),
+        (format!("{}&{}", form(&good), form(&good)), not_one),
+        (
+            format!("{}&pad={}", form(&good), "x".repeat(1024 * 1024)),
+            not_one,
+        ),
         // Signed in the query, for the other binding.
-        request.signed_query(&honest(), None),
+        (request.signed_query(&honest(), None), unreadable),
     ] {
         let answer = send_form(&menshen, &body).await;
         let start = &body[..body.len().min(60)];
         assert_eq!(answer.status, 400, "{start}");
+        let error = last_refusal(&menshen);
+        assert!(error.contains(reason), "{start}: {error}");
         assert!(is_signed_in(&mut browser).await, "{start}");
     }
     for method in ["PUT", "DELETE", "HEAD"] {
@@ -174,6 +233,8 @@ async fn a_request_that_is_wrapped_around_a_signed_one_ends_nothing() {
     ] {
         let answer = send_form(&menshen, &forged.form(&xml, None)).await;
         assert_eq!(answer.status, 400, "{xml}");
+        let error = last_refusal(&menshen);
+        assert!(error.contains("the signature is refused"), "{xml}: {error}");
         assert!(is_signed_in(&mut browser).await, "{xml}");
     }
     assert_success_of_form(&idp, &menshen, &forged).await;
@@ -199,6 +260,8 @@ async fn a_repeated_request_ends_no_later_session() {
         let (mut second, _) = signed_in(&menshen, &idp, "zhangsan").await;
         let answer = send(&menshen, by, &request, &honest()).await;
         assert_eq!(answer.status, 400, "{by:?}");
+        let text = answer.text();
+        assert!(text.contains("was used before"), "{by:?}: {text}");
         assert!(is_signed_in(&mut second).await, "{by:?}");
     }
 }

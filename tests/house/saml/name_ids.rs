@@ -109,7 +109,10 @@ async fn without_name_id_format_the_provider_chooses() {
         ];
         assert_edits_accepted(&menshen, &idp, edits).await;
         // The account is the same, because the value is.
-        let subjects = menshen.audit().into_iter().map(|line| line["subject"].clone());
+        let subjects = menshen
+            .audit()
+            .into_iter()
+            .map(|line| line["subject"].clone());
         assert!(subjects.into_iter().all(|subject| subject == "p-zhangsan"));
     }
 }

@@ -208,7 +208,9 @@ impl Assertion {
             xml.push_str("<saml:NameID");
             attribute(xml, "Format", name_id.format);
             let NameId {
-                qualifiers, xml: value, ..
+                qualifiers,
+                xml: value,
+                ..
             } = name_id;
             write!(xml, "{qualifiers}>{value}</saml:NameID>").unwrap();
         }

@@ -64,13 +64,13 @@ async fn a_response_counts_only_by_post() {
 async fn a_response_stands_once_in_its_form_and_is_base64() {
     let idp = Idp::start().await;
     let menshen = start_menshen(&idp, "").await;
-    for what in [
-        "missing",
-        "twice",
-        "empty",
-        "not base64",
-        "base64url",
-        "two states",
+    for (what, reason) in [
+        ("missing", "it is missing or repeated"),
+        ("twice", "it is missing or repeated"),
+        ("empty", "the response cannot be read"),
+        ("not base64", "it is not base64"),
+        ("base64url", "it is not base64"),
+        ("two states", "did not ask for"),
     ] {
         let mut attempt = Attempt::begin(&menshen, &idp).await;
         let document = idp.write(&idp.response_to(&attempt.request));
@@ -94,6 +94,8 @@ async fn a_response_stands_once_in_its_form_and_is_base64() {
             "{what}: {}",
             page.answer.status
         );
+        let error = super::last_refusal(&menshen);
+        assert!(error.contains(reason), "{what}: {error}");
         assert!(!is_signed_in(&mut attempt.browser).await, "{what}");
     }
     // Some identity providers break lines.
@@ -147,11 +149,13 @@ async fn a_response_counts_only_in_the_browser_and_the_login_that_it_answers() {
     // A stranger's browser, and one in which another login is under way.
     let mut lured = new_browser(&menshen);
     let page = super::post_response(&mut lured, &document, state.as_deref()).await;
-    assert_eq!(page.cause(), Some(Cause::FlowCookieMissing));
+    let missing = Cause::FlowCookieMissing;
+    let no_cookie = "the browser sent no flow cookie for this login";
+    assert_refused(&menshen, &page, missing, no_cookie, "a stranger's browser");
     assert!(!is_signed_in(&mut lured).await);
     let mut other = Attempt::begin(&menshen, &idp).await;
     let page = super::post_response(&mut other.browser, &document, state.as_deref()).await;
-    assert_eq!(page.cause(), Some(Cause::FlowCookieMissing));
+    assert_refused(&menshen, &page, missing, no_cookie, "another login");
     let page = other.answer(&document).await;
     let reason = "the response does not answer the request of this login";
     assert_refused(

@@ -106,6 +106,8 @@ async fn an_unsolicited_response_counts_once_on_all_nodes() {
         let mut thief = new_browser(menshen);
         let page = arrive(&mut thief, &response, Some("/echo")).await;
         assert_eq!(page.cause(), Some(Cause::EntryTokenRefused));
+        let error = last_refusal(menshen);
+        assert!(error.contains("the token was used before"), "{error}");
         assert!(!is_signed_in(&mut thief).await);
     }
     // At the same moment.
@@ -202,6 +204,12 @@ async fn the_response_to_a_login_of_somebody_else_does_not_arrive_unsolicited() 
         let mut victim = new_browser(&menshen);
         let page = arrive(&mut victim, &response, relay_state).await;
         assert!(page.answer.status >= 400, "{relay_state:?}");
+        let reason = match relay_state == attacker.request.relay_state.as_deref() {
+            true => "the browser sent no flow cookie for this login",
+            false => "the response answers a request, so it cannot begin a login",
+        };
+        let error = last_refusal(&menshen);
+        assert!(error.contains(reason), "{relay_state:?}: {error}");
         assert!(!is_signed_in(&mut victim).await, "{relay_state:?}");
     }
 }

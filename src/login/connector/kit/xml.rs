@@ -234,7 +234,11 @@ pub fn without_layout(text: &str) -> &str {
     let is_space = |c| matches!(c, ' ' | '\t' | '\r' | '\n');
     let from_start = text.trim_start_matches(is_space);
     let before = &text[..text.len() - from_start.len()];
-    let text = if before.contains('\n') { from_start } else { text };
+    let text = if before.contains('\n') {
+        from_start
+    } else {
+        text
+    };
     let to_end = text.trim_end_matches(is_space);
     let after = &text[to_end.len()..];
     if after.contains('\n') { to_end } else { text }

@@ -31,7 +31,9 @@ static QUEUE: LazyLock<HashQueue> = LazyLock::new(|| {
 fn memory_kib(cores: usize) -> usize {
     let kib = |kib: u32| usize::try_from(kib).unwrap_or(usize::MAX);
     let default = kib(DEFAULT_MEMORY_KIB).saturating_mul(cores);
-    default.max(kib(ARGON2_MEMORY_KIB_MAX)).min(Semaphore::MAX_PERMITS)
+    default
+        .max(kib(ARGON2_MEMORY_KIB_MAX))
+        .min(Semaphore::MAX_PERMITS)
 }
 
 struct HashQueue {

@@ -107,7 +107,10 @@ async fn the_audit_log_names_everybody_whom_an_import_changed() {
     assert_eq!(records, expected);
     // Nobody is imported, so nobody is named.
     let before = menshen.audit().len();
-    assert_eq!(import(&menshen, "login,groups\nb,ops\nnew,it\n").await.0, 400);
+    assert_eq!(
+        import(&menshen, "login,groups\nb,ops\nnew,it\n").await.0,
+        400
+    );
     assert_eq!(menshen.audit().len(), before);
 }
 
@@ -152,9 +155,7 @@ async fn an_import_with_a_bad_line_imports_nobody_and_names_every_one() {
 async fn a_hash_that_takes_much_memory_is_refused_at_its_line() {
     let menshen = start().await;
     let hash = |kib: u32| {
-        format!(
-            "$argon2id$v=19$m={kib},t=1,p=1$c2FsdHNhbHRzYWx0MDAwMQ$SIvjSCzzIqRmWInu9Drbbw"
-        )
+        format!("$argon2id$v=19$m={kib},t=1,p=1$c2FsdHNhbHRzYWx0MDAwMQ$SIvjSCzzIqRmWInu9Drbbw")
     };
     let csv = format!(
         "login,password\nfits,\"{}\"\ncostly,\"{}\"\n",
