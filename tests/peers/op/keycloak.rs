@@ -133,7 +133,7 @@ impl Realm {
     }
 
     /// Ends all sessions of a person as an administrator.
-    pub(super) async fn end_sessions(&self, person: &str) {
+    pub(crate) async fn end_sessions(&self, person: &str) {
         let person = self.person(person).await;
         self.of_realm(Method::POST, &format!("/users/{person}/logout"), None)
             .await;

@@ -88,6 +88,14 @@ impl Stand {
         self.realm.of_realm(Method::PUT, &path, Some(&client)).await;
     }
 
+    /// Lets Keycloak send its logout requests to menshen itself, not through the browser.
+    async fn use_back_channel(&self) {
+        let mut client = self.client.clone();
+        client["frontchannelLogout"] = json!(false);
+        let path = format!("/clients/{}", client["id"].as_str().unwrap());
+        self.realm.of_realm(Method::PUT, &path, Some(&client)).await;
+    }
+
     /// Signs in at Keycloak's page, from the requested URL to the final page.
     async fn sign_in(&self, visitor: &mut Visitor, person: &str) -> Page {
         let page = open(&self.stage, visitor, DEEP).await;
@@ -258,6 +266,40 @@ async fn a_logout_at_keycloak_ends_the_session_here() {
         let mut ours = ours.filter(|url| url.path() == "/.menshen/saml/corp/logout");
         assert!(ours.next().is_some(), "{:?}", visitor.visited);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keycloak_ends_sessions_through_the_back_channel() {
+    let stand = Stand::start("").await;
+    stand.use_back_channel().await;
+    let (mut visitor, mut second, mut stays) = (new_visitor(), new_visitor(), new_visitor());
+    for (one, person) in [
+        (&mut visitor, "zhangsan"),
+        (&mut second, "zhangsan"),
+        (&mut stays, "lisi"),
+    ] {
+        stand.sign_in(one, person).await;
+        assert!(is_signed_in(&stand.stage, one).await, "{person}");
+    }
+    // The person, in one browser: only the session of that browser ends.
+    let logout = format!("{}/protocol/openid-connect/logout", stand.realm.issuer);
+    let page = visitor.open(&logout).await;
+    visitor.submit(&page, &[]).await;
+    until("the person's logout", async || {
+        !is_signed_in(&stand.stage, &visitor).await
+    })
+    .await;
+    let ours = visitor.visited.iter();
+    let mut ours = ours.filter(|url| url.path() == "/.menshen/saml/corp/logout");
+    assert!(ours.next().is_none(), "{:?}", visitor.visited);
+    assert!(is_signed_in(&stand.stage, &second).await);
+    // An administrator, who has no browser of the person.
+    stand.realm.end_sessions("zhangsan").await;
+    until("the administrator's logout", async || {
+        !is_signed_in(&stand.stage, &second).await
+    })
+    .await;
+    assert!(is_signed_in(&stand.stage, &stays).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
