@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use zeroize::Zeroize as _;
+
 /// The most parameters that are accepted.
 pub const FIELDS_MAX: usize = 64;
 
@@ -53,6 +55,15 @@ impl Fields {
     /// Whether a parameter is present.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(key, _)| key == name)
+    }
+}
+
+/// Some values are passwords.
+impl Drop for Fields {
+    fn drop(&mut self) {
+        for (_, value) in &mut self.0 {
+            value.zeroize();
+        }
     }
 }
 

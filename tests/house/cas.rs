@@ -5,6 +5,7 @@ mod hostile_answers;
 mod programs;
 mod reload_user;
 mod secrets;
+mod seeded_tickets;
 pub(crate) mod server;
 mod signing_in;
 mod single_logout;

@@ -2,7 +2,7 @@
 //! errors, the files of the store, and `Debug`.
 
 mod sources;
-mod traces;
+pub(crate) mod traces;
 
 use menshen::config::Config;
 use menshen::login::connector::AuthnResponse;

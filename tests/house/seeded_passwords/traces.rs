@@ -11,7 +11,7 @@ pub(super) const CORE: &str = "s33ded";
 const SHOWN: usize = 120;
 
 /// 64 passwords of sixteen shapes.
-pub(super) fn passwords() -> Vec<String> {
+pub(crate) fn passwords() -> Vec<String> {
     let long = "x".repeat(900);
     let shapes = [
         "-plain-NUMBER",
@@ -61,7 +61,7 @@ fn find(bytes: &[u8]) -> Option<String> {
     Some(text[start..end].to_owned())
 }
 
-pub(super) fn assert_no_trace(name: &str, bytes: &[u8]) {
+pub(crate) fn assert_no_trace(name: &str, bytes: &[u8]) {
     assert_eq!(find(bytes), None, "a password is in {name}");
 }
 
