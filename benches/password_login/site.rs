@@ -57,8 +57,8 @@ impl Site {
              [store]\nurl = 'sqlite://{folder}/menshen.db'\n[log]\nlevel = 'error'\n\
              [login]\nbegins_per_minute = 10_000_000\nfinishes_per_minute = 10_000_000\n\
              wrong_passwords_per_login = 1_000_000\nwrong_passwords_per_client = 1_000_000\n\
-             [connector.argon2id.local]\npeople = '{argon2id}'\n\
-             [connector.bcrypt.local]\npeople = '{bcrypt}'\n\
+             [connector.argon2id]\nlogin_prefix = 'argon2id-'\nlocal.people = '{argon2id}'\n\
+             [connector.bcrypt]\nlogin_prefix = 'bcrypt-'\nlocal.people = '{bcrypt}'\n\
              [connector.ldap.ldap]\nurl = '{url}'\nstart_tls = false\nbind_dn = '{SERVICE_DN}'\n\
              bind_password = '{SERVICE_PASSWORD}'\nbase = 'ou=people,dc=corp'\n",
             folder = folder.display(),
