@@ -14,6 +14,7 @@ use crate::keys;
 use crate::login::config::LoginConfig;
 use crate::login::connector::ConnectorConfig;
 use crate::open_files::OpenFiles;
+use crate::people::audit_log::AuditConfig;
 use crate::people::session::SessionConfig;
 use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::request::route::RouteConfig;
@@ -67,6 +68,9 @@ pub struct Config {
     /// The log.
     #[serde(default)]
     pub log: LogConfig,
+    /// The audit trail in the database.
+    #[serde(default)]
+    pub audit: AuditConfig,
     /// The sources of logins. An id must never change, because accounts belong to it.
     #[serde(default)]
     pub connector: BTreeMap<ConnectorId, ConnectorConfig>,
@@ -226,6 +230,7 @@ impl PartialEq for Config {
             && self.store == other.store
             && self.login == other.login
             && self.log == other.log
+            && self.audit == other.audit
             && self.connector == other.connector
             && self.issuer == other.issuer
             && self.route == other.route

@@ -151,8 +151,10 @@
 //!   [`request::forward::Forwarder::forward`] requires one.
 //! * The path that is judged is byte for byte the path that is sent: [`request::path::Path`].
 //! * Every error leads to a denial or to "try again later", never to access.
-//! * A login is bound to its browser before its code is redeemed, and anonymous clients cause no writes:
-//!   [`login::pending::Pending`].
+//! * A login is bound to its browser before its code is redeemed, and anonymous clients cause no writes but
+//!   audit lines, at a limited rate: [`login::pending::Pending`].
+//! * Nobody waits for an audit line: a task stores what was recorded ([`people::audit_log`]). The line of a
+//!   change may be stored in the transaction of the change ([`telemetry::Telemetry::audit_line`]).
 //! * The cached part of a session never changes; its entitlements are kept beside it and replaced as a
 //!   whole. It carries the epochs under which it was loaded, and every cache hit compares them:
 //!   [`people::session::Sessions`].

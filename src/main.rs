@@ -30,6 +30,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 mod admin_client;
 #[path = "main/answer_text.rs"]
 mod answer_text;
+#[path = "main/audit.rs"]
+mod audit;
 #[path = "main/passwd.rs"]
 mod passwd;
 #[path = "main/people.rs"]
@@ -105,6 +107,8 @@ enum Command {
         #[command(subcommand)]
         command: session::SessionCommand,
     },
+    /// List lines of the audit trail, the newest first, through the admin API of the running server.
+    Audit(audit::AuditArguments),
     /// Print the hash of a password, for the people file of a connector of the kind `local`. The password is
     /// read from the terminal, or from a pipe.
     Passwd,
@@ -191,6 +195,7 @@ fn main() -> ExitCode {
         }) => in_runtime(migrate(from, to, password_file)),
         Command::People { choice, command } => in_runtime(people(config, choice, command)),
         Command::Session { choice, command } => in_runtime(session(config, choice, command)),
+        Command::Audit(arguments) => in_runtime(audit::run(config, arguments)),
         Command::Passwd => passwd::run(),
         Command::Keygen { algorithm: None } => print(keys::generate().expose()),
         Command::Keygen {

@@ -21,6 +21,7 @@ use crate::store::{
 
 pub mod access_tokens;
 mod administration;
+pub mod audit_log;
 pub mod confirm;
 pub mod cookie;
 pub mod departments;

@@ -15,6 +15,7 @@ use crate::door::{Address, BindError, Listeners, ServeOptions, Tls, TlsError};
 use crate::face::admin::{AdminTokenError, Health};
 use crate::keys;
 use crate::people::People;
+use crate::people::audit_log::AuditLog;
 use crate::people::directory::{Directory, SimulateError};
 use crate::people::session::Sessions;
 use crate::request::explain::{self, ExplainQuery, Explanation};
@@ -33,6 +34,9 @@ const EVENTS_DRAIN: Duration = Duration::from_secs(5);
 
 /// How long [`Running::stop`] tries again to store pending revocations.
 const STORE_DRAIN: Duration = Duration::from_secs(5);
+
+/// How long [`Running::stop`] tries to store the queued audit lines.
+const AUDIT_DRAIN: Duration = Duration::from_secs(5);
 
 mod background;
 mod listeners;
@@ -121,6 +125,7 @@ pub async fn start_with_telemetry(
 ) -> Result<Running, StartError> {
     keys::install_crypto();
     let services = open_services(&config, &config.store.url, clock, telemetry).await?;
+    services.audit.apply(&config.audit);
     let site = Site::build(&config.site(), &services, None)
         .await
         .map_err(|error| StartError::Build(Box::new(error)))?;
@@ -277,17 +282,19 @@ impl Running {
         let header_case = site.keeps_header_case();
         self.header_case.store(header_case, Ordering::Relaxed);
         self.live.replace_site(site);
+        self.live.services().audit.apply(&config.audit);
         Ok(())
     }
 
     /// Stops accepting connections, and waits for requests in flight, for events of sources, for token
-    /// refreshes and for revocations that are not stored, each for a limited time.
+    /// refreshes, and for revocations and audit lines that are not stored, each for a limited time.
     pub async fn stop(self) {
         self.health.set_draining();
         self.shutdown.cancel();
         self.serving.wait().await;
         let Services {
             sessions,
+            audit,
             telemetry,
             ..
         } = self.live.services();
@@ -303,6 +310,13 @@ impl Running {
         if unstored != Ok(0) {
             tracing::error!(
                 "the store did not take all revocations: the sessions they ended are valid again after a restart"
+            );
+        }
+        let unstored = audit.drain(AUDIT_DRAIN).await;
+        if unstored > 0 {
+            tracing::error!(
+                lines = unstored,
+                "the store did not take all audit lines: these are only in the log"
             );
         }
         telemetry.flush();
@@ -336,7 +350,9 @@ async fn open_services(
     );
     let sessions = sessions.await.map_err(StartError::Store)?;
     let people = People::new(Arc::clone(&store), Arc::clone(&sessions), clock.clone());
+    let audit = AuditLog::new(Arc::clone(&store), telemetry.clone(), clock.clone());
     Ok(Services {
+        audit: Arc::new(audit),
         store,
         sessions,
         people,

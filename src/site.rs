@@ -15,6 +15,7 @@ use crate::login::connector::ConnectorConfig;
 use crate::login::return_to::Destinations;
 use crate::login::{self, Login};
 use crate::people::People;
+use crate::people::audit_log::AuditLog;
 use crate::people::cookie::CookieSettings;
 use crate::people::session::{
     RefreshTimeouts, Refresher, SessionConfig, SessionTimeouts, Sessions,
@@ -76,6 +77,8 @@ pub struct Services {
     pub store: Arc<dyn Store>,
     pub sessions: Arc<Sessions>,
     pub people: People,
+    /// The audit trail in the store.
+    pub audit: Arc<AuditLog>,
     pub clock: Clock,
     pub telemetry: Telemetry,
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 mod access_tokens;
 mod account_changes;
 mod accounts;
+mod audit_log;
 mod config;
 mod coordination;
 mod directory;
@@ -42,6 +43,9 @@ pub use account_changes::{AccountChange, AccountChangeKind};
 pub use accounts::{
     Account, AccountStore, Admission, AdmissionOutcome, AdmittedIdentity, Closing, LinkField,
     Reopening, SubjectRename, SubjectRenameOutcome,
+};
+pub use audit_log::{
+    AuditLogStore, AuditOrder, AuditPosition, AuditQuery, InvalidAuditPosition, StoredAuditLine,
 };
 pub use config::Config;
 pub use coordination::CoordinationStore;
@@ -88,6 +92,7 @@ pub trait Store:
     + TokenStore
     + AccessTokenStore
     + LocalPeopleStore
+    + AuditLogStore
     + CoordinationStore
     + MaintenanceStore
 {
@@ -102,6 +107,7 @@ impl<S> Store for S where
         + TokenStore
         + AccessTokenStore
         + LocalPeopleStore
+        + AuditLogStore
         + CoordinationStore
         + MaintenanceStore
 {

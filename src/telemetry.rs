@@ -13,7 +13,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use access::{AccessRecord, CutBy, FaceLabel, StreamEnd, StreamKind, VerdictLabel};
-pub use audit::{AuditEvent, AuditRecord};
+pub use audit::{AuditEvent, AuditRecord, UnknownEvent};
+use audit_queue::Pushed;
+pub use audit_queue::{AuditLine, AuditLineId, UnstoredAudit};
 pub use log_limiter::LogLimiter;
 use log_writer::LineKind;
 pub use metrics::{BearerCounters, GaugeGuard};
@@ -22,6 +24,7 @@ pub use program_log::{flush_log, init};
 
 mod access;
 mod audit;
+mod audit_queue;
 pub mod escape;
 mod event_format;
 mod json_line;
@@ -78,6 +81,7 @@ struct SharedTelemetry {
     metrics: metrics::Metrics,
     records: Arc<log_writer::LogWriter>,
     anonymous_audit: token_bucket::TokenBucket,
+    audit_queue: audit_queue::AuditQueue,
     has_access_log: bool,
     /// Limits the warning that lines are dropped.
     drop_warnings: LogLimiter,
@@ -112,6 +116,7 @@ impl Telemetry {
                 ANONYMOUS_AUDIT_BURST,
                 ANONYMOUS_AUDIT_PER_SECOND,
             ),
+            audit_queue: audit_queue::AuditQueue::default(),
             has_access_log: config.access,
             drop_warnings: LogLimiter::default(),
         }))
@@ -150,18 +155,39 @@ impl Telemetry {
         }
     }
 
-    /// Writes an audit record. Audit records have a reserve in the buffer that other lines cannot
-    /// fill.
+    /// Writes an audit record, and queues it for the store. Audit records have a reserve in the buffer that
+    /// other lines cannot fill.
     pub fn audit(&self, audit: &AuditRecord<'_>) {
         let suppressed = self.0.anonymous_audit.take_suppressed();
-        self.push(LineKind::Audit, |line| audit.write(line, suppressed));
+        self.write_and_queue(audit, suppressed);
     }
 
     /// Writes an audit record that any anonymous client can cause, at a limited rate. The next
     /// record says how many were suppressed.
     pub fn audit_anonymous(&self, audit: &AuditRecord<'_>) {
         if let Some(suppressed) = self.0.anonymous_audit.take() {
-            self.push(LineKind::Audit, |line| audit.write(line, suppressed));
+            self.write_and_queue(audit, suppressed);
+        }
+    }
+
+    /// Writes an audit record whose line the store already has.
+    pub fn log_stored_audit(&self, audit: &AuditRecord<'_>) {
+        self.push(LineKind::Audit, |line| audit.write(line, 0));
+    }
+
+    fn write_and_queue(&self, audit: &AuditRecord<'_>, suppressed: u64) {
+        let mut pushed = Pushed::Done;
+        self.push(LineKind::Audit, |line| {
+            audit.write(line, suppressed);
+            pushed = self.0.audit_queue.push(audit, suppressed, line);
+        });
+        if let Pushed::Dropped { first } = pushed {
+            self.count_unstored_audit(UnstoredAudit::QueueFull, 1);
+            if first {
+                tracing::error!(
+                    "the store does not take audit lines in time: further ones are only logged"
+                );
+            }
         }
     }
 
@@ -176,11 +202,17 @@ impl Telemetry {
         }
     }
 
-    /// Current problems with writing log lines, for the health report.
+    /// Current problems with writing log lines and with storing audit lines, for the health report.
     pub fn log_problems(&self) -> Vec<String> {
         let records = self.0.records.problem();
         let program = program_log::writer().and_then(log_writer::LogWriter::problem);
-        records.into_iter().chain(program).collect()
+        let unstored = match self.0.audit_queue.dropped() {
+            0 => None,
+            lines => Some(format!(
+                "the store does not take audit lines in time: {lines} are only in the log"
+            )),
+        };
+        records.into_iter().chain(program).chain(unstored).collect()
     }
 
     /// Writes the buffered records before the process exits. Gives up after a few seconds if they

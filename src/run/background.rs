@@ -11,6 +11,7 @@ use crate::login::{
     Login, follow_department_changes, follow_listed_people, handle_events, revalidate,
     sync_directories,
 };
+use crate::people::audit_log::{AuditLog, delete_old_audit_lines, store_audit_lines};
 use crate::site::live::LiveSite;
 
 /// Ends the tasks when it is dropped.
@@ -44,12 +45,25 @@ impl BackgroundTasks {
         tasks.spawn(restart_after_panics("lists of people", move || {
             follow_listed_people(reloads.clone(), login.clone())
         }));
+        let audit = audit_of(live);
+        tasks.spawn(restart_after_panics("audit lines", move || {
+            store_audit_lines(audit())
+        }));
+        let audit = audit_of(live);
+        tasks.spawn(restart_after_panics("deletion of audit lines", move || {
+            delete_old_audit_lines(audit())
+        }));
         let (live, health) = (Arc::clone(live), Arc::clone(health));
         tasks.spawn(restart_after_panics("search for other sites", move || {
             watch_for_other_sites(Arc::clone(&live), Arc::clone(&health))
         }));
         Self { _tasks: tasks }
     }
+}
+
+fn audit_of(live: &Arc<LiveSite>) -> impl Fn() -> Arc<AuditLog> + Send + use<> {
+    let audit = Arc::clone(&live.services().audit);
+    move || Arc::clone(&audit)
 }
 
 fn login_of(live: &Arc<LiveSite>) -> impl Fn() -> Login + Clone + Send + use<> {

@@ -5,7 +5,7 @@ use super::sqlite::{self, SqliteUrl};
 use super::{StoreError, StoreOptions};
 
 /// The tables without the prefix `menshen_`, each after those to which its rows refer.
-pub(super) const TABLES: [&str; 21] = [
+pub(super) const TABLES: [&str; 22] = [
     "key_ring",
     "account",
     "account_change",
@@ -27,6 +27,7 @@ pub(super) const TABLES: [&str; 21] = [
     "front_channel_mark",
     "spent",
     "lease",
+    "audit_line",
 ];
 
 /// The maximum number of rows that are in memory at once.

@@ -7,19 +7,19 @@ use async_trait::async_trait;
 
 use super::{
     AccessTokenOutcome, AccessTokenOwner, AccessTokenRecord, AccessTokenStore, Account,
-    AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId,
-    CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome,
-    EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField,
-    ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName,
-    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
-    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
-    RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
-    StoreError, StoredAccessToken, StoredSession, Subject, SubjectRename, SubjectRenameOutcome,
-    TokenStore, TokenUpdate, TokenUpdateOutcome,
+    AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, AuditLogStore, AuditQuery,
+    Closing, ConnectorId, CoordinationStore, CurrentEpochs, Department, DirectoryStore,
+    DirectorySyncStore, EditOutcome, EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome,
+    ImportedPerson, LinkField, ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson,
+    LocalPersonWrite, LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken,
+    NewSession, PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage,
+    RevocationScope, RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery,
+    SourceIdentity, Store, StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject,
+    SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{AuditLine, Telemetry};
 
 /// The timeout of an operation: longer than the waits for a connection and for a lock, and short enough for
 /// a response within 15 s.
@@ -346,6 +346,16 @@ delegate! {
                 at: Timestamp
             ) -> LocalPeopleOutcome;
             end_outdated_local_logins(connector: &ConnectorId, at: Timestamp) -> EndedLogins;
+        }
+    }
+    AuditLogStore {
+        reads {
+            audit_lines(query: &AuditQuery) -> Vec<StoredAuditLine>;
+        }
+        writes {
+            add_audit_lines(lines: &[AuditLine]) -> u64;
+            delete_audit_lines(before: Timestamp, max: u32) -> u64;
+            delete_excess_audit_lines(kept: u32, max: u32) -> u64;
         }
     }
     CoordinationStore {

@@ -8,9 +8,10 @@ use sqlx::sqlite::SqliteRow;
 
 use super::query_error::QueryError;
 use super::{
-    AccessTokenRecord, Account, AccountChange, AccountChangeKind, AccountId, DepartmentPath,
-    ListedSession, LocalEntitlements, LocalPerson, PersonRecord, SessionId, SessionKey,
-    SessionOrigin, SessionRecord, StoredAccessToken, StoredSession, StoredTokens,
+    AccessTokenRecord, Account, AccountChange, AccountChangeKind, AccountId, AuditPosition,
+    DepartmentPath, ListedSession, LocalEntitlements, LocalPerson, PersonRecord, SessionId,
+    SessionKey, SessionOrigin, SessionRecord, StoredAccessToken, StoredAuditLine, StoredSession,
+    StoredTokens,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -218,6 +219,17 @@ pub(super) fn local_person(row: &impl Columns) -> Result<LocalPerson, QueryError
         password_changed_at: time(row, "password_changed_at")?,
         place: row.integer("place")?,
         revision: row.integer("revision")?,
+    })
+}
+
+/// A line of the audit trail from the columns `at`, `number`, `json`.
+pub(super) fn audit_line(row: &impl Columns) -> Result<StoredAuditLine, QueryError> {
+    Ok(StoredAuditLine {
+        position: AuditPosition {
+            at: time(row, "at")?,
+            number: row.integer("number")?,
+        },
+        json: row.text("json")?.to_owned(),
     })
 }
 

@@ -5,6 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::Deserialize;
+
 use super::error_chain;
 use super::json_line::{JsonLine, truncate};
 use crate::clock::Timestamp;
@@ -42,77 +44,88 @@ pub struct AuditRecord<'a> {
     pub error: Option<&'a (dyn Error + 'static)>,
 }
 
-/// The kind of an audit record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuditEvent {
-    /// A login succeeded.
-    Login,
-    /// A login or a bearer token was refused.
-    Refused,
-    /// A person signed out.
-    SignOut,
-    /// An administrator or a provider ended sessions.
-    Revoked,
-    AccountClosed,
-    AccountReopened,
-    /// A source gave a person a new subject; the account and its sessions stay.
-    SubjectRenamed,
-    /// A signed-in person added an identity with which they may sign in from now on.
-    IdentityLinked,
-    /// An administrator took an identity off an account.
-    IdentityRemoved,
-    /// An administrator imported people.
-    PeopleImported,
-    /// A directory sync ended; the reason has its counts.
-    DirectorySynced,
-    /// An administrator changed the login name or the fields of a person.
-    PersonChanged,
-    /// An administrator added a person whose password the store keeps.
-    PersonAdded,
-    /// An administrator removed such a person.
-    PersonRemoved,
-    /// Such a person, or an administrator, changed the password.
-    PasswordChanged,
-    /// A program got the application's token of a connector, or the source issued none.
-    AppToken,
-    /// A program reported that the source rejects the application's token.
-    AppTokenRejected,
-    /// A provider refused to refresh the tokens of a session, which was ended.
-    RefreshRefused,
-    /// A person made an access token.
-    AccessTokenMade,
-    /// A person or an administrator ended an access token.
-    AccessTokenEnded,
-    /// A refresh changed the entitlements of a signed-in person; the reason names the fields.
-    EntitlementsChanged,
+/// Defines [`AuditEvent`] with the value of each event in the audit trail.
+macro_rules! audit_events {
+    ($($(#[$doc:meta])* $event:ident = $text:literal,)*) => {
+        /// The kind of an audit record.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+        #[serde(try_from = "String")]
+        pub enum AuditEvent {
+            $($(#[$doc])* $event,)*
+        }
+
+        impl AuditEvent {
+            pub const ALL: &[Self] = &[$(Self::$event),*];
+
+            /// The value in the audit trail.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$event => $text,)*
+                }
+            }
+        }
+    };
 }
 
-impl AuditEvent {
-    /// The value in the audit trail.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Login => "login",
-            Self::Refused => "refused",
-            Self::SignOut => "sign-out",
-            Self::Revoked => "revoked",
-            Self::AccountClosed => "closed",
-            Self::AccountReopened => "opened",
-            Self::SubjectRenamed => "renamed",
-            Self::IdentityLinked => "linked",
-            Self::IdentityRemoved => "unlinked",
-            Self::PeopleImported => "imported",
-            Self::DirectorySynced => "synced",
-            Self::PersonChanged => "changed",
-            Self::PersonAdded => "added",
-            Self::PersonRemoved => "removed",
-            Self::PasswordChanged => "password-changed",
-            Self::AppToken => "app-token",
-            Self::AppTokenRejected => "app-token-rejected",
-            Self::RefreshRefused => "refresh-gone",
-            Self::AccessTokenMade => "token-made",
-            Self::AccessTokenEnded => "token-ended",
-            Self::EntitlementsChanged => "entitlements",
-        }
+audit_events! {
+    /// A login succeeded.
+    Login = "login",
+    /// A login or a bearer token was refused.
+    Refused = "refused",
+    /// A person signed out.
+    SignOut = "sign-out",
+    /// An administrator or a provider ended sessions.
+    Revoked = "revoked",
+    AccountClosed = "closed",
+    AccountReopened = "opened",
+    /// A source gave a person a new subject; the account and its sessions stay.
+    SubjectRenamed = "renamed",
+    /// A signed-in person added an identity with which they may sign in from now on.
+    IdentityLinked = "linked",
+    /// An administrator took an identity off an account.
+    IdentityRemoved = "unlinked",
+    /// An administrator imported people.
+    PeopleImported = "imported",
+    /// A directory sync ended; the reason has its counts.
+    DirectorySynced = "synced",
+    /// An administrator changed the login name or the fields of a person.
+    PersonChanged = "changed",
+    /// An administrator added a person whose password the store keeps.
+    PersonAdded = "added",
+    /// An administrator removed such a person.
+    PersonRemoved = "removed",
+    /// Such a person, or an administrator, changed the password.
+    PasswordChanged = "password-changed",
+    /// A program got the application's token of a connector, or the source issued none.
+    AppToken = "app-token",
+    /// A program reported that the source rejects the application's token.
+    AppTokenRejected = "app-token-rejected",
+    /// A provider refused to refresh the tokens of a session, which was ended.
+    RefreshRefused = "refresh-gone",
+    /// A person made an access token.
+    AccessTokenMade = "token-made",
+    /// A person or an administrator ended an access token.
+    AccessTokenEnded = "token-ended",
+    /// A refresh changed the entitlements of a signed-in person; the reason names the fields.
+    EntitlementsChanged = "entitlements",
+}
+
+/// A text that no audit record has as its event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such event: {}", event_names())]
+pub struct UnknownEvent;
+
+fn event_names() -> String {
+    let names: Vec<_> = AuditEvent::ALL.iter().map(|event| event.as_str()).collect();
+    names.join(", ")
+}
+
+impl TryFrom<String> for AuditEvent {
+    type Error = UnknownEvent;
+
+    fn try_from(text: String) -> Result<Self, UnknownEvent> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|event| event.as_str() == text).ok_or(UnknownEvent)
     }
 }
 
@@ -140,9 +153,20 @@ impl<'a> AuditRecord<'a> {
 
     /// `suppressed`: how many records of anonymous clients were suppressed since the last record.
     pub(super) fn write(&self, buffer: &mut Vec<u8>, suppressed: u64) {
+        self.write_limited(buffer, suppressed, usize::MAX);
+    }
+
+    /// Like [`Self::write`]; truncates each text that is longer than `text_bytes_max`.
+    pub(super) fn write_limited(
+        &self,
+        buffer: &mut Vec<u8>,
+        suppressed: u64,
+        text_bytes_max: usize,
+    ) {
         let error = self.error.map(error_chain);
         let mut line = JsonLine::begin(buffer, self.at, "menshen::audit");
-        line.text("event", self.event.as_str())
+        line.limit_texts(text_bytes_max)
+            .text("event", self.event.as_str())
             .optional_text("request_id", self.request_id)
             .optional_text("connector", self.connector)
             .optional_text("issuer", self.issuer)

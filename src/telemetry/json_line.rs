@@ -10,7 +10,10 @@ use crate::clock::Timestamp;
 /// A line that is being written. All text is escaped, so that a value cannot forge another line or
 /// change the display of a terminal.
 #[derive(Debug)]
-pub(super) struct JsonLine<'a>(&'a mut Vec<u8>);
+pub(super) struct JsonLine<'a> {
+    buffer: &'a mut Vec<u8>,
+    text_bytes_max: usize,
+}
 
 impl<'a> JsonLine<'a> {
     /// Begins a line with its timestamp and its target.
@@ -21,14 +24,23 @@ impl<'a> JsonLine<'a> {
         buffer.extend_from_slice(b"\",\"target\":\"");
         buffer.extend_from_slice(target.as_bytes());
         buffer.push(b'"');
-        Self(buffer)
+        Self {
+            buffer,
+            text_bytes_max: usize::MAX,
+        }
+    }
+
+    /// From now on each longer text is truncated.
+    pub(super) fn limit_texts(&mut self, bytes_max: usize) -> &mut Self {
+        self.text_bytes_max = bytes_max;
+        self
     }
 
     pub(super) fn text(&mut self, name: &str, value: &str) -> &mut Self {
         self.push_key(name);
-        self.0.push(b'"');
-        push_escaped(self.0, value);
-        self.0.push(b'"');
+        self.buffer.push(b'"');
+        push_escaped(self.buffer, truncate(value, self.text_bytes_max));
+        self.buffer.push(b'"');
         self
     }
 
@@ -46,17 +58,21 @@ impl<'a> JsonLine<'a> {
     ) -> &mut Self {
         if let Some(value) = value {
             self.push_key(name);
-            self.0.push(b'"');
+            self.buffer.push(b'"');
+            let mut writer = EscapingWriter {
+                left: self.text_bytes_max,
+                buffer: self.buffer,
+            };
             // Writing text into memory cannot fail.
-            let _ = fmt::Write::write_fmt(&mut EscapingWriter(self.0), format_args!("{value}"));
-            self.0.push(b'"');
+            let _ = fmt::Write::write_fmt(&mut writer, format_args!("{value}"));
+            self.buffer.push(b'"');
         }
         self
     }
 
     pub(super) fn number(&mut self, name: &str, value: u64) -> &mut Self {
         self.push_key(name);
-        let _ = write!(self.0, "{value}");
+        let _ = write!(self.buffer, "{value}");
         self
     }
 
@@ -64,27 +80,36 @@ impl<'a> JsonLine<'a> {
     pub(super) fn milliseconds(&mut self, name: &str, value: Duration) -> &mut Self {
         self.push_key(name);
         let us = value.as_micros();
-        let _ = write!(self.0, "{}.{:03}", us / 1000, us % 1000);
+        let _ = write!(self.buffer, "{}.{:03}", us / 1000, us % 1000);
         self
     }
 
     pub(super) fn end(&mut self) {
-        self.0.extend_from_slice(b"}\n");
+        self.buffer.extend_from_slice(b"}\n");
     }
 
     fn push_key(&mut self, name: &str) {
-        self.0.extend_from_slice(b",\"");
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b"\":");
+        self.buffer.extend_from_slice(b",\"");
+        self.buffer.extend_from_slice(name.as_bytes());
+        self.buffer.extend_from_slice(b"\":");
     }
 }
 
 /// Escapes the output of `Display` implementations.
-struct EscapingWriter<'a>(&'a mut Vec<u8>);
+struct EscapingWriter<'a> {
+    buffer: &'a mut Vec<u8>,
+    /// How many more bytes of the text are written.
+    left: usize,
+}
 
 impl fmt::Write for EscapingWriter<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        push_escaped(self.0, text);
+        let written = truncate(text, self.left);
+        push_escaped(self.buffer, written);
+        self.left = match written.len() == text.len() {
+            true => self.left - written.len(),
+            false => 0,
+        };
         Ok(())
     }
 }
@@ -137,5 +162,20 @@ mod tests {
             value["b"],
             format!("{text_with_controls}-{text_with_controls}")
         );
+    }
+
+    #[test]
+    fn texts_over_the_limit_are_truncated_between_characters() {
+        let mut buffer = Vec::new();
+        JsonLine::begin(&mut buffer, Timestamp::from_unix_s(0), "t")
+            .limit_texts(7)
+            .text("a", "财务部门")
+            .optional_display("b", Some(&format_args!("{}{}{}", "ab", "财务部门", "c")))
+            .text("c", "seven b")
+            .end();
+        let value: serde_json::Value = serde_json::from_slice(&buffer).unwrap();
+        assert_eq!(value["a"], "财务");
+        assert_eq!(value["b"], "ab财");
+        assert_eq!(value["c"], "seven b");
     }
 }

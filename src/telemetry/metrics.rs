@@ -13,7 +13,7 @@ use super::loss_metrics::LossCollector;
 use super::outcomes::{
     AppTokenOutcome, BearerOutcome, LoginOutcome, RefreshOutcome, ReloadOutcome,
 };
-use super::{AccessRecord, FaceLabel, StreamKind, Telemetry, VerdictLabel};
+use super::{AccessRecord, FaceLabel, StreamKind, Telemetry, UnstoredAudit, VerdictLabel};
 
 /// The upper bounds of the histogram buckets in seconds: from a cached decision to a time-out.
 const BUCKETS_S: [f64; 13] = [
@@ -46,6 +46,7 @@ pub(super) struct Metrics {
     login_loops: Counter,
     costly_requests: Counter,
     limits: Family<Labels, Counter>,
+    unstored_audit: Family<Labels, Counter>,
     ended: Family<Labels, Counter>,
 }
 
@@ -106,6 +107,7 @@ impl Metrics {
             login_loops: Counter::default(),
             costly_requests: Counter::default(),
             limits: Family::default(),
+            unstored_audit: Family::default(),
             ended: Family::default(),
             registry: Registry::default(),
         };
@@ -174,6 +176,8 @@ impl Metrics {
         all.register("costly_requests", help, self.costly_requests.clone());
         let help = "Requests and connections that were refused or ended by a limit, by its configuration key";
         all.register("limits_reached", help, self.limits.clone());
+        let help = "Audit lines that are only in the log and not in the store, by the reason";
+        all.register("audit_lines_unstored", help, self.unstored_audit.clone());
         let help =
             "Responses and tunnels that were ended because their requests are no longer allowed";
         all.register("ended", help, self.ended.clone());
@@ -267,6 +271,13 @@ impl Telemetry {
     pub fn count_limit_reached(&self, key: &'static str) {
         let labels = vec![("key", key.to_owned())];
         self.0.metrics.limits.get_or_create(&labels).inc();
+    }
+
+    /// Counts audit lines that are only in the log.
+    pub fn count_unstored_audit(&self, why: UnstoredAudit, lines: u64) {
+        let labels = vec![("reason", why.as_str().to_owned())];
+        let counters = &self.0.metrics.unstored_audit;
+        counters.get_or_create(&labels).inc_by(lines);
     }
 
     /// Counts a failed store operation.

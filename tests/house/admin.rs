@@ -27,11 +27,11 @@ mod store_failures;
 mod sync;
 mod tokens;
 
-const TOKEN: &str = "correct-horse-battery-staple";
+pub(crate) const TOKEN: &str = "correct-horse-battery-staple";
 
 /// Every path of the API with its method and, if it changes something, a body that is accepted; and a path
 /// that does not exist.
-const API_REQUESTS: [(&str, &str, &str); 31] = [
+const API_REQUESTS: [(&str, &str, &str); 33] = [
     ("GET", "/api/sessions", ""),
     ("DELETE", "/api/sessions/AAAAAAAAAAAAAAAAAAAAAA", ""),
     ("POST", "/api/revoke", "{\"everyone\": true}"),
@@ -86,10 +86,12 @@ const API_REQUESTS: [(&str, &str, &str); 31] = [
     ("POST", "/api/sync/corp", ""),
     ("POST", "/api/sync/corp/department/1", ""),
     ("POST", "/api/sync/corp/person/nobody", ""),
+    ("GET", "/api/audit", ""),
+    ("GET", "/api/audit/download", ""),
     ("GET", "/api/no-such-thing", ""),
 ];
 
-fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     Setup::default().tables(&format!(
         "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\n\
          wrong_tokens_per_client_per_minute = 1000000\n"
@@ -129,7 +131,7 @@ pub(crate) async fn send_request_to(
 }
 
 /// Sends an API request with the token.
-async fn call_api(menshen: &Menshen, method: &str, path: &str, body: &Value) -> Answer {
+pub(crate) async fn call_api(menshen: &Menshen, method: &str, path: &str, body: &Value) -> Answer {
     let body = if body.is_null() {
         String::new()
     } else {
@@ -157,7 +159,7 @@ async fn list_sessions(menshen: &Menshen, login: &str) -> Vec<Value> {
     answer.json()["sessions"].as_array().unwrap().clone()
 }
 
-async fn sign_in_as(menshen: &Menshen, userid: &str) -> Browser {
+pub(crate) async fn sign_in_as(menshen: &Menshen, userid: &str) -> Browser {
     let mut browser = Browser::new(menshen);
     let page = browser.sign_in(&format!("{SSO_URL}/echo"), userid).await;
     assert_eq!(page.answer.status, 200);

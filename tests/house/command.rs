@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+mod audit;
 mod disk;
 mod online;
 mod open_files;

@@ -8,6 +8,7 @@ mod access_tokens;
 mod admin;
 mod app_token;
 mod assertion;
+mod audit;
 mod browser;
 mod by_address;
 mod bytes;

@@ -17,7 +17,7 @@ mod tickets;
 mod tokens;
 pub(crate) mod tunnels;
 mod unstored;
-mod watched;
+pub(crate) mod watched;
 
 use std::time::{Duration, Instant};
 

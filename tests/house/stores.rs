@@ -13,6 +13,7 @@ use menshen::store::{
 mod access_tokens;
 mod added_identities;
 mod announcements;
+mod audit_log;
 mod closing;
 mod coordination;
 mod directory;

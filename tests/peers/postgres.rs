@@ -13,6 +13,9 @@ use menshen::store::{
 mod access_tokens;
 #[path = "../house/stores/added_identities.rs"]
 mod added_identities;
+#[path = "../house/stores/audit_log.rs"]
+mod audit_log;
+mod audit_outage;
 mod clocks;
 #[path = "../house/stores/closing.rs"]
 mod closing;

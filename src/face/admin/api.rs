@@ -29,6 +29,7 @@ mod access_tokens;
 mod accounts;
 mod answer;
 mod app_token;
+mod audit;
 mod connectors;
 mod description;
 mod device;
@@ -70,6 +71,7 @@ fn resources() -> Resource {
         .merge(explain::routes())
         .merge(local_people::routes())
         .merge(sync::routes())
+        .merge(audit::routes())
 }
 
 /// The router of the API with its description.

@@ -12,6 +12,7 @@ use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::keys::{self, KeyRing};
 use crate::login::config::LoginConfig;
+use crate::people::audit_log::AuditLog;
 use crate::people::profile::AuthContext;
 use crate::people::session::{NewLogin, SessionConfig, SessionTimeouts};
 use crate::request::head::{OriginalHeader, Trust};
@@ -75,6 +76,11 @@ impl TestAdmin {
         let telemetry = Telemetry::writing_to(&LogConfig::default(), Box::new(std::io::sink()));
         let shared = Services {
             people: People::new(Arc::clone(&store), Arc::clone(&sessions), clock.clone()),
+            audit: Arc::new(AuditLog::new(
+                Arc::clone(&store),
+                telemetry.clone(),
+                clock.clone(),
+            )),
             store,
             sessions,
             clock: clock.clone(),

@@ -105,7 +105,12 @@ impl Import {
 
     /// Continues the numbers of copied rows, and commits.
     pub(in crate::store) async fn commit(mut self) -> sqlx::Result<()> {
-        for table in ["revocation", "front_channel_mark", "account_change"] {
+        for table in [
+            "revocation",
+            "front_channel_mark",
+            "account_change",
+            "audit_line",
+        ] {
             let sql = format!(
                 "SELECT setval(pg_get_serial_sequence('menshen_{table}', 'number'), \
                  (SELECT max(number) FROM menshen_{table})) \

@@ -3,7 +3,8 @@
 use sqlx::AssertSqlSafe;
 
 use super::super::{AccountId, PeopleQuery, PersonRecord};
-use super::{Database, QueryError, Value, row, values};
+use super::statement::Statement;
+use super::{Database, QueryError, row, values};
 
 /// The columns of a person, for `row::person`.
 const PERSON_COLUMNS: &str = "id, login, name, email, mobile, created_at, seen_at, \
@@ -18,7 +19,7 @@ pub(super) async fn people<D: Database>(
     db: &D,
     query: &PeopleQuery,
 ) -> Result<Vec<PersonRecord>, QueryError> {
-    let Statement { sql, values } = Statement::of(query, D::POSITION_FUNCTION);
+    let Statement { sql, values } = statement(query, D::POSITION_FUNCTION);
     // Only constants and the numbers of values are in the text.
     let rows = db.read_rows(AssertSqlSafe(sql), &values).await?;
     rows.iter().map(row::person).collect()
@@ -34,73 +35,54 @@ pub(super) async fn person(
     found.as_ref().map(row::person).transpose()
 }
 
-/// The text of a statement and its values.
-struct Statement<'a> {
-    sql: String,
-    values: Vec<Value<'a>>,
-}
-
-impl<'a> Statement<'a> {
-    fn of(query: &'a PeopleQuery, position_function: &str) -> Self {
-        let mut statement = Self {
-            sql: format!("SELECT {PERSON_COLUMNS} FROM menshen_account AS a WHERE 1 = 1"),
-            values: Vec::new(),
-        };
-        if let Some(after) = &query.after {
-            let after = statement.value(after.folded());
-            statement.push(&format!(" AND a.login_folded > {after}"));
-        }
-        let folded = |text: &Option<String>| text.as_deref().map(str::to_lowercase);
-        for (column, prefix) in [
-            ("login_folded", folded(&query.login)),
-            ("name_folded", folded(&query.name)),
-            ("email_folded", folded(&query.email)),
-            ("mobile", query.mobile.clone()),
-        ] {
-            let Some(prefix) = prefix else { continue };
-            let end = statement.value(format!("{prefix}{LAST_CHAR}"));
-            let begin = statement.value(prefix);
-            statement.push(&format!(
-                " AND a.{column} >= {begin} AND a.{column} < {end}"
-            ));
-        }
-        if let Some(text) = &query.text {
-            let text = statement.value(text.to_lowercase());
-            let found = ["login_folded", "name_folded", "email_folded", "mobile"]
-                .map(|column| format!("{position_function}(a.{column}, {text}) > 0"));
-            statement.push(&format!(" AND ({})", found.join(" OR ")));
-        }
-        if let Some(closed) = query.closed {
-            let closed = statement.value(closed);
-            statement.push(&format!(" AND a.closed = {closed}"));
-        }
-        if let Some(connector) = &query.connector {
-            let connector = statement.value(connector);
-            statement.push(&format!(
-                " AND (EXISTS (SELECT 1 FROM menshen_identity AS i \
+fn statement<'a>(query: &'a PeopleQuery, position_function: &str) -> Statement<'a> {
+    let mut statement = Statement::new(&format!(
+        "SELECT {PERSON_COLUMNS} FROM menshen_account AS a WHERE 1 = 1"
+    ));
+    if let Some(after) = &query.after {
+        let after = statement.value(after.folded());
+        statement.push(&format!(" AND a.login_folded > {after}"));
+    }
+    let folded = |text: &Option<String>| text.as_deref().map(str::to_lowercase);
+    for (column, prefix) in [
+        ("login_folded", folded(&query.login)),
+        ("name_folded", folded(&query.name)),
+        ("email_folded", folded(&query.email)),
+        ("mobile", query.mobile.clone()),
+    ] {
+        let Some(prefix) = prefix else { continue };
+        let end = statement.value(format!("{prefix}{LAST_CHAR}"));
+        let begin = statement.value(prefix);
+        statement.push(&format!(
+            " AND a.{column} >= {begin} AND a.{column} < {end}"
+        ));
+    }
+    if let Some(text) = &query.text {
+        let text = statement.value(text.to_lowercase());
+        let found = ["login_folded", "name_folded", "email_folded", "mobile"]
+            .map(|column| format!("{position_function}(a.{column}, {text}) > 0"));
+        statement.push(&format!(" AND ({})", found.join(" OR ")));
+    }
+    if let Some(closed) = query.closed {
+        let closed = statement.value(closed);
+        statement.push(&format!(" AND a.closed = {closed}"));
+    }
+    if let Some(connector) = &query.connector {
+        let connector = statement.value(connector);
+        statement.push(&format!(
+            " AND (EXISTS (SELECT 1 FROM menshen_identity AS i \
                  WHERE i.account = a.id AND i.connector = {connector}) \
                  OR EXISTS (SELECT 1 FROM menshen_expected_identity AS e \
                  WHERE e.account = a.id AND e.connector = {connector}))"
-            ));
-        }
-        if let Some(department) = &query.department {
-            let department = statement.value(department);
-            statement.push(&in_department(&department, position_function));
-        }
-        let max = statement.value(query.max);
-        statement.push(&format!(" ORDER BY a.login_folded LIMIT {max}"));
-        statement
+        ));
     }
-
-    fn push(&mut self, sql: &str) {
-        self.sql.push_str(sql);
+    if let Some(department) = &query.department {
+        let department = statement.value(department);
+        statement.push(&in_department(&department, position_function));
     }
-
-    /// Adds a value; returns its placeholder.
-    fn value(&mut self, value: impl Into<Value<'a>>) -> String {
-        self.values.push(value.into());
-        format!("${}", self.values.len())
-    }
+    let max = statement.value(query.max);
+    statement.push(&format!(" ORDER BY a.login_folded LIMIT {max}"));
+    statement
 }
 
 /// The condition that a person belongs to a department or to one below it; a department that menshen

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::super::{AccountId, ConnectorId, LinkField, LoginName, SessionId, SessionKey, Subject};
 use crate::clock::Timestamp;
+use crate::telemetry::AuditLineId;
 
 /// A value of a statement.
 pub(in crate::store) enum Value<'a> {
@@ -33,7 +34,7 @@ macro_rules! bytes {
     )*};
 }
 
-bytes!(AccountId, SessionId, SessionKey);
+bytes!(AccountId, AuditLineId, SessionId, SessionKey);
 
 macro_rules! texts {
     ($($id:ty),*) => {$(

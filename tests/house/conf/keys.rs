@@ -123,6 +123,8 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("store.notify", Default, "true"),
     ("log.level", Default, r#""info""#),
     ("log.access", Default, "true"),
+    ("audit.keep", Default, r#""180d""#),
+    ("audit.lines_max", Default, "20000000"),
     ("login.begins_per_client_per_minute", Default, "60"),
     ("login.begins_per_minute", Default, "6000"),
     ("login.finishes_per_client_per_minute", Default, "60"),

@@ -17,6 +17,7 @@ const STORES: &[&str] = &[
     "SessionStore",
     "RevocationStore",
     "TokenStore",
+    "AuditLogStore",
     "CoordinationStore",
     "MonitoredStore",
     "Sqlite",

@@ -9,16 +9,17 @@ use menshen::clock::Timestamp;
 use menshen::secret::Secret;
 use menshen::store::{
     AccessTokenOutcome, AccessTokenOwner, AccessTokenRecord, AccessTokenStore, Account,
-    AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId,
-    CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome,
-    EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField,
-    ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName,
-    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
-    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
-    RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity,
-    StoreError, StoredAccessToken, StoredSession, Subject, SubjectRename, SubjectRenameOutcome,
-    TokenStore, TokenUpdate, TokenUpdateOutcome,
+    AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, AuditLogStore, AuditQuery,
+    Closing, ConnectorId, CoordinationStore, CurrentEpochs, Department, DirectoryStore,
+    DirectorySyncStore, EditOutcome, EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome,
+    ImportedPerson, LinkField, ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson,
+    LocalPersonWrite, LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken,
+    NewSession, PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage,
+    RevocationScope, RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery,
+    SourceIdentity, StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject,
+    SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
+use menshen::telemetry::AuditLine;
 use tokio::sync::{Notify, oneshot};
 
 use super::database::Database;
@@ -380,6 +381,15 @@ store_operations! {
             local_people(connector: &ConnectorId, after: Option<&Subject>, max: u32) -> Vec<LocalPerson>;
             write_local_people(connector: &ConnectorId, writes: &[LocalPersonWrite], at: Timestamp) -> LocalPeopleOutcome;
             end_outdated_local_logins(connector: &ConnectorId, at: Timestamp) -> EndedLogins;
+        }
+    }
+    AuditLogStore {
+        modelled {}
+        unused {
+            add_audit_lines(lines: &[AuditLine]) -> u64;
+            audit_lines(query: &AuditQuery) -> Vec<StoredAuditLine>;
+            delete_audit_lines(before: Timestamp, max: u32) -> u64;
+            delete_excess_audit_lines(kept: u32, max: u32) -> u64;
         }
     }
     CoordinationStore {

@@ -12,6 +12,7 @@ use menshen::door::{Address, ListenConfig, Listeners, RequestBody, ServeOptions,
 use menshen::face::admin::Health;
 use menshen::face::ext_authz::{CheckListener, ExtAuthz};
 use menshen::people::People;
+use menshen::people::audit_log::AuditLog;
 use menshen::people::session::Sessions;
 use menshen::request::head::Connection;
 use menshen::secret::Secret;
@@ -19,17 +20,17 @@ use menshen::site::live::LiveSite;
 use menshen::site::{Services, Site};
 use menshen::store::{
     self, AccessTokenOutcome, AccessTokenOwner, AccessTokenRecord, AccessTokenStore, Account,
-    AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing, ConnectorId,
-    CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome,
-    EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField,
-    ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName,
-    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
-    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
-    RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
-    StoreError, StoredAccessToken, StoredSession, Subject, SubjectRename, SubjectRenameOutcome,
-    TokenStore, TokenUpdate, TokenUpdateOutcome,
+    AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, AuditLogStore, AuditQuery,
+    Closing, ConnectorId, CoordinationStore, CurrentEpochs, Department, DirectoryStore,
+    DirectorySyncStore, EditOutcome, EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome,
+    ImportedPerson, LinkField, ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson,
+    LocalPersonWrite, LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken,
+    NewSession, PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage,
+    RevocationScope, RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery,
+    SourceIdentity, Store, StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject,
+    SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
-use menshen::telemetry::Telemetry;
+use menshen::telemetry::{AuditLine, Telemetry};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +42,7 @@ use crate::wecom::{AGENT_ID, Options, WeCom};
 
 /// How a store fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     Failed,
     TimedOut,
     Closed,
@@ -52,7 +53,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Failed,
         Self::TimedOut,
         Self::Closed,
@@ -78,14 +79,14 @@ impl Fault {
 
 /// Where an operation blocks: before or after the real store executes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum When {
+pub(crate) enum When {
     Before,
     After,
 }
 
 /// A real store whose operations the test observes.
 #[derive(Debug)]
-pub(super) struct WatchedStore {
+pub(crate) struct WatchedStore {
     inner: Arc<dyn Store>,
     calls: Mutex<BTreeMap<&'static str, usize>>,
     fault: Mutex<Option<Fault>>,
@@ -107,7 +108,7 @@ impl WatchedStore {
     }
 
     /// The number of calls of an operation.
-    pub(super) fn calls(&self, operation: &str) -> usize {
+    pub(crate) fn calls(&self, operation: &str) -> usize {
         self.calls
             .lock()
             .unwrap()
@@ -117,12 +118,12 @@ impl WatchedStore {
     }
 
     /// Makes every operation fail; `None` ends the failure.
-    pub(super) fn fail(&self, fault: Option<Fault>) {
+    pub(crate) fn fail(&self, fault: Option<Fault>) {
         *self.fault.lock().unwrap() = fault;
     }
 
     /// Makes one operation fail; `None` ends the failure.
-    pub(super) fn fail_at(&self, operation: &'static str, fault: Option<Fault>) {
+    pub(crate) fn fail_at(&self, operation: &'static str, fault: Option<Fault>) {
         let mut faults = self.fault_at.lock().unwrap();
         match fault {
             Some(fault) => drop(faults.insert(operation, fault)),
@@ -131,17 +132,17 @@ impl WatchedStore {
     }
 
     /// The real store, as another process uses it.
-    pub(super) fn unwatched(&self) -> &Arc<dyn Store> {
+    pub(crate) fn unwatched(&self) -> &Arc<dyn Store> {
         &self.inner
     }
 
     /// Blocks an operation before or after the real store executes it, until [`Self::release`].
-    pub(super) fn block(&self, operation: &'static str, when: When) {
+    pub(crate) fn block(&self, operation: &'static str, when: When) {
         self.held.send_replace(Some((operation, when)));
     }
 
     /// Waits until `number` calls are blocked.
-    pub(super) async fn wait_until_blocked(&self, number: usize) {
+    pub(crate) async fn wait_until_blocked(&self, number: usize) {
         let mut waiting = self.waiting.subscribe();
         let reached = waiting.wait_for(|now| *now >= number);
         let patience = std::time::Duration::from_secs(60);
@@ -150,7 +151,7 @@ impl WatchedStore {
     }
 
     /// Ends the block.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         self.held.send_replace(None);
         self.waiting.send_replace(0);
     }
@@ -308,6 +309,12 @@ store_operations! {
         ) -> LocalPeopleOutcome;
         end_outdated_local_logins(connector: &ConnectorId, at: Timestamp) -> EndedLogins;
     }
+    AuditLogStore {
+        add_audit_lines(lines: &[AuditLine]) -> u64;
+        audit_lines(query: &AuditQuery) -> Vec<StoredAuditLine>;
+        delete_audit_lines(before: Timestamp, max: u32) -> u64;
+        delete_excess_audit_lines(kept: u32, max: u32) -> u64;
+    }
     CoordinationStore {
         load_or_create_keys(candidate: &Secret<String>) -> Vec<Secret<String>>;
         spend(value_hash: &[u8; 32], until: Timestamp) -> bool;
@@ -322,26 +329,27 @@ store_operations! {
 }
 
 /// An instance of menshen with a watched store, assembled as [`menshen::run::start`] does.
-pub(super) struct WatchedMenshen {
-    pub(super) store: Arc<WatchedStore>,
-    pub(super) sessions: Arc<Sessions>,
-    pub(super) people: People,
-    pub(super) clock: Clock,
-    pub(super) address: SocketAddr,
-    pub(super) records: Records,
-    pub(super) telemetry: Telemetry,
+pub(crate) struct WatchedMenshen {
+    pub(crate) store: Arc<WatchedStore>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) people: People,
+    pub(crate) audit: Arc<AuditLog>,
+    pub(crate) clock: Clock,
+    pub(crate) address: SocketAddr,
+    pub(crate) records: Records,
+    pub(crate) telemetry: Telemetry,
     closing: CancellationToken,
-    pub(super) app: LegacyApp,
+    pub(crate) app: LegacyApp,
     _source: WeCom,
 }
 
 impl WatchedMenshen {
-    pub(super) async fn start(setup: Setup) -> Self {
+    pub(crate) async fn start(setup: Setup) -> Self {
         Self::start_with(setup, |_, _| ()).await.0
     }
 
     /// Like [`Self::start`]; `build` changes the site before menshen listens.
-    pub(super) async fn start_with<T>(
+    pub(crate) async fn start_with<T>(
         setup: Setup,
         build: impl FnOnce(&mut Site, &Services) -> T,
     ) -> (Self, T) {
@@ -364,10 +372,13 @@ impl WatchedMenshen {
         let telemetry = Telemetry::writing_to(&config.log, Box::new(records.clone()));
         let opened = Arc::clone(&sessions);
         let people = People::new(Arc::clone(&watched), opened, clock.clone());
+        let audit = AuditLog::new(Arc::clone(&watched), telemetry.clone(), clock.clone());
+        let audit = Arc::new(audit);
         let shared = Services {
             store: watched,
             sessions: Arc::clone(&sessions),
             people: people.clone(),
+            audit: Arc::clone(&audit),
             clock: clock.clone(),
             telemetry: telemetry.clone(),
         };
@@ -403,6 +414,7 @@ impl WatchedMenshen {
             store,
             sessions,
             people,
+            audit,
             clock,
             address,
             records,
@@ -415,7 +427,7 @@ impl WatchedMenshen {
     }
 
     /// The session cookie of a person who signs in.
-    pub(super) async fn session_cookie_of(&self, userid: &str) -> String {
+    pub(crate) async fn session_cookie_of(&self, userid: &str) -> String {
         let mut browser = Browser::at(self.address);
         let page = browser.sign_in(&format!("{SSO_URL}/echo"), userid).await;
         let cookie = browser.cookie("menshen");

@@ -9,6 +9,7 @@ use menshen::store::{
     StoreError, TokenUpdate,
 };
 
+use super::audit_log::Trail;
 use super::{Backend, admission, at, closing, corp, github, mobile, new_session, somebody};
 
 /// One kind of write, ready to be asked of the store it was prepared on.
@@ -37,6 +38,8 @@ impl Prepared {
         store.mint(&session).await.unwrap();
         store.spend(&[1; 32], at(1)).await.unwrap();
         store.lease("old", "me", at(0), at(1)).await.unwrap();
+        let lines = Trail::new().lines(&["zhangsan"]);
+        store.add_audit_lines(&lines).await.unwrap();
         Self {
             key: session.record.key,
             session,
@@ -169,6 +172,16 @@ impl Write {
             }),
             write("a lease", |store, _| {
                 async { store.lease("new", "me", at(1), at(60)).await.map(drop) }.boxed()
+            }),
+            write("audit lines", |store, _| {
+                async {
+                    let lines = Trail::new().lines(&["lisi", "张三"]);
+                    store.add_audit_lines(&lines).await.map(drop)
+                }
+                .boxed()
+            }),
+            write("a sweep of audit lines", |store, _| {
+                async { store.delete_audit_lines(at(1), 100).await.map(drop) }.boxed()
             }),
             write("a sweep", |store, _| {
                 async { store.delete_expired(at(100), at(0), 100).await.map(drop) }.boxed()

@@ -5,9 +5,9 @@ use std::process::{Command, Output};
 
 use menshen::secret::Secret;
 use menshen::store::{
-    AccessTokenOutcome, Department, ImportOutcome, ImportedPerson, LocalPeopleOutcome, LocalPerson,
-    LocalPersonWrite, LogoutTarget, Membership, NewAccessToken, PeopleQuery, Revocation,
-    RevocationScope, SqliteUrl, TokenUpdate,
+    AccessTokenOutcome, AuditQuery, Department, ImportOutcome, ImportedPerson, LocalPeopleOutcome,
+    LocalPerson, LocalPersonWrite, LogoutTarget, Membership, NewAccessToken, PeopleQuery,
+    Revocation, RevocationScope, SqliteUrl, TokenUpdate,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 
@@ -64,6 +64,7 @@ impl Site {
         let access_token = make_access_token(store, &session).await;
         expect_a_person(store).await;
         keep_a_password(store).await;
+        store_an_audit_line(store).await;
         let (lisi, _) = somebody(store, "lisi").await;
         let left = Closing {
             gone: Some((corp(), "subject:lisi".parse().unwrap())),
@@ -145,6 +146,12 @@ impl Site {
         assert!(!store.spend(&[7; 32], at(9_000)).await.unwrap());
         let taken = store.lease("refresh", "another", at(4), at(5)).await;
         assert!(!taken.unwrap(), "the lease is held");
+        let lines = store.audit_lines(&all_audit_lines()).await.unwrap();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].json.contains("张三"), "{lines:?}");
+        store_an_audit_line(store).await;
+        let lines = store.audit_lines(&all_audit_lines()).await.unwrap();
+        assert!(lines[0].position > lines[1].position, "numbers go on");
         // Numbers of the log go on.
         let next = store.revoke(&RevocationScope::Everyone, at(5)).await;
         assert!(next.unwrap().number > self.revocations.last().unwrap().number);
@@ -179,6 +186,18 @@ async fn expect_a_person(store: &dyn Store) {
     };
     let imported = store.import_people(&[expected], "boss", at(1)).await;
     assert!(matches!(imported, Ok(ImportOutcome::Imported(_))));
+}
+
+fn all_audit_lines() -> AuditQuery {
+    AuditQuery {
+        max: 10,
+        ..AuditQuery::default()
+    }
+}
+
+async fn store_an_audit_line(store: &dyn Store) {
+    let lines = audit_log::Trail::new().lines(&["张三"]);
+    assert_eq!(store.add_audit_lines(&lines).await.unwrap(), 1);
 }
 
 /// Adds a person whose password the store keeps.

@@ -21,6 +21,7 @@ use super::error::Problem;
         (name = "local people", description = "People of a connector whose passwords the store keeps"),
         (name = "connectors", description = "Connectors, and the access tokens that menshen holds at their sources"),
         (name = "sync", description = "Directory syncs"),
+        (name = "audit", description = "Logins, refusals, sign-outs and changes"),
         (name = "decisions", description = "Whether requests are allowed, and why"),
     )
 )]

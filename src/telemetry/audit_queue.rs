@@ -1,0 +1,234 @@
+//! `AuditQueue`: the audit lines that wait until the store has them. Adding one never waits: the queue is
+//! bounded, and a line that does not fit is counted. The log has every line in any case.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::{AuditEvent, AuditRecord, Telemetry};
+use crate::clock::Timestamp;
+
+/// The most waiting lines.
+const LINES_MAX: usize = 20_000;
+/// The most bytes of waiting lines.
+const BYTES_MAX: usize = 32 << 20;
+/// The length up to which a line is stored as the log has it. In a longer one the texts are truncated.
+const LINE_BYTES_MAX: usize = 16 * 1024;
+/// The length to which the texts of a line that is too long are truncated.
+const TEXT_BYTES_MAX: usize = 1024;
+
+/// A line of the audit trail for the store: the line of the log, and by what it is found.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AuditLine {
+    /// Unique, so that a line that is sent to the store twice is stored once.
+    pub id: AuditLineId,
+    pub at: Timestamp,
+    pub event: AuditEvent,
+    pub connector: Option<String>,
+    pub login: Option<String>,
+    /// The account id.
+    pub account: Option<String>,
+    /// One JSON object, without a line end.
+    pub json: String,
+}
+
+/// Names a line: eight random bytes of its process, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditLineId([u8; 16]);
+
+/// Why a line is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnstoredAudit {
+    /// Too many lines wait.
+    QueueFull,
+    /// The database refuses the line itself.
+    Refused,
+    /// The process ends while the store does not answer.
+    Shutdown,
+}
+
+impl UnstoredAudit {
+    /// The value in metrics.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue-full",
+            Self::Refused => "refused",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl fmt::Debug for AuditLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditLine")
+            .field("id", &self.id)
+            .field("event", &self.event)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AuditLineId {
+    fn new(process: [u8; 8], number: u64) -> Self {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&process);
+        id[8..].copy_from_slice(&number.to_be_bytes());
+        Self(id)
+    }
+
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// The waiting lines.
+#[derive(Default)]
+pub(super) struct AuditQueue {
+    state: Mutex<State>,
+    /// Wakes the task that stores lines.
+    pushed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// The random bytes of this process; `None` while lines are not stored.
+    process: Option<[u8; 8]>,
+    next_number: u64,
+    lines: VecDeque<AuditLine>,
+    bytes: usize,
+    /// The lines that did not fit since the store last took one.
+    dropped: u64,
+}
+
+/// What became of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pushed {
+    /// It waits, or lines are not stored.
+    Done,
+    /// It did not fit; `first`: it is the first one since the store last took a line.
+    Dropped { first: bool },
+}
+
+impl fmt::Debug for AuditQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditQueue").finish_non_exhaustive()
+    }
+}
+
+impl AuditQueue {
+    /// Adds the line of a record, which `written` holds as the log has it.
+    pub(super) fn push(&self, audit: &AuditRecord<'_>, suppressed: u64, written: &[u8]) -> Pushed {
+        let mut state = self.lock();
+        let Some(line) = state.line(audit, suppressed, written) else {
+            return Pushed::Done;
+        };
+        if state.lines.len() >= LINES_MAX || state.bytes + line.json.len() > BYTES_MAX {
+            state.dropped += 1;
+            let first = state.dropped == 1;
+            return Pushed::Dropped { first };
+        }
+        state.bytes += line.json.len();
+        state.lines.push_back(line);
+        drop(state);
+        self.pushed.notify_one();
+        Pushed::Done
+    }
+
+    /// The number of lines that did not fit since the store last took one.
+    pub(super) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The line of a record; `None` while lines are not stored.
+    fn line(
+        &mut self,
+        audit: &AuditRecord<'_>,
+        suppressed: u64,
+        written: &[u8],
+    ) -> Option<AuditLine> {
+        let id = AuditLineId::new(self.process?, self.next_number);
+        self.next_number += 1;
+        let text = |written: &[u8]| String::from_utf8_lossy(written.trim_ascii_end()).into_owned();
+        let json = match written.len() <= LINE_BYTES_MAX {
+            true => text(written),
+            false => {
+                let mut truncated = Vec::new();
+                audit.write_limited(&mut truncated, suppressed, TEXT_BYTES_MAX);
+                text(&truncated)
+            }
+        };
+        Some(AuditLine {
+            id,
+            at: audit.at,
+            event: audit.event,
+            connector: audit.connector.map(str::to_owned),
+            login: audit.login.map(str::to_owned),
+            account: audit.account.map(ToString::to_string),
+            json,
+        })
+    }
+}
+
+impl Telemetry {
+    /// From now on audit lines are queued for the store. `process`: random bytes, the same at each call.
+    pub fn queue_audit_lines(&self, process: [u8; 8]) {
+        self.0.audit_queue.lock().process = Some(process);
+    }
+
+    /// From now on audit lines are only logged; those that wait are not stored.
+    pub fn stop_queueing_audit_lines(&self) {
+        let mut state = self.0.audit_queue.lock();
+        state.process = None;
+        state.lines.clear();
+        (state.bytes, state.dropped) = (0, 0);
+    }
+
+    /// Waits until a line is queued. Cancel-safe.
+    pub async fn audit_line_queued(&self) {
+        while self.0.audit_queue.lock().lines.is_empty() {
+            self.0.audit_queue.pushed.notified().await;
+        }
+    }
+
+    /// The oldest queued lines, at most `max`. They stay in the queue.
+    pub fn queued_audit_lines(&self, max: usize) -> Vec<AuditLine> {
+        let state = self.0.audit_queue.lock();
+        state.lines.iter().take(max).cloned().collect()
+    }
+
+    /// Removes the lines up to this one, which the store has taken. Returns the number of lines that did not
+    /// fit into the queue since the store last took one.
+    pub fn remove_audit_lines(&self, last: AuditLineId) -> u64 {
+        let mut state = self.0.audit_queue.lock();
+        // Nobody else removes lines of the front, but all of them may be gone: lines are not stored any more.
+        if let Some(at) = state.lines.iter().position(|line| line.id == last) {
+            let removed = state.lines.drain(..=at);
+            let bytes: usize = removed.map(|line| line.json.len()).sum();
+            state.bytes -= bytes;
+        }
+        std::mem::take(&mut state.dropped)
+    }
+
+    /// How many lines are queued.
+    pub fn audit_lines_waiting(&self) -> usize {
+        self.0.audit_queue.lock().lines.len()
+    }
+
+    /// The line of a record, for a transaction that stores it with the change that it records; `None` while
+    /// lines are not stored. After the commit, [`Self::log_stored_audit`] writes it into the log.
+    pub fn audit_line(&self, audit: &AuditRecord<'_>) -> Option<AuditLine> {
+        let mut written = Vec::new();
+        audit.write(&mut written, 0);
+        self.0.audit_queue.lock().line(audit, 0, &written)
+    }
+}
+
+#[cfg(test)]
+mod tests;
