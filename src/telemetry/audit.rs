@@ -112,7 +112,7 @@ audit_events! {
 
 /// A text that no audit record has as its event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such event: {}", event_names())]
+#[error("there is no such event; the events are {}", event_names())]
 pub struct UnknownEvent;
 
 fn event_names() -> String {
