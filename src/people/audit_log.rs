@@ -17,6 +17,8 @@ use crate::telemetry::{AuditLine, Telemetry, UnstoredAudit, error_chain};
 const BATCH_EVERY: Duration = Duration::from_millis(250);
 /// The most lines of a transaction.
 const BATCH_LINES_MAX: usize = 200;
+/// The pause after a full batch, so that other writes can run in between.
+const FULL_BATCH_PAUSE: Duration = Duration::from_millis(10);
 /// The delay before lines that were not stored are sent again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How often old lines are deleted.
@@ -210,32 +212,33 @@ fn oldest_kept(now: Timestamp, keep: Duration) -> Timestamp {
     Timestamp::from_unix_ms(now.unix_ms().saturating_sub(keep_ms))
 }
 
-/// Stores audit lines in batches. Ends never; what it has not stored stays in the queue, also after a panic.
+/// Stores audit lines in batches. Never ends; what it has not stored stays in the queue, also after a panic.
 pub async fn store_audit_lines(log: Arc<AuditLog>) {
-    let mut failing = false;
+    let (mut failing, mut pause) = (false, BATCH_EVERY);
     loop {
         log.telemetry.audit_line_queued().await;
-        if !failing {
-            tokio::time::sleep(BATCH_EVERY).await;
-        }
-        match log.store_batch().await {
-            Ok(_) if failing => {
-                tracing::info!("audit lines are stored again");
-                failing = false;
+        tokio::time::sleep(pause).await;
+        pause = match log.store_batch().await {
+            Ok(lines) => {
+                if std::mem::take(&mut failing) {
+                    tracing::info!("audit lines are stored again");
+                }
+                match lines < BATCH_LINES_MAX {
+                    true => BATCH_EVERY,
+                    false => FULL_BATCH_PAUSE,
+                }
             }
-            Ok(_) => {}
             Err(error) => {
                 // Logged once per outage.
-                if !failing {
+                if !std::mem::replace(&mut failing, true) {
                     tracing::warn!(
                         error = %error_chain(&error),
                         "audit lines cannot be stored: they wait in memory, and menshen tries again"
                     );
                 }
-                failing = true;
-                tokio::time::sleep(RETRY_AFTER).await;
+                RETRY_AFTER
             }
-        }
+        };
     }
 }
 
