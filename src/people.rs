@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access_tokens::AccessTokens;
+use administrators::Administrators;
+use console_sessions::ConsoleSessions;
 use departments::StoredDepartments;
 use directory::Directory;
 use directory_fields::directory_fields;
@@ -21,8 +23,10 @@ use crate::store::{
 
 pub mod access_tokens;
 mod administration;
+pub mod administrators;
 pub mod audit_log;
 pub mod confirm;
+pub mod console_sessions;
 pub mod cookie;
 pub mod departments;
 pub mod directory;
@@ -159,6 +163,17 @@ impl People {
 
     pub fn access_tokens(&self) -> &AccessTokens {
         &self.access_tokens
+    }
+
+    /// The local administrators of the console.
+    pub fn administrators(&self) -> Administrators {
+        Administrators::new(Arc::clone(&self.store), self.clock.clone())
+    }
+
+    /// The sessions of the console.
+    pub fn console_sessions(&self) -> ConsoleSessions {
+        let (store, sessions) = (Arc::clone(&self.store), Arc::clone(&self.sessions));
+        ConsoleSessions::new(store, sessions, self.clock.clone())
     }
 
     /// The departments of a connector that the store knows from logins and syncs.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 mod access_tokens;
 mod account_changes;
 mod accounts;
+mod administrators;
 mod audit_log;
 mod config;
 mod coordination;
@@ -44,6 +45,7 @@ pub use accounts::{
     Account, AccountStore, Admission, AdmissionOutcome, AdmittedIdentity, Closing, LinkField,
     Reopening, SubjectRename, SubjectRenameOutcome,
 };
+pub use administrators::{Administrator, AdministratorStore, ConsoleHolder, ConsoleSession};
 pub use audit_log::{
     AuditLogStore, AuditOrder, AuditPosition, AuditQuery, InvalidAuditPosition, StoredAuditLine,
 };
@@ -56,7 +58,9 @@ pub use directory::{
 };
 pub use directory_sync::{DirectorySyncStore, SourceIdentity};
 pub use error::StoreError;
-pub use ids::{AccountId, ConnectorId, IdError, LoginName, SessionId, SessionKey, Subject};
+pub use ids::{
+    AccountId, AdministratorName, ConnectorId, IdError, LoginName, SessionId, SessionKey, Subject,
+};
 pub use local_entitlements::{
     DepartmentPath, DepartmentPathError, GroupName, GroupNameError, LOCAL_GROUPS_MAX,
     LocalEntitlements,
@@ -92,6 +96,7 @@ pub trait Store:
     + TokenStore
     + AccessTokenStore
     + LocalPeopleStore
+    + AdministratorStore
     + AuditLogStore
     + CoordinationStore
     + MaintenanceStore
@@ -107,6 +112,7 @@ impl<S> Store for S where
         + TokenStore
         + AccessTokenStore
         + LocalPeopleStore
+        + AdministratorStore
         + AuditLogStore
         + CoordinationStore
         + MaintenanceStore

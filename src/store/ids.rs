@@ -15,6 +15,10 @@ pub enum IdError {
     Connector,
     #[error("a subject is 1 to 512 bytes without control characters")]
     Subject,
+    #[error(
+        "a name of an administrator is 1 to 64 bytes of letters, digits, '.', '-', '_' and '@'"
+    )]
+    Administrator,
     #[error("a login is 1 to 256 bytes without control characters or spaces at its ends")]
     Login,
     /// An id that menshen generated.
@@ -74,6 +78,11 @@ text_id! {
     LoginName
 }
 
+text_id! {
+    /// The name of a local administrator, in lower case.
+    AdministratorName
+}
+
 impl TryFrom<String> for ConnectorId {
     type Error = IdError;
 
@@ -106,6 +115,20 @@ impl TryFrom<String> for LoginName {
             return Err(IdError::Login);
         }
         Ok(Self(text))
+    }
+}
+
+impl TryFrom<String> for AdministratorName {
+    type Error = IdError;
+
+    /// Trims spaces at the ends, and converts to lower case.
+    fn try_from(text: String) -> Result<Self, IdError> {
+        let name = text.trim().to_lowercase();
+        let is_allowed = |c: char| c.is_alphanumeric() || ".-_@".contains(c);
+        if name.is_empty() || name.len() > 64 || !name.chars().all(is_allowed) {
+            return Err(IdError::Administrator);
+        }
+        Ok(Self(name))
     }
 }
 
@@ -217,6 +240,20 @@ mod tests {
         }
         for bad in ["", "Corp", "a_b", "企业", &"x".repeat(33)] {
             assert!(bad.parse::<ConnectorId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_an_administrator_is_plain_and_has_no_case() {
+        for (text, name) in [
+            ("Root", "root"),
+            (" ops@corp ", "ops@corp"),
+            ("运维", "运维"),
+        ] {
+            assert_eq!(text.parse::<AdministratorName>().unwrap().as_str(), name);
+        }
+        for bad in ["", " ", "a b", "<b>", "a/b", &"x".repeat(65)] {
+            assert!(bad.parse::<AdministratorName>().is_err(), "{bad:?}");
         }
     }
 

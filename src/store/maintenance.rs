@@ -46,7 +46,7 @@ pub trait MaintenanceStore: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
-    /// Deletes sessions that have expired or are idle since `idle_before`, access tokens that have expired
+    /// Deletes sessions that have expired or are idle since `idle_before`, expired sessions of the console, access tokens that have expired
     /// or were ended before it, expired one-time values, logout marks and leases, log entries older than a day except the newest, and the oldest logout marks if
     /// there are too many. Deletes at most `max` rows of each kind; returns the number of deleted rows.
     async fn delete_expired(

@@ -5,7 +5,7 @@ use super::sqlite::{self, SqliteUrl};
 use super::{StoreError, StoreOptions};
 
 /// The tables without the prefix `menshen_`, each after those to which its rows refer.
-pub(super) const TABLES: [&str; 22] = [
+pub(super) const TABLES: [&str; 24] = [
     "key_ring",
     "account",
     "account_change",
@@ -22,6 +22,8 @@ pub(super) const TABLES: [&str; 22] = [
     "session_tokens",
     "access_token",
     "local_person",
+    "administrator",
+    "console_session",
     "revocation",
     "logout_mark",
     "front_channel_mark",

@@ -7,15 +7,7 @@ use async_trait::async_trait;
 
 use super::{
     AccessTokenOutcome, AccessTokenOwner, AccessTokenRecord, AccessTokenStore, Account,
-    AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, AuditLogStore, AuditQuery,
-    Closing, ConnectorId, CoordinationStore, CurrentEpochs, Department, DirectoryStore,
-    DirectorySyncStore, EditOutcome, EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome,
-    ImportedPerson, LinkField, ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson,
-    LocalPersonWrite, LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken,
-    NewSession, PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage,
-    RevocationScope, RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery,
-    SourceIdentity, Store, StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject,
-    SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
+    AccountChange, AccountId, AccountStore, Administrator, AdministratorName, AdministratorStore, Admission, AdmissionOutcome, AuditLogStore, AuditQuery, Closing, ConnectorId, ConsoleSession, CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome, EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store, StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -346,6 +338,26 @@ delegate! {
                 at: Timestamp
             ) -> LocalPeopleOutcome;
             end_outdated_local_logins(connector: &ConnectorId, at: Timestamp) -> EndedLogins;
+        }
+    }
+    AdministratorStore {
+        reads {
+            administrator(name: &AdministratorName) -> Option<Administrator>;
+            administrators(max: u32) -> Vec<Administrator>;
+            console_session(key: &SessionKey) -> Option<ConsoleSession>;
+        }
+        writes {
+            add_administrator(administrator: &Administrator) -> bool;
+            change_administrator_password(
+                name: &AdministratorName,
+                password_hash: &Secret<String>,
+                credential: &str,
+                at: Timestamp
+            ) -> bool;
+            remove_administrator(name: &AdministratorName) -> bool;
+            begin_console_session(session: &ConsoleSession) -> ();
+            touch_console_session(key: &SessionKey, at: Timestamp) -> ();
+            end_console_session(key: &SessionKey) -> bool;
         }
     }
     AuditLogStore {

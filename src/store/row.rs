@@ -8,10 +8,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::query_error::QueryError;
 use super::{
-    AccessTokenRecord, Account, AccountChange, AccountChangeKind, AccountId, AuditPosition,
-    DepartmentPath, ListedSession, LocalEntitlements, LocalPerson, PersonRecord, SessionId,
-    SessionKey, SessionOrigin, SessionRecord, StoredAccessToken, StoredAuditLine, StoredSession,
-    StoredTokens,
+    AccessTokenRecord, Account, AccountChange, AccountChangeKind, AccountId, Administrator, AdministratorName, AuditPosition, ConsoleHolder, ConsoleSession, DepartmentPath, ListedSession, LocalEntitlements, LocalPerson, PersonRecord, SessionId, SessionKey, SessionOrigin, SessionRecord, StoredAccessToken, StoredAuditLine, StoredSession, StoredTokens,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -219,6 +216,37 @@ pub(super) fn local_person(row: &impl Columns) -> Result<LocalPerson, QueryError
         password_changed_at: time(row, "password_changed_at")?,
         place: row.integer("place")?,
         revision: row.integer("revision")?,
+    })
+}
+
+/// An administrator from the columns of its table.
+pub(super) fn administrator(row: &impl Columns) -> Result<Administrator, QueryError> {
+    Ok(Administrator {
+        name: parsed(row, "name", "administrator")?,
+        password_hash: Secret::new(row.text("password_hash")?.to_owned()),
+        credential: row.text("credential")?.to_owned(),
+        created_at: time(row, "created_at")?,
+        password_changed_at: time(row, "password_changed_at")?,
+    })
+}
+
+/// A session of the console from the columns of its table.
+pub(super) fn console_session(row: &impl Columns) -> Result<ConsoleSession, QueryError> {
+    const RECORD: &str = "session of the console";
+    let administrator = row.optional_text("administrator")?;
+    let holder = match administrator.zip(row.optional_text("credential")?) {
+        Some((name, credential)) => ConsoleHolder::Administrator {
+            name: AdministratorName::try_from(name).map_err(|_| QueryError::Damaged(RECORD))?,
+            credential,
+        },
+        None => ConsoleHolder::Person(SessionKey::new(bytes(row, "session", RECORD)?)),
+    };
+    Ok(ConsoleSession {
+        key: SessionKey::new(bytes(row, "key", RECORD)?),
+        holder,
+        began_at: time(row, "began_at")?,
+        used_at: time(row, "used_at")?,
+        expires_at: time(row, "expires_at")?,
     })
 }
 

@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 mod access_tokens;
 mod account_changes;
 mod accounts;
+mod administrators;
 mod admission;
 mod audit_log;
 mod closing;

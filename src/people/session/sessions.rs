@@ -35,6 +35,7 @@ mod mint;
 mod pending_revocations;
 mod revocation;
 mod simulated;
+mod stored_person;
 mod updates;
 
 pub use access_tokens::AccessTokenLookup;

@@ -8,6 +8,10 @@ use super::super::sql::{Begin, Database as _, Transaction as _, Value};
 use super::{Postgres, QueryError};
 use crate::clock::Timestamp;
 
+/// Deletes sessions of the console that have expired; the parameters are those of [`expired_rows`].
+const EXPIRED_CONSOLE_SESSIONS: &str = "DELETE FROM menshen_console_session WHERE key IN \
+     (SELECT key FROM menshen_console_session WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
 /// In one transaction for each kind of record. Rows that others have locked are left for the next time, so
 /// that a login never waits for a deletion.
 pub(super) async fn delete_expired_rows(
@@ -19,7 +23,8 @@ pub(super) async fn delete_expired_rows(
     let mut deleted = 0;
     let (now, idle_before) = (at.unix_ms(), idle_before.unix_ms());
     let rows = expired_rows(now, idle_before).into_iter();
-    for (sql, first) in rows.chain(expired_access_tokens(now, idle_before)) {
+    let rows = rows.chain(expired_access_tokens(now, idle_before));
+    for (sql, first) in rows.chain([(EXPIRED_CONSOLE_SESSIONS, now)]) {
         let mut tx = db.begin(Begin::Writing).await?;
         let values = [Value::from(first), Value::from(max)];
         deleted += tx.execute(sql, &values).await?;

@@ -85,6 +85,7 @@ fn migrator() -> Migrator {
             include_str!("0008_access_token_provider_sid.sql"),
         ),
         migration(9, "local_people", include_str!("0009_local_people.sql")),
+        migration(11, "console", include_str!("0011_console.sql")),
         migration(12, "audit_log", include_str!("0012_audit_log.sql")),
     ]);
     // The lock of the transaction does it: a lock of the connection is lost behind a pooler.

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::super::{AccountId, ConnectorId, LinkField, LoginName, SessionId, SessionKey, Subject};
+use super::super::{
+    AccountId, AdministratorName, ConnectorId, LinkField, LoginName, SessionId, SessionKey, Subject,
+};
 use crate::clock::Timestamp;
 use crate::telemetry::AuditLineId;
 
@@ -46,7 +48,7 @@ macro_rules! texts {
     )*};
 }
 
-texts!(ConnectorId, LoginName, Subject, String);
+texts!(AdministratorName, ConnectorId, LoginName, Subject, String);
 
 impl<'a> From<&'a [u8]> for Value<'a> {
     fn from(bytes: &'a [u8]) -> Self {

@@ -10,6 +10,10 @@ use super::{QueryError, Sqlite, Transaction};
 use crate::clock::Timestamp;
 use crate::telemetry::LogLimiter;
 
+/// Deletes sessions of the console that have expired; the parameters are those of [`expired_rows`].
+const EXPIRED_CONSOLE_SESSIONS: &str = "DELETE FROM menshen_console_session WHERE key IN \
+     (SELECT key FROM menshen_console_session WHERE expires_at <= $1 LIMIT $2)";
+
 /// In one transaction.
 pub(super) async fn delete_expired_rows(
     db: &Sqlite,
@@ -21,7 +25,8 @@ pub(super) async fn delete_expired_rows(
     let mut deleted = 0;
     let (now, idle_before) = (at.unix_ms(), idle_before.unix_ms());
     let rows = expired_rows(now, idle_before).into_iter();
-    for (sql, before) in rows.chain(expired_access_tokens(now, idle_before)) {
+    let rows = rows.chain(expired_access_tokens(now, idle_before));
+    for (sql, before) in rows.chain([(EXPIRED_CONSOLE_SESSIONS, now)]) {
         let values = [Value::from(before), Value::from(max)];
         deleted += tx.execute(sql, &values).await?;
     }
