@@ -57,6 +57,8 @@ pub enum Scope {
     Mapping,
     /// Decides about a request or computes a header: `user`, `request`, `session`, `claims`.
     Rule,
+    /// Decides about a person, whatever they request: `user`.
+    User,
     /// Computes a parameter of the page at which a login begins: `callback`, `state`, `secrets`, `now`.
     LoginPage,
     /// Computes a request to a source, or reads its answers: also `code`, `params` and `steps`.
@@ -225,6 +227,7 @@ impl Scope {
         match self {
             Self::Mapping => &["profile"],
             Self::Rule => &["user", "request", "session", "claims"],
+            Self::User => &["user"],
             Self::LoginPage => &["callback", "state", "secrets", "now"],
             Self::SourceCall => &[
                 "code", "params", "callback", "state", "secrets", "now", "steps",
@@ -238,7 +241,7 @@ impl Scope {
     /// Whether expressions may call the functions that only requests to a source need, such as digests.
     fn has_source_functions(self) -> bool {
         match self {
-            Self::Mapping | Self::Rule => false,
+            Self::Mapping | Self::Rule | Self::User => false,
             Self::LoginPage | Self::SourceCall | Self::SourceAnswer => true,
         }
     }

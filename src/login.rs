@@ -28,6 +28,7 @@ use redeem_unsolicited::RecentUnsolicited;
 use return_to::ReturnTo;
 use ticket::{NonceHash, SpentTickets};
 
+pub mod administrator;
 mod build;
 pub mod config;
 pub mod connector;

@@ -17,6 +17,7 @@ pub mod access_token;
 mod address;
 pub mod bearer;
 pub mod client_quota;
+pub mod console;
 pub mod explain;
 #[cfg(test)]
 mod fixture;

@@ -21,7 +21,7 @@ pub use circuit_breaker::HalfOpenPermit;
 pub use wrong_passwords::{CountedFor, PasswordAttempt, PersonPaused};
 
 use circuit_breaker::CircuitBreakers;
-use wrong_passwords::WrongPasswords;
+pub(super) use wrong_passwords::WrongPasswords;
 
 /// The most front-channel logouts of unknown sessions that are recorded for one connector in a minute.
 /// A logout must stay stored for eleven minutes, as long as a login that it ends may be pending. In that
@@ -203,7 +203,10 @@ impl Limits {
         login: &str,
         client: Option<Client>,
     ) -> Result<PasswordAttempt, Limited> {
-        self.wrong_passwords.begin(connector, login, client).await
+        let wrong_passwords = &self.wrong_passwords;
+        wrong_passwords
+            .begin(connector.as_str(), login, client)
+            .await
     }
 
     /// Records whether the source accepted a code of this client.

@@ -215,6 +215,20 @@ impl Ticket {
         ring.seal(Purpose::Ticket, host.as_bytes(), &plain)
     }
 
+    /// Seals the ticket for the console at this `host:port`. It opens nothing else.
+    pub fn seal_for_console(&self, ring: &KeyRing, host: &str, now: Timestamp) -> String {
+        self.seal(ring, &console_name(host), now)
+    }
+
+    /// Unseals a ticket for the console at this `host:port`. The caller must then check it.
+    pub fn unseal_for_console(
+        ring: &KeyRing,
+        host: &str,
+        sealed: &str,
+    ) -> Result<UnsealedTicket, TicketError> {
+        Self::unseal(ring, &console_name(host), sealed)
+    }
+
     /// Unseals a ticket for this host. The caller must then check it.
     pub fn unseal(ring: &KeyRing, host: &str, sealed: &str) -> Result<UnsealedTicket, TicketError> {
         if sealed.len() > TICKET_BYTES_MAX {
@@ -250,6 +264,11 @@ impl Ticket {
             return_path,
         }
     }
+}
+
+/// What a ticket for the console is sealed for. A host has no space.
+fn console_name(host: &str) -> String {
+    format!("console {host}")
 }
 
 fn base64url(bytes: &[u8]) -> String {
@@ -296,6 +315,11 @@ mod tests {
             open("oa.corp.example", Some(other_nonce.expose()), now),
             Err(TicketError::OtherBrowser)
         );
+        let host = "oa.corp.example";
+        let for_console = ticket.seal_for_console(&ring, host, now);
+        assert!(Ticket::unseal_for_console(&ring, host, &for_console).is_ok());
+        assert!(Ticket::unseal_for_console(&ring, host, &sealed).is_err());
+        assert!(Ticket::unseal(&ring, host, &for_console).is_err());
         let late = now.plus(Duration::from_secs(TICKET_AGE_MAX_S + 1));
         assert_eq!(
             open("oa.corp.example", own_nonce, late),

@@ -25,6 +25,7 @@ mod people_file;
 mod stored;
 
 pub use crate::people::password_hash::{InvalidHash, NotComputed, PasswordHash};
+pub(in crate::login) use hashing::verify as verify_password;
 pub use kind::Config;
 pub(super) use kind::NAME as KIND_NAME;
 pub use people_file::{FileProblem, PeopleFileError};

@@ -19,7 +19,6 @@ use super::Limited;
 use crate::client::{Client, Network, network48_limit};
 use crate::clock::{Clock, Timestamp};
 use crate::login::config::LoginConfig;
-use crate::store::ConnectorId;
 use crate::telemetry::LogLimiter;
 
 /// The most counts that are kept. If there are more, the oldest are dropped. With the default limits no
@@ -30,7 +29,7 @@ const COUNTS_MAX: usize = 100_000;
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// The counts of all user names and clients.
-pub(super) struct WrongPasswords {
+pub(in crate::login) struct WrongPasswords {
     counts: Mutex<HashMap<Key, Count>>,
     hasher: RandomState,
     /// Notifies when a password has been verified.
@@ -92,7 +91,8 @@ enum Refusal {
 #[derive(Debug)]
 pub struct PasswordAttempt {
     counts: Arc<WrongPasswords>,
-    connector: ConnectorId,
+    /// The connector, or `console`.
+    connector: String,
     keys: Vec<Key>,
     is_wrong: bool,
 }
@@ -127,7 +127,7 @@ impl Drop for PasswordAttempt {
 }
 
 impl WrongPasswords {
-    pub(super) fn new(config: &LoginConfig, clock: Clock) -> Arc<Self> {
+    pub(in crate::login) fn new(config: &LoginConfig, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             counts: Mutex::default(),
             hasher: RandomState::new(),
@@ -142,9 +142,9 @@ impl WrongPasswords {
 
     /// Waits until a password of this client for this user name may be verified, or refuses it. Without a
     /// client only the limit of the user name applies.
-    pub(super) async fn begin(
+    pub(in crate::login) async fn begin(
         self: &Arc<Self>,
-        connector: &ConnectorId,
+        connector: &str,
         login: &str,
         client: Option<Client>,
     ) -> Result<PasswordAttempt, Limited> {
@@ -156,7 +156,7 @@ impl WrongPasswords {
         self.acquire(&keys).await.map_err(refused)?;
         Ok(PasswordAttempt {
             counts: Arc::clone(self),
-            connector: connector.clone(),
+            connector: connector.to_owned(),
             keys,
             is_wrong: false,
         })
@@ -181,14 +181,14 @@ impl WrongPasswords {
         acquired.await.unwrap_or(Err((running_for, WAIT_MAX)))
     }
 
-    fn person_key(&self, connector: &ConnectorId, person: &str) -> Key {
-        let person = (connector.as_str(), person.to_lowercase());
+    fn person_key(&self, connector: &str, person: &str) -> Key {
+        let person = (connector, person.to_lowercase());
         Key::Person(self.hasher.hash_one(person))
     }
 
-    fn keys(&self, connector: &ConnectorId, login: &str, client: Option<Client>) -> Vec<Key> {
+    fn keys(&self, connector: &str, login: &str, client: Option<Client>) -> Vec<Key> {
         // Sources compare user names without case.
-        let login = (connector.as_str(), login.trim().to_lowercase());
+        let login = (connector, login.trim().to_lowercase());
         let mut keys = vec![Key::Login(self.hasher.hash_one(login))];
         keys.extend(client.map(|client| Key::Client(client.network())));
         let network48 = client.and_then(Client::network48);
@@ -237,7 +237,7 @@ impl WrongPasswords {
         Ok(())
     }
 
-    fn finish(&self, connector: &ConnectorId, keys: &[Key], is_wrong: bool) {
+    fn finish(&self, connector: &str, keys: &[Key], is_wrong: bool) {
         let now = self.clock.now();
         let mut reached = None;
         let mut counts = self.lock();
@@ -265,7 +265,7 @@ impl WrongPasswords {
         {
             // Without the user name: people sometimes enter their password there.
             tracing::warn!(
-                %connector,
+                connector,
                 "too many wrong passwords for {counted_for}: further ones are refused for a while"
             );
         }
@@ -359,8 +359,7 @@ mod tests {
 
         async fn begin(&self, login: &str, client: &str) -> Result<PasswordAttempt, Limited> {
             let client = client.parse::<IpAddr>().ok().map(Client::from);
-            let connector = "staff".parse().unwrap();
-            self.counts.begin(&connector, login, client).await
+            self.counts.begin("staff", login, client).await
         }
 
         /// Enters a wrong password; true if it was verified.
@@ -391,8 +390,7 @@ mod tests {
             assert_eq!(refused, refusal(CountedFor::Login, 30), "{login}");
         }
         assert!(test.begin("lisi2", "192.0.2.3").await.is_ok());
-        let other: ConnectorId = "other".parse().unwrap();
-        assert!(test.counts.begin(&other, "lisi", None).await.is_ok());
+        assert!(test.counts.begin("other", "lisi", None).await.is_ok());
         // The pause begins with the first wrong password.
         test.clock.advance(Duration::from_millis(29_499));
         assert!(test.begin("lisi", "192.0.2.3").await.is_err());

@@ -46,7 +46,7 @@ struct HashQueue {
 }
 
 /// Whether this is the hash of the password.
-pub(super) async fn verify(
+pub(in crate::login) async fn verify(
     hash: &Arc<PasswordHash>,
     password: &str,
 ) -> Result<bool, ConnectorError> {
