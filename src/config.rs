@@ -19,8 +19,7 @@ use crate::people::session::SessionConfig;
 use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::request::route::RouteConfig;
 use crate::secret::SecretSource;
-use crate::setting::UnsupportedKey;
-use crate::site;
+use crate::site::{self, ConsoleConfig};
 use crate::store::{self, ConnectorId};
 
 mod error;
@@ -85,9 +84,9 @@ pub struct Config {
     /// person if `people` is set.
     #[serde(default)]
     pub issuer: BTreeMap<IssuerId, IssuerConfig>,
-    /// Reserved for a web console of a later version: any value is refused.
+    /// The web console below `/console/`, on the listener of `[admin]` or on one of its own. Absent: none.
     #[serde(default)]
-    pub console: Option<UnsupportedKey>,
+    pub console: Option<ConsoleConfig>,
     #[serde(skip)]
     source: ConfigText,
 }
@@ -109,6 +108,23 @@ impl Config {
         } else {
             Err(ConfigError::new(&config.source, problems))
         }
+    }
+
+    /// Parses only `[store]` of the text of a configuration file, whatever else it has.
+    ///
+    /// The error has the problem with line, column and help, and shows no secret.
+    pub fn parse_store(text: &str, name: &str) -> Result<store::Config, ConfigError> {
+        #[derive(Deserialize)]
+        struct StoreTable {
+            #[serde(default)]
+            store: store::Config,
+        }
+        let source = ConfigText::new(text, name);
+        let parsed: Result<StoreTable, _> = toml::from_str(text);
+        let table = parsed.map_err(|error| {
+            ConfigError::new(&source, vec![parse_error::problem(&source, &error)])
+        });
+        table.map(|table| table.store)
     }
 
     /// A hash of the text: 16 hexadecimal digits.
@@ -134,6 +150,7 @@ impl Config {
             connectors: self.connector.clone(),
             issuers: self.issuer.clone(),
             routes: self.route.clone(),
+            console: self.console.clone(),
             client_share_max_percent: self.server.limits.upstream_share,
             anonymous_share_max_percent: self.server.limits.upstream_share_anonymous,
             recheck_after: self.server.limits.judged_again_after.duration(),
@@ -220,7 +237,7 @@ impl Config {
 }
 
 impl PartialEq for Config {
-    /// Compares the values and not the text. No value of `console` is accepted.
+    /// Compares the values and not the text.
     fn eq(&self, other: &Self) -> bool {
         self.server == other.server
             && self.admin == other.admin
@@ -234,5 +251,6 @@ impl PartialEq for Config {
             && self.connector == other.connector
             && self.issuer == other.issuer
             && self.route == other.route
+            && self.console == other.console
     }
 }

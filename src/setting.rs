@@ -1,11 +1,10 @@
-//! Small types of configuration values: a period, a path within the document, and an unsupported key.
+//! Small types of configuration values: a period, and a path within the document.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use url::Url;
 
 mod key_path;
@@ -88,31 +87,6 @@ impl JsonSchema for Period {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$" })
-    }
-}
-
-/// The error message for an [`UnsupportedKey`].
-pub const UNSUPPORTED_KEY: &str =
-    "this version of menshen does not support this key yet: remove it";
-
-/// The type of a key that a later version supports: any value is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnsupportedKey {}
-
-impl<'de> Deserialize<'de> for UnsupportedKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde::de::IgnoredAny::deserialize(deserializer)?;
-        Err(D::Error::custom(UNSUPPORTED_KEY))
-    }
-}
-
-impl JsonSchema for UnsupportedKey {
-    fn schema_name() -> Cow<'static, str> {
-        "UnsupportedKey".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "not": {}, "description": "not supported yet" })
     }
 }
 

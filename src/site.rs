@@ -32,10 +32,12 @@ use crate::request::route::{OwnPaths, RouteConfig, Routes};
 use crate::store::{ConnectorId, Store};
 use crate::telemetry::{LogLimiter, Telemetry};
 
+mod console;
 mod error;
 pub mod live;
 mod routes;
 
+pub use console::{Console, ConsoleConfig};
 pub use error::BuildError;
 
 /// The parts of the configuration that a reload may change.
@@ -61,6 +63,8 @@ pub struct Config {
     pub issuers: BTreeMap<IssuerId, IssuerConfig>,
     /// `[[route]]`.
     pub routes: Vec<RouteConfig>,
+    /// `[console]`.
+    pub console: Option<ConsoleConfig>,
     /// The percentage of the concurrent requests to all upstreams of a route that one client may have.
     pub client_share_max_percent: u8,
     /// The percentage of the concurrent requests to each upstream that all anonymous clients together may
@@ -117,6 +121,10 @@ pub struct Site {
     pub protected_headers: ProtectedHeaders,
     pub forwarder: Forwarder,
     pub login: Login,
+    /// The web console; absent: none.
+    pub console: Option<Console>,
+    /// How long sessions of people last.
+    pub session_timeouts: SessionTimeouts,
     /// The header from which `/auth` reads the original URI.
     pub original_uri_header: OriginalHeader,
     /// Limits the warnings that one request of a client or a proxy can cause.
@@ -169,6 +177,7 @@ impl Site {
             config.session.cookie_domain.clone(),
             config.session.cookie_same_site,
         );
+        let console = config.console.as_ref().map(Console::build).transpose();
         let origins: Vec<_> = config.login.origins.iter().map(Url::origin).collect();
         let login_url = &config.external_url;
         let serves_login_host = serves_host_of(&routes, login_url);
@@ -195,6 +204,8 @@ impl Site {
             routes,
             forwarder,
             login,
+            console: console.map_err(BuildError::Console)?,
+            session_timeouts: timeouts,
             original_uri_header: config.original_uri_header,
             request_warnings: LogLimiter::default(),
             forwarding_header_warnings: LogLimiter::default(),
@@ -265,8 +276,10 @@ impl Destinations for Site {
         else {
             return false;
         };
-        origin.scheme() == self.external_url.scheme()
-            && self.routes.names_host(host, port, default_port)
+        let is_console = self.console.as_ref().is_some_and(|it| it.is_at(origin));
+        is_console
+            || origin.scheme() == self.external_url.scheme()
+                && self.routes.names_host(host, port, default_port)
     }
 
     fn login_url(&self) -> &Url {

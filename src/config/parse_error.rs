@@ -6,7 +6,6 @@ use std::ops::Range;
 use super::Config;
 use super::error::Problem;
 use super::text::ConfigText;
-use crate::setting::{UNSUPPORTED_KEY, UnsupportedKey};
 
 /// How many items of an array [`narrow_to_item`] tries at most.
 const ITEMS_MAX: usize = 64;
@@ -19,9 +18,6 @@ pub(super) fn problem(source: &ConfigText, error: &toml::de::Error) -> Problem {
     let span = error.span().unwrap_or(0..0);
     let message = error.message().trim_end();
     if let Some((written, allowed)) = split_unknown(message, "unknown field") {
-        let unsupported = unsupported_keys();
-        let is_supported = |key: &&str| !unsupported.iter().any(|other| other == key);
-        let allowed: Vec<_> = allowed.into_iter().filter(is_supported).collect();
         let problem = Problem::at(source, span, format!("unknown key `{written}`"));
         // The unknown key may be a mistyped `secret`, so its value is masked.
         return problem
@@ -40,15 +36,6 @@ pub(super) fn problem(source: &ConfigText, error: &toml::de::Error) -> Problem {
             "server" => "add [server] with external_url = \"https://...\"".to_owned(),
             _ => format!("add {key} = ... to this table"),
         });
-    }
-    if message == UNSUPPORTED_KEY {
-        let key = key_path(error);
-        let problem = Problem::at(
-            source,
-            span,
-            format!("this version does not support `{key}` yet"),
-        );
-        return problem.with_help("remove it");
     }
     other_problem(source, span, message)
 }
@@ -132,18 +119,6 @@ fn narrow_to_item(source: &ConfigText, span: Range<usize>, message: &str) -> Ran
     }
 }
 
-/// The path of the key that an error is about.
-fn key_path(error: &toml::de::Error) -> String {
-    let mut error = error.clone();
-    // Without the document the error names the keys instead of the line.
-    error.set_input(None);
-    let shown = error.to_string();
-    let path = shown
-        .rsplit_once("in `")
-        .map_or("this key", |(_, path)| path);
-    path.trim_end().trim_end_matches('`').to_owned()
-}
-
 /// Splits ``unknown field `x`, expected one of `a`, `b` `` into `x` and the allowed names.
 fn split_unknown<'a>(message: &'a str, what: &str) -> Option<(&'a str, Vec<&'a str>)> {
     let rest = message.strip_prefix(what)?.trim_start().strip_prefix('`')?;
@@ -200,39 +175,6 @@ fn edit_distance(written: &str, name: &str) -> usize {
     rows[a.len()][b.len()]
 }
 
-/// The keys whose type in the schema is [`UnsupportedKey`].
-fn unsupported_keys() -> Vec<String> {
-    let reference = schemars::generate::SchemaSettings::default()
-        .into_generator()
-        .subschema_for::<UnsupportedKey>();
-    let unsupported_type = reference.as_value().clone();
-    let schema = schemars::schema_for!(Config);
-    let mut keys = Vec::new();
-    collect_unsupported(schema.as_value(), &unsupported_type, &mut keys);
-    keys
-}
-
-fn collect_unsupported(
-    schema: &serde_json::Value,
-    unsupported_type: &serde_json::Value,
-    keys: &mut Vec<String>,
-) {
-    if let Some(properties) = schema
-        .get("properties")
-        .and_then(serde_json::Value::as_object)
-    {
-        let unsupported = properties.iter().filter(|(_, property)| {
-            let choices = property.get("anyOf").and_then(serde_json::Value::as_array);
-            choices.is_some_and(|choices| choices.contains(unsupported_type))
-        });
-        keys.extend(unsupported.map(|(name, _)| name.clone()));
-    }
-    let definitions = schema.get("$defs").and_then(serde_json::Value::as_object);
-    for definition in definitions.into_iter().flatten() {
-        collect_unsupported(definition.1, unsupported_type, keys);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,23 +186,5 @@ mod tests {
         assert_eq!(edit_distance("Listen", "listen"), 0);
         assert!(suggestion("lisen", &["listen", "limits"]).starts_with("did you mean `listen`?"));
         assert_eq!(suggestion("xyzzy", &["a", "b"]), "allowed here: a, b");
-    }
-
-    #[test]
-    fn a_key_that_is_unsupported_is_never_suggested() {
-        let unsupported = unsupported_keys();
-        assert_eq!(unsupported, ["console"]);
-        let supported = [
-            "wecom",
-            "oidc",
-            "oauth2",
-            "issuer",
-            "assertion",
-            "check",
-            "ext_authz",
-        ];
-        for key in supported {
-            assert!(!unsupported.iter().any(|name| name == key), "{key}");
-        }
     }
 }

@@ -17,6 +17,10 @@ pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
             old.server.tls.is_some() != new.server.tls.is_some(),
         ),
         ("[admin]", old.admin != new.admin),
+        (
+            "[console] listen",
+            console_listen(old) != console_listen(new),
+        ),
         ("[ext_authz]", old.ext_authz != new.ext_authz),
         ("[store]", old.store != new.store),
         (
@@ -33,6 +37,12 @@ pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))
         .collect()
+}
+
+/// The listener of the console; `None`: it has none of its own.
+fn console_listen(config: &Config) -> Option<&str> {
+    let console = config.console.as_ref();
+    console.and_then(|console| console.listen.as_deref())
 }
 
 /// The limits that are only read at the start of the process. A reload applies `count_by_address`.

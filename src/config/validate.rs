@@ -9,6 +9,7 @@ use crate::setting::{KeyPath, Period, is_origin};
 
 mod admin;
 mod connectors;
+mod console;
 mod destinations;
 mod ext_authz;
 mod headers;
@@ -25,6 +26,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     };
     server::validate(&mut problems);
     admin::validate(&mut problems);
+    console::validate(&mut problems);
     store::validate(&mut problems);
     ext_authz::validate(&mut problems);
     connectors::validate(&mut problems);

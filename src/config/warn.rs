@@ -18,6 +18,7 @@ use super::TrustedProxy;
 
 mod access_tokens;
 mod check_headers;
+mod console;
 mod frames;
 mod issuers;
 mod limits;
@@ -66,6 +67,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     warn_about_server(&mut warnings);
     limits::warn(&mut warnings);
     warn_about_admin(&mut warnings);
+    console::warn(&mut warnings);
     warn_about_ext_authz(&mut warnings);
     warn_about_session(&mut warnings);
     store::warn(&mut warnings);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::expression::CompileError;
 use crate::keys::KeyError;
 use crate::login;
+use crate::request::console::ConsoleRuleError;
 use crate::request::{bearer, forward};
 use crate::secret::SecretError;
 use crate::store::StoreError;
@@ -47,6 +48,8 @@ pub enum BuildError {
         #[source]
         source: forward::TlsMaterialError,
     },
+    #[error("the console")]
+    Console(#[source] ConsoleRuleError),
     #[error("build the connectors")]
     Login(#[source] login::BuildError),
     #[error("build the issuers of bearer tokens")]

@@ -17,6 +17,9 @@ use crate::people::session::Person;
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 
+/// The path below which the console is.
+const CONSOLE_PATH: &str = "/console/";
+
 /// How a session is transferred to the host of the return address.
 enum SessionTransfer<'a> {
     /// The session cookie is valid there, or the request does not ask for a ticket.
@@ -43,6 +46,9 @@ fn required_transfer<'a>(
     let (Some(origin), Some(nonce)) = (origin, &target.ticket_for) else {
         return SessionTransfer::NotNeeded;
     };
+    if is_console(context, &origin, return_to.path_query_fragment()) {
+        return SessionTransfer::Ticket(origin, nonce);
+    }
     match origin.host_str() {
         Some(_) if target.for_frame => SessionTransfer::AfterConsent(origin, nonce),
         None => SessionTransfer::NotNeeded,
@@ -136,14 +142,23 @@ fn session_from_cookie(context: &RequestContext<'_>) -> Option<VerifiedClaims> {
     Some(cookie::verify(&context.site.ring, value)?.claims)
 }
 
+/// Whether the return address is a page of the console.
+fn is_console(context: &RequestContext<'_>, origin: &Url, path: &str) -> bool {
+    let console = context.site.console.as_ref();
+    console.is_some_and(|console| console.admits_people() && console.is_at(origin))
+        && path.starts_with(CONSOLE_PATH)
+}
+
 fn ticket_url(context: &RequestContext<'_>, origin: &Url, ticket: &Ticket) -> String {
-    let sealed = ticket.seal(
-        &context.site.ring,
-        &authority(origin),
-        context.head.received_at,
-    );
-    let origin = origin.origin().ascii_serialization();
-    format!("{origin}{}/ticket?t={sealed}", context.site.prefix)
+    let (ring, now) = (&context.site.ring, context.head.received_at);
+    let host = authority(origin);
+    let url = origin.origin().ascii_serialization();
+    if is_console(context, origin, &ticket.return_path) {
+        let sealed = ticket.seal_for_console(ring, &host, now);
+        return format!("{url}{CONSOLE_PATH}ticket?t={sealed}");
+    }
+    let sealed = ticket.seal(ring, &host, now);
+    format!("{url}{}/ticket?t={sealed}", context.site.prefix)
 }
 
 /// The page that names the host and the person, and asks for consent.
