@@ -90,6 +90,7 @@ pub enum ExplainError {
 pub struct Running {
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
+    console_address: Option<SocketAddr>,
     grpc_address: Option<SocketAddr>,
     live: Arc<LiveSite>,
     start_config: Config,
@@ -137,6 +138,8 @@ pub async fn start_with_telemetry(
     let header_case = Arc::clone(listeners.main.preserve_header_case());
     header_case.store(site.keeps_header_case(), Ordering::Relaxed);
     let admin_address = listeners.admin.as_ref().and_then(Listeners::first_ip);
+    let console = listeners.console.as_ref().or(listeners.admin.as_ref());
+    let console_address = console.and_then(Listeners::first_ip);
     let grpc_address = listeners.grpc.as_ref().and_then(Listeners::first_ip);
     let telemetry = services.telemetry.clone();
     let live = Arc::new(LiveSite::new(site, services, shutdown.clone()));
@@ -153,6 +156,7 @@ pub async fn start_with_telemetry(
     Ok(Running {
         addresses,
         admin_address,
+        console_address,
         grpc_address,
         live,
         start_config: config,
@@ -182,6 +186,10 @@ pub async fn dry_run(config: &Config) -> Result<(Site, Services), StartError> {
     if let Some(admin) = &config.admin {
         admin.check_tokens().map_err(StartError::AdminToken)?;
         listeners::address("[admin] listen", &admin.listen)?;
+    }
+    let console = config.console.as_ref();
+    if let Some(listen) = console.and_then(|console| console.listen.as_deref()) {
+        listeners::address("[console] listen", listen)?;
     }
     Ok((site, services))
 }
@@ -226,6 +234,11 @@ impl Running {
     /// The IP address of the `[admin]` listener, if it has one.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
+    }
+
+    /// The IP address of the listener on which the web console is, if there is one.
+    pub fn console_address(&self) -> Option<SocketAddr> {
+        self.console_address
     }
 
     /// The IP address of `[ext_authz] grpc_listen`, if it has one.

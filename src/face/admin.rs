@@ -1,4 +1,4 @@
-//! The administrator's listener: metrics, health and the admin API.
+//! The administrator's listener: metrics, health, the admin API and the web console.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,21 +14,26 @@ use serde_json::{Value, json};
 
 use super::reply;
 use crate::clock::Clock;
-use crate::people::People;
 use crate::people::session::Sessions;
-use crate::request::head::HeadError;
+use crate::request::head::{Connection, HeadError, Peer};
 use crate::request::{Body, BodyError, target};
 use crate::secret::SecretSource;
 use crate::site::live::LiveSite;
-use crate::telemetry::{AuditEvent, AuditRecord, Telemetry, error_chain, escape};
+use crate::telemetry::{AuditEvent, AuditRecord, Telemetry, escape};
 
 mod api;
+mod console;
+mod device;
 mod host_check;
+mod readiness;
 mod token_guesses;
 mod tokens;
 
 use api::{Api, ApiState};
+pub use console::Console;
 pub use host_check::AdminHost;
+pub use readiness::Readiness;
+use readiness::ReadinessReport;
 use token_guesses::{TokenGuesses, TokenRefused};
 use tokens::AdminTokens;
 pub use tokens::{AdminTokenConfig, AdminTokenError, AdminTokenName, UNNAMED_TOKEN};
@@ -101,6 +106,11 @@ impl Health {
     pub fn set_degraded(&self, reasons: Vec<String>) {
         *self.degraded.lock().unwrap_or_else(PoisonError::into_inner) = reasons;
     }
+
+    fn degraded(&self) -> Vec<String> {
+        let degraded = self.degraded.lock().unwrap_or_else(PoisonError::into_inner);
+        degraded.clone()
+    }
 }
 
 /// Handles requests on the administrator's listener.
@@ -111,9 +121,10 @@ pub struct Admin {
     guesses: TokenGuesses,
     api: Api,
     sessions: Arc<Sessions>,
-    people: People,
     telemetry: Telemetry,
-    health: Arc<Health>,
+    readiness: Arc<Readiness>,
+    /// The web console, unless it has a listener of its own.
+    console: Option<Arc<Console>>,
 }
 
 impl fmt::Debug for Admin {
@@ -128,7 +139,8 @@ impl Admin {
     pub fn new(
         config: &AdminConfig,
         live: Arc<LiveSite>,
-        health: Arc<Health>,
+        readiness: Arc<Readiness>,
+        console: Option<Arc<Console>>,
     ) -> Result<Self, AdminTokenError> {
         let tokens = AdminTokens::read(config)?;
         let services = live.services();
@@ -136,7 +148,7 @@ impl Admin {
         let telemetry = services.telemetry.clone();
         let api = Api::new(ApiState {
             sessions: Arc::clone(&sessions),
-            people: people.clone(),
+            people,
             telemetry: telemetry.clone(),
             live,
         });
@@ -147,22 +159,34 @@ impl Admin {
             guesses: TokenGuesses::new(config.wrong_tokens_per_client_per_minute),
             api,
             sessions,
-            people,
             telemetry,
-            health,
+            readiness,
+            console,
         })
     }
 
-    /// Answers one request of a client, whose address is absent on a unix socket. A GET request changes
-    /// nothing; only `/readyz` writes a row, to probe the store.
-    pub async fn handle<B>(&self, request: Request<B>, client: Option<IpAddr>) -> Response<Body>
+    /// Answers one request. A GET request changes nothing; only `/readyz` and the console write a row, to
+    /// probe the store.
+    pub async fn handle<B>(&self, request: Request<B>, connection: &Connection) -> Response<Body>
     where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
     {
         if target::is_refused(request.uri()) {
             return problem(StatusCode::BAD_REQUEST, &HeadError::Target.to_string());
         }
+        if let Some(console) = self
+            .console
+            .as_ref()
+            .filter(|_| Console::has(request.uri().path()))
+        {
+            return Box::pin(console.handle(request, connection)).await;
+        }
+        let client = match connection.peer {
+            Peer::Ip(address) => Some(address),
+            // Its permissions say who may connect.
+            Peer::Unix => None,
+        };
         let path = request.uri().path().to_owned();
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let is_probe_without_host =
@@ -231,50 +255,13 @@ impl Admin {
         same_origin_text(StatusCode::OK, OPEN_METRICS_TYPE, self.telemetry.render())
     }
 
-    /// Why the store cannot be read or written, if so.
-    async fn store_problem(&self) -> Option<String> {
-        if let Err(error) = self.people.ping_store().await {
-            tracing::warn!(error = %error_chain(&error), "the store does not answer");
-            return Some(format!("the store does not answer: {}", error.cause()));
-        }
-        if let Err(error) = self.people.try_store_write().await {
-            tracing::warn!(error = %error_chain(&error), "the store cannot be written to");
-            return Some(format!("the store cannot be written to: {}", error.cause()));
-        }
-        None
-    }
-
     async fn readiness(&self) -> Response<Body> {
-        let mut reasons = Vec::new();
-        if !self.health.site_loaded.load(Ordering::Acquire) {
-            reasons.push("no configuration is loaded yet".to_owned());
-        }
-        if self.health.draining.load(Ordering::Acquire) {
-            reasons.push("the process is shutting down".to_owned());
-        }
-        if let Some(reason) = self.store_problem().await {
-            reasons.push(reason);
-        }
-        let mut degraded = self
-            .health
-            .degraded
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        // Lost log lines do not make the process unready, because requests are still served.
-        degraded.extend(self.telemetry.log_problems());
-        if self.health.has_other_site.load(Ordering::Acquire) {
-            degraded.push("a menshen with another external_url uses this database".to_owned());
-        }
-        if let Ok(Some(difference)) = self.sessions.clock_difference().await {
-            degraded.push(difference.to_string());
-        }
-        let status = if reasons.is_empty() {
-            StatusCode::OK
-        } else {
-            StatusCode::SERVICE_UNAVAILABLE
-        };
+        let ReadinessReport { reasons, degraded } = self.readiness.report().await;
         let ready = reasons.is_empty();
+        let status = match ready {
+            true => StatusCode::OK,
+            false => StatusCode::SERVICE_UNAVAILABLE,
+        };
         json_response(
             status,
             &json!({ "ready": ready, "reasons": reasons, "degraded": degraded }),

@@ -8,10 +8,10 @@ use tokio_util::task::TaskTracker;
 use super::StartError;
 use crate::config::Config;
 use crate::door::{Address, ListenConfig, Listeners, RequestBody, ServeOptions, ServerLimits};
-use crate::face::admin::{Admin, Health};
+use crate::face::admin::{Admin, Console, Health, Readiness};
 use crate::face::ext_authz::{CheckListener, ExtAuthz};
 use crate::open_files::OpenFiles;
-use crate::request::head::{Connection, Peer};
+use crate::request::head::Connection;
 use crate::site::live::LiveSite;
 
 /// The listeners of a configuration.
@@ -19,6 +19,7 @@ use crate::site::live::LiveSite;
 pub(super) struct AllListeners {
     pub(super) main: Listeners,
     pub(super) admin: Option<Listeners>,
+    pub(super) console: Option<Listeners>,
     pub(super) grpc: Option<Listeners>,
 }
 
@@ -29,6 +30,9 @@ impl AllListeners {
         let mut main =
             Listeners::bind(&server.listen, server.tls.as_ref()).map_err(StartError::Bind)?;
         main = main.with_https_port(server.external_url.https_port());
+        let console = config.console.as_ref();
+        let console = console.and_then(|console| console.listen.as_deref());
+        let console = console.map(|listen| bind_plain_http("[console] listen", listen));
         let ext_authz = config.ext_authz.as_ref();
         if ext_authz.is_some_and(|ext_authz| ext_authz.on_main) {
             main = main.with_plain_http2();
@@ -40,6 +44,7 @@ impl AllListeners {
         Ok(Self {
             main,
             admin: admin.transpose()?,
+            console: console.transpose()?,
             grpc: grpc.transpose()?.map(Listeners::with_plain_http2),
         })
     }
@@ -66,9 +71,7 @@ impl AllListeners {
             limits,
             ..options.clone()
         };
-        let admin = config.admin.as_ref();
-        let admin = admin.map(|admin| Admin::new(admin, Arc::clone(live), Arc::clone(health)));
-        let admin = admin.transpose().map_err(StartError::AdminToken)?;
+        let (admin, console) = build_admin(config, live, health)?;
         let ext_authz = config.ext_authz.as_ref().map(|settings| {
             let shutdown = options.shutdown.clone();
             let ext_authz = ExtAuthz::new(Arc::clone(live), Arc::clone(health), shutdown);
@@ -107,11 +110,15 @@ impl AllListeners {
             let admin = Arc::new(admin);
             let handler = move |request: Request<RequestBody>, connection: Arc<Connection>| {
                 let admin = Arc::clone(&admin);
-                let client = match connection.peer {
-                    Peer::Ip(address) => Some(address),
-                    Peer::Unix => None,
-                };
-                async move { admin.handle(request, client).await }
+                async move { admin.handle(request, &connection).await }
+            };
+            let limits = ServerLimits::default().capped_at(files.per_other_listener);
+            serving.spawn(listeners.serve(handler, with_limits(limits)));
+        }
+        if let Some(listeners) = self.console {
+            let handler = move |request: Request<RequestBody>, connection: Arc<Connection>| {
+                let console = Arc::clone(&console);
+                async move { console.handle(request, &connection).await }
             };
             let limits = ServerLimits::default().capped_at(files.per_other_listener);
             serving.spawn(listeners.serve(handler, with_limits(limits)));
@@ -119,6 +126,36 @@ impl AllListeners {
         serving.close();
         Ok(serving)
     }
+}
+
+/// The handlers of the `[admin]` listener, if there is one, and of the web console, which may have its own.
+fn build_admin(
+    config: &Config,
+    live: &Arc<LiveSite>,
+    health: &Arc<Health>,
+) -> Result<(Option<Admin>, Arc<Console>), StartError> {
+    let services = live.services();
+    let readiness = Arc::new(Readiness::new(
+        Arc::clone(health),
+        Arc::clone(&services.sessions),
+        services.people.clone(),
+        services.telemetry.clone(),
+    ));
+    let own_listener = config.console.as_ref();
+    let own_listener = own_listener.and_then(|console| console.listen.as_deref());
+    let admin = config.admin.as_ref();
+    let listen = own_listener.or_else(|| admin.map(|admin| admin.listen.as_str()));
+    let is_on_unix = listen.is_some_and(|listen| listen.starts_with("unix:"));
+    let hosts = admin.map(|admin| admin.hosts.clone()).unwrap_or_default();
+    let console = Arc::new(Console::new(
+        Arc::clone(live),
+        Arc::clone(&readiness),
+        (!is_on_unix).then_some(hosts),
+    ));
+    let on_admin = own_listener.is_none().then(|| Arc::clone(&console));
+    let admin = admin.map(|admin| Admin::new(admin, Arc::clone(live), readiness, on_admin));
+    let admin = admin.transpose().map_err(StartError::AdminToken)?;
+    Ok((admin, console))
 }
 
 /// Parses the address of this configuration key.

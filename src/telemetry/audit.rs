@@ -108,6 +108,8 @@ audit_events! {
     AccessTokenEnded = "token-ended",
     /// A refresh changed the entitlements of a signed-in person; the reason names the fields.
     EntitlementsChanged = "entitlements",
+    /// Somebody signed in to the web console, signed out, or was refused; the reason says which.
+    Console = "console",
 }
 
 /// A text that no audit record has as its event.

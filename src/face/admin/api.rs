@@ -32,7 +32,6 @@ mod app_token;
 mod audit;
 mod connectors;
 mod description;
-mod device;
 mod error;
 mod explain;
 mod input;

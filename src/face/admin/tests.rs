@@ -15,7 +15,7 @@ use crate::login::config::LoginConfig;
 use crate::people::audit_log::AuditLog;
 use crate::people::profile::AuthContext;
 use crate::people::session::{NewLogin, SessionConfig, SessionTimeouts};
-use crate::request::head::{OriginalHeader, Trust};
+use crate::request::head::{OriginalHeader, PrivateUpstreamConnections, Trust};
 use crate::secret::Secret;
 use crate::site::{self, Services, Site};
 use crate::store::{
@@ -42,9 +42,20 @@ fn config_without_routes() -> site::Config {
         connectors: BTreeMap::new(),
         issuers: BTreeMap::new(),
         routes: Vec::new(),
+        console: None,
         client_share_max_percent: 75,
         anonymous_share_max_percent: 75,
         recheck_after: Duration::from_secs(10),
+    }
+}
+
+fn on_unix_socket() -> Connection {
+    Connection {
+        peer: Peer::Unix,
+        tls: false,
+        server_name: None,
+        tls_subject: None,
+        private_upstream_connections: PrivateUpstreamConnections::default(),
     }
 }
 
@@ -91,7 +102,14 @@ impl TestAdmin {
             .unwrap();
         let live = Arc::new(LiveSite::new(site, shared, CancellationToken::new()));
         let health = Arc::new(Health::default());
-        let admin = Admin::new(&config, Arc::clone(&live), Arc::clone(&health)).unwrap();
+        let services = live.services();
+        let readiness = Arc::new(Readiness::new(
+            Arc::clone(&health),
+            Arc::clone(&services.sessions),
+            services.people.clone(),
+            services.telemetry.clone(),
+        ));
+        let admin = Admin::new(&config, Arc::clone(&live), readiness, None).unwrap();
         Self {
             admin,
             live,
@@ -106,7 +124,7 @@ impl TestAdmin {
         let request = request
             .body(Full::new(Bytes::from(body.to_owned())))
             .unwrap();
-        let response = self.admin.handle(request, None).await;
+        let response = self.admin.handle(request, &on_unix_socket()).await;
         let status = response.status().as_u16();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(bytes.to_vec()).unwrap())
@@ -413,7 +431,7 @@ async fn metrics_use_the_open_metrics_format() {
     let request = Request::get("/metrics")
         .body(Full::new(Bytes::new()))
         .unwrap();
-    let response = admin.admin.handle(request, None).await;
+    let response = admin.admin.handle(request, &on_unix_socket()).await;
     assert_eq!(response.headers()[CONTENT_TYPE], OPEN_METRICS_TYPE);
     let page = response.into_body().collect().await.unwrap().to_bytes();
     let page = String::from_utf8(page.to_vec()).unwrap();

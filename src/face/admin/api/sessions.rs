@@ -10,10 +10,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 use super::answer::{ApiJson, Done, audit_reason, audit_record};
-use super::device::device;
 use super::error::{ApiError, Problem};
 use super::input::{PathParameters, QueryParameters};
 use super::{ApiState, Resource};
+use crate::face::admin::device::device;
 use crate::face::admin::tokens::AdminToken;
 use crate::store::{
     AccountId, ConnectorId, ListedSession, LoginName, RevocationScope, SessionId, SessionsQuery,

@@ -1,0 +1,78 @@
+//! `Moment`: a time as the pages show it.
+
+use crate::clock::Timestamp;
+use crate::face::page::Lang;
+
+const MINUTE_S: u64 = 60;
+const HOUR_S: u64 = 60 * MINUTE_S;
+const DAY_S: u64 = 24 * HOUR_S;
+
+/// A time in the past, relative to now. The exact time, in UTC, is its title.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) at: Timestamp,
+    pub(super) now: Timestamp,
+    pub(super) lang: Lang,
+}
+
+impl Moment {
+    /// RFC 3339.
+    pub(super) fn iso(&self) -> String {
+        self.at.to_string()
+    }
+
+    /// Such as `2026-11-29 15:40 UTC`.
+    pub(super) fn absolute(&self) -> String {
+        let text = self.at.to_string();
+        let (date, time) = text.split_once('T').unwrap_or((&text, ""));
+        format!("{date} {} UTC", time.get(..5).unwrap_or(time))
+    }
+
+    /// Such as `3 min ago`; the date if it is more than a month ago, or in the future.
+    pub(super) fn relative(&self) -> String {
+        let passed_s = self.now.since(self.at).as_secs();
+        let (number, zh, en) = match passed_s {
+            _ if self.at > self.now => return self.absolute(),
+            0..MINUTE_S => {
+                return match self.lang {
+                    Lang::Zh => "刚刚".to_owned(),
+                    Lang::En => "just now".to_owned(),
+                };
+            }
+            MINUTE_S..HOUR_S => (passed_s / MINUTE_S, "分钟前", "min ago"),
+            HOUR_S..DAY_S => (passed_s / HOUR_S, "小时前", "h ago"),
+            _ if passed_s < 31 * DAY_S => (passed_s / DAY_S, "天前", "d ago"),
+            _ => return self.absolute(),
+        };
+        match self.lang {
+            Lang::Zh => format!("{number} {zh}"),
+            Lang::En => format!("{number} {en}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_relative_until_it_is_a_month_old() {
+        let now = Timestamp::from_unix_s(1_800_000_000);
+        let relative = |ago_s: i64, lang| {
+            let at = Timestamp::from_unix_s(1_800_000_000 - ago_s);
+            Moment { at, now, lang }.relative()
+        };
+        for (ago_s, zh, en) in [
+            (0, "刚刚", "just now"),
+            (59, "刚刚", "just now"),
+            (60, "1 分钟前", "1 min ago"),
+            (7_199, "1 小时前", "1 h ago"),
+            (86_400, "1 天前", "1 d ago"),
+            (-60, "2027-01-15 08:01 UTC", "2027-01-15 08:01 UTC"),
+            (40 * 86_400, "2026-12-06 08:00 UTC", "2026-12-06 08:00 UTC"),
+        ] {
+            assert_eq!(relative(ago_s, Lang::Zh), zh);
+            assert_eq!(relative(ago_s, Lang::En), en);
+        }
+    }
+}

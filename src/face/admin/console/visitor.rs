@@ -1,0 +1,93 @@
+//! `Visitor`: who uses the console, and what they may do. Looked at again for each request.
+
+use super::request::ConsoleRequest;
+use super::{Console, cookies};
+use crate::people::console_sessions::{ConsoleUser, OpenConsoleSession};
+use crate::request::console::ConsoleRight;
+use crate::site::{Console as ConsoleSettings, Site};
+use crate::telemetry::error_chain;
+
+/// Somebody who may use the console.
+#[derive(Debug)]
+pub(super) struct Visitor {
+    /// The name in histories and in the audit log.
+    pub(super) by: String,
+    /// The name on the pages.
+    pub(super) name: String,
+    /// Whether it is a local administrator, and not a person with an account.
+    pub(super) is_local: bool,
+    pub(super) right: ConsoleRight,
+    pub(super) csrf_token: String,
+}
+
+/// Somebody who is signed in, but may not use the console.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) name: String,
+    pub(super) csrf_token: String,
+}
+
+/// The result of looking for a visitor.
+pub(super) enum Found {
+    Visitor(Visitor),
+    Refused(Refused),
+    Nobody,
+    /// The store failed.
+    Unavailable,
+}
+
+pub(super) async fn find(
+    console: &Console,
+    site: &Site,
+    settings: &ConsoleSettings,
+    request: &ConsoleRequest<'_>,
+) -> Found {
+    let Some(secret) = cookies::session(request) else {
+        return Found::Nobody;
+    };
+    let timeouts = &site.session_timeouts;
+    let found = console
+        .sessions
+        .find(&secret, settings.idle_timeout, timeouts);
+    match found.await {
+        Ok(Some(session)) => of_session(settings, session),
+        Ok(None) => Found::Nobody,
+        Err(error) => {
+            tracing::error!(error = %error_chain(&error), "a session of the console could not be read");
+            Found::Unavailable
+        }
+    }
+}
+
+fn of_session(settings: &ConsoleSettings, session: OpenConsoleSession) -> Found {
+    let csrf_token = session.csrf_token;
+    match session.user {
+        ConsoleUser::Administrator(name) if settings.local => Found::Visitor(Visitor {
+            by: name.to_string(),
+            name: name.to_string(),
+            is_local: true,
+            right: ConsoleRight::Change,
+            csrf_token,
+        }),
+        ConsoleUser::Administrator(name) => Found::Refused(Refused {
+            name: name.to_string(),
+            csrf_token,
+        }),
+        ConsoleUser::Person(person) => {
+            let login = person.session.login.to_string();
+            let name = person.entitlements.fields.name.clone();
+            let name = name.unwrap_or_else(|| login.clone());
+            let right = settings.rules.right_of(&person);
+            match right.filter(|_| settings.admits_people()) {
+                Some(right) => Found::Visitor(Visitor {
+                    by: login,
+                    name,
+                    is_local: false,
+                    right,
+                    csrf_token,
+                }),
+                None => Found::Refused(Refused { name, csrf_token }),
+            }
+        }
+    }
+}
