@@ -26,6 +26,8 @@ use menshen::{keys, telemetry};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+#[path = "main/admin.rs"]
+mod admin;
 #[path = "main/admin_client.rs"]
 mod admin_client;
 #[path = "main/answer_text.rs"]
@@ -89,6 +91,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Add, change, list and remove local administrators of the web console, straight in the store; a server
+    /// may be running.
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
     /// Move the store of a site.
     #[command(subcommand)]
     Store(StoreCommand),
@@ -188,6 +194,7 @@ fn main() -> ExitCode {
         Command::Run => in_runtime(serve(config)),
         Command::Check { online } => in_runtime(check(config, online)),
         Command::Explain { request, json } => in_runtime(explain(config, request, json)),
+        Command::Admin(command) => in_runtime(admin::run(config, command)),
         Command::Store(StoreCommand::Migrate {
             from,
             to,
@@ -457,6 +464,13 @@ async fn check_store(config: &Config) -> Result<bool, Failure> {
 
 /// Reads and parses the configuration.
 async fn load(path: &Path) -> Result<Config, Failure> {
+    let text = read_text(path).await?;
+    let parsed = Config::parse(&text, &path.display().to_string());
+    parsed.map_err(|error| Failure::Refused(error.to_string()))
+}
+
+/// Reads the configuration file.
+async fn read_text(path: &Path) -> Result<String, Failure> {
     let name = path.display();
     let unreadable = |error: std::io::Error| Failure::Refused(format!("read {name}: {error}"));
     let size = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
@@ -464,8 +478,7 @@ async fn load(path: &Path) -> Result<Config, Failure> {
         let why = format!("{name} is longer than {CONFIG_BYTES_MAX} bytes");
         return Err(Failure::Refused(why));
     }
-    let text = tokio::fs::read_to_string(path).await.map_err(unreadable)?;
-    Config::parse(&text, &name.to_string()).map_err(|error| Failure::Refused(error.to_string()))
+    tokio::fs::read_to_string(path).await.map_err(unreadable)
 }
 
 /// The configuration file and every file that it names.

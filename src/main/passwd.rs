@@ -17,7 +17,21 @@ pub(super) fn run() -> Result<(), Failure> {
 /// The hash of a password that is read twice from a terminal, or once from a pipe. `once`: once from a
 /// terminal, too.
 pub(super) fn hash_of_new_password(once: bool) -> Result<Zeroizing<String>, Failure> {
-    let is_terminal = std::io::stdin().is_terminal();
+    let password = read_password(std::io::stdin().is_terminal(), once)?;
+    let hash = PasswordHash::create(password.expose());
+    let hash = hash.map_err(|error| Failure::refused(&error))?;
+    Ok(Zeroizing::new(hash))
+}
+
+/// A password that is read twice from a terminal, or once from a pipe. `from_stdin`: once from standard input,
+/// even if that is a terminal.
+pub(super) fn read_new_password(from_stdin: bool) -> Result<Zeroizing<String>, Failure> {
+    let is_terminal = !from_stdin && std::io::stdin().is_terminal();
+    let password = read_password(is_terminal, false)?;
+    Ok(Zeroizing::new(password.expose().to_owned()))
+}
+
+fn read_password(is_terminal: bool, once: bool) -> Result<NewPassword, Failure> {
     let password = match is_terminal {
         true => ask("Password: ")?,
         false => read_pipe()?,
@@ -27,9 +41,7 @@ pub(super) fn hash_of_new_password(once: bool) -> Result<Zeroizing<String>, Fail
         let why = "these are two different passwords";
         return Err(Failure::Refused(why.to_owned()));
     }
-    let hash = PasswordHash::create(password.expose());
-    let hash = hash.map_err(|error| Failure::refused(&error))?;
-    Ok(Zeroizing::new(hash))
+    Ok(password)
 }
 
 /// Asks on the terminal; what is typed is not shown.
