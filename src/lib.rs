@@ -13,6 +13,8 @@
 //! | login | the user name by which applications know an account; also the act of signing in |
 //! | via | the connector through which a person logged in |
 //! | session | the state of a signed-in browser, or of a person's bearer token; after it is minted, only its entitlements change |
+//! | console | the web pages for administrators below `/console/` ([`site::ConsoleConfig`]) |
+//! | local administrator | somebody who signs in to the console with a password of the store, and is no person of a connector ([`people::administrators`]) |
 //! | access token | what a person makes in a session and gives to a program that can neither sign in nor hold a cookie; it stands for its person ([`people::access_tokens`]) |
 //! | sid | the secret id of a session, in its cookie; the *public id* names the session in logs |
 //! | entitlements | groups, departments and roles of a session: what may change while it lasts |
@@ -113,6 +115,10 @@
 //! A signed-in person may add an identity of another source to their account. Such a login ends with
 //! `LoginResult::Proven` instead of a session; `sign_in::link` names both and asks, and
 //! `People::link_identity` stores it.
+//!
+//! A person enters the console with a ticket, too: `face::admin` sends the browser to `/start`,
+//! `sign_in::ticket` issues a ticket for the console, and [`people::console_sessions`] keeps a session of the
+//! console beside that of the person. For each request [`request::console`] decides what the person may do.
 //!
 //! A program sends an access token of a person in place of a cookie: `Gate::identify` calls
 //! `request::access_token`, and `Sessions` finds the session that the token stands for, in the same cache and

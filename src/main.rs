@@ -249,7 +249,8 @@ async fn serve(path: &Path) -> Result<(), Failure> {
     let running = run::start(config, Clock::system()).await?;
     notify_systemd(&[NotifyState::Ready]);
     let admin = running.admin_address().map(tracing::field::display);
-    tracing::info!(addresses = ?running.addresses(), admin, "serving");
+    let console = running.console_address().map(tracing::field::display);
+    tracing::info!(addresses = ?running.addresses(), admin, console, "serving");
     loop {
         tokio::select! {
             _ = signals.hangup.recv() => reload(path, &running, &mut watch).await,

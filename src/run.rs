@@ -139,6 +139,7 @@ pub async fn start_with_telemetry(
     header_case.store(site.keeps_header_case(), Ordering::Relaxed);
     let admin_address = listeners.admin.as_ref().and_then(Listeners::first_ip);
     let console = listeners.console.as_ref().or(listeners.admin.as_ref());
+    let console = console.filter(|_| config.console.is_some());
     let console_address = console.and_then(Listeners::first_ip);
     let grpc_address = listeners.grpc.as_ref().and_then(Listeners::first_ip);
     let telemetry = services.telemetry.clone();

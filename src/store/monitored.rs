@@ -7,7 +7,16 @@ use async_trait::async_trait;
 
 use super::{
     AccessTokenOutcome, AccessTokenOwner, AccessTokenRecord, AccessTokenStore, Account,
-    AccountChange, AccountId, AccountStore, Administrator, AdministratorName, AdministratorStore, Admission, AdmissionOutcome, AuditLogStore, AuditQuery, Closing, ConnectorId, ConsoleSession, CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome, EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField, ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store, StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
+    AccountChange, AccountId, AccountStore, Administrator, AdministratorName, AdministratorStore,
+    Admission, AdmissionOutcome, AuditLogStore, AuditQuery, Closing, ConnectorId, ConsoleSession,
+    CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome,
+    EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField,
+    ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName,
+    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
+    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
+    RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
+    StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename,
+    SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;

@@ -14,7 +14,7 @@ mod missing_files;
 mod mutated;
 mod oauth2;
 mod oidc;
-mod problems;
+pub(crate) mod problems;
 mod saml;
 mod schema;
 mod store;

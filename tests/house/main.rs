@@ -21,6 +21,7 @@ mod command;
 mod conf;
 mod connector_features;
 mod connectors;
+mod console;
 mod cookie_domains;
 mod custom;
 mod dingtalk;

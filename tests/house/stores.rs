@@ -12,6 +12,7 @@ use menshen::store::{
 
 mod access_tokens;
 mod added_identities;
+mod administrators;
 mod announcements;
 mod audit_log;
 mod closing;

@@ -13,6 +13,8 @@ use menshen::store::{
 mod access_tokens;
 #[path = "../house/stores/added_identities.rs"]
 mod added_identities;
+#[path = "../house/stores/administrators.rs"]
+mod administrators;
 #[path = "../house/stores/audit_log.rs"]
 mod audit_log;
 mod audit_outage;

@@ -58,7 +58,7 @@ impl Program {
     }
 
     /// An address in the log line `serving`.
-    pub(super) fn address(&self, name: &str) -> SocketAddr {
+    pub(crate) fn address(&self, name: &str) -> SocketAddr {
         let line = self.line("serving").unwrap();
         let addresses: Value = serde_json::from_str(&line).unwrap();
         let address = addresses[name].as_str().unwrap();

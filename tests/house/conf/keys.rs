@@ -84,6 +84,17 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ),
     ("admin.tokens.view", Optional, "false"),
     ("admin.tokens.broker", Optional, r#"["corp"]"#),
+    (
+        "console.external_url",
+        Optional,
+        r#""https://menshen.corp.example:9443""#,
+    ),
+    ("console.allow", Optional, r#""'运维' in user.departments""#),
+    ("console.view", Optional, r#""'审计' in user.departments""#),
+    ("console.local", Optional, "true"),
+    ("console.lifetime", Optional, r#""8h""#),
+    ("console.idle_timeout", Optional, r#""30m""#),
+    ("console.listen", Optional, r#""127.0.0.1:9443""#),
     ("ext_authz.grpc_listen", Optional, r#""127.0.0.1:9181""#),
     ("ext_authz.on_main", Optional, "false"),
     (

@@ -24,7 +24,7 @@ pub(super) fn parse_error(text: &str) -> ConfigError {
 
 /// Parses `more` after a `[server]` of two lines, so that `more` begins in line 3. The first problem must
 /// be at `line` and `column` and contain every one of `words`.
-pub(super) fn assert_refused(more: &str, line: usize, column: usize, words: &[&str]) {
+pub(crate) fn assert_refused(more: &str, line: usize, column: usize, words: &[&str]) {
     assert_problem(
         &parse_error(&format!("{SERVER}{more}")),
         line,
@@ -103,12 +103,6 @@ fn an_unknown_key_is_refused_with_the_allowed_keys_and_a_suggestion() {
         9,
         &["`path`", "file, env"],
     );
-}
-
-#[test]
-fn a_key_of_a_later_version_is_refused_as_such() {
-    let words = ["does not support `console` yet", "remove it"];
-    assert_refused("[console]\nenabled = true\n", 3, 1, &words);
 }
 
 #[test]

@@ -9,15 +9,16 @@ use menshen::clock::Timestamp;
 use menshen::secret::Secret;
 use menshen::store::{
     AccessTokenOutcome, AccessTokenOwner, AccessTokenRecord, AccessTokenStore, Account,
-    AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, AuditLogStore, AuditQuery,
-    Closing, ConnectorId, CoordinationStore, CurrentEpochs, Department, DirectoryStore,
-    DirectorySyncStore, EditOutcome, EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome,
-    ImportedPerson, LinkField, ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson,
-    LocalPersonWrite, LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken,
-    NewSession, PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage,
-    RevocationScope, RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery,
-    SourceIdentity, StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject,
-    SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
+    AccountChange, AccountId, AccountStore, Administrator, AdministratorName, AdministratorStore,
+    Admission, AdmissionOutcome, AuditLogStore, AuditQuery, Closing, ConnectorId, ConsoleSession,
+    CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome,
+    EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField,
+    ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName,
+    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
+    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
+    RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity,
+    StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename,
+    SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
 use menshen::telemetry::AuditLine;
 use tokio::sync::{Notify, oneshot};
@@ -381,6 +382,20 @@ store_operations! {
             local_people(connector: &ConnectorId, after: Option<&Subject>, max: u32) -> Vec<LocalPerson>;
             write_local_people(connector: &ConnectorId, writes: &[LocalPersonWrite], at: Timestamp) -> LocalPeopleOutcome;
             end_outdated_local_logins(connector: &ConnectorId, at: Timestamp) -> EndedLogins;
+        }
+    }
+    AdministratorStore {
+        modelled {}
+        unused {
+            administrator(name: &AdministratorName) -> Option<Administrator>;
+            administrators(max: u32) -> Vec<Administrator>;
+            add_administrator(administrator: &Administrator) -> bool;
+            change_administrator_password(name: &AdministratorName, password_hash: &Secret<String>, credential: &str, at: Timestamp) -> bool;
+            remove_administrator(name: &AdministratorName) -> bool;
+            begin_console_session(session: &ConsoleSession) -> ();
+            console_session(key: &SessionKey) -> Option<ConsoleSession>;
+            touch_console_session(key: &SessionKey, at: Timestamp) -> ();
+            end_console_session(key: &SessionKey) -> bool;
         }
     }
     AuditLogStore {

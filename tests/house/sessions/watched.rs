@@ -20,15 +20,16 @@ use menshen::site::live::LiveSite;
 use menshen::site::{Services, Site};
 use menshen::store::{
     self, AccessTokenOutcome, AccessTokenOwner, AccessTokenRecord, AccessTokenStore, Account,
-    AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, AuditLogStore, AuditQuery,
-    Closing, ConnectorId, CoordinationStore, CurrentEpochs, Department, DirectoryStore,
-    DirectorySyncStore, EditOutcome, EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome,
-    ImportedPerson, LinkField, ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson,
-    LocalPersonWrite, LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken,
-    NewSession, PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage,
-    RevocationScope, RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery,
-    SourceIdentity, Store, StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject,
-    SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
+    AccountChange, AccountId, AccountStore, Administrator, AdministratorName, AdministratorStore,
+    Admission, AdmissionOutcome, AuditLogStore, AuditQuery, Closing, ConnectorId, ConsoleSession,
+    CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome,
+    EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField,
+    ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName,
+    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
+    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
+    RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
+    StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename,
+    SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
 use menshen::telemetry::{AuditLine, Telemetry};
 use tokio::sync::watch;
@@ -308,6 +309,22 @@ store_operations! {
             at: Timestamp
         ) -> LocalPeopleOutcome;
         end_outdated_local_logins(connector: &ConnectorId, at: Timestamp) -> EndedLogins;
+    }
+    AdministratorStore {
+        administrator(name: &AdministratorName) -> Option<Administrator>;
+        administrators(max: u32) -> Vec<Administrator>;
+        add_administrator(administrator: &Administrator) -> bool;
+        change_administrator_password(
+            name: &AdministratorName,
+            password_hash: &Secret<String>,
+            credential: &str,
+            at: Timestamp
+        ) -> bool;
+        remove_administrator(name: &AdministratorName) -> bool;
+        begin_console_session(session: &ConsoleSession) -> ();
+        console_session(key: &SessionKey) -> Option<ConsoleSession>;
+        touch_console_session(key: &SessionKey, at: Timestamp) -> ();
+        end_console_session(key: &SessionKey) -> bool;
     }
     AuditLogStore {
         add_audit_lines(lines: &[AuditLine]) -> u64;
