@@ -11,6 +11,7 @@ use crate::setup::{Menshen, Setup};
 use crate::wire::Answer;
 
 mod administrators;
+mod audit;
 mod entering;
 mod languages;
 mod overview;
@@ -30,12 +31,13 @@ const PASSWORD: &str = "hunter2x";
 const PASSWORD_HASH: &str = "$2b$04$abcdefghijklmnopqrstuu.bA.d73e/MYtOXkqQmEhtK96VmvRV4e";
 
 /// Every page that GET shows.
-const PAGES: [&str; 5] = [
+const PAGES: [&str; 6] = [
     "/console/",
     "/console/sessions",
     "/console/people",
     "/console/routes",
     "/console/sync",
+    "/console/audit",
 ];
 
 /// A console for local administrators, for zhangsan, who may change things, and for lisi, who may look.

@@ -22,6 +22,7 @@ use crate::site::live::LiveSite;
 use crate::site::{Console as ConsoleSettings, Services, Site};
 
 mod audit;
+mod audit_trail;
 mod chart;
 mod cookies;
 mod files;
@@ -215,6 +216,8 @@ impl PageContext<'_> {
             "/people" => people::show(self).await,
             "/routes" => routes::show(self).await,
             "/sync" => sync::show(self, None),
+            "/audit" => audit_trail::show(self).await,
+            "/audit/download" => audit_trail::download(self).await,
             path => match path.strip_prefix("/people/") {
                 Some(id) => person::show(self, id, None).await,
                 None => response::not_found(self),

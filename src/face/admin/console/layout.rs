@@ -34,14 +34,16 @@ pub(super) enum Section {
     People,
     Routes,
     Sync,
+    Audit,
 }
 
-const SECTIONS: [Section; 5] = [
+const SECTIONS: [Section; 6] = [
     Section::Overview,
     Section::Sessions,
     Section::People,
     Section::Routes,
     Section::Sync,
+    Section::Audit,
 ];
 
 impl Section {
@@ -52,6 +54,7 @@ impl Section {
             Self::People => "/people",
             Self::Routes => "/routes",
             Self::Sync => "/sync",
+            Self::Audit => "/audit",
         }
     }
 
@@ -66,6 +69,7 @@ impl Section {
             Self::People => texts.people,
             Self::Routes => texts.routes,
             Self::Sync => texts.sync,
+            Self::Audit => texts.audit,
         }
     }
 
@@ -77,6 +81,7 @@ impl Section {
             Self::People => include_str!("../../../../templates/console/icons/people.svg"),
             Self::Routes => include_str!("../../../../templates/console/icons/routes.svg"),
             Self::Sync => include_str!("../../../../templates/console/icons/sync.svg"),
+            Self::Audit => include_str!("../../../../templates/console/icons/audit.svg"),
         }
     }
 }
@@ -110,7 +115,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    pub(super) fn sections(&self) -> [Section; 5] {
+    pub(super) fn sections(&self) -> [Section; 6] {
         SECTIONS
     }
 

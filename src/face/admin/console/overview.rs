@@ -8,13 +8,19 @@ use http::{Response, StatusCode};
 use super::super::readiness::ReadinessReport;
 use super::layout::Frame;
 use super::moment::Moment;
-use super::{PageContext, chart, response};
+use super::{PageContext, audit_trail, chart, response};
 use crate::login::ConnectorEntry;
 use crate::request::Body;
-use crate::store::{ListedSession, SessionsQuery};
+use crate::store::{ListedSession, SessionsQuery, StoredAuditLine};
+use crate::telemetry::AuditEvent;
 
 /// The most sessions that are counted.
 const SESSIONS_MAX: u32 = 10_000;
+/// The most audit lines that are counted.
+const LINES_MAX: u32 = 10_000;
+/// The most reasons and changes that are listed.
+const REASONS_MAX: usize = 6;
+const CHANGES_MAX: usize = 6;
 /// The most people who are listed.
 const HERE_MAX: usize = 12;
 /// Whoever used a session since then is here.
@@ -33,8 +39,18 @@ struct Overview {
     open_sessions: String,
     version: &'static str,
     chart: String,
+    refusals: Vec<Bar>,
+    changes: Vec<audit_trail::Row>,
     here: Vec<Here>,
     sources: Vec<Source>,
+}
+
+/// Refused sign-ins with one reason.
+struct Bar {
+    reason: String,
+    count: usize,
+    /// The length, compared with the longest.
+    percent: usize,
 }
 
 /// Somebody who is here.
@@ -95,8 +111,14 @@ pub(super) async fn show(context: &PageContext<'_>) -> Response<Body> {
     let sessions = sessions.unwrap_or_default();
     let now = context.request.head.received_at;
     let t = context.texts();
-    let begins = sessions.iter().map(|listed| listed.session.minted_at);
-    let counts = chart::per_hour(begins, now);
+    let logins = lines_of(context, AuditEvent::Login).await;
+    let counts = match logins.is_empty() {
+        // Without an audit trail in the store, those who are still signed in are counted.
+        true => chart::per_hour(sessions.iter().map(|it| it.session.minted_at), now),
+        false => chart::per_hour(logins.iter().map(|line| line.position.at), now),
+    };
+    let refused = lines_of(context, AuditEvent::Refused).await;
+    let changes = audit_trail::last_changes(context, CHANGES_MAX).await;
     let is_here = |listed: &&ListedSession| now.since(listed.session.used_at) < HERE_FOR;
     let page = Overview {
         report,
@@ -107,12 +129,33 @@ pub(super) async fn show(context: &PageContext<'_>) -> Response<Body> {
         },
         version: env!("CARGO_PKG_VERSION"),
         chart: chart::svg(&counts, now, t.sessions_per_hour, t.chart_value),
+        refusals: bars(&refused),
+        changes: changes.unwrap_or_default(),
         here: here(context, sessions.iter().filter(is_here)),
         sources: sources(context),
     };
     let frame = Frame::of(context);
     let template = OverviewPage { frame, page };
     response::page(context.request, StatusCode::OK, &template)
+}
+
+/// The lines of an event in the last day; none if the store does not answer.
+async fn lines_of(context: &PageContext<'_>, event: AuditEvent) -> Vec<StoredAuditLine> {
+    let lines = audit_trail::of_last_day(context, event, LINES_MAX).await;
+    lines.unwrap_or_default()
+}
+
+/// The most frequent reasons.
+fn bars(refused: &[StoredAuditLine]) -> Vec<Bar> {
+    let reasons = audit_trail::refusals(refused);
+    let highest = reasons.first().map_or(1, |(_, count)| *count);
+    let bars = reasons.into_iter().take(REASONS_MAX);
+    bars.map(|(reason, count)| Bar {
+        reason,
+        count,
+        percent: (count * 100).div_ceil(highest),
+    })
+    .collect()
 }
 
 /// The people of these sessions, each once, the last one seen first.

@@ -1,0 +1,299 @@
+//! `/console/audit`: the audit trail, the newest first, and its download as JSON lines.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use bytes::Bytes;
+use futures_util::{TryStreamExt as _, stream};
+use http::header::CONTENT_DISPOSITION;
+use http::{HeaderValue, Response, StatusCode};
+use http_body::Frame as BodyFrame;
+use http_body_util::StreamBody;
+use serde::Deserialize;
+
+use super::layout::Frame;
+use super::moment::Moment;
+use super::pager::Pager;
+use super::{PATH, PageContext, response};
+use crate::clock::Timestamp;
+use crate::face::reply;
+use crate::people::audit_log::AuditLog;
+use crate::request::{Body, BodyError};
+use crate::store::{AuditQuery, StoreError, StoredAuditLine};
+use crate::telemetry::{AuditEvent, error_chain, escape};
+
+mod date;
+mod events;
+
+use date::start_of_day;
+pub(super) use events::event_text;
+
+/// The lines of one page.
+const PER_PAGE: u32 = 100;
+/// The lines that a download reads at once.
+const DOWNLOADED_AT_ONCE: u32 = 1_000;
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[derive(Template)]
+#[template(path = "console/audit.html")]
+struct AuditPage<'a> {
+    frame: Frame<'a>,
+    page: Page,
+}
+
+struct Page {
+    events: Vec<EventChoice>,
+    connectors: Vec<String>,
+    login: String,
+    connector: String,
+    since: String,
+    until: String,
+    download_href: String,
+    rows: Vec<Row>,
+    pager: Pager,
+}
+
+struct EventChoice {
+    name: &'static str,
+    text: &'static str,
+    is_selected: bool,
+}
+
+/// A line of the audit trail.
+pub(super) struct Row {
+    pub(super) at: Moment,
+    pub(super) event: String,
+    pub(super) is_bad: bool,
+    pub(super) login: String,
+    pub(super) account: Option<String>,
+    pub(super) connector: String,
+    pub(super) client: String,
+    pub(super) by: String,
+    pub(super) detail: String,
+}
+
+/// The fields of a line that the page shows.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Line {
+    event: String,
+    login: Option<String>,
+    account: Option<String>,
+    connector: Option<String>,
+    client: Option<String>,
+    by: Option<String>,
+    reason: Option<String>,
+    error: Option<String>,
+}
+
+impl Row {
+    pub(super) fn new(context: &PageContext<'_>, line: &StoredAuditLine) -> Self {
+        let lang = context.request.lang;
+        // A line that cannot be parsed is shown with its time.
+        let read: Line = serde_json::from_str(&line.json).unwrap_or_default();
+        let details = [read.reason, read.error].into_iter().flatten();
+        let details: Vec<_> = details.collect();
+        Self {
+            at: context.moment(line.position.at),
+            is_bad: read.event == AuditEvent::Refused.as_str(),
+            event: event_text(&read.event, lang).map_or(read.event, str::to_owned),
+            login: read.login.unwrap_or_default(),
+            account: read.account,
+            connector: read.connector.unwrap_or_default(),
+            client: read.client.unwrap_or_default(),
+            by: read.by.unwrap_or_default(),
+            detail: details.join(": "),
+        }
+    }
+}
+
+pub(super) async fn show(context: &PageContext<'_>) -> Response<Body> {
+    let lines = match query(context) {
+        Some(query) => context.services.audit.search(&query).await,
+        None => Ok(Vec::new()),
+    };
+    let mut lines = match lines {
+        Ok(lines) => lines,
+        Err(error) => return response::store_failed(context, &error),
+    };
+    let request = context.request;
+    let per_page = usize::try_from(PER_PAGE).unwrap_or(usize::MAX);
+    let has_next = lines.len() > per_page;
+    lines.truncate(per_page);
+    let last = lines.last().filter(|_| has_next);
+    let next = last.map(|line| line.position.to_string());
+    let text_of = |name: &str| request.parameter(name).unwrap_or_default().to_owned();
+    let event = request.parameter("event").unwrap_or_default();
+    let choices = AuditEvent::ALL.iter().map(|choice| EventChoice {
+        name: choice.as_str(),
+        text: event_text(choice.as_str(), request.lang).unwrap_or(choice.as_str()),
+        is_selected: choice.as_str() == event,
+    });
+    let page = Page {
+        events: choices.collect(),
+        connectors: context.connector_ids(),
+        login: text_of("login"),
+        connector: text_of("connector"),
+        since: text_of("since"),
+        until: text_of("until"),
+        download_href: format!("{PATH}/audit/download{}", request.query_with("after", None)),
+        rows: lines.iter().map(|line| Row::new(context, line)).collect(),
+        pager: Pager::continued(request, next.as_deref()),
+    };
+    let frame = Frame::of(context);
+    let template = AuditPage { frame, page };
+    response::page(request, StatusCode::OK, &template)
+}
+
+/// `None` if no line can match.
+fn query(context: &PageContext<'_>) -> Option<AuditQuery> {
+    let request = context.request;
+    let event = request.parameter("event");
+    let event = event.map(|name| AuditEvent::ALL.iter().find(|event| event.as_str() == name));
+    let connector = request.parameter("connector").map(str::parse);
+    let after = request.parameter("after").map(str::parse);
+    let day = |name| request.parameter(name).map(start_of_day);
+    let until = match day("until") {
+        // The whole day is included.
+        Some(day) => Some(day?.plus(DAY)),
+        None => None,
+    };
+    Some(AuditQuery {
+        event: match event {
+            Some(event) => Some(*event?),
+            None => None,
+        },
+        login: request.parameter("login").map(str::to_owned),
+        connector: connector.transpose().ok()?,
+        after: after.transpose().ok()?,
+        since: match day("since") {
+            Some(day) => Some(day?),
+            None => None,
+        },
+        until,
+        // One more shows whether there is a next page.
+        max: PER_PAGE + 1,
+        ..AuditQuery::default()
+    })
+}
+
+/// Sends all lines that match, as JSON lines.
+pub(super) async fn download(context: &PageContext<'_>) -> Response<Body> {
+    let Some(mut query) = query(context) else {
+        return response::not_found(context);
+    };
+    // Lines that are added meanwhile would never let it end.
+    let just_after_now = context
+        .request
+        .head
+        .received_at
+        .plus(Duration::from_millis(1));
+    query.until = query.until.or(Some(just_after_now));
+    query.max = DOWNLOADED_AT_ONCE;
+    let mut download = Download {
+        audit: Arc::clone(&context.services.audit),
+        query,
+        first: None,
+    };
+    // A store that does not answer is a page.
+    match download.next_page().await {
+        Ok(first) => download.first = Some(first),
+        Err(error) => return response::store_failed(context, &error),
+    }
+    let chunks = stream::try_unfold(download, Download::next_chunk);
+    let frames = chunks.map_ok(BodyFrame::data).map_err(BodyError::from);
+    let mut response =
+        reply::text_for_operators(StatusCode::OK, "application/x-ndjson", String::new());
+    let name = HeaderValue::from_static("attachment; filename=\"menshen-audit.jsonl\"");
+    response.headers_mut().insert(CONTENT_DISPOSITION, name);
+    response.map(|_| Body::new(StreamBody::new(frames)))
+}
+
+/// What is left of a download. One page at a time is in memory.
+struct Download {
+    audit: Arc<AuditLog>,
+    query: AuditQuery,
+    /// The page that was read before the answer began.
+    first: Option<Vec<StoredAuditLine>>,
+}
+
+impl Download {
+    async fn next_page(&mut self) -> Result<Vec<StoredAuditLine>, StoreError> {
+        let page = self.audit.search(&self.query).await?;
+        if let Some(last) = page.last() {
+            self.query.after = Some(last.position);
+        }
+        Ok(page)
+    }
+
+    /// The text of the next page, and the rest; `None` at the end.
+    async fn next_chunk(mut self) -> Result<Option<(Bytes, Self)>, StoreError> {
+        let page = match self.first.take() {
+            Some(page) => page,
+            None => self.next_page().await.inspect_err(|error| {
+                let error = error_chain(error);
+                tracing::error!(%error, "a download of the audit trail ends early");
+            })?,
+        };
+        if page.is_empty() {
+            return Ok(None);
+        }
+        let lines = page
+            .iter()
+            .flat_map(|line| [escape::json_for_terminal(&line.json), "\n".into()]);
+        Ok(Some((lines.collect::<String>().into(), self)))
+    }
+}
+
+/// The reasons of refused logins in the last day, the most frequent first, each with its number.
+pub(super) fn refusals(lines: &[StoredAuditLine]) -> Vec<(String, usize)> {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for line in lines {
+        let read: Line = serde_json::from_str(&line.json).unwrap_or_default();
+        let text = read.error.or(read.reason).unwrap_or_default();
+        // What follows concerns the single case.
+        let reason = text.split(": ").next().unwrap_or_default().to_owned();
+        match counts.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((reason, 1)),
+        }
+    }
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts
+}
+
+/// The lines of an event in the last day, at most `max`.
+pub(super) async fn of_last_day(
+    context: &PageContext<'_>,
+    event: AuditEvent,
+    max: u32,
+) -> Result<Vec<StoredAuditLine>, StoreError> {
+    let now = context.request.head.received_at;
+    let day_ms = i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX);
+    let query = AuditQuery {
+        event: Some(event),
+        since: Some(Timestamp::from_unix_ms(
+            now.unix_ms().saturating_sub(day_ms),
+        )),
+        max,
+        ..AuditQuery::default()
+    };
+    context.services.audit.search(&query).await
+}
+
+/// The last changes that administrators made.
+pub(super) async fn last_changes(
+    context: &PageContext<'_>,
+    max: usize,
+) -> Result<Vec<Row>, StoreError> {
+    let query = AuditQuery {
+        max: DOWNLOADED_AT_ONCE,
+        ..AuditQuery::default()
+    };
+    let lines = context.services.audit.search(&query).await?;
+    let rows = lines.iter().map(|line| Row::new(context, line));
+    let console = event_text(AuditEvent::Console.as_str(), context.request.lang);
+    let changes = rows.filter(|row| !row.by.is_empty() && Some(row.event.as_str()) != console);
+    Ok(changes.take(max).collect())
+}
