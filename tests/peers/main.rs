@@ -12,6 +12,7 @@
 mod assertion;
 mod cas;
 mod clients;
+mod console;
 mod demo;
 mod demo_journeys;
 mod demo_sources;

@@ -310,7 +310,8 @@ pub(crate) async fn check(browser: &Browser, screen: Screen, name: &str, whose: 
     }
 }
 
-fn keep(name: &str, picture: &[u8]) {
+/// Writes a screenshot to `MENSHEN_SHOTS`, if that is set.
+pub(crate) fn keep(name: &str, picture: &[u8]) {
     let Some(folder) = std::env::var_os("MENSHEN_SHOTS").map(PathBuf::from) else {
         return;
     };

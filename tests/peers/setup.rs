@@ -2,6 +2,7 @@
 
 use menshen::clock::Clock;
 use menshen::config::Config;
+use menshen::people::administrators::Administrators;
 use menshen::people::local_people::LocalPeople;
 use menshen::run::{self, Running, StartError};
 
@@ -65,6 +66,17 @@ impl Menshen {
             }
         }
         panic!("menshen finds no port");
+    }
+
+    /// The local administrators of the console.
+    pub(crate) fn administrators(&self) -> Administrators {
+        self.running.live().services().people.administrators()
+    }
+
+    /// The address of the console.
+    pub(crate) fn console_url(&self) -> String {
+        let address = self.running.console_address().unwrap();
+        format!("http://{address}/console")
     }
 
     /// The people of a connector whose passwords the store keeps.
