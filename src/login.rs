@@ -32,6 +32,7 @@ pub mod administrator;
 mod build;
 pub mod config;
 pub mod connector;
+mod connector_problems;
 mod department_changes;
 pub mod directory_sync;
 mod entry;
@@ -55,6 +56,7 @@ pub mod ticket;
 pub mod unsolicited;
 
 pub use build::{BuildError, Deps};
+pub use connector_problems::{ConnectorSurroundings, auto_login_problems, connector_problems};
 pub use department_changes::follow_department_changes;
 pub use directory_sync::sync_directories;
 pub use entry::ConnectorEntry;

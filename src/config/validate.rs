@@ -4,7 +4,8 @@ use url::Url;
 
 use super::Config;
 use super::error::Problem;
-use crate::expression::{Expression, Scope};
+use crate::expression::Scope;
+use crate::login::connector::SettingProblem;
 use crate::setting::{KeyPath, Period, is_origin};
 
 mod admin;
@@ -67,22 +68,22 @@ impl<'a> Problems<'a> {
 
     /// Adds a problem if the expression does not compile; it points at the wrong part.
     fn check_expression(&mut self, key_path: &KeyPath<'_>, text: &'a str, scope: Scope) {
-        let Err(error) = Expression::compile(text, scope) else {
-            return;
-        };
+        if let Some(problem) = SettingProblem::expression(key_path.clone(), text, scope) {
+            self.add(problem);
+        }
+    }
+
+    /// Adds the problem of a setting.
+    fn add(&mut self, problem: SettingProblem<'_>) {
         let source = &self.config.source;
-        let span = match error.position {
-            Some(position) => source.span_in_string(key_path, text, position.offset),
-            None => source.value_span(key_path),
+        let key_path = &problem.key_path;
+        let span = match (problem.points_at_key, problem.part) {
+            (true, _) => source.key_span(key_path),
+            (false, Some((text, offset))) => source.span_in_string(key_path, text, offset),
+            (false, None) => source.value_span(key_path),
         };
-        // The parser lists all tokens that it would have accepted: the list is left out.
-        let message = error.message();
-        let message = message.split(" expecting ").next().unwrap_or(&message);
-        let message = format!("this expression does not compile: {message}");
-        let names = scope.variables().join(", ");
-        let problem = Problem::at(source, span, message);
-        self.list
-            .push(problem.with_help(format!("it is CEL over {names}")));
+        let rendered = Problem::at(source, span, problem.message);
+        self.list.push(rendered.with_help(problem.help));
     }
 
     /// Adds a problem for each period of zero.

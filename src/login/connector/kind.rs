@@ -11,7 +11,7 @@ use url::Url;
 use super::local::PeopleFileError;
 use super::{Connector, ConnectorConfig, Features};
 use crate::clock::Clock;
-use crate::expression::Scope;
+use crate::expression::{Expression, Scope};
 use crate::issuer::{IssuerName, TenantName};
 use crate::outbound::Outbound;
 use crate::people::departments::StoredDepartments;
@@ -71,6 +71,8 @@ pub struct SettingProblem<'a> {
     pub key_path: KeyPath<'a>,
     /// Whether the error message points at the key instead of the value.
     pub points_at_key: bool,
+    /// The text of the value, and where its wrong part begins, in bytes. Absent: the whole value is wrong.
+    pub part: Option<(&'a str, usize)>,
     pub message: String,
     /// The allowed values, or a remedy.
     pub help: String,
@@ -86,6 +88,7 @@ impl<'a> SettingProblem<'a> {
         Self {
             key_path,
             points_at_key: false,
+            part: None,
             message: message.into(),
             help: help.into(),
         }
@@ -97,6 +100,20 @@ impl<'a> SettingProblem<'a> {
             points_at_key: true,
             ..Self::value(key_path, message, help)
         }
+    }
+
+    /// The problem of an expression that does not compile; `None` if it compiles.
+    pub fn expression(key_path: KeyPath<'a>, text: &'a str, scope: Scope) -> Option<Self> {
+        let error = Expression::compile(text, scope).err()?;
+        // The parser lists all tokens that it would have accepted: the list is left out.
+        let message = error.message();
+        let message = message.split(" expecting ").next().unwrap_or(&message);
+        let message = format!("this expression does not compile: {message}");
+        let help = format!("it is CEL over {}", scope.variables().join(", "));
+        Some(Self {
+            part: error.position.map(|position| (text, position.offset)),
+            ..Self::value(key_path, message, help)
+        })
     }
 }
 
