@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::face::OWN_PAGES;
 use crate::keys;
 use crate::login::config::LoginConfig;
 use crate::login::connector::ConnectorConfig;
@@ -19,6 +20,7 @@ use crate::people::session::SessionConfig;
 use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::request::route::RouteConfig;
 use crate::secret::SecretSource;
+use crate::site::settings::ManagedConfig;
 use crate::site::{self, ConsoleConfig};
 use crate::store::{self, ConnectorId};
 
@@ -27,6 +29,7 @@ mod files;
 mod parse_error;
 mod reload;
 mod server;
+mod site_source;
 mod text;
 mod validate;
 mod warn;
@@ -73,6 +76,9 @@ pub struct Config {
     /// The sources of logins. An id must never change, because accounts belong to it.
     #[serde(default)]
     pub connector: BTreeMap<ConnectorId, ConnectorConfig>,
+    /// Connectors and choices that the admin API and the console keep in the store.
+    #[serde(default)]
+    pub managed: ManagedConfig,
     /// The routes to applications. A request goes to the route with the best matching host (exact, then
     /// the longest wildcard, then any), and among these to the one with the longest matching path.
     #[serde(default)]
@@ -154,6 +160,9 @@ impl Config {
             client_share_max_percent: self.server.limits.upstream_share,
             anonymous_share_max_percent: self.server.limits.upstream_share_anonymous,
             recheck_after: self.server.limits.judged_again_after.duration(),
+            managed: self.managed,
+            file: site_source::file_settings(self),
+            own_pages: &OWN_PAGES,
         }
     }
 
@@ -249,6 +258,7 @@ impl PartialEq for Config {
             && self.log == other.log
             && self.audit == other.audit
             && self.connector == other.connector
+            && self.managed == other.managed
             && self.issuer == other.issuer
             && self.route == other.route
             && self.console == other.console

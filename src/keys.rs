@@ -35,6 +35,8 @@ pub enum Purpose {
     Ticket,
     /// The tokens of a provider that belong to a session.
     Tokens,
+    /// The secrets of connectors in the managed settings.
+    Managed,
 }
 
 /// The thumbprint of a key, which names it without revealing it.
@@ -74,6 +76,7 @@ struct Key {
     pending: LessSafeKey,
     ticket: LessSafeKey,
     tokens: LessSafeKey,
+    managed: LessSafeKey,
     hashing: hmac::Key,
     pair: Arc<SigningPair>,
 }
@@ -244,6 +247,7 @@ impl Key {
             pending: sealing_key(&derive(&root, "pending")),
             ticket: sealing_key(&derive(&root, "ticket")),
             tokens: sealing_key(&derive(&root, "tokens")),
+            managed: sealing_key(&derive(&root, "managed")),
             hashing: hmac::Key::new(hmac::HMAC_SHA256, derive(&root, "hashing").expose()),
             pair: Arc::new(SigningPair::derive(&root)),
         })
@@ -254,6 +258,7 @@ impl Key {
             Purpose::Pending => &self.pending,
             Purpose::Ticket => &self.ticket,
             Purpose::Tokens => &self.tokens,
+            Purpose::Managed => &self.managed,
         }
     }
 }

@@ -78,6 +78,7 @@ type Outcome = Arc<Result<LoginResult, LoginError>>;
 #[derive(Clone)]
 pub struct Login {
     entries: Vec<Arc<ConnectorEntry>>,
+    default: Option<ConnectorId>,
     ring: Arc<KeyRing>,
     people: People,
     sessions: Arc<Sessions>,
@@ -143,7 +144,7 @@ impl fmt::Debug for Login {
 }
 
 impl Login {
-    /// The connectors, ordered by ID.
+    /// The connectors in the order of the sign-in page.
     pub fn entries(&self) -> &[Arc<ConnectorEntry>] {
         &self.entries
     }
@@ -159,6 +160,11 @@ impl Login {
     /// The connector with this ID.
     pub fn entry(&self, id: &ConnectorId) -> Option<&Arc<ConnectorEntry>> {
         self.entries.iter().find(|entry| entry.id == *id)
+    }
+
+    /// The connector to which strangers are led, if it is in force.
+    pub fn default_entry(&self) -> Option<&Arc<ConnectorEntry>> {
+        self.entry(self.default.as_ref()?)
     }
 
     /// The sources that can refresh sessions.

@@ -28,7 +28,7 @@ pub use call::{OutboundCall, Repeatable};
 pub use json_request::{AcceptedStatus, JsonRequest, RequestBody, RequestToken};
 pub use probe::PROBE_TIMEOUT;
 pub use proxy::{InvalidProxyUrl, ProxyUrl};
-pub use tls::OutboundBuildError;
+pub use tls::{OutboundBuildError, check_ca_pem};
 
 /// The time-out for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,6 +51,8 @@ pub struct Config {
     pub proxy: Option<ProxyUrl>,
     /// A PEM file with certificate authorities that are trusted in addition to those of the system.
     pub ca: Option<PathBuf>,
+    /// The same authorities as PEM.
+    pub ca_pem: Option<String>,
 }
 
 /// Why a call failed. Never contains a URL, a query or a body.
@@ -190,7 +192,7 @@ impl fmt::Debug for Outbound {
 impl Outbound {
     /// Builds the client and reads the certificate authorities; opens no connection.
     pub fn build(config: &Config) -> Result<Self, OutboundBuildError> {
-        let tls = tls::client_config(config.ca.as_deref())?;
+        let tls = tls::client_config(config.ca.as_deref(), config.ca_pem.as_deref())?;
         let resolver = Arc::new(dns::DnsResolver(Resolver::system()));
         let client = |connect_timeout, idle_max| {
             let builder = Client::builder()
@@ -347,6 +349,7 @@ mod tests {
         let config = Config {
             proxy: Some(proxy),
             ca: None,
+            ca_pem: None,
         };
         let outbound = Outbound::build(&config).unwrap();
         for shown in [format!("{config:?}"), format!("{outbound:?}")] {
@@ -370,6 +373,7 @@ mod tests {
             Outbound::build(&Config {
                 proxy: None,
                 ca: Some(ca.into()),
+                ca_pem: None,
             })
         };
         assert!(matches!(

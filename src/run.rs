@@ -94,8 +94,6 @@ pub struct Running {
     grpc_address: Option<SocketAddr>,
     live: Arc<LiveSite>,
     start_config: Config,
-    /// Held during a reload.
-    reloading: tokio::sync::Mutex<()>,
     tls: Option<Arc<Tls>>,
     trust: Arc<ArcSwap<Trust>>,
     header_case: Arc<AtomicBool>,
@@ -127,12 +125,13 @@ pub async fn start_with_telemetry(
     keys::install_crypto();
     let services = open_services(&config, &config.store.url, clock, telemetry).await?;
     services.audit.apply(&config.audit);
-    let site = Site::build(&config.site(), &services, None)
-        .await
-        .map_err(|error| StartError::Build(Box::new(error)))?;
+    let shutdown = CancellationToken::new();
+    let telemetry = services.telemetry.clone();
+    let live = LiveSite::open(config.site(), services, shutdown.clone()).await;
+    let live = Arc::new(live.map_err(|error| StartError::Build(Box::new(error)))?);
+    let site = live.site();
     let listeners = AllListeners::bind(&config)?;
     let health = Arc::new(Health::default());
-    let shutdown = CancellationToken::new();
     let trust = Arc::new(ArcSwap::new(Arc::clone(&site.trust)));
     let (tls, addresses) = (listeners.main.tls().cloned(), ip_addresses(&listeners.main));
     let header_case = Arc::clone(listeners.main.preserve_header_case());
@@ -142,8 +141,6 @@ pub async fn start_with_telemetry(
     let console = console.filter(|_| config.console.is_some());
     let console_address = console.and_then(Listeners::first_ip);
     let grpc_address = listeners.grpc.as_ref().and_then(Listeners::first_ip);
-    let telemetry = services.telemetry.clone();
-    let live = Arc::new(LiveSite::new(site, services, shutdown.clone()));
     let serve_options = ServeOptions {
         trust: Arc::clone(&trust),
         limits: config.server.limits.clone(),
@@ -161,7 +158,6 @@ pub async fn start_with_telemetry(
         grpc_address,
         live,
         start_config: config,
-        reloading: tokio::sync::Mutex::new(()),
         tls,
         trust,
         header_case,
@@ -254,7 +250,6 @@ impl Running {
     /// Applies a configuration from the next request on, or refuses it as a whole. Returns the keys that
     /// have changed since the start and need a restart.
     pub async fn reload(&self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
-        let _one_at_a_time = self.reloading.lock().await;
         let outcome = self.replace(&config).await;
         let telemetry = &self.live.services().telemetry;
         match &outcome {
@@ -286,16 +281,16 @@ impl Running {
     }
 
     async fn replace(&self, config: &Config) -> Result<(), ReloadError> {
-        let (site_config, old) = (config.site(), self.live.site());
-        let site = Site::build(&site_config, self.live.services(), Some(&old)).await;
-        let site = site.map_err(|error| ReloadError::Build(Box::new(error)))?;
+        let reload = self.live.begin_reload(config.site()).await;
+        let reload = reload.map_err(|error| ReloadError::Build(Box::new(error)))?;
+        let site = reload.site();
         if let (Some(tls), Some(files)) = (&self.tls, &config.server.tls) {
             tls.reload(files).map_err(ReloadError::Tls)?;
         }
         self.trust.store(Arc::clone(&site.trust));
         let header_case = site.keeps_header_case();
         self.header_case.store(header_case, Ordering::Relaxed);
-        self.live.replace_site(site);
+        reload.activate().await;
         self.live.services().audit.apply(&config.audit);
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::keys::{self, KeyRing};
 use crate::login::config::LoginConfig;
 use crate::login::connector::ConnectorConfig;
 use crate::login::return_to::Destinations;
-use crate::login::{self, Login};
+use crate::login::{self, ConnectorEntry, Login};
 use crate::people::People;
 use crate::people::audit_log::AuditLog;
 use crate::people::cookie::CookieSettings;
@@ -36,9 +36,11 @@ mod console;
 mod error;
 pub mod live;
 mod routes;
+pub mod settings;
 
 pub use console::{Console, ConsoleConfig};
 pub use error::BuildError;
+use settings::{FileSettings, ManagedConfig, Settings};
 
 /// The parts of the configuration that a reload may change.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +74,12 @@ pub struct Config {
     pub anonymous_share_max_percent: u8,
     /// After how long an open response or upload is authorized again: `server.limits.judged_again_after`.
     pub recheck_after: Duration,
+    /// `[managed]`.
+    pub managed: ManagedConfig,
+    /// Where the file has what API and console must not change.
+    pub file: FileSettings,
+    /// The first path segments of own pages below `prefix`, which no callback can have.
+    pub own_pages: &'static [&'static str],
 }
 
 /// The services that are kept across reloads.
@@ -127,6 +135,8 @@ pub struct Site {
     pub session_timeouts: SessionTimeouts,
     /// The header from which `/auth` reads the original URI.
     pub original_uri_header: OriginalHeader,
+    /// The settings from which it is built: those of the file and the managed ones.
+    pub settings: Arc<Settings>,
     /// Limits the warnings that one request of a client or a proxy can cause.
     pub request_warnings: LogLimiter,
     /// Limits the warning that a trusted proxy sends forwarding headers that cannot be parsed.
@@ -134,15 +144,27 @@ pub struct Site {
 }
 
 impl Site {
-    /// Builds a site. Pools, connectors and limits with unchanged settings are taken over from
-    /// `previous`. Reads secrets and files; opens no socket and contacts no provider.
+    /// Builds a site from a file alone. Pools, connectors and limits with unchanged settings are taken over
+    /// from `previous`. Reads secrets and files; opens no socket and contacts no provider.
     pub async fn build(
         config: &Config,
         services: &Services,
         previous: Option<&Self>,
     ) -> Result<Self, BuildError> {
-        keys::install_crypto();
         let ring = Arc::new(build_key_ring(config, services, previous).await?);
+        let settings = Settings::of_file(config.clone());
+        Self::build_from(settings, ring, services, previous).await
+    }
+
+    /// Builds a site from all settings, as [`Self::build`] does.
+    async fn build_from(
+        settings: Settings,
+        ring: Arc<KeyRing>,
+        services: &Services,
+        previous: Option<&Self>,
+    ) -> Result<Self, BuildError> {
+        keys::install_crypto();
+        let config = settings.config();
         let assertion_signer = AssertionSigner::new(
             &config.external_url,
             &ring,
@@ -157,16 +179,7 @@ impl Site {
             lifetime: config.session.lifetime.duration(),
             idle_timeout: config.session.idle_timeout.duration(),
         };
-        let deps = login::Deps {
-            external_url: &config.external_url,
-            prefix: &config.prefix,
-            ring: &ring,
-            sessions: &services.sessions,
-            people: &services.people,
-            timeouts,
-            clock: &services.clock,
-            telemetry: &services.telemetry,
-        };
+        let deps = login_deps(config, services, &ring, timeouts);
         let previous_login = previous.map(|site| &site.login);
         let login = Login::build(&config.connectors, &config.login, &deps, previous_login)
             .map_err(BuildError::Login)?;
@@ -207,9 +220,22 @@ impl Site {
             console: console.map_err(BuildError::Console)?,
             session_timeouts: timeouts,
             original_uri_header: config.original_uri_header,
+            settings: Arc::new(settings),
             request_warnings: LogLimiter::default(),
             forwarding_header_warnings: LogLimiter::default(),
         })
+    }
+
+    /// Builds a connector to try its settings; nobody signs in with it.
+    pub fn build_draft(
+        &self,
+        id: &ConnectorId,
+        connector: &ConnectorConfig,
+        services: &Services,
+    ) -> Result<ConnectorEntry, login::BuildError> {
+        let config = self.settings.config();
+        let deps = login_deps(config, services, &self.ring, self.gate.timeouts);
+        Login::build_draft(id, connector, &deps)
     }
 
     /// What [`crate::request::explain`] needs of the site.
@@ -308,6 +334,25 @@ fn frame_ancestors(config: &SessionConfig) -> Vec<String> {
 fn serves_host_of(routes: &Routes, url: &Url) -> bool {
     let mut all = routes.all().iter();
     all.any(|route| route.host.serves_url(url))
+}
+
+/// What the logins of a site depend on.
+fn login_deps<'a>(
+    config: &'a Config,
+    services: &'a Services,
+    ring: &'a Arc<KeyRing>,
+    timeouts: SessionTimeouts,
+) -> login::Deps<'a> {
+    login::Deps {
+        external_url: &config.external_url,
+        prefix: &config.prefix,
+        ring,
+        sessions: &services.sessions,
+        people: &services.people,
+        timeouts,
+        clock: &services.clock,
+        telemetry: &services.telemetry,
+    }
 }
 
 /// Builds the gate, which identifies callers by their session or their token.

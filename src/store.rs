@@ -23,6 +23,7 @@ mod ids;
 mod local_entitlements;
 mod local_people;
 mod maintenance;
+mod managed_settings;
 mod migrate;
 mod monitored;
 mod options;
@@ -69,6 +70,9 @@ pub use local_people::{
     EndedLogins, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite,
 };
 pub use maintenance::MaintenanceStore;
+pub use managed_settings::{
+    ManagedSettingsStore, ManagedVersion, ManagedVersionRecord, NewManagedVersion,
+};
 pub use migrate::{MigrateError, migrate};
 pub use monitored::MonitoredStore;
 pub use options::StoreOptions;
@@ -98,6 +102,7 @@ pub trait Store:
     + LocalPeopleStore
     + AdministratorStore
     + AuditLogStore
+    + ManagedSettingsStore
     + CoordinationStore
     + MaintenanceStore
 {
@@ -114,6 +119,7 @@ impl<S> Store for S where
         + LocalPeopleStore
         + AdministratorStore
         + AuditLogStore
+        + ManagedSettingsStore
         + CoordinationStore
         + MaintenanceStore
 {

@@ -150,7 +150,7 @@ impl Admin {
             sessions: Arc::clone(&sessions),
             people,
             telemetry: telemetry.clone(),
-            live,
+            live: Arc::clone(&live),
         });
         let on_unix = config.listen.starts_with("unix:");
         Ok(Self {

@@ -1,6 +1,7 @@
 //! Builds the logins of a site from its configuration, and keeps their state across a reload.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::sync::Arc;
 
 use moka::sync::Cache;
@@ -18,7 +19,7 @@ use crate::people::profile::{Mapping, MappingCompileError};
 use crate::people::session::{SessionTimeouts, Sessions};
 use crate::people::{AdmissionPolicy, People};
 use crate::store::ConnectorId;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, error_chain};
 
 /// The dependencies of [`Login`].
 #[derive(Clone, Debug)]
@@ -72,7 +73,42 @@ pub enum BuildError {
     },
 }
 
+impl BuildError {
+    /// The connector that cannot be built.
+    pub fn connector(&self) -> &ConnectorId {
+        match self {
+            Self::Kind { id, .. }
+            | Self::Callback { id }
+            | Self::Outbound { id, .. }
+            | Self::Mapping { id, .. }
+            | Self::Connector { id, .. } => id,
+        }
+    }
+
+    /// Why, without the name of the connector.
+    pub fn reason(&self) -> String {
+        match self.source() {
+            Some(source) => error_chain(source).to_string(),
+            None => self.to_string(),
+        }
+    }
+}
+
 impl Login {
+    /// Builds one connector to try its settings; nobody can sign in with it. Makes no network call.
+    pub fn build_draft(
+        id: &ConnectorId,
+        settings: &ConnectorConfig,
+        deps: &Deps<'_>,
+    ) -> Result<ConnectorEntry, BuildError> {
+        let callback = callback_of(id, settings, deps)?;
+        let kept = Kept {
+            health: ConnectorHealth::default(),
+            state: None,
+        };
+        build_entry(id, settings, callback, kept, deps)
+    }
+
     /// Builds all connectors. A connector of `previous` with the same settings is reused with its
     /// caches. Makes no network call.
     pub fn build(
@@ -81,7 +117,7 @@ impl Login {
         deps: &Deps<'_>,
         previous: Option<&Self>,
     ) -> Result<Self, BuildError> {
-        let entries = connectors
+        let mut entries = connectors
             .iter()
             .map(|(id, settings)| {
                 let callback = callback_of(id, settings, deps)?;
@@ -96,6 +132,7 @@ impl Login {
                 }
             })
             .collect::<Result<Vec<_>, _>>()?;
+        entries.sort_by_key(|entry| config.position_of(&entry.id));
         let limits = previous
             .map(|login| &login.limits)
             .filter(|limits| limits.matches_config(config));
@@ -108,6 +145,7 @@ impl Login {
         let spent_tickets = previous.map(|login| login.spent_tickets.clone());
         Ok(Self {
             entries,
+            default: config.default.clone(),
             ring: Arc::clone(deps.ring),
             people: deps.people.clone(),
             sessions: Arc::clone(deps.sessions),
@@ -191,6 +229,7 @@ fn build_entry(
     let outbound = outbound::Outbound::build(&outbound::Config {
         proxy: settings.proxy.clone(),
         ca: settings.ca.clone(),
+        ca_pem: settings.ca_pem.clone(),
     })
     .map_err(|source| BuildError::Outbound {
         id: id.clone(),

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::setting::Period;
+use crate::store::ConnectorId;
 
 /// `[login]`: limits of logins, and custom front ends.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -46,6 +47,34 @@ pub struct LoginConfig {
     /// Origins of custom front ends that may call `/login-config` and `/login` with `fetch`, and may
     /// read error responses of menshen.
     pub origins: Vec<Url>,
+    /// The connector to which strangers are led when they open an application, if it is enabled and the route
+    /// accepts it. Absent: the administrator chooses it in the console, or strangers see the sign-in page.
+    pub default: Option<ConnectorId>,
+    /// The connectors that come first on the sign-in page, in this order; the others follow by their IDs.
+    pub order: Vec<ConnectorId>,
+}
+
+impl LoginConfig {
+    /// Where a connector stands on the sign-in page: the default first, then those of `order`. The others
+    /// keep their order.
+    pub(super) fn position_of(&self, id: &ConnectorId) -> usize {
+        if self.default.as_ref() == Some(id) {
+            return 0;
+        }
+        let position = self.order.iter().position(|other| other == id);
+        position.map_or(usize::MAX, |position| position + 1)
+    }
+
+    /// Whether both have the same limits of logins.
+    pub(super) fn has_same_limits(&self, other: &Self) -> bool {
+        let limits = |config: &Self| Self {
+            origins: Vec::new(),
+            default: None,
+            order: Vec::new(),
+            ..config.clone()
+        };
+        limits(self) == limits(other)
+    }
 }
 
 impl Default for LoginConfig {
@@ -63,6 +92,8 @@ impl Default for LoginConfig {
             events_per_client_per_minute: 6_000,
             waiting_events_max: 10_000,
             origins: Vec::new(),
+            default: None,
+            order: Vec::new(),
         }
     }
 }

@@ -78,6 +78,10 @@ pub struct ConnectorConfig {
     /// The name on the sign-in page; absent: the ID.
     #[serde(default)]
     pub display_name: Option<String>,
+    /// Whether people may sign in with it. With false nobody does, and the sessions that began with it end;
+    /// accounts stay. Absent: true, unless an administrator has disabled it in the console.
+    #[serde(default)]
+    pub enabled: Option<bool>,
     /// When a login starts without a click: `never`, `in-app` (inside the source's own app) or
     /// `always`.
     #[serde(default)]
@@ -121,6 +125,9 @@ pub struct ConnectorConfig {
     /// A PEM file with additional certificate authorities for calls to the source.
     #[serde(default)]
     pub ca: Option<PathBuf>,
+    /// The same certificate authorities as PEM in the configuration itself; not together with `ca`.
+    #[serde(default)]
+    pub ca_pem: Option<String>,
     /// Field = CEL over `profile`, the profile as the source sends it. Fields with other names become
     /// `user.attributes`.
     #[serde(default)]

@@ -8,8 +8,10 @@ use url::Url;
 use super::connector::{AutoLogin, ConnectorConfig, Kind, KindError, SettingProblem};
 use super::return_to::{Destinations, ReturnTo};
 use crate::expression::Scope;
+use crate::outbound;
 use crate::setting::{KeyPath, is_origin};
 use crate::store::{ConnectorId, LOCAL_GROUPS_MAX};
+use crate::telemetry::error_chain;
 
 /// What the settings of a connector depend on besides themselves.
 #[derive(Clone, Copy)]
@@ -45,6 +47,7 @@ pub fn connector_problems<'a>(
             help,
         ));
     }
+    problems.extend(ca_problem(connector));
     problems.extend(callback_problem(connector, surroundings));
     problems.extend(home_problems(connector, surroundings.destinations));
     problems.extend(join_problems(connector));
@@ -83,6 +86,20 @@ fn problems_of_kind<'a>(
     let mut problems: Vec<_> = expressions.collect();
     problems.extend(kind.problems(connector, external_url));
     problems
+}
+
+/// The problem of `ca_pem`.
+fn ca_problem(connector: &ConnectorConfig) -> Option<SettingProblem<'_>> {
+    let key_path = KeyPath::of(["ca_pem"]);
+    let text = connector.ca_pem.as_deref()?;
+    if connector.ca.is_some() {
+        let message = "`ca` and `ca_pem` exclude each other";
+        return Some(SettingProblem::key(key_path, message, "keep one of them"));
+    }
+    let error = outbound::check_ca_pem(text).err()?;
+    let message = "these are not certificates of authorities";
+    let help = format!("{}: write them as PEM", error_chain(&error));
+    Some(SettingProblem::value(key_path, message, help))
 }
 
 /// The problem of a callback that the provider's response cannot reach, or that is one of menshen's pages.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use url::Url;
 
 use super::connector::{AutoLogin, Connector, ConnectorConfig, Features, LoginMethod};
@@ -29,6 +30,12 @@ pub struct ConnectorEntry {
 }
 
 impl ConnectorEntry {
+    /// What the mapping makes of a raw profile: each field with its value, which is null if the profile has
+    /// none, or with the error of its expression.
+    pub fn preview_mapping(&self, raw: &Value) -> Vec<(String, Result<Value, String>)> {
+        self.admission.mapping.preview(raw)
+    }
+
     /// The mode of a login: the forced one, the requested one, or the one for the User-Agent.
     pub(super) fn mode(&self, requested: Option<Mode>, user_agent: &str) -> Mode {
         self.features.forced_mode.or(requested).unwrap_or_else(|| {

@@ -125,7 +125,7 @@ impl Limits {
 
     /// Whether these limits were built from equal settings.
     pub fn matches_config(&self, config: &LoginConfig) -> bool {
-        self.config == *config
+        self.config.has_same_limits(config)
     }
 
     /// The most events that may wait to be handled.

@@ -235,6 +235,7 @@ mod tests {
             let built = Outbound::build(&Config {
                 proxy: None,
                 ca: Some(ca.clone()),
+                ca_pem: None,
             });
             std::fs::remove_file(&ca).unwrap();
             built.unwrap()

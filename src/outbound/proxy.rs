@@ -32,6 +32,11 @@ impl TryFrom<String> for ProxyUrl {
 }
 
 impl ProxyUrl {
+    /// Whether the URL contains a password.
+    pub fn has_password(&self) -> bool {
+        self.0.password().is_some()
+    }
+
     /// The URL with its credentials. The caller must not print or log it.
     pub(super) fn expose(&self) -> &Url {
         &self.0

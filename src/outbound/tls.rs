@@ -26,14 +26,26 @@ pub enum OutboundBuildError {
         #[source]
         source: rustls::Error,
     },
+    /// The text is not PEM.
+    #[error("read the certificate authorities of ca_pem")]
+    CaPem(#[source] pem::Error),
+    #[error("there is no certificate in ca_pem")]
+    NoCertificateInPem,
+    /// A certificate of the text cannot be a certificate authority.
+    #[error("trust a certificate of ca_pem")]
+    BadCertificateInPem(#[source] rustls::Error),
     #[error("set up TLS")]
     Tls(#[source] rustls::Error),
     #[error("set up the client")]
     Client(#[source] reqwest::Error),
 }
 
-/// A TLS configuration that trusts the authorities of the system and those of the file `ca`.
-pub(super) fn client_config(ca: Option<&Path>) -> Result<ClientConfig, OutboundBuildError> {
+/// A TLS configuration that trusts the authorities of the system, those of the file `ca` and those of the
+/// text `ca_pem`.
+pub(super) fn client_config(
+    ca: Option<&Path>,
+    ca_pem: Option<&str>,
+) -> Result<ClientConfig, OutboundBuildError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
@@ -49,6 +61,9 @@ pub(super) fn client_config(ca: Option<&Path>) -> Result<ClientConfig, OutboundB
                     source,
                 })?;
         }
+    }
+    if let Some(text) = ca_pem {
+        add_pem(&mut roots, text)?;
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut tls = ClientConfig::builder_with_provider(provider)
@@ -74,15 +89,37 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Outbou
     let text = std::fs::read(path).map_err(|error| unusable(pem::Error::Io(error)))?;
     // Editors on Windows write a byte order mark before the first line.
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(text)
-        .collect::<Result<_, _>>()
-        .map_err(unusable)?;
+    let certificates = certificates_in(text).map_err(unusable)?;
     if certificates.is_empty() {
         return Err(OutboundBuildError::NoCertificate {
             path: path.to_owned(),
         });
     }
     Ok(certificates)
+}
+
+/// Whether a text can be `ca_pem`.
+///
+/// # Errors
+/// It is not PEM, has no certificate, or has one that cannot be an authority.
+pub fn check_ca_pem(text: &str) -> Result<(), OutboundBuildError> {
+    add_pem(&mut RootCertStore::empty(), text)
+}
+
+fn add_pem(roots: &mut RootCertStore, text: &str) -> Result<(), OutboundBuildError> {
+    let certificates = certificates_in(text.as_bytes()).map_err(OutboundBuildError::CaPem)?;
+    if certificates.is_empty() {
+        return Err(OutboundBuildError::NoCertificateInPem);
+    }
+    for certificate in certificates {
+        let added = roots.add(certificate);
+        added.map_err(OutboundBuildError::BadCertificateInPem)?;
+    }
+    Ok(())
+}
+
+fn certificates_in(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
+    CertificateDer::pem_slice_iter(text).collect()
 }
 
 #[cfg(test)]
@@ -148,6 +185,7 @@ mod tests {
         let built = Outbound::build(&Config {
             proxy: None,
             ca: Some(ca.clone()),
+            ca_pem: None,
         });
         std::fs::remove_file(&ca).unwrap();
         let response = built.unwrap().get_json(&url, &[], GET_TOKEN).await;

@@ -301,6 +301,24 @@ impl Mapping {
 }
 
 impl Mapping {
+    /// Every field with its value, which is null if the profile has none, or with the error of its
+    /// expression. Longer than [`Self::map`], which stops at the first error.
+    pub fn preview(
+        &self,
+        raw: &serde_json::Value,
+    ) -> Vec<(String, Result<serde_json::Value, String>)> {
+        let document = Document::from(raw);
+        let fields = self.fields.iter().map(|(field, expression)| {
+            let value = match expression.evaluate(&ProfileVariables(&document)) {
+                Err(EvalError::Missing { .. }) => Ok(serde_json::Value::Null),
+                Ok(value) => Ok(serde_json::Value::from(value)),
+                Err(error) => Err(error.to_string()),
+            };
+            (field.clone(), value)
+        });
+        fields.collect()
+    }
+
     /// The members of a profile whose names are neither predefined nor those of mapped fields.
     fn further_members(
         &self,

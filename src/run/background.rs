@@ -45,6 +45,10 @@ impl BackgroundTasks {
         tasks.spawn(restart_after_panics("lists of people", move || {
             follow_listed_people(reloads.clone(), login.clone())
         }));
+        let follower = Arc::clone(live);
+        tasks.spawn(restart_after_panics("managed settings", move || {
+            Arc::clone(&follower).follow_settings()
+        }));
         let audit = audit_of(live);
         tasks.spawn(restart_after_panics("audit lines", move || {
             store_audit_lines(audit())

@@ -134,13 +134,7 @@ fn build_admin(
     live: &Arc<LiveSite>,
     health: &Arc<Health>,
 ) -> Result<(Option<Admin>, Arc<Console>), StartError> {
-    let services = live.services();
-    let readiness = Arc::new(Readiness::new(
-        Arc::clone(health),
-        Arc::clone(&services.sessions),
-        services.people.clone(),
-        services.telemetry.clone(),
-    ));
+    let readiness = Arc::new(Readiness::new(Arc::clone(health), Arc::clone(live)));
     let own_listener = config.console.as_ref();
     let own_listener = own_listener.and_then(|console| console.listen.as_deref());
     let admin = config.admin.as_ref();

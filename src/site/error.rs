@@ -8,7 +8,10 @@ use crate::login;
 use crate::request::console::ConsoleRuleError;
 use crate::request::{bearer, forward};
 use crate::secret::SecretError;
-use crate::store::StoreError;
+use crate::store::{ConnectorId, StoreError};
+use crate::telemetry::error_chain;
+
+use super::settings::{ChangeError, SettingsError};
 
 /// Why a site could not be built. The active site is kept.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +55,40 @@ pub enum BuildError {
     Console(#[source] ConsoleRuleError),
     #[error("build the connectors")]
     Login(#[source] login::BuildError),
+    #[error("use the managed settings")]
+    Settings(#[from] SettingsError),
+    /// Managed connectors and the file contradict each other.
+    #[error("put the managed settings and the file together")]
+    Managed(#[source] Box<ChangeError>),
     #[error("build the issuers of bearer tokens")]
     Bearer(#[source] bearer::BuildError),
     #[error("build the connection pools of the upstreams")]
     Forward(#[source] forward::BuildError),
+}
+
+impl BuildError {
+    /// The connector that cannot be built, if that is the reason.
+    pub fn connector(&self) -> Option<&ConnectorId> {
+        match self {
+            Self::Login(error) => Some(error.connector()),
+            _ => None,
+        }
+    }
+
+    /// Why, without the name of the connector.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Login(error) => error.reason(),
+            error => error_chain(error).to_string(),
+        }
+    }
+}
+
+impl From<ChangeError> for BuildError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Settings(error) => Self::Settings(error),
+            error => Self::Managed(Box::new(error)),
+        }
+    }
 }

@@ -1,20 +1,35 @@
 //! `LiveSite`: the active site and the services that are kept across reloads.
+//!
+//! A reload of the file and a change of the managed settings are made one at a time. Each builds a whole
+//! site before it replaces the active one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::settings::Settings;
 use super::{Services, Site};
 
-/// The state of a running instance. A reload replaces the site as a whole.
+mod change;
+mod follow;
+mod load;
+mod versions;
+
+pub use load::Reload;
+
+/// The state of a running instance. A reload or a change replaces the site as a whole.
 #[derive(Debug)]
 pub struct LiveSite {
     site: ArcSwap<Site>,
     services: Services,
     reloads: watch::Sender<u64>,
     shutdown: CancellationToken,
+    /// Held during a reload and during a change of the managed settings.
+    changing: tokio::sync::Mutex<()>,
+    /// Why the newest managed settings are not in force.
+    settings_problem: Mutex<Option<String>>,
 }
 
 impl LiveSite {
@@ -25,12 +40,19 @@ impl LiveSite {
             services,
             reloads: watch::Sender::new(0),
             shutdown,
+            changing: tokio::sync::Mutex::new(()),
+            settings_problem: Mutex::default(),
         }
     }
 
     /// The active site.
     pub fn site(&self) -> Arc<Site> {
         self.site.load_full()
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.site.load().settings)
     }
 
     pub fn services(&self) -> &Services {
@@ -51,5 +73,25 @@ impl LiveSite {
     /// Cancelled at shutdown.
     pub fn shutdown(&self) -> &CancellationToken {
         &self.shutdown
+    }
+
+    /// Why the newest managed settings are not in force on this node, without secrets; `None` if they are.
+    pub fn settings_problem(&self) -> Option<String> {
+        let problem = self.settings_problem.lock();
+        problem.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_settings_problem(&self, problem: Option<String>) {
+        let mut current = self
+            .settings_problem
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if *current != problem {
+            match &problem {
+                Some(problem) => tracing::error!("{problem}"),
+                None => tracing::info!("the newest managed settings are in force again"),
+            }
+        }
+        *current = problem;
     }
 }

@@ -5,7 +5,7 @@ use super::sqlite::{self, SqliteUrl};
 use super::{StoreError, StoreOptions};
 
 /// The tables without the prefix `menshen_`, each after those to which its rows refer.
-pub(super) const TABLES: [&str; 24] = [
+pub(super) const TABLES: [&str; 25] = [
     "key_ring",
     "account",
     "account_change",
@@ -24,6 +24,7 @@ pub(super) const TABLES: [&str; 24] = [
     "local_person",
     "administrator",
     "console_session",
+    "managed_version",
     "revocation",
     "logout_mark",
     "front_channel_mark",

@@ -71,12 +71,18 @@ pub struct Revocation {
     /// The position in the log.
     pub number: i64,
     pub scope: RevocationScope,
-    /// The scope's new epoch; zero for a session, which is deleted, and for a connector whose departments
-    /// changed, which ends no session.
+    /// The scope's new epoch; zero for a session, which is deleted, and for entries that end no session: a
+    /// connector whose departments changed, and everyone after a change of the managed settings.
     pub epoch: u64,
 }
 
 impl Revocation {
+    /// Whether it says that there is a new version of the managed settings.
+    pub fn is_settings_change(&self) -> bool {
+        // The epoch after a revocation is at least 1.
+        self.scope == RevocationScope::Everyone && self.epoch == 0
+    }
+
     /// The connector of a change of departments.
     pub fn department_change(&self) -> Option<&ConnectorId> {
         match &self.scope {

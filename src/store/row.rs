@@ -8,10 +8,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::query_error::QueryError;
 use super::{
-    AccessTokenRecord, Account, AccountChange, AccountChangeKind, AccountId, Administrator,
-    AdministratorName, AuditPosition, ConsoleHolder, ConsoleSession, DepartmentPath, ListedSession,
-    LocalEntitlements, LocalPerson, PersonRecord, SessionId, SessionKey, SessionOrigin,
-    SessionRecord, StoredAccessToken, StoredAuditLine, StoredSession, StoredTokens,
+    AccessTokenRecord, Account, AccountChange, AccountChangeKind, AccountId, Administrator, AdministratorName, AuditPosition, ConsoleHolder, ConsoleSession, DepartmentPath, ListedSession, LocalEntitlements, LocalPerson, ManagedVersion, ManagedVersionRecord, PersonRecord, SessionId, SessionKey, SessionOrigin, SessionRecord, StoredAccessToken, StoredAuditLine, StoredSession, StoredTokens,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -261,6 +258,29 @@ pub(super) fn audit_line(row: &impl Columns) -> Result<StoredAuditLine, QueryErr
             number: row.integer("number")?,
         },
         json: row.text("json")?.to_owned(),
+    })
+}
+
+/// A version of the managed settings from the columns of its table.
+pub(super) fn managed_version(row: &impl Columns) -> Result<ManagedVersion, QueryError> {
+    Ok(ManagedVersion {
+        record: managed_version_record(row)?,
+        document: row.text("document")?.to_owned(),
+    })
+}
+
+/// The same without the settings.
+pub(super) fn managed_version_record(
+    row: &impl Columns,
+) -> Result<ManagedVersionRecord, QueryError> {
+    const RECORD: &str = "version of the managed settings";
+    let fields = serde_json::from_str(row.text("fields")?);
+    Ok(ManagedVersionRecord {
+        number: number(row, "number", RECORD)?,
+        made_at: time(row, "made_at")?,
+        author: row.text("author")?.to_owned(),
+        means: row.text("means")?.to_owned(),
+        fields: fields.map_err(|_| QueryError::Damaged(RECORD))?,
     })
 }
 

@@ -27,6 +27,7 @@ mod identity_removal;
 mod local_entitlements;
 mod local_people;
 mod maintenance;
+mod managed_settings;
 mod people_import;
 mod people_query;
 mod person_edit;

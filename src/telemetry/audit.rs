@@ -40,6 +40,10 @@ pub struct AuditRecord<'a> {
     pub reason: Option<&'a str>,
     /// The name of the administrator who did it.
     pub by: Option<&'a str>,
+    /// The version of the managed settings that the change made.
+    pub version: Option<u64>,
+    /// The names of the changed settings, without values.
+    pub changed: Option<&'a str>,
     /// The error, logged with all its causes.
     pub error: Option<&'a (dyn Error + 'static)>,
 }
@@ -110,6 +114,8 @@ audit_events! {
     EntitlementsChanged = "entitlements",
     /// Somebody signed in to the web console, signed out, or was refused; the reason says which.
     Console = "console",
+    /// An administrator changed the managed settings, or the change was refused.
+    Config = "config",
 }
 
 /// A text that no audit record has as its event.
@@ -149,6 +155,8 @@ impl<'a> AuditRecord<'a> {
             user_agent: None,
             reason: None,
             by: None,
+            version: None,
+            changed: None,
             error: None,
         }
     }
@@ -190,6 +198,13 @@ impl<'a> AuditRecord<'a> {
             )
             .optional_text("reason", self.reason)
             .optional_text("by", self.by)
+            .optional_display(
+                "version",
+                self.version
+                    .as_ref()
+                    .map(|number| number as &dyn fmt::Display),
+            )
+            .optional_text("changed", self.changed)
             .optional_display(
                 "error",
                 error.as_ref().map(|error| error as &dyn fmt::Display),

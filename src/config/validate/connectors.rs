@@ -1,16 +1,23 @@
 //! Validates `[connector.ID]`: its kind, callback, home, mapping and automatic login.
 
 use super::Problems;
-use super::destinations::Destinations;
+use crate::config::FilePath;
 use crate::face::OWN_PAGES;
 use crate::login::connector::SettingProblem;
 use crate::login::{ConnectorSurroundings, auto_login_problems, connector_problems};
 use crate::setting::KeyPath;
+use crate::site::settings::RouteDestinations;
 use crate::store::ConnectorId;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     let config = problems.config;
-    let destinations = Destinations::new(config);
+    let files: Vec<_> = config.server.files.keys().map(FilePath::as_str).collect();
+    let destinations = RouteDestinations {
+        external_url: config.server.external_url.url(),
+        prefix: config.server.prefix.as_str(),
+        routes: &config.route,
+        files: &files,
+    };
     let surroundings = ConnectorSurroundings {
         external_url: config.server.external_url.url(),
         prefix: config.server.prefix.as_str(),

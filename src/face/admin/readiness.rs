@@ -4,17 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Health;
-use crate::people::People;
-use crate::people::session::Sessions;
-use crate::telemetry::{Telemetry, error_chain};
+use crate::site::live::LiveSite;
+use crate::telemetry::error_chain;
 
 /// Finds out whether the process can serve.
 #[derive(Debug)]
 pub struct Readiness {
     health: Arc<Health>,
-    sessions: Arc<Sessions>,
-    people: People,
-    telemetry: Telemetry,
+    live: Arc<LiveSite>,
 }
 
 /// What `/readyz` and the console say.
@@ -27,18 +24,8 @@ pub(super) struct ReadinessReport {
 }
 
 impl Readiness {
-    pub fn new(
-        health: Arc<Health>,
-        sessions: Arc<Sessions>,
-        people: People,
-        telemetry: Telemetry,
-    ) -> Self {
-        Self {
-            health,
-            sessions,
-            people,
-            telemetry,
-        }
+    pub fn new(health: Arc<Health>, live: Arc<LiveSite>) -> Self {
+        Self { health, live }
     }
 
     /// Probes the store, which writes a row.
@@ -55,12 +42,14 @@ impl Readiness {
         report.reasons.extend(self.store_problem().await);
         report.degraded = self.health.degraded();
         // Lost log lines do not make the process unready, because requests are still served.
-        report.degraded.extend(self.telemetry.log_problems());
+        let services = self.live.services();
+        report.degraded.extend(services.telemetry.log_problems());
+        report.degraded.extend(self.live.settings_problem());
         if self.health.has_other_site.load(Ordering::Acquire) {
             let reason = "a menshen with another external_url uses this database";
             report.degraded.push(reason.to_owned());
         }
-        if let Ok(Some(difference)) = self.sessions.clock_difference().await {
+        if let Ok(Some(difference)) = services.sessions.clock_difference().await {
             report.degraded.push(difference.to_string());
         }
         report
@@ -68,11 +57,12 @@ impl Readiness {
 
     /// Why the store cannot be read or written, if so.
     async fn store_problem(&self) -> Option<String> {
-        if let Err(error) = self.people.ping_store().await {
+        let people = &self.live.services().people;
+        if let Err(error) = people.ping_store().await {
             tracing::warn!(error = %error_chain(&error), "the store does not answer");
             return Some(format!("the store does not answer: {}", error.cause()));
         }
-        if let Err(error) = self.people.try_store_write().await {
+        if let Err(error) = people.try_store_write().await {
             tracing::warn!(error = %error_chain(&error), "the store cannot be written to");
             return Some(format!("the store cannot be written to: {}", error.cause()));
         }

@@ -46,6 +46,9 @@ fn config_without_routes() -> site::Config {
         client_share_max_percent: 75,
         anonymous_share_max_percent: 75,
         recheck_after: Duration::from_secs(10),
+        managed: site::settings::ManagedConfig::default(),
+        file: site::settings::FileSettings::default(),
+        own_pages: &[],
     }
 }
 
@@ -102,13 +105,7 @@ impl TestAdmin {
             .unwrap();
         let live = Arc::new(LiveSite::new(site, shared, CancellationToken::new()));
         let health = Arc::new(Health::default());
-        let services = live.services();
-        let readiness = Arc::new(Readiness::new(
-            Arc::clone(&health),
-            Arc::clone(&services.sessions),
-            services.people.clone(),
-            services.telemetry.clone(),
-        ));
+        let readiness = Arc::new(Readiness::new(Arc::clone(&health), Arc::clone(&live)));
         let admin = Admin::new(&config, Arc::clone(&live), readiness, None).unwrap();
         Self {
             admin,

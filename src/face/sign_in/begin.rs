@@ -54,7 +54,8 @@ pub(super) async fn begin_or_choose(
     }
 }
 
-/// Begins a login without a click if exactly one connector allows it. Otherwise returns `Err`, with the
+/// Begins a login without a click if exactly one connector allows it: one of a source's own app, the default
+/// connector, or one with `auto_login = "always"`. Otherwise returns `Err`, with the
 /// reason if a redirect loop was detected.
 pub(super) async fn begin_automatically(
     context: &RequestContext<'_>,
@@ -63,6 +64,9 @@ pub(super) async fn begin_automatically(
 ) -> Result<Response<Body>, Option<SignInReason>> {
     let mut entries = target::allowed_connectors(context, target);
     let user_agent = user_agent(context);
+    let default = context.site.login.default_entry();
+    let default = default.filter(|default| default.can_begin_login());
+    let default = default.filter(|default| entries.iter().any(|entry| entry.id == default.id));
     entries.retain(|entry| entry.auto_starts_for(&user_agent));
     // Inside a provider's own app, its connector takes precedence over one with `auto_login =
     // "always"`.
@@ -71,6 +75,8 @@ pub(super) async fn begin_automatically(
         .any(|entry| entry.is_app_of_source(&user_agent))
     {
         entries.retain(|entry| entry.is_app_of_source(&user_agent));
+    } else if let Some(default) = default {
+        entries = vec![default];
     }
     match entries.as_slice() {
         [entry] if !is_redirect_loop(context, target) => {

@@ -18,7 +18,7 @@ use crate::people::departments::StoredDepartments;
 use crate::people::local_people::LocalPeople;
 use crate::people::profile::MappingConfig;
 use crate::secret::{SecretError, SecretSource};
-use crate::setting::KeyPath;
+use crate::setting::{KeyPath, Step};
 use crate::store::ConnectorId;
 
 /// The settings of one kind of connector: the table `[connector.ID.NAME]`.
@@ -31,6 +31,18 @@ pub trait Kind: Debug + Send + Sync {
 
     /// The secrets in the table.
     fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)>;
+
+    /// The places to which a secret of the table is sent: scheme, host and port of each address, and with whose
+    /// name if it is the password of somebody. Empty: it is not sent. An administrator who moves a connector
+    /// to another place must give the secret again. `secret` is a path of [`Self::secrets`].
+    fn secret_destinations(&self, _secret: &[Step<'_>]) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The public keys in the table, which may also be in a file or in the environment.
+    fn public_keys(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
+        Vec::new()
+    }
 
     /// The files that the connector reads, without those of secrets.
     fn files(&self) -> Vec<(KeyPath<'_>, &Path)> {
@@ -63,6 +75,11 @@ pub trait Kind: Debug + Send + Sync {
 
     /// Builds the connector. Reads secrets and other files; makes no network call.
     fn build(&self, deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError>;
+}
+
+/// Scheme, host and port of an address, for [`Kind::secret_destinations`].
+pub(super) fn origin_of(url: &Url) -> String {
+    url.origin().ascii_serialization()
 }
 
 /// A contradiction in the settings.

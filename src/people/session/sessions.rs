@@ -117,6 +117,8 @@ pub struct Sessions {
     changes: watch::Sender<u64>,
     /// The last change of departments of each connector, as its number in the log.
     department_changes: watch::Sender<HashMap<ConnectorId, i64>>,
+    /// The last announced change of the managed settings, as its number in the log.
+    settings_changes: watch::Sender<i64>,
     /// Grows when all cached sessions must be reloaded.
     generation: AtomicU64,
     /// Whether the log of revocations could not be read for longer than `outage_grace`.
@@ -195,6 +197,7 @@ impl Sessions {
             pending: PendingRevocations::default(),
             changes: watch::Sender::new(0),
             department_changes: watch::Sender::default(),
+            settings_changes: watch::Sender::default(),
             generation: AtomicU64::new(0),
             revocations_are_stale: AtomicBool::new(false),
             outage_grace,

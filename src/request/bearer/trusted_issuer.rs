@@ -82,6 +82,7 @@ impl TrustedIssuer {
         let outbound_config = outbound::Config {
             proxy: config.proxy.clone(),
             ca: config.ca.clone(),
+            ca_pem: None,
         };
         let outbound =
             Outbound::build(&outbound_config).map_err(|source| BuildError::Outbound {

@@ -85,6 +85,11 @@ fn migrator() -> Migrator {
             include_str!("0008_access_token_provider_sid.sql"),
         ),
         migration(9, "local_people", include_str!("0009_local_people.sql")),
+        migration(
+            10,
+            "managed_settings",
+            include_str!("0010_managed_settings.sql"),
+        ),
         migration(11, "console", include_str!("0011_console.sql")),
         migration(12, "audit_log", include_str!("0012_audit_log.sql")),
     ]);

@@ -164,7 +164,8 @@ pub(super) async fn is_epoch_current(
     Ok(!found.boolean("raised_since")? && row::number(&found, "number", "epoch")? == number)
 }
 
-async fn raise_epoch(
+/// Raises the epoch of a connector or of everyone.
+pub(super) async fn raise_epoch(
     tx: &mut impl Transaction,
     scope: &RevocationScope,
     at: Timestamp,

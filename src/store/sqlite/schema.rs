@@ -130,6 +130,11 @@ fn migrator() -> Migrator {
             include_str!("0016_access_token_provider_sid.sql"),
         ),
         migration(17, "local_people", include_str!("0017_local_people.sql")),
+        migration(
+            18,
+            "managed_settings",
+            include_str!("0018_managed_settings.sql"),
+        ),
         migration(19, "console", include_str!("0019_console.sql")),
         migration(20, "audit_log", include_str!("0020_audit_log.sql")),
     ])

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::super::entry_settings::ANY_ORIGIN;
+use super::super::kind::origin_of;
 use super::super::{
     Callback, Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, EntryPlace,
     EntryPoint, Features, Kind, LoginMethod, SettingProblem,
@@ -14,7 +15,7 @@ use super::config::{Config, NAME, OWN_STATE_PARAMETER, key_path};
 use super::{Custom, plan, problems};
 use crate::expression::{Expression, Scope};
 use crate::secret::SecretSource;
-use crate::setting::KeyPath;
+use crate::setting::{KeyPath, Step};
 
 const MAPPING: &[(&str, &str)] = &[
     (
@@ -50,6 +51,12 @@ impl Kind for Config {
         placed
             .map(|placed| (placed.key_path, placed.source, placed.scope))
             .collect()
+    }
+
+    fn secret_destinations(&self, _secret: &[Step<'_>]) -> Vec<String> {
+        let pages = self.authorize_url.iter();
+        let steps = self.step.iter().map(|step| &step.url);
+        pages.chain(steps).map(origin_of).collect()
     }
 
     fn problems(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::super::entry_settings::origin_problems;
+use super::super::kind::origin_of;
 use super::super::kit::directory_settings::DirectorySettings;
 use super::super::kit::invalid_values::value_problems;
 use super::super::{
@@ -15,7 +16,7 @@ use super::super::{
 };
 use super::{Config, DingTalk, IN_APP, MAPPING, WEB, admin_entry};
 use crate::secret::SecretSource;
-use crate::setting::{KeyPath, Period, sends_in_clear_text};
+use crate::setting::{KeyPath, Period, Step, sends_in_clear_text};
 
 pub(in crate::login::connector) const NAME: &str = "dingtalk";
 
@@ -62,6 +63,13 @@ impl Kind for Config {
         script
             .map(|path| (KeyPath::of([NAME, "jsapi_url"]), path))
             .collect()
+    }
+
+    fn secret_destinations(&self, secret: &[Step<'_>]) -> Vec<String> {
+        match secret {
+            [_, Step::Key("events"), ..] => Vec::new(),
+            _ => vec![origin_of(&self.api_base), origin_of(&self.oapi_base)],
+        }
     }
 
     fn problems(

@@ -67,6 +67,13 @@ impl Kind for Config {
         vec![(key_path(["subject"]), &self.subject, Scope::Mapping)]
     }
 
+    fn public_keys(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
+        let public = self.key.iter().filter(|_| !self.algorithm.is_hmac());
+        public
+            .flat_map(|list| list.with_paths(key_path(["key"])))
+            .collect()
+    }
+
     fn problems(
         &self,
         _connector: &ConnectorConfig,

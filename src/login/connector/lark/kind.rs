@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
+use super::super::kind::origin_of;
 use super::super::kit::directory_settings::{DirectorySettings, NOBODY_IS_ASKED_ABOUT};
 use super::super::kit::invalid_values::value_problems;
 use super::super::{
@@ -13,7 +14,7 @@ use super::super::{
 use super::{Config, Lark, MAPPING, SDK_CODE};
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
-use crate::setting::{KeyPath, Period, sends_in_clear_text};
+use crate::setting::{KeyPath, Period, Step, sends_in_clear_text};
 
 pub(in crate::login::connector) const NAME: &str = "lark";
 
@@ -46,6 +47,13 @@ impl Kind for Config {
             }
         }
         secrets
+    }
+
+    fn secret_destinations(&self, secret: &[Step<'_>]) -> Vec<String> {
+        match secret {
+            [_, Step::Key("events"), ..] => Vec::new(),
+            _ => vec![origin_of(&self.api_base()), origin_of(&self.token_url())],
+        }
     }
 
     fn problems(

@@ -12,7 +12,7 @@ use super::super::{
 use super::settings::Settings;
 use super::{Config, Ldap};
 use crate::secret::SecretSource;
-use crate::setting::KeyPath;
+use crate::setting::{KeyPath, Step};
 
 pub(in crate::login::connector) const NAME: &str = "ldap";
 
@@ -52,6 +52,20 @@ impl Kind for Config {
         password
             .map(|secret| (KeyPath::of([NAME, "bind_password"]), secret))
             .collect()
+    }
+
+    fn secret_destinations(&self, _secret: &[Step<'_>]) -> Vec<String> {
+        let name = self.bind_dn.as_deref().unwrap_or_default();
+        let protection = match self.start_tls {
+            true => "with StartTLS",
+            false => "without StartTLS",
+        };
+        let urls = self.url.0.iter();
+        urls.map(|url| match (url.destination(), url.needs_start_tls()) {
+            (place, true) => format!("{place} {protection} as {name}"),
+            (place, false) => format!("{place} as {name}"),
+        })
+        .collect()
     }
 
     fn problems(

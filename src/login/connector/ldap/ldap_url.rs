@@ -57,6 +57,20 @@ impl LdapUrl {
         &self.target
     }
 
+    /// Scheme, host and port, or the socket.
+    pub(super) fn destination(&self) -> String {
+        match &self.target {
+            Target::Tcp {
+                host,
+                port,
+                is_ldaps: true,
+                ..
+            } => format!("ldaps://{host}:{port}"),
+            Target::Tcp { host, port, .. } => format!("ldap://{host}:{port}"),
+            Target::Unix(path) => format!("ldapi://{}", path.display()),
+        }
+    }
+
     /// Whether only StartTLS can protect passwords on their way.
     pub(super) fn needs_start_tls(&self) -> bool {
         matches!(

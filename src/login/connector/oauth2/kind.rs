@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
+use super::super::kind::origin_of;
 use super::super::{
     Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, Features, Kind, SettingProblem,
 };
@@ -12,7 +13,7 @@ use super::{Config, OAuth2, presets};
 use crate::expression::Scope;
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
-use crate::setting::{KeyPath, sends_in_clear_text};
+use crate::setting::{KeyPath, Step, sends_in_clear_text};
 
 pub(in crate::login::connector) const NAME: &str = "oauth2";
 
@@ -39,6 +40,21 @@ impl Kind for Config {
         configured
             .map(|(key, text)| (KeyPath::of([NAME, key]), text, Scope::Mapping))
             .collect()
+    }
+
+    fn secret_destinations(&self, secret: &[Step<'_>]) -> Vec<String> {
+        // A private key signs here.
+        if secret != [Step::Key(NAME), Step::Key("client_secret")] {
+            return Vec::new();
+        }
+        match ProviderSettings::of(self) {
+            Ok(settings) => {
+                let profiles = settings.profiles.iter().map(|(_, url)| origin_of(url));
+                let endpoints = [&settings.token_url, &settings.profile_url].map(origin_of);
+                endpoints.into_iter().chain(profiles).collect()
+            }
+            Err(_) => self.urls().map(|(_, url)| origin_of(url)).collect(),
+        }
     }
 
     fn problems(

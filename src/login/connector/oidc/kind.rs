@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
+use super::super::kind::origin_of;
 use super::super::{
     Callback, CallbackMethod, Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps,
     Features, Kind, LoginMethod, SettingProblem, TokenIssuer,
@@ -12,7 +13,7 @@ use super::{Config, MAPPING, Oidc, ResponseMode};
 use crate::issuer::TenantName;
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
-use crate::setting::{self, KeyPath};
+use crate::setting::{self, KeyPath, Step};
 
 pub(in crate::login::connector) const NAME: &str = "oidc";
 
@@ -26,6 +27,16 @@ impl Kind for Config {
         secrets
             .map(|(key, secret)| (KeyPath::of([NAME, key]), secret))
             .collect()
+    }
+
+    fn secret_destinations(&self, secret: &[Step<'_>]) -> Vec<String> {
+        // A private key signs here. The metadata of the issuer name the endpoint that gets the secret.
+        if secret != [Step::Key(NAME), Step::Key("client_secret")] {
+            return Vec::new();
+        }
+        let issuer = Url::parse(&self.issuer.to_string()).ok();
+        let addresses = issuer.iter().chain(&self.metadata_url);
+        addresses.map(origin_of).collect()
     }
 
     fn problems(&self, connector: &ConnectorConfig, external_url: &Url) -> Vec<SettingProblem<'_>> {

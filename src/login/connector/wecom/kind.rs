@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
+use super::super::kind::origin_of;
 use super::super::kit::directory_settings::DirectorySettings;
 use super::super::kit::invalid_values::value_problems;
 use super::super::{
@@ -13,7 +14,7 @@ use super::super::{
 use super::{AuthorizeScope, Config, MAPPING, MINI_PROGRAM, WeCom};
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
-use crate::setting::{KeyPath, Period};
+use crate::setting::{KeyPath, Period, Step};
 
 pub(in crate::login::connector) const NAME: &str = "wecom";
 
@@ -56,6 +57,14 @@ impl Kind for Config {
             secrets.push((key_path("encoding_aes_key"), &events.encoding_aes_key));
         }
         secrets
+    }
+
+    fn secret_destinations(&self, secret: &[Step<'_>]) -> Vec<String> {
+        match secret {
+            // What only this side of the events knows is not sent.
+            [_, Step::Key("events"), ..] => Vec::new(),
+            _ => vec![origin_of(&self.api_base)],
+        }
     }
 
     fn problems(

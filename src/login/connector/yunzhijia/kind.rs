@@ -6,6 +6,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::super::entry_settings::{ANY_ORIGIN, origin_problems};
+use super::super::kind::origin_of;
 use super::super::kit::directory_settings::{DirectorySettings, NOBODY_IS_ASKED_ABOUT};
 use super::super::kit::invalid_values::value_problems;
 use super::super::{
@@ -14,7 +15,7 @@ use super::super::{
 };
 use super::{Config, MAPPING, TICKET_PARAMETER, Yunzhijia};
 use crate::secret::SecretSource;
-use crate::setting::{KeyPath, Period, sends_in_clear_text};
+use crate::setting::{KeyPath, Period, Step, sends_in_clear_text};
 
 pub(in crate::login::connector) const NAME: &str = "yunzhijia";
 
@@ -43,6 +44,10 @@ impl Kind for Config {
 
     fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
         vec![(KeyPath::of([NAME, "app_secret"]), &self.app_secret)]
+    }
+
+    fn secret_destinations(&self, _secret: &[Step<'_>]) -> Vec<String> {
+        vec![origin_of(&self.base)]
     }
 
     fn problems(

@@ -171,6 +171,18 @@ impl Sessions {
         Ok(outcome)
     }
 
+    /// Applies entries of the log of revocations that a change of the managed settings has written.
+    pub fn apply_entries(&self, entries: &[Revocation]) {
+        for entry in entries {
+            self.apply(entry);
+        }
+    }
+
+    /// Notifies when there may be a new version of the managed settings.
+    pub fn settings_changes(&self) -> watch::Receiver<i64> {
+        self.settings_changes.subscribe()
+    }
+
     /// Makes the cached sessions of a changed account be loaded from the store again.
     pub(in crate::people) fn apply_change(&self, log_position: &Revocation) {
         self.apply(log_position);
@@ -223,6 +235,8 @@ impl Sessions {
         }
         // The numbers of the log may begin again at a lower one.
         self.department_changes.send_modify(HashMap::clear);
+        // The managed settings may be older, too.
+        self.settings_changes.send_replace(now.log_position.number);
         self.identities.clear();
         self.tokens.clear();
         // Sessions that were loaded before the epochs were set are loaded again.
@@ -286,6 +300,10 @@ impl Sessions {
 
     /// Applies one entry of the log of revocations.
     pub(super) fn apply(&self, revocation: &Revocation) {
+        if revocation.is_settings_change() {
+            self.settings_changes.send_replace(revocation.number);
+            return;
+        }
         if let Some(connector) = revocation.department_change() {
             self.department_changes.send_if_modified(|last| {
                 let last = last.entry(connector.clone()).or_default();

@@ -1,24 +1,26 @@
-//! The URLs of the site that a login may return to, from the configuration alone.
+//! The URLs of the site that a login may return to, from the settings alone.
 
 use url::Url;
 
-use crate::config::{Config, FilePath};
 use crate::login::return_to;
-use crate::request::route::{HostPattern, OwnPaths};
+use crate::request::route::{HostPattern, OwnPaths, RouteConfig};
 
-/// The origins that the routes of the document serve.
-pub(super) struct Destinations<'a>(&'a Config);
-
-impl<'a> Destinations<'a> {
-    pub(super) fn new(config: &'a Config) -> Self {
-        Self(config)
-    }
+/// The origins that the routes of a configuration serve.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteDestinations<'a> {
+    /// The scheme, host and port of menshen as browsers see them.
+    pub external_url: &'a Url,
+    /// The prefix of own paths: `/.menshen`.
+    pub prefix: &'a str,
+    pub routes: &'a [RouteConfig],
+    /// The paths of verification files.
+    pub files: &'a [&'a str],
 }
 
-impl return_to::Destinations for Destinations<'_> {
+impl return_to::Destinations for RouteDestinations<'_> {
     /// A route for any host adds no host to the site.
     fn serves(&self, origin: &Url) -> bool {
-        let external = self.0.server.external_url.url();
+        let external = self.external_url;
         let (Some(host), port) = (origin.host_str(), origin.port_or_known_default()) else {
             return false;
         };
@@ -33,21 +35,17 @@ impl return_to::Destinations for Destinations<'_> {
             Some(route_port) => port == Some(route_port),
             None => port == external.port_or_known_default(),
         };
+        let mut routes = self.routes.iter();
         origin.scheme() == external.scheme()
-            && self
-                .0
-                .route
-                .iter()
-                .any(|route| matches_host(&route.host) && matches_port(&route.host))
+            && routes.any(|route| matches_host(&route.host) && matches_port(&route.host))
     }
 
     fn login_url(&self) -> &Url {
-        self.0.server.external_url.url()
+        self.external_url
     }
 
     fn may_be_own_path(&self, path: &str) -> bool {
-        let server = &self.0.server;
-        let files = server.files.keys().map(FilePath::as_str);
-        OwnPaths::new(server.prefix.as_str(), files).may_include(path)
+        let files = self.files.iter().copied();
+        OwnPaths::new(self.prefix, files).may_include(path)
     }
 }

@@ -1,0 +1,215 @@
+//! `LiveSite::change`: changes the managed settings.
+
+use std::sync::Arc;
+
+use super::LiveSite;
+use crate::keys::KeyRing;
+use crate::site::settings::{
+    Author, Change, ChangeError, Changed, Edited, FieldProblem, ManagedDocument, Precondition,
+    Settings, SettingsError, Strictness,
+};
+use crate::site::{BuildError, Site};
+use crate::store::{ConnectorId, ManagedVersion, NewManagedVersion};
+use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
+
+/// How often a change starts again because another node was first.
+const ATTEMPTS_MAX: usize = 64;
+
+impl LiveSite {
+    /// Changes the managed settings. When it returns, the change is in force on this node, and within a
+    /// second on all others. Writes an audit record, also of a refusal.
+    ///
+    /// # Errors
+    /// Nothing has changed: neither the store nor the site.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the change is made as a whole or not at all. One that was stored comes into
+    /// force as on another node, with [`LiveSite::follow_settings`].
+    pub async fn change(
+        &self,
+        change: Change,
+        precondition: Precondition,
+        author: &Author,
+    ) -> Result<Changed, ChangeError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let changed = self.attempt(&change, precondition, author).await;
+        self.audit(&change, author, &changed);
+        changed
+    }
+
+    async fn attempt(
+        &self,
+        change: &Change,
+        precondition: Precondition,
+        author: &Author,
+    ) -> Result<Changed, ChangeError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let base = self.newest_settings().await?;
+            if let Some(changed) = self.change_from(base, change, precondition, author).await? {
+                return Ok(changed);
+            }
+        }
+        Err(ChangeError::Contended)
+    }
+
+    /// The newest settings: those in force, unless another node has changed them.
+    async fn newest_settings(&self) -> Result<Arc<Settings>, ChangeError> {
+        let site = self.site();
+        let store = &self.services.store;
+        let newest = store.newest_managed_version().await;
+        if newest.map_err(ChangeError::Store)? == site.settings.version() {
+            return Ok(Arc::clone(&site.settings));
+        }
+        let newest = store.managed_version(None).await;
+        let newest = newest.map_err(ChangeError::Store)?;
+        let (version, document) = read_version(newest)?;
+        let file = site.settings.file().clone();
+        let (ring, strictness) = (&site.ring, Strictness::Tolerant);
+        Settings::put_together(file, version, document, ring, &strictness).map(Arc::new)
+    }
+
+    /// Makes the version after `base`; `None` if another node has made one meanwhile.
+    async fn change_from(
+        &self,
+        base: Arc<Settings>,
+        change: &Change,
+        precondition: Precondition,
+        author: &Author,
+    ) -> Result<Option<Changed>, ChangeError> {
+        let (site, number) = (self.site(), base.version() + 1);
+        let older = match change {
+            Change::Rollback { version } => Some(self.older_document(*version).await?),
+            _ => None,
+        };
+        let edited = base.edit(change, precondition, older, &site.ring)?;
+        let Some(Edited {
+            document,
+            fields,
+            touched,
+        }) = edited
+        else {
+            return Ok(Some(Changed {
+                version: base.version(),
+                settings: base,
+                fields: Vec::new(),
+            }));
+        };
+        let json = document.to_json();
+        let strictness = Strictness::strict_but_for(&base, &touched);
+        let file = base.file().clone();
+        let settings = Settings::put_together(file, number, document, &site.ring, &strictness)?;
+        let ended = newly_out_of_force(&base, &settings);
+        let built = self.build(settings, &site.ring, &site, &touched).await?;
+        let new = NewManagedVersion {
+            after: base.version(),
+            made_at: self.services.clock.now(),
+            author: &author.name,
+            means: author.means.as_str(),
+            fields: &fields,
+            document: &json,
+            ended: &ended,
+            versions_kept: base.file().managed.versions_kept.get(),
+        };
+        let added = self.services.store.add_managed_version(&new).await;
+        let Some(entries) = added.map_err(ChangeError::Store)? else {
+            return Ok(None);
+        };
+        let settings = Arc::clone(&built.settings);
+        self.replace_site(built);
+        self.services.sessions.apply_entries(&entries);
+        self.set_settings_problem(None);
+        Ok(Some(Changed {
+            settings,
+            version: number,
+            fields,
+        }))
+    }
+
+    async fn older_document(&self, version: u64) -> Result<ManagedDocument, ChangeError> {
+        let found = self.services.store.managed_version(Some(version)).await;
+        let found = found.map_err(ChangeError::Store)?;
+        let found = found.ok_or(ChangeError::NoVersion(version))?;
+        Ok(read_version(Some(found))?.1)
+    }
+
+    /// Builds the site of changed settings.
+    async fn build(
+        &self,
+        settings: Settings,
+        ring: &Arc<KeyRing>,
+        previous: &Site,
+        touched: &[ConnectorId],
+    ) -> Result<Site, ChangeError> {
+        let mut settings = settings;
+        loop {
+            let built = Site::build_from(
+                settings.clone(),
+                Arc::clone(ring),
+                &self.services,
+                Some(previous),
+            );
+            let error = match built.await {
+                Ok(site) => return Ok(site),
+                Err(error) => error,
+            };
+            let problem = field_problem(&error);
+            // A connector that could not be built before does not prevent the change of another one.
+            match error.connector().cloned() {
+                Some(id) if previous.settings.is_broken(&id) && !touched.contains(&id) => {
+                    settings.take_out_of_force(&id, problem.to_string());
+                }
+                _ => return Err(ChangeError::CannotBuild(vec![problem])),
+            }
+        }
+    }
+
+    fn audit(&self, change: &Change, author: &Author, changed: &Result<Changed, ChangeError>) {
+        let reason = match changed {
+            Ok(_) => format!("{change} through the {}", author.means.as_str()),
+            Err(error) => format!(
+                "refused: {change} through the {}: {}",
+                author.means.as_str(),
+                error_chain(error)
+            ),
+        };
+        let fields = changed.as_ref().map(|changed| changed.fields.join(", "));
+        let fields = fields.unwrap_or_default();
+        self.services.telemetry.audit(&AuditRecord {
+            connector: change.connector().map(ConnectorId::as_str),
+            client: author.client,
+            by: Some(&author.name),
+            reason: Some(&reason),
+            version: changed.as_ref().ok().map(|changed| changed.version),
+            changed: (!fields.is_empty()).then_some(&*fields),
+            ..AuditRecord::new(AuditEvent::Config, self.services.clock.now())
+        });
+    }
+}
+
+/// The number and the content of a version; no version is number 0.
+pub(super) fn read_version(
+    version: Option<ManagedVersion>,
+) -> Result<(u64, ManagedDocument), SettingsError> {
+    let Some(version) = version else {
+        return Ok((0, ManagedDocument::default()));
+    };
+    let number = version.record.number;
+    Ok((number, ManagedDocument::parse(number, &version.document)?))
+}
+
+/// The connectors that are in force before a change and not after it.
+fn newly_out_of_force(before: &Settings, after: &Settings) -> Vec<ConnectorId> {
+    let before = before.config().connectors.keys();
+    let is_gone = |id: &&ConnectorId| !after.config().connectors.contains_key(*id);
+    before.filter(is_gone).cloned().collect()
+}
+
+/// Why a site cannot be built, as a problem of its connector.
+fn field_problem(error: &BuildError) -> FieldProblem {
+    FieldProblem {
+        connector: error.connector().cloned(),
+        field: String::new(),
+        message: error.reason(),
+        help: None,
+    }
+}

@@ -1,0 +1,83 @@
+//! Follows changes of the managed settings by other nodes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::LiveSite;
+use super::change::read_version;
+use crate::site::settings::{ChangeError, Settings, SettingsError, Strictness};
+use crate::site::{BuildError, Site};
+use crate::telemetry::error_chain;
+
+/// How often the newest version is read without an announcement.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// The same while the newest version is not in force.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// Why the newest version is not in force.
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+impl LiveSite {
+    /// Follows the changes of other nodes until it is dropped. If a version cannot be built here, the last
+    /// one stays in force, and [`LiveSite::settings_problem`] says why.
+    pub async fn follow_settings(self: Arc<Self>) {
+        let mut changes = self.services.sessions.settings_changes();
+        loop {
+            let pause = match self.settings_problem() {
+                Some(_) => RETRY_EVERY,
+                None => CHECK_EVERY,
+            };
+            // An error only says that there was no announcement in time.
+            let _ = tokio::time::timeout(pause, changes.changed()).await;
+            changes.borrow_and_update();
+            self.catch_up().await;
+        }
+    }
+
+    /// Puts the newest version into force, if it is not yet.
+    async fn catch_up(&self) {
+        let newest = self.services.store.newest_managed_version().await;
+        // The probes of the store report its failures.
+        let Ok(newest) = newest else { return };
+        if newest == self.settings().version() && self.settings_problem().is_none() {
+            return;
+        }
+        let _one_at_a_time = self.changing.lock().await;
+        if let Err(error) = self.load_newest().await {
+            let reason = error_chain(&error);
+            self.set_settings_problem(Some(format!(
+                "version {newest} of the managed settings is not in force on this node, which serves \
+                 version {}: {reason}",
+                self.settings().version()
+            )));
+        }
+    }
+
+    async fn load_newest(&self) -> Result<(), FollowError> {
+        let site = self.site();
+        let newest = self.services.store.managed_version(None).await;
+        let (version, document) = read_version(newest.map_err(SettingsError::Store)?)?;
+        let file = site.settings.file().clone();
+        // What is broken at the start of this node may be well now.
+        let strictness = Strictness::strict_but_for(&site.settings, &[]);
+        let settings = Settings::put_together(file, version, document, &site.ring, &strictness)?;
+        let problem = settings.problem();
+        let ring = Arc::clone(&site.ring);
+        let built = Site::build_from(settings, ring, &self.services, Some(&site)).await?;
+        if built.settings.version() != site.settings.version()
+            || built.settings.problem() != site.settings.problem()
+        {
+            self.replace_site(built);
+        }
+        self.set_settings_problem(problem);
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! `Draft`: a connector that is built from saved or unsaved settings, to be tried and not to be used.
+
+use serde_json::Value;
+
+use super::error::{ChangeError, FieldProblem};
+use super::table::ConnectorTable;
+use crate::login::ConnectorEntry;
+use crate::login::connector::Finding;
+use crate::site::live::LiveSite;
+use crate::store::ConnectorId;
+
+/// A connector that is built to be tried. Nobody signs in with it.
+#[derive(Debug)]
+pub struct Draft {
+    entry: ConnectorEntry,
+}
+
+/// What the mapping makes of a profile for one field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PreviewedField {
+    pub field: String,
+    /// `null` if the profile has no value for it; the error of the expression.
+    pub value: Result<Value, String>,
+}
+
+impl Draft {
+    /// What the source says to the settings, as `check --online` prints it. Contacts the source.
+    pub async fn examine(&self) -> Vec<Finding> {
+        self.entry.connector.examine().await
+    }
+
+    /// The fields that the mapping of the connector makes of a profile.
+    pub fn preview(&self, profile: &Value) -> Vec<PreviewedField> {
+        let fields = self.entry.preview_mapping(profile).into_iter();
+        fields
+            .map(|(field, value)| PreviewedField { field, value })
+            .collect()
+    }
+
+    /// The connector, with what is known of it without a network call.
+    pub fn entry(&self) -> &ConnectorEntry {
+        &self.entry
+    }
+}
+
+impl LiveSite {
+    /// Builds a connector to try it: of the saved settings, of the file or managed, or of unsaved ones, which
+    /// keep secrets as [`super::Change::Put`] does. Changes nothing.
+    ///
+    /// # Errors
+    /// There is no such connector, or the settings cannot be used.
+    pub fn draft(
+        &self,
+        id: &ConnectorId,
+        unsaved: Option<&ConnectorTable>,
+    ) -> Result<Draft, ChangeError> {
+        let site = self.site();
+        let settings = &site.settings;
+        let connector = match (unsaved, settings.file.connectors.get(id)) {
+            (Some(table), _) => settings.merged(id, table, &site.ring)?.0.connector,
+            (None, Some(connector)) => connector.clone(),
+            (None, None) => {
+                let former = settings.former(id, &site.ring)?;
+                former.ok_or(ChangeError::NotFound(id.clone()))?.connector
+            }
+        };
+        let built = site.build_draft(id, &connector, self.services());
+        let entry = built.map_err(|error| {
+            let problem = FieldProblem {
+                connector: Some(id.clone()),
+                field: String::new(),
+                message: error.reason(),
+                help: None,
+            };
+            ChangeError::CannotBuild(vec![problem])
+        })?;
+        Ok(Draft { entry })
+    }
+}

@@ -1,0 +1,420 @@
+//! Applies a [`Change`] to the managed settings.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::change::{Change, LoginChange, Precondition};
+use super::document::{ManagedConnector, ManagedDocument};
+use super::error::{ChangeError, FieldProblem};
+use super::secrets::{self, Former, Merged};
+use super::table::ConnectorTable;
+use super::{Settings, parse};
+use crate::keys::KeyRing;
+use crate::store::ConnectorId;
+
+/// The most connectors that are managed.
+const CONNECTORS_MAX: usize = 200;
+
+/// The managed settings after a change.
+#[derive(Debug)]
+pub(in crate::site) struct Edited {
+    pub(in crate::site) document: ManagedDocument,
+    /// The names of the changed fields.
+    pub(in crate::site) fields: Vec<String>,
+    /// The connectors that the change is about.
+    pub(in crate::site) touched: Vec<ConnectorId>,
+}
+
+impl Settings {
+    /// The managed settings after a change; `None` if it changes nothing. `older` is the content of the
+    /// version of a rollback.
+    ///
+    /// # Errors
+    /// The change is not allowed, or a field is wrong.
+    pub(in crate::site) fn edit(
+        &self,
+        change: &Change,
+        precondition: Precondition,
+        older: Option<ManagedDocument>,
+        ring: &KeyRing,
+    ) -> Result<Option<Edited>, ChangeError> {
+        if let Some(at) = self.read_only() {
+            return Err(ChangeError::ReadOnly { at });
+        }
+        let mut edit = Edit {
+            settings: self,
+            ring,
+            number: self.version() + 1,
+            edited: Edited {
+                document: self.document.clone(),
+                fields: Vec::new(),
+                touched: Vec::new(),
+            },
+        };
+        match change {
+            Change::Put { id, settings } => {
+                edit.refuse_file(id)?;
+                self.require(precondition, self.etag(id))?;
+                edit.put(id, settings)?;
+            }
+            Change::Delete { id } => {
+                self.require_managed(id)?;
+                self.require(precondition, self.etag(id))?;
+                edit.delete(id);
+            }
+            Change::SetEnabled { id, enabled } => {
+                let known = self
+                    .connector(id)
+                    .ok_or(ChangeError::NotFound(id.clone()))?;
+                self.require(precondition, Some(known.etag))?;
+                edit.set_enabled(id, *enabled)?;
+            }
+            Change::SetLogin(login) => {
+                self.require(precondition, Some(self.document.login.etag))?;
+                edit.set_login(login)?;
+            }
+            Change::Rollback { .. } => {
+                self.require(precondition, Some(self.version()))?;
+                edit.roll_back(older.unwrap_or_default());
+            }
+            Change::Import { connectors, login } => {
+                self.require(precondition, Some(self.version()))?;
+                edit.import(connectors, login)?;
+            }
+        }
+        edit.note_kinds_of_file();
+        // Every other change makes a version, also one with the same content.
+        let may_be_idle = matches!(change, Change::SetEnabled { .. } | Change::SetLogin(_));
+        let is_idle = may_be_idle && edit.edited.fields.is_empty();
+        Ok((!is_idle).then_some(edit.edited))
+    }
+
+    fn etag(&self, id: &ConnectorId) -> Option<u64> {
+        Some(self.document.connectors.get(id)?.etag)
+    }
+
+    fn require(&self, precondition: Precondition, current: Option<u64>) -> Result<(), ChangeError> {
+        let holds = match precondition {
+            Precondition::None => true,
+            Precondition::Matches(etag) => current == Some(etag),
+            Precondition::Exists => current.is_some(),
+            Precondition::IsNew => current.is_none(),
+        };
+        holds
+            .then_some(())
+            .ok_or(ChangeError::Precondition { current })
+    }
+
+    fn require_managed(&self, id: &ConnectorId) -> Result<(), ChangeError> {
+        if self.document.connectors.contains_key(id) {
+            return Ok(());
+        }
+        Err(match self.file.connectors.contains_key(id) {
+            true => self.from_file(id),
+            false => ChangeError::NotFound(id.clone()),
+        })
+    }
+
+    fn from_file(&self, id: &ConnectorId) -> ChangeError {
+        ChangeError::FromFile {
+            what: format!("connector {id}"),
+            at: self.file.file.line_of(id),
+        }
+    }
+
+    /// The settings of a managed connector with its secrets; `None` if there is none, or if they cannot be
+    /// read any more.
+    pub(super) fn former(
+        &self,
+        id: &ConnectorId,
+        ring: &KeyRing,
+    ) -> Result<Option<Former>, ChangeError> {
+        let Some(table) = self.document.opened(id, ring).transpose()? else {
+            return Ok(None);
+        };
+        let connector = parse::connector(&table).ok();
+        Ok(connector.map(|connector| Former { table, connector }))
+    }
+
+    /// New settings of a connector, with the secrets that they keep, checked.
+    pub(super) fn merged(
+        &self,
+        id: &ConnectorId,
+        table: &ConnectorTable,
+        ring: &KeyRing,
+    ) -> Result<(Merged, Option<Former>), ChangeError> {
+        let former = self.former(id, ring)?;
+        let merged = secrets::merge(table.clone(), former.as_ref());
+        let merged = merged.map_err(ChangeError::Problems)?;
+        let problems = parse::problems(id, &merged.connector, &self.file);
+        match problems.is_empty() {
+            true => Ok((merged, former)),
+            false => Err(ChangeError::Problems(problems)),
+        }
+    }
+}
+
+/// A change that is being applied.
+struct Edit<'a> {
+    settings: &'a Settings,
+    ring: &'a KeyRing,
+    /// The version that the change makes.
+    number: u64,
+    edited: Edited,
+}
+
+impl Edit<'_> {
+    fn refuse_file(&self, id: &ConnectorId) -> Result<(), ChangeError> {
+        match self.settings.file.connectors.contains_key(id) {
+            true => Err(self.settings.from_file(id)),
+            false => Ok(()),
+        }
+    }
+
+    fn put(&mut self, id: &ConnectorId, table: &ConnectorTable) -> Result<(), ChangeError> {
+        let (merged, former) = self.settings.merged(id, table, self.ring)?;
+        let paths = secrets::secret_paths(&merged.connector);
+        let sealed = merged.table.sealed(&paths, self.ring, id);
+        let before = former.map(|former| former.table).unwrap_or_default();
+        let mut changed = Vec::new();
+        let path = format!("connector.{id}");
+        differences(&path, before.expose(), merged.table.expose(), &mut changed);
+        self.edited.fields.extend(changed);
+        let kind = merged.connector.kind().map(|kind| kind.name().to_owned());
+        let document = &mut self.edited.document;
+        let connector = ManagedConnector {
+            etag: self.number,
+            settings: sealed,
+        };
+        document.connectors.insert(id.clone(), connector);
+        let max = CONNECTORS_MAX;
+        if document.connectors.len() > max {
+            let help = format!("at most {max}: delete another one first");
+            let problem = FieldProblem::new("", "there are too many connectors", help);
+            return Err(ChangeError::Problems(vec![problem]));
+        }
+        self.note_kind(id, &kind.unwrap_or_default())?;
+        self.edited.touched.push(id.clone());
+        Ok(())
+    }
+
+    /// Remembers the kind of a connector.
+    ///
+    /// # Errors
+    /// The ID belonged to another kind.
+    fn note_kind(&mut self, id: &ConnectorId, kind: &str) -> Result<(), ChangeError> {
+        let kinds = &mut self.edited.document.kinds;
+        let known = kinds.entry(id.clone()).or_insert_with(|| kind.to_owned());
+        match known == kind {
+            true => Ok(()),
+            false => Err(ChangeError::KindChanged {
+                id: id.clone(),
+                was: known.clone(),
+            }),
+        }
+    }
+
+    fn delete(&mut self, id: &ConnectorId) {
+        let document = &mut self.edited.document;
+        document.connectors.remove(id);
+        // A connector of the file may have the same ID.
+        if !self.settings.file.connectors.contains_key(id) {
+            document.enabled.remove(id);
+            document.login.order.retain(|other| other != id);
+            if document.login.default.as_ref() == Some(id) {
+                document.login.default = None;
+            }
+        }
+        self.edited.fields.push(format!("connector.{id}"));
+        self.edited.touched.push(id.clone());
+    }
+
+    fn set_enabled(&mut self, id: &ConnectorId, enabled: bool) -> Result<(), ChangeError> {
+        let file = &self.settings.file.file;
+        let field = format!("connector.{id}.enabled");
+        if self.settings.file.connectors.contains_key(id) {
+            let line = file.connectors.get(id).and_then(|it| it.enabled_line);
+            if let Some(line) = line {
+                let what = format!("[connector.{id}] enabled");
+                let at = file.at(line);
+                return Err(ChangeError::FromFile { what, at });
+            }
+            let switches = &mut self.edited.document.enabled;
+            let before = match enabled {
+                true => switches.remove(id).unwrap_or(true),
+                false => switches.insert(id.clone(), false).unwrap_or(true),
+            };
+            if before != enabled {
+                self.edited.fields.push(field);
+            }
+            return Ok(());
+        }
+        let Some(managed) = self.edited.document.connectors.get_mut(id) else {
+            return Err(ChangeError::NotFound(id.clone()));
+        };
+        let known = self.settings.known.get(id);
+        // One that could not be read is switched, too.
+        if known.is_none_or(|known| known.enabled != enabled) {
+            managed.settings.set_enabled(enabled);
+            managed.etag = self.number;
+            self.edited.fields.push(field);
+            self.edited.touched.push(id.clone());
+        }
+        Ok(())
+    }
+
+    fn set_login(&mut self, login: &LoginChange) -> Result<(), ChangeError> {
+        let choices = self.settings.login();
+        let from_file = |what: &str, at: &_| ChangeError::FromFile {
+            what: format!("[login] {what}"),
+            at: Clone::clone(at),
+        };
+        let before = self.edited.document.login.clone();
+        let managed = &mut self.edited.document.login;
+        if let Some(default) = &login.default {
+            match &choices.default_from {
+                Some(at) if *default != choices.default => return Err(from_file("default", at)),
+                Some(_) => {}
+                None => managed.default.clone_from(default),
+            }
+        }
+        if let Some(order) = &login.order {
+            match &choices.order_from {
+                Some(at) if *order != choices.order => return Err(from_file("order", at)),
+                Some(_) => {}
+                None => managed.order.clone_from(order),
+            }
+        }
+        for (field, is_changed) in [
+            ("login.default", managed.default != before.default),
+            ("login.order", managed.order != before.order),
+        ] {
+            if is_changed {
+                managed.etag = self.number;
+                self.edited.fields.push(field.to_owned());
+            }
+        }
+        self.check_login()
+    }
+
+    /// The choices must name connectors, each once.
+    fn check_login(&self) -> Result<(), ChangeError> {
+        let login = &self.edited.document.login;
+        let exists = |id: &ConnectorId| {
+            let document = &self.edited.document;
+            document.connectors.contains_key(id) || self.settings.file.connectors.contains_key(id)
+        };
+        let mut problems = Vec::new();
+        let help = "name one of the connectors";
+        if let Some(id) = login.default.as_ref().filter(|id| !exists(id)) {
+            let message = format!("there is no connector `{id}`");
+            problems.push(FieldProblem::new("default", message, help));
+        }
+        for (index, id) in login.order.iter().enumerate() {
+            let field = format!("order[{index}]");
+            if !exists(id) {
+                let message = format!("there is no connector `{id}`");
+                problems.push(FieldProblem::new(field, message, help));
+            } else if login.order[..index].contains(id) {
+                let message = format!("`{id}` is there twice");
+                problems.push(FieldProblem::new(field, message, "remove one of them"));
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(ChangeError::Problems(problems)),
+        }
+    }
+
+    fn import(
+        &mut self,
+        connectors: &BTreeMap<ConnectorId, ConnectorTable>,
+        login: &LoginChange,
+    ) -> Result<(), ChangeError> {
+        let mut problems = Vec::new();
+        for (id, table) in connectors {
+            self.refuse_file(id)?;
+            match self.put(id, table) {
+                Ok(()) => {}
+                Err(ChangeError::Problems(found)) => {
+                    problems.extend(found.into_iter().map(|problem| problem.of(id)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match problems.is_empty() {
+            true => self.set_login(login),
+            false => Err(ChangeError::Problems(problems)),
+        }
+    }
+
+    /// Takes over the content of an older version. What has changed since gets another etag.
+    fn roll_back(&mut self, older: ManagedDocument) {
+        let before = &self.settings.document;
+        let mut document = older;
+        for (id, managed) in &mut document.connectors {
+            let now = before.connectors.get(id);
+            let is_same =
+                |now: &ManagedConnector| managed.settings.equals(&now.settings, self.ring, id);
+            if !now.is_some_and(is_same) {
+                managed.etag = self.number;
+                self.edited.fields.push(format!("connector.{id}"));
+                self.edited.touched.push(id.clone());
+            } else if let Some(now) = now {
+                managed.etag = now.etag;
+            }
+        }
+        for id in before.connectors.keys() {
+            if !document.connectors.contains_key(id) {
+                self.edited.fields.push(format!("connector.{id}"));
+                self.edited.touched.push(id.clone());
+            }
+        }
+        let (login, was) = (&mut document.login, &before.login);
+        if (&login.default, &login.order) != (&was.default, &was.order) {
+            login.etag = self.number;
+            self.edited.fields.push("login".to_owned());
+        } else {
+            login.etag = was.etag;
+        }
+        if document.enabled != before.enabled {
+            self.edited.fields.push("enabled".to_owned());
+        }
+        for (id, kind) in &before.kinds {
+            document.kinds.insert(id.clone(), kind.clone());
+        }
+        self.edited.document = document;
+    }
+
+    /// Remembers the kinds of the connectors of the file.
+    fn note_kinds_of_file(&mut self) {
+        for (id, connector) in &self.settings.file.connectors {
+            if let Ok(kind) = connector.kind() {
+                let kinds = &mut self.edited.document.kinds;
+                kinds.insert(id.clone(), kind.name().to_owned());
+            }
+        }
+    }
+}
+
+/// The paths at which two tables differ. Never a value, because it may be a secret.
+fn differences(
+    path: &str,
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+    found: &mut Vec<String>,
+) {
+    let removed = before.keys().filter(|key| !after.contains_key(*key));
+    for key in after.keys().chain(removed) {
+        let path = format!("{path}.{key}");
+        match (before.get(key), after.get(key)) {
+            (Some(Value::Object(before)), Some(Value::Object(after))) => {
+                differences(&path, before, after, found);
+            }
+            (None, Some(Value::Object(after))) => differences(&path, &Map::new(), after, found),
+            (before, after) if before != after => found.push(path),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Puts the settings of the file and the managed ones together.
+
+use std::collections::BTreeMap;
+
+use super::error::{ChangeError, FieldProblem, SettingsError};
+use super::{Config, Known, ManagedDocument, Settings, display_name, parse};
+use crate::keys::KeyRing;
+use crate::login::auto_login_problems;
+use crate::login::connector::ConnectorConfig;
+use crate::store::ConnectorId;
+
+/// What happens with a managed connector that cannot be used.
+#[derive(Clone, Debug)]
+pub(in crate::site) enum Strictness {
+    /// It is left out. So a site starts although its file or machine has changed.
+    Tolerant,
+    /// It is an error, unless it is one of these, which were out of force before.
+    StrictButFor(Vec<ConnectorId>),
+}
+
+impl Strictness {
+    /// What is out of force in `before` may stay so, but not what a change is about.
+    pub(in crate::site) fn strict_but_for(before: &Settings, touched: &[ConnectorId]) -> Self {
+        let broken = before.broken.keys();
+        let untouched = broken.filter(|id| !touched.contains(id));
+        Self::StrictButFor(untouched.cloned().collect())
+    }
+
+    fn tolerates(&self, id: &ConnectorId) -> bool {
+        match self {
+            Self::Tolerant => true,
+            Self::StrictButFor(ids) => ids.contains(id),
+        }
+    }
+}
+
+impl Settings {
+    /// The settings of a file without any managed ones.
+    pub fn of_file(file: Config) -> Self {
+        let mut config = file.clone();
+        config
+            .connectors
+            .retain(|_, connector| connector.enabled != Some(false));
+        Self {
+            version: 0,
+            document: ManagedDocument::default(),
+            file,
+            config,
+            broken: BTreeMap::new(),
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// Puts a file and a version of the managed settings together.
+    ///
+    /// # Errors
+    /// A secret cannot be opened, or a connector has problems that `strictness` does not tolerate.
+    pub(in crate::site) fn put_together(
+        file: Config,
+        version: u64,
+        document: ManagedDocument,
+        ring: &KeyRing,
+        strictness: &Strictness,
+    ) -> Result<Self, ChangeError> {
+        let mut settings = Self::of_file(file);
+        settings.version = version;
+        settings.document = document;
+        settings.apply_switches();
+        settings.add_managed(ring, strictness)?;
+        settings.apply_login();
+        settings.resolve_auto_logins(strictness)?;
+        Ok(settings)
+    }
+
+    /// Takes connectors of the file out of force that are disabled in the managed settings.
+    fn apply_switches(&mut self) {
+        let switches = &self.document.enabled;
+        self.config.connectors.retain(|id, connector| {
+            let switch = switches.get(id).copied();
+            connector.enabled.or(switch).unwrap_or(true)
+        });
+    }
+
+    fn add_managed(&mut self, ring: &KeyRing, strictness: &Strictness) -> Result<(), ChangeError> {
+        for id in self.document.connectors.keys().cloned().collect::<Vec<_>>() {
+            let connector = match self.managed_connector(&id, ring)? {
+                Ok(connector) => connector,
+                Err(problems) if strictness.tolerates(&id) => {
+                    let problems: Vec<_> = problems.iter().map(FieldProblem::to_string).collect();
+                    self.broken.insert(id, problems.join("; "));
+                    continue;
+                }
+                Err(problems) => {
+                    let problems = problems.into_iter().map(|problem| problem.of(&id));
+                    return Err(ChangeError::Problems(problems.collect()));
+                }
+            };
+            let is_enabled = connector.enabled != Some(false);
+            let kind = connector.kind().map(|kind| kind.name().to_owned());
+            let known = Known {
+                kind: kind.unwrap_or_default(),
+                display_name: display_name(&id, &connector),
+                enabled: is_enabled,
+            };
+            self.known.insert(id.clone(), known);
+            let is_shadowed = self.file.connectors.contains_key(&id);
+            if is_enabled && !is_shadowed {
+                self.config.connectors.insert(id, connector);
+            }
+        }
+        Ok(())
+    }
+
+    /// A managed connector with its secrets, or its problems.
+    fn managed_connector(
+        &self,
+        id: &ConnectorId,
+        ring: &KeyRing,
+    ) -> Result<Result<ConnectorConfig, Vec<FieldProblem>>, SettingsError> {
+        let Some(table) = self.document.opened(id, ring).transpose()? else {
+            return Ok(Err(Vec::new()));
+        };
+        let connector = match parse::connector(&table) {
+            Ok(connector) => connector,
+            Err(problem) => return Ok(Err(vec![problem])),
+        };
+        let problems = parse::problems(id, &connector, &self.file);
+        Ok(match problems.is_empty() {
+            true => Ok(connector),
+            false => Err(problems),
+        })
+    }
+
+    fn apply_login(&mut self) {
+        let choices = self.login();
+        self.config.login.default = choices.default;
+        self.config.login.order = Some(choices.order);
+    }
+
+    /// Refuses two connectors that start the same logins, or takes the managed one of them out of force.
+    fn resolve_auto_logins(&mut self, strictness: &Strictness) -> Result<(), ChangeError> {
+        loop {
+            let problems: Vec<_> = auto_login_problems(&self.config.connectors)
+                .into_iter()
+                .map(|(id, problem)| FieldProblem::from(problem).of(id))
+                .collect();
+            let out_of_force = problems.iter().find_map(|problem| {
+                let id = problem.connector.as_ref()?;
+                let can_go = strictness.tolerates(id) && self.is_managed_in_force(id);
+                can_go.then(|| (id.clone(), problem.to_string()))
+            });
+            match (problems.is_empty(), out_of_force) {
+                (true, _) => return Ok(()),
+                (false, Some((id, reason))) => self.take_out_of_force(&id, reason),
+                (false, None) => return Err(ChangeError::CannotBuild(problems)),
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Which values of a connector are secrets, and which of them a change keeps.
+
+use serde_json::{Map, Value};
+
+use super::error::FieldProblem;
+use super::parse;
+use super::table::{ConnectorTable, SECRET_MARKER};
+use crate::login::connector::ConnectorConfig;
+use crate::secret::SecretSource;
+use crate::setting::{KeyPath, Step};
+
+/// The key whose URL may contain a password.
+const PROXY: &str = "proxy";
+
+/// Whether a text stands for a secret that is kept: asterisks or bullets only.
+pub fn is_marker(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| matches!(c, '*' | '\u{2022}' | '\u{25cf}'))
+}
+
+/// The paths of all secrets of a connector, without those that are read from a file or the environment.
+pub(in crate::site) fn secret_paths(connector: &ConnectorConfig) -> Vec<Vec<Step<'_>>> {
+    let mut paths: Vec<_> = literals(connector)
+        .map(|(path, _)| path.steps().to_vec())
+        .collect();
+    let proxy = connector.proxy.as_ref();
+    if proxy.is_some_and(|proxy| proxy.has_password()) {
+        paths.push(vec![Step::Key(PROXY)]);
+    }
+    paths
+}
+
+/// The secrets that the settings themselves contain.
+fn literals(connector: &ConnectorConfig) -> impl Iterator<Item = (KeyPath<'_>, &str)> {
+    let secrets = connector.configured_kinds().flat_map(|kind| kind.secrets());
+    secrets.filter_map(|(path, source)| match source {
+        SecretSource::Literal(secret) => Some((path, secret.expose().as_str())),
+        SecretSource::File(_) | SecretSource::Env(_) => None,
+    })
+}
+
+/// The former settings of a connector, with their secrets.
+pub(super) struct Former {
+    pub(super) table: ConnectorTable,
+    pub(super) connector: ConnectorConfig,
+}
+
+/// New settings, with the secrets that they keep of the former ones.
+pub(super) struct Merged {
+    pub(super) table: ConnectorTable,
+    pub(super) connector: ConnectorConfig,
+}
+
+/// Reads new settings and fills in the secrets that they keep: those that are absent, and those for which a
+/// marker stands. An empty text removes a secret.
+///
+/// # Errors
+/// A value has the wrong type, a marker stands for nothing, or the place to which a kept secret is sent has
+/// changed.
+pub(super) fn merge(
+    table: ConnectorTable,
+    former: Option<&Former>,
+) -> Result<Merged, Vec<FieldProblem>> {
+    let mut table = table;
+    remove_nulls(table.members_mut());
+    let problems = parse::json_problems(&table);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut kept = Vec::new();
+    if let Some(former) = former {
+        kept.extend(keep_absent(&mut table, former));
+        kept.extend(keep_proxy(&mut table, former));
+    }
+    let connector = parse::connector(&table).map_err(|problem| vec![problem])?;
+    let (problems, is_changed) = resolve_markers(&mut table, &connector, former, &mut kept);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let connector = match is_changed {
+        true => parse::connector(&table).map_err(|problem| vec![problem])?,
+        false => connector,
+    };
+    let moved = former.map(|former| moved_problems(&kept, &connector, former));
+    match moved.unwrap_or_default() {
+        problems if problems.is_empty() => Ok(Merged { table, connector }),
+        problems => Err(problems),
+    }
+}
+
+/// Removes members that are null: they are as absent ones.
+fn remove_nulls(members: &mut Map<String, Value>) {
+    members.retain(|_, value| !value.is_null());
+    for value in members.values_mut() {
+        remove_nulls_within(value);
+    }
+}
+
+fn remove_nulls_within(value: &mut Value) {
+    match value {
+        Value::Object(members) => remove_nulls(members),
+        Value::Array(items) => items.iter_mut().for_each(remove_nulls_within),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Copies former secrets that are absent in the new settings, if the table around them is there. A list of
+/// secrets is one: it is kept if it is absent as a whole. Returns the paths of those that were copied.
+fn keep_absent(table: &mut ConnectorTable, former: &Former) -> Vec<String> {
+    let mut kept = Vec::new();
+    for (path, _) in literals(&former.connector) {
+        let steps = path.steps();
+        let whole = steps
+            .iter()
+            .position(|step| matches!(step, Step::Item(_)))
+            .map_or(steps, |first_item| &steps[..first_item]);
+        let is_copied_list = whole.len() < steps.len() && kept.contains(&text_of(whole));
+        if table.get(whole).is_none()
+            && let Some(secret) = former.table.get(whole)
+            && table.set(whole, secret.clone())
+        {
+            kept.push(text_of(whole));
+            kept.push(text_of(steps));
+        } else if is_copied_list {
+            kept.push(text_of(steps));
+        }
+    }
+    kept
+}
+
+/// Keeps the password of a proxy for which a marker stands.
+fn keep_proxy(table: &mut ConnectorTable, former: &Former) -> Option<String> {
+    let steps = [Step::Key(PROXY)];
+    let written = table.get(&steps)?.as_str()?;
+    let old = former.table.get(&steps)?.as_str()?;
+    let is_kept = is_marker(written) || written == masked_proxy(old)?;
+    let old = old.to_owned();
+    (is_kept && table.set(&steps, old.into())).then(|| PROXY.to_owned())
+}
+
+/// The URL of a proxy with a marker in place of its password.
+fn masked_proxy(url: &str) -> Option<String> {
+    let mut url = url::Url::parse(url).ok()?;
+    url.password()?;
+    url.set_password(Some(SECRET_MARKER)).ok()?;
+    Some(url.to_string())
+}
+
+/// Puts former secrets in place of markers, and removes empty ones. Returns the problems, and whether
+/// anything was replaced.
+fn resolve_markers(
+    table: &mut ConnectorTable,
+    connector: &ConnectorConfig,
+    former: Option<&Former>,
+    kept: &mut Vec<String>,
+) -> (Vec<FieldProblem>, bool) {
+    let (mut problems, mut is_changed) = (Vec::new(), false);
+    for (path, secret) in literals(connector) {
+        let steps = path.steps();
+        if secret.is_empty() {
+            table.remove(steps);
+            is_changed = true;
+        } else if is_marker(secret) {
+            let old = former.and_then(|former| former.table.get(steps));
+            match old.filter(|old| old.is_string()) {
+                Some(old) => {
+                    is_changed |= table.set(steps, old.clone());
+                    kept.push(text_of(steps));
+                }
+                None => {
+                    let message = "no secret is kept for which this could stand";
+                    let help = "give the secret itself";
+                    problems.push(FieldProblem::new(path.to_string(), message, help));
+                }
+            }
+        }
+    }
+    let has_marker =
+        |proxy: &str| url::Url::parse(proxy).is_ok_and(|url| url.password().is_some_and(is_marker));
+    let proxy = table.get(&[Step::Key(PROXY)]).and_then(Value::as_str);
+    if proxy.is_some_and(has_marker) {
+        let message = "the place to which the password is sent has changed, or there is none";
+        problems.push(FieldProblem::new(
+            PROXY,
+            message,
+            "give the password itself",
+        ));
+    }
+    (problems, is_changed)
+}
+
+/// Refuses to keep a secret that would be sent to another place than before: whoever may change settings
+/// could read it there.
+fn moved_problems(
+    kept: &[String],
+    connector: &ConnectorConfig,
+    former: &Former,
+) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
+    for (path, _) in literals(connector) {
+        let is_kept = kept.contains(&text_of(path.steps()));
+        let before = destinations(&former.connector, path.steps());
+        let mut now = destinations(connector, path.steps()).into_iter();
+        if is_kept && now.any(|place| !before.contains(&place)) {
+            let message = "the place to which this secret is sent has changed";
+            let help = "give the secret again";
+            problems.push(FieldProblem::new(path.to_string(), message, help));
+        }
+    }
+    problems
+}
+
+/// The places to which a secret is sent, with the proxy between.
+fn destinations(connector: &ConnectorConfig, secret: &[Step<'_>]) -> Vec<String> {
+    let kinds = connector.configured_kinds();
+    let mut places: Vec<_> = kinds
+        .flat_map(|kind| kind.secret_destinations(secret))
+        .collect();
+    if let Some(proxy) = connector.proxy.as_ref().filter(|_| !places.is_empty()) {
+        places.push(format!("proxy {proxy}"));
+    }
+    places
+}
+
+fn text_of(steps: &[Step<'_>]) -> String {
+    let mut text = String::new();
+    for step in steps {
+        match step {
+            Step::Key(key) => {
+                text.push('.');
+                text.push_str(key);
+            }
+            Step::Item(index) => text.push_str(&format!("[{index}]")),
+        }
+    }
+    text
+}
