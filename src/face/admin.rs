@@ -219,7 +219,7 @@ impl Admin {
             api::DESCRIPTION_PATH => self.api.description(),
             path if path.starts_with("/api/") => {
                 match self.guesses.find(&self.tokens, request.headers(), client) {
-                    Ok(token) => self.api.answer(token, request).await,
+                    Ok(token) => self.api.answer(token, client, request).await,
                     Err(refused) => self.refuse(refused, request.headers(), client),
                 }
             }

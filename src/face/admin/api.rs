@@ -3,6 +3,7 @@
 //! A new resource is one file below `api/` with a function `routes()`, and one line in [`resources`].
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -30,17 +31,22 @@ mod accounts;
 mod answer;
 mod app_token;
 mod audit;
+mod change;
 mod connectors;
 mod description;
 mod error;
 mod explain;
 mod input;
 mod local_people;
+mod login_choices;
+mod mapping;
 mod people;
 mod revoke;
 mod sessions;
 mod sync;
+mod versions;
 
+use change::ClientAddress;
 use error::ApiError;
 
 /// The path of the OpenAPI description.
@@ -69,8 +75,11 @@ fn resources() -> Resource {
         .merge(connectors::routes())
         .merge(explain::routes())
         .merge(local_people::routes())
+        .merge(login_choices::routes())
+        .merge(mapping::routes())
         .merge(sync::routes())
         .merge(audit::routes())
+        .merge(versions::routes())
 }
 
 /// The router of the API with its description.
@@ -101,8 +110,13 @@ impl Api {
         json_response(StatusCode::OK, &self.description)
     }
 
-    /// Answers a request with this token.
-    pub(super) async fn answer<B>(&self, token: &AdminToken, request: Request<B>) -> Response<Body>
+    /// Answers a request of a client with this token.
+    pub(super) async fn answer<B>(
+        &self,
+        token: &AdminToken,
+        client: Option<IpAddr>,
+        request: Request<B>,
+    ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BodyError>,
@@ -110,6 +124,7 @@ impl Api {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(token.clone());
+        request.extensions_mut().insert(ClientAddress(client));
         let answer: Result<ApiResponse, Infallible> = self.router.clone().call(request).await;
         let Ok(answer) = answer;
         if answer.status() == StatusCode::METHOD_NOT_ALLOWED {

@@ -1,4 +1,4 @@
-//! `/api/connectors`: the connectors, and whether their sources answer.
+//! `/api/connectors`: the connectors with their settings, and whether their sources answer.
 
 use std::sync::Arc;
 
@@ -8,17 +8,25 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::answer::ApiJson;
+use super::error::ApiError;
 use super::{ApiState, Resource};
 use crate::clock::Timestamp;
-use crate::login::ConnectorEntry;
 use crate::login::health::SourceProblem;
+use crate::site::Site;
+use crate::site::settings::{ConnectorInfo, Origin};
 use crate::store::ConnectorId;
 
+mod settings;
+mod trial;
+
 pub(super) fn routes() -> Resource {
-    Resource::new().routes(routes!(list))
+    Resource::new()
+        .routes(routes!(list))
+        .merge(settings::routes())
+        .merge(trial::routes())
 }
 
-/// The connectors in the order of their ids.
+/// The connectors in the order of the sign-in page.
 #[derive(Serialize, ToSchema)]
 struct ConnectorList {
     connectors: Vec<Connector>,
@@ -31,7 +39,21 @@ struct Connector {
     id: ConnectorId,
     display_name: String,
     /// The name of its kind, such as `wecom`.
-    kind: &'static str,
+    kind: String,
+    /// `managed`, or `file:` with the line of the configuration file.
+    origin: String,
+    /// The configuration file, if it is from there.
+    file: Option<String>,
+    /// Whether people may sign in with it.
+    enabled: bool,
+    /// Whether strangers are led to it.
+    default: bool,
+    /// Whether it is managed and the file has a connector with its id, which counts.
+    shadowed: bool,
+    /// Why it is managed and enabled, but out of force.
+    broken: Option<String>,
+    /// The version in which it was last changed, as the header `ETag` has it.
+    etag: String,
     /// Whether the source answered the last call at all; `null` if there was no call yet.
     reachable: Option<bool>,
     /// When the source last answered without a fault; the refusal of a person is no fault.
@@ -53,26 +75,41 @@ struct ConnectorProblem {
 #[utoipa::path(
     get, path = "/api/connectors", operation_id = "listConnectors", tag = "connectors",
     responses(
-        (status = 200, body = ConnectorList, description = "The connectors in the order of their ids"),
+        (status = 200, body = ConnectorList, description = "The connectors in the order of the sign-in page"),
     )
 )]
 async fn list(State(state): State<Arc<ApiState>>) -> ApiJson<ConnectorList> {
     let site = state.live.site();
-    let connectors = site.login.entries().iter();
-    let connectors = connectors.map(|entry| Connector::from(&**entry)).collect();
+    let connectors = site.settings.connectors().into_iter();
+    let connectors = connectors.map(|info| Connector::new(info, &site)).collect();
     ApiJson(ConnectorList { connectors })
 }
 
-impl From<&ConnectorEntry> for Connector {
-    fn from(entry: &ConnectorEntry) -> Self {
-        let report = entry.health.report();
+impl Connector {
+    fn new(info: ConnectorInfo, site: &Site) -> Self {
+        let entry = site.login.entry(&info.id).filter(|_| !info.shadowed);
+        let report = entry.map(|entry| entry.health.report());
+        let answered_at = report.as_ref().and_then(|report| report.answered_at);
+        let (origin, file) = match &info.origin {
+            Origin::File(at) => (format!("file:{}", at.line), Some(at.file.clone())),
+            Origin::Managed => ("managed".to_owned(), None),
+        };
         Self {
-            id: entry.id.clone(),
-            display_name: entry.display_name.clone(),
-            kind: entry.kind,
-            reachable: report.is_reachable(),
-            last_success_at: report.answered_at.map(Timestamp::unix_s),
-            last_problem: report.last_problem.map(ConnectorProblem::from),
+            origin,
+            file,
+            enabled: info.enabled,
+            default: info.is_default,
+            shadowed: info.shadowed,
+            broken: info.broken,
+            etag: info.etag.to_string(),
+            reachable: report.as_ref().and_then(|report| report.is_reachable()),
+            last_success_at: answered_at.map(Timestamp::unix_s),
+            last_problem: report
+                .and_then(|report| report.last_problem)
+                .map(ConnectorProblem::from),
+            id: info.id,
+            display_name: info.display_name,
+            kind: info.kind,
         }
     }
 }
@@ -85,4 +122,13 @@ impl From<SourceProblem> for ConnectorProblem {
             remedy: problem.remedy,
         }
     }
+}
+
+/// The id in a path.
+fn connector_id(text: &str) -> Result<ConnectorId, ApiError> {
+    text.parse().map_err(|_| no_connector(text))
+}
+
+fn no_connector(text: &str) -> ApiError {
+    ApiError::NotFound(format!("there is no connector {text}"))
 }

@@ -22,6 +22,7 @@ use super::error::Problem;
         (name = "connectors", description = "Connectors, and the access tokens that menshen holds at their sources"),
         (name = "sync", description = "Directory syncs"),
         (name = "audit", description = "Logins, refusals, sign-outs and changes"),
+        (name = "settings", description = "Versions of the managed settings"),
         (name = "decisions", description = "Whether requests are allowed, and why"),
     )
 )]

@@ -1,17 +1,19 @@
 //! `ApiError`: why an API request failed, and the response to it.
 
 use axum::response::{IntoResponse, Response};
-use http::header::RETRY_AFTER;
+use http::header::{ETAG, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::change;
 use crate::face::admin::json_response;
 use crate::login::connector::{ConnectorError, DiscardedRecently};
 use crate::people::import::LineProblem;
 use crate::request::explain::ExplainQueryError;
-use crate::store::{AccountId, LoginName, StoreError};
+use crate::site::settings::{ChangeError, FileLine, SettingsError};
+use crate::store::{AccountId, ConnectorId, LoginName, StoreError};
 use crate::telemetry::error_chain;
 
 /// Why an API request failed.
@@ -37,6 +39,9 @@ pub(super) enum ApiError {
     /// Says what prevents the change.
     #[error("{0}")]
     Conflict(String),
+    /// A change of the managed settings was refused.
+    #[error("{}", error_chain(.0))]
+    Change(ChangeError),
     #[error("nothing was imported: some lines are bad")]
     BadLines(Vec<LineProblem>),
     /// The source of a connector failed.
@@ -65,6 +70,29 @@ pub(super) struct Problem {
     /// The lines that cannot be imported; only in the answer to an import.
     #[serde(skip_serializing_if = "Option::is_none")]
     problems: Option<Vec<BadLine>>,
+    /// The settings that are wrong; only in the answer to a change of settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<Vec<BadField>>,
+    /// The configuration file that forbids the change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    /// The line in the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+}
+
+/// A setting that is wrong.
+#[derive(Serialize, ToSchema)]
+pub(super) struct BadField {
+    /// The connector, if the request is about several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    connector: Option<ConnectorId>,
+    /// The key below `[connector.ID]`, such as `wecom.corp_id`; empty: the whole connector.
+    field: String,
+    message: String,
+    /// What is allowed, or a remedy.
+    help: Option<String>,
 }
 
 /// A line that cannot be imported.
@@ -83,6 +111,23 @@ impl From<StoreError> for ApiError {
             }
             error => Self::Store(error),
         }
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Store(error) | ChangeError::Settings(SettingsError::Store(error)) => {
+                Self::Store(error)
+            }
+            error => Self::Change(error),
+        }
+    }
+}
+
+impl From<SettingsError> for ApiError {
+    fn from(error: SettingsError) -> Self {
+        ChangeError::Settings(error).into()
     }
 }
 
@@ -118,6 +163,7 @@ impl ApiError {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Change(error) => change_status(error),
             Self::Source(_) => StatusCode::BAD_GATEWAY,
             Self::DiscardedRecently(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Store(_) | Self::NotYetStored(_) | Self::Busy(_) => {
@@ -145,6 +191,7 @@ impl ApiError {
             | Self::Forbidden(_)
             | Self::NotFound(_)
             | Self::Conflict(_)
+            | Self::Change(_)
             | Self::BadLines(_)
             | Self::Source(_)
             | Self::Busy(_)
@@ -163,15 +210,64 @@ impl IntoResponse for ApiError {
             })),
             _ => None,
         };
+        let at = file_line(&self);
         let problem = Problem {
             error: self.to_string(),
             problems: problems.map(Iterator::collect),
+            fields: bad_fields(&self),
+            file: at.map(|at| at.file.clone()),
+            line: at.map(|at| at.line),
         };
         let mut response = json_response(self.status(), &json!(problem));
         if let Self::DiscardedRecently(error) = &self {
             let seconds = HeaderValue::from(error.retry_after.as_secs().max(1));
             response.headers_mut().insert(RETRY_AFTER, seconds);
         }
+        if let Self::Change(ChangeError::Precondition {
+            current: Some(etag),
+        }) = &self
+        {
+            let etag = change::etag(*etag);
+            response.headers_mut().insert(ETAG, etag);
+        }
         response.map(axum::body::Body::new)
+    }
+}
+
+fn change_status(error: &ChangeError) -> StatusCode {
+    match error {
+        ChangeError::NotFound(_) | ChangeError::NoVersion(_) => StatusCode::NOT_FOUND,
+        ChangeError::FromFile { .. }
+        | ChangeError::ReadOnly { .. }
+        | ChangeError::KindChanged { .. } => StatusCode::CONFLICT,
+        ChangeError::Problems(_) => StatusCode::BAD_REQUEST,
+        ChangeError::CannotBuild(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        ChangeError::Precondition { .. } => StatusCode::PRECONDITION_FAILED,
+        ChangeError::Store(_) | ChangeError::Contended => StatusCode::SERVICE_UNAVAILABLE,
+        ChangeError::Settings(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn bad_fields(error: &ApiError) -> Option<Vec<BadField>> {
+    let (ApiError::Change(ChangeError::Problems(problems))
+    | ApiError::Change(ChangeError::CannotBuild(problems))) = error
+    else {
+        return None;
+    };
+    let fields = problems.iter().map(|problem| BadField {
+        connector: problem.connector.clone(),
+        field: problem.field.clone(),
+        message: problem.message.clone(),
+        help: problem.help.clone(),
+    });
+    Some(fields.collect())
+}
+
+fn file_line(error: &ApiError) -> Option<&FileLine> {
+    match error {
+        ApiError::Change(ChangeError::FromFile { at, .. } | ChangeError::ReadOnly { at }) => {
+            Some(at)
+        }
+        _ => None,
     }
 }

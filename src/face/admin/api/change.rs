@@ -1,0 +1,141 @@
+//! What all changes of the managed settings need: who makes them, the preconditions of the request, and the
+//! tag of the answer.
+
+use std::net::IpAddr;
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::response::{IntoResponse as _, Response};
+use http::HeaderValue;
+use http::header::{ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH, USER_AGENT};
+use http::request::Parts;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::answer::ApiJson;
+use super::error::ApiError;
+use super::input::read_body;
+use crate::face::admin::tokens::AdminToken;
+use crate::site::settings::{Author, ConnectorTable, Means, Precondition};
+
+/// The User-Agent of the commands of menshen.
+pub(in crate::face::admin) const COMMAND_USER_AGENT: &str = "menshen-command";
+
+/// The longest settings of a connector, in bytes.
+const TABLE_BYTES_MAX: usize = 1 << 20;
+
+/// The address of the client; absent on a unix socket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ClientAddress(pub(super) Option<IpAddr>);
+
+/// Who sends a request.
+pub(super) struct Sender(pub(super) Author);
+
+impl<S: Send + Sync> FromRequestParts<S> for Sender {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let token = parts.extensions.get::<AdminToken>();
+        let token = token.ok_or(ApiError::Forbidden("the request has no token"))?;
+        let client = parts.extensions.get::<ClientAddress>();
+        let user_agent = parts.headers.get(USER_AGENT);
+        let is_command = user_agent.is_some_and(|agent| agent == COMMAND_USER_AGENT);
+        Ok(Self(Author {
+            name: token.name.to_string(),
+            means: match is_command {
+                true => Means::Command,
+                false => Means::Api,
+            },
+            client: client.and_then(|client| client.0),
+        }))
+    }
+}
+
+/// `If-Match` and `If-None-Match` of a request.
+pub(super) struct Preconditions(pub(super) Precondition);
+
+impl<S: Send + Sync> FromRequestParts<S> for Preconditions {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        precondition(&parts.headers).map(Self)
+    }
+}
+
+/// The precondition of a request (RFC 9110 §13.1).
+pub(in crate::face::admin) fn precondition(headers: &HeaderMap) -> Result<Precondition, ApiError> {
+    let one = |name| {
+        let mut values = headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (first, None) => Ok(first.map(|value| value.as_bytes().trim_ascii())),
+            (_, Some(_)) => Err(ApiError::Malformed(format!("{name} is there twice"))),
+        }
+    };
+    match (one(IF_MATCH)?, one(IF_NONE_MATCH)?) {
+        (None, None) => Ok(Precondition::None),
+        (Some(b"*"), None) => Ok(Precondition::Exists),
+        // Another tag than that of a version matches nothing: 0 is the version of what never changed.
+        (Some(tag), None) => Ok(Precondition::Matches(version_of(tag).unwrap_or(u64::MAX))),
+        (None, Some(b"*")) => Ok(Precondition::IsNew),
+        (None, Some(_)) => Err(ApiError::malformed("If-None-Match can only be *")),
+        (Some(_), Some(_)) => Err(ApiError::malformed(
+            "If-Match and If-None-Match exclude each other",
+        )),
+    }
+}
+
+fn version_of(tag: &[u8]) -> Option<u64> {
+    let tag = tag.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    std::str::from_utf8(tag).ok()?.parse().ok()
+}
+
+/// The tag of what was last changed in a version.
+pub(in crate::face::admin) fn etag(version: u64) -> HeaderValue {
+    let tag = HeaderValue::from_str(&format!("\"{version}\""));
+    tag.unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+}
+
+/// An answer with the tag of what it shows.
+pub(super) fn tagged(answer: impl Serialize, version: u64) -> Response {
+    let mut response = ApiJson(answer).into_response();
+    response.headers_mut().insert(ETAG, etag(version));
+    response
+}
+
+/// The settings of a connector in the body of a request.
+pub(super) struct TableBody(pub(super) ConnectorTable);
+
+impl<S: Send + Sync> FromRequest<S> for TableBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        match optional_table(request).await? {
+            Some(table) => Ok(Self(table)),
+            None => Err(ApiError::malformed("the body is empty: send a JSON object")),
+        }
+    }
+}
+
+/// The same; an empty body is none.
+pub(super) struct OptionalTableBody(pub(super) Option<ConnectorTable>);
+
+impl<S: Send + Sync> FromRequest<S> for OptionalTableBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        optional_table(request).await.map(Self)
+    }
+}
+
+async fn optional_table(request: Request) -> Result<Option<ConnectorTable>, ApiError> {
+    let body = read_body(request, &["application/json"], TABLE_BYTES_MAX).await?;
+    if body.is_empty() {
+        return Ok(None);
+    }
+    // The error of the parser would repeat a part of the body, which may be a secret.
+    let members = serde_json::from_slice::<Map<String, Value>>(&body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let detail = format!("the body is not one JSON object (line {line}, column {column})");
+        ApiError::Malformed(detail)
+    })?;
+    Ok(Some(members.into()))
+}

@@ -1,0 +1,76 @@
+//! `/api/connectors/ID/test`: what the source says to saved or unsaved settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use serde::Serialize;
+use tokio::time::timeout;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::super::answer::ApiJson;
+use super::super::change::OptionalTableBody;
+use super::super::error::{ApiError, Problem};
+use super::super::input::PathParameters;
+use super::super::{ApiState, Resource};
+use super::connector_id;
+use crate::login::connector::Finding;
+
+/// How long all calls to a source may take.
+const EXAMINE_TIMEOUT: Duration = Duration::from_secs(60);
+
+pub(super) fn routes() -> Resource {
+    Resource::new().routes(routes!(test))
+}
+
+/// One result of a test.
+#[derive(Serialize, ToSchema)]
+struct TestResult {
+    good: bool,
+    /// The result and, for a bad one, the remedy.
+    text: String,
+}
+
+/// Asks the source of a connector what it says to the settings, as `menshen check --online` does. With a
+/// body: to these settings, which are not saved; they keep secrets as PUT does.
+#[utoipa::path(
+    post, path = "/api/connectors/{id}/test", operation_id = "testConnector", tag = "connectors",
+    params(("id" = String, Path, description = "The ID of the connector")),
+    request_body = Option<serde_json::Value>,
+    responses(
+        (status = 200, body = Vec<TestResult>, description = "What the source says"),
+        (status = 400, body = Problem, description = "Some fields are wrong: `fields` names them"),
+        (status = 404, body = Problem, description = "There is no such connector"),
+        (status = 422, body = Problem, description = "Every field is fine, but the connector cannot be built"),
+    )
+)]
+async fn test(
+    State(state): State<Arc<ApiState>>,
+    PathParameters(id): PathParameters<String>,
+    OptionalTableBody(unsaved): OptionalTableBody,
+) -> Result<ApiJson<Vec<TestResult>>, ApiError> {
+    let id = connector_id(&id)?;
+    let draft = state.live.draft(&id, unsaved.as_ref())?;
+    let findings = timeout(EXAMINE_TIMEOUT, draft.examine()).await;
+    let results = match findings {
+        Ok(findings) => findings.into_iter().map(TestResult::from).collect(),
+        Err(_) => vec![TestResult {
+            good: false,
+            text: format!(
+                "the source did not answer within {} s: check its address and the network",
+                EXAMINE_TIMEOUT.as_secs()
+            ),
+        }],
+    };
+    Ok(ApiJson(results))
+}
+
+impl From<Finding> for TestResult {
+    fn from(finding: Finding) -> Self {
+        Self {
+            good: finding.good,
+            text: finding.text,
+        }
+    }
+}
