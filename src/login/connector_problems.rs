@@ -2,6 +2,7 @@
 //! settings of a file and those of the store are checked by the same function.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use url::Url;
 
@@ -24,6 +25,14 @@ pub struct ConnectorSurroundings<'a> {
     pub own_pages: &'a [&'a str],
     /// The URLs that a login may return to.
     pub destinations: &'a dyn Destinations,
+}
+
+impl fmt::Debug for ConnectorSurroundings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectorSurroundings")
+            .field("external_url", &self.external_url)
+            .finish_non_exhaustive()
+    }
 }
 
 /// All problems of one connector. Key paths are relative to `[connector.ID]`.

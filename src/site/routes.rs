@@ -141,7 +141,7 @@ fn header_rules(config: &RouteConfig) -> Result<HeaderRules, BuildError> {
         .collect::<Result<_, _>>()?;
     let basic_auth = config.basic_auth.as_ref().map(|basic| {
         let password = basic.password.read();
-        Ok(BasicAuth {
+        Ok::<_, BuildError>(BasicAuth {
             user: compile(route, "basic_auth user", &basic.user)?,
             password: password.map_err(|source| BuildError::Secret {
                 key: format!("route {route}: basic_auth password"),

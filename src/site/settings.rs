@@ -12,7 +12,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Config;
-use crate::keys::KeyRing;
 use crate::login::connector::ConnectorConfig;
 use crate::store::ConnectorId;
 
@@ -250,7 +249,7 @@ impl Settings {
             },
             default_from,
             order: match &order_from {
-                Some(_) => file.order.clone().unwrap_or_default(),
+                Some(_) => file.order.clone(),
                 None => managed.order.clone(),
             },
             order_from,

@@ -134,7 +134,7 @@ impl Settings {
     fn apply_login(&mut self) {
         let choices = self.login();
         self.config.login.default = choices.default;
-        self.config.login.order = Some(choices.order);
+        self.config.login.order = choices.order;
     }
 
     /// Refuses two connectors that start the same logins, or takes the managed one of them out of force.

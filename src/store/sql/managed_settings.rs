@@ -6,7 +6,6 @@ use super::super::{
     ManagedSettingsStore, ManagedVersion, ManagedVersionRecord, NewManagedVersion, Revocation,
     RevocationScope, StoreError,
 };
-use super::row::Columns;
 use super::{Begin, Database, QueryError, Transaction, revocations, row, run, tokens, values};
 
 #[async_trait]

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse as _, Response};
-use http::HeaderValue;
 use http::header::{ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH, USER_AGENT};
 use http::request::Parts;
+use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -63,8 +63,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Preconditions {
 
 /// The precondition of a request (RFC 9110 §13.1).
 pub(in crate::face::admin) fn precondition(headers: &HeaderMap) -> Result<Precondition, ApiError> {
-    let one = |name| {
-        let mut values = headers.get_all(name).iter();
+    let one = |name: HeaderName| {
+        let mut values = headers.get_all(&name).iter();
         match (values.next(), values.next()) {
             (first, None) => Ok(first.map(|value| value.as_bytes().trim_ascii())),
             (_, Some(_)) => Err(ApiError::Malformed(format!("{name} is there twice"))),
