@@ -22,7 +22,7 @@ use event_queue::{Accepted, EventQueue, QueueFull};
 use limits::{Limited, Limits, Step};
 use link::LinkRequest;
 use outcome_key::outcome_key;
-use pending::{FlowId, Mode, Pending};
+use pending::{FlowId, Mode, Pending, PendingError};
 use person_check::PersonChecks;
 use redeem_unsolicited::RecentUnsolicited;
 use return_to::ReturnTo;
@@ -245,6 +245,7 @@ impl Login {
         let mode = entry.mode(request.mode, request.user_agent);
         let mut pending = Pending::new(entry.id.clone(), mode, request.return_to, self.clock.now());
         (pending.connector_epoch, pending.everyone_epoch) = self.sessions.epochs_of(&entry.id);
+        pending.settings_version = entry.config.settings_version();
         pending.automatic = request.automatic;
         pending.retries = request.retries;
         pending.ticket_for = request.ticket_for;
@@ -290,6 +291,9 @@ impl Login {
         let entry = self
             .entry(&pending.connector)
             .ok_or(LoginError::UnknownConnector)?;
+        if pending.settings_version != entry.config.settings_version() {
+            return Err(LoginError::Pending(PendingError::SettingsChanged));
+        }
         let key = outcome_key(&pending.connector, &pending.flow, &response);
         let finishing = self.finishing.try_run(key, || {
             if let Some(outcome) = self.outcomes.get(&key) {

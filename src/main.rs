@@ -34,6 +34,10 @@ mod admin_client;
 mod answer_text;
 #[path = "main/audit.rs"]
 mod audit;
+#[path = "main/connector.rs"]
+mod connector;
+#[path = "main/managed_config.rs"]
+mod managed_config;
 #[path = "main/passwd.rs"]
 mod passwd;
 #[path = "main/people.rs"]
@@ -115,6 +119,41 @@ enum Command {
     },
     /// List lines of the audit trail, the newest first, through the admin API of the running server.
     Audit(audit::AuditArguments),
+    /// List, show, test, change, enable and disable connectors, through the admin API of the running server.
+    Connector {
+        #[command(flatten)]
+        choice: TokenChoice,
+        #[command(subcommand)]
+        command: connector::ConnectorCommand,
+    },
+    /// List, show and compare versions of the managed settings, and roll back to one, through the admin API of
+    /// the running server.
+    Config {
+        #[command(flatten)]
+        choice: TokenChoice,
+        #[command(subcommand)]
+        command: managed_config::VersionsCommand,
+    },
+    /// Print the managed connectors as TOML that `check` takes, through the admin API of the running server.
+    /// Secrets are not part of it: comments name the environment variables for them.
+    Export {
+        #[command(flatten)]
+        choice: TokenChoice,
+        /// An older version.
+        #[arg(long, value_name = "N")]
+        version: Option<u64>,
+    },
+    /// Make or replace managed connectors from a TOML file, in one version, through the admin API of the
+    /// running server. Secrets may be `{ file = \"...\" }` or `{ env = \"...\" }`: this command reads them.
+    Import {
+        #[command(flatten)]
+        choice: TokenChoice,
+        /// The file with tables `[connector.ID]`; `-` is standard input.
+        file: PathBuf,
+        /// Only check the file as the configuration is checked.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Print the hash of a password, for the people file of a connector of the kind `local`. The password is
     /// read from the terminal, or from a pipe.
     Passwd,
@@ -203,6 +242,26 @@ fn main() -> ExitCode {
         Command::People { choice, command } => in_runtime(people(config, choice, command)),
         Command::Session { choice, command } => in_runtime(session(config, choice, command)),
         Command::Audit(arguments) => in_runtime(audit::run(config, arguments)),
+        Command::Connector { choice, command } => in_runtime(async {
+            let config = load(config).await?;
+            connector::run(&config, choice, command).await
+        }),
+        Command::Config { choice, command } => in_runtime(async {
+            let config = load(config).await?;
+            managed_config::run(&config, choice, command).await
+        }),
+        Command::Export { choice, version } => in_runtime(async {
+            let config = load(config).await?;
+            managed_config::export(&config, choice, version).await
+        }),
+        Command::Import {
+            choice,
+            file,
+            dry_run,
+        } => in_runtime(async {
+            let config = load(config).await?;
+            managed_config::import(&config, choice, &file, dry_run).await
+        }),
         Command::Passwd => passwd::run(),
         Command::Keygen { algorithm: None } => print(keys::generate().expose()),
         Command::Keygen {
@@ -313,6 +372,9 @@ async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     files.map_err(|error| Failure::Refused(error.to_string()))?;
     let (site, _services) = run::dry_run(&config).await?;
     let mut all_work = true;
+    for line in connector::state_lines(&site.settings) {
+        print(format_args!("warning: {line}"))?;
+    }
     for entry in site.login.entries().iter().filter(|_| online) {
         let (id, kind) = (&entry.id, entry.kind);
         let how = match entry.features.callback() {

@@ -40,6 +40,7 @@ const AUDIT_DRAIN: Duration = Duration::from_secs(5);
 
 mod background;
 mod listeners;
+mod managed;
 mod other_site;
 pub mod watch;
 
@@ -168,15 +169,17 @@ pub async fn start_with_telemetry(
     })
 }
 
-/// Builds everything that a configuration names, for `menshen check`. Reads secrets and certificates;
-/// binds no socket, and uses an empty store in memory.
+/// Builds everything that a configuration names, for `menshen check`. Reads secrets and certificates, and the
+/// managed settings if the store is a file that is there; binds no socket, and uses a store in memory.
 pub async fn dry_run(config: &Config) -> Result<(Site, Services), StartError> {
     keys::install_crypto();
     let telemetry = Telemetry::new(&config.log);
     let services = open_services(config, &StoreUrl::MEMORY, Clock::system(), telemetry).await?;
-    let site = Site::build(&config.site(), &services, None)
-        .await
-        .map_err(|error| StartError::Build(Box::new(error)))?;
+    if let StoreUrl::Sqlite(_) = &config.store.url {
+        managed::copy_settings(config, &services).await?;
+    }
+    let site = Site::build_with_managed(&config.site(), &services).await;
+    let site = site.map_err(|error| StartError::Build(Box::new(error)))?;
     if let Some(tls) = &config.server.tls {
         Tls::load(tls).map_err(|error| StartError::Bind(BindError::Tls(error)))?;
     }
@@ -209,10 +212,11 @@ pub async fn explain(config: &Config, query: &ExplainQuery) -> Result<Explanatio
     let (site, services) = dry_run(config).await.map_err(ExplainError::Start)?;
     let directory = match query.names_login() {
         true => {
-            let options = config.store.options().map_err(StartError::StorePassword);
-            let options = options.map_err(ExplainError::Start)?;
-            let store = store::open_read_only(&config.store.url, &options).await;
-            Directory::new(store.map_err(ExplainError::Store)? as _)
+            let store = open_read_only_store(config).await;
+            Directory::new(store.map_err(|error| match error {
+                StartError::Store(error) => ExplainError::Store(error),
+                error => ExplainError::Start(error),
+            })? as _)
         }
         false => services.people.directory().clone(),
     };
@@ -368,6 +372,13 @@ async fn open_services(
         clock,
         telemetry,
     })
+}
+
+/// Opens the store of a configuration read-only; a server may be running.
+async fn open_read_only_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    let options = config.store.options().map_err(StartError::StorePassword)?;
+    let store = store::open_read_only(&config.store.url, &options).await;
+    store.map_err(StartError::Store)
 }
 
 fn ip_addresses(listeners: &Listeners) -> Vec<SocketAddr> {

@@ -156,6 +156,15 @@ impl Site {
         Self::build_from(settings, ring, services, previous).await
     }
 
+    /// Builds a site from a file and the newest managed settings of the store. A managed connector that cannot
+    /// be built is left out: [`Settings::problem`].
+    pub async fn build_with_managed(
+        config: &Config,
+        services: &Services,
+    ) -> Result<Self, BuildError> {
+        live::load(config, services, None).await
+    }
+
     /// Builds a site from all settings, as [`Self::build`] does.
     async fn build_from(
         settings: Settings,

@@ -70,6 +70,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     console::warn(&mut warnings);
     warn_about_ext_authz(&mut warnings);
     warn_about_session(&mut warnings);
+    warn_about_login_choices(&mut warnings);
     store::warn(&mut warnings);
     frames::warn(&mut warnings);
     warn_about_connectors(&mut warnings);
@@ -345,10 +346,50 @@ fn warn_about_routes(warnings: &mut Warnings<'_>) {
                         nobody passes";
             warnings.add(&key_path.clone().key("acr_values"), text);
         }
+        warn_about_unknown_connectors(warnings, &key_path, route);
         let has_no_callers = warnings.config.connector.is_empty() && route.issuers.is_empty();
+        if route.access == AccessConfig::SignedIn && has_no_callers {
+            let text = "there is no connector: nobody can sign in and pass until one is made with the admin \
+                        API or added as [connector.ID]";
+            warnings.add(&key_path, text);
+        }
         if route.access == AccessConfig::Rule && has_no_callers {
             let text = "there is no connector and no issuer: in the rule `user` is always null";
             warnings.add(&key_path.key("access"), text);
+        }
+    }
+}
+
+/// Warns of connectors that the document does not have. They may be managed ones.
+fn warn_about_unknown_connectors<'a>(
+    warnings: &mut Warnings<'a>,
+    key_path: &KeyPath<'a>,
+    route: &'a RouteConfig,
+) {
+    for (index, id) in route.connectors.iter().enumerate() {
+        if !warnings.config.connector.contains_key(id) {
+            let text = format!(
+                "the file has no connector `{id}`: people pass with it once it is made with the admin API"
+            );
+            let key_path = key_path.clone().key("connectors").item(index);
+            warnings.add(&key_path, text);
+        }
+    }
+}
+
+/// Warns of a default or an order that names connectors which the document does not have.
+fn warn_about_login_choices(warnings: &mut Warnings<'_>) {
+    let config = warnings.config;
+    let text = |id: &ConnectorId| {
+        format!("the file has no connector `{id}`: it counts once it is made with the admin API")
+    };
+    let default = config.login.default.iter();
+    let default = default.map(|id| (KeyPath::of(["login", "default"]), id));
+    let order = config.login.order.iter().enumerate();
+    let order = order.map(|(index, id)| (KeyPath::of(["login", "order"]).item(index), id));
+    for (key_path, id) in default.chain(order) {
+        if !config.connector.contains_key(id) {
+            warnings.add(&key_path, text(id));
         }
     }
 }

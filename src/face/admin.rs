@@ -29,6 +29,7 @@ mod readiness;
 mod token_guesses;
 mod tokens;
 
+pub use api::COMMAND_USER_AGENT;
 use api::{Api, ApiState};
 pub use console::Console;
 pub use host_check::AdminHost;

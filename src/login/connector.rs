@@ -168,6 +168,9 @@ pub struct ConnectorConfig {
     /// 云之家.
     #[serde(default)]
     yunzhijia: Option<yunzhijia::Config>,
+    /// The version of the managed settings in which it was last changed; 0 for one of the file.
+    #[serde(skip)]
+    settings_version: u64,
     /// A kind from outside this crate, which no configuration file can name.
     #[serde(skip)]
     external_kind: Option<ExternalKind>,
@@ -205,6 +208,19 @@ impl ConnectorConfig {
             (None, _) => Err(KindError::Missing),
             (Some(only), None) => Ok(only),
             (Some(one), Some(other)) => Err(KindError::Several(one.name(), other.name())),
+        }
+    }
+
+    /// The version of the managed settings in which it was last changed; 0 for one of the file.
+    pub fn settings_version(&self) -> u64 {
+        self.settings_version
+    }
+
+    /// The same settings as of a version of the managed ones.
+    pub fn with_settings_version(self, settings_version: u64) -> Self {
+        Self {
+            settings_version,
+            ..self
         }
     }
 

@@ -110,6 +110,10 @@ pub struct Pending {
     /// The revocation epoch of everyone at the start.
     #[serde(rename = "a")]
     pub everyone_epoch: u64,
+    /// The version of the managed settings in which the connector was last changed before the start; 0 for one
+    /// of the file.
+    #[serde(rename = "g", default, skip_serializing_if = "is_zero")]
+    pub settings_version: u64,
     /// How often the login was restarted automatically.
     #[serde(rename = "y", default, skip_serializing_if = "is_zero")]
     pub retries: u8,
@@ -197,8 +201,8 @@ mod key_text {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes fields by reference"
 )]
-fn is_zero(number: &u8) -> bool {
-    *number == 0
+fn is_zero<N: Copy + PartialEq + Default>(number: &N) -> bool {
+    *number == N::default()
 }
 
 #[expect(
@@ -230,6 +234,10 @@ pub enum PendingError {
     /// The login began too long ago.
     #[error("the login began more than {PENDING_AGE_MAX_S} s ago")]
     Expired,
+    /// An administrator has changed the connector since the login began: the response belongs to the former
+    /// settings.
+    #[error("the settings of the connector were changed after the login began")]
+    SettingsChanged,
 }
 
 /// A pending login is too long for the flow cookies.
@@ -260,6 +268,7 @@ impl Pending {
             verifier: base64url(&verifier),
             return_to,
             begun_at,
+            settings_version: 0,
             connector_epoch: 0,
             everyone_epoch: 0,
             retries: 0,

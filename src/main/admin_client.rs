@@ -4,12 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, HOST, USER_AGENT};
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use menshen::config::Config;
 use menshen::door::Address;
+use menshen::face::admin::COMMAND_USER_AGENT;
 use menshen::secret::{Secret, SecretError};
 use menshen::telemetry::error_chain;
 use serde_json::Value;
@@ -117,6 +118,24 @@ impl AdminClient {
             .await
     }
 
+    pub(super) async fn put(&self, path: &str, body: &Value) -> Result<ApiAnswer, ClientError> {
+        self.send(Method::PUT, path, body.to_string().into_bytes())
+            .await
+    }
+
+    /// The text of an answer that is not JSON; JSON of a refusal.
+    pub(super) async fn get_text(
+        &self,
+        path: &str,
+    ) -> Result<Result<String, ApiAnswer>, ClientError> {
+        let (status, body) = self.exchange(Method::GET, path, Vec::new()).await?;
+        if status == 200 {
+            return Ok(Ok(String::from_utf8_lossy(&body).into_owned()));
+        }
+        let body = serde_json::from_slice(&body).map_err(|_| ClientError::Malformed)?;
+        Ok(Err(ApiAnswer { status, body }))
+    }
+
     pub(super) async fn send_file(
         &self,
         path: &str,
@@ -131,11 +150,24 @@ impl AdminClient {
         path: &str,
         body: Vec<u8>,
     ) -> Result<ApiAnswer, ClientError> {
+        let (status, body) = self.exchange(method, path, body).await?;
+        let body = serde_json::from_slice(&body).map_err(|_| ClientError::Malformed)?;
+        Ok(ApiAnswer { status, body })
+    }
+
+    /// The status and the body of the answer to a request.
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<(u16, Bytes), ClientError> {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(HOST, "localhost")
             .header(AUTHORIZATION, format!("Bearer {}", self.token.expose()))
+            .header(USER_AGENT, COMMAND_USER_AGENT)
             .body(Full::new(Bytes::from(body)))
             .map_err(|_| ClientError::Malformed)?;
         let exchange = async {
@@ -168,9 +200,28 @@ impl AdminClient {
 }
 
 impl ApiAnswer {
+    /// What is wrong, with a line for each setting that the answer names.
+    fn error_text(&self) -> String {
+        let error = field_text(&self.body["error"]);
+        let fields = self.body["fields"].as_array().into_iter().flatten();
+        let lines = fields.map(|problem| {
+            let part = |name: &str| field_text(&problem[name]);
+            let (field, message) = (part("field"), part("message"));
+            match problem["help"].is_null() {
+                true => format!("\n  {field}: {message}"),
+                false => format!("\n  {field}: {message} ({})", part("help")),
+            }
+        });
+        let lines: String = lines.collect();
+        match lines.is_empty() {
+            true => error,
+            false => format!("some settings are wrong:{lines}"),
+        }
+    }
+
     /// The body of a success, or why there is none.
     pub(super) fn success(self) -> Result<Value, Failure> {
-        let error = field_text(&self.body["error"]);
+        let error = self.error_text();
         match self.status {
             200..=299 => Ok(self.body),
             401 => Err(Failure::Refused(format!(
@@ -203,7 +254,7 @@ impl From<ClientError> for Failure {
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
-) -> Result<ApiAnswer, ClientError> {
+) -> Result<(u16, Bytes), ClientError> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(ClientError::Exchange)?;
@@ -214,6 +265,5 @@ async fn exchange(
     let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect();
     let body = body.await.map_err(|_| ClientError::Malformed)?.to_bytes();
     connection.abort();
-    let body = serde_json::from_slice(&body).map_err(|_| ClientError::Malformed)?;
-    Ok(ApiAnswer { status, body })
+    Ok((status, body))
 }

@@ -18,6 +18,7 @@ mod load;
 mod versions;
 
 pub use load::Reload;
+pub(super) use load::load;
 
 /// The state of a running instance. A reload or a change replaces the site as a whole.
 #[derive(Debug)]

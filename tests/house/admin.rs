@@ -31,7 +31,7 @@ pub(crate) const TOKEN: &str = "correct-horse-battery-staple";
 
 /// Every path of the API with its method and, if it changes something, a body that is accepted; and a path
 /// that does not exist.
-const API_REQUESTS: [(&str, &str, &str); 33] = [
+const API_REQUESTS: [(&str, &str, &str); 47] = [
     ("GET", "/api/sessions", ""),
     ("DELETE", "/api/sessions/AAAAAAAAAAAAAAAAAAAAAA", ""),
     ("POST", "/api/revoke", "{\"everyone\": true}"),
@@ -82,6 +82,25 @@ const API_REQUESTS: [(&str, &str, &str); 33] = [
         "{\"password\": \"eight characters\"}",
     ),
     ("DELETE", "/api/connectors/corp/people/nobody", ""),
+    ("GET", "/api/connectors/corp", ""),
+    ("PUT", "/api/connectors/corp", "{}"),
+    ("DELETE", "/api/connectors/corp", ""),
+    ("POST", "/api/connectors/corp/test", ""),
+    ("POST", "/api/connectors/none/enable", ""),
+    ("POST", "/api/connectors/none/disable", ""),
+    ("GET", "/api/login", ""),
+    ("PUT", "/api/login", "{}"),
+    (
+        "POST",
+        "/api/mapping/preview",
+        "{\"connector\": \"corp\", \"profile\": {}}",
+    ),
+    ("GET", "/api/config/versions", ""),
+    ("GET", "/api/config/versions/1", ""),
+    ("POST", "/api/config/rollback", "{\"version\": 1}"),
+    ("GET", "/api/config/export", ""),
+    ("POST", "/api/config/import", "{}"),
+    ("POST", "/api/connectors/corp/enable", ""),
     ("GET", "/api/sync/corp", ""),
     ("POST", "/api/sync/corp", ""),
     ("POST", "/api/sync/corp/department/1", ""),

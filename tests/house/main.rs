@@ -71,6 +71,7 @@ mod return_addresses;
 mod saml;
 mod seeded_passwords;
 mod sessions;
+mod settings;
 mod setup;
 mod shared_cookies;
 mod signing_out;

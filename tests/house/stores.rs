@@ -29,6 +29,7 @@ mod foreign_lock;
 mod import_batches;
 mod local_entitlements;
 mod local_people;
+mod managed_settings;
 mod older_files;
 mod revocations;
 mod session_groups;

@@ -39,6 +39,8 @@ mod fixture;
 mod local_entitlements;
 #[path = "../house/stores/local_people.rs"]
 mod local_people;
+#[path = "../house/stores/managed_settings.rs"]
+mod managed_settings;
 mod migrating;
 mod opening;
 pub(crate) mod pooler;

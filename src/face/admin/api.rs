@@ -46,6 +46,7 @@ mod sessions;
 mod sync;
 mod versions;
 
+pub use change::COMMAND_USER_AGENT;
 use change::ClientAddress;
 use error::ApiError;
 

@@ -20,7 +20,9 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
         LoginError::Limited(Limited::WrongPasswords { .. }) => Cause::TooManyWrongPasswords,
         LoginError::Pending(PendingError::Missing) => Cause::FlowCookieMissing,
         LoginError::Pending(PendingError::Forged) => Cause::FlowCookieForged,
-        LoginError::Pending(PendingError::Expired) => Cause::LoginExpired,
+        LoginError::Pending(PendingError::Expired | PendingError::SettingsChanged) => {
+            Cause::LoginExpired
+        }
         LoginError::Connector(error) => match error {
             ConnectorError::CodeRejected(_) | ConnectorError::LoginExpired(_) => {
                 Cause::CodeRejectedTwice

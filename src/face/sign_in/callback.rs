@@ -319,7 +319,7 @@ async fn without_pending(
     let cause = match error {
         PendingError::Missing => Cause::FlowCookieMissing,
         PendingError::Forged => Cause::FlowCookieForged,
-        PendingError::Expired => Cause::LoginExpired,
+        PendingError::Expired | PendingError::SettingsChanged => Cause::LoginExpired,
     };
     let mut response = failure(context, cause, None, None);
     if error != PendingError::Missing {

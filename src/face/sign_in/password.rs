@@ -166,7 +166,7 @@ async fn without_pending(
     }
     audit::refused(context, Some(&entry.id), &error);
     let notice = match error {
-        PendingError::Expired => PasswordNotice::Expired,
+        PendingError::Expired | PendingError::SettingsChanged => PasswordNotice::Expired,
         PendingError::Missing | PendingError::Forged => PasswordNotice::Incomplete,
     };
     let target = submitted.target(context);

@@ -289,7 +289,9 @@ where
         Err(error) => {
             audit::refused(context, Some(&entry.id), &error);
             let notice = match error {
-                PendingError::Expired => PasswordChangeNotice::Expired,
+                PendingError::Expired | PendingError::SettingsChanged => {
+                    PasswordChangeNotice::Expired
+                }
                 PendingError::Missing | PendingError::Forged => PasswordChangeNotice::Incomplete,
             };
             return form_again(context, entry, notice).await;

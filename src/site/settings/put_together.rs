@@ -105,6 +105,8 @@ impl Settings {
             self.known.insert(id.clone(), known);
             let is_shadowed = self.file.connectors.contains_key(&id);
             if is_enabled && !is_shadowed {
+                let etag = self.document.connectors.get(&id).map_or(0, |it| it.etag);
+                let connector = connector.with_settings_version(etag);
                 self.config.connectors.insert(id, connector);
             }
         }

@@ -148,7 +148,10 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("login.events_per_client_per_minute", Default, "6000"),
     ("login.waiting_events_max", Default, "10000"),
     ("login.origins", Optional, r#"["https://app.corp.example"]"#),
+    ("login.default", Optional, r#""wecom""#),
+    ("login.order", Optional, r#"["wecom", "oidc"]"#),
     ("connector.*.display_name", Example, r#""企业微信""#),
+    ("connector.*.enabled", Optional, "true"),
     ("connector.*.auto_login", Default, r#""in-app""#),
     ("connector.*.admission", Default, r#""create""#),
     ("connector.*.link_by", Optional, r#"["mobile", "email"]"#),
@@ -171,6 +174,11 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         r#""http://proxy.corp.example:3128""#,
     ),
     ("connector.*.ca", Optional, r#""/etc/menshen/proxy-ca.pem""#),
+    (
+        "connector.*.ca_pem",
+        Alternative,
+        r#""-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----""#,
+    ),
     ("connector.*.home.desktop", Default, r#""/""#),
     ("connector.*.home.mobile", Default, r#""/""#),
     (

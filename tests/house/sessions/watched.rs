@@ -25,11 +25,7 @@ use menshen::store::{
     CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome,
     EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField,
     ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName,
-    LogoutTarget, MaintenanceStore, MintOutcome, NewAccessToken, NewSession, PeopleQuery,
-    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
-    RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
-    StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename,
-    SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
+    LogoutTarget, MaintenanceStore, ManagedSettingsStore, ManagedVersion, ManagedVersionRecord, MintOutcome, NewAccessToken, NewManagedVersion, NewSession, PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store, StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
 use menshen::telemetry::{AuditLine, Telemetry};
 use tokio::sync::watch;
@@ -331,6 +327,13 @@ store_operations! {
         audit_lines(query: &AuditQuery) -> Vec<StoredAuditLine>;
         delete_audit_lines(before: Timestamp, max: u32) -> u64;
         delete_excess_audit_lines(kept: u32, max: u32) -> u64;
+    }
+    ManagedSettingsStore {
+        newest_managed_version() -> u64;
+        managed_version(number: Option<u64>) -> Option<ManagedVersion>;
+        managed_versions(before: Option<u64>, max: u32) -> Vec<ManagedVersionRecord>;
+        add_managed_version(new: &NewManagedVersion<'_>) -> Option<Vec<Revocation>>;
+        reseal_managed_version(number: u64, before: &str, after: &str) -> bool;
     }
     CoordinationStore {
         load_or_create_keys(candidate: &Secret<String>) -> Vec<Secret<String>>;

@@ -18,7 +18,7 @@ use crate::face::admin::tokens::AdminToken;
 use crate::site::settings::{Author, ConnectorTable, Means, Precondition};
 
 /// The User-Agent of the commands of menshen.
-pub(in crate::face::admin) const COMMAND_USER_AGENT: &str = "menshen-command";
+pub const COMMAND_USER_AGENT: &str = "menshen-command";
 
 /// The longest settings of a connector, in bytes.
 const TABLE_BYTES_MAX: usize = 1 << 20;

@@ -1,0 +1,193 @@
+//! `menshen config`, `export` and `import`: versions of the managed settings through the admin API.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use menshen::config::Config;
+use menshen::secret::SecretSource;
+use menshen::telemetry::error_chain;
+use serde::Deserialize as _;
+use serde_json::{Map, Value, json};
+
+use super::admin_client::{AdminClient, TokenChoice};
+use super::answer_text::{field_text, print_answer, time_text};
+use super::{Failure, connector, print};
+
+/// The commands about versions.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum VersionsCommand {
+    /// List the versions, the newest first.
+    Versions {
+        /// Print JSON, for use by programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a version as JSON, without its secrets.
+    Show { version: u64 },
+    /// Print the settings that differ between two versions.
+    Diff { from: u64, to: u64 },
+    /// Make a new version with the settings of an older one.
+    Rollback { version: u64 },
+}
+
+pub(super) async fn run(
+    config: &Config,
+    choice: TokenChoice,
+    command: VersionsCommand,
+) -> Result<(), Failure> {
+    let to_change = matches!(command, VersionsCommand::Rollback { .. });
+    let client = AdminClient::new(config, choice, to_change)?;
+    let version_of = async |number: u64| -> Result<Value, Failure> {
+        let path = format!("/api/config/versions/{number}");
+        client.get(&path).await?.success()
+    };
+    match command {
+        VersionsCommand::Versions { json } => {
+            let answer = client
+                .get("/api/config/versions?max=200")
+                .await?
+                .success()?;
+            print_answer(&answer, json, list_text)
+        }
+        VersionsCommand::Show { version } => {
+            print_answer(&version_of(version).await?, true, |_| String::new())
+        }
+        VersionsCommand::Diff { from, to } => {
+            let (from, to) = (version_of(from).await?, version_of(to).await?);
+            let mut lines = String::new();
+            for key in ["connectors", "enabled", "default", "order"] {
+                differences(key, &from[key], &to[key], &mut lines);
+            }
+            print(lines.trim_end())
+        }
+        VersionsCommand::Rollback { version } => {
+            let body = json!({ "version": version });
+            let answer = client.post("/api/config/rollback", &body).await?;
+            print_answer(&answer.success()?, false, |answer| {
+                format!("version {} is in force", field_text(&answer["version"]))
+            })
+        }
+    }
+}
+
+/// A line for each version: number, time, by what, by whom, and the changed fields.
+fn list_text(answer: &Value) -> String {
+    let versions = answer["versions"].as_array().into_iter().flatten();
+    let lines = versions.map(|version| {
+        let fields = version["fields"].as_array().into_iter().flatten();
+        let fields: Vec<_> = fields.map(field_text).collect();
+        format!(
+            "{}\t{}\t{}\t{}\t{}\n",
+            field_text(&version["version"]),
+            time_text(&version["made_at"]),
+            field_text(&version["means"]),
+            field_text(&version["by"]),
+            fields.join(" ")
+        )
+    });
+    lines.collect()
+}
+
+/// A line for each value that differs: `-` before the old one, `+` before the new one.
+fn differences(path: &str, from: &Value, to: &Value, lines: &mut String) {
+    if let (Value::Object(from), Value::Object(to)) = (from, to) {
+        let keys: BTreeSet<_> = from.keys().chain(to.keys()).collect();
+        let absent = Value::Null;
+        for key in keys {
+            let value = |table: &'_ Map<String, Value>| table.get(key).cloned();
+            let (from, to) = (value(from), value(to));
+            let (from, to) = (
+                from.as_ref().unwrap_or(&absent),
+                to.as_ref().unwrap_or(&absent),
+            );
+            differences(&format!("{path}.{key}"), from, to, lines);
+        }
+    } else if from != to {
+        for (mark, value) in [("-", from), ("+", to)] {
+            if !value.is_null() {
+                let value = field_text(&Value::String(value.to_string()));
+                lines.push_str(&format!("{mark} {path} = {value}\n"));
+            }
+        }
+    }
+}
+
+/// `menshen export`.
+pub(super) async fn export(
+    config: &Config,
+    choice: TokenChoice,
+    version: Option<u64>,
+) -> Result<(), Failure> {
+    let client = AdminClient::new(config, choice, false)?;
+    let query = version.map(|version| format!("?version={version}"));
+    let path = format!("/api/config/export{}", query.unwrap_or_default());
+    match client.get_text(&path).await? {
+        Ok(toml) => print(toml.trim_end()),
+        Err(refused) => refused.success().map(drop),
+    }
+}
+
+/// `menshen import`.
+pub(super) async fn import(
+    config: &Config,
+    choice: TokenChoice,
+    file: &Path,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    let Value::Object(mut document) = read_toml(file).await? else {
+        return Err(Failure::Refused("it is not a TOML document".to_owned()));
+    };
+    document.retain(|key, _| key == "connector" || key == "login");
+    let tables = document.remove("connector").unwrap_or_else(|| json!({}));
+    let tables = with_read_secrets(tables).map_err(Failure::Refused)?;
+    let login = document.remove("login").unwrap_or_else(|| json!({}));
+    let login = json!({ "default": login["default"], "order": login["order"] });
+    let body = json!({ "connector": tables, "login": login });
+    if dry_run {
+        let ids = body["connector"].as_object().into_iter().flatten();
+        let ids: Vec<_> = ids.map(|(id, _)| id.as_str()).collect();
+        return print(format_args!("{}: {}", file.display(), ids.join(" ")));
+    }
+    let client = AdminClient::new(config, choice, true)?;
+    let answer = client.post("/api/config/import", &body).await?.success()?;
+    print_answer(&answer, false, |answer| {
+        format!("version {} is in force", field_text(&answer["version"]))
+    })
+}
+
+/// The content of a TOML file as JSON.
+pub(super) async fn read_toml(file: &Path) -> Result<Value, Failure> {
+    let text = connector::read(file).await?;
+    // The error of the parser shows a line, which may have a secret.
+    let table: Map<String, Value> = toml::from_str(&text)
+        .map_err(|error| Failure::Refused(format!("{}: {}", file.display(), error.message())))?;
+    Ok(Value::Object(table))
+}
+
+/// The same with the secrets that are in files and in the environment of this command.
+pub(super) fn with_read_secrets(value: Value) -> Result<Value, String> {
+    let is_source = |members: &Map<String, Value>| {
+        let mut keys = members.keys().map(String::as_str);
+        matches!((keys.next(), keys.next()), (Some("file" | "env"), None))
+    };
+    Ok(match value {
+        Value::Object(members) if is_source(&members) => {
+            let source = SecretSource::deserialize(Value::Object(members));
+            let source = source.map_err(|error| error.to_string())?;
+            let secret = source
+                .read()
+                .map_err(|error| error_chain(&error).to_string())?;
+            Value::String(secret.expose().clone())
+        }
+        Value::Object(members) => {
+            let members = members.into_iter();
+            let read = members.map(|(key, value)| Ok((key, with_read_secrets(value)?)));
+            Value::Object(read.collect::<Result<_, String>>()?)
+        }
+        Value::Array(items) => {
+            let read = items.into_iter().map(with_read_secrets);
+            Value::Array(read.collect::<Result<_, _>>()?)
+        }
+        other => other,
+    })
+}
