@@ -33,6 +33,8 @@
 //! | epoch | a counter that a revocation increments; a session minted under an older one is void |
 //! | flow | one pending login; its ID is the `state` at the source, and the sealed flow cookie holds it |
 //! | entry token | a token with which a portal sends a person to menshen, which completes a login that menshen did not begin |
+//! | managed settings | connectors and choices of `[login]` that administrators change at run time; the store keeps them in *versions* ([`site::settings`]) |
+//! | shadowed | of a managed connector: the file has one with the same ID, which counts |
 //! | step | one request of a login with a `custom` connector, whose protocol the configuration describes |
 //! | ticket | a one-time value that transfers a session to another host of the site |
 //! | service ticket, proxy ticket | a one-time value that a CAS server issues for a person, to a browser or to a program |
@@ -124,6 +126,10 @@
 //! `request::access_token`, and `Sessions` finds the session that the token stands for, in the same cache and
 //! under the same epochs as those of cookies. `sign_in::tokens` serves the page on which people make and end
 //! tokens; `AccessTokens` stores them.
+//!
+//! An administrator changes connectors at run time: `LiveSite::change` puts the newest managed settings, the
+//! change and the file together, builds a whole site, stores a version if no other node was first, and activates
+//! the site. Other nodes learn it from the log of revocations and follow it (`site::live::follow`).
 //!
 //! A directory sync ([`login::directory_sync`]) reads the departments and people of a source
 //! (`SourceDirectory`), [`people::directory_sync`] compares them with the directory, and applies the

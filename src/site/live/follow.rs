@@ -12,7 +12,7 @@ use crate::telemetry::error_chain;
 /// How often the newest version is read without an announcement.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 /// The same while the newest version is not in force.
-const RETRY_EVERY: Duration = Duration::from_secs(1);
+const RETRY_EVERY: Duration = Duration::from_secs(2);
 
 /// Why the newest version is not in force.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,7 @@ impl LiveSite {
     pub async fn follow_settings(self: Arc<Self>) {
         let mut changes = self.services.sessions.settings_changes();
         loop {
+            self.catch_up().await;
             let pause = match self.settings_problem() {
                 Some(_) => RETRY_EVERY,
                 None => CHECK_EVERY,
@@ -38,7 +39,6 @@ impl LiveSite {
             // An error only says that there was no announcement in time.
             let _ = tokio::time::timeout(pause, changes.changed()).await;
             changes.borrow_and_update();
-            self.catch_up().await;
         }
     }
 

@@ -37,8 +37,9 @@ pub(super) fn connector(table: &ConnectorTable) -> Result<ConnectorConfig, Field
     let tracked = serde_path_to_error::Deserializer::new(members, &mut track);
     ConnectorConfig::deserialize(tracked).map_err(|error| {
         let path = track.path().to_string();
-        let path = if path == "." { String::new() } else { path };
-        type_problem(&path, &error.to_string())
+        // The root is `.`, and a key that is not known may be `?`.
+        let path = path.trim_end_matches(['.', '?']);
+        type_problem(path, &error.to_string())
     })
 }
 

@@ -139,23 +139,49 @@ impl Settings {
         self.config.login.order = choices.order;
     }
 
-    /// Refuses two connectors that start the same logins, or takes the managed one of them out of force.
+    /// Refuses managed connectors that start the same logins as another one, or takes them out of force.
     fn resolve_auto_logins(&mut self, strictness: &Strictness) -> Result<(), ChangeError> {
-        loop {
-            let problems: Vec<_> = auto_login_problems(&self.config.connectors)
-                .into_iter()
-                .map(|(id, problem)| FieldProblem::from(problem).of(id))
-                .collect();
-            let out_of_force = problems.iter().find_map(|problem| {
-                let id = problem.connector.as_ref()?;
-                let can_go = strictness.tolerates(id) && self.is_managed_in_force(id);
-                can_go.then(|| (id.clone(), problem.to_string()))
-            });
-            match (problems.is_empty(), out_of_force) {
-                (true, _) => return Ok(()),
-                (false, Some((id, reason))) => self.take_out_of_force(&id, reason),
-                (false, None) => return Err(ChangeError::CannotBuild(problems)),
+        let ids = self.config.connectors.keys();
+        let managed: Vec<_> = ids
+            .filter(|id| self.is_managed_in_force(id))
+            .cloned()
+            .collect();
+        let mut accepted = self.config.connectors.clone();
+        accepted.retain(|id, _| !managed.contains(id));
+        let mut problems = Vec::new();
+        for id in managed {
+            let Some(connector) = self.config.connectors.get(&id) else {
+                continue;
+            };
+            accepted.insert(id.clone(), connector.clone());
+            let Some(problem) = conflict(&accepted, &id) else {
+                continue;
+            };
+            accepted.remove(&id);
+            match strictness.tolerates(&id) {
+                true => self.take_out_of_force(&id, problem.message),
+                false => problems.push(problem.of(&id)),
             }
         }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(ChangeError::CannotBuild(problems)),
+        }
     }
+}
+
+/// The problem of a connector that was added to others, which have none.
+fn conflict(
+    connectors: &BTreeMap<ConnectorId, ConnectorConfig>,
+    added: &ConnectorId,
+) -> Option<FieldProblem> {
+    let (named, problem) = auto_login_problems(connectors).into_iter().next()?;
+    let problem = FieldProblem::from(problem);
+    Some(match named == added {
+        true => problem,
+        false => FieldProblem {
+            message: format!("`{named}` already starts these logins"),
+            ..problem
+        },
+    })
 }

@@ -118,7 +118,7 @@ fn moved() -> Vec<(Value, &'static str, &'static str, Value)> {
     let yunzhijia = json!({ "yunzhijia": {
         "app_id": "500000001", "eid": "17951708", "app_secret": "kept",
     }});
-    let dingtalk = json!({ "dingtalk": {
+    let dingtalk = json!({ "auto_login": "never", "dingtalk": {
         "app_key": "dingkey1", "corp_id": "dingcorp1", "app_secret": "kept",
     }});
     let evil = || json!("https://evil.example");
