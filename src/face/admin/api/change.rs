@@ -9,6 +9,7 @@ use http::header::{ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::answer::ApiJson;
@@ -126,16 +127,33 @@ impl<S: Send + Sync> FromRequest<S> for OptionalTableBody {
     }
 }
 
+/// A JSON body with the settings of connectors, which is longer than other bodies.
+pub(super) struct SettingsBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for SettingsBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let body = read_body(request, &["application/json"], TABLE_BYTES_MAX).await?;
+        parse(&body).map(Self)
+    }
+}
+
 async fn optional_table(request: Request) -> Result<Option<ConnectorTable>, ApiError> {
     let body = read_body(request, &["application/json"], TABLE_BYTES_MAX).await?;
-    if body.is_empty() {
-        return Ok(None);
+    match body.is_empty() {
+        true => Ok(None),
+        false => Ok(Some(parse::<Map<String, Value>>(&body)?.into())),
     }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     // The error of the parser would repeat a part of the body, which may be a secret.
-    let members = serde_json::from_slice::<Map<String, Value>>(&body).map_err(|error| {
+    serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        let detail = format!("the body is not one JSON object (line {line}, column {column})");
+        let detail = format!(
+            "the body is not the JSON object that is expected (line {line}, column {column})"
+        );
         ApiError::Malformed(detail)
-    })?;
-    Ok(Some(members.into()))
+    })
 }

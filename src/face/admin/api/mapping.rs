@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::answer::ApiJson;
+use super::change::SettingsBody;
 use super::error::{ApiError, Problem};
-use super::input::JsonBody;
 use super::{ApiState, Resource};
 use crate::site::settings::{ConnectorTable, PreviewedField};
 use crate::store::ConnectorId;
@@ -63,7 +63,7 @@ struct PreviewField {
 )]
 async fn preview(
     State(state): State<Arc<ApiState>>,
-    JsonBody(body): JsonBody<PreviewRequest>,
+    SettingsBody(body): SettingsBody<PreviewRequest>,
 ) -> Result<ApiJson<Preview>, ApiError> {
     let draft = body.draft.map(ConnectorTable::from);
     let draft = state.live.draft(&body.connector, draft.as_ref())?;

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 use super::answer::ApiJson;
-use super::change::{Preconditions, Sender, tagged};
+use super::change::{Preconditions, Sender, SettingsBody, tagged};
 use super::error::{ApiError, Problem};
 use super::input::{JsonBody, PathParameters, QueryParameters};
 use super::{ApiState, Resource};
@@ -259,7 +259,7 @@ async fn import(
     State(state): State<Arc<ApiState>>,
     Sender(author): Sender,
     Preconditions(precondition): Preconditions,
-    JsonBody(body): JsonBody<Import>,
+    SettingsBody(body): SettingsBody<Import>,
 ) -> Result<Response, ApiError> {
     let connectors = body.connector.into_iter();
     let change = Change::Import {
