@@ -138,6 +138,7 @@ pub(super) async fn import(
         return Err(Failure::Refused("it is not a TOML document".to_owned()));
     };
     document.retain(|key, _| key == "connector" || key == "login");
+    check(config, &document)?;
     let tables = document.remove("connector").unwrap_or_else(|| json!({}));
     let tables = with_read_secrets(tables).map_err(Failure::Refused)?;
     let login = document.remove("login").unwrap_or_else(|| json!({}));
@@ -153,6 +154,18 @@ pub(super) async fn import(
     print_answer(&answer, false, |answer| {
         format!("version {} is in force", field_text(&answer["version"]))
     })
+}
+
+/// Checks connectors as those of a configuration file, with the `external_url` of this one.
+fn check(config: &Config, document: &Map<String, Value>) -> Result<(), Failure> {
+    let tables = toml::to_string_pretty(document);
+    let tables = tables.map_err(|error| Failure::Refused(error.to_string()))?;
+    let external_url = config.server.external_url.url();
+    let text = format!("[server]\nexternal_url = \"{external_url}\"\n\n{tables}");
+    let parsed = Config::parse(&text, "the imported file, sorted");
+    parsed
+        .map(drop)
+        .map_err(|error| Failure::Refused(error.to_string()))
 }
 
 /// The content of a TOML file as JSON.

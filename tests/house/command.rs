@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 mod audit;
+mod connector;
 mod disk;
 mod online;
 mod open_files;

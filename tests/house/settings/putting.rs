@@ -130,3 +130,32 @@ async fn each_change_and_each_refusal_is_audited_without_values() {
     let text = site.records.text();
     assert!(!text.contains(SECRET) && !text.contains("another-secret"));
 }
+
+#[tokio::test]
+async fn a_login_under_way_is_not_finished_with_other_settings() {
+    let site = ManagedSite::start().await;
+    site.put("corp", &site.wecom_table()).await;
+    let begin = async || {
+        let mut browser = site.browser();
+        let login_page = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
+        let callback = browser.choose_person(&login_page, "zhangsan").await;
+        (browser, callback)
+    };
+    // A change of another connector disturbs nobody.
+    let (mut browser, callback) = begin().await;
+    let cas = json!({ "cas": { "url": "https://cas.corp.example/cas" } });
+    site.put("cas", &cas).await;
+    let page = browser.follow(&callback).await;
+    assert_eq!(page.answer.status, 200, "{}", page.answer.text());
+
+    let (mut browser, callback) = begin().await;
+    let calls = site.wecom.calls("/cgi-bin/auth/getuserinfo");
+    let mut table = site.wecom_table();
+    table["wecom"]["secret"] = json!("another-secret-of-the-agent");
+    site.put("corp", &table).await;
+    let page = browser.follow(&callback).await;
+    assert_eq!(page.cause(), Some(menshen::face::page::Cause::LoginExpired));
+    assert!(browser.cookie("menshen").is_none());
+    // The code of the former settings was not sent anywhere.
+    assert_eq!(site.wecom.calls("/cgi-bin/auth/getuserinfo"), calls);
+}
