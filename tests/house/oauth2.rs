@@ -128,6 +128,46 @@ async fn pkce_is_used_unless_it_is_disabled() {
 }
 
 #[tokio::test]
+async fn without_send_redirect_uri_neither_request_names_the_callback() {
+    let provider = Provider::start().await;
+    provider.state().registered_callback = Some(format!("{OWN_PAGES}/callback/gh"));
+    for (setting, sent) in [
+        ("", true),
+        ("send_redirect_uri = true", true),
+        ("send_redirect_uri = false", false),
+    ] {
+        let menshen = start_menshen(&provider, setting).await;
+        let (_, page) = log_in_with(&menshen, "gh").await;
+        assert_eq!(page.url, format!("{SSO_URL}/echo?a=b"), "{setting}");
+        assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
+        let state = provider.state();
+        let requests = [
+            state.authorize_requests.last().unwrap(),
+            state.token_requests.last().unwrap(),
+        ];
+        for request in requests {
+            assert_eq!(request.contains_key("redirect_uri"), sent, "{setting}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_code_of_a_login_without_redirect_uri_is_bound_to_its_browser() {
+    let provider = Provider::start().await;
+    provider.state().registered_callback = Some(format!("{OWN_PAGES}/callback/gh"));
+    let menshen = start_menshen(&provider, "send_redirect_uri = false").await;
+    let at_callback = |url: &str| url.contains("/callback/gh");
+    let mut victim = Browser::new(&menshen);
+    let page = Browser::new(&menshen)
+        .follow_until(&start_url("gh"), at_callback)
+        .await;
+    let page = victim.follow(&page.url).await;
+    assert_ne!(page.answer.status, 200, "{}", page.url);
+    assert!(victim.cookie("menshen").is_none());
+    assert_eq!(provider.calls("/token"), []);
+}
+
+#[tokio::test]
 async fn two_logins_share_no_state_and_no_pkce_verifier() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;

@@ -109,6 +109,7 @@ impl OAuth2 {
             dialect: TokenEndpointDialect {
                 token_type_optional: true,
                 tokens_pointer: self.settings.token_at.as_deref(),
+                omits_redirect_uri: !self.settings.send_redirect_uri,
             },
         }
     }
@@ -156,8 +157,10 @@ impl OAuth2 {
         let mut own_params = vec![
             ("response_type", "code"),
             ("client_id", self.client.id()),
-            ("redirect_uri", self.callback.as_str()),
         ];
+        if settings.send_redirect_uri {
+            own_params.push(("redirect_uri", self.callback.as_str()));
+        }
         own_params.extend(settings.scope.as_deref().map(|scope| ("scope", scope)));
         own_params.push(("state", pending.flow.as_str()));
         if let Some(challenge) = &challenge {

@@ -422,6 +422,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Optional,
         r#""profile.email_verified ? profile.email : null""#,
     ),
+    ("connector.*.oauth2.send_redirect_uri", Default, "true"),
     (
         "connector.*.oauth2.return_param",
         Optional,

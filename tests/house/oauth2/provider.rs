@@ -33,6 +33,8 @@ pub(crate) struct ProviderState {
     pub(crate) down: bool,
     /// Responses that replace those of a path.
     pub(crate) replaced_responses: BTreeMap<String, Reply>,
+    /// The callback URL that is registered, for requests without `redirect_uri`.
+    pub(crate) registered_callback: Option<String>,
     /// The query of the authorization response; `STATE` and `CODE` stand for the real ones.
     pub(crate) authorization_response: Option<String>,
     /// Fields that are merged into every token response; null removes a field.
@@ -58,6 +60,7 @@ impl Provider {
             page_sizes: BTreeMap::new(),
             down: false,
             replaced_responses: BTreeMap::new(),
+            registered_callback: None,
             authorization_response: None,
             token_fields: json!({}),
             authorize_requests: Vec::new(),
@@ -183,10 +186,11 @@ impl ProviderState {
 
     /// Redirects back at once, because the person is signed in.
     fn authorize(&mut self, query: BTreeMap<String, String>) -> Reply {
-        if !query.contains_key("redirect_uri") {
+        let callback = query.get("redirect_uri").or(self.registered_callback.as_ref());
+        let Some(callback) = callback.cloned() else {
             let html = "Content-Type: text/html\r\n";
             return Reply::KeepAlive(answer(400, html, "<html>no such client"));
-        }
+        };
         self.authorize_requests.push(query.clone());
         let code = self.new_secret("code");
         let back = self
@@ -196,7 +200,7 @@ impl ProviderState {
         let back = back
             .replace("CODE", &code)
             .replace("STATE", &query["state"]);
-        let to = format!("{}?{back}", query["redirect_uri"]);
+        let to = format!("{callback}?{back}");
         self.codes.insert(code, query);
         Reply::KeepAlive(answer(302, &format!("Location: {to}\r\n"), ""))
     }
@@ -214,7 +218,7 @@ impl ProviderState {
             "authorization_code" => self.codes.remove(&form["code"]).is_some_and(|query| {
                 let is_verified =
                     query.get("code_challenge") == form.get("code_verifier").map(s256).as_ref();
-                is_verified && query["redirect_uri"] == form["redirect_uri"]
+                is_verified && query.get("redirect_uri") == form.get("redirect_uri")
             }),
             "refresh_token" => self.refresh_tokens.remove(&form["refresh_token"]),
             _ => return refusal(400, "unsupported_grant_type"),

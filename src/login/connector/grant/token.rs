@@ -49,6 +49,9 @@ pub struct TokenEndpointDialect<'a> {
     pub token_type_optional: bool,
     /// A JSON pointer to the object with the tokens; absent: the response itself.
     pub tokens_pointer: Option<&'a str>,
+    /// Whether the request for a code has no `redirect_uri`, because the authorization request had none
+    /// (RFC 6749 §4.1.3).
+    pub omits_redirect_uri: bool,
 }
 
 /// The tokens of a successful response. `Debug` shows no token.
@@ -83,11 +86,10 @@ impl OAuthClient {
         code: &str,
         verifier: Option<&str>,
     ) -> Result<TokenResponse, ConnectorError> {
-        let mut form = vec![
-            ("grant_type", "authorization_code"),
-            ("code", code),
-            ("redirect_uri", endpoint.callback.as_str()),
-        ];
+        let mut form = vec![("grant_type", "authorization_code"), ("code", code)];
+        if !endpoint.dialect.omits_redirect_uri {
+            form.push(("redirect_uri", endpoint.callback.as_str()));
+        }
         form.extend(verifier.map(|verifier| ("code_verifier", verifier)));
         let mut redacted = vec![code];
         redacted.extend(verifier);

@@ -80,6 +80,10 @@ pub struct Config {
     /// no other address.
     #[serde(default)]
     pub vouched_email: Option<String>,
+    /// Whether the authorization request and the token request name the callback URL, in `redirect_uri`. With
+    /// false neither does: for a provider that knows a single callback URL and refuses the parameter.
+    #[serde(default = "yes")]
+    pub send_redirect_uri: bool,
     /// The name of a parameter of the authorization request that carries the URL to which the person
     /// returns after the login. Absent: none.
     #[serde(default)]
@@ -139,4 +143,9 @@ impl Config {
             client_auth: self.client_auth.or(default_auth),
         }
     }
+}
+
+/// The default of `send_redirect_uri`.
+fn yes() -> bool {
+    true
 }

@@ -32,6 +32,7 @@ pub(super) struct ProviderSettings {
     pub(super) vouched_email: Option<Expression>,
     /// Further parameters of the authorization request: those of the preset and the configured ones.
     pub(super) params: Vec<(String, String)>,
+    pub(super) send_redirect_uri: bool,
     pub(super) return_param: Option<String>,
     /// The logout page, and its parameter for the URL to return to.
     pub(super) logout: Option<(Url, Option<String>)>,
@@ -121,6 +122,7 @@ impl ProviderSettings {
                 .map(|source| compile("vouched_email", &source))
                 .transpose()?,
             params: params(config, defaults)?,
+            send_redirect_uri: config.send_redirect_uri,
             return_param: return_param(config)?,
             logout: logout(config, endpoints)?,
         })

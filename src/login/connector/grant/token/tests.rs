@@ -96,7 +96,7 @@ fn only_bearer_tokens_are_accepted() {
     assert!(read_standard(200, untyped.clone()).is_err());
     let dialect = TokenEndpointDialect {
         token_type_optional: true,
-        tokens_pointer: None,
+        ..TokenEndpointDialect::default()
     };
     assert!(read_with_dialect(200, untyped, dialect).is_ok());
     assert!(read_with_dialect(200, response_with("token_type", json!("mac")), dialect).is_err());
@@ -134,6 +134,7 @@ fn tokens_are_read_where_the_configured_pointer_leads() {
     let dialect = TokenEndpointDialect {
         token_type_optional: true,
         tokens_pointer: Some("/data"),
+        ..TokenEndpointDialect::default()
     };
     let body = json!({ "code": 0, "data": { "access_token": "A" } });
     assert_eq!(
