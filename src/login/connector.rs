@@ -108,6 +108,11 @@ pub struct ConnectorConfig {
     /// as at the first login.
     #[serde(default = "yes")]
     pub sync: bool,
+    /// Whether the source must confirm, without a click, who is signed in when a top-level page is loaded,
+    /// on routes that have no `reload_user` of their own. Only people who signed in here are concerned. A
+    /// source that does not support this is not asked.
+    #[serde(default)]
+    pub reload_user: bool,
     /// A prefix for every login name of this source, to keep sources apart.
     #[serde(default)]
     pub login_prefix: String,

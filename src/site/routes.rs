@@ -14,12 +14,16 @@ use crate::request::route::{
 /// Builds all routes and the settings of the pools that they share.
 pub(super) fn build(config: &Config) -> Result<(Vec<Arc<Route>>, Vec<PoolSettings>), BuildError> {
     let mut pools = Vec::new();
+    let connectors = config.connectors.iter();
+    let reloading = connectors.filter(|(_, connector)| connector.reload_user);
+    let reloading: Arc<[_]> = reloading.map(|(id, _)| id.clone()).collect();
     let routes = config
         .routes
         .iter()
         .map(|route_config| {
             let upstream = pool_of_route(route_config, config, &mut pools)?;
-            build_route(route_config, upstream, config.recheck_after).map(Arc::new)
+            let demands = Demands::of(route_config, &reloading);
+            build_route(route_config, upstream, demands, config.recheck_after).map(Arc::new)
         })
         .collect::<Result<_, _>>()?;
     Ok((routes, pools))
@@ -84,6 +88,7 @@ fn upstream_tls(route: &str, config: &UpstreamTlsConfig) -> Result<UpstreamTls, 
 fn build_route(
     config: &RouteConfig,
     upstream: Option<UpstreamId>,
+    demands: Option<Box<Demands>>,
     recheck_after: Duration,
 ) -> Result<Route, BuildError> {
     let name = config.name.as_str();
@@ -107,7 +112,7 @@ fn build_route(
         issuers: config.issuers.clone(),
         scopes: config.scopes.clone(),
         access_tokens: config.access_tokens,
-        demands: Demands::of(config),
+        demands,
         upstream,
         preflight: config.preflight,
         strip_path: config.strip_path,

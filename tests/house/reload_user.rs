@@ -2,6 +2,7 @@
 //! signed in there, the session is replaced; if nobody is, it ends; if the provider is unavailable, it
 //! stays.
 
+mod by_connector;
 mod provider;
 mod slow;
 

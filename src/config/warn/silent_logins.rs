@@ -1,4 +1,5 @@
-//! Routes with `reload_user` whose sources post their responses.
+//! Routes with `reload_user` whose sources post their responses, and connectors with a `reload_user` that
+//! confirms nobody.
 
 use super::Warnings;
 use crate::people::cookie::SameSiteConfig;
@@ -9,13 +10,16 @@ use crate::setting::KeyPath;
 /// cookie, so the response cannot be compared with the session.
 pub(super) fn warn(warnings: &mut Warnings<'_>) {
     let config = warnings.config;
+    warn_about_connectors(warnings);
     if config.session.cookie_same_site == SameSiteConfig::None {
         return;
     }
     for (index, route) in config.route.iter().enumerate() {
-        let all_post =
-            route.reload_user != ReloadUser::Never && all_responses_are_posted(warnings, route);
-        if all_post {
+        let is_asked = matches!(
+            route.reload_user,
+            Some(ReloadUser::Always | ReloadUser::Embedded)
+        );
+        if is_asked && all_responses_are_posted(warnings, route) {
             let text = "the sources of this route post their responses, and browsers send no session \
                         cookie with that: nobody is confirmed again unless [session] has \
                         cookie_same_site = \"none\"";
@@ -35,4 +39,32 @@ fn all_responses_are_posted(warnings: &Warnings<'_>, route: &RouteConfig) -> boo
         .filter(|features| features.supports_silent_login())
         .peekable();
     silent.peek().is_some() && silent.all(|features| features.returns_by_post())
+}
+
+/// Warns of a connector with `reload_user` whose source cannot confirm anybody without a click.
+fn warn_about_connectors(warnings: &mut Warnings<'_>) {
+    let config = warnings.config;
+    for (id, connector) in config
+        .connector
+        .iter()
+        .filter(|(_, connector)| connector.reload_user)
+    {
+        let features = connector.kind().map(|kind| kind.features());
+        let Ok(features) = features else { continue };
+        let key_path = KeyPath::of(["connector", id.as_str()]).key("reload_user");
+        if !features.supports_silent_login() {
+            let help = match features.silent_login_help {
+                "" => "remove it",
+                help => help,
+            };
+            let text = format!("this source confirms nobody without a click: {help}");
+            warnings.add(&key_path, text);
+        } else if features.returns_by_post()
+            && config.session.cookie_same_site != SameSiteConfig::None
+        {
+            let text = "this source posts its responses, and browsers send no session cookie with that: \
+                        nobody is confirmed again unless [session] has cookie_same_site = \"none\"";
+            warnings.add(&key_path, text);
+        }
+    }
 }

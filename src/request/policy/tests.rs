@@ -42,6 +42,7 @@ fn route_with_reconfirmation(embedded: bool) -> Route {
     route_demanding(Demands {
         reconfirmation: Some(Reconfirmation {
             embedded,
+            only_via: None,
             after: Duration::from_secs(30),
         }),
         ..Demands::default()

@@ -70,9 +70,10 @@ pub struct RouteConfig {
     /// Whether the source must confirm, without a click, who is signed in when a page is loaded:
     /// `always` for top-level pages, `embedded` for pages in frames. A different person replaces the
     /// session; if nobody is signed in at the source, the session ends. A source that does not
-    /// support this is not asked.
+    /// support this is not asked. Absent: `always` for people whose connector has `reload_user`, otherwise
+    /// `never`.
     #[serde(default)]
-    pub reload_user: ReloadUser,
+    pub reload_user: Option<ReloadUser>,
     /// How old the last confirmation may be before `reload_user` asks again.
     #[serde(default = "demands::reload_after")]
     pub reload_after: Period,

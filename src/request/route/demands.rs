@@ -1,5 +1,6 @@
 //! `Demands`: what a route demands of a session besides its connector. Most routes demand nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -10,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::people::profile::AuthContext;
 use crate::people::session::Person;
 use crate::setting::Period;
+use crate::store::ConnectorId;
 
 /// What a route demands of a session besides its connector.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,10 +28,12 @@ pub struct Demands {
 }
 
 /// When the source must confirm who is signed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reconfirmation {
     /// Whether this applies to pages in frames, and not to top-level pages.
     pub embedded: bool,
+    /// The connectors whose people this applies to; absent: all.
+    pub only_via: Option<Arc<[ConnectorId]>>,
     /// How old the last confirmation may be.
     pub after: Duration,
 }
@@ -45,10 +49,9 @@ pub enum LoginPrompt {
 }
 
 /// When a source must confirm who is signed in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReloadUser {
-    #[default]
     Never,
     /// When a page is loaded in another page's frame.
     Embedded,
@@ -62,10 +65,12 @@ pub(super) const fn reload_after() -> Period {
 }
 
 impl Demands {
-    /// The demands in a route's configuration, if there are any.
-    pub fn of(config: &RouteConfig) -> Option<Box<Self>> {
+    /// The demands in a route's configuration, if there are any. `reloading` are the connectors with
+    /// `reload_user`.
+    pub fn of(config: &RouteConfig, reloading: &Arc<[ConnectorId]>) -> Option<Box<Self>> {
         let reconfirmation = |embedded| Reconfirmation {
             embedded,
+            only_via: None,
             after: config.reload_after.duration(),
         };
         let demands = Self {
@@ -73,9 +78,13 @@ impl Demands {
             max_age: config.max_age.map(|period| period.duration()),
             prompt: config.prompt,
             reconfirmation: match config.reload_user {
-                ReloadUser::Never => None,
-                ReloadUser::Embedded => Some(reconfirmation(true)),
-                ReloadUser::Always => Some(reconfirmation(false)),
+                Some(ReloadUser::Never) => None,
+                Some(ReloadUser::Embedded) => Some(reconfirmation(true)),
+                Some(ReloadUser::Always) => Some(reconfirmation(false)),
+                None => (!reloading.is_empty()).then(|| Reconfirmation {
+                    only_via: Some(Arc::clone(reloading)),
+                    ..reconfirmation(false)
+                }),
             },
         };
         (demands != Self::default()).then(|| Box::new(demands))
@@ -109,8 +118,10 @@ impl Demands {
         in_frame: bool,
         now: Timestamp,
     ) -> bool {
-        self.reconfirmation.is_some_and(|reconfirmation| {
+        self.reconfirmation.as_ref().is_some_and(|reconfirmation| {
+            let only_via = reconfirmation.only_via.as_ref();
             reconfirmation.embedded == in_frame
+                && only_via.is_none_or(|only_via| only_via.contains(&person.session.via))
                 && now.since(person.confirmed_at) >= reconfirmation.after
         })
     }

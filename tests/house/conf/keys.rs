@@ -157,6 +157,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("connector.*.link_by", Optional, r#"["mobile", "email"]"#),
     ("connector.*.link_on_request", Optional, "true"),
     ("connector.*.sync", Default, "true"),
+    ("connector.*.reload_user", Default, "false"),
     ("connector.*.login_prefix", Optional, r#""corp-""#),
     (
         "connector.*.callback_base",
@@ -867,7 +868,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ),
     ("route.max_age", Optional, r#""10m""#),
     ("route.prompt", Optional, r#""login""#),
-    ("route.reload_user", Default, r#""never""#),
+    ("route.reload_user", Optional, r#""always""#),
     ("route.reload_after", Default, r#""30s""#),
     ("route.upstream_connections", Default, r#""shared""#),
     ("route.strip_path", Default, "false"),

@@ -36,12 +36,20 @@ pub(super) fn validate<'a>(
             problems.add_at_value(&key_path, format!("{key} is too short"), help);
         }
     }
-    if route.reload_user != ReloadUser::Never {
+    if asks_the_source(route) {
         validate_silent_login(problems, key_path, route);
     }
-    if route.reload_user == ReloadUser::Embedded {
+    if route.reload_user == Some(ReloadUser::Embedded) {
         validate_embedded_login(problems, key_path, route);
     }
+}
+
+/// Whether the route itself demands that the source confirms who is signed in.
+fn asks_the_source(route: &RouteConfig) -> bool {
+    matches!(
+        route.reload_user,
+        Some(ReloadUser::Always | ReloadUser::Embedded)
+    )
 }
 
 fn validate_public_route<'a>(
@@ -53,7 +61,7 @@ fn validate_public_route<'a>(
         ("acr_values", !route.acr_values.is_empty()),
         ("max_age", route.max_age.is_some()),
         ("prompt", route.prompt.is_some()),
-        ("reload_user", route.reload_user != ReloadUser::Never),
+        ("reload_user", asks_the_source(route)),
     ];
     for (key, _) in settings.into_iter().filter(|(_, written)| *written) {
         let message = format!("a public route lets everybody pass: {key} has no effect");
