@@ -13,7 +13,7 @@ type Setting = (&'static str, &'static str, usize, &'static str);
 const URLS: &[Setting] = &[
     (
         "url = 'http://cas.corp.example/cas'",
-        "url = 'http://127.0.0.1:8080/cas'",
+        "url = 'http://cas.corp.example/cas'\nallow_http = true",
         7,
         "forge",
     ),
@@ -121,7 +121,7 @@ fn an_invalid_setting_is_refused_at_its_value() {
 }
 
 #[test]
-fn a_server_without_single_logout_is_warned_about() {
+fn a_server_without_single_logout_or_without_https_is_warned_about() {
     let warned = |lines: &str| {
         let warned = warned_keys(&format!("{SERVER}{URL}{lines}")).into_iter();
         let of_connector = warned.filter(|(key, _)| key.starts_with("connector"));
@@ -130,6 +130,8 @@ fn a_server_without_single_logout_is_warned_about() {
     assert_eq!(warned(""), []);
     let key = "connector.p.cas.single_logout".to_owned();
     assert_eq!(warned("single_logout = false\n"), [(key, 5)]);
+    let key = "connector.p.cas.allow_http".to_owned();
+    assert_eq!(warned("allow_http = true\n"), [(key, 5)]);
 }
 
 #[test]

@@ -508,6 +508,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("connector.*.cas.renew", Default, "false"),
     ("connector.*.cas.user_case", Default, r#""exact""#),
     ("connector.*.cas.single_logout", Default, "true"),
+    ("connector.*.cas.allow_http", Default, "false"),
     (
         "connector.*.cas.login_url",
         Optional,
@@ -528,6 +529,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Required,
         r#""https://idp.corp.example/metadata""#,
     ),
+    ("connector.*.saml.allow_http", Default, "false"),
     (
         "connector.*.saml.metadata_certificate",
         Optional,

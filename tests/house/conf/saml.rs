@@ -22,7 +22,7 @@ type Setting = (&'static str, &'static str, usize, &'static str);
 const SOURCES: &[Setting] = &[
     (
         "metadata = 'http://idp.corp.example/metadata'",
-        "metadata = 'http://127.0.0.1:8080/metadata'",
+        "metadata = 'http://idp.corp.example/metadata'\nallow_http = true",
         12,
         "forge",
     ),
@@ -150,6 +150,7 @@ fn what_weakens_security_is_warned_about() {
     assert_eq!(warned(unspecified), ["connector.p.saml"]);
     assert_eq!(warned(&format!("{persistent}clock_skew = '5m'\n")), nothing);
     for (key, value) in [
+        ("allow_http", "true"),
         ("allow_sha1", "true"),
         ("allow_cbc", "true"),
         ("idp_initiated", "true"),

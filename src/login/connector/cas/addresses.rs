@@ -24,10 +24,10 @@ pub(super) struct AddressError {
 
 impl Addresses {
     pub(super) fn of(config: &Config) -> Result<Self, AddressError> {
-        let base = base(&config.url)?;
+        let base = base(config)?;
         let below = |path: &str| Url::parse(&format!("{base}{path}"));
         let address = |key, configured: &Option<Url>, path: &str| match configured {
-            Some(url) => checked(key, url).map(|()| url.clone()),
+            Some(url) => checked(key, url, config.allow_http).map(|()| url.clone()),
             None => below(path).map_err(|_| AddressError {
                 key: "url",
                 message: "this URL cannot be used",
@@ -58,8 +58,9 @@ fn validation_path(config: &Config) -> &'static str {
 }
 
 /// The base URL without a slash at its end, and without the `/login` that people copy from a browser.
-fn base(url: &Url) -> Result<String, AddressError> {
-    checked("url", url)?;
+fn base(config: &Config) -> Result<String, AddressError> {
+    let url = &config.url;
+    checked("url", url, config.allow_http)?;
     if url.query().is_some() {
         return Err(AddressError {
             key: "url",
@@ -72,8 +73,9 @@ fn base(url: &Url) -> Result<String, AddressError> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-/// Requires https, or http on this machine: who can change the answer of a CAS server can be anybody.
-fn checked(key: &'static str, url: &Url) -> Result<(), AddressError> {
+/// Requires https, or http on this machine, because who can change the answer of a CAS server can be anybody;
+/// `allow_http` accepts that.
+fn checked(key: &'static str, url: &Url, allow_http: bool) -> Result<(), AddressError> {
     let error = |message, help| AddressError { key, message, help };
     let has_credentials = !url.username().is_empty() || url.password().is_some();
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() || has_credentials {
@@ -83,7 +85,7 @@ fn checked(key: &'static str, url: &Url) -> Result<(), AddressError> {
     if url.fragment().is_some() {
         return Err(error("it has a fragment", "remove # and what follows"));
     }
-    if sends_in_clear_text(url) {
+    if sends_in_clear_text(url) && !allow_http {
         let message = "over plain http an attacker in the network can forge any identity";
         return Err(error(message, "use https://; http only on this machine"));
     }
@@ -170,6 +172,19 @@ mod tests {
                 Err(key),
                 "{bad}"
             );
+        }
+    }
+
+    #[test]
+    fn allow_http_accepts_plain_http_and_nothing_else() {
+        for (url, is_accepted) in [
+            ("http://sso.corp.example/cas", true),
+            ("ftp://sso.corp.example/cas", false),
+            ("http://me:pw@sso.corp.example/cas", false),
+            ("http://sso.corp.example/cas#x", false),
+        ] {
+            let text = format!("url = '{url}'\nallow_http = true");
+            assert_eq!(addresses(&text).is_ok(), is_accepted, "{url}");
         }
     }
 

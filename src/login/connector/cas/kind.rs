@@ -61,6 +61,11 @@ impl Kind for Config {
 
     fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
         let mut warnings = Vec::new();
+        if self.allow_http {
+            let text = "over plain http an attacker in the network can forge any identity: use https://, and \
+                        remove this key";
+            warnings.push((KeyPath::of([NAME, "allow_http"]), text.to_owned()));
+        }
         if !self.single_logout {
             let text = "a person who signs out at the CAS server stays signed in here until the session \
                         ends: remove this key";

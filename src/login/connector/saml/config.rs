@@ -21,6 +21,10 @@ pub struct Config {
     /// The metadata of the identity provider: its URL (https, or http on this machine), or
     /// `{ file = "/path" }`. It names the keys that sign assertions, so whoever can change it can be anybody.
     pub metadata: MetadataSource,
+    /// Whether metadata is fetched from another machine over plain http. Whoever can change it on its way can
+    /// then sign in as anybody, unless `metadata_certificate` is set.
+    #[serde(default)]
+    pub allow_http: bool,
     /// A PEM certificate. Then the metadata must be signed by its key.
     #[serde(default)]
     pub metadata_certificate: Option<PathBuf>,

@@ -111,6 +111,11 @@ impl Kind for Config {
     fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
         let mut warnings = Vec::new();
         let mut warn = |key, text: &str| warnings.push((key_path(key), text.to_owned()));
+        if self.allow_http {
+            let text = "an attacker in the network can replace metadata from plain http and so forge any \
+                        identity: use https://, and remove this key";
+            warn("allow_http", text);
+        }
         if self.allow_sha1 {
             let text = "signatures with SHA-1 can be forged with effort: let the identity provider sign with \
                         SHA-256, and remove this key";
@@ -203,7 +208,7 @@ impl Config {
             let problem = if !is_web || has_credentials || url.fragment().is_some() {
                 let help = "a URL with https:// and a host, without user, password and fragment";
                 Some(("this cannot be the URL of metadata", help))
-            } else if sends_in_clear_text(url) {
+            } else if sends_in_clear_text(url) && !self.allow_http {
                 let message = "over plain http an attacker in the network can forge any identity";
                 Some((message, "use https://; http only on this machine"))
             } else {
