@@ -96,6 +96,18 @@ impl ConnectorError {
         }
     }
 
+    /// The error code of the source, or the HTTP status; 0 if it sent none.
+    pub fn source_code(&self) -> i64 {
+        let mut error: Option<&dyn Error> = Some(self);
+        while let Some(one) = error {
+            if let Some(refusal) = one.downcast_ref::<SourceRefusal>() {
+                return refusal.code;
+            }
+            error = one.source();
+        }
+        0
+    }
+
     /// Whether the source sent no response at all.
     pub fn is_no_response(&self) -> bool {
         match self {

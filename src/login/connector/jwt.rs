@@ -20,6 +20,7 @@ mod claims;
 mod config;
 mod key_list;
 mod kind;
+mod partner_keys;
 mod refusal;
 mod verifier;
 
@@ -28,6 +29,7 @@ pub use super::kit::jwe::{ContentAlgorithm, KeyAlgorithm};
 pub use config::{Config, DecryptConfig, GroovyScript, TokenAlgorithm};
 pub use key_list::KeyList;
 pub(super) use kind::NAME as KIND_NAME;
+pub use partner_keys::{encryption_key_fits, signing_key_fits};
 
 use claims::{AcceptedToken, ClaimRequirements};
 use refusal::TokenRefusal;

@@ -50,6 +50,14 @@ impl SyncError {
         text.to_owned()
     }
 
+    /// The error code of the source if it failed, and 0 if it sent none.
+    pub(super) fn source_error(&self) -> Option<i64> {
+        match self {
+            Self::Source(error) => Some(error.source_code()),
+            _ => None,
+        }
+    }
+
     /// How a sync ends with this error.
     pub(super) fn outcome(&self) -> SyncOutcome {
         match self {

@@ -52,6 +52,7 @@ impl Login {
         let mut report = synced.unwrap_or_else(|error| {
             let mut report = new_report();
             report.outcome = error.outcome();
+            report.source_error = error.source_error();
             report.add_problem(error_chain(&error).to_string(), error.remedy());
             let (connector, remedy) = (&entry.id, error.remedy());
             match report.outcome {

@@ -56,6 +56,9 @@ pub struct SyncReport {
     pub people: PeopleCounts,
     pub departments: DepartmentCounts,
     pub problems: Vec<SyncProblem>,
+    /// The error code of the source if it failed, and 0 if it sent none.
+    #[serde(skip)]
+    pub source_error: Option<i64>,
     /// The first changes of a dry run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<SyncChange>,
@@ -130,6 +133,7 @@ impl SyncReport {
             people: PeopleCounts::default(),
             departments: DepartmentCounts::default(),
             problems: Vec::new(),
+            source_error: None,
             changes: Vec::new(),
         }
     }

@@ -556,6 +556,11 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Example,
         r#""/etc/menshen/sp.pem""#,
     ),
+    (
+        "connector.*.saml.certificate_pem",
+        Alternative,
+        r#""-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----\n""#,
+    ),
     ("connector.*.saml.binding", Default, r#""redirect""#),
     (
         "connector.*.saml.name_id_format",

@@ -20,11 +20,13 @@ pub(super) struct Certificate {
     pub(super) validity: Option<Validity>,
 }
 
-/// Why a file has no certificate.
+/// Why a file or a text has no certificate.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CertificateFileError {
     #[error("the file {0} has no PEM certificate")]
     File(String, #[source] rustls::pki_types::pem::Error),
+    #[error("{0} is no PEM certificate")]
+    Text(String, #[source] rustls::pki_types::pem::Error),
     #[error("the certificate in {0} cannot be used")]
     Certificate(String, #[source] CertificateError),
 }
@@ -36,6 +38,18 @@ impl Certificate {
             validity: validity(der),
         }
     }
+}
+
+/// Reads the first certificate of a PEM text, and its key. `name` is that of the text in errors.
+pub(super) fn read_text(
+    name: &str,
+    pem: &str,
+) -> Result<(Vec<u8>, VerifyingKey), CertificateFileError> {
+    let der = CertificateDer::from_pem_slice(pem.as_bytes());
+    let der = der.map_err(|error| CertificateFileError::Text(name.to_owned(), error))?;
+    let key = VerifyingKey::from_certificate_der(&der);
+    let key = key.map_err(|error| CertificateFileError::Certificate(name.to_owned(), error))?;
+    Ok((der.to_vec(), key))
 }
 
 /// Reads the first certificate of a PEM file, and its key.

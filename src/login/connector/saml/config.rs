@@ -47,6 +47,9 @@ pub struct Config {
     /// The PEM certificate of `private_key`, which is part of the metadata of menshen.
     #[serde(default)]
     pub certificate: Option<PathBuf>,
+    /// The text of the PEM certificate, in place of `certificate`.
+    #[serde(default)]
+    pub certificate_pem: Option<String>,
     /// How login requests reach the identity provider: `redirect` (in a URL) or `post` (in a form).
     #[serde(default)]
     pub binding: Binding,

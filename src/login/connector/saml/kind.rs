@@ -14,6 +14,7 @@ use super::config::{Encrypted, MetadataSource};
 use super::metadata_cache::REFRESH_MIN;
 use super::names::{RELAY_STATE, RESPONSE_FIELD, TRANSIENT};
 use super::response::MESSAGE_BYTES_MAX;
+use super::service_provider::written_key_problems;
 use super::{Config, Saml};
 use crate::expression::Scope;
 use crate::login::pending::Mode;
@@ -228,19 +229,33 @@ impl Config {
 
     fn key_problems(&self) -> Vec<SettingProblem<'_>> {
         let mut problems = Vec::new();
-        match (&self.private_key, &self.certificate) {
-            (Some(_), None) => {
+        if self.certificate.is_some() && self.certificate_pem.is_some() {
+            let message = "`certificate` and `certificate_pem` exclude each other";
+            let path = key_path("certificate_pem");
+            problems.push(SettingProblem::key(path, message, "keep one of them"));
+        }
+        for (key, message) in written_key_problems(self) {
+            let help = "a private key (RSA, at least 2048 bits) and its certificate, both in PEM";
+            problems.push(SettingProblem::value(key_path(key), message, help));
+        }
+        let (certificate_key, has_certificate) = match &self.certificate_pem {
+            Some(_) => ("certificate_pem", true),
+            None => ("certificate", self.certificate.is_some()),
+        };
+        match (self.private_key.is_some(), has_certificate) {
+            (true, false) => {
                 let message = "private_key needs its certificate";
                 let help = "add `certificate`, the PEM file with the certificate of this key";
                 problems.push(SettingProblem::key(key_path("private_key"), message, help));
             }
-            (None, Some(_)) => {
+            (false, true) => {
                 let message = "certificate needs its private_key";
                 let help =
                     "add `private_key`, the key of this certificate, or remove `certificate`";
-                problems.push(SettingProblem::key(key_path("certificate"), message, help));
+                let path = key_path(certificate_key);
+                problems.push(SettingProblem::key(path, message, help));
             }
-            (Some(_), Some(_)) | (None, None) => {}
+            (true, true) | (false, false) => {}
         }
         if self.encrypted == Encrypted::Required && self.private_key.is_none() {
             let message = "without private_key nothing encrypted can be opened";

@@ -11,6 +11,7 @@ use super::super::{ConnectorBuildError, ConnectorDeps};
 use super::certificates;
 use super::config::{Config, Signed};
 use super::names::{METADATA, POST_BINDING, PROTOCOL, REDIRECT_BINDING};
+use crate::secret::SecretSource;
 use crate::telemetry::error_chain;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -125,14 +126,19 @@ fn key_descriptors(key: &OwnKey) -> String {
 }
 
 fn own_key(config: &Config) -> Result<Option<OwnKey>, ConnectorBuildError> {
-    let (Some(private_key), Some(path)) = (&config.private_key, &config.certificate) else {
+    let setting = |text: String| ConnectorBuildError::Setting(text);
+    let read: Result<(Vec<u8>, VerifyingKey), _> =
+        match (&config.certificate, &config.certificate_pem) {
+            (Some(path), _) => certificates::read_file(path),
+            (None, Some(pem)) => certificates::read_text("certificate_pem", pem),
+            (None, None) => return Ok(None),
+        };
+    let Some(private_key) = &config.private_key else {
         return Ok(None);
     };
-    let setting = |text: String| ConnectorBuildError::Setting(text);
     let pem = private_key.read().map_err(ConnectorBuildError::Secret)?;
     let private = PrivateKey::from_pem(&pem);
     let private = private.map_err(|error| setting(format!("saml.private_key: {error}")))?;
-    let read: Result<(Vec<u8>, VerifyingKey), _> = certificates::read_file(path);
     let (certificate, public) =
         read.map_err(|error| setting(format!("saml.certificate: {}", error_chain(&error))))?;
     if !private.belongs_to(&public) {
@@ -143,4 +149,29 @@ fn own_key(config: &Config) -> Result<Option<OwnKey>, ConnectorBuildError> {
         private,
         certificate,
     }))
+}
+
+/// What is wrong with a key and a certificate that are written in the settings themselves: the setting, and
+/// why. Reads no file.
+pub(super) fn written_key_problems(config: &Config) -> Vec<(&'static str, String)> {
+    let mut problems = Vec::new();
+    let private = match &config.private_key {
+        Some(SecretSource::Literal(pem)) => Some(PrivateKey::from_pem(pem)),
+        _ => None,
+    };
+    let certificate = config.certificate_pem.as_deref();
+    let certificate = certificate.map(|pem| certificates::read_text("certificate_pem", pem));
+    if let Some(Err(error)) = &private {
+        problems.push(("private_key", format!("private_key: {error}")));
+    }
+    if let Some(Err(error)) = &certificate {
+        problems.push(("certificate_pem", error_chain(error).to_string()));
+    }
+    if let (Some(Ok(private)), Some(Ok((_, public)))) = (private, certificate)
+        && !private.belongs_to(&public)
+    {
+        let text = "certificate_pem is not the certificate of private_key";
+        problems.push(("certificate_pem", text.to_owned()));
+    }
+    problems
 }

@@ -1,0 +1,177 @@
+//! `/api/authentication-configs/…`: the API with which HENGSHI's ways to sign in are configured.
+//!
+//! The settings are those of the managed connectors: each kind of HENGSHI is one connector, whose fields
+//! [`translate`] turns into the table `[connector.ID]` and back. `docs/hengshi-api.md` describes it.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::Response as ApiResponse;
+use bytes::Bytes;
+use http::header::{ACCEPT_LANGUAGE, ALLOW};
+use http::{HeaderMap, Method, Request, Response};
+use tower_service::Service as _;
+use utoipa::openapi::OpenApi;
+
+use super::api::ApiState;
+use super::tokens::{AdminRights, AdminToken};
+use crate::face::page::Lang;
+use crate::keys;
+use crate::request::{Body, BodyError};
+use crate::site::live::LiveSite;
+use crate::site::settings::{Author, Means};
+
+mod active_auth;
+mod body;
+mod common;
+mod dingtalk_sync;
+mod envelope;
+mod form;
+mod generate_key;
+mod handlers;
+mod json;
+mod kind;
+mod kinds;
+mod mapping;
+mod names;
+mod nearest;
+mod problem;
+mod refusal;
+mod resolve;
+mod settings;
+mod table;
+mod translate;
+
+use handlers::Outcome;
+use kind::HengshiKind;
+pub(super) use refusal::Refusal;
+
+/// The beginning of all paths.
+const PREFIX: &str = "/api/authentication-configs/";
+
+/// The paths beside those of the kinds.
+const OTHER_PATHS: [&str; 4] = [
+    "form-items",
+    "active-auth",
+    "dingtalk/sync",
+    "jwt-param/generate-key",
+];
+
+/// Who sends a request.
+#[derive(Clone, Debug)]
+struct Caller {
+    author: Author,
+}
+
+/// Answers the requests of HENGSHI's API.
+pub(super) struct Hengshi {
+    router: Router,
+    live: Arc<LiveSite>,
+}
+
+impl Hengshi {
+    /// Also returns the description of the paths.
+    pub(super) fn new(state: Arc<ApiState>) -> (Self, OpenApi) {
+        let live = Arc::clone(&state.live);
+        let (router, description) = handlers::routes().split_for_parts();
+        let router = router.with_state(state);
+        (Self { router, live }, description)
+    }
+
+    /// Whether a path belongs to this API.
+    pub(super) fn serves(path: &str) -> bool {
+        path.starts_with(PREFIX) || path == PREFIX.trim_end_matches('/')
+    }
+
+    /// Answers a request with this token.
+    pub(super) async fn answer<B>(
+        &self,
+        token: &AdminToken,
+        client: Option<IpAddr>,
+        request: Request<B>,
+    ) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BodyError>,
+    {
+        let lang = lang_of(request.headers());
+        let result = match self.check(token, &request) {
+            Err(refusal) => Err(refusal),
+            Ok(()) => self.run(token, client, request).await,
+        };
+        match result {
+            Ok(success) => envelope::success(&self.version(), &success),
+            Err(refusal) => envelope::refused(&self.version(), lang, &refusal),
+        }
+    }
+
+    /// Refuses a request before its token is looked at.
+    pub(super) fn refuse(&self, headers: &HeaderMap, refusal: &Refusal) -> Response<Body> {
+        envelope::refused(&self.version(), lang_of(headers), refusal)
+    }
+
+    /// Checks the right of the token, and after it the path.
+    fn check<B>(&self, token: &AdminToken, request: &Request<B>) -> Result<(), Refusal> {
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        match &token.rights {
+            AdminRights::Full => {}
+            AdminRights::View if is_read => {}
+            AdminRights::View | AdminRights::Broker(_) => return Err(Refusal::view_only()),
+        }
+        let path = request.uri().path();
+        let rest = path.strip_prefix(PREFIX).unwrap_or_default();
+        let is_known = OTHER_PATHS.contains(&rest) || HengshiKind::of_id(rest).is_some();
+        match is_known {
+            true => Ok(()),
+            false => Err(Refusal::NotFound),
+        }
+    }
+
+    async fn run<B>(
+        &self,
+        token: &AdminToken,
+        client: Option<IpAddr>,
+        request: Request<B>,
+    ) -> Result<envelope::Success, Refusal>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BodyError>,
+    {
+        let mut request = request.map(axum::body::Body::new);
+        let author = Author {
+            name: token.name.to_string(),
+            means: Means::Api,
+            client,
+        };
+        request.extensions_mut().insert(Caller { author });
+        let answer: Result<ApiResponse, Infallible> = self.router.clone().call(request).await;
+        let Ok(mut answer) = answer;
+        if let Some(Outcome(result)) = answer.extensions_mut().remove::<Outcome>() {
+            return result;
+        }
+        // The router knows the path, so the method is wrong.
+        let allowed = answer.headers().get(ALLOW);
+        let allowed = allowed.and_then(|methods| methods.to_str().ok());
+        Err(match allowed {
+            Some(allowed) => Refusal::Method {
+                allowed: allowed.replace(',', ", "),
+            },
+            None => Refusal::NotFound,
+        })
+    }
+
+    /// The version of menshen, and a hash that changes with its settings.
+    fn version(&self) -> String {
+        let settings = self.live.settings().version().to_be_bytes();
+        let hash = keys::fingerprint(&[b"settings", &settings]);
+        let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        format!("menshen@{}#{hash}", env!("CARGO_PKG_VERSION"))
+    }
+}
+
+fn lang_of(headers: &HeaderMap) -> Lang {
+    let accepted = headers.get(ACCEPT_LANGUAGE);
+    Lang::of(accepted.and_then(|value| value.to_str().ok()))
+}

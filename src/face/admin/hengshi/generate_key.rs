@@ -1,0 +1,57 @@
+//! `PUT jwt-param/generate-key`: a fresh key, which is neither kept nor in force.
+
+use serde_json::{Map, Value, json};
+
+use super::envelope::Success;
+use super::form::Form;
+use super::kinds;
+use super::refusal::Refusal;
+use crate::keys::{self, TokenKey};
+
+/// The longest hash of an HMAC, in bytes.
+const HASH_BYTES_MAX: usize = 64;
+
+/// Makes a key for the algorithm of the request. `kept` are the fields of the connector that there is.
+pub(super) fn generate(
+    body: &Map<String, Value>,
+    kept: Option<&Map<String, Value>>,
+) -> Result<Success, Refusal> {
+    let kept_value = |name: &str| kept.and_then(|kept| kept.get(name));
+    let mut body = body.clone();
+    for name in ["checkSignAlgorithm", "enableSyncUserAttr"] {
+        let is_absent = body.get(name).is_none_or(Value::is_null);
+        if let Some(value) = kept_value(name).filter(|_| is_absent) {
+            body.insert(name.to_owned(), value.clone());
+        }
+    }
+    let mut form = Form::new(&body);
+    let algorithm = kinds::read_algorithm(&mut form);
+    let sync = form.flag("enableSyncUserAttr").unwrap_or(true);
+    let (Some(algorithm), true) = (algorithm, form.problems.is_empty()) else {
+        return Err(Refusal::Fields(form.problems));
+    };
+    let (check, sign) = match kinds::is_shared(algorithm) {
+        true => {
+            let secret = hexadecimal(kinds::secret_bytes(algorithm));
+            (secret.clone(), secret)
+        }
+        false => match TokenKey::generate(algorithm) {
+            Some(TokenKey::Pair { private, public }) => (public, private.expose().clone()),
+            Some(TokenKey::Secret(_)) | None => return Err(Refusal::NotFound),
+        },
+    };
+    Ok(Success::of(json!({
+        "checkSignAlgorithm": algorithm,
+        "checkSignKey": check,
+        "checkSignKeyBase64Encoded": false,
+        "signKey": sign,
+        "enableSyncUserAttr": sync,
+    })))
+}
+
+/// A random text of so many hexadecimal digits.
+fn hexadecimal(digits: usize) -> String {
+    let bytes = keys::random::<HASH_BYTES_MAX>();
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    text[..digits.min(text.len())].to_owned()
+}
