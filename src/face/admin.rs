@@ -24,6 +24,7 @@ use crate::telemetry::{AuditEvent, AuditRecord, Telemetry, escape};
 mod api;
 mod console;
 mod device;
+mod hengshi;
 mod host_check;
 mod readiness;
 mod token_guesses;
@@ -32,6 +33,7 @@ mod tokens;
 pub use api::COMMAND_USER_AGENT;
 use api::{Api, ApiState};
 pub use console::Console;
+use hengshi::{Hengshi, Refusal};
 pub use host_check::AdminHost;
 pub use readiness::Readiness;
 use readiness::ReadinessReport;
@@ -121,6 +123,7 @@ pub struct Admin {
     tokens: AdminTokens,
     guesses: TokenGuesses,
     api: Api,
+    hengshi: Hengshi,
     sessions: Arc<Sessions>,
     telemetry: Telemetry,
     readiness: Arc<Readiness>,
@@ -147,18 +150,21 @@ impl Admin {
         let services = live.services();
         let (sessions, people) = (Arc::clone(&services.sessions), services.people.clone());
         let telemetry = services.telemetry.clone();
-        let api = Api::new(ApiState {
+        let state = Arc::new(ApiState {
             sessions: Arc::clone(&sessions),
             people,
             telemetry: telemetry.clone(),
             live: Arc::clone(&live),
         });
+        let (hengshi, description) = Hengshi::new(Arc::clone(&state));
+        let api = Api::new(state, description);
         let on_unix = config.listen.starts_with("unix:");
         Ok(Self {
             hosts: (!on_unix).then(|| config.hosts.clone()),
             tokens,
             guesses: TokenGuesses::new(config.wrong_tokens_per_client_per_minute),
             api,
+            hengshi,
             sessions,
             telemetry,
             readiness,
@@ -190,6 +196,7 @@ impl Admin {
         };
         let path = request.uri().path().to_owned();
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let is_hengshi = Hengshi::serves(&path);
         let is_probe_without_host =
             matches!(path.as_str(), "/healthz" | "/readyz") && host_check::has_no_host(&request);
         let hosts = self.hosts.as_deref().filter(|_| !is_probe_without_host);
@@ -199,10 +206,17 @@ impl Admin {
                 ?host,
                 "an admin request names an unknown host, so it is refused: add the host to [admin] hosts if it is yours"
             );
+            if is_hengshi {
+                return self.hengshi.refuse(request.headers(), &Refusal::other_host());
+            }
             let detail = "use an IP address, localhost or a name in [admin] hosts";
             return problem(StatusCode::FORBIDDEN, detail);
         }
-        if !is_read && host_check::is_cross_origin(request.headers()) {
+        // The API of HENGSHI shows settings to no page of another site either.
+        if (!is_read || is_hengshi) && host_check::is_cross_origin(request.headers()) {
+            if is_hengshi {
+                return self.hengshi.refuse(request.headers(), &Refusal::other_origin());
+            }
             let detail = "cross-origin requests cannot change anything";
             return problem(StatusCode::FORBIDDEN, detail);
         }
@@ -218,26 +232,38 @@ impl Admin {
             _ if self.tokens.is_empty() => not_found(),
             api::DESCRIPTION_PATH if !is_read => not_allowed("GET, HEAD"),
             api::DESCRIPTION_PATH => self.api.description(),
+            _ if is_hengshi => match self.guesses.find(&self.tokens, request.headers(), client) {
+                Ok(token) => self.hengshi.answer(token, client, request).await,
+                Err(refused) => {
+                    self.note_refused(refused, request.headers(), client);
+                    let refusal = match refused {
+                        TokenRefused::TooMany => Refusal::TooManyTokens,
+                        TokenRefused::Missing | TokenRefused::Wrong => Refusal::NoToken,
+                    };
+                    self.hengshi.refuse(request.headers(), &refusal)
+                }
+            },
             path if path.starts_with("/api/") => {
                 match self.guesses.find(&self.tokens, request.headers(), client) {
                     Ok(token) => self.api.answer(token, client, request).await,
-                    Err(refused) => self.refuse(refused, request.headers(), client),
+                    Err(refused) => {
+                        self.note_refused(refused, request.headers(), client);
+                        match refused {
+                            TokenRefused::TooMany => too_many(),
+                            TokenRefused::Missing | TokenRefused::Wrong => unauthorized(),
+                        }
+                    }
                 }
             }
             _ => not_found(),
         }
     }
 
-    /// Answers a request of the API without a right token.
-    fn refuse(
-        &self,
-        refused: TokenRefused,
-        headers: &HeaderMap,
-        client: Option<IpAddr>,
-    ) -> Response<Body> {
+    /// Records a request of an API without a right token.
+    fn note_refused(&self, refused: TokenRefused, headers: &HeaderMap, client: Option<IpAddr>) {
         if refused == TokenRefused::TooMany {
             self.guesses.log_limit(client);
-            return too_many();
+            return;
         }
         let user_agent = headers.get(USER_AGENT);
         let user_agent = user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()));
@@ -248,7 +274,6 @@ impl Admin {
             reason: Some(&reason),
             ..AuditRecord::new(AuditEvent::Refused, Clock::system().now())
         });
-        unauthorized()
     }
 
     fn metrics(&self) -> Response<Body> {

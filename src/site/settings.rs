@@ -10,6 +10,7 @@ use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::Config;
 use crate::login::connector::ConnectorConfig;
@@ -234,6 +235,15 @@ impl Settings {
     /// The settings of a managed connector that is shadowed or not, masked as in [`Self::table`].
     pub fn managed_table(&self, id: &ConnectorId) -> Option<ConnectorTable> {
         Some(self.document.connectors.get(id)?.settings.masked())
+    }
+
+    /// The fields of HENGSHI's API from which the settings of a connector were last made, if they were; never
+    /// of a connector of the file.
+    pub fn hengshi(&self, id: &ConnectorId) -> Option<&Map<String, Value>> {
+        if self.file.connectors.contains_key(id) {
+            return None;
+        }
+        self.document.connectors.get(id)?.hengshi.as_ref()
     }
 
     /// Whom strangers are led to, and the order of the sign-in page.

@@ -36,6 +36,7 @@ mod forwarding;
 mod frames;
 mod front_end;
 mod hostile;
+mod hengshi;
 mod hosts;
 mod identity;
 mod interleavings;

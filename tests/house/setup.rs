@@ -88,6 +88,7 @@ pub(crate) struct Setup {
     clock: Option<Clock>,
     access: bool,
     connector_kinds: Vec<(String, Arc<dyn Kind>)>,
+    has_connector: bool,
 }
 
 impl Default for Setup {
@@ -104,6 +105,7 @@ impl Default for Setup {
             clock: None,
             access: false,
             connector_kinds: Vec::new(),
+            has_connector: true,
         }
     }
 }
@@ -165,6 +167,14 @@ impl Setup {
         }
     }
 
+    /// Adds routes.
+    pub(crate) fn more_routes(self, text: &str) -> Self {
+        Self {
+            routes: format!("{}{text}", self.routes),
+            ..self
+        }
+    }
+
     /// Sets the URL of the store.
     pub(crate) fn store(self, url: &str) -> Self {
         Self {
@@ -193,6 +203,14 @@ impl Setup {
         self
     }
 
+    /// Leaves `[connector.corp]` out.
+    pub(crate) fn without_connector(self) -> Self {
+        Self {
+            has_connector: false,
+            ..self
+        }
+    }
+
     /// Enables the access log.
     pub(crate) fn access_log(self) -> Self {
         Self {
@@ -215,6 +233,7 @@ impl Setup {
             clock: _,
             access,
             connector_kinds: _,
+            has_connector,
         } = self;
         let routes = routes.replace("{app}", &app.base_url());
         let tables = tables
@@ -222,6 +241,24 @@ impl Setup {
             .replace("{api}", &source.base_url())
             .replace("{authorize}", &source.authorize_url())
             .replace("{login}", &source.login_url());
+        let corp = format!(
+            r#"[connector.corp]
+display_name = "企业微信"
+{connector}
+[connector.corp.wecom]
+corp_id = "{CORP_ID}"
+agent_id = {AGENT_ID}
+secret = "{SECRET}"
+api_base = "{api}"
+authorize_url = "{authorize}"
+login_url = "{login}"
+{wecom}
+"#,
+            api = source.base_url(),
+            authorize = source.authorize_url(),
+            login = source.login_url(),
+        );
+        let corp = if *has_connector { &corp } else { "" };
         format!(
             r#"
 [server]
@@ -234,23 +271,10 @@ external_url = "{external_url}"
 url = "{store}"
 [log]
 access = {access}
-[connector.corp]
-display_name = "企业微信"
-{connector}
-[connector.corp.wecom]
-corp_id = "{CORP_ID}"
-agent_id = {AGENT_ID}
-secret = "{SECRET}"
-api_base = "{api}"
-authorize_url = "{authorize}"
-login_url = "{login}"
-{wecom}
+{corp}
 {tables}
 {routes}
-"#,
-            api = source.base_url(),
-            authorize = source.authorize_url(),
-            login = source.login_url(),
+"#
         )
     }
 

@@ -15,6 +15,7 @@ use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use tower_service::Service as _;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::tokens::{AdminRights, AdminToken};
@@ -31,7 +32,7 @@ mod accounts;
 mod answer;
 mod app_token;
 mod audit;
-mod change;
+pub(super) mod change;
 mod connectors;
 mod description;
 mod error;
@@ -62,7 +63,7 @@ pub(super) struct ApiState {
 }
 
 /// The paths of a resource with their handlers and descriptions.
-type Resource = OpenApiRouter<Arc<ApiState>>;
+pub(super) type Resource = OpenApiRouter<Arc<ApiState>>;
 
 /// The resources that need [`AdminRights::Full`], or [`AdminRights::View`] for reading.
 fn resources() -> Resource {
@@ -90,16 +91,18 @@ pub(super) struct Api {
 }
 
 impl Api {
-    pub(super) fn new(state: ApiState) -> Self {
+    /// `others` describes the paths of other APIs on this listener.
+    pub(super) fn new(state: Arc<ApiState>, others: OpenApi) -> Self {
         let resources = resources().route_layer(middleware::from_fn(require_right));
         // These handlers check the right themselves.
         let resources = resources.merge(app_token::routes());
         let resources = resources.route_layer(middleware::from_fn(refuse_nul));
-        let (router, paths) = resources.split_for_parts();
+        let (router, mut paths) = resources.split_for_parts();
+        paths.merge(others);
         let router = router
             .fallback(unknown_path)
             .method_not_allowed_fallback(refuse_method)
-            .with_state(Arc::new(state));
+            .with_state(state);
         Self {
             router,
             description: description::complete(paths),

@@ -5,6 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use super::{ConnectorTable, Settings};
 use crate::store::ConnectorId;
 
@@ -17,6 +19,13 @@ pub enum Change {
     Put {
         id: ConnectorId,
         settings: ConnectorTable,
+    },
+    /// The same by HENGSHI's API. Its fields are kept beside the settings, as they were sent and without
+    /// secrets; they count as long as they say what the settings say.
+    PutByHengshi {
+        id: ConnectorId,
+        settings: ConnectorTable,
+        fields: Map<String, Value>,
     },
     /// Removes a managed connector and ends its sessions. Accounts stay.
     Delete { id: ConnectorId },
@@ -37,7 +46,10 @@ impl Change {
     /// The connector that the change is about, if it is about one.
     pub fn connector(&self) -> Option<&ConnectorId> {
         match self {
-            Self::Put { id, .. } | Self::Delete { id } | Self::SetEnabled { id, .. } => Some(id),
+            Self::Put { id, .. }
+            | Self::PutByHengshi { id, .. }
+            | Self::Delete { id }
+            | Self::SetEnabled { id, .. } => Some(id),
             Self::SetLogin(_) | Self::Rollback { .. } | Self::Import { .. } => None,
         }
     }
@@ -47,7 +59,7 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Put { id, .. } => write!(f, "put connector {id}"),
+            Self::Put { id, .. } | Self::PutByHengshi { id, .. } => write!(f, "put connector {id}"),
             Self::Delete { id } => write!(f, "delete connector {id}"),
             Self::SetEnabled { id, enabled: true } => write!(f, "enable connector {id}"),
             Self::SetEnabled { id, enabled: false } => write!(f, "disable connector {id}"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::SettingsError;
 use super::table::{ConnectorTable, SealedTable};
@@ -27,6 +28,10 @@ pub struct ManagedConnector {
     /// The version in which it was last changed.
     pub etag: u64,
     pub settings: SealedTable,
+    /// The fields of HENGSHI's API from which the settings were made, as they were sent and without secrets.
+    /// Absent: they were made otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hengshi: Option<Map<String, Value>>,
 }
 
 /// Managed choices of `[login]`.

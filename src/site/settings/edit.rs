@@ -56,7 +56,16 @@ impl Settings {
             Change::Put { id, settings } => {
                 edit.refuse_file(id)?;
                 self.require(precondition, self.etag(id))?;
-                edit.put(id, settings)?;
+                edit.put(id, settings, None)?;
+            }
+            Change::PutByHengshi {
+                id,
+                settings,
+                fields,
+            } => {
+                edit.refuse_file(id)?;
+                self.require(precondition, self.etag(id))?;
+                edit.put(id, settings, Some(fields))?;
             }
             Change::Delete { id } => {
                 self.require_managed(id)?;
@@ -111,12 +120,12 @@ impl Settings {
             return Ok(());
         }
         Err(match self.file.connectors.contains_key(id) {
-            true => self.from_file(id),
+            true => self.refused_by_file(id),
             false => ChangeError::NotFound(id.clone()),
         })
     }
 
-    fn from_file(&self, id: &ConnectorId) -> ChangeError {
+    fn refused_by_file(&self, id: &ConnectorId) -> ChangeError {
         ChangeError::FromFile {
             what: format!("connector {id}"),
             at: self.file.file.line_of(id),
@@ -167,12 +176,17 @@ struct Edit<'a> {
 impl Edit<'_> {
     fn refuse_file(&self, id: &ConnectorId) -> Result<(), ChangeError> {
         match self.settings.file.connectors.contains_key(id) {
-            true => Err(self.settings.from_file(id)),
+            true => Err(self.settings.refused_by_file(id)),
             false => Ok(()),
         }
     }
 
-    fn put(&mut self, id: &ConnectorId, table: &ConnectorTable) -> Result<(), ChangeError> {
+    fn put(
+        &mut self,
+        id: &ConnectorId,
+        table: &ConnectorTable,
+        hengshi: Option<&Map<String, Value>>,
+    ) -> Result<(), ChangeError> {
         let (merged, former) = self.settings.merged(id, table, self.ring)?;
         let paths = secrets::secret_paths(&merged.connector);
         let sealed = merged.table.sealed(&paths, self.ring, id);
@@ -183,9 +197,12 @@ impl Edit<'_> {
         self.edited.fields.extend(changed);
         let kind = merged.connector.kind().map(|kind| kind.name().to_owned());
         let document = &mut self.edited.document;
+        let former = document.connectors.get(id);
+        let hengshi = hengshi.or_else(|| former?.hengshi.as_ref()).cloned();
         let connector = ManagedConnector {
             etag: self.number,
             settings: sealed,
+            hengshi,
         };
         document.connectors.insert(id.clone(), connector);
         let max = CONNECTORS_MAX;
@@ -335,7 +352,7 @@ impl Edit<'_> {
         let mut problems = Vec::new();
         for (id, table) in connectors {
             self.refuse_file(id)?;
-            match self.put(id, table) {
+            match self.put(id, table, None) {
                 Ok(()) => {}
                 Err(ChangeError::Problems(found)) => {
                     problems.extend(found.into_iter().map(|problem| problem.of(id)));

@@ -23,6 +23,7 @@ use super::error::Problem;
         (name = "sync", description = "Directory syncs"),
         (name = "audit", description = "Logins, refusals, sign-outs and changes"),
         (name = "settings", description = "Versions of the managed settings"),
+        (name = "hengshi", description = "The settings of connectors, as HENGSHI's API has them"),
         (name = "decisions", description = "Whether requests are allowed, and why"),
     )
 )]
@@ -48,11 +49,16 @@ pub(super) fn complete(paths: Description) -> serde_json::Value {
     let components = description.components.get_or_insert_default();
     components.add_security_scheme("token", SecurityScheme::Http(bearer));
     for operation in description.paths.paths.values_mut().flat_map(operations) {
+        let tags = operation.tags.as_deref().unwrap_or_default();
+        let schema = match tags.contains(&"hengshi".to_owned()) {
+            true => "Envelope",
+            false => "Problem",
+        };
         for (status, text) in COMMON_RESPONSES {
             let responses = &mut operation.responses.responses;
             responses
                 .entry(status.to_owned())
-                .or_insert_with(|| problem_response(text).into());
+                .or_insert_with(|| problem_response(schema, text).into());
         }
     }
     serde_json::to_value(&description).expect("a description is plain data")
@@ -69,8 +75,8 @@ fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     methods.into_iter().flatten()
 }
 
-fn problem_response(text: &str) -> utoipa::openapi::Response {
-    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+fn problem_response(schema: &str, text: &str) -> utoipa::openapi::Response {
+    let problem = Content::new(Some(Ref::from_schema_name(schema)));
     ResponseBuilder::new()
         .description(text)
         .content("application/json", problem)

@@ -18,7 +18,7 @@ use crate::telemetry::error_chain;
 
 /// Why an API request failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ApiError {
+pub(in crate::face::admin) enum ApiError {
     /// Says which part of the request is wrong.
     #[error("{0}")]
     Malformed(String),

@@ -5,6 +5,7 @@ use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
+use crate::face::admin::api::change::etag;
 use crate::face::admin::json_response;
 use crate::face::page::Lang;
 use crate::request::Body;
@@ -28,10 +29,8 @@ impl Success {
 
 pub(super) fn success(version: &str, success: &Success) -> Response<Body> {
     let mut response = enclosed(StatusCode::OK, version, 0, SUCCESS, success.data.clone());
-    if let Some(etag) = success.etag
-        && let Ok(etag) = HeaderValue::from_str(&format!("\"{etag}\""))
-    {
-        response.headers_mut().insert(ETAG, etag);
+    if let Some(version) = success.etag {
+        response.headers_mut().insert(ETAG, etag(version));
     }
     response
 }

@@ -12,6 +12,8 @@ use super::problem::FieldError;
 const TEXT_BYTES_MAX: usize = 8 << 10;
 /// The longest key or certificate in PEM, in bytes.
 const PEM_BYTES_MAX: usize = 64 << 10;
+/// The longest name of an unknown field that asks for nothing, in characters.
+const NAME_CHARS_MAX: usize = 64;
 /// The most unknown fields that ask for nothing.
 const UNKNOWN_MAX: usize = 64;
 /// The member with everything beyond the fields of HENGSHI.
@@ -306,7 +308,8 @@ impl<'a> Form<'a> {
             self.refuse(&shortened(&unknown[0]), zh, en);
         }
         for name in unknown {
-            if asks_for_nothing(&self.body[&name]) {
+            let is_short = name.chars().count() <= NAME_CHARS_MAX;
+            if is_short && asks_for_nothing(&self.body[&name]) {
                 continue;
             }
             let names = self.known.keys().copied();
@@ -327,9 +330,9 @@ impl<'a> Form<'a> {
     }
 }
 
-/// The name of an unknown field, in at most 64 characters.
+/// The beginning of the name of an unknown field.
 fn shortened(name: &str) -> String {
-    name.chars().take(64).collect()
+    name.chars().take(NAME_CHARS_MAX).collect()
 }
 
 /// Whether a value asks for nothing, so that a field that is not known may have it.

@@ -6,7 +6,6 @@ use axum::Extension;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
-use http::header::{IF_MATCH, IF_NONE_MATCH};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -19,8 +18,8 @@ use super::kind::HengshiKind;
 use super::refusal::Refusal;
 use super::settings::{self, ChangeRequest};
 use super::{Caller, active_auth, dingtalk_sync, generate_key};
+use crate::face::admin::api::change::precondition;
 use crate::face::admin::api::{ApiState, Resource};
-use crate::site::settings::Precondition;
 use crate::store::ConnectorId;
 
 /// What a handler decided. The response is made of it where the language is known.
@@ -219,7 +218,7 @@ fn change_request(
 ) -> Result<ChangeRequest, Refusal> {
     Ok(ChangeRequest {
         author: caller.author.clone(),
-        precondition: precondition(headers),
+        precondition: precondition(headers).map_err(|_| Refusal::Precondition)?,
         connector: connector_of(query)?,
     })
 }
@@ -239,20 +238,5 @@ fn connector_of(query: Option<&str>) -> Result<Option<ConnectorId>, Refusal> {
             let en = "it must be the ID of one connector, once";
             Err(Refusal::field("connector", zh, en))
         }
-    }
-}
-
-/// What must hold before a change. An entity tag that menshen never sends matches nothing.
-fn precondition(headers: &HeaderMap) -> Precondition {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("").trim());
-    let tag = |text: &str| {
-        let number = text.strip_prefix('"')?.strip_suffix('"')?;
-        number.parse().ok()
-    };
-    match (text(IF_MATCH), text(IF_NONE_MATCH)) {
-        (Some("*"), _) => Precondition::Exists,
-        (Some(etag), _) => Precondition::Matches(tag(etag).unwrap_or(u64::MAX)),
-        (None, Some("*")) => Precondition::IsNew,
-        (None, _) => Precondition::None,
     }
 }

@@ -44,12 +44,12 @@ pub(super) fn one(shape: Shape, name: &str) -> String {
     let by_key = selected("profile", &[Step::Key(name.to_owned())]);
     let inside = match path(name) {
         // The name is its own path.
-        Some(steps) if steps.len() == 1 => by_key.clone(),
+        Some(steps) if steps.len() == 1 => by_key,
         Some(steps) => {
             let by_path = selected("profile", &steps);
             format!("{key} in profile ? {by_key} : {by_path}")
         }
-        None => by_key.clone(),
+        None => by_key,
     };
     let places: &[&str] = match shape {
         Shape::Plain => &[],

@@ -7,7 +7,7 @@ use crate::face::page::Lang;
 
 /// A text in both languages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Words {
+pub(in crate::face::admin) struct Words {
     pub(super) zh: String,
     pub(super) en: String,
 }
@@ -30,7 +30,7 @@ impl Words {
 
 /// What is wrong with one field. Contains no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FieldError {
+pub(in crate::face::admin) struct FieldError {
     /// The name of the field as in the request; below `menshen` the path of the key.
     pub(super) field: String,
     pub(super) words: Words,

@@ -2,7 +2,6 @@
 
 use http::StatusCode;
 
-use super::form;
 use super::json::{DEPTH_MAX, JsonError};
 use super::kind::HengshiKind;
 use super::problem::{FieldError, Words};
@@ -305,13 +304,5 @@ pub(super) fn of_change(
             );
             Refusal::StoreAway
         }
-    }
-}
-
-/// The field of a key path below `menshen`.
-pub(super) fn below_menshen(key_path: &str) -> String {
-    match key_path {
-        "" => form::MENSHEN.to_owned(),
-        path => format!("{}.{path}", form::MENSHEN),
     }
 }

@@ -77,14 +77,14 @@ pub(super) async fn replace(
     let before = settings.managed_table(&id);
     let before = before.as_ref().map(|table| table.expose());
     let read = translate::to_table(kind, body, before).map_err(Refusal::Fields)?;
-    let change = Change::Put {
+    let change = Change::PutByHengshi {
         id: id.clone(),
         settings: read.translated.table.clone().into(),
-        hengshi: Some(read.raw),
+        fields: read.raw,
     };
     let changed = live.change(change, request.precondition, &request.author);
     let changed = changed.await.map_err(|error| {
-        let field_of = |key_path: &str| read.translated.field_of(key_path);
+        let field_of = |key_path: &str| read.translated.field_of(kind.table(), key_path);
         refusal::of_change(error, Some(kind), field_of)
     })?;
     let etag = changed.settings.connector(&id).map(|info| info.etag);

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::form::SecretField;
+use super::form::{MENSHEN, SecretField};
 use super::problem::FieldError;
 
 /// The text that stands for a kept secret.
@@ -76,7 +76,7 @@ impl Draft {
             if find(&table, &path).is_some() {
                 let zh = format!("字段 {field} 已经说明了它，不能写两次");
                 let en = format!("the field {field} says it already: write it once");
-                problems.push(FieldError::new(format!("menshen.{path}"), zh, en));
+                problems.push(FieldError::new(format!("{MENSHEN}.{path}"), zh, en));
             } else if !insert(&mut table, &path, value) {
                 problems.push(not_a_table(&path));
             }
@@ -89,7 +89,7 @@ impl Draft {
 fn not_a_table(path: &str) -> FieldError {
     let table = path.rsplit_once('.').map_or(path, |(table, _)| table);
     FieldError::new(
-        format!("menshen.{table}"),
+        format!("{MENSHEN}.{table}"),
         "应为对象",
         "it must be an object",
     )
@@ -97,21 +97,23 @@ fn not_a_table(path: &str) -> FieldError {
 
 impl Translated {
     /// The field of the request that a key of the table comes from: one of HENGSHI, or one below `menshen`.
-    /// Whether it was sent is the second value.
-    pub(super) fn field_of(&self, key_path: &str) -> (String, bool) {
+    /// Whether it was sent is the second value; a problem of the table of the kind as a whole is one of no
+    /// field. `kind` is the name of that table.
+    pub(super) fn field_of(&self, kind: &str, key_path: &str) -> (String, bool) {
         let is_within = |path: &str| {
             let rest = key_path.strip_prefix(path);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
         let said = self.fields.iter().find(|(path, _)| is_within(path));
-        match said {
-            Some((_, field)) => ((*field).to_owned(), true),
-            None => {
-                let plain = key_path.split('[').next().unwrap_or(key_path);
-                let is_sent = find(&self.table, plain).is_some() && plain.contains('.');
-                (format!("menshen.{key_path}"), is_sent)
-            }
+        if let Some((_, field)) = said {
+            return ((*field).to_owned(), true);
         }
+        if key_path.is_empty() {
+            return (MENSHEN.to_owned(), false);
+        }
+        let plain = key_path.split('[').next().unwrap_or(key_path);
+        let is_sent = plain != kind && find(&self.table, plain).is_some();
+        (format!("{MENSHEN}.{key_path}"), is_sent)
     }
 }
 

@@ -78,9 +78,13 @@ pub(super) fn to_fields(
             None => {}
         }
     }
-    let others = now
-        .iter()
-        .filter(|(name, _)| *name == MENSHEN || !done.contains(&name.as_str()));
+    // What the fields say without being named need not be named now.
+    let is_new = |name: &str, value: &Value| {
+        let is_always_shown = name == MENSHEN || kinds::secrets(kind).contains(&name);
+        let is_said = done.contains(&name) || then.fields.get(name) == Some(value);
+        is_always_shown || !is_said
+    };
+    let others = now.iter().filter(|(name, value)| is_new(name, value));
     shown.extend(others.map(|(name, value)| (name.clone(), value.clone())));
     shown
 }

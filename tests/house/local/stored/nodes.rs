@@ -9,6 +9,10 @@ use super::*;
 use crate::admin::send_request_to;
 use crate::wire::Answer;
 
+/// A route whose answers say what the application received, also to programs.
+const ECHO: &str = "[[route]]\nname = 'echo'\nhost = 'sso.test'\npath = '/echo'\nupstream = ['{app}']\n\
+     access_tokens = true\n";
+
 /// Two nodes at one database.
 struct Nodes {
     first: Menshen,
@@ -19,7 +23,9 @@ struct Nodes {
 impl Nodes {
     async fn start() -> Self {
         let dir = TempDir::new();
-        let first = stored_setup("").store(&dir.url()).start().await;
+        let first = stored_setup("")
+            .more_routes(ECHO)
+            .store(&dir.url()).start().await;
         let second = run(&first.setup.text(&first.wecom, &first.app), &first.clock).await;
         Self {
             first,
@@ -54,7 +60,7 @@ async fn requests_of(mut browser: Browser) -> [TestRequest; 2] {
     let authorization = access_tokens::basic("zhangsan", &token);
     [
         TestRequest::get("/echo").session(&cookie),
-        TestRequest::get("/git/echo").header("Authorization", &authorization),
+        TestRequest::get("/echo").header("Authorization", &authorization),
     ]
 }
 
