@@ -207,7 +207,9 @@ impl Admin {
                 "an admin request names an unknown host, so it is refused: add the host to [admin] hosts if it is yours"
             );
             if is_hengshi {
-                return self.hengshi.refuse(request.headers(), &Refusal::other_host());
+                return self
+                    .hengshi
+                    .refuse(request.headers(), &Refusal::other_host());
             }
             let detail = "use an IP address, localhost or a name in [admin] hosts";
             return problem(StatusCode::FORBIDDEN, detail);
@@ -215,7 +217,9 @@ impl Admin {
         // The API of HENGSHI shows settings to no page of another site either.
         if (!is_read || is_hengshi) && host_check::is_cross_origin(request.headers()) {
             if is_hengshi {
-                return self.hengshi.refuse(request.headers(), &Refusal::other_origin());
+                return self
+                    .hengshi
+                    .refuse(request.headers(), &Refusal::other_origin());
             }
             let detail = "cross-origin requests cannot change anything";
             return problem(StatusCode::FORBIDDEN, detail);

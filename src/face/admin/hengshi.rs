@@ -166,7 +166,11 @@ impl Hengshi {
     fn version(&self) -> String {
         let settings = self.live.settings().version().to_be_bytes();
         let hash = keys::fingerprint(&[b"settings", &settings]);
-        let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let hash: String = hash
+            .iter()
+            .take(4)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         format!("menshen@{}#{hash}", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -154,10 +154,7 @@ impl OAuth2 {
             .return_param
             .as_ref()
             .map(|name| (name, pending.return_to.absolute(&self.callback)));
-        let mut own_params = vec![
-            ("response_type", "code"),
-            ("client_id", self.client.id()),
-        ];
+        let mut own_params = vec![("response_type", "code"), ("client_id", self.client.id())];
         if settings.send_redirect_uri {
             own_params.push(("redirect_uri", self.callback.as_str()));
         }

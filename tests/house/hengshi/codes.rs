@@ -42,7 +42,12 @@ async fn a_body_that_is_not_one_json_object_is_40000() {
 #[tokio::test]
 async fn only_a_right_token_comes_further() {
     let menshen = start().await;
-    let paths = ["form-items", "wechat-work", "no-such-kind", "jwt-param/generate-key"];
+    let paths = [
+        "form-items",
+        "wechat-work",
+        "no-such-kind",
+        "jwt-param/generate-key",
+    ];
     for path in paths {
         for method in ["GET", "PUT", "POST"] {
             for headers in [
@@ -109,7 +114,14 @@ async fn whoever_may_only_look_changes_nothing() {
 #[tokio::test]
 async fn unknown_paths_and_methods_are_named() {
     let menshen = start().await;
-    for path in ["no-such-kind", "", "wechat-work/sync", "ldap/", "jwt-param", "LDAP"] {
+    for path in [
+        "no-such-kind",
+        "",
+        "wechat-work/sync",
+        "ldap/",
+        "jwt-param",
+        "LDAP",
+    ] {
         let call = Call::get(path);
         match path {
             "jwt-param" => {
@@ -140,7 +152,12 @@ async fn unknown_paths_and_methods_are_named() {
 async fn a_precondition_that_does_not_hold_is_41200() {
     let menshen = start().await;
     let call = |header: &str| Call::put("wechat-work", &wecom_fields(&menshen)).header(header);
-    for header in ["If-Match: \"2\"", "If-Match: 1", "If-Match: W/\"1\"", "If-None-Match: *"] {
+    for header in [
+        "If-Match: \"2\"",
+        "If-Match: 1",
+        "If-Match: W/\"1\"",
+        "If-None-Match: *",
+    ] {
         refused(&menshen, &call(header), 41200).await;
     }
     let absent = Call::put("lark", &json!({ "appId": "cli_1", "appSecret": "s" }));
@@ -170,7 +187,9 @@ async fn a_large_body_is_not_read_and_another_type_is_refused() {
         "Content-Type: application/json-patch+json\r\n",
     ] {
         let call = Call::put("wechat-work", &wecom_fields(&menshen));
-        let headers = call.headers.replace("Content-Type: application/json\r\n", content_type);
+        let headers = call
+            .headers
+            .replace("Content-Type: application/json\r\n", content_type);
         refused(&menshen, &Call { headers, ..call }, 41500).await;
     }
     for content_type in [

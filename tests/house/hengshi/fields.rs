@@ -36,7 +36,13 @@ fn saml() -> Value {
 }
 
 /// Asserts that members are refused, and that each named field is among the problems.
-async fn assert_refused(menshen: &Menshen, kind: &str, fields: &Value, members: Value, named: &[&str]) {
+async fn assert_refused(
+    menshen: &Menshen,
+    kind: &str,
+    fields: &Value,
+    members: Value,
+    named: &[&str],
+) {
     let call = Call::put(kind, &with(fields, &members)).header("Accept-Language: en");
     let envelope = refused(menshen, &call, 40001).await;
     let mut found = problem_fields(&envelope);
@@ -50,12 +56,21 @@ async fn assert_refused(menshen: &Menshen, kind: &str, fields: &Value, members: 
 async fn wrong_types_and_missing_fields_are_all_named_at_once() {
     let menshen = setup().start().await;
     for (members, named) in [
-        (json!({ "key": null, "agentId": null, "secret": null }), &["agentId", "key", "secret"][..]),
-        (json!({ "key": 7, "agentId": "ww", "secret": ["hunter2"] }), &["agentId", "key", "secret"]),
+        (
+            json!({ "key": null, "agentId": null, "secret": null }),
+            &["agentId", "key", "secret"][..],
+        ),
+        (
+            json!({ "key": 7, "agentId": "ww", "secret": ["hunter2"] }),
+            &["agentId", "key", "secret"],
+        ),
         (json!({ "key": "" }), &["key"]),
         (json!({ "agentId": -1 }), &["agentId"]),
         (json!({ "agentId": 1.5 }), &["agentId"]),
-        (json!({ "agentId": "99999999999999999999999" }), &["agentId"]),
+        (
+            json!({ "agentId": "99999999999999999999999" }),
+            &["agentId"],
+        ),
         (json!({ "agentId": "test-agent-id" }), &["agentId"]),
         (json!({ "secret": "" }), &["secret"]),
         (json!({ "secret": "******" }), &["secret"]),
@@ -65,13 +80,28 @@ async fn wrong_types_and_missing_fields_are_all_named_at_once() {
         (json!({ "enableSyncUserAttr": 1 }), &["enableSyncUserAttr"]),
         (json!({ "emailMapping": {} }), &["emailMapping"]),
         (json!({ "emailMapping": "a\u{0}b" }), &["emailMapping"]),
-        (json!({ "emailMapping": "x".repeat(8193) }), &["emailMapping"]),
+        (
+            json!({ "emailMapping": "x".repeat(8193) }),
+            &["emailMapping"],
+        ),
         (json!({ "key": "w w" }), &["key"]),
         (json!({ "menshen": [] }), &["menshen"]),
-        (json!({ "menshen": { "wecom": { "corp_id": "x" } } }), &["menshen.wecom.corp_id"]),
-        (json!({ "menshen": { "wecom": { "scpe": "x" } } }), &["menshen.wecom.scpe"]),
-        (json!({ "menshen": { "wecom": { "scope": "x" } } }), &["menshen.wecom.scope"]),
-        (json!({ "menshen": { "mapping": { "email": "profile.(" } } }), &["menshen.mapping.email"]),
+        (
+            json!({ "menshen": { "wecom": { "corp_id": "x" } } }),
+            &["menshen.wecom.corp_id"],
+        ),
+        (
+            json!({ "menshen": { "wecom": { "scpe": "x" } } }),
+            &["menshen.wecom.scpe"],
+        ),
+        (
+            json!({ "menshen": { "wecom": { "scope": "x" } } }),
+            &["menshen.wecom.scope"],
+        ),
+        (
+            json!({ "menshen": { "mapping": { "email": "profile.(" } } }),
+            &["menshen.mapping.email"],
+        ),
         (
             json!({ "emailMapping": "m", "menshen": { "mapping": { "email": "profile.mail" } } }),
             &["menshen.mapping.email"],
@@ -80,7 +110,10 @@ async fn wrong_types_and_missing_fields_are_all_named_at_once() {
             json!({ "menshen": { "wecom": { "contact_secret": { "file": "/etc/passwd" } } } }),
             &["menshen.wecom.contact_secret"],
         ),
-        (json!({ "menshen": { "ca": "/etc/passwd" } }), &["menshen.ca"]),
+        (
+            json!({ "menshen": { "ca": "/etc/passwd" } }),
+            &["menshen.ca"],
+        ),
     ] {
         assert_refused(&menshen, "wechat-work", &wecom(), members, named).await;
     }
@@ -96,7 +129,13 @@ async fn an_unknown_field_is_refused_with_the_nearest_known_one() {
         ("corpId", None),
         ("x", None),
     ] {
-        for value in [json!("x"), json!(true), json!(1), json!([1]), json!({ "a": 1 })] {
+        for value in [
+            json!("x"),
+            json!(true),
+            json!(1),
+            json!([1]),
+            json!({ "a": 1 }),
+        ] {
             let fields = with(&wecom(), &json!({ name: value }));
             let call = Call::put("wechat-work", &fields).header("Accept-Language: en");
             let envelope = refused(&menshen, &call, 40001).await;
@@ -107,8 +146,20 @@ async fn an_unknown_field_is_refused_with_the_nearest_known_one() {
                 None => assert!(!message.contains('?'), "{message}"),
             }
         }
-        for nothing in [json!(""), json!(null), json!(false), json!(0), json!([]), json!({})] {
-            put(&menshen, "lark", &json!({ "appId": "cli_1", "appSecret": "s", name: nothing })).await;
+        for nothing in [
+            json!(""),
+            json!(null),
+            json!(false),
+            json!(0),
+            json!([]),
+            json!({}),
+        ] {
+            put(
+                &menshen,
+                "lark",
+                &json!({ "appId": "cli_1", "appSecret": "s", name: nothing }),
+            )
+            .await;
         }
     }
 }
@@ -125,10 +176,29 @@ async fn addresses_of_sources_are_urls_and_those_of_directories_are_hosts() {
         " https://id.corp.example",
         "file:///etc/passwd",
     ] {
-        for field in ["authorizationBaseUrl", "accessTokenEndpoint", "profileUrl", "logoutUrl"] {
-            assert_refused(&menshen, "oauth2", &oauth2(), json!({ field: url }), &[field]).await;
+        for field in [
+            "authorizationBaseUrl",
+            "accessTokenEndpoint",
+            "profileUrl",
+            "logoutUrl",
+        ] {
+            assert_refused(
+                &menshen,
+                "oauth2",
+                &oauth2(),
+                json!({ field: url }),
+                &[field],
+            )
+            .await;
         }
-        assert_refused(&menshen, "cas", &json!({}), json!({ "casServer": url }), &["casServer"]).await;
+        assert_refused(
+            &menshen,
+            "cas",
+            &json!({}),
+            json!({ "casServer": url }),
+            &["casServer"],
+        )
+        .await;
         let members = json!({ "idpMetadataUrl": url });
         assert_refused(&menshen, "saml2", &saml(), members, &["idpMetadataUrl"]).await;
     }
@@ -156,19 +226,84 @@ async fn choices_and_what_a_protocol_lacks_are_refused() {
     let menshen = setup().start().await;
     let cas = json!({ "casServer": "https://cas.corp.example" });
     for (kind, fields, members, named) in [
-        ("cas", &cas, json!({ "protocol": "SAML" }), &["protocol"][..]),
-        ("cas", &cas, json!({ "loginNameMapping": "uid" }), &["loginNameMapping"]),
-        ("oauth2", &oauth2(), json!({ "originUrlDeliveryMethod": "header" }), &["originUrlDeliveryMethod"]),
-        ("dingtalk", &dingtalk(), json!({ "dtLoginType": "sms" }), &["dtLoginType"]),
-        ("dingtalk", &dingtalk(), json!({ "schedulerPeriod": 525_601 }), &["schedulerPeriod"]),
-        ("dingtalk", &dingtalk(), json!({ "CorpId": "other" }), &["CorpId"]),
-        ("jwt-param", &jwt(), json!({ "checkSignAlgorithm": "none" }), &["checkSignAlgorithm"]),
-        ("jwt-param", &jwt(), json!({ "groovyScript": "return 1" }), &["groovyScript"]),
-        ("jwt-param", &jwt(), json!({ "groovy script": "return 1" }), &["groovy script"]),
-        ("jwt-param", &jwt(), json!({ "script": "return 1" }), &["script"]),
-        ("jwt-param", &jwt(), json!({ "tokenName": "rd" }), &["tokenName"]),
-        ("jwt-param", &jwt(), json!({ "decryptMethod": "A256GCM" }), &["decryptAlgorithm", "decryptKey"]),
-        ("hengshi", &json!({}), json!({ "people": "/etc/passwd" }), &["people"]),
+        (
+            "cas",
+            &cas,
+            json!({ "protocol": "SAML" }),
+            &["protocol"][..],
+        ),
+        (
+            "cas",
+            &cas,
+            json!({ "loginNameMapping": "uid" }),
+            &["loginNameMapping"],
+        ),
+        (
+            "oauth2",
+            &oauth2(),
+            json!({ "originUrlDeliveryMethod": "header" }),
+            &["originUrlDeliveryMethod"],
+        ),
+        (
+            "dingtalk",
+            &dingtalk(),
+            json!({ "dtLoginType": "sms" }),
+            &["dtLoginType"],
+        ),
+        (
+            "dingtalk",
+            &dingtalk(),
+            json!({ "schedulerPeriod": 525_601 }),
+            &["schedulerPeriod"],
+        ),
+        (
+            "dingtalk",
+            &dingtalk(),
+            json!({ "CorpId": "other" }),
+            &["CorpId"],
+        ),
+        (
+            "jwt-param",
+            &jwt(),
+            json!({ "checkSignAlgorithm": "none" }),
+            &["checkSignAlgorithm"],
+        ),
+        (
+            "jwt-param",
+            &jwt(),
+            json!({ "groovyScript": "return 1" }),
+            &["groovyScript"],
+        ),
+        (
+            "jwt-param",
+            &jwt(),
+            json!({ "groovy script": "return 1" }),
+            &["groovy script"],
+        ),
+        (
+            "jwt-param",
+            &jwt(),
+            json!({ "script": "return 1" }),
+            &["script"],
+        ),
+        (
+            "jwt-param",
+            &jwt(),
+            json!({ "tokenName": "rd" }),
+            &["tokenName"],
+        ),
+        (
+            "jwt-param",
+            &jwt(),
+            json!({ "decryptMethod": "A256GCM" }),
+            &["decryptAlgorithm", "decryptKey"],
+        ),
+        (
+            "hengshi",
+            &json!({}),
+            json!({ "people": "/etc/passwd" }),
+            &["people"],
+        ),
     ] {
         assert_refused(&menshen, kind, fields, members, named).await;
     }
@@ -191,7 +326,10 @@ async fn keys_in_pem_must_be_keys_and_belong_together() {
     for (members, named) in [
         (json!({ "privateKey": "test" }), &["privateKey"][..]),
         (json!({ "privateKey": sample }), &["privateKey"]),
-        (json!({ "certificate": sample.replace("PRIVATE KEY", "CERTIFICATE") }), &["certificate"]),
+        (
+            json!({ "certificate": sample.replace("PRIVATE KEY", "CERTIFICATE") }),
+            &["certificate"],
+        ),
         (
             json!({ "privateKey": own().private_pem, "certificate": stranger().certificate_pem }),
             &["certificate"],
@@ -208,9 +346,15 @@ async fn keys_in_pem_must_be_keys_and_belong_together() {
             &["certificate"],
         ),
         (json!({ "privateKey": own().private_pem }), &["privateKey"]),
-        (json!({ "certificate": own().certificate_pem }), &["certificate"]),
+        (
+            json!({ "certificate": own().certificate_pem }),
+            &["certificate"],
+        ),
         (json!({ "entityId": "a", "entityID": "b" }), &["entityID"]),
-        (json!({ "privateKey": format!("-----BEGIN {}", "x".repeat(65_536)) }), &["privateKey"]),
+        (
+            json!({ "privateKey": format!("-----BEGIN {}", "x".repeat(65_536)) }),
+            &["privateKey"],
+        ),
     ] {
         assert_refused(&menshen, "saml2", &saml(), members, named).await;
     }
@@ -223,14 +367,23 @@ async fn keys_of_tokens_are_long_enough_and_of_the_right_type() {
     let sample = json!({ "checkSignKey": "k".repeat(29) });
     assert_refused(&menshen, "jwt-param", &jwt(), sample, &["checkSignKey"]).await;
     for (algorithm, bytes) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
-        let key = |bytes: usize| {
-            json!({ "checkSignAlgorithm": algorithm, "checkSignKey": "k".repeat(bytes) })
-        };
-        assert_refused(&menshen, "jwt-param", &jwt(), key(bytes - 1), &["checkSignKey"]).await;
+        let key = |bytes: usize| json!({ "checkSignAlgorithm": algorithm, "checkSignKey": "k".repeat(bytes) });
+        assert_refused(
+            &menshen,
+            "jwt-param",
+            &jwt(),
+            key(bytes - 1),
+            &["checkSignKey"],
+        )
+        .await;
         put(&menshen, "jwt-param", &key(bytes)).await;
     }
     let es = json!({ "checkSignAlgorithm": "ES256" });
-    for key in ["k".repeat(32), own().private_pem.clone(), own().certificate_pem.clone()] {
+    for key in [
+        "k".repeat(32),
+        own().private_pem.clone(),
+        own().certificate_pem.clone(),
+    ] {
         let members = with(&es, &json!({ "checkSignKey": key }));
         assert_refused(&menshen, "jwt-param", &jwt(), members, &["checkSignKey"]).await;
     }

@@ -31,9 +31,14 @@ async fn a_generated_pair_fits_and_is_neither_kept_nor_in_force() {
         assert_eq!(first["checkSignKeyBase64Encoded"], false);
         assert_eq!(first["enableSyncUserAttr"], true);
         let (sign, check) = (text(&first["signKey"]), text(&first["checkSignKey"]));
-        assert!(signing_key_fits(algorithm, &sign, &check, KeyEncoding::Text), "{name}");
+        assert!(
+            signing_key_fits(algorithm, &sign, &check, KeyEncoding::Text),
+            "{name}"
+        );
         if name.starts_with("HS") {
-            assert!(sign.expose().len() >= 32 && sign.expose().bytes().all(|b| b.is_ascii_hexdigit()));
+            assert!(
+                sign.expose().len() >= 32 && sign.expose().bytes().all(|b| b.is_ascii_hexdigit())
+            );
         } else {
             assert!(sign.expose().contains("PRIVATE KEY"), "{name}");
         }
@@ -57,7 +62,10 @@ async fn a_generated_pair_fits_and_is_neither_kept_nor_in_force() {
 async fn without_an_algorithm_that_of_the_connector_counts() {
     let menshen = setup().start().await;
     let call = Call::new("PUT", "jwt-param/generate-key");
-    assert_eq!(super::data_of(&menshen, &call).await["checkSignAlgorithm"], "HS256");
+    assert_eq!(
+        super::data_of(&menshen, &call).await["checkSignAlgorithm"],
+        "HS256"
+    );
     let fields = json!({
         "checkSignAlgorithm": "HS512", "checkSignKey": "k".repeat(64), "enableSyncUserAttr": false,
     });
@@ -65,7 +73,10 @@ async fn without_an_algorithm_that_of_the_connector_counts() {
     let generated = super::data_of(&menshen, &call).await;
     assert_eq!(generated["checkSignAlgorithm"], "HS512");
     assert_eq!(generated["enableSyncUserAttr"], false);
-    let none = Call::put("jwt-param/generate-key", &json!({ "checkSignAlgorithm": "none" }));
+    let none = Call::put(
+        "jwt-param/generate-key",
+        &json!({ "checkSignAlgorithm": "none" }),
+    );
     let envelope = refused(&menshen, &none, 40001).await;
     assert_eq!(problem_fields(&envelope), ["checkSignAlgorithm"]);
 }

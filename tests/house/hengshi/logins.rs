@@ -26,7 +26,13 @@ async fn log_in(menshen: &Menshen, connector: &str) -> Page {
 
 #[track_caller]
 fn assert_echoed(page: &Page, header: &str, values: &[&str]) {
-    assert_eq!(page.answer.status, 200, "{}: {}", page.url, page.answer.text());
+    assert_eq!(
+        page.answer.status,
+        200,
+        "{}: {}",
+        page.url,
+        page.answer.text()
+    );
     assert_eq!(page.answer.echoed(header), values, "{header}");
 }
 
@@ -50,7 +56,10 @@ async fn wechat_work() {
     put(&menshen, "wechat-work", &wecom_fields(&menshen)).await;
     let page = log_in().await;
     assert_echoed(&page, "x-forwarded-user", &["zhangsan"]);
-    let second = with(&wecom_fields(&menshen), &json!({ "userNameMapping": "userid" }));
+    let second = with(
+        &wecom_fields(&menshen),
+        &json!({ "userNameMapping": "userid" }),
+    );
     put(&menshen, "wechat-work", &second).await;
     assert_echoed(&log_in().await, "x-forwarded-name", &["zhangsan"]);
     roll_back(&menshen, 1).await;
@@ -59,7 +68,11 @@ async fn wechat_work() {
     let page = Browser::new(&menshen)
         .follow_until(&start_url("wechat-work"), |url| url.contains("/wwlogin/"))
         .await;
-    assert!(page.url.contains("%2F.menshen%2Fcallback%2Fwechat-work"), "{}", page.url);
+    assert!(
+        page.url.contains("%2F.menshen%2Fcallback%2Fwechat-work"),
+        "{}",
+        page.url
+    );
 }
 
 fn oauth2_fields(provider: &Provider) -> Value {
@@ -81,7 +94,11 @@ async fn oauth2() {
     }));
     let fields = oauth2_fields(&provider);
     put(&menshen, "oauth2", &fields).await;
-    assert_echoed(&log_in(&menshen, "oauth2").await, "x-forwarded-user", &["zhangsan"]);
+    assert_echoed(
+        &log_in(&menshen, "oauth2").await,
+        "x-forwarded-user",
+        &["zhangsan"],
+    );
     let authorize = provider.state().authorize_requests.last().unwrap().clone();
     assert_eq!(authorize["scope"], "read mail");
     assert!(authorize.contains_key("redirect_uri"));
@@ -101,7 +118,11 @@ async fn oauth2() {
     let authorize = provider.state().authorize_requests.last().unwrap().clone();
     assert!(!authorize.contains_key("redirect_uri"));
     roll_back(&menshen, 1).await;
-    assert_echoed(&log_in(&menshen, "oauth2").await, "x-forwarded-user", &["zhangsan"]);
+    assert_echoed(
+        &log_in(&menshen, "oauth2").await,
+        "x-forwarded-user",
+        &["zhangsan"],
+    );
 }
 
 async fn log_in_with_password(menshen: &Menshen, login: &str, password: &str) -> (u16, Browser) {
@@ -109,7 +130,12 @@ async fn log_in_with_password(menshen: &Menshen, login: &str, password: &str) ->
     let page = browser.follow(&start_url("ldap")).await;
     let flow = flow_id_in(&page.answer.text());
     let mut form = url::form_urlencoded::Serializer::new(String::new());
-    form.extend_pairs([("flow", flow.as_str()), ("rd", "/echo"), ("login", login), ("password", password)]);
+    form.extend_pairs([
+        ("flow", flow.as_str()),
+        ("rd", "/echo"),
+        ("login", login),
+        ("password", password),
+    ]);
     let headers = [
         ("Accept", "text/html"),
         ("Origin", SSO_URL),
@@ -119,7 +145,9 @@ async fn log_in_with_password(menshen: &Menshen, login: &str, password: &str) ->
         ("Content-Type", "application/x-www-form-urlencoded"),
     ];
     let url = format!("{OWN_PAGES}/password/ldap");
-    let answer = browser.send("POST", &url, &headers, form.finish().as_bytes()).await;
+    let answer = browser
+        .send("POST", &url, &headers, form.finish().as_bytes())
+        .await;
     (answer.status, browser)
 }
 
@@ -142,7 +170,10 @@ async fn ldap() {
     let (status, _) = log_in_with_password(&menshen, "zhangsan", "wrong password").await;
     assert_eq!(status, 401);
     // Nobody is of this class.
-    let nobody = with(&fields, &json!({ "query": "(objectClass=nobody)", "bindPassword": "********" }));
+    let nobody = with(
+        &fields,
+        &json!({ "query": "(objectClass=nobody)", "bindPassword": "********" }),
+    );
     put(&menshen, "ldap", &nobody).await;
     let (status, _) = log_in_with_password(&menshen, "zhangsan", "right password").await;
     assert_eq!(status, 401);
@@ -155,18 +186,45 @@ async fn ldap() {
 async fn cas() {
     let menshen = setup().start().await;
     let server = CasServer::start().await;
-    server.state().attributes = "<cas:attributes><cas:nick>小张</cas:nick></cas:attributes>".to_owned();
+    server.state().attributes =
+        "<cas:attributes><cas:nick>小张</cas:nick></cas:attributes>".to_owned();
     let fields = json!({ "protocol": "CAS30", "casServer": format!("{}/login", server.url()) });
     put(&menshen, "cas", &fields).await;
-    assert_echoed(&log_in(&menshen, "cas").await, "x-forwarded-user", &["zhangsan"]);
-    put(&menshen, "cas", &with(&fields, &json!({ "userNameMapping": "nick" }))).await;
-    assert_echoed(&log_in(&menshen, "cas").await, "x-forwarded-name", &["%E5%B0%8F%E5%BC%A0"]);
-    put(&menshen, "cas", &with(&fields, &json!({ "protocol": "CAS10" }))).await;
+    assert_echoed(
+        &log_in(&menshen, "cas").await,
+        "x-forwarded-user",
+        &["zhangsan"],
+    );
+    put(
+        &menshen,
+        "cas",
+        &with(&fields, &json!({ "userNameMapping": "nick" })),
+    )
+    .await;
+    assert_echoed(
+        &log_in(&menshen, "cas").await,
+        "x-forwarded-name",
+        &["%E5%B0%8F%E5%BC%A0"],
+    );
+    put(
+        &menshen,
+        "cas",
+        &with(&fields, &json!({ "protocol": "CAS10" })),
+    )
+    .await;
     log_in(&menshen, "cas").await;
-    let paths: Vec<_> = server.validations().into_iter().map(|(path, _)| path).collect();
+    let paths: Vec<_> = server
+        .validations()
+        .into_iter()
+        .map(|(path, _)| path)
+        .collect();
     assert!(paths.last().unwrap().ends_with("/validate"), "{paths:?}");
     roll_back(&menshen, 1).await;
-    assert_echoed(&log_in(&menshen, "cas").await, "x-forwarded-user", &["zhangsan"]);
+    assert_echoed(
+        &log_in(&menshen, "cas").await,
+        "x-forwarded-user",
+        &["zhangsan"],
+    );
 }
 
 #[tokio::test]
@@ -190,7 +248,10 @@ async fn saml2() {
     });
     put(&menshen, "saml2?connector=idp", &fields).await;
     assert_echoed(&log_in().await, "x-forwarded-user", &["zhangsan"]);
-    let second = with(&fields, &json!({ "userNameMapping": "uid", "privateKey": "********" }));
+    let second = with(
+        &fields,
+        &json!({ "userNameMapping": "uid", "privateKey": "********" }),
+    );
     put(&menshen, "saml2?connector=idp", &second).await;
     assert_echoed(&log_in().await, "x-forwarded-name", &["zhangsan"]);
     roll_back(&menshen, 1).await;
@@ -221,7 +282,10 @@ async fn jwt_param() {
         ];
         let answer = browser.send("GET", &url, &headers, b"").await;
         match answer.status {
-            303 => browser.visit(&format!("{SSO_URL}/echo")).await.echoed("x-forwarded-user"),
+            303 => browser
+                .visit(&format!("{SSO_URL}/echo"))
+                .await
+                .echoed("x-forwarded-user"),
             _ => Vec::new(),
         }
     };

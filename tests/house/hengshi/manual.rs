@@ -44,7 +44,7 @@ async fn active_auth_leads_strangers_to_a_kind_or_lets_them_choose() {
     put(&menshen, "wechat-work", &wecom_fields(&menshen)).await;
     let location = async || {
         let page = crate::test_request::TestRequest::get("/echo")
-            .header("Accept", "text/html")
+            .navigating()
             .send(&menshen)
             .await;
         page.header("location").unwrap_or_default().to_owned()
@@ -63,7 +63,10 @@ async fn active_auth_leads_strangers_to_a_kind_or_lets_them_choose() {
 async fn hengshi_itself_has_no_settings() {
     let menshen = setup().start().await;
     assert_eq!(put(&menshen, "hengshi", &json!({})).await, json!({}));
-    assert_eq!(put(&menshen, "hengshi", &json!({ "x": "" })).await, json!({}));
+    assert_eq!(
+        put(&menshen, "hengshi", &json!({ "x": "" })).await,
+        json!({})
+    );
     let version = menshen.running.live().settings().version();
     assert_eq!(version, 0);
     let call = Call::put("hengshi", &json!({ "loginNameMapping": "x" }));
@@ -127,7 +130,10 @@ async fn the_description_has_every_path() {
         let path = format!("{}{path}", super::PREFIX);
         for method in methods {
             let operation = &description["paths"][&path][method];
-            assert!(operation["summary"].is_string(), "{method} {path}: {operation}");
+            assert!(
+                operation["summary"].is_string(),
+                "{method} {path}: {operation}"
+            );
         }
     }
 }

@@ -33,7 +33,8 @@ fn kinds() -> Vec<(&'static str, Value)> {
         "bindUser": "cn=gate,dc=corp", "bindPassword": "hunter2-of-ldap",
         "searchBase": "ou=people,dc=corp", "query": "(objectClass=person)",
     });
-    let cas = json!({ "protocol": "CAS30_PROXY", "casServer": "https://cas.corp.example/cas/login" });
+    let cas =
+        json!({ "protocol": "CAS30_PROXY", "casServer": "https://cas.corp.example/cas/login" });
     let oauth2 = json!({
         "key": "menshen", "secret": "hunter2-of-oauth2", "scope": "read, mail",
         "authorizationBaseUrl": "https://id.corp.example/authorize",
@@ -71,7 +72,10 @@ fn kinds() -> Vec<(&'static str, Value)> {
     let all = |fields: &Value| with(fields, &common());
     vec![
         ("ldap", all(&ldap)),
-        ("cas", with(&all(&cas), &json!({ "loginNameMapping": null }))),
+        (
+            "cas",
+            with(&all(&cas), &json!({ "loginNameMapping": null })),
+        ),
         ("oauth2", all(&oauth2)),
         ("dingtalk", all(&dingtalk)),
         ("wechat-work", all(&wecom)),
@@ -103,7 +107,10 @@ fn masked(fields: &Value) -> Value {
             *value = json!("********");
         }
     }
-    fields.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    fields
+        .as_object_mut()
+        .unwrap()
+        .retain(|_, value| !value.is_null());
     if let Some(secrets) = fields.pointer_mut("/menshen/custom/secrets/key") {
         *secrets = json!("********");
     }
@@ -158,7 +165,11 @@ async fn all_fields_of_saml_come_back() {
 #[tokio::test]
 async fn a_minimum_of_fields_comes_back_as_it_was() {
     for (kind, fields, removed) in [
-        ("wechat-work", json!({ "key": "ww1", "agentId": 7, "secret": "hunter2" }), ""),
+        (
+            "wechat-work",
+            json!({ "key": "ww1", "agentId": 7, "secret": "hunter2" }),
+            "",
+        ),
         (
             "ldap",
             json!({ "url": "10.0.0.1", "searchBase": "dc=corp" }),
@@ -191,7 +202,11 @@ async fn fields_that_ask_for_nothing_come_back_too() {
     });
     assert_round_trip(&menshen, "wechat-work", &fields).await;
     let mapping = &table(&menshen, "wechat-work")["mapping"];
-    assert_eq!(mapping, &Value::Null, "the end of the session is out of force");
+    assert_eq!(
+        mapping,
+        &Value::Null,
+        "the end of the session is out of force"
+    );
 }
 
 #[tokio::test]

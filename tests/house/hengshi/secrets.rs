@@ -30,10 +30,30 @@ fn kinds() -> Vec<(&'static str, Value, &'static str, Value)> {
             "secret",
             json!({ "accessTokenEndpoint": "http://id.corp.example/token" }),
         ),
-        ("ldap", ldap.clone(), "bindPassword", json!({ "url": "evil.example" })),
-        ("ldap", ldap.clone(), "bindPassword", json!({ "port": 1636 })),
-        ("ldap", ldap.clone(), "bindPassword", json!({ "protocol": "ldap" })),
-        ("ldap", ldap, "bindPassword", json!({ "bindUser": "cn=other,dc=corp" })),
+        (
+            "ldap",
+            ldap.clone(),
+            "bindPassword",
+            json!({ "url": "evil.example" }),
+        ),
+        (
+            "ldap",
+            ldap.clone(),
+            "bindPassword",
+            json!({ "port": 1636 }),
+        ),
+        (
+            "ldap",
+            ldap.clone(),
+            "bindPassword",
+            json!({ "protocol": "ldap" }),
+        ),
+        (
+            "ldap",
+            ldap,
+            "bindPassword",
+            json!({ "bindUser": "cn=other,dc=corp" }),
+        ),
         (
             "wechat-work",
             json!({ "key": "ww1", "agentId": 7, "secret": "hunter2-secret" }),
@@ -78,9 +98,19 @@ async fn a_marker_or_absence_keeps_a_secret() {
         let menshen = setup().start().await;
         let shown = put(&menshen, kind, &fields).await;
         assert_eq!(shown[field], "********", "{kind}");
-        for kept in [json!("********"), json!("*"), json!("••••"), json!("●●"), json!(null)] {
+        for kept in [
+            json!("********"),
+            json!("*"),
+            json!("••••"),
+            json!("●●"),
+            json!(null),
+        ] {
             let same = with(&fields, &json!({ field: kept }));
-            assert_eq!(put(&menshen, kind, &same).await[field], "********", "{kind}");
+            assert_eq!(
+                put(&menshen, kind, &same).await[field],
+                "********",
+                "{kind}"
+            );
             assert!(in_force(&menshen, kind), "{kind} {kept}");
         }
         let other = with(&fields, &json!({ field: "another" }));
@@ -110,7 +140,10 @@ async fn an_optional_secret_is_removed_by_an_empty_text() {
     let fields = json!({
         "appKey": "k", "appSecret": "hunter2-secret", "corpId": "c", "ssoSecret": "hunter2-sso",
     });
-    assert_eq!(put(&menshen, "dingtalk", &fields).await["ssoSecret"], "********");
+    assert_eq!(
+        put(&menshen, "dingtalk", &fields).await["ssoSecret"],
+        "********"
+    );
     let without = with(&fields, &json!({ "ssoSecret": "" }));
     assert_eq!(put(&menshen, "dingtalk", &without).await["ssoSecret"], "");
     // A directory without a service account needs no password either.

@@ -17,7 +17,13 @@ async fn the_only_one_of_the_kind_is_shown_and_the_file_names_its_line() {
     assert_eq!(shown["key"], crate::wecom::CORP_ID);
     assert_eq!(shown["secret"], "********");
     assert_eq!(shown["menshen"]["display_name"], "企业微信");
-    assert!(Call::get("wechat-work").send(&menshen).await.header("etag").is_none());
+    assert!(
+        Call::get("wechat-work")
+            .send(&menshen)
+            .await
+            .header("etag")
+            .is_none()
+    );
     for call in [
         Call::put("wechat-work", &wecom_fields(&menshen)),
         Call::put("wechat-work?connector=corp", &wecom_fields(&menshen)),
@@ -38,7 +44,12 @@ async fn several_of_a_kind_must_be_told_apart() {
     let tables = format!("{}{SECOND_CONNECTOR}", admin_tables());
     let menshen = Setup::default().tables(&tables).start().await;
     refused(&menshen, &Call::get("wechat-work"), 40901).await;
-    refused(&menshen, &Call::put("wechat-work", &wecom_fields(&menshen)), 40901).await;
+    refused(
+        &menshen,
+        &Call::put("wechat-work", &wecom_fields(&menshen)),
+        40901,
+    )
+    .await;
     let choice = Call::put("active-auth", &json!({ "authType": "wechat-work" }));
     refused(&menshen, &choice, 40901).await;
     let shown = get(&menshen, "wechat-work?connector=other").await;
@@ -48,7 +59,12 @@ async fn several_of_a_kind_must_be_told_apart() {
     let fields = super::with(&fields, &json!({ "menshen": { "auto_login": "never" } }));
     put(&menshen, "wechat-work?connector=wechat-work", &fields).await;
     assert_eq!(get(&menshen, "wechat-work").await["key"], fields["key"]);
-    put(&menshen, "active-auth", &json!({ "authType": "wechat-work" })).await;
+    put(
+        &menshen,
+        "active-auth",
+        &json!({ "authType": "wechat-work" }),
+    )
+    .await;
     // Others are known by their own names.
     let other = json!({ "authType": "other" });
     assert_eq!(put(&menshen, "active-auth", &other).await, other);
@@ -58,12 +74,18 @@ async fn several_of_a_kind_must_be_told_apart() {
 #[tokio::test]
 async fn a_named_connector_must_be_of_the_kind() {
     let menshen = with_file().start().await;
-    for query in ["connector=corp", "connector=a%00b", "connector=", "connector=a&connector=b"] {
+    for query in [
+        "connector=corp",
+        "connector=a%00b",
+        "connector=",
+        "connector=a&connector=b",
+    ] {
         let envelope = refused(&menshen, &Call::get(&format!("ldap?{query}")), 40001).await;
         assert_eq!(super::problem_fields(&envelope), ["connector"], "{query}");
     }
     assert_eq!(get(&menshen, "ldap?connector=staff").await, json!({}));
-    let fields = json!({ "protocol": "ldaps", "url": "ldap.corp.example", "searchBase": "dc=corp" });
+    let fields =
+        json!({ "protocol": "ldaps", "url": "ldap.corp.example", "searchBase": "dc=corp" });
     put(&menshen, "ldap?connector=staff", &fields).await;
     // It is the only one of its kind.
     assert_eq!(get(&menshen, "ldap").await["url"], "ldap.corp.example");
@@ -98,11 +120,17 @@ async fn a_lock_and_a_default_in_the_file_are_named() {
         Call::put("active-auth", &json!({ "authType": "hengshi" })),
     ] {
         let envelope = refused(&menshen, &call, 40900).await;
-        assert_eq!(envelope["data"]["problems"][0]["file"], "test.toml", "{envelope}");
+        assert_eq!(
+            envelope["data"]["problems"][0]["file"], "test.toml",
+            "{envelope}"
+        );
     }
     let tables = admin_tables().replace("[login]\n", "[login]\ndefault = 'corp'\n");
     let menshen = Setup::default().tables(&tables).start().await;
-    assert_eq!(get(&menshen, "active-auth").await, json!({ "authType": "wechat-work" }));
+    assert_eq!(
+        get(&menshen, "active-auth").await,
+        json!({ "authType": "wechat-work" })
+    );
     let call = Call::put("active-auth", &json!({ "authType": "hengshi" }));
     refused(&menshen, &call, 40900).await;
 }

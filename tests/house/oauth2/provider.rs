@@ -186,7 +186,9 @@ impl ProviderState {
 
     /// Redirects back at once, because the person is signed in.
     fn authorize(&mut self, query: BTreeMap<String, String>) -> Reply {
-        let callback = query.get("redirect_uri").or(self.registered_callback.as_ref());
+        let callback = query
+            .get("redirect_uri")
+            .or(self.registered_callback.as_ref());
         let Some(callback) = callback.cloned() else {
             let html = "Content-Type: text/html\r\n";
             return Reply::KeepAlive(answer(400, html, "<html>no such client"));

@@ -59,9 +59,9 @@ pub(super) async fn set(
         order: None,
     });
     let changed = live.change(change, request.precondition, &request.author);
-    let changed = changed.await.map_err(|error| {
-        refusal::of_change(error, None, |_| (FIELD.to_owned(), false))
-    })?;
+    let changed = changed
+        .await
+        .map_err(|error| refusal::of_change(error, None, |_| (FIELD.to_owned(), false)))?;
     Ok(Success {
         data: json!({ FIELD: name }),
         etag: Some(changed.settings.login().etag),
@@ -89,10 +89,9 @@ fn require_in_force(settings: &Settings, id: &ConnectorId, name: &str) -> Result
             format!("{name} 被配置文件中同名的连接器遮盖"),
             format!("{name} is shadowed by a connector of the file"),
         ),
-        Some(info) if !info.enabled => Words::new(
-            format!("{name} 已停用"),
-            format!("{name} is disabled"),
-        ),
+        Some(info) if !info.enabled => {
+            Words::new(format!("{name} 已停用"), format!("{name} is disabled"))
+        }
         Some(_) => return Ok(()),
     };
     Err(Refusal::NotInForce(words))

@@ -92,7 +92,9 @@ pub(super) fn read(form: &mut Form<'_>, draft: &mut Draft, shape: Shape) {
 
 pub(super) fn show_login(rest: &mut Rest, fields: &mut Fields, shape: Shape) {
     let (field, path) = LOGIN;
-    show_one(rest, fields, (field, path), |text| mapping::name_of_one(shape, text));
+    show_one(rest, fields, (field, path), |text| {
+        mapping::name_of_one(shape, text)
+    });
 }
 
 /// Shows all common fields but the login.
@@ -101,7 +103,9 @@ pub(super) fn show(rest: &mut Rest, fields: &mut Fields, shape: Shape) {
         show_one(rest, fields, row, |text| mapping::name_of_one(shape, text));
     }
     for row in SEVERAL {
-        show_one(rest, fields, row, |text| mapping::name_of_several(shape, text));
+        show_one(rest, fields, row, |text| {
+            mapping::name_of_several(shape, text)
+        });
     }
     show_one(rest, fields, PLATFORM, mapping::unquoted);
     for (field, path) in [SYNC, RELOAD] {

@@ -44,16 +44,15 @@ pub(super) async fn run(
         by: request.author.name.clone(),
     };
     let login = live.site().login.clone();
-    let running = login.start_sync(&id, sync).map_err(|error| refused(&error))?;
+    let running = login
+        .start_sync(&id, sync)
+        .map_err(|error| refused(&error))?;
     first_answer(&running).await?;
     Ok(success)
 }
 
 /// The settings that there are.
-fn kept(
-    live: &Arc<LiveSite>,
-    request: &ChangeRequest,
-) -> Result<(ConnectorId, Success), Refusal> {
+fn kept(live: &Arc<LiveSite>, request: &ChangeRequest) -> Result<(ConnectorId, Success), Refusal> {
     let settings = live.settings();
     let target = resolve::target(&settings, KIND, request.connector.as_ref())?;
     if target.info.is_none() {
@@ -97,7 +96,9 @@ fn source_refusal(code: i64) -> Refusal {
         ),
         code => Words::new(
             format!("钉钉拒绝了请求，错误码 {code}；详见日志和 GET /api/sync/ID"),
-            format!("DingTalk refused with the error code {code}: see the log and GET /api/sync/ID"),
+            format!(
+                "DingTalk refused with the error code {code}: see the log and GET /api/sync/ID"
+            ),
         ),
     })
 }

@@ -47,12 +47,7 @@ impl<'a> Form<'a> {
         }
     }
 
-    pub(super) fn refuse(
-        &mut self,
-        field: &str,
-        zh: impl Into<String>,
-        en: impl Into<String>,
-    ) {
+    pub(super) fn refuse(&mut self, field: &str, zh: impl Into<String>, en: impl Into<String>) {
         self.problems.push(FieldError::new(field, zh, en));
     }
 
@@ -124,7 +119,10 @@ impl<'a> Form<'a> {
         if found.is_none() {
             let list = allowed.join("、");
             let zh = format!("不能是这个值，可以是：{list}");
-            let en = format!("this value is not allowed; allowed are {}", allowed.join(", "));
+            let en = format!(
+                "this value is not allowed; allowed are {}",
+                allowed.join(", ")
+            );
             self.refuse(name, zh, en);
         }
         found
@@ -181,7 +179,8 @@ impl<'a> Form<'a> {
             return Some(text);
         }
         let zh = "应为以 http:// 或 https:// 开头的完整地址，不含用户名、密码和 #";
-        let en = "it must be a whole URL with http:// or https://, without user, password and fragment";
+        let en =
+            "it must be a whole URL with http:// or https://, without user, password and fragment";
         self.refuse(name, zh, en);
         None
     }

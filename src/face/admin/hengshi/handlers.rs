@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use serde::Serialize;
 use serde_json::{Value, json};
+use url::form_urlencoded;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
-use url::form_urlencoded;
 
 use super::body;
 use super::envelope::Success;
@@ -204,7 +204,11 @@ async fn generate_jwt_key(
     let run = async {
         let named = connector_of(query.as_deref())?;
         let body = body::read_optional(request).await?;
-        let kept = settings::show(&state.live.settings(), HengshiKind::JwtParam, named.as_ref());
+        let kept = settings::show(
+            &state.live.settings(),
+            HengshiKind::JwtParam,
+            named.as_ref(),
+        );
         let kept = kept.ok().and_then(|kept| kept.data.as_object().cloned());
         generate_key::generate(&body, kept.as_ref())
     };

@@ -170,7 +170,9 @@ fn selected(base: &str, steps: &[Step]) -> String {
 fn is_identifier(key: &str) -> bool {
     let begins = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     begins
-        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && !RESERVED.contains(&key)
 }
 
@@ -213,12 +215,21 @@ mod tests {
                     assert!(compiled.is_ok(), "{expression}: {compiled:?}");
                 }
                 assert_eq!(name_of_one(shape, &one).as_deref(), Some(name), "{one}");
-                assert_eq!(name_of_several(shape, &several).as_deref(), Some(name), "{several}");
+                assert_eq!(
+                    name_of_several(shape, &several).as_deref(),
+                    Some(name),
+                    "{several}"
+                );
                 assert_eq!(name_of_one(shape, &several), None);
             }
             assert_eq!(unquoted(&quoted(name)).as_deref(), Some(name));
         }
-        for other in ["profile.a + profile.b", "'a' in profile ? 1 : 2", "profile.a.b", "'a'"] {
+        for other in [
+            "profile.a + profile.b",
+            "'a' in profile ? 1 : 2",
+            "profile.a.b",
+            "'a'",
+        ] {
             assert_eq!(name_of_one(Shape::Plain, other), None, "{other}");
         }
     }
@@ -239,7 +250,11 @@ mod tests {
             ("nothing", None),
             ("data.nothing", None),
         ] {
-            assert_eq!(evaluated(&one(Shape::Plain, name), &profile), expected, "{name}");
+            assert_eq!(
+                evaluated(&one(Shape::Plain, name), &profile),
+                expected,
+                "{name}"
+            );
         }
     }
 

@@ -6,10 +6,7 @@ const DISTANCE_MAX: usize = 3;
 const CHARS_MAX: usize = 64;
 
 /// The name with the fewest letters to change, if these are few.
-pub(super) fn nearest<'a>(
-    written: &str,
-    names: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(super) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let written: Vec<char> = written.to_lowercase().chars().take(CHARS_MAX + 1).collect();
     if written.len() > CHARS_MAX {
         return None;

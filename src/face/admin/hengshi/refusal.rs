@@ -221,16 +221,11 @@ impl From<JsonError> for Refusal {
         let en = format!("the body must be one JSON object: {error}");
         Self::Body(match error {
             JsonError::NotAnObject => Words::new("请求体应为一个 JSON 对象", en),
-            JsonError::Malformed { line, column, .. } => Words::new(
-                format!("请求体不是 JSON：第 {line} 行第 {column} 列"),
-                en,
-            ),
-            JsonError::Duplicate(name) => {
-                Words::new(format!("请求体中 {name:?} 出现了两次"), en)
+            JsonError::Malformed { line, column, .. } => {
+                Words::new(format!("请求体不是 JSON：第 {line} 行第 {column} 列"), en)
             }
-            JsonError::TooDeep => {
-                Words::new(format!("请求体嵌套超过 {DEPTH_MAX} 层"), en)
-            }
+            JsonError::Duplicate(name) => Words::new(format!("请求体中 {name:?} 出现了两次"), en),
+            JsonError::TooDeep => Words::new(format!("请求体嵌套超过 {DEPTH_MAX} 层"), en),
         })
     }
 }
@@ -248,9 +243,7 @@ pub(super) fn field_error(problem: &FieldProblem, field: String) -> FieldError {
 /// The Chinese of the commonest problems.
 fn translated(message: &str) -> Option<&'static str> {
     Some(match message {
-        "no secret is kept for which this could stand" => {
-            "没有已保存的值可以沿用，请填写它本身"
-        }
+        "no secret is kept for which this could stand" => "没有已保存的值可以沿用，请填写它本身",
         "the place to which this secret is sent has changed" => {
             "它要发往的地址变了，不能沿用已保存的值，请重新填写"
         }

@@ -27,7 +27,11 @@ pub(super) fn target(
             && info.kind != kind.table()
         {
             let zh = format!("连接器 {id} 是 {} 类型，不是 {}", info.kind, kind.id());
-            let en = format!("the connector {id} is of the kind {}, not {}", info.kind, kind.id());
+            let en = format!(
+                "the connector {id} is of the kind {}, not {}",
+                info.kind,
+                kind.id()
+            );
             return Err(Refusal::field("connector", zh, en));
         }
         return Ok(Target {

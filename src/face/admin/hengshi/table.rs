@@ -131,7 +131,9 @@ fn insert(table: &mut Map<String, Value>, path: &str, value: Value) -> bool {
         table.insert(path.to_owned(), value);
         return true;
     };
-    let inner = table.entry(key).or_insert_with(|| Value::Object(Map::new()));
+    let inner = table
+        .entry(key)
+        .or_insert_with(|| Value::Object(Map::new()));
     match inner {
         Value::Object(inner) => insert(inner, rest, value),
         _ => false,

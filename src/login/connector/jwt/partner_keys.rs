@@ -74,7 +74,9 @@ fn public_key_of(algorithm: KeyAlgorithm, private: &Secret<String>) -> Option<Ve
         KeyAlgorithm::RsaOaep | KeyAlgorithm::RsaOaep256 => match &der {
             PrivateKeyDer::Pkcs1(der) => {
                 let pair = rsa::KeyPair::from_der(der.secret_pkcs1_der()).ok()?;
-                aws_lc_rs::signature::KeyPair::public_key(&pair).as_der().ok()?
+                aws_lc_rs::signature::KeyPair::public_key(&pair)
+                    .as_der()
+                    .ok()?
             }
             der => {
                 let key = PrivateDecryptingKey::from_pkcs8(der.secret_der()).ok()?;

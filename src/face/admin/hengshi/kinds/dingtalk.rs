@@ -58,7 +58,9 @@ pub(super) fn show(rest: &mut Rest, fields: &mut Fields) {
             fields.put(LOGIN_TYPE, login_type);
         }
     }
-    let minutes = rest.text(SYNC_EVERY).and_then(|text| text.strip_suffix('m'));
+    let minutes = rest
+        .text(SYNC_EVERY)
+        .and_then(|text| text.strip_suffix('m'));
     let minutes: Option<u64> = minutes.and_then(|text| text.parse().ok());
     if let Some(minutes) = minutes.filter(|minutes| (1..=PERIOD_MAX).contains(minutes)) {
         rest.take(SYNC_EVERY);

@@ -166,7 +166,8 @@ fn read_key(
 fn read_decryption(form: &mut Form<'_>, draft: &mut Draft, before: Before<'_>) {
     let algorithm = form.choice(DECRYPT_ALGORITHM.0, &KEY_ALGORITHMS);
     let method = form.choice(DECRYPT_METHOD.0, &METHODS);
-    let symmetric = algorithm.is_some_and(|name| !name.starts_with("RSA") && !name.starts_with("ECDH"));
+    let symmetric =
+        algorithm.is_some_and(|name| !name.starts_with("RSA") && !name.starts_with("ECDH"));
     let key = match symmetric {
         true => form.secret(DECRYPT_KEY.0),
         false => form.secret_pem(DECRYPT_KEY.0),

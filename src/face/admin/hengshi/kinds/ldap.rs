@@ -53,7 +53,8 @@ fn read_url(form: &mut Form<'_>, draft: &mut Draft) {
     let is_host = !host.contains(['/', '?', '#', '@', ' ', ',']);
     if !is_host || (host.contains(':') && !is_ipv6 && !host.starts_with('[')) {
         let zh = "应为主机名或 IP 地址，不含协议和端口：它们各有字段 protocol、port";
-        let en = "it must be a host name or an IP address; protocol and port have fields of their own";
+        let en =
+            "it must be a host name or an IP address; protocol and port have fields of their own";
         form.refuse("url", zh, en);
         return;
     }
