@@ -12,7 +12,7 @@ async fn people_are_found_by_what_is_known_of_them() {
         ("", true, true),
         ("text=zhang", true, false),
         ("text=%E6%9D%8E", false, true),
-        ("text=lisi%40corp", false, true),
+        ("text=no-such-text", false, false),
         ("connector=corp&closed=false", true, true),
         ("closed=true", false, false),
         ("connector=other", false, false),
@@ -41,7 +41,6 @@ async fn a_person_is_shown_with_fields_identities_sessions_and_history() {
         .text();
     for shown in [
         "张三",
-        "zhangsan@corp.example",
         "corp",
         "Firefox on Linux",
         "created",

@@ -33,7 +33,7 @@ async fn an_explanation_has_the_lines_of_the_command() {
     for bad in [
         "url=x",
         "url=http%3A%2F%2Fsso.test&as=nobody",
-        "url=http%3A%2F%2Fsso.test&method=%20",
+        "url=http%3A%2F%2Fsso.test&method=G%20T",
     ] {
         let answer = visit.get(&format!("/console/routes?{bad}")).await;
         assert_eq!(answer.status, 422, "{bad}");
