@@ -28,6 +28,7 @@ mod secrets;
 mod signer;
 mod signing_in;
 mod transport;
+mod unsigned_status;
 mod unsolicited;
 mod wrapped;
 mod wrong_facts;

@@ -9,6 +9,10 @@ use super::names::STATUS;
 use crate::expression::EvalError;
 use crate::telemetry::error_chain;
 
+/// The call in errors of which a signed response tells. What stands in one without a signature is the word of the
+/// browser.
+const SIGNED_RESPONSE: &str = "the signed SAML response";
+
 /// The longest message of an error, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
 
@@ -111,6 +115,8 @@ pub(super) struct Status {
     pub(super) code: String,
     pub(super) detail: Option<String>,
     pub(super) message: Option<String>,
+    /// Whether the identity provider signed it.
+    pub(super) is_signed: bool,
 }
 
 impl std::fmt::Display for Status {
@@ -141,12 +147,27 @@ impl ResponseRefusal {
         )
     }
 
+    /// The same in a response whose signature was verified.
+    pub(super) fn signed(self) -> Self {
+        match self {
+            Self::Status(status) => Self::Status(Status {
+                is_signed: true,
+                ..status
+            }),
+            other => other,
+        }
+    }
+
     /// The error of a login. In a silent one every answer but a success says that the person must sign in:
     /// such answers are often not signed, and the person could write one to keep a session.
     pub(super) fn into_error(self, silent: bool) -> ConnectorError {
         let message = error_chain(&self).to_string();
+        let is_signed = matches!(&self, Self::Status(status) if status.is_signed);
         let source = SourceRefusal {
-            call: brought::SAML_RESPONSE,
+            call: match is_signed {
+                true => SIGNED_RESPONSE,
+                false => brought::SAML_RESPONSE,
+            },
             code: 0,
             message: message.chars().take(MESSAGE_CHARS_MAX).collect(),
         };

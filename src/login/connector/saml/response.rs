@@ -90,7 +90,11 @@ impl ResponseRules<'_> {
             }
         };
         let response = signed_response.as_ref().map_or(&root, SignedDocument::root);
-        self.check_response(response)?;
+        self.check_response(response)
+            .map_err(|refusal| match signed_response {
+                Some(_) => refusal.signed(),
+                None => refusal,
+            })?;
         if signed_response.is_none() && self.config.signed.needs_response() {
             return Err(ResponseRefusal::ResponseUnsigned);
         }
@@ -242,5 +246,6 @@ pub(super) fn check_status(response: &Element) -> Result<(), ResponseRefusal> {
         code: value.to_owned(),
         detail,
         message: message.filter(|message| !message.trim().is_empty()),
+        is_signed: false,
     }))
 }
