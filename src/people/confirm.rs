@@ -8,9 +8,7 @@ use super::person_lookup::{CurrentProfile, PersonStatus};
 use super::profile::UserFields;
 use super::session::differences;
 use super::{AdmissionPolicy, People, normalized_fields};
-use crate::store::{
-    AccountId, Admission, AdmissionOutcome, LoginName, StoreError, Subject,
-};
+use crate::store::{AccountId, Admission, AdmissionOutcome, LoginName, StoreError, Subject};
 use crate::telemetry::error_chain;
 
 /// Who closed an account, in its history: the source reported before that the person is gone, or menshen

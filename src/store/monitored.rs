@@ -12,7 +12,12 @@ use super::{
     CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome,
     EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField,
     ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName,
-    LogoutTarget, MaintenanceStore, ManagedSettingsStore, ManagedVersion, ManagedVersionRecord, MintOutcome, NewAccessToken, NewManagedVersion, NewSession, PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store, StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
+    LogoutTarget, MaintenanceStore, ManagedSettingsStore, ManagedVersion, ManagedVersionRecord,
+    MintOutcome, NewAccessToken, NewManagedVersion, NewSession, PeopleQuery, PersonEdit,
+    PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore,
+    SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store, StoreError,
+    StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename,
+    SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;

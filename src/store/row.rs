@@ -8,7 +8,11 @@ use sqlx::sqlite::SqliteRow;
 
 use super::query_error::QueryError;
 use super::{
-    AccessTokenRecord, Account, AccountChange, AccountChangeKind, AccountId, Administrator, AdministratorName, AuditPosition, ConsoleHolder, ConsoleSession, DepartmentPath, ListedSession, LocalEntitlements, LocalPerson, ManagedVersion, ManagedVersionRecord, PersonRecord, SessionId, SessionKey, SessionOrigin, SessionRecord, StoredAccessToken, StoredAuditLine, StoredSession, StoredTokens,
+    AccessTokenRecord, Account, AccountChange, AccountChangeKind, AccountId, Administrator,
+    AdministratorName, AuditPosition, ConsoleHolder, ConsoleSession, DepartmentPath, ListedSession,
+    LocalEntitlements, LocalPerson, ManagedVersion, ManagedVersionRecord, PersonRecord, SessionId,
+    SessionKey, SessionOrigin, SessionRecord, StoredAccessToken, StoredAuditLine, StoredSession,
+    StoredTokens,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;

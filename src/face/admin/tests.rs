@@ -12,6 +12,7 @@ use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::keys::{self, KeyRing};
 use crate::login::config::LoginConfig;
+use crate::people::People;
 use crate::people::audit_log::AuditLog;
 use crate::people::profile::AuthContext;
 use crate::people::session::{NewLogin, SessionConfig, SessionTimeouts};

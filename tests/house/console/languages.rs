@@ -55,7 +55,10 @@ async fn no_page_of_one_language_has_words_of_the_other() {
         let separator = if page.contains('?') { '&' } else { '?' };
         let html = visit.get(&format!("{page}{separator}lang=en")).await.text();
         // The link to the other language, the name of the connector and a rule are Chinese.
-        let rest = html.replace("中文", "").replace("企业微信", "").replace("财务部", "");
+        let rest = html
+            .replace("中文", "")
+            .replace("企业微信", "")
+            .replace("财务部", "");
         let is_chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
         assert!(!rest.contains(is_chinese), "{page}: {rest}");
     }

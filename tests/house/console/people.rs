@@ -39,13 +39,7 @@ async fn a_person_is_shown_with_fields_identities_sessions_and_history() {
         .get(&format!("/console/people/{account}"))
         .await
         .text();
-    for shown in [
-        "张三",
-        "corp",
-        "Firefox on Linux",
-        "created",
-        &account,
-    ] {
+    for shown in ["张三", "corp", "Firefox on Linux", "created", &account] {
         assert!(html.contains(shown), "{shown}: {html}");
     }
     for unknown in ["AAAAAAAAAAAAAAAAAAAAAA", "x", "", "%00"] {

@@ -14,7 +14,12 @@ use menshen::store::{
     CoordinationStore, CurrentEpochs, Department, DirectoryStore, DirectorySyncStore, EditOutcome,
     EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField,
     ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName,
-    LogoutTarget, MaintenanceStore, ManagedSettingsStore, ManagedVersion, ManagedVersionRecord, MintOutcome, NewAccessToken, NewManagedVersion, NewSession, PeopleQuery, PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
+    LogoutTarget, MaintenanceStore, ManagedSettingsStore, ManagedVersion, ManagedVersionRecord,
+    MintOutcome, NewAccessToken, NewManagedVersion, NewSession, PeopleQuery, PersonEdit,
+    PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore,
+    SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, StoreError,
+    StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename,
+    SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
 use menshen::telemetry::AuditLine;
 use tokio::sync::{Notify, oneshot};

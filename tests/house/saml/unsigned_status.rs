@@ -66,7 +66,11 @@ async fn a_signed_status_is_an_answer_of_the_provider() {
     assert_refused(&menshen, &page, cause, "InvalidNameIDPolicy", "signed");
     let problem = report(&menshen).last_problem.expect("a problem");
     assert!(problem.error.contains("call 555"), "{}", problem.error);
-    assert!(problem.remedy.contains("name_id_format"), "{}", problem.remedy);
+    assert!(
+        problem.remedy.contains("name_id_format"),
+        "{}",
+        problem.remedy
+    );
     // A refused person shows that the provider answers.
     send(&menshen, &idp, "AuthnFailed", true).await;
     assert!(report(&menshen).answered_at.is_some());
