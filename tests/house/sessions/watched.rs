@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use http::Request;
 use menshen::clock::{Clock, Timestamp};
+use menshen::config::Config;
 use menshen::door::{Address, ListenConfig, Listeners, RequestBody, ServeOptions, ServerLimits};
 use menshen::face::admin::Health;
 use menshen::face::ext_authz::{CheckListener, ExtAuthz};
@@ -98,9 +99,11 @@ pub(crate) struct WatchedStore {
 }
 
 impl WatchedStore {
-    fn new(inner: Arc<dyn Store>) -> Self {
+    async fn open(config: &Config) -> Self {
+        let options = store::StoreOptions::default();
+        let inner = store::open(&config.store.url, &options).await;
         Self {
-            inner,
+            inner: inner.unwrap(),
             calls: Mutex::default(),
             fault: Mutex::default(),
             fault_at: Mutex::default(),
@@ -385,10 +388,7 @@ impl WatchedMenshen {
         source.set_agent_domains(AGENT_ID, &["sso.test"]);
         let config = setup.config(&source, &app).unwrap();
         let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
-        let inner = store::open(&config.store.url, &store::StoreOptions::default())
-            .await
-            .unwrap();
-        let store = Arc::new(WatchedStore::new(inner));
+        let store = Arc::new(WatchedStore::open(&config).await);
         let grace = config.session.store_outage_grace.duration();
         let watched: Arc<dyn Store> = Arc::<WatchedStore>::clone(&store);
         let opened = Sessions::open(Arc::clone(&watched), clock.clone(), 1_000, grace);
