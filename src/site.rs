@@ -17,12 +17,8 @@ use crate::login::{self, ConnectorEntry, Login};
 use crate::people::People;
 use crate::people::audit_log::AuditLog;
 use crate::people::cookie::CookieSettings;
-use crate::people::session::{
-    RefreshTimeouts, Refresher, SessionConfig, SessionTimeouts, Sessions,
-};
-use crate::people::token_sessions::TokenSessions;
-use crate::request::access_token::AccessTokenLimits;
-use crate::request::bearer::{BearerTokens, IssuerConfig, IssuerId};
+use crate::people::session::{SessionConfig, SessionTimeouts, Sessions};
+use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::request::explain::ExplainContext;
 use crate::request::forward::Forwarder;
 use crate::request::gate::Gate;
@@ -34,6 +30,7 @@ use crate::telemetry::{LogLimiter, Telemetry};
 
 mod console;
 mod error;
+mod gate;
 pub mod live;
 mod routes;
 pub mod settings;
@@ -192,7 +189,7 @@ impl Site {
         let previous_login = previous.map(|site| &site.login);
         let login = Login::build(&config.connectors, &config.login, &deps, previous_login)
             .map_err(BuildError::Login)?;
-        let gate = build_gate(config, services, (&ring, timeouts), &login, previous)?;
+        let gate = gate::build(config, services, (&ring, timeouts), &login, previous)?;
         let cookies = CookieSettings::new(
             &config.session.cookie_name,
             config.external_url.scheme() == "https",
@@ -362,50 +359,6 @@ fn login_deps<'a>(
         clock: &services.clock,
         telemetry: &services.telemetry,
     }
-}
-
-/// Builds the gate, which identifies callers by their session or their token.
-fn build_gate(
-    config: &Config,
-    services: &Services,
-    (ring, timeouts): (&Arc<KeyRing>, SessionTimeouts),
-    login: &Login,
-    previous: Option<&Site>,
-) -> Result<Gate, BuildError> {
-    let token_sessions = Arc::new(TokenSessions::new(
-        login.token_sessions(),
-        &services.people,
-        ring,
-        &services.clock,
-        &services.telemetry,
-    ));
-    let bearers = BearerTokens::build(
-        &config.issuers,
-        &services.clock,
-        &services.telemetry,
-        &token_sessions,
-        previous.map(|site| &site.gate.bearers),
-    );
-    Ok(Gate {
-        sessions: Arc::clone(&services.sessions),
-        refresher: Refresher::new(
-            Arc::clone(&services.sessions),
-            Arc::clone(ring),
-            services.telemetry.clone(),
-            login.refreshable_connectors(),
-            RefreshTimeouts::default(),
-        ),
-        ring: Arc::clone(ring),
-        timeouts,
-        connectors: config.connectors.keys().cloned().collect(),
-        bearers: bearers.map_err(BuildError::Bearer)?,
-        access_token_limits: AccessTokenLimits::new(
-            config.session.unknown_access_tokens_per_client_per_minute,
-            previous.map(|site| &site.gate.access_token_limits),
-        ),
-        conflict_log: LogLimiter::default(),
-        outage_log: LogLimiter::default(),
-    })
 }
 
 /// The host and port of an origin, and the default port of route patterns.

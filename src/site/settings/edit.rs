@@ -13,6 +13,9 @@ use super::{Settings, parse};
 use crate::keys::KeyRing;
 use crate::store::ConnectorId;
 
+mod login;
+mod rollback;
+
 /// The most connectors that are managed.
 const CONNECTORS_MAX: usize = 200;
 
@@ -281,69 +284,6 @@ impl Edit<'_> {
         Ok(())
     }
 
-    fn set_login(&mut self, login: &LoginChange) -> Result<(), ChangeError> {
-        let choices = self.settings.login();
-        let from_file = |what: &str, at: &_| ChangeError::FromFile {
-            what: format!("[login] {what}"),
-            at: Clone::clone(at),
-        };
-        let before = self.edited.document.login.clone();
-        let managed = &mut self.edited.document.login;
-        if let Some(default) = &login.default {
-            match &choices.default_from {
-                Some(at) if *default != choices.default => return Err(from_file("default", at)),
-                Some(_) => {}
-                None => managed.default.clone_from(default),
-            }
-        }
-        if let Some(order) = &login.order {
-            match &choices.order_from {
-                Some(at) if *order != choices.order => return Err(from_file("order", at)),
-                Some(_) => {}
-                None => managed.order.clone_from(order),
-            }
-        }
-        for (field, is_changed) in [
-            ("login.default", managed.default != before.default),
-            ("login.order", managed.order != before.order),
-        ] {
-            if is_changed {
-                managed.etag = self.number;
-                self.edited.fields.push(field.to_owned());
-            }
-        }
-        self.check_login()
-    }
-
-    /// The choices must name connectors, each once.
-    fn check_login(&self) -> Result<(), ChangeError> {
-        let login = &self.edited.document.login;
-        let exists = |id: &ConnectorId| {
-            let document = &self.edited.document;
-            document.connectors.contains_key(id) || self.settings.file.connectors.contains_key(id)
-        };
-        let mut problems = Vec::new();
-        let help = "name one of the connectors";
-        if let Some(id) = login.default.as_ref().filter(|id| !exists(id)) {
-            let message = format!("there is no connector `{id}`");
-            problems.push(FieldProblem::new("default", message, help));
-        }
-        for (index, id) in login.order.iter().enumerate() {
-            let field = format!("order[{index}]");
-            if !exists(id) {
-                let message = format!("there is no connector `{id}`");
-                problems.push(FieldProblem::new(field, message, help));
-            } else if login.order[..index].contains(id) {
-                let message = format!("`{id}` is there twice");
-                problems.push(FieldProblem::new(field, message, "remove one of them"));
-            }
-        }
-        match problems.is_empty() {
-            true => Ok(()),
-            false => Err(ChangeError::Problems(problems)),
-        }
-    }
-
     fn import(
         &mut self,
         connectors: &BTreeMap<ConnectorId, ConnectorTable>,
@@ -364,44 +304,6 @@ impl Edit<'_> {
             true => self.set_login(login),
             false => Err(ChangeError::Problems(problems)),
         }
-    }
-
-    /// Takes over the content of an older version. What has changed since gets another etag.
-    fn roll_back(&mut self, older: ManagedDocument) {
-        let before = &self.settings.document;
-        let mut document = older;
-        for (id, managed) in &mut document.connectors {
-            let now = before.connectors.get(id);
-            let is_same =
-                |now: &ManagedConnector| managed.settings.equals(&now.settings, self.ring, id);
-            if !now.is_some_and(is_same) {
-                managed.etag = self.number;
-                self.edited.fields.push(format!("connector.{id}"));
-                self.edited.touched.push(id.clone());
-            } else if let Some(now) = now {
-                managed.etag = now.etag;
-            }
-        }
-        for id in before.connectors.keys() {
-            if !document.connectors.contains_key(id) {
-                self.edited.fields.push(format!("connector.{id}"));
-                self.edited.touched.push(id.clone());
-            }
-        }
-        let (login, was) = (&mut document.login, &before.login);
-        if (&login.default, &login.order) != (&was.default, &was.order) {
-            login.etag = self.number;
-            self.edited.fields.push("login".to_owned());
-        } else {
-            login.etag = was.etag;
-        }
-        if document.enabled != before.enabled {
-            self.edited.fields.push("enabled".to_owned());
-        }
-        for (id, kind) in &before.kinds {
-            document.kinds.insert(id.clone(), kind.clone());
-        }
-        self.edited.document = document;
     }
 
     /// Remembers the kinds of the connectors of the file.

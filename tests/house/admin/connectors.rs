@@ -31,7 +31,7 @@ async fn a_connector_shows_its_last_success_and_its_last_problem() {
         unused,
         json!({
             "id": "corp", "display_name": unused["display_name"], "kind": "wecom",
-            "origin": unused["origin"], "file": "test.toml", "enabled": true, "default": false,
+            "order": 0, "origin": unused["origin"], "file": "test.toml", "enabled": true, "default": false,
             "shadowed": false, "broken": null, "etag": "0",
             "reachable": null, "last_success_at": null, "last_problem": null,
         })

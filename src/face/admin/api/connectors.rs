@@ -35,6 +35,8 @@ struct ConnectorList {
 /// A connector, and what this process has seen of its source.
 #[derive(Serialize, ToSchema)]
 struct Connector {
+    /// Its place on the sign-in page, from 0.
+    order: usize,
     #[schema(value_type = String)]
     id: ConnectorId,
     display_name: String,
@@ -80,13 +82,15 @@ struct ConnectorProblem {
 )]
 async fn list(State(state): State<Arc<ApiState>>) -> ApiJson<ConnectorList> {
     let site = state.live.site();
-    let connectors = site.settings.connectors().into_iter();
-    let connectors = connectors.map(|info| Connector::new(info, &site)).collect();
-    ApiJson(ConnectorList { connectors })
+    let connectors = site.settings.connectors().into_iter().enumerate();
+    let connectors = connectors.map(|(order, info)| Connector::new(order, info, &site));
+    ApiJson(ConnectorList {
+        connectors: connectors.collect(),
+    })
 }
 
 impl Connector {
-    fn new(info: ConnectorInfo, site: &Site) -> Self {
+    fn new(order: usize, info: ConnectorInfo, site: &Site) -> Self {
         let entry = site.login.entry(&info.id).filter(|_| !info.shadowed);
         let report = entry.map(|entry| entry.health.report());
         let answered_at = report.as_ref().and_then(|report| report.answered_at);
@@ -95,6 +99,7 @@ impl Connector {
             Origin::Managed => ("managed".to_owned(), None),
         };
         Self {
+            order,
             origin,
             file,
             enabled: info.enabled,

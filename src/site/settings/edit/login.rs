@@ -1,0 +1,70 @@
+//! Changes the choices of `[login]`.
+
+use super::Edit;
+use crate::site::settings::{ChangeError, FieldProblem, LoginChange};
+use crate::store::ConnectorId;
+
+impl Edit<'_> {
+    pub(super) fn set_login(&mut self, login: &LoginChange) -> Result<(), ChangeError> {
+        let choices = self.settings.login();
+        let from_file = |what: &str, at: &_| ChangeError::FromFile {
+            what: format!("[login] {what}"),
+            at: Clone::clone(at),
+        };
+        let before = self.edited.document.login.clone();
+        let managed = &mut self.edited.document.login;
+        if let Some(default) = &login.default {
+            match &choices.default_from {
+                Some(at) if *default != choices.default => return Err(from_file("default", at)),
+                Some(_) => {}
+                None => managed.default.clone_from(default),
+            }
+        }
+        if let Some(order) = &login.order {
+            match &choices.order_from {
+                Some(at) if *order != choices.order => return Err(from_file("order", at)),
+                Some(_) => {}
+                None => managed.order.clone_from(order),
+            }
+        }
+        for (field, is_changed) in [
+            ("login.default", managed.default != before.default),
+            ("login.order", managed.order != before.order),
+        ] {
+            if is_changed {
+                managed.etag = self.number;
+                self.edited.fields.push(field.to_owned());
+            }
+        }
+        self.check_login()
+    }
+
+    /// The choices must name connectors, each once.
+    fn check_login(&self) -> Result<(), ChangeError> {
+        let login = &self.edited.document.login;
+        let exists = |id: &ConnectorId| {
+            let document = &self.edited.document;
+            document.connectors.contains_key(id) || self.settings.file.connectors.contains_key(id)
+        };
+        let mut problems = Vec::new();
+        let help = "name one of the connectors";
+        if let Some(id) = login.default.as_ref().filter(|id| !exists(id)) {
+            let message = format!("there is no connector `{id}`");
+            problems.push(FieldProblem::new("default", message, help));
+        }
+        for (index, id) in login.order.iter().enumerate() {
+            let field = format!("order[{index}]");
+            if !exists(id) {
+                let message = format!("there is no connector `{id}`");
+                problems.push(FieldProblem::new(field, message, help));
+            } else if login.order[..index].contains(id) {
+                let message = format!("`{id}` is there twice");
+                problems.push(FieldProblem::new(field, message, "remove one of them"));
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(ChangeError::Problems(problems)),
+        }
+    }
+}
