@@ -18,8 +18,10 @@ impl Login {
     ) -> Result<Pending, PendingError> {
         let sealed = sealed.ok_or(PendingError::Missing)?;
         let now = self.clock.now();
-        for id in among.into_iter().filter(|id| self.entry(id).is_some()) {
+        for id in among {
             match Pending::open(&self.ring, flow, id, sealed, now) {
+                // Only the browser that began the login learns that the connector is gone.
+                Ok(_) if self.entry(id).is_none() => return Err(PendingError::ConnectorGone),
                 // Sealed for another connector.
                 Err(PendingError::Forged) => {}
                 // The source has responded, and no second response finishes the login.

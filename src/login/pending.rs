@@ -238,6 +238,9 @@ pub enum PendingError {
     /// settings.
     #[error("the settings of the connector were changed after the login began")]
     SettingsChanged,
+    /// The connector is disabled or gone since the login began.
+    #[error("the connector is no longer in force")]
+    ConnectorGone,
 }
 
 /// A pending login is too long for the flow cookies.

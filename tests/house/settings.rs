@@ -89,6 +89,13 @@ impl ManagedSite {
         self.running.addresses()[0]
     }
 
+    /// A login that begins in the moment of a revocation is refused, so some time passes.
+    fn advance(&self) {
+        let second = std::time::Duration::from_secs(1);
+        self.clock.advance(second);
+        self.wecom.advance(second);
+    }
+
     fn browser(&self) -> Browser {
         Browser::at(self.address())
     }

@@ -23,6 +23,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
         LoginError::Pending(PendingError::Expired | PendingError::SettingsChanged) => {
             Cause::LoginExpired
         }
+        LoginError::Pending(PendingError::ConnectorGone) => Cause::NotFound,
         LoginError::Connector(error) => match error {
             ConnectorError::CodeRejected(_) | ConnectorError::LoginExpired(_) => {
                 Cause::CodeRejectedTwice

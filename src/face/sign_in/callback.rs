@@ -320,6 +320,7 @@ async fn without_pending(
         PendingError::Missing => Cause::FlowCookieMissing,
         PendingError::Forged => Cause::FlowCookieForged,
         PendingError::Expired | PendingError::SettingsChanged => Cause::LoginExpired,
+        PendingError::ConnectorGone => Cause::NotFound,
     };
     let mut response = failure(context, cause, None, None);
     if error != PendingError::Missing {

@@ -167,7 +167,9 @@ async fn without_pending(
     audit::refused(context, Some(&entry.id), &error);
     let notice = match error {
         PendingError::Expired | PendingError::SettingsChanged => PasswordNotice::Expired,
-        PendingError::Missing | PendingError::Forged => PasswordNotice::Incomplete,
+        PendingError::Missing | PendingError::Forged | PendingError::ConnectorGone => {
+            PasswordNotice::Incomplete
+        }
     };
     let target = submitted.target(context);
     let page = form_of_new_login(context, entry, &target, submitted.login, notice).await;

@@ -292,7 +292,9 @@ where
                 PendingError::Expired | PendingError::SettingsChanged => {
                     PasswordChangeNotice::Expired
                 }
-                PendingError::Missing | PendingError::Forged => PasswordChangeNotice::Incomplete,
+                PendingError::Missing | PendingError::Forged | PendingError::ConnectorGone => {
+                    PasswordChangeNotice::Incomplete
+                }
             };
             return form_again(context, entry, notice).await;
         }

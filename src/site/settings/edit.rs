@@ -78,7 +78,7 @@ impl Settings {
             Change::SetEnabled { id, enabled } => {
                 let known = self
                     .connector(id)
-                    .ok_or(ChangeError::NotFound(id.clone()))?;
+                    .ok_or_else(|| ChangeError::NotFound(id.clone()))?;
                 self.require(precondition, Some(known.etag))?;
                 edit.set_enabled(id, *enabled)?;
             }

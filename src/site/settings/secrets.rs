@@ -1,10 +1,11 @@
 //! Which values of a connector are secrets, and which of them a change keeps.
 
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::error::FieldProblem;
 use super::parse;
-use super::table::{ConnectorTable, SECRET_MARKER};
+use super::table::ConnectorTable;
 use crate::login::connector::ConnectorConfig;
 use crate::secret::SecretSource;
 use crate::setting::{KeyPath, Step};
@@ -135,17 +136,19 @@ fn keep_proxy(table: &mut ConnectorTable, former: &Former) -> Option<String> {
     let steps = [Step::Key(PROXY)];
     let written = table.get(&steps)?.as_str()?;
     let old = former.table.get(&steps)?.as_str()?;
-    let is_kept = is_marker(written) || written == masked_proxy(old)?;
+    let is_kept = is_marker(written) || has_same_proxy(written, old);
     let old = old.to_owned();
     (is_kept && table.set(&steps, old.into())).then(|| PROXY.to_owned())
 }
 
-/// The URL of a proxy with a marker in place of its password.
-fn masked_proxy(url: &str) -> Option<String> {
-    let mut url = url::Url::parse(url).ok()?;
-    url.password()?;
-    url.set_password(Some(SECRET_MARKER)).ok()?;
-    Some(url.to_string())
+/// Whether a URL is that of a proxy, with a marker in place of its password.
+fn has_same_proxy(written: &str, former: &str) -> bool {
+    let (Ok(mut written), Ok(mut former)) = (Url::parse(written), Url::parse(former)) else {
+        return false;
+    };
+    let has_marker = written.password().is_some_and(is_marker);
+    let are_parsed = written.set_password(None).is_ok() && former.set_password(None).is_ok();
+    has_marker && are_parsed && written == former
 }
 
 /// Puts former secrets in place of markers, and removes empty ones. Returns the problems, and whether
@@ -178,7 +181,7 @@ fn resolve_markers(
         }
     }
     let has_marker =
-        |proxy: &str| url::Url::parse(proxy).is_ok_and(|url| url.password().is_some_and(is_marker));
+        |proxy: &str| Url::parse(proxy).is_ok_and(|url| url.password().is_some_and(is_marker));
     let proxy = table.get(&[Step::Key(PROXY)]).and_then(Value::as_str);
     if proxy.is_some_and(has_marker) {
         let message = "the place to which the password is sent has changed, or there is none";

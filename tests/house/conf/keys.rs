@@ -845,6 +845,8 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("connector.*.yunzhijia.revalidate", Default, r#""10m""#),
     ("connector.*.yunzhijia.sync_every", Optional, r#""1h""#),
     ("connector.*.yunzhijia.sync_brake", Default, "10"),
+    ("managed.write", Default, "true"),
+    ("managed.versions_kept", Default, "200"),
     ("route.name", Required, r#""oa""#),
     ("route.host", Example, r#""oa.corp.example""#),
     ("route.path", Default, r#""/""#),

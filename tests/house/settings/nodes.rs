@@ -40,6 +40,7 @@ async fn a_change_of_one_node_holds_on_the_other_with_the_sessions_it_ends() {
         site.running.live().settings().version() == 3
     })
     .await;
+    site.advance();
     assert!(signs_in(site.browser()).await);
 }
 

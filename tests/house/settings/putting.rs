@@ -99,6 +99,7 @@ async fn a_removed_connector_ends_its_sessions_and_its_id_keeps_its_kind() {
     // The same kind may come back, and finds the account again; the old session stays ended.
     site.put("corp", &site.wecom_table()).await;
     assert_eq!(status_with_session(&browser, site.address()).await, 401);
+    site.advance();
     assert!(signs_in(site.browser()).await);
     let people = site.api("GET", "/api/people", &Value::Null).await;
     assert_eq!(people.json()["people"].as_array().unwrap().len(), 1);
@@ -144,7 +145,7 @@ async fn a_login_under_way_is_not_finished_with_other_settings() {
     // A change of another connector disturbs nobody.
     let (mut browser, callback) = begin().await;
     let cas = json!({ "cas": { "url": "https://cas.corp.example/cas" } });
-    site.put("cas", &cas).await;
+    site.put("z-cas", &cas).await;
     let page = browser.follow(&callback).await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
 

@@ -96,8 +96,11 @@ async fn a_marker_or_absence_keeps_a_secret_and_an_empty_text_removes_it() {
     assert_eq!(answer.json()["fields"][0]["field"], "wecom.secret");
 }
 
-/// Settings with a secret, where it is, and a change after which it would be sent to another place.
-fn moved() -> Vec<(Value, &'static str, &'static str, Value)> {
+/// Settings with a secret, where it is, and the key and value of another place to which it would be sent.
+type Moved = (Value, &'static str, &'static str, Value);
+
+fn moved() -> Vec<Moved> {
+    let evil = json!("https://evil.example");
     let ldap = json!({ "ldap": {
         "url": "ldaps://ldap.corp.example", "base": "dc=corp", "bind_dn": "cn=gate,dc=corp",
         "bind_password": "kept", "member_of_base": "dc=corp",
@@ -111,6 +114,29 @@ fn moved() -> Vec<(Value, &'static str, &'static str, Value)> {
             "profile_url": "https://id.corp.example/me",
         },
     });
+    let password = "ldap/bind_password";
+    let client_secret = "oauth2/client_secret";
+    let mut moved: Vec<Moved> = Vec::new();
+    for (key, place) in [
+        ("ldap/url", json!("ldaps://evil.example")),
+        ("ldap/url", json!("ldap://ldap.corp.example")),
+        ("ldap/bind_dn", json!("cn=other,dc=corp")),
+    ] {
+        moved.push((ldap.clone(), password, key, place));
+    }
+    for (key, place) in [
+        ("oauth2/token_url", evil.clone()),
+        ("oauth2/profile_url", evil),
+        ("proxy", json!("http://evil.example:3128")),
+    ] {
+        moved.push((oauth2.clone(), client_secret, key, place));
+    }
+    moved.extend(moved_apps());
+    moved
+}
+
+fn moved_apps() -> Vec<Moved> {
+    let evil = || json!("https://evil.example");
     let oidc = json!({ "oidc": {
         "issuer": "https://id.corp.example", "client_id": "a", "client_secret": "kept",
     }});
@@ -121,59 +147,13 @@ fn moved() -> Vec<(Value, &'static str, &'static str, Value)> {
     let dingtalk = json!({ "auto_login": "never", "dingtalk": {
         "app_key": "dingkey1", "corp_id": "dingcorp1", "app_secret": "kept",
     }});
-    let evil = || json!("https://evil.example");
+    let secret = "dingtalk/app_secret";
     vec![
-        (
-            ldap.clone(),
-            "ldap/bind_password",
-            "ldap/url",
-            json!("ldaps://evil.example"),
-        ),
-        (
-            ldap.clone(),
-            "ldap/bind_password",
-            "ldap/url",
-            json!("ldap://ldap.corp.example"),
-        ),
-        (
-            ldap,
-            "ldap/bind_password",
-            "ldap/bind_dn",
-            json!("cn=other,dc=corp"),
-        ),
-        (
-            oauth2.clone(),
-            "oauth2/client_secret",
-            "oauth2/token_url",
-            evil(),
-        ),
-        (
-            oauth2.clone(),
-            "oauth2/client_secret",
-            "oauth2/profile_url",
-            evil(),
-        ),
-        (
-            oauth2,
-            "oauth2/client_secret",
-            "proxy",
-            json!("http://evil.example:3128"),
-        ),
         (oidc, "oidc/client_secret", "oidc/issuer", evil()),
         (lark, "lark/app_secret", "lark/api_base", evil()),
         (yunzhijia, "yunzhijia/app_secret", "yunzhijia/base", evil()),
-        (
-            dingtalk.clone(),
-            "dingtalk/app_secret",
-            "dingtalk/api_base",
-            evil(),
-        ),
-        (
-            dingtalk,
-            "dingtalk/app_secret",
-            "dingtalk/oapi_base",
-            evil(),
-        ),
+        (dingtalk.clone(), secret, "dingtalk/api_base", evil()),
+        (dingtalk, secret, "dingtalk/oapi_base", evil()),
     ]
 }
 

@@ -38,6 +38,7 @@ async fn assert_can_be_switched(site: &ManagedSite) {
     let enabled = switch(site, "corp", "enable").await;
     assert_eq!(enabled.status, 200, "{}", enabled.text());
     assert_eq!(status_with_session(&browser, site.address()).await, 401);
+    site.advance();
     assert!(signs_in(site.browser()).await);
     let people = site.api("GET", "/api/people", &Value::Null).await;
     let people = people.json()["people"].as_array().unwrap().clone();
@@ -93,6 +94,7 @@ async fn the_file_disables_a_connector_and_ends_its_sessions() {
     // The sessions stay ended.
     site.reload(&site.wecom_toml("corp", "")).await.unwrap();
     assert_eq!(status_with_session(&browser, site.address()).await, 401);
+    site.advance();
     assert!(signs_in(site.browser()).await);
 }
 

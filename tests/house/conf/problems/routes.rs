@@ -49,13 +49,7 @@ fn an_audience_is_not_empty_and_needs_an_assertion() {
 }
 
 #[test]
-fn a_route_that_requires_a_login_needs_a_connector() {
-    assert_refused(
-        "[[route]]\nname = 'oa'\n",
-        3,
-        1,
-        &["nobody passes `oa`", "[connector.ID]"],
-    );
+fn a_route_names_connectors_that_exist_and_a_path_that_requests_reach() {
     let unknown = "[[route]]\nname = 'oa'\nconnectors = ['corp', 'crop']\n";
     assert_refused_after_corp(unknown, 9, 23, &["no connector `crop`", "there are: corp"]);
     let hidden = "[[route]]\nname = 'oa'\npath = '/.menshen/x'\n";
