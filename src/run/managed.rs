@@ -31,6 +31,7 @@ pub(super) async fn copy_settings(config: &Config, services: &Services) -> Resul
         document: &newest.document,
         ended: &[],
         versions_kept: 1,
+        audit: None,
     };
     let added = services.store.add_managed_version(&copy).await;
     added.map(drop).map_err(StartError::Store)

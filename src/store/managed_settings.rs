@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::{ConnectorId, Revocation, StoreError};
 use crate::clock::Timestamp;
+use crate::telemetry::AuditLine;
 
 /// Reads and adds versions of the managed settings. A version never changes, except that its secrets are
 /// sealed again when the session key has changed.
@@ -79,4 +80,6 @@ pub struct NewManagedVersion<'a> {
     pub ended: &'a [ConnectorId],
     /// How many versions are kept, with this one.
     pub versions_kept: u32,
+    /// The line of the audit trail about the change, which is stored with it or not at all.
+    pub audit: Option<&'a AuditLine>,
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::LiveSite;
+use crate::clock::Timestamp;
 use crate::keys::KeyRing;
 use crate::site::settings::{
     Author, Change, ChangeError, Changed, Edited, FieldProblem, ManagedDocument, Precondition,
@@ -33,7 +34,12 @@ impl LiveSite {
     ) -> Result<Changed, ChangeError> {
         let _one_at_a_time = self.changing.lock().await;
         let changed = self.attempt(&change, precondition, author).await;
-        self.audit(&change, author, &changed);
+        if let Err(error) = &changed {
+            let texts = AuditTexts::of_refusal(&change, author, error);
+            let at = self.services.clock.now();
+            let record = texts.record(&change, author, at);
+            self.services.telemetry.audit(&record);
+        }
         changed
     }
 
@@ -77,6 +83,7 @@ impl LiveSite {
         author: &Author,
     ) -> Result<Option<Changed>, ChangeError> {
         let (site, number) = (self.site(), base.version() + 1);
+        let (made_at, telemetry) = (self.services.clock.now(), &self.services.telemetry);
         let older = match change {
             Change::Rollback { version } => Some(self.older_document(*version).await?),
             _ => None,
@@ -88,6 +95,8 @@ impl LiveSite {
             touched,
         }) = edited
         else {
+            let texts = AuditTexts::of_change(change, author, base.version(), &[]);
+            telemetry.audit(&texts.record(change, author, made_at));
             return Ok(Some(Changed {
                 version: base.version(),
                 settings: base,
@@ -100,20 +109,24 @@ impl LiveSite {
         let settings = Settings::put_together(file, number, document, &site.ring, &strictness)?;
         let ended = newly_out_of_force(&base, &settings);
         let built = self.build(settings, &site.ring, &site, &touched).await?;
+        let texts = AuditTexts::of_change(change, author, number, &fields);
+        let line = telemetry.audit_line(&texts.record(change, author, made_at));
         let new = NewManagedVersion {
             after: base.version(),
-            made_at: self.services.clock.now(),
+            made_at,
             author: &author.name,
             means: author.means.as_str(),
             fields: &fields,
             document: &json,
             ended: &ended,
             versions_kept: base.file().managed.versions_kept.get(),
+            audit: line.as_ref(),
         };
         let added = self.services.store.add_managed_version(&new).await;
         let Some(entries) = added.map_err(ChangeError::Store)? else {
             return Ok(None);
         };
+        telemetry.log_stored_audit(&texts.record(change, author, made_at));
         let settings = Arc::clone(&built.settings);
         self.replace_site(built);
         self.services.sessions.apply_entries(&entries);
@@ -162,27 +175,52 @@ impl LiveSite {
             }
         }
     }
+}
 
-    fn audit(&self, change: &Change, author: &Author, changed: &Result<Changed, ChangeError>) {
-        let reason = match changed {
-            Ok(_) => format!("{change} through the {}", author.means.as_str()),
-            Err(error) => format!(
+/// What the audit record of a change says.
+struct AuditTexts {
+    reason: String,
+    /// The names of the changed fields.
+    fields: String,
+    version: Option<u64>,
+}
+
+impl AuditTexts {
+    fn of_change(change: &Change, author: &Author, version: u64, fields: &[String]) -> Self {
+        Self {
+            reason: format!("{change} through the {}", author.means.as_str()),
+            fields: fields.join(", "),
+            version: Some(version),
+        }
+    }
+
+    fn of_refusal(change: &Change, author: &Author, error: &ChangeError) -> Self {
+        Self {
+            reason: format!(
                 "refused: {change} through the {}: {}",
                 author.means.as_str(),
                 error_chain(error)
             ),
-        };
-        let fields = changed.as_ref().map(|changed| changed.fields.join(", "));
-        let fields = fields.unwrap_or_default();
-        self.services.telemetry.audit(&AuditRecord {
+            fields: String::new(),
+            version: None,
+        }
+    }
+
+    fn record<'a>(
+        &'a self,
+        change: &'a Change,
+        author: &'a Author,
+        at: Timestamp,
+    ) -> AuditRecord<'a> {
+        AuditRecord {
             connector: change.connector().map(ConnectorId::as_str),
             client: author.client,
             by: Some(&author.name),
-            reason: Some(&reason),
-            version: changed.as_ref().ok().map(|changed| changed.version),
-            changed: (!fields.is_empty()).then_some(&*fields),
-            ..AuditRecord::new(AuditEvent::Config, self.services.clock.now())
-        });
+            reason: Some(&self.reason),
+            version: self.version,
+            changed: (!self.fields.is_empty()).then_some(&*self.fields),
+            ..AuditRecord::new(AuditEvent::Config, at)
+        }
     }
 }
 

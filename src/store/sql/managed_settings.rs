@@ -6,7 +6,9 @@ use super::super::{
     ManagedSettingsStore, ManagedVersion, ManagedVersionRecord, NewManagedVersion, Revocation,
     RevocationScope, StoreError,
 };
-use super::{Begin, Database, QueryError, Transaction, revocations, row, run, tokens, values};
+use super::{
+    Begin, Database, QueryError, Transaction, audit_log, revocations, row, run, tokens, values,
+};
 
 #[async_trait]
 impl<D: Database> ManagedSettingsStore for D {
@@ -118,6 +120,9 @@ async fn add(
     // The epoch after a revocation is at least 1, so this entry ends no session.
     let announced = revocations::append_log(&mut tx, RevocationScope::Everyone, 0, at).await?;
     entries.push(announced);
+    if let Some(line) = new.audit {
+        audit_log::insert(&mut tx, line).await?;
+    }
     tx.commit().await?;
     Ok(Some(entries))
 }

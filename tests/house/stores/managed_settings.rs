@@ -17,6 +17,7 @@ fn version<'a>(after: u64, document: &'a str, ended: &'a [ConnectorId]) -> NewMa
         document,
         ended,
         versions_kept: 10,
+        audit: None,
     }
 }
 
@@ -50,6 +51,29 @@ async fn a_version_follows_the_newest_one_or_changes_nothing() {
         assert_eq!(stored.record.means, "api", "{name}");
         assert_eq!(stored.record.fields, fields, "{name}");
         assert_eq!(stored.record.made_at, at(7), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_audit_line_of_a_version_is_stored_with_it_or_not_at_all() {
+    for Backend { name, store, .. } in backends().await {
+        let lines = super::audit_log::Trail::new().lines(&["made", "refused"]);
+        let with_line = |after, line| NewManagedVersion {
+            audit: Some(line),
+            ..version(after, "{}", &[])
+        };
+        assert!(
+            add(&*store, with_line(0, &lines[0])).await.is_some(),
+            "{name}"
+        );
+        assert_eq!(add(&*store, with_line(0, &lines[1])).await, None, "{name}");
+        let query = menshen::store::AuditQuery {
+            max: 10,
+            ..Default::default()
+        };
+        let stored = store.audit_lines(&query).await.unwrap();
+        let stored: Vec<_> = stored.iter().map(|line| &line.json).collect();
+        assert_eq!(stored, [&lines[0].json], "{name}");
     }
 }
 
