@@ -1,5 +1,6 @@
 //! `Portal`: signs tokens, as a portal does and as an attacker would.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -52,10 +53,12 @@ fn random_text() -> String {
     URL_SAFE_NO_PAD.encode(menshen::keys::random::<48>())
 }
 
-/// The number of the next RSA key: each test process uses two of them in turn.
+/// One of two RSA keys, in turn for each test: every test has a thread of its own.
 fn next_rsa_key() -> KeyPair {
-    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2;
+    thread_local! {
+        static NEXT: Cell<usize> = const { Cell::new(0) };
+    }
+    let number = NEXT.replace(NEXT.get() + 1) % 2;
     let mut keys = RSA_KEYS.lock().unwrap_or_else(PoisonError::into_inner);
     let pem = keys.entry(number).or_insert_with(|| {
         let pair = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
