@@ -18,18 +18,20 @@ use crate::store::Subject;
 
 mod claims;
 mod config;
+mod key_checks;
 mod key_list;
 mod kind;
-mod partner_keys;
 mod refusal;
 mod verifier;
 
 pub use super::kit::jose_keys::KeyEncoding;
 pub use super::kit::jwe::{ContentAlgorithm, KeyAlgorithm};
 pub use config::{Config, DecryptConfig, GroovyScript, TokenAlgorithm};
+pub use key_checks::{
+    decrypting_key_problem, encryption_key_fits, signing_key_fits, verifying_key_problem,
+};
 pub use key_list::KeyList;
 pub(super) use kind::NAME as KIND_NAME;
-pub use partner_keys::{encryption_key_fits, signing_key_fits};
 
 use claims::{AcceptedToken, ClaimRequirements};
 use refusal::TokenRefusal;

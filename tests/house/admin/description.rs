@@ -37,7 +37,9 @@ fn matches(template: &str, path: &str) -> bool {
 async fn the_description_names_every_path_that_is_served_and_no_other() {
     let menshen = setup().start().await;
     let description = description(&menshen).await;
-    let described = operations(&description);
+    let mut described = operations(&description);
+    // `hengshi::manual` asks for these.
+    described.retain(|(_, path, _)| !path.starts_with("/api/authentication-configs/"));
     let mut tested = BTreeSet::from(["GET /api/explain".to_owned()]);
     for (method, path, _) in API_REQUESTS {
         if path == "/api/no-such-thing" {

@@ -43,7 +43,10 @@ async fn a_generated_pair_fits_and_is_neither_kept_nor_in_force() {
             assert!(sign.expose().contains("PRIVATE KEY"), "{name}");
         }
         let settings = menshen.running.live().settings();
-        assert!(settings.connector(&"jwt-param".parse().unwrap()).is_none(), "{name}");
+        assert!(
+            settings.connector(&"jwt-param".parse().unwrap()).is_none(),
+            "{name}"
+        );
         // What the portal gets is checked and not kept.
         put(&menshen, "jwt-param?connector=portal", &first).await;
         let shown = get(&menshen, "jwt-param?connector=portal").await;

@@ -165,5 +165,10 @@ async fn both_guides_show_the_same_requests_and_they_work() {
     let json = blocks("docs/hengshi-api.md", "json").remove(0);
     let second: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(put(&menshen, "wechat-work", &second).await, second);
-    put(&menshen, "active-auth", &json!({ "authType": "wechat-work" })).await;
+    put(
+        &menshen,
+        "active-auth",
+        &json!({ "authType": "wechat-work" }),
+    )
+    .await;
 }

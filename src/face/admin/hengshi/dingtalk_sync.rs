@@ -13,6 +13,7 @@ use super::problem::Words;
 use super::refusal::Refusal;
 use super::resolve;
 use super::settings::{self, ChangeRequest};
+use crate::login::Login;
 use crate::login::directory_sync::{RunningSync, SyncRefused, SyncRequest};
 use crate::people::directory_sync::SyncScope;
 use crate::site::live::LiveSite;
@@ -44,6 +45,7 @@ pub(super) async fn run(
         by: request.author.name.clone(),
     };
     let login = live.site().login.clone();
+    require_token(&login, &id).await?;
     let running = login
         .start_sync(&id, sync)
         .map_err(|error| refused(&error))?;
@@ -73,6 +75,20 @@ fn refused(error: &SyncRefused) -> Refusal {
         ),
         _ => Words::new("钉钉没有启用，不能同步", error.to_string()),
     })
+}
+
+/// Asks the source for the token of the application, which it refuses to one that it does not know. A sync
+/// would try again for a while.
+async fn require_token(login: &Login, id: &ConnectorId) -> Result<(), Refusal> {
+    let token = login
+        .entry(id)
+        .and_then(|entry| entry.connector.shared_app_token());
+    let Some(token) = token else { return Ok(()) };
+    match timeout(FIRST_ANSWER_MAX, token.app_token()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(source_refusal(error.source_code())),
+        Err(_) => Err(source_refusal(0)),
+    }
 }
 
 /// Waits until the source has answered, at most for a while.

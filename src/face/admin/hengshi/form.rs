@@ -206,6 +206,13 @@ impl<'a> Form<'a> {
         self.secret_of(name, false)
     }
 
+    /// A secret of which nothing is known but that it is a text.
+    pub(super) fn secret_of_any_form(&mut self, name: &'static str) {
+        if let Some(value) = self.value(name) {
+            self.string(name, value);
+        }
+    }
+
     /// A secret in PEM.
     pub(super) fn secret_pem(&mut self, name: &'static str) -> SecretField {
         self.secret_of(name, true)
@@ -347,7 +354,7 @@ pub(super) fn asks_for_nothing(value: &Value) -> bool {
 }
 
 /// Whether a text stands for a secret that is kept: only asterisks or bullets.
-pub(super) fn is_marker(text: &str) -> bool {
+fn is_marker(text: &str) -> bool {
     let is_mark = |c: char| matches!(c, '*' | '•' | '●' | '∙' | '·' | '＊');
     !text.is_empty() && text.chars().all(is_mark)
 }

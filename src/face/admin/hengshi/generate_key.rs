@@ -8,6 +8,9 @@ use super::kinds;
 use super::refusal::Refusal;
 use crate::keys::{self, TokenKey};
 
+/// The algorithm, if neither the request nor a connector names one.
+const DEFAULT_ALGORITHM: &str = "HS256";
+
 /// The longest hash of an HMAC, in bytes.
 const HASH_BYTES_MAX: usize = 64;
 
@@ -23,6 +26,9 @@ pub(super) fn generate(
         if let Some(value) = kept_value(name).filter(|_| is_absent) {
             body.insert(name.to_owned(), value.clone());
         }
+    }
+    if body.get("checkSignAlgorithm").is_none_or(Value::is_null) {
+        body.insert("checkSignAlgorithm".to_owned(), DEFAULT_ALGORITHM.into());
     }
     let mut form = Form::new(&body);
     let algorithm = kinds::read_algorithm(&mut form);

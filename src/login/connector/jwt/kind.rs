@@ -8,8 +8,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::super::entry_settings::{ANY_ORIGIN, entry_parameter_problem, origin_problems};
-use super::super::kit::jose_keys::{KeyEncoding, verification_key};
-use super::super::kit::jwe::TokenDecrypter;
+use super::super::kit::jose_keys::KeyEncoding;
 use super::super::{
     Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, EntryPlace, EntryPoint,
     Features, Kind, LoginMethod, SettingProblem,
@@ -81,7 +80,6 @@ impl Kind for Config {
         _external_url: &Url,
     ) -> Vec<SettingProblem<'_>> {
         let mut problems = self.key_problems();
-        problems.extend(self.written_key_problems());
         problems.extend(entry_parameter_problem(
             key_path(["parameter"]),
             &self.parameter,
@@ -137,36 +135,6 @@ impl Kind for Config {
 }
 
 impl Config {
-    /// Keys that are written in the settings themselves and cannot be used. Reads no file.
-    fn written_key_problems(&self) -> Vec<SettingProblem<'_>> {
-        let mut problems = Vec::new();
-        let keys = self.key.iter();
-        for (key_path, source) in keys.flat_map(|list| list.with_paths(key_path(["key"]))) {
-            let SecretSource::Literal(key) = source else {
-                continue;
-            };
-            let read = verification_key(self.algorithm.into(), key, self.key_encoding);
-            if let Err(problem) = read {
-                let message = format!("this key cannot be used: {problem}");
-                let help = "`menshen keygen --for ALGORITHM` makes a key that can";
-                problems.push(SettingProblem::value(key_path, message, help));
-            }
-        }
-        if let Some(decrypt) = &self.decrypt
-            && let SecretSource::Literal(key) = &decrypt.key
-        {
-            let (algorithm, method) = (decrypt.algorithm, decrypt.method);
-            let read = TokenDecrypter::new(algorithm, method, key, decrypt.key_encoding);
-            if let Err(problem) = read {
-                let message = format!("this key cannot be used: {problem}");
-                let help = "`menshen keygen --for ALGORITHM` makes a key that can";
-                let key_path = key_path(["decrypt", "key"]);
-                problems.push(SettingProblem::value(key_path, message, help));
-            }
-        }
-        problems
-    }
-
     /// Keys that are missing, too many, or do not fit the algorithms.
     fn key_problems(&self) -> Vec<SettingProblem<'_>> {
         let mut problems = Vec::new();

@@ -1,17 +1,18 @@
 //! `jwt-param`: a portal that signs tokens.
 
-use serde::Deserialize as _;
+use serde::Deserialize;
 use serde::de::IntoDeserializer as _;
-use serde::de::value::Error as NameError;
+use serde::de::value::{Error as NameError, StrDeserializer};
 use serde_json::Value;
 
 use super::super::common::{self, Fields};
-use super::super::form::{Form, SecretField, is_marker};
+use super::super::form::{Form, SecretField};
 use super::super::mapping::Shape;
 use super::super::table::{Draft, MARKER, Rest};
 use super::Before;
 use crate::login::connector::jwt::{
-    KeyAlgorithm, KeyEncoding, TokenAlgorithm, encryption_key_fits, signing_key_fits,
+    ContentAlgorithm, KeyAlgorithm, KeyEncoding, TokenAlgorithm, decrypting_key_problem,
+    encryption_key_fits, signing_key_fits, verifying_key_problem,
 };
 use crate::secret::Secret;
 
@@ -93,7 +94,8 @@ pub(in crate::face::admin::hengshi) fn secret_bytes(algorithm: &str) -> usize {
     }
 }
 
-/// Reads the key that verifies, and compares it with the one that signs.
+/// Reads the key that verifies, and compares it with the one that signs. Without an algorithm its form is
+/// not known.
 fn read_key(
     form: &mut Form<'_>,
     draft: &mut Draft,
@@ -105,61 +107,73 @@ fn read_key(
     if encoded {
         draft.say(field, path, "base64");
     }
+    let encoding = match encoded {
+        true => KeyEncoding::Base64,
+        false => KeyEncoding::Text,
+    };
     let (field, path) = KEY;
-    let shared = algorithm.is_some_and(is_shared);
+    let Some(algorithm) = algorithm else {
+        form.secret_of_any_form(field);
+        form.secret_of_any_form("signKey");
+        return;
+    };
+    let shared = is_shared(algorithm);
     let problems = form.problems.len();
     let mut key = match shared {
         true => form.secret(field),
         false => form.secret_pem(field),
     };
-    let kept_algorithm = before.table.and_then(|table| {
-        let kept = super::find(table, ALGORITHM.1)?;
-        kept.as_str()
-    });
+    let kept = before
+        .table
+        .and_then(|table| super::find(table, ALGORITHM.1));
+    let kept_is_shared = kept.and_then(Value::as_str).is_some_and(is_shared);
     // A public key is no secret, so an absent one is not kept; nor is the key of another algorithm.
-    let keeps = before.keeps(path) && shared && kept_algorithm.is_some_and(is_shared);
+    let keeps = before.keeps(path) && shared && kept_is_shared;
     if key == SecretField::Absent && !keeps && before.keeps(path) {
         key = SecretField::Removed;
     }
     let is_missing = match key {
         SecretField::New(_) => false,
-        SecretField::Marker => !keeps,
         SecretField::Removed => true,
-        SecretField::Absent => !keeps,
+        SecretField::Marker | SecretField::Absent => !keeps,
     };
     let has_jwks = before.in_menshen("jwt.jwks_url").is_some();
     if is_missing && !has_jwks && form.problems.len() == problems {
         form.missing(field);
     }
-    if let (SecretField::New(text), Some(algorithm), false) = (&key, algorithm, encoded)
-        && shared
-        && text.len() < secret_bytes(algorithm)
-    {
-        let (bytes, needed) = (text.len(), secret_bytes(algorithm));
-        let zh = format!(
-            "密钥只有 {bytes} 字节，{algorithm} 至少需要 {needed} 字节（手册里的示例密钥太短）；可以用 \
-             jwt-param/generate-key 生成"
-        );
-        let en = format!(
-            "the key has {bytes} bytes, and {algorithm} needs at least {needed} (the sample of the \
-             manual is too short): jwt-param/generate-key makes one"
-        );
-        form.refuse(field, zh, en);
-    }
     let partner = partner(form, "signKey", shared);
-    if let (Some(partner), SecretField::New(text), Some(algorithm)) = (partner, &key, algorithm)
-        && let Some(algorithm) = token_algorithm(algorithm)
-    {
-        let encoding = match encoded {
-            true => KeyEncoding::Base64,
-            false => KeyEncoding::Text,
-        };
-        if !signing_key_fits(algorithm, &partner, &Secret::new(text.clone()), encoding) {
+    if let (SecretField::New(text), Some(named)) = (&key, named::<TokenAlgorithm>(algorithm)) {
+        let text = Secret::new(text.clone());
+        if let Some(problem) = verifying_key_problem(named, &text, encoding) {
+            refuse_key(form, algorithm, &text, &problem);
+        } else if partner.is_some_and(|key| !signing_key_fits(named, &key, &text, encoding)) {
             let zh = "和 checkSignKey 不是一对";
             form.refuse("signKey", zh, "it does not belong to checkSignKey");
         }
     }
     draft.say_secret(field, path, key);
+}
+
+/// Refuses a key that verifies nothing. The sample of the manual is too short.
+fn refuse_key(form: &mut Form<'_>, algorithm: &str, key: &Secret<String>, problem: &str) {
+    let (bytes, needed) = (key.expose().len(), secret_bytes(algorithm));
+    let (zh, en) = match is_shared(algorithm) && bytes < needed {
+        true => (
+            format!(
+                "密钥只有 {bytes} 字节，{algorithm} 至少需要 {needed} 字节（手册里的示例密钥太短）；可以用 \
+                 jwt-param/generate-key 生成"
+            ),
+            format!(
+                "the key has {bytes} bytes, and {algorithm} needs at least {needed} (the sample of the \
+                 manual is too short): jwt-param/generate-key makes one"
+            ),
+        ),
+        false => (
+            format!("不能用作 {algorithm} 的密钥：{problem}"),
+            format!("this is no key for {algorithm}: {problem}"),
+        ),
+    };
+    form.refuse(KEY.0, zh, en);
 }
 
 /// Reads the decryption, and compares its key with the one that encrypts.
@@ -196,11 +210,16 @@ fn read_decryption(form: &mut Form<'_>, draft: &mut Draft, before: Before<'_>) {
     if is_missing && !is_refused {
         form.missing(field);
     }
-    if let (Some(partner), SecretField::New(text), Some(algorithm)) = (partner, &key, algorithm)
-        && let Some(algorithm) = key_algorithm(algorithm)
-    {
-        let text = Secret::new(text.clone());
-        if !encryption_key_fits(algorithm, &partner, &text, KeyEncoding::Text) {
+    let names = (
+        algorithm.and_then(named::<KeyAlgorithm>),
+        method.and_then(named::<ContentAlgorithm>),
+    );
+    if let (SecretField::New(text), (Some(algorithm), Some(method))) = (&key, names) {
+        let (text, encoding) = (Secret::new(text.clone()), decrypt_encoding(before));
+        if let Some(problem) = decrypting_key_problem(algorithm, method, &text, encoding) {
+            let zh = format!("不能用作解密的密钥：{problem}");
+            form.refuse(field, zh, format!("this key cannot decrypt: {problem}"));
+        } else if partner.is_some_and(|it| !encryption_key_fits(algorithm, &it, &text, encoding)) {
             let zh = "和 decryptKey 不是一对";
             form.refuse("encryptKey", zh, "it does not belong to decryptKey");
         }
@@ -217,7 +236,7 @@ fn partner(form: &mut Form<'_>, field: &'static str, shared: bool) -> Option<Sec
         false => form.secret_pem(field),
     };
     match key {
-        SecretField::New(text) if !is_marker(&text) => Some(Secret::new(text)),
+        SecretField::New(text) => Some(Secret::new(text)),
         _ => None,
     }
 }
@@ -258,12 +277,16 @@ fn subject(login: &str) -> String {
     format!("has(profile.sub) && profile.sub != '' ? profile.sub : {login}")
 }
 
-fn token_algorithm(name: &str) -> Option<TokenAlgorithm> {
-    let name: serde::de::value::StrDeserializer<'_, NameError> = name.into_deserializer();
-    TokenAlgorithm::deserialize(name).ok()
+/// How `menshen` says that the key that decrypts is written.
+fn decrypt_encoding(before: Before<'_>) -> KeyEncoding {
+    match before.in_menshen("jwt.decrypt.key_encoding") {
+        Some(Value::String(text)) if text == "base64" => KeyEncoding::Base64,
+        _ => KeyEncoding::Text,
+    }
 }
 
-fn key_algorithm(name: &str) -> Option<KeyAlgorithm> {
-    let name: serde::de::value::StrDeserializer<'_, NameError> = name.into_deserializer();
-    KeyAlgorithm::deserialize(name).ok()
+/// The algorithm with this name.
+fn named<T: for<'de> Deserialize<'de>>(name: &str) -> Option<T> {
+    let name: StrDeserializer<'_, NameError> = name.into_deserializer();
+    T::deserialize(name).ok()
 }

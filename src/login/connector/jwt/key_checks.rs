@@ -1,4 +1,5 @@
-//! The keys of the portal that belong to those of menshen: whether two of them are partners.
+//! Checks of keys before they are settings: whether a key can be used, and whether a key of the portal
+//! belongs to one of menshen.
 
 use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, ECDH_P521};
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
@@ -9,10 +10,31 @@ use rustls::pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 use serde_json::json;
 
 use super::super::kit::jose_keys::{KeyEncoding, shared_secret, verification_key};
-use super::super::kit::jwe::KeyAlgorithm;
+use super::super::kit::jwe::{ContentAlgorithm, KeyAlgorithm, TokenDecrypter};
 use super::TokenAlgorithm;
 use crate::issuer::verify_with_keys;
 use crate::secret::Secret;
+
+/// Why a key cannot verify signatures of this algorithm, if so.
+pub fn verifying_key_problem(
+    algorithm: TokenAlgorithm,
+    key: &Secret<String>,
+    encoding: KeyEncoding,
+) -> Option<String> {
+    let read = verification_key(algorithm.into(), key, encoding);
+    read.err().map(|problem| problem.to_string())
+}
+
+/// Why a key cannot decrypt tokens with these algorithms, if so.
+pub fn decrypting_key_problem(
+    algorithm: KeyAlgorithm,
+    method: ContentAlgorithm,
+    key: &Secret<String>,
+    encoding: KeyEncoding,
+) -> Option<String> {
+    let read = TokenDecrypter::new(algorithm, method, key, encoding);
+    read.err().map(|problem| problem.to_string())
+}
 
 /// Whether tokens that are signed with one key are verified with the other. Both are written as in the
 /// settings.
