@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::header::{ALLOW, HOST, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
+use http::header::{ALLOW, AUTHORIZATION, HOST, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::reply;
 use crate::clock::Clock;
 use crate::people::session::Sessions;
+use crate::request::console::ConsoleRight;
 use crate::request::head::{Connection, HeadError, Peer};
 use crate::request::{Body, BodyError, target};
 use crate::secret::SecretSource;
@@ -32,13 +33,14 @@ mod tokens;
 
 pub use api::COMMAND_USER_AGENT;
 use api::{Api, ApiState};
+use console::ApiVisitor;
 pub use console::Console;
 use hengshi::{Hengshi, Refusal};
 pub use host_check::AdminHost;
 pub use readiness::Readiness;
 use readiness::ReadinessReport;
 use token_guesses::{TokenGuesses, TokenRefused};
-use tokens::AdminTokens;
+use tokens::{AdminRights, AdminToken, AdminTokens};
 pub use tokens::{AdminTokenConfig, AdminTokenError, AdminTokenName, UNNAMED_TOKEN};
 
 /// The media type of the OpenMetrics format.
@@ -233,20 +235,10 @@ impl Admin {
                 "ok\n".to_owned(),
             ),
             "/readyz" => self.readiness().await,
-            _ if self.tokens.is_empty() => not_found(),
+            _ if self.tokens.is_empty() && !(is_hengshi && self.console.is_some()) => not_found(),
+            _ if is_hengshi => Box::pin(self.answer_hengshi(request, connection, client)).await,
             api::DESCRIPTION_PATH if !is_read => not_allowed("GET, HEAD"),
             api::DESCRIPTION_PATH => self.api.description(),
-            _ if is_hengshi => match self.guesses.find(&self.tokens, request.headers(), client) {
-                Ok(token) => self.hengshi.answer(token, client, request).await,
-                Err(refused) => {
-                    self.note_refused(refused, request.headers(), client);
-                    let refusal = match refused {
-                        TokenRefused::TooMany => Refusal::TooManyTokens,
-                        TokenRefused::Missing | TokenRefused::Wrong => Refusal::NoToken,
-                    };
-                    self.hengshi.refuse(request.headers(), &refusal)
-                }
-            },
             path if path.starts_with("/api/") => {
                 match self.guesses.find(&self.tokens, request.headers(), client) {
                     Ok(token) => self.api.answer(token, client, request).await,
@@ -260,6 +252,55 @@ impl Admin {
                 }
             }
             _ => not_found(),
+        }
+    }
+
+    /// Answers a request of HENGSHI's API, which carries a token or a session of the console.
+    async fn answer_hengshi<B>(
+        &self,
+        request: Request<B>,
+        connection: &Connection,
+        client: Option<IpAddr>,
+    ) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BodyError>,
+    {
+        let (parts, body) = request.into_parts();
+        let visitor = match &self.console {
+            Some(console) if !parts.headers.contains_key(AUTHORIZATION) => {
+                console.api_visitor(&parts, connection).await
+            }
+            _ => ApiVisitor::Nobody,
+        };
+        let token = match visitor {
+            ApiVisitor::Admitted { by, right } => Ok(AdminToken {
+                name: by.into(),
+                rights: match right {
+                    ConsoleRight::Change => AdminRights::Full,
+                    ConsoleRight::View => AdminRights::View,
+                },
+            }),
+            ApiVisitor::Refused => Err(Refusal::not_admitted()),
+            ApiVisitor::NoCsrfToken => Err(Refusal::no_csrf_token()),
+            ApiVisitor::Unavailable => Err(Refusal::StoreAway),
+            ApiVisitor::Nobody => {
+                let found = self.guesses.find(&self.tokens, &parts.headers, client);
+                found.cloned().map_err(|refused| {
+                    self.note_refused(refused, &parts.headers, client);
+                    match refused {
+                        TokenRefused::TooMany => Refusal::TooManyTokens,
+                        TokenRefused::Missing | TokenRefused::Wrong => Refusal::NoToken,
+                    }
+                })
+            }
+        };
+        match token {
+            Ok(token) => {
+                let request = Request::from_parts(parts, body);
+                self.hengshi.answer(&token, client, request).await
+            }
+            Err(refusal) => self.hengshi.refuse(&parts.headers, &refusal),
         }
     }
 

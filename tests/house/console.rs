@@ -13,6 +13,7 @@ use crate::wire::Answer;
 mod administrators;
 mod audit;
 mod entering;
+mod hengshi_api;
 mod languages;
 mod overview;
 mod people;

@@ -21,6 +21,7 @@ use crate::request::{Body, BodyError};
 use crate::site::live::LiveSite;
 use crate::site::{Console as ConsoleSettings, Services, Site};
 
+mod api_session;
 mod audit;
 mod audit_trail;
 mod chart;
@@ -44,6 +45,7 @@ mod sync;
 mod texts;
 mod visitor;
 
+pub(super) use api_session::ApiVisitor;
 use form::Form;
 use request::ConsoleRequest;
 use visitor::{Found, Visitor};

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::{Call, problem_fields, put, refused, setup, wecom_fields, with};
-use crate::saml::keys::{own, stranger};
 use crate::setup::Menshen;
 
 fn wecom() -> Value {
@@ -23,7 +22,7 @@ fn oauth2() -> Value {
     })
 }
 
-fn jwt() -> Value {
+pub(super) fn jwt() -> Value {
     json!({ "checkSignAlgorithm": "HS256", "checkSignKey": "k".repeat(32) })
 }
 
@@ -31,12 +30,12 @@ fn dingtalk() -> Value {
     json!({ "appKey": "k", "appSecret": "hunter2", "corpId": "c" })
 }
 
-fn saml() -> Value {
+pub(super) fn saml() -> Value {
     json!({ "idpMetadataUrl": "https://idp.corp.example/metadata" })
 }
 
 /// Asserts that members are refused, and that each named field is among the problems.
-async fn assert_refused(
+pub(super) async fn assert_refused(
     menshen: &Menshen,
     kind: &str,
     fields: &Value,
@@ -263,42 +262,6 @@ async fn choices_and_what_a_protocol_lacks_are_refused() {
             &["CorpId"],
         ),
         (
-            "jwt-param",
-            &jwt(),
-            json!({ "checkSignAlgorithm": "none" }),
-            &["checkSignAlgorithm"],
-        ),
-        (
-            "jwt-param",
-            &jwt(),
-            json!({ "groovyScript": "return 1" }),
-            &["groovyScript"],
-        ),
-        (
-            "jwt-param",
-            &jwt(),
-            json!({ "groovy script": "return 1" }),
-            &["groovy script"],
-        ),
-        (
-            "jwt-param",
-            &jwt(),
-            json!({ "script": "return 1" }),
-            &["script"],
-        ),
-        (
-            "jwt-param",
-            &jwt(),
-            json!({ "tokenName": "rd" }),
-            &["tokenName"],
-        ),
-        (
-            "jwt-param",
-            &jwt(),
-            json!({ "decryptMethod": "A256GCM" }),
-            &["decryptAlgorithm", "decryptKey"],
-        ),
-        (
             "hengshi",
             &json!({}),
             json!({ "people": "/etc/passwd" }),
@@ -307,6 +270,32 @@ async fn choices_and_what_a_protocol_lacks_are_refused() {
     ] {
         assert_refused(&menshen, kind, fields, members, named).await;
     }
+}
+
+#[tokio::test]
+async fn scripts_and_tokens_that_nothing_verifies_are_refused() {
+    let menshen = setup().start().await;
+    for (members, named) in [
+        (
+            json!({ "checkSignAlgorithm": "none" }),
+            &["checkSignAlgorithm"][..],
+        ),
+        (json!({ "groovyScript": "return 1" }), &["groovyScript"]),
+        (json!({ "groovy script": "return 1" }), &["groovy script"]),
+        (json!({ "script": "return 1" }), &["script"]),
+        (json!({ "tokenName": "rd" }), &["tokenName"]),
+        (
+            json!({ "decryptMethod": "A256GCM" }),
+            &["decryptAlgorithm", "decryptKey"],
+        ),
+    ] {
+        assert_refused(&menshen, "jwt-param", &jwt(), members, named).await;
+    }
+}
+
+#[tokio::test]
+async fn a_portal_needs_its_steps() {
+    let menshen = setup().start().await;
     for kind in ["ctr", "qince"] {
         let named = [
             "menshen.custom",
@@ -317,78 +306,6 @@ async fn choices_and_what_a_protocol_lacks_are_refused() {
         ];
         assert_refused(&menshen, kind, &json!({}), json!({}), &named).await;
     }
-}
-
-#[tokio::test]
-async fn keys_in_pem_must_be_keys_and_belong_together() {
-    let menshen = setup().external_url("https://sso.test").start().await;
-    let sample = "-----BEGIN PRIVATE KEY-----\ntest\n-----END PRIVATE KEY-----\n";
-    for (members, named) in [
-        (json!({ "privateKey": "test" }), &["privateKey"][..]),
-        (json!({ "privateKey": sample }), &["privateKey"]),
-        (
-            json!({ "certificate": sample.replace("PRIVATE KEY", "CERTIFICATE") }),
-            &["certificate"],
-        ),
-        (
-            json!({ "privateKey": own().private_pem, "certificate": stranger().certificate_pem }),
-            &["certificate"],
-        ),
-        (
-            json!({
-                "privateKey": own().private_pem.replace('A', "B"),
-                "certificate": own().certificate_pem,
-            }),
-            &["privateKey"],
-        ),
-        (
-            json!({ "privateKey": own().private_pem, "certificate": own().private_pem }),
-            &["certificate"],
-        ),
-        (json!({ "privateKey": own().private_pem }), &["privateKey"]),
-        (
-            json!({ "certificate": own().certificate_pem }),
-            &["certificate"],
-        ),
-        (json!({ "entityId": "a", "entityID": "b" }), &["entityID"]),
-        (
-            json!({ "privateKey": format!("-----BEGIN {}", "x".repeat(65_536)) }),
-            &["privateKey"],
-        ),
-    ] {
-        assert_refused(&menshen, "saml2", &saml(), members, named).await;
-    }
-}
-
-#[tokio::test]
-async fn keys_of_tokens_are_long_enough_and_of_the_right_type() {
-    let menshen = setup().start().await;
-    // The sample of the manual has so many bytes.
-    let sample = json!({ "checkSignKey": "k".repeat(29) });
-    assert_refused(&menshen, "jwt-param", &jwt(), sample, &["checkSignKey"]).await;
-    for (algorithm, bytes) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
-        let key = |bytes: usize| json!({ "checkSignAlgorithm": algorithm, "checkSignKey": "k".repeat(bytes) });
-        assert_refused(
-            &menshen,
-            "jwt-param",
-            &jwt(),
-            key(bytes - 1),
-            &["checkSignKey"],
-        )
-        .await;
-        put(&menshen, "jwt-param", &key(bytes)).await;
-    }
-    let es = json!({ "checkSignAlgorithm": "ES256" });
-    for key in [
-        "k".repeat(32),
-        own().private_pem.clone(),
-        own().certificate_pem.clone(),
-    ] {
-        let members = with(&es, &json!({ "checkSignKey": key }));
-        assert_refused(&menshen, "jwt-param", &jwt(), members, &["checkSignKey"]).await;
-    }
-    let base64 = json!({ "checkSignKeyBase64Encoded": true, "checkSignKey": "not base64!" });
-    assert_refused(&menshen, "jwt-param", &jwt(), base64, &["checkSignKey"]).await;
 }
 
 #[tokio::test]

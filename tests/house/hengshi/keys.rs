@@ -4,7 +4,9 @@ use menshen::login::connector::jwt::{KeyEncoding, TokenAlgorithm, signing_key_fi
 use menshen::secret::Secret;
 use serde_json::{Value, json};
 
+use super::fields::{assert_refused, jwt, saml};
 use super::{Call, get, problem_fields, put, refused, setup, with};
+use crate::saml::keys::{own, stranger};
 
 fn text(value: &Value) -> Secret<String> {
     Secret::new(value.as_str().unwrap().to_owned())
@@ -82,4 +84,76 @@ async fn without_an_algorithm_that_of_the_connector_counts() {
     );
     let envelope = refused(&menshen, &none, 40001).await;
     assert_eq!(problem_fields(&envelope), ["checkSignAlgorithm"]);
+}
+
+#[tokio::test]
+async fn keys_in_pem_must_be_keys_and_belong_together() {
+    let menshen = setup().external_url("https://sso.test").start().await;
+    let sample = "-----BEGIN PRIVATE KEY-----\ntest\n-----END PRIVATE KEY-----\n";
+    for (members, named) in [
+        (json!({ "privateKey": "test" }), &["privateKey"][..]),
+        (json!({ "privateKey": sample }), &["privateKey"]),
+        (
+            json!({ "certificate": sample.replace("PRIVATE KEY", "CERTIFICATE") }),
+            &["certificate"],
+        ),
+        (
+            json!({ "privateKey": own().private_pem, "certificate": stranger().certificate_pem }),
+            &["certificate"],
+        ),
+        (
+            json!({
+                "privateKey": own().private_pem.replace('A', "B"),
+                "certificate": own().certificate_pem,
+            }),
+            &["privateKey"],
+        ),
+        (
+            json!({ "privateKey": own().private_pem, "certificate": own().private_pem }),
+            &["certificate"],
+        ),
+        (json!({ "privateKey": own().private_pem }), &["privateKey"]),
+        (
+            json!({ "certificate": own().certificate_pem }),
+            &["certificate"],
+        ),
+        (json!({ "entityId": "a", "entityID": "b" }), &["entityID"]),
+        (
+            json!({ "privateKey": format!("-----BEGIN {}", "x".repeat(65_536)) }),
+            &["privateKey"],
+        ),
+    ] {
+        assert_refused(&menshen, "saml2", &saml(), members, named).await;
+    }
+}
+
+#[tokio::test]
+async fn keys_of_tokens_are_long_enough_and_of_the_right_type() {
+    let menshen = setup().start().await;
+    // The sample of the manual has so many bytes.
+    let sample = json!({ "checkSignKey": "k".repeat(29) });
+    assert_refused(&menshen, "jwt-param", &jwt(), sample, &["checkSignKey"]).await;
+    for (algorithm, bytes) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
+        let key = |bytes: usize| json!({ "checkSignAlgorithm": algorithm, "checkSignKey": "k".repeat(bytes) });
+        assert_refused(
+            &menshen,
+            "jwt-param",
+            &jwt(),
+            key(bytes - 1),
+            &["checkSignKey"],
+        )
+        .await;
+        put(&menshen, "jwt-param", &key(bytes)).await;
+    }
+    let es = json!({ "checkSignAlgorithm": "ES256" });
+    for key in [
+        "k".repeat(32),
+        own().private_pem.clone(),
+        own().certificate_pem.clone(),
+    ] {
+        let members = with(&es, &json!({ "checkSignKey": key }));
+        assert_refused(&menshen, "jwt-param", &jwt(), members, &["checkSignKey"]).await;
+    }
+    let base64 = json!({ "checkSignKeyBase64Encoded": true, "checkSignKey": "not base64!" });
+    assert_refused(&menshen, "jwt-param", &jwt(), base64, &["checkSignKey"]).await;
 }

@@ -5,52 +5,53 @@ use serde_json::{Value, json};
 use super::{Call, get, problem_fields, put, refused, setup, with};
 use crate::setup::Menshen;
 
-/// A kind, its fields, the field with the secret, and members that move the place to which it is sent.
-fn kinds() -> Vec<(&'static str, Value, &'static str, Value)> {
-    let oauth2 = json!({
+fn oauth2() -> Value {
+    json!({
         "key": "k", "secret": "hunter2-secret",
         "authorizationBaseUrl": "https://id.corp.example/authorize",
         "accessTokenEndpoint": "https://id.corp.example/token",
         "profileUrl": "https://id.corp.example/me",
-    });
-    let ldap = json!({
+    })
+}
+
+fn ldap() -> Value {
+    json!({
         "protocol": "ldaps", "url": "ldap.corp.example", "searchBase": "dc=corp",
         "bindUser": "cn=gate,dc=corp", "bindPassword": "hunter2-secret",
-    });
+    })
+}
+
+/// A kind, its fields, the field with the secret, and members that move the place to which it is sent.
+fn kinds() -> Vec<(&'static str, Value, &'static str, Value)> {
     vec![
         (
             "oauth2",
-            oauth2.clone(),
+            oauth2(),
             "secret",
             json!({ "accessTokenEndpoint": "https://evil.example/token" }),
         ),
         (
             "oauth2",
-            oauth2,
+            oauth2(),
             "secret",
             json!({ "accessTokenEndpoint": "http://id.corp.example/token" }),
         ),
         (
             "ldap",
-            ldap.clone(),
+            ldap(),
             "bindPassword",
             json!({ "url": "evil.example" }),
         ),
+        ("ldap", ldap(), "bindPassword", json!({ "port": 1636 })),
         (
             "ldap",
-            ldap.clone(),
-            "bindPassword",
-            json!({ "port": 1636 }),
-        ),
-        (
-            "ldap",
-            ldap.clone(),
+            ldap(),
             "bindPassword",
             json!({ "protocol": "ldap" }),
         ),
         (
             "ldap",
-            ldap,
+            ldap(),
             "bindPassword",
             json!({ "bindUser": "cn=other,dc=corp" }),
         ),

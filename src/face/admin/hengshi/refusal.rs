@@ -178,6 +178,22 @@ impl Refusal {
         ))
     }
 
+    /// For somebody whom the rules of the console do not admit.
+    pub(in crate::face::admin) fn not_admitted() -> Self {
+        Self::Forbidden(Words::new(
+            "您没有使用控制台的权限",
+            "the rules of [console] do not admit you",
+        ))
+    }
+
+    /// For a change with a session of the console.
+    pub(in crate::face::admin) fn no_csrf_token() -> Self {
+        Self::Forbidden(Words::new(
+            "用控制台会话修改设置时，需要带这个会话的 X-CSRF-Token",
+            "a change with a session of the console needs its CSRF token in X-CSRF-Token",
+        ))
+    }
+
     /// For a request that a browser sends for a page of another site.
     pub(in crate::face::admin) fn other_origin() -> Self {
         Self::Forbidden(Words::new(
