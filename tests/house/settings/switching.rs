@@ -10,7 +10,7 @@ async fn switch(site: &ManagedSite, id: &str, how: &str) -> Answer {
 /// What holds of any connector with the ID `corp`.
 async fn assert_can_be_switched(site: &ManagedSite) {
     let browser = signed_in(site).await;
-    // This login is under way when the connector is disabled.
+    // This login is under way when the connector is disabled: its page says so.
     let mut late = site.browser();
     let login_page = late.open_login_page(&format!("{SSO_URL}/echo")).await;
     let callback = late.choose_person(&login_page, "lisi").await;
