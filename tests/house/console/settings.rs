@@ -60,8 +60,7 @@ fn settings_that_weaken_the_console_are_warned_of() {
         ["console.allow"]
     );
     assert_eq!(warned("lifetime = '10m'\n"), ["console.idle_timeout"]);
-    let route =
-        "external_url = 'https://oa.example'\n[[route]]\nname = 'oa'\nhost = 'oa.example'\n";
+    let route = "external_url = 'https://oa.example'\n[[route]]\nname = 'oa'\nhost = 'oa.example'\naccess = 'public'\n";
     assert_eq!(warned(route), ["console.external_url"]);
 }
 
