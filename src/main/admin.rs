@@ -2,15 +2,21 @@
 //! store. Only `[store]` of the configuration is read, so it works while everything else is broken.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use menshen::clock::Clock;
 use menshen::config::Config;
 use menshen::people::administrators::{AdministratorPassword, Administrators};
-use menshen::store::{self, AdministratorName, StoreError};
-use menshen::telemetry;
+use menshen::people::audit_log::{AuditConfig, AuditLog};
+use menshen::store::{self, AdministratorName, Store, StoreError};
+use menshen::telemetry::{self, AuditEvent, AuditRecord, LogConfig, Telemetry};
 
 use super::passwd::read_new_password;
 use super::{Failure, print, read_text};
+
+/// How long the line of the audit trail may take.
+const AUDIT_DRAIN: Duration = Duration::from_secs(5);
 
 /// The commands about local administrators.
 #[derive(Debug, clap::Subcommand)]
@@ -50,13 +56,21 @@ impl NameAndPassword {
     }
 }
 
+/// The store, opened beside a server that may be running.
+struct Opened {
+    store: Arc<dyn Store>,
+    administrators: Administrators,
+}
+
 pub(super) async fn run(path: &Path, command: AdminCommand) -> Result<(), Failure> {
+    let opened = open(path).await?;
+    let administrators = &opened.administrators;
     match command {
         AdminCommand::Add(arguments) => {
-            let (name, administrators) = (&arguments.name, open(path).await?);
+            let name = &arguments.name;
             let password = arguments.read_password()?;
             match administrators.add(name, &password).await {
-                Ok(true) => print(format_args!("{name}: added")),
+                Ok(true) => opened.report(name, "added").await,
                 Ok(false) => Err(Failure::Refused(format!(
                     "there is an administrator {name} already: `menshen admin password {name}` changes \
                      the password"
@@ -65,43 +79,66 @@ pub(super) async fn run(path: &Path, command: AdminCommand) -> Result<(), Failur
             }
         }
         AdminCommand::Password(arguments) => {
-            let (name, administrators) = (&arguments.name, open(path).await?);
+            let name = &arguments.name;
             let password = arguments.read_password()?;
             let changed = administrators.change_password(name, &password).await;
             let text = "the password is changed, and the sessions of the console have ended";
-            answer(name, changed, text)
+            opened.answer(name, changed, text).await
         }
         AdminCommand::Remove { name } => {
-            let removed = open(path).await?.remove(&name).await;
+            let removed = administrators.remove(&name).await;
             let text = "removed, and the sessions of the console have ended";
-            answer(&name, removed, text)
+            opened.answer(&name, removed, text).await
         }
-        AdminCommand::List { json } => list(&open(path).await?, json).await,
+        AdminCommand::List { json } => list(administrators, json).await,
     }
 }
 
-async fn open(path: &Path) -> Result<Administrators, Failure> {
+async fn open(path: &Path) -> Result<Opened, Failure> {
     let text = read_text(path).await?;
     let parsed = Config::parse_store(&text, &path.display().to_string());
     let config = parsed.map_err(|error| Failure::Refused(error.to_string()))?;
     let options = config.options().map_err(|error| Failure::refused(&error))?;
     let store = store::open(&config.url, &options).await;
     let store = store.map_err(|error| unavailable(&error))?;
-    Ok(Administrators::new(store, Clock::system()))
+    Ok(Opened {
+        administrators: Administrators::new(Arc::clone(&store), Clock::system()),
+        store,
+    })
 }
 
-/// Prints what was done, or that there is no such administrator.
-fn answer(
-    name: &AdministratorName,
-    done: Result<bool, StoreError>,
-    text: &str,
-) -> Result<(), Failure> {
-    match done {
-        Ok(true) => print(format_args!("{name}: {text}")),
-        Ok(false) => Err(Failure::Refused(format!(
-            "there is no administrator {name}"
-        ))),
-        Err(error) => Err(unavailable(&error)),
+impl Opened {
+    /// Reports what was done, or that there is no such administrator.
+    async fn answer(
+        &self,
+        name: &AdministratorName,
+        done: Result<bool, StoreError>,
+        text: &str,
+    ) -> Result<(), Failure> {
+        match done {
+            Ok(true) => self.report(name, text).await,
+            Ok(false) => Err(Failure::Refused(format!(
+                "there is no administrator {name}"
+            ))),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
+    /// Prints what was done, and adds it to the audit trail in the store. The log belongs to the server.
+    async fn report(&self, name: &AdministratorName, text: &str) -> Result<(), Failure> {
+        let telemetry = Telemetry::writing_to(&LogConfig::default(), Box::new(std::io::sink()));
+        let audit = AuditLog::new(Arc::clone(&self.store), telemetry.clone(), Clock::system());
+        audit.apply(&AuditConfig::default());
+        let reason = format!("local administrator {name}: {text}");
+        telemetry.audit(&AuditRecord {
+            by: Some("menshen admin"),
+            reason: Some(&reason),
+            ..AuditRecord::new(AuditEvent::Console, Clock::system().now())
+        });
+        if audit.drain(AUDIT_DRAIN).await > 0 {
+            print(format_args!("warning: the audit trail has no line of this"))?;
+        }
+        print(format_args!("{name}: {text}"))
     }
 }
 

@@ -36,7 +36,7 @@ async fn a_person_is_shown_with_fields_identities_sessions_and_history() {
     let mut visit = Visit::of_administrator(&menshen, "root").await;
     let account = account_of(&menshen, "zhangsan").await;
     let html = visit
-        .get(&format!("/console/people/{account}"))
+        .get(&format!("/console/people/{account}?lang=en"))
         .await
         .text();
     for shown in ["张三", "corp", "Firefox on Linux", "created", &account] {

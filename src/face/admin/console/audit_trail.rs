@@ -88,6 +88,10 @@ struct Line {
 }
 
 impl Row {
+    fn has_person(&self) -> bool {
+        self.account.is_some() || !self.login.is_empty()
+    }
+
     pub(super) fn new(context: &PageContext<'_>, line: &StoredAuditLine) -> Self {
         let lang = context.request.lang;
         // A line that cannot be parsed is shown with its time.
@@ -252,8 +256,10 @@ pub(super) fn refusals(lines: &[StoredAuditLine]) -> Vec<(String, usize)> {
     for line in lines {
         let read: Line = serde_json::from_str(&line.json).unwrap_or_default();
         let text = read.error.or(read.reason).unwrap_or_default();
-        // What follows concerns the single case.
-        let reason = text.split(": ").next().unwrap_or_default().to_owned();
+        // The first part says what failed, the second why; what follows concerns the single case.
+        let mut parts = text.splitn(3, ": ");
+        let (first, second) = (parts.next().unwrap_or_default(), parts.next());
+        let reason = second.unwrap_or(first).to_owned();
         match counts.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count += 1,
             None => counts.push((reason, 1)),

@@ -64,7 +64,7 @@ pub(super) fn svg(counts: &[usize; HOURS], now: Timestamp, label: &str, unit: &s
             );
         }
         if index % LABEL_EVERY == LABEL_EVERY - 1 {
-            let (x, y) = (x + BAR_WIDTH / 2, HEIGHT - 4);
+            let (x, y) = ((x + BAR_WIDTH / 2).min(WIDTH - 16), HEIGHT - 4);
             let _ = write!(
                 svg,
                 "<text class=\"hour\" x=\"{x}\" y=\"{y}\">{hour:02}:00</text>"

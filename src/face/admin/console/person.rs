@@ -11,11 +11,12 @@ use super::moment::Moment;
 use super::notice::Notice;
 use super::sessions::{self, Row};
 use super::{PATH, PageContext, audit, response};
+use crate::face::page::Lang;
 use crate::people::profile::UserFields;
 use crate::request::Body;
 use crate::store::{
-    AccountChange, AccountId, Closing, IdentityRecord, IdentityState, PersonRecord, SessionId,
-    SessionsQuery, StoreError,
+    AccountChange, AccountChangeKind, AccountId, Closing, IdentityRecord, IdentityState,
+    PersonRecord, SessionId, SessionsQuery, StoreError,
 };
 use crate::telemetry::{AuditEvent, AuditRecord};
 
@@ -160,12 +161,16 @@ fn facts(
         .map(|group| group.as_str().to_owned());
     let groups: Vec<_> = groups.collect();
     let department = person.local.department.as_ref();
+    let departments = match latest.department_paths.is_empty() {
+        true => &latest.departments,
+        false => &latest.department_paths,
+    };
     let facts = [
         (t.login, Some(person.login.to_string())),
         (t.name, person.name.clone()),
         (t.email, person.email.clone()),
         (t.mobile, person.mobile.clone()),
-        (t.department, Some(latest.department_paths.join(", "))),
+        (t.department, Some(departments.join(", "))),
         (t.groups, Some(latest.groups.join(", "))),
         (t.roles, Some(latest.roles.join(", "))),
         (
@@ -219,10 +224,30 @@ impl Change {
     fn new(context: &PageContext<'_>, change: AccountChange) -> Self {
         Self {
             at: context.moment(change.at),
-            what: change.kind.as_str(),
+            what: change_text(change.kind, context.request.lang),
             by: change.by,
             detail: change.detail,
         }
+    }
+}
+
+/// What changed, for people to read.
+fn change_text(kind: AccountChangeKind, lang: Lang) -> &'static str {
+    let (zh, en) = match kind {
+        AccountChangeKind::Created => ("创建", "created"),
+        AccountChangeKind::Linked => ("关联身份", "identity linked"),
+        AccountChangeKind::IdentityExpected => ("登记身份", "identity expected"),
+        AccountChangeKind::LoginChanged => ("修改登录名", "login changed"),
+        AccountChangeKind::FieldsChanged => ("资料变化", "fields changed"),
+        AccountChangeKind::Closed => ("关闭", "closed"),
+        AccountChangeKind::Reopened => ("重新打开", "opened"),
+        AccountChangeKind::SubjectRenamed => ("认证源改了编号", "subject changed"),
+        AccountChangeKind::IdentityRemoved => ("移除身份", "identity removed"),
+        AccountChangeKind::Vouched => ("核实资料", "fields verified"),
+    };
+    match lang {
+        Lang::Zh => zh,
+        Lang::En => en,
     }
 }
 

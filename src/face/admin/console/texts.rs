@@ -152,11 +152,11 @@ texts! {
     roles: "角色", "Roles";
     routes: "路由", "Routes";
     explain: "访问解释", "Explain a request";
-    explain_note: "看看一个请求会不会放行，以及原因。不会真的发送请求。", "Shows whether a request would be allowed, and why. Nothing is sent.";
+    explain_note: "看看一个请求会不会放行，以及原因。不会真的发送请求。身份留空表示没有登录。", "Shows whether a request would be allowed, and why. Nothing is sent. Without a login it is a request of nobody.";
     explanation: "解释结果", "Explanation";
     explain_button: "解释", "Explain";
     address: "地址", "Address";
-    as_whom: "以谁的身份（登录名，留空为未登录）", "As whom (login; empty: nobody)";
+    as_whom: "身份（登录名）", "As (login)";
     method: "方法", "Method";
     no_routes: "没有配置路由。", "No route is configured.";
     host_and_path: "主机与路径", "Host and path";
