@@ -29,7 +29,7 @@ const EVENTS: [(&str, &str, &str); 23] = [
     ("token-made", "创建访问令牌", "Access token made"),
     ("token-ended", "停用访问令牌", "Access token ended"),
     ("entitlements", "权限变化", "Entitlements changed"),
-    ("console", "控制台登录", "Console"),
+    ("console", "控制台", "Console"),
     ("config", "修改设置", "Settings"),
 ];
 
