@@ -110,10 +110,17 @@ impl Config {
         config.source = source;
         let problems = validate::problems(&config);
         if problems.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigError::new(&config.source, problems))
+            return Ok(config);
         }
+        let secrets = config.secrets();
+        let secrets = secrets.iter().map(|(key_path, _)| key_path);
+        let secret_spans: Vec<_> = secrets
+            .filter(|key_path| config.source.contains(key_path))
+            .map(|key_path| config.source.value_span(key_path))
+            .collect();
+        let problems = problems.into_iter();
+        let problems = problems.map(|problem| problem.with_masked_secrets(&secret_spans));
+        Err(ConfigError::new(&config.source, problems.collect()))
     }
 
     /// Parses only `[store]` of the text of a configuration file, whatever else it has.

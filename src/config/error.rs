@@ -96,6 +96,15 @@ impl Problem {
         self
     }
 
+    /// Masks the values of its line if one of these secrets is at the same place.
+    pub(super) fn with_masked_secrets(mut self, secret_spans: &[Range<usize>]) -> Self {
+        let own = &self.span;
+        let is_at_problem =
+            |secret: &Range<usize>| secret.start < own.end && own.start < secret.end;
+        self.is_masked |= secret_spans.iter().any(is_at_problem);
+        self
+    }
+
     /// Renders the problem with its line and a caret below it.
     fn render(&self, source: &ConfigText) -> String {
         let text = &*source.text;
@@ -142,7 +151,10 @@ fn may_hold_secret(text_up_to_line_end: &str) -> bool {
             let part = part.trim_end().trim_end_matches(['"', '\'']);
             part.rsplit(|c| !is_word(c)).next().unwrap_or_default()
         });
-        if keys.any(|key| SECRET_KEY_ENDINGS.iter().any(|end| key.ends_with(end))) {
+        // `key` alone is that of a signed or encrypted token.
+        let is_secret =
+            |key: &str| key == "key" || SECRET_KEY_ENDINGS.iter().any(|end| key.ends_with(end));
+        if keys.any(is_secret) {
             return true;
         }
         // Earlier lines matter only if this line continues a value that begins there.
@@ -226,6 +238,7 @@ error: it is wrong
             "secret = \"hunter2 bad",
             "proxy = 'http://u:hunter2@a' bad",
             "\"token\" = 'hunter2' bad",
+            "jwt = { key = 'hunter2', bad = 1 }",
             "secret = '\u{5f20}hunter2' bad",
         ] {
             let shown = render(text, "bad");

@@ -61,7 +61,9 @@ impl LiveSite {
             (None, Some(connector)) => connector.clone(),
             (None, None) => {
                 let former = settings.former(id, &site.ring)?;
-                former.ok_or_else(|| ChangeError::NotFound(id.clone()))?.connector
+                former
+                    .ok_or_else(|| ChangeError::NotFound(id.clone()))?
+                    .connector
             }
         };
         let built = site.build_draft(id, &connector, self.services());

@@ -54,7 +54,7 @@ const KINDS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "lark",
-        "app_id = 'cli_1'\napp_secret = SECRET\n",
+        "app_id = 'cli_1'\napp_secret = SECRET\ncontacts = true\n",
         &["app_secret"],
     ),
     (
@@ -73,7 +73,7 @@ const KINDS: &[(&str, &str, &[&str])] = &[
     (
         "yunzhijia",
         "app_id = '500000001'\neid = '17951708'\norigins = ['https://www.yunzhijia.com']\n\
-         app_secret = SECRET\n",
+         app_secret = SECRET\ncontacts = true\n",
         &["app_secret"],
     ),
 ];

@@ -1,5 +1,7 @@
 //! Whom a login refuses, and which responses.
 
+use std::time::Duration;
+
 use menshen::face::page::Cause;
 
 use super::{
@@ -190,8 +192,9 @@ async fn without_the_tenant_no_login_begins_and_the_log_names_the_permission() {
         "{error}"
     );
     assert!(browser.visited.iter().all(|url| !url.contains("authorize")));
-    // Nothing need be restarted when the permission is there.
+    // Nothing need be restarted when the permission is there. A refusal counts for a minute.
     lark.set_permission(Permission::Tenant, true);
+    menshen.advance(Duration::from_secs(61));
     assert_signed_in(&sign_in(&menshen, &lark, "zhangsan").await.1, "zhangsan");
 }
 
