@@ -22,6 +22,7 @@ use crate::keys;
 use crate::request::{Body, BodyError};
 use crate::site::live::LiveSite;
 use crate::site::settings::{Author, Means};
+use crate::telemetry::{AuditEvent, AuditRecord};
 
 mod active_auth;
 mod body;
@@ -39,6 +40,7 @@ mod names;
 mod nearest;
 mod problem;
 mod refusal;
+mod refused;
 mod resolve;
 mod settings;
 mod table;
@@ -47,6 +49,7 @@ mod translate;
 use handlers::Outcome;
 use kind::HengshiKind;
 pub(super) use refusal::Refusal;
+use refused::Refused;
 
 /// The beginning of all paths.
 const PREFIX: &str = "/api/authentication-configs/";
@@ -97,14 +100,48 @@ impl Hengshi {
         B::Error: Into<BodyError>,
     {
         let lang = lang_of(request.headers());
+        let changed = changed_thing(&request);
         let result = match self.check(token, &request) {
-            Err(refusal) => Err(refusal),
+            Err(refusal) => Err(refusal.into()),
             Ok(()) => self.run(token, client, request).await,
         };
         match result {
             Ok(success) => envelope::success(&self.version(), &success),
-            Err(refusal) => envelope::refused(&self.version(), lang, &refusal),
+            Err(Refused {
+                refusal,
+                is_audited,
+            }) => {
+                if let Some(thing) = changed.filter(|_| !is_audited) {
+                    self.audit_refused(thing, token, client, &refusal);
+                }
+                envelope::refused(&self.version(), lang, &refusal)
+            }
         }
+    }
+
+    /// Notes a change that was refused before it was tried.
+    fn audit_refused(
+        &self,
+        thing: &str,
+        token: &AdminToken,
+        client: Option<IpAddr>,
+        refusal: &Refusal,
+    ) {
+        let problems = refusal.problems();
+        let fields: Vec<_> = problems.iter().map(|problem| &*problem.field).collect();
+        let reason = format!(
+            "refused: PUT {thing} through HENGSHI's API: {}{}{}",
+            refusal.code(),
+            if fields.is_empty() { "" } else { ": " },
+            fields.join(", ")
+        );
+        let services = self.live.services();
+        services.telemetry.audit(&AuditRecord {
+            client,
+            by: Some(&token.name),
+            reason: Some(&reason),
+            ..AuditRecord::new(AuditEvent::Config, services.clock.now())
+        });
     }
 
     /// Refuses a request before its token is looked at.
@@ -121,11 +158,9 @@ impl Hengshi {
             AdminRights::View | AdminRights::Broker(_) => return Err(Refusal::view_only()),
         }
         let path = request.uri().path();
-        let rest = path.strip_prefix(PREFIX).unwrap_or_default();
-        let is_known = OTHER_PATHS.contains(&rest) || HengshiKind::of_id(rest).is_some();
-        match is_known {
-            true => Ok(()),
-            false => Err(Refusal::NotFound),
+        match known_path(path) {
+            Some(_) => Ok(()),
+            None => Err(Refusal::NotFound),
         }
     }
 
@@ -134,7 +169,7 @@ impl Hengshi {
         token: &AdminToken,
         client: Option<IpAddr>,
         request: Request<B>,
-    ) -> Result<envelope::Success, Refusal>
+    ) -> Result<envelope::Success, Refused>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BodyError>,
@@ -154,12 +189,13 @@ impl Hengshi {
         // The router knows the path, so the method is wrong.
         let allowed = answer.headers().get(ALLOW);
         let allowed = allowed.and_then(|methods| methods.to_str().ok());
-        Err(match allowed {
+        let refusal = match allowed {
             Some(allowed) => Refusal::Method {
                 allowed: allowed.replace(',', ", "),
             },
             None => Refusal::NotFound,
-        })
+        };
+        Err(refusal.into())
     }
 
     /// The version of menshen, and a hash that changes with its settings.
@@ -173,6 +209,20 @@ impl Hengshi {
             .collect();
         format!("menshen@{}#{hash}", env!("CARGO_PKG_VERSION"))
     }
+}
+
+/// What follows [`PREFIX`] in a path that exists.
+fn known_path(path: &str) -> Option<&'static str> {
+    let rest = path.strip_prefix(PREFIX)?;
+    let other = OTHER_PATHS.into_iter().find(|other| *other == rest);
+    other.or_else(|| HengshiKind::of_id(rest).map(HengshiKind::id))
+}
+
+/// What a request is to change.
+fn changed_thing<B>(request: &Request<B>) -> Option<&'static str> {
+    let thing = known_path(request.uri().path()).filter(|_| request.method() == Method::PUT)?;
+    let is_changeable = !matches!(thing, "form-items" | "jwt-param/generate-key");
+    is_changeable.then_some(thing)
 }
 
 fn lang_of(headers: &HeaderMap) -> Lang {

@@ -131,13 +131,13 @@ external_url = \"https://sso.corp.example\"
 trusted_proxies = [\"10.0.0.1\"]
 [connector.portal.jwt]
 algorithm = 'HS256'
-key = ['a secret of more than thirty-two bytes', { env = 'SECOND' }]
+key = ['a secret', { env = 'SECOND' }]
 lifetime_max = '61m'
 clock_skew = '301s'
 [connector.portal.jwt.decrypt]
 algorithm = 'dir'
 method = 'A128GCM'
-key = 'sixteen bytes ok'
+key = 'another secret'
 [connector.published.jwt]
 algorithm = 'RS256'
 jwks_url = 'http://portal.corp.example/keys'

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Call, PREFIX, TOKEN, envelope, get, put, refused, setup, wecom_fields};
+use super::{Call, PREFIX, TOKEN, envelope, get, put, refused, setup, wecom_fields, with};
 use crate::setup::Menshen;
 use crate::wire;
 
@@ -232,4 +232,52 @@ async fn active_auth_of_what_is_not_there_is_40902() {
     let answer = wire::send(address, disable.as_bytes()).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     refused(&menshen, &choose("wechat-work"), 40902).await;
+}
+
+#[tokio::test]
+async fn every_refused_change_is_audited_once() {
+    let menshen = start().await;
+    let field = with(
+        &wecom_fields(&menshen),
+        &json!({ "corpIdd": "ww1", "secret": "hunter2-secret" }),
+    );
+    let put = |path: &str| Call::put(path, &field);
+    let looker = Call {
+        headers: format!("Authorization: Bearer looker-{TOKEN}\r\n"),
+        ..put("wechat-work")
+    };
+    let calls = [
+        (put("wechat-work").text("{"), 40000, "wechat-work"),
+        (put("wechat-work"), 40001, "corpIdd"),
+        (looker, 40300, "looker"),
+        (put("wechat-work").header("If-Match: 1"), 41200, "41200"),
+        (
+            Call::put("wechat-work", &wecom_fields(&menshen)).header("If-Match: \"7\""),
+            41200,
+            "wechat-work",
+        ),
+        (
+            Call::put("active-auth", &json!({ "authType": "cas" })),
+            40902,
+            "active-auth",
+        ),
+    ];
+    for (call, code, part) in calls {
+        let before = menshen.audit().len();
+        refused(&menshen, &call, code).await;
+        let audit = menshen.audit();
+        let new: Vec<_> = audit.iter().skip(before).collect();
+        assert_eq!(new.len(), 1, "{call:?}: {new:?}");
+        assert_eq!(new[0]["event"], "config");
+        let line = new[0].to_string();
+        assert!(line.contains("refused: ") && line.contains(part), "{line}");
+        assert!(!line.contains("hunter2"), "{line}");
+    }
+    // Reading changes nothing.
+    let before = menshen.audit().len();
+    Call::get("no-such-kind").send(&menshen).await;
+    Call::put("jwt-param/generate-key", &json!({ "x": 1 }))
+        .send(&menshen)
+        .await;
+    assert_eq!(menshen.audit().len(), before);
 }

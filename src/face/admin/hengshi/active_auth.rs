@@ -9,6 +9,7 @@ use super::form::Form;
 use super::kind::HengshiKind;
 use super::problem::Words;
 use super::refusal::{self, Refusal};
+use super::refused::Refused;
 use super::resolve;
 use super::settings::ChangeRequest;
 use crate::site::live::LiveSite;
@@ -38,12 +39,12 @@ pub(super) async fn set(
     live: &Arc<LiveSite>,
     request: &ChangeRequest,
     body: &Map<String, Value>,
-) -> Result<Success, Refusal> {
+) -> Result<Success, Refused> {
     let mut form = Form::new(body);
     let name = form.required(FIELD);
     form.refuse_unknown();
     let Some(name) = name.filter(|_| form.problems.is_empty()) else {
-        return Err(Refusal::Fields(form.problems));
+        return Err(Refusal::Fields(form.problems).into());
     };
     let settings = live.settings();
     let default = match HengshiKind::of_id(&name) {

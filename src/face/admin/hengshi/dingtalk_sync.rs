@@ -11,6 +11,7 @@ use super::form::asks_for_nothing;
 use super::kind::HengshiKind;
 use super::problem::Words;
 use super::refusal::Refusal;
+use super::refused::Refused;
 use super::resolve;
 use super::settings::{self, ChangeRequest};
 use crate::login::Login;
@@ -33,7 +34,7 @@ pub(super) async fn run(
     live: &Arc<LiveSite>,
     request: &ChangeRequest,
     body: &Map<String, Value>,
-) -> Result<Success, Refusal> {
+) -> Result<Success, Refused> {
     let (id, success) = match body.values().all(asks_for_nothing) {
         false => settings::replace(live, KIND, request, body).await?,
         true => kept(live, request)?,

@@ -16,6 +16,7 @@ use super::body;
 use super::envelope::Success;
 use super::kind::HengshiKind;
 use super::refusal::Refusal;
+use super::refused::Refused;
 use super::settings::{self, ChangeRequest};
 use super::{Caller, active_auth, dingtalk_sync, generate_key};
 use crate::face::admin::api::change::precondition;
@@ -24,7 +25,7 @@ use crate::store::ConnectorId;
 
 /// What a handler decided. The response is made of it where the language is known.
 #[derive(Clone, Debug)]
-pub(super) struct Outcome(pub(super) Result<Success, Refusal>);
+pub(super) struct Outcome(pub(super) Result<Success, Refused>);
 
 impl IntoResponse for Outcome {
     fn into_response(self) -> Response {
@@ -34,9 +35,9 @@ impl IntoResponse for Outcome {
     }
 }
 
-impl From<Result<Success, Refusal>> for Outcome {
-    fn from(result: Result<Success, Refusal>) -> Self {
-        Self(result)
+impl<E: Into<Refused>> From<Result<Success, E>> for Outcome {
+    fn from(result: Result<Success, E>) -> Self {
+        Self(result.map_err(Into::into))
     }
 }
 
@@ -70,7 +71,7 @@ struct Envelope {
 )]
 async fn form_items() -> Outcome {
     let items = HengshiKind::ALL.map(|kind| json!({ "id": kind.id(), "name": kind.label() }));
-    Ok(Success::of(Value::from(items.to_vec()))).into()
+    Outcome(Ok(Success::of(Value::from(items.to_vec()))))
 }
 
 /// Shows the kind to which strangers are led.
@@ -80,7 +81,7 @@ async fn form_items() -> Outcome {
     responses((status = 200, body = Envelope, description = "`{\"authType\": …}`"))
 )]
 async fn show_active_auth(State(state): State<Arc<ApiState>>) -> Outcome {
-    Ok(active_auth::show(&state.live.settings())).into()
+    Outcome(Ok(active_auth::show(&state.live.settings())))
 }
 
 /// Sets the kind to which strangers are led; `hengshi`: they choose.
@@ -157,10 +158,10 @@ async fn replace_kind(
         let change = change_request(&caller, request.headers(), query.as_deref())?;
         let body = body::read(request).await?;
         if kind == HengshiKind::Hengshi {
-            return settings::refuse_fields_of_hengshi(&body);
+            return Ok(settings::refuse_fields_of_hengshi(&body)?);
         }
-        let (_, success) = settings::replace(&state.live, kind, &change, &body).await?;
-        Ok(success)
+        let replaced = settings::replace(&state.live, kind, &change, &body).await;
+        replaced.map(|(_, success)| success)
     };
     run.await.into()
 }

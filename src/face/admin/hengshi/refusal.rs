@@ -5,6 +5,7 @@ use http::StatusCode;
 use super::json::{DEPTH_MAX, JsonError};
 use super::kind::HengshiKind;
 use super::problem::{FieldError, Words};
+use super::refused::Refused;
 use crate::site::settings::{ChangeError, FieldProblem, FileLine};
 use crate::store::ConnectorId;
 use crate::telemetry::error_chain;
@@ -276,8 +277,8 @@ pub(super) fn of_change(
     error: ChangeError,
     kind: Option<HengshiKind>,
     field_of: impl Fn(&str) -> (String, bool),
-) -> Refusal {
-    match error {
+) -> Refused {
+    let refusal = match error {
         ChangeError::FromFile { what, at } => Refusal::FromFile { what, at },
         ChangeError::ReadOnly { at } => Refusal::ReadOnly { at },
         ChangeError::Precondition { .. } => Refusal::Precondition,
@@ -313,5 +314,9 @@ pub(super) fn of_change(
             );
             Refusal::StoreAway
         }
+    };
+    Refused {
+        refusal,
+        is_audited: true,
     }
 }

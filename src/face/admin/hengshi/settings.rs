@@ -9,6 +9,7 @@ use super::form::asks_for_nothing;
 use super::kind::HengshiKind;
 use super::problem::FieldError;
 use super::refusal::{self, Refusal};
+use super::refused::Refused;
 use super::resolve::{self, Target};
 use super::translate;
 use crate::site::live::LiveSite;
@@ -62,17 +63,16 @@ pub(super) async fn replace(
     kind: HengshiKind,
     request: &ChangeRequest,
     body: &Map<String, Value>,
-) -> Result<(ConnectorId, Success), Refusal> {
+) -> Result<(ConnectorId, Success), Refused> {
     let settings = live.settings();
     let Target { id, info } = resolve::target(&settings, kind, request.connector.as_ref())?;
     if let Some(Origin::File(at)) = info.as_ref().map(|info| &info.origin) {
-        return Err(Refusal::FromFile {
-            what: format!("connector {id}"),
-            at: at.clone(),
-        });
+        let what = format!("connector {id}");
+        let at = at.clone();
+        return Err(Refusal::FromFile { what, at }.into());
     }
     if let Some(at) = settings.read_only() {
-        return Err(Refusal::ReadOnly { at });
+        return Err(Refusal::ReadOnly { at }.into());
     }
     let before = settings.managed_table(&id);
     let before = before.as_ref().map(|table| table.expose());

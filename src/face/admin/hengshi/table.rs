@@ -16,13 +16,15 @@ pub(super) struct Draft {
     said: Vec<(String, Value, &'static str)>,
     /// Keys that follow from fields, unless `menshen` says otherwise.
     implied: Vec<(String, Value)>,
+    /// The paths of secrets that are to stay, with their fields.
+    kept: Vec<(String, &'static str)>,
 }
 
 /// The table of a request.
 #[derive(Debug, PartialEq)]
 pub(super) struct Translated {
     pub(super) table: Map<String, Value>,
-    /// The path of each key that a field says, with the field.
+    /// The path of each key that a field says, or would say if it were not absent, with the field.
     fields: Vec<(String, &'static str)>,
 }
 
@@ -47,7 +49,7 @@ impl Draft {
     /// Sets a secret: an absent one stays, and an empty text removes it.
     pub(super) fn say_secret(&mut self, field: &'static str, path: &str, secret: SecretField) {
         match secret {
-            SecretField::Absent => {}
+            SecretField::Absent => self.kept.push((path.to_owned(), field)),
             SecretField::Marker => self.say(field, path, MARKER),
             SecretField::Removed => self.say(field, path, ""),
             SecretField::New(text) => self.say(field, path, text),
@@ -71,7 +73,9 @@ impl Draft {
                 problems.push(not_a_table(&path));
             }
         }
-        let mut fields = Vec::new();
+        let is_kept = |path: &str| find(&table, path).is_none();
+        let kept = self.kept.into_iter().filter(|(path, _)| is_kept(path));
+        let mut fields: Vec<_> = kept.collect();
         for (path, value, field) in self.said {
             if find(&table, &path).is_some() {
                 let zh = format!("字段 {field} 已经说明了它，不能写两次");
