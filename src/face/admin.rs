@@ -202,29 +202,8 @@ impl Admin {
         let is_probe_without_host =
             matches!(path.as_str(), "/healthz" | "/readyz") && host_check::has_no_host(&request);
         let hosts = self.hosts.as_deref().filter(|_| !is_probe_without_host);
-        if hosts.is_some_and(|hosts| !host_check::names_this_listener(&request, hosts)) {
-            let host = request.headers().get(HOST);
-            tracing::warn!(
-                ?host,
-                "an admin request names an unknown host, so it is refused: add the host to [admin] hosts if it is yours"
-            );
-            if is_hengshi {
-                return self
-                    .hengshi
-                    .refuse(request.headers(), &Refusal::other_host());
-            }
-            let detail = "use an IP address, localhost or a name in [admin] hosts";
-            return problem(StatusCode::FORBIDDEN, detail);
-        }
-        // The API of HENGSHI shows settings to no page of another site either.
-        if (!is_read || is_hengshi) && host_check::is_cross_origin(request.headers()) {
-            if is_hengshi {
-                return self
-                    .hengshi
-                    .refuse(request.headers(), &Refusal::other_origin());
-            }
-            let detail = "cross-origin requests cannot change anything";
-            return problem(StatusCode::FORBIDDEN, detail);
+        if let Some(refusal) = self.refuse_origin(&request, hosts, is_read, is_hengshi) {
+            return refusal;
         }
         match path.as_str() {
             "/metrics" | "/healthz" | "/readyz" if !is_read => not_allowed("GET, HEAD"),
@@ -302,6 +281,35 @@ impl Admin {
             }
             Err(refusal) => self.hengshi.refuse(&parts.headers, &refusal),
         }
+    }
+
+    /// The refusal of a request for another host, or by a page of another site.
+    fn refuse_origin<B>(
+        &self,
+        request: &Request<B>,
+        hosts: Option<&[AdminHost]>,
+        is_read: bool,
+        is_hengshi: bool,
+    ) -> Option<Response<Body>> {
+        let refuse = |refusal: &Refusal, detail: &str| match is_hengshi {
+            true => self.hengshi.refuse(request.headers(), refusal),
+            false => problem(StatusCode::FORBIDDEN, detail),
+        };
+        if hosts.is_some_and(|hosts| !host_check::names_this_listener(request, hosts)) {
+            let host = request.headers().get(HOST);
+            tracing::warn!(
+                ?host,
+                "an admin request names an unknown host, so it is refused: add the host to [admin] hosts if it is yours"
+            );
+            let detail = "use an IP address, localhost or a name in [admin] hosts";
+            return Some(refuse(&Refusal::other_host(), detail));
+        }
+        // The API of HENGSHI shows settings to no page of another site either.
+        if (!is_read || is_hengshi) && host_check::is_cross_origin(request.headers()) {
+            let detail = "cross-origin requests cannot change anything";
+            return Some(refuse(&Refusal::other_origin(), detail));
+        }
+        None
     }
 
     /// Records a request of an API without a right token.

@@ -25,7 +25,9 @@ impl Nodes {
         let dir = TempDir::new();
         let first = stored_setup("")
             .more_routes(ECHO)
-            .store(&dir.url()).start().await;
+            .store(&dir.url())
+            .start()
+            .await;
         let second = run(&first.setup.text(&first.wecom, &first.app), &first.clock).await;
         Self {
             first,
