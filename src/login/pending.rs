@@ -197,10 +197,6 @@ mod key_text {
     }
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes fields by reference"
-)]
 fn is_zero<N: Copy + PartialEq + Default>(number: &N) -> bool {
     *number == N::default()
 }
