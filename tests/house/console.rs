@@ -12,6 +12,7 @@ use crate::wire::Answer;
 
 mod administrators;
 mod audit;
+mod connectors;
 mod entering;
 mod hengshi_api;
 mod languages;
@@ -32,13 +33,15 @@ const PASSWORD: &str = "hunter2x";
 const PASSWORD_HASH: &str = "$2b$04$abcdefghijklmnopqrstuu.bA.d73e/MYtOXkqQmEhtK96VmvRV4e";
 
 /// Every page that GET shows.
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 8] = [
     "/console/",
     "/console/sessions",
     "/console/people",
     "/console/routes",
     "/console/sync",
     "/console/audit",
+    "/console/connectors",
+    "/console/config",
 ];
 
 /// A console for local administrators, for zhangsan, who may change things, and for lisi, who may look.

@@ -25,6 +25,8 @@ mod api_session;
 mod audit;
 mod audit_trail;
 mod chart;
+mod config;
+mod connectors;
 mod cookies;
 mod files;
 mod form;
@@ -40,6 +42,7 @@ mod request;
 mod response;
 mod routes;
 mod sessions;
+mod settings_change;
 mod sign_in;
 mod sync;
 mod texts;
@@ -220,6 +223,9 @@ impl PageContext<'_> {
             "/sync" => sync::show(self, None),
             "/audit" => audit_trail::show(self).await,
             "/audit/download" => audit_trail::download(self).await,
+            "/connectors" => connectors::show(self, None),
+            "/config" => config::show(self, None).await,
+            "/config/download" => config::download(self).await,
             path => match path.strip_prefix("/people/") {
                 Some(id) => person::show(self, id, None).await,
                 None => response::not_found(self),
@@ -240,6 +246,8 @@ impl PageContext<'_> {
         match self.request.path {
             "/sessions" => sessions::change(self, form).await,
             "/sync" => sync::change(self, form),
+            "/connectors" => connectors::change(self, form).await,
+            "/config" => config::change(self, form).await,
             path => match path.strip_prefix("/people/") {
                 Some(id) => person::change(self, id, form).await,
                 None => response::not_found(self),

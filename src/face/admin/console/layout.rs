@@ -35,15 +35,19 @@ pub(super) enum Section {
     Routes,
     Sync,
     Audit,
+    Connectors,
+    Config,
 }
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 8] = [
     Section::Overview,
     Section::Sessions,
     Section::People,
     Section::Routes,
     Section::Sync,
     Section::Audit,
+    Section::Connectors,
+    Section::Config,
 ];
 
 impl Section {
@@ -55,6 +59,8 @@ impl Section {
             Self::Routes => "/routes",
             Self::Sync => "/sync",
             Self::Audit => "/audit",
+            Self::Connectors => "/connectors",
+            Self::Config => "/config",
         }
     }
 
@@ -70,6 +76,8 @@ impl Section {
             Self::Routes => texts.routes,
             Self::Sync => texts.sync,
             Self::Audit => texts.audit,
+            Self::Connectors => texts.connectors,
+            Self::Config => texts.config,
         }
     }
 
@@ -82,6 +90,8 @@ impl Section {
             Self::Routes => include_str!("../../../../templates/console/icons/routes.svg"),
             Self::Sync => include_str!("../../../../templates/console/icons/sync.svg"),
             Self::Audit => include_str!("../../../../templates/console/icons/audit.svg"),
+            Self::Connectors => include_str!("../../../../templates/console/icons/connectors.svg"),
+            Self::Config => include_str!("../../../../templates/console/icons/config.svg"),
         }
     }
 }
@@ -115,7 +125,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    pub(super) fn sections(&self) -> [Section; 6] {
+    pub(super) fn sections(&self) -> [Section; 8] {
         SECTIONS
     }
 

@@ -11,15 +11,19 @@ pub(super) enum Notice {
     Closed,
     Opened,
     SyncStarted,
+    Saved,
+    RolledBack,
     SignedOut,
 }
 
-const ALL: [Notice; 6] = [
+const ALL: [Notice; 8] = [
     Notice::Ended,
     Notice::EndedAll,
     Notice::Closed,
     Notice::Opened,
     Notice::SyncStarted,
+    Notice::Saved,
+    Notice::RolledBack,
     Notice::SignedOut,
 ];
 
@@ -32,6 +36,8 @@ impl Notice {
             Self::Closed => "closed",
             Self::Opened => "opened",
             Self::SyncStarted => "sync",
+            Self::Saved => "saved",
+            Self::RolledBack => "rolled-back",
             Self::SignedOut => "signed-out",
         }
     }
@@ -48,6 +54,8 @@ impl Notice {
             Self::Closed => texts.done_closed,
             Self::Opened => texts.done_opened,
             Self::SyncStarted => texts.done_sync,
+            Self::Saved => texts.done_saved,
+            Self::RolledBack => texts.done_rolled_back,
             Self::SignedOut => texts.done_signed_out,
         }
     }

@@ -1,0 +1,52 @@
+//! Applies changes of the managed settings, and says why one is refused.
+
+use http::StatusCode;
+
+use super::PageContext;
+use crate::site::settings::{Author, Change, ChangeError, Means, Precondition, SettingsError};
+use crate::telemetry::error_chain;
+
+/// Changes the managed settings.
+///
+/// # Errors
+/// Nothing has changed. The status and the text of the page that says why.
+pub(super) async fn apply(
+    context: &PageContext<'_>,
+    change: Change,
+    precondition: Precondition,
+) -> Result<u64, (StatusCode, String)> {
+    let author = Author {
+        name: context.visitor.by.clone(),
+        means: Means::Console,
+        client: Some(context.request.head.client_ip),
+    };
+    let changed = context.console.live.change(change, precondition, &author);
+    match changed.await {
+        Ok(changed) => Ok(changed.version),
+        Err(error) => Err(refused(context, &error)),
+    }
+}
+
+/// The status and the text of a refusal.
+pub(super) fn refused(context: &PageContext<'_>, error: &ChangeError) -> (StatusCode, String) {
+    let t = context.texts();
+    match error {
+        ChangeError::Store(_) | ChangeError::Settings(SettingsError::Store(_)) => {
+            tracing::error!(error = %error_chain(error), "a change by the console failed: the store does not answer");
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            (status, t.store_unavailable.to_owned())
+        }
+        ChangeError::Precondition { .. } | ChangeError::Contended => {
+            (StatusCode::CONFLICT, t.changed_meanwhile.to_owned())
+        }
+        ChangeError::NotFound(_) => (StatusCode::NOT_FOUND, t.unknown_connector.to_owned()),
+        ChangeError::NoVersion(_) => (StatusCode::NOT_FOUND, t.unknown_version.to_owned()),
+        ChangeError::FromFile { at, .. } | ChangeError::ReadOnly { at } => {
+            (StatusCode::CONFLICT, format!("{}{at}", t.set_in_file))
+        }
+        ChangeError::Problems(_)
+        | ChangeError::CannotBuild(_)
+        | ChangeError::KindChanged { .. }
+        | ChangeError::Settings(_) => (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+    }
+}
