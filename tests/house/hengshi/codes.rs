@@ -250,7 +250,11 @@ async fn every_refused_change_is_audited_once() {
         (put("wechat-work").text("{"), 40000, "wechat-work"),
         (put("wechat-work"), 40001, "corpIdd"),
         (looker, 40300, "looker"),
-        (put("wechat-work").header("If-Match: 1"), 41200, "41200"),
+        (
+            Call::put("wechat-work", &wecom_fields(&menshen)).header("If-Match: 1"),
+            41200,
+            "wechat-work",
+        ),
         (
             Call::put("wechat-work", &wecom_fields(&menshen)).header("If-Match: \"7\""),
             41200,
