@@ -147,8 +147,27 @@ fn moved_apps() -> Vec<Moved> {
     let dingtalk = json!({ "auto_login": "never", "dingtalk": {
         "app_key": "dingkey1", "corp_id": "dingcorp1", "app_secret": "kept",
     }});
+    // An expression of the same portal would show it to the browser, or make it the name of the person.
+    let custom = json!({ "custom": {
+        "entry": "ticket", "origins": ["https://portal.corp.example"],
+        "subject": "steps.verify.id", "profile": "steps.verify", "secrets": { "key": "kept" },
+        "step": [{
+            "name": "verify", "url": "https://portal.corp.example/verify",
+            "query": { "ticket": "code", "key": "secrets.key" },
+        }],
+    }});
+    let shown = json!("{'id': steps.verify.id, 'name': secrets.key}");
+    // Metadata below another path may name any token endpoint.
+    let other_path = json!("https://id.corp.example/evil");
     let secret = "dingtalk/app_secret";
     vec![
+        (custom, "custom/secrets/key", "custom/profile", shown),
+        (
+            oidc.clone(),
+            "oidc/client_secret",
+            "oidc/issuer",
+            other_path,
+        ),
         (oidc, "oidc/client_secret", "oidc/issuer", evil()),
         (lark, "lark/app_secret", "lark/api_base", evil()),
         (yunzhijia, "yunzhijia/app_secret", "yunzhijia/base", evil()),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use url::Url;
 
 use super::super::entry_settings::ANY_ORIGIN;
-use super::super::kind::origin_of;
 use super::super::{
     Callback, Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, EntryPlace,
     EntryPoint, Features, Kind, LoginMethod, SettingProblem,
@@ -53,10 +52,14 @@ impl Kind for Config {
             .collect()
     }
 
+    /// Every expression may place a secret, also in an address that the browser sees or in the profile.
     fn secret_destinations(&self, _secret: &[Step<'_>]) -> Vec<String> {
         let pages = self.authorize_url.iter();
         let steps = self.step.iter().map(|step| &step.url);
-        pages.chain(steps).map(origin_of).collect()
+        let addresses = pages.chain(steps).map(Url::to_string);
+        let expressions = self.expressions().into_iter();
+        let expressions = expressions.map(|(key_path, source, _)| format!("{key_path} = {source}"));
+        addresses.chain(expressions).collect()
     }
 
     fn problems(

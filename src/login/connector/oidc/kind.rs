@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::super::kind::origin_of;
 use super::super::{
     Callback, CallbackMethod, Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps,
     Features, Kind, LoginMethod, SettingProblem, TokenIssuer,
@@ -30,13 +29,14 @@ impl Kind for Config {
     }
 
     fn secret_destinations(&self, secret: &[Step<'_>]) -> Vec<String> {
-        // A private key signs here. The metadata of the issuer name the endpoint that gets the secret.
+        // A private key signs here. The metadata of the issuer name the endpoint that gets the secret, so their
+        // whole address counts.
         if secret != [Step::Key(NAME), Step::Key("client_secret")] {
             return Vec::new();
         }
         let issuer = Url::parse(&self.issuer.to_string()).ok();
         let addresses = issuer.iter().chain(&self.metadata_url);
-        addresses.map(origin_of).collect()
+        addresses.map(Url::to_string).collect()
     }
 
     fn problems(&self, connector: &ConnectorConfig, external_url: &Url) -> Vec<SettingProblem<'_>> {
