@@ -259,6 +259,18 @@ async fn rule_account_and_session_are_looked_at_again_on_each_request() {
 }
 
 #[tokio::test]
+async fn a_person_whose_connector_is_gone_is_out_of_the_console() {
+    let menshen = setup().start().await;
+    let mut visit = Visit::of_person(&menshen, "zhangsan").await;
+    assert!(is_inside(&mut visit).await);
+    let without = setup().without_connector();
+    menshen.reload(&without).await.unwrap();
+    assert_eq!(visit.get("/console/").await.status, 303);
+    let fields = [("action", "end-all"), ("everyone", "yes")];
+    assert_eq!(visit.post("/console/sessions", &fields).await.status, 403);
+}
+
+#[tokio::test]
 async fn a_person_who_signs_out_of_the_site_is_out_of_the_console() {
     let menshen = setup().start().await;
     let mut visit = Visit::of_person(&menshen, "zhangsan").await;

@@ -50,7 +50,7 @@ pub(super) async fn find(
         .sessions
         .find(&secret, settings.idle_timeout, timeouts);
     match found.await {
-        Ok(Some(session)) => of_session(settings, session),
+        Ok(Some(session)) => of_session(settings, site, session),
         Ok(None) => Found::Nobody,
         Err(error) => {
             tracing::error!(error = %error_chain(&error), "a session of the console could not be read");
@@ -59,9 +59,13 @@ pub(super) async fn find(
     }
 }
 
-fn of_session(settings: &ConsoleSettings, session: OpenConsoleSession) -> Found {
+fn of_session(settings: &ConsoleSettings, site: &Site, session: OpenConsoleSession) -> Found {
     let csrf_token = session.csrf_token;
     match session.user {
+        // As at the routes: a session of a connector that is not in force signs nobody in.
+        ConsoleUser::Person(person) if !site.gate.connectors.contains(&person.session.via) => {
+            Found::Nobody
+        }
         ConsoleUser::Administrator(name) if settings.local => Found::Visitor(Visitor {
             by: name.to_string(),
             name: name.to_string(),
