@@ -5,9 +5,10 @@ use std::process::{Command, Output};
 
 use menshen::secret::Secret;
 use menshen::store::{
-    AccessTokenOutcome, AuditQuery, Department, ImportOutcome, ImportedPerson, LocalPeopleOutcome,
-    LocalPerson, LocalPersonWrite, LogoutTarget, Membership, NewAccessToken, PeopleQuery,
-    Revocation, RevocationScope, SqliteUrl, TokenUpdate,
+    AccessTokenOutcome, Administrator, AuditQuery, ConsoleHolder, ConsoleSession, Department,
+    ImportOutcome, ImportedPerson, LocalPeopleOutcome, LocalPerson, LocalPersonWrite, LogoutTarget,
+    Membership, NewAccessToken, NewManagedVersion, PeopleQuery, Revocation, RevocationScope,
+    SqliteUrl, TokenUpdate,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 
@@ -16,6 +17,7 @@ use super::server::{self, PASSWORD};
 use super::*;
 
 const HASH: &str = "$2b$04$hash";
+const SETTINGS: &str = r#"{"connectors":{}}"#;
 const LOCAL_FIELDS: &str = r#"{"name":"孙七"}"#;
 
 /// What a site holds before it moves.
@@ -24,6 +26,7 @@ struct Site {
     account: Account,
     session: NewSession,
     access_token: NewAccessToken,
+    console_session: ConsoleSession,
     revocations: Vec<Revocation>,
 }
 
@@ -65,6 +68,7 @@ impl Site {
         expect_a_person(store).await;
         keep_a_password(store).await;
         store_an_audit_line(store).await;
+        let console_session = administer(store).await;
         let (lisi, _) = somebody(store, "lisi").await;
         let left = Closing {
             gone: Some((corp(), "subject:lisi".parse().unwrap())),
@@ -73,10 +77,8 @@ impl Site {
         };
         store.close_account(&lisi.id, &left, at(2)).await.unwrap();
         let (_, ended) = somebody(store, "wangwu").await;
-        for scope in [
-            RevocationScope::Session(ended.record.key),
-            RevocationScope::Connector(github()),
-        ] {
+        let session_ended = RevocationScope::Session(ended.record.key);
+        for scope in [session_ended, RevocationScope::Connector(github())] {
             store.revoke(&scope, at(3)).await.unwrap();
         }
         let unknown = LogoutTarget::Session("unknown".to_owned());
@@ -95,6 +97,7 @@ impl Site {
             account,
             session,
             access_token,
+            console_session,
             revocations,
         }
     }
@@ -146,6 +149,11 @@ impl Site {
         assert!(!store.spend(&[7; 32], at(9_000)).await.unwrap());
         let taken = store.lease("refresh", "another", at(4), at(5)).await;
         assert!(!taken.unwrap(), "the lease is held");
+        let found = store.console_session(&self.console_session.key).await;
+        assert_eq!(found.unwrap().as_ref(), Some(&self.console_session));
+        assert_eq!(store.administrators(10).await.unwrap().len(), 1);
+        let managed = store.managed_version(None).await.unwrap().unwrap();
+        assert_eq!((managed.record.number, &*managed.document), (1, SETTINGS));
         let lines = store.audit_lines(&all_audit_lines()).await.unwrap();
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(lines[0].json.contains("张三"), "{lines:?}");
@@ -156,6 +164,43 @@ impl Site {
         let next = store.revoke(&RevocationScope::Everyone, at(5)).await;
         assert!(next.unwrap().number > self.revocations.last().unwrap().number);
     }
+}
+
+/// Adds an administrator with a session of the console, and managed settings.
+async fn administer(store: &dyn Store) -> ConsoleSession {
+    let administrator = Administrator {
+        name: "boss".parse().unwrap(),
+        password_hash: Secret::new(HASH.to_owned()),
+        credential: "first".to_owned(),
+        created_at: at(1),
+        password_changed_at: at(1),
+    };
+    assert!(store.add_administrator(&administrator).await.unwrap());
+    let session = ConsoleSession {
+        key: SessionKey::new([9; 32]),
+        holder: ConsoleHolder::Administrator {
+            name: administrator.name,
+            credential: administrator.credential,
+        },
+        began_at: at(1),
+        used_at: at(1),
+        expires_at: at(9_000),
+    };
+    store.begin_console_session(&session).await.unwrap();
+    let version = NewManagedVersion {
+        after: 0,
+        made_at: at(2),
+        author: "boss",
+        means: "console",
+        fields: &[],
+        document: SETTINGS,
+        ended: &[],
+        versions_kept: 10,
+        audit: None,
+    };
+    let added = store.add_managed_version(&version).await;
+    assert!(added.unwrap().is_some());
+    session
 }
 
 /// Makes an access token in a session.
