@@ -136,12 +136,19 @@ impl Hengshi {
             fields.join(", ")
         );
         let services = self.live.services();
-        services.telemetry.audit(&AuditRecord {
+        let record = AuditRecord {
             client,
             by: Some(&token.name),
             reason: Some(&reason),
             ..AuditRecord::new(AuditEvent::Config, services.clock.now())
-        });
+        };
+        match token.rights {
+            AdminRights::Full => services.telemetry.audit(&record),
+            // Whoever may only look could fill the audit trail.
+            AdminRights::View | AdminRights::Broker(_) => {
+                services.telemetry.audit_anonymous(&record);
+            }
+        }
     }
 
     /// Refuses a request before its token is looked at.

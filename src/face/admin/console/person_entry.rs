@@ -134,11 +134,8 @@ async fn begin(
     sign_in::end_former_session(console, request).await;
     let lifetime = settings.lifetime;
     let secret = console.sessions.begin_for_person(key, lifetime).await?;
-    let reason = match settings.rules.right_of(&person) {
-        Some(_) => "signed in with a login",
-        None => "refused: no rule of [console] admits this person",
-    };
-    audit_entry(console, request, &person, reason);
+    let is_admitted = settings.rules.right_of(&person).is_some();
+    audit_entry(console, request, &person, is_admitted);
     let is_page = ticket.return_path.strip_prefix(PATH);
     let is_page = is_page.is_some_and(|rest| rest.starts_with('/'));
     let to = if is_page {
@@ -153,9 +150,18 @@ async fn begin(
     Ok(response)
 }
 
-fn audit_entry(console: &Console, request: &ConsoleRequest<'_>, person: &Person, reason: &str) {
+fn audit_entry(
+    console: &Console,
+    request: &ConsoleRequest<'_>,
+    person: &Person,
+    is_admitted: bool,
+) {
     let session = &person.session;
-    console.live.services().telemetry.audit(&AuditRecord {
+    let reason = match is_admitted {
+        true => "signed in with a login",
+        false => "refused: no rule of [console] admits this person",
+    };
+    let record = AuditRecord {
         connector: Some(session.via.as_str()),
         subject: Some(session.subject.as_str()),
         login: Some(session.login.as_str()),
@@ -163,7 +169,13 @@ fn audit_entry(console: &Console, request: &ConsoleRequest<'_>, person: &Person,
         session: Some(&session.public_id),
         by: Some(session.login.as_str()),
         ..audit::of_visit(request, reason)
-    });
+    };
+    let telemetry = &console.live.services().telemetry;
+    match is_admitted {
+        true => telemetry.audit(&record),
+        // Anybody with an account could fill the audit trail.
+        false => telemetry.audit_anonymous(&record),
+    }
 }
 
 fn refused(console: &Console, request: &ConsoleRequest<'_>, error: &EntryError) -> Response<Body> {
