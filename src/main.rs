@@ -19,7 +19,6 @@ use menshen::request::explain::{ExplainArguments, ExplainQuery};
 use menshen::run::watch::FileWatcher;
 use menshen::run::{self, Running, StartError};
 use menshen::secret::SecretSource;
-use menshen::site::Site;
 use menshen::store::{self, StoreOptions, StoreUrl};
 use menshen::telemetry::escape;
 use menshen::{keys, telemetry};
@@ -34,6 +33,8 @@ mod admin_client;
 mod answer_text;
 #[path = "main/audit.rs"]
 mod audit;
+#[path = "main/check.rs"]
+mod check;
 #[path = "main/connector.rs"]
 mod connector;
 #[path = "main/managed_config.rs"]
@@ -231,7 +232,7 @@ fn main() -> ExitCode {
     let config = arguments.config.as_path();
     let outcome = match arguments.command.unwrap_or_default() {
         Command::Run => in_runtime(serve(config)),
-        Command::Check { online } => in_runtime(check(config, online)),
+        Command::Check { online } => in_runtime(check::run(config, online)),
         Command::Explain { request, json } => in_runtime(explain(config, request, json)),
         Command::Admin(command) => in_runtime(admin::run(config, command)),
         Command::Store(StoreCommand::Migrate {
@@ -362,45 +363,6 @@ fn warnings(config: &Config) -> impl Iterator<Item = Warning> {
     all.chain(of_system)
 }
 
-/// `menshen check`: builds everything and prints warnings; contacts the sources and the store if `online`.
-async fn check(path: &Path, online: bool) -> Result<(), Failure> {
-    let config = load(path).await?;
-    for warning in warnings(&config) {
-        print(format_args!("warning: {warning}"))?;
-    }
-    let files = config.check_files();
-    files.map_err(|error| Failure::Refused(error.to_string()))?;
-    let (site, _services) = run::dry_run(&config).await?;
-    let mut all_work = true;
-    for line in connector::state_lines(&site.settings) {
-        print(format_args!("warning: {line}"))?;
-    }
-    for entry in site.login.entries().iter().filter(|_| online) {
-        let (id, kind) = (&entry.id, entry.kind);
-        let how = match entry.features.callback() {
-            _ if entry.uses_password_form() => " people sign in with menshen's own form".to_owned(),
-            Some(_) => format!(" logins return to {}", entry.callback),
-            None => String::new(),
-        };
-        print(format_args!("connector {id} ({kind}):{how}"))?;
-        for finding in entry.connector.examine().await {
-            all_work &= finding.good;
-            let mark = if finding.good { "ok" } else { "!!" };
-            print(format_args!("  {mark} {}", finding.text))?;
-        }
-    }
-    if online {
-        all_work &= check_issuers(&site).await?;
-    }
-    let store_works = !online || check_store(&config).await?;
-    let why = match (all_work, store_works) {
-        (true, true) => return print(format_args!("{}: fine", path.display())),
-        (false, _) => "a source does not agree with the configuration: see !! above",
-        (true, false) => "the store cannot be used: see !! above",
-    };
-    Err(Failure::Refused(why.to_owned()))
-}
-
 /// `menshen explain`.
 async fn explain(path: &Path, request: ExplainOptions, json: bool) -> Result<(), Failure> {
     let query = ExplainQuery::parse(ExplainArguments {
@@ -494,35 +456,6 @@ async fn session(
     command: session::SessionCommand,
 ) -> Result<(), Failure> {
     session::run(&load(path).await?, choice, command).await
-}
-
-/// Contacts every issuer of bearer tokens, and returns whether all of them work.
-async fn check_issuers(site: &Site) -> Result<bool, Failure> {
-    let mut all_work = true;
-    for (id, found) in site.gate.bearers.examine().await {
-        all_work &= found.is_ok();
-        match found {
-            Ok(text) => print(format_args!("issuer {id}:\n  ok {text}"))?,
-            Err(error) => {
-                let error = telemetry::error_chain(&*error);
-                print(format_args!("issuer {id}:\n  !! {error}"))?;
-            }
-        }
-    }
-    Ok(all_work)
-}
-
-/// Contacts the database server, if the store has one, and returns whether it works.
-async fn check_store(config: &Config) -> Result<bool, Failure> {
-    let Some(found) = run::examine_store(config).await? else {
-        return Ok(true);
-    };
-    print(format_args!("store {}:", config.store.url))?;
-    match &found {
-        Ok(text) => print(format_args!("  ok {text}"))?,
-        Err(error) => print(format_args!("  !! {}", telemetry::error_chain(error)))?,
-    }
-    Ok(found.is_ok())
 }
 
 /// Reads and parses the configuration.
