@@ -78,6 +78,7 @@ type Outcome = Arc<Result<LoginResult, LoginError>>;
 #[derive(Clone)]
 pub struct Login {
     entries: Vec<Arc<ConnectorEntry>>,
+    has_entry_points_on_routes: bool,
     default: Option<ConnectorId>,
     ring: Arc<KeyRing>,
     people: People,
@@ -151,10 +152,7 @@ impl Login {
 
     /// Whether a connector accepts entry tokens at the URLs of applications.
     pub fn has_entry_points_on_routes(&self) -> bool {
-        self.entries.iter().any(|entry| {
-            let entry_point = entry.features.entry_point.as_ref();
-            entry_point.is_some_and(|entry_point| entry_point.on_routes)
-        })
+        self.has_entry_points_on_routes
     }
 
     /// The connector with this ID.

@@ -144,6 +144,9 @@ impl Login {
         let directory_syncs = previous.map(|login| login.directory_syncs.clone());
         let spent_tickets = previous.map(|login| login.spent_tickets.clone());
         Ok(Self {
+            has_entry_points_on_routes: entries
+                .iter()
+                .any(|entry| entry.has_entry_point_on_routes()),
             entries,
             default: config.default.clone(),
             ring: Arc::clone(deps.ring),
@@ -172,6 +175,11 @@ impl Login {
 }
 
 impl ConnectorEntry {
+    fn has_entry_point_on_routes(&self) -> bool {
+        let entry_point = self.features.entry_point.as_ref();
+        entry_point.is_some_and(|entry_point| entry_point.on_routes)
+    }
+
     /// Whether secrets, `ca` or anything else is read from files, which may change while the settings stay
     /// the same.
     fn reads_files(&self) -> bool {

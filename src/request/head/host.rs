@@ -70,36 +70,84 @@ pub fn parse_host(text: &str) -> Result<(Host<'_>, Option<u16>), HeadError> {
         Some(_) => return Err(HeadError::BadHost),
     };
     let name = name.strip_suffix('.').unwrap_or(name);
-    let is_valid = match name
+    let letter_case = match name
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
     {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => is_host_name(name),
+        Some(address) => ipv6_letter_case(address),
+        None => host_name_letter_case(name),
     };
-    if !is_valid {
-        return Err(HeadError::BadHost);
-    }
-    let host = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Cow::Owned(name.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(name)
+    let host = match letter_case.ok_or(HeadError::BadHost)? {
+        LetterCase::Mixed => Cow::Owned(name.to_ascii_lowercase()),
+        LetterCase::Lower => Cow::Borrowed(name),
     };
     Ok((Host(host), port))
 }
 
-/// Whether a name consists of labels of 1 to 63 bytes and has at most 253 bytes.
-fn is_host_name(name: &str) -> bool {
-    let mut label_bytes = 0;
-    for byte in name.bytes() {
-        match byte {
-            b'.' if label_bytes == 0 => return false,
-            b'.' => label_bytes = 0,
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' if label_bytes < 63 => {
-                label_bytes += 1;
-            }
-            _ => return false,
+/// Whether a name has upper-case letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LetterCase {
+    Lower,
+    Mixed,
+}
+
+impl LetterCase {
+    fn of(has_uppercase: bool) -> Self {
+        match has_uppercase {
+            true => Self::Mixed,
+            false => Self::Lower,
         }
     }
-    label_bytes > 0 && name.len() <= 253
 }
+
+/// `None` if the text is no IPv6 address.
+fn ipv6_letter_case(address: &str) -> Option<LetterCase> {
+    address.parse::<std::net::Ipv6Addr>().ok()?;
+    let has_uppercase = address.bytes().any(|byte| byte.is_ascii_uppercase());
+    Some(LetterCase::of(has_uppercase))
+}
+
+/// `None` unless the name consists of labels of 1 to 63 bytes and has at most 253 bytes.
+fn host_name_letter_case(name: &str) -> Option<LetterCase> {
+    let mut label_bytes = 0;
+    let mut has_uppercase = false;
+    for byte in name.bytes() {
+        match HOST_BYTES[usize::from(byte)] {
+            HostByte::Lower => label_bytes += 1,
+            HostByte::Upper => {
+                label_bytes += 1;
+                has_uppercase = true;
+            }
+            HostByte::Dot if (1..=63).contains(&label_bytes) => label_bytes = 0,
+            HostByte::Dot | HostByte::Other => return None,
+        }
+    }
+    let is_valid = (1..=63).contains(&label_bytes) && name.len() <= 253;
+    is_valid.then(|| LetterCase::of(has_uppercase))
+}
+
+/// What a byte of a host name is.
+#[derive(Clone, Copy)]
+enum HostByte {
+    /// A lower-case letter, a digit, `-` or `_`.
+    Lower,
+    Upper,
+    Dot,
+    Other,
+}
+
+/// A table, because each request has a host.
+static HOST_BYTES: [HostByte; 256] = {
+    let mut bytes = [HostByte::Other; 256];
+    let mut byte = 0;
+    while byte < bytes.len() {
+        bytes[byte] = match byte as u8 {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => HostByte::Lower,
+            b'A'..=b'Z' => HostByte::Upper,
+            b'.' => HostByte::Dot,
+            _ => HostByte::Other,
+        };
+        byte += 1;
+    }
+    bytes
+};

@@ -165,8 +165,13 @@ fn is_own_name(name: &[u8], configured: Option<&CookieName>) -> bool {
 
 fn is_default_own_name(name: &[u8]) -> bool {
     // Every default name contains these bytes, so most names are rejected without further parsing.
-    let is_product_name = |part: &[u8]| part.eq_ignore_ascii_case(b"menshen");
-    if !name.windows(b"menshen".len()).any(is_product_name) {
+    let product = b"menshen";
+    let is_product_name = |(start, first): (usize, &u8)| {
+        first.eq_ignore_ascii_case(&product[0])
+            && name[start..].len() >= product.len()
+            && name[start..start + product.len()].eq_ignore_ascii_case(product)
+    };
+    if !name.iter().enumerate().any(is_product_name) {
         return false;
     }
     // Invalid UTF-8 must not hide an own name around it.

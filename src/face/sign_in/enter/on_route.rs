@@ -48,14 +48,19 @@ enum Step {
 
 /// The entry token in the URL of a request, if it is redeemed there or must be removed before the request
 /// is forwarded.
+#[inline]
 pub(in crate::face) fn entry_on_route<'a>(
     context: &RequestContext<'a>,
     verdict: &Verdict,
 ) -> Option<EntryOnRoute<'a>> {
-    let query = context.head.path.query()?;
-    if !context.site.login.has_entry_points_on_routes() {
-        return None;
+    match context.site.login.has_entry_points_on_routes() {
+        true => find_entry(context, verdict),
+        false => None,
     }
+}
+
+fn find_entry<'a>(context: &RequestContext<'a>, verdict: &Verdict) -> Option<EntryOnRoute<'a>> {
+    let query = context.head.path.query()?;
     let (route, is_nobody, would_be_forwarded) = match verdict {
         Verdict::Allow(permit) | Verdict::Reconfirm(permit) => {
             let is_nobody = matches!(permit.caller(), Caller::Anonymous(_));
