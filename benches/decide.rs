@@ -370,6 +370,7 @@ fn routes() -> Outcome<Routes> {
                     recheck_after: Duration::from_secs(10),
                 },
                 private_connections: false,
+                counters: menshen::telemetry::RouteCounters::default(),
             }));
         }
     }

@@ -287,6 +287,10 @@ impl LiveSite {
         if let Some(key) = failure.error.limit() {
             self.services().telemetry.count_limit_reached(key);
         }
+        if let Some(reason) = failure.error.upstream_failure() {
+            let telemetry = &self.services().telemetry;
+            telemetry.count_upstream_failure(failure.upstream_name().unwrap_or_default(), reason);
+        }
         // The head is not kept while a request is forwarded, because only failed and long requests need
         // it again.
         let head = Head::parse(parts, connection, site.parse_options(), summary.received_at).ok();

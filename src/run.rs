@@ -150,7 +150,7 @@ pub async fn start_with_telemetry(
     };
     let serving = listeners.serve(&config, &live, &health, &serve_options)?;
     health.set_site_loaded();
-    telemetry.set_active_config(&config.hash());
+    show_active_config(&telemetry, &config);
     let background = BackgroundTasks::start(&live, &health);
     Ok(Running {
         addresses,
@@ -226,6 +226,13 @@ pub async fn explain(config: &Config, query: &ExplainQuery) -> Result<Explanatio
         .map_err(ExplainError::Simulate)
 }
 
+/// Shows in the metrics which configuration is active.
+fn show_active_config(telemetry: &Telemetry, config: &Config) {
+    telemetry.set_active_config(&config.hash());
+    let routes = config.site().routes.iter();
+    telemetry.retain_routes(routes.map(|route| route.name.as_str()));
+}
+
 impl Running {
     /// The bound IP addresses, with the port that the system chose for port 0.
     pub fn addresses(&self) -> &[SocketAddr] {
@@ -259,7 +266,7 @@ impl Running {
         match &outcome {
             Ok(()) => {
                 telemetry.count_reload(ReloadOutcome::Done);
-                telemetry.set_active_config(&config.hash());
+                show_active_config(telemetry, &config);
                 self.health.set_degraded(Vec::new());
             }
             Err(error) => {

@@ -176,7 +176,7 @@ impl Site {
             &ring,
             previous.map(|site| &site.assertion_signer),
         );
-        let (routes, pools) = routes::build(config)?;
+        let (routes, pools) = routes::build(config, &services.telemetry)?;
         let files = config.verification_files.keys().map(String::as_str);
         let routes = Routes::new(routes, OwnPaths::new(&config.prefix, files));
         let forwarder = Forwarder::build(pools, previous.map(|site| &site.forwarder))

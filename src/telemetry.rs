@@ -21,6 +21,7 @@ use log_writer::LineKind;
 pub use metrics::{BearerCounters, GaugeGuard};
 pub use outcomes::{AppTokenOutcome, BearerOutcome, LoginOutcome, RefreshOutcome, ReloadOutcome};
 pub use program_log::{flush_log, init};
+pub use route_metrics::RouteCounters;
 
 mod access;
 mod audit;
@@ -34,6 +35,7 @@ mod loss_metrics;
 mod metrics;
 mod outcomes;
 mod program_log;
+mod route_metrics;
 mod standard_streams;
 mod token_bucket;
 

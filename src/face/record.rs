@@ -120,9 +120,14 @@ pub(super) fn named_access_token(person: &Person) -> Option<(&dyn fmt::Display, 
 
 impl LoggedResponse {
     /// The response to a request for one of menshen's own paths. `record_reason` is the `reason` of the
-    /// access record.
+    /// access record. An error, such as that of a failed login, is not recorded as allowed.
     pub(super) fn own_path(record_reason: &'static str, response: Response<Body>) -> Self {
-        Self::new(FaceLabel::Own, VerdictLabel::Allow, record_reason).with_response(response)
+        let is_error = response.status().is_client_error() || response.status().is_server_error();
+        let verdict = match is_error {
+            true => VerdictLabel::Deny,
+            false => VerdictLabel::Allow,
+        };
+        Self::new(FaceLabel::Own, verdict, record_reason).with_response(response)
     }
 
     pub(super) fn login_needed(
@@ -301,6 +306,7 @@ impl LoggedResponse {
             path: logged.map_or("", |logged| &logged.path),
             face: self.face,
             route: self.route_name(),
+            route_counters: self.route.as_ref().map(|route| &route.counters),
             login: person.map(|person| person.session.login.as_str()),
             session: person
                 .filter(|person| person.access_token.is_none())

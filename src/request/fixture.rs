@@ -23,6 +23,7 @@ use crate::people::cookie::CookieName;
 use crate::people::profile::{AuthContext, UserFields};
 use crate::people::session::{Entitlements, Person, RefreshDue, Session};
 use crate::store::{AccountId, ConnectorId, LoginName, SessionId, SessionKey, Subject};
+use crate::telemetry::RouteCounters;
 
 /// A public route to the first upstream.
 pub(super) fn route() -> Route {
@@ -54,6 +55,7 @@ pub(super) fn route() -> Route {
             recheck_after: Duration::from_secs(5),
         },
         private_connections: false,
+        counters: RouteCounters::default(),
     }
 }
 

@@ -98,7 +98,8 @@ pub enum UpstreamResponse {
 #[derive(Debug)]
 pub struct ForwardFailure {
     pub error: ForwardError,
-    /// The upstream as `host:port`; `None` if several were possible and none was chosen.
+    /// The upstream as `host:port`; all upstreams of the route, separated by `, `, if none was chosen;
+    /// `None` if it has none.
     pub upstream: Option<HeaderValue>,
 }
 
@@ -114,9 +115,15 @@ impl ForwardFailure {
         Self { error, upstream }
     }
 
+    /// The upstream as text.
+    pub fn upstream_name(&self) -> Option<&str> {
+        self.upstream.as_ref().and_then(|name| name.to_str().ok())
+    }
+
     fn before_lease(pool: &Pool, error: ForwardError) -> Self {
-        let mut names = pool.upstream_names();
-        let upstream = names.pop().filter(|_| names.is_empty());
+        let names = pool.upstream_names();
+        let names: Vec<_> = names.iter().map(HeaderValue::as_bytes).collect();
+        let upstream = HeaderValue::from_bytes(&names.join(&b", "[..])).ok();
         Self { error, upstream }
     }
 }

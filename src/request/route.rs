@@ -9,6 +9,7 @@ use super::head::{Head, Host};
 use super::path::{Path, PathError};
 use crate::expression::Expression;
 use crate::store::ConnectorId;
+use crate::telemetry::RouteCounters;
 
 mod check_headers;
 mod config;
@@ -102,6 +103,7 @@ pub struct Route {
     pub limits: Limits,
     /// Whether clients never share a connection to the upstream.
     pub private_connections: bool,
+    pub counters: RouteCounters,
 }
 
 /// The headers that a route adds to a request.

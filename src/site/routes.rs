@@ -10,9 +10,13 @@ use crate::request::route::{
     Access, AccessConfig, Audience, BasicAuth, Demands, HeaderRules, Limits, Route, RouteConfig,
     RouteName, UpstreamConnections, UpstreamId, UpstreamTlsConfig,
 };
+use crate::telemetry::{RouteCounters, Telemetry};
 
 /// Builds all routes and the settings of the pools that they share.
-pub(super) fn build(config: &Config) -> Result<(Vec<Arc<Route>>, Vec<PoolSettings>), BuildError> {
+pub(super) fn build(
+    config: &Config,
+    telemetry: &Telemetry,
+) -> Result<(Vec<Arc<Route>>, Vec<PoolSettings>), BuildError> {
     let mut pools = Vec::new();
     let connectors = config.connectors.iter();
     let reloading = connectors.filter(|(_, connector)| connector.reload_user);
@@ -23,7 +27,11 @@ pub(super) fn build(config: &Config) -> Result<(Vec<Arc<Route>>, Vec<PoolSetting
         .map(|route_config| {
             let upstream = pool_of_route(route_config, config, &mut pools)?;
             let demands = Demands::of(route_config, &reloading);
-            build_route(route_config, upstream, demands, config.recheck_after).map(Arc::new)
+            let route = build_route(route_config, upstream, demands, config.recheck_after)?;
+            Ok(Arc::new(Route {
+                counters: telemetry.route_counters(route.name.as_str()),
+                ..route
+            }))
         })
         .collect::<Result<_, _>>()?;
     Ok((routes, pools))
@@ -129,6 +137,7 @@ fn build_route(
             recheck_after,
         },
         private_connections: config.upstream_connections == UpstreamConnections::Private,
+        counters: RouteCounters::default(),
     })
 }
 

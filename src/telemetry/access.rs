@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::RouteCounters;
 use super::json_line::{JsonLine, truncate};
 use crate::clock::Timestamp;
 
@@ -34,6 +35,8 @@ pub struct AccessRecord<'a> {
     pub face: FaceLabel,
     /// The name of the route, if one matched.
     pub route: Option<&'a str>,
+    /// The counters of this route.
+    pub route_counters: Option<&'a RouteCounters>,
     /// The login name of the signed-in person.
     pub login: Option<&'a str>,
     /// The public id of the session.

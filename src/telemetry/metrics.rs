@@ -13,15 +13,16 @@ use super::loss_metrics::LossCollector;
 use super::outcomes::{
     AppTokenOutcome, BearerOutcome, LoginOutcome, RefreshOutcome, ReloadOutcome,
 };
+use super::route_metrics::RouteMetrics;
 use super::{AccessRecord, FaceLabel, StreamKind, Telemetry, UnstoredAudit, VerdictLabel};
 
 /// The upper bounds of the histogram buckets in seconds: from a cached decision to a time-out.
 const BUCKETS_S: [f64; 13] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
-const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+pub(super) const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-type Labels = Vec<(&'static str, String)>;
+pub(super) type Labels = Vec<(&'static str, String)>;
 
 /// All metrics. The counters that every request updates are looked up once, at the start.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(super) struct Metrics {
     requests: [[[Counter; 5]; 3]; 3],
     /// By face.
     durations: [Histogram; 3],
-    upstream_duration: Histogram,
+    pub(super) routes: RouteMetrics,
     logins: Family<Labels, Counter>,
     bearers: Family<Labels, Counter>,
     refreshes: Family<Labels, Counter>,
@@ -92,7 +93,7 @@ impl Metrics {
             durations: FaceLabel::ALL.map(|face| {
                 durations.get_or_create_owned(&vec![("face", face.as_str().to_owned())])
             }),
-            upstream_duration: histogram(),
+            routes: RouteMetrics::register(&mut registry),
             logins: Family::default(),
             bearers: Family::default(),
             refreshes: Family::default(),
@@ -118,6 +119,10 @@ impl Metrics {
         );
         registry.register_with_unit(name, help, Unit::Seconds, durations);
         metrics.register(&mut registry);
+        // Alerts compare with the time before the first refused reload.
+        for outcome in ReloadOutcome::ALL {
+            metrics.reload_counter(outcome);
+        }
         Self {
             registry,
             ..metrics
@@ -125,11 +130,6 @@ impl Metrics {
     }
 
     fn register(&self, all: &mut Registry) {
-        let (name, help) = (
-            "upstream_duration",
-            "Part of request_duration that the upstream took",
-        );
-        all.register_with_unit(name, help, Unit::Seconds, self.upstream_duration.clone());
         all.register("logins", "Logins by their outcome", self.logins.clone());
         let help = "Bearer tokens that were received, by the outcome of their check";
         all.register("bearers", help, self.bearers.clone());
@@ -188,9 +188,14 @@ impl Metrics {
         let (face, verdict) = (access.face as usize, access.verdict as usize);
         self.requests[face][verdict][class].inc();
         self.durations[face].observe(access.took.as_secs_f64());
-        if let Some(took) = access.upstream_took {
-            self.upstream_duration.observe(took.as_secs_f64());
+        if let Some(counters) = access.route_counters {
+            counters.count(class, access.upstream_took);
         }
+    }
+
+    fn reload_counter(&self, outcome: ReloadOutcome) -> Counter {
+        let labels = vec![("outcome", outcome.as_str().to_owned())];
+        self.reloads.get_or_create_owned(&labels)
     }
 
     pub(super) fn count_stream_end(&self, kind: StreamKind) {
@@ -291,11 +296,7 @@ impl Telemetry {
     }
 
     pub fn count_reload(&self, outcome: ReloadOutcome) {
-        self.0
-            .metrics
-            .reloads
-            .get_or_create(&vec![("outcome", outcome.as_str().to_owned())])
-            .inc();
+        self.0.metrics.reload_counter(outcome).inc();
     }
 
     /// Records that the configuration with this hash is active now.
@@ -315,6 +316,6 @@ fn increment_until_dropped(gauge: &Gauge) -> GaugeGuard {
     GaugeGuard(gauge.clone())
 }
 
-fn histogram() -> Histogram {
+pub(super) fn histogram() -> Histogram {
     Histogram::new(BUCKETS_S)
 }

@@ -118,6 +118,8 @@ impl RefreshOutcome {
 }
 
 impl ReloadOutcome {
+    pub(super) const ALL: [Self; 2] = [Self::Done, Self::Refused];
+
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",

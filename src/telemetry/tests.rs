@@ -41,6 +41,7 @@ fn access_record() -> AccessRecord<'static> {
         host: "oa.example",
         path: "/a?code=secret",
         face: FaceLabel::Proxy,
+        route_counters: None,
         route: Some("oa"),
         login: Some("zhangsan"),
         session: Some(&"public"),

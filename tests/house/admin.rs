@@ -20,6 +20,7 @@ mod errors;
 mod exposure;
 mod guessing;
 mod local_entitlements;
+mod monitoring;
 mod other_site;
 mod people;
 mod sessions;

@@ -413,6 +413,7 @@ async fn metrics_use_the_open_metrics_format() {
         path: "/",
         face: FaceLabel::Own,
         route: None,
+        route_counters: None,
         login: None,
         program: None,
         session: None,

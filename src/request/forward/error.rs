@@ -57,6 +57,24 @@ pub enum ForwardError {
 }
 
 impl ForwardError {
+    /// The reason in the metrics, if the upstream failed.
+    pub fn upstream_failure(&self) -> Option<&'static str> {
+        match self {
+            Self::Timeout(Phase::RequestBody) => None,
+            Self::Unreachable(_) => Some("unreachable"),
+            Self::Busy => Some("busy"),
+            Self::Timeout(_) => Some("timeout"),
+            Self::UpstreamDisconnected(_) => Some("disconnected"),
+            Self::InvalidResponse(_) => Some("invalid response"),
+            Self::NoUpstream
+            | Self::Method
+            | Self::ClientShare
+            | Self::AnonymousShare
+            | Self::TooLarge { .. }
+            | Self::ClientAborted => None,
+        }
+    }
+
     /// The exceeded key of `[server.limits]`, if there is one.
     pub fn limit(&self) -> Option<&'static str> {
         match self {

@@ -150,7 +150,7 @@ async fn the_documented_metrics_are_counted() {
         "menshen_requests_total{face=\"proxy\",verdict=\"deny\",status=\"4xx\"}",
         "menshen_requests_total{face=\"own\",verdict=\"allow\",status=\"3xx\"}",
         "menshen_request_duration_seconds_count{face=\"proxy\"}",
-        "menshen_upstream_duration_seconds_count",
+        "menshen_upstream_duration_seconds_count{route=\"app\"}",
         "menshen_logins_total{connector=\"corp\",outcome=\"done\"}",
     ];
     let mut before = Vec::new();

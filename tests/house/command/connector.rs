@@ -121,7 +121,7 @@ async fn versions_are_compared_rolled_back_exported_and_imported() {
     let versions = site.must(&["config", "versions"]);
     assert_eq!(versions.lines().count(), 2, "{versions}");
     assert!(
-        versions.contains("\tcommand\tadmin\tconnector.sso.display_name"),
+        versions.contains("\tcommand\ttoken:admin\tconnector.sso.display_name"),
         "{versions}"
     );
     let diff = site.must(&["config", "diff", "1", "2"]);
