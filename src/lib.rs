@@ -152,7 +152,7 @@
 //! | 3 | [`request`], [`login`] | use each other; choose the status of a response |
 //! | 2 | [`people`] | depend on a protocol |
 //! | 1 | [`store`] | decide anything but what a transaction must decide |
-//! | 0 | [`background_task`], [`client`], [`clock`], [`expression`], [`issuer`], [`keys`], [`open_files`], [`outbound`], [`resolver`], [`secret`], [`setting`], [`single_flight`], [`telemetry`] | depend on any floor above |
+//! | 0 | [`background_task`], [`client`], [`clock`], [`expression`], [`issuer`], [`keys`], [`open_files`], [`outbound`], [`resolver`], [`secret`], [`setting`], [`single_flight`], [`telemetry`], [`wording`] | depend on any floor above |
 //!
 //! # Invariants
 //!
@@ -208,3 +208,4 @@ pub mod secret;
 pub mod setting;
 pub mod single_flight;
 pub mod telemetry;
+pub mod wording;

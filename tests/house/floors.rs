@@ -32,6 +32,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "setting",
             "single_flight",
             "telemetry",
+            "wording",
         ],
     ),
 ];

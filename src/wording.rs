@@ -1,0 +1,219 @@
+//! `Text`: what menshen says to those who run it, in English and Chinese.
+//!
+//! Problems of the configuration and their remedies are texts in both languages; who shows them chooses one
+//! ([`Text::in_language`]). Names of keys, fields of the log and JSON are no texts: they never change.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+/// The language of the log, once [`set_log_language`] has chosen it.
+static LOG_LANGUAGE: OnceLock<Language> = OnceLock::new();
+
+/// The language of a [`Text`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Language {
+    #[default]
+    English,
+    /// 简体中文.
+    Chinese,
+}
+
+/// A name that is not one of [`Language::NAMES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a language is en or zh")]
+pub struct UnknownLanguage;
+
+/// A message in English and Chinese. It shows no secret.
+///
+/// `{}` writes it in English and `{:#}` in Chinese, because serde hands the errors of values over as `Display`
+/// only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    en: Cow<'static, str>,
+    zh: Cow<'static, str>,
+}
+
+/// A [`Text`] of two literals of `format!`, English first. Texts inside of it are written `{name}` in the English
+/// literal and `{name:#}` in the Chinese one.
+#[macro_export]
+macro_rules! text {
+    ($en:literal, $zh:literal $(,)?) => {
+        $crate::wording::Text::formatted(::std::format_args!($en), ::std::format_args!($zh))
+    };
+}
+
+impl Language {
+    pub const NAMES: [&'static str; 2] = ["en", "zh"];
+
+    /// The language of messages by the environment variables of POSIX: `LC_ALL`, else `LC_MESSAGES`, else `LANG`.
+    /// The first that is not empty counts. Every locale but a Chinese one is English.
+    pub fn of_locale(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let mut values = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().map(variable);
+        let locale = values.find_map(|value| value.filter(|value| !value.is_empty()));
+        let locale = locale.unwrap_or_default();
+        let language = locale.split(['_', '-', '.', '@']).next();
+        match language.is_some_and(|language| language.eq_ignore_ascii_case("zh")) {
+            true => Self::Chinese,
+            false => Self::English,
+        }
+    }
+}
+
+impl FromStr for Language {
+    type Err = UnknownLanguage;
+
+    fn from_str(name: &str) -> Result<Self, UnknownLanguage> {
+        match name {
+            "en" => Ok(Self::English),
+            "zh" => Ok(Self::Chinese),
+            _ => Err(UnknownLanguage),
+        }
+    }
+}
+
+impl Text {
+    /// A text that is known when menshen is compiled.
+    pub const fn fixed(en: &'static str, zh: &'static str) -> Self {
+        Self {
+            en: Cow::Borrowed(en),
+            zh: Cow::Borrowed(zh),
+        }
+    }
+
+    /// For [`text!`].
+    pub fn formatted(en: fmt::Arguments<'_>, zh: fmt::Arguments<'_>) -> Self {
+        let text = |arguments: fmt::Arguments<'_>| match arguments.as_str() {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(arguments.to_string()),
+        };
+        Self {
+            en: text(en),
+            zh: text(zh),
+        }
+    }
+
+    /// A text without words, such as a list of keys, or the message of the system.
+    pub fn same(text: impl Into<Cow<'static, str>>) -> Self {
+        let text = text.into();
+        Self {
+            en: text.clone(),
+            zh: text,
+        }
+    }
+
+    /// What `shown` writes as `{}` and as `{:#}`.
+    pub fn of(shown: &(impl fmt::Display + ?Sized)) -> Self {
+        Self {
+            en: Cow::Owned(format!("{shown}")),
+            zh: Cow::Owned(format!("{shown:#}")),
+        }
+    }
+
+    pub fn in_language(&self, language: Language) -> &str {
+        match language {
+            Language::English => &self.en,
+            Language::Chinese => &self.zh,
+        }
+    }
+
+    /// The text in the language of the log.
+    pub fn in_log(&self) -> &str {
+        self.in_language(log_language())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.en.is_empty()
+    }
+
+    /// The texts with a separator between them, such as `; ` and `；`.
+    pub fn join<'a>(texts: impl IntoIterator<Item = &'a Self>, separator: &Self) -> Self {
+        let texts: Vec<_> = texts.into_iter().collect();
+        let joined = |language| {
+            let texts = texts.iter().map(|text| text.in_language(language));
+            let texts: Vec<_> = texts.collect();
+            Cow::Owned(texts.join(separator.in_language(language)))
+        };
+        Self {
+            en: joined(Language::English),
+            zh: joined(Language::Chinese),
+        }
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let language = match f.alternate() {
+            true => Language::Chinese,
+            false => Language::English,
+        };
+        f.write_str(self.in_language(language))
+    }
+}
+
+impl std::error::Error for Text {}
+
+impl From<&'static str> for Text {
+    fn from(text: &'static str) -> Self {
+        Self::same(text)
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self::same(text)
+    }
+}
+
+/// Chooses the language of the log, once for the process; without it the log is English.
+pub fn set_log_language(language: Language) {
+    // A second choice has no effect.
+    let _ = LOG_LANGUAGE.set(language);
+}
+
+pub fn log_language() -> Language {
+    LOG_LANGUAGE.get().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_locale_that_is_set_chooses_the_language() {
+        for (variables, language) in [
+            (&[][..], Language::English),
+            (&[("LANG", "zh_CN.UTF-8")], Language::Chinese),
+            (&[("LANG", "zh")], Language::Chinese),
+            (&[("LC_MESSAGES", "zh_TW")], Language::Chinese),
+            (&[("LC_ALL", ""), ("LANG", "zh-Hans")], Language::Chinese),
+            (&[("LC_ALL", "C"), ("LANG", "zh_CN")], Language::English),
+            (
+                &[("LC_ALL", "zh_CN"), ("LANG", "en_US")],
+                Language::Chinese,
+            ),
+            (&[("LC_MESSAGES", "en_US"), ("LANG", "zh_CN")], Language::English),
+            (&[("LANG", "zha_CN")], Language::English),
+        ] {
+            let variable = |name: &str| {
+                let found = variables.iter().find(|(other, _)| *other == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            assert_eq!(Language::of_locale(variable), language, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_has_its_words_in_both_languages() {
+        let id = "corp";
+        let inner = text!("there is no connector {id}", "没有连接器 {id}");
+        let outer = text!("[admin]: {inner}", "[admin]：{inner:#}");
+        assert_eq!(outer.in_language(Language::English), "[admin]: there is no connector corp");
+        assert_eq!(outer.in_language(Language::Chinese), "[admin]：没有连接器 corp");
+        assert_eq!(outer.to_string(), outer.in_language(Language::English));
+        assert_eq!(format!("{outer:#}"), outer.in_language(Language::Chinese));
+        let both = Text::join([&inner, &inner], &Text::fixed("; ", "；"));
+        assert_eq!(both.in_language(Language::Chinese), "没有连接器 corp；没有连接器 corp");
+    }
+}
