@@ -24,12 +24,19 @@ use crate::site::settings::ManagedConfig;
 use crate::site::{self, ConsoleConfig};
 use crate::store::{self, ConnectorId};
 
+mod document;
+mod encoding;
 mod error;
 mod files;
+mod full_width;
+mod mask;
+mod nearest;
 mod parse_error;
+mod read;
 mod reload;
 mod server;
 mod site_source;
+mod syntax;
 mod text;
 mod validate;
 mod warn;
@@ -103,41 +110,70 @@ impl Config {
     ///
     /// The error has all problems with line, column and help, and shows no secret.
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
-        let source = ConfigText::new(text, name);
-        let mut config: Self = toml::from_str(text).map_err(|error| {
-            ConfigError::new(&source, vec![parse_error::problem(&source, &error)])
-        })?;
+        Self::parse_with(text, name, |_| Vec::new())
+    }
+
+    /// [`Config::parse`] of the content of a file, which must be UTF-8.
+    pub fn parse_bytes(bytes: &[u8], name: &str) -> Result<Self, ConfigError> {
+        Self::parse(encoding::decode(bytes, name)?, name)
+    }
+
+    /// [`Config::parse_bytes`] and [`Config::check_files`], with all problems of both.
+    pub fn parse_and_check_files(bytes: &[u8], name: &str) -> Result<Self, ConfigError> {
+        Self::parse_with(encoding::decode(bytes, name)?, name, files::problems)
+    }
+
+    fn parse_with(
+        text: &str,
+        name: &str,
+        more_problems: fn(&Self) -> Vec<Problem>,
+    ) -> Result<Self, ConfigError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let read::Read {
+            source,
+            value,
+            mut problems,
+        } = read::read::<Self>(text, name);
+        let Some(mut config) = value else {
+            return Err(ConfigError::new(&source, problems));
+        };
         config.source = source;
-        let problems = validate::problems(&config);
+        problems.extend(validate::problems(&config));
+        problems.extend(more_problems(&config));
         if problems.is_empty() {
             return Ok(config);
         }
-        let secrets = config.secrets();
-        let secrets = secrets.iter().map(|(key_path, _)| key_path);
-        let secret_spans: Vec<_> = secrets
-            .filter(|key_path| config.source.contains(key_path))
-            .map(|key_path| config.source.value_span(key_path))
+        Err(ConfigError::new(&config.source, config.masked(problems)))
+    }
+
+    /// Problems that mask the secrets which stand in the text itself.
+    fn masked(&self, problems: Vec<Problem>) -> Vec<Problem> {
+        let secrets = self.secrets();
+        let literals = secrets
+            .iter()
+            .filter(|(_, secret)| matches!(secret, SecretSource::Literal(_)));
+        let spans: Vec<_> = literals
+            .filter(|(key_path, _)| self.source.contains(key_path))
+            .map(|(key_path, _)| self.source.value_span(key_path))
             .collect();
         let problems = problems.into_iter();
-        let problems = problems.map(|problem| problem.with_masked_secrets(&secret_spans));
-        Err(ConfigError::new(&config.source, problems.collect()))
+        problems.map(|problem| problem.with_masked_secrets(&spans)).collect()
     }
 
     /// Parses only `[store]` of the text of a configuration file, whatever else it has.
     ///
-    /// The error has the problem with line, column and help, and shows no secret.
+    /// The error has the problems with line, column and help, and shows no secret.
     pub fn parse_store(text: &str, name: &str) -> Result<store::Config, ConfigError> {
         #[derive(Deserialize)]
         struct StoreTable {
             #[serde(default)]
             store: store::Config,
         }
-        let source = ConfigText::new(text, name);
-        let parsed: Result<StoreTable, _> = toml::from_str(text);
-        let table = parsed.map_err(|error| {
-            ConfigError::new(&source, vec![parse_error::problem(&source, &error)])
-        });
-        table.map(|table| table.store)
+        let read = read::read::<StoreTable>(text, name);
+        match read.value {
+            Some(table) if read.problems.is_empty() => Ok(table.store),
+            _ => Err(ConfigError::new(&read.source, read.problems)),
+        }
     }
 
     /// A hash of the text: 16 hexadecimal digits.

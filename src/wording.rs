@@ -35,12 +35,15 @@ pub struct Text {
     zh: Cow<'static, str>,
 }
 
-/// A [`Text`] of two literals of `format!`, English first. Texts inside of it are written `{name}` in the English
-/// literal and `{name:#}` in the Chinese one.
+/// A [`Text`] of two literals of `format!`, English first, and the arguments of both. Texts inside of it are
+/// written `{name}` in the English literal and `{name:#}` in the Chinese one.
 #[macro_export]
 macro_rules! text {
-    ($en:literal, $zh:literal $(,)?) => {
-        $crate::wording::Text::formatted(::std::format_args!($en), ::std::format_args!($zh))
+    ($en:literal, $zh:literal $(, $argument:expr)* $(,)?) => {
+        $crate::wording::Text::formatted(
+            ::std::format_args!($en $(, $argument)*),
+            ::std::format_args!($zh $(, $argument)*),
+        )
     };
 }
 

@@ -6,56 +6,67 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::text::ConfigText;
+use super::{full_width, mask};
 use crate::setting::KeyPath;
+use crate::text;
+use crate::wording::{Language, Text};
 
-/// Why the configuration is refused. `Display` shows every problem with its line, a caret and help, in
-/// ASCII except for quoted text of the configuration.
+/// Why the configuration is refused. `{}` shows every problem with its line, a caret and help in English, in
+/// ASCII except for quoted text of the configuration; `{:#}` shows them in Chinese.
 #[derive(Clone, Debug)]
 pub struct ConfigError {
     /// In the order of the text. Never empty.
     pub problems: Vec<Problem>,
-    rendering: String,
+    source: ConfigText,
 }
 
 /// One problem of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    pub message: String,
+    pub message: Text,
     /// What is allowed, or what to do.
-    pub help: Option<String>,
+    pub help: Option<Text>,
     /// From 1.
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
     span: Range<usize>,
-    /// Whether the values of the line are masked.
-    is_masked: bool,
+    /// Byte ranges that are not shown.
+    masks: Vec<Range<usize>>,
 }
 
 impl ConfigError {
     pub(super) fn new(source: &ConfigText, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.span.start);
-        let renderings: Vec<_> = problems
-            .iter()
-            .map(|problem| problem.render(source))
-            .collect();
+        let problems = problems.into_iter();
         Self {
-            problems,
-            rendering: renderings.join("\n\n"),
+            problems: problems.map(|it| it.at_full_width_character(source)).collect(),
+            source: source.clone(),
         }
+    }
+
+    /// All problems with their lines and carets.
+    pub fn in_language(&self, language: Language) -> String {
+        let problems = self.problems.iter();
+        let rendered: Vec<_> = problems.map(|it| it.render(&self.source, language)).collect();
+        rendered.join("\n\n")
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.rendering)
+        let language = match f.alternate() {
+            true => Language::Chinese,
+            false => Language::English,
+        };
+        f.write_str(&self.in_language(language))
     }
 }
 
 impl std::error::Error for ConfigError {}
 
 impl Problem {
-    pub(super) fn at(source: &ConfigText, span: Range<usize>, message: impl Into<String>) -> Self {
+    pub(super) fn at(source: &ConfigText, span: Range<usize>, message: impl Into<Text>) -> Self {
         let (line, column) = source.line_column(span.start);
         Self {
             message: message.into(),
@@ -63,7 +74,7 @@ impl Problem {
             line,
             column,
             span,
-            is_masked: false,
+            masks: Vec::new(),
         }
     }
 
@@ -71,7 +82,7 @@ impl Problem {
     pub(super) fn at_value(
         source: &ConfigText,
         key_path: &KeyPath<'_>,
-        message: impl Into<String>,
+        message: impl Into<Text>,
     ) -> Self {
         Self::at(source, source.value_span(key_path), message)
     }
@@ -80,33 +91,51 @@ impl Problem {
     pub(super) fn at_key(
         source: &ConfigText,
         key_path: &KeyPath<'_>,
-        message: impl Into<String>,
+        message: impl Into<Text>,
     ) -> Self {
         Self::at(source, source.key_span(key_path), message)
     }
 
-    pub(super) fn with_help(mut self, help: impl Into<String>) -> Self {
+    pub(super) fn with_help(mut self, help: impl Into<Text>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Masks the values of its line, which may be secrets.
-    pub(super) fn with_masked_line(mut self) -> Self {
-        self.is_masked = true;
+    /// Masks this byte range, which may be a secret.
+    pub(super) fn with_mask(mut self, range: Range<usize>) -> Self {
+        self.masks.push(range);
         self
     }
 
-    /// Masks the values of its line if one of these secrets is at the same place.
+    /// Masks these secrets.
     pub(super) fn with_masked_secrets(mut self, secret_spans: &[Range<usize>]) -> Self {
-        let own = &self.span;
-        let is_at_problem =
-            |secret: &Range<usize>| secret.start < own.end && own.start < secret.end;
-        self.is_masked |= secret_spans.iter().any(is_at_problem);
+        self.masks.extend_from_slice(secret_spans);
+        self
+    }
+
+    /// Points at the full-width character in its place, if one makes the value wrong.
+    fn at_full_width_character(mut self, source: &ConfigText) -> Self {
+        let Some(written) = source.text.get(self.span.clone()) else {
+            return self;
+        };
+        let Some(place) = full_width::in_ascii(written).filter(|place| *place != (0..written.len()))
+        else {
+            return self;
+        };
+        let c = written[place.clone()].chars().next().unwrap_or_default();
+        let start = self.span.start;
+        self.span = start + place.start..start + place.end;
+        (self.line, self.column) = source.line_column(self.span.start);
+        let hint = full_width::help(c);
+        self.help = Some(match self.help {
+            Some(help) => text!("{hint}; {help}", "{hint:#}；{help:#}"),
+            None => hint,
+        });
         self
     }
 
     /// Renders the problem with its line and a caret below it.
-    fn render(&self, source: &ConfigText) -> String {
+    fn render(&self, source: &ConfigText, language: Language) -> String {
         let text = &*source.text;
         let start = text.floor_char_boundary(self.span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
@@ -120,95 +149,38 @@ impl Problem {
             .floor_char_boundary(self.span.end)
             .saturating_sub(line_start);
         let span = start..end.clamp(start, line.len());
-        let is_masked = self.is_masked || may_hold_secret(&text[..line_end]);
-        let shown_line = if is_masked {
-            mask_values(line)
-        } else {
-            line.to_owned()
-        };
-        let snippet = Snippet::source(shown_line)
+        let mut masks = mask::secrets_in_last_line(&text[..line_start + line.len()]);
+        let in_line = self.masks.iter().filter(|mask| mask.end > line_start);
+        masks.extend(in_line.map(|mask| mask.start.saturating_sub(line_start)..mask.end - line_start));
+        let snippet = Snippet::source(mask::mask(line, &masks))
             .path(&*source.name)
             .line_start(self.line)
             .annotation(AnnotationKind::Primary.span(span));
-        let mut group = Level::ERROR.primary_title(&*self.message).element(snippet);
-        if let Some(help) = &self.help {
-            group = group.element(Level::HELP.message(&**help));
+        let (error, help) = match language {
+            Language::English => (Level::ERROR, Level::HELP),
+            Language::Chinese => (
+                Level::ERROR.with_name("错误"),
+                Level::HELP.with_name("办法"),
+            ),
+        };
+        let title = error.primary_title(self.message.in_language(language));
+        let mut group = title.element(snippet);
+        if let Some(text) = &self.help {
+            group = group.element(help.message(text.in_language(language)));
         }
         Renderer::plain().term_width(400).render(&[group])
     }
 }
 
-/// Whether the last line of the text may contain a secret: the value of a key such as `client_secret`,
-/// or a URL with credentials.
-fn may_hold_secret(text_up_to_line_end: &str) -> bool {
-    const SECRET_KEY_ENDINGS: [&str; 5] = ["secret", "password", "token", "keys", "private_key"];
-    for (lines_back, line) in text_up_to_line_end.lines().rev().enumerate() {
-        if lines_back == 0 && line.split("://").skip(1).any(|rest| rest.contains('@')) {
-            return true;
-        }
-        let mut keys = line.split('=').map(|part| {
-            let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            let part = part.trim_end().trim_end_matches(['"', '\'']);
-            part.rsplit(|c| !is_word(c)).next().unwrap_or_default()
-        });
-        // `key` alone is that of a signed or encrypted token.
-        let is_secret =
-            |key: &str| key == "key" || SECRET_KEY_ENDINGS.iter().any(|end| key.ends_with(end));
-        if keys.any(is_secret) {
-            return true;
-        }
-        // Earlier lines matter only if this line continues a value that begins there.
-        if line.contains('=') || line.trim_start().starts_with('[') {
-            return false;
-        }
-    }
-    false
-}
-
-/// Replaces every byte except keys and punctuation by `*`, so that the caret still points at the same
-/// column. It also works on invalid TOML, such as a secret without quotes.
-fn mask_values(line: &str) -> String {
-    let mut masked = String::with_capacity(line.len());
-    let mut quote = None;
-    let mut rest = line;
-    while let Some(c) = rest.chars().next() {
-        let length = match quote {
-            None if starts_with_key(rest, &masked) => rest.find('=').unwrap_or(rest.len()),
-            _ => c.len_utf8(),
-        };
-        let (word, after) = rest.split_at(length);
-        rest = after;
-        match quote {
-            Some(open) if c == open => quote = None,
-            None if c == '"' || c == '\'' => quote = Some(c),
-            None if length > c.len_utf8() || "{}[],=. \t".contains(c) => {}
-            _ => {
-                masked.extend(std::iter::repeat_n('*', word.len()));
-                continue;
-            }
-        }
-        masked.push_str(word);
-    }
-    masked
-}
-
-/// Whether `rest` starts with a key and `=`. `before` is the text of the line before it.
-fn starts_with_key(rest: &str, before: &str) -> bool {
-    let can_start = matches!(before.trim_end().chars().last(), None | Some('{' | ','));
-    let Some((word, _)) = rest.split_once('=') else {
-        return false;
-    };
-    let is_key_character = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    can_start && !word.trim().is_empty() && word.trim().chars().all(is_key_character)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::document::Document;
     use super::*;
 
     /// The rendered problem at the first `word` of this configuration.
     fn render(text: &str, word: &str) -> String {
-        let source = ConfigText::new(text, "menshen.toml");
+        let document = Document::parse(text).unwrap_or_default();
+        let source = ConfigText::new(text, "menshen.toml", document);
         let start = text.find(word).unwrap();
         let problem = Problem::at(&source, start..start + word.len(), "it is wrong");
         ConfigError::new(&source, vec![problem.with_help("write another")]).to_string()

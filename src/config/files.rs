@@ -31,15 +31,20 @@ pub(super) fn paths(config: &Config) -> Vec<PathBuf> {
 
 /// Opens all files and reports those that cannot be opened, and secrets that are empty.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    let problems = problems(config);
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(ConfigError::new(&config.source, config.masked(problems))),
+    }
+}
+
+/// The problems of files that cannot be opened, and of secrets that are empty.
+pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let files = named_files(config);
     let unreadable = files.iter().filter_map(|file| problem(config, file));
     let secrets = config.secrets().into_iter();
     let empty = secrets.filter_map(|(key_path, secret)| empty_secret(config, &key_path, secret));
-    let problems: Vec<_> = unreadable.chain(empty).collect();
-    match problems.is_empty() {
-        true => Ok(()),
-        false => Err(ConfigError::new(&config.source, problems)),
-    }
+    unreadable.chain(empty).collect()
 }
 
 fn problem(config: &Config, file: &NamedFile<'_>) -> Option<Problem> {

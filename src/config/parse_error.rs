@@ -1,178 +1,159 @@
-//! Converts errors of the TOML parser and of serde into problems with a position, the allowed values
-//! and a suggestion.
+//! The problems of a document that cannot be parsed: what is wrong, the allowed values and a suggestion.
 
 use std::ops::Range;
 
-use super::Config;
+use super::document::{Found, OwnedStep, Reason, ValueError};
 use super::error::Problem;
+use super::nearest;
 use super::text::ConfigText;
+use crate::text;
+use crate::wording::Text;
 
-/// How many items of an array [`narrow_to_item`] tries at most.
-const ITEMS_MAX: usize = 64;
-
-/// The edit distance up to which a name is suggested.
-const DISTANCE_MAX: usize = 2;
-
-/// The problem of a document that cannot be parsed.
-pub(super) fn problem(source: &ConfigText, error: &toml::de::Error) -> Problem {
+/// The problem of a text that is not TOML. The words are those of the parser.
+pub(super) fn syntax_problem(source: &ConfigText, error: &toml::de::Error) -> Problem {
     let span = error.span().unwrap_or(0..0);
     let message = error.message().trim_end();
-    if let Some((written, allowed)) = split_unknown(message, "unknown field") {
-        let problem = Problem::at(source, span, format!("unknown key `{written}`"));
-        // The unknown key may be a mistyped `secret`, so its value is masked.
-        return problem
-            .with_help(suggestion(written, &allowed))
-            .with_masked_line();
-    }
-    let span = narrow_to_item(source, span, message);
-    if let Some((written, allowed)) = split_unknown(message, "unknown variant") {
-        let problem = Problem::at(source, span, format!("`{written}` is not a choice here"));
-        return problem.with_help(suggestion(written, &allowed));
-    }
-    if let Some(rest) = message.strip_prefix("missing field `") {
-        let key = rest.trim_end_matches('`');
-        let problem = Problem::at(source, span, format!("`{key}` is missing"));
-        return problem.with_help(match key {
-            "server" => "add [server] with external_url = \"https://...\"".to_owned(),
-            _ => format!("add {key} = ... to this table"),
-        });
-    }
-    other_problem(source, span, message)
-}
-
-/// A syntax error, a wrong type, or an error of the type of a value.
-fn other_problem(source: &ConfigText, span: Range<usize>, message: &str) -> Problem {
-    // serde repeats the value, which may be a secret.
-    if let Some(rest) = message.strip_prefix("invalid type: ") {
-        let (found, expected) = rest
-            .rsplit_once(", expected ")
-            .unwrap_or((rest, "another type"));
-        let found = match found.split([' ', '`', '"']).next().unwrap_or(found) {
-            "integer" => "an integer",
-            "floating" => "a number with a fraction",
-            "boolean" => "true or false",
-            "sequence" => "an array",
-            "map" => "a table",
-            "string" => "a text",
-            _ => "this value",
-        };
-        let problem = Problem::at(source, span, format!("{found} does not fit here"));
-        return problem.with_help(format!("expected {}", type_in_words(expected)));
-    }
-    let (what, help) = match (message.split_once(", expected "), message.split_once(": ")) {
-        (Some((what, "nothing")), _) => (what, None),
-        (Some((what, expected)), _) => {
-            (what, Some(format!("expected {}", type_in_words(expected))))
-        }
-        (None, Some((what, help))) => (what, Some(help.to_owned())),
-        (None, None) => (message, None),
+    let (what, help) = match message.split_once(", expected ") {
+        Some((what, "nothing")) => (what, None),
+        Some((what, expected)) => (what, Some(expected)),
+        None => (message, None),
     };
+    let what = text!("{what}", "TOML 语法错误：{what}");
     let problem = Problem::at(source, span, what);
     match help {
-        Some(help) => problem.with_help(help),
+        Some(expected) => problem.with_help(text!("expected {expected}", "此处应为 {expected}")),
         None => problem,
     }
 }
 
+/// The problem of a value that its type does not accept.
+pub(super) fn value_problem(source: &ConfigText, error: &ValueError) -> Problem {
+    let span = error.span.clone().unwrap_or(0..0);
+    match &error.reason {
+        Reason::UnknownKey { written, allowed } => {
+            let message = text!("unknown key `{written}`", "没有名为 `{written}` 的键");
+            let problem = Problem::at(source, span, message);
+            let help = unknown_key_help(written, allowed);
+            // The unknown key may be a mistyped `secret`, so its value is masked.
+            problem.with_help(help).with_mask(value_after_key(source, error))
+        }
+        Reason::NoChoice { written, allowed } => {
+            let message = text!("`{written}` is not a choice here", "这里不能写 `{written}`");
+            Problem::at(source, span, message).with_help(suggestion(written, allowed))
+        }
+        Reason::Missing(key) => {
+            let message = text!("`{key}` is missing", "缺少 `{key}`");
+            Problem::at(source, span, message).with_help(missing_help(key))
+        }
+        Reason::WrongType { found, expected } => {
+            let expected = type_in_words(expected);
+            let help = text!("expected {expected}", "应为{expected:#}");
+            Problem::at(source, span, wrong_type(*found)).with_help(help)
+        }
+        Reason::Other(message) => other_problem(source, span, message),
+    }
+}
+
+/// The problem that a type of ours found: what is wrong, perhaps `: `, and what is allowed.
+fn other_problem(source: &ConfigText, span: Range<usize>, message: &Text) -> Problem {
+    let (en, zh) = (message.to_string(), format!("{message:#}"));
+    match (en.split_once(": "), zh.split_once(['：', ':'])) {
+        (Some((en, en_help)), Some((zh, zh_help))) => {
+            let zh_help = zh_help.trim_start();
+            let help = text!("{en_help}", "{zh_help}");
+            Problem::at(source, span, text!("{en}", "{zh}")).with_help(help)
+        }
+        _ => Problem::at(source, span, message.clone()),
+    }
+}
+
+fn missing_help(key: &str) -> Text {
+    match key {
+        "server" => text!(
+            "add [server] with external_url = \"https://...\"",
+            "请加上 [server]，其中写 external_url = \"https://...\""
+        ),
+        _ => text!("add {key} = ... to this table", "请在这个表里加上 {key} = ..."),
+    }
+}
+
+fn wrong_type(found: Found) -> Text {
+    match found {
+        Found::Integer(Some(number)) if number < 0 => {
+            text!("{number} does not fit here", "这里不能写 {number}")
+        }
+        Found::Integer(_) => text!("an integer does not fit here", "这里不能写整数"),
+        Found::Float => text!(
+            "a number with a fraction does not fit here",
+            "这里不能写小数"
+        ),
+        Found::Boolean => text!(
+            "true or false does not fit here",
+            "这里不能写 true 或 false"
+        ),
+        Found::Array => text!("an array does not fit here", "这里不能写数组"),
+        Found::Table => text!("a table does not fit here", "这里不能写表"),
+        Found::Text => text!("a text does not fit here", "这里不能写这段文本"),
+        Found::Date => text!("a date does not fit here", "这里不能写日期"),
+        Found::Other => text!("this value does not fit here", "这里不能写这个值"),
+    }
+}
+
 /// The expected type in words, without names of Rust types.
-fn type_in_words(expected: &str) -> &str {
-    match expected {
-        "a sequence" => "an array: [...]",
-        "a map" => "a table",
-        "a string" => "a text in quotes",
-        "literal string" => "a text in quotes",
-        "a boolean" => "true or false",
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, not below 0",
-        other if other.starts_with("struct ") => "a table",
-        other => other,
-    }
-}
-
-/// The parser reports an invalid item of an array with the span of the whole array. Parses the document
-/// again with each item as the only one, and returns the span of the first item with the same error.
-fn narrow_to_item(source: &ConfigText, span: Range<usize>, message: &str) -> Range<usize> {
-    let text = &*source.text;
-    let Some(written) = text
-        .get(span.clone())
-        .filter(|written| written.starts_with('['))
-    else {
-        return span;
-    };
-    let Ok(array) = toml::de::DeValue::parse(written) else {
-        return span;
-    };
-    let items = array
-        .get_ref()
-        .as_array()
-        .into_iter()
-        .flat_map(|items| items.iter());
-    let mut items = items.map(toml::Spanned::span).take(ITEMS_MAX);
-    let fails_alone = |item: &Range<usize>| {
-        let (before, after) = (&text[..span.start], &text[span.end..]);
-        let document = format!("{before}[{}]{after}", &written[item.clone()]);
-        toml::from_str::<Config>(&document)
-            .is_err_and(|error| error.message().trim_end() == message)
-    };
-    match items.find(fails_alone) {
-        Some(item) => span.start + item.start..span.start + item.end,
-        None => span,
-    }
-}
-
-/// Splits ``unknown field `x`, expected one of `a`, `b` `` into `x` and the allowed names.
-fn split_unknown<'a>(message: &'a str, what: &str) -> Option<(&'a str, Vec<&'a str>)> {
-    let rest = message.strip_prefix(what)?.trim_start().strip_prefix('`')?;
-    let (written, rest) = rest.split_once('`')?;
-    // Every other part between backticks is a name.
-    Some((written, rest.split('`').skip(1).step_by(2).collect()))
-}
-
-fn suggestion(written: &str, allowed: &[&str]) -> String {
-    let list = match allowed {
-        [] => return "nothing is allowed here".to_owned(),
-        names => format!("allowed here: {}", names.join(", ")),
-    };
-    let near = allowed
-        .iter()
-        .map(|name| (edit_distance(written, name), name))
-        .min();
-    match near {
-        Some((distance, name)) if distance <= DISTANCE_MAX.min(written.len() / 2) => {
-            format!("did you mean `{name}`? {list}")
+fn type_in_words(expected: &Text) -> Text {
+    match expected.to_string().as_str() {
+        "a sequence" => text!("an array: [...]", "数组：[...]"),
+        "a map" => text!("a table", "表"),
+        "a string" | "literal string" | "path string" => text!("a text in quotes", "带引号的文本"),
+        "a boolean" => text!("true or false", " true 或 false"),
+        "u8" | "u16" | "u32" | "u64" | "usize" => {
+            text!("a whole number, not below 0", "不小于 0 的整数")
         }
-        _ => list,
+        other if other.starts_with("struct ") => text!("a table", "表"),
+        _ => expected.clone(),
     }
 }
 
-/// How many letters of `written` to insert, delete, replace or swap with their neighbour until it is
-/// `name`, ignoring case; `usize::MAX` if their lengths alone exceed [`DISTANCE_MAX`].
-fn edit_distance(written: &str, name: &str) -> usize {
-    let a: Vec<char> = written.to_lowercase().chars().collect();
-    // Keys are in lower case.
-    let b: Vec<char> = name.chars().collect();
-    if a.len().abs_diff(b.len()) > DISTANCE_MAX {
-        return usize::MAX;
+/// The byte range of the value of an unknown key, if it is not a table with a header of its own.
+fn value_after_key(source: &ConfigText, error: &ValueError) -> Range<usize> {
+    let mut path = error.path();
+    // Some types read their keys themselves, and the place is that of the whole value.
+    if let Reason::UnknownKey { written, .. } = &error.reason
+        && !matches!(path.last(), Some(OwnedStep::Key(last)) if last == written)
+    {
+        path.push(OwnedStep::Key(written.clone()));
     }
-    // `rows[i][j]` is the distance between the first `i` letters of `a` and the first `j` of `b`.
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = match (i, j) {
-                (0, _) | (_, 0) => i + j,
-                _ => {
-                    let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                    let best = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-                    let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-                    if swapped {
-                        best.min(rows[i - 2][j - 2] + 1)
-                    } else {
-                        best
-                    }
-                }
-            };
-        }
+    let key_end = error.span.clone().unwrap_or(0..0).end;
+    let value = source.document.span_of(&path);
+    value.filter(|value| value.start >= key_end).unwrap_or(0..0)
+}
+
+/// A misspelt key has a near name. One that is like no other may belong to a later version.
+fn unknown_key_help(written: &str, allowed: &[&str]) -> Text {
+    if nearest::name(written, allowed.iter().copied()).is_some() || allowed.is_empty() {
+        return suggestion(written, allowed);
     }
-    rows[a.len()][b.len()]
+    let version = env!("CARGO_PKG_VERSION");
+    let list = allowed.join(", ");
+    text!(
+        "allowed here: {list}; this is menshen {version}: if the key is from the documentation of a later \
+         version, it needs that version",
+        "这里可以写：{list}。当前是 menshen {version}：如果这个键出自更新版本的文档，需要先升级"
+    )
+}
+
+fn suggestion(written: &str, allowed: &[&str]) -> Text {
+    if allowed.is_empty() {
+        return text!("nothing is allowed here", "这里什么都不能写");
+    }
+    let list = allowed.join(", ");
+    match nearest::name(written, allowed.iter().copied()) {
+        Some(name) => text!(
+            "did you mean `{name}`? allowed here: {list}",
+            "是不是想写 `{name}`？这里可以写：{list}"
+        ),
+        None => text!("allowed here: {list}", "这里可以写：{list}"),
+    }
 }
 
 #[cfg(test)]
@@ -181,10 +162,10 @@ mod tests {
 
     #[test]
     fn a_near_name_is_suggested_and_a_far_one_is_not() {
-        assert_eq!(edit_distance("scpe", "scope"), 1);
-        assert_eq!(edit_distance("agnet_id", "agent_id"), 1);
-        assert_eq!(edit_distance("Listen", "listen"), 0);
-        assert!(suggestion("lisen", &["listen", "limits"]).starts_with("did you mean `listen`?"));
-        assert_eq!(suggestion("xyzzy", &["a", "b"]), "allowed here: a, b");
+        let near = suggestion("lisen", &["listen", "limits"]).to_string();
+        assert!(near.starts_with("did you mean `listen`?"), "{near}");
+        assert_eq!(suggestion("xyzzy", &["a", "b"]).to_string(), "allowed here: a, b");
+        let far = unknown_key_help("xyzzy", &["a", "b"]).to_string();
+        assert!(far.contains("a later version"), "{far}");
     }
 }

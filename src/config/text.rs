@@ -4,22 +4,16 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use toml::de::{DeTable, DeValue};
-
-use crate::setting::{KeyPath, Step};
+use super::document::{Document, Part};
+use crate::setting::KeyPath;
 
 /// The text of the configuration, and its name in errors.
 #[derive(Clone, Default)]
 pub(super) struct ConfigText {
     pub(super) text: Arc<str>,
     pub(super) name: Arc<str>,
-}
-
-/// A part of `key = value`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Key,
-    Value,
+    /// Its values. A text that is not valid TOML has none.
+    pub(super) document: Arc<Document>,
 }
 
 impl fmt::Debug for ConfigText {
@@ -30,11 +24,17 @@ impl fmt::Debug for ConfigText {
 }
 
 impl ConfigText {
-    pub(super) fn new(text: &str, name: &str) -> Self {
+    /// A text whose values are those of `document`.
+    pub(super) fn new(text: &str, name: &str, document: Document) -> Self {
         Self {
             text: text.into(),
             name: name.into(),
+            document: Arc::new(document),
         }
+    }
+
+    pub(super) fn document_mut(&mut self) -> &mut Document {
+        Arc::make_mut(&mut self.document)
     }
 
     /// The byte range of a value; if it is absent, that of the innermost table around it.
@@ -103,37 +103,7 @@ impl ConfigText {
 
     /// The byte range of a value or its key; the error is that of the innermost table around it.
     fn find(&self, key_path: &KeyPath<'_>, part: Part) -> Result<Range<usize>, Range<usize>> {
-        // A text that is not valid TOML has no positions.
-        let document = DeTable::parse(&self.text).map_err(|_| 0..0)?;
-        let mut span = 0..0;
-        let mut current = DeValue::Table(document.into_inner());
-        for (index, step) in key_path.steps().iter().enumerate() {
-            let is_last = index + 1 == key_path.steps().len();
-            current = match (step, current) {
-                (Step::Key(name), DeValue::Table(table)) => {
-                    let entry = table.into_iter().find(|(key, _)| key.get_ref() == name);
-                    let (key, value) = entry.ok_or(span)?;
-                    // A value that is missing is reported at the key of the table around it, not at all
-                    // lines of the table.
-                    let is_around =
-                        matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_))
-                            && !is_last;
-                    span = if is_around || (is_last && part == Part::Key) {
-                        key.span()
-                    } else {
-                        value.span()
-                    };
-                    value.into_inner()
-                }
-                (Step::Item(item), DeValue::Array(array)) => {
-                    let value = array.into_iter().nth(*item).ok_or(span)?;
-                    span = value.span();
-                    value.into_inner()
-                }
-                _ => return Err(span),
-            };
-        }
-        Ok(span)
+        self.document.find(key_path, part)
     }
 }
 
@@ -144,13 +114,17 @@ mod tests {
     const TEXT: &str =
         "a = 'x'\n[[route]]\nname = '\u{5f20}'\n[[route]]\nallow = \"\"\"\none\ntwo\"\"\"\n";
 
+    fn parsed(text: &str) -> ConfigText {
+        ConfigText::new(text, "t", Document::parse(text).unwrap())
+    }
+
     fn text_at(range: &Range<usize>) -> &'static str {
         &TEXT[range.clone()]
     }
 
     #[test]
     fn a_value_and_its_key_are_found() {
-        let source = ConfigText::new(TEXT, "t");
+        let source = parsed(TEXT);
         let name = KeyPath::of(["route"]).item(0).key("name");
         assert_eq!(text_at(&source.value_span(&name)), "'\u{5f20}'");
         assert_eq!(text_at(&source.key_span(&name)), "name");
@@ -160,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_missing_value_is_reported_at_its_table() {
-        let source = ConfigText::new(TEXT, "t");
+        let source = parsed(TEXT);
         let absent = KeyPath::of(["route"]).item(1).key("host");
         assert_eq!(text_at(&source.value_span(&absent)), "[[route]]");
         assert_eq!(source.line_column(source.value_span(&absent).start), (4, 1));
@@ -169,14 +143,14 @@ mod tests {
 
     #[test]
     fn a_word_inside_a_string_is_found_unless_the_string_has_escapes() {
-        let source = ConfigText::new(TEXT, "t");
+        let source = parsed(TEXT);
         let allow = KeyPath::of(["route"]).item(1).key("allow");
         let span = source.span_in_string(&allow, "one\ntwo", 4);
         assert_eq!(
             (text_at(&span), source.line_column(span.start)),
             ("two", (7, 1))
         );
-        let source = ConfigText::new(r#"a = "x\u0041b""#, "t");
+        let source = parsed(r#"a = "x\u0041b""#);
         assert_eq!(
             source.span_in_string(&KeyPath::of(["a"]), "xAb", 1),
             4..source.text.len()

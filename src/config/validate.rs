@@ -7,6 +7,8 @@ use super::error::Problem;
 use crate::expression::Scope;
 use crate::login::connector::SettingProblem;
 use crate::setting::{KeyPath, Period, is_origin};
+use crate::text;
+use crate::wording::Text;
 
 mod admin;
 mod connectors;
@@ -18,6 +20,12 @@ mod managed;
 mod routes;
 mod server;
 mod store;
+
+const NOT_AN_ORIGIN: Text = Text::fixed("this must be an origin", "这里应为源（origin）");
+const ORIGIN_HELP: Text = Text::fixed(
+    "http:// or https://, a host and perhaps a port; no path, query or user",
+    "http:// 或 https://、主机，可以带端口；不能带路径、查询参数或用户名",
+);
 
 /// All problems, in no particular order.
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
@@ -49,8 +57,8 @@ impl<'a> Problems<'a> {
     fn add_at_value(
         &mut self,
         key_path: &KeyPath<'_>,
-        message: impl Into<String>,
-        help: impl Into<String>,
+        message: impl Into<Text>,
+        help: impl Into<Text>,
     ) {
         let problem = Problem::at_value(&self.config.source, key_path, message);
         self.list.push(problem.with_help(help));
@@ -60,8 +68,8 @@ impl<'a> Problems<'a> {
     fn add_at_key(
         &mut self,
         key_path: &KeyPath<'_>,
-        message: impl Into<String>,
-        help: impl Into<String>,
+        message: impl Into<Text>,
+        help: impl Into<Text>,
     ) {
         let problem = Problem::at_key(&self.config.source, key_path, message);
         self.list.push(problem.with_help(help));
@@ -92,7 +100,8 @@ impl<'a> Problems<'a> {
         for (key, period) in periods {
             if period.duration().is_zero() {
                 let key_path = table.clone().key(key);
-                self.add_at_value(&key_path, format!("{key} must not be 0"), "such as \"30s\"");
+                let message = text!("{key} must not be 0", "{key} 不能为 0");
+                self.add_at_value(&key_path, message, text!("such as \"30s\"", "例如 \"30s\""));
             }
         }
     }
@@ -102,11 +111,9 @@ impl<'a> Problems<'a> {
         for (key, number) in numbers {
             if *number == 0 {
                 let key_path = table.clone().key(key);
-                self.add_at_value(
-                    &key_path,
-                    format!("{key} must be at least 1"),
-                    "remove it for the default",
-                );
+                let message = text!("{key} must be at least 1", "{key} 至少为 1");
+                let help = text!("remove it for the default", "删除它就用默认值");
+                self.add_at_value(&key_path, message, help);
             }
         }
     }
@@ -114,8 +121,7 @@ impl<'a> Problems<'a> {
     /// Adds a problem if the URL is not an origin.
     fn require_origin(&mut self, key_path: &KeyPath<'_>, url: &Url) {
         if !is_origin(url) {
-            let help = "http:// or https://, a host and perhaps a port; no path, query or user";
-            self.add_at_value(key_path, "this must be an origin", help);
+            self.add_at_value(key_path, NOT_AN_ORIGIN, ORIGIN_HELP);
         }
     }
 }

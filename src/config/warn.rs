@@ -13,6 +13,7 @@ use crate::request::route::{AccessConfig, HostPattern, Preflight, RouteConfig, U
 use crate::secret::SecretSource;
 use crate::setting::{KeyPath, is_loopback};
 use crate::store::ConnectorId;
+use crate::wording::{Language, Text};
 
 use super::TrustedProxy;
 
@@ -35,7 +36,7 @@ pub struct Warning {
     /// The path of the key, such as `route[0].preflight`.
     pub key: String,
     /// The consequence, and what to do instead.
-    pub text: String,
+    pub text: Text,
     /// The name of the configuration file.
     pub file: String,
     /// From 1.
@@ -44,8 +45,9 @@ pub struct Warning {
     pub column: usize,
 }
 
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Warning {
+    /// The warning with its place.
+    pub fn in_language(&self, language: Language) -> String {
         let Self {
             key,
             text,
@@ -53,7 +55,14 @@ impl fmt::Display for Warning {
             line,
             column,
         } = self;
-        write!(f, "{file}:{line}:{column}: {key}: {text}")
+        let text = text.in_language(language);
+        format!("{file}:{line}:{column}: {key}: {text}")
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.in_language(Language::English))
     }
 }
 
@@ -98,7 +107,7 @@ impl Warnings<'_> {
         self.list
     }
 
-    fn add(&mut self, key_path: &KeyPath<'_>, text: impl Into<String>) {
+    fn add(&mut self, key_path: &KeyPath<'_>, text: impl Into<Text>) {
         let source = &self.config.source;
         let (line, column) = source.line_column(source.value_span(key_path).start);
         self.list.push(Warning {

@@ -20,6 +20,8 @@ use crate::people::profile::MappingConfig;
 use crate::secret::{SecretError, SecretSource};
 use crate::setting::{KeyPath, Step};
 use crate::store::ConnectorId;
+use crate::text;
+use crate::wording::Text;
 
 /// The settings of one kind of connector: the table `[connector.ID.NAME]`.
 ///
@@ -59,10 +61,10 @@ pub trait Kind: Debug + Send + Sync {
     fn problems(&self, connector: &ConnectorConfig, external_url: &Url) -> Vec<SettingProblem<'_>>;
 
     /// Settings that weaken security, each with a safer alternative.
-    fn warnings(&self) -> Vec<(KeyPath<'_>, String)>;
+    fn warnings(&self) -> Vec<(KeyPath<'_>, Text)>;
 
     /// Weaknesses of the files that the connector reads. Reads these files.
-    fn file_warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+    fn file_warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         Vec::new()
     }
 
@@ -90,17 +92,17 @@ pub struct SettingProblem<'a> {
     pub points_at_key: bool,
     /// The text of the value, and where its wrong part begins, in bytes. Absent: the whole value is wrong.
     pub part: Option<(&'a str, usize)>,
-    pub message: String,
+    pub message: Text,
     /// The allowed values, or a remedy.
-    pub help: String,
+    pub help: Text,
 }
 
 impl<'a> SettingProblem<'a> {
     /// A problem with the value of a setting.
     pub fn value(
         key_path: KeyPath<'a>,
-        message: impl Into<String>,
-        help: impl Into<String>,
+        message: impl Into<Text>,
+        help: impl Into<Text>,
     ) -> Self {
         Self {
             key_path,
@@ -112,7 +114,7 @@ impl<'a> SettingProblem<'a> {
     }
 
     /// A problem with a whole setting or table.
-    pub fn key(key_path: KeyPath<'a>, message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub fn key(key_path: KeyPath<'a>, message: impl Into<Text>, help: impl Into<Text>) -> Self {
         Self {
             points_at_key: true,
             ..Self::value(key_path, message, help)
@@ -125,8 +127,12 @@ impl<'a> SettingProblem<'a> {
         // The parser lists all tokens that it would have accepted: the list is left out.
         let message = error.message();
         let message = message.split(" expecting ").next().unwrap_or(&message);
-        let message = format!("this expression does not compile: {message}");
-        let help = format!("it is CEL over {}", scope.variables().join(", "));
+        let message = text!(
+            "this expression does not compile: {message}",
+            "这个表达式无法编译：{message}"
+        );
+        let variables = scope.variables().join(", ");
+        let help = text!("it is CEL over {variables}", "这里写 CEL，可用的变量：{variables}");
         Some(Self {
             part: error.position.map(|position| (text, position.offset)),
             ..Self::value(key_path, message, help)

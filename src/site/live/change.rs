@@ -247,7 +247,7 @@ fn field_problem(error: &BuildError) -> FieldProblem {
     FieldProblem {
         connector: error.connector().cloned(),
         field: String::new(),
-        message: error.reason(),
+        message: error.reason().into(),
         help: None,
     }
 }

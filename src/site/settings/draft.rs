@@ -71,7 +71,7 @@ impl LiveSite {
             let problem = FieldProblem {
                 connector: Some(id.clone()),
                 field: String::new(),
-                message: error.reason(),
+                message: error.reason().into(),
                 help: None,
             };
             ChangeError::CannotBuild(vec![problem])

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::login::connector::SettingProblem;
 use crate::store::{ConnectorId, StoreError};
+use crate::wording::Text;
 
 /// A line of the configuration file. `Display` is `/etc/menshen/menshen.toml:41`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,17 +28,17 @@ pub struct FieldProblem {
     /// The key path below `[connector.ID]`, such as `wecom.corp_id` or `mapping.login`; empty: the whole
     /// connector.
     pub field: String,
-    pub message: String,
+    pub message: Text,
     /// What is allowed, or a remedy.
-    pub help: Option<String>,
+    pub help: Option<Text>,
 }
 
 impl FieldProblem {
     /// A problem of a field, with a remedy.
     pub fn new(
         field: impl Into<String>,
-        message: impl Into<String>,
-        help: impl Into<String>,
+        message: impl Into<Text>,
+        help: impl Into<Text>,
     ) -> Self {
         Self {
             connector: None,
@@ -75,8 +76,9 @@ impl fmt::Display for FieldProblem {
         if !self.field.is_empty() {
             write!(f, "{}: ", self.field)?;
         }
-        f.write_str(&self.message)?;
+        self.message.fmt(f)?;
         match &self.help {
+            Some(help) if f.alternate() => write!(f, "（{help:#}）"),
             Some(help) => write!(f, " ({help})"),
             None => Ok(()),
         }

@@ -159,7 +159,7 @@ impl Settings {
             };
             accepted.remove(&id);
             match strictness.tolerates(&id) {
-                true => self.take_out_of_force(&id, problem.message),
+                true => self.take_out_of_force(&id, problem.message.to_string()),
                 false => problems.push(problem.of(&id)),
             }
         }
@@ -180,7 +180,10 @@ fn conflict(
     Some(match named == added {
         true => problem,
         false => FieldProblem {
-            message: format!("`{named}` already starts these logins"),
+            message: text!(
+                "`{named}` already starts these logins",
+                "这些登录已由 `{named}` 自动开始"
+            ),
             ..problem
         },
     })

@@ -257,8 +257,8 @@ fn bad_fields(error: &ApiError) -> Option<Vec<BadField>> {
     let fields = problems.iter().map(|problem| BadField {
         connector: problem.connector.clone(),
         field: problem.field.clone(),
-        message: problem.message.clone(),
-        help: problem.help.clone(),
+        message: problem.message.to_string(),
+        help: problem.help.as_ref().map(ToString::to_string),
     });
     Some(fields.collect())
 }

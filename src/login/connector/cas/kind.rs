@@ -59,7 +59,7 @@ impl Kind for Config {
         problems
     }
 
-    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
         if self.allow_http {
             let text = "over plain http an attacker in the network can forge any identity: use https://, and \

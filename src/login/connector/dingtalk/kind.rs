@@ -88,7 +88,7 @@ impl Kind for Config {
         problems
     }
 
-    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
         let mut warn = |key, text: &str| warnings.push((KeyPath::of([NAME, key]), text.to_owned()));
         for (key, url) in [("api_base", &self.api_base), ("oapi_base", &self.oapi_base)] {

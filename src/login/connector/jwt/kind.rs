@@ -93,7 +93,7 @@ impl Kind for Config {
         problems
     }
 
-    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
         let mut warn = |key_path, text: &str| warnings.push((key_path, text.to_owned()));
         if self.origins.is_empty() {

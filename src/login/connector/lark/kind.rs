@@ -77,7 +77,7 @@ impl Kind for Config {
         problems
     }
 
-    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
         let mut warn = |path: KeyPath<'static>, text: &str| warnings.push((path, text.to_owned()));
         for (key, url) in self.urls() {

@@ -98,7 +98,7 @@ impl Kind for Config {
         problems
     }
 
-    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
         let in_clear = self
             .url

@@ -81,11 +81,11 @@ impl Kind for Config {
         Vec::new()
     }
 
-    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         Vec::new()
     }
 
-    fn file_warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+    fn file_warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let Some(people) = &self.people else {
             return Vec::new();
         };

@@ -87,7 +87,7 @@ impl Kind for Config {
         problems
     }
 
-    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
         let text = "plain http: an attacker in the network can read codes, tokens and profiles";
         let urls = self.urls();

@@ -69,7 +69,7 @@ impl Kind for Config {
         problems
     }
 
-    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
         if self.tenants.contains(&TenantName::Any) {
             let text = "everybody with an account in any organisation can sign in, and the \

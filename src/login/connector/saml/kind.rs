@@ -109,7 +109,7 @@ impl Kind for Config {
         problems
     }
 
-    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
         let mut warn = |key, text: &str| warnings.push((key_path(key), text.to_owned()));
         if self.allow_http {

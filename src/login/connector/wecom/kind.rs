@@ -75,7 +75,7 @@ impl Kind for Config {
         value_problems(NAME, self.invalid_values())
     }
 
-    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
         if self.api_base.scheme() != "https" {
             let text = "the secret and personal data are sent unencrypted: use https";

@@ -70,7 +70,7 @@ impl Kind for Config {
         problems
     }
 
-    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
         if self.origins.is_empty() {
             warnings.push((KeyPath::of([NAME]), ANY_ORIGIN.to_owned()));

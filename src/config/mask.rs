@@ -1,0 +1,210 @@
+//! Finds the secrets in a line of the configuration, also of one that is not TOML, so that errors do not show
+//! them.
+
+use std::ops::Range;
+
+/// How the names of keys with secrets end. `key` alone is that of a signed or encrypted token.
+const SECRET_KEY_ENDINGS: [&str; 5] = ["secret", "password", "token", "keys", "private_key"];
+
+/// What may stand between a key and its value: `=`, and what is written instead of it by mistake.
+const SEPARATORS: [char; 4] = ['=', ':', '\u{ff1d}', '\u{ff1a}'];
+
+/// A key of a line and the rest that belongs to it.
+struct Pair<'a> {
+    key: &'a str,
+    value: Range<usize>,
+}
+
+/// The byte ranges of secrets in the last line of a text, relative to this line.
+pub(super) fn secrets_in_last_line(text_up_to_line_end: &str) -> Vec<Range<usize>> {
+    let mut lines = text_up_to_line_end.rsplit('\n');
+    let line = lines.next().unwrap_or_default();
+    let pairs = pairs(line);
+    let first_key = pairs.first().map_or(line.len(), |pair| {
+        line[..pair.value.start].rfind(pair.key).unwrap_or(0)
+    });
+    let mut found: Vec<_> = pairs
+        .iter()
+        .flat_map(|pair| secrets_of_pair(line, pair))
+        .collect();
+    // A value that began on an earlier line goes on until the first key of this one.
+    if !line.trim_start().starts_with('[') || line.trim_start().starts_with("[\"") {
+        let begins_with_key = pairs.first().is_some_and(|_| line[..first_key].trim().is_empty());
+        if !begins_with_key && is_inside_of_secret(lines) {
+            found.push(0..first_key);
+        }
+        let word = first_word(line);
+        if pairs.is_empty() && is_secret_key(word) {
+            let end = line.find(word).unwrap_or(0) + word.len();
+            found.push(end..line.len());
+        }
+    }
+    found.retain(|range| !range.is_empty());
+    found
+}
+
+/// The line with the characters of these ranges replaced by `*`, one for each byte, so that a caret below it
+/// still points at the same column. Quotes and brackets around a value stay.
+pub(super) fn mask(line: &str, ranges: &[Range<usize>]) -> String {
+    let ranges: Vec<_> = ranges.iter().map(|range| inner(line, range)).collect();
+    let mut masked = String::with_capacity(line.len());
+    for (at, c) in line.char_indices() {
+        match ranges.iter().any(|range| range.contains(&at)) {
+            true => masked.extend(std::iter::repeat_n('*', c.len_utf8())),
+            false => masked.push(c),
+        }
+    }
+    masked
+}
+
+/// A range without white space, quotes and brackets at its ends.
+fn inner(line: &str, range: &Range<usize>) -> Range<usize> {
+    let start = line.ceil_char_boundary(range.start.min(line.len()));
+    let end = line.floor_char_boundary(range.end.clamp(start, line.len()));
+    let is_around = |c: char| c.is_whitespace() || "\"'[]{},".contains(c);
+    let text = &line[start..end];
+    let start = end - text.trim_start_matches(is_around).len();
+    start..start + line[start..end].trim_end_matches(is_around).len()
+}
+
+/// The keys of a line with the ranges of their values, which end where the next key begins.
+fn pairs(line: &str) -> Vec<Pair<'_>> {
+    let mut pairs: Vec<Pair<'_>> = Vec::new();
+    let (mut at, mut depth, mut may_be_key) = (0, 0_usize, true);
+    while let Some(c) = line[at..].chars().next() {
+        if may_be_key && let Some((key, length)) = key_at(&line[at..]) {
+            if let Some(last) = pairs.last_mut() {
+                last.value.end = at;
+            }
+            at += length;
+            pairs.push(Pair {
+                key,
+                value: at..line.len(),
+            });
+            may_be_key = false;
+            continue;
+        }
+        let mut length = c.len_utf8();
+        match c {
+            '"' | '\'' => length = quoted_length(&line[at..], c),
+            '{' => (depth, may_be_key) = (depth + 1, true),
+            '}' => depth = depth.saturating_sub(1),
+            ',' => may_be_key = depth > 0,
+            c if c.is_whitespace() => {}
+            _ => may_be_key = false,
+        }
+        at += length;
+    }
+    pairs
+}
+
+/// The key at the start of a text and the length up to its value, if a key and a separator stand there.
+fn key_at(text: &str) -> Option<(&str, usize)> {
+    let opening = text.chars().next().filter(|c| matches!(c, '"' | '\''));
+    let inner = &text[opening.map_or(0, char::len_utf8)..];
+    let is_key_character = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let length = inner.find(|c| !is_key_character(c)).unwrap_or(inner.len());
+    let (key, rest) = inner.split_at(length);
+    let rest = match opening {
+        Some(quote) => rest.strip_prefix(quote)?,
+        None => rest,
+    };
+    let after = rest.trim_start().strip_prefix(SEPARATORS)?;
+    (!key.is_empty()).then(|| (key, text.len() - after.len()))
+}
+
+/// The length of a string with its quotes; without a closing quote, of the rest.
+fn quoted_length(text: &str, quote: char) -> usize {
+    let mut is_escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = quote == '"',
+            c if c == quote => return at + c.len_utf8(),
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// The secrets in a value: all of it, the credentials of a URL, or a parameter of a URL.
+fn secrets_of_pair(line: &str, pair: &Pair<'_>) -> Vec<Range<usize>> {
+    if is_secret_key(pair.key) {
+        return vec![pair.value.clone()];
+    }
+    let value = &line[pair.value.clone()];
+    let mut found = Vec::new();
+    if let Some(scheme) = value.find("://")
+        && let Some(at_sign) = value.rfind('@')
+        && at_sign > scheme
+    {
+        found.push(pair.value.start + scheme + 3..pair.value.start + at_sign);
+    }
+    for (at, _) in value.match_indices('=') {
+        let before = value[..at].trim_end();
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let word = before.rsplit(|c| !is_word(c)).next().unwrap_or_default();
+        if is_secret_key(word) {
+            found.push(pair.value.start + at + 1..pair.value.end);
+        }
+    }
+    found
+}
+
+/// Whether a line, whose earlier lines these are, continues the value of a key with a secret.
+fn is_inside_of_secret<'a>(earlier_lines: impl Iterator<Item = &'a str>) -> bool {
+    for line in earlier_lines {
+        if let Some(last) = pairs(line).last() {
+            return is_secret_key(last.key);
+        }
+        if line.trim_start().starts_with('[') {
+            return false;
+        }
+    }
+    false
+}
+
+fn is_secret_key(key: &str) -> bool {
+    let key = key.rsplit('.').next().unwrap_or(key);
+    key == "key" || SECRET_KEY_ENDINGS.iter().any(|end| key.ends_with(end))
+}
+
+fn first_word(line: &str) -> &str {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let line = line.trim_start();
+    let end = line.find(|c| !is_word(c)).unwrap_or(line.len());
+    &line[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(text: &str) -> String {
+        let line = text.rsplit('\n').next().unwrap();
+        mask(line, &secrets_in_last_line(text))
+    }
+
+    #[test]
+    fn the_secret_is_masked_and_the_rest_of_its_line_is_shown() {
+        for (text, shown) in [
+            ("secret = 'hunter2'", "secret = '*******'"),
+            (
+                "wecom = { secret = \"hunter2\", corp_id = \"ww1\" }",
+                "wecom = { secret = \"*******\", corp_id = \"ww1\" }",
+            ),
+            ("secret = { file = '/s' }", "secret = { file = '/s' }"),
+            ("proxy = 'http://u:p@w@a:1'", "proxy = 'http://*****@a:1'"),
+            ("url = 'postgres://h/d?password=x'", "url = 'postgres://h/d?password=*'"),
+            ("keys = [\n 'abc==', 'd'\n", ""),
+            ("keys = [\n 'abc==', 'd'", " '**********'"),
+            ("keys = ['a',\n]\nname = 'shown'", "name = 'shown'"),
+            ("secret ＝ “hunter2”", "secret ＝ *************"),
+            ("secret: hunter2", "secret: *******"),
+            ("secret hunter2", "secret *******"),
+            ("[connector.corp]\nname = 'a'", "name = 'a'"),
+        ] {
+            assert_eq!(masked(text), shown, "{text}");
+        }
+    }
+}

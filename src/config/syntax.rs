@@ -1,0 +1,27 @@
+//! The problems of a text that is not TOML.
+
+use super::error::Problem;
+use super::full_width;
+use super::parse_error::syntax_problem;
+use super::text::ConfigText;
+
+/// The most full-width characters that are reported.
+const CHARACTERS_MAX: usize = 50;
+
+/// Each line with a full-width character, and what the parser says, unless it is about one of these lines.
+pub(super) fn problems(source: &ConfigText, error: &toml::de::Error) -> Vec<Problem> {
+    let text = &*source.text;
+    let places = full_width::outside_of_strings(text).into_iter();
+    let characters = places.take(CHARACTERS_MAX).filter_map(|span| {
+        let c = text[span.clone()].chars().next()?;
+        let problem = Problem::at(source, span, full_width::message(c));
+        Some(problem.with_help(full_width::help(c)))
+    });
+    let mut problems: Vec<_> = characters.collect();
+    let first = syntax_problem(source, error);
+    // After a wrong quote, the parser finds fault with lines that are fine.
+    if problems.iter().all(|problem| problem.line > first.line) {
+        problems.push(first);
+    }
+    problems
+}
