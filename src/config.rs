@@ -157,7 +157,9 @@ impl Config {
             .map(|(key_path, _)| self.source.value_span(key_path))
             .collect();
         let problems = problems.into_iter();
-        problems.map(|problem| problem.with_masked_secrets(&spans)).collect()
+        problems
+            .map(|problem| problem.with_masked_secrets(&spans))
+            .collect()
     }
 
     /// Parses only `[store]` of the text of a configuration file, whatever else it has.

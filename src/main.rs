@@ -10,7 +10,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use menshen::clock::Clock;
-use menshen::config::{Config, Warning};
+use menshen::config::{Config, ConfigError, Warning};
 use menshen::door::BindError;
 use menshen::face::explanation;
 use menshen::keys::TokenKey;
@@ -21,7 +21,8 @@ use menshen::run::{self, Running, StartError};
 use menshen::secret::SecretSource;
 use menshen::store::{self, StoreOptions, StoreUrl};
 use menshen::telemetry::escape;
-use menshen::{keys, telemetry};
+use menshen::wording::{self, Language, Text};
+use menshen::{keys, telemetry, text};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -72,6 +73,9 @@ struct Arguments {
         value_name = "FILE"
     )]
     config: PathBuf,
+    /// The language of messages: en or zh. Absent: that of the locale (LC_ALL, LC_MESSAGES, LANG).
+    #[arg(long, global = true, value_name = "LANGUAGE")]
+    lang: Option<Language>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -81,7 +85,8 @@ enum Command {
     /// Serve (the default). SIGHUP or a changed file reloads the configuration, SIGTERM drains and stops.
     #[default]
     Run,
-    /// Check the configuration and the files it names, without serving.
+    /// Check the configuration and the files it names, without serving. Prints all problems and warnings with
+    /// their lines and what to do.
     Check {
         /// Also contact every source and the database server, and print what must be registered there.
         #[arg(long)]
@@ -229,6 +234,8 @@ enum Failure {
 fn main() -> ExitCode {
     keys::install_crypto();
     let arguments = Arguments::parse();
+    let locale = || Language::of_locale(|name| std::env::var(name).ok());
+    wording::set_operator_language(arguments.lang.unwrap_or_else(locale));
     let config = arguments.config.as_path();
     let outcome = match arguments.command.unwrap_or_default() {
         Command::Run => in_runtime(serve(config)),
@@ -302,7 +309,8 @@ async fn serve(path: &Path) -> Result<(), Failure> {
     let config = load(path).await?;
     telemetry::init(&config.log).map_err(|error| Failure::refused(&error))?;
     for warning in warnings(&config) {
-        tracing::warn!(key = warning.key, line = warning.line, "{}", warning.text);
+        let text = warning.text.for_operator();
+        tracing::warn!(key = warning.key, line = warning.line, "{text}");
     }
     let mut signals = Signals::new()?;
     watch.set_files(watched_files(path, &config)).await;
@@ -335,7 +343,7 @@ async fn reload(path: &Path, running: &Running, watch: &mut FileWatcher) {
         Ok(config) => config,
         Err(failure) => {
             running.note_unparsable_config();
-            let error = failure.why().trim_start_matches("error: ");
+            let error = without_label(failure.why());
             tracing::error!(error, "the configuration was not reloaded");
             return;
         }
@@ -349,8 +357,9 @@ async fn reload(path: &Path, running: &Running, watch: &mut FileWatcher) {
             "the configuration was reloaded; these changes need a restart"
         ),
         Err(error) => {
-            let error = telemetry::error_chain(&error);
-            tracing::error!(%error, "the configuration was not reloaded");
+            let error = Text::of(&telemetry::error_chain(&error));
+            let error = error.for_operator();
+            tracing::error!(error, "the configuration was not reloaded");
         }
     }
 }
@@ -460,21 +469,25 @@ async fn session(
 
 /// Reads and parses the configuration.
 async fn load(path: &Path) -> Result<Config, Failure> {
-    let text = read_text(path).await?;
-    let parsed = Config::parse(&text, &path.display().to_string());
-    parsed.map_err(|error| Failure::Refused(error.to_string()))
+    let content = read_content(path).await?;
+    let parsed = Config::parse_bytes(&content, &path.display().to_string());
+    parsed.map_err(|error| Failure::invalid(&error))
 }
 
 /// Reads the configuration file.
-async fn read_text(path: &Path) -> Result<String, Failure> {
+async fn read_content(path: &Path) -> Result<Vec<u8>, Failure> {
     let name = path.display();
-    let unreadable = |error: std::io::Error| Failure::Refused(format!("read {name}: {error}"));
+    let unreadable = |error: std::io::Error| {
+        Failure::because(&text!("read {name}: {error}", "无法读取 {name}：{error}"))
+    };
     let size = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
     if size > CONFIG_BYTES_MAX {
-        let why = format!("{name} is longer than {CONFIG_BYTES_MAX} bytes");
-        return Err(Failure::Refused(why));
+        return Err(Failure::because(&text!(
+            "{name} is longer than {CONFIG_BYTES_MAX} bytes",
+            "{name} 超过 {CONFIG_BYTES_MAX} 字节"
+        )));
     }
-    tokio::fs::read_to_string(path).await.map_err(unreadable)
+    tokio::fs::read(path).await.map_err(unreadable)
 }
 
 /// The configuration file and every file that it names.
@@ -503,7 +516,15 @@ impl Signals {
 
 impl Failure {
     fn refused(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::Refused(telemetry::error_chain(error).to_string())
+        Self::because(&Text::of(&telemetry::error_chain(error)))
+    }
+
+    fn because(why: &Text) -> Self {
+        Self::Refused(why.for_operator().to_owned())
+    }
+
+    fn invalid(error: &ConfigError) -> Self {
+        Self::Refused(error.in_language(wording::operator_language()))
     }
 
     fn code(&self) -> u8 {
@@ -527,7 +548,8 @@ impl Failure {
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        let why = telemetry::error_chain(&error).to_string();
+        let why = Text::of(&telemetry::error_chain(&error));
+        let why = why.for_operator().to_owned();
         match error {
             // An invalid certificate is a fault of the configuration: no socket was bound yet.
             StartError::Bind(BindError::Tls(_)) => Self::Refused(why),
@@ -573,10 +595,16 @@ fn print(line: impl Display) -> Result<(), Failure> {
 }
 
 fn report(failure: &Failure) -> ExitCode {
-    // Errors of the configuration begin with `error: ` already.
-    let why = failure.why();
-    let why = why.strip_prefix("error: ").unwrap_or(why);
+    let why = without_label(failure.why());
+    let label = text!("error", "错误");
+    let label = label.for_operator();
     // If stderr is closed, the exit code still reports the failure.
-    let _ = writeln!(std::io::stderr(), "error: {}", escape::for_terminal(why));
+    let _ = writeln!(std::io::stderr(), "{label}: {}", escape::for_terminal(why));
     ExitCode::from(failure.code())
+}
+
+/// Errors of the configuration begin with a label already.
+fn without_label(why: &str) -> &str {
+    let rest = why.strip_prefix("error: ");
+    rest.or_else(|| why.strip_prefix("错误: ")).unwrap_or(why)
 }

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::door::{Address, BindError, Listeners, ServeOptions, Tls, TlsError};
+use crate::door::{Address, BindError, InvalidAddress, Listeners, ServeOptions, Tls, TlsError};
 use crate::face::admin::{AdminTokenError, Health};
 use crate::keys;
 use crate::people::People;
@@ -25,6 +25,8 @@ use crate::site::live::LiveSite;
 use crate::site::{self, Services, Site};
 use crate::store::{self, MonitoredStore, Store, StoreError, StoreUrl};
 use crate::telemetry::{ReloadOutcome, Telemetry};
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// How long [`Running::stop`] waits for running token refreshes.
 const REFRESHES_DRAIN: Duration = Duration::from_secs(10);
@@ -48,31 +50,70 @@ use background::BackgroundTasks;
 use listeners::AllListeners;
 
 /// Why menshen did not start.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum StartError {
-    #[error("open the store")]
-    Store(#[source] StoreError),
-    #[error("build the site")]
-    Build(#[source] Box<site::BuildError>),
-    #[error("open the listeners")]
-    Bind(#[source] BindError),
+    Store(StoreError),
+    Build(Box<site::BuildError>),
+    Bind(BindError),
     /// A text that is not an address to listen on.
-    #[error("{key}: {why}")]
-    Address { key: &'static str, why: String },
-    #[error("read [store] password")]
-    StorePassword(#[source] SecretError),
-    #[error("read the tokens of [admin]")]
-    AdminToken(#[source] AdminTokenError),
+    Address {
+        key: &'static str,
+        why: InvalidAddress,
+    },
+    StorePassword(SecretError),
+    AdminToken(AdminTokenError),
 }
 
-/// Why a reload was refused. The previous configuration stays in force.
-#[derive(Debug, thiserror::Error)]
-pub enum ReloadError {
-    #[error("build the site")]
-    Build(#[source] Box<site::BuildError>),
-    #[error("read the certificates")]
-    Tls(#[source] TlsError),
+impl StartError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Store(_) => text!("open the store", "无法打开存储"),
+            Self::Build(_) => text!("build the site", "无法建立站点"),
+            Self::Bind(_) => text!("open the listeners", "无法打开监听地址"),
+            Self::Address { key, why } => text!("{key}: {why}", "{key}：{why:#}"),
+            Self::StorePassword(_) => text!("read [store] password", "无法读取 [store] password"),
+            Self::AdminToken(_) => text!("read the tokens of [admin]", "无法读取 [admin] 的令牌"),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(source) => Some(source),
+            Self::Build(source) => Some(&**source),
+            Self::Bind(source) => Some(source),
+            Self::Address { .. } => None,
+            Self::StorePassword(source) => Some(source),
+            Self::AdminToken(source) => Some(source),
+        }
+    }
 }
+
+error_of_text!(StartError, caused);
+
+/// Why a reload was refused. The previous configuration stays in force.
+#[derive(Debug)]
+pub enum ReloadError {
+    Build(Box<site::BuildError>),
+    Tls(TlsError),
+}
+
+impl ReloadError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Build(_) => text!("build the site", "无法建立站点"),
+            Self::Tls(_) => text!("read the certificates", "无法读取证书"),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Build(source) => Some(&**source),
+            Self::Tls(source) => Some(source),
+        }
+    }
+}
+
+error_of_text!(ReloadError, caused);
 
 /// Why a request was not explained.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::text;
+use crate::wording::{Text, error_of_text};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -62,23 +64,49 @@ impl PartialEq for SecretSource {
 }
 
 /// Why a secret could not be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum SecretError {
-    #[error("read the secret file {}", path.display())]
     File {
         path: PathBuf,
-        #[source]
         source: std::io::Error,
     },
-    #[error("read the secret from the environment variable {name}")]
     Env {
         name: String,
-        #[source]
         source: std::env::VarError,
     },
-    #[error("the secret from {location} is empty")]
-    Empty { location: String },
+    Empty {
+        location: Text,
+    },
 }
+
+impl SecretError {
+    fn text(&self) -> Text {
+        match self {
+            Self::File { path, .. } => {
+                let path = path.display();
+                text!("read the secret file {path}", "无法读取密钥文件 {path}")
+            }
+            Self::Env { name, .. } => text!(
+                "read the secret from the environment variable {name}",
+                "无法从环境变量 {name} 读取密钥"
+            ),
+            Self::Empty { location } => text!(
+                "the secret from {location} is empty",
+                "来自{location:#}的密钥是空的"
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File { source, .. } => Some(source),
+            Self::Env { source, .. } => Some(source),
+            Self::Empty { .. } => None,
+        }
+    }
+}
+
+error_of_text!(SecretError, caused);
 
 impl SecretSource {
     /// Reads the secret now.
@@ -139,11 +167,11 @@ impl SecretSource {
         }
     }
 
-    fn location(&self) -> String {
+    fn location(&self) -> Text {
         match self {
-            Self::File(path) => format!("the file {}", path.display()),
-            Self::Env(name) => format!("the environment variable {name}"),
-            Self::Literal(_) => "the configuration".to_owned(),
+            Self::File(path) => text!("the file {}", "文件 {} ", path.display()),
+            Self::Env(name) => text!("the environment variable {name}", "环境变量 {name} "),
+            Self::Literal(_) => text!("the configuration", "配置"),
         }
     }
 }
@@ -157,13 +185,16 @@ pub enum TrimmedParts {
     Both,
 }
 
-impl fmt::Display for TrimmedParts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ByteOrderMark => "a byte order mark",
-            Self::WhiteSpace => "white space",
-            Self::Both => "a byte order mark and white space",
-        })
+impl TrimmedParts {
+    pub fn text(self) -> Text {
+        match self {
+            Self::ByteOrderMark => text!("a byte order mark", "字节顺序标记（BOM）"),
+            Self::WhiteSpace => text!("white space", "空白"),
+            Self::Both => text!(
+                "a byte order mark and white space",
+                "字节顺序标记（BOM）和空白"
+            ),
+        }
     }
 }
 
@@ -184,7 +215,11 @@ impl<'de> Visitor<'de> for SourceVisitor {
     type Value = SecretSource;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a secret: { file = \"/path\" }, { env = \"NAME\" } or a string")
+        let expected = text!(
+            "a secret: {{ file = \"/path\" }}, {{ env = \"NAME\" }} or a string",
+            "密钥：{{ file = \"/路径\" }}、{{ env = \"变量名\" }} 或文本"
+        );
+        fmt::Display::fmt(&expected, f)
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SecretSource, E> {
@@ -193,7 +228,10 @@ impl<'de> Visitor<'de> for SourceVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretSource, A::Error> {
         let Some(key) = map.next_key::<String>()? else {
-            return Err(A::Error::custom("expected `file` or `env`"));
+            return Err(A::Error::custom(text!(
+                "`file` or `env` is missing",
+                "缺少 `file` 或 `env`"
+            )));
         };
         let source = match key.as_str() {
             "file" => SecretSource::File(map.next_value()?),
@@ -202,9 +240,10 @@ impl<'de> Visitor<'de> for SourceVisitor {
         };
         match map.next_key::<String>()? {
             None => Ok(source),
-            Some(_) => Err(A::Error::custom(
+            Some(_) => Err(A::Error::custom(text!(
                 "a secret has one source: either `file` or `env`",
-            )),
+                "密钥只有一个来源：`file` 或 `env`"
+            ))),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::wording::error_of_text;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use url::Url;
@@ -43,9 +44,10 @@ pub fn is_origin(url: &Url) -> bool {
 pub struct Period(Duration);
 
 /// A text that is not a period.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a period is a whole number and a unit: 500ms, 30s, 5m, 12h or 7d")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidPeriod;
+
+error_of_text!(InvalidPeriod: "a period is a whole number and a unit: 500ms, 30s, 5m, 12h or 7d", "时长应为整数加单位：500ms、30s、5m、12h 或 7d");
 
 impl Period {
     pub const fn s(seconds: u64) -> Self {

@@ -224,7 +224,7 @@ impl Telemetry {
     }
 }
 
-/// Displays an error and all its causes on one line.
+/// Displays an error and all its causes on one line; `{:#}` in Chinese, as far as they have Chinese words.
 pub fn error_chain<'a>(error: &'a (dyn Error + 'static)) -> impl fmt::Display + use<'a> {
     ErrorChain(error)
 }
@@ -233,11 +233,15 @@ struct ErrorChain<'a>(&'a (dyn Error + 'static));
 
 impl fmt::Display for ErrorChain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
+        let (mut cause, mut is_first) = (Some(self.0), true);
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
+            match (f.alternate(), is_first) {
+                (false, true) => write!(f, "{error}")?,
+                (false, false) => write!(f, ": {error}")?,
+                (true, true) => write!(f, "{error:#}")?,
+                (true, false) => write!(f, "：{error:#}")?,
+            }
+            (cause, is_first) = (error.source(), false);
         }
         Ok(())
     }

@@ -8,8 +8,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-/// The language of the log, once [`set_log_language`] has chosen it.
-static LOG_LANGUAGE: OnceLock<Language> = OnceLock::new();
+/// The language of those who run this process, once [`set_operator_language`] has chosen it.
+static OPERATOR_LANGUAGE: OnceLock<Language> = OnceLock::new();
 
 /// The language of a [`Text`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct UnknownLanguage;
 ///
 /// `{}` writes it in English and `{:#}` in Chinese, because serde hands the errors of values over as `Display`
 /// only.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text {
     en: Cow<'static, str>,
     zh: Cow<'static, str>,
@@ -46,6 +46,43 @@ macro_rules! text {
         )
     };
 }
+
+/// Implements `Display` and `Error` for an error whose words are a [`Text`]: that of its method `text`, or the one
+/// that is given. With `caused`, its method `cause` returns its source.
+macro_rules! error_of_text {
+    ($error:ident, caused) => {
+        impl ::std::fmt::Display for $error {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Display::fmt(&self.text(), f)
+            }
+        }
+
+        impl ::std::error::Error for $error {
+            fn source(&self) -> Option<&(dyn ::std::error::Error + 'static)> {
+                self.cause()
+            }
+        }
+    };
+    ($error:ident) => {
+        impl ::std::fmt::Display for $error {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Display::fmt(&self.text(), f)
+            }
+        }
+
+        impl ::std::error::Error for $error {}
+    };
+    ($error:ident: $en:literal, $zh:literal $(,)?) => {
+        impl ::std::fmt::Display for $error {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Display::fmt(&$crate::text!($en, $zh), f)
+            }
+        }
+
+        impl ::std::error::Error for $error {}
+    };
+}
+pub(crate) use error_of_text;
 
 impl Language {
     pub const NAMES: [&'static str; 2] = ["en", "zh"];
@@ -121,9 +158,9 @@ impl Text {
         }
     }
 
-    /// The text in the language of the log.
-    pub fn in_log(&self) -> &str {
-        self.in_language(log_language())
+    /// The text in the language of the log and of the command line.
+    pub fn for_operator(&self) -> &str {
+        self.in_language(operator_language())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -169,14 +206,14 @@ impl From<String> for Text {
     }
 }
 
-/// Chooses the language of the log, once for the process; without it the log is English.
-pub fn set_log_language(language: Language) {
+/// Chooses the language of the log and of the command line, once for the process; without it they are English.
+pub fn set_operator_language(language: Language) {
     // A second choice has no effect.
-    let _ = LOG_LANGUAGE.set(language);
+    let _ = OPERATOR_LANGUAGE.set(language);
 }
 
-pub fn log_language() -> Language {
-    LOG_LANGUAGE.get().copied().unwrap_or_default()
+pub fn operator_language() -> Language {
+    OPERATOR_LANGUAGE.get().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -192,11 +229,11 @@ mod tests {
             (&[("LC_MESSAGES", "zh_TW")], Language::Chinese),
             (&[("LC_ALL", ""), ("LANG", "zh-Hans")], Language::Chinese),
             (&[("LC_ALL", "C"), ("LANG", "zh_CN")], Language::English),
+            (&[("LC_ALL", "zh_CN"), ("LANG", "en_US")], Language::Chinese),
             (
-                &[("LC_ALL", "zh_CN"), ("LANG", "en_US")],
-                Language::Chinese,
+                &[("LC_MESSAGES", "en_US"), ("LANG", "zh_CN")],
+                Language::English,
             ),
-            (&[("LC_MESSAGES", "en_US"), ("LANG", "zh_CN")], Language::English),
             (&[("LANG", "zha_CN")], Language::English),
         ] {
             let variable = |name: &str| {
@@ -212,11 +249,20 @@ mod tests {
         let id = "corp";
         let inner = text!("there is no connector {id}", "没有连接器 {id}");
         let outer = text!("[admin]: {inner}", "[admin]：{inner:#}");
-        assert_eq!(outer.in_language(Language::English), "[admin]: there is no connector corp");
-        assert_eq!(outer.in_language(Language::Chinese), "[admin]：没有连接器 corp");
+        assert_eq!(
+            outer.in_language(Language::English),
+            "[admin]: there is no connector corp"
+        );
+        assert_eq!(
+            outer.in_language(Language::Chinese),
+            "[admin]：没有连接器 corp"
+        );
         assert_eq!(outer.to_string(), outer.in_language(Language::English));
         assert_eq!(format!("{outer:#}"), outer.in_language(Language::Chinese));
         let both = Text::join([&inner, &inner], &Text::fixed("; ", "；"));
-        assert_eq!(both.in_language(Language::Chinese), "没有连接器 corp；没有连接器 corp");
+        assert_eq!(
+            both.in_language(Language::Chinese),
+            "没有连接器 corp；没有连接器 corp"
+        );
     }
 }

@@ -201,26 +201,30 @@ impl Node {
     }
 
     fn descendant(&self, path: &[OwnedStep]) -> Option<&Self> {
-        path.iter().try_fold(self, |node, step| match (step, &node.value) {
-            (OwnedStep::Key(name), Value::Table(entries)) => {
-                let mut entries = entries.iter();
-                entries.find(|entry| entry.key == *name).map(|entry| &entry.node)
-            }
-            (OwnedStep::Item(index), Value::Array(items)) => items.get(*index),
-            _ => None,
-        })
+        path.iter()
+            .try_fold(self, |node, step| match (step, &node.value) {
+                (OwnedStep::Key(name), Value::Table(entries)) => {
+                    let mut entries = entries.iter();
+                    entries
+                        .find(|entry| entry.key == *name)
+                        .map(|entry| &entry.node)
+                }
+                (OwnedStep::Item(index), Value::Array(items)) => items.get(*index),
+                _ => None,
+            })
     }
 
     fn descendant_mut(&mut self, path: &[OwnedStep]) -> Option<&mut Self> {
-        path.iter().try_fold(self, |node, step| match (step, &mut node.value) {
-            (OwnedStep::Key(name), Value::Table(entries)) => {
-                let mut entries = entries.iter_mut();
-                let entry = entries.find(|entry| entry.key == *name);
-                entry.map(|entry| &mut entry.node)
-            }
-            (OwnedStep::Item(index), Value::Array(items)) => items.get_mut(*index),
-            _ => None,
-        })
+        path.iter()
+            .try_fold(self, |node, step| match (step, &mut node.value) {
+                (OwnedStep::Key(name), Value::Table(entries)) => {
+                    let mut entries = entries.iter_mut();
+                    let entry = entries.find(|entry| entry.key == *name);
+                    entry.map(|entry| &mut entry.node)
+                }
+                (OwnedStep::Item(index), Value::Array(items)) => items.get_mut(*index),
+                _ => None,
+            })
     }
 }
 

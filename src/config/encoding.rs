@@ -14,7 +14,10 @@ pub(super) fn decode<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str, ConfigE
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if let Some(text) = utf16(bytes) {
         let source = ConfigText::new(&text, name, Document::default());
-        let message = text!("the file is UTF-16 and not UTF-8", "文件是 UTF-16 编码，不是 UTF-8");
+        let message = text!(
+            "the file is UTF-16 and not UTF-8",
+            "文件是 UTF-16 编码，不是 UTF-8"
+        );
         let help = text!(
             "save it as UTF-8, or convert it: iconv -f UTF-16 -t UTF-8",
             "请另存为 UTF-8，或转换：iconv -f UTF-16 -t UTF-8"

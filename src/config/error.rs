@@ -40,7 +40,9 @@ impl ConfigError {
         problems.sort_by_key(|problem| problem.span.start);
         let problems = problems.into_iter();
         Self {
-            problems: problems.map(|it| it.at_full_width_character(source)).collect(),
+            problems: problems
+                .map(|it| it.at_full_width_character(source))
+                .collect(),
             source: source.clone(),
         }
     }
@@ -48,7 +50,9 @@ impl ConfigError {
     /// All problems with their lines and carets.
     pub fn in_language(&self, language: Language) -> String {
         let problems = self.problems.iter();
-        let rendered: Vec<_> = problems.map(|it| it.render(&self.source, language)).collect();
+        let rendered: Vec<_> = problems
+            .map(|it| it.render(&self.source, language))
+            .collect();
         rendered.join("\n\n")
     }
 }
@@ -118,7 +122,8 @@ impl Problem {
         let Some(written) = source.text.get(self.span.clone()) else {
             return self;
         };
-        let Some(place) = full_width::in_ascii(written).filter(|place| *place != (0..written.len()))
+        let Some(place) =
+            full_width::in_ascii(written).filter(|place| *place != (0..written.len()))
         else {
             return self;
         };
@@ -151,7 +156,9 @@ impl Problem {
         let span = start..end.clamp(start, line.len());
         let mut masks = mask::secrets_in_last_line(&text[..line_start + line.len()]);
         let in_line = self.masks.iter().filter(|mask| mask.end > line_start);
-        masks.extend(in_line.map(|mask| mask.start.saturating_sub(line_start)..mask.end - line_start));
+        masks.extend(
+            in_line.map(|mask| mask.start.saturating_sub(line_start)..mask.end - line_start),
+        );
         let snippet = Snippet::source(mask::mask(line, &masks))
             .path(&*source.name)
             .line_start(self.line)

@@ -9,13 +9,18 @@ use super::{Config, ConfigError, TlsConfig};
 use crate::secret::{SecretError, SecretSource};
 use crate::setting::KeyPath;
 use crate::store::StoreUrl;
+use crate::text;
+use crate::wording::Text;
+
+const FILE: Text = Text::fixed("file", "文件");
+const SECRET_FILE: Text = Text::fixed("secret file", "密钥文件");
 
 /// A file, and the setting that names it.
 struct NamedFile<'a> {
     key_path: KeyPath<'a>,
     path: Cow<'a, Path>,
     /// `file` or `secret file`, for error messages.
-    kind: &'static str,
+    kind: Text,
 }
 
 /// The paths of all files, sorted.
@@ -49,20 +54,24 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
 
 fn problem(config: &Config, file: &NamedFile<'_>) -> Option<Problem> {
     let error = File::open(&file.path).err()?;
-    let message = format!("read the {} {}: {error}", file.kind, file.path.display());
+    let (kind, path) = (&file.kind, file.path.display());
+    let message = text!(
+        "read the {kind} {path}: {error}",
+        "无法读取{kind:#} {path}：{error}"
+    );
     let problem = Problem::at_value(&config.source, &file.key_path, message);
-    Some(
-        problem
-            .with_help("the file must exist, and the user of menshen must be allowed to read it"),
-    )
+    Some(problem.with_help(text!(
+        "the file must exist, and the user of menshen must be allowed to read it",
+        "文件必须存在，运行 menshen 的用户必须有权读取"
+    )))
 }
 
 /// Nobody is authenticated with an empty secret, and some sources take an empty password for no password.
 fn empty_secret(config: &Config, key_path: &KeyPath<'_>, secret: &SecretSource) -> Option<Problem> {
     let error = secret.read().err()?;
     matches!(error, SecretError::Empty { .. }).then(|| {
-        let problem = Problem::at_value(&config.source, key_path, error.to_string());
-        problem.with_help("write the secret there")
+        let problem = Problem::at_value(&config.source, key_path, Text::of(&error));
+        problem.with_help(text!("write the secret there", "请把密钥写到那里"))
     })
 }
 
@@ -72,10 +81,10 @@ fn named_files<'a>(config: &'a Config) -> Vec<NamedFile<'a>> {
         files.extend(url.files().map(|path| NamedFile {
             key_path: KeyPath::of(["store", "url"]),
             path: path.into(),
-            kind: "file",
+            kind: FILE,
         }));
     }
-    let mut add = |key_path: KeyPath<'a>, path: &'a Path, kind: &'static str| {
+    let mut add = |key_path: KeyPath<'a>, path: &'a Path, kind: Text| {
         files.push(NamedFile {
             key_path,
             path: path.into(),
@@ -83,32 +92,32 @@ fn named_files<'a>(config: &'a Config) -> Vec<NamedFile<'a>> {
         });
     };
     for path in config.server.tls.iter().flat_map(TlsConfig::files) {
-        add(KeyPath::of(["server", "tls"]), path, "file");
+        add(KeyPath::of(["server", "tls"]), path, FILE);
     }
     for (id, connector) in &config.connector {
         let table = KeyPath::of(["connector", id.as_str()]);
         if let Some(ca) = &connector.ca {
-            add(table.clone().key("ca"), ca, "file");
+            add(table.clone().key("ca"), ca, FILE);
         }
         for (relative, path) in connector.configured_kinds().flat_map(|kind| kind.files()) {
-            add(table.clone().join(relative), path, "file");
+            add(table.clone().join(relative), path, FILE);
         }
     }
     for (id, issuer) in &config.issuer {
         if let Some(ca) = &issuer.ca {
-            add(KeyPath::of(["issuer", id.as_str(), "ca"]), ca, "file");
+            add(KeyPath::of(["issuer", id.as_str(), "ca"]), ca, FILE);
         }
     }
     for (index, route) in config.route.iter().enumerate() {
         let tls = route.upstream_tls.iter();
         for path in tls.flat_map(|tls| tls.files()) {
             let key_path = KeyPath::of(["route"]).item(index).key("upstream_tls");
-            add(key_path, path, "file");
+            add(key_path, path, FILE);
         }
     }
     for (key_path, secret) in config.secrets() {
         if let Some(path) = secret.file() {
-            add(key_path, path, "secret file");
+            add(key_path, path, SECRET_FILE);
         }
     }
     files

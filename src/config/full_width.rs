@@ -81,10 +81,7 @@ pub(super) fn message(c: char) -> Text {
             "this is not a space but the character U+{code:04X}",
             "这里不是空格，而是字符 U+{code:04X}"
         ),
-        _ => text!(
-            "`{c}` is a full-width character",
-            "`{c}` 是全角字符"
-        ),
+        _ => text!("`{c}` is a full-width character", "`{c}` 是全角字符"),
     }
 }
 
@@ -123,7 +120,10 @@ mod tests {
             found.concat()
         };
         assert_eq!(found("a ＝ 1\nb = “x”\n"), "＝“");
-        assert_eq!(found("a = '：' # ，\nb = \"\"\"\n，\n\"\"\"\nc = １\n"), "１");
+        assert_eq!(
+            found("a = '：' # ，\nb = \"\"\"\n，\n\"\"\"\nc = １\n"),
+            "１"
+        );
         assert_eq!(found("a = \"\\\"：\"\nb = 'x\nc：1"), "：");
         assert_eq!(found("\u{feff}a = 1"), "");
         assert_eq!(found("a = 1\n\u{feff}b = 1"), "\u{feff}");

@@ -29,7 +29,9 @@ pub(super) fn secrets_in_last_line(text_up_to_line_end: &str) -> Vec<Range<usize
         .collect();
     // A value that began on an earlier line goes on until the first key of this one.
     if !line.trim_start().starts_with('[') || line.trim_start().starts_with("[\"") {
-        let begins_with_key = pairs.first().is_some_and(|_| line[..first_key].trim().is_empty());
+        let begins_with_key = pairs
+            .first()
+            .is_some_and(|_| line[..first_key].trim().is_empty());
         if !begins_with_key && is_inside_of_secret(lines) {
             found.push(0..first_key);
         }
@@ -195,7 +197,10 @@ mod tests {
             ),
             ("secret = { file = '/s' }", "secret = { file = '/s' }"),
             ("proxy = 'http://u:p@w@a:1'", "proxy = 'http://*****@a:1'"),
-            ("url = 'postgres://h/d?password=x'", "url = 'postgres://h/d?password=*'"),
+            (
+                "url = 'postgres://h/d?password=x'",
+                "url = 'postgres://h/d?password=*'",
+            ),
             ("keys = [\n 'abc==', 'd'\n", ""),
             ("keys = [\n 'abc==', 'd'", " '**********'"),
             ("keys = ['a',\n]\nname = 'shown'", "name = 'shown'"),

@@ -52,7 +52,10 @@ mod tests {
         assert_eq!(edit_distance("scpe", "scope"), 1);
         assert_eq!(edit_distance("agnet_id", "agent_id"), 1);
         assert_eq!(edit_distance("Listen", "listen"), 0);
-        assert_eq!(name("lisen", ["limits", "listen"].into_iter()), Some("listen"));
+        assert_eq!(
+            name("lisen", ["limits", "listen"].into_iter()),
+            Some("listen")
+        );
         assert_eq!(name("xyzzy", ["limits", "listen"].into_iter()), None);
     }
 }

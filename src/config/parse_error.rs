@@ -35,7 +35,9 @@ pub(super) fn value_problem(source: &ConfigText, error: &ValueError) -> Problem 
             let problem = Problem::at(source, span, message);
             let help = unknown_key_help(written, allowed);
             // The unknown key may be a mistyped `secret`, so its value is masked.
-            problem.with_help(help).with_mask(value_after_key(source, error))
+            problem
+                .with_help(help)
+                .with_mask(value_after_key(source, error))
         }
         Reason::NoChoice { written, allowed } => {
             let message = text!("`{written}` is not a choice here", "这里不能写 `{written}`");
@@ -73,7 +75,10 @@ fn missing_help(key: &str) -> Text {
             "add [server] with external_url = \"https://...\"",
             "请加上 [server]，其中写 external_url = \"https://...\""
         ),
-        _ => text!("add {key} = ... to this table", "请在这个表里加上 {key} = ..."),
+        _ => text!(
+            "add {key} = ... to this table",
+            "请在这个表里加上 {key} = ..."
+        ),
     }
 }
 
@@ -164,7 +169,10 @@ mod tests {
     fn a_near_name_is_suggested_and_a_far_one_is_not() {
         let near = suggestion("lisen", &["listen", "limits"]).to_string();
         assert!(near.starts_with("did you mean `listen`?"), "{near}");
-        assert_eq!(suggestion("xyzzy", &["a", "b"]).to_string(), "allowed here: a, b");
+        assert_eq!(
+            suggestion("xyzzy", &["a", "b"]).to_string(),
+            "allowed here: a, b"
+        );
         let far = unknown_key_help("xyzzy", &["a", "b"]).to_string();
         assert!(far.contains("a later version"), "{far}");
     }

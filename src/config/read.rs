@@ -135,7 +135,8 @@ impl Reader {
             [first, _, ..] if is_entry(first) => &table[..2],
             table => table,
         };
-        self.filled_in.retain(|(other, _)| !other.starts_with(entry));
+        self.filled_in
+            .retain(|(other, _)| !other.starts_with(entry));
         self.source.document_mut().take_out(entry)
     }
 }

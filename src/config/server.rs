@@ -12,6 +12,8 @@ use crate::door::{Address, ListenConfig, ServerLimits, TlsConfig};
 use crate::request::head::Trust;
 use crate::request::route::PathPrefix;
 use crate::setting::{is_origin, text_schema};
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// `[server]`: the addresses to listen on, and the URL that browsers use.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -72,25 +74,40 @@ pub enum TrustedProxy {
 }
 
 /// Why a value of `[server]` is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerConfigError {
-    #[error(
-        "external_url is http:// or https://, a host and perhaps a port; no path, query or user"
-    )]
     ExternalUrl,
-    #[error(
-        "a prefix is a plain path such as /.menshen: it starts with /, does not end with it, \
-         and holds no `%`, `;`, `\\`, `?`, `#`, `//` or dot segment"
-    )]
     Prefix,
-    #[error(
-        "a file's path is plain, such as /WW_verify_abc.txt: it starts with /, does not end with \
-         it, and holds no `%`, `;`, `\\`, `?`, `#`, `//` or dot segment"
-    )]
     File,
-    #[error("a trusted proxy is an address, a network such as 10.0.0.0/8, or `unix`")]
     TrustedProxy,
 }
+
+impl ServerConfigError {
+    fn text(&self) -> Text {
+        match self {
+            Self::ExternalUrl => text!(
+                "external_url is http:// or https://, a host and perhaps a port; no path, query or user",
+                "external_url 应为 http:// 或 https://、主机，可以带端口；不能带路径、查询参数或用户名"
+            ),
+            Self::Prefix => text!(
+                "a prefix is a plain path such as /.menshen: it starts with /, does not end with it, \
+         and holds no `%`, `;`, `\\`, `?`, `#`, `//` or dot segment",
+                "prefix 应为普通路径，例如 /.menshen：以 / 开头，不以 / 结尾，不含 `%`、`;`、`\\`、`?`、`#`、`//` 和点段"
+            ),
+            Self::File => text!(
+                "a file's path is plain, such as /WW_verify_abc.txt: it starts with /, does not end with \
+         it, and holds no `%`, `;`, `\\`, `?`, `#`, `//` or dot segment",
+                "文件的路径应为普通路径，例如 /WW_verify_abc.txt：以 / 开头，不以 / 结尾，不含 `%`、`;`、`\\`、`?`、`#`、`//` 和点段"
+            ),
+            Self::TrustedProxy => text!(
+                "a trusted proxy is an address, a network such as 10.0.0.0/8, or `unix`",
+                "可信代理应为地址、10.0.0.0/8 这样的网段，或 `unix`"
+            ),
+        }
+    }
+}
+
+error_of_text!(ServerConfigError);
 
 impl ExternalUrl {
     /// The origin in lower case, with the path `/` and without the default port of its scheme.

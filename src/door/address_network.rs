@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::setting::text_schema;
+use crate::wording::error_of_text;
 
 /// A network in which each address is a client of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -13,9 +14,10 @@ use crate::setting::text_schema;
 pub struct AddressNetwork(IpNet);
 
 /// A text that is not a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a network is an address and how many of its bits count, such as fd00::/8, or one address")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidNetwork;
+
+error_of_text!(InvalidNetwork: "a network is an address and how many of its bits count, such as fd00::/8, or one address", "应为地址加有效位数（例如 fd00::/8），或单个地址");
 
 impl AddressNetwork {
     pub fn network(self) -> IpNet {

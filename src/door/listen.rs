@@ -13,6 +13,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::tls::TlsError;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 pub(super) use socket::{AcceptedStream, Listener, bind_all};
 
@@ -44,51 +46,108 @@ pub enum Address {
 }
 
 /// A text that is not an address to listen on.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not an address: write \"0.0.0.0:443\", \"[::]:443\", \"unix:/run/menshen/http.sock\" \
-     or \"systemd\""
-)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidAddress(String);
 
+impl InvalidAddress {
+    fn text(&self) -> Text {
+        let Self(written) = self;
+        text!(
+            "`{written}` is not an address: write \"0.0.0.0:443\", \"[::]:443\", \
+             \"unix:/run/menshen/http.sock\" or \"systemd\"",
+            "`{written}` 不是地址：请写 \"0.0.0.0:443\"、\"[::]:443\"、\"unix:/run/menshen/http.sock\" 或 \
+             \"systemd\""
+        )
+    }
+}
+
+error_of_text!(InvalidAddress);
+
 /// Why listening failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum BindError {
-    #[error("listen on {address}: another program listens there already")]
     InUse {
         address: Address,
-        #[source]
         source: io::Error,
     },
-    #[error(
-        "listen on {address}: a port below 1024 needs CAP_NET_BIND_SERVICE, a unix socket a folder \
-         that menshen may write to"
-    )]
     PermissionDenied {
         address: Address,
-        #[source]
         source: io::Error,
     },
     /// The path of the unix socket is another kind of file, which is not removed.
-    #[error("listen on {address}: a file that is not a socket has this name")]
-    NotASocket { address: Address },
+    NotASocket {
+        address: Address,
+    },
     /// Any other error of the system.
-    #[error("listen on {address}")]
     Failed {
         address: Address,
-        #[source]
         source: io::Error,
     },
-    #[error("listen on {address}: systemd passed no such socket; see `FileDescriptorName=`")]
-    NotPassedBySystemd { address: Address },
-    #[error("listen on {address}: `tls = true` needs a certificate in [server.tls]")]
-    NoCertificate { address: Address },
+    NotPassedBySystemd {
+        address: Address,
+    },
+    NoCertificate {
+        address: Address,
+    },
     /// A socket with TLS cannot redirect to https: its requests are https already.
-    #[error("listen on {address}: `redirect_https` is for plain HTTP, leave `tls` out")]
-    RedirectWithTls { address: Address },
-    #[error("read the certificates of [server.tls]")]
-    Tls(#[source] TlsError),
+    RedirectWithTls {
+        address: Address,
+    },
+    Tls(TlsError),
 }
+
+impl BindError {
+    fn text(&self) -> Text {
+        match self {
+            Self::InUse { address, .. } => text!(
+                "listen on {address}: another program listens there already",
+                "无法监听 {address}：已有别的程序在监听"
+            ),
+            Self::PermissionDenied { address, .. } => text!(
+                "listen on {address}: a port below 1024 needs CAP_NET_BIND_SERVICE, a unix socket a folder \
+                 that menshen may write to",
+                "无法监听 {address}：1024 以下的端口需要 CAP_NET_BIND_SERVICE，unix 套接字所在的目录 menshen \
+                 必须可写"
+            ),
+            Self::NotASocket { address } => text!(
+                "listen on {address}: a file that is not a socket has this name",
+                "无法监听 {address}：已有同名文件，且不是套接字"
+            ),
+            Self::Failed { address, .. } => text!("listen on {address}", "无法监听 {address}"),
+            Self::NotPassedBySystemd { address } => text!(
+                "listen on {address}: systemd passed no such socket; see `FileDescriptorName=`",
+                "无法监听 {address}：systemd 没有传来这样的套接字；见 `FileDescriptorName=`"
+            ),
+            Self::NoCertificate { address } => text!(
+                "listen on {address}: `tls = true` needs a certificate in [server.tls]",
+                "无法监听 {address}：`tls = true` 需要 [server.tls] 中的证书"
+            ),
+            Self::RedirectWithTls { address } => text!(
+                "listen on {address}: `redirect_https` is for plain HTTP, leave `tls` out",
+                "无法监听 {address}：`redirect_https` 用于明文 HTTP，请不要写 `tls`"
+            ),
+            Self::Tls(_) => text!(
+                "read the certificates of [server.tls]",
+                "无法读取 [server.tls] 的证书"
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::InUse { source, .. }
+            | Self::PermissionDenied { source, .. }
+            | Self::Failed { source, .. } => Some(source),
+            Self::Tls(source) => Some(source),
+            Self::NotASocket { .. }
+            | Self::NotPassedBySystemd { .. }
+            | Self::NoCertificate { .. }
+            | Self::RedirectWithTls { .. } => None,
+        }
+    }
+}
+
+error_of_text!(BindError, caused);
 
 impl ListenConfig {
     /// An address without options.
@@ -189,7 +248,11 @@ impl<'de> Visitor<'de> for ListenVisitor {
     type Value = ListenConfig;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an address such as \"0.0.0.0:443\", or { address = \"…\", tls = false }")
+        let expected = text!(
+            "an address such as \"0.0.0.0:443\", or {{ address = \"…\", tls = false }}",
+            "地址，例如 \"0.0.0.0:443\"，或 {{ address = \"…\", tls = false }}"
+        );
+        expected.fmt(f)
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ListenConfig, E> {

@@ -16,6 +16,9 @@ use rustls::sign::CertifiedKey;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::text;
+use crate::wording::{Text, error_of_text};
+
 /// `[server.tls]`: the certificate, and more certificates for other names.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -41,37 +44,70 @@ pub struct CertificateConfig {
 }
 
 /// Why certificates were refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum TlsError {
-    #[error("read {}: it must exist and be readable by the user menshen runs as", path.display())]
     Read {
         path: PathBuf,
-        #[source]
         source: io::Error,
     },
-    #[error("{} contains no certificate: expected PEM with the server's certificate first", path.display())]
     NoCertificate {
         path: PathBuf,
-        #[source]
         source: PemError,
     },
-    #[error("{} contains no private key: expected PEM without encryption", path.display())]
     NoKey {
         path: PathBuf,
-        #[source]
         source: PemError,
     },
     /// The key belongs to another certificate, or is of a kind that cannot sign.
-    #[error("the key {} does not match the certificate {}", key.display(), certificate.display())]
     KeyMismatch {
         certificate: PathBuf,
         key: PathBuf,
-        #[source]
         source: rustls::Error,
     },
-    #[error("set up TLS")]
-    Setup(#[source] rustls::Error),
+    Setup(rustls::Error),
 }
+
+impl TlsError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Read { path, .. } => text!(
+                "read {}: it must exist and be readable by the user menshen runs as",
+                "无法读取 {}：文件必须存在，运行 menshen 的用户必须有权读取",
+                path.display()
+            ),
+            Self::NoCertificate { path, .. } => text!(
+                "{} contains no certificate: expected PEM with the server's certificate first",
+                "{} 中没有证书：应为 PEM 格式，服务器证书在最前",
+                path.display()
+            ),
+            Self::NoKey { path, .. } => text!(
+                "{} contains no private key: expected PEM without encryption",
+                "{} 中没有私钥：应为未加密的 PEM 格式",
+                path.display()
+            ),
+            Self::KeyMismatch {
+                certificate, key, ..
+            } => {
+                let (key, certificate) = (key.display(), certificate.display());
+                text!(
+                    "the key {key} does not match the certificate {certificate}",
+                    "私钥 {key} 与证书 {certificate} 不匹配"
+                )
+            }
+            Self::Setup(_) => text!("set up TLS", "无法启用 TLS"),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read { source, .. } => Some(source),
+            Self::NoCertificate { source, .. } | Self::NoKey { source, .. } => Some(source),
+            Self::KeyMismatch { source, .. } | Self::Setup(source) => Some(source),
+        }
+    }
+}
+
+error_of_text!(TlsError, caused);
 
 /// The TLS configuration of the listeners, whose certificates can be replaced while they serve.
 pub struct Tls {

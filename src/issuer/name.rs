@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::tenant;
+use crate::wording::error_of_text;
 
 /// The `iss` value of an issuer: an http(s) URL without query and fragment.
 ///
@@ -19,12 +20,11 @@ pub struct IssuerName(String);
 
 crate::setting::text_schema!(IssuerName: "the address that names an issuer, as its tokens spell it");
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "an issuer is an http(s) address without query, fragment and credentials; braces are allowed \
-     only as {{tenantid}}, for an issuer of many tenants"
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidIssuerName;
+
+error_of_text!(InvalidIssuerName: "an issuer is an http(s) address without query, fragment and credentials; braces are allowed \
+     only as {{tenantid}}, for an issuer of many tenants", "签发方应为 http(s) 地址，不带查询参数、片段和用户名密码；花括号只能写 {{tenantid}}，用于有多个租户的签发方");
 
 impl IssuerName {
     pub fn as_str(&self) -> &str {

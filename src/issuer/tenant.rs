@@ -6,6 +6,8 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::IssuerName;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The placeholder for the id of a tenant in the name of an issuer.
 pub(super) const TENANT_PLACEHOLDER: &str = "{tenantid}";
@@ -25,12 +27,11 @@ pub enum TenantName {
 
 crate::setting::text_schema!(TenantName: "the id of a tenant, as `tid` of its tokens spells it, or *");
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a tenant is an id such as 72f988bf-86f1-41af-91ab-2d7cd011db47, not a domain, or \"*\" for \
-     every tenant"
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidTenantName;
+
+error_of_text!(InvalidTenantName: "a tenant is an id such as 72f988bf-86f1-41af-91ab-2d7cd011db47, not a domain, or \"*\" for \
+     every tenant", "租户应为 72f988bf-86f1-41af-91ab-2d7cd011db47 这样的编号，不是域名；\"*\" 表示所有租户");
 
 impl TryFrom<String> for TenantName {
     type Error = InvalidTenantName;
@@ -47,22 +48,29 @@ impl TryFrom<String> for TenantName {
 
 /// Checks that the issuer's name and the list of tenants fit together. Returns the wrong setting and
 /// the reason.
-pub fn tenants_problem(
-    name: &IssuerName,
-    tenants: &[TenantName],
-) -> Option<(TenantSetting, &'static str)> {
+pub fn tenants_problem(name: &IssuerName, tenants: &[TenantName]) -> Option<(TenantSetting, Text)> {
     match (name.serves_tenants(), tenants) {
         (true, []) => Some((
             TenantSetting::Issuer,
-            "{tenantid} is the placeholder for a tenant: name the allowed tenants in `tenants`",
+            text!(
+                "{{tenantid}} is the placeholder for a tenant: name the allowed tenants in `tenants`",
+                "{{tenantid}} 是租户的占位符：请在 `tenants` 中写上允许的租户"
+            ),
         )),
         (false, [_, ..]) => Some((
             TenantSetting::Tenants,
-            "the name of the issuer has no {tenantid}, so all its tokens are of one tenant: remove `tenants`",
+            text!(
+                "the name of the issuer has no {{tenantid}}, so all its tokens are of one tenant: remove \
+                 `tenants`",
+                "签发方的名字中没有 {{tenantid}}，它的令牌都属于同一个租户：请删除 `tenants`"
+            ),
         )),
         (true, [_, _, ..]) if tenants.contains(&TenantName::Any) => Some((
             TenantSetting::Tenants,
-            "\"*\" allows every tenant: remove the others, or remove it",
+            text!(
+                "\"*\" allows every tenant: remove the others, or remove it",
+                "\"*\" 表示允许所有租户：请删除其他的，或删除它"
+            ),
         )),
         (true | false, _) => None,
     }

@@ -197,13 +197,36 @@ const KIND_NAMES: [&str; 12] = [
 ];
 
 /// Why a connector has no single kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KindError {
-    #[error("it needs one table named after its kind: {}", kind_tables())]
     Missing,
-    #[error("it can have only one kind: keep [connector.ID.{0}] or [connector.ID.{1}]")]
     Several(&'static str, &'static str),
 }
+
+impl KindError {
+    /// What the connector `id` needs.
+    pub fn text_of(&self, id: &str) -> Text {
+        match self {
+            Self::Missing => {
+                let (tables, zh) = (kind_tables(id, " or "), kind_tables(id, " 或 "));
+                text!(
+                    "it needs one table named after its kind: {tables}",
+                    "需要一个以种类命名的表：{zh}"
+                )
+            }
+            Self::Several(one, other) => text!(
+                "it can have only one kind: keep [connector.{id}.{one}] or [connector.{id}.{other}]",
+                "只能有一个种类：请保留 [connector.{id}.{one}] 或 [connector.{id}.{other}]"
+            ),
+        }
+    }
+
+    fn text(&self) -> Text {
+        self.text_of("ID")
+    }
+}
+
+error_of_text!(KindError);
 
 impl ConnectorConfig {
     /// The kind of this connector.
@@ -265,9 +288,9 @@ impl ConnectorConfig {
     }
 }
 
-fn kind_tables() -> String {
-    let tables = KIND_NAMES.map(|name| format!("[connector.ID.{name}]"));
-    tables.join(" or ")
+fn kind_tables(id: &str, or: &str) -> String {
+    let tables = KIND_NAMES.map(|name| format!("[connector.{id}.{name}]"));
+    tables.join(or)
 }
 
 fn as_kind(table: &Option<impl Kind>) -> Option<&dyn Kind> {

@@ -13,6 +13,7 @@ use crate::outbound;
 use crate::setting::{KeyPath, is_origin};
 use crate::store::{ConnectorId, LOCAL_GROUPS_MAX};
 use crate::telemetry::error_chain;
+use crate::text;
 
 /// What the settings of a connector depend on besides themselves.
 #[derive(Clone, Copy)]
@@ -48,11 +49,14 @@ pub fn connector_problems<'a>(
     if let Some(base) = &connector.callback_base
         && !is_origin(base)
     {
-        let help = "http:// or https://, a host and perhaps a port; no path, query or user";
+        let help = text!(
+            "http:// or https://, a host and perhaps a port; no path, query or user",
+            "应为 http:// 或 https://、主机，可以带端口；不能带路径、查询参数或用户名"
+        );
         let key_path = KeyPath::of(["callback_base"]);
         problems.push(SettingProblem::value(
             key_path,
-            "this must be an origin",
+            text!("this must be an origin", "这里应为源（origin）"),
             help,
         ));
     }
@@ -70,14 +74,20 @@ fn kind_problem<'a>(
     connector: &'a ConnectorConfig,
 ) -> Option<SettingProblem<'a>> {
     let error = connector.kind().err()?;
-    let help = error.to_string().replace("ID", id.as_str());
+    let help = error.text_of(id.as_str());
     Some(match error {
         KindError::Missing => {
-            let message = format!("the connector `{id}` is of no kind");
+            let message = text!(
+                "the connector `{id}` is of no kind",
+                "连接器 `{id}` 没有种类"
+            );
             SettingProblem::key(KeyPath::of([]), message, help)
         }
         KindError::Several(_, second) => {
-            let message = format!("the connector `{id}` is of two kinds");
+            let message = text!(
+                "the connector `{id}` is of two kinds",
+                "连接器 `{id}` 有两个种类"
+            );
             SettingProblem::key(KeyPath::of([second]), message, help)
         }
     })
@@ -102,12 +112,26 @@ fn ca_problem(connector: &ConnectorConfig) -> Option<SettingProblem<'_>> {
     let key_path = KeyPath::of(["ca_pem"]);
     let text = connector.ca_pem.as_deref()?;
     if connector.ca.is_some() {
-        let message = "`ca` and `ca_pem` exclude each other";
-        return Some(SettingProblem::key(key_path, message, "keep one of them"));
+        let message = text!(
+            "`ca` and `ca_pem` exclude each other",
+            "`ca` 和 `ca_pem` 只能写一个"
+        );
+        return Some(SettingProblem::key(
+            key_path,
+            message,
+            text!("keep one of them", "请保留其中一个"),
+        ));
     }
     let error = outbound::check_ca_pem(text).err()?;
-    let message = "these are not certificates of authorities";
-    let help = format!("{}: write them as PEM", error_chain(&error));
+    let message = text!(
+        "these are not certificates of authorities",
+        "这不是 CA 证书"
+    );
+    let help = text!(
+        "{}: write them as PEM",
+        "{}：请用 PEM 格式",
+        error_chain(&error)
+    );
     Some(SettingProblem::value(key_path, message, help))
 }
 
@@ -122,27 +146,42 @@ fn callback_problem<'a>(
     let reachable = [Some(external), connector.callback_base.as_ref()];
     let mut reachable = reachable.iter().flatten();
     if !reachable.any(|url| url.origin() == callback.origin()) {
-        let help = format!(
+        let help = text!(
             "logins run on {}: use that scheme and host, or set `callback_base` to the scheme \
              and host of this callback, if requests there reach menshen",
+            "登录在 {} 上进行：请用同样的协议和主机；如果发到这个回调地址的请求能到达 menshen，也可以把 `callback_base` 设为它的协议和主机",
             external.origin().ascii_serialization()
         );
-        let message = "the provider's response would not reach menshen";
+        let message = text!(
+            "the provider's response would not reach menshen",
+            "来源的响应到不了 menshen"
+        );
         return Some(SettingProblem::value(key_path, message, help));
     }
     let prefix = surroundings.prefix;
     let Some(path) = callback_path(callback, prefix) else {
-        let help = format!(
+        let help = text!(
             "a path below {prefix}/ of letters, digits and -._~/, without query; `prefix` can be \
-             changed, such as to \"/oauth2\""
+             changed, such as to \"/oauth2\"",
+            "应为 {prefix}/ 以下、由字母、数字和 -._~/ 组成的路径，不带查询参数；`prefix` 可以改，例如 \"/oauth2\""
         );
-        let message = "this cannot be a callback";
+        let message = text!("this cannot be a callback", "这不能用作回调地址");
         return Some(SettingProblem::value(key_path, message, help));
     };
     let first = path.split('/').next().unwrap_or_default();
     surroundings.own_pages.contains(&first).then(|| {
-        let message = format!("{prefix}/{first} is a page of menshen");
-        SettingProblem::value(key_path, message, "choose another, such as callback")
+        let message = text!(
+            "{prefix}/{first} is a page of menshen",
+            "{prefix}/{first} 是 menshen 自己的页面"
+        );
+        SettingProblem::value(
+            key_path,
+            message,
+            text!(
+                "choose another, such as callback",
+                "请换一个，例如 callback"
+            ),
+        )
     })
 }
 
@@ -173,8 +212,14 @@ fn home_problems<'a>(
         .into_iter()
         .filter(move |(_, target)| ReturnTo::parse(target, destinations).is_none());
     unusable.map(|(key, _)| {
-        let help = "a path such as /portal, or a URL whose scheme, host and port a route serves";
-        let message = "nobody can land there after a login";
+        let help = text!(
+            "a path such as /portal, or a URL whose scheme, host and port a route serves",
+            "应为 /portal 这样的路径，或某个路由服务其协议、主机和端口的 URL"
+        );
+        let message = text!(
+            "nobody can land there after a login",
+            "登录后没有人能到那里"
+        );
         SettingProblem::value(KeyPath::of(["home", key]), message, help)
     })
 }
@@ -186,16 +231,22 @@ fn join_problems(connector: &ConnectorConfig) -> Vec<SettingProblem<'_>> {
     };
     let mut problems = Vec::new();
     if join.department.is_none() && join.groups.is_empty() {
-        let help = "give `department`, `groups` or both, or remove `join`";
-        let message = "`join` gives nothing to anybody";
+        let help = text!(
+            "give `department`, `groups` or both, or remove `join`",
+            "请写 `department`、`groups` 或两者，或删除 `join`"
+        );
+        let message = text!("`join` gives nothing to anybody", "`join` 什么都没有给");
         problems.push(SettingProblem::key(KeyPath::of(["join"]), message, help));
     }
     if join.groups.len() > LOCAL_GROUPS_MAX {
-        let help = format!("at most {LOCAL_GROUPS_MAX} groups");
+        let help = text!(
+            "at most {LOCAL_GROUPS_MAX} groups",
+            "最多 {LOCAL_GROUPS_MAX} 个组"
+        );
         let key_path = KeyPath::of(["join", "groups"]);
         problems.push(SettingProblem::value(
             key_path,
-            "these are too many groups",
+            text!("these are too many groups", "组太多"),
             help,
         ));
     }
@@ -208,8 +259,14 @@ fn mapping_problems(connector: &ConnectorConfig) -> Vec<SettingProblem<'_>> {
         let key_path = KeyPath::of(["mapping", field]);
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if field.is_empty() || field.len() > 64 || !field.bytes().all(is_allowed) {
-            let help = "letters, digits and _, at most 64: rules read it as user.attributes.NAME";
-            let message = "this name cannot be used for a field";
+            let help = text!(
+                "letters, digits and _, at most 64: rules read it as user.attributes.NAME",
+                "应为字母、数字和 _，最多 64 个：规则中写作 user.attributes.名字"
+            );
+            let message = text!(
+                "this name cannot be used for a field",
+                "这个名字不能用作字段名"
+            );
             problems.push(SettingProblem::key(key_path.clone(), message, help));
         }
         let expression = SettingProblem::expression(key_path, expression, Scope::Mapping);
@@ -233,8 +290,18 @@ pub fn auto_login_problems<'a>(
     for (id, connector) in connectors {
         match (connector.auto_login, always) {
             (AutoLogin::Always, Some(other)) => {
-                let message = format!("`{other}` already has auto_login = \"always\"");
-                add(id, message, "only one connector can start every login");
+                let message = text!(
+                    "`{other}` already has auto_login = \"always\"",
+                    "`{other}` 已经写了 auto_login = \"always\""
+                );
+                add(
+                    id,
+                    message,
+                    text!(
+                        "only one connector can start every login",
+                        "只能有一个连接器自动开始所有登录"
+                    ),
+                );
             }
             (AutoLogin::Always, None) => always = Some(id),
             (AutoLogin::Never | AutoLogin::InApp, _) => {}
@@ -248,9 +315,14 @@ pub fn auto_login_problems<'a>(
         let mut known = connectors_by_app.iter();
         match known.find(|(other, _)| *other == app_name) {
             Some((_, other)) => {
-                let message =
-                    format!("inside the client of {app_name}, `{other}` already starts logins");
-                let help = "set auto_login = \"never\" on all but one connector of a kind";
+                let message = text!(
+                    "inside the client of {app_name}, `{other}` already starts logins",
+                    "在{app_name}客户端内，登录已由 `{other}` 自动开始"
+                );
+                let help = text!(
+                    "set auto_login = \"never\" on all but one connector of a kind",
+                    "同一种类的连接器，只保留一个，其余请写 auto_login = \"never\""
+                );
                 add(id, message, help);
             }
             None => connectors_by_app.push((app_name, id)),

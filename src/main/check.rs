@@ -5,30 +5,47 @@ use std::path::Path;
 use menshen::config::Config;
 use menshen::site::Site;
 use menshen::telemetry;
+use menshen::text;
+use menshen::wording::{self, Text};
 
-use super::{Failure, connector, load, print, warnings};
+use super::{Failure, connector, print, read_content, warnings};
 
-/// `menshen check`: builds everything and prints warnings; contacts the sources and the store if `online`.
+/// `menshen check`: reports all problems of the configuration and its files, builds everything and prints
+/// warnings; contacts the sources and the store if `online`.
 pub(super) async fn run(path: &Path, online: bool) -> Result<(), Failure> {
-    let config = load(path).await?;
+    let (content, name) = (read_content(path).await?, path.display().to_string());
+    // The files of a configuration with problems are opened, too, so that one run finds everything.
+    let config = Config::parse_bytes(&content, &name)
+        .or_else(|_| Config::parse_and_check_files(&content, &name))
+        .map_err(|error| Failure::invalid(&error))?;
+    let (language, label) = (wording::operator_language(), text!("warning", "警告"));
+    let label = label.for_operator();
     for warning in warnings(&config) {
-        print(format_args!("warning: {warning}"))?;
+        print(format_args!("{label}: {}", warning.in_language(language)))?;
     }
-    let files = config.check_files();
-    files.map_err(|error| Failure::Refused(error.to_string()))?;
+    config
+        .check_files()
+        .map_err(|error| Failure::invalid(&error))?;
     let (site, _services) = menshen::run::dry_run(&config).await?;
     let mut all_work = true;
     for line in connector::state_lines(&site.settings) {
-        print(format_args!("warning: {line}"))?;
+        print(format_args!("{label}: {line}"))?;
     }
     for entry in site.login.entries().iter().filter(|_| online) {
         let (id, kind) = (&entry.id, entry.kind);
         let how = match entry.features.callback() {
-            _ if entry.uses_password_form() => " people sign in with menshen's own form".to_owned(),
-            Some(_) => format!(" logins return to {}", entry.callback),
-            None => String::new(),
+            _ if entry.uses_password_form() => text!(
+                " people sign in with menshen's own form",
+                "用 menshen 自己的表单登录"
+            ),
+            Some(_) => text!(" logins return to {}", "登录后返回 {}", entry.callback),
+            None => Text::default(),
         };
-        print(format_args!("connector {id} ({kind}):{how}"))?;
+        let head = text!(
+            "connector {id} ({kind}):{how}",
+            "连接器 {id}（{kind}）：{how:#}"
+        );
+        print(head.for_operator())?;
         for finding in entry.connector.examine().await {
             all_work &= finding.good;
             let mark = if finding.good { "ok" } else { "!!" };
@@ -39,12 +56,20 @@ pub(super) async fn run(path: &Path, online: bool) -> Result<(), Failure> {
         all_work &= examine_issuers(&site).await?;
     }
     let store_works = !online || examine_store(&config).await?;
-    let why = match (all_work, store_works) {
-        (true, true) => return print(format_args!("{}: fine", path.display())),
-        (false, _) => "a source does not agree with the configuration: see !! above",
-        (true, false) => "the store cannot be used: see !! above",
-    };
-    Err(Failure::Refused(why.to_owned()))
+    Err(Failure::because(&match (all_work, store_works) {
+        (true, true) => {
+            let fine = text!("{}: fine", "{}：没有问题", path.display());
+            return print(fine.for_operator());
+        }
+        (false, _) => text!(
+            "a source does not agree with the configuration: see !! above",
+            "有来源与配置不一致：见上面的 !!"
+        ),
+        (true, false) => text!(
+            "the store cannot be used: see !! above",
+            "存储无法使用：见上面的 !!"
+        ),
+    }))
 }
 
 /// Contacts every issuer of bearer tokens, and returns whether all of them work.
@@ -53,7 +78,7 @@ async fn examine_issuers(site: &Site) -> Result<bool, Failure> {
     for (id, found) in site.gate.bearers.examine().await {
         all_work &= found.is_ok();
         match found {
-            Ok(text) => print(format_args!("issuer {id}:\n  ok {text}"))?,
+            Ok(found) => print(format_args!("issuer {id}:\n  ok {text}"))?,
             Err(error) => {
                 let error = telemetry::error_chain(&*error);
                 print(format_args!("issuer {id}:\n  !! {error}"))?;

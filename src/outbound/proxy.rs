@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::wording::error_of_text;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use url::Url;
@@ -13,9 +14,10 @@ use url::Url;
 pub struct ProxyUrl(Url);
 
 /// A text that is not the URL of an HTTP proxy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a proxy is written http://host:port or https://host:port")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidProxyUrl;
+
+error_of_text!(InvalidProxyUrl: "a proxy is written http://host:port or https://host:port", "代理应写成 http://主机:端口 或 https://主机:端口");
 
 impl TryFrom<String> for ProxyUrl {
     type Error = InvalidProxyUrl;

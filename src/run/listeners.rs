@@ -155,10 +155,7 @@ fn build_admin(
 /// Parses the address of this configuration key.
 pub(super) fn address(key: &'static str, text: &str) -> Result<Address, StartError> {
     let parsed = Address::try_from(text.to_owned());
-    parsed.map_err(|error| StartError::Address {
-        key,
-        why: error.to_string(),
-    })
+    parsed.map_err(|why| StartError::Address { key, why })
 }
 
 fn bind_plain_http(key: &'static str, listen: &str) -> Result<Listeners, StartError> {

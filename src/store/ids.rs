@@ -3,28 +3,52 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::text;
+use crate::wording::{Text, error_of_text};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Why a text is not a valid id.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdError {
-    #[error("a connector's id is 1 to 32 characters of a-z, 0-9 and -")]
     Connector,
-    #[error("a subject is 1 to 512 bytes without control characters")]
     Subject,
-    #[error(
-        "a name of an administrator is 1 to 64 bytes of letters, digits, '.', '-', '_' and '@'"
-    )]
     Administrator,
-    #[error("a login is 1 to 256 bytes without control characters or spaces at its ends")]
     Login,
     /// An id that menshen generated.
-    #[error("not an id: expected 22 characters of base64url")]
     Random,
 }
+
+impl IdError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Connector => text!(
+                "a connector's id is 1 to 32 characters of a-z, 0-9 and -",
+                "连接器的编号由 1 到 32 个 a-z、0-9 和 - 组成"
+            ),
+            Self::Subject => text!(
+                "a subject is 1 to 512 bytes without control characters",
+                "subject 为 1 到 512 字节，不含控制字符"
+            ),
+            Self::Administrator => text!(
+                "a name of an administrator is 1 to 64 bytes of letters, digits, '.', '-', '_' and '@'",
+                "管理员的名字由 1 到 64 个字母、数字、'.'、'-'、'_' 和 '@' 组成"
+            ),
+            Self::Login => text!(
+                "a login is 1 to 256 bytes without control characters or spaces at its ends",
+                "登录名为 1 到 256 字节，不含控制字符，前后没有空格"
+            ),
+            Self::Random => text!(
+                "not an id: expected 22 characters of base64url",
+                "不是编号：应为 22 个 base64url 字符"
+            ),
+        }
+    }
+}
+
+error_of_text!(IdError);
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::setting::text_schema;
+use crate::wording::error_of_text;
 
 /// The most groups.
 pub const LOCAL_GROUPS_MAX: usize = 100;
@@ -30,20 +31,18 @@ pub struct DepartmentPath(String);
 pub struct GroupName(String);
 
 /// The text is no path of a department.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a department is a name or a path such as 公司/外包: 1 to {CHARS_MAX} characters, not only digits, \
-     no control characters, no empty name and no white space around a name"
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DepartmentPathError;
 
+error_of_text!(DepartmentPathError: "a department is a name or a path such as 公司/外包: 1 to {CHARS_MAX} characters, not only digits, \
+     no control characters, no empty name and no white space around a name", "部门应为名称或路径，例如 公司/外包：1 到 {CHARS_MAX} 个字符，不能全是数字，不含控制字符和空名称，名称前后不留空白");
+
 /// The text is not the name of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a group has 1 to {CHARS_MAX} characters, no comma, no control characters and no white space around \
-     it"
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupNameError;
+
+error_of_text!(GroupNameError: "a group has 1 to {CHARS_MAX} characters, no comma, no control characters and no white space around \
+     it", "组名为 1 到 {CHARS_MAX} 个字符，不含逗号和控制字符，前后不留空白");
 
 text_schema! {
     DepartmentPath: "Names of departments joined by '/', from the root.",

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use super::postgres::{PostgresUrl, PostgresUrlError};
 use super::sqlite::SqliteUrl;
 use crate::setting::text_schema;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// A database that menshen can use. Another kind is one variant here and one arm in
 /// [`super::open`].
@@ -21,14 +23,32 @@ pub enum StoreUrl {
 }
 
 /// Why a text is not a valid store URL.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreUrlError {
     /// It begins with `postgres:`, but the rest does not fit.
-    #[error(transparent)]
-    Postgres(#[from] PostgresUrlError),
+    Postgres(PostgresUrlError),
     /// Anything else.
-    #[error("a store is sqlite:///path/to/menshen.db or postgres://user@host:5432/database")]
     Unknown,
+}
+
+impl StoreUrlError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Postgres(error) => Text::of(error),
+            Self::Unknown => text!(
+                "a store is sqlite:///path/to/menshen.db or postgres://user@host:5432/database",
+                "存储应写成 sqlite:///路径/menshen.db 或 postgres://用户@主机:5432/数据库"
+            ),
+        }
+    }
+}
+
+error_of_text!(StoreUrlError);
+
+impl From<PostgresUrlError> for StoreUrlError {
+    fn from(error: PostgresUrlError) -> Self {
+        Self::Postgres(error)
+    }
 }
 
 impl StoreUrl {

@@ -45,9 +45,13 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("issuer", "setting"),
     ("issuer", "single_flight"),
     ("issuer", "telemetry"),
+    ("issuer", "wording"),
     ("keys", "secret"),
     ("outbound", "resolver"),
     ("outbound", "secret"),
+    ("outbound", "wording"),
+    ("secret", "wording"),
+    ("setting", "wording"),
     ("single_flight", "clock"),
     ("telemetry", "clock"),
 ];

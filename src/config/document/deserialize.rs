@@ -19,17 +19,26 @@ impl<'de> Deserializer<'de> for &'de Node {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
         match &self.value {
             Value::Text(text) => visitor.visit_borrowed_str(text),
-            Value::Integer(Some(number)) => match (i64::try_from(*number), u64::try_from(*number)) {
-                (Ok(number), _) => visitor.visit_i64(number),
-                (_, Ok(number)) => visitor.visit_u64(number),
-                _ => Err(ValueError::invalid_type(Unexpected::Other("integer"), &visitor)),
-            },
-            Value::Integer(None) => {
-                Err(ValueError::invalid_type(Unexpected::Other("integer"), &visitor))
+            Value::Integer(Some(number)) => {
+                match (i64::try_from(*number), u64::try_from(*number)) {
+                    (Ok(number), _) => visitor.visit_i64(number),
+                    (_, Ok(number)) => visitor.visit_u64(number),
+                    _ => Err(ValueError::invalid_type(
+                        Unexpected::Other("integer"),
+                        &visitor,
+                    )),
+                }
             }
+            Value::Integer(None) => Err(ValueError::invalid_type(
+                Unexpected::Other("integer"),
+                &visitor,
+            )),
             Value::Float(number) => visitor.visit_f64(*number),
             Value::Boolean(value) => visitor.visit_bool(*value),
-            Value::Date => Err(ValueError::invalid_type(Unexpected::Other("date"), &visitor)),
+            Value::Date => Err(ValueError::invalid_type(
+                Unexpected::Other("date"),
+                &visitor,
+            )),
             Value::Array(items) => visitor.visit_seq(Items(items.iter().enumerate())),
             Value::Table(entries) => visitor.visit_map(Entries::new(entries)),
             // Items that were taken out are passed over.

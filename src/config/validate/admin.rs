@@ -4,13 +4,17 @@ use super::Problems;
 use crate::door::Address;
 use crate::face::admin::{AdminTokenConfig, UNNAMED_TOKEN};
 use crate::setting::KeyPath;
+use crate::text;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     let Some(admin) = &problems.config.admin else {
         return;
     };
     if let Err(error) = Address::try_from(admin.listen.clone()) {
-        let help = "an address and a port, such as \"127.0.0.1:9180\", or \"unix:/path\"";
+        let help = text!(
+            "an address and a port, such as \"127.0.0.1:9180\", or \"unix:/path\"",
+            "应为地址加端口，例如 \"127.0.0.1:9180\"，或 \"unix:/路径\""
+        );
         problems.add_at_value(&KeyPath::of(["admin", "listen"]), error.to_string(), help);
     }
     // The audit log tells the tokens apart by their names.
@@ -19,8 +23,15 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
         let name = token.name.as_str();
         if names.contains(&name) {
             let key_path = KeyPath::of(["admin", "tokens"]).item(index).key("name");
-            let help = format!("choose another name; [admin] token has the name {UNNAMED_TOKEN}");
-            problems.add_at_value(&key_path, format!("another token is named {name}"), help);
+            let help = text!(
+                "choose another name; [admin] token has the name {UNNAMED_TOKEN}",
+                "请换一个名字；[admin] token 的名字是 {UNNAMED_TOKEN}"
+            );
+            problems.add_at_value(
+                &key_path,
+                text!("another token is named {name}", "另一个令牌也叫 {name}"),
+                help,
+            );
         }
         names.push(name);
         validate_broker(problems, index, token);
@@ -35,14 +46,27 @@ fn validate_broker(problems: &mut Problems<'_>, index: usize, token: &AdminToken
     let table = KeyPath::of(["admin", "tokens"]).item(index);
     let key_path = table.clone().key("broker");
     if connectors.is_empty() {
-        let help = "name connectors, or remove the key";
-        problems.add_at_value(&key_path, "broker names no connector", help);
+        let help = text!(
+            "name connectors, or remove the key",
+            "请写上连接器，或删除这个键"
+        );
+        problems.add_at_value(
+            &key_path,
+            text!("broker names no connector", "broker 里没有连接器"),
+            help,
+        );
     }
     if token.view {
-        let help = "remove view, or make two tokens";
+        let help = text!(
+            "remove view, or make two tokens",
+            "请删除 view，或分成两个令牌"
+        );
         problems.add_at_value(
             &table.key("view"),
-            "a token with broker has no other right",
+            text!(
+                "a token with broker has no other right",
+                "带 broker 的令牌不能有别的权限"
+            ),
             help,
         );
     }
@@ -50,14 +74,28 @@ fn validate_broker(problems: &mut Problems<'_>, index: usize, token: &AdminToken
         let key_path = key_path.clone().item(index);
         match problems.config.connector.get(id) {
             None => {
-                let help = "name a connector of this configuration";
-                problems.add_at_value(&key_path, format!("there is no connector {id}"), help);
+                let help = text!(
+                    "name a connector of this configuration",
+                    "请写本配置中的连接器"
+                );
+                problems.add_at_value(
+                    &key_path,
+                    text!("there is no connector {id}", "没有连接器 {id}"),
+                    help,
+                );
             }
             Some(connector) => {
                 let mut kinds = connector.configured_kinds();
                 if !kinds.any(|kind| kind.features().shares_app_token) {
-                    let message = format!("the kind of {id} has no token of the application");
-                    problems.add_at_value(&key_path, message, "name a connector of WeCom");
+                    let message = text!(
+                        "the kind of {id} has no token of the application",
+                        "{id} 这种连接器没有应用令牌"
+                    );
+                    problems.add_at_value(
+                        &key_path,
+                        message,
+                        text!("name a connector of WeCom", "请写企业微信的连接器"),
+                    );
                 }
             }
         }

@@ -4,6 +4,7 @@ use super::Problems;
 use crate::door::Address;
 use crate::expression::Scope;
 use crate::setting::KeyPath;
+use crate::text;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     let Some(console) = &problems.config.console else {
@@ -15,9 +16,14 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
         let key_path = table.clone().key(key);
         problems.check_expression(&key_path, rule, Scope::User);
         if console.external_url.is_none() {
-            let message =
-                format!("{key} needs external_url: people return there after their login");
-            let help = "set external_url to what browsers type, such as \"https://menshen.corp.example:9443\"";
+            let message = text!(
+                "{key} needs external_url: people return there after their login",
+                "设置 {key} 时必须有 external_url：登录后要回到那里"
+            );
+            let help = text!(
+                "set external_url to what browsers type, such as \"https://menshen.corp.example:9443\"",
+                "请把 external_url 写成浏览器里的地址，例如 \"https://menshen.corp.example:9443\""
+            );
             problems.add_at_key(&key_path, message, help);
         }
     }
@@ -25,16 +31,29 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
         let key_path = table.clone().key("external_url");
         problems.require_origin(&key_path, url);
         if url.origin() == problems.config.server.external_url.url().origin() {
-            let message = "the console has the origin of [server] external_url";
-            let help = "use another host or port: scripts of an application of the same origin could use the \
-                        console";
+            let message = text!(
+                "the console has the origin of [server] external_url",
+                "控制台与 [server] external_url 同源"
+            );
+            let help = text!(
+                "use another host or port: scripts of an application of the same origin could use the \
+                        console",
+                "请换一个主机名或端口：同源应用里的脚本可以操作控制台"
+            );
             problems.add_at_value(&key_path, message, help);
         }
     }
     if !console.local && console.allow.is_none() && console.view.is_none() {
-        let help = "set allow or view, or remove local = false";
+        let help = text!(
+            "set allow or view, or remove local = false",
+            "请设置 allow 或 view，或删除 local = false"
+        );
         let key_path = table.clone().key("local");
-        problems.add_at_value(&key_path, "nobody could sign in to the console", help);
+        problems.add_at_value(
+            &key_path,
+            text!("nobody could sign in to the console", "没有人能登录控制台"),
+            help,
+        );
     }
     problems.require_positive(
         &table,
@@ -46,13 +65,23 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
     match &console.listen {
         Some(listen) => {
             if let Err(error) = Address::try_from(listen.clone()) {
-                let help = "an address and a port, such as \"127.0.0.1:9443\", or \"unix:/path\"";
+                let help = text!(
+                    "an address and a port, such as \"127.0.0.1:9443\", or \"unix:/path\"",
+                    "应为地址加端口，例如 \"127.0.0.1:9443\"，或 \"unix:/路径\""
+                );
                 problems.add_at_value(&table.key("listen"), error.to_string(), help);
             }
         }
         None if problems.config.admin.is_none() => {
-            let help = "add [admin], or set listen to an address of its own";
-            problems.add_at_key(&table, "the console has no listener", help);
+            let help = text!(
+                "add [admin], or set listen to an address of its own",
+                "请加上 [admin]，或用 listen 单独指定监听地址"
+            );
+            problems.add_at_key(
+                &table,
+                text!("the console has no listener", "控制台没有监听地址"),
+                help,
+            );
         }
         None => {}
     }

@@ -3,6 +3,7 @@
 use super::Problems;
 use crate::door::Address;
 use crate::setting::KeyPath;
+use crate::text;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     let config = problems.config;
@@ -11,20 +12,35 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
     };
     let table = KeyPath::of(["ext_authz"]);
     if config.server.trusted_proxies.is_empty() {
-        let help = "name Envoy's addresses in [server] trusted_proxies, such as [\"127.0.0.1\"]; \
-                    \"unix\" stands for peers on unix sockets";
+        let help = text!(
+            "name Envoy's addresses in [server] trusted_proxies, such as [\"127.0.0.1\"]; \
+                    \"unix\" stands for peers on unix sockets",
+            "请在 [server] trusted_proxies 中写上 Envoy 的地址，例如 [\"127.0.0.1\"]；\"unix\" 表示经 unix 套接字连接的对端"
+        );
         problems.add_at_key(
             &table,
-            "no proxy may use it: trusted_proxies is empty",
+            text!(
+                "no proxy may use it: trusted_proxies is empty",
+                "没有代理可以使用它：trusted_proxies 是空的"
+            ),
             help,
         );
     }
     let listen = table.clone().key("grpc_listen");
     match &ext_authz.grpc_listen {
         None if !ext_authz.on_main => {
-            let help =
-                "add grpc_listen, such as \"127.0.0.1:9181\", or on_main = true, or remove it";
-            problems.add_at_key(&table, "no proxy can reach it: it has no listener", help);
+            let help = text!(
+                "add grpc_listen, such as \"127.0.0.1:9181\", or on_main = true, or remove it",
+                "请加上 grpc_listen（例如 \"127.0.0.1:9181\"）或 on_main = true，或整个删除"
+            );
+            problems.add_at_key(
+                &table,
+                text!(
+                    "no proxy can reach it: it has no listener",
+                    "没有代理能连到它：它没有监听地址"
+                ),
+                help,
+            );
         }
         None => {}
         Some(written) => match Address::try_from(written.clone()) {
@@ -33,16 +49,25 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
             Ok(address) => {
                 let main = config.server.listen.iter().map(|listen| &listen.address);
                 if main.into_iter().any(|other| *other == address) {
-                    let help = "take another port, or on_main = true instead of grpc_listen";
+                    let help = text!(
+                        "take another port, or on_main = true instead of grpc_listen",
+                        "请换一个端口，或用 on_main = true 代替 grpc_listen"
+                    );
                     problems.add_at_value(
                         &listen,
-                        "this address is used by [server] listen, too",
+                        text!(
+                            "this address is used by [server] listen, too",
+                            "[server] listen 也用了这个地址"
+                        ),
                         help,
                     );
                 }
             }
             Err(error) => {
-                let help = "an address and a port, such as \"127.0.0.1:9181\", or \"unix:/path\"";
+                let help = text!(
+                    "an address and a port, such as \"127.0.0.1:9181\", or \"unix:/path\"",
+                    "应为地址加端口，例如 \"127.0.0.1:9181\"，或 \"unix:/路径\""
+                );
                 problems.add_at_value(&listen, error.to_string(), help);
             }
         },

@@ -7,6 +7,7 @@ use crate::issuer::{TenantName, TenantSetting, tenants_problem};
 use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::request::route::{AccessConfig, RouteConfig};
 use crate::setting::KeyPath;
+use crate::text;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     for (id, issuer) in &problems.config.issuer {
@@ -29,23 +30,45 @@ fn validate_token_settings<'a>(
 ) {
     if let Some((setting, why)) = tenants_problem(&issuer.url, &issuer.tenants) {
         let (key, message) = match setting {
-            TenantSetting::Issuer => ("url", "the tokens of every tenant would be refused"),
-            TenantSetting::Tenants => ("tenants", "the value of tenants cannot be used"),
+            TenantSetting::Issuer => (
+                "url",
+                text!(
+                    "the tokens of every tenant would be refused",
+                    "所有租户的令牌都会被拒绝"
+                ),
+            ),
+            TenantSetting::Tenants => (
+                "tenants",
+                text!(
+                    "the value of tenants cannot be used",
+                    "tenants 的值无法使用"
+                ),
+            ),
         };
         problems.add_at_value(&key_path.clone().key(key), message, why);
     }
     if issuer.audiences.is_empty() {
-        let help = "list the `aud` values of the tokens for these applications";
+        let help = text!(
+            "list the `aud` values of the tokens for these applications",
+            "请列出发给这些应用的令牌中 `aud` 的值"
+        );
         let key_path = key_path.clone().key("audiences");
-        problems.add_at_value(&key_path, "without audiences every token is refused", help);
+        problems.add_at_value(
+            &key_path,
+            text!(
+                "without audiences every token is refused",
+                "没有 audiences，所有令牌都会被拒绝"
+            ),
+            help,
+        );
     }
     for (index, audience) in issuer.audiences.iter().enumerate() {
         if audience.is_empty() {
             let key_path = key_path.clone().key("audiences").item(index);
             problems.add_at_value(
                 &key_path,
-                "an audience must not be empty",
-                "such as \"menshen\"",
+                text!("an audience must not be empty", "audience 不能为空"),
+                text!("such as \"menshen\"", "例如 \"menshen\""),
             );
         }
     }
@@ -53,8 +76,11 @@ fn validate_token_settings<'a>(
         let key_path = key_path.clone().key("algorithms");
         problems.add_at_value(
             &key_path,
-            "without algorithms every token is refused",
-            "remove it for the default",
+            text!(
+                "without algorithms every token is refused",
+                "没有 algorithms，所有令牌都会被拒绝"
+            ),
+            text!("remove it for the default", "删除它就用默认值"),
         );
     }
     problems.require_positive(key_path, &[("token_life_max", issuer.token_life_max)]);
@@ -78,8 +104,14 @@ fn validate_token_settings<'a>(
         let key_path = key_path.clone().key("introspection").key("client_id");
         problems.add_at_value(
             &key_path,
-            "introspection needs a client_id",
-            "the id of a client of the issuer",
+            text!(
+                "introspection needs a client_id",
+                "introspection 需要 client_id"
+            ),
+            text!(
+                "the id of a client of the issuer",
+                "填在签发方登记的客户端编号"
+            ),
         );
     }
 }
@@ -103,28 +135,44 @@ fn validate_people_connector<'a>(
     });
     let Some(token_issuer) = token_issuer else {
         let help = match connectors_with_tokens(problems).as_slice() {
-            [] => "there is no connector whose provider signs tokens".to_owned(),
-            names => format!("there are: {}", names.join(", ")),
+            [] => text!(
+                "there is no connector whose provider signs tokens",
+                "没有哪个连接器的来源会签发令牌"
+            ),
+            names => text!("there are: {}", "现有：{}", names.join(", ")),
         };
-        let message = format!("`{people}` is not a connector whose provider signs tokens");
+        let message = text!(
+            "`{people}` is not a connector whose provider signs tokens",
+            "`{people}` 不是来源会签发令牌的连接器"
+        );
         problems.add_at_value(&key_path, message, help);
         return;
     };
     if *token_issuer.issuer != issuer.url || !same_tenants(token_issuer.tenants, &issuer.tenants) {
-        let help = format!(
+        let help = text!(
             "its issuer is {}; `url` and `tenants` here must be the same",
+            "它的签发方是 {}；这里的 `url` 和 `tenants` 必须与它相同",
             token_issuer.issuer
         );
-        let message = format!("the connector `{people}` belongs to another issuer");
+        let message = text!(
+            "the connector `{people}` belongs to another issuer",
+            "连接器 `{people}` 属于另一个签发方"
+        );
         problems.add_at_value(&key_path, message, help);
     }
     let introspection = issuer.introspection.as_ref();
     if introspection.is_some_and(|introspection| introspection.audience_optional) {
-        let help = "remove `audience_optional`: otherwise another application could use the tokens \
-                    it receives to act as their persons";
+        let help = text!(
+            "remove `audience_optional`: otherwise another application could use the tokens \
+                    it receives to act as their persons",
+            "请删除 `audience_optional`：否则别的应用可以拿收到的令牌冒充其中的人"
+        );
         problems.add_at_value(
             &key_path,
-            "tokens for any application would identify a person",
+            text!(
+                "tokens for any application would identify a person",
+                "发给任何应用的令牌都能代表人的身份"
+            ),
             help,
         );
     }
@@ -169,8 +217,15 @@ fn validate_addresses<'a>(
             !is_http || !url.username().is_empty() || url.password().is_some()
         };
         if url.is_some_and(is_invalid) {
-            let help = "http:// or https://, a host and a path, without credentials";
-            problems.add_at_value(&key_path, "this URL cannot be used", help);
+            let help = text!(
+                "http:// or https://, a host and a path, without credentials",
+                "应为 http:// 或 https://、主机和路径，不带用户名和密码"
+            );
+            problems.add_at_value(
+                &key_path,
+                text!("this URL cannot be used", "这个 URL 无法使用"),
+                help,
+            );
         }
     }
 }
@@ -185,24 +240,42 @@ fn validate_route_issuers<'a>(
     for (index, id) in route.issuers.iter().enumerate() {
         if !issuers.contains_key(id) {
             let help = match names.as_slice() {
-                [] => format!("there is none: add [issuer.{id}]"),
-                names => format!("there are: {}", names.join(", ")),
+                [] => text!(
+                    "there is none: add [issuer.{id}]",
+                    "还没有签发方：请加上 [issuer.{id}]"
+                ),
+                names => text!("there are: {}", "现有：{}", names.join(", ")),
             };
             let key_path = key_path.clone().key("issuers").item(index);
-            problems.add_at_value(&key_path, format!("there is no issuer `{id}`"), help);
+            problems.add_at_value(
+                &key_path,
+                text!("there is no issuer `{id}`", "没有签发方 `{id}`"),
+                help,
+            );
         }
     }
     if !route.issuers.is_empty() && route.access == AccessConfig::Public {
-        let help =
-            "access = \"rule\" with allow = \"true\" lets everybody pass and verifies tokens";
-        let message = "a public route lets everybody pass: `issuers` has no effect";
+        let help = text!(
+            "access = \"rule\" with allow = \"true\" lets everybody pass and verifies tokens",
+            "access = \"rule\" 加 allow = \"true\" 放行所有人，同时验证令牌"
+        );
+        let message = text!(
+            "a public route lets everybody pass: `issuers` has no effect",
+            "公开路由放行所有人：`issuers` 不起作用"
+        );
         problems.add_at_key(&key_path.clone().key("issuers"), message, help);
     }
     if route.issuers.is_empty() && !route.scopes.is_empty() {
-        let help = "only tokens have scopes: add issuers = [...]";
+        let help = text!(
+            "only tokens have scopes: add issuers = [...]",
+            "只有令牌才有 scope：请加上 issuers = [...]"
+        );
         problems.add_at_key(
             &key_path.clone().key("scopes"),
-            "`scopes` has no effect without `issuers`",
+            text!(
+                "`scopes` has no effect without `issuers`",
+                "没有 `issuers`，`scopes` 不起作用"
+            ),
             help,
         );
     }
@@ -226,11 +299,25 @@ fn validate_overlapping_issuers<'a>(
         let introspects = |issuer: &IssuerConfig| issuer.introspection.is_some();
         let key_path = key_path.clone().key("issuers").item(index);
         if overlaps {
-            let message = format!("this route names an issuer of {} already", issuer.url);
-            problems.add_at_value(&key_path, message, "name one of them");
+            let message = text!(
+                "this route names an issuer of {} already",
+                "这个路由已经写了 {} 的签发方",
+                issuer.url
+            );
+            problems.add_at_value(
+                &key_path,
+                message,
+                text!("name one of them", "请只写其中一个"),
+            );
         } else if introspects(issuer) && earlier_issuers.clone().any(|other| introspects(other)) {
-            let help = "tokens of one issuer would be sent to the other: use two routes";
-            let message = "two issuers of this route use introspection";
+            let help = text!(
+                "tokens of one issuer would be sent to the other: use two routes",
+                "一个签发方的令牌会发给另一个：请分成两个路由"
+            );
+            let message = text!(
+                "two issuers of this route use introspection",
+                "这个路由有两个签发方使用 introspection"
+            );
             problems.add_at_value(&key_path, message, help);
         }
     }

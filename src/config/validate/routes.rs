@@ -6,6 +6,7 @@ use super::Problems;
 use crate::expression::Scope;
 use crate::request::route::{AccessConfig, HostPattern, RouteConfig, UpstreamUrl};
 use crate::setting::KeyPath;
+use crate::text;
 
 mod session_requirements;
 
@@ -34,20 +35,29 @@ fn validate_name_and_path<'a>(
 ) {
     let name = &route.name;
     if name.trim().is_empty() || name.len() > 64 || name.chars().any(char::is_control) {
-        let help = "1 to 64 bytes, for logs, pages and metrics";
+        let help = text!(
+            "1 to 64 bytes, for logs, pages and metrics",
+            "1 到 64 字节，用于日志、页面和指标"
+        );
         problems.add_at_value(
             &key_path.clone().key("name"),
-            "this name cannot be used for a route",
+            text!(
+                "this name cannot be used for a route",
+                "这个名字不能用作路由名"
+            ),
             help,
         );
     }
     let prefix = problems.config.server.prefix.as_str();
     let below_prefix = route.path.as_str().strip_prefix(prefix);
     if below_prefix.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-        let help = format!("everything below {prefix} is menshen's own: change server.prefix");
+        let help = text!(
+            "everything below {prefix} is menshen's own: change server.prefix",
+            "{prefix} 以下都由 menshen 自己使用：请改 server.prefix"
+        );
         problems.add_at_value(
             &key_path.clone().key("path"),
-            "no request reaches this route",
+            text!("no request reaches this route", "没有请求能到达这个路由"),
             help,
         );
     }
@@ -60,19 +70,31 @@ fn validate_access<'a>(
 ) {
     match (route.access, &route.allow) {
         (AccessConfig::Public, Some(_)) => {
-            let help = "access = \"rule\" evaluates `allow` for everybody, signed in or not";
+            let help = text!(
+                "access = \"rule\" evaluates `allow` for everybody, signed in or not",
+                "access = \"rule\" 会对每个人计算 `allow`，无论是否登录"
+            );
             let key_path = key_path.clone().key("allow");
             problems.add_at_key(
                 &key_path,
-                "a public route lets everybody pass: `allow` has no effect",
+                text!(
+                    "a public route lets everybody pass: `allow` has no effect",
+                    "公开路由放行所有人：`allow` 不起作用"
+                ),
                 help,
             );
         }
         (AccessConfig::Rule, None) => {
-            let help = "add allow = \"...\", or write access = \"signed-in\"";
+            let help = text!(
+                "add allow = \"...\", or write access = \"signed-in\"",
+                "请加上 allow = \"...\"，或写 access = \"signed-in\""
+            );
             problems.add_at_value(
                 &key_path.clone().key("access"),
-                "access = \"rule\" needs `allow`",
+                text!(
+                    "access = \"rule\" needs `allow`",
+                    "access = \"rule\" 需要 `allow`"
+                ),
                 help,
             );
         }
@@ -98,14 +120,31 @@ fn validate_public_paths<'a>(
 ) {
     let key_path = key_path.clone().key("public_paths");
     if route.access == AccessConfig::Public && !route.public_paths.is_empty() {
-        let help = "remove it, or write another `access`";
-        problems.add_at_key(&key_path, "on a public route every path is public", help);
+        let help = text!(
+            "remove it, or write another `access`",
+            "请删除它，或换一种 `access`"
+        );
+        problems.add_at_key(
+            &key_path,
+            text!(
+                "on a public route every path is public",
+                "公开路由的所有路径都是公开的"
+            ),
+            help,
+        );
     }
     let ignores_case = route.case_insensitive == Some(true);
     for (index, path) in route.public_paths.iter().enumerate() {
         if !route.path.includes(path.as_str().as_bytes(), ignores_case) {
-            let help = format!("the route serves paths below {}", route.path.as_str());
-            let message = "this route does not serve this path";
+            let help = text!(
+                "the route serves paths below {}",
+                "这个路由只服务 {} 以下的路径",
+                route.path.as_str()
+            );
+            let message = text!(
+                "this route does not serve this path",
+                "这个路由不服务这个路径"
+            );
             problems.add_at_value(&key_path.clone().item(index), message, help);
         }
     }
@@ -122,11 +161,18 @@ fn validate_connectors<'a>(
         // With the admin API, the connector may be a managed one, which the document does not have.
         if !connectors.contains_key(id) && problems.config.admin.is_none() {
             let help = match names.as_slice() {
-                [] => format!("there is none: add [connector.{id}]"),
-                names => format!("there are: {}", names.join(", ")),
+                [] => text!(
+                    "there is none: add [connector.{id}]",
+                    "还没有连接器：请加上 [connector.{id}]"
+                ),
+                names => text!("there are: {}", "现有：{}", names.join(", ")),
             };
             let key_path = key_path.clone().key("connectors").item(index);
-            problems.add_at_value(&key_path, format!("there is no connector `{id}`"), help);
+            problems.add_at_value(
+                &key_path,
+                text!("there is no connector `{id}`", "没有连接器 `{id}`"),
+                help,
+            );
         }
     }
 }
@@ -141,15 +187,32 @@ fn validate_audience<'a>(
     };
     let key_path = key_path.clone().key("audience");
     if !route.assertion {
-        let message = "without an assertion `audience` has no effect";
-        problems.add_at_key(&key_path, message, "add assertion = true, or remove it");
+        let message = text!(
+            "without an assertion `audience` has no effect",
+            "没有 assertion，`audience` 不起作用"
+        );
+        problems.add_at_key(
+            &key_path,
+            message,
+            text!(
+                "add assertion = true, or remove it",
+                "请加上 assertion = true，或删除它"
+            ),
+        );
     }
     if audience.trim().is_empty()
         || audience.len() > AUDIENCE_BYTES_MAX
         || audience.chars().any(char::is_control)
     {
-        let help = format!("1 to {AUDIENCE_BYTES_MAX} bytes, such as \"oa\"");
-        problems.add_at_value(&key_path, "this audience cannot be used", help);
+        let help = text!(
+            "1 to {AUDIENCE_BYTES_MAX} bytes, such as \"oa\"",
+            "1 到 {AUDIENCE_BYTES_MAX} 字节，例如 \"oa\""
+        );
+        problems.add_at_value(
+            &key_path,
+            text!("this audience cannot be used", "这个 audience 无法使用"),
+            help,
+        );
     }
 }
 
@@ -182,29 +245,53 @@ fn validate_upstream_tls<'a>(
     let key_path = key_path.clone().key("upstream_tls");
     let uses_tls = |upstream: &UpstreamUrl| matches!(upstream, UpstreamUrl::Tcp { tls: true, .. });
     if !route.upstream.iter().any(uses_tls) {
-        let message = "no upstream of this route uses TLS";
+        let message = text!(
+            "no upstream of this route uses TLS",
+            "这个路由的上游都不用 TLS"
+        );
         problems.add_at_key(
             &key_path,
             message,
-            "write https:// in upstream, or remove it",
+            text!(
+                "write https:// in upstream, or remove it",
+                "请在 upstream 中写 https://，或删除它"
+            ),
         );
     }
     match (&tls.certificate, &tls.key) {
         (Some(_), None) => {
-            let help = "add key = { file = \"...\" }";
+            let help = text!(
+                "add key = {{ file = \"...\" }}",
+                "请加上 key = {{ file = \"...\" }}"
+            );
             let key_path = key_path.clone().key("certificate");
-            problems.add_at_key(&key_path, "a certificate needs its private key", help);
+            problems.add_at_key(
+                &key_path,
+                text!("a certificate needs its private key", "证书需要它的私钥"),
+                help,
+            );
         }
         (None, Some(_)) => {
-            let help = "add certificate = \"...\"";
+            let help = text!("add certificate = \"...\"", "请加上 certificate = \"...\"");
             let key_path = key_path.clone().key("key");
-            problems.add_at_key(&key_path, "a private key needs its certificate", help);
+            problems.add_at_key(
+                &key_path,
+                text!("a private key needs its certificate", "私钥需要它的证书"),
+                help,
+            );
         }
         (Some(_), Some(_)) | (None, None) => {}
     }
     if tls.ca.is_some() && !tls.verify {
-        let message = "with verify = false `ca` has no effect";
-        problems.add_at_key(&key_path.key("ca"), message, "remove one of them");
+        let message = text!(
+            "with verify = false `ca` has no effect",
+            "verify = false 时，`ca` 不起作用"
+        );
+        problems.add_at_key(
+            &key_path.key("ca"),
+            message,
+            text!("remove one of them", "请删除其中一个"),
+        );
     }
 }
 
@@ -221,8 +308,16 @@ fn validate_duplicates(problems: &mut Problems<'_>) {
     for (index, route) in problems.config.route.iter().enumerate() {
         let key_path = KeyPath::of(["route"]).item(index);
         if let Some(other) = names.insert(&route.name, index) {
-            let help = format!("the other one begins in line {}", line_of(other));
-            let message = format!("two routes are named `{}`", route.name);
+            let help = text!(
+                "the other one begins in line {}",
+                "另一个从第 {} 行开始",
+                line_of(other)
+            );
+            let message = text!(
+                "two routes are named `{}`",
+                "有两个路由都叫 `{}`",
+                route.name
+            );
             problems.add_at_value(&key_path.clone().key("name"), message, help);
         }
         // If one route ignores case, paths that differ in case only are duplicates.
@@ -238,10 +333,17 @@ fn validate_duplicates(problems: &mut Problems<'_>) {
             path.to_owned()
         };
         if let Some(other) = hosts_and_paths.insert((host_key(&route.host), path), index) {
-            let help = format!("the other one begins in line {}", line_of(other));
+            let help = text!(
+                "the other one begins in line {}",
+                "另一个从第 {} 行开始",
+                line_of(other)
+            );
             problems.add_at_value(
                 &key_path.key("path"),
-                "two routes serve the same host and path",
+                text!(
+                    "two routes serve the same host and path",
+                    "有两个路由服务同一主机和路径"
+                ),
                 help,
             );
         }

@@ -3,6 +3,7 @@
 use super::Warnings;
 use crate::people::cookie::SameSiteConfig;
 use crate::setting::KeyPath;
+use crate::text;
 
 /// Warns of applications on the origin of `external_url`: because of them nobody can sign in inside a
 /// frame.
@@ -17,14 +18,22 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
     let mut origins = config.login.origins.iter();
     let is_front_end = origins.any(|url| url.origin() == external_url.origin());
     let reason = match route {
-        Some(route) => format!("route `{}` serves this host, too", route.name),
-        None if is_front_end => "[login] origins names this host, too".to_owned(),
+        Some(route) => text!(
+            "route `{}` serves this host, too",
+            "路由 `{}` 也服务这个主机",
+            route.name
+        ),
+        None if is_front_end => text!(
+            "[login] origins names this host, too",
+            "[login] origins 也写了这个主机"
+        ),
         None => return,
     };
-    let text = format!(
+    let text = text!(
         "nobody can sign in inside another site's frame: {reason}, and a script of an application there \
          could take the session of the visitor for every other host; give menshen a host of its own, \
-         which no route serves (a route without `host` serves every host)"
+         which no route serves (a route without `host` serves every host)",
+        "没有人能在别的网站的框架中登录：{reason:#}，那里的应用脚本可以拿走访问者在其他所有主机上的会话；请给 menshen 一个没有路由服务的专用主机（没有写 `host` 的路由服务所有主机）"
     );
     warnings.add(&KeyPath::of(["server", "external_url"]), text);
 }

@@ -8,6 +8,7 @@ use super::Warnings;
 use crate::issuer::TenantName;
 use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::setting::KeyPath;
+use crate::text;
 
 /// The longest time for which a revoked token may stay valid without a warning.
 const CACHE_MAX_WITHOUT_WARNING: Duration = Duration::from_secs(300);
@@ -17,22 +18,34 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
         let key_path = KeyPath::of(["issuer", id.as_str()]);
         let mut routes = warnings.config.route.iter();
         if !routes.any(|route| route.issuers.contains(id)) {
-            let text = format!("no route uses it: add issuers = [\"{id}\"] to a route");
+            let text = text!(
+                "no route uses it: add issuers = [\"{id}\"] to a route",
+                "没有路由使用它：请在路由中加上 issuers = [\"{id}\"]"
+            );
             warnings.add(&key_path, text);
         }
         warn_about_plain_http(warnings, &key_path, id, issuer);
         if issuer.tenants.contains(&TenantName::Any) {
-            let text = "tokens of every organisation are accepted: list the tenants";
+            let text = text!(
+                "tokens of every organisation are accepted: list the tenants",
+                "任何组织的令牌都被接受：请列出租户"
+            );
             warnings.add(&key_path.clone().key("tenants"), text);
         }
         warn_about_login_audiences(warnings, &key_path, issuer);
         if issuer.cache.duration() > CACHE_MAX_WITHOUT_WARNING {
-            let text = "a revoked token stays valid for up to this time";
+            let text = text!(
+                "a revoked token stays valid for up to this time",
+                "被吊销的令牌最多还能用这么久"
+            );
             warnings.add(&key_path.clone().key("cache"), text);
         }
         let introspection = issuer.introspection.as_ref();
         if introspection.is_some_and(|introspection| introspection.audience_optional) {
-            let text = "tokens that the issuer made for other applications are accepted, too";
+            let text = text!(
+                "tokens that the issuer made for other applications are accepted, too",
+                "签发方发给其他应用的令牌也会被接受"
+            );
             let key_path = key_path.key("introspection").key("audience_optional");
             warnings.add(&key_path, text);
         }
@@ -60,9 +73,10 @@ fn warn_about_login_audiences(
         })
         .collect();
     for (index, id) in login_audiences {
-        let text = format!(
+        let text = text!(
             "ID tokens of [connector.{id}] are accepted as bearer tokens: let the issuer use another \
-             audience for bearer tokens"
+             audience for bearer tokens",
+            "[connector.{id}] 的 ID 令牌会被当作 Bearer 令牌接受：请让签发方给 Bearer 令牌用另一个 audience"
         );
         warnings.add(&key_path.clone().key("audiences").item(index), text);
     }
@@ -90,9 +104,10 @@ fn warn_about_plain_http(
             let key_path = keys
                 .iter()
                 .fold(key_path.clone(), |key_path, key| key_path.key(key));
-            let text = format!(
+            let text = text!(
                 "keys and tokens of {id} are sent in plain http: an attacker in the network can forge \
-                 tokens"
+                 tokens",
+                "{id} 的密钥和令牌以明文 http 传输：网络中的攻击者可以伪造令牌"
             );
             warnings.add(&key_path, text);
         }

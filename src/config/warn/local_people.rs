@@ -2,6 +2,7 @@
 
 use super::Warnings;
 use crate::setting::KeyPath;
+use crate::text;
 
 pub(super) fn warn(warnings: &mut Warnings<'_>) {
     let config = warnings.config;
@@ -12,8 +13,11 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
     for (id, connector) in &config.connector {
         let mut kinds = connector.configured_kinds();
         if let Some(kind) = kinds.find(|kind| kind.features().keeps_people) {
-            let text = "its people are kept in the store, but nobody can add or change them: give [admin] \
-                        a token, or name a file in `people`";
+            let text = text!(
+                "its people are kept in the store, but nobody can add or change them: give [admin] \
+                        a token, or name a file in `people`",
+                "它的人员保存在存储中，但没有人能添加或修改：请给 [admin] 一个令牌，或在 `people` 中写一个文件"
+            );
             let table = KeyPath::of(["connector", id.as_str(), kind.name()]);
             warnings.add(&table, text);
         }

@@ -4,6 +4,7 @@ use super::Warnings;
 use crate::expression::{Expression, Scope};
 use crate::request::route::{AccessConfig, RouteConfig};
 use crate::setting::KeyPath;
+use crate::text;
 
 /// Warns of routes without `case_insensitive` whose path in another case belongs to a route with fewer
 /// requirements.
@@ -24,9 +25,10 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
         let others = routes.iter().filter(includes_path);
         let longest = others.max_by_key(|other| other.path.as_str().len());
         if let Some(other) = longest.filter(|other| may_allow_more(other, route)) {
-            let text = format!(
+            let text = text!(
                 "an application that ignores case in paths serves {}, too, and for that path the route \
                  `{}` decides: write case_insensitive = true if yours ignores case, else false",
+                "路径不分大小写的应用也会响应 {}，而那个路径由路由 `{}` 判断：如果您的应用不分大小写，请写 case_insensitive = true，否则写 false",
                 path.to_ascii_uppercase(),
                 other.name
             );
@@ -49,10 +51,11 @@ pub(super) fn capitals_in_rule(
     let rule = rule.and_then(|rule| Expression::compile(rule, Scope::Rule).ok());
     let literal = rule.and_then(|rule| rule.capitals_compared_with("request", "path"));
     if let Some(literal) = literal {
-        let text = format!(
+        let text = text!(
             "`{literal}` has capital letters, but this route is case_insensitive: the rule is evaluated \
              with the path in lower case, too, so that what it forbids by this text passes in lower \
-             case, and what it allows is always refused (403 or 400); write it in lower case"
+             case, and what it allows is always refused (403 or 400); write it in lower case",
+            "`{literal}` 含大写字母，但这个路由是 case_insensitive：规则也会用小写路径计算，因此它用这段文本禁止的，写成小写就能通过；它允许的则总被拒绝（403 或 400）；请写成小写"
         );
         warnings.add(&key_path.clone().key("allow"), text);
     }

@@ -5,6 +5,7 @@ use crate::login::connector::SelfWrittenField;
 use crate::request::route::RouteConfig;
 use crate::setting::KeyPath;
 use crate::store::ConnectorId;
+use crate::text;
 
 /// Warns if the default mapping takes such a field from an attribute that some sources let people change,
 /// and a route reads the field.
@@ -19,9 +20,10 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
                     continue;
                 };
                 let SelfWrittenField { field, why, .. } = field;
-                let text = format!(
+                let text = text!(
                     "the route `{}` reads {field}, and {why}; map {field} to an attribute that only \
                      administrators can write",
+                    "路由 `{}` 读取 {field}，而{why:#}；请把 {field} 映射到只有管理员能写的属性",
                     route.name
                 );
                 let key_path = KeyPath::of(["connector", id.as_str(), kind.name()]);

@@ -5,6 +5,7 @@ use super::Warnings;
 use crate::people::cookie::SameSiteConfig;
 use crate::request::route::{ReloadUser, RouteConfig};
 use crate::setting::KeyPath;
+use crate::text;
 
 /// Warns of a `reload_user` that confirms nobody: with a post from another site browsers send no session
 /// cookie, so the response cannot be compared with the session.
@@ -20,9 +21,12 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
             Some(ReloadUser::Always | ReloadUser::Embedded)
         );
         if is_asked && all_responses_are_posted(warnings, route) {
-            let text = "the sources of this route post their responses, and browsers send no session \
+            let text = text!(
+                "the sources of this route post their responses, and browsers send no session \
                         cookie with that: nobody is confirmed again unless [session] has \
-                        cookie_same_site = \"none\"";
+                        cookie_same_site = \"none\"",
+                "这个路由的来源用 POST 返回响应，浏览器此时不发送会话 Cookie：除非 [session] 中有 cookie_same_site = \"none\"，否则无法重新确认任何人"
+            );
             let key_path = KeyPath::of(["route"]).item(index).key("reload_user");
             warnings.add(&key_path, text);
         }
@@ -54,16 +58,22 @@ fn warn_about_connectors(warnings: &mut Warnings<'_>) {
         let key_path = KeyPath::of(["connector", id.as_str()]).key("reload_user");
         if !features.supports_silent_login() {
             let help = match features.silent_login_help {
-                "" => "remove it",
+                "" => text!("remove it", "请删除它"),
                 help => help,
             };
-            let text = format!("this source confirms nobody without a click: {help}");
+            let text = text!(
+                "this source confirms nobody without a click: {help}",
+                "这个来源不能免点击确认身份：{help:#}"
+            );
             warnings.add(&key_path, text);
         } else if features.returns_by_post()
             && config.session.cookie_same_site != SameSiteConfig::None
         {
-            let text = "this source posts its responses, and browsers send no session cookie with that: \
-                        nobody is confirmed again unless [session] has cookie_same_site = \"none\"";
+            let text = text!(
+                "this source posts its responses, and browsers send no session cookie with that: \
+                        nobody is confirmed again unless [session] has cookie_same_site = \"none\"",
+                "这个来源用 POST 返回响应，浏览器此时不发送会话 Cookie：除非 [session] 中有 cookie_same_site = \"none\"，否则无法重新确认任何人"
+            );
             warnings.add(&key_path, text);
         }
     }

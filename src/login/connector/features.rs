@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Callback, EntryPoint, LoginMethod};
 use crate::login::pending::Mode;
+use crate::wording::Text;
 
 /// The capabilities of a connector, which depend on its kind and settings.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +25,7 @@ pub struct Features {
     pub silent_in: &'static [Mode],
     /// With which settings such a login can run: a clause of the help text of an error. Empty: with all or
     /// with none.
-    pub silent_login_help: &'static str,
+    pub silent_login_help: Text,
     /// How the person authenticates.
     pub login_method: LoginMethod,
     /// The entry point for logins that the source starts, if the kind has one.
@@ -51,13 +52,13 @@ pub struct Features {
 }
 
 /// A field of the default mapping that some sources let people write themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelfWrittenField {
     pub field: &'static str,
     /// A part of every name by which expressions read it.
     pub named_by: &'static str,
     /// At which sources, and from which attribute: a clause of a warning.
-    pub why: &'static str,
+    pub why: Text,
 }
 
 /// How directory syncs of a connector run.

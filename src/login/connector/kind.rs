@@ -99,11 +99,7 @@ pub struct SettingProblem<'a> {
 
 impl<'a> SettingProblem<'a> {
     /// A problem with the value of a setting.
-    pub fn value(
-        key_path: KeyPath<'a>,
-        message: impl Into<Text>,
-        help: impl Into<Text>,
-    ) -> Self {
+    pub fn value(key_path: KeyPath<'a>, message: impl Into<Text>, help: impl Into<Text>) -> Self {
         Self {
             key_path,
             points_at_key: false,
@@ -132,7 +128,10 @@ impl<'a> SettingProblem<'a> {
             "这个表达式无法编译：{message}"
         );
         let variables = scope.variables().join(", ");
-        let help = text!("it is CEL over {variables}", "这里写 CEL，可用的变量：{variables}");
+        let help = text!(
+            "it is CEL over {variables}",
+            "这里写 CEL，可用的变量：{variables}"
+        );
         Some(Self {
             part: error.position.map(|position| (text, position.offset)),
             ..Self::value(key_path, message, help)

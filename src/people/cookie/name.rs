@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::setting::text_schema;
+use crate::wording::error_of_text;
 
 /// The longest name, in bytes. Every request contains it, up to several times with a suffix.
 const NAME_BYTES_MAX: usize = 64;
@@ -19,12 +20,11 @@ pub(super) const PREFIXES: [&str; 2] = ["__Host-", "__Secure-"];
 pub struct CookieName(Arc<str>);
 
 /// The value of `cookie_name` is not valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a cookie name is at most {NAME_BYTES_MAX} letters, digits, `-`, `_` and `.`; it does not begin with \
-     `__` (`__Host-` and `__Secure-` are put before it) and holds no `-flow-`, `-nonce-` or `-last`"
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CookieNameError;
+
+error_of_text!(CookieNameError: "a cookie name is at most {NAME_BYTES_MAX} letters, digits, `-`, `_` and `.`; it does not begin with \
+     `__` (`__Host-` and `__Secure-` are put before it) and holds no `-flow-`, `-nonce-` or `-last`", "Cookie 名最多 {NAME_BYTES_MAX} 个字母、数字、`-`、`_` 和 `.`；不能以 `__` 开头（`__Host-` 和 `__Secure-` 会自动加在前面），也不能包含 `-flow-`、`-nonce-` 或 `-last`");
 
 text_schema! {
     CookieName: "The name of the session cookie without `__Host-` or `__Secure-`.",

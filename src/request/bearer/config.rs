@@ -14,6 +14,7 @@ use crate::outbound::ProxyUrl;
 use crate::secret::SecretSource;
 use crate::setting::{Period, text_schema};
 use crate::store::ConnectorId;
+use crate::wording::error_of_text;
 
 /// An issuer of bearer tokens that routes may name in `issuers`. A token authenticates a program,
 /// or a person if `people` is set.
@@ -120,20 +121,20 @@ pub enum IntrospectionAuth {
 #[serde(try_from = "String")]
 pub struct IssuerId(String);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the name of an issuer is 1 to 32 characters of a-z, 0-9 and -")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidIssuerId;
+
+error_of_text!(InvalidIssuerId: "the name of an issuer is 1 to 32 characters of a-z, 0-9 and -", "签发方的名字由 1 到 32 个 a-z、0-9 和 - 组成");
 
 /// A scope (RFC 6749 §3.3), safe to appear in a challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ScopeName(String);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a scope is printable ASCII without spaces, quotes and backslashes; write several as a list"
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidScopeName;
+
+error_of_text!(InvalidScopeName: "a scope is printable ASCII without spaces, quotes and backslashes; write several as a list", "scope 应为可打印的 ASCII，不含空格、引号和反斜杠；多个请写成列表");
 
 text_schema!(ScopeName: "a scope, without spaces");
 

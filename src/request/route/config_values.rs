@@ -7,6 +7,8 @@ use url::Url;
 
 use crate::request::head::parse_host;
 use crate::setting::text_schema;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The `Host` header that an upstream receives.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -64,32 +66,50 @@ pub enum UpstreamUrl {
 }
 
 /// Why a value of a route is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouteConfigError {
     /// `host`.
-    #[error("a host is a name, `*.name` or `*`, each optionally with `:port`; no scheme, no path")]
     Host,
     /// `path`.
-    #[error(
-        "a path starts with /, is ASCII without spaces, and holds no `%`, `;`, `\\`, `?`, `#`, `//` or \
-         `:$`, and no segment that ends in a dot"
-    )]
     Path,
     /// `public_paths`.
-    #[error(
-        "a public path is a whole path that starts with /, is ASCII without spaces, and holds no `%`, \
-         `;`, `\\`, `?`, `#`, `//` or `:$`, and no segment that ends in a dot"
-    )]
     PublicPath,
     /// `upstream`.
-    #[error(
-        "an upstream is http://host[:port] or https://host[:port] without a path, or unix:/path"
-    )]
     Upstream,
     /// `host_header`.
-    #[error("host_header is `client`, `upstream` or a host name")]
     HostHeader,
 }
+
+impl RouteConfigError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Host => text!(
+                "a host is a name, `*.name` or `*`, each optionally with `:port`; no scheme, no path",
+                "host 应为主机名、`*.域名` 或 `*`，都可以带 `:端口`；不写协议和路径"
+            ),
+            Self::Path => text!(
+                "a path starts with /, is ASCII without spaces, and holds no `%`, `;`, `\\`, `?`, `#`, `//` or \
+         `:$`, and no segment that ends in a dot",
+                "path 以 / 开头，为不含空格的 ASCII，不含 `%`、`;`、`\\`、`?`、`#`、`//` 和 `:$`，也没有以点结尾的段"
+            ),
+            Self::PublicPath => text!(
+                "a public path is a whole path that starts with /, is ASCII without spaces, and holds no `%`, \
+         `;`, `\\`, `?`, `#`, `//` or `:$`, and no segment that ends in a dot",
+                "公开路径应为完整的路径，以 / 开头，为不含空格的 ASCII，不含 `%`、`;`、`\\`、`?`、`#`、`//` 和 `:$`，也没有以点结尾的段"
+            ),
+            Self::Upstream => text!(
+                "an upstream is http://host[:port] or https://host[:port] without a path, or unix:/path",
+                "上游应为 http://主机[:端口] 或 https://主机[:端口]，不带路径，或 unix:/路径"
+            ),
+            Self::HostHeader => text!(
+                "host_header is `client`, `upstream` or a host name",
+                "host_header 应为 `client`、`upstream` 或主机名"
+            ),
+        }
+    }
+}
+
+error_of_text!(RouteConfigError);
 
 impl HostPattern {
     pub fn port(&self) -> Option<u16> {

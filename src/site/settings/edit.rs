@@ -12,6 +12,8 @@ use super::table::ConnectorTable;
 use super::{Settings, parse};
 use crate::keys::KeyRing;
 use crate::store::ConnectorId;
+use crate::text;
+use crate::wording::Text;
 
 mod login;
 mod rollback;
@@ -210,8 +212,15 @@ impl Edit<'_> {
         document.connectors.insert(id.clone(), connector);
         let max = CONNECTORS_MAX;
         if document.connectors.len() > max {
-            let help = format!("at most {max}: delete another one first");
-            let problem = FieldProblem::new("", "there are too many connectors", help);
+            let help = text!(
+                "at most {max}: delete another one first",
+                "最多 {max} 个：请先删除一个"
+            );
+            let problem = FieldProblem::new(
+                "",
+                text!("there are too many connectors", "连接器太多"),
+                help,
+            );
             return Err(ChangeError::Problems(vec![problem]));
         }
         self.note_kind(id, &kind.unwrap_or_default())?;

@@ -35,11 +35,7 @@ pub struct FieldProblem {
 
 impl FieldProblem {
     /// A problem of a field, with a remedy.
-    pub fn new(
-        field: impl Into<String>,
-        message: impl Into<Text>,
-        help: impl Into<Text>,
-    ) -> Self {
+    pub fn new(field: impl Into<String>, message: impl Into<Text>, help: impl Into<Text>) -> Self {
         Self {
             connector: None,
             field: field.into(),

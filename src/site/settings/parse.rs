@@ -12,6 +12,8 @@ use crate::login::connector::ConnectorConfig;
 use crate::login::{ConnectorSurroundings, connector_problems};
 use crate::secret::SecretSource;
 use crate::store::ConnectorId;
+use crate::text;
+use crate::wording::Text;
 
 /// The longest text, in bytes; a PEM text has line breaks.
 const TEXT_BYTES_MAX: usize = 8 * 1024;
@@ -51,30 +53,51 @@ fn type_problem(path: &str, message: &str) -> FieldProblem {
             Some(last) if last == written => path.to_owned(),
             _ => below(path, written),
         };
-        let allowed = format!("allowed here: {}", allowed.join(", "));
-        return FieldProblem::new(field, format!("unknown key `{written}`"), allowed);
+        let allowed = text!("allowed here: {}", "这里可以写：{}", allowed.join(", "));
+        return FieldProblem::new(
+            field,
+            text!("unknown key `{written}`", "没有名为 `{written}` 的键"),
+            allowed,
+        );
     }
     if let Some((_, allowed)) = split_unknown(message, "unknown variant") {
-        let allowed = format!("one of: {}", allowed.join(", "));
-        return FieldProblem::new(path, "this is not a choice here", allowed);
+        let allowed = text!("one of: {}", "应为其中之一：{}", allowed.join(", "));
+        return FieldProblem::new(
+            path,
+            text!("this is not a choice here", "这里不能这样写"),
+            allowed,
+        );
     }
     if let Some(rest) = message.strip_prefix("missing field `") {
         let key = rest.split('`').next().unwrap_or_default();
-        return FieldProblem::new(below(path, key), "it is missing", "give it a value");
+        return FieldProblem::new(
+            below(path, key),
+            text!("it is missing", "缺少这一项"),
+            text!("give it a value", "请给它一个值"),
+        );
     }
     let expected = message.rsplit_once(", expected ");
     let (message, help) = match (message.starts_with("invalid "), expected) {
         (true, Some((_, expected))) => (
-            "a value of this type does not fit here".to_owned(),
-            format!("expected {}", type_in_words(expected)),
+            text!(
+                "a value of this type does not fit here",
+                "这里不能写这种类型的值"
+            ),
+            {
+                let expected = type_in_words(expected);
+                text!("expected {expected}", "应为{expected:#}")
+            },
         ),
         (true, None) => (
-            "this value does not fit here".to_owned(),
-            "see the type of the key in conf/full.toml".to_owned(),
+            text!("this value does not fit here", "这里不能写这个值"),
+            text!(
+                "see the type of the key in conf/full.toml",
+                "这个键的类型见 conf/full.toml"
+            ),
         ),
         // An error of our own types, which name what is allowed and not the value.
         (false, _) => (
-            "this value cannot be used".to_owned(),
+            text!("this value cannot be used", "这个值无法使用"),
             message.trim().to_owned(),
         ),
     };
@@ -82,15 +105,17 @@ fn type_problem(path: &str, message: &str) -> FieldProblem {
 }
 
 /// The expected type in words, without names of Rust types.
-fn type_in_words(expected: &str) -> &str {
+fn type_in_words(expected: &str) -> Text {
     match expected {
-        "a sequence" => "a list",
-        "a map" => "a table",
-        "a string" | "literal string" => "a text",
-        "a boolean" => "true or false",
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, not below 0",
-        other if other.starts_with("struct ") => "a table",
-        other => other,
+        "a sequence" => text!("a list", "列表"),
+        "a map" => text!("a table", "表"),
+        "a string" | "literal string" => text!("a text", "文本"),
+        "a boolean" => text!("true or false", " true 或 false"),
+        "u8" | "u16" | "u32" | "u64" | "usize" => {
+            text!("a whole number, not below 0", "不小于 0 的整数")
+        }
+        other if other.starts_with("struct ") => text!("a table", "表"),
+        other => Text::same(other.to_owned()),
     }
 }
 
@@ -119,10 +144,12 @@ pub(super) fn json_problems(table: &ConnectorTable) -> Vec<FieldProblem> {
         found.check(key, value, 1);
     }
     if found.values > VALUES_MAX {
-        let help = format!("at most {VALUES_MAX}");
-        found
-            .list
-            .push(FieldProblem::new("", "there are too many values", help));
+        let help = text!("at most {VALUES_MAX}", "最多 {VALUES_MAX} 个");
+        found.list.push(FieldProblem::new(
+            "",
+            text!("there are too many values", "值太多"),
+            help,
+        ));
     }
     found.list
 }
@@ -136,9 +163,15 @@ impl JsonProblems {
     fn check(&mut self, path: &str, value: &Value, depth: usize) {
         self.values += 1;
         if depth > DEPTH_MAX || self.values > VALUES_MAX {
-            let message = "it is nested too deeply, or there are too many values";
-            self.list
-                .push(FieldProblem::new(path, message, "remove some"));
+            let message = text!(
+                "it is nested too deeply, or there are too many values",
+                "嵌套太深，或值太多"
+            );
+            self.list.push(FieldProblem::new(
+                path,
+                message,
+                text!("remove some", "请删除一些"),
+            ));
             return;
         }
         match value {
@@ -152,8 +185,15 @@ impl JsonProblems {
                 for (key, member) in members {
                     let path = below(path, key);
                     if key == seal::SEALED {
-                        let help = "it stands for secrets that are stored";
-                        let problem = FieldProblem::new(&*path, "this key cannot be used", help);
+                        let help = text!(
+                            "it stands for secrets that are stored",
+                            "它代表已保存的密钥"
+                        );
+                        let problem = FieldProblem::new(
+                            &*path,
+                            text!("this key cannot be used", "这个键不能用"),
+                            help,
+                        );
                         self.list.push(problem);
                     }
                     self.check(&path, member, depth + 1);
@@ -170,16 +210,22 @@ impl JsonProblems {
             false => TEXT_BYTES_MAX,
         };
         if text.len() > bytes_max {
-            let help = format!("at most {bytes_max} bytes");
-            self.list
-                .push(FieldProblem::new(path, "it is too long", help));
+            let help = text!("at most {bytes_max} bytes", "最多 {bytes_max} 字节");
+            self.list.push(FieldProblem::new(
+                path,
+                text!("it is too long", "太长"),
+                help,
+            ));
         }
         // Expressions and PEM have several lines.
         let is_refused = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
         if text.chars().any(is_refused) {
-            let message = "it has a control character";
-            self.list
-                .push(FieldProblem::new(path, message, "remove it"));
+            let message = text!("it has a control character", "含有控制字符");
+            self.list.push(FieldProblem::new(
+                path,
+                message,
+                text!("remove it", "请删除它"),
+            ));
         }
     }
 }
@@ -213,22 +259,31 @@ pub(super) fn problems(
 /// allowed to read them.
 fn machine_problems(connector: &ConnectorConfig) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
-    let message = "managed settings read no file and no environment variable of the machine";
+    let message = text!(
+        "managed settings read no file and no environment variable of the machine",
+        "托管的设置不读取这台机器上的文件和环境变量"
+    );
     if connector.ca.is_some() {
-        let help = "give the certificates themselves, as PEM in `ca_pem`";
+        let help = text!(
+            "give the certificates themselves, as PEM in `ca_pem`",
+            "请在 `ca_pem` 中给出 PEM 格式的证书本身"
+        );
         problems.push(FieldProblem::new("ca", message, help));
     }
     for kind in connector.configured_kinds() {
         let secrets = kind.secrets().into_iter().chain(kind.public_keys());
         let is_elsewhere = |source: &SecretSource| !matches!(source, SecretSource::Literal(_));
         for (key_path, _) in secrets.filter(|(_, source)| is_elsewhere(source)) {
-            let help = "give the text itself";
+            let help = text!("give the text itself", "请给出文本本身");
             problems.push(FieldProblem::new(key_path.to_string(), message, help));
         }
         for (key_path, _) in kind.files() {
             let field = key_path.to_string();
             if problems.iter().all(|problem| problem.field != field) {
-                let help = "give the content itself or a URL, or set the connector in the file";
+                let help = text!(
+                    "give the content itself or a URL, or set the connector in the file",
+                    "请给出内容本身或 URL，或在配置文件中设置这个连接器"
+                );
                 problems.push(FieldProblem::new(field, message, help));
             }
         }

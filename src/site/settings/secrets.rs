@@ -9,6 +9,8 @@ use super::table::ConnectorTable;
 use crate::login::connector::ConnectorConfig;
 use crate::secret::SecretSource;
 use crate::setting::{KeyPath, Step};
+use crate::text;
+use crate::wording::Text;
 
 /// The key whose URL may contain a password.
 const PROXY: &str = "proxy";
@@ -173,8 +175,11 @@ fn resolve_markers(
                     kept.push(text_of(steps));
                 }
                 None => {
-                    let message = "no secret is kept for which this could stand";
-                    let help = "give the secret itself";
+                    let message = text!(
+                        "no secret is kept for which this could stand",
+                        "没有保存过可以用它代表的密钥"
+                    );
+                    let help = text!("give the secret itself", "请给出密钥本身");
                     problems.push(FieldProblem::new(path.to_string(), message, help));
                 }
             }
@@ -184,11 +189,14 @@ fn resolve_markers(
         |proxy: &str| Url::parse(proxy).is_ok_and(|url| url.password().is_some_and(is_marker));
     let proxy = table.get(&[Step::Key(PROXY)]).and_then(Value::as_str);
     if proxy.is_some_and(has_marker) {
-        let message = "the place to which the password is sent has changed, or there is none";
+        let message = text!(
+            "the place to which the password is sent has changed, or there is none",
+            "密码要发往的地方变了，或没有"
+        );
         problems.push(FieldProblem::new(
             PROXY,
             message,
-            "give the password itself",
+            text!("give the password itself", "请给出密码本身"),
         ));
     }
     (problems, is_changed)
@@ -207,8 +215,11 @@ fn moved_problems(
         let before = destinations(&former.connector, path.steps());
         let mut now = destinations(connector, path.steps()).into_iter();
         if is_kept && now.any(|place| !before.contains(&place)) {
-            let message = "the place to which this secret is sent has changed";
-            let help = "give the secret again";
+            let message = text!(
+                "the place to which this secret is sent has changed",
+                "这个密钥要发往的地方变了"
+            );
+            let help = text!("give the secret again", "请重新给出密钥");
             problems.push(FieldProblem::new(path.to_string(), message, help));
         }
     }

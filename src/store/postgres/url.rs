@@ -9,6 +9,8 @@ use url::{Host, Url};
 
 use super::roots;
 use crate::secret::Secret;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The parameters that a URL may have.
 const PARAMETERS: [&str; 5] = ["host", "sslmode", "sslrootcert", "sslcert", "sslkey"];
@@ -18,18 +20,36 @@ const PARAMETERS: [&str; 5] = ["host", "sslmode", "sslrootcert", "sslcert", "ssl
 pub struct PostgresUrl(Url);
 
 /// Why a text is not the URL of a PostgreSQL database.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PostgresUrlError {
     /// It is no URL, or names no user or no database.
-    #[error("a PostgreSQL store is postgres://user@host:5432/database")]
     Shape,
     /// A parameter that is not known.
-    #[error("unknown parameter {0:?}: known are host, sslmode, sslrootcert, sslcert and sslkey")]
     Parameter(String),
     /// An `sslmode` that is not known.
-    #[error("sslmode is disable, allow, prefer, require, verify-ca or verify-full, not {0:?}")]
     SslMode(String),
 }
+
+impl PostgresUrlError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Shape => text!(
+                "a PostgreSQL store is postgres://user@host:5432/database",
+                "PostgreSQL 存储应写成 postgres://用户@主机:5432/数据库"
+            ),
+            Self::Parameter(value) => text!(
+                "unknown parameter {value:?}: known are host, sslmode, sslrootcert, sslcert and sslkey",
+                "未知的参数 {value:?}：可用的有 host、sslmode、sslrootcert、sslcert 和 sslkey"
+            ),
+            Self::SslMode(value) => text!(
+                "sslmode is disable, allow, prefer, require, verify-ca or verify-full, not {value:?}",
+                "sslmode 应为 disable、allow、prefer、require、verify-ca 或 verify-full，不是 {value:?}"
+            ),
+        }
+    }
+}
+
+error_of_text!(PostgresUrlError);
 
 impl PostgresUrl {
     pub(in crate::store) fn parse(text: &str) -> Result<Self, PostgresUrlError> {

@@ -8,6 +8,7 @@ use crate::login::connector::Features;
 use crate::people::cookie::SameSiteConfig;
 use crate::request::route::{AccessConfig, HostPattern, ReloadUser, RouteConfig};
 use crate::setting::KeyPath;
+use crate::text;
 
 /// The most `acr_values` of a route, and the longest one in bytes; they are sent in URLs.
 const ACR_VALUES_MAX: usize = 8;
@@ -32,8 +33,11 @@ pub(super) fn validate<'a>(
     for (key, period) in periods {
         if period.is_some_and(|period| period.duration() < PERIOD_MIN) {
             let key_path = key_path.clone().key(key);
-            let help = "a login at the source takes longer: write \"10s\" or more";
-            problems.add_at_value(&key_path, format!("{key} is too short"), help);
+            let help = text!(
+                "a login at the source takes longer: write \"10s\" or more",
+                "在来源处登录不止这么久：请写 \"10s\" 或更长"
+            );
+            problems.add_at_value(&key_path, text!("{key} is too short", "{key} 太短"), help);
         }
     }
     if asks_the_source(route) {
@@ -64,8 +68,14 @@ fn validate_public_route<'a>(
         ("reload_user", asks_the_source(route)),
     ];
     for (key, _) in settings.into_iter().filter(|(_, written)| *written) {
-        let message = format!("a public route lets everybody pass: {key} has no effect");
-        let help = "remove it, or write access = \"signed-in\"";
+        let message = text!(
+            "a public route lets everybody pass: {key} has no effect",
+            "公开路由放行所有人：{key} 不起作用"
+        );
+        let help = text!(
+            "remove it, or write access = \"signed-in\"",
+            "请删除它，或写 access = \"signed-in\""
+        );
         problems.add_at_key(&key_path.clone().key(key), message, help);
     }
 }
@@ -77,17 +87,30 @@ fn validate_acr_values<'a>(
 ) {
     let key_path = key_path.clone().key("acr_values");
     if route.acr_values.len() > ACR_VALUES_MAX {
-        let help = format!("at most {ACR_VALUES_MAX}, the preferred one first");
-        problems.add_at_value(&key_path, "there are too many acr_values", help);
+        let help = text!(
+            "at most {ACR_VALUES_MAX}, the preferred one first",
+            "最多 {ACR_VALUES_MAX} 个，首选的放在最前"
+        );
+        problems.add_at_value(
+            &key_path,
+            text!("there are too many acr_values", "acr_values 太多"),
+            help,
+        );
     }
     for (index, acr) in route.acr_values.iter().enumerate() {
         // They are sent in one parameter, separated by spaces, and in a quoted header (RFC 9470).
         let is_allowed = |byte: u8| byte.is_ascii_graphic() && !b"\"\\".contains(&byte);
         if acr.is_empty() || acr.len() > ACR_BYTES_MAX || !acr.bytes().all(is_allowed) {
-            let help =
-                format!("1 to {ACR_BYTES_MAX} letters, digits and signs, no spaces or quotes");
+            let help = text!(
+                "1 to {ACR_BYTES_MAX} letters, digits and signs, no spaces or quotes",
+                "1 到 {ACR_BYTES_MAX} 个字母、数字和符号，不含空格和引号"
+            );
             let key_path = key_path.clone().item(index);
-            problems.add_at_value(&key_path, "this acr value cannot be used", help);
+            problems.add_at_value(
+                &key_path,
+                text!("this acr value cannot be used", "这个 acr 值无法使用"),
+                help,
+            );
         }
     }
 }
@@ -105,7 +128,10 @@ fn validate_silent_login<'a>(
         .filter_map(|(_, connector)| Some(connector.kind().ok()?.features()))
         .collect();
     if !features.is_empty() && !features.iter().any(Features::supports_silent_login) {
-        let message = "none of the connectors of this route can log in without a click";
+        let message = text!(
+            "none of the connectors of this route can log in without a click",
+            "这个路由的连接器都不能免点击登录"
+        );
         let requirements: BTreeSet<_> = features
             .iter()
             .map(|features| features.silent_login_help)
@@ -115,8 +141,12 @@ fn validate_silent_login<'a>(
             .filter(|text| !text.is_empty())
             .collect();
         let help = match help.as_slice() {
-            [] => "remove reload_user".to_owned(),
-            requirements => format!("{}; otherwise remove reload_user", requirements.join("; ")),
+            [] => text!("remove reload_user", "请删除 reload_user"),
+            requirements => text!(
+                "{}; otherwise remove reload_user",
+                "{}；否则请删除 reload_user",
+                requirements.join("; ")
+            ),
         };
         problems.add_at_value(&key_path.clone().key("reload_user"), message, help);
     }
@@ -131,8 +161,14 @@ fn validate_embedded_login<'a>(
     let key_path = key_path.clone().key("reload_user");
     let session = &problems.config.session;
     if session.cookie_same_site != SameSiteConfig::None {
-        let message = "browsers do not send the session cookie in a frame of another site";
-        let help = "add cookie_same_site = \"none\" to [session]";
+        let message = text!(
+            "browsers do not send the session cookie in a frame of another site",
+            "浏览器在别的网站的框架中不发送会话 Cookie"
+        );
+        let help = text!(
+            "add cookie_same_site = \"none\" to [session]",
+            "请在 [session] 中加上 cookie_same_site = \"none\""
+        );
         problems.add_at_value(&key_path, message, help);
     }
     let covered = |host: &str| {
@@ -148,8 +184,14 @@ fn validate_embedded_login<'a>(
         HostPattern::Wildcard { suffix, .. } => covered(suffix),
     };
     if !is_covered {
-        let message = "a login in a frame cannot set the session cookie of this host";
-        let help = "serve it on the host of external_url, or set cookie_domain";
+        let message = text!(
+            "a login in a frame cannot set the session cookie of this host",
+            "框架中的登录无法设置这个主机的会话 Cookie"
+        );
+        let help = text!(
+            "serve it on the host of external_url, or set cookie_domain",
+            "请放到 external_url 的主机上，或设置 cookie_domain"
+        );
         problems.add_at_value(&key_path, message, help);
     }
 }

@@ -253,7 +253,8 @@ pub(super) fn field_error(problem: &FieldProblem, field: String) -> FieldError {
         Some(help) => format!("{}: {help}", problem.message),
         None => problem.message.to_string(),
     };
-    let zh = translated(&problem.message.to_string()).map_or_else(|| format!("无法使用：{en}"), str::to_owned);
+    let zh = translated(&problem.message.to_string())
+        .map_or_else(|| format!("无法使用：{en}"), str::to_owned);
     FieldError::new(field, zh, en)
 }
 

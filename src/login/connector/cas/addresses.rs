@@ -4,6 +4,8 @@ use url::Url;
 
 use super::config::{Config, Version};
 use crate::setting::sends_in_clear_text;
+use crate::text;
+use crate::wording::Text;
 
 /// The URLs of one CAS server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +20,8 @@ pub(super) struct Addresses {
 #[error("{key}: {message}: {help}")]
 pub(super) struct AddressError {
     pub(super) key: &'static str,
-    pub(super) message: &'static str,
-    pub(super) help: &'static str,
+    pub(super) message: Text,
+    pub(super) help: Text,
 }
 
 impl Addresses {
@@ -30,8 +32,11 @@ impl Addresses {
             Some(url) => checked(key, url, config.allow_http).map(|()| url.clone()),
             None => below(path).map_err(|_| AddressError {
                 key: "url",
-                message: "this URL cannot be used",
-                help: "the base URL of the CAS server, such as https://sso.corp.example/cas",
+                message: text!("this URL cannot be used", "这个 URL 无法使用"),
+                help: text!(
+                    "the base URL of the CAS server, such as https://sso.corp.example/cas",
+                    "应为 CAS 服务器的基础 URL，例如 https://sso.corp.example/cas"
+                ),
             }),
         };
         Ok(Self {
@@ -64,8 +69,11 @@ fn base(config: &Config) -> Result<String, AddressError> {
     if url.query().is_some() {
         return Err(AddressError {
             key: "url",
-            message: "it has a query",
-            help: "paths are added to it: write it without ? and what follows",
+            message: text!("it has a query", "带有查询参数"),
+            help: text!(
+                "paths are added to it: write it without ? and what follows",
+                "后面要接路径：请去掉 ? 及其后的内容"
+            ),
         });
     }
     let text = url.as_str().trim_end_matches('/');
@@ -79,15 +87,33 @@ fn checked(key: &'static str, url: &Url, allow_http: bool) -> Result<(), Address
     let error = |message, help| AddressError { key, message, help };
     let has_credentials = !url.username().is_empty() || url.password().is_some();
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() || has_credentials {
-        let help = "a URL with https:// and a host, without user and password";
-        return Err(error("this URL cannot be used", help));
+        let help = text!(
+            "a URL with https:// and a host, without user and password",
+            "应为带 https:// 和主机的 URL，不带用户名和密码"
+        );
+        return Err(error(
+            text!("this URL cannot be used", "这个 URL 无法使用"),
+            help,
+        ));
     }
     if url.fragment().is_some() {
-        return Err(error("it has a fragment", "remove # and what follows"));
+        return Err(error(
+            text!("it has a fragment", "带有片段"),
+            text!("remove # and what follows", "请去掉 # 及其后的内容"),
+        ));
     }
     if sends_in_clear_text(url) && !allow_http {
-        let message = "over plain http an attacker in the network can forge any identity";
-        return Err(error(message, "use https://; http only on this machine"));
+        let message = text!(
+            "over plain http an attacker in the network can forge any identity",
+            "明文 http 下，网络中的攻击者可以伪造任何身份"
+        );
+        return Err(error(
+            message,
+            text!(
+                "use https://; http only on this machine",
+                "请用 https://；http 只能用于本机"
+            ),
+        ));
     }
     Ok(())
 }

@@ -14,6 +14,8 @@ use super::{Cas, Config, MAPPING, logout, ticket};
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
 use crate::setting::{KeyPath, sends_in_clear_text};
+use crate::text;
+use crate::wording::Text;
 
 pub(in crate::login::connector) const NAME: &str = "cas";
 
@@ -39,20 +41,32 @@ impl Kind for Config {
         for (index, proxy) in self.proxies.iter().enumerate() {
             if !is_proxy_url(proxy) {
                 let key_path = KeyPath::of([NAME, "proxies"]).item(index);
-                let message = "this is not the callback URL of a proxy";
-                let help = "write it as the CAS server names it in <cas:proxy>, with https://";
+                let message = text!(
+                    "this is not the callback URL of a proxy",
+                    "这不是代理的回调 URL"
+                );
+                let help = text!(
+                    "write it as the CAS server names it in <cas:proxy>, with https://",
+                    "请按 CAS 服务器在 <cas:proxy> 中的写法填写，用 https://"
+                );
                 problems.push(SettingProblem::value(key_path, message, help));
             }
         }
         if !self.proxies.is_empty() && self.version == Version::V1 {
-            let message = "version 1.0 has no proxy tickets";
-            let help = "remove `proxies`, or write version = \"2.0\" or \"3.0\"";
+            let message = text!("version 1.0 has no proxy tickets", "1.0 版没有代理票据");
+            let help = text!(
+                "remove `proxies`, or write version = \"2.0\" or \"3.0\"",
+                "请删除 `proxies`，或写 version = \"2.0\" 或 \"3.0\""
+            );
             let key_path = KeyPath::of([NAME, "proxies"]);
             problems.push(SettingProblem::key(key_path, message, help));
         }
         if !self.proxies.is_empty() && self.renew {
-            let message = "a proxy ticket is never issued for a password that was just entered";
-            let help = "remove `renew` or `proxies`";
+            let message = text!(
+                "a proxy ticket is never issued for a password that was just entered",
+                "刚输入密码的登录不会签发代理票据"
+            );
+            let help = text!("remove `renew` or `proxies`", "请删除 `renew` 或 `proxies`");
             let key_path = KeyPath::of([NAME, "renew"]);
             problems.push(SettingProblem::key(key_path, message, help));
         }
@@ -62,14 +76,20 @@ impl Kind for Config {
     fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
         if self.allow_http {
-            let text = "over plain http an attacker in the network can forge any identity: use https://, and \
-                        remove this key";
-            warnings.push((KeyPath::of([NAME, "allow_http"]), text.to_owned()));
+            let text = text!(
+                "over plain http an attacker in the network can forge any identity: use https://, and \
+                        remove this key",
+                "明文 http 下，网络中的攻击者可以伪造任何身份：请用 https://，并删除这个键"
+            );
+            warnings.push((KeyPath::of([NAME, "allow_http"]), text));
         }
         if !self.single_logout {
-            let text = "a person who signs out at the CAS server stays signed in here until the session \
-                        ends: remove this key";
-            warnings.push((KeyPath::of([NAME, "single_logout"]), text.to_owned()));
+            let text = text!(
+                "a person who signs out at the CAS server stays signed in here until the session \
+                        ends: remove this key",
+                "在 CAS 服务器退出的人，在这里仍保持登录，直到会话结束：请删除这个键"
+            );
+            warnings.push((KeyPath::of([NAME, "single_logout"]), text));
         }
         warnings
     }
@@ -82,7 +102,10 @@ impl Kind for Config {
                 true => &[],
                 false => &[Mode::Web, Mode::InApp],
             },
-            silent_login_help: "a cas connector can do so only without `renew`",
+            silent_login_help: text!(
+                "a cas connector can do so only without `renew`",
+                "cas 连接器只有不写 `renew` 时才能做到"
+            ),
             login_method: LoginMethod::Callback(Callback {
                 program_ticket: Some(ticket::PARAMETER),
                 logout_message: self.single_logout.then_some(LogoutMessageForm {

@@ -15,6 +15,8 @@ use super::{Custom, plan, problems};
 use crate::expression::{Expression, Scope};
 use crate::secret::SecretSource;
 use crate::setting::{KeyPath, Step};
+use crate::text;
+use crate::wording::Text;
 
 const MAPPING: &[(&str, &str)] = &[
     (
@@ -73,7 +75,7 @@ impl Kind for Config {
     fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
         if self.entry.is_some() && self.origins.is_empty() {
-            warnings.push((KeyPath::of([NAME]), ANY_ORIGIN.to_owned()));
+            warnings.push((KeyPath::of([NAME]), ANY_ORIGIN));
         }
         for (key_path, source, scope) in self.expressions() {
             let Ok(expression) = Expression::compile(source, scope) else {
@@ -81,25 +83,32 @@ impl Kind for Config {
             };
             for name in BROKEN_HASHES {
                 if expression.calls(name) {
-                    let text = format!(
-                        "{name} is broken: ask whether the portal accepts hmac_sha256 instead"
+                    let text = text!(
+                        "{name} is broken: ask whether the portal accepts hmac_sha256 instead",
+                        "{name} 已被攻破：请确认门户能否改用 hmac_sha256"
                     );
                     warnings.push((key_path.clone(), text));
                 }
             }
             let is_hashed = HASHES.iter().any(|name| expression.calls(name));
             if scope == Scope::LoginPage && expression.reads("secrets") && !is_hashed {
-                let text = "the browser sees this secret in the address of the login page";
-                warnings.push((key_path.clone(), text.to_owned()));
+                let text = text!(
+                    "the browser sees this secret in the address of the login page",
+                    "浏览器会在登录页的地址中看到这个密钥"
+                );
+                warnings.push((key_path.clone(), text));
             }
         }
         for (key, source) in [("subject", &self.subject), ("profile", &self.profile)] {
             let read = Expression::compile(source, Scope::SourceCall);
             let is_unverified = |it: &Expression| it.reads("code") || it.reads("params");
             if read.is_ok_and(|expression| is_unverified(&expression)) {
-                let text = "the browser can change `code` and `params`: read the person from the answer \
-                            of a step";
-                warnings.push((key_path([key]), text.to_owned()));
+                let text = text!(
+                    "the browser can change `code` and `params`: read the person from the answer \
+                            of a step",
+                    "浏览器可以改 `code` 和 `params`：请从某一步的响应中读取人员"
+                );
+                warnings.push((key_path([key]), text));
             }
         }
         warnings

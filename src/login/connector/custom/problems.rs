@@ -9,6 +9,7 @@ use super::plan::{self, StepReads, reads_of_steps};
 use super::step::STEPS_MAX;
 use crate::expression::{Expression, Scope};
 use crate::setting::{KeyPath, sends_in_clear_text};
+use crate::text;
 
 /// The longest name of a step or a secret, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -56,17 +57,28 @@ fn result_problems<'a>(config: &'a Config, reads: &[StepReads]) -> Vec<SettingPr
         let read: Vec<&StepReads> = read.into_iter().filter_map(|it| reads.get(it)).collect();
         let is_personal = plan::is_of_one_login(config, &expression);
         if !is_personal && !read.iter().any(|step| step.is_personal) {
-            let message = format!("`{key}` is the same for everybody");
-            let help = "read the answer of a step that sends `code`, or one of `params`";
+            let message = text!(
+                "`{key}` is the same for everybody",
+                "`{key}` 对所有人都一样"
+            );
+            let help = text!(
+                "read the answer of a step that sends `code`, or one of `params`",
+                "请读取发送 `code` 的那一步的响应，或 `params` 中的一个"
+            );
             problems.push(SettingProblem::value(key_path([key]), message, help));
         } else if key == "subject"
             && config.entry.is_some()
             && !expression.reads("code")
             && !read.iter().any(|step| step.follows_code)
         {
-            let message = "a ticket could be used again: only `code` is accepted once";
-            let help =
-                "let the step that verifies the ticket send `code`, which is the value of `entry`";
+            let message = text!(
+                "a ticket could be used again: only `code` is accepted once",
+                "票据可以重复使用：只有 `code` 限用一次"
+            );
+            let help = text!(
+                "let the step that verifies the ticket send `code`, which is the value of `entry`",
+                "请让验证票据的那一步发送 `code`，即 `entry` 的值"
+            );
             problems.push(SettingProblem::value(key_path([key]), message, help));
         }
     }
@@ -77,14 +89,27 @@ fn login_page_problems(config: &Config) -> Vec<SettingProblem<'_>> {
     let mut problems = Vec::new();
     let Some(url) = &config.authorize_url else {
         if config.entry.is_none() {
-            let message = "nobody could sign in: there is neither `authorize_url` nor `entry`";
-            let help = "add the page at which a login begins, or the parameter of an arrival";
+            let message = text!(
+                "nobody could sign in: there is neither `authorize_url` nor `entry`",
+                "没有人能登录：`authorize_url` 和 `entry` 都没有"
+            );
+            let help = text!(
+                "add the page at which a login begins, or the parameter of an arrival",
+                "请加上开始登录的页面，或进入时的参数"
+            );
             problems.push(SettingProblem::key(KeyPath::of([NAME]), message, help));
         }
         if !config.authorize.is_empty() {
-            let message = "`authorize` has no effect without `authorize_url`";
+            let message = text!(
+                "`authorize` has no effect without `authorize_url`",
+                "没有 `authorize_url`，`authorize` 不起作用"
+            );
             let key_path = key_path(["authorize"]);
-            problems.push(SettingProblem::key(key_path, message, "remove it"));
+            problems.push(SettingProblem::key(
+                key_path,
+                message,
+                text!("remove it", "请删除它"),
+            ));
         }
         return problems;
     };
@@ -93,11 +118,14 @@ fn login_page_problems(config: &Config) -> Vec<SettingProblem<'_>> {
         let is_repeated = url.query_pairs().any(|(known, _)| known == name.as_str());
         if name.is_empty() || is_repeated {
             let key_path = key_path(["authorize", name]);
-            let message = "this parameter has no name, or is in `authorize_url` already";
+            let message = text!(
+                "this parameter has no name, or is in `authorize_url` already",
+                "这个参数没有名字，或已经在 `authorize_url` 里"
+            );
             problems.push(SettingProblem::key(
                 key_path,
                 message,
-                "keep one of the two",
+                text!("keep one of the two", "请保留其中一个"),
             ));
         }
     }
@@ -116,8 +144,14 @@ fn parameter_problems(config: &Config) -> Vec<SettingProblem<'_>> {
         name => name,
     };
     if config.code == returned_state {
-        let message = format!("`{returned_state}` returns the state, not the code");
-        let help = "the portal needs another parameter for the code";
+        let message = text!(
+            "`{returned_state}` returns the state, not the code",
+            "`{returned_state}` 返回的是 state，不是授权码"
+        );
+        let help = text!(
+            "the portal needs another parameter for the code",
+            "门户需要用另一个参数返回授权码"
+        );
         problems.push(SettingProblem::value(key_path(["code"]), message, help));
     }
     if let Some(entry) = &config.entry {
@@ -125,9 +159,16 @@ fn parameter_problems(config: &Config) -> Vec<SettingProblem<'_>> {
     }
     problems.extend(origin_problems(&key_path(["origins"]), &config.origins));
     if config.entry_replay.duration().is_zero() {
-        let message = "entry_replay must not be 0: a ticket could be used again";
+        let message = text!(
+            "entry_replay must not be 0: a ticket could be used again",
+            "entry_replay 不能为 0：票据可以重复使用"
+        );
         let key_path = key_path(["entry_replay"]);
-        problems.push(SettingProblem::value(key_path, message, "such as \"1h\""));
+        problems.push(SettingProblem::value(
+            key_path,
+            message,
+            text!("such as \"1h\"", "例如 \"1h\""),
+        ));
     }
     problems
 }
@@ -148,14 +189,23 @@ fn state_problem(config: &Config) -> Option<SettingProblem<'_>> {
     if carries_it {
         return None;
     }
-    let message = format!("no parameter of `authorize` carries `{variable}`");
+    let message = text!(
+        "no parameter of `authorize` carries `{variable}`",
+        "`authorize` 中没有参数带 `{variable}`"
+    );
     let help = match variable {
         "callback" => {
-            "with state = \"\" the state is in `callback`: add the parameter for the address to return to"
+            text!(
+                "with state = \"\" the state is in `callback`: add the parameter for the address to return to",
+                "state = \"\" 时，state 在 `callback` 里：请加上返回地址的参数"
+            )
         }
         _ => {
-            "add a parameter such as state = \"state\"; if the portal returns none, write state = \"\" and \
-              a parameter with `callback`"
+            text!(
+                "add a parameter such as state = \"state\"; if the portal returns none, write state = \"\" and \
+              a parameter with `callback`",
+                "请加上参数，例如 state = \"state\"；如果门户不返回它，请写 state = \"\"，并加上带 `callback` 的参数"
+            )
         }
     };
     let key_path = match config.authorize.is_empty() {
@@ -167,15 +217,34 @@ fn state_problem(config: &Config) -> Option<SettingProblem<'_>> {
 
 fn step_count_problem<'a>(config: &Config, reads: &[StepReads]) -> Option<SettingProblem<'a>> {
     let (key_path, message, help) = if config.step.is_empty() {
-        let message = "without a step nobody verifies the code";
-        let help = "add [[connector.ID.custom.step]] with the request that redeems it";
+        let message = text!(
+            "without a step nobody verifies the code",
+            "没有步骤，就没有什么来验证授权码"
+        );
+        let help = text!(
+            "add [[connector.ID.custom.step]] with the request that redeems it",
+            "请加上 [[connector.ID.custom.step]]，写兑换它的请求"
+        );
         (KeyPath::of([NAME]), message.to_owned(), help)
     } else if config.step.len() > STEPS_MAX {
-        let message = format!("a login has at most {STEPS_MAX} steps");
-        (key_path(["step"]), message, "remove some")
+        let message = text!(
+            "a login has at most {STEPS_MAX} steps",
+            "一次登录最多 {STEPS_MAX} 步"
+        );
+        (
+            key_path(["step"]),
+            message,
+            text!("remove some", "请删除一些"),
+        )
     } else if all_compile(config) && !reads.iter().any(|reads| reads.is_personal) {
-        let message = "no step reads what the browser brought: everybody would be the same person";
-        let help = "one of the requests must send `code`, or one of `params`";
+        let message = text!(
+            "no step reads what the browser brought: everybody would be the same person",
+            "没有步骤读取浏览器带来的内容：所有人都会是同一个人"
+        );
+        let help = text!(
+            "one of the requests must send `code`, or one of `params`",
+            "必须有一个请求发送 `code`，或 `params` 中的一个"
+        );
         (key_path(["step"]), message.to_owned(), help)
     } else {
         return None;
@@ -200,11 +269,11 @@ fn step_problems<'a>(
     problems.extend(name_problem(at("name"), &step.name, false));
     let earlier = config.step.iter().take(index);
     if earlier.into_iter().any(|other| other.name == step.name) {
-        let message = format!("two steps are named `{}`", step.name);
+        let message = text!("two steps are named `{}`", "有两个步骤都叫 `{}`", step.name);
         problems.push(SettingProblem::value(
             at("name"),
             message,
-            "choose another name",
+            text!("choose another name", "请换一个名字"),
         ));
     }
     problems.extend(url_problem(at("url"), &step.url));
@@ -213,8 +282,12 @@ fn step_problems<'a>(
         let parsed = name.parse::<http::HeaderName>();
         let is_usable = parsed.is_ok_and(|name| !RESERVED_HEADERS.contains(&name.as_str()));
         if !is_usable {
-            let message = "this header cannot be set";
-            let help = format!("a header name other than {}", RESERVED_HEADERS.join(", "));
+            let message = text!("this header cannot be set", "这个请求头不能设置");
+            let help = text!(
+                "a header name other than {}",
+                "除 {} 以外的请求头名",
+                RESERVED_HEADERS.join(", ")
+            );
             problems.push(SettingProblem::key(at("headers").key(name), message, help));
         }
     }
@@ -226,9 +299,15 @@ fn step_problems<'a>(
         earlier.is_some_and(|earlier| earlier.cache.is_none())
     });
     if own.is_personal || reads_uncached {
-        let message = "the answer of one person would be kept for all others";
-        let help = "a step with `cache` reads neither `code`, `params` and `state` (with state = \"\" nor \
-                    `callback`) nor a step without `cache`";
+        let message = text!(
+            "the answer of one person would be kept for all others",
+            "一个人的响应会留给其他所有人"
+        );
+        let help = text!(
+            "a step with `cache` reads neither `code`, `params` and `state` (with state = \"\" nor \
+                    `callback`) nor a step without `cache`",
+            "带 `cache` 的步骤不能读取 `code`、`params` 和 `state`（state = \"\" 时还有 `callback`），也不能读取不带 `cache` 的步骤"
+        );
         problems.push(SettingProblem::key(at("cache"), message, help));
     }
     problems
@@ -241,14 +320,24 @@ fn body_problem<'a>(
     let (key, message, help) = match (step.method, &step.json, &step.form) {
         (StepMethod::Post, Some(_), Some(_)) => (
             "form",
-            "`json` and `form` exclude each other",
-            "keep one of them",
+            text!(
+                "`json` and `form` exclude each other",
+                "`json` 和 `form` 只能写一个"
+            ),
+            text!("keep one of them", "请保留其中一个"),
         ),
-        (StepMethod::Get, Some(_), _) => ("json", "a GET has no body", "write method = \"POST\""),
+        (StepMethod::Get, Some(_), _) => (
+            "json",
+            text!("a GET has no body", "GET 没有请求体"),
+            text!("write method = \"POST\"", "请写 method = \"POST\""),
+        ),
         (StepMethod::Get, None, Some(_)) => (
             "form",
-            "a GET has no body",
-            "write method = \"POST\", or use `query`",
+            text!("a GET has no body", "GET 没有请求体"),
+            text!(
+                "write method = \"POST\", or use `query`",
+                "请写 method = \"POST\"，或用 `query`"
+            ),
         ),
         _ => return None,
     };
@@ -270,14 +359,26 @@ fn unknown_name_problems(config: &Config) -> Vec<SettingProblem<'_>> {
         };
         for step in expression.fields_of("steps") {
             if !known.contains(&step) {
-                let help = "an expression reads the answers of earlier steps only";
-                refuse(format!("there is no earlier step `{step}`"), help);
+                let help = text!(
+                    "an expression reads the answers of earlier steps only",
+                    "表达式只能读取前面步骤的响应"
+                );
+                refuse(
+                    text!("there is no earlier step `{step}`", "前面没有步骤 `{step}`"),
+                    help,
+                );
             }
         }
         for secret in expression.fields_of("secrets") {
             if !config.secrets.contains_key(secret) {
-                let help = "add it to [connector.ID.custom.secrets]";
-                refuse(format!("there is no secret `{secret}`"), help);
+                let help = text!(
+                    "add it to [connector.ID.custom.secrets]",
+                    "请把它加到 [connector.ID.custom.secrets]"
+                );
+                refuse(
+                    text!("there is no secret `{secret}`", "没有密钥 `{secret}`"),
+                    help,
+                );
             }
         }
     }
@@ -291,8 +392,14 @@ fn name_problem<'a>(key_path: KeyPath<'a>, name: &str, is_key: bool) -> Option<S
     if begins_well && name.len() <= NAME_BYTES_MAX && name.bytes().all(is_allowed) {
         return None;
     }
-    let message = "expressions cannot read this name";
-    let help = format!("a letter, then letters, digits and _, at most {NAME_BYTES_MAX}");
+    let message = text!(
+        "expressions cannot read this name",
+        "表达式无法读取这个名字"
+    );
+    let help = text!(
+        "a letter, then letters, digits and _, at most {NAME_BYTES_MAX}",
+        "应以字母开头，由字母、数字和 _ 组成，最多 {NAME_BYTES_MAX} 个"
+    );
     Some(SettingProblem {
         points_at_key: is_key,
         ..SettingProblem::value(key_path, message, help)
@@ -304,11 +411,23 @@ fn url_problem<'a>(key_path: KeyPath<'a>, url: &Url) -> Option<SettingProblem<'a
     let has_credentials = !url.username().is_empty() || url.password().is_some();
     let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
     let (message, help) = if !is_http || has_credentials || url.fragment().is_some() {
-        let help = "a URL with https:// and a host, without user, password and fragment";
-        ("this URL cannot be used", help)
+        let help = text!(
+            "a URL with https:// and a host, without user, password and fragment",
+            "应为带 https:// 和主机的 URL，不带用户名、密码和片段"
+        );
+        (text!("this URL cannot be used", "这个 URL 无法使用"), help)
     } else if sends_in_clear_text(url) {
-        let message = "over plain http an attacker in the network can forge any identity";
-        (message, "use https://; http only on this machine")
+        let message = text!(
+            "over plain http an attacker in the network can forge any identity",
+            "明文 http 下，网络中的攻击者可以伪造任何身份"
+        );
+        (
+            message,
+            text!(
+                "use https://; http only on this machine",
+                "请用 https://；http 只能用于本机"
+            ),
+        )
     } else {
         return None;
     };

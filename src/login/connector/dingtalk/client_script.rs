@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use super::super::ConnectorBuildError;
+use crate::text;
 
 /// The largest script that menshen serves, in bytes. Those of DingTalk have about half a megabyte.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -93,7 +94,11 @@ impl<'de> Visitor<'de> for ClientScriptVisitor {
     type Value = ClientScript;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a URL, or { file = \"/path\" }")
+        let expected = text!(
+            "a URL, or {{ file = \"/path\" }}",
+            " URL 或 {{ file = \"/路径\" }}"
+        );
+        fmt::Display::fmt(&expected, f)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<ClientScript, E> {

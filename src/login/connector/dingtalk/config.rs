@@ -11,6 +11,8 @@ use super::super::kit::web_url::{WEB_URL_RULE, default_url, is_web_url};
 use super::{ClientScript, EventsConfig};
 use crate::secret::SecretSource;
 use crate::setting::Period;
+use crate::text;
+use crate::wording::Text;
 
 /// Login with DingTalk (钉钉).
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -98,7 +100,7 @@ impl Config {
             let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
             !text.is_empty() && text.chars().all(is_allowed)
         };
-        let id_rule = "consists of letters and digits";
+        let id_rule = text!("consists of letters and digits", "由字母和数字组成");
         let rules = [
             ("app_key", is_id(&self.app_key), id_rule),
             ("corp_id", is_id(&self.corp_id), id_rule),
@@ -108,7 +110,10 @@ impl Config {
             (
                 "jsapi_url",
                 self.jsapi_url.is_usable(),
-                "is the http or https URL of a file, without a query, or { file = \"/path\" }",
+                text!(
+                    "is the http or https URL of a file, without a query, or {{ file = \"/path\" }}",
+                    "应为文件的 http 或 https URL，不带查询参数，或 {{ file = \"/路径\" }}"
+                ),
             ),
         ];
         let sync_rules = sync_rules(self.sync_every, self.sync_brake);

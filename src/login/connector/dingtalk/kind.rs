@@ -17,6 +17,8 @@ use super::super::{
 use super::{Config, DingTalk, IN_APP, MAPPING, WEB, admin_entry};
 use crate::secret::SecretSource;
 use crate::setting::{KeyPath, Period, Step, sends_in_clear_text};
+use crate::text;
+use crate::wording::Text;
 
 pub(in crate::login::connector) const NAME: &str = "dingtalk";
 
@@ -81,8 +83,14 @@ impl Kind for Config {
         let origins = KeyPath::of([NAME, "origins"]);
         problems.extend(origin_problems(&origins, &self.origins));
         if !self.origins.is_empty() && self.sso_secret.is_none() {
-            let message = "nobody comes from these pages without `sso_secret`";
-            let help = "add `sso_secret`, or remove `origins`";
+            let message = text!(
+                "nobody comes from these pages without `sso_secret`",
+                "没有 `sso_secret`，没有人能从这些页面进来"
+            );
+            let help = text!(
+                "add `sso_secret`, or remove `origins`",
+                "请加上 `sso_secret`，或删除 `origins`"
+            );
             problems.push(SettingProblem::key(origins, message, help));
         }
         problems
@@ -90,26 +98,35 @@ impl Kind for Config {
 
     fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
-        let mut warn = |key, text: &str| warnings.push((KeyPath::of([NAME, key]), text.to_owned()));
+        let mut warn = |key, text: Text| warnings.push((KeyPath::of([NAME, key]), text));
         for (key, url) in [("api_base", &self.api_base), ("oapi_base", &self.oapi_base)] {
             if sends_in_clear_text(url) {
                 warn(
                     key,
-                    "secrets and personal data are sent unencrypted: use https",
+                    text!(
+                        "secrets and personal data are sent unencrypted: use https",
+                        "密钥和个人数据未加密传输：请用 https"
+                    ),
                 );
             }
         }
         if self.jsapi_url.url().is_some_and(sends_in_clear_text) {
-            let text = "plain http: an attacker in the network can sign people in as somebody else; use https";
+            let text = text!(
+                "plain http: an attacker in the network can sign people in as somebody else; use https",
+                "明文 http：网络中的攻击者可以让人以他人身份登录；请用 https"
+            );
             warn("jsapi_url", text);
         }
         if self.sso_secret.is_some() && self.origins.is_empty() {
-            let text = "without `origins` any web page can sign a person in with a code of its own choice: \
-                        list the origin of the admin console";
+            let text = text!(
+                "without `origins` any web page can sign a person in with a code of its own choice: \
+                        list the origin of the admin console",
+                "没有 `origins`，任何网页都能用自选的授权码让人登录：请列出管理后台的源"
+            );
             warn("sso_secret", text);
         }
         let settings = DirectorySettings {
-            source: "DingTalk",
+            source: Text::fixed("DingTalk", "钉钉"),
             range: "权限范围",
             revalidate: Some(self.revalidate),
             receives_events: self.events.is_some(),
@@ -117,7 +134,7 @@ impl Kind for Config {
             sync_brake: self.sync_brake,
         };
         for (key, text) in settings.warnings() {
-            warn(key, &text);
+            warn(key, text);
         }
         warnings
     }

@@ -14,6 +14,7 @@ use super::super::kit::jwe::{ContentAlgorithm, KeyAlgorithm, TokenDecrypter};
 use super::KeyList;
 use crate::secret::SecretSource;
 use crate::setting::Period;
+use crate::text;
 
 /// Login with a signed token in a parameter, with which a portal sends people to `PREFIX/enter/ID`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -77,10 +78,11 @@ pub enum GroovyScript {}
 impl<'de> Deserialize<'de> for GroovyScript {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         IgnoredAny::deserialize(deserializer)?;
-        Err(D::Error::custom(
+        Err(D::Error::custom(text!(
             "menshen runs no scripts: write the fields of the person in [connector.ID.mapping], as CEL \
              over `profile`",
-        ))
+            "menshen 不运行脚本：请在 [connector.ID.mapping] 中用 CEL 从 `profile` 取得人员的各个字段"
+        )))
     }
 }
 

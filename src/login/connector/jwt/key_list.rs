@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::secret::SecretSource;
 use crate::setting::KeyPath;
+use crate::text;
 
 /// One key, or a list of keys of which each verifies, so that the portal can change its key.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,9 +52,11 @@ impl<'de> Visitor<'de> for KeyListVisitor {
     type Value = KeyList;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "a key, or a list of keys: { file = \"/path\" }, { env = \"NAME\" } or a string",
-        )
+        let expected = text!(
+            "a key, or a list of keys: {{ file = \"/path\" }}, {{ env = \"NAME\" }} or a string",
+            "密钥或密钥列表：{{ file = \"/路径\" }}、{{ env = \"变量名\" }} 或文本"
+        );
+        fmt::Display::fmt(&expected, f)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<KeyList, E> {

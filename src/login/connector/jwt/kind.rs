@@ -17,6 +17,8 @@ use super::{Config, Jwt};
 use crate::expression::Scope;
 use crate::secret::SecretSource;
 use crate::setting::{KeyPath, sends_in_clear_text};
+use crate::text;
+use crate::wording::Text;
 
 pub(in crate::login::connector) const NAME: &str = "jwt";
 
@@ -86,30 +88,43 @@ impl Kind for Config {
         ));
         problems.extend(origin_problems(&key_path(["origins"]), &self.origins));
         if self.lifetime_max.duration().is_zero() {
-            let message = "lifetime_max must not be 0";
+            let message = text!("lifetime_max must not be 0", "lifetime_max 不能为 0");
             let key_path = key_path(["lifetime_max"]);
-            problems.push(SettingProblem::value(key_path, message, "such as \"5m\""));
+            problems.push(SettingProblem::value(
+                key_path,
+                message,
+                text!("such as \"5m\"", "例如 \"5m\""),
+            ));
         }
         problems
     }
 
     fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
-        let mut warn = |key_path, text: &str| warnings.push((key_path, text.to_owned()));
+        let mut warn = |key_path, text: Text| warnings.push((key_path, text));
         if self.origins.is_empty() {
             warn(KeyPath::of([NAME]), ANY_ORIGIN);
         }
         if self.jwks_url.as_ref().is_some_and(sends_in_clear_text) {
-            let text = "plain http: an attacker in the network can forge any identity; use https";
+            let text = text!(
+                "plain http: an attacker in the network can forge any identity; use https",
+                "明文 http：网络中的攻击者可以伪造任何身份；请用 https"
+            );
             warn(key_path(["jwks_url"]), text);
         }
         if self.lifetime_max.duration() > USUAL_LIFETIME_MAX {
-            let text = "a token that leaks stays valid this long unless it was used: the portal needs \
-                        minutes";
+            let text = text!(
+                "a token that leaks stays valid this long unless it was used: the portal needs \
+                        minutes",
+                "泄露而未用过的令牌在这么长的时间里都有效：门户只需要几分钟"
+            );
             warn(key_path(["lifetime_max"]), text);
         }
         if self.clock_skew.duration() > USUAL_SKEW_MAX {
-            let text = "expired tokens are accepted this long: correct the clocks instead";
+            let text = text!(
+                "expired tokens are accepted this long: correct the clocks instead",
+                "过期的令牌还会被接受这么久：请改为校准时钟"
+            );
             warn(key_path(["clock_skew"]), text);
         }
         warnings
@@ -140,21 +155,33 @@ impl Config {
         let mut problems = Vec::new();
         match (&self.key, &self.jwks_url) {
             (Some(_), Some(_)) => {
-                let message = "`key` and `jwks_url` exclude each other";
-                let help = "keep one of them";
+                let message = text!(
+                    "`key` and `jwks_url` exclude each other",
+                    "`key` 和 `jwks_url` 只能写一个"
+                );
+                let help = text!("keep one of them", "请保留其中一个");
                 problems.push(SettingProblem::key(key_path(["jwks_url"]), message, help));
             }
             (None, None) => {
-                let message = "nothing verifies the signature of tokens";
-                let help = "add `key`, or `jwks_url` if the portal publishes its keys";
+                let message = text!(
+                    "nothing verifies the signature of tokens",
+                    "没有什么用来验证令牌的签名"
+                );
+                let help = text!(
+                    "add `key`, or `jwks_url` if the portal publishes its keys",
+                    "请加上 `key`；门户公开其公钥时，写 `jwks_url`"
+                );
                 problems.push(SettingProblem::key(KeyPath::of([NAME]), message, help));
             }
             (Some(keys), None) if keys.sources().is_empty() => {
-                let message = "an empty list accepts no token";
+                let message = text!(
+                    "an empty list accepts no token",
+                    "列表是空的，任何令牌都不接受"
+                );
                 problems.push(SettingProblem::value(
                     key_path(["key"]),
                     message,
-                    "add a key",
+                    text!("add a key", "请加上一个密钥"),
                 ));
             }
             (Some(_), None) | (None, Some(_)) => {}
@@ -162,17 +189,29 @@ impl Config {
         if let Some(url) = &self.jwks_url {
             let is_http = matches!(url.scheme(), "http" | "https") && url.username().is_empty();
             if self.algorithm.is_hmac() {
-                let message = "everybody could sign with a secret that is published";
-                let help = "use `key` for an algorithm with a shared secret";
+                let message = text!(
+                    "everybody could sign with a secret that is published",
+                    "公开的密钥谁都能拿来签名"
+                );
+                let help = text!(
+                    "use `key` for an algorithm with a shared secret",
+                    "使用共享密钥的算法，请用 `key`"
+                );
                 problems.push(SettingProblem::key(key_path(["jwks_url"]), message, help));
             } else if !is_http {
-                let message = "this cannot be the URL of keys";
-                let help = "https://, a host and a path";
+                let message = text!("this cannot be the URL of keys", "这不能用作公钥的 URL");
+                let help = text!("https://, a host and a path", "应为 https://、主机和路径");
                 problems.push(SettingProblem::value(key_path(["jwks_url"]), message, help));
             }
         }
-        let base64_without_secret = "only a shared secret can be written in Base64";
-        let help = "remove key_encoding: the key is in PEM";
+        let base64_without_secret = text!(
+            "only a shared secret can be written in Base64",
+            "只有共享密钥才能写成 Base64"
+        );
+        let help = text!(
+            "remove key_encoding: the key is in PEM",
+            "请删除 key_encoding：密钥是 PEM 格式"
+        );
         if self.key_encoding == KeyEncoding::Base64 && !self.algorithm.is_hmac() {
             let key_path = key_path(["key_encoding"]);
             problems.push(SettingProblem::value(key_path, base64_without_secret, help));

@@ -2,12 +2,14 @@
 
 use super::super::{ConnectorBuildError, SettingProblem};
 use crate::setting::KeyPath;
+use crate::text;
+use crate::wording::Text;
 
 /// A key, whether its value is valid, and what a valid value is; `KEY RULE` is a sentence.
-pub(crate) type ValueRule = (&'static str, bool, &'static str);
+pub(crate) type ValueRule = (&'static str, bool, Text);
 
 /// A key with an invalid value, and what a valid one is.
-pub(crate) type InvalidValue = (&'static str, &'static str);
+pub(crate) type InvalidValue = (&'static str, Text);
 
 /// The keys with invalid values.
 pub(crate) fn invalid_values(rules: impl IntoIterator<Item = ValueRule>) -> Vec<InvalidValue> {
@@ -21,8 +23,8 @@ pub(crate) fn value_problems(
     invalid: Vec<InvalidValue>,
 ) -> Vec<SettingProblem<'static>> {
     let problem = |(key, rule): InvalidValue| {
-        let message = format!("{key} is invalid");
-        let help = format!("{key} {rule}");
+        let message = text!("{key} is invalid", "{key} 无效");
+        let help = text!("{key} {rule}", "{key} {rule:#}");
         SettingProblem::value(KeyPath::of([kind, key]), message, help)
     };
     invalid.into_iter().map(problem).collect()

@@ -9,6 +9,8 @@ use super::super::kit::invalid_values::{InvalidValue, invalid_values};
 use super::super::kit::web_url::{WEB_URL_RULE, below, default_url, is_web_url};
 use crate::secret::SecretSource;
 use crate::setting::Period;
+use crate::text;
+use crate::wording::Text;
 
 /// Login with Feishu (飞书) or Lark.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -154,17 +156,26 @@ impl Config {
             (
                 "app_id",
                 is_identifier(&self.app_id),
-                "consists of letters, digits and `_`, as in cli_a1b2c3",
+                text!(
+                    "consists of letters, digits and `_`, as in cli_a1b2c3",
+                    "由字母、数字和 `_` 组成，例如 cli_a1b2c3"
+                ),
             ),
             (
                 "tenant_key",
                 self.tenant_key.as_ref().is_none_or(is_key),
-                "consists of letters, digits, `_` and `-`",
+                text!(
+                    "consists of letters, digits, `_` and `-`",
+                    "由字母、数字、`_` 和 `-` 组成"
+                ),
             ),
             (
                 "scopes",
                 self.scopes.iter().all(is_scope),
-                "are names such as contact:user.email:readonly, each a text of its own",
+                text!(
+                    "are names such as contact:user.email:readonly, each a text of its own",
+                    "应为 contact:user.email:readonly 这样的名字，每个各写一段文本"
+                ),
             ),
         ];
         let urls = self

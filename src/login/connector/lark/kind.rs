@@ -15,6 +15,8 @@ use super::{Config, Lark, MAPPING, SDK_CODE};
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
 use crate::setting::{KeyPath, Period, Step, sends_in_clear_text};
+use crate::text;
+use crate::wording::Text;
 
 pub(in crate::login::connector) const NAME: &str = "lark";
 
@@ -68,9 +70,11 @@ impl Kind for Config {
         ];
         for (key, is_set) in needs_contacts {
             if is_set && !self.contacts {
-                let message = format!("{key} needs the contact API");
-                let help =
-                    "write contacts = true, and give the application the permissions for contacts";
+                let message = text!("{key} needs the contact API", "{key} 需要通讯录接口");
+                let help = text!(
+                    "write contacts = true, and give the application the permissions for contacts",
+                    "请写 contacts = true，并给应用开通通讯录权限"
+                );
                 problems.push(SettingProblem::key(KeyPath::of([NAME, key]), message, help));
             }
         }
@@ -79,10 +83,13 @@ impl Kind for Config {
 
     fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
-        let mut warn = |path: KeyPath<'static>, text: &str| warnings.push((path, text.to_owned()));
+        let mut warn = |path: KeyPath<'static>, text: Text| warnings.push((path, text));
         for (key, url) in self.urls() {
             if sends_in_clear_text(url) {
-                let text = "the secret, codes and personal data are sent unencrypted: use https";
+                let text = text!(
+                    "the secret, codes and personal data are sent unencrypted: use https",
+                    "密钥、授权码和个人数据未加密传输：请用 https"
+                );
                 warn(KeyPath::of([NAME, key]), text);
             }
         }
@@ -90,7 +97,7 @@ impl Kind for Config {
             warn(KeyPath::of([NAME]), NOBODY_IS_ASKED_ABOUT);
         }
         let settings = DirectorySettings {
-            source: "Lark",
+            source: Text::fixed("Lark", "飞书"),
             range: "通讯录权限范围",
             revalidate: self.contacts.then_some(self.revalidate),
             receives_events: self.events.is_some(),
@@ -98,13 +105,16 @@ impl Kind for Config {
             sync_brake: self.sync_brake,
         };
         for (key, text) in settings.warnings() {
-            warn(KeyPath::of([NAME, key]), &text);
+            warn(KeyPath::of([NAME, key]), text);
         }
         if let Some(events) = &self.events
             && events.encrypt_key.is_none()
         {
-            let text = "events are neither encrypted nor signed, so whoever sees one can repeat it later and send \
-                        others: set an Encrypt Key at 事件与回调 → 加密策略";
+            let text = text!(
+                "events are neither encrypted nor signed, so whoever sees one can repeat it later and send \
+                        others: set an Encrypt Key at 事件与回调 → 加密策略",
+                "事件既未加密也未签名，看到的人可以重放，也可以另发事件：请在 事件与回调 → 加密策略 中设置 Encrypt Key"
+            );
             warn(KeyPath::of([NAME, "events"]), text);
         }
         warnings
@@ -118,7 +128,10 @@ impl Kind for Config {
             app: Some(APP),
             code_kinds: &[SDK_CODE],
             silent_in: &[Mode::InApp],
-            silent_login_help: "Feishu and Lark can do so only inside their own client",
+            silent_login_help: text!(
+                "Feishu and Lark can do so only inside their own client",
+                "飞书和 Lark 只有在自己的客户端内才能做到"
+            ),
             revalidate_every: asks_again.then_some(revalidate),
             receives_events: self.events.is_some(),
             directory_sync: self.contacts.then_some(DirectorySyncSettings {

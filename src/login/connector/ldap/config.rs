@@ -11,6 +11,7 @@ use super::ldap_url::LdapUrl;
 use super::message::SearchScope;
 use crate::secret::SecretSource;
 use crate::setting::Period;
+use crate::text;
 
 /// Login with a user name and a password that a directory checks: Active Directory, OpenLDAP, FreeIPA and
 /// others.
@@ -104,7 +105,11 @@ impl<'de> Visitor<'de> for UrlsVisitor {
     type Value = Urls;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the URL of a directory, or a list of them")
+        let expected = text!(
+            "the URL of a directory, or a list of them",
+            "目录的 URL，或它们的列表"
+        );
+        fmt::Display::fmt(&expected, f)
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Urls, E> {
@@ -118,7 +123,10 @@ impl<'de> Visitor<'de> for UrlsVisitor {
             urls.push(url);
         }
         match urls.is_empty() {
-            true => Err(A::Error::custom("at least one URL is needed")),
+            true => Err(A::Error::custom(text!(
+                "at least one URL is needed",
+                "至少要有一个 URL"
+            ))),
             false => Ok(Urls(urls)),
         }
     }

@@ -13,6 +13,8 @@ use super::settings::Settings;
 use super::{Config, Ldap};
 use crate::secret::SecretSource;
 use crate::setting::{KeyPath, Step};
+use crate::text;
+use crate::wording::Text;
 
 pub(in crate::login::connector) const NAME: &str = "ldap";
 
@@ -39,7 +41,10 @@ const MAPPING: &[(&str, &str)] = &[
 const SELF_WRITTEN: &[SelfWrittenField] = &[SelfWrittenField {
     field: "departments",
     named_by: "department",
-    why: "some directories (FreeIPA) let people write their own `ou`, from which it is taken",
+    why: Text::fixed(
+        "some directories (FreeIPA) let people write their own `ou`, from which it is taken",
+        "有的目录（FreeIPA）允许人们自己写 `ou`，它正取自那里",
+    ),
 }];
 
 impl Kind for Config {
@@ -85,13 +90,25 @@ impl Kind for Config {
             })
             .collect();
         if connector.proxy.is_some() {
-            let message = "an HTTP proxy cannot forward LDAP";
-            let help = "remove proxy: the directory is always connected to directly";
+            let message = text!(
+                "an HTTP proxy cannot forward LDAP",
+                "HTTP 代理不能转发 LDAP"
+            );
+            let help = text!(
+                "remove proxy: the directory is always connected to directly",
+                "请删除 proxy：目录总是直接连接"
+            );
             problems.push(SettingProblem::value(KeyPath::of(["proxy"]), message, help));
         }
         if self.bind_as.is_some() && self.asks_again().is_some() {
-            let message = "with bind_as the directory can only be asked while a person signs in";
-            let help = "remove revalidate, or search with bind_dn instead of bind_as";
+            let message = text!(
+                "with bind_as the directory can only be asked while a person signs in",
+                "用 bind_as 时，只有人在登录时才能查询目录"
+            );
+            let help = text!(
+                "remove revalidate, or search with bind_dn instead of bind_as",
+                "请删除 revalidate，或用 bind_dn 代替 bind_as 来查询"
+            );
             let key_path = KeyPath::of([NAME, "revalidate"]);
             problems.push(SettingProblem::value(key_path, message, help));
         }
@@ -108,21 +125,28 @@ impl Kind for Config {
         if let Some(url) = in_clear
             && !self.start_tls
         {
-            let text = format!(
-                "passwords travel to {url} in clear text: remove start_tls, or use ldaps://"
+            let text = text!(
+                "passwords travel to {url} in clear text: remove start_tls, or use ldaps://",
+                "密码以明文发到 {url}：请删除 start_tls，或用 ldaps://"
             );
             warnings.push((KeyPath::of([NAME, "start_tls"]), text));
         }
         if self.subject == "dn" {
-            let text = "a DN changes when a person moves or is renamed, and can be given to another person: \
-                        name an attribute that is never used again";
-            warnings.push((KeyPath::of([NAME, "subject"]), text.to_owned()));
+            let text = text!(
+                "a DN changes when a person moves or is renamed, and can be given to another person: \
+                        name an attribute that is never used again",
+                "人员调动或改名时 DN 会变，也可能给了别人：请写一个不会重复使用的属性"
+            );
+            warnings.push((KeyPath::of([NAME, "subject"]), text));
         }
         if self.groups.is_none() && self.member_of_base.is_none() {
-            let text = "groups are the first names in `memberOf`, so whoever can make a group anywhere in the \
+            let text = text!(
+                "groups are the first names in `memberOf`, so whoever can make a group anywhere in the \
                         directory can give it the name of another: add member_of_base, the DN below which \
-                        groups count, or search them with a table `groups`";
-            warnings.push((KeyPath::of([NAME]), text.to_owned()));
+                        groups count, or search them with a table `groups`",
+                "组名取自 `memberOf` 的第一段，能在目录任何位置建组的人都可以让它与别的组同名：请加上 member_of_base（只认这个 DN 以下的组），或用 `groups` 表来查询组"
+            );
+            warnings.push((KeyPath::of([NAME]), text));
         }
         warnings
     }
@@ -136,7 +160,10 @@ impl Kind for Config {
                 Some(_) => None,
                 None => self.revalidates_every(),
             },
-            silent_login_help: "an ldap connector asks the directory by itself, as `revalidate` says",
+            silent_login_help: text!(
+                "an ldap connector asks the directory by itself, as `revalidate` says",
+                "ldap 连接器会按 `revalidate` 自己查询目录"
+            ),
             ..Features::default()
         }
     }

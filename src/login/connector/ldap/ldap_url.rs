@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
+use crate::wording::error_of_text;
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
@@ -33,12 +34,11 @@ pub(super) enum Target {
 }
 
 /// The text is not the address of a directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a directory is ldaps://host, ldap://host (each with a port if it is not 636 or 389) or \
-     ldapi://%2Fpath%2Fof%2Fsocket, without a path or a query"
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidLdapUrl;
+
+error_of_text!(InvalidLdapUrl: "a directory is ldaps://host, ldap://host (each with a port if it is not 636 or 389) or \
+     ldapi://%2Fpath%2Fof%2Fsocket, without a path or a query", "目录应写成 ldaps://主机、ldap://主机（端口不是 636 或 389 时要写上）或 ldapi://%2Fpath%2Fof%2Fsocket，不带路径和查询参数");
 
 impl fmt::Debug for LdapUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

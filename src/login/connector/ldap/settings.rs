@@ -6,6 +6,8 @@ use super::config::{Config, GroupsConfig};
 use super::dn::{self, Dn};
 use super::filter::{self, Filter, Placeholder};
 use super::message::SearchScope;
+use crate::text;
+use crate::wording::Text;
 
 /// The limits of `timeout`. A login asks several times.
 const TIMEOUT_MIN: Duration = Duration::from_millis(100);
@@ -83,19 +85,19 @@ pub(super) struct Groups {
 pub(super) struct InvalidSetting {
     pub(super) is_in_groups: bool,
     pub(super) key: &'static str,
-    pub(super) message: String,
-    pub(super) help: &'static str,
+    pub(super) message: Text,
+    pub(super) help: Text,
 }
 
 /// The wrong settings that were found.
 struct Invalid(Vec<InvalidSetting>);
 
 impl Invalid {
-    fn add(&mut self, key: &'static str, message: impl Into<String>, help: &'static str) {
+    fn add(&mut self, key: &'static str, message: Text, help: Text) {
         self.0.push(InvalidSetting {
             is_in_groups: false,
             key,
-            message: message.into(),
+            message,
             help,
         });
     }
@@ -103,7 +105,7 @@ impl Invalid {
     fn dn(&mut self, key: &'static str, text: &str) -> Option<Dn> {
         let parsed = Dn::parse(text);
         if let Err(error) = &parsed {
-            self.add(key, format!("{key} is {error}"), DN_HELP);
+            self.add(key, text!("{key} is {error}", "{key} {error}"), DN_HELP);
         }
         parsed.ok()
     }
@@ -111,7 +113,10 @@ impl Invalid {
     fn filter(&mut self, key: &'static str, text: &str) -> Option<Filter> {
         let parsed = Filter::parse(text);
         if let Err(error) = &parsed {
-            let message = format!("{key} is not an LDAP filter: {error}");
+            let message = text!(
+                "{key} is not an LDAP filter: {error}",
+                "{key} 不是 LDAP 过滤器：{error}"
+            );
             self.add(key, message, FILTER_HELP);
         }
         parsed.ok()
@@ -131,18 +136,30 @@ impl Invalid {
 
     fn attribute(&mut self, key: &'static str, name: &str) {
         if !filter::is_attribute(name) {
-            let message = format!("{name:?} is not the name of an attribute");
+            let message = text!(
+                "{name:?} is not the name of an attribute",
+                "{name:?} 不是属性名"
+            );
             self.add(
                 key,
                 message,
-                "write its name in the schema, such as \"uid\"",
+                text!(
+                    "write its name in the schema, such as \"uid\"",
+                    "请写模式中的属性名，例如 \"uid\""
+                ),
             );
         }
     }
 }
 
-const DN_HELP: &str = "copy it from the directory, such as \"ou=people,dc=corp,dc=example\"";
-const FILTER_HELP: &str = "write a filter as in RFC 4515, such as \"(objectClass=inetOrgPerson)\"";
+const DN_HELP: Text = Text::fixed(
+    "copy it from the directory, such as \"ou=people,dc=corp,dc=example\"",
+    "请从目录中复制，例如 \"ou=people,dc=corp,dc=example\"",
+);
+const FILTER_HELP: Text = Text::fixed(
+    "write a filter as in RFC 4515, such as \"(objectClass=inetOrgPerson)\"",
+    "请按 RFC 4515 写过滤器，例如 \"(objectClass=inetOrgPerson)\"",
+);
 
 impl Settings {
     /// Parses the settings.
@@ -150,11 +167,17 @@ impl Settings {
         let mut invalid = Invalid(Vec::new());
         let timeout = config.timeout.duration();
         if !(TIMEOUT_MIN..=TIMEOUT_MAX).contains(&timeout) {
-            let message = "timeout is a period from 100ms to 20s";
+            let message = text!(
+                "timeout is a period from 100ms to 20s",
+                "timeout 应在 100ms 到 20s 之间"
+            );
             invalid.add(
                 "timeout",
                 message,
-                "a login asks the directory several times",
+                text!(
+                    "a login asks the directory several times",
+                    "一次登录要查询目录几次"
+                ),
             );
         }
         let base_dn = invalid.dn("base", &config.base);
@@ -163,12 +186,26 @@ impl Settings {
         if let Some(filter) = &filter
             && (filter.has(Placeholder::Login) || filter.has(Placeholder::Dn))
         {
-            let help = "name the attributes to which the user name is compared in login_attributes";
-            invalid.add("filter", "filter has no placeholders", help);
+            let help = text!(
+                "name the attributes to which the user name is compared in login_attributes",
+                "请在 login_attributes 中写上与用户名比较的属性"
+            );
+            invalid.add(
+                "filter",
+                text!("filter has no placeholders", "filter 中不能有占位符"),
+                help,
+            );
         }
         if config.login_attributes.is_empty() {
-            let help = "name the attribute with the login, such as \"uid\" or \"sAMAccountName\"";
-            invalid.add("login_attributes", "login_attributes is empty", help);
+            let help = text!(
+                "name the attribute with the login, such as \"uid\" or \"sAMAccountName\"",
+                "请写存放登录名的属性，例如 \"uid\" 或 \"sAMAccountName\""
+            );
+            invalid.add(
+                "login_attributes",
+                text!("login_attributes is empty", "login_attributes 是空的"),
+                help,
+            );
         }
         for name in &config.login_attributes {
             invalid.attribute("login_attributes", name);
@@ -190,8 +227,18 @@ impl Settings {
         };
         let member_of_base = config.member_of_base.as_ref();
         if member_of_base.is_some() && config.groups.is_some() {
-            let help = "remove member_of_base: groups are searched, and `memberOf` is not read";
-            invalid.add("member_of_base", "groups replaces member_of_base", help);
+            let help = text!(
+                "remove member_of_base: groups are searched, and `memberOf` is not read",
+                "请删除 member_of_base：组是查询出来的，不读 `memberOf`"
+            );
+            invalid.add(
+                "member_of_base",
+                text!(
+                    "groups replaces member_of_base",
+                    "groups 取代 member_of_base"
+                ),
+                help,
+            );
         }
         let member_of_base = member_of_base.and_then(|base| invalid.dn("member_of_base", base));
         match (base_dn, filter, account, groups) {
@@ -226,26 +273,48 @@ fn login_filter(filter: &Filter, login_attributes: &[String]) -> Filter {
 fn account(config: &Config, base: Option<&Dn>, invalid: &mut Invalid) -> Option<Account> {
     match (&config.bind_dn, &config.bind_password) {
         (Some(_), None) => {
-            let help = "add bind_password; without bind_dn the search is anonymous";
-            invalid.add("bind_dn", "bind_dn needs bind_password", help);
+            let help = text!(
+                "add bind_password; without bind_dn the search is anonymous",
+                "请加上 bind_password；没有 bind_dn 时匿名查询"
+            );
+            invalid.add(
+                "bind_dn",
+                text!("bind_dn needs bind_password", "bind_dn 需要 bind_password"),
+                help,
+            );
         }
         (None, Some(_)) => {
-            let help = "add bind_dn, or remove bind_password";
-            invalid.add("bind_password", "bind_password needs bind_dn", help);
+            let help = text!(
+                "add bind_dn, or remove bind_password",
+                "请加上 bind_dn，或删除 bind_password"
+            );
+            invalid.add(
+                "bind_password",
+                text!("bind_password needs bind_dn", "bind_password 需要 bind_dn"),
+                help,
+            );
         }
         _ => {}
     }
     match (&config.bind_dn, &config.bind_as) {
         (None, None) => Some(Account::Anonymous),
         (Some(_), Some(_)) => {
-            let help = "keep bind_dn, or bind_as";
-            invalid.add("bind_as", "bind_as replaces bind_dn", help);
+            let help = text!("keep bind_dn, or bind_as", "请保留 bind_dn 或 bind_as");
+            invalid.add(
+                "bind_as",
+                text!("bind_as replaces bind_dn", "bind_as 取代 bind_dn"),
+                help,
+            );
             None
         }
         (Some(name), None) => {
             // Active Directory also takes other forms, such as `gate@corp.example`.
             if name.trim().is_empty() || (name.contains('=') && Dn::parse(name).is_err()) {
-                invalid.add("bind_dn", "bind_dn is not a distinguished name", DN_HELP);
+                invalid.add(
+                    "bind_dn",
+                    text!("bind_dn is not a distinguished name", "bind_dn 不是 DN"),
+                    DN_HELP,
+                );
             }
             Some(Account::Service(name.clone()))
         }
@@ -254,13 +323,18 @@ fn account(config: &Config, base: Option<&Dn>, invalid: &mut Invalid) -> Option<
 }
 
 fn bind_as(template: &str, base: Option<&Dn>, invalid: &mut Invalid) -> Option<BindAs> {
-    const HELP: &str =
-        "write \"uid={login},ou=people,dc=corp,dc=example\" or \"{login}@corp.example\"";
+    const HELP: Text = Text::fixed(
+        "write \"uid={login},ou=people,dc=corp,dc=example\" or \"{login}@corp.example\"",
+        "请写 \"uid={login},ou=people,dc=corp,dc=example\" 或 \"{login}@corp.example\"",
+    );
     let bare = template.replace(LOGIN, "");
     if bare.len() == template.len() || bare.contains(['{', '}']) {
         invalid.add(
             "bind_as",
-            "bind_as has {login} in it and no other placeholder",
+            text!(
+                "bind_as has {{login}} in it and no other placeholder",
+                "bind_as 中要有 {{login}}，不能有别的占位符"
+            ),
             HELP,
         );
         return None;
@@ -269,12 +343,23 @@ fn bind_as(template: &str, base: Option<&Dn>, invalid: &mut Invalid) -> Option<B
         return Some(BindAs::Name(template.to_owned()));
     }
     let Ok(example) = Dn::parse(&template.replace(LOGIN, "x")) else {
-        invalid.add("bind_as", "bind_as is not a distinguished name", HELP);
+        invalid.add(
+            "bind_as",
+            text!("bind_as is not a distinguished name", "bind_as 不是 DN"),
+            HELP,
+        );
         return None;
     };
     if base.is_some_and(|base| !example.is_within(base)) {
-        let help = "people whose entries are not below base cannot sign in";
-        invalid.add("bind_as", "bind_as is not below base", help);
+        let help = text!(
+            "people whose entries are not below base cannot sign in",
+            "条目不在 base 以下的人不能登录"
+        );
+        invalid.add(
+            "bind_as",
+            text!("bind_as is not below base", "bind_as 不在 base 以下"),
+            help,
+        );
     }
     Some(BindAs::Dn(template.to_owned()))
 }
@@ -285,18 +370,30 @@ fn groups(config: &GroupsConfig, invalid: &mut Invalid) -> Option<Groups> {
     let filter = invalid.filter("filter", &config.filter)?;
     let (has_dn, has_login) = (filter.has(Placeholder::Dn), filter.has(Placeholder::Login));
     if !has_dn && !has_login {
-        let message = "filter has neither {dn} nor {login}, so everybody would be in every group";
+        let message = text!(
+            "filter has neither {{dn}} nor {{login}}, so everybody would be in every group",
+            "filter 中既没有 {{dn}} 也没有 {{login}}，所有人都会在每个组里"
+        );
         invalid.add(
             "filter",
             message,
-            "write \"(member={dn})\" or \"(memberUid={login})\"",
+            text!(
+                "write \"(member={{dn}})\" or \"(memberUid={{login}})\"",
+                "请写 \"(member={{dn}})\" 或 \"(memberUid={{login}})\""
+            ),
         );
     } else if config.nested && !has_dn {
-        let message = "nested needs {dn} in filter: groups contain other groups by their DN";
+        let message = text!(
+            "nested needs {{dn}} in filter: groups contain other groups by their DN",
+            "nested 需要 filter 中有 {{dn}}：组按 DN 包含别的组"
+        );
         invalid.add(
             "nested",
             message,
-            "write \"(member={dn})\", or remove nested",
+            text!(
+                "write \"(member={{dn}})\", or remove nested",
+                "请写 \"(member={{dn}})\"，或删除 nested"
+            ),
         );
     }
     Some(Groups {

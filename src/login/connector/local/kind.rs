@@ -1,6 +1,5 @@
 //! The settings of `[connector.ID.local]`.
 
-use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +17,8 @@ use super::people_file::PeopleFile;
 use super::stored::StoredLocal;
 use crate::secret::SecretSource;
 use crate::setting::KeyPath;
+use crate::text;
+use crate::wording::Text;
 
 pub(in crate::login::connector) const NAME: &str = "local";
 
@@ -93,27 +94,37 @@ impl Kind for Config {
         let metadata = std::fs::metadata(people);
         let mode = metadata.map_or(0, |file| file.permissions().mode());
         if mode & WRITABLE_BY_ALL != 0 {
-            let text = "every user of this machine can add people and change passwords: let only the \
-                        administrator write the file (chmod 640)";
-            warnings.push((key_path(), text.to_owned()));
+            let text = text!(
+                "every user of this machine can add people and change passwords: let only the \
+                        administrator write the file (chmod 640)",
+                "这台机器上的所有用户都能添加人员和修改密码：请只让管理员写这个文件（chmod 640）"
+            );
+            warnings.push((key_path(), text));
         }
         if mode & READABLE_BY_ALL != 0 {
-            let text = "every user of this machine can read the hashes of the passwords and guess the \
-                        passwords: let only the user of menshen read the file (chmod 640)";
-            warnings.push((key_path(), text.to_owned()));
+            let text = text!(
+                "every user of this machine can read the hashes of the passwords and guess the \
+                        passwords: let only the user of menshen read the file (chmod 640)",
+                "这台机器上的所有用户都能读到密码的哈希并猜测密码：请只让运行 menshen 的用户读这个文件（chmod 640）"
+            );
+            warnings.push((key_path(), text));
         }
         // The problems of a file that cannot be used are reported when the connector is built.
         let Ok(file) = PeopleFile::read(people) else {
             return warnings;
         };
         if file.people().iter().all(|person| person.is_disabled) {
-            let text = "nobody can sign in: the file lists nobody who is not disabled";
-            warnings.push((key_path(), text.to_owned()));
+            let text = text!(
+                "nobody can sign in: the file lists nobody who is not disabled",
+                "没有人能登录：文件中没有未停用的人"
+            );
+            warnings.push((key_path(), text));
         }
         if let Some(weak) = weak_hashes(&file) {
-            let text = format!(
+            let text = text!(
                 "these hashes are cheap to compute, so whoever gets the file can guess the passwords: \
-                 {weak}; replace them by hashes of `menshen passwd`"
+                 {weak}; replace them by hashes of `menshen passwd`",
+                "这些哈希计算起来很快，拿到文件的人可以猜出密码：{weak:#}；请换成 `menshen passwd` 生成的哈希"
             );
             warnings.push((key_path(), text));
         }
@@ -143,14 +154,15 @@ fn key_path() -> KeyPath<'static> {
 }
 
 /// The people with cheap hashes.
-fn weak_hashes(file: &PeopleFile) -> Option<String> {
+fn weak_hashes(file: &PeopleFile) -> Option<Text> {
     let people = file.people().iter();
     let weak = people.filter(|person| person.password.is_cheap());
     let weak = weak.map(|person| format!("{} ({})", person.subject, person.password.cost()));
     let weak: Vec<_> = weak.collect();
-    let mut named = weak.get(..NAMED_MAX).unwrap_or(&weak).join(", ");
-    if weak.len() > NAMED_MAX {
-        let _ = write!(named, " and {} more", weak.len() - NAMED_MAX);
-    }
-    (!weak.is_empty()).then_some(named)
+    let named = weak.get(..NAMED_MAX).unwrap_or(&weak).join(", ");
+    let more = weak.len().saturating_sub(NAMED_MAX);
+    (!weak.is_empty()).then(|| match more {
+        0 => Text::same(named),
+        _ => text!("{named} and {more} more", "{named} 等 {} 人", weak.len()),
+    })
 }

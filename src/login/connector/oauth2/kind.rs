@@ -14,6 +14,8 @@ use crate::expression::Scope;
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
 use crate::setting::{KeyPath, Step, sends_in_clear_text};
+use crate::text;
+use crate::wording::Text;
 
 pub(in crate::login::connector) const NAME: &str = "oauth2";
 
@@ -75,13 +77,23 @@ impl Kind for Config {
             let mut names = self.profiles.keys().chain(self.authorize_params.keys());
             let key_path = KeyPath::of([NAME, key]);
             problems.push(match names.find(|key| Some(*key) == name.as_ref()) {
-                None => SettingProblem::value(key_path, format!("{key}: {message}"), help),
+                None => SettingProblem::value(
+                    key_path,
+                    text!("{key}: {message}", "{key}：{message:#}"),
+                    help,
+                ),
                 Some(name) => SettingProblem::value(key_path.key(name), message, help),
             });
         }
         if self.preset.is_none() && !connector.mapping.0.contains_key("login") {
-            let message = "without a preset the mapping must have a login";
-            let help = "add [connector.ID.mapping] with login = \"profile.…\"";
+            let message = text!(
+                "without a preset the mapping must have a login",
+                "没有 preset 时，mapping 中必须有 login"
+            );
+            let help = text!(
+                "add [connector.ID.mapping] with login = \"profile.…\"",
+                "请加上 [connector.ID.mapping]，其中写 login = \"profile.…\""
+            );
             problems.push(SettingProblem::key(KeyPath::of([NAME]), message, help));
         }
         problems
@@ -89,25 +101,34 @@ impl Kind for Config {
 
     fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
-        let text = "plain http: an attacker in the network can read codes, tokens and profiles";
+        let text = text!(
+            "plain http: an attacker in the network can read codes, tokens and profiles",
+            "明文 http：网络中的攻击者可以读到授权码、令牌和个人资料"
+        );
         let urls = self.urls();
         let urls = urls.map(|(key, url)| (KeyPath::of([NAME, key]), url));
         let profiles = self.profiles.iter();
         let profiles = profiles.map(|(name, url)| (KeyPath::of([NAME, "profiles", name]), url));
         for (key_path, url) in urls.chain(profiles) {
             if sends_in_clear_text(url) {
-                warnings.push((key_path, text.to_owned()));
+                warnings.push((key_path, text));
             }
         }
         if self.preset == Some(presets::Preset::Feishu) {
-            let text = "the preset does not check the tenant of a person, and people who leave stay signed \
-                        in: use [connector.ID.lark] instead";
-            warnings.push((KeyPath::of([NAME, "preset"]), text.to_owned()));
+            let text = text!(
+                "the preset does not check the tenant of a person, and people who leave stay signed \
+                        in: use [connector.ID.lark] instead",
+                "这个 preset 不检查人员所属的租户，离职的人也会保持登录：请改用 [connector.ID.lark]"
+            );
+            warnings.push((KeyPath::of([NAME, "preset"]), text));
         }
         if self.pkce == Some(false) {
-            let text = "without PKCE a stolen code can be redeemed: remove this key unless the \
-                        provider refuses PKCE";
-            warnings.push((KeyPath::of([NAME, "pkce"]), text.to_owned()));
+            let text = text!(
+                "without PKCE a stolen code can be redeemed: remove this key unless the \
+                        provider refuses PKCE",
+                "没有 PKCE，被盗的授权码可以兑换：除非来源拒绝 PKCE，否则请删除这个键"
+            );
+            warnings.push((KeyPath::of([NAME, "pkce"]), text));
         }
         warnings
     }
@@ -123,8 +144,11 @@ impl Kind for Config {
                 true => &[Mode::Web],
                 false => &[],
             },
-            silent_login_help: "an oauth2 connector can do so only with some presets, such as \
+            silent_login_help: text!(
+                "an oauth2 connector can do so only with some presets, such as \
                                 \"keycloak\"",
+                "oauth2 连接器只有用某些 preset（例如 \"keycloak\"）时才能做到"
+            ),
             ..Features::default()
         }
     }

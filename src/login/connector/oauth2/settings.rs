@@ -6,6 +6,8 @@ use super::super::grant;
 use super::config::{Config, ProfileAuth};
 use super::presets::{self, Endpoints, ProviderDefaults};
 use crate::expression::{CompileError, Expression, Scope};
+use crate::text;
+use crate::wording::Text;
 
 /// The most further requests of a login (`profiles`).
 const PROFILES_MAX: usize = 8;
@@ -46,8 +48,8 @@ pub(super) enum SettingError {
         key: &'static str,
         /// The name of the entry, if the key is a table.
         name: Option<String>,
-        message: String,
-        help: &'static str,
+        message: Text,
+        help: Text,
     },
     #[error("the expression `{key}` does not compile")]
     Expression {
@@ -57,15 +59,11 @@ pub(super) enum SettingError {
     },
 }
 
-fn setting_error(
-    key: &'static str,
-    message: impl Into<String>,
-    help: &'static str,
-) -> SettingError {
+fn setting_error(key: &'static str, message: Text, help: Text) -> SettingError {
     SettingError::Key {
         key,
         name: None,
-        message: message.into(),
+        message,
         help,
     }
 }
@@ -74,7 +72,10 @@ impl ProviderSettings {
     /// Merges the configuration with the defaults of its preset. Reads no secret and sends no request.
     pub(super) fn of(config: &Config) -> Result<Self, SettingError> {
         if let Some(why) = grant::settings_conflict(config.client()) {
-            let help = "a client has a secret, or a key, or neither";
+            let help = text!(
+                "a client has a secret, or a key, or neither",
+                "客户端可以有密钥或私钥，不能两者都有"
+            );
             let both = config.client_secret.is_some() && config.private_key.is_some();
             let key = if both { "private_key" } else { "client_auth" };
             return Err(setting_error(key, why, help));
@@ -82,8 +83,11 @@ impl ProviderSettings {
         if config.client_id.is_empty() {
             return Err(setting_error(
                 "client_id",
-                "it is empty",
-                "enter the client id of the provider",
+                text!("it is empty", "是空的"),
+                text!(
+                    "enter the client id of the provider",
+                    "请填来源处登记的客户端编号"
+                ),
             ));
         }
         let defaults = config
@@ -91,13 +95,16 @@ impl ProviderSettings {
             .map_or_else(presets::no_preset, |preset| preset.defaults());
         let endpoints = preset_endpoints(config, defaults)?;
         let endpoint = |key, configured: &Option<Url>, template: fn(&Endpoints) -> &'static str| {
-            let help = "without a preset every endpoint is required";
+            let help = text!(
+                "without a preset every endpoint is required",
+                "没有 preset 时，每个端点都要写"
+            );
             let default =
                 endpoints.map(|(urls, base)| expand(template(urls), base, &config.client_id));
             configured
                 .clone()
                 .or_else(|| default.flatten())
-                .ok_or_else(|| setting_error(key, "it is missing", help))
+                .ok_or_else(|| setting_error(key, text!("it is missing", "缺少这一项"), help))
                 .and_then(|url| checked_url(key, url))
         };
         let text = |configured: &Option<String>, default: Option<&str>| {
@@ -140,25 +147,31 @@ fn preset_endpoints<'a>(
     let name = config.preset.map_or("", |preset| preset.as_str());
     match (&config.base_url, &defaults.self_hosted, &defaults.cloud) {
         (Some(_), None, _) if config.preset.is_none() => {
-            let help = "remove it, or name a preset";
+            let help = text!("remove it, or name a preset", "请删除它，或写 preset");
             Err(setting_error(
                 "base_url",
-                "it has no effect without a preset",
+                text!(
+                    "it has no effect without a preset",
+                    "没有 preset，它不起作用"
+                ),
                 help,
             ))
         }
         (Some(_), None, _) => Err(setting_error(
             "base_url",
-            format!("the preset {name} has one address only"),
-            "remove it",
+            text!(
+                "the preset {name} has one address only",
+                "preset {name} 只有一个地址"
+            ),
+            text!("remove it", "请删除它"),
         )),
         (Some(base), Some(self_hosted), _) => {
             checked_url("base_url", base.clone())?;
             if base.query().is_some() || base.fragment().is_some() {
-                let help = "paths are added to it";
+                let help = text!("paths are added to it", "后面要接路径");
                 return Err(setting_error(
                     "base_url",
-                    "it has a query or a fragment",
+                    text!("it has a query or a fragment", "带有查询参数或片段"),
                     help,
                 ));
             }
@@ -167,9 +180,12 @@ fn preset_endpoints<'a>(
         (None, _, Some(cloud)) => Ok(Some((cloud, ""))),
         (None, Some(_), None) if !has_every_url => Err(setting_error(
             "base_url",
-            format!("the preset {name} needs it"),
-            "such as https://id.corp.example/realms/corp for Keycloak, or \
+            text!("the preset {name} needs it", "preset {name} 需要它"),
+            text!(
+                "such as https://id.corp.example/realms/corp for Keycloak, or \
              https://login.microsoftonline.com/TENANT for Microsoft",
+                "例如 Keycloak 的 https://id.corp.example/realms/corp，或微软的 https://login.microsoftonline.com/租户"
+            ),
         )),
         (None, _, None) => Ok(None),
     }
@@ -188,8 +204,15 @@ fn checked_url(key: &'static str, url: Url) -> Result<Url, SettingError> {
     if matches!(url.scheme(), "http" | "https") && url.has_host() && has_no_credentials {
         return Ok(url);
     }
-    let help = "a URL with https:// and a host, without user and password";
-    Err(setting_error(key, "this URL cannot be used", help))
+    let help = text!(
+        "a URL with https:// and a host, without user and password",
+        "应为带 https:// 和主机的 URL，不带用户名和密码"
+    );
+    Err(setting_error(
+        key,
+        text!("this URL cannot be used", "这个 URL 无法使用"),
+        help,
+    ))
 }
 
 fn profiles(
@@ -211,24 +234,41 @@ fn profiles(
         );
     }
     for (name, url) in &config.profiles {
-        let error = |message: &str, help| SettingError::Key {
+        let error = |message: Text, help| SettingError::Key {
             key: "profiles",
             name: Some(name.clone()),
-            message: message.to_owned(),
+            message,
             help,
         };
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if name.is_empty() || name.len() > 64 || !name.bytes().all(is_allowed) {
-            let help = "letters, digits and _, at most 64: the mapping reads it as profile.NAME";
-            return Err(error("this name cannot be used", help));
+            let help = text!(
+                "letters, digits and _, at most 64: the mapping reads it as profile.NAME",
+                "应为字母、数字和 _，最多 64 个：映射中写作 profile.名字"
+            );
+            return Err(error(
+                text!("this name cannot be used", "这个名字无法使用"),
+                help,
+            ));
         }
-        let url = checked_url("profiles", url.clone())
-            .map_err(|_| error("this URL cannot be used", "it begins with https://"))?;
+        let url = checked_url("profiles", url.clone()).map_err(|_| {
+            error(
+                text!("this URL cannot be used", "这个 URL 无法使用"),
+                text!("it begins with https://", "应以 https:// 开头"),
+            )
+        })?;
         profiles.push((name.clone(), url));
     }
     if profiles.len() > PROFILES_MAX {
-        let message = format!("a login makes at most {PROFILES_MAX} further requests");
-        return Err(setting_error("profiles", message, "remove some"));
+        let message = text!(
+            "a login makes at most {PROFILES_MAX} further requests",
+            "一次登录最多再发 {PROFILES_MAX} 个请求"
+        );
+        return Err(setting_error(
+            "profiles",
+            message,
+            text!("remove some", "请删除一些"),
+        ));
     }
     Ok(profiles)
 }
@@ -236,10 +276,13 @@ fn profiles(
 fn pointer(key: &'static str, text: Option<String>) -> Result<Option<String>, SettingError> {
     match text {
         Some(text) if !text.starts_with('/') || text.len() > POINTER_BYTES_MAX => {
-            let help = "it begins with /, such as /data";
+            let help = text!("it begins with /, such as /data", "应以 / 开头，例如 /data");
             Err(setting_error(
                 key,
-                "this is not a JSON pointer (RFC 6901)",
+                text!(
+                    "this is not a JSON pointer (RFC 6901)",
+                    "这不是 JSON 指针（RFC 6901）"
+                ),
                 help,
             ))
         }
@@ -253,10 +296,13 @@ fn scope(
     separator: &str,
 ) -> Result<Option<String>, SettingError> {
     if !matches!(separator, " " | "," | ";" | "+" | "|") {
-        let help = "a space, or what the provider requires, most often a comma";
+        let help = text!(
+            "a space, or what the provider requires, most often a comma",
+            "应为空格，或来源要求的分隔符，多为逗号"
+        );
         return Err(setting_error(
             "scope_separator",
-            "this cannot stand between scopes",
+            text!("this cannot stand between scopes", "它不能放在 scope 之间"),
             help,
         ));
     }
@@ -270,8 +316,15 @@ fn scope(
         !scope.is_empty() && scope.bytes().all(is_allowed)
     };
     if !scopes.iter().all(is_valid) {
-        let help = "each scope is a string of its own, without spaces";
-        return Err(setting_error("scopes", "a scope is not valid", help));
+        let help = text!(
+            "each scope is a string of its own, without spaces",
+            "每个 scope 各写一个字符串，不含空格"
+        );
+        return Err(setting_error(
+            "scopes",
+            text!("a scope is not valid", "有一个 scope 无效"),
+            help,
+        ));
     }
     Ok(Some(scopes.join(separator)).filter(|all| !all.is_empty()))
 }
@@ -279,9 +332,16 @@ fn scope(
 fn subject(config: &Config, defaults: &ProviderDefaults) -> Result<Expression, SettingError> {
     let source = config.subject.as_deref().unwrap_or(defaults.subject);
     if source.is_empty() {
-        let help = "CEL over profile: an id that never changes and is never reused, such as \
-                    string(profile.id); not an e-mail address or a name";
-        return Err(setting_error("subject", "it is missing", help));
+        let help = text!(
+            "CEL over profile: an id that never changes and is never reused, such as \
+                    string(profile.id); not an e-mail address or a name",
+            "用 CEL 从 profile 取：不会变、也不会重复使用的编号，例如 string(profile.id)；不要用邮箱或名字"
+        );
+        return Err(setting_error(
+            "subject",
+            text!("it is missing", "缺少这一项"),
+            help,
+        ));
     }
     compile("subject", source)
 }
@@ -303,8 +363,14 @@ fn params(
         return Err(SettingError::Key {
             key: "authorize_params",
             name: Some(name.clone()),
-            message: format!("`{name}` is set by menshen itself"),
-            help: "remove it; scopes belong in `scopes`",
+            message: text!(
+                "`{name}` is set by menshen itself",
+                "`{name}` 由 menshen 自己设置"
+            ),
+            help: text!(
+                "remove it; scopes belong in `scopes`",
+                "请删除它；scope 写在 `scopes` 里"
+            ),
         });
     }
     let of_preset = defaults.params.iter();
@@ -323,10 +389,13 @@ fn is_set_by_menshen(name: &str) -> bool {
 fn return_param(config: &Config) -> Result<Option<String>, SettingError> {
     match &config.return_param {
         Some(name) if name.is_empty() || is_set_by_menshen(name) => {
-            let help = "the name of a parameter that the provider reads, such as returnUrl";
+            let help = text!(
+                "the name of a parameter that the provider reads, such as returnUrl",
+                "应为来源能读的参数名，例如 returnUrl"
+            );
             Err(setting_error(
                 "return_param",
-                "this name is empty or taken",
+                text!("this name is empty or taken", "这个名字是空的或已被占用"),
                 help,
             ))
         }
@@ -354,10 +423,13 @@ fn logout(
     match url {
         Some(url) => Ok(Some((checked_url("logout_url", url)?, parameter))),
         None if config.logout_return_param.is_some() => {
-            let help = "add `logout_url`";
+            let help = text!("add `logout_url`", "请加上 `logout_url`");
             Err(setting_error(
                 "logout_return_param",
-                "it has no effect without `logout_url`",
+                text!(
+                    "it has no effect without `logout_url`",
+                    "没有 `logout_url`，它不起作用"
+                ),
                 help,
             ))
         }

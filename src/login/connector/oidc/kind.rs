@@ -13,6 +13,8 @@ use crate::issuer::TenantName;
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
 use crate::setting::{self, KeyPath, Step};
+use crate::text;
+use crate::wording::Text;
 
 pub(in crate::login::connector) const NAME: &str = "oidc";
 
@@ -42,9 +44,15 @@ impl Kind for Config {
     fn problems(&self, connector: &ConnectorConfig, external_url: &Url) -> Vec<SettingProblem<'_>> {
         let mut problems = Vec::new();
         if self.tenants.contains(&TenantName::Any) && !connector.link_by.is_empty() {
-            let help = "an administrator of any organisation can give its people any e-mail address: \
-                        list the tenants that you trust in `tenants`";
-            let message = "with tenants = [\"*\"] a stranger could take over any account";
+            let help = text!(
+                "an administrator of any organisation can give its people any e-mail address: \
+                        list the tenants that you trust in `tenants`",
+                "任何组织的管理员都能给自己的人设置任意邮箱：请在 `tenants` 中列出信任的租户"
+            );
+            let message = text!(
+                "with tenants = [\"*\"] a stranger could take over any account",
+                "tenants = [\"*\"] 时，陌生人可以占用任何账号"
+            );
             problems.push(SettingProblem::value(
                 KeyPath::of(["link_by"]),
                 message,
@@ -52,7 +60,7 @@ impl Kind for Config {
             ));
         }
         for (key, why) in self.setting_problems() {
-            let message = format!("the value of {key} cannot be used");
+            let message = text!("the value of {key} cannot be used", "{key} 的值无法使用");
             problems.push(SettingProblem::value(
                 KeyPath::of([NAME, key]),
                 message,
@@ -60,9 +68,15 @@ impl Kind for Config {
             ));
         }
         if self.response_mode == ResponseMode::FormPost && external_url.scheme() != "https" {
-            let help = "over plain http browsers send no cookie with a POST from another site: make \
-                        external_url https:// or remove this key";
-            let message = "with form_post and a plain http external_url every login fails";
+            let help = text!(
+                "over plain http browsers send no cookie with a POST from another site: make \
+                        external_url https:// or remove this key",
+                "明文 http 下，浏览器不会在别的网站发起的 POST 中带上 Cookie：请把 external_url 改成 https://，或删除这个键"
+            );
+            let message = text!(
+                "with form_post and a plain http external_url every login fails",
+                "form_post 加上明文 http 的 external_url，所有登录都会失败"
+            );
             let key_path = KeyPath::of([NAME, "response_mode"]);
             problems.push(SettingProblem::value(key_path, message, help));
         }
@@ -72,10 +86,13 @@ impl Kind for Config {
     fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
         if self.tenants.contains(&TenantName::Any) {
-            let text = "everybody with an account in any organisation can sign in, and the \
+            let text = text!(
+                "everybody with an account in any organisation can sign in, and the \
                         administrator of each organisation decides the names and groups of its \
-                        people: list the tenants";
-            warnings.push((KeyPath::of([NAME, "tenants"]), text.to_owned()));
+                        people: list the tenants",
+                "任何组织中有账号的人都能登录，而各组织的管理员决定自己人员的名字和组：请列出租户"
+            );
+            warnings.push((KeyPath::of([NAME, "tenants"]), text));
         }
         let issuer = self.issuer.url();
         let urls = [
@@ -85,9 +102,11 @@ impl Kind for Config {
         ];
         for (key, url) in urls {
             if url.is_some_and(setting::sends_in_clear_text) {
-                let text =
-                    "plain http: an attacker in the network can forge any identity; use https";
-                warnings.push((KeyPath::of([NAME, key]), text.to_owned()));
+                let text = text!(
+                    "plain http: an attacker in the network can forge any identity; use https",
+                    "明文 http：网络中的攻击者可以伪造任何身份；请用 https"
+                );
+                warnings.push((KeyPath::of([NAME, key]), text));
             }
         }
         warnings

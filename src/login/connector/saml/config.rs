@@ -12,6 +12,7 @@ use url::Url;
 use super::names;
 use crate::secret::SecretSource;
 use crate::setting::Period;
+use crate::text;
 
 /// Login with a SAML 2.0 identity provider such as Keycloak, Entra ID, AD FS or Shibboleth. `external_url`
 /// must be https.
@@ -173,18 +174,27 @@ impl<'de> Visitor<'de> for SourceVisitor {
     type Value = MetadataSource;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a URL, or { file = \"/path\" }")
+        let expected = text!(
+            "a URL, or {{ file = \"/path\" }}",
+            " URL 或 {{ file = \"/路径\" }}"
+        );
+        fmt::Display::fmt(&expected, f)
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<MetadataSource, E> {
         let url = Url::parse(text);
-        let url = url.map_err(|_| E::custom("expected a URL, or { file = \"/path\" }"))?;
+        let url = url.map_err(|_| {
+            E::custom(text!(
+                "this is not a URL: write https://..., or {{ file = \"/path\" }}",
+                "这不是 URL：请写 https://...，或 {{ file = \"/路径\" }}"
+            ))
+        })?;
         Ok(MetadataSource::Url(url))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MetadataSource, A::Error> {
         let Some(key) = map.next_key::<String>()? else {
-            return Err(A::Error::custom("expected `file`"));
+            return Err(A::Error::custom(text!("`file` is missing", "缺少 `file`")));
         };
         if key != "file" {
             return Err(A::Error::unknown_field(&key, &["file"]));

@@ -11,6 +11,8 @@ use super::super::kit::web_url::{WEB_URL_RULE, default_url, is_web_url};
 use super::EventsConfig;
 use crate::secret::SecretSource;
 use crate::setting::Period;
+use crate::text;
+use crate::wording::Text;
 
 /// Login with WeCom (企业微信).
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -94,7 +96,11 @@ impl Config {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         let is_corp_id = !self.corp_id.is_empty() && self.corp_id.chars().all(is_allowed);
         let rules = [
-            ("corp_id", is_corp_id, "consists of letters and digits"),
+            (
+                "corp_id",
+                is_corp_id,
+                text!("consists of letters and digits", "由字母和数字组成"),
+            ),
             ("api_base", is_web_url(&self.api_base), WEB_URL_RULE),
             (
                 "authorize_url",

@@ -15,6 +15,8 @@ use super::{AuthorizeScope, Config, MAPPING, MINI_PROGRAM, WeCom};
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
 use crate::setting::{KeyPath, Period, Step};
+use crate::text;
+use crate::wording::Text;
 
 pub(in crate::login::connector) const NAME: &str = "wecom";
 
@@ -78,11 +80,14 @@ impl Kind for Config {
     fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
         if self.api_base.scheme() != "https" {
-            let text = "the secret and personal data are sent unencrypted: use https";
-            warnings.push((KeyPath::of([NAME, "api_base"]), text.to_owned()));
+            let text = text!(
+                "the secret and personal data are sent unencrypted: use https",
+                "密钥和个人数据未加密传输：请用 https"
+            );
+            warnings.push((KeyPath::of([NAME, "api_base"]), text));
         }
         let settings = DirectorySettings {
-            source: "WeCom",
+            source: Text::fixed("WeCom", "企业微信"),
             range: "可见范围",
             revalidate: Some(self.revalidate),
             receives_events: self.events.is_some(),
@@ -105,8 +110,11 @@ impl Kind for Config {
                 AuthorizeScope::Base => &[Mode::InApp],
                 AuthorizeScope::PrivateInfo => &[],
             },
-            silent_login_help: "WeCom can do so only inside its own client, with mode \"auto\" or \
+            silent_login_help: text!(
+                "WeCom can do so only inside its own client, with mode \"auto\" or \
                         \"in-app\" and scope \"snsapi_base\"",
+                "企业微信只有在自己的客户端内、mode 为 \"auto\" 或 \"in-app\" 且 scope 为 \"snsapi_base\" 时才能做到"
+            ),
             revalidate_every: Some(self.revalidate.duration()).filter(|every| !every.is_zero()),
             receives_events: self.events.is_some(),
             shares_app_token: true,

@@ -9,6 +9,8 @@ use super::super::kit::invalid_values::{InvalidValue, invalid_values};
 use super::super::kit::web_url::{default_url, is_web_url};
 use crate::secret::SecretSource;
 use crate::setting::Period;
+use crate::text;
+use crate::wording::Text;
 
 /// Login with Yunzhijia (云之家).
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -63,13 +65,20 @@ impl Config {
             (
                 "app_id",
                 is_id(&self.app_id),
-                "consists of letters and digits",
+                text!("consists of letters and digits", "由字母和数字组成"),
             ),
-            ("eid", is_id(&self.eid), "consists of letters and digits"),
+            (
+                "eid",
+                is_id(&self.eid),
+                text!("consists of letters and digits", "由字母和数字组成"),
+            ),
             (
                 "base",
                 is_base,
-                "begins with https:// or http:// and has no query, user or password",
+                text!(
+                    "begins with https:// or http:// and has no query, user or password",
+                    "以 https:// 或 http:// 开头，不带查询参数、用户名和密码"
+                ),
             ),
         ];
         let sync_rules = sync_rules(self.sync_every, self.sync_brake);

@@ -16,6 +16,8 @@ use super::super::{
 use super::{Config, MAPPING, TICKET_PARAMETER, Yunzhijia};
 use crate::secret::SecretSource;
 use crate::setting::{KeyPath, Period, Step, sends_in_clear_text};
+use crate::text;
+use crate::wording::Text;
 
 pub(in crate::login::connector) const NAME: &str = "yunzhijia";
 
@@ -59,12 +61,15 @@ impl Kind for Config {
         let key_path = KeyPath::of([NAME, "origins"]);
         problems.extend(origin_problems(&key_path, &self.origins));
         if self.sync_every.is_some() && !self.contacts {
-            let message = "sync_every needs the contacts of the team";
+            let message = text!(
+                "sync_every needs the contacts of the team",
+                "sync_every 需要读取团队通讯录"
+            );
             let key_path = KeyPath::of([NAME, "sync_every"]);
             problems.push(SettingProblem::key(
                 key_path,
                 message,
-                "write contacts = true",
+                text!("write contacts = true", "请写 contacts = true"),
             ));
         }
         problems
@@ -73,18 +78,20 @@ impl Kind for Config {
     fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
         if self.origins.is_empty() {
-            warnings.push((KeyPath::of([NAME]), ANY_ORIGIN.to_owned()));
+            warnings.push((KeyPath::of([NAME]), ANY_ORIGIN));
         }
         if sends_in_clear_text(&self.base) {
-            let text =
-                "plain http: an attacker in the network can read the secret and forge any identity";
-            warnings.push((KeyPath::of([NAME, "base"]), text.to_owned()));
+            let text = text!(
+                "plain http: an attacker in the network can read the secret and forge any identity",
+                "明文 http：网络中的攻击者可以读到密钥并伪造任何身份"
+            );
+            warnings.push((KeyPath::of([NAME, "base"]), text));
         }
         if !self.contacts {
-            warnings.push((KeyPath::of([NAME]), NOBODY_IS_ASKED_ABOUT.to_owned()));
+            warnings.push((KeyPath::of([NAME]), NOBODY_IS_ASKED_ABOUT));
         }
         let settings = DirectorySettings {
-            source: "Yunzhijia",
+            source: Text::fixed("Yunzhijia", "云之家"),
             range: "组织人员",
             revalidate: self.contacts.then_some(self.revalidate),
             receives_events: false,

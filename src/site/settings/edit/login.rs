@@ -3,6 +3,8 @@
 use super::Edit;
 use crate::site::settings::{ChangeError, FieldProblem, LoginChange};
 use crate::store::ConnectorId;
+use crate::text;
+use crate::wording::Text;
 
 impl Edit<'_> {
     pub(super) fn set_login(&mut self, login: &LoginChange) -> Result<(), ChangeError> {
@@ -47,19 +49,23 @@ impl Edit<'_> {
             document.connectors.contains_key(id) || self.settings.file.connectors.contains_key(id)
         };
         let mut problems = Vec::new();
-        let help = "name one of the connectors";
+        let help = text!("name one of the connectors", "请写其中一个连接器");
         if let Some(id) = login.default.as_ref().filter(|id| !exists(id)) {
-            let message = format!("there is no connector `{id}`");
+            let message = text!("there is no connector `{id}`", "没有连接器 `{id}`");
             problems.push(FieldProblem::new("default", message, help));
         }
         for (index, id) in login.order.iter().enumerate() {
             let field = format!("order[{index}]");
             if !exists(id) {
-                let message = format!("there is no connector `{id}`");
+                let message = text!("there is no connector `{id}`", "没有连接器 `{id}`");
                 problems.push(FieldProblem::new(field, message, help));
             } else if login.order[..index].contains(id) {
-                let message = format!("`{id}` is there twice");
-                problems.push(FieldProblem::new(field, message, "remove one of them"));
+                let message = text!("`{id}` is there twice", "`{id}` 出现了两次");
+                problems.push(FieldProblem::new(
+                    field,
+                    message,
+                    text!("remove one of them", "请删除其中一个"),
+                ));
             }
         }
         match problems.is_empty() {
