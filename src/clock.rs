@@ -31,6 +31,12 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
+    /// The beginning of a day; `None` if there is no such day.
+    pub fn of_utc_date(year: i64, month: i64, day: i64) -> Option<Self> {
+        let is_date = (1..=12).contains(&month) && (1..=days_of_month(year, month)).contains(&day);
+        is_date.then(|| Self::from_unix_s(days_since_1970(year, month, day) * 86_400))
+    }
+
     /// Adds a duration; saturates at the largest time.
     pub fn plus(self, duration: Duration) -> Self {
         let ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
@@ -111,6 +117,24 @@ impl Clock {
             ms.fetch_add(step, Ordering::Relaxed);
         }
     }
+}
+
+fn days_of_month(year: i64, month: i64) -> i64 {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    match month {
+        2 => 28 + i64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// The computation starts years in March, so that the leap day is the last day of a year.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let month = (month + 9) % 12;
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year
+        - 719_468
 }
 
 /// The Gregorian date (year, month, day) of a number of days after 1970-01-01. The computation starts

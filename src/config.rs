@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::clock::Timestamp;
 use crate::face::OWN_PAGES;
 use crate::keys;
 use crate::login::config::LoginConfig;
@@ -236,6 +237,12 @@ impl Config {
     /// The warnings about files of secrets, such as white space around a secret. Reads these files.
     pub fn file_warnings(&self) -> Vec<Warning> {
         warn::file_warnings(self)
+    }
+
+    /// The warnings about certificates that are expired, that expire soon, or that are for other hosts than the
+    /// routes'. Reads their files.
+    pub fn certificate_warnings(&self, now: Timestamp) -> Vec<Warning> {
+        warn::certificate_warnings(self, now)
     }
 
     /// Settings that exceed the limits of the operating system for this process.

@@ -30,7 +30,7 @@ use connection::ListenerOptions;
 use listen::Listener;
 pub use listen::{Address, BindError, InvalidAddress, ListenConfig};
 pub use progress::RequestBody;
-pub use tls::{CertificateConfig, Tls, TlsConfig, TlsError};
+pub use tls::{CertificateConfig, ListedCertificate, Tls, TlsConfig, TlsError};
 
 mod activity;
 mod address_network;

@@ -18,6 +18,7 @@ mod function;
 mod literal_chars;
 mod moment;
 mod parse;
+mod result_type;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -149,6 +150,18 @@ impl Expression {
             let field = read.strip_prefix(variable)?.strip_prefix('.')?;
             field.split('.').next()
         })
+    }
+
+    /// The paths that the expression reads below a variable, such as `attributes.level` of `user`. What is
+    /// selected by an index is not among them.
+    pub fn paths_below<'a>(&'a self, variable: &'a str) -> impl Iterator<Item = &'a str> {
+        let reads = self.compiled.reads.iter();
+        reads.filter_map(move |read| read.strip_prefix(variable)?.strip_prefix('.'))
+    }
+
+    /// Whether the expression can have no other value than an error, or one that is no bool.
+    pub fn is_never_bool(&self) -> bool {
+        result_type::is_never_bool(&self.compiled.root)
     }
 
     /// Whether the expression calls this function.

@@ -14,6 +14,7 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 
 use crate::secret::Secret;
 
+pub mod certificate;
 mod signing_pair;
 mod token_keys;
 

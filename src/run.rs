@@ -41,12 +41,14 @@ const STORE_DRAIN: Duration = Duration::from_secs(5);
 const AUDIT_DRAIN: Duration = Duration::from_secs(5);
 
 mod background;
+mod certificates;
 mod listeners;
 mod managed;
 mod other_site;
 pub mod watch;
 
 use background::BackgroundTasks;
+use certificates::report_certificates;
 use listeners::AllListeners;
 
 /// Why menshen did not start.
@@ -192,7 +194,7 @@ pub async fn start_with_telemetry(
     let serving = listeners.serve(&config, &live, &health, &serve_options)?;
     health.set_site_loaded();
     show_active_config(&telemetry, &config);
-    let background = BackgroundTasks::start(&live, &health);
+    let background = BackgroundTasks::start(&live, &health, tls.as_ref());
     Ok(Running {
         addresses,
         admin_address,
@@ -338,6 +340,8 @@ impl Running {
         let site = reload.site();
         if let (Some(tls), Some(files)) = (&self.tls, &config.server.tls) {
             tls.reload(files).map_err(ReloadError::Tls)?;
+            let services = self.live.services();
+            report_certificates(tls, &services.telemetry, &services.clock);
         }
         self.trust.store(Arc::clone(&site.trust));
         let header_case = site.keeps_header_case();

@@ -19,6 +19,10 @@ use serde::Deserialize;
 use crate::text;
 use crate::wording::{Text, error_of_text};
 
+mod listed;
+
+pub use listed::ListedCertificate;
+
 /// `[server.tls]`: the certificate, and more certificates for other names.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -113,6 +117,7 @@ error_of_text!(TlsError, caused);
 pub struct Tls {
     server: Arc<ServerConfig>,
     certificates: Arc<Certificates>,
+    listed: ArcSwap<Vec<ListedCertificate>>,
 }
 
 impl TlsConfig {
@@ -122,6 +127,20 @@ impl TlsConfig {
         std::iter::once((&self.certificate, &self.key))
             .chain(more)
             .flat_map(|(certificate, key)| [certificate.as_path(), key.as_path()])
+    }
+
+    /// Reads the files, and lists their certificates in the order of the configuration.
+    pub fn certificates(&self) -> Result<Vec<ListedCertificate>, TlsError> {
+        Ok(self.list(&self.load()?))
+    }
+
+    fn list(&self, pairs: &[Arc<CertifiedKey>]) -> Vec<ListedCertificate> {
+        let more = self.more.iter().map(|pair| &pair.certificate);
+        let paths = std::iter::once(&self.certificate).chain(more);
+        let listed = paths.zip(pairs);
+        listed
+            .map(|(path, pair)| ListedCertificate::new(path, pair))
+            .collect()
     }
 
     fn load(&self) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
@@ -138,7 +157,9 @@ impl TlsConfig {
 impl Tls {
     /// Reads the files, for TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1.
     pub fn load(config: &TlsConfig) -> Result<Self, TlsError> {
-        let certificates = Arc::new(Certificates(ArcSwap::from_pointee(config.load()?)));
+        let pairs = config.load()?;
+        let listed = ArcSwap::from_pointee(config.list(&pairs));
+        let certificates = Arc::new(Certificates(ArcSwap::from_pointee(pairs)));
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -151,13 +172,21 @@ impl Tls {
         Ok(Self {
             server: Arc::new(server),
             certificates,
+            listed,
         })
     }
 
     /// Reads the files again. If any of them is invalid, the old certificates stay in force.
     pub fn reload(&self, config: &TlsConfig) -> Result<(), TlsError> {
-        self.certificates.0.store(Arc::new(config.load()?));
+        let pairs = config.load()?;
+        self.listed.store(Arc::new(config.list(&pairs)));
+        self.certificates.0.store(Arc::new(pairs));
         Ok(())
+    }
+
+    /// The certificates in force, in the order of the configuration.
+    pub fn certificates(&self) -> Arc<Vec<ListedCertificate>> {
+        self.listed.load_full()
     }
 
     pub(super) fn server(&self) -> Arc<ServerConfig> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use menshen::clock::Clock;
 use menshen::config::Config;
 use menshen::site::Site;
 use menshen::telemetry;
@@ -20,7 +21,8 @@ pub(super) async fn run(path: &Path, online: bool) -> Result<(), Failure> {
         .map_err(|error| Failure::invalid(&error))?;
     let (language, label) = (wording::operator_language(), text!("warning", "警告"));
     let label = label.for_operator();
-    for warning in warnings(&config) {
+    let of_certificates = config.certificate_warnings(Clock::system().now());
+    for warning in warnings(&config).chain(of_certificates) {
         print(format_args!("{label}: {}", warning.in_language(language)))?;
     }
     config

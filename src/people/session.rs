@@ -256,6 +256,30 @@ impl Entitlements {
     }
 }
 
+/// The fields of `user` in rules and headers. What a mapping gives under another name is in `attributes`.
+pub const USER_FIELDS: [&str; 20] = [
+    "id",
+    "login",
+    "name",
+    "email",
+    "mobile",
+    "groups",
+    "roles",
+    "departments",
+    "department_paths",
+    "department_ids",
+    "department_id_paths",
+    "led_department_ids",
+    "tags",
+    "orgs",
+    "tenant_code",
+    "tenant_name",
+    "platform",
+    "connector",
+    "attributes",
+    KNOWN_DEPARTMENT_PATHS,
+];
+
 /// `user` as rules, headers and `/userinfo` see it.
 fn user(
     account: AccountId,

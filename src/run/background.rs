@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use super::certificates::watch_certificates;
 use super::other_site::watch_for_other_sites;
 use crate::background_task::restart_after_panics;
+use crate::door::Tls;
 use crate::face::admin::Health;
 use crate::login::{
     Login, follow_department_changes, follow_listed_people, handle_events, revalidate,
@@ -22,7 +24,11 @@ pub(super) struct BackgroundTasks {
 
 impl BackgroundTasks {
     /// Starts the tasks. Each uses the site that is active at the time.
-    pub(super) fn start(live: &Arc<LiveSite>, health: &Arc<Health>) -> Self {
+    pub(super) fn start(
+        live: &Arc<LiveSite>,
+        health: &Arc<Health>,
+        tls: Option<&Arc<Tls>>,
+    ) -> Self {
         let events = live.site().login.events().clone();
         let mut tasks = JoinSet::new();
         let login = login_of(live);
@@ -57,6 +63,13 @@ impl BackgroundTasks {
         tasks.spawn(restart_after_panics("deletion of audit lines", move || {
             delete_old_audit_lines(audit())
         }));
+        if let Some(tls) = tls {
+            let (tls, services) = (Arc::clone(tls), live.services());
+            let (telemetry, clock) = (services.telemetry.clone(), services.clock.clone());
+            tasks.spawn(restart_after_panics("expiry of certificates", move || {
+                watch_certificates(Arc::clone(&tls), telemetry.clone(), clock.clone())
+            }));
+        }
         let (live, health) = (Arc::clone(live), Arc::clone(health));
         tasks.spawn(restart_after_panics("search for other sites", move || {
             watch_for_other_sites(Arc::clone(&live), Arc::clone(&health))

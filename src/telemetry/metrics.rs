@@ -49,6 +49,7 @@ pub(super) struct Metrics {
     limits: Family<Labels, Counter>,
     unstored_audit: Family<Labels, Counter>,
     ended: Family<Labels, Counter>,
+    certificates: Family<Labels, Gauge>,
 }
 
 /// The counters of one issuer's tokens. Clones share them.
@@ -110,6 +111,7 @@ impl Metrics {
             limits: Family::default(),
             unstored_audit: Family::default(),
             ended: Family::default(),
+            certificates: Family::default(),
             registry: Registry::default(),
         };
         registry.register("requests", "Requests with a response", requests);
@@ -181,6 +183,20 @@ impl Metrics {
         let help =
             "Responses and tunnels that were ended because their requests are no longer allowed";
         all.register("ended", help, self.ended.clone());
+        let (name, help) = (
+            "certificate_expiry",
+            "When a certificate of the TLS listeners expires, in Unix time",
+        );
+        all.register_with_unit(name, help, Unit::Seconds, self.certificates.clone());
+    }
+
+    /// Replaces the certificates: the file of each, and when it expires.
+    pub(super) fn set_certificates(&self, certificates: &[(String, i64)]) {
+        self.certificates.clear();
+        for (path, expiry_unix_s) in certificates {
+            let labels = vec![("certificate", path.clone())];
+            self.certificates.get_or_create(&labels).set(*expiry_unix_s);
+        }
     }
 
     pub(super) fn count_request(&self, access: &AccessRecord<'_>) {

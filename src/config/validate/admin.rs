@@ -5,6 +5,7 @@ use crate::door::Address;
 use crate::face::admin::{AdminTokenConfig, UNNAMED_TOKEN};
 use crate::setting::KeyPath;
 use crate::text;
+use crate::wording::Text;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     let Some(admin) = &problems.config.admin else {
@@ -15,7 +16,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
             "an address and a port, such as \"127.0.0.1:9180\", or \"unix:/path\"",
             "应为地址加端口，例如 \"127.0.0.1:9180\"，或 \"unix:/路径\""
         );
-        problems.add_at_value(&KeyPath::of(["admin", "listen"]), error.to_string(), help);
+        problems.add_at_value(&KeyPath::of(["admin", "listen"]), Text::of(&error), help);
     }
     // The audit log tells the tokens apart by their names.
     let mut names: Vec<&str> = admin.token.iter().map(|_| UNNAMED_TOKEN).collect();

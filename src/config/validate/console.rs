@@ -5,6 +5,7 @@ use crate::door::Address;
 use crate::expression::Scope;
 use crate::setting::KeyPath;
 use crate::text;
+use crate::wording::Text;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     let Some(console) = &problems.config.console else {
@@ -69,7 +70,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
                     "an address and a port, such as \"127.0.0.1:9443\", or \"unix:/path\"",
                     "应为地址加端口，例如 \"127.0.0.1:9443\"，或 \"unix:/路径\""
                 );
-                problems.add_at_value(&table.key("listen"), error.to_string(), help);
+                problems.add_at_value(&table.key("listen"), Text::of(&error), help);
             }
         }
         None if problems.config.admin.is_none() => {

@@ -4,6 +4,7 @@ use super::Problems;
 use crate::door::Address;
 use crate::setting::KeyPath;
 use crate::text;
+use crate::wording::Text;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     let config = problems.config;
@@ -68,7 +69,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
                     "an address and a port, such as \"127.0.0.1:9181\", or \"unix:/path\"",
                     "应为地址加端口，例如 \"127.0.0.1:9181\"，或 \"unix:/路径\""
                 );
-                problems.add_at_value(&listen, error.to_string(), help);
+                problems.add_at_value(&listen, Text::of(&error), help);
             }
         },
     }

@@ -5,7 +5,7 @@ use crate::setup::Setup;
 use crate::test_request::TestRequest;
 
 const HEAD: &str = "[server]\nexternal_url = 'https://sso.test'\ntrusted_proxies = ['10.0.0.1']\n\
-                    [connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = { env = 'X' }\n";
+                    [connector.corp.wecom]\ncorp_id = 'ww0123456789abcdef'\nagent_id = 7\nsecret = { env = 'X' }\n";
 
 /// The warnings about a rule, on a route with the lines `case`.
 fn warnings_of(rule: &str, case: &str) -> Vec<String> {

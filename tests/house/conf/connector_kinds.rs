@@ -19,7 +19,7 @@ use super::warnings::warned_keys;
 const KINDS: &[(&str, &str, &[&str])] = &[
     (
         "wecom",
-        "corp_id = 'ww1'\nagent_id = 7\nsecret = SECRET\n",
+        "corp_id = 'ww0123456789abcdef'\nagent_id = 7\nsecret = SECRET\n",
         &["secret"],
     ),
     (
@@ -236,7 +236,7 @@ fn an_invalid_url_or_id_is_refused_at_its_value() {
         ("login_url", "'mailto:a@b'", "https://"),
         ("authorize_url", "'data:x'", "https://"),
     ] {
-        let rest = table.replace("corp_id = 'ww1'\n", "");
+        let rest = table.replace("corp_id = 'ww0123456789abcdef'\n", "");
         let rest = if key == "corp_id" { &rest } else { &table };
         let text = document(&format!("{rest}{key} = {value}\n"));
         let column = key.len() + 4;

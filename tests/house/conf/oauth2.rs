@@ -149,8 +149,7 @@ fn an_invalid_setting_is_refused_at_its_value() {
 
 #[test]
 fn one_connector_is_of_one_kind() {
-    let wecom =
-        "[connector.gh.wecom]\ncorp_id = \"ww1\"\nagent_id = 7\nsecret = { file = \"/s\" }\n";
+    let wecom = "[connector.gh.wecom]\ncorp_id = \"ww0123456789abcdef\"\nagent_id = 7\nsecret = { file = \"/s\" }\n";
     let text = format!("{SERVER}{REQUIRED_KEYS}subject = \"profile.id\"\n{wecom}");
     let words = [
         "of two kinds",

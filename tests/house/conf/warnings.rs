@@ -152,7 +152,7 @@ fn secrets_of_the_check_endpoints_are_warned_of_if_exposed_or_missing() {
 #[test]
 fn applications_that_accept_each_others_assertions_are_warned_of() {
     let head = "[server]\nexternal_url = \"https://sso.corp.example\"\n[server.tls]\n\
-                certificate = \"/a\"\nkey = \"/b\"\n[connector.corp.wecom]\ncorp_id = \"ww1\"\n\
+                certificate = \"/a\"\nkey = \"/b\"\n[connector.corp.wecom]\ncorp_id = \"ww0123456789abcdef\"\n\
                 agent_id = 7\nsecret = { env = \"S\" }\n";
     let route = |name: &str, host: &str, upstream: u8, more: &str| {
         format!(
@@ -201,7 +201,7 @@ fn applications_that_accept_each_others_assertions_are_warned_of() {
         ),
     ] {
         let mut warned = warned_keys(&format!("{head}{only_corp}{other}"));
-        warned.retain(|(key, _)| !key.ends_with(".host"));
+        warned.retain(|(key, _)| !key.ends_with(".host") && key != "server.external_url");
         let keys = warned.iter().filter(|(key, _)| key.ends_with(".assertion"));
         assert_eq!(
             (keys.count(), warned.len()),
@@ -213,8 +213,8 @@ fn applications_that_accept_each_others_assertions_are_warned_of() {
 
 #[test]
 fn a_path_that_another_case_bypasses_is_warned_of() {
-    let head = "[server]\nexternal_url = 'https://sso.test'\ntrusted_proxies = ['10.0.0.1']\n\
-                [connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = { env = 'X' }\n";
+    let head = "[server]\nexternal_url = 'https://oa.test'\ntrusted_proxies = ['10.0.0.1']\n\
+                [connector.corp.wecom]\ncorp_id = 'ww0123456789abcdef'\nagent_id = 7\nsecret = { env = 'X' }\n";
     let route = |name: &str, path: &str, more: &str| {
         format!(
             "[[route]]\nname = '{name}'\nhost = 'oa.test'\npath = '{path}'\n\
@@ -296,7 +296,7 @@ fn an_application_on_the_host_of_the_sign_in_prevents_logins_in_frames() {
         let session = format!("[session]\n{session}\n");
         let server = "[server]\nexternal_url = \"https://sso.corp.example\"\n\
                       trusted_proxies = [\"10.0.0.1\"]\n";
-        let source = "[connector.corp.wecom]\ncorp_id = \"ww1\"\nagent_id = 7\n\
+        let source = "[connector.corp.wecom]\ncorp_id = \"ww0123456789abcdef\"\nagent_id = 7\n\
                       secret = { env = \"S\" }\n";
         let text = format!("{server}{session}{source}{rest}");
         let mut warnings = parse(&text).warnings().into_iter();
@@ -350,7 +350,7 @@ cookie_same_site = "none"
 [connector.corp]
 link_by = ["mobile"]
 [connector.corp.wecom]
-corp_id = "ww1"
+corp_id = "ww0123456789abcdef"
 agent_id = 7
 secret = "hunter2"
 api_base = "http://relay"
@@ -406,7 +406,7 @@ pass_access_token = true
 #[test]
 fn public_paths_are_warned_of() {
     let head = "[server]\nexternal_url = 'https://sso.test'\ntrusted_proxies = ['10.0.0.1']\n\
-                [connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = { env = 'X' }\n\
+                [connector.corp.wecom]\ncorp_id = 'ww0123456789abcdef'\nagent_id = 7\nsecret = { env = 'X' }\n\
                 [[route]]\nname = 'a'\nupstream = ['http://[::1]']\n";
     let basic = "basic_auth = { user = \"'app'\", password = { env = 'X' } }\n";
     let public = "public_paths = ['/icon.png']\n";
@@ -428,7 +428,7 @@ fn public_paths_are_warned_of() {
 #[test]
 fn a_wildcard_host_that_receives_sessions_is_warned_of() {
     let head = "[server]\nexternal_url = 'https://sso.corp.example'\ntrusted_proxies = ['unix']\n";
-    let connector = "[connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\n\
+    let connector = "[connector.corp.wecom]\ncorp_id = 'ww0123456789abcdef'\nagent_id = 7\n\
                      secret = { env = 'S' }\n";
     let route = |host: &str, more: &str| {
         format!("[[route]]\nname = 'a'\nupstream = ['http://a']\nhost = '{host}'\n{more}\n")
@@ -499,7 +499,7 @@ fn a_single_route_without_upstream_is_warned_of() {
 #[test]
 fn acr_values_that_no_connector_reports_are_warned_of() {
     let text = "[server]\nexternal_url = 'http://127.0.0.1'\n[connector.corp.wecom]\n\
-                corp_id = 'ww1'\nagent_id = 7\nsecret = { file = '/s' }\n[[route]]\nname = 'a'\n\
+                corp_id = 'ww0123456789abcdef'\nagent_id = 7\nsecret = { file = '/s' }\n[[route]]\nname = 'a'\n\
                 upstream = ['http://a']\nacr_values = ['gold']\n";
     assert_eq!(warned_keys(text), [("route[0].acr_values".to_owned(), 10)]);
 }
@@ -507,7 +507,7 @@ fn acr_values_that_no_connector_reports_are_warned_of() {
 #[test]
 fn a_sync_that_reads_too_often_or_may_close_everybody_is_warned_of() {
     let head = "[server]\nexternal_url = 'https://sso.test'\n[connector.corp.wecom]\n\
-                corp_id = 'ww1'\nagent_id = 7\nsecret = { env = 'X' }\n";
+                corp_id = 'ww0123456789abcdef'\nagent_id = 7\nsecret = { env = 'X' }\n";
     let keys = |more: &str| {
         let found = warned_keys(&format!("{head}{more}"));
         let keys = found.into_iter().map(|(key, _)| key);
@@ -540,7 +540,7 @@ fn access_tokens_that_are_refused_disclosed_or_long_are_warned_of() {
         format!("[[route]]\nname = 'a'\nhost = 'a.test'\naccess_tokens = true\n{lines}\n")
     };
     let upstream = "upstream = ['http://[::1]']";
-    let corp = "[connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = { file = '/s' }\n";
+    let corp = "[connector.corp.wecom]\ncorp_id = 'ww0123456789abcdef'\nagent_id = 7\nsecret = { file = '/s' }\n";
     let asked = "[server]\nexternal_url = 'http://127.0.0.1'\ntrusted_proxies = ['10.0.0.1']\n";
     let grpc = "[ext_authz]\ngrpc_listen = '127.0.0.1:9181'\n";
     for (text, key) in [
@@ -595,7 +595,7 @@ fn a_join_of_a_connector_that_creates_no_account_is_warned_of() {
         let text = format!(
             "[server]\nexternal_url = \"https://sso.corp.example\"\n[connector.corp]\n\
              admission = \"{admission}\"\njoin = {{ groups = [\"guests\"] }}\n[connector.corp.wecom]\n\
-             corp_id = \"ww1\"\nagent_id = 7\nsecret = {{ file = \"/s\" }}\n"
+             corp_id = \"ww0123456789abcdef\"\nagent_id = 7\nsecret = {{ file = \"/s\" }}\n"
         );
         let keys = warned_keys(&text);
         let join = ("connector.corp.join".to_owned(), 5);
@@ -608,7 +608,7 @@ fn an_application_on_the_host_of_the_token_page_is_warned_of() {
     let head = "[server]\nexternal_url = 'http://127.0.0.1'\n";
     let corp = |lines: &str| {
         format!(
-            "[connector.corp]\n{lines}\n[connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\n\
+            "[connector.corp]\n{lines}\n[connector.corp.wecom]\ncorp_id = 'ww0123456789abcdef'\nagent_id = 7\n\
              secret = {{ file = '/s' }}\n"
         )
     };
@@ -656,7 +656,7 @@ fn access_tokens_of_people_whom_nobody_asks_about_are_warned_of() {
     let head = "[server]\nexternal_url = 'http://127.0.0.1'\n";
     let wecom = |lines: &str| {
         format!(
-            "[connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = {{ file = '/s' }}\n{lines}\n"
+            "[connector.corp.wecom]\ncorp_id = 'ww0123456789abcdef'\nagent_id = 7\nsecret = {{ file = '/s' }}\n{lines}\n"
         )
     };
     let events = "revalidate = '0s'\n[connector.corp.wecom.events]\ntoken = { file = '/t' }\n\

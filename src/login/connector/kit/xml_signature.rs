@@ -7,7 +7,6 @@
 
 mod algorithms;
 mod canonical;
-mod der;
 mod private_key;
 mod query;
 mod sign;
@@ -17,7 +16,6 @@ pub(super) mod tests;
 mod verify;
 mod verifying_key;
 
-pub use der::{Validity, validity};
 pub use private_key::{PrivateKey, PrivateKeyError};
 pub use query::{SignedQuery, sign_query, verify_query};
 pub use sign::{SignError, sign_enveloped};

@@ -8,10 +8,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::super::kit::xml::Element;
-use super::super::kit::xml_signature::{
-    CertificateError, SIGNATURE_NAMESPACE, Validity, VerifyingKey, validity,
-};
+use super::super::kit::xml_signature::{CertificateError, SIGNATURE_NAMESPACE, VerifyingKey};
 use super::names::METADATA;
+use crate::keys::certificate::{Validity, validity};
 
 /// A certificate. It counts for its key only: its dates and its issuer are not verified.
 #[derive(Clone, Debug)]

@@ -17,18 +17,13 @@ pub fn timestamp(text: &str) -> Option<Timestamp> {
     let hour = digits(time.next()?, 2)?;
     let minute = digits(time.next()?, 2)?;
     let second = digits(time.next()?, 2)?;
-    let is_valid = (1..=12).contains(&month)
-        && (1..=days_of_month(year, month)).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second < 60;
-    if !is_valid {
+    if hour >= 24 || minute >= 60 || second >= 60 {
         return None;
     }
-    let minutes = (days_since_1970(year, month, day) * 24 + hour) * 60 + minute - offset_minutes;
-    Some(Timestamp::from_unix_ms(
-        (minutes * 60 + second) * 1000 + milliseconds(fraction)?,
-    ))
+    let midnight = Timestamp::of_utc_date(year, month, day)?;
+    let minutes = hour * 60 + minute - offset_minutes;
+    let of_day = (minutes * 60 + second) * 1000 + milliseconds(fraction)?;
+    Some(Timestamp::from_unix_ms(midnight.unix_ms() + of_day))
 }
 
 /// Reads an `xs:duration`, with months of 30 days and years of 365. Negative ones count as none.
@@ -102,24 +97,6 @@ fn milliseconds(fraction: &str) -> Option<i64> {
     let mut digits = fraction.bytes().map(|byte| i64::from(byte - b'0'));
     let mut next = || digits.next().unwrap_or(0);
     Some(next() * 100 + next() * 10 + next())
-}
-
-fn days_of_month(year: i64, month: i64) -> i64 {
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    match month {
-        2 => 28 + i64::from(is_leap),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// The computation starts years in March, so that the leap day is the last day of a year.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let month = (month + 9) % 12;
-    let day_of_year = (153 * month + 2) / 5 + day - 1;
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year
-        - 719_468
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use aws_lc_rs::signature::{
 };
 
 use super::algorithms::{Hash, SignatureAlgorithm};
-use super::der;
+use crate::keys::certificate;
 
 const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
@@ -50,7 +50,7 @@ pub enum CertificateError {
 impl VerifyingKey {
     /// The key in an X.509 certificate. Its dates, names and signature are not looked at.
     pub fn from_certificate_der(certificate: &[u8]) -> Result<Self, CertificateError> {
-        let info = der::public_key(certificate).ok_or(CertificateError::Malformed)?;
+        let info = certificate::public_key(certificate).ok_or(CertificateError::Malformed)?;
         let kind = match (info.algorithm, info.curve) {
             (RSA_ENCRYPTION, None) => {
                 let key = rsa::PublicKey::from_der(info.key);
