@@ -18,8 +18,10 @@ pub(super) use value_error::{Found, OwnedStep, Reason, ValueError};
 #[derive(Clone, Default)]
 pub(super) struct Document {
     root: Node,
-    /// Paths of what was taken out.
+    /// Paths of what was taken out because it cannot be used.
     taken_out: Vec<Vec<OwnedStep>>,
+    /// Paths of keys that do not exist.
+    unknown_keys: Vec<Vec<OwnedStep>>,
 }
 
 /// A value and its place in the text.
@@ -68,6 +70,7 @@ impl Document {
                 span,
             },
             taken_out: Vec::new(),
+            unknown_keys: Vec::new(),
         })
     }
 
@@ -87,20 +90,49 @@ impl Document {
         self.taken_out.iter().any(|taken| taken == path)
     }
 
+    /// Whether something at this path or below it was taken out, so that the value is not that of the text.
+    pub(super) fn is_incomplete_at(&self, key_path: &KeyPath<'_>) -> bool {
+        let steps = key_path.steps();
+        let is_below = |taken: &Vec<OwnedStep>| {
+            let pairs = steps.iter().zip(taken);
+            taken.len() >= steps.len()
+                && pairs.into_iter().all(|(step, taken)| match (step, taken) {
+                    (Step::Key(name), OwnedStep::Key(taken)) => name == taken,
+                    (Step::Item(index), OwnedStep::Item(taken)) => index == taken,
+                    _ => false,
+                })
+        };
+        self.taken_out
+            .iter()
+            .chain(&self.unknown_keys)
+            .any(is_below)
+    }
+
     /// Notes that this value is not the one of the text.
     pub(super) fn mark_incomplete(&mut self, path: &[OwnedStep]) {
         self.taken_out.push(path.to_vec());
     }
 
-    /// Takes out a value, if it is there.
+    /// Takes out a key that does not exist. Returns whether it was there.
+    pub(super) fn take_out_unknown_key(&mut self, path: &[OwnedStep]) -> bool {
+        self.unknown_keys.push(path.to_vec());
+        self.remove(path)
+    }
+
+    /// Takes out a value that cannot be used. Returns whether it was there.
     pub(super) fn take_out(&mut self, path: &[OwnedStep]) -> bool {
+        self.taken_out.push(path.to_vec());
+        self.remove(path)
+    }
+
+    fn remove(&mut self, path: &[OwnedStep]) -> bool {
         let Some((last, parents)) = path.split_last() else {
             return false;
         };
         let Some(parent) = self.root.descendant_mut(parents) else {
             return false;
         };
-        let is_found = match (last, &mut parent.value) {
+        match (last, &mut parent.value) {
             (OwnedStep::Key(name), Value::Table(entries)) => {
                 let length = entries.len();
                 entries.retain(|entry| entry.key != *name);
@@ -114,11 +146,7 @@ impl Document {
                 None => false,
             },
             _ => false,
-        };
-        if is_found {
-            self.taken_out.push(path.to_vec());
         }
-        is_found
     }
 
     /// Writes a text into a table that lacks it, at the place of the table.

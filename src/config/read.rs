@@ -87,7 +87,11 @@ impl Reader {
                     Some(table) => self.take_out_around(&table),
                     None => {
                         self.problems.push(value_problem(&self.source, &error));
-                        self.source.document_mut().take_out(&path)
+                        let document = self.source.document_mut();
+                        match error.reason {
+                            Reason::UnknownKey { .. } => document.take_out_unknown_key(&path),
+                            _ => document.take_out(&path),
+                        }
                     }
                 },
             };

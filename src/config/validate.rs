@@ -53,6 +53,17 @@ struct Problems<'a> {
 }
 
 impl<'a> Problems<'a> {
+    /// Whether everything below this top-level key is as in the text. If not, what is missing there may only
+    /// have been taken out.
+    fn is_complete(&self, key: &str) -> bool {
+        self.config.source.document.is_complete(key)
+    }
+
+    /// Whether a problem at this path may exist only because a value was taken out.
+    fn is_consequence(&self, key_path: &KeyPath<'_>) -> bool {
+        self.config.source.document.is_incomplete_at(key_path)
+    }
+
     /// Adds a problem that points at a value.
     fn add_at_value(
         &mut self,
@@ -60,8 +71,10 @@ impl<'a> Problems<'a> {
         message: impl Into<Text>,
         help: impl Into<Text>,
     ) {
-        let problem = Problem::at_value(&self.config.source, key_path, message);
-        self.list.push(problem.with_help(help));
+        if !self.is_consequence(key_path) {
+            let problem = Problem::at_value(&self.config.source, key_path, message);
+            self.list.push(problem.with_help(help));
+        }
     }
 
     /// Adds a problem that points at a key.
@@ -71,8 +84,10 @@ impl<'a> Problems<'a> {
         message: impl Into<Text>,
         help: impl Into<Text>,
     ) {
-        let problem = Problem::at_key(&self.config.source, key_path, message);
-        self.list.push(problem.with_help(help));
+        if !self.is_consequence(key_path) {
+            let problem = Problem::at_key(&self.config.source, key_path, message);
+            self.list.push(problem.with_help(help));
+        }
     }
 
     /// Adds a problem if the expression does not compile; it points at the wrong part.
@@ -86,6 +101,9 @@ impl<'a> Problems<'a> {
     fn add(&mut self, problem: SettingProblem<'_>) {
         let source = &self.config.source;
         let key_path = &problem.key_path;
+        if self.is_consequence(key_path) {
+            return;
+        }
         let span = match (problem.points_at_key, problem.part) {
             (true, _) => source.key_span(key_path),
             (false, Some((text, offset))) => source.span_in_string(key_path, text, offset),

@@ -331,3 +331,26 @@ fn leave_out_unknown_departments(
     known.extend(local.map(DepartmentPath::as_str));
     user.insert(KNOWN_DEPARTMENT_PATHS.to_owned(), json!(known));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_of_user_are_those_that_rules_may_read() {
+        let fields = UserFields::default();
+        let (login, via) = ("zhangsan".parse().unwrap(), "corp".parse().unwrap());
+        let user = user(AccountId::new([0; 16]), &login, &via, &fields);
+        let mut written: Vec<_> = user
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        written.push(KNOWN_DEPARTMENT_PATHS);
+        written.sort_unstable();
+        let mut known = USER_FIELDS.to_vec();
+        known.sort_unstable();
+        assert_eq!(written, known);
+    }
+}

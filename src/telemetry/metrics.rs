@@ -190,15 +190,6 @@ impl Metrics {
         all.register_with_unit(name, help, Unit::Seconds, self.certificates.clone());
     }
 
-    /// Replaces the certificates: the file of each, and when it expires.
-    pub(super) fn set_certificates(&self, certificates: &[(String, i64)]) {
-        self.certificates.clear();
-        for (path, expiry_unix_s) in certificates {
-            let labels = vec![("certificate", path.clone())];
-            self.certificates.get_or_create(&labels).set(*expiry_unix_s);
-        }
-    }
-
     pub(super) fn count_request(&self, access: &AccessRecord<'_>) {
         let class = usize::from(access.status / 100).clamp(1, STATUS_CLASSES.len()) - 1;
         let (face, verdict) = (access.face as usize, access.verdict as usize);
@@ -313,6 +304,16 @@ impl Telemetry {
 
     pub fn count_reload(&self, outcome: ReloadOutcome) {
         self.0.metrics.reload_counter(outcome).inc();
+    }
+
+    /// Replaces the certificates of the TLS listeners: the file of each, and when it expires in Unix time.
+    pub fn set_certificates(&self, certificates: &[(String, i64)]) {
+        let expiries = &self.0.metrics.certificates;
+        expiries.clear();
+        for (path, expiry_unix_s) in certificates {
+            let labels = vec![("certificate", path.clone())];
+            expiries.get_or_create(&labels).set(*expiry_unix_s);
+        }
     }
 
     /// Records that the configuration with this hash is active now.

@@ -74,6 +74,7 @@ fn validate_broker(problems: &mut Problems<'_>, index: usize, token: &AdminToken
     for (index, id) in connectors.iter().enumerate() {
         let key_path = key_path.clone().item(index);
         match problems.config.connector.get(id) {
+            None if !problems.is_complete("connector") => {}
             None => {
                 let help = text!(
                     "name a connector of this configuration",

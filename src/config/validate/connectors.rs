@@ -5,12 +5,16 @@ use crate::config::FilePath;
 use crate::face::OWN_PAGES;
 use crate::login::connector::SettingProblem;
 use crate::login::{ConnectorSurroundings, auto_login_problems, connector_problems};
-use crate::setting::KeyPath;
+use crate::setting::{KeyPath, Step};
 use crate::site::settings::RouteDestinations;
 use crate::store::ConnectorId;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     let config = problems.config;
+    if !problems.is_complete("server") {
+        return;
+    }
+    let has_all_routes = problems.is_complete("route");
     let files: Vec<_> = config.server.files.keys().map(FilePath::as_str).collect();
     let destinations = RouteDestinations {
         external_url: config.server.external_url.url(),
@@ -25,7 +29,11 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
         destinations: &destinations,
     };
     for (id, connector) in &config.connector {
-        for problem in connector_problems(id, connector, surroundings) {
+        let found = connector_problems(id, connector, surroundings).into_iter();
+        let is_certain = |problem: &SettingProblem<'_>| {
+            has_all_routes || problem.key_path.steps().first() != Some(&Step::Key("home"))
+        };
+        for problem in found.filter(is_certain) {
             problems.add(in_document(id, problem));
         }
     }

@@ -31,7 +31,9 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
     if let Some(url) = &console.external_url {
         let key_path = table.clone().key("external_url");
         problems.require_origin(&key_path, url);
-        if url.origin() == problems.config.server.external_url.url().origin() {
+        if problems.is_complete("server")
+            && url.origin() == problems.config.server.external_url.url().origin()
+        {
             let message = text!(
                 "the console has the origin of [server] external_url",
                 "控制台与 [server] external_url 同源"
@@ -73,7 +75,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
                 problems.add_at_value(&table.key("listen"), Text::of(&error), help);
             }
         }
-        None if problems.config.admin.is_none() => {
+        None if problems.config.admin.is_none() && problems.is_complete("admin") => {
             let help = text!(
                 "add [admin], or set listen to an address of its own",
                 "请加上 [admin]，或用 listen 单独指定监听地址"

@@ -11,6 +11,9 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
     let Some(ext_authz) = &config.ext_authz else {
         return;
     };
+    if !problems.is_complete("server") {
+        return;
+    }
     let table = KeyPath::of(["ext_authz"]);
     if config.server.trusted_proxies.is_empty() {
         let help = text!(

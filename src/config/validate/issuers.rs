@@ -126,6 +126,9 @@ fn validate_people_connector<'a>(
     let Some(people) = &issuer.people else {
         return;
     };
+    if !problems.is_complete("connector") {
+        return;
+    }
     let key_path = key_path.clone().key("people");
     let connector = problems.config.connector.get(people);
     let token_issuer = connector.and_then(|connector| {
@@ -238,7 +241,7 @@ fn validate_route_issuers<'a>(
     let issuers = &problems.config.issuer;
     let names: Vec<_> = issuers.keys().map(IssuerId::as_str).collect();
     for (index, id) in route.issuers.iter().enumerate() {
-        if !issuers.contains_key(id) {
+        if !issuers.contains_key(id) && problems.is_complete("issuer") {
             let help = match names.as_slice() {
                 [] => text!(
                     "there is none: add [issuer.{id}]",

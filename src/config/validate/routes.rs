@@ -159,7 +159,8 @@ fn validate_connectors<'a>(
     let names: Vec<_> = connectors.keys().map(|id| id.as_str()).collect();
     for (index, id) in route.connectors.iter().enumerate() {
         // With the admin API, the connector may be a managed one, which the document does not have.
-        if !connectors.contains_key(id) && problems.config.admin.is_none() {
+        let is_certain = problems.is_complete("connector") && problems.is_complete("admin");
+        if !connectors.contains_key(id) && problems.config.admin.is_none() && is_certain {
             let help = match names.as_slice() {
                 [] => text!(
                     "there is none: add [connector.{id}]",

@@ -36,7 +36,8 @@ fn validate_listeners(problems: &mut Problems<'_>) {
     }
     for (index, listen) in config.server.listen.iter().enumerate() {
         let key_path = key_path.clone().item(index);
-        if listen.tls == Some(true) && config.server.tls.is_none() {
+        if listen.tls == Some(true) && config.server.tls.is_none() && problems.is_complete("server")
+        {
             let help = text!(
                 "add [server.tls] with certificate and key",
                 "请加上 [server.tls]，其中写 certificate 和 key"
@@ -124,6 +125,9 @@ fn validate_login_origins(problems: &mut Problems<'_>) {
 }
 
 fn validate_cookies(problems: &mut Problems<'_>) {
+    if !problems.is_complete("server") {
+        return;
+    }
     let external = &problems.config.server.external_url;
     let session = &problems.config.session;
     if session.cookie_same_site == SameSiteConfig::None && !external.is_https() {
@@ -277,7 +281,7 @@ fn validate_session(problems: &mut Problems<'_>) {
         ("store_outage_grace", session.store_outage_grace),
     ];
     problems.require_positive(&table, &periods);
-    if session.idle_timeout > session.lifetime {
+    if session.idle_timeout > session.lifetime && problems.is_complete("session") {
         let idle_timeout = table.clone().key("idle_timeout");
         let is_written = problems.config.source.contains(&idle_timeout);
         let key_path = if is_written {

@@ -40,10 +40,12 @@ pub(super) fn validate<'a>(
             problems.add_at_value(&key_path, text!("{key} is too short", "{key} 太短"), help);
         }
     }
-    if asks_the_source(route) {
+    if asks_the_source(route) && problems.is_complete("connector") {
         validate_silent_login(problems, key_path, route);
     }
-    if route.reload_user == Some(ReloadUser::Embedded) {
+    let surroundings_are_complete =
+        problems.is_complete("session") && problems.is_complete("server");
+    if route.reload_user == Some(ReloadUser::Embedded) && surroundings_are_complete {
         validate_embedded_login(problems, key_path, route);
     }
 }

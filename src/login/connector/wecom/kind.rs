@@ -79,6 +79,14 @@ impl Kind for Config {
 
     fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
+        if !is_corp_id(&self.corp_id) {
+            let text = text!(
+                "this does not look like a corp id, which is ww and 16 digits or letters a to f: copy it from \
+                 我的企业 → 企业信息 → 企业ID",
+                "这不像企业 ID：企业 ID 是 ww 加 16 位数字或字母 a 到 f，请从 我的企业 → 企业信息 → 企业ID 复制"
+            );
+            warnings.push((KeyPath::of([NAME, "corp_id"]), text));
+        }
         if self.api_base.scheme() != "https" {
             let text = text!(
                 "the secret and personal data are sent unencrypted: use https",
@@ -131,4 +139,12 @@ impl Kind for Config {
     fn build(&self, deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError> {
         Ok(Arc::new(WeCom::build(self, deps)?))
     }
+}
+
+/// Whether this is the id of a company or of a test company (`wx`), as WeCom gives it.
+fn is_corp_id(text: &str) -> bool {
+    let digits = text.strip_prefix("ww").or_else(|| text.strip_prefix("wx"));
+    digits.is_some_and(|digits| {
+        digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
