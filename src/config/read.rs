@@ -88,8 +88,13 @@ impl Reader {
                     None => {
                         self.problems.push(value_problem(&self.source, &error));
                         let document = self.source.document_mut();
-                        match error.reason {
-                            Reason::UnknownKey { .. } => document.take_out_unknown_key(&path),
+                        match &error.reason {
+                            // Some types read their keys themselves; the path is that of the whole value.
+                            Reason::UnknownKey { written, .. }
+                                if path.last().is_some_and(|last| last.is_key(written)) =>
+                            {
+                                document.take_out_unknown_key(&path)
+                            }
                             _ => document.take_out(&path),
                         }
                     }

@@ -2,6 +2,8 @@
 
 mod capital_letters;
 mod cas;
+mod certificates;
+mod characters;
 mod connector_kinds;
 mod custom;
 mod examples;
@@ -14,6 +16,8 @@ mod missing_files;
 mod mutated;
 mod oauth2;
 mod oidc;
+mod one_run;
+mod overlooked;
 pub(crate) mod problems;
 mod saml;
 mod schema;

@@ -29,6 +29,26 @@ pub(crate) fn write_certificate(
     generated.cert.der().clone()
 }
 
+/// Writes a certificate as [`write_certificate`] does, which is valid for a year until the beginning of this day:
+/// year, month and day.
+pub(crate) fn write_certificate_until(
+    folder: &TempFolder,
+    name: &str,
+    hosts: &[&str],
+    (year, month, day): (i32, u8, u8),
+) -> CertificateDer<'static> {
+    menshen::keys::install_crypto();
+    let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
+    let mut parameters = rcgen::CertificateParams::new(hosts).unwrap();
+    parameters.not_before = rcgen::date_time_ymd(year - 1, month, day);
+    parameters.not_after = rcgen::date_time_ymd(year, month, day);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = parameters.self_signed(&key).unwrap();
+    folder.write(&format!("{name}.pem"), &certificate.pem());
+    folder.write(&format!("{name}.key"), &key.serialize_pem());
+    certificate.der().clone()
+}
+
 /// Connects with TLS to `host`; with an empty `alpn` the client does not use ALPN.
 pub(crate) async fn connect(
     address: SocketAddr,
