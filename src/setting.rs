@@ -9,8 +9,10 @@ use serde::Deserialize;
 use url::Url;
 
 mod key_path;
+mod label;
 
 pub use key_path::{KeyPath, Step};
+pub use label::{InvalidLabel, LABEL_CHARS_MAX, Label};
 
 /// Whether the host of a URL is this machine.
 pub fn is_loopback(url: &Url) -> bool {

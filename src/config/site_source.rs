@@ -15,6 +15,11 @@ pub(super) fn file_settings(config: &Config) -> FileSettings {
     // A document whose text is not known has no lines.
     let document: Map<String, Value> = toml::from_str(&source.text).unwrap_or_default();
     let tables = document.get("connector").and_then(Value::as_object);
+    let mut order: Vec<_> = config.connector.keys().cloned().collect();
+    order.sort_by_cached_key(|id| {
+        let key_path = KeyPath::of(["connector", id.as_str()]);
+        source.key_span(&key_path).start
+    });
     let connectors = config.connector.iter().map(|(id, connector)| {
         let key_path = KeyPath::of(["connector", id.as_str()]);
         let table = tables.and_then(|tables| tables.get(id.as_str()));
@@ -30,6 +35,7 @@ pub(super) fn file_settings(config: &Config) -> FileSettings {
     FileSettings {
         name: source.name.to_string(),
         connectors: connectors.collect(),
+        order,
         default_line: line(KeyPath::of(["login", "default"])),
         order_line: line(KeyPath::of(["login", "order"])),
         write_line: line(KeyPath::of(["managed", "write"])),

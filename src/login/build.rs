@@ -278,10 +278,7 @@ fn build_entry(
             source,
         })?;
     Ok(ConnectorEntry {
-        display_name: settings
-            .display_name
-            .clone()
-            .unwrap_or_else(|| id.to_string()),
+        display_name: settings.shown_name(id),
         callback,
         admission,
         kind: kind.name(),

@@ -50,7 +50,8 @@ pub struct LoginConfig {
     /// The connector to which strangers are led when they open an application, if it is enabled and the route
     /// accepts it. Absent: the administrator chooses it in the console, or strangers see the sign-in page.
     pub default: Option<ConnectorId>,
-    /// The connectors that come first on the sign-in page, in this order; the others follow by their IDs.
+    /// The connectors that come first on the sign-in page, in this order; the others follow as they stand in
+    /// this file, then those of the console by their IDs.
     pub order: Vec<ConnectorId>,
 }
 

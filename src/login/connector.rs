@@ -19,7 +19,8 @@ use crate::people::person_lookup::PersonLookup;
 use crate::people::profile::{MappingConfig, Profile};
 use crate::people::provider_tokens::TokenRefresh;
 use crate::people::token_sessions::TokenReader;
-use crate::store::LinkField;
+use crate::setting::Label;
+use crate::store::{ConnectorId, LinkField};
 
 pub mod cas;
 pub mod credentials;
@@ -75,9 +76,9 @@ pub use source_directory::{MemberPage, OpenDirectory, PersonAnswer, SourceDirect
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectorConfig {
-    /// The name on the sign-in page; absent: the ID.
+    /// The name on the sign-in page: a text, or `{ zh = "企业微信", en = "WeCom" }`; absent: the ID.
     #[serde(default)]
-    pub display_name: Option<String>,
+    pub display_name: Option<Label>,
     /// Whether people may sign in with it. With false nobody does, and the sessions that began with it end;
     /// accounts stay. Absent: true, unless an administrator has disabled it in the console.
     #[serde(default)]
@@ -237,6 +238,12 @@ impl ConnectorConfig {
             (Some(only), None) => Ok(only),
             (Some(one), Some(other)) => Err(KindError::Several(one.name(), other.name())),
         }
+    }
+
+    /// The name on pages: the ID if it has none.
+    pub fn shown_name(&self, id: &ConnectorId) -> Label {
+        let name = self.display_name.clone();
+        name.unwrap_or_else(|| Label::of_id(id))
     }
 
     /// The version of the managed settings in which it was last changed; 0 for one of the file.

@@ -9,6 +9,7 @@ use super::connector::{AutoLogin, Connector, ConnectorConfig, Features, LoginMet
 use super::health::ConnectorHealth;
 use super::pending::Mode;
 use crate::people::AdmissionPolicy;
+use crate::setting::Label;
 use crate::store::ConnectorId;
 
 /// One configured connector.
@@ -16,7 +17,7 @@ use crate::store::ConnectorId;
 pub struct ConnectorEntry {
     pub id: ConnectorId,
     /// The name on the sign-in page.
-    pub display_name: String,
+    pub display_name: Label,
     /// The callback URL.
     pub callback: Url,
     pub config: ConnectorConfig,

@@ -152,10 +152,21 @@ fn list_text(answer: &Value) -> String {
             state.push_str(", default");
         }
         let fields = ["id", "kind", "origin"].map(|field| field_text(&connector[field]));
-        let name = field_text(&connector["display_name"]);
+        let name = name_text(&connector["display_name"]);
         format!("{}\t{state}\t{name}\n", fields.join("\t"))
     });
     lines.collect()
+}
+
+/// A name: a text, or one in each language.
+fn name_text(name: &Value) -> String {
+    match name {
+        Value::Object(each) => {
+            let texts = ["zh", "en"].map(|lang| each.get(lang).map_or_else(String::new, field_text));
+            texts.join(" / ")
+        }
+        same => field_text(same),
+    }
 }
 
 /// What `menshen check` says of connectors that are not in force.

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::Config;
 use crate::login::connector::ConnectorConfig;
+use crate::setting::Label;
 use crate::store::ConnectorId;
 
 mod change;
@@ -82,7 +83,7 @@ pub enum Origin {
 pub struct ConnectorInfo {
     pub id: ConnectorId,
     /// The name on the sign-in page.
-    pub display_name: String,
+    pub display_name: Label,
     /// The name of its kind, such as `wecom`.
     pub kind: String,
     pub origin: Origin,
@@ -104,7 +105,8 @@ pub struct LoginChoices {
     pub default: Option<ConnectorId>,
     /// Where the file sets `default`, if it does.
     pub default_from: Option<FileLine>,
-    /// The connectors that come first; all others follow by their IDs.
+    /// The connectors that come first; those of the file follow as they stand there, then all others by their
+    /// IDs.
     pub order: Vec<ConnectorId>,
     /// Where the file sets `order`, if it does.
     pub order_from: Option<FileLine>,
@@ -131,7 +133,7 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
     kind: String,
-    display_name: String,
+    display_name: Label,
     enabled: bool,
 }
 
@@ -164,14 +166,13 @@ impl Settings {
         &self.document
     }
 
-    /// Every connector: those that people can sign in with in the order of the sign-in page, then the others
-    /// by their IDs.
+    /// Every connector: in the order of the sign-in page.
     pub fn connectors(&self) -> Vec<ConnectorInfo> {
         let ids = self.file.connectors.keys();
         let managed = self.document.connectors.keys();
         let ids: BTreeSet<_> = ids.chain(managed).collect();
         let mut infos: Vec<_> = ids.into_iter().flat_map(|id| self.infos(id)).collect();
-        let order = &self.login().order;
+        let order = &self.config.login.order;
         let position = |id: &ConnectorId| order.iter().position(|other| other == id);
         infos.sort_by_key(|info| {
             let is_first = !info.is_default;
@@ -194,7 +195,7 @@ impl Settings {
             let kind = connector.kind();
             infos.push(ConnectorInfo {
                 id: id.clone(),
-                display_name: display_name(id, connector),
+                display_name: connector.shown_name(id),
                 kind: kind.map_or_else(|_| String::new(), |kind| kind.name().to_owned()),
                 origin: Origin::File(self.file.file.line_of(id)),
                 enabled: self.config.connectors.contains_key(id),
@@ -209,7 +210,7 @@ impl Settings {
             let shadowed = !infos.is_empty();
             infos.push(ConnectorInfo {
                 id: id.clone(),
-                display_name: known.map_or_else(|| id.to_string(), |it| it.display_name.clone()),
+                display_name: known.map_or_else(|| Label::of_id(id), |it| it.display_name.clone()),
                 kind: known.map(|it| it.kind.clone()).unwrap_or_default(),
                 origin: Origin::Managed,
                 enabled: !shadowed && self.config.connectors.contains_key(id),
@@ -301,10 +302,4 @@ impl Settings {
         let line = self.file.file.write_line.unwrap_or(1);
         (!self.file.managed.write).then(|| self.file.file.at(line))
     }
-}
-
-/// The name of a connector on the sign-in page.
-fn display_name(id: &ConnectorId, connector: &ConnectorConfig) -> String {
-    let name = connector.display_name.clone();
-    name.unwrap_or_else(|| id.to_string())
 }

@@ -1,6 +1,7 @@
 //! The language of pages.
 
 use crate::login::connector::LocalizedText;
+use crate::setting::Label;
 
 /// The most ranges of an Accept-Language header that are read.
 const RANGES_MAX: usize = 32;
@@ -54,6 +55,14 @@ impl Lang {
         match self {
             Self::Zh => text.zh,
             Self::En => text.en,
+        }
+    }
+
+    /// The text of the configuration in this language.
+    pub fn label(self, label: &Label) -> &str {
+        match self {
+            Self::Zh => label.zh(),
+            Self::En => label.en(),
         }
     }
 

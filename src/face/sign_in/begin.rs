@@ -207,6 +207,6 @@ pub(super) fn begin_failed(
         context,
         audit::cause_of(error),
         Some(sign_in_link),
-        Some(&entry.display_name),
+        Some(context.lang().label(&entry.display_name)),
     )
 }

@@ -201,7 +201,7 @@ pub(super) async fn respond_to_outcome(
         context,
         cause,
         Some(&target),
-        entry.map(|entry| entry.display_name.as_str()),
+        entry.map(|entry| context.lang().label(&entry.display_name)),
     );
     if let Some(after_s) = error.retry_after_s() {
         reply::set_retry_after(&mut response, after_s);

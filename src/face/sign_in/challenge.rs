@@ -69,7 +69,7 @@ fn post_page(
     let page = PostPage {
         info: context.page_info(),
         purpose,
-        connector_name: &entry.display_name,
+        connector_name: context.lang().label(&entry.display_name),
         to: Href::new(to.as_str()),
         fields: fields.iter().collect(),
         script: Href::new(format!("{}/post.js", context.site.prefix)),
@@ -88,7 +88,7 @@ fn app_page(
     let data = page.data.iter();
     let page = AppLoginPage {
         info: context.page_info(),
-        connector_name: &entry.display_name,
+        connector_name: context.lang().label(&entry.display_name),
         login_url: Href::new(own("login")),
         state: flow.as_str(),
         data: data.map(|(name, value)| (*name, value.as_str())).collect(),

@@ -197,7 +197,7 @@ pub(super) fn auth_too_weak_page(
     let query = target.query_string(&context.site.external_url, "");
     let sign_in_link = Href::new(format!("{}/sign_in{query}", context.site.prefix));
     let entry = context.site.login.entry(&finished.via);
-    let connector_name = entry.map(|entry| entry.display_name.as_str());
+    let connector_name = entry.map(|entry| context.lang().label(&entry.display_name));
     reply::login_problem(
         context,
         Cause::AuthTooWeak,

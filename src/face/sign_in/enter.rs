@@ -357,6 +357,6 @@ fn failure(context: &RequestContext<'_>, entry: &ConnectorEntry, cause: Cause) -
         context,
         cause,
         Some(sign_in_link),
-        Some(&entry.display_name),
+        Some(context.lang().label(&entry.display_name)),
     )
 }

@@ -141,7 +141,7 @@ async fn proven(
         let cause = audit::cause_of(&LoginError::Pending(error));
         Box::new(LoggedResponse::own_path(
             cause.slug(),
-            reply::login_problem(context, cause, None, Some(&entry.display_name)),
+            reply::login_problem(context, cause, None, Some(context.lang().label(&entry.display_name))),
         ))
     });
     let (pending, request, identity) = opened?;
@@ -202,7 +202,7 @@ fn ask(
     } = proven;
     let page = LinkPage {
         info: context.page_info(),
-        connector_name: &entry.display_name,
+        connector_name: context.lang().label(&entry.display_name),
         current: PersonName {
             name: person.entitlements.fields.name.as_deref(),
             login: person.session.login.as_str(),
@@ -256,7 +256,7 @@ async fn link(
                 LinkError::SessionTooOld => Cause::SessionTooOld,
                 LinkError::Store(_) => Cause::StoreUnavailable,
             };
-            reply::login_problem(context, cause, None, Some(&entry.display_name))
+            reply::login_problem(context, cause, None, Some(context.lang().label(&entry.display_name)))
         }
     };
     // After a failure of the store the person can press the button again.
@@ -279,7 +279,7 @@ fn signed_in_too_long_ago(
         context,
         cause,
         Some(sign_in_link),
-        Some(&entry.display_name),
+        Some(context.lang().label(&entry.display_name)),
     );
     LoggedResponse::own_path(cause.slug(), page)
 }
@@ -291,7 +291,7 @@ fn not_linked(context: &RequestContext<'_>, entry: &ConnectorEntry) -> LoggedRes
         context,
         cause,
         Some(sign_in_link),
-        Some(&entry.display_name),
+        Some(context.lang().label(&entry.display_name)),
     );
     LoggedResponse::own_path(cause.slug(), page)
 }

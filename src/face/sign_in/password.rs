@@ -204,7 +204,7 @@ async fn form_of_new_login(
 fn foreign_form(context: &RequestContext<'_>, entry: &ConnectorEntry) -> Response<Body> {
     let sign_in_link =
         password_form::form_url(context, entry, &LoginTarget::default()).map(Href::new);
-    let connector_name = Some(entry.display_name.as_str());
+    let connector_name = Some(context.lang().label(&entry.display_name));
     let mut response = reply::login_problem(
         context,
         Cause::FlowCookieForged,

@@ -70,7 +70,7 @@ pub(super) fn page(
     let has_others = connectors.len() > 1;
     let page = PasswordPage {
         info: context.page_info(),
-        connector_name: &entry.display_name,
+        connector_name: context.lang().label(&entry.display_name),
         post_to: Href::new(format!("{}/password/{}", context.site.prefix, entry.id)),
         flow: flow.as_str(),
         return_to: return_to.as_deref().unwrap_or_default(),

@@ -243,7 +243,7 @@ fn session_ended(
         let query = target.query_string(&context.site.external_url, "");
         let sign_in_link = Href::new(format!("{}/sign_in{query}", context.site.prefix));
         let entry = context.site.login.entry(via);
-        let connector_name = entry.map(|entry| entry.display_name.as_str());
+        let connector_name = entry.map(|entry| context.lang().label(&entry.display_name));
         return reply::login_problem(
             context,
             audit::cause_of(error),

@@ -39,7 +39,7 @@ pub(super) fn page(
         let first_parameter = format!("connector={}", entry.id);
         let query = target.query_string(&context.site.external_url, &first_parameter);
         ConnectorChoice {
-            name: &entry.display_name,
+            name: context.lang().label(&entry.display_name),
             icon: entry.features.icon,
             href: Href::new(format!("{}/start{query}", context.site.prefix)),
             is_last_used: last_used == Some(entry.id.as_str()),

@@ -109,7 +109,7 @@ fn signed_out_page(
 ) -> Response<Body> {
     let page = SignedOutPage {
         info: context.page_info(),
-        connector_name: connector.map(|entry| entry.display_name.as_str()),
+        connector_name: connector.map(|entry| context.lang().label(&entry.display_name)),
         everywhere,
         sign_in: sign_in_link(context, query),
     };

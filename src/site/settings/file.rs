@@ -11,6 +11,8 @@ pub struct FileSettings {
     /// The name of the file, usually its path.
     pub name: String,
     pub connectors: BTreeMap<ConnectorId, FileConnector>,
+    /// The IDs of its connectors as they stand in the file.
+    pub order: Vec<ConnectorId>,
     /// The line of `[login] default`.
     pub default_line: Option<usize>,
     /// The line of `[login] order`.
@@ -31,6 +33,18 @@ pub struct FileConnector {
 }
 
 impl FileSettings {
+    /// The order of the sign-in page: first what was chosen, then the other connectors of the file as they
+    /// stand there.
+    pub(super) fn complete_order(&self, chosen: Vec<ConnectorId>) -> Vec<ConnectorId> {
+        let mut order = chosen;
+        for id in &self.order {
+            if !order.contains(id) {
+                order.push(id.clone());
+            }
+        }
+        order
+    }
+
     /// A line of the file.
     pub fn at(&self, line: usize) -> FileLine {
         FileLine {

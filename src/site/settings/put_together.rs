@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::{ChangeError, FieldProblem, SettingsError};
-use super::{Config, Known, ManagedDocument, Settings, display_name, parse};
+use super::{Config, Known, ManagedDocument, Settings, parse};
 use crate::keys::KeyRing;
 use crate::login::auto_login_problems;
 use crate::login::connector::ConnectorConfig;
@@ -41,6 +41,7 @@ impl Settings {
         config
             .connectors
             .retain(|_, connector| connector.enabled != Some(false));
+        config.login.order = file.file.complete_order(config.login.order);
         Self {
             version: 0,
             document: ManagedDocument::default(),
@@ -99,7 +100,7 @@ impl Settings {
             let kind = connector.kind().map(|kind| kind.name().to_owned());
             let known = Known {
                 kind: kind.unwrap_or_default(),
-                display_name: display_name(&id, &connector),
+                display_name: connector.shown_name(&id),
                 enabled: is_enabled,
             };
             self.known.insert(id.clone(), known);
@@ -136,7 +137,7 @@ impl Settings {
     fn apply_login(&mut self) {
         let choices = self.login();
         self.config.login.default = choices.default;
-        self.config.login.order = choices.order;
+        self.config.login.order = self.file.file.complete_order(choices.order);
     }
 
     /// Refuses managed connectors that start the same logins as another one, or takes them out of force.

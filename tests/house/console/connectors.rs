@@ -146,7 +146,7 @@ async fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
     let id = "aaa".parse().unwrap();
     let info = menshen.running.live().settings().connector(&id).unwrap();
     assert!(info.enabled);
-    assert_eq!(info.display_name, "B");
+    assert_eq!(info.display_name.zh(), "B");
 }
 
 #[tokio::test]
@@ -218,6 +218,8 @@ async fn versions_are_listed_compared_rolled_back_and_downloaded() {
             .connector(&"aaa".parse().unwrap())
             .unwrap()
             .display_name
+            .zh()
+            .to_owned()
     };
     for (version, etag, status) in [("1", "1", 409), ("9", "2", 404), ("1", "2", 303)] {
         assert_eq!(display_name(), "pear");

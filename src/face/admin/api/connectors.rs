@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -12,6 +13,7 @@ use super::error::ApiError;
 use super::{ApiState, Resource};
 use crate::clock::Timestamp;
 use crate::login::health::SourceProblem;
+use crate::setting::Label;
 use crate::site::Site;
 use crate::site::settings::{ConnectorInfo, Origin};
 use crate::store::ConnectorId;
@@ -39,7 +41,9 @@ struct Connector {
     order: usize,
     #[schema(value_type = String)]
     id: ConnectorId,
-    display_name: String,
+    /// A text, or `{ "zh": "…", "en": "…" }`.
+    #[schema(value_type = Value)]
+    display_name: Label,
     /// The name of its kind, such as `wecom`.
     kind: String,
     /// `managed`, or `file:` with the line of the configuration file.

@@ -189,7 +189,7 @@ fn sources(context: &PageContext<'_>) -> Vec<Source> {
         let report = entry.health.report();
         Source {
             id: entry.id.to_string(),
-            name: entry.display_name.clone(),
+            name: context.request.lang.label(&entry.display_name).to_owned(),
             kind: entry.kind,
             reachable: report.is_reachable(),
             answered: report.answered_at.map(|at| context.moment(at)),

@@ -127,7 +127,7 @@ impl Directory {
         let status = context.site.login.sync_status(&entry.id).ok()?;
         Some(Self {
             id: entry.id.to_string(),
-            name: entry.display_name.clone(),
+            name: context.request.lang.label(&entry.display_name).to_owned(),
             every: settings
                 .every
                 .map(|every| interval(every, context.request.lang)),
