@@ -22,7 +22,7 @@ use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::request::route::RouteConfig;
 use crate::secret::SecretSource;
 use crate::site::settings::ManagedConfig;
-use crate::site::{self, ConsoleConfig};
+use crate::site::{self, ConsoleConfig, PagesConfig};
 use crate::store::{self, ConnectorId};
 
 mod document;
@@ -101,6 +101,9 @@ pub struct Config {
     /// The web console below `/console/`, on the listener of `[admin]` or on one of its own. Absent: none.
     #[serde(default)]
     pub console: Option<ConsoleConfig>,
+    /// How the pages for people look: name, logo and colour of the company, and where people get help.
+    #[serde(default)]
+    pub pages: PagesConfig,
     #[serde(skip)]
     source: ConfigText,
 }
@@ -203,6 +206,7 @@ impl Config {
             issuers: self.issuer.clone(),
             routes: self.route.clone(),
             console: self.console.clone(),
+            pages: self.pages.clone(),
             client_share_max_percent: self.server.limits.upstream_share,
             anonymous_share_max_percent: self.server.limits.upstream_share_anonymous,
             recheck_after: self.server.limits.judged_again_after.duration(),
@@ -314,5 +318,6 @@ impl PartialEq for Config {
             && self.issuer == other.issuer
             && self.route == other.route
             && self.console == other.console
+            && self.pages == other.pages
     }
 }

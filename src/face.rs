@@ -56,6 +56,7 @@ impl RequestContext<'_> {
         page::PageInfo {
             host: self.head.host.as_str(),
             request_id: self.id.as_str(),
+            pages: &self.site.pages,
         }
     }
 
@@ -157,7 +158,7 @@ impl LiveSite {
                 }
                 log_bad_head(site, connection.peer, id, error);
                 let lang = browser::lang(&parts.headers);
-                return Step::Respond(reply::bad_head(lang, id, error));
+                return Step::Respond(reply::bad_head(site, lang, id, error));
             }
         };
         summary.client = head.client_ip;
@@ -294,7 +295,7 @@ impl LiveSite {
         // The head is not kept while a request is forwarded, because only failed and long requests need
         // it again.
         let head = Head::parse(parts, connection, site.parse_options(), summary.received_at).ok();
-        reply::upstream_failed(logged, &parts.headers, head.as_ref(), id, failure)
+        reply::upstream_failed(site, logged, (&parts.headers, head.as_ref()), id, failure)
     }
 
     /// Whether a request that took long is still allowed for the same caller.
@@ -325,7 +326,9 @@ impl LiveSite {
         let logged = match step.await {
             Step::Respond(logged) => logged,
             // The request is allowed again, but for another caller than the one that the upstream knows.
-            Step::Forward(..) => reply::no_longer_allowed(browser::lang(&parts.headers), id),
+            Step::Forward(..) => {
+                reply::no_longer_allowed(&site, browser::lang(&parts.headers), id)
+            }
         };
         logged.with_reason("no longer allowed")
     }

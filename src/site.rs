@@ -32,11 +32,16 @@ mod console;
 mod error;
 mod gate;
 pub mod live;
+mod pages;
 mod routes;
 pub mod settings;
 
 pub use console::{Console, ConsoleConfig};
 pub use error::BuildError;
+pub use pages::{
+    Background, Color, Help, HelpLine, Home, InvalidColor, InvalidHelp, LOGO_BYTES_MAX, Logo, LogoError,
+    Pages, PagesConfig, Palette,
+};
 use settings::{FileSettings, ManagedConfig, Settings};
 
 /// The parts of the configuration that a reload may change.
@@ -64,6 +69,8 @@ pub struct Config {
     pub routes: Vec<RouteConfig>,
     /// `[console]`.
     pub console: Option<ConsoleConfig>,
+    /// `[pages]`.
+    pub pages: PagesConfig,
     /// The percentage of the concurrent requests to all upstreams of a route that one client may have.
     pub client_share_max_percent: u8,
     /// The percentage of the concurrent requests to each upstream that all anonymous clients together may
@@ -128,6 +135,8 @@ pub struct Site {
     pub login: Login,
     /// The web console; absent: none.
     pub console: Option<Console>,
+    /// How the pages for people look.
+    pub pages: Pages,
     /// How long sessions of people last.
     pub session_timeouts: SessionTimeouts,
     /// The header from which `/auth` reads the original URI.
@@ -197,6 +206,7 @@ impl Site {
             config.session.cookie_same_site,
         );
         let console = config.console.as_ref().map(Console::build).transpose();
+        let pages = Pages::build(config).map_err(BuildError::Logo)?;
         let origins: Vec<_> = config.login.origins.iter().map(Url::origin).collect();
         let login_url = &config.external_url;
         let serves_login_host = serves_host_of(&routes, login_url);
@@ -224,6 +234,7 @@ impl Site {
             forwarder,
             login,
             console: console.map_err(BuildError::Console)?,
+            pages,
             session_timeouts: timeouts,
             original_uri_header: config.original_uri_header,
             settings: Arc::new(settings),

@@ -8,6 +8,7 @@ use super::error::Problem;
 use super::{Config, ConfigError, TlsConfig};
 use crate::secret::{SecretError, SecretSource};
 use crate::setting::KeyPath;
+use crate::site::{LOGO_BYTES_MAX, Logo, LogoError};
 use crate::store::StoreUrl;
 use crate::text;
 use crate::wording::Text;
@@ -49,7 +50,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let unreadable = files.iter().filter_map(|file| problem(config, file));
     let secrets = config.secrets().into_iter();
     let empty = secrets.filter_map(|(key_path, secret)| empty_secret(config, &key_path, secret));
-    unreadable.chain(empty).collect()
+    unreadable.chain(empty).chain(unusable_logo(config)).collect()
 }
 
 fn problem(config: &Config, file: &NamedFile<'_>) -> Option<Problem> {
@@ -73,6 +74,21 @@ fn empty_secret(config: &Config, key_path: &KeyPath<'_>, secret: &SecretSource) 
         let problem = Problem::at_value(&config.source, key_path, Text::of(&error));
         problem.with_help(text!("write the secret there", "请把密钥写到那里"))
     })
+}
+
+fn unusable_logo(config: &Config) -> Option<Problem> {
+    let path = config.pages.logo.as_deref()?;
+    let error = Logo::read(path).err()?;
+    if matches!(error, LogoError::Read { .. }) {
+        // It is reported with the other files.
+        return None;
+    }
+    let key_path = KeyPath::of(["pages", "logo"]);
+    let problem = Problem::at_value(&config.source, &key_path, error.text());
+    Some(problem.with_help(text!(
+        "an SVG without scripts, or a PNG, of at most {LOGO_BYTES_MAX} bytes",
+        "请使用不含脚本的 SVG 或 PNG，不超过 {LOGO_BYTES_MAX} 字节"
+    )))
 }
 
 fn named_files<'a>(config: &'a Config) -> Vec<NamedFile<'a>> {
@@ -107,6 +123,9 @@ fn named_files<'a>(config: &'a Config) -> Vec<NamedFile<'a>> {
         if let Some(ca) = &issuer.ca {
             add(KeyPath::of(["issuer", id.as_str(), "ca"]), ca, FILE);
         }
+    }
+    if let Some(logo) = &config.pages.logo {
+        add(KeyPath::of(["pages", "logo"]), logo, FILE);
     }
     for (index, route) in config.route.iter().enumerate() {
         let tls = route.upstream_tls.iter();

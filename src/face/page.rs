@@ -23,6 +23,7 @@ mod post;
 mod problem;
 mod problem_json;
 mod sign_in;
+mod signed_in;
 mod signed_out;
 mod style;
 mod switch;
@@ -46,11 +47,13 @@ pub use password_change::{PasswordChangeNotice, PasswordChangePage};
 pub use post::{POST_JS, PostPage, PostPurpose};
 pub use problem::ProblemPage;
 pub use problem_json::ProblemJson;
-pub use sign_in::{ConnectorChoice, SignInPage, SignInReason, SignedInPerson};
+pub use sign_in::{ConnectorChoice, SignInPage, SignInReason};
+pub use signed_in::SignedInPage;
 pub use signed_out::SignedOutPage;
 pub use switch::SwitchPage;
 pub use tokens::{LifetimeChoice, ListedToken, NewToken, TokenNotice, TokensPage};
 
+use crate::site::{Background, HelpLine, Pages};
 use style::STYLE;
 use texts::Texts;
 
@@ -64,6 +67,8 @@ pub struct Page {
     allowed_framers: Vec<String>,
     /// The URL of the one script of another host that the page runs, if there is one.
     foreign_script: Option<String>,
+    /// The hash of the style sheet with the colours of the site, if it has its own.
+    palette_digest: Option<String>,
 }
 
 /// What a page does, which determines its Content-Security-Policy and framing headers.
@@ -121,8 +126,11 @@ impl PagePolicy {
 pub struct PageInfo<'a> {
     /// The requested host, such as `sso.corp.example`; empty if the request names none.
     pub host: &'a str,
-    /// The request id, by which an administrator finds the request in the log.
+    /// The request id, by which an administrator finds the request in the log. Pages show it where something
+    /// is wrong.
     pub request_id: &'a str,
+    /// Whose the pages are.
+    pub pages: &'a Pages,
 }
 
 /// The names of a person on a page.
@@ -197,7 +205,10 @@ impl Page {
 
     /// The Content-Security-Policy (CSP level 3) of this page; see [`Page::headers`].
     pub fn content_security_policy(&self, form_targets: &[&str]) -> String {
-        let style = style::digest();
+        let mut styles = format!("'sha256-{}'", style::digest());
+        if let Some(digest) = &self.palette_digest {
+            styles.push_str(&format!(" 'sha256-{digest}'"));
+        }
         let script = self.script_policy();
         let ancestors = self.frame_ancestors();
         let mut forms = "'self'".to_owned();
@@ -213,7 +224,7 @@ impl Page {
             _ => "",
         };
         format!(
-            "{sandbox}default-src 'none'; style-src 'sha256-{style}';{script} img-src 'self' data:; \
+            "{sandbox}default-src 'none'; style-src {styles};{script} img-src 'self' data:; \
              form-action {forms}; frame-ancestors {ancestors}; base-uri 'none'"
         )
     }
@@ -257,9 +268,59 @@ impl<'a> Layout<'a> {
             style: STYLE,
         }
     }
+
+    /// The name of the site, or its host; `None` if neither is known.
+    fn site_name(&self) -> Option<&'a str> {
+        let host = Some(self.info.host).filter(|host| !host.is_empty());
+        self.name().or(host)
+    }
+
+    /// The name of the owner.
+    fn name(&self) -> Option<&'a str> {
+        let name = self.info.pages.name.as_ref();
+        name.map(|name| self.lang.label(name))
+    }
+
+    /// The URL of the logo. It changes with the file.
+    fn logo(&self) -> Option<String> {
+        let pages = self.info.pages;
+        let logo = pages.logo.as_ref()?;
+        Some(format!("{}?v={}", pages.logo_path, logo.version))
+    }
+
+    /// The style sheet with the colours of the site.
+    fn palette(&self) -> Option<&'a str> {
+        self.info.pages.palette.as_ref().map(|it| it.css())
+    }
+
+    fn has_doors(&self) -> bool {
+        self.info.pages.background == Background::Doors
+    }
+
+    /// Where people get help.
+    fn help(&self) -> Option<HelpLine<'a>> {
+        let help = self.info.pages.help.as_ref()?;
+        Some(HelpLine::of(self.lang.label(help.label())))
+    }
+
+    fn footer(&self) -> Option<&'a str> {
+        let footer = self.info.pages.footer.as_ref();
+        footer.map(|footer| self.lang.label(footer))
+    }
+
+    /// The home page with a name, if a connector names one.
+    fn home(&self) -> Option<(&'a str, Href)> {
+        let home = self.info.pages.home.as_ref()?;
+        Some((self.lang.label(&home.name), Href::new(home.url.as_str())))
+    }
 }
 
-fn render_page(template: &impl Template, lang: Lang, policy: PagePolicy) -> Page {
+fn render_page(
+    template: &impl Template,
+    info: PageInfo<'_>,
+    lang: Lang,
+    policy: PagePolicy,
+) -> Page {
     let html = template
         .render()
         .expect("rendering to a String does not fail");
@@ -269,5 +330,6 @@ fn render_page(template: &impl Template, lang: Lang, policy: PagePolicy) -> Page
         policy,
         allowed_framers: Vec::new(),
         foreign_script: None,
+        palette_digest: info.pages.palette.as_ref().map(|it| it.digest().to_owned()),
     }
 }

@@ -13,6 +13,7 @@ use crate::people::cookie::adapt_to_user_agent;
 use crate::request::Body;
 use crate::request::head::{Head, HeadError, cookie_pairs};
 use crate::request::headers::RequestId;
+use crate::site::Site;
 
 mod access_token;
 mod bearer;
@@ -88,11 +89,17 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
 }
 
 /// The response to a malformed request head.
-pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> LoggedResponse {
+pub(super) fn bad_head(
+    site: &Site,
+    lang: Lang,
+    id: &RequestId,
+    error: HeadError,
+) -> LoggedResponse {
     let page = ProblemPage {
         info: PageInfo {
             host: "",
             request_id: id.as_str(),
+            pages: &site.pages,
         },
         cause: match error {
             HeadError::Forwarded(_) => Cause::InvalidProxyHeader,
@@ -107,11 +114,12 @@ pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> LoggedRe
 }
 
 /// The response to a request that is no longer allowed.
-pub(super) fn no_longer_allowed(lang: Lang, id: &RequestId) -> LoggedResponse {
+pub(super) fn no_longer_allowed(site: &Site, lang: Lang, id: &RequestId) -> LoggedResponse {
     let page = ProblemPage {
         info: PageInfo {
             host: "",
             request_id: id.as_str(),
+            pages: &site.pages,
         },
         cause: Cause::Revoked,
         connector_name: None,
@@ -172,7 +180,7 @@ pub(super) fn page_response(status: StatusCode, page: &Page) -> Response<Body> {
 }
 
 /// Like [`page_response`]; forms of the page may redirect to these origins.
-fn page_with_form_targets(
+pub(super) fn page_with_form_targets(
     status: StatusCode,
     page: &Page,
     form_targets: &[String],
@@ -207,6 +215,19 @@ pub(super) fn text_for_operators(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        "x-content-type-options",
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}
+
+/// A file of any type that shared caches may keep.
+pub(super) fn file(content_type: &'static str, content: Bytes) -> Response<Body> {
+    let body = Full::new(content).map_err(|never| match never {});
+    let mut response = Response::new(Body::new(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(
         "x-content-type-options",
         HeaderValue::from_static("nosniff"),

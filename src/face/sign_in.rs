@@ -65,7 +65,7 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// The first path segments of menshen's own pages below `prefix`. A connector cannot use one as its
 /// callback path.
-pub const OWN_PAGES: [&str; 27] = [
+pub const OWN_PAGES: [&str; 28] = [
     "app_library",
     "app_script",
     "auth",
@@ -82,6 +82,7 @@ pub const OWN_PAGES: [&str; 27] = [
     "link",
     "login",
     "login-config",
+    "logo",
     "password",
     "ping",
     "post.js",
@@ -168,6 +169,7 @@ where
         ("ticket", None) => redeem_ticket::answer(context, &query, body).await,
         ("tokens", None) => tokens::answer(context, body).await,
         ("jwks.json", None) => published::jwks(context),
+        ("logo", None) => published::logo(context),
         ("ping", None) => probes::ping(head.method),
         ("ready", None) => probes::ready(context.services, head.method).await,
         ("fragment.js", None) => published::script(context, page::FRAGMENT_JS),

@@ -6,6 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::RequestContext;
 use super::browser::{RequestKind, request_kind};
 use crate::login::return_to::without_long_query;
+use crate::people::session::Person;
 use crate::request::head::Head;
 
 /// The bytes that are percent-encoded in a query value.
@@ -58,14 +59,28 @@ pub(super) fn start(context: &RequestContext<'_>, no_session_found: bool) -> Str
     url
 }
 
-/// The form target that signs out and returns to the requested page, to sign in with another account.
+/// The query parameter, name and value, of a sign-out that leads to the connectors, to sign in with another
+/// account.
+pub(super) const SWITCH_ACCOUNT: (&str, &str) = ("switch", "1");
+
+/// The form target that signs out and leads to the connectors, for the requested page.
 pub(super) fn switch_account(context: &RequestContext<'_>) -> String {
+    let (name, value) = SWITCH_ACCOUNT;
     let rd = requested_target(context.head);
     format!(
-        "{}/sign_out?rd={}",
+        "{}/sign_out?rd={}&{name}={value}",
         context.site.prefix,
         utf8_percent_encode(&rd, QUERY_VALUE)
     )
+}
+
+/// The origins to which the response to a sign-out form may redirect: the provider with its logout page, and
+/// the login host.
+pub(super) fn sign_out_targets(context: &RequestContext<'_>, person: &Person) -> Vec<String> {
+    let entry = context.site.login.entry(&person.session.via);
+    let logout_page = entry.and_then(|entry| entry.connector.logout()?.page());
+    let targets = logout_page.iter().chain([&context.site.external_url]);
+    targets.map(|url| url.origin().ascii_serialization()).collect()
 }
 
 /// The absolute URL of an own path on the login host; `page` is the path below the prefix.

@@ -58,7 +58,7 @@ pub struct LoginConfig {
 impl LoginConfig {
     /// Where a connector stands on the sign-in page: the default first, then those of `order`. The others
     /// keep their order.
-    pub(super) fn position_of(&self, id: &ConnectorId) -> usize {
+    pub(crate) fn position_of(&self, id: &ConnectorId) -> usize {
         if self.default.as_ref() == Some(id) {
             return 0;
         }

@@ -11,6 +11,7 @@ use crate::secret::SecretError;
 use crate::store::{ConnectorId, StoreError};
 use crate::telemetry::error_chain;
 
+use super::pages::LogoError;
 use super::settings::{ChangeError, SettingsError};
 
 /// Why a site could not be built. The active site is kept.
@@ -51,6 +52,8 @@ pub enum BuildError {
         #[source]
         source: forward::TlsMaterialError,
     },
+    #[error("[pages] logo")]
+    Logo(#[source] LogoError),
     #[error("the console")]
     Console(#[source] ConsoleRuleError),
     #[error("build the connectors")]

@@ -89,7 +89,7 @@ async fn a_session_of_one_connector_is_refused_on_a_route_of_another() {
     let page = browser.follow(&format!("{SSO_URL}/other/echo?a")).await;
     assert!(page.url.contains("/sign_in?why=other&rd="), "{}", page.url);
     let html = page.answer.text();
-    assert!(html.contains("只接受另一种登录方式"), "{html}");
+    assert!(html.contains("需要使用其他登录方式"), "{html}");
     let links = start_links(&html);
     assert_eq!(links.len(), 1, "{links:?}");
     assert!(links[0].contains("connector=other"), "{links:?}");
@@ -128,7 +128,7 @@ async fn a_session_of_one_connector_is_refused_on_a_route_of_another() {
         page_of_far.url
     );
     assert_eq!(start_links(&page_of_far.answer.text()).len(), 1);
-    assert!(page_of_far.answer.text().contains("只接受另一种登录方式"));
+    assert!(page_of_far.answer.text().contains("需要使用其他登录方式"));
     // The session stays valid on other routes.
     let info = get("/.menshen/userinfo").send(&menshen).await;
     assert_eq!(

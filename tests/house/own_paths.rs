@@ -31,6 +31,8 @@ const PATHS: &[&str] = &[
     "/sign_out",
     "/sign_out?rd=http://evil.test/&everywhere=1",
     "/sign_out?state=AAAA",
+    "/sign_out?switch=1&rd=http://evil.test/",
+    "/logo",
     "/userinfo",
     "/ticket",
     "/ticket?t=AAAA",

@@ -339,12 +339,11 @@ async fn a_forbidden_person_can_switch_the_account() {
     let signed_out = browser
         .send("POST", &format!("{SSO_URL}{switch}"), &headers, b"")
         .await;
-    assert_eq!(signed_out.status, 200);
+    assert_eq!(signed_out.status, 303);
     assert!(browser.cookie("menshen").is_none());
-    let sign_in = href(&signed_out.text(), "/sign_in?rd=").unwrap();
-    let page = browser
-        .sign_in(&format!("{SSO_URL}{sign_in}"), "lisi")
-        .await;
+    let chooser = format!("{SSO_URL}{}", signed_out.header("location").unwrap());
+    assert!(chooser.contains("/sign_in?why=signed-out"), "{chooser}");
+    let page = browser.sign_in(&chooser, "lisi").await;
     assert_eq!(
         (page.answer.status, page.url),
         (200, format!("{SSO_URL}/finance?year=2026"))

@@ -263,7 +263,7 @@ async fn a_person_whom_the_provider_does_not_confirm_loses_the_session() {
         if cause.is_none() {
             assert!(page.url.contains("/sign_in?why=gone&rd="), "{}", page.url);
             assert!(
-                page.answer.text().contains("您在登录服务中已经退出"),
+                page.answer.text().contains("您已在登录服务中退出"),
                 "{}",
                 page.answer.text()
             );

@@ -96,7 +96,7 @@ async fn an_old_login_is_repeated_and_returns_to_the_route() {
         asked.url
     );
     let html = asked.answer.text();
-    assert!(html.contains("需要再确认一次您的身份"), "{html}");
+    assert!(html.contains("需要再次验证身份"), "{html}");
     assert!(
         html.contains("张三"),
         "the page names the signed-in person: {html}"
@@ -239,7 +239,7 @@ async fn an_unconfirmed_proof_ends_on_a_page_and_never_in_a_loop() {
             let chooser = browser.visit(&format!("{SSO_URL}{again}")).await;
             assert_eq!(chooser.status, 200, "{what}");
             let html = chooser.text();
-            assert!(html.contains("需要再确认一次您的身份"), "{what} {html}");
+            assert!(html.contains("需要再次验证身份"), "{what} {html}");
             assert!(
                 href(&html, "/start?connector=corp").is_some(),
                 "{what} {html}"
@@ -270,7 +270,7 @@ async fn another_host_gets_the_new_session_and_not_the_old_one() {
         "{}",
         page.url
     );
-    assert!(page.answer.text().contains("需要再确认一次您的身份"));
+    assert!(page.answer.text().contains("需要再次验证身份"));
     let back = browser.sign_in(place, "zhangsan").await;
     assert_eq!((back.answer.status, back.url.as_str()), (200, place));
 }

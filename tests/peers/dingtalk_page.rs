@@ -110,7 +110,7 @@ async fn without_a_code_of_the_client_the_button_leads_to_the_qr_page() {
     // A library that the client does not know.
     stage.dingtalk.answer(JSAPI, 200, "window.other = 1;");
     stage.browser.open(&stage.menshen.url).await;
-    stage.browser.reads("客户端没有返回您的身份").await;
+    stage.browser.reads("客户端未返回您的身份").await;
     stage.browser.click("main a.primary").await;
     stage.browser.reads("扫码的是谁").await;
     stage.browser.click("[data-userid=lisi]").await;

@@ -279,7 +279,7 @@ async fn pressing_the_button_again_recovers_a_lost_opener() {
     // A login page with `Cross-Origin-Opener-Policy: same-origin` has this effect.
     browser.script("window.opener = null", json!([])).await;
     browser.click(AGREE).await;
-    browser.reads("请回到刚才的页面").await;
+    browser.reads("请返回刚才的页面").await;
     assert!(browser.has(&format!("main a[href='{framed}']")).await);
     browser.close_tab().await;
     browser.switch(&portal).await;
@@ -309,7 +309,7 @@ async fn a_cross_site_opener_receives_no_message() {
     browser.switch(tab).await;
     sign_in_as(&browser, "zhangsan").await;
     browser.click(AGREE).await;
-    browser.reads("请回到刚才的页面").await;
+    browser.reads("请返回刚才的页面").await;
     // Messages arrive in order, so a message of the page would have arrived before this one.
     let after = "window.opener.postMessage('after', '*')";
     browser.script(after, json!([])).await;

@@ -89,7 +89,7 @@ async fn a_person_of_the_store_chooses_another_password_at_the_first_login() {
     browser.fill("input[name=login]", "zhangsan").await;
     browser.fill("input[name=password]", PASSWORD).await;
     browser.click("button[type=submit]").await;
-    browser.reads("管理员要求您先设置新密码").await;
+    browser.reads("管理员要求您设置新密码").await;
     browser.fill("input[name=password]", PASSWORD).await;
     for field in ["new_password", "new_password_again"] {
         let field = format!("input[name={field}]");

@@ -44,6 +44,7 @@ fn config_without_routes() -> site::Config {
         issuers: BTreeMap::new(),
         routes: Vec::new(),
         console: None,
+        pages: site::PagesConfig::default(),
         client_share_max_percent: 75,
         anonymous_share_max_percent: 75,
         recheck_after: Duration::from_secs(10),

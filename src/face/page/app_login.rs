@@ -40,7 +40,7 @@ impl AppLoginPage<'_> {
         let script = self.client_script.as_str().to_owned();
         Page {
             foreign_script: self.client_script_is_foreign.then_some(script),
-            ..render_page(&template, lang, PagePolicy::AppLogin)
+            ..render_page(&template, self.info, lang, PagePolicy::AppLogin)
         }
     }
 }

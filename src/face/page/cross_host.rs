@@ -42,6 +42,6 @@ impl CrossHostPage<'_> {
             page: self,
             texts,
         };
-        render_page(&template, lang, policy)
+        render_page(&template, self.info, lang, policy)
     }
 }

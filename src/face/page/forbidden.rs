@@ -29,6 +29,7 @@ impl ForbiddenPage<'_> {
         let layout = Layout::new(self.info, lang);
         render_page(
             &ForbiddenTemplate { layout, page: self },
+            self.info,
             lang,
             PagePolicy::Plain,
         )

@@ -30,6 +30,7 @@ impl FragmentPage<'_> {
         let layout = Layout::new(self.info, lang);
         render_page(
             &FragmentTemplate { layout, page: self },
+            self.info,
             lang,
             PagePolicy::Script,
         )

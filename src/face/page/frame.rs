@@ -45,7 +45,7 @@ impl FramePage<'_> {
         };
         Page {
             allowed_framers: self.allowed_framers.to_vec(),
-            ..render_page(&template, lang, PagePolicy::FramedSignIn)
+            ..render_page(&template, self.info, lang, PagePolicy::FramedSignIn)
         }
     }
 }

@@ -32,6 +32,7 @@ impl HandOverPage<'_> {
         let layout = Layout::new(self.info, lang);
         render_page(
             &HandOverTemplate { layout, page: self },
+            self.info,
             lang,
             PagePolicy::Script,
         )

@@ -36,6 +36,6 @@ impl LinkPage<'_> {
             page: self,
             texts,
         };
-        render_page(&template, lang, PagePolicy::IsolatedForm)
+        render_page(&template, self.info, lang, PagePolicy::IsolatedForm)
     }
 }

@@ -72,6 +72,6 @@ impl PasswordPage<'_> {
             texts,
             notice,
         };
-        render_page(&template, lang, policy)
+        render_page(&template, self.info, lang, policy)
     }
 }

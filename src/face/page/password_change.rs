@@ -66,6 +66,6 @@ impl PasswordChangePage<'_> {
             texts,
             notice,
         };
-        render_page(&template, lang, PagePolicy::IsolatedForm)
+        render_page(&template, self.info, lang, PagePolicy::IsolatedForm)
     }
 }

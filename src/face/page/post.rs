@@ -53,6 +53,6 @@ impl PostPage<'_> {
             page: self,
             signs_in,
         };
-        render_page(&template, lang, PagePolicy::ScriptedPost)
+        render_page(&template, self.info, lang, PagePolicy::ScriptedPost)
     }
 }

@@ -46,6 +46,6 @@ impl ProblemPage<'_> {
             next_label,
             opens_new_tab: policy == PagePolicy::FramedNotice,
         };
-        render_page(&template, lang, policy)
+        render_page(&template, self.info, lang, policy)
     }
 }

@@ -10,7 +10,8 @@ pub struct SignInPage<'a> {
     pub info: PageInfo<'a>,
     /// Why the page is shown, if the person should know.
     pub reason: Option<SignInReason>,
-    pub signed_in: Option<SignedInPerson<'a>>,
+    /// Who is signed in, but not as the page that they want demands.
+    pub signed_in: Option<PersonName<'a>>,
     /// The connectors in order of display; a single one becomes a large button.
     pub choices: Vec<ConnectorChoice<'a>>,
     /// Whether logins can only begin at a portal, so that there is nothing to choose.
@@ -38,14 +39,6 @@ pub enum SignInReason {
     ProviderSignedOut,
 }
 
-/// The person who is signed in.
-#[derive(Clone, Debug)]
-pub struct SignedInPerson<'a> {
-    pub person: PersonName<'a>,
-    /// The link to continue without a login; absent if the session is not sufficient.
-    pub continue_to: Option<Href>,
-}
-
 /// A connector on the sign-in page.
 #[derive(Clone, Debug)]
 pub struct ConnectorChoice<'a> {
@@ -66,8 +59,8 @@ struct SignInTemplate<'a> {
     reason: Option<&'static str>,
     notices: Vec<&'static str>,
     hints: Vec<&'static str>,
-    /// Whether "continue" is the primary button instead of the login.
-    can_continue: bool,
+    /// Whether something is wrong that the person cannot mend.
+    is_stuck: bool,
 }
 
 impl SignInPage<'_> {
@@ -82,8 +75,8 @@ impl SignInPage<'_> {
             SignInReason::LoopDetected => texts.loop_detected,
             SignInReason::ProviderSignedOut => texts.provider_signed_out,
         });
-        let signed_in = self.signed_in.as_ref();
-        let can_continue = signed_in.is_some_and(|signed_in| signed_in.continue_to.is_some());
+        let is_stuck = self.reason == Some(SignInReason::LoopDetected)
+            || self.choices.is_empty() && !self.is_portal_only;
         let in_lang = |texts: &[LocalizedText]| texts.iter().map(|text| lang.pick(*text)).collect();
         render_page(
             &SignInTemplate {
@@ -92,8 +85,9 @@ impl SignInPage<'_> {
                 reason,
                 notices: in_lang(&self.notices),
                 hints: in_lang(&self.hints),
-                can_continue,
+                is_stuck,
             },
+            self.info,
             lang,
             PagePolicy::Plain,
         )

@@ -28,6 +28,7 @@ impl SignedOutPage<'_> {
         let layout = Layout::new(self.info, lang);
         render_page(
             &SignedOutTemplate { layout, page: self },
+            self.info,
             lang,
             PagePolicy::Plain,
         )

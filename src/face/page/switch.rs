@@ -39,6 +39,6 @@ impl SwitchPage<'_> {
             page: self,
             texts,
         };
-        render_page(&template, lang, PagePolicy::IsolatedForm)
+        render_page(&template, self.info, lang, PagePolicy::IsolatedForm)
     }
 }

@@ -1,12 +1,15 @@
 //! Tests over all pages.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use super::*;
 use crate::login::connector::{Features, Kind as _, LocalizedText, wecom::Config};
 
 const HOSTILE: &str = "\"><script>alert('x')</script><img src=x onerror=alert(1)>&";
 const LANGS: [Lang; 2] = [Lang::Zh, Lang::En];
+/// The pages of a site without `[pages]`.
+static NOBODYS: LazyLock<Pages> = LazyLock::new(Pages::default);
 
 /// The values that a page gets from outside.
 struct Inputs<'a> {
@@ -40,9 +43,13 @@ const HOSTILE_INPUTS: Inputs<'_> = Inputs {
 };
 
 #[test]
-fn every_page_shows_its_request_id_in_both_languages() {
+fn pages_show_their_request_id_where_something_is_wrong() {
     for (name, page) in pages(&PLAIN) {
-        assert!(page.html.contains(PLAIN.request_id), "{name}");
+        let is_wrong = ["problem-", "forbidden", "sign-in-LoopDetected"]
+            .iter()
+            .any(|wrong| name.starts_with(wrong));
+        let label = texts::of(page.lang).request_id;
+        assert_eq!(page.html.contains(label), is_wrong, "{name}");
         assert!(page.html.contains(PLAIN.host), "{name}");
         assert!(
             page.html
@@ -249,6 +256,10 @@ fn pages(inputs: &Inputs<'_>) -> Vec<(String, Page)> {
             one_choice.reason = Some(reason);
             add(&format!("sign-in-{reason:?}"), one_choice.render(lang));
         }
+        for returns in [false, true] {
+            let page = signed_in(inputs, returns);
+            add(&format!("signed-in-{returns}"), page.render(lang));
+        }
         (one_choice.notices, one_choice.hints) = wecom_hints("MicroMessenger/8.0.50");
         one_choice.reason = None;
         add("sign-in-wechat", one_choice.render(lang));
@@ -443,6 +454,7 @@ fn info<'a>(inputs: &Inputs<'a>) -> PageInfo<'a> {
     PageInfo {
         host: inputs.host,
         request_id: inputs.request_id,
+        pages: &NOBODYS,
     }
 }
 
@@ -487,16 +499,28 @@ fn sign_in<'a>(inputs: &Inputs<'a>, choices: usize) -> SignInPage<'a> {
     SignInPage {
         info: info(inputs),
         reason: None,
-        signed_in: Some(SignedInPerson {
-            person: PersonName {
-                name: Some(inputs.name),
-                login: inputs.login,
-            },
-            continue_to: Some(Href::new(inputs.href)),
+        signed_in: Some(PersonName {
+            name: Some(inputs.name),
+            login: inputs.login,
         }),
         choices: choices.collect(),
         notices,
         hints,
         is_portal_only: false,
+    }
+}
+
+fn signed_in<'a>(inputs: &Inputs<'a>, returns: bool) -> SignedInPage<'a> {
+    SignedInPage {
+        info: info(inputs),
+        person: PersonName {
+            name: Some(inputs.name),
+            login: inputs.login,
+        },
+        continue_to: Some(Href::new(inputs.href)),
+        returns,
+        home_name: (!returns).then_some(inputs.route),
+        switch_account: Href::new(inputs.href),
+        sign_out: Href::new(inputs.href),
     }
 }

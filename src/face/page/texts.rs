@@ -38,7 +38,13 @@ pub(super) struct Texts {
     pub(super) sign_in_on_login_host: &'static str,
     pub(super) sign_in_in_new_tab: &'static str,
     pub(super) home_page: &'static str,
+    /// Encloses the name of the home page.
+    pub(super) go_to: AroundName,
+    pub(super) switch_account: &'static str,
+    /// Before an address or a text.
+    pub(super) need_help: &'static str,
     pub(super) sign_in: SignInTexts,
+    pub(super) signed_in: SignedInTexts,
     pub(super) password: PasswordTexts,
     pub(super) password_change: PasswordChangeTexts,
     pub(super) signed_out: SignedOutTexts,
@@ -68,9 +74,6 @@ pub(super) struct SignInTexts {
     pub(super) last_used: &'static str,
     /// Encloses a person's name.
     pub(super) signed_in_as: AroundName,
-    /// Encloses a person's name.
-    pub(super) continue_as: AroundName,
-    pub(super) as_another_person: &'static str,
     /// Shown if there is no connector to choose.
     pub(super) no_choice: &'static str,
     /// Shown where logins can only begin at a portal.
@@ -81,6 +84,16 @@ pub(super) struct SignInTexts {
     pub(super) signed_out: &'static str,
     pub(super) loop_detected: &'static str,
     pub(super) provider_signed_out: &'static str,
+}
+
+/// The sign-in page of a person who is signed in.
+#[derive(Debug)]
+pub(super) struct SignedInTexts {
+    pub(super) title: &'static str,
+    /// Encloses the person's name.
+    pub(super) person: AroundName,
+    pub(super) continue_button: &'static str,
+    pub(super) sign_out: &'static str,
 }
 
 /// The form for a user name and a password.
@@ -140,7 +153,6 @@ pub(super) struct ForbiddenTexts {
     pub(super) remedy: &'static str,
     /// The label before the person's name.
     pub(super) signed_in_as_label: &'static str,
-    pub(super) switch: &'static str,
     pub(super) go_back: &'static str,
 }
 

@@ -113,6 +113,6 @@ impl TokensPage<'_> {
             Some(_) => PagePolicy::Sandboxed,
             None => PagePolicy::Isolated,
         };
-        render_page(&template, lang, policy)
+        render_page(&template, self.info, lang, policy)
     }
 }

@@ -142,15 +142,7 @@ fn forbidden(context: &RequestContext<'_>, route: &str, caller: &Caller) -> Resp
         switch_account: Href::new(urls::switch_account(context)),
         back: None,
     };
-    // The form signs out, which may redirect to the provider and back to the login host.
-    let entry = context.site.login.entry(&person.session.via);
-    let logout_page = entry.and_then(|entry| entry.connector.logout()?.page());
-    let login_host = logout_page.is_some().then_some(&context.site.external_url);
-    let targets = logout_page
-        .iter()
-        .chain(login_host)
-        .map(|url| url.origin().ascii_serialization());
-    let targets: Vec<_> = targets.collect();
+    let targets = urls::sign_out_targets(context, person);
     let page = page.render(context.lang());
     page_with_form_targets(StatusCode::FORBIDDEN, &page, &targets)
 }

@@ -10,12 +10,13 @@ use crate::request::Body;
 use crate::request::forward::{ForwardError, ForwardFailure};
 use crate::request::head::Head;
 use crate::request::headers::RequestId;
+use crate::site::Site;
 
 /// The response when forwarding failed.
 pub(in crate::face) fn upstream_failed(
+    site: &Site,
     logged: LoggedResponse,
-    headers: &HeaderMap,
-    head: Option<&Head<'_>>,
+    (headers, head): (&HeaderMap, Option<&Head<'_>>),
     id: &RequestId,
     ForwardFailure { error, upstream }: ForwardFailure,
 ) -> LoggedResponse {
@@ -61,15 +62,15 @@ pub(in crate::face) fn upstream_failed(
         ForwardError::Unreachable(_) | ForwardError::UpstreamDisconnected(_) => Cause::UpstreamDown,
         ForwardError::InvalidResponse(_) => Cause::InvalidUpstreamResponse,
     };
-    let response = upstream_problem(cause, headers, head, id);
+    let response = upstream_problem(site, cause, (headers, head), id);
     logged.with_reason(cause.slug()).with_response(response)
 }
 
 /// The problem as a page for a browser or as JSON for a program.
 fn upstream_problem(
+    site: &Site,
     cause: Cause,
-    headers: &HeaderMap,
-    head: Option<&Head<'_>>,
+    (headers, head): (&HeaderMap, Option<&Head<'_>>),
     id: &RequestId,
 ) -> Response<Body> {
     let lang = lang(headers);
@@ -82,6 +83,7 @@ fn upstream_problem(
             info: PageInfo {
                 host: head.host.as_str(),
                 request_id: id.as_str(),
+                pages: &site.pages,
             },
             cause,
             connector_name: None,

@@ -1,4 +1,4 @@
-//! The sign-in page: the list of connectors and the reason why a login is needed.
+//! The sign-in page: the list of connectors and the reason why a login is needed, or who is signed in.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,13 +6,15 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 
 use super::super::page::{
-    ConnectorChoice, Href, PersonName, SignInPage, SignInReason, SignedInPerson,
+    ConnectorChoice, Href, PersonName, SignInPage, SignInReason, SignedInPage,
 };
-use super::super::{RequestContext, reply};
+use super::super::{RequestContext, reply, urls};
 use super::{LoginTarget, target, user_agent};
 use crate::login::ConnectorEntry;
 use crate::login::connector::LocalizedText;
 use crate::login::fields::Fields;
+use crate::login::return_to::ReturnTo;
+use crate::people::session::Person;
 use crate::request::Body;
 use crate::request::gate::{Caller, LoginReason};
 use crate::request::head::cookies;
@@ -20,11 +22,30 @@ use crate::request::head::cookies;
 /// The `Max-Age` of the cookie that names the last connector, in seconds.
 const LAST_CONNECTOR_AGE_S: i64 = 365 * 24 * 3600;
 
-/// The page with the connectors that the route of the return address accepts.
+/// The page with the connectors that the route of the return address accepts; for a person whose session is
+/// enough, the page that says who they are.
 pub(super) fn page(
     context: &RequestContext<'_>,
     target: &LoginTarget,
     caller: &Caller,
+    reason: Option<SignInReason>,
+) -> Response<Body> {
+    let Caller::Person(person) = caller else {
+        return chooser(context, target, None, reason);
+    };
+    match target::unmet_route_demand(context, target, person) {
+        Some(unmet) => {
+            let reason = reason.or_else(|| reason_for(unmet));
+            chooser(context, target, Some(person), reason)
+        }
+        None => signed_in_page(context, target, person),
+    }
+}
+
+fn chooser(
+    context: &RequestContext<'_>,
+    target: &LoginTarget,
+    person: Option<&Person>,
     reason: Option<SignInReason>,
 ) -> Response<Body> {
     let user_agent = user_agent(context);
@@ -46,37 +67,60 @@ pub(super) fn page(
         }
     });
     let (notices, hints) = hints(&entries, &user_agent);
-    let unmet_demand = match caller {
-        Caller::Person(person) => target::unmet_route_demand(context, target, person),
-        Caller::Anonymous(_) | Caller::Program(_) => None,
-    };
-    let signed_in = match caller {
-        Caller::Person(person) => Some(SignedInPerson {
-            person: PersonName {
-                name: person.entitlements.fields.name.as_deref(),
-                login: person.session.login.as_str(),
-            },
-            continue_to: target
-                .return_to
-                .as_ref()
-                .filter(|_| unmet_demand.is_none())
-                .map(|_| {
-                    let query = target.query_string(&context.site.external_url, "");
-                    Href::new(format!("{}/start{query}", context.site.prefix))
-                }),
-        }),
-        Caller::Anonymous(_) | Caller::Program(_) => None,
-    };
     let page = SignInPage {
         info: context.page_info(),
-        reason: reason.or_else(|| unmet_demand.and_then(reason_for)),
-        signed_in,
+        reason,
+        signed_in: person.map(name_of),
         choices: choices.collect(),
         is_portal_only,
         notices,
         hints,
     };
     reply::page_response(StatusCode::OK, &page.render(context.lang()))
+}
+
+fn signed_in_page(
+    context: &RequestContext<'_>,
+    target: &LoginTarget,
+    person: &Person,
+) -> Response<Body> {
+    let (prefix, login_url) = (&context.site.prefix, &context.site.external_url);
+    let (switch_name, switch_value) = urls::SWITCH_ACCOUNT;
+    let entry = context.site.login.entry(&person.session.via);
+    let home = entry.map_or("/", |entry| entry.default_return_to(&user_agent(context)));
+    let home = ReturnTo::parse(home, context.site);
+    // Without a route nothing is there but a page that says so.
+    let home = home.filter(|home| target::route(context, home).is_some());
+    let returns = target.return_to.is_some();
+    let query = target.query_string(login_url, "");
+    let page = SignedInPage {
+        info: context.page_info(),
+        person: name_of(person),
+        continue_to: match returns {
+            true => Some(Href::new(format!("{prefix}/start{query}"))),
+            false => home.map(|home| Href::new(home.absolute(login_url))),
+        },
+        returns,
+        home_name: entry
+            .and_then(|entry| entry.config.home.name.as_ref())
+            .filter(|_| !returns)
+            .map(|name| context.lang().label(name)),
+        switch_account: Href::new(format!(
+            "{prefix}/sign_out{}",
+            target.query_string(login_url, &format!("{switch_name}={switch_value}"))
+        )),
+        sign_out: Href::new(format!("{prefix}/sign_out")),
+    };
+    let targets = urls::sign_out_targets(context, person);
+    let page = page.render(context.lang());
+    reply::page_with_form_targets(StatusCode::OK, &page, &targets)
+}
+
+fn name_of(person: &Person) -> PersonName<'_> {
+    PersonName {
+        name: person.entitlements.fields.name.as_deref(),
+        login: person.session.login.as_str(),
+    }
 }
 
 /// The hints above and below the buttons, one of each per kind of connector.

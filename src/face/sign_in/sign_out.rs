@@ -1,13 +1,14 @@
-//! `/sign_out`: ends the session and shows a page that does not start a login by itself.
+//! `/sign_out`: ends the session and shows a page that does not start a login by itself. For a person who wants
+//! another account it leads to the connectors.
 
 use http::{Method, Response, StatusCode};
 use url::Url;
 
 use super::super::browser::{RequestKind, is_same_origin, request_kind, single_header};
-use super::super::page::{Cause, Href, SignedOutPage};
+use super::super::page::{Cause, Href, SignInReason, SignedOutPage};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
-use super::{LoginTarget, audit, caller, challenge};
+use super::{LoginTarget, audit, caller, challenge, sign_in_page};
 use crate::keys::Purpose;
 use crate::login::ConnectorEntry;
 use crate::login::connector::Delivery;
@@ -21,6 +22,8 @@ use crate::telemetry::{AuditEvent, AuditRecord};
 
 /// The sealing context of the return address that is sent through the provider as `state`.
 const STATE_CONTEXT: &[u8] = b"sign out";
+/// The same for a person who wants to sign in with another account.
+const SWITCH_CONTEXT: &[u8] = b"switch account";
 /// The longest such return address, in bytes; a longer one becomes `/`.
 const STATE_BYTES_MAX: usize = 512;
 
@@ -107,11 +110,15 @@ fn signed_out_page(
     connector: Option<&ConnectorEntry>,
     everywhere: bool,
 ) -> Response<Body> {
+    let sign_in = sign_in_link(context, query);
+    if switches_account(context, query) {
+        return reply::see_other(sign_in.as_str());
+    }
     let page = SignedOutPage {
         info: context.page_info(),
         connector_name: connector.map(|entry| context.lang().label(&entry.display_name)),
         everywhere,
-        sign_in: sign_in_link(context, query),
+        sign_in,
     };
     reply::page_response(StatusCode::OK, &page.render(context.lang()))
 }
@@ -141,16 +148,18 @@ async fn provider_logout<'a>(
     }
     let entry = context.site.login.entry(&person.session.via)?;
     let return_url = Url::parse(&urls::on_login_host(context, "sign_out")).ok()?;
-    let state = LoginTarget::from_query(context, query)
-        .return_to
-        .map(|return_to| {
-            let return_to = return_to.absolute(&context.site.external_url);
-            let fits = return_to.len() <= STATE_BYTES_MAX;
-            let return_to = if fits { return_to.as_str() } else { "/" };
+    let return_to = LoginTarget::from_query(context, query).return_to;
+    let state = match (return_to, switches_account(context, query)) {
+        (None, false) => String::new(),
+        (return_to, switches) => {
+            let return_to = return_to.map(|it| it.absolute(&context.site.external_url));
+            let fitting = return_to.filter(|it| it.len() <= STATE_BYTES_MAX);
+            let return_to = fitting.as_deref().unwrap_or("/");
+            let sealing = if switches { SWITCH_CONTEXT } else { STATE_CONTEXT };
             let ring = &context.site.ring;
-            ring.seal(Purpose::Pending, STATE_CONTEXT, return_to.as_bytes())
-        });
-    let state = state.unwrap_or_default();
+            ring.seal(Purpose::Pending, sealing, return_to.as_bytes())
+        }
+    };
     let tokens = person.provider_tokens();
     let id_token = tokens.as_ref().and_then(|tokens| tokens.id.as_ref());
     let logout = entry.connector.logout()?;
@@ -172,22 +181,38 @@ fn is_top_level(context: &RequestContext<'_>) -> bool {
     }
 }
 
+/// Whether the person signs out to sign in with another account.
+fn switches_account(context: &RequestContext<'_>, query: &Fields) -> bool {
+    let (name, value) = urls::SWITCH_ACCOUNT;
+    let state = query.one("state").ok().flatten();
+    query.one(name) == Ok(Some(value))
+        || state.is_some_and(|state| opened(context, SWITCH_CONTEXT, state).is_some())
+}
+
+/// The return address in a sealed state.
+fn opened(context: &RequestContext<'_>, sealing: &[u8], state: &str) -> Option<String> {
+    let ring = &context.site.ring;
+    let return_to = ring.open(Purpose::Pending, sealing, state)?;
+    String::from_utf8(return_to).ok()
+}
+
 /// The link to sign in again. A path is relative to this host, which redirects to the login host.
 /// After the provider's logout page the return address is in the sealed `state`.
 fn sign_in_link(context: &RequestContext<'_>, query: &Fields) -> Href {
     let target = match query.one("state").ok().flatten() {
         Some(state) => LoginTarget {
-            return_to: context
-                .site
-                .ring
-                .open(Purpose::Pending, STATE_CONTEXT, state)
-                .and_then(|return_to| String::from_utf8(return_to).ok())
+            return_to: opened(context, STATE_CONTEXT, state)
+                .or_else(|| opened(context, SWITCH_CONTEXT, state))
                 .and_then(|return_to| ReturnTo::parse(&return_to, context.site)),
             ..LoginTarget::default()
         },
         None => LoginTarget::from_query(context, query),
     };
-    let query = target.query_string(&context.site.external_url, "");
+    let why = match switches_account(context, query) {
+        true => format!("why={}", sign_in_page::reason_parameter(SignInReason::SignedOut)),
+        false => String::new(),
+    };
+    let query = target.query_string(&context.site.external_url, &why);
     let query = if query.len() > 1 { query.as_str() } else { "" };
     let is_on_other_host = target
         .return_to

@@ -47,7 +47,9 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
     let entries = target::allowed_connectors(context, &target);
-    let is_unauthenticated = matches!(caller, Caller::Anonymous(_));
+    let reason = sign_in_page::reason_from_query(query);
+    // Whoever has just signed out may want to sign in as somebody else.
+    let may_start = matches!(caller, Caller::Anonymous(_)) && reason != Some(SignInReason::SignedOut);
     let is_navigation =
         request_kind(context.head) == RequestKind::Navigation && context.head.method == Method::GET;
     let automatic = entries.first().filter(|entry| {
@@ -55,7 +57,7 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
         is_always
             && entry.can_begin_login()
             && entries.len() == 1
-            && is_unauthenticated
+            && may_start
             && is_navigation
     });
     if let Some(entry) = automatic {
@@ -71,12 +73,7 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
             sign_in_page::page(context, &target, &caller, Some(SignInReason::LoopDetected)),
         );
     }
-    let response = sign_in_page::page(
-        context,
-        &target,
-        &caller,
-        sign_in_page::reason_from_query(query),
-    );
+    let response = sign_in_page::page(context, &target, &caller, reason);
     LoggedResponse::own_path(
         "sign-in page",
         reply::without_body_if_head(context.head.method, response),

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::setting::Label;
 use crate::store::{DepartmentPath, GroupName, LocalEntitlements};
 
 /// When a login starts automatically.
@@ -35,6 +36,8 @@ pub struct HomePages {
     pub desktop: String,
     /// On a phone.
     pub mobile: String,
+    /// What pages call it: a text, or `{ zh = "工作台", en = "Workbench" }`. Absent: the home page.
+    pub name: Option<Label>,
 }
 
 impl Default for HomePages {
@@ -42,6 +45,7 @@ impl Default for HomePages {
         Self {
             desktop: "/".to_owned(),
             mobile: "/".to_owned(),
+            name: None,
         }
     }
 }

@@ -23,7 +23,7 @@ async fn token_count(browser: &mut Browser) -> usize {
 async fn a_page_says_what_each_token_opens_and_when_it_ends() {
     let (menshen, _mirror) = start().await;
     for (lang, texts) in [
-        ("zh-CN", ["访问令牌", "您还没有令牌", "创建令牌"]),
+        ("zh-CN", ["访问令牌", "暂无令牌", "创建令牌"]),
         (
             "en",
             ["Access tokens", "You have no tokens", "Make the token"],

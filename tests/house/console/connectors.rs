@@ -156,8 +156,11 @@ async fn the_order_and_the_default_are_changed() {
         put(&menshen, id, id).await;
     }
     let mut visit = Visit::of_administrator(&menshen, "root").await;
-    assert_eq!(shown(&mut visit).await, ["aaa", "bbb", "corp"]);
+    // Those of the file come first.
+    assert_eq!(shown(&mut visit).await, ["corp", "aaa", "bbb"]);
     for (action, id, expected) in [
+        ("down", "corp", ["aaa", "corp", "bbb"]),
+        ("down", "corp", ["aaa", "bbb", "corp"]),
         ("down", "aaa", ["bbb", "aaa", "corp"]),
         ("up", "corp", ["bbb", "corp", "aaa"]),
         ("default", "aaa", ["aaa", "bbb", "corp"]),

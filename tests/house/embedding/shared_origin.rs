@@ -45,7 +45,7 @@ async fn a_frame_without_tickets_offers_to_continue_in_a_tab() {
     for (routes, login) in applications() {
         let menshen = setup().routes(&routes).tables(&login).start().await;
         for (lang, words) in [
-            ("zh-CN", ["请在新标签页中登录", "请在新标签页里继续使用"]),
+            ("zh-CN", ["请在新标签页中登录", "请在新标签页中继续使用"]),
             ("en", ["sign in in a new tab", "go on in the new tab"]),
         ] {
             let mut frame = Frame::new(&menshen, "https://oa.test/echo?a=1");

@@ -240,7 +240,7 @@ async fn a_silent_recheck_works_in_a_frame_signed_in_by_ticket() {
 async fn the_page_helps_where_cookies_or_scripts_are_blocked() {
     let menshen = setup().start().await;
     for (lang, words) in [
-        ("zh-CN", ["在单独的标签页中打开", "不能运行脚本", "Cookie"]),
+        ("zh-CN", ["在单独的标签页中打开", "无法运行脚本", "Cookie"]),
         ("en", ["in a tab of its own", "runs no scripts", "cookies"]),
     ] {
         let mut frame = Frame::new(&menshen, "https://oa.test/echo");

@@ -3,7 +3,7 @@
 use super::{
     AppLoginTexts, AroundName, CauseTexts, CrossHostTexts, ForbiddenTexts, FragmentTexts,
     FrameSignInTexts, HandOverTexts, LinkTexts, PasswordChangeTexts, PasswordTexts, ProblemText,
-    SignInTexts, SignedOutTexts, SwitchTexts, Texts, TokensTexts,
+    SignInTexts, SignedInTexts, SignedOutTexts, SwitchTexts, Texts, TokensTexts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -14,10 +14,16 @@ pub(super) static TEXTS: Texts = Texts {
     sign_in_on_login_host: "Sign in there",
     sign_in_in_new_tab: "Sign in in a new tab",
     home_page: "Go to the home page",
+    go_to: AroundName {
+        before: "Go to ",
+        after: "",
+    },
+    switch_account: "Sign in as somebody else",
+    need_help: "Need help? ",
     sign_in: SignInTexts {
         title: "Please sign in",
         lead: AroundName {
-            before: "Sign in to enter ",
+            before: "Sign in to continue to ",
             after: ".",
         },
         sign_in_with: AroundName {
@@ -30,23 +36,26 @@ pub(super) static TEXTS: Texts = Texts {
             before: "You are signed in as ",
             after: ".",
         },
-        continue_as: AroundName {
-            before: "Continue as ",
-            after: "",
-        },
-        as_another_person: "Sign in as somebody else",
         no_choice: "There is no way to sign in here yet. Please ask your administrator.",
         portal_only: "You cannot sign in here directly. Please go back to your portal and open the \
                     page from there.",
         expired: "Your last sign-in has expired. Please sign in again.",
-        other_connector: "The page you want accepts only another way of signing in. Please choose it \
-                          below.",
+        other_connector: "The page you want needs another way of signing in. Please choose it below.",
         step_up: "The page you want requires you to confirm your identity again.",
         signed_out: "You have signed out.",
-        loop_detected: "The automatic sign-in did not finish, so we stopped here. Press the button \
-                      to try again. If you keep coming back, check that cookies are not blocked.",
-        provider_signed_out: "Your sign-in service says that you are no longer signed in there, so we ended your \
-               sign-in here. Please sign in again.",
+        loop_detected: "The automatic sign-in did not finish. Press the button to try again. If you \
+                        come back here, check that cookies are not blocked.",
+        provider_signed_out: "You have signed out of your sign-in service, so you are signed out here, \
+                              too. Please sign in again.",
+    },
+    signed_in: SignedInTexts {
+        title: "You are signed in",
+        person: AroundName {
+            before: "You are signed in as ",
+            after: ".",
+        },
+        continue_button: "Continue",
+        sign_out: "Sign out",
     },
     password: PasswordTexts {
         title: "Sign in",
@@ -55,9 +64,9 @@ pub(super) static TEXTS: Texts = Texts {
         sign_in: "Sign in",
         other_connectors: "Choose another way to sign in",
         wrong_password: "The user name or the password is wrong. Please try again.",
-        expired: "This page was open for too long. Please enter your password again.",
-        incomplete: "Your sign-in arrived incomplete. Please enter it once more. If this keeps \
-               happening, check that cookies are not blocked.",
+        expired: "This page has expired. Please enter your password again.",
+        incomplete: "The form was not complete. Please enter it again. If this keeps happening, check \
+                     that cookies are not blocked.",
     },
     password_change: PasswordChangeTexts {
         title: "Change your password",
@@ -84,8 +93,8 @@ pub(super) static TEXTS: Texts = Texts {
     signed_out: SignedOutTexts {
         title: "You have signed out",
         signed_out_of: AroundName {
-            before: "In this browser you are signed out of ",
-            after: ".",
+            before: "You are signed out of ",
+            after: " in this browser.",
         },
         everywhere: "You are signed out on all your other devices, too.",
         provider_session_continues: AroundName {
@@ -100,11 +109,10 @@ pub(super) static TEXTS: Texts = Texts {
             before: "You have no access to ",
             after: "",
         },
-        detail: "Your sign-in worked, but the access rules of this application do not include you.",
-        remedy: "If you need to get in, give your administrator the request ID below. If you \
-                 have another account, you can come back with that one.",
-        signed_in_as_label: "You are",
-        switch: "Sign in as somebody else",
+        detail: "You are signed in, but your account has no access to this application.",
+        remedy: "If you need access, give your administrator the request ID below. If you have another \
+                 account, you can sign in with that one.",
+        signed_in_as_label: "Signed in as",
         go_back: "Go back",
     },
     cross_host: CrossHostTexts {
@@ -117,8 +125,8 @@ pub(super) static TEXTS: Texts = Texts {
             before: "You will be signed in there as ",
             after: ".",
         },
-        warning: "Go on only if you wanted to open this address. If a message or a page brought you here \
-               and you do not know the address, close this page.",
+        warning: "Continue only if you wanted to open this address. If a message or a page brought you \
+                  here and you do not know the address, close this page.",
         confirm: AroundName {
             before: "Continue to ",
             after: "",
@@ -134,8 +142,8 @@ pub(super) static TEXTS: Texts = Texts {
             before: "The page that another site embeds will open as ",
             after: ".",
         },
-        warning: "Go on only if you pressed the button in that page yourself. If you do not know the \
-               site that shows it, or do not know where this page came from, close this page.",
+        warning: "Continue only if you pressed the button in that page yourself. If you do not know the \
+                  site that shows it, or do not know where this page came from, close this page.",
         confirm: AroundName {
             before: "Continue to ",
             after: "",
@@ -205,7 +213,7 @@ pub(super) static TEXTS: Texts = Texts {
     sign_out_by_post: FragmentTexts {
         title: "Signing you out",
         lead: "One moment, please. If nothing happens, press the button.",
-        continue_button: "Continue to sign out",
+        continue_button: "Sign out",
     },
     app_login: AppLoginTexts {
         title: "Signing you in",
@@ -267,8 +275,8 @@ pub(super) static TEXTS: Texts = Texts {
             remedy: "Check that the address is complete, or start again from the home page.",
         },
         bad_request: ProblemText {
-            title: "We cannot read this request",
-            detail: "The address or content your browser sent is malformed, so it was not passed on.",
+            title: "This request cannot be read",
+            detail: "The address or content that your browser sent is malformed, so it was not passed on.",
             remedy: "Start again from the application's home page. If it keeps happening, clear \
                      this site's cookies and try again.",
         },
@@ -295,7 +303,7 @@ pub(super) static TEXTS: Texts = Texts {
             title: "You are signed out, but this is not saved yet",
             detail: "Your session was ended on this server. It could not be saved, so another server \
                    may not know yet.",
-            remedy: "We keep trying. If you used a shared device, close the browser as well.",
+            remedy: "The server keeps trying. If this is a shared device, close the browser as well.",
         },
         upstream_down: ProblemText {
             title: "The application cannot be reached",
@@ -322,12 +330,12 @@ pub(super) static TEXTS: Texts = Texts {
             remedy: "Please try again in a moment.",
         },
         too_large: ProblemText {
-            title: "That is too large",
+            title: "The upload is too large",
             detail: "What you sent is larger than allowed here, so it was not passed on.",
             remedy: "Choose a smaller file, or ask your administrator to raise the limit.",
         },
         too_large_partly_sent: ProblemText {
-            title: "That is too large, and was stopped",
+            title: "The upload is too large and was stopped",
             detail: "What you sent is larger than allowed here. The application had already received a \
                    part of it, and the rest was stopped.",
             remedy: "Choose a smaller file, or ask your administrator to raise the limit. Check whether \
@@ -335,7 +343,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         too_many_logins: ProblemText {
             title: "Too many sign-ins",
-            detail: "Too many sign-ins were started from here in a short time.",
+            detail: "Too many sign-ins were started in a short time.",
             remedy: "Please wait a minute. People in one office often share an address, so others \
                      may have caused this.",
         },
@@ -352,7 +360,7 @@ pub(super) static TEXTS: Texts = Texts {
                      tell your administrator.",
         },
         flow_cookie_missing: ProblemText {
-            title: "This browser does not remember the sign-in",
+            title: "This sign-in is not known here",
             detail: "The sign-in may have begun in another browser or app, it may have been used \
                    already, or cookies may be blocked here.",
             remedy: "Sign in again from here. If you come back to this page, allow cookies for \
@@ -360,9 +368,8 @@ pub(super) static TEXTS: Texts = Texts {
         },
         login_expired: ProblemText {
             title: "The sign-in took too long",
-            detail: "More than ten minutes passed before you came back, so this sign-in is no \
-                   longer valid.",
-            remedy: "Just sign in once more.",
+            detail: "It took more than ten minutes, so this sign-in is no longer valid.",
+            remedy: "Please sign in again.",
         },
         flow_cookie_forged: ProblemText {
             title: "This sign-in does not match",
@@ -373,15 +380,14 @@ pub(super) static TEXTS: Texts = Texts {
         },
         login_declined: ProblemText {
             title: "Sign-in cancelled",
-            detail: "You chose to refuse on the sign-in page, so you are not signed in.",
+            detail: "You declined on the sign-in page, so you are not signed in.",
             remedy: "If that was a mistake, sign in again and agree.",
         },
         wrong_password: ProblemText {
             title: "Wrong user name or password",
-            detail: "The user name and the password you entered do not belong together, so you are \
-                   not signed in.",
-            remedy: "Please try again, and mind capital letters. If you have forgotten the \
-                     password, ask your administrator.",
+            detail: "The user name and the password that you entered do not match.",
+            remedy: "Please try again, and check capital letters. If you have forgotten your password, \
+                     ask your administrator.",
         },
         password_expired: ProblemText {
             title: "Your password must be changed",
@@ -411,13 +417,13 @@ pub(super) static TEXTS: Texts = Texts {
         },
         invalid_provider_response: ProblemText {
             title: "The sign-in came back incomplete",
-            detail: "Something in the answer is missing or contradicts itself.",
+            detail: "The answer of the sign-in service is incomplete or contradicts itself.",
             remedy: "Please sign in again. If it keeps happening, tell your administrator the \
                      request ID.",
         },
         code_rejected_twice: ProblemText {
             title: "The sign-in expired twice in a row",
-            detail: "Twice we were told that your sign-in was used or too old, so we stopped.",
+            detail: "The sign-in service said twice that your sign-in was used before or is too old.",
             remedy: "Wait a moment, then sign in again without reloading or going back.",
         },
         provider_misconfigured: ProblemText {
@@ -459,7 +465,7 @@ pub(super) static TEXTS: Texts = Texts {
                      the request ID.",
         },
         login_taken: ProblemText {
-            title: "Your login belongs to somebody else",
+            title: "Your login name is already taken",
             detail: "We know who you are, but your login name is already registered to another \
                    account here. To keep two people from sharing one account, we did not let you in.",
             remedy: "Tell your administrator the request ID; they can check and correct it.",
@@ -473,16 +479,16 @@ pub(super) static TEXTS: Texts = Texts {
         account_closed: ProblemText {
             title: "Your account is closed",
             detail: "This account can no longer be used to sign in.",
-            remedy: "If that should not be, tell your administrator the request ID.",
+            remedy: "If this is a mistake, tell your administrator the request ID.",
         },
         revoked: ProblemText {
-            title: "The sign-in was ended midway",
+            title: "Your sign-in was ended",
             detail: "While you were signing in, sign-ins of your account or of this sign-in \
                    service were ended, and yours was among them.",
-            remedy: "Just sign in once more.",
+            remedy: "Please sign in again.",
         },
         no_login_name: ProblemText {
-            title: "There is no login name for you",
+            title: "Your login name is missing",
             detail: "The sign-in service knows you, but sent nothing that can serve as your login \
                    name.",
             remedy: "Tell your administrator the request ID; the mapping of the login name \
