@@ -59,7 +59,15 @@ impl DingTalk {
     /// # Errors
     /// No port can be bound.
     pub async fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into()).await
+    }
+
+    /// The same at this address.
+    ///
+    /// # Errors
+    /// It cannot be bound.
+    pub async fn start_at(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let simulation = Simulation::new(State::new(), Arc::new(SystemTime::now));
         let accepting = tokio::spawn(server::accept(listener, Arc::clone(&simulation)));

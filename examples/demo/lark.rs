@@ -66,7 +66,15 @@ impl Lark {
     /// # Errors
     /// No address can be bound.
     pub async fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into()).await
+    }
+
+    /// The same at this address.
+    ///
+    /// # Errors
+    /// It cannot be bound.
+    pub async fn start_at(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let simulation = Simulation::new(State::new(), Arc::new(SystemTime::now));
         let accepting = tokio::spawn(server::accept(listener, Arc::clone(&simulation)));
@@ -85,7 +93,7 @@ impl Lark {
     /// The tables of a connector to this simulation; `lines` are further ones of its table `lark`.
     pub fn connector_toml(&self, id: &str, lines: &str) -> String {
         format!(
-            "[connector.{id}]\ndisplay_name = \"飞书（模拟）\"\n[connector.{id}.lark]\n\
+            "[connector.{id}]\ndisplay_name = {{ zh = \"飞书（模拟）\", en = \"Feishu (simulated)\" }}\n[connector.{id}.lark]\n\
              app_id = \"{APP_ID}\"\napp_secret = \"{APP_SECRET}\"\napi_base = \"{base}\"\n\
              accounts_base = \"{base}\"\n{lines}\n",
             base = self.base_url()

@@ -136,7 +136,15 @@ impl LdapServer {
     /// # Errors
     /// No address can be bound.
     pub async fn start() -> io::Result<Self> {
-        Self::start_with(None).await
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into()).await
+    }
+
+    /// Without TLS, at this address.
+    ///
+    /// # Errors
+    /// It cannot be bound.
+    pub async fn start_at(address: SocketAddr) -> io::Result<Self> {
+        Self::start_with(address, None).await
     }
 
     /// With TLS.
@@ -144,11 +152,15 @@ impl LdapServer {
     /// # Errors
     /// No address can be bound.
     pub async fn start_tls(config: ServerConfig, tls: Tls) -> io::Result<Self> {
-        Self::start_with(Some((TlsAcceptor::from(Arc::new(config)), tls))).await
+        let any_port = (Ipv4Addr::LOCALHOST, 0).into();
+        Self::start_with(any_port, Some((TlsAcceptor::from(Arc::new(config)), tls))).await
     }
 
-    async fn start_with(tls: Option<(TlsAcceptor, Tls)>) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    async fn start_with(
+        address: SocketAddr,
+        tls: Option<(TlsAcceptor, Tls)>,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
             tls,

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,23 +15,31 @@ use url::Url;
 use super::dingtalk::{self, DingTalk};
 use super::lark::Lark;
 use super::ldap_directory::{LdapServer, Person, SERVICE_DN, SERVICE_PASSWORD};
+use super::oidc::OidcProvider;
 use super::wecom::{AGENT_ID, CORP_ID, EVENT_AES_KEY, EVENT_TOKEN, Options, SECRET, WeCom};
 use super::yunzhijia::Yunzhijia;
 
 /// The values of `--source`.
-pub(super) const SOURCE_NAMES: [&str; 6] =
-    ["wecom", "dingtalk", "lark", "yunzhijia", "ldap", "local"];
+pub(super) const SOURCE_NAMES: [&str; 7] = [
+    "wecom",
+    "dingtalk",
+    "lark",
+    "yunzhijia",
+    "oidc",
+    "ldap",
+    "local",
+];
 
-/// A person of the sources that check passwords.
-struct Employee {
-    login: &'static str,
+/// A person of the sources that are no product of one company.
+pub(super) struct Employee {
+    pub(super) login: &'static str,
     password: &'static str,
-    name: &'static str,
-    department: &'static str,
-    badge: &'static str,
+    pub(super) name: &'static str,
+    pub(super) department: &'static str,
+    pub(super) badge: &'static str,
 }
 
-const EMPLOYEES: [Employee; 2] = [
+pub(super) const EMPLOYEES: [Employee; 2] = [
     Employee {
         login: "zhangsan",
         password: "zhangsan-password",
@@ -53,39 +62,54 @@ pub(super) enum Source {
     Lark(Lark),
     DingTalk(DingTalk),
     Yunzhijia(Yunzhijia),
+    Oidc(OidcProvider),
     Ldap(LdapServer),
     Local(PeopleFile),
 }
 
 impl Source {
-    /// Starts the source with one of [`SOURCE_NAMES`], for a menshen at this port.
-    pub(super) async fn start(name: &str, office_port: u16) -> Result<Self, Box<dyn Error>> {
+    /// Starts the source with one of [`SOURCE_NAMES`] at this address, for a menshen at this port.
+    pub(super) async fn start(
+        name: &str,
+        address: SocketAddr,
+        office_port: u16,
+    ) -> Result<Self, Box<dyn Error>> {
         match name {
             "wecom" => {
-                let wecom = WeCom::start(Options::default()).await?;
+                let options = Options {
+                    address,
+                    ..Options::default()
+                };
+                let wecom = WeCom::start(options).await?;
                 wecom.set_agent_domains(AGENT_ID, &[&format!("127.0.0.1:{office_port}")]);
                 Ok(Self::WeCom(wecom))
             }
             "lark" => {
-                let lark = Lark::start().await?;
+                let lark = Lark::start_at(address).await?;
                 let url = format!("http://127.0.0.1:{office_port}");
                 lark.register_redirect(&format!("{url}/.menshen/callback/feishu"));
                 Ok(Self::Lark(lark))
             }
             "dingtalk" => {
-                let dingtalk = DingTalk::start().await?;
+                let dingtalk = DingTalk::start_at(address).await?;
                 let callback = format!("http://127.0.0.1:{office_port}/.menshen/callback/ding");
                 dingtalk.set_redirect_urls(&[&callback]);
                 Ok(Self::DingTalk(dingtalk))
             }
             "yunzhijia" => {
-                let yunzhijia = Yunzhijia::start(Arc::new(SystemTime::now)).await?;
+                let clock = Arc::new(SystemTime::now);
+                let yunzhijia = Yunzhijia::start_at(address, clock).await?;
                 let entry = format!("http://127.0.0.1:{office_port}/.menshen/enter/yzj");
                 yunzhijia.set_home(&entry);
                 Ok(Self::Yunzhijia(yunzhijia))
             }
+            "oidc" => {
+                let callback = format!("http://127.0.0.1:{office_port}/.menshen/callback/sso");
+                let provider = OidcProvider::start_at(address, callback).await?;
+                Ok(Self::Oidc(provider))
+            }
             "ldap" => {
-                let directory = LdapServer::start().await?;
+                let directory = LdapServer::start_at(address).await?;
                 for employee in &EMPLOYEES {
                     directory.add(entry(employee));
                 }
@@ -111,7 +135,7 @@ impl Source {
             Self::DingTalk(dingtalk) => format!(
                 r#"
         [connector.ding]
-        display_name = "钉钉（模拟）"
+        display_name = {{ zh = "钉钉（模拟）", en = "DingTalk (simulated)" }}
         mapping.badge = "profile.job_number"
         [connector.ding.dingtalk]
         {settings}
@@ -132,10 +156,11 @@ impl Source {
                 let badge = "[connector.yzj.mapping]\nbadge = \"profile.jobNo\"\n";
                 yunzhijia.connector_toml("yzj", &lines) + badge
             }
+            Self::Oidc(provider) => provider.connector_toml("sso"),
             Self::Ldap(directory) => format!(
                 r#"
         [connector.staff]
-        display_name = "公司目录（模拟）"
+        display_name = {{ zh = "公司目录（模拟）", en = "Company directory (simulated)" }}
         mapping.badge = "profile.employeeNumber[0]"
         [connector.staff.ldap]
         url = "{url}"
@@ -150,7 +175,7 @@ impl Source {
             Self::Local(file) => format!(
                 r#"
         [connector.house]
-        display_name = "本地账号"
+        display_name = {{ zh = "本地账号", en = "Local account" }}
         [connector.house.local]
         people = "{}"
         "#,
@@ -166,7 +191,7 @@ impl Source {
             Self::WeCom(wecom) => wecom.send_events_to(url("corp")?),
             Self::Lark(lark) => lark.send_events_to(url("feishu")?),
             Self::DingTalk(dingtalk) => dingtalk.send_events_to(url("ding")?),
-            Self::Yunzhijia(_) | Self::Ldap(_) | Self::Local(_) => {}
+            Self::Yunzhijia(_) | Self::Oidc(_) | Self::Ldap(_) | Self::Local(_) => {}
         }
         Ok(())
     }
@@ -206,6 +231,10 @@ impl Source {
                  people open the application from the workbench instead ({}).",
                 yunzhijia.workbench_url()
             ),
+            Self::Oidc(provider) => format!(
+                "sign in with the (simulated) OpenID provider at {}. Choose an employee, such as 张三.",
+                provider.issuer()
+            ),
             Self::Ldap(directory) => format!(
                 "sign in with a user name and a password,\n     which the (simulated) LDAP directory at {} checks. \
                  The e-mail address\n     zhangsan@corp.example is accepted as a user name, too.",
@@ -241,6 +270,9 @@ impl Source {
                  applications lose your session.",
                 yunzhijia.console_url()
             ),
+            Self::Oidc(_) => "Open /.menshen/sign_in: menshen says who you are. 切换账号 (Sign in as somebody else) leads\n     \
+                              to the provider again."
+                .to_owned(),
             Self::Ldap(_) => "Enter a wrong password: the page does not say whether the user name or the password \
                               is\n     wrong. After ten of them the directory is not asked for five minutes."
                 .to_owned(),
@@ -259,6 +291,7 @@ impl Source {
             | Self::DingTalk(_)
             | Self::Lark(_)
             | Self::Yunzhijia(_)
+            | Self::Oidc(_)
             | Self::Ldap(_) => Vec::new(),
         }
     }
@@ -268,7 +301,7 @@ fn wecom_connector(wecom: &WeCom) -> String {
     format!(
         r#"
         [connector.corp]
-        display_name = "企业微信（模拟）"
+        display_name = {{ zh = "企业微信（模拟）", en = "WeCom (simulated)" }}
         mapping.badge = "profile.extattr.attrs[2].value"
         [connector.corp.wecom]
         corp_id = "{CORP_ID}"

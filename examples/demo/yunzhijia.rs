@@ -50,7 +50,15 @@ impl Yunzhijia {
     /// # Errors
     /// No address can be bound.
     pub async fn start(clock: Clock) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), clock).await
+    }
+
+    /// The same at this address.
+    ///
+    /// # Errors
+    /// It cannot be bound.
+    pub async fn start_at(address: SocketAddr, clock: Clock) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let simulation = Simulation::new(State::new(), clock);
         let accepting = tokio::spawn(server::accept(listener, Arc::clone(&simulation)));
@@ -69,7 +77,7 @@ impl Yunzhijia {
     /// The tables of a connector to this simulation; `lines` are further ones of its table `yunzhijia`.
     pub fn connector_toml(&self, id: &str, lines: &str) -> String {
         format!(
-            "[connector.{id}]\ndisplay_name = \"云之家（模拟）\"\n[connector.{id}.yunzhijia]\n\
+            "[connector.{id}]\ndisplay_name = {{ zh = \"云之家（模拟）\", en = \"Yunzhijia (simulated)\" }}\n[connector.{id}.yunzhijia]\n\
              app_id = \"{APP_ID}\"\napp_secret = \"{APP_SECRET}\"\neid = \"{EID}\"\n\
              base = \"{base}\"\n{lines}\n",
             base = self.base_url()

@@ -62,6 +62,7 @@ fn a_configuration_names_every_file_it_reads() {
     let names: Vec<_> = files.iter().map(|path| path.to_str().unwrap()).collect();
     for name in [
         "/etc/menshen/admin.token",
+        "/etc/menshen/logo.svg",
         "/etc/menshen/oa.password",
         "/etc/menshen/proxy-ca.pem",
         "/etc/menshen/session.key",

@@ -55,6 +55,7 @@ mod oauth2;
 mod oidc;
 mod own_pages;
 mod own_paths;
+mod pages;
 mod passing;
 mod paths;
 mod people;

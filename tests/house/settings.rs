@@ -19,6 +19,7 @@ use crate::wire::{self, Answer};
 mod file_wins;
 mod keys;
 mod login_choices;
+mod names;
 mod nodes;
 mod preconditions;
 mod putting;

@@ -39,7 +39,7 @@ impl Demo {
             binary.display()
         );
         for _ in 0..10 {
-            let (port, dir) = (free_ports(2), TempDir::new());
+            let (port, dir) = (free_ports(3), TempDir::new());
             let mut command = Command::new(&binary);
             command
                 .args(arguments)

@@ -1,8 +1,11 @@
-//! The demo with sources that check passwords, `--source ldap` and `--source local`, and with `--source
-//! yunzhijia`.
+//! The demo with other sources than WeCom, and its ports.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::Command;
 
 use super::demo::{Demo, assert_signed_in_at};
 use super::password_form::{open, submit, submit_again};
+use super::processes::{free_ports, target_dir};
 use super::webdriver::{Browser, BrowserOptions};
 
 const REPORT: &str = "/dept/report?year=2026&q=%E5%BC%A0";
@@ -27,6 +30,50 @@ async fn walk(demo: &Demo) -> Browser {
     submit(&other, "lisi", demo.password_of("lisi")).await;
     assert_signed_in_at(&other, "李四", &ledger).await;
     browser
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_signs_people_in_with_an_openid_provider() {
+    let demo = Demo::with_source("oidc");
+    let report = format!("{}{REPORT}", demo.office);
+    let browser = Browser::start(&BrowserOptions::default()).await;
+    browser.open(&report).await;
+    browser.click("main a[href*='connector=']").await;
+    let people = async || browser.has("[data-login]").await;
+    browser.until("the page of the provider", people).await;
+    browser.click("[data-login='zhangsan']").await;
+    assert_signed_in_at(&browser, "张三", &report).await;
+    browser.open(&format!("{}/finance/ledger", demo.expenses)).await;
+    assert!(!browser.has("[data-name]").await, "张三 is refused");
+    browser.click("form.actions button").await;
+    let chooser = async || browser.has("main a[href*='connector=']").await;
+    browser.until("the connectors", chooser).await;
+    browser.click("main a[href*='connector=']").await;
+    browser.until("the page of the provider", people).await;
+    browser.click("[data-login='lisi']").await;
+    assert_signed_in_at(&browser, "李四", &format!("{}/finance/ledger", demo.expenses)).await;
+}
+
+#[test]
+fn the_demo_names_the_variable_of_its_ports_if_one_is_taken() {
+    let binary = target_dir().join("release/examples/demo");
+    let run = |port: &str| {
+        let mut command = Command::new(&binary);
+        let output = command.env("MENSHEN_DEMO_PORT", port).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let first = free_ports(3);
+    for taken in first..first + 3 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, taken)).unwrap();
+        let said = run(&first.to_string());
+        assert!(said.contains("MENSHEN_DEMO_PORT"), "{taken}: {said}");
+        assert!(said.contains(&taken.to_string()), "{taken}: {said}");
+        drop(listener);
+    }
+    for no_port in ["", "x", "0", "65535"] {
+        assert!(run(no_port).contains("MENSHEN_DEMO_PORT"), "{no_port}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

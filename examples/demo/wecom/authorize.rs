@@ -34,10 +34,10 @@ pub(super) fn web_login(state: &mut State, request: &PageRequest<'_>) -> PageRes
         .get("login_type")
         .is_some_and(|kind| kind != "CorpApp")
     {
-        return error_page(language, "login_type 参数错误");
+        return error_page(language, language.pick("login_type 参数错误", "login_type is wrong"));
     }
     if request.get("appid") != Some(CORP_ID) {
-        return error_page(language, "appid 参数错误");
+        return error_page(language, language.pick("appid 参数错误", "appid is wrong"));
     }
     let agent_id = request.get("agentid").and_then(|text| text.parse().ok());
     let Some(app) = agent_id
@@ -45,15 +45,18 @@ pub(super) fn web_login(state: &mut State, request: &PageRequest<'_>) -> PageRes
         .filter(|app| app.enabled)
         .cloned()
     else {
-        return error_page(language, "agentid 参数错误");
+        return error_page(language, language.pick("agentid 参数错误", "agentid is wrong"));
     };
     let Some(target) = Target::read(request) else {
-        return error_page(language, "redirect_uri 参数错误");
+        return error_page(language, language.pick("redirect_uri 参数错误", "redirect_uri is wrong"));
     };
     if !app.domains.contains(&target.host) {
         return wrong_host_page(
             language,
-            "redirect_uri 与配置的授权完成回调域名不一致",
+            language.pick(
+                "redirect_uri 与配置的授权完成回调域名不一致",
+                "The host of redirect_uri is not the registered callback host",
+            ),
             &target.host,
         );
     }
@@ -78,23 +81,27 @@ pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> Page
     let language = request.language();
     // The real page checks the user agent in this way; every WeCom client sends it.
     if !request.user_agent.to_ascii_lowercase().contains("wxwork/") {
-        return PageResponse::Page(pages::notice(language, "请在企业微信客户端打开链接", ""));
+        return PageResponse::Page(pages::notice(
+            language,
+            language.pick("请在企业微信客户端打开链接", "Open this link in the WeCom client"),
+            "",
+        ));
     }
     let scope = request.get("scope").unwrap_or_default();
     let requests_personal_fields = match scope {
         "snsapi_base" => false,
         "snsapi_privateinfo" | "snsapi_userinfo" => true,
-        _ => return error_page(language, "scope 参数错误"),
+        _ => return error_page(language, language.pick("scope 参数错误", "scope is wrong")),
     };
     if request.get("appid") != Some(CORP_ID) || request.get("response_type") != Some("code") {
-        return error_page(language, "appid 或 response_type 参数错误");
+        return error_page(language, language.pick("appid 或 response_type 参数错误", "appid or response_type is wrong"));
     }
     let state_text = request.get("state").unwrap_or_default();
     if state_text.len() > 128 || !state_text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return error_page(language, "state 参数错误");
+        return error_page(language, language.pick("state 参数错误", "state is wrong"));
     }
     let Some(target) = Target::read(request) else {
-        return error_page(language, "redirect_uri 参数错误");
+        return error_page(language, language.pick("redirect_uri 参数错误", "redirect_uri is wrong"));
     };
     // The host of any application of the corporation is accepted here; redeeming the code checks
     // its own.
@@ -103,12 +110,16 @@ pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> Page
         .iter()
         .any(|app| app.domains.contains(&target.host))
     {
-        return wrong_host_page(language, "redirect_uri需使用应用可信域名", &target.host);
+        let what = language.pick(
+            "redirect_uri需使用应用可信域名",
+            "redirect_uri must use a trusted host of the application",
+        );
+        return wrong_host_page(language, what, &target.host);
     }
     let agent_id: Option<u64> = request.get("agentid").and_then(|text| text.parse().ok());
     let app = agent_id.and_then(|id| state.app(id)).cloned();
     if request.get("agentid").is_some() && app.is_none() {
-        return error_page(language, "agentid 参数错误");
+        return error_page(language, language.pick("agentid 参数错误", "agentid is wrong"));
     }
     if request.get(REFUSAL).is_some() {
         return PageResponse::Redirect(target.redirect_address(None));
@@ -163,7 +174,7 @@ fn code_after_scan(
     // A person of a linked corporation is written `CorpId/userid` and is not in the contacts.
     if userid != OUTSIDER && !userid.contains('/') {
         match state.member(userid) {
-            None => return error_page(language, "成员不存在"),
+            None => return error_page(language, language.pick("成员不存在", "There is no such member")),
             Some(member) if !member.visible => return no_permission_page(language),
             Some(_) => {}
         }
@@ -187,10 +198,11 @@ fn wrong_host_page(language: Language, what: &str, host: &str) -> PageResponse {
 
 fn no_permission_page(language: Language) -> PageResponse {
     let why = match language {
-        Language::Chinese => "你不在该应用的可见范围内，请联系管理员。",
+        Language::Chinese => "您不在该应用的可见范围内，请联系管理员。",
         Language::English => "You are outside the visible range of this application.",
     };
-    PageResponse::Page(pages::notice(language, "无权限", why))
+    let title = language.pick("无权限", "No permission");
+    PageResponse::Page(pages::notice(language, title, why))
 }
 
 /// The return URL of a login.
@@ -233,14 +245,10 @@ impl PageRequest<'_> {
         self.query.get(name).map(String::as_str)
     }
 
-    /// The language of `lang`, otherwise Chinese. Only the older login page uses `Accept-Language`.
+    /// The language of `lang`, otherwise the one that the browser prefers.
     pub(super) fn language(&self) -> Language {
-        let preferred = match self.address.starts_with("/wwopen/") {
-            true => self.accept_language,
-            false => "zh",
-        };
         let requested = self.get("lang").filter(|lang| !lang.is_empty());
-        match requested.unwrap_or(preferred) {
+        match requested.unwrap_or(self.accept_language) {
             lang if lang.starts_with("en") => Language::English,
             _ => Language::Chinese,
         }

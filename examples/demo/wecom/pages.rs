@@ -110,7 +110,7 @@ pub(super) fn consent(
 <a class="refuse" data-refuse href="{refuse}">{refusal}</a></section>"#,
         app = escape(&app.name),
         asks = language.pick(
-            "申请获取你的以下信息：",
+            "申请获取您的以下信息：",
             "asks to see these facts about you:"
         ),
         avatar = language.pick("头像、性别", "Picture and gender"),

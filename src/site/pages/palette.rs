@@ -62,7 +62,8 @@ struct Scheme {
 }
 
 impl Palette {
-    pub(super) fn of(color: Color) -> Self {
+    /// The colours that follow from one.
+    pub fn of(color: Color) -> Self {
         let light = Scheme::light(color).rules(&LIGHT);
         let dark = Scheme::dark(color).rules(&DARK);
         let css =

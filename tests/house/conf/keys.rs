@@ -95,6 +95,16 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("console.lifetime", Optional, r#""8h""#),
     ("console.idle_timeout", Optional, r#""30m""#),
     ("console.listen", Optional, r#""127.0.0.1:9443""#),
+    (
+        "pages.name",
+        Optional,
+        r#"{ zh = "示例公司", en = "Example Ltd" }"#,
+    ),
+    ("pages.logo", Optional, r#""/etc/menshen/logo.svg""#),
+    ("pages.color", Optional, r##""#0b57d0""##),
+    ("pages.background", Default, r#""doors""#),
+    ("pages.help", Optional, r#""https://it.corp.example/help""#),
+    ("pages.footer", Optional, r#""© Example Ltd""#),
     ("ext_authz.grpc_listen", Optional, r#""127.0.0.1:9181""#),
     ("ext_authz.on_main", Optional, "false"),
     (
@@ -182,6 +192,11 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ),
     ("connector.*.home.desktop", Default, r#""/""#),
     ("connector.*.home.mobile", Default, r#""/""#),
+    (
+        "connector.*.home.name",
+        Optional,
+        r#"{ zh = "工作台", en = "Workbench" }"#,
+    ),
     (
         "connector.*.join.department",
         Optional,
