@@ -326,9 +326,7 @@ impl LiveSite {
         let logged = match step.await {
             Step::Respond(logged) => logged,
             // The request is allowed again, but for another caller than the one that the upstream knows.
-            Step::Forward(..) => {
-                reply::no_longer_allowed(&site, browser::lang(&parts.headers), id)
-            }
+            Step::Forward(..) => reply::no_longer_allowed(&site, browser::lang(&parts.headers), id),
         };
         logged.with_reason("no longer allowed")
     }

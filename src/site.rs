@@ -39,8 +39,8 @@ pub mod settings;
 pub use console::{Console, ConsoleConfig};
 pub use error::BuildError;
 pub use pages::{
-    Background, Color, Help, HelpLine, Home, InvalidColor, InvalidHelp, LOGO_BYTES_MAX, Logo, LogoError,
-    Pages, PagesConfig, Palette,
+    Background, Color, Help, HelpLine, Home, InvalidColor, InvalidHelp, LOGO_BYTES_MAX, Logo,
+    LogoError, Pages, PagesConfig, Palette,
 };
 use settings::{FileSettings, ManagedConfig, Settings};
 

@@ -156,10 +156,7 @@ impl LdapServer {
         Self::start_with(any_port, Some((TlsAcceptor::from(Arc::new(config)), tls))).await
     }
 
-    async fn start_with(
-        address: SocketAddr,
-        tls: Option<(TlsAcceptor, Tls)>,
-    ) -> io::Result<Self> {
+    async fn start_with(address: SocketAddr, tls: Option<(TlsAcceptor, Tls)>) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {

@@ -111,10 +111,7 @@ async fn run(ports: Ports) -> Result<(), Box<dyn Error>> {
         format!("http://127.0.0.1:{}", ports.expenses),
     );
     office.link_to(EXPENSES, &expenses_url);
-    expenses.link_to(
-        FINANCE,
-        &format!("{expenses_url}/finance/ledger?year=2026"),
-    );
+    expenses.link_to(FINANCE, &format!("{expenses_url}/finance/ledger?year=2026"));
     let text = configuration(&source, &office, &expenses, ports);
     let config = Config::parse(&text, "demo.toml")?;
     // Audit records would mix with the introduction on standard output.

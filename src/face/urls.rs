@@ -80,7 +80,9 @@ pub(super) fn sign_out_targets(context: &RequestContext<'_>, person: &Person) ->
     let entry = context.site.login.entry(&person.session.via);
     let logout_page = entry.and_then(|entry| entry.connector.logout()?.page());
     let targets = logout_page.iter().chain([&context.site.external_url]);
-    targets.map(|url| url.origin().ascii_serialization()).collect()
+    targets
+        .map(|url| url.origin().ascii_serialization())
+        .collect()
 }
 
 /// The absolute URL of an own path on the login host; `page` is the path below the prefix.

@@ -162,7 +162,8 @@ fn list_text(answer: &Value) -> String {
 fn name_text(name: &Value) -> String {
     match name {
         Value::Object(each) => {
-            let texts = ["zh", "en"].map(|lang| each.get(lang).map_or_else(String::new, field_text));
+            let texts =
+                ["zh", "en"].map(|lang| each.get(lang).map_or_else(String::new, field_text));
             texts.join(" / ")
         }
         same => field_text(same),

@@ -132,8 +132,7 @@ impl JsonSchema for Label {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let text =
-            json_schema!({ "type": "string", "minLength": 1, "maxLength": LABEL_CHARS_MAX });
+        let text = json_schema!({ "type": "string", "minLength": 1, "maxLength": LABEL_CHARS_MAX });
         json_schema!({
             "description": "a text, or one in Chinese (zh) and one in English (en)",
             "anyOf": [

@@ -20,7 +20,7 @@ pub use logo::{LOGO_BYTES_MAX, Logo, LogoError};
 pub use palette::Palette;
 
 /// The path of the logo below `prefix`.
-pub const LOGO_PATH: &str = "/logo";
+const LOGO_PATH: &str = "/logo";
 
 /// `[pages]`: how the pages for people look.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]

@@ -13,7 +13,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Config;
-use crate::login::connector::ConnectorConfig;
 use crate::setting::Label;
 use crate::store::ConnectorId;
 

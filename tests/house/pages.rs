@@ -12,7 +12,8 @@ mod refused;
 mod signed_in;
 
 /// A small logo.
-const SVG: &str = r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><path d="M0 0h8v8z"/></svg>"#;
+const SVG: &str =
+    r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><path d="M0 0h8v8z"/></svg>"#;
 
 /// Lines of `[pages]` with everything.
 fn everything(folder: &TempFolder) -> String {

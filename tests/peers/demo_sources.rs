@@ -43,7 +43,9 @@ async fn the_demo_signs_people_in_with_an_openid_provider() {
     browser.until("the page of the provider", people).await;
     browser.click("[data-login='zhangsan']").await;
     assert_signed_in_at(&browser, "张三", &report).await;
-    browser.open(&format!("{}/finance/ledger", demo.expenses)).await;
+    browser
+        .open(&format!("{}/finance/ledger", demo.expenses))
+        .await;
     assert!(!browser.has("[data-name]").await, "张三 is refused");
     browser.click("form.actions button").await;
     let chooser = async || browser.has("main a[href*='connector=']").await;
@@ -51,7 +53,12 @@ async fn the_demo_signs_people_in_with_an_openid_provider() {
     browser.click("main a[href*='connector=']").await;
     browser.until("the page of the provider", people).await;
     browser.click("[data-login='lisi']").await;
-    assert_signed_in_at(&browser, "李四", &format!("{}/finance/ledger", demo.expenses)).await;
+    assert_signed_in_at(
+        &browser,
+        "李四",
+        &format!("{}/finance/ledger", demo.expenses),
+    )
+    .await;
 }
 
 #[test]

@@ -34,7 +34,10 @@ pub(super) fn web_login(state: &mut State, request: &PageRequest<'_>) -> PageRes
         .get("login_type")
         .is_some_and(|kind| kind != "CorpApp")
     {
-        return error_page(language, language.pick("login_type 参数错误", "login_type is wrong"));
+        return error_page(
+            language,
+            language.pick("login_type 参数错误", "login_type is wrong"),
+        );
     }
     if request.get("appid") != Some(CORP_ID) {
         return error_page(language, language.pick("appid 参数错误", "appid is wrong"));
@@ -45,10 +48,16 @@ pub(super) fn web_login(state: &mut State, request: &PageRequest<'_>) -> PageRes
         .filter(|app| app.enabled)
         .cloned()
     else {
-        return error_page(language, language.pick("agentid 参数错误", "agentid is wrong"));
+        return error_page(
+            language,
+            language.pick("agentid 参数错误", "agentid is wrong"),
+        );
     };
     let Some(target) = Target::read(request) else {
-        return error_page(language, language.pick("redirect_uri 参数错误", "redirect_uri is wrong"));
+        return error_page(
+            language,
+            language.pick("redirect_uri 参数错误", "redirect_uri is wrong"),
+        );
     };
     if !app.domains.contains(&target.host) {
         return wrong_host_page(
@@ -83,7 +92,10 @@ pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> Page
     if !request.user_agent.to_ascii_lowercase().contains("wxwork/") {
         return PageResponse::Page(pages::notice(
             language,
-            language.pick("请在企业微信客户端打开链接", "Open this link in the WeCom client"),
+            language.pick(
+                "请在企业微信客户端打开链接",
+                "Open this link in the WeCom client",
+            ),
             "",
         ));
     }
@@ -94,14 +106,23 @@ pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> Page
         _ => return error_page(language, language.pick("scope 参数错误", "scope is wrong")),
     };
     if request.get("appid") != Some(CORP_ID) || request.get("response_type") != Some("code") {
-        return error_page(language, language.pick("appid 或 response_type 参数错误", "appid or response_type is wrong"));
+        return error_page(
+            language,
+            language.pick(
+                "appid 或 response_type 参数错误",
+                "appid or response_type is wrong",
+            ),
+        );
     }
     let state_text = request.get("state").unwrap_or_default();
     if state_text.len() > 128 || !state_text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return error_page(language, language.pick("state 参数错误", "state is wrong"));
     }
     let Some(target) = Target::read(request) else {
-        return error_page(language, language.pick("redirect_uri 参数错误", "redirect_uri is wrong"));
+        return error_page(
+            language,
+            language.pick("redirect_uri 参数错误", "redirect_uri is wrong"),
+        );
     };
     // The host of any application of the corporation is accepted here; redeeming the code checks
     // its own.
@@ -119,7 +140,10 @@ pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> Page
     let agent_id: Option<u64> = request.get("agentid").and_then(|text| text.parse().ok());
     let app = agent_id.and_then(|id| state.app(id)).cloned();
     if request.get("agentid").is_some() && app.is_none() {
-        return error_page(language, language.pick("agentid 参数错误", "agentid is wrong"));
+        return error_page(
+            language,
+            language.pick("agentid 参数错误", "agentid is wrong"),
+        );
     }
     if request.get(REFUSAL).is_some() {
         return PageResponse::Redirect(target.redirect_address(None));
@@ -174,7 +198,12 @@ fn code_after_scan(
     // A person of a linked corporation is written `CorpId/userid` and is not in the contacts.
     if userid != OUTSIDER && !userid.contains('/') {
         match state.member(userid) {
-            None => return error_page(language, language.pick("成员不存在", "There is no such member")),
+            None => {
+                return error_page(
+                    language,
+                    language.pick("成员不存在", "There is no such member"),
+                );
+            }
             Some(member) if !member.visible => return no_permission_page(language),
             Some(_) => {}
         }

@@ -141,7 +141,12 @@ async fn proven(
         let cause = audit::cause_of(&LoginError::Pending(error));
         Box::new(LoggedResponse::own_path(
             cause.slug(),
-            reply::login_problem(context, cause, None, Some(context.lang().label(&entry.display_name))),
+            reply::login_problem(
+                context,
+                cause,
+                None,
+                Some(context.lang().label(&entry.display_name)),
+            ),
         ))
     });
     let (pending, request, identity) = opened?;
@@ -256,7 +261,12 @@ async fn link(
                 LinkError::SessionTooOld => Cause::SessionTooOld,
                 LinkError::Store(_) => Cause::StoreUnavailable,
             };
-            reply::login_problem(context, cause, None, Some(context.lang().label(&entry.display_name)))
+            reply::login_problem(
+                context,
+                cause,
+                None,
+                Some(context.lang().label(&entry.display_name)),
+            )
         }
     };
     // After a failure of the store the person can press the button again.

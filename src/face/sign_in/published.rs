@@ -16,7 +16,8 @@ const LOGO_CACHE_CONTROL: &str = "public, max-age=3600";
 
 /// The policy of the logo (CSP level 3): a browser that opens an SVG file as a document gives it an origin of
 /// its own, runs no script of it and loads nothing for it.
-const LOGO_POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+const LOGO_POLICY: &str =
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 
 /// `GET /logo`: the logo of `[pages]`.
 pub(super) fn logo(context: &RequestContext<'_>) -> LoggedResponse {
@@ -29,7 +30,9 @@ pub(super) fn logo(context: &RequestContext<'_>) -> LoggedResponse {
     }
     let mut response = reply::file(logo.content_type, logo.bytes.clone());
     let policy = HeaderValue::from_static(LOGO_POLICY);
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, policy);
     let response = reply::cacheable(response, LOGO_CACHE_CONTROL);
     LoggedResponse::own_path(
         "logo",

@@ -130,7 +130,12 @@ fn refuse(
     audit::refused(context, Some(&entry.id), error);
     if let ConnectorError::MetadataUnavailable(_) = error {
         let cause = Cause::ProviderMetadataMissing;
-        let page = reply::login_problem(context, cause, None, Some(context.lang().label(&entry.display_name)));
+        let page = reply::login_problem(
+            context,
+            cause,
+            None,
+            Some(context.lang().label(&entry.display_name)),
+        );
         return LoggedResponse::own_path(cause.slug(), page);
     }
     let response = provider_logout::invalid_request("the logout message is not valid");

@@ -155,7 +155,11 @@ async fn provider_logout<'a>(
             let return_to = return_to.map(|it| it.absolute(&context.site.external_url));
             let fitting = return_to.filter(|it| it.len() <= STATE_BYTES_MAX);
             let return_to = fitting.as_deref().unwrap_or("/");
-            let sealing = if switches { SWITCH_CONTEXT } else { STATE_CONTEXT };
+            let sealing = if switches {
+                SWITCH_CONTEXT
+            } else {
+                STATE_CONTEXT
+            };
             let ring = &context.site.ring;
             ring.seal(Purpose::Pending, sealing, return_to.as_bytes())
         }
@@ -209,7 +213,10 @@ fn sign_in_link(context: &RequestContext<'_>, query: &Fields) -> Href {
         None => LoginTarget::from_query(context, query),
     };
     let why = match switches_account(context, query) {
-        true => format!("why={}", sign_in_page::reason_parameter(SignInReason::SignedOut)),
+        true => format!(
+            "why={}",
+            sign_in_page::reason_parameter(SignInReason::SignedOut)
+        ),
         false => String::new(),
     };
     let query = target.query_string(&context.site.external_url, &why);

@@ -49,16 +49,13 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
     let entries = target::allowed_connectors(context, &target);
     let reason = sign_in_page::reason_from_query(query);
     // Whoever has just signed out may want to sign in as somebody else.
-    let may_start = matches!(caller, Caller::Anonymous(_)) && reason != Some(SignInReason::SignedOut);
+    let may_start =
+        matches!(caller, Caller::Anonymous(_)) && reason != Some(SignInReason::SignedOut);
     let is_navigation =
         request_kind(context.head) == RequestKind::Navigation && context.head.method == Method::GET;
     let automatic = entries.first().filter(|entry| {
         let is_always = entry.config.auto_login == crate::login::connector::AutoLogin::Always;
-        is_always
-            && entry.can_begin_login()
-            && entries.len() == 1
-            && may_start
-            && is_navigation
+        is_always && entry.can_begin_login() && entries.len() == 1 && may_start && is_navigation
     });
     if let Some(entry) = automatic {
         if !begin::is_redirect_loop(context, &target) {

@@ -82,7 +82,11 @@ impl TryFrom<String> for Color {
         let digits = text.strip_prefix('#').ok_or(InvalidColor)?;
         let digits: Option<Vec<u8>> = digits
             .chars()
-            .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+            .map(|digit| {
+                digit
+                    .to_digit(16)
+                    .and_then(|digit| u8::try_from(digit).ok())
+            })
             .collect();
         match digits.as_deref() {
             Some(&[red, green, blue]) => Ok(Self([red * 17, green * 17, blue * 17])),

@@ -53,10 +53,15 @@ impl<'a> HelpLine<'a> {
 
 /// An address without its scheme; `None` if a text is no address.
 fn readable(text: &str) -> Option<&str> {
-    if let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) {
+    if let Some(rest) = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))
+    {
         return Some(rest.trim_end_matches('/'));
     }
-    let rest = text.strip_prefix("mailto:").or_else(|| text.strip_prefix("tel:"))?;
+    let rest = text
+        .strip_prefix("mailto:")
+        .or_else(|| text.strip_prefix("tel:"))?;
     Some(rest.split('?').next().unwrap_or(rest))
 }
 
@@ -94,7 +99,11 @@ mod tests {
     #[test]
     fn an_address_is_a_link_and_everything_else_is_a_text() {
         for (text, shown, is_address) in [
-            ("https://it.corp.example/help/", "it.corp.example/help", true),
+            (
+                "https://it.corp.example/help/",
+                "it.corp.example/help",
+                true,
+            ),
             ("mailto:it@corp.example?subject=x", "it@corp.example", true),
             ("tel:+86-10-1234", "+86-10-1234", true),
             ("IT 服务台，内线 8000", "IT 服务台，内线 8000", false),
@@ -109,7 +118,13 @@ mod tests {
 
     #[test]
     fn an_address_that_browsers_cannot_open_is_refused() {
-        for text in ["https://", "https://it corp", "mailto:", "tel:?x", "https://帮助"] {
+        for text in [
+            "https://",
+            "https://it corp",
+            "mailto:",
+            "tel:?x",
+            "https://帮助",
+        ] {
             let help = Label::same(text).map(Help::try_from);
             assert!(matches!(help, Ok(Err(InvalidHelp::Address(_)))), "{text}");
         }

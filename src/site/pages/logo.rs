@@ -125,8 +125,7 @@ impl Logo {
             }
             Some(_) => "image/png",
             None => {
-                let text =
-                    std::str::from_utf8(&bytes).map_err(|_| UnusableLogo::OtherFormat)?;
+                let text = std::str::from_utf8(&bytes).map_err(|_| UnusableLogo::OtherFormat)?;
                 check_svg(text)?;
                 "image/svg+xml"
             }
@@ -199,7 +198,8 @@ fn check_svg(text: &str) -> Result<(), UnusableLogo> {
 mod tests {
     use super::*;
 
-    const SVG: &str = r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4"><path d="M0 0h4v4z"/></svg>"#;
+    const SVG: &str =
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4"><path d="M0 0h4v4z"/></svg>"#;
 
     fn png(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();

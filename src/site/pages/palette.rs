@@ -66,8 +66,7 @@ impl Palette {
     pub fn of(color: Color) -> Self {
         let light = Scheme::light(color).rules(&LIGHT);
         let dark = Scheme::dark(color).rules(&DARK);
-        let css =
-            format!(":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}");
+        let css = format!(":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}");
         let digest = STANDARD.encode(digest::digest(&digest::SHA256, css.as_bytes()));
         Self { css, digest }
     }
@@ -189,7 +188,12 @@ mod tests {
             ("muted text", neutrals.muted_text, neutrals.card, 4.5),
             ("notice", neutrals.text, scheme.notice, 4.5),
             ("muted notice", neutrals.muted_text, scheme.notice, 4.5),
-            ("shape of the button", scheme.accent_border, neutrals.card, 3.0),
+            (
+                "shape of the button",
+                scheme.accent_border,
+                neutrals.card,
+                3.0,
+            ),
             ("focus", scheme.highlight, neutrals.card, 3.0),
             ("control", neutrals.control_border, neutrals.card, 3.0),
         ] {

@@ -32,12 +32,19 @@ async fn everybody_gets_the_logo_and_no_browser_runs_anything_in_it() {
     ] {
         let menshen = setup(&folder, name, content).start().await;
         let answer = logo(&menshen).await;
-        assert_eq!((answer.status, answer.body.as_slice()), (200, content), "{name}");
+        assert_eq!(
+            (answer.status, answer.body.as_slice()),
+            (200, content),
+            "{name}"
+        );
         assert_eq!(answer.header("content-type"), Some(content_type), "{name}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(answer.header("set-cookie"), None);
         let policy = answer.header("content-security-policy").unwrap();
-        assert!(policy.starts_with("sandbox; default-src 'none';"), "{policy}");
+        assert!(
+            policy.starts_with("sandbox; default-src 'none';"),
+            "{policy}"
+        );
         assert!(!policy.contains("script"), "{policy}");
         let head = TestRequest::get("/.menshen/logo").method("HEAD");
         let head = head.send(&menshen).await;

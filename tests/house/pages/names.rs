@@ -8,7 +8,10 @@ use crate::setup::{Menshen, SECOND_CONNECTOR, SSO_URL, Setup};
 fn connector(id: &str, lines: &str) -> String {
     SECOND_CONNECTOR
         .replace("connector.other", &format!("connector.{id}"))
-        .replace("auto_login = \"never\"", &format!("auto_login = \"never\"\n{lines}"))
+        .replace(
+            "auto_login = \"never\"",
+            &format!("auto_login = \"never\"\n{lines}"),
+        )
 }
 
 /// The IDs of the connectors on the sign-in page.
@@ -22,7 +25,10 @@ async fn order(menshen: &Menshen) -> Vec<String> {
 #[tokio::test]
 async fn a_connector_has_a_name_in_each_language() {
     let name = "display_name = { zh = \"集团账号\", en = \"Group account\" }";
-    let menshen = Setup::default().tables(&connector("other", name)).start().await;
+    let menshen = Setup::default()
+        .tables(&connector("other", name))
+        .start()
+        .await;
     let url = format!("{OWN_PAGES}/sign_in");
     for (language, shown, hidden) in [
         ("zh-CN", "<bdi>集团账号</bdi>", "Group account"),
@@ -45,8 +51,14 @@ async fn the_sign_in_page_has_the_order_of_the_file() {
     menshen.reload(&moved).await.unwrap();
     assert_eq!(order(&menshen).await, ["corp", "mike", "zeta", "alpha"]);
     // `order` comes first, whatever the file begins with.
-    let chosen = format!("[login]\norder = [\"alpha\"]\n{}", tables(["mike", "zeta", "alpha"]));
-    menshen.reload(&Setup::default().tables(&chosen)).await.unwrap();
+    let chosen = format!(
+        "[login]\norder = [\"alpha\"]\n{}",
+        tables(["mike", "zeta", "alpha"])
+    );
+    menshen
+        .reload(&Setup::default().tables(&chosen))
+        .await
+        .unwrap();
     assert_eq!(order(&menshen).await, ["alpha", "corp", "mike", "zeta"]);
 }
 

@@ -24,7 +24,9 @@ fn a_value_that_no_page_can_show_is_refused_at_its_line() {
         ("help = \"mailto:\"", "address"),
         ("motto = \"x\"", "motto"),
     ] {
-        let error = Config::parse(&config(line), "t.toml").unwrap_err().to_string();
+        let error = Config::parse(&config(line), "t.toml")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("t.toml:4"), "{line}: {error}");
         assert!(error.contains(says), "{line}: {error}");
     }

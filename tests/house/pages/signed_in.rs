@@ -27,11 +27,20 @@ async fn it_says_who_is_signed_in_and_offers_no_connector() {
     let menshen = Menshen::new().await;
     let mut browser = signed_in(&menshen).await;
     let html = browser.visit(&format!("{OWN_PAGES}/sign_in")).await.text();
-    for part in ["您已登录", "张三", "zhangsan", "切换账号", "退出登录", "返回首页"] {
+    for part in [
+        "您已登录",
+        "张三",
+        "zhangsan",
+        "切换账号",
+        "退出登录",
+        "返回首页",
+    ] {
         assert!(html.contains(part), "{part}: {html}");
     }
     assert!(!html.contains("connector="), "{html}");
-    let stranger = Browser::new(&menshen).visit(&format!("{OWN_PAGES}/sign_in")).await;
+    let stranger = Browser::new(&menshen)
+        .visit(&format!("{OWN_PAGES}/sign_in"))
+        .await;
     assert!(!stranger.text().contains("您已登录"));
     assert!(stranger.text().contains("connector=corp"));
 }
@@ -53,7 +62,10 @@ async fn without_a_home_page_there_is_nothing_to_go_on_to() {
     let menshen = Setup::default().routes(routes).start().await;
     let mut browser = signed_in(&menshen).await;
     let html = browser.visit(&format!("{OWN_PAGES}/sign_in")).await.text();
-    assert!(html.contains("您已登录") && !html.contains("返回首页"), "{html}");
+    assert!(
+        html.contains("您已登录") && !html.contains("返回首页"),
+        "{html}"
+    );
 }
 
 #[tokio::test]
@@ -76,7 +88,10 @@ async fn its_buttons_end_the_session() {
 
 #[tokio::test]
 async fn somebody_else_finds_the_connectors_although_logins_start_by_themselves() {
-    let menshen = Setup::default().connector("auto_login = \"always\"").start().await;
+    let menshen = Setup::default()
+        .connector("auto_login = \"always\"")
+        .start()
+        .await;
     let mut browser = signed_in(&menshen).await;
     let url = format!("{OWN_PAGES}/sign_in?rd=/echo%3Fx%3D1");
     let html = browser.visit(&url).await.text();
@@ -90,7 +105,9 @@ async fn somebody_else_finds_the_connectors_although_logins_start_by_themselves(
     assert_eq!(page.url, format!("{SSO_URL}/echo?x=1"));
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     // A stranger is still led to the source at once.
-    let stranger = Browser::new(&menshen).visit(&format!("{OWN_PAGES}/sign_in")).await;
+    let stranger = Browser::new(&menshen)
+        .visit(&format!("{OWN_PAGES}/sign_in"))
+        .await;
     assert!((300..400).contains(&stranger.status), "{}", stranger.text());
 }
 

@@ -18,6 +18,10 @@ async fn the_admin_api_takes_and_shows_a_name_in_each_language() {
         table["display_name"] = bad.clone();
         let refused = site.api("PUT", "/api/connectors/other", &table).await;
         assert_eq!(refused.status, 400, "{bad} {}", refused.text());
-        assert!(refused.text().contains("display_name"), "{}", refused.text());
+        assert!(
+            refused.text().contains("display_name"),
+            "{}",
+            refused.text()
+        );
     }
 }

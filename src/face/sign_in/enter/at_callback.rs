@@ -38,6 +38,11 @@ fn not_requested(context: &RequestContext<'_>, entry: &ConnectorEntry) -> Logged
         "{}/start?connector={}",
         context.site.prefix, entry.id
     ));
-    let page = reply::login_problem(context, cause, Some(start), Some(context.lang().label(&entry.display_name)));
+    let page = reply::login_problem(
+        context,
+        cause,
+        Some(start),
+        Some(context.lang().label(&entry.display_name)),
+    );
     LoggedResponse::own_path(cause.slug(), page)
 }
