@@ -1,12 +1,13 @@
 //! Every page in both languages, on a desktop and a phone: it fits, it is translated, and the
 //! browser reports no errors. Screenshots go to `MENSHEN_SHOTS`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::demo::{Demo, go_to_wecom, sign_in_as};
 use super::legacy_app::LegacyApp;
+use super::processes::TempDir;
 use super::setup::{Menshen, Setup};
 use super::webdriver::{Browser, BrowserOptions};
 use super::wecom::{CORP_ID, OTHER_AGENT_ID, OTHER_SECRET, Options, WeCom};
@@ -62,15 +63,15 @@ pub(crate) const SCREENS: [Screen; 4] = [
     },
     Screen {
         name: "phone-zh",
-        width: 390,
-        height: 844,
+        width: 360,
+        height: 740,
         phone: true,
         language: CHINESE,
     },
     Screen {
         name: "phone-en",
-        width: 390,
-        height: 844,
+        width: 360,
+        height: 740,
         phone: true,
         language: ENGLISH,
     },
@@ -84,6 +85,10 @@ pub(crate) enum PageOwner {
     /// An application or the simulated WeCom.
     Theirs,
 }
+
+/// A wide logo.
+const LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 96 48">
+<path fill="#0b57d0" d="M4 4h40v40H4z"/><path fill="#f5b400" d="M52 4l40 20-40 20z"/></svg>"##;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_of_the_demo_fits_and_is_translated() {
@@ -177,17 +182,21 @@ async fn sign_out_pages(browser: &Browser, demo: &Demo, screen: Screen) {
     at("16-posted-form", PageOwner::Ours).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_page_of_a_large_site_fits_and_is_translated() {
-    let wecom = WeCom::start(Options::default()).await.unwrap();
-    let app = LegacyApp::start(([127, 0, 0, 1], 0).into(), "门后")
-        .await
-        .unwrap();
+/// The tables of a company's site with two connectors, and with applications that do not answer.
+fn large_site(wecom: &WeCom, app: &LegacyApp, logo: &Path) -> String {
     // No server listens on port 1.
-    let rest = format!(
-        r#"
+    format!(
+        r##"
+        [pages]
+        name = {{ zh = "示例公司统一登录", en = "Example Ltd Single Sign-On" }}
+        logo = "{logo}"
+        color = "#0b57d0"
+        background = "plain"
+        help = {{ zh = "IT 服务台，内线 8000", en = "https://it.corp.example/help" }}
+        footer = {{ zh = "示例公司 版权所有", en = "© Example Ltd" }}
+
         [connector.partners]
-        display_name = "合作伙伴"
+        display_name = {{ zh = "合作伙伴", en = "Partners" }}
         auto_login = "never"
         [connector.partners.wecom]
         corp_id = "{CORP_ID}"
@@ -220,12 +229,24 @@ async fn every_page_of_a_large_site_fits_and_is_translated() {
         upstream = ["{app}"]
         [route.limits]
         response = "100ms"
-        "#,
+        "##,
+        logo = logo.display(),
         api = wecom.base_url(),
         authorize = wecom.authorize_url(),
         login = wecom.login_url(),
         app = app.base_url(),
-    );
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_of_a_large_site_fits_and_is_translated() {
+    let wecom = WeCom::start(Options::default()).await.unwrap();
+    let app = LegacyApp::start(([127, 0, 0, 1], 0).into(), "门后")
+        .await
+        .unwrap();
+    let folder = TempDir::new();
+    let logo = folder.write("logo.svg", LOGO);
+    let rest = large_site(&wecom, &app, &logo);
     let menshen = Menshen::start(
         &wecom,
         Setup {

@@ -34,13 +34,10 @@ pub(super) fn web_login(state: &mut State, request: &PageRequest<'_>) -> PageRes
         .get("login_type")
         .is_some_and(|kind| kind != "CorpApp")
     {
-        return error_page(
-            language,
-            language.pick("login_type 参数错误", "login_type is wrong"),
-        );
+        return error_page(language, "login_type 参数错误", "login_type is wrong");
     }
     if request.get("appid") != Some(CORP_ID) {
-        return error_page(language, language.pick("appid 参数错误", "appid is wrong"));
+        return error_page(language, "appid 参数错误", "appid is wrong");
     }
     let agent_id = request.get("agentid").and_then(|text| text.parse().ok());
     let Some(app) = agent_id
@@ -48,21 +45,15 @@ pub(super) fn web_login(state: &mut State, request: &PageRequest<'_>) -> PageRes
         .filter(|app| app.enabled)
         .cloned()
     else {
-        return error_page(
-            language,
-            language.pick("agentid 参数错误", "agentid is wrong"),
-        );
+        return error_page(language, "agentid 参数错误", "agentid is wrong");
     };
     let Some(target) = Target::read(request) else {
-        return error_page(
-            language,
-            language.pick("redirect_uri 参数错误", "redirect_uri is wrong"),
-        );
+        return error_page(language, "redirect_uri 参数错误", "redirect_uri is wrong");
     };
     if !app.domains.contains(&target.host) {
         return wrong_host_page(
             language,
-            language.pick(
+            (
                 "redirect_uri 与配置的授权完成回调域名不一致",
                 "The host of redirect_uri is not the registered callback host",
             ),
@@ -90,39 +81,31 @@ pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> Page
     let language = request.language();
     // The real page checks the user agent in this way; every WeCom client sends it.
     if !request.user_agent.to_ascii_lowercase().contains("wxwork/") {
-        return PageResponse::Page(pages::notice(
+        return error_page(
             language,
-            language.pick(
-                "请在企业微信客户端打开链接",
-                "Open this link in the WeCom client",
-            ),
-            "",
-        ));
+            "请在企业微信客户端打开链接",
+            "Open this link in the WeCom client",
+        );
     }
     let scope = request.get("scope").unwrap_or_default();
     let requests_personal_fields = match scope {
         "snsapi_base" => false,
         "snsapi_privateinfo" | "snsapi_userinfo" => true,
-        _ => return error_page(language, language.pick("scope 参数错误", "scope is wrong")),
+        _ => return error_page(language, "scope 参数错误", "scope is wrong"),
     };
     if request.get("appid") != Some(CORP_ID) || request.get("response_type") != Some("code") {
         return error_page(
             language,
-            language.pick(
-                "appid 或 response_type 参数错误",
-                "appid or response_type is wrong",
-            ),
+            "appid 或 response_type 参数错误",
+            "appid or response_type is wrong",
         );
     }
     let state_text = request.get("state").unwrap_or_default();
     if state_text.len() > 128 || !state_text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return error_page(language, language.pick("state 参数错误", "state is wrong"));
+        return error_page(language, "state 参数错误", "state is wrong");
     }
     let Some(target) = Target::read(request) else {
-        return error_page(
-            language,
-            language.pick("redirect_uri 参数错误", "redirect_uri is wrong"),
-        );
+        return error_page(language, "redirect_uri 参数错误", "redirect_uri is wrong");
     };
     // The host of any application of the corporation is accepted here; redeeming the code checks
     // its own.
@@ -131,7 +114,7 @@ pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> Page
         .iter()
         .any(|app| app.domains.contains(&target.host))
     {
-        let what = language.pick(
+        let what = (
             "redirect_uri需使用应用可信域名",
             "redirect_uri must use a trusted host of the application",
         );
@@ -140,10 +123,7 @@ pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> Page
     let agent_id: Option<u64> = request.get("agentid").and_then(|text| text.parse().ok());
     let app = agent_id.and_then(|id| state.app(id)).cloned();
     if request.get("agentid").is_some() && app.is_none() {
-        return error_page(
-            language,
-            language.pick("agentid 参数错误", "agentid is wrong"),
-        );
+        return error_page(language, "agentid 参数错误", "agentid is wrong");
     }
     if request.get(REFUSAL).is_some() {
         return PageResponse::Redirect(target.redirect_address(None));
@@ -199,10 +179,7 @@ fn code_after_scan(
     if userid != OUTSIDER && !userid.contains('/') {
         match state.member(userid) {
             None => {
-                return error_page(
-                    language,
-                    language.pick("成员不存在", "There is no such member"),
-                );
+                return error_page(language, "成员不存在", "There is no such member");
             }
             Some(member) if !member.visible => return no_permission_page(language),
             Some(_) => {}
@@ -212,12 +189,17 @@ fn code_after_scan(
     PageResponse::Redirect(target.redirect_address(Some(&code)))
 }
 
-fn error_page(language: Language, what: &str) -> PageResponse {
-    PageResponse::Page(pages::notice(language, what, ""))
+fn error_page(language: Language, chinese: &str, english: &str) -> PageResponse {
+    PageResponse::Page(pages::notice(language, language.pick(chinese, english), ""))
 }
 
 /// An error page that names the wrong host. The real page does not, but it helps developers.
-fn wrong_host_page(language: Language, what: &str, host: &str) -> PageResponse {
+fn wrong_host_page(
+    language: Language,
+    (chinese, english): (&str, &str),
+    host: &str,
+) -> PageResponse {
+    let what = language.pick(chinese, english);
     let label = match language {
         Language::Chinese => "收到的域名：",
         Language::English => "The host is ",
