@@ -172,8 +172,7 @@ impl People {
 
     /// The sessions of the console.
     pub fn console_sessions(&self) -> ConsoleSessions {
-        let (store, sessions) = (Arc::clone(&self.store), Arc::clone(&self.sessions));
-        ConsoleSessions::new(store, sessions, self.clock.clone())
+        ConsoleSessions::new(Arc::clone(&self.store), self.clock.clone())
     }
 
     /// The departments of a connector that the store knows from logins and syncs.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::session::{Person, SessionTimeouts, Sessions};
+use super::session::{Person, Refresher, SessionTimeouts};
 use crate::clock::{Clock, Timestamp};
 use crate::keys;
 use crate::store::{
@@ -21,7 +21,6 @@ const SECRET_LENGTH: usize = 43;
 #[derive(Clone, Debug)]
 pub struct ConsoleSessions {
     store: Arc<dyn Store>,
-    sessions: Arc<Sessions>,
     clock: Clock,
 }
 
@@ -79,13 +78,8 @@ impl ConsoleSecret {
 }
 
 impl ConsoleSessions {
-    /// `sessions` must use the same store.
-    pub fn new(store: Arc<dyn Store>, sessions: Arc<Sessions>, clock: Clock) -> Self {
-        Self {
-            store,
-            sessions,
-            clock,
-        }
+    pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
+        Self { store, clock }
     }
 
     /// Begins a session of an administrator, as they were when they proved their password.
@@ -134,7 +128,8 @@ impl ConsoleSessions {
     }
 
     /// The session of a cookie, read from the store, and its use is recorded. `None` if it ended, if it was
-    /// not used for `idle_timeout`, or if the session of its person ended.
+    /// not used for `idle_timeout`, or if the session of its person ended, also because their provider
+    /// refuses a refresh that is due. `refresher` must use the same store.
     ///
     /// # Errors
     /// The store failed.
@@ -142,7 +137,7 @@ impl ConsoleSessions {
         &self,
         secret: &ConsoleSecret,
         idle_timeout: Duration,
-        timeouts: &SessionTimeouts,
+        (refresher, timeouts): (&Arc<Refresher>, &SessionTimeouts),
     ) -> Result<Option<OpenConsoleSession>, StoreError> {
         let key = secret.key();
         let Some(session) = self.store.console_session(&key).await? else {
@@ -157,7 +152,7 @@ impl ConsoleSessions {
         let user = match session.holder {
             ConsoleHolder::Administrator { name, .. } => ConsoleUser::Administrator(name),
             ConsoleHolder::Person(person) => {
-                match self.sessions.find_person(&person, timeouts).await? {
+                match refresher.find_person(&person, timeouts).await? {
                     Some(person) => ConsoleUser::Person(person),
                     None => return Ok(None),
                 }

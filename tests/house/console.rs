@@ -19,6 +19,7 @@ mod languages;
 mod overview;
 mod people;
 mod protection;
+mod refresh;
 mod routes;
 mod sessions;
 mod settings;

@@ -28,8 +28,8 @@ pub(super) const REFRESHES_MAX: usize = 64;
 
 /// Refreshes the tokens of sessions. One per configuration; a running refresh survives a reload.
 pub struct Refresher {
-    sessions: Arc<Sessions>,
-    ring: Arc<KeyRing>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) ring: Arc<KeyRing>,
     clock: Clock,
     telemetry: Telemetry,
     connectors: HashMap<ConnectorId, ConnectorState>,

@@ -60,6 +60,9 @@ const TOUCHES_MAX: usize = 16_384;
 /// After so long without a use a session is dropped from the cache, but not from the store.
 const CACHE_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
+/// The most sessions of the console whose tokens are kept in memory.
+const CONSOLE_TOKENS_MAX: u64 = 1_000;
+
 /// The hash of the complete value of a cookie or an access token.
 type CookieHash = [u8; 32];
 /// The result of a load, shared by all requests with the same cookie or access token.
@@ -105,6 +108,9 @@ pub struct Sessions {
     identities: WeakMap<(ConnectorId, Subject), IdentityState>,
     session_states: WeakMap<SessionKey, SessionState>,
     tokens: WeakMap<SessionKey, TokenState>,
+    /// Those of sessions of the console, which no cached session holds: when they are refreshed again after a
+    /// failure is not to be forgotten between two requests.
+    console_tokens: Cache<SessionKey, Arc<TokenState>>,
     /// Identifies this process in leases.
     pub(super) lease_holder: String,
     pub(super) refresh_permits: Semaphore,
@@ -190,6 +196,10 @@ impl Sessions {
             identities: WeakMap::default(),
             session_states: WeakMap::default(),
             tokens: WeakMap::default(),
+            console_tokens: Cache::builder()
+                .max_capacity(CONSOLE_TOKENS_MAX)
+                .time_to_idle(CACHE_IDLE_TIMEOUT)
+                .build(),
             lease_holder: URL_SAFE_NO_PAD.encode(keys::random::<16>()),
             refresh_permits: Semaphore::new(REFRESHES_MAX),
             touches,

@@ -128,8 +128,8 @@ async fn begin(
     ticket: &Ticket,
 ) -> Result<Response<Body>, EntryError> {
     let key = ticket.sid.key();
-    let sessions = &console.live.services().sessions;
-    let person = sessions.find_person(&key, &site.session_timeouts).await?;
+    let refresher = &site.gate.refresher;
+    let person = refresher.find_person(&key, &site.session_timeouts).await?;
     let person = person.ok_or(EntryError::SessionEnded)?;
     sign_in::end_former_session(console, request).await;
     let lifetime = settings.lifetime;

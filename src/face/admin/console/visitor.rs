@@ -45,10 +45,10 @@ pub(super) async fn find(
     let Some(secret) = cookies::session(request) else {
         return Found::Nobody;
     };
-    let timeouts = &site.session_timeouts;
+    let person_sessions = (&site.gate.refresher, &site.session_timeouts);
     let found = console
         .sessions
-        .find(&secret, settings.idle_timeout, timeouts);
+        .find(&secret, settings.idle_timeout, person_sessions);
     match found.await {
         Ok(Some(session)) => of_session(settings, site, session),
         Ok(None) => Found::Nobody,

@@ -5,18 +5,17 @@ use std::sync::Arc;
 use super::Sessions;
 use super::load::session_of;
 use super::updates::entitlements_of;
-use crate::people::session::{Person, RefreshDue, SessionTimeouts};
+use crate::keys::KeyRing;
+use crate::people::session::{AfterRefresh, Person, RefreshDue, Refresher, SessionTimeouts};
 use crate::store::{SessionKey, StoreError};
 
 impl Sessions {
     /// The person of a session as the store has it now, and records the use of the session. `None` if the
     /// session has ended.
-    ///
-    /// # Errors
-    /// The store did not respond.
-    pub async fn find_person(
+    async fn stored_person(
         &self,
         key: &SessionKey,
+        ring: &KeyRing,
         timeouts: &SessionTimeouts,
     ) -> Result<Option<Person>, StoreError> {
         let Some(stored) = self.store.session(key).await? else {
@@ -36,15 +35,42 @@ impl Sessions {
             let _ = self.touches.try_send((*key, now));
         }
         let entitlements = Arc::new(entitlements_of(&stored)?);
+        let tokens = self.token_state(&stored, ring);
+        if let Some(state) = &tokens {
+            self.console_tokens.insert(*key, Arc::clone(state));
+        }
+        let due = tokens.as_ref().map(|state| state.due(now));
         Ok(Some(Person {
             session: Arc::new(session_of(stored.session, stored.account)?),
             entitlements,
             confirmed_at: now,
             needs_new_cookie: false,
-            refresh_due: RefreshDue::NotDue,
+            refresh_due: due.unwrap_or(RefreshDue::NotDue),
             bearer_token: None,
             access_token: None,
-            token_state: None,
+            token_state: tokens,
         }))
+    }
+}
+
+impl Refresher {
+    /// The person of a session as the store has it, after a refresh of the tokens if one is due, as for a
+    /// request to an application. `None` if the session has ended.
+    ///
+    /// # Errors
+    /// The store did not respond.
+    pub async fn find_person(
+        self: &Arc<Self>,
+        key: &SessionKey,
+        timeouts: &SessionTimeouts,
+    ) -> Result<Option<Person>, StoreError> {
+        let find = || self.sessions.stored_person(key, &self.ring, timeouts);
+        let Some(person) = find().await? else {
+            return Ok(None);
+        };
+        match self.refresh_if_due(&person).await {
+            AfterRefresh::Proceed => Ok(Some(person)),
+            AfterRefresh::FindAgain => find().await,
+        }
     }
 }
