@@ -15,10 +15,13 @@ use super::{Services, Site};
 mod change;
 mod follow;
 mod load;
+mod trial;
 mod versions;
 
 pub use load::Reload;
 pub(super) use load::load;
+use trial::Trials;
+pub use trial::{EXAMINE_TIMEOUT, Trial};
 
 /// The state of a running instance. A reload or a change replaces the site as a whole.
 #[derive(Debug)]
@@ -31,6 +34,7 @@ pub struct LiveSite {
     changing: tokio::sync::Mutex<()>,
     /// Why the newest managed settings are not in force.
     settings_problem: Mutex<Option<String>>,
+    trials: Trials,
 }
 
 impl LiveSite {
@@ -43,6 +47,7 @@ impl LiveSite {
             shutdown,
             changing: tokio::sync::Mutex::new(()),
             settings_problem: Mutex::default(),
+            trials: Trials::default(),
         }
     }
 

@@ -24,6 +24,7 @@ mod edit;
 mod error;
 mod export;
 mod file;
+mod hosts;
 mod parse;
 mod put_together;
 mod seal;

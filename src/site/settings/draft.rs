@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::error::{ChangeError, FieldProblem};
+use super::hosts;
 use super::table::ConnectorTable;
 use crate::login::ConnectorEntry;
 use crate::login::connector::Finding;
@@ -13,6 +14,8 @@ use crate::store::ConnectorId;
 #[derive(Debug)]
 pub struct Draft {
     entry: ConnectorEntry,
+    /// The hosts that the settings name.
+    hosts: Vec<String>,
 }
 
 /// What the mapping makes of a profile for one field.
@@ -24,8 +27,9 @@ pub struct PreviewedField {
 }
 
 impl Draft {
-    /// What the source says to the settings, as `check --online` prints it. Contacts the source.
-    pub async fn examine(&self) -> Vec<Finding> {
+    /// What the source says to the settings, as `check --online` prints it. Contacts the source:
+    /// [`LiveSite::examine`] also writes who asked for it.
+    pub(in crate::site) async fn examine(&self) -> Vec<Finding> {
         self.entry.connector.examine().await
     }
 
@@ -40,6 +44,11 @@ impl Draft {
     /// The connector, with what is known of it without a network call.
     pub fn entry(&self) -> &ConnectorEntry {
         &self.entry
+    }
+
+    /// The hosts that the settings name.
+    pub(in crate::site) fn hosts(&self) -> &[String] {
+        &self.hosts
     }
 }
 
@@ -56,16 +65,20 @@ impl LiveSite {
     ) -> Result<Draft, ChangeError> {
         let site = self.site();
         let settings = &site.settings;
-        let connector = match (unsaved, settings.file.connectors.get(id)) {
-            (Some(table), _) => settings.merged(id, table, &site.ring)?.0.connector,
-            (None, Some(connector)) => connector.clone(),
+        let in_file = settings.file.connectors.get(id);
+        let (table, connector) = match (unsaved, in_file) {
+            (Some(table), _) => {
+                let merged = settings.merged(id, table, &site.ring)?.0;
+                (Some(merged.table), merged.connector)
+            }
+            (None, Some(connector)) => (settings.table(id), connector.clone()),
             (None, None) => {
                 let former = settings.former(id, &site.ring)?;
-                former
-                    .ok_or_else(|| ChangeError::NotFound(id.clone()))?
-                    .connector
+                let former = former.ok_or_else(|| ChangeError::NotFound(id.clone()))?;
+                (Some(former.table), former.connector)
             }
         };
+        let hosts = hosts::of(&connector, table.as_ref());
         let built = site.build_draft(id, &connector, self.services());
         let entry = built.map_err(|error| {
             let problem = FieldProblem {
@@ -76,6 +89,6 @@ impl LiveSite {
             };
             ChangeError::CannotBuild(vec![problem])
         })?;
-        Ok(Draft { entry })
+        Ok(Draft { entry, hosts })
     }
 }

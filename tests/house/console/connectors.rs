@@ -268,3 +268,19 @@ async fn a_file_that_forbids_changes_leaves_no_buttons() {
         answer.text()
     );
 }
+
+#[tokio::test]
+async fn a_test_of_a_connector_leaves_an_audit_line() {
+    let menshen = setup().start().await;
+    let mut visit = Visit::of_administrator(&menshen, "root").await;
+    visit.get(PATH).await;
+    assert_eq!(press(&mut visit, "test", "corp", "0").await.status, 200);
+    let audit = menshen.audit();
+    let tested = audit.iter().find(|line| {
+        let reason = line["reason"].as_str().unwrap_or_default();
+        reason.starts_with("test connector corp through the console: at 127.0.0.1:")
+    });
+    let tested = tested.unwrap_or_else(|| panic!("{audit:?}"));
+    assert_eq!((&tested["event"], &tested["by"]), (&json!("config"), &json!("local:root")));
+    assert_eq!(tested["client"], "127.0.0.1");
+}

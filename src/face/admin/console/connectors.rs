@@ -1,10 +1,7 @@
 //! `/console/connectors`: the connectors of the site, those of the file and the managed ones, and their order.
 
-use std::time::Duration;
-
 use askama::Template;
 use http::{Response, StatusCode};
-use tokio::time::timeout;
 
 use super::form::Form;
 use super::layout::Frame;
@@ -13,11 +10,9 @@ use super::notice::Notice;
 use super::{PATH, PageContext, response, settings_change};
 use crate::login::connector::Finding;
 use crate::request::Body;
+use crate::site::live::Trial;
 use crate::site::settings::{Change, ConnectorInfo, LoginChange, Origin, Precondition, Settings};
 use crate::store::ConnectorId;
-
-/// How long all calls to a source may take.
-const EXAMINE_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Template)]
 #[template(path = "console/connectors.html")]
@@ -232,15 +227,15 @@ fn moved(settings: &Settings, id: &ConnectorId, up: bool) -> Vec<ConnectorId> {
 
 /// Asks the source what it says to the saved settings, as `menshen check --online` does.
 async fn test(context: &PageContext<'_>, id: &ConnectorId) -> Response<Body> {
-    let draft = match context.console.live.draft(id, None) {
-        Ok(draft) => draft,
+    let author = settings_change::author(context);
+    let findings = match context.console.live.examine(id, None, &author).await {
+        Ok(Trial::Answered(findings)) => findings,
+        Ok(Trial::NoAnswer) => {
+            let text = context.texts().no_answer_in_time.to_owned();
+            vec![Finding { good: false, text }]
+        }
         Err(error) => return show(context, Some(settings_change::refused(context, &error))),
     };
-    let findings = timeout(EXAMINE_TIMEOUT, draft.examine()).await;
-    let findings = findings.unwrap_or_else(|_| {
-        let text = context.texts().no_answer_in_time.to_owned();
-        vec![Finding { good: false, text }]
-    });
     let test = Test {
         id: id.to_string(),
         findings,

@@ -15,15 +15,20 @@ pub(super) async fn apply(
     change: Change,
     precondition: Precondition,
 ) -> Result<u64, (StatusCode, String)> {
-    let author = Author {
-        name: context.visitor.by.clone(),
-        means: Means::Console,
-        client: Some(context.request.head.client_ip),
-    };
+    let author = author(context);
     let changed = context.console.live.change(change, precondition, &author);
     match changed.await {
         Ok(changed) => Ok(changed.version),
         Err(error) => Err(refused(context, &error)),
+    }
+}
+
+/// Who makes a change, or tries settings.
+pub(super) fn author(context: &PageContext<'_>) -> Author {
+    Author {
+        name: context.visitor.by.clone(),
+        means: Means::Console,
+        client: Some(context.request.head.client_ip),
     }
 }
 

@@ -1,24 +1,20 @@
 //! `/api/connectors/ID/test`: what the source says to saved or unsaved settings.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use serde::Serialize;
-use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::super::answer::ApiJson;
-use super::super::change::OptionalTableBody;
+use super::super::change::{OptionalTableBody, Sender};
 use super::super::error::{ApiError, Problem};
 use super::super::input::PathParameters;
 use super::super::{ApiState, Resource};
 use super::connector_id;
 use crate::login::connector::Finding;
-
-/// How long all calls to a source may take.
-const EXAMINE_TIMEOUT: Duration = Duration::from_secs(60);
+use crate::site::live::{EXAMINE_TIMEOUT, Trial};
 
 pub(super) fn routes() -> Resource {
     Resource::new().routes(routes!(test))
@@ -47,15 +43,15 @@ struct TestResult {
 )]
 async fn test(
     State(state): State<Arc<ApiState>>,
+    Sender(author): Sender,
     PathParameters(id): PathParameters<String>,
     OptionalTableBody(unsaved): OptionalTableBody,
 ) -> Result<ApiJson<Vec<TestResult>>, ApiError> {
     let id = connector_id(&id)?;
-    let draft = state.live.draft(&id, unsaved.as_ref())?;
-    let findings = timeout(EXAMINE_TIMEOUT, draft.examine()).await;
-    let results = match findings {
-        Ok(findings) => findings.into_iter().map(TestResult::from).collect(),
-        Err(_) => vec![TestResult {
+    let trial = state.live.examine(&id, unsaved.as_ref(), &author).await?;
+    let results = match trial {
+        Trial::Answered(findings) => findings.into_iter().map(TestResult::from).collect(),
+        Trial::NoAnswer => vec![TestResult {
             good: false,
             text: format!(
                 "the source did not answer within {} s: check its address and the network",
