@@ -20,6 +20,7 @@ use crate::request::head::{Connection, HeadError, Peer};
 use crate::request::{Body, BodyError, target};
 use crate::secret::SecretSource;
 use crate::site::live::LiveSite;
+use crate::site::settings::Means;
 use crate::telemetry::{AuditEvent, AuditRecord, Telemetry, escape};
 
 mod api;
@@ -30,6 +31,7 @@ mod host_check;
 mod readiness;
 mod token_guesses;
 mod tokens;
+mod who;
 
 pub use api::COMMAND_USER_AGENT;
 use api::{Api, ApiState};
@@ -53,7 +55,7 @@ pub struct AdminConfig {
     /// The address of the listener: `127.0.0.1:9180`, or a `unix:` path. Keep it off public networks.
     pub listen: String,
     /// A bearer token of the API that may do everything, read at the start only; the audit log names it
-    /// `admin`. Without it and without `tokens`: health and metrics only.
+    /// `token:admin`. Without it and without `tokens`: health and metrics only.
     #[serde(default)]
     pub token: Option<SecretSource>,
     /// Host names that requests to this listener may use besides IP addresses and `localhost`, such as
@@ -259,6 +261,7 @@ impl Admin {
                     ConsoleRight::Change => AdminRights::Full,
                     ConsoleRight::View => AdminRights::View,
                 },
+                means: Means::Console,
             }),
             ApiVisitor::Refused => Err(Refusal::not_admitted()),
             ApiVisitor::NoCsrfToken => Err(Refusal::no_csrf_token()),

@@ -21,7 +21,7 @@ use crate::face::page::Lang;
 use crate::keys;
 use crate::request::{Body, BodyError};
 use crate::site::live::LiveSite;
-use crate::site::settings::{Author, Means};
+use crate::site::settings::Author;
 use crate::telemetry::{AuditEvent, AuditRecord};
 
 mod active_auth;
@@ -184,7 +184,7 @@ impl Hengshi {
         let mut request = request.map(axum::body::Body::new);
         let author = Author {
             name: token.name.to_string(),
-            means: Means::Api,
+            means: token.means,
             client,
         };
         request.extensions_mut().insert(Caller { author });

@@ -8,13 +8,14 @@ use http::header::AUTHORIZATION;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::AdminConfig;
+use super::{AdminConfig, who};
 use crate::keys;
 use crate::secret::{SecretError, SecretSource};
 use crate::setting::text_schema;
+use crate::site::settings::Means;
 use crate::store::ConnectorId;
 
-/// The name of `[admin] token` in the audit log.
+/// The name of `[admin] token`.
 pub const UNNAMED_TOKEN: &str = "admin";
 
 /// The longest name, in bytes.
@@ -25,7 +26,7 @@ const NAME_BYTES_MAX: usize = 64;
 #[serde(deny_unknown_fields)]
 pub struct AdminTokenConfig {
     /// The administrator or the program that uses the token. The audit log and the history of people have
-    /// it as `by`.
+    /// it as `by`, with `token:` before it.
     pub name: AdminTokenName,
     /// The bearer token, read at the start only.
     pub token: SecretSource,
@@ -70,11 +71,14 @@ impl TryFrom<String> for AdminTokenName {
     }
 }
 
-/// The token of a request, without its secret.
+/// The token of a request, without its secret; or a session of the console in its place.
 #[derive(Clone, Debug)]
 pub(super) struct AdminToken {
+    /// The name in histories, versions and the audit trail, as [`who`] writes it.
     pub(super) name: Arc<str>,
     pub(super) rights: AdminRights,
+    /// By what a change with it comes.
+    pub(super) means: Means,
 }
 
 /// What a token may do.
@@ -89,21 +93,17 @@ pub(super) enum AdminRights {
 }
 
 impl AdminConfig {
-    /// All tokens, the unnamed one first.
-    fn tokens(&self) -> impl Iterator<Item = (AdminToken, &SecretSource)> {
-        let unnamed = self.token.iter().map(|secret| {
-            let name = UNNAMED_TOKEN.into();
-            let rights = AdminRights::Full;
-            (AdminToken { name, rights }, secret)
-        });
+    /// All tokens with their configured names, the unnamed one first.
+    fn tokens(&self) -> impl Iterator<Item = (&str, AdminRights, &SecretSource)> {
+        let unnamed = self.token.iter();
+        let unnamed = unnamed.map(|secret| (UNNAMED_TOKEN, AdminRights::Full, secret));
         let named = self.tokens.iter().map(|config| {
-            let name = Arc::clone(&config.name.0);
             let rights = match &config.broker {
                 Some(connectors) => AdminRights::Broker(connectors.clone().into()),
                 None if config.view => AdminRights::View,
                 None => AdminRights::Full,
             };
-            (AdminToken { name, rights }, &config.token)
+            (config.name.as_str(), rights, &config.token)
         });
         unnamed.chain(named)
     }
@@ -111,15 +111,15 @@ impl AdminConfig {
     /// The token with this name, or the first one that may read, and change something if `to_change`.
     pub fn find_token(&self, name: Option<&str>, to_change: bool) -> Option<&SecretSource> {
         let mut tokens = self.tokens();
-        let found = tokens.find(|(token, _)| match name {
-            Some(name) => *token.name == *name,
-            None => match token.rights {
+        let found = tokens.find(|(configured, rights, _)| match name {
+            Some(name) => *configured == name,
+            None => match rights {
                 AdminRights::Full => true,
                 AdminRights::View => !to_change,
                 AdminRights::Broker(_) => false,
             },
         });
-        found.map(|(_, secret)| secret)
+        found.map(|(_, _, secret)| secret)
     }
 
     /// Reads the tokens once, to find out whether all of them can be used.
@@ -153,19 +153,25 @@ impl AdminTokens {
     /// Reads the tokens.
     pub(super) fn read(config: &AdminConfig) -> Result<Self, AdminTokenError> {
         let mut tokens: Vec<(TokenHash, AdminToken)> = Vec::new();
-        for (token, secret) in config.tokens() {
-            let name = token.name.to_string();
-            let secret = match secret.read() {
-                Ok(secret) => secret,
-                Err(source) => return Err(AdminTokenError::Read { name, source }),
-            };
+        let mut names = Vec::new();
+        for (name, rights, secret) in config.tokens() {
+            let secret = secret.read().map_err(|source| AdminTokenError::Read {
+                name: name.to_owned(),
+                source,
+            })?;
             let hash = hash_of(secret.expose());
-            if let Some((_, first)) = tokens.iter().find(|(other, _)| *other == hash) {
+            if let Some(index) = tokens.iter().position(|(other, _)| *other == hash) {
                 return Err(AdminTokenError::Same {
-                    first: first.name.to_string(),
-                    second: name,
+                    first: String::from(names[index]),
+                    second: name.to_owned(),
                 });
             }
+            names.push(name);
+            let token = AdminToken {
+                name: who::token(name).into(),
+                rights,
+                means: Means::Api,
+            };
             tokens.push((hash, token));
         }
         Ok(Self(tokens))

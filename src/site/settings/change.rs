@@ -117,7 +117,7 @@ impl Means {
 /// Who makes a change, for the version and the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Author {
-    /// The name of the admin token, of the local administrator, or a login.
+    /// `token:NAME`, `local:NAME` of a local administrator, or a login.
     pub name: String,
     pub means: Means,
     pub client: Option<IpAddr>,

@@ -85,7 +85,7 @@ async fn an_administrator_lists_and_ends_the_tokens_of_a_person() {
     let record = ended_in_audit(&menshen);
     assert_eq!(
         (&record["by"], &record["login"]),
-        (&json!("operator"), &json!("lisi"))
+        (&json!("token:operator"), &json!("lisi"))
     );
     assert_eq!(record["access_token"], tokens[1]["id"]);
     assert_eq!(record["access_token_name"], "first");

@@ -109,7 +109,7 @@ async fn no_other_admin_token_gets_the_token() {
     assert_eq!(refused["event"], "refused");
     assert_eq!(
         (&refused["by"], &refused["connector"]),
-        (&"viewer".into(), &"corp".into())
+        (&"token:viewer".into(), &"corp".into())
     );
     assert_eq!(with_token(&menshen, "wrong", ISSUE).await.status, 401);
     assert_eq!(menshen.wecom.calls(GET_TOKEN), 0);
@@ -168,7 +168,7 @@ async fn the_audit_log_names_who_got_a_token_and_no_log_has_it() {
     let record = menshen.audit().pop().unwrap();
     assert_eq!(
         (&record["event"], &record["by"], &record["connector"]),
-        (&"app-token".into(), &"payroll".into(), &"corp".into())
+        (&"app-token".into(), &"token:payroll".into(), &"corp".into())
     );
     assert_eq!(report(&menshen, &token).await, 200);
     let record = menshen.audit().pop().unwrap();

@@ -15,7 +15,7 @@ async fn a_person_is_closed_and_reopened_by_login() {
     let record = menshen.audit().pop().unwrap();
     assert_eq!(record["event"], "closed");
     assert_eq!(record["reason"], "through the admin API: left the company");
-    assert_eq!(record["by"], "admin");
+    assert_eq!(record["by"], "token:admin");
     assert_eq!(record["login"], "zhangsan");
 
     let opened = call_api(&menshen, "POST", "/api/people/zhangsan/open", &Value::Null).await;
@@ -23,7 +23,7 @@ async fn a_person_is_closed_and_reopened_by_login() {
     let record = menshen.audit().pop().unwrap();
     assert_eq!(record["event"], "opened");
     assert_eq!(record["reason"], "through the admin API");
-    assert_eq!(record["by"], "admin");
+    assert_eq!(record["by"], "token:admin");
     menshen.advance(Duration::from_secs(1));
     assert!(is_signed_in(&mut sign_in_as(&menshen, "zhangsan").await).await);
 }

@@ -66,8 +66,8 @@ async fn what_an_administrator_takes_away_is_gone_with_the_next_request_and_stay
     assert_eq!(
         of_local,
         [
-            "admin local_department",
-            "admin local_groups",
+            "token:admin local_department",
+            "token:admin local_groups",
             "corp local_department, local_groups"
         ]
     );

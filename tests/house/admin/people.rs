@@ -95,7 +95,7 @@ async fn the_history_names_who_closed_and_reopened() {
     let shown = get(&menshen, "/api/people/zhangsan").await.json();
     assert_eq!(
         (&shown["closed"], &shown["closed_by"]),
-        (&json!(true), &json!("admin"))
+        (&json!(true), &json!("token:admin"))
     );
     assert_eq!(shown["closed_reason"], "left");
     assert_eq!(
@@ -111,7 +111,7 @@ async fn the_history_names_who_closed_and_reopened() {
     );
     assert_eq!(
         (&shown["history"][0]["what"], &shown["history"][0]["by"]),
-        (&json!("reopened"), &json!("admin"))
+        (&json!("reopened"), &json!("token:admin"))
     );
 }
 
@@ -131,7 +131,7 @@ async fn imported_people_sign_in_where_nobody_new_is_admitted() {
         record["reason"],
         "through the admin API: 2 created, 0 changed"
     );
-    assert_eq!(record["by"], "admin");
+    assert_eq!(record["by"], "token:admin");
     let mut browser = sign_in_as(&menshen, "zhangsan").await;
     assert!(is_signed_in(&mut browser).await);
     for userid in ["lisi", "wangfang"] {
@@ -191,7 +191,7 @@ async fn a_person_is_changed_by_hand() {
     assert_eq!(
         (&record["by"], &record["reason"]),
         (
-            &json!("admin"),
+            &json!("token:admin"),
             &json!("through the admin API: login, mobile")
         )
     );

@@ -40,7 +40,7 @@ async fn a_sync_is_started_and_its_report_can_be_asked_for() {
     assert_eq!(last["outcome"], "done", "{last}");
     assert_eq!(last["people"]["created"], 3, "{last}");
     assert_eq!(last["departments"]["created"], 9, "{last}");
-    assert_eq!(last["by"], "admin");
+    assert_eq!(last["by"], "token:admin");
     assert!(last["started_at"].as_i64().unwrap() < 10_000_000_000);
     let people = call(&menshen, "GET", "/api/people").await.json();
     assert_eq!(people["people"].as_array().unwrap().len(), 3);
@@ -48,7 +48,7 @@ async fn a_sync_is_started_and_its_report_can_be_asked_for() {
     let synced = audit.iter().find(|line| line["event"] == "synced").unwrap();
     assert_eq!(
         (&synced["by"], &synced["connector"]),
-        (&"admin".into(), &"corp".into())
+        (&"token:admin".into(), &"corp".into())
     );
 }
 

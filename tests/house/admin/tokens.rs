@@ -32,7 +32,7 @@ pub(super) async fn with_token(
 #[tokio::test]
 async fn the_audit_log_and_the_history_name_the_token_of_every_change() {
     let menshen = setup_with_tokens().start().await;
-    for (token, name) in [(TOKEN, "admin"), (OPERATOR, "operator")] {
+    for (token, name) in [(TOKEN, "token:admin"), (OPERATOR, "token:operator")] {
         let _browser = sign_in_as(&menshen, "zhangsan").await;
         let session = list_sessions(&menshen, "zhangsan").await.remove(0);
         let session = format!("/api/sessions/{}", session["id"].as_str().unwrap());

@@ -65,7 +65,7 @@ async fn lines_are_listed_as_a_table_and_as_json() {
         assert_eq!(row[0], line["timestamp"].as_str().unwrap());
         assert_eq!(row[1], line["event"].as_str().unwrap());
     }
-    assert_eq!(rows[0][2..6], ["zhangsan", "-", "-", "admin"]);
+    assert_eq!(rows[0][2..6], ["zhangsan", "-", "-", "token:admin"]);
     assert!(
         rows[0][6].ends_with("left\\u{202e}\\u{200b}财务"),
         "{table}"

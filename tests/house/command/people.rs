@@ -69,11 +69,11 @@ async fn people_are_imported_listed_closed_and_reopened() {
     let shown = json_of(&people(&config, &["show", "li/si", "--json"]));
     assert_eq!(
         (&shown["closed"], &shown["closed_by"]),
-        (&json!(true), &json!("admin"))
+        (&json!(true), &json!("token:admin"))
     );
     let shown = people(&config, &["show", "li/si"]);
     assert!(
-        text(&shown.stdout).contains("closed by admin left"),
+        text(&shown.stdout).contains("closed by token:admin left"),
         "{}",
         text(&shown.stdout)
     );

@@ -64,8 +64,8 @@ async fn an_administrator_signs_in_to_the_page_they_wanted_and_out_again() {
     assert_eq!(
         reasons,
         [
-            ("root".into(), "signed in with a password".into()),
-            ("root".into(), "signed out".into())
+            ("local:root".into(), "signed in with a password".into()),
+            ("local:root".into(), "signed out".into())
         ]
     );
 }

@@ -67,7 +67,13 @@ async fn a_session_of_the_console_reads_and_with_its_csrf_token_changes() {
     assert_eq!(code_of(browser, "PUT", &headers).await, 0);
     let audit = menshen.audit();
     let config = audit.iter().find(|line| line["event"] == "config");
-    assert_eq!(config.unwrap()["by"], "lina");
+    let config = config.unwrap();
+    assert_eq!(config["by"], "local:lina");
+    let reason = config["reason"].as_str().unwrap();
+    assert!(reason.ends_with("through the console"), "{reason}");
+    let versions = menshen.running.live().versions(None, 10).await.unwrap();
+    let who = (versions[0].author.as_str(), versions[0].means.as_str());
+    assert_eq!(who, ("local:lina", "console"));
     let mut stranger = Visit::new(&menshen);
     assert_eq!(code_of(&mut stranger.browser, "GET", &[]).await, 40100);
 }
@@ -83,4 +89,24 @@ async fn a_person_who_may_only_look_changes_nothing_and_others_see_nothing() {
     let mut outsider = Visit::of_person(&menshen, "wangfang").await;
     assert_eq!(code_of(&mut outsider.browser, "GET", &[]).await, 40300);
     assert_eq!(menshen.running.live().settings().version(), 0);
+}
+
+#[tokio::test]
+async fn a_token_with_the_name_of_an_administrator_is_somebody_else_in_audit_and_versions() {
+    let tables = "[admin]\nlisten = \"127.0.0.1:0\"\nhosts = [\"console.test\"]\n\
+                  token = \"correct-horse-battery-staple\"\n[console]\n";
+    let menshen = Setup::default().tables(tables).start().await;
+    let mut visit = Visit::of_administrator(&menshen, "admin").await;
+    let token = visit.csrf_token.clone();
+    let by_session = [("X-CSRF-Token", token.as_str())];
+    assert_eq!(code_of(&mut visit.browser, "PUT", &by_session).await, 0);
+    let by_token = [("Authorization", "Bearer correct-horse-battery-staple")];
+    let mut program = Visit::new(&menshen);
+    assert_eq!(code_of(&mut program.browser, "PUT", &by_token).await, 0);
+    let versions = menshen.running.live().versions(None, 10).await.unwrap();
+    let who: Vec<_> = versions
+        .iter()
+        .map(|version| (version.author.as_str(), version.means.as_str()))
+        .collect();
+    assert_eq!(who, [("token:admin", "api"), ("local:admin", "console")]);
 }

@@ -81,7 +81,7 @@ async fn an_account_is_closed_and_opened_again() {
     let by_root = |event: &str| {
         let mut lines = events.iter();
         lines.any(|line| {
-            line["event"] == event && line["by"] == "root" && line["login"] == "zhangsan"
+            line["event"] == event && line["by"] == "local:root" && line["login"] == "zhangsan"
         })
     };
     assert!(by_root("closed") && by_root("opened"));

@@ -52,7 +52,7 @@ async fn one_session_is_ended() {
     let line = line.unwrap();
     assert_eq!(
         (&line["by"], &line["reason"]),
-        (&"root".into(), &"through the console".into())
+        (&"local:root".into(), &"through the console".into())
     );
 }
 

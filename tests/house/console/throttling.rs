@@ -87,7 +87,7 @@ async fn a_wrong_password_is_in_the_audit_log_without_what_was_typed() {
         .filter(|line| line["event"] == "console")
         .collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert_eq!(lines[0]["by"], "root");
+    assert_eq!(lines[0]["by"], "local:root");
     assert_eq!(lines[0]["client"], "192.0.2.9");
     assert!(lines[1].get("by").is_none(), "{}", lines[1]);
     assert!(!format!("{lines:?}").contains("tr0ub4dor"));

@@ -120,7 +120,7 @@ async fn the_removal_is_in_the_audit_log_and_in_the_history() {
     remove(&menshen, "ZhangSan", "other", &subject).await;
     let record = removals(&menshen).pop().unwrap();
     for (field, expected) in [
-        ("by", "admin"),
+        ("by", "token:admin"),
         ("login", "zhangsan"),
         ("account", &account_id(&mut own).await),
         ("connector", "other"),
@@ -133,7 +133,7 @@ async fn the_removal_is_in_the_audit_log_and_in_the_history() {
         .json();
     let last = &shown["history"][0];
     assert_eq!(last["what"], "identity-removed", "{shown}");
-    assert_eq!(last["by"], "admin", "{shown}");
+    assert_eq!(last["by"], "token:admin", "{shown}");
     assert_eq!(last["detail"], format!("other: {subject}"), "{shown}");
 }
 

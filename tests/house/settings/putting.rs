@@ -117,7 +117,7 @@ async fn each_change_and_each_refusal_is_audited_without_values() {
     assert_eq!(refused.status, 400);
     let changes = site.changes();
     assert_eq!(changes.len(), 3, "{changes:?}");
-    assert_eq!(changes[0]["by"], "admin");
+    assert_eq!(changes[0]["by"], "token:admin");
     assert_eq!(changes[0]["connector"], "corp");
     assert_eq!(changes[0]["client"], "127.0.0.1");
     assert_eq!(changes[1]["version"], "2");

@@ -20,7 +20,7 @@ async fn every_change_is_a_version_that_says_who_made_it_and_what_changed() {
     assert_eq!(listed[0]["fields"], json!(["login.default"]));
     assert_eq!(
         (&listed[0]["by"], &listed[0]["means"]),
-        (&json!("admin"), &json!("api"))
+        (&json!("token:admin"), &json!("api"))
     );
     assert_eq!(listed[0]["made_at"], 1_800_000_000);
     let fields = listed[1]["fields"].as_array().unwrap();

@@ -44,7 +44,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Sender {
             name: token.name.to_string(),
             means: match is_command {
                 true => Means::Command,
-                false => Means::Api,
+                false => token.means,
             },
             client: client.and_then(|client| client.0),
         }))

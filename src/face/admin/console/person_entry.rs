@@ -7,6 +7,7 @@ use url::Url;
 
 use super::request::ConsoleRequest;
 use super::{Console, PATH, audit, cookies, response, sign_in};
+use crate::face::admin::who;
 use crate::face::urls::QUERY_VALUE;
 use crate::login::ticket::{Nonce, NonceHash, Ticket, TicketError};
 use crate::people::session::Person;
@@ -167,7 +168,7 @@ fn audit_entry(
         login: Some(session.login.as_str()),
         account: Some(&session.account),
         session: Some(&session.public_id),
-        by: Some(session.login.as_str()),
+        by: Some(&who::person(&session.login)),
         ..audit::of_visit(request, reason)
     };
     let telemetry = &console.live.services().telemetry;

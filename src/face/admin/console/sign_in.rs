@@ -11,6 +11,7 @@ use super::notice::Notice;
 use super::request::ConsoleRequest;
 use super::visitor::{self, Found, Refused};
 use super::{Console, PATH, PageContext, audit, cookies, response, texts};
+use crate::face::admin::who;
 use crate::face::urls::QUERY_VALUE;
 use crate::login::administrator::AdministratorLoginError;
 use crate::login::limits::Limited;
@@ -133,10 +134,13 @@ pub(super) async fn submit(
     let telemetry = &console.live.services().telemetry;
     let reason = error.to_string();
     match &error {
-        AdministratorLoginError::Wrong { name } => telemetry.audit_anonymous(&AuditRecord {
-            by: name.as_ref().map(|name| name.as_str()),
-            ..audit::of_visit(request, &reason)
-        }),
+        AdministratorLoginError::Wrong { name } => {
+            let by = name.as_ref().map(who::local_administrator);
+            telemetry.audit_anonymous(&AuditRecord {
+                by: by.as_deref(),
+                ..audit::of_visit(request, &reason)
+            });
+        }
         AdministratorLoginError::TooManyWrong(_) => {
             telemetry.audit_anonymous(&audit::of_visit(request, &reason));
         }
@@ -175,7 +179,7 @@ async fn begin(
         }
     };
     console.live.services().telemetry.audit(&AuditRecord {
-        by: Some(administrator.name.as_str()),
+        by: Some(&who::local_administrator(&administrator.name)),
         ..audit::of_visit(request, "signed in with a password")
     });
     let mut response = response::redirect(return_path(request));
@@ -217,7 +221,7 @@ pub(super) async fn sign_out_refused(
     refused: &Refused,
 ) -> Response<Body> {
     match form.has_csrf_token(&refused.csrf_token) {
-        true => end(console, request, &refused.name).await,
+        true => end(console, request, &refused.by).await,
         false => response::bad_csrf_token(request),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::request::ConsoleRequest;
 use super::{Console, cookies};
+use crate::face::admin::who;
 use crate::people::console_sessions::{ConsoleUser, OpenConsoleSession};
 use crate::request::console::ConsoleRight;
 use crate::site::{Console as ConsoleSettings, Site};
@@ -23,6 +24,9 @@ pub(super) struct Visitor {
 /// Somebody who is signed in, but may not use the console.
 #[derive(Debug)]
 pub(super) struct Refused {
+    /// The name in the audit log.
+    pub(super) by: String,
+    /// The name on the page.
     pub(super) name: String,
     pub(super) csrf_token: String,
 }
@@ -67,30 +71,36 @@ fn of_session(settings: &ConsoleSettings, site: &Site, session: OpenConsoleSessi
             Found::Nobody
         }
         ConsoleUser::Administrator(name) if settings.local => Found::Visitor(Visitor {
-            by: name.to_string(),
+            by: who::local_administrator(&name),
             name: name.to_string(),
             is_local: true,
             right: ConsoleRight::Change,
             csrf_token,
         }),
         ConsoleUser::Administrator(name) => Found::Refused(Refused {
+            by: who::local_administrator(&name),
             name: name.to_string(),
             csrf_token,
         }),
         ConsoleUser::Person(person) => {
-            let login = person.session.login.to_string();
+            let login = &person.session.login;
+            let by = who::person(login);
             let name = person.entitlements.fields.name.clone();
-            let name = name.unwrap_or_else(|| login.clone());
+            let name = name.unwrap_or_else(|| login.to_string());
             let right = settings.rules.right_of(&person);
             match right.filter(|_| settings.admits_people()) {
                 Some(right) => Found::Visitor(Visitor {
-                    by: login,
+                    by,
                     name,
                     is_local: false,
                     right,
                     csrf_token,
                 }),
-                None => Found::Refused(Refused { name, csrf_token }),
+                None => Found::Refused(Refused {
+                    by,
+                    name,
+                    csrf_token,
+                }),
             }
         }
     }

@@ -57,7 +57,7 @@ async fn an_administrator_adds_reads_changes_and_removes_people() {
         assert_eq!(line["connector"], "house", "{line}");
         assert_eq!(
             (&line["subject"], &line["by"]),
-            (&json!("zhangsan"), &json!("admin"))
+            (&json!("zhangsan"), &json!("token:admin"))
         );
         assert!(!line.to_string().contains("张三"), "{line}");
     }
