@@ -18,6 +18,7 @@ use crate::wire::{self, Answer};
 
 mod file_wins;
 mod keys;
+mod kinds;
 mod login_choices;
 mod names;
 mod nodes;

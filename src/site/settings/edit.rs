@@ -315,12 +315,12 @@ impl Edit<'_> {
         }
     }
 
-    /// Remembers the kinds of the connectors of the file.
+    /// Remembers the kinds of the connectors of the file. A kind that is known stays.
     fn note_kinds_of_file(&mut self) {
         for (id, connector) in &self.settings.file.connectors {
             if let Ok(kind) = connector.kind() {
-                let kinds = &mut self.edited.document.kinds;
-                kinds.insert(id.clone(), kind.name().to_owned());
+                let known = self.edited.document.kinds.entry(id.clone());
+                known.or_insert_with(|| kind.name().to_owned());
             }
         }
     }

@@ -143,4 +143,15 @@ pub enum SettingsError {
          back into [session] keys, behind the new one"
     )]
     Sealed { id: ConnectorId, field: String },
+    /// The file has a connector with an ID that belonged to another kind.
+    #[error(
+        "{at}: the connector {id} is of the kind {kind}, but its id belongs to one of the kind {was}, whose \
+         accounts it would get: give it another id"
+    )]
+    KindOfFile {
+        id: ConnectorId,
+        kind: String,
+        was: String,
+        at: FileLine,
+    },
 }

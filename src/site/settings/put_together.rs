@@ -66,11 +66,30 @@ impl Settings {
         let mut settings = Self::of_file(file);
         settings.version = version;
         settings.document = document;
+        settings.check_kinds_of_file()?;
         settings.apply_switches();
         settings.add_managed(ring, strictness)?;
         settings.apply_login();
         settings.resolve_auto_logins(strictness)?;
         Ok(settings)
+    }
+
+    /// Refuses a connector of the file whose ID belonged to one of another kind: accounts hang on the ID, so
+    /// another source would let its people into them.
+    fn check_kinds_of_file(&self) -> Result<(), SettingsError> {
+        for (id, connector) in &self.file.connectors {
+            let Ok(kind) = connector.kind() else { continue };
+            let was = self.document.kinds.get(id);
+            if let Some(was) = was.filter(|was| *was != kind.name()) {
+                return Err(SettingsError::KindOfFile {
+                    id: id.clone(),
+                    kind: kind.name().to_owned(),
+                    was: was.clone(),
+                    at: self.file.file.line_of(id),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Takes connectors of the file out of force that are disabled in the managed settings.
@@ -98,8 +117,21 @@ impl Settings {
             };
             let is_enabled = connector.enabled != Some(false);
             let kind = connector.kind().map(|kind| kind.name().to_owned());
+            let kind = kind.unwrap_or_default();
+            let was = self.document.kinds.get(&id);
+            if let Some(was) = was.filter(|was| **was != kind) {
+                let error = ChangeError::KindChanged {
+                    id: id.clone(),
+                    was: was.clone(),
+                };
+                if !strictness.tolerates(&id) {
+                    return Err(error);
+                }
+                self.broken.insert(id, error.to_string());
+                continue;
+            }
             let known = Known {
-                kind: kind.unwrap_or_default(),
+                kind,
                 display_name: connector.shown_name(&id),
                 enabled: is_enabled,
             };
