@@ -13,6 +13,7 @@ use super::settings::Settings;
 use super::{Services, Site};
 
 mod change;
+mod ended;
 mod follow;
 mod load;
 mod trial;

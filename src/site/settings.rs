@@ -297,6 +297,26 @@ impl Settings {
         self.broken.insert(id.clone(), reason);
     }
 
+    /// The connectors in force that other managed settings disable, or do not have any more.
+    pub(super) fn withdrawn_in(&self, newest: &ManagedDocument) -> Vec<ConnectorId> {
+        let is_withdrawn = |id: &&ConnectorId| match self.file.connectors.get(*id) {
+            Some(connector) => connector.enabled.is_none() && newest.enabled.get(*id) == Some(&false),
+            None => {
+                let managed = newest.connectors.get(*id);
+                managed.is_none_or(|managed| !managed.settings.is_enabled())
+            }
+        };
+        let in_force = self.config.connectors.keys();
+        in_force.filter(is_withdrawn).cloned().collect()
+    }
+
+    /// The same settings without these connectors.
+    pub(super) fn without(&self, ids: &[ConnectorId]) -> Self {
+        let mut settings = self.clone();
+        settings.config.connectors.retain(|id, _| !ids.contains(id));
+        settings
+    }
+
     /// Where the file forbids changes by `[managed] write = false`, if it does.
     pub fn read_only(&self) -> Option<FileLine> {
         let line = self.file.file.write_line.unwrap_or(1);

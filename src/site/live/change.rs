@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::LiveSite;
+use super::ended::{back_in_force, newly_out_of_force};
 use crate::clock::Timestamp;
 use crate::keys::KeyRing;
 use crate::site::settings::{
@@ -107,7 +108,8 @@ impl LiveSite {
         let strictness = Strictness::strict_but_for(&base, &touched);
         let file = base.file().clone();
         let settings = Settings::put_together(file, number, document, &site.ring, &strictness)?;
-        let ended = newly_out_of_force(&base, &settings);
+        let mut ended = newly_out_of_force(&base, &settings);
+        ended.extend(back_in_force(&base, &settings));
         let built = self.build(settings, &site.ring, &site, &touched).await?;
         let texts = AuditTexts::of_change(change, author, number, &fields);
         let line = telemetry.audit_line(&texts.record(change, author, made_at));
@@ -233,13 +235,6 @@ pub(super) fn read_version(
     };
     let number = version.record.number;
     Ok((number, ManagedDocument::parse(number, &version.document)?))
-}
-
-/// The connectors that are in force before a change and not after it.
-fn newly_out_of_force(before: &Settings, after: &Settings) -> Vec<ConnectorId> {
-    let before = before.config().connectors.keys();
-    let is_gone = |id: &&ConnectorId| !after.config().connectors.contains_key(*id);
-    before.filter(is_gone).cloned().collect()
 }
 
 /// Why a site cannot be built, as a problem of its connector.

@@ -27,7 +27,8 @@ enum FollowError {
 
 impl LiveSite {
     /// Follows the changes of other nodes until it is dropped. If a version cannot be built here, the last
-    /// one stays in force, and [`LiveSite::settings_problem`] says why.
+    /// one stays in force without the connectors that the newest one disables, and
+    /// [`LiveSite::settings_problem`] says why.
     pub async fn follow_settings(self: Arc<Self>) {
         let mut changes = self.services.sessions.settings_changes();
         loop {
@@ -52,6 +53,7 @@ impl LiveSite {
         }
         let _one_at_a_time = self.changing.lock().await;
         if let Err(error) = self.load_newest().await {
+            self.withdraw_disabled().await;
             let reason = error_chain(&error);
             self.set_settings_problem(Some(format!(
                 "version {newest} of the managed settings is not in force on this node, which serves \
@@ -76,8 +78,35 @@ impl LiveSite {
             || built.settings.problem() != site.settings.problem()
         {
             self.replace_site(built);
+            self.end_newly_out_of_force(&site.settings).await;
         }
         self.set_settings_problem(problem);
         Ok(())
+    }
+
+    /// Takes connectors out of force that the newest version disables or does not have any more, although the
+    /// rest of it is not in force on this node.
+    async fn withdraw_disabled(&self) {
+        let site = self.site();
+        let newest = self.services.store.managed_version(None).await;
+        // The caller reports that the version cannot be read.
+        let Ok(Ok((version, document))) = newest.map(read_version) else {
+            return;
+        };
+        let withdrawn = site.settings.withdrawn_in(&document);
+        if withdrawn.is_empty() {
+            return;
+        }
+        let (settings, ring) = (site.settings.without(&withdrawn), Arc::clone(&site.ring));
+        match Site::build_from(settings, ring, &self.services, Some(&site)).await {
+            Ok(built) => {
+                self.replace_site(built);
+                self.end_newly_out_of_force(&site.settings).await;
+            }
+            Err(error) => {
+                let error = error_chain(&error);
+                tracing::error!(%error, version, "connectors that a version disables are still in force on this node");
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::change::read_version;
 use crate::keys::KeyRing;
 use crate::site::settings::{ManagedDocument, Origin, Settings, SettingsError, Strictness};
 use crate::site::{BuildError, Config, Services, Site, build_key_ring};
-use crate::store::{RevocationScope, Store};
+use crate::store::Store;
 use crate::telemetry::error_chain;
 
 /// The most versions that are read at once.
@@ -32,7 +32,9 @@ impl Reload<'_> {
 
     /// Makes the site the active one.
     pub async fn activate(self) {
+        let before = self.live.settings();
         self.live.replace_site(self.site);
+        self.live.end_newly_out_of_force(&before).await;
         self.live.begin_use().await;
     }
 }
@@ -73,7 +75,7 @@ impl LiveSite {
     async fn begin_use(&self) {
         let site = self.site();
         self.note_problems(&site.settings);
-        self.end_disabled_sessions(&site.settings).await;
+        self.end_out_of_force().await;
         if let Err(error) = reseal(&*self.services.store, &site.ring).await {
             tracing::error!(error = %error_chain(&error), "secrets of managed connectors are not sealed with the new session key yet: keep the old one");
         }
@@ -92,19 +94,6 @@ impl LiveSite {
             }
         }
         self.set_settings_problem(settings.problem());
-    }
-
-    /// Ends the sessions of connectors that the file disables.
-    async fn end_disabled_sessions(&self, settings: &Settings) {
-        let file = settings.file();
-        let disabled = file.connectors.iter();
-        let disabled = disabled.filter(|(_, connector)| connector.enabled == Some(false));
-        for (id, _) in disabled {
-            let scope = RevocationScope::Connector(id.clone());
-            if let Err(error) = self.services.sessions.revoke(&scope).await {
-                tracing::error!(connector = %id, error = %error_chain(&error), "the end of the sessions of a disabled connector is not stored yet: menshen tries again");
-            }
-        }
     }
 }
 

@@ -184,6 +184,11 @@ impl SealedTable {
         }
     }
 
+    /// Whether the connector is enabled.
+    pub(super) fn is_enabled(&self) -> bool {
+        self.0.get("enabled") != Some(&Value::Bool(false))
+    }
+
     pub(super) fn set_enabled(&mut self, enabled: bool) {
         self.0.insert("enabled".to_owned(), enabled.into());
     }
