@@ -38,6 +38,8 @@ pub enum Purpose {
     Tokens,
     /// The secrets of connectors in the managed settings.
     Managed,
+    /// That an administrator has signed in to the console in a browser.
+    Browser,
 }
 
 /// The thumbprint of a key, which names it without revealing it.
@@ -78,6 +80,7 @@ struct Key {
     ticket: LessSafeKey,
     tokens: LessSafeKey,
     managed: LessSafeKey,
+    browser: LessSafeKey,
     hashing: hmac::Key,
     pair: Arc<SigningPair>,
 }
@@ -249,6 +252,7 @@ impl Key {
             ticket: sealing_key(&derive(&root, "ticket")),
             tokens: sealing_key(&derive(&root, "tokens")),
             managed: sealing_key(&derive(&root, "managed")),
+            browser: sealing_key(&derive(&root, "browser")),
             hashing: hmac::Key::new(hmac::HMAC_SHA256, derive(&root, "hashing").expose()),
             pair: Arc::new(SigningPair::derive(&root)),
         })
@@ -260,6 +264,7 @@ impl Key {
             Purpose::Ticket => &self.ticket,
             Purpose::Tokens => &self.tokens,
             Purpose::Managed => &self.managed,
+            Purpose::Browser => &self.browser,
         }
     }
 }

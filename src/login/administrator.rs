@@ -1,33 +1,61 @@
 //! `AdministratorLogins`: signs local administrators in to the console.
+//!
+//! Anybody can enter wrong passwords for any name, and five in a minute make the name wait. So that strangers
+//! keep no administrator out, they are counted apart in browsers in which the administrator has signed in
+//! before, and on the machine itself.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::config::LoginConfig;
 use super::connector::ConnectorError;
 use super::connector::credentials::PASSWORD_BYTES_MAX;
-use super::connector::local::{InvalidHash, PasswordHash, verify_password};
+use super::connector::local::{HashSlots, InvalidHash, PasswordHash, verify_password};
 use super::limits::{Limited, WrongPasswords};
 use crate::client::Client;
 use crate::clock::Clock;
+use crate::keys::KeyRing;
 use crate::people::administrators::Administrators;
 use crate::setting::Period;
 use crate::store::{Administrator, AdministratorName, StoreError};
+
+mod known_browser;
+
+use known_browser::KnownBrowser;
+pub use known_browser::KNOWN_FOR_S;
 
 /// How many wrong passwords a name or a client address may send in [`PAUSE`].
 const WRONG_PASSWORDS_MAX: u32 = 5;
 const PAUSE: Period = Period::s(60);
 
-/// What the wrong passwords are counted for, instead of a connector. It is not an id of one: those have no
+/// What the wrong passwords are counted for, instead of a connector. None is an id of one: those have no
 /// capital letter.
 const COUNTED_AT: &str = "Console";
+/// The same on the machine itself, and in browsers that are known.
+const COUNTED_AT_MACHINE: &str = "Console, this machine";
+const COUNTED_AT_BROWSER: &str = "Console, known browser";
 
 /// Signs local administrators in. One per process, because it counts wrong passwords.
 #[derive(Debug)]
 pub struct AdministratorLogins {
     administrators: Administrators,
     wrong_passwords: Arc<WrongPasswords>,
+    clock: Clock,
     /// The hash that is computed for a name that does not exist.
     nobody: Arc<PasswordHash>,
+}
+
+/// A request to sign in.
+#[derive(Clone, Copy)]
+pub struct AdministratorAttempt<'a> {
+    pub name: &'a str,
+    pub password: &'a str,
+    /// The address of the client, or of the proxy that does not name it.
+    pub address: IpAddr,
+    /// The client, unless a proxy does not name it.
+    pub client: Option<Client>,
+    /// The cookie of [`AdministratorLogins::browser_cookie`].
+    pub browser_cookie: Option<&'a str>,
 }
 
 /// Why nobody is signed in.
@@ -60,7 +88,8 @@ impl AdministratorLogins {
         };
         Self {
             administrators,
-            wrong_passwords: WrongPasswords::new(&limits, clock),
+            wrong_passwords: WrongPasswords::new(&limits, clock.clone()),
+            clock,
             nobody: Arc::new(PasswordHash::of_nobody()),
         }
     }
@@ -68,15 +97,77 @@ impl AdministratorLogins {
     /// The administrator with this name and password. Takes as long for a name that does not exist.
     pub async fn sign_in(
         &self,
-        name: &str,
-        password: &str,
-        client: Option<Client>,
+        ring: &KeyRing,
+        sent: AdministratorAttempt<'_>,
     ) -> Result<Administrator, AdministratorLoginError> {
-        let begun = self.wrong_passwords.begin(COUNTED_AT, name, client).await;
+        let name = sent.name.parse::<AdministratorName>().ok();
+        let browser = self.known_browser(ring, name.as_ref(), sent.browser_cookie);
+        let browser = browser.await.map_err(AdministratorLoginError::Store)?;
+        let is_from_machine = sent.address.to_canonical().is_loopback();
+        let begun = match &browser {
+            // Whoever has the cookie is no stranger, so only this browser waits.
+            Some(browser) => {
+                let counted_for = browser.counted_for();
+                let counts = &self.wrong_passwords;
+                counts.begin(COUNTED_AT_BROWSER, &counted_for, None).await
+            }
+            None => {
+                let counted_at = match is_from_machine {
+                    true => COUNTED_AT_MACHINE,
+                    false => COUNTED_AT,
+                };
+                let counts = &self.wrong_passwords;
+                counts.begin(counted_at, sent.name, sent.client).await
+            }
+        };
         let attempt = begun.map_err(AdministratorLoginError::TooManyWrong)?;
-        let found = match name.parse::<AdministratorName>() {
-            Ok(name) => self.administrators.find(&name).await,
-            Err(_) => Ok(None),
+        let slots = match browser.is_some() || is_from_machine {
+            true => HashSlots::KnownAdministrators,
+            false => HashSlots::Console,
+        };
+        match self.verify(name.as_ref(), sent.password, slots).await? {
+            Ok(administrator) => Ok(administrator),
+            Err(name) => {
+                attempt.record_wrong();
+                Err(AdministratorLoginError::Wrong { name })
+            }
+        }
+    }
+
+    /// The cookie that makes a browser known in which this administrator has just signed in.
+    pub fn browser_cookie(&self, ring: &KeyRing, administrator: &Administrator) -> String {
+        KnownBrowser::cookie(ring, administrator, self.clock.now())
+    }
+
+    /// The browser of a cookie, if this administrator has signed in there with the present password.
+    async fn known_browser(
+        &self,
+        ring: &KeyRing,
+        name: Option<&AdministratorName>,
+        cookie: Option<&str>,
+    ) -> Result<Option<KnownBrowser>, StoreError> {
+        let opened = name.zip(cookie).and_then(|(name, cookie)| {
+            let browser = KnownBrowser::open(ring, name, cookie, self.clock.now())?;
+            Some((name, browser))
+        });
+        let Some((name, browser)) = opened else {
+            return Ok(None);
+        };
+        let administrator = self.administrators.find(name).await?;
+        let is_known = administrator.is_some_and(|known| browser.is_known_to(&known));
+        Ok(is_known.then_some(browser))
+    }
+
+    /// The administrator whose password it is; otherwise the name, if it exists.
+    async fn verify(
+        &self,
+        name: Option<&AdministratorName>,
+        password: &str,
+        slots: HashSlots,
+    ) -> Result<Result<Administrator, Option<AdministratorName>>, AdministratorLoginError> {
+        let found = match name {
+            Some(name) => self.administrators.find(name).await,
+            None => Ok(None),
         };
         let found = found.map_err(AdministratorLoginError::Store)?;
         let found = found.filter(|_| password.len() <= PASSWORD_BYTES_MAX);
@@ -87,15 +178,11 @@ impl AdministratorLogins {
             }
             None => Arc::clone(&self.nobody),
         };
-        let verified = verify_password(&hash, password).await;
+        let verified = verify_password(&hash, password, slots).await;
         let is_right = verified.map_err(AdministratorLoginError::Busy)?;
-        match found {
+        Ok(match found {
             Some(administrator) if is_right => Ok(administrator),
-            found => {
-                attempt.record_wrong();
-                let name = found.map(|administrator| administrator.name);
-                Err(AdministratorLoginError::Wrong { name })
-            }
-        }
+            found => Err(found.map(|administrator| administrator.name)),
+        })
     }
 }

@@ -184,7 +184,9 @@ impl Console {
             (false, "/style.css") => return files::style(request),
             (false, "/icon.svg") => return files::icon(),
             (false, "/sign_in") => return sign_in::page(self, site, settings, request).await,
-            (true, "/sign_in") => return sign_in::submit(self, settings, request, &form).await,
+            (true, "/sign_in") => {
+                return sign_in::submit(self, site, settings, request, &form).await;
+            }
             (false, "/start") => return person_entry::start(site, settings, request),
             (false, "/ticket") => return person_entry::redeem(self, site, settings, request).await,
             _ => {}

@@ -25,7 +25,7 @@ mod people_file;
 mod stored;
 
 pub use crate::people::password_hash::{InvalidHash, NotComputed, PasswordHash};
-pub(in crate::login) use hashing::verify as verify_password;
+pub(in crate::login) use hashing::{HashSlots, verify as verify_password};
 pub use kind::Config;
 pub(super) use kind::NAME as KIND_NAME;
 pub use people_file::{FileProblem, PeopleFileError};
@@ -111,7 +111,8 @@ impl Connector for Local {
             Some(person) => &person.password,
             None => self.people.hash_for_unknown(credentials.login),
         };
-        let is_right = hashing::verify(hash, credentials.password).await?;
+        let slots = HashSlots::Connectors;
+        let is_right = hashing::verify(hash, credentials.password, slots).await?;
         let Some(person) = person else {
             let message = "it has no such user name".to_owned();
             return Err(refused(THE_FILE, RefusalReason::WrongPassword, message));

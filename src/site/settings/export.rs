@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use super::document::ManagedDocument;
+use crate::keys;
 use crate::store::ConnectorId;
 
 /// Where an export says that secrets are.
@@ -19,7 +20,7 @@ pub enum SecretPlaces {
 impl SecretPlaces {
     /// What stands in the TOML for a secret.
     fn of(&self, id: &ConnectorId, path: &[String]) -> Value {
-        let key = path.join("_");
+        let key = exported_key(id, path);
         match self {
             Self::Environment => {
                 let name = format!("MENSHEN_{id}_{key}").to_uppercase();
@@ -30,6 +31,28 @@ impl SecretPlaces {
             Self::Files(folder) => serde_json::json!({ "file": format!("{folder}/{id}.{key}") }),
         }
     }
+}
+
+/// The key of a secret in the name of its place. No other secret has the same place, and none changes it: where
+/// another one could have the same name but for capital letters, `-` and `_`, a hash of connector and path
+/// follows.
+fn exported_key(id: &ConnectorId, path: &[String]) -> String {
+    let key = path.join("_");
+    let is_plain = |step: &String| {
+        let is_word = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_');
+        !step.is_empty() && step.chars().all(is_word)
+    };
+    // The secret `b_c` of the connector `a`, and `c` of the connector `a-custom-secrets-b`. No other keys have
+    // names that administrators choose.
+    let is_ambiguous = id.as_str().contains("-custom-secrets");
+    if path.iter().all(is_plain) && !is_ambiguous {
+        return key;
+    }
+    let mut parts = vec![id.as_str().as_bytes()];
+    parts.extend(path.iter().map(|step| step.as_bytes()));
+    let hash = keys::fingerprint(&parts);
+    let hash: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{key}_{hash}")
 }
 
 impl ManagedDocument {
@@ -98,4 +121,46 @@ fn login_table(document: &ManagedDocument) -> Map<String, Value> {
         login.insert("order".to_owned(), order.into());
     }
     login
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn place(places: &SecretPlaces, id: &str, path: &[&str]) -> String {
+        let path: Vec<_> = path.iter().map(|step| (*step).to_owned()).collect();
+        let place = places.of(&id.parse().unwrap(), &path);
+        let (_, place) = place.as_object().unwrap().iter().next().unwrap();
+        place.as_str().unwrap().to_lowercase()
+    }
+
+    #[test]
+    fn no_two_secrets_have_one_place() {
+        let secrets = [
+            ("corp", &["custom", "secrets", "key"][..]),
+            ("corp", &["custom", "secrets", "Key"]),
+            ("corp", &["custom", "secrets", "KEY"]),
+            ("corp", &["custom", "secrets", "wecom_secret"]),
+            ("corp-custom-secrets", &["wecom", "secret"]),
+            ("corp", &["custom", "secrets", "a_custom_secrets_b"]),
+            ("corp-custom-secrets-a", &["custom", "secrets", "b"]),
+            ("corp", &["jwt", "key", "0"]),
+            ("corp", &["jwt", "key", "1"]),
+        ];
+        for places in [SecretPlaces::Environment, SecretPlaces::Files("/s".to_owned())] {
+            let found = secrets.map(|(id, path)| place(&places, id, path));
+            let different: BTreeSet<_> = found.iter().collect();
+            assert_eq!(different.len(), secrets.len(), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn usual_names_have_no_hash() {
+        let env = |id, path| place(&SecretPlaces::Environment, id, path);
+        assert_eq!(env("wechat-work", &["wecom", "secret"]), "menshen_wechat_work_wecom_secret");
+        assert_eq!(env("hq-ldap", &["ldap", "bind_password"]), "menshen_hq_ldap_ldap_bind_password");
+        assert_eq!(env("p", &["custom", "secrets", "app_key"]), "menshen_p_custom_secrets_app_key");
+    }
 }

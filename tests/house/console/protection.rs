@@ -233,6 +233,7 @@ async fn applications_never_receive_a_cookie_of_the_console() {
         "menshen-console",
         "__Host-menshen-console",
         "menshen-console-entry",
+        "menshen-console-browser",
     ] {
         browser.set_cookie("sso.test", name, "secret");
     }

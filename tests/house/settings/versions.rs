@@ -150,3 +150,43 @@ async fn an_export_is_a_file_that_menshen_takes_and_another_site_imports() {
     assert_eq!(answer.json()["fields"][0]["connector"], "bad");
     assert_eq!(other.connectors().await.len(), 1);
 }
+
+#[tokio::test]
+async fn two_secrets_of_an_export_never_have_one_name() {
+    let site = ManagedSite::start().await;
+    let portal = json!({ "custom": {
+        "entry": "ticket",
+        "secrets": { "key": "one", "Key": "two" },
+        "subject": "steps.ask.id",
+        "profile": "steps.ask",
+        "step": [{
+            "name": "ask",
+            "method": "POST",
+            "url": "https://portal.corp.example/ask",
+            "form": { "ticket": "code", "a": "secrets.key", "b": "secrets.Key" },
+            "success": "answer.code == 0",
+        }],
+    }});
+    site.put("portal", &portal).await;
+    let export = site.api("GET", "/api/config/export", &Value::Null).await;
+    let toml = export.text();
+    let names: Vec<_> = toml
+        .lines()
+        .filter_map(|line| line.strip_prefix("# MENSHEN_PORTAL_CUSTOM_SECRETS_KEY"))
+        .map(|rest| rest.split(':').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(names.len(), 2, "{toml}");
+    assert_ne!(names[0], names[1]);
+    assert!(names.contains(&String::new()), "{names:?}");
+    // The name stays when the other secret is gone.
+    let mut one = portal.clone();
+    one["custom"]["secrets"] = json!({ "Key": "two" });
+    one["custom"]["step"][0]["form"] = json!({ "ticket": "code", "b": "secrets.Key" });
+    let answer = site.api("DELETE", "/api/connectors/portal", &Value::Null).await;
+    assert_eq!(answer.status, 200);
+    site.put("portal", &one).await;
+    let toml = site.api("GET", "/api/config/export", &Value::Null).await.text();
+    let suffix = names.iter().find(|name| !name.is_empty()).unwrap();
+    let name = format!("\"MENSHEN_PORTAL_CUSTOM_SECRETS_KEY{suffix}\"");
+    assert!(toml.contains(&name), "{name}: {toml}");
+}

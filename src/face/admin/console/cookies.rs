@@ -1,4 +1,5 @@
-//! The cookies of the console: of the session, of the entry of a person, and of the language.
+//! The cookies of the console: of the session, of the entry of a person, of a browser in which an administrator
+//! has signed in, and of the language.
 
 use cookie::{Cookie, SameSite};
 use http::{HeaderMap, Response};
@@ -7,6 +8,7 @@ use super::PATH;
 use super::request::ConsoleRequest;
 use crate::face::page::Lang;
 use crate::face::reply;
+use crate::login::administrator::KNOWN_FOR_S;
 use crate::login::ticket::{NONCE_AGE_MAX_S, Nonce};
 use crate::people::console_sessions::ConsoleSecret;
 use crate::request::Body;
@@ -14,6 +16,7 @@ use crate::request::head::cookies;
 
 const SESSION: &str = "menshen-console";
 const ENTRY: &str = "menshen-console-entry";
+const BROWSER: &str = "menshen-console-browser";
 const LANG: &str = "menshen-console-lang";
 const HOST_PREFIX: &str = "__Host-";
 
@@ -54,6 +57,19 @@ pub(super) fn set_entry_nonce(
 
 pub(super) fn clear_entry_nonce(response: &mut Response<Body>, request: &ConsoleRequest<'_>) {
     set(response, request, ENTRY, "", 0);
+}
+
+/// What says that an administrator has signed in in this browser before.
+pub(super) fn browser<'a>(request: &ConsoleRequest<'a>) -> Option<&'a str> {
+    value(request, BROWSER)
+}
+
+pub(super) fn set_browser(
+    response: &mut Response<Body>,
+    request: &ConsoleRequest<'_>,
+    value: &str,
+) {
+    set(response, request, BROWSER, value, KNOWN_FOR_S);
 }
 
 /// The language that a browser asked for before.

@@ -13,7 +13,7 @@ use super::visitor::{self, Found, Refused};
 use super::{Console, PATH, PageContext, audit, cookies, response, texts};
 use crate::face::admin::who;
 use crate::face::urls::QUERY_VALUE;
-use crate::login::administrator::AdministratorLoginError;
+use crate::login::administrator::{AdministratorAttempt, AdministratorLoginError};
 use crate::login::limits::Limited;
 use crate::request::Body;
 use crate::site::{Console as ConsoleSettings, Site};
@@ -104,6 +104,7 @@ fn form_page(
 /// Signs a local administrator in.
 pub(super) async fn submit(
     console: &Console,
+    site: &Site,
     settings: &ConsoleSettings,
     request: &ConsoleRequest<'_>,
     form: &Form,
@@ -115,12 +116,34 @@ pub(super) async fn submit(
     }
     let name = form.value("name").unwrap_or_default();
     let password = form.raw("password").unwrap_or_default();
-    let client = request.head.client_for_limits();
-    let error = match console.logins.sign_in(name, password, client).await {
-        Ok(administrator) => return begin(console, settings, request, &administrator).await,
-        Err(error) => error,
+    let sent = AdministratorAttempt {
+        name,
+        password,
+        address: request.head.client_ip,
+        client: request.head.client_for_limits(),
+        browser_cookie: cookies::browser(request),
     };
-    let (status, problem) = match &error {
+    match console.logins.sign_in(&site.ring, sent).await {
+        Ok(administrator) => {
+            let mut response = begin(console, settings, request, &administrator).await;
+            let cookie = console.logins.browser_cookie(&site.ring, &administrator);
+            cookies::set_browser(&mut response, request, &cookie);
+            response
+        }
+        Err(error) => not_signed_in(console, settings, request, name, &error),
+    }
+}
+
+/// Shows the form again, and records why nobody is signed in.
+fn not_signed_in(
+    console: &Console,
+    settings: &ConsoleSettings,
+    request: &ConsoleRequest<'_>,
+    name: &str,
+    error: &AdministratorLoginError,
+) -> Response<Body> {
+    let t = texts::of(request.lang);
+    let (status, problem) = match error {
         AdministratorLoginError::Wrong { .. } => (StatusCode::UNAUTHORIZED, t.wrong_password),
         AdministratorLoginError::TooManyWrong(_) => {
             (StatusCode::TOO_MANY_REQUESTS, t.too_many_wrong)
@@ -133,7 +156,7 @@ pub(super) async fn submit(
     };
     let telemetry = &console.live.services().telemetry;
     let reason = error.to_string();
-    match &error {
+    match error {
         AdministratorLoginError::Wrong { name } => {
             let by = name.as_ref().map(who::local_administrator);
             telemetry.audit_anonymous(&AuditRecord {
@@ -147,7 +170,7 @@ pub(super) async fn submit(
         AdministratorLoginError::Busy(_)
         | AdministratorLoginError::Store(_)
         | AdministratorLoginError::DamagedHash(_) => {
-            tracing::error!(error = %error_chain(&error), "an administrator could not sign in");
+            tracing::error!(error = %error_chain(error), "an administrator could not sign in");
         }
     }
     let mut response = form_page(settings, request, status, (name, Some(problem)));
@@ -155,7 +178,7 @@ pub(super) async fn submit(
         retry_after_s, ..
     }) = error
     {
-        let retry_after = HeaderValue::from(retry_after_s);
+        let retry_after = HeaderValue::from(*retry_after_s);
         response.headers_mut().insert(RETRY_AFTER, retry_after);
     }
     response

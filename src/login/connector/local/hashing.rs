@@ -1,5 +1,5 @@
-//! Computes hashes of passwords: off the threads that serve requests, at most one for each core, and with a limit to
-//! the memory of all together.
+//! Computes hashes of passwords: off the threads that serve requests, at most one for each core and a few for the
+//! console, and with a limit to the memory of all together.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -20,11 +20,38 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 /// The most logins that wait.
 const WAITING_MAX: usize = 1_000;
 
+/// The most sign-ins to the console that wait.
+const WAITING_AT_CONSOLE_MAX: usize = 100;
+
 /// The queue of this process. All connectors share it, because they share the cores and the memory.
 static QUEUE: LazyLock<HashQueue> = LazyLock::new(|| {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     HashQueue::new(cores, memory_kib(cores), WAITING_MAX)
 });
+
+static CONSOLE_QUEUE: LazyLock<HashQueue> = LazyLock::new(HashQueue::of_console);
+static KNOWN_ADMINISTRATORS_QUEUE: LazyLock<HashQueue> = LazyLock::new(HashQueue::of_console);
+
+/// Whose hashes are computed. Each has its own slots, so that nobody can use up those of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::login) enum HashSlots {
+    /// People of connectors.
+    Connectors,
+    /// Whoever signs in to the console.
+    Console,
+    /// Administrators in browsers that are known, and on the machine itself.
+    KnownAdministrators,
+}
+
+impl HashSlots {
+    fn queue(self) -> &'static HashQueue {
+        match self {
+            Self::Connectors => &QUEUE,
+            Self::Console => &CONSOLE_QUEUE,
+            Self::KnownAdministrators => &KNOWN_ADMINISTRATORS_QUEUE,
+        }
+    }
+}
 
 /// The memory of all hashes that are computed at the same time, in KiB: one costly hash, or one of the default cost
 /// for each core. Whoever knows no password chooses which hashes are computed.
@@ -49,8 +76,9 @@ struct HashQueue {
 pub(in crate::login) async fn verify(
     hash: &Arc<PasswordHash>,
     password: &str,
+    slots: HashSlots,
 ) -> Result<bool, ConnectorError> {
-    QUEUE.verify(hash, password).await
+    slots.queue().verify(hash, password).await
 }
 
 /// The hash of a new password, with the default cost.
@@ -67,6 +95,11 @@ impl HashQueue {
             memory: Arc::new(Semaphore::new(memory_kib)),
             waiting: Semaphore::new(waiting_max),
         }
+    }
+
+    /// One hash at a time.
+    fn of_console() -> Self {
+        Self::new(1, memory_kib(1), WAITING_AT_CONSOLE_MAX)
     }
 
     async fn verify(
@@ -149,7 +182,8 @@ mod tests {
         assert!(right.await.unwrap());
         assert!(!queue.verify(&hash, "hunter2y").await.unwrap());
         assert_eq!(queue.computing.available_permits(), 2);
-        assert!(verify(&hash, "hunter2x").await.unwrap());
+        let verified = verify(&hash, "hunter2x", HashSlots::Connectors).await;
+        assert!(verified.unwrap());
         let cores = std::thread::available_parallelism().unwrap().get();
         assert!(QUEUE.computing.available_permits() <= cores);
     }
@@ -190,5 +224,23 @@ mod tests {
         }
         drop(only);
         assert!(queue.verify(&hash, "hunter2x").await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn nobody_uses_up_the_slots_of_others() {
+        use HashSlots::{Connectors, Console, KnownAdministrators};
+        let hash = hunter2x();
+        // The other tests of this process use those of connectors.
+        for (full, others) in [
+            (Console, [Connectors, KnownAdministrators]),
+            (KnownAdministrators, [Connectors, Console]),
+        ] {
+            let slots = Arc::clone(&full.queue().computing);
+            let _all = slots.acquire_owned().await;
+            assert!(is_waiting(pin!(verify(&hash, "hunter2x", full)).as_mut()));
+            for other in others {
+                assert!(verify(&hash, "hunter2x", other).await.unwrap());
+            }
+        }
     }
 }

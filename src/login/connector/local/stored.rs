@@ -10,7 +10,8 @@ use super::super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
     ConnectorError, Finding, RefusalReason, SourceRefusal, brought,
 };
-use super::{hashing, proven_by_password, refused};
+use super::hashing::{self, HashSlots};
+use super::{proven_by_password, refused};
 use crate::clock::Clock;
 use crate::login::pending::{PasswordChange, Pending};
 use crate::people::local_people::{
@@ -162,7 +163,8 @@ impl Connector for StoredLocal {
             Some(person) => hash_of(person)?,
             None => Arc::clone(&NOBODY),
         };
-        let is_right = hashing::verify(&hash, credentials.password).await?;
+        let slots = HashSlots::Connectors;
+        let is_right = hashing::verify(&hash, credentials.password, slots).await?;
         let person = person.ok_or_else(nobody)?;
         if !is_right {
             let message = format!("the password for {subject} is wrong");
