@@ -15,7 +15,7 @@ use serde::Deserialize;
 pub use access::{AccessRecord, CutBy, FaceLabel, StreamEnd, StreamKind, VerdictLabel};
 pub use audit::{AuditEvent, AuditRecord, UnknownEvent};
 use audit_queue::Pushed;
-pub use audit_queue::{AuditLine, AuditLineId, UnstoredAudit};
+pub use audit_queue::{AuditCause, AuditLine, AuditLineId, UnstoredAudit};
 pub use log_limiter::LogLimiter;
 use log_writer::LineKind;
 pub use metrics::{BearerCounters, GaugeGuard};
@@ -161,14 +161,14 @@ impl Telemetry {
     /// other lines cannot fill.
     pub fn audit(&self, audit: &AuditRecord<'_>) {
         let suppressed = self.0.anonymous_audit.take_suppressed();
-        self.write_and_queue(audit, suppressed);
+        self.write_and_queue(audit, false, suppressed);
     }
 
     /// Writes an audit record that any anonymous client can cause, at a limited rate. The next
     /// record says how many were suppressed.
     pub fn audit_anonymous(&self, audit: &AuditRecord<'_>) {
         if let Some(suppressed) = self.0.anonymous_audit.take() {
-            self.write_and_queue(audit, suppressed);
+            self.write_and_queue(audit, true, suppressed);
         }
     }
 
@@ -177,11 +177,12 @@ impl Telemetry {
         self.push(LineKind::Audit, |line| audit.write(line, 0));
     }
 
-    fn write_and_queue(&self, audit: &AuditRecord<'_>, suppressed: u64) {
+    fn write_and_queue(&self, audit: &AuditRecord<'_>, is_anonymous: bool, suppressed: u64) {
         let mut pushed = Pushed::Done;
         self.push(LineKind::Audit, |line| {
             audit.write(line, suppressed);
-            pushed = self.0.audit_queue.push(audit, suppressed, line);
+            let queue = &self.0.audit_queue;
+            pushed = queue.push(audit, is_anonymous, suppressed, line);
         });
         if let Pushed::Dropped { first } = pushed {
             self.count_unstored_audit(UnstoredAudit::QueueFull, 1);

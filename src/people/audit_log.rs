@@ -38,7 +38,7 @@ pub struct AuditConfig {
     /// has every line in any case. `"0s"`: the database gets no lines, and those that it has are deleted.
     pub keep: Period,
     /// The most audit lines that the database keeps. Of more, the oldest are deleted before `keep` has
-    /// passed.
+    /// passed: first those that strangers cause, such as refused logins, last those of administrators.
     pub lines_max: u32,
 }
 
@@ -134,21 +134,17 @@ impl AuditLog {
         }
         let config = *self.config.lock().unwrap_or_else(PoisonError::into_inner);
         let before = oldest_kept(now, config.keep.duration());
-        let (mut old, mut excess) = (0, 0);
+        let mut old = 0;
         for _ in 0..DELETIONS_MAX {
             let max = DELETED_LINES_MAX;
-            let mut deleted = self.store.delete_audit_lines(before, max).await?;
+            let deleted = self.store.delete_audit_lines(before, max).await?;
             old += deleted;
-            if deleted < u64::from(max) {
-                let kept = config.lines_max;
-                deleted = self.store.delete_excess_audit_lines(kept, max).await?;
-                excess += deleted;
-            }
             if deleted < u64::from(max) {
                 break;
             }
             tokio::task::yield_now().await;
         }
+        let excess = self.delete_excess(config.lines_max).await?;
         tracing::debug!(old, excess, "old audit lines were deleted from the store");
         if excess > 0 {
             tracing::warn!(
@@ -158,6 +154,26 @@ impl AuditLog {
             );
         }
         Ok(old + excess)
+    }
+
+    /// Deletes the lines beyond the newest `kept`: first those that strangers can cause, so that these push
+    /// out nothing else, and last those of administrators.
+    async fn delete_excess(&self, kept: u32) -> Result<u64, StoreError> {
+        let (mut all, mut rounds) = (0, 0);
+        for (cause, lines) in self.store.excess_audit_lines(kept).await? {
+            let mut left = lines;
+            while left > 0 && rounds < DELETIONS_MAX {
+                let max = u32::try_from(left).unwrap_or(u32::MAX).min(DELETED_LINES_MAX);
+                let deleted = self.store.delete_oldest_audit_lines(cause, max).await?;
+                if deleted == 0 {
+                    break;
+                }
+                (all, left) = (all + deleted, left.saturating_sub(deleted));
+                rounds += 1;
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(all)
     }
 
     /// Stores the oldest queued lines. Returns how many it took from the queue.

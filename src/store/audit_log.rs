@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{AccountId, ConnectorId, StoreError};
 use crate::clock::Timestamp;
-use crate::telemetry::{AuditEvent, AuditLine};
+use crate::telemetry::{AuditCause, AuditEvent, AuditLine};
 
 /// Adds, finds and deletes lines of the audit trail.
 #[async_trait]
@@ -22,9 +22,16 @@ pub trait AuditLogStore: fmt::Debug + Send + Sync {
     /// Deletes at most `max` of the lines before a time; returns the number of deleted lines.
     async fn delete_audit_lines(&self, before: Timestamp, max: u32) -> Result<u64, StoreError>;
 
-    /// Deletes at most `max` of the lines that are older than the newest `kept`; returns the number of
-    /// deleted lines.
-    async fn delete_excess_audit_lines(&self, kept: u32, max: u32) -> Result<u64, StoreError>;
+    /// How many lines there are beyond `kept`, by who caused them: first all of strangers, then those of
+    /// people, then those of administrators.
+    async fn excess_audit_lines(&self, kept: u32) -> Result<Vec<(AuditCause, u64)>, StoreError>;
+
+    /// Deletes the oldest lines that somebody caused, at most `max`; returns the number of deleted lines.
+    async fn delete_oldest_audit_lines(
+        &self,
+        cause: AuditCause,
+        max: u32,
+    ) -> Result<u64, StoreError>;
 }
 
 /// Which lines are listed. All conditions must hold.

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
-use crate::telemetry::{AuditLine, Telemetry};
+use crate::telemetry::{AuditCause, AuditLine, Telemetry};
 
 /// The timeout of an operation: longer than the waits for a connection and for a lock, and short enough for
 /// a response within 15 s.
@@ -373,11 +373,12 @@ delegate! {
     AuditLogStore {
         reads {
             audit_lines(query: &AuditQuery) -> Vec<StoredAuditLine>;
+            excess_audit_lines(kept: u32) -> Vec<(AuditCause, u64)>;
         }
         writes {
             add_audit_lines(lines: &[AuditLine]) -> u64;
             delete_audit_lines(before: Timestamp, max: u32) -> u64;
-            delete_excess_audit_lines(kept: u32, max: u32) -> u64;
+            delete_oldest_audit_lines(cause: AuditCause, max: u32) -> u64;
         }
     }
     ManagedSettingsStore {

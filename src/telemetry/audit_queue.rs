@@ -12,6 +12,8 @@ use crate::clock::Timestamp;
 
 /// The most waiting lines.
 const LINES_MAX: usize = 20_000;
+/// So many waiting lines leave no room for one of a stranger.
+const LINES_WITH_STRANGERS_MAX: usize = LINES_MAX / 2;
 /// The most bytes of waiting lines.
 const BYTES_MAX: usize = 32 << 20;
 /// The length up to which a line is stored as the log has it. In a longer one the texts are truncated.
@@ -30,8 +32,42 @@ pub struct AuditLine {
     pub login: Option<String>,
     /// The account id.
     pub account: Option<String>,
+    pub cause: AuditCause,
     /// One JSON object, without a line end.
     pub json: String,
+}
+
+/// Who caused a line. If the store has too many, those of strangers are deleted first, and those of
+/// administrators last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AuditCause {
+    /// Somebody who need not even have an account.
+    Stranger,
+    Person,
+    /// Somebody who changed something, or used the console.
+    Administrator,
+}
+
+impl AuditCause {
+    /// All causes, in the order in which their lines are deleted.
+    pub const ALL: [Self; 3] = [Self::Stranger, Self::Person, Self::Administrator];
+
+    fn of(audit: &AuditRecord<'_>) -> Self {
+        let is_of_settings = matches!(audit.event, AuditEvent::Config | AuditEvent::Console);
+        match is_of_settings || audit.by.is_some() {
+            true => Self::Administrator,
+            false => Self::Person,
+        }
+    }
+
+    /// The number in the store.
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::Stranger => 0,
+            Self::Person => 1,
+            Self::Administrator => 2,
+        }
+    }
 }
 
 /// Names a line: eight random bytes of its process, and its number there.
@@ -118,12 +154,23 @@ impl fmt::Debug for AuditQueue {
 
 impl AuditQueue {
     /// Adds the line of a record, which `written` holds as the log has it.
-    pub(super) fn push(&self, audit: &AuditRecord<'_>, suppressed: u64, written: &[u8]) -> Pushed {
+    pub(super) fn push(
+        &self,
+        audit: &AuditRecord<'_>,
+        is_anonymous: bool,
+        suppressed: u64,
+        written: &[u8],
+    ) -> Pushed {
         let mut state = self.lock();
-        let Some(line) = state.line(audit, suppressed, written) else {
+        let Some(mut line) = state.line(audit, suppressed, written) else {
             return Pushed::Done;
         };
-        if state.lines.len() >= LINES_MAX || state.bytes + line.json.len() > BYTES_MAX {
+        let mut lines_max = LINES_MAX;
+        if is_anonymous {
+            line.cause = AuditCause::Stranger;
+            lines_max = LINES_WITH_STRANGERS_MAX;
+        }
+        if state.lines.len() >= lines_max || state.bytes + line.json.len() > BYTES_MAX {
             state.dropped += 1;
             let first = state.dropped == 1;
             return Pushed::Dropped { first };
@@ -171,6 +218,7 @@ impl State {
             connector: audit.connector.map(str::to_owned),
             login: audit.login.map(str::to_owned),
             account: audit.account.map(ToString::to_string),
+            cause: AuditCause::of(audit),
             json,
         })
     }

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 
 use super::super::{AuditLogStore, AuditOrder, AuditQuery, StoreError, StoredAuditLine};
+use super::row::Columns as _;
 use super::statement::Statement;
 use super::{Begin, Database, QueryError, Transaction, row, run, values};
 use crate::clock::Timestamp;
-use crate::telemetry::AuditLine;
+use crate::telemetry::{AuditCause, AuditLine};
 
 /// The length to which a login is compared, in bytes: PostgreSQL has no index of long texts.
 const LOGIN_BYTES_MAX: usize = 512;
@@ -47,23 +48,59 @@ impl<D: Database> AuditLogStore for D {
         run("delete old audit lines", deleted).await
     }
 
-    async fn delete_excess_audit_lines(&self, kept: u32, max: u32) -> Result<u64, StoreError> {
-        // Numbers may be missing between the newest, so that fewer than `kept` may be left.
+    async fn excess_audit_lines(&self, kept: u32) -> Result<Vec<(AuditCause, u64)>, StoreError> {
+        run("count the audit lines", excess(self, kept)).await
+    }
+
+    async fn delete_oldest_audit_lines(
+        &self,
+        cause: AuditCause,
+        max: u32,
+    ) -> Result<u64, StoreError> {
         let sql = "DELETE FROM menshen_audit_line WHERE number IN \
-                   (SELECT number FROM menshen_audit_line \
-                   WHERE number <= (SELECT max(number) FROM menshen_audit_line) - $1 \
+                   (SELECT number FROM menshen_audit_line WHERE cause = $1 \
                    ORDER BY number LIMIT $2)";
-        let deleted = delete(self, sql, kept.into(), max);
+        let deleted = delete(self, sql, cause.number(), max);
         run("delete excess audit lines", deleted).await
     }
+}
+
+/// Counts lines only if there can be too many: numbers may be missing, but none is there twice.
+async fn excess(db: &impl Database, kept: u32) -> Result<Vec<(AuditCause, u64)>, QueryError> {
+    let sql = "SELECT coalesce(max(number) - min(number) + 1, 0) AS number FROM menshen_audit_line";
+    let found = db.read_row(sql, values![]).await?;
+    let span = found.map_or(Ok(0), |found| found.integer("number"))?;
+    if span <= i64::from(kept) {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT cause, count(*) AS number FROM menshen_audit_line GROUP BY cause";
+    let mut counts = [0; AuditCause::ALL.len()];
+    for found in &db.read_rows(sql, values![]).await? {
+        let cause = found.integer("cause")?;
+        let known = AuditCause::ALL.iter().zip(&mut counts);
+        for (_, count) in known.filter(|(known, _)| known.number() == cause) {
+            *count = row::number(found, "number", "audit line")?;
+        }
+    }
+    let all: u64 = counts.iter().sum();
+    let mut rest = all.saturating_sub(u64::from(kept));
+    let mut excess = Vec::new();
+    for (cause, count) in AuditCause::ALL.into_iter().zip(counts) {
+        let deleted = count.min(rest);
+        rest -= deleted;
+        if deleted > 0 {
+            excess.push((cause, deleted));
+        }
+    }
+    Ok(excess)
 }
 
 /// Adds a line in a transaction, so that the line of a change is stored with the change or not at all.
 /// Returns 0 if the line is there already.
 pub(super) async fn insert(tx: &mut impl Transaction, line: &AuditLine) -> Result<u64, QueryError> {
     let sql = "INSERT INTO menshen_audit_line \
-               (id, at, event, connector, login_folded, account, json) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING";
+               (id, at, event, connector, login_folded, account, cause, json) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
     let values = values![
         &line.id,
         line.at,
@@ -71,6 +108,7 @@ pub(super) async fn insert(tx: &mut impl Transaction, line: &AuditLine) -> Resul
         &line.connector,
         line.login.as_deref().map(folded),
         &line.account,
+        line.cause.number(),
         &line.json
     ];
     tx.execute(sql, values).await

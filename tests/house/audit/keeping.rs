@@ -100,3 +100,43 @@ async fn what_was_recorded_last_is_stored_before_the_process_ends() {
     assert_eq!(lines.len(), 1_501);
     assert!(lines[1_500].json.contains("zhangsan"), "{:?}", lines[1_500]);
 }
+
+#[tokio::test]
+async fn refused_logins_of_strangers_push_out_no_line_of_an_administrator_or_a_login() {
+    let menshen = setup_with("lines_max = 4").start().await;
+    let record = |event| AuditRecord::new(event, menshen.clock.now());
+    telemetry(&menshen).audit(&AuditRecord {
+        reason: Some("put connector corp through the api"),
+        by: Some("token:admin"),
+        ..record(AuditEvent::Config)
+    });
+    telemetry(&menshen).audit(&AuditRecord {
+        reason: Some("signed in with a password"),
+        by: Some("local:root"),
+        ..record(AuditEvent::Console)
+    });
+    record_logins(&menshen, &["a"]);
+    for _ in 0..10 {
+        telemetry(&menshen).audit_anonymous(&AuditRecord {
+            login: Some("stranger"),
+            ..record(AuditEvent::Refused)
+        });
+        telemetry(&menshen).audit_anonymous(&AuditRecord {
+            reason: Some("the name or the password is wrong"),
+            by: Some("local:root"),
+            ..record(AuditEvent::Console)
+        });
+    }
+    list_once(&menshen, "", 23).await;
+    assert_eq!(delete_old(&menshen).await, 19);
+    let left = list(&menshen, "").await;
+    let left: Vec<_> = left.iter().rev().map(|line| &line["event"]).collect();
+    assert_eq!(left, ["config", "console", "login", "console"]);
+    // Many logins do not push out changes either.
+    record_logins(&menshen, &["b", "c", "d", "e", "f"]);
+    list_once(&menshen, "", 9).await;
+    assert_eq!(delete_old(&menshen).await, 5);
+    let left = list(&menshen, "").await;
+    let left: Vec<_> = left.iter().rev().map(|line| &line["event"]).collect();
+    assert_eq!(left, ["config", "console", "login", "login"]);
+}

@@ -21,7 +21,7 @@ use menshen::store::{
     StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename,
     SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
-use menshen::telemetry::AuditLine;
+use menshen::telemetry::{AuditCause, AuditLine};
 use tokio::sync::{Notify, oneshot};
 
 use super::database::Database;
@@ -405,7 +405,8 @@ store_operations! {
             add_audit_lines(lines: &[AuditLine]) -> u64;
             audit_lines(query: &AuditQuery) -> Vec<StoredAuditLine>;
             delete_audit_lines(before: Timestamp, max: u32) -> u64;
-            delete_excess_audit_lines(kept: u32, max: u32) -> u64;
+            excess_audit_lines(kept: u32) -> Vec<(AuditCause, u64)>;
+            delete_oldest_audit_lines(cause: AuditCause, max: u32) -> u64;
         }
     }
     ManagedSettingsStore {

@@ -1,7 +1,9 @@
 //! Lines of the audit trail: each is stored once, found by what it says, and deleted when it is old.
 
 use menshen::store::{AuditOrder, AuditPosition, AuditQuery, StoredAuditLine};
-use menshen::telemetry::{AuditEvent, AuditLine, AuditRecord, LogConfig, Telemetry};
+use menshen::telemetry::{
+    AuditCause, AuditEvent, AuditLine, AuditRecord, LogConfig, Telemetry,
+};
 
 use super::*;
 
@@ -228,17 +230,59 @@ async fn old_lines_and_those_beyond_the_maximum_are_deleted_in_rounds() {
         }
         assert_eq!(deleted, [2, 2, 1, 0], "{}", backend.name);
         assert_eq!(logins(store, &all()).await, ["7", "6", "5"]);
-        for (kept, max, deleted, left) in [
-            (3, 9, 0, &["7", "6", "5"][..]),
-            (1, 1, 1, &["7", "6"]),
-            (1, 9, 1, &["7"]),
-            (1, 9, 0, &["7"]),
-            (0, 9, 1, &[]),
-            (0, 9, 0, &[]),
+        let person = AuditCause::Person;
+        for (kept, excess, max, deleted, left) in [
+            (3, &[][..], 0, 0, &["7", "6", "5"][..]),
+            (1, &[(person, 2)], 1, 1, &["7", "6"]),
+            (1, &[(person, 1)], 1, 1, &["7"]),
+            (1, &[], 0, 0, &["7"]),
+            (0, &[(person, 1)], 9, 1, &[]),
+            (0, &[], 9, 0, &[]),
         ] {
-            let count = store.delete_excess_audit_lines(kept, max).await.unwrap();
+            let counted = store.excess_audit_lines(kept).await.unwrap();
+            assert_eq!(counted, excess, "{} {kept}", backend.name);
+            let count = store.delete_oldest_audit_lines(person, max).await.unwrap();
             assert_eq!(count, deleted, "{} {kept} {max}", backend.name);
             assert_eq!(logins(store, &all()).await, left, "{}", backend.name);
         }
+    }
+}
+
+#[tokio::test]
+async fn lines_of_strangers_are_too_many_first_and_those_of_administrators_last() {
+    use AuditCause::{Administrator, Person, Stranger};
+    for backend in backends().await {
+        let store = &*backend.store;
+        let trail = Trail::new();
+        let mut lines = trail.lines(&["a", "b", "s1", "p1", "s2", "p2", "s3"]);
+        for (line, cause) in lines.iter_mut().zip([
+            Administrator,
+            Administrator,
+            Stranger,
+            Person,
+            Stranger,
+            Person,
+            Stranger,
+        ]) {
+            line.cause = cause;
+        }
+        add(store, &lines).await;
+        for (kept, excess) in [
+            (9, &[][..]),
+            (7, &[]),
+            (6, &[(Stranger, 1)]),
+            (4, &[(Stranger, 3)]),
+            (3, &[(Stranger, 3), (Person, 1)]),
+            (1, &[(Stranger, 3), (Person, 2), (Administrator, 1)]),
+        ] {
+            let counted = store.excess_audit_lines(kept).await.unwrap();
+            assert_eq!(counted, excess, "{} {kept}", backend.name);
+        }
+        let deleted = store.delete_oldest_audit_lines(Stranger, 2).await.unwrap();
+        assert_eq!(deleted, 2, "{}", backend.name);
+        let left = ["s3", "p2", "p1", "b", "a"];
+        assert_eq!(logins(store, &all()).await, left, "{}", backend.name);
+        // Numbers are missing now, which is not taken for more lines.
+        assert_eq!(store.excess_audit_lines(5).await.unwrap(), [], "{}", backend.name);
     }
 }
