@@ -241,6 +241,21 @@ async fn a_person_outside_of_the_rules_sees_a_page_that_signs_them_out() {
 }
 
 #[tokio::test]
+async fn the_session_of_a_person_outside_of_the_rules_is_short_and_never_becomes_more() {
+    let menshen = setup().start().await;
+    let mut visit = Visit::of(enter(&menshen, "wangfang").await);
+    assert_eq!(visit.get("/console/").await.status, 403);
+    menshen.clock.advance(Duration::from_secs(599));
+    assert_eq!(visit.get("/console/").await.status, 403);
+    let wider = with_console(
+        "external_url = \"http://console.test\"\nallow = \"user.login == 'wangfang'\"\n",
+    );
+    menshen.reload(&wider).await.unwrap();
+    menshen.clock.advance(Duration::from_secs(1));
+    assert_eq!(visit.get("/console/").await.status, 303, "it is over");
+}
+
+#[tokio::test]
 async fn rule_account_and_session_are_looked_at_again_on_each_request() {
     let menshen = setup().start().await;
     let mut visit = Visit::of_person(&menshen, "zhangsan").await;

@@ -1,6 +1,8 @@
 //! `/console/start` and `/console/ticket`: people enter with their login. The login host sends a ticket that is
 //! bound to a nonce in a cookie of this browser and is accepted once.
 
+use std::time::Duration;
+
 use http::{Method, Response};
 use percent_encoding::utf8_percent_encode;
 use url::Url;
@@ -15,6 +17,9 @@ use crate::request::Body;
 use crate::site::{Console as ConsoleSettings, Site};
 use crate::store::StoreError;
 use crate::telemetry::{AuditRecord, error_chain};
+
+/// How long the session of a person lasts whom no rule admits: it only shows why, and signs them out.
+const REFUSED_LIFETIME: Duration = Duration::from_secs(600);
 
 /// Marks a redirect to the host of `external_url`, so that it is not repeated.
 const REDIRECTED_MARK: &str = "h";
@@ -133,9 +138,12 @@ async fn begin(
     let person = refresher.find_person(&key, &site.session_timeouts).await?;
     let person = person.ok_or(EntryError::SessionEnded)?;
     sign_in::end_former_session(console, request).await;
-    let lifetime = settings.lifetime;
-    let secret = console.sessions.begin_for_person(key, lifetime).await?;
     let is_admitted = settings.rules.right_of(&person).is_some();
+    let lifetime = match is_admitted {
+        true => settings.lifetime,
+        false => settings.lifetime.min(REFUSED_LIFETIME),
+    };
+    let secret = console.sessions.begin_for_person(key, lifetime).await?;
     audit_entry(console, request, &person, is_admitted);
     let is_page = ticket.return_path.strip_prefix(PATH);
     let is_page = is_page.is_some_and(|rest| rest.starts_with('/'));
