@@ -262,6 +262,7 @@ impl Admin {
                     ConsoleRight::View => AdminRights::View,
                 },
                 means: Means::Console,
+                client,
             }),
             ApiVisitor::Refused => Err(Refusal::not_admitted()),
             ApiVisitor::NoCsrfToken => Err(Refusal::no_csrf_token()),

@@ -127,7 +127,11 @@ impl Api {
     {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let mut request = request.map(axum::body::Body::new);
-        request.extensions_mut().insert(token.clone());
+        let token = AdminToken {
+            client,
+            ..token.clone()
+        };
+        request.extensions_mut().insert(token);
         request.extensions_mut().insert(ClientAddress(client));
         let answer: Result<ApiResponse, Infallible> = self.router.clone().call(request).await;
         let Ok(answer) = answer;

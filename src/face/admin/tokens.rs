@@ -1,5 +1,6 @@
 //! `AdminTokens`: the bearer tokens of the admin API, with their names and rights.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -79,6 +80,8 @@ pub(super) struct AdminToken {
     pub(super) rights: AdminRights,
     /// By what a change with it comes.
     pub(super) means: Means,
+    /// From where the request comes; absent on a unix socket, and before there is a request.
+    pub(super) client: Option<IpAddr>,
 }
 
 /// What a token may do.
@@ -171,6 +174,7 @@ impl AdminTokens {
                 name: who::token(name).into(),
                 rights,
                 means: Means::Api,
+                client: None,
             };
             tokens.push((hash, token));
         }

@@ -21,6 +21,9 @@ mod rollback;
 /// The most connectors that are managed.
 const CONNECTORS_MAX: usize = 200;
 
+/// The most bytes of all managed settings: each version has them whole.
+const DOCUMENT_BYTES_MAX: usize = 8 << 20;
+
 /// The managed settings after a change.
 #[derive(Debug)]
 pub(in crate::site) struct Edited {
@@ -98,6 +101,7 @@ impl Settings {
             }
         }
         edit.note_kinds_of_file();
+        edit.check_size()?;
         // Every other change makes a version, also one with the same content.
         let may_be_idle = matches!(change, Change::SetEnabled { .. } | Change::SetLogin(_));
         let is_idle = may_be_idle && edit.edited.fields.is_empty();
@@ -313,6 +317,15 @@ impl Edit<'_> {
             true => self.set_login(login),
             false => Err(ChangeError::Problems(problems)),
         }
+    }
+
+    fn check_size(&self) -> Result<(), ChangeError> {
+        if self.edited.document.to_json().len() <= DOCUMENT_BYTES_MAX {
+            return Ok(());
+        }
+        let help = format!("at most {} MiB together", DOCUMENT_BYTES_MAX >> 20);
+        let problem = FieldProblem::new("", "the settings of all connectors are too large", help);
+        Err(ChangeError::Problems(vec![problem]))
     }
 
     /// Remembers the kinds of the connectors of the file. A kind that is known stays.

@@ -16,6 +16,7 @@ async fn a_person_is_closed_and_reopened_by_login() {
     assert_eq!(record["event"], "closed");
     assert_eq!(record["reason"], "through the admin API: left the company");
     assert_eq!(record["by"], "token:admin");
+    assert_eq!(record["client"], "127.0.0.1");
     assert_eq!(record["login"], "zhangsan");
 
     let opened = call_api(&menshen, "POST", "/api/people/zhangsan/open", &Value::Null).await;

@@ -41,6 +41,7 @@ pub(super) fn audit_record<'a>(
 ) -> AuditRecord<'a> {
     AuditRecord {
         by: Some(&token.name),
+        client: token.client,
         reason: Some(reason),
         ..AuditRecord::new(event, Clock::system().now())
     }
