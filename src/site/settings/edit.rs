@@ -319,8 +319,10 @@ impl Edit<'_> {
         }
     }
 
+    /// Refuses settings that are too large, unless they have become smaller.
     fn check_size(&self) -> Result<(), ChangeError> {
-        if self.edited.document.to_json().len() <= DOCUMENT_BYTES_MAX {
+        let size = self.edited.document.to_json().len();
+        if size <= DOCUMENT_BYTES_MAX || size <= self.settings.document.to_json().len() {
             return Ok(());
         }
         let help = format!("at most {} MiB together", DOCUMENT_BYTES_MAX >> 20);

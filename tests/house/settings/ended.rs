@@ -16,8 +16,9 @@ async fn signed_in_late(site: &ManagedSite, late: &Running) -> Browser {
     site.advance();
     let there = late.addresses()[0];
     let mut browser = Browser::at(there);
-    let page = browser.sign_in(&format!("{SSO_URL}/echo"), "zhangsan");
-    assert_eq!(page.await.answer.status, 200);
+    let url = format!("{SSO_URL}/echo");
+    let page = browser.sign_in(&url, "zhangsan").await;
+    assert_eq!(page.answer.status, 200);
     assert_eq!(status_with_session(&browser, there).await, 200);
     assert_eq!(status_with_session(&browser, site.address()).await, 401);
     browser

@@ -78,18 +78,20 @@ async fn overwrite_kind(site: &ManagedSite) {
     let newest = store.managed_version(None).await.unwrap().unwrap();
     let mut document: Value = serde_json::from_str(&newest.document).unwrap();
     document["kinds"]["corp"] = json!("wecom");
-    let added = store.add_managed_version(&NewManagedVersion {
+    let document = document.to_string();
+    let new = NewManagedVersion {
         after: newest.record.number,
         made_at: site.clock.now(),
         author: "token:admin",
         means: "api",
         fields: &[],
-        document: &document.to_string(),
+        document: &document,
         ended: &[],
         versions_kept: 200,
         audit: None,
-    });
-    assert!(added.await.unwrap().is_some());
+    };
+    let added = store.add_managed_version(&new).await;
+    assert!(added.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -141,3 +141,30 @@ async fn settings_that_cannot_be_built_are_refused_whole() {
         assert_eq!(answer.json()["fields"][0]["field"], "jwt.key");
     }
 }
+
+#[tokio::test]
+async fn all_settings_together_have_a_limit_and_can_be_made_smaller() {
+    let site = ManagedSite::start().await;
+    let text = format!("'{}'", "x".repeat(4_000));
+    let mapping: serde_json::Map<_, _> = (0..240)
+        .map(|number| (format!("field{number}"), json!(text)))
+        .collect();
+    let large = json!({
+        "oidc": { "issuer": "https://id.corp.example", "client_id": "a" }, "mapping": mapping,
+    });
+    let mut accepted = 0;
+    let refused = loop {
+        let path = format!("/api/connectors/c{accepted}");
+        let answer = site.api("PUT", &path, &large).await;
+        if answer.status != 201 {
+            break answer;
+        }
+        accepted += 1;
+        assert!(accepted < 20, "there is no limit");
+    };
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert!(refused.text().contains("8 MiB"), "{}", refused.text());
+    assert_eq!(site.connectors().await.len(), accepted);
+    let removed = site.api("DELETE", "/api/connectors/c0", &Value::Null).await;
+    assert_eq!(removed.status, 200, "{}", removed.text());
+}
