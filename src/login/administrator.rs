@@ -4,6 +4,7 @@
 //! keep no administrator out, they are counted apart in browsers in which the administrator has signed in
 //! before, and on the machine itself.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -21,8 +22,8 @@ use crate::store::{Administrator, AdministratorName, StoreError};
 
 mod known_browser;
 
-use known_browser::KnownBrowser;
 pub use known_browser::KNOWN_FOR_S;
+use known_browser::KnownBrowser;
 
 /// How many wrong passwords a name or a client address may send in [`PAUSE`].
 const WRONG_PASSWORDS_MAX: u32 = 5;
@@ -56,6 +57,14 @@ pub struct AdministratorAttempt<'a> {
     pub client: Option<Client>,
     /// The cookie of [`AdministratorLogins::browser_cookie`].
     pub browser_cookie: Option<&'a str>,
+}
+
+impl fmt::Debug for AdministratorAttempt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdministratorAttempt")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why nobody is signed in.

@@ -163,7 +163,9 @@ impl AuditLog {
         for (cause, lines) in self.store.excess_audit_lines(kept).await? {
             let mut left = lines;
             while left > 0 && rounds < DELETIONS_MAX {
-                let max = u32::try_from(left).unwrap_or(u32::MAX).min(DELETED_LINES_MAX);
+                let max = u32::try_from(left)
+                    .unwrap_or(u32::MAX)
+                    .min(DELETED_LINES_MAX);
                 let deleted = self.store.delete_oldest_audit_lines(cause, max).await?;
                 if deleted == 0 {
                     break;

@@ -300,7 +300,9 @@ impl Settings {
     /// The connectors in force that other managed settings disable, or do not have any more.
     pub(super) fn withdrawn_in(&self, newest: &ManagedDocument) -> Vec<ConnectorId> {
         let is_withdrawn = |id: &&ConnectorId| match self.file.connectors.get(*id) {
-            Some(connector) => connector.enabled.is_none() && newest.enabled.get(*id) == Some(&false),
+            Some(connector) => {
+                connector.enabled.is_none() && newest.enabled.get(*id) == Some(&false)
+            }
             None => {
                 let managed = newest.connectors.get(*id);
                 managed.is_none_or(|managed| !managed.settings.is_enabled())

@@ -30,7 +30,11 @@ impl KnownBrowser {
         let mut plain = keys::random::<ID_LENGTH>().to_vec();
         plain.extend_from_slice(&now.unix_s().to_be_bytes());
         plain.extend_from_slice(administrator.credential.as_bytes());
-        ring.seal(Purpose::Browser, administrator.name.as_str().as_bytes(), &plain)
+        ring.seal(
+            Purpose::Browser,
+            administrator.name.as_str().as_bytes(),
+            &plain,
+        )
     }
 
     /// The browser of a cookie; `None` if menshen did not make it for this name, or made it too long ago.

@@ -50,7 +50,8 @@ impl LiveSite {
         let document = settings.document();
         let known = document.connectors.keys().chain(document.kinds.keys());
         for id in known {
-            let may_be_used = settings.config().connectors.contains_key(id) || settings.is_broken(id);
+            let may_be_used =
+                settings.config().connectors.contains_key(id) || settings.is_broken(id);
             if !may_be_used && checked.insert(id) && self.has_sessions_of(id).await {
                 self.end_sessions_of(id).await;
             }

@@ -149,7 +149,10 @@ mod tests {
             ("corp", &["jwt", "key", "0"]),
             ("corp", &["jwt", "key", "1"]),
         ];
-        for places in [SecretPlaces::Environment, SecretPlaces::Files("/s".to_owned())] {
+        for places in [
+            SecretPlaces::Environment,
+            SecretPlaces::Files("/s".to_owned()),
+        ] {
             let found = secrets.map(|(id, path)| place(&places, id, path));
             let different: BTreeSet<_> = found.iter().collect();
             assert_eq!(different.len(), secrets.len(), "{found:?}");
@@ -159,8 +162,17 @@ mod tests {
     #[test]
     fn usual_names_have_no_hash() {
         let env = |id, path| place(&SecretPlaces::Environment, id, path);
-        assert_eq!(env("wechat-work", &["wecom", "secret"]), "menshen_wechat_work_wecom_secret");
-        assert_eq!(env("hq-ldap", &["ldap", "bind_password"]), "menshen_hq_ldap_ldap_bind_password");
-        assert_eq!(env("p", &["custom", "secrets", "app_key"]), "menshen_p_custom_secrets_app_key");
+        assert_eq!(
+            env("wechat-work", &["wecom", "secret"]),
+            "menshen_wechat_work_wecom_secret"
+        );
+        assert_eq!(
+            env("hq-ldap", &["ldap", "bind_password"]),
+            "menshen_hq_ldap_ldap_bind_password"
+        );
+        assert_eq!(
+            env("p", &["custom", "secrets", "app_key"]),
+            "menshen_p_custom_secrets_app_key"
+        );
     }
 }

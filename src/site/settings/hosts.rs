@@ -59,9 +59,15 @@ mod tests {
     #[test]
     fn of_an_address_only_host_and_port_are_named() {
         for (text, host) in [
-            ("https://id.corp.example/realms/a?b#c", Some("id.corp.example")),
+            (
+                "https://id.corp.example/realms/a?b#c",
+                Some("id.corp.example"),
+            ),
             ("http://u:hunter2@10.0.0.7:8080/", Some("10.0.0.7:8080")),
-            ("ldaps://[2001:db8::1]:636 as cn=menshen", Some("[2001:db8::1]:636")),
+            (
+                "ldaps://[2001:db8::1]:636 as cn=menshen",
+                Some("[2001:db8::1]:636"),
+            ),
             ("profile.userid", None),
             ("urn:oid:2.5.4.42", None),
             ("unix:/run/x", None),

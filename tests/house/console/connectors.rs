@@ -281,6 +281,9 @@ async fn a_test_of_a_connector_leaves_an_audit_line() {
         reason.starts_with("test connector corp through the console: at 127.0.0.1:")
     });
     let tested = tested.unwrap_or_else(|| panic!("{audit:?}"));
-    assert_eq!((&tested["event"], &tested["by"]), (&json!("config"), &json!("local:root")));
+    assert_eq!(
+        (&tested["event"], &tested["by"]),
+        (&json!("config"), &json!("local:root"))
+    );
     assert_eq!(tested["client"], "127.0.0.1");
 }

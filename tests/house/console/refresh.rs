@@ -77,7 +77,11 @@ async fn a_group_removed_at_the_provider_is_gone_on_the_next_request_to_the_cons
     assert_eq!(visit.get("/console/").await.status, 403);
     assert_eq!(provider.refresh_grants(), 1);
     provider.person("zhangsan").groups(&["财务部"]);
-    assert_eq!(visit.get("/console/").await.status, 403, "until the next refresh");
+    assert_eq!(
+        visit.get("/console/").await.status,
+        403,
+        "until the next refresh"
+    );
 }
 
 #[tokio::test]
@@ -85,7 +89,10 @@ async fn a_provider_that_is_down_keeps_nobody_out_and_is_not_asked_again_at_once
     let provider = Provider::new().await;
     let (menshen, mut visit) = enter_and_expire_token(&provider).await;
     let answer = "{}".to_owned();
-    provider.misbehave(Misbehavior::Fault("token", EndpointFault::Json(503, answer)));
+    provider.misbehave(Misbehavior::Fault(
+        "token",
+        EndpointFault::Json(503, answer),
+    ));
     assert_eq!(visit.get("/console/").await.status, 200);
     let asked = provider.refresh_grants();
     // The pause after a failure holds although no application holds this session in memory.

@@ -152,15 +152,26 @@ async fn a_browser_is_known_for_one_name_one_password_and_for_so_long() {
     };
     lock(&menshen, "root").await;
     lock_others(&menshen).await;
-    assert_eq!(with_cookie(&cookie).sign_in("root", PASSWORD).await.status, 303);
+    assert_eq!(
+        with_cookie(&cookie).sign_in("root", PASSWORD).await.status,
+        303
+    );
     for name in ["other", "no-such-name"] {
-        assert_eq!(with_cookie(&cookie).sign_in(name, PASSWORD).await.status, 429, "{name}");
+        assert_eq!(
+            with_cookie(&cookie).sign_in(name, PASSWORD).await.status,
+            429,
+            "{name}"
+        );
     }
     let changed = format!("{}A", &cookie[..cookie.len() - 1]);
     let other = format!("{}B", &cookie[..cookie.len() - 1]);
     let forged = if changed == cookie { other } else { changed };
     for bad in [forged.as_str(), "", "%%%", &"A".repeat(4_000)] {
-        assert_eq!(with_cookie(bad).sign_in("root", PASSWORD).await.status, 429, "{bad}");
+        assert_eq!(
+            with_cookie(bad).sign_in("root", PASSWORD).await.status,
+            429,
+            "{bad}"
+        );
     }
     // Another password makes the browser a stranger.
     let store = &menshen.running.live().services().store;
@@ -168,7 +179,10 @@ async fn a_browser_is_known_for_one_name_one_password_and_for_so_long() {
     let name = "root".parse().unwrap();
     let change = store.change_administrator_password(&name, &hash, "another", now);
     assert!(change.await.unwrap());
-    assert_eq!(with_cookie(&cookie).sign_in("root", PASSWORD).await.status, 429);
+    assert_eq!(
+        with_cookie(&cookie).sign_in("root", PASSWORD).await.status,
+        429
+    );
     menshen.clock.advance(Duration::from_secs(60));
     let mut again = with_cookie(&cookie);
     assert_eq!(again.sign_in("root", PASSWORD).await.status, 303);
@@ -198,7 +212,10 @@ async fn the_cookie_of_a_known_browser_says_nothing_and_no_script_reads_it() {
     for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=15552000"] {
         assert!(cookie.contains(attribute), "{cookie}");
     }
-    assert!(!cookie.contains("root") && !cookie.contains("credential"), "{cookie}");
+    assert!(
+        !cookie.contains("root") && !cookie.contains("credential"),
+        "{cookie}"
+    );
     // It is no way in.
     let mut other = visit_from(&menshen, "192.0.2.1");
     let value = visit.browser.cookie("menshen-console-browser").unwrap();
@@ -208,7 +225,9 @@ async fn the_cookie_of_a_known_browser_says_nothing_and_no_script_reads_it() {
     }
     assert_eq!(other.get("/console/").await.status, 303);
     // Nobody gets one for a wrong password.
-    let wrong = visit_from(&menshen, "192.0.2.2").sign_in("root", "wrong").await;
+    let wrong = visit_from(&menshen, "192.0.2.2")
+        .sign_in("root", "wrong")
+        .await;
     assert!(wrong.header("set-cookie").is_none());
 }
 

@@ -48,7 +48,8 @@ async fn the_same_holds_for_a_connector_that_is_made_again_or_rolled_back() {
         let site = ManagedSite::start().await;
         let late = node_with_corp(&site).await;
         let browser = signed_in_late(&site, &late).await;
-        site.api("DELETE", "/api/connectors/corp", &Value::Null).await;
+        site.api("DELETE", "/api/connectors/corp", &Value::Null)
+            .await;
         site.advance();
         if is_rollback {
             let body = json!({ "version": 1 });
@@ -70,7 +71,10 @@ async fn a_node_that_starts_ends_what_is_left_of_a_connector_that_is_not_in_forc
     let browser = signed_in_late(&site, &late).await;
     site.advance();
     let started = site.node("").await.unwrap();
-    assert_eq!(status_with_session(&browser, started.addresses()[0]).await, 401);
+    assert_eq!(
+        status_with_session(&browser, started.addresses()[0]).await,
+        401
+    );
     let there = late.addresses()[0];
     eventually("ended", async || {
         status_with_session(&browser, there).await == 401
@@ -131,5 +135,9 @@ async fn a_node_that_cannot_build_a_version_disables_what_it_disables() {
     assert_eq!(status_with_session(&browser, there).await, 401);
     assert_eq!(other.live().settings().version(), 1);
     let ready = call(&other, "", "GET", "/readyz", &Value::Null).await;
-    assert!(ready.json()["degraded"].to_string().contains("version 3"), "{}", ready.text());
+    assert!(
+        ready.json()["degraded"].to_string().contains("version 3"),
+        "{}",
+        ready.text()
+    );
 }

@@ -39,9 +39,12 @@ async fn the_file_does_not_take_an_id_that_belonged_to_another_kind() {
     }
     // The site goes on as it was, and another id, or the same kind, is fine.
     assert_eq!(site.connectors().await.len(), 0);
-    site.reload(&site.wecom_toml("corp-wecom", "")).await.unwrap();
+    site.reload(&site.wecom_toml("corp-wecom", ""))
+        .await
+        .unwrap();
     assert!(signs_in(site.browser()).await);
-    let same_kind = "[connector.corp.oidc]\nissuer = \"https://id.corp.example\"\nclient_id = \"a\"\n";
+    let same_kind =
+        "[connector.corp.oidc]\nissuer = \"https://id.corp.example\"\nclient_id = \"a\"\n";
     site.reload(same_kind).await.unwrap();
     assert_eq!(site.connectors().await.len(), 1);
 }

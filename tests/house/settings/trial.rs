@@ -81,7 +81,10 @@ async fn a_test_leaves_an_audit_line_with_who_what_where_and_the_result() {
     let wecom = url::Url::parse(&site.wecom.base_url()).unwrap();
     let host = format!("127.0.0.1:{}", wecom.port().unwrap());
     let saved = reasons(&site, "test connector corp through the api: at ");
-    assert!(saved[0].contains(&host) && saved[0].contains(" good, "), "{saved:?}");
+    assert!(
+        saved[0].contains(&host) && saved[0].contains(" good, "),
+        "{saved:?}"
+    );
 
     // Whoever chooses the host of a draft is seen, and so is a test that could not begin.
     let mut draft = site.wecom_table();
@@ -91,17 +94,29 @@ async fn a_test_leaves_an_audit_line_with_who_what_where_and_the_result() {
     draft["wecom"]["api_base"] = json!("http://127.0.0.1:9");
     draft["wecom"]["secret"] = json!("a-secret-that-wecom-refuses");
     assert_eq!(site.api("POST", path, &draft).await.status, 200);
-    let unsaved = reasons(&site, "test unsaved settings of connector corp through the api: ");
+    let unsaved = reasons(
+        &site,
+        "test unsaved settings of connector corp through the api: ",
+    );
     let last = unsaved.last().unwrap();
-    assert!(last.contains("at ") && last.contains("127.0.0.1:9, "), "{last}");
+    assert!(
+        last.contains("at ") && last.contains("127.0.0.1:9, "),
+        "{last}"
+    );
     assert!(last.contains(" bad"), "{last}");
-    site.api("POST", "/api/connectors/new/test", &Value::Null).await;
+    site.api("POST", "/api/connectors/new/test", &Value::Null)
+        .await;
     let refused = reasons(&site, "test connector new through the api: refused: ");
     assert_eq!(refused.len(), 1, "{refused:?}");
     let lines = site.changes();
-    let tests = lines.iter().filter(|line| line["reason"].as_str().unwrap().starts_with("test"));
+    let tests = lines
+        .iter()
+        .filter(|line| line["reason"].as_str().unwrap().starts_with("test"));
     for line in tests {
-        assert_eq!((&line["client"], &line["by"]), (&json!("127.0.0.1"), &json!("token:admin")));
+        assert_eq!(
+            (&line["client"], &line["by"]),
+            (&json!("127.0.0.1"), &json!("token:admin"))
+        );
         assert!(!line.to_string().contains("a-secret-that"), "{line}");
     }
 }

@@ -182,10 +182,15 @@ async fn two_secrets_of_an_export_never_have_one_name() {
     let mut one = portal.clone();
     one["custom"]["secrets"] = json!({ "Key": "two" });
     one["custom"]["step"][0]["form"] = json!({ "ticket": "code", "b": "secrets.Key" });
-    let answer = site.api("DELETE", "/api/connectors/portal", &Value::Null).await;
+    let answer = site
+        .api("DELETE", "/api/connectors/portal", &Value::Null)
+        .await;
     assert_eq!(answer.status, 200);
     site.put("portal", &one).await;
-    let toml = site.api("GET", "/api/config/export", &Value::Null).await.text();
+    let toml = site
+        .api("GET", "/api/config/export", &Value::Null)
+        .await
+        .text();
     let suffix = names.iter().find(|name| !name.is_empty()).unwrap();
     let name = format!("\"MENSHEN_PORTAL_CUSTOM_SECRETS_KEY{suffix}\"");
     assert!(toml.contains(&name), "{name}: {toml}");

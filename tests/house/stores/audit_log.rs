@@ -1,9 +1,7 @@
 //! Lines of the audit trail: each is stored once, found by what it says, and deleted when it is old.
 
 use menshen::store::{AuditOrder, AuditPosition, AuditQuery, StoredAuditLine};
-use menshen::telemetry::{
-    AuditCause, AuditEvent, AuditLine, AuditRecord, LogConfig, Telemetry,
-};
+use menshen::telemetry::{AuditCause, AuditEvent, AuditLine, AuditRecord, LogConfig, Telemetry};
 
 use super::*;
 
@@ -283,6 +281,7 @@ async fn lines_of_strangers_are_too_many_first_and_those_of_administrators_last(
         let left = ["s3", "p2", "p1", "b", "a"];
         assert_eq!(logins(store, &all()).await, left, "{}", backend.name);
         // Numbers are missing now, which is not taken for more lines.
-        assert_eq!(store.excess_audit_lines(5).await.unwrap(), [], "{}", backend.name);
+        let counted = store.excess_audit_lines(5).await.unwrap();
+        assert!(counted.is_empty(), "{} {counted:?}", backend.name);
     }
 }
