@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::{digest, hkdf, hmac, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -190,14 +191,16 @@ impl KeyRing {
     /// HMAC-SHA-256 of `parts` with a sub-key of the signing key: the same on all nodes, and nobody else can
     /// compute it. Each part is preceded by its length.
     pub fn keyed_hash(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let mut context = hmac::Context::with_key(&self.keys[0].hashing);
-        for part in parts {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        let mut hash = [0; 32];
-        hash.copy_from_slice(context.sign().as_ref());
-        hash
+        self.keys[0].hash(parts)
+    }
+
+    /// Whether [`Self::keyed_hash`] of `parts` begins with these bytes, with any key of the ring.
+    pub fn has_keyed_hash(&self, parts: &[&[u8]], start: &[u8]) -> bool {
+        self.keys.iter().any(|key| {
+            let hash = key.hash(parts);
+            let begins = hash.get(..start.len());
+            begins.is_some_and(|begins| verify_slices_are_equal(begins, start).is_ok())
+        })
     }
 
     /// Encrypts `plain` with AES-256-GCM, with `name` as additional data; the result is URL-safe base64.
@@ -256,6 +259,17 @@ impl Key {
             hashing: hmac::Key::new(hmac::HMAC_SHA256, derive(&root, "hashing").expose()),
             pair: Arc::new(SigningPair::derive(&root)),
         })
+    }
+
+    fn hash(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.hashing);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut hash = [0; 32];
+        hash.copy_from_slice(context.sign().as_ref());
+        hash
     }
 
     fn aead_key(&self, purpose: Purpose) -> &LessSafeKey {

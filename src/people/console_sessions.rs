@@ -9,13 +9,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::session::{Person, Refresher, SessionTimeouts};
 use crate::clock::{Clock, Timestamp};
-use crate::keys;
+use crate::keys::{self, KeyRing};
 use crate::store::{
     Administrator, AdministratorName, ConsoleHolder, ConsoleSession, SessionKey, Store, StoreError,
 };
 
-/// The length of a secret in a cookie, in bytes.
-const SECRET_LENGTH: usize = 43;
+/// The length of what is random in a secret, and of its signature, in bytes.
+const RANDOM_LENGTH: usize = 24;
+const SIGNATURE_LENGTH: usize = 8;
+
+/// What the signature of a secret is for.
+const SIGNED_AS: &[u8] = b"console session";
 
 /// The sessions of the console. Clones share them.
 #[derive(Clone, Debug)]
@@ -53,14 +57,22 @@ pub enum ConsoleUser {
 }
 
 impl ConsoleSecret {
-    fn random() -> Self {
-        Self(URL_SAFE_NO_PAD.encode(keys::random::<32>()))
+    fn random(ring: &KeyRing) -> Self {
+        let mut bytes = keys::random::<RANDOM_LENGTH>().to_vec();
+        let hash = ring.keyed_hash(&[SIGNED_AS, &bytes]);
+        bytes.extend_from_slice(&hash[..SIGNATURE_LENGTH]);
+        Self(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// The secret in the value of a cookie; `None` if menshen cannot have made it.
-    pub fn parse(text: &str) -> Option<Self> {
-        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        (text.len() == SECRET_LENGTH && text.bytes().all(is_allowed)).then(|| Self(text.to_owned()))
+    /// The secret in the value of a cookie; `None` if menshen has not made it. So a made-up one causes no read
+    /// from the store.
+    pub fn parse(ring: &KeyRing, text: &str) -> Option<Self> {
+        let mut bytes = [0; RANDOM_LENGTH + SIGNATURE_LENGTH];
+        let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+        let (random, signature) = bytes.split_at(RANDOM_LENGTH);
+        let is_signed =
+            length == bytes.len() && ring.has_keyed_hash(&[SIGNED_AS, random], signature);
+        is_signed.then(|| Self(text.to_owned()))
     }
 
     /// The value of the cookie.
@@ -88,6 +100,7 @@ impl ConsoleSessions {
     /// The store failed.
     pub async fn begin_for_administrator(
         &self,
+        ring: &KeyRing,
         administrator: &Administrator,
         lifetime: Duration,
     ) -> Result<ConsoleSecret, StoreError> {
@@ -95,7 +108,7 @@ impl ConsoleSessions {
             name: administrator.name.clone(),
             credential: administrator.credential.clone(),
         };
-        self.begin(holder, lifetime).await
+        self.begin(ring, holder, lifetime).await
     }
 
     /// Begins a session of the person whose session has this key.
@@ -104,18 +117,21 @@ impl ConsoleSessions {
     /// The store failed.
     pub async fn begin_for_person(
         &self,
+        ring: &KeyRing,
         session: SessionKey,
         lifetime: Duration,
     ) -> Result<ConsoleSecret, StoreError> {
-        self.begin(ConsoleHolder::Person(session), lifetime).await
+        let holder = ConsoleHolder::Person(session);
+        self.begin(ring, holder, lifetime).await
     }
 
     async fn begin(
         &self,
+        ring: &KeyRing,
         holder: ConsoleHolder,
         lifetime: Duration,
     ) -> Result<ConsoleSecret, StoreError> {
-        let (secret, now) = (ConsoleSecret::random(), self.clock.now());
+        let (secret, now) = (ConsoleSecret::random(ring), self.clock.now());
         let session = ConsoleSession {
             key: secret.key(),
             holder,
@@ -184,13 +200,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_parsed_only_in_its_own_form() {
-        let secret = ConsoleSecret::random();
-        assert_eq!(ConsoleSecret::parse(secret.expose()), Some(secret.clone()));
+    fn a_secret_is_parsed_only_in_its_own_form_and_with_a_key_of_the_ring() {
+        let [old, new] = [keys::generate(), keys::generate()];
+        let ring = KeyRing::new(std::slice::from_ref(&old), None).unwrap();
+        let secret = ConsoleSecret::random(&ring);
+        assert_eq!(
+            ConsoleSecret::parse(&ring, secret.expose()),
+            Some(secret.clone())
+        );
         assert_ne!(secret.csrf_token(), secret.expose());
-        for bad in ["", "short", &"x".repeat(44), &"<".repeat(43)] {
-            assert_eq!(ConsoleSecret::parse(bad), None, "{bad}");
+        assert_eq!(secret.expose().len(), 43);
+        let longer = format!("{}A", secret.expose());
+        let made_up = URL_SAFE_NO_PAD.encode(keys::random::<32>());
+        for bad in [
+            "",
+            "short",
+            &longer,
+            &made_up,
+            &"x".repeat(44),
+            &"<".repeat(43),
+        ] {
+            assert_eq!(ConsoleSecret::parse(&ring, bad), None, "{bad}");
         }
         assert!(!format!("{secret:?}").contains(secret.expose()));
+        let both = KeyRing::new(&[new.clone(), old], None).unwrap();
+        assert!(ConsoleSecret::parse(&both, secret.expose()).is_some());
+        let other = KeyRing::new(&[new], None).unwrap();
+        assert_eq!(ConsoleSecret::parse(&other, secret.expose()), None);
     }
 }

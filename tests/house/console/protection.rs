@@ -1,6 +1,7 @@
 //! What protects the console from other sites: CSRF tokens, the origin, host names, headers, cookies.
 
 use super::*;
+use crate::stores::{Meddler, TempDir};
 use crate::wire;
 
 const ALL: [(&str, &str); 3] = [
@@ -239,4 +240,30 @@ async fn applications_never_receive_a_cookie_of_the_console() {
     }
     let answer = browser.visit("http://sso.test/echo").await;
     assert!(!answer.text().contains("secret"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_made_up_cookie_causes_no_read_from_the_store() {
+    let dir = TempDir::new();
+    let menshen = setup().store(&dir.url()).start().await;
+    let mut visit = Visit::of_administrator(&menshen, "root").await;
+    let valid = visit
+        .browser
+        .cookie("menshen-console")
+        .unwrap()
+        .value
+        .clone();
+    let mut meddler = Meddler::at(&dir.url()).await;
+    meddler
+        .run("ALTER TABLE menshen_console_session RENAME TO away")
+        .await;
+    assert_eq!(visit.get("/console/").await.status, 503, "it is read");
+    let changed = if valid.starts_with('A') { "B" } else { "A" };
+    let forged = format!("{changed}{}", &valid[1..]);
+    for made_up in [forged, "A".repeat(43), String::new(), "x".repeat(4_000)] {
+        let mut stranger = Visit::new(&menshen);
+        let browser = &mut stranger.browser;
+        browser.set_cookie("console.test", "menshen-console", &made_up);
+        assert_eq!(stranger.get("/console/").await.status, 303, "{made_up}");
+    }
 }

@@ -8,6 +8,7 @@ use super::PATH;
 use super::request::ConsoleRequest;
 use crate::face::page::Lang;
 use crate::face::reply;
+use crate::keys::KeyRing;
 use crate::login::administrator::KNOWN_FOR_S;
 use crate::login::ticket::{NONCE_AGE_MAX_S, Nonce};
 use crate::people::console_sessions::ConsoleSecret;
@@ -24,9 +25,9 @@ const HOST_PREFIX: &str = "__Host-";
 const LANG_AGE_S: i64 = 365 * 86_400;
 
 /// The session in the cookie of a request. A browser on https sends only cookies that it got over https.
-pub(super) fn session(request: &ConsoleRequest<'_>) -> Option<ConsoleSecret> {
+pub(super) fn session(ring: &KeyRing, request: &ConsoleRequest<'_>) -> Option<ConsoleSecret> {
     let value = value(request, SESSION)?;
-    ConsoleSecret::parse(value)
+    ConsoleSecret::parse(ring, value)
 }
 
 pub(super) fn set_session(

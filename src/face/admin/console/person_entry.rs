@@ -137,13 +137,14 @@ async fn begin(
     let refresher = &site.gate.refresher;
     let person = refresher.find_person(&key, &site.session_timeouts).await?;
     let person = person.ok_or(EntryError::SessionEnded)?;
-    sign_in::end_former_session(console, request).await;
+    sign_in::end_former_session(console, site, request).await;
     let is_admitted = settings.rules.right_of(&person).is_some();
     let lifetime = match is_admitted {
         true => settings.lifetime,
         false => settings.lifetime.min(REFUSED_LIFETIME),
     };
-    let secret = console.sessions.begin_for_person(key, lifetime).await?;
+    let begun = console.sessions.begin_for_person(&site.ring, key, lifetime);
+    let secret = begun.await?;
     audit_entry(console, request, &person, is_admitted);
     let is_page = ticket.return_path.strip_prefix(PATH);
     let is_page = is_page.is_some_and(|rest| rest.starts_with('/'));

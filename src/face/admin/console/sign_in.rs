@@ -125,7 +125,7 @@ pub(super) async fn submit(
     };
     match console.logins.sign_in(&site.ring, sent).await {
         Ok(administrator) => {
-            let mut response = begin(console, settings, request, &administrator).await;
+            let mut response = begin(console, site, settings, request, &administrator).await;
             let cookie = console.logins.browser_cookie(&site.ring, &administrator);
             cookies::set_browser(&mut response, request, &cookie);
             response
@@ -187,13 +187,14 @@ fn not_signed_in(
 /// Begins the session of an administrator, always with a new id.
 async fn begin(
     console: &Console,
+    site: &Site,
     settings: &ConsoleSettings,
     request: &ConsoleRequest<'_>,
     administrator: &Administrator,
 ) -> Response<Body> {
-    end_former_session(console, request).await;
+    end_former_session(console, site, request).await;
     let sessions = &console.sessions;
-    let begun = sessions.begin_for_administrator(administrator, settings.lifetime);
+    let begun = sessions.begin_for_administrator(&site.ring, administrator, settings.lifetime);
     let secret = match begun.await {
         Ok(secret) => secret,
         Err(error) => {
@@ -212,8 +213,12 @@ async fn begin(
 }
 
 /// Ends the session of the browser before another one begins.
-pub(super) async fn end_former_session(console: &Console, request: &ConsoleRequest<'_>) {
-    let Some(former) = cookies::session(request) else {
+pub(super) async fn end_former_session(
+    console: &Console,
+    site: &Site,
+    request: &ConsoleRequest<'_>,
+) {
+    let Some(former) = cookies::session(&site.ring, request) else {
         return;
     };
     if let Err(error) = console.sessions.end(&former).await {
@@ -250,7 +255,8 @@ pub(super) async fn sign_out_refused(
 }
 
 async fn end(console: &Console, request: &ConsoleRequest<'_>, by: &str) -> Response<Body> {
-    if let Some(secret) = cookies::session(request)
+    let site = console.live.site();
+    if let Some(secret) = cookies::session(&site.ring, request)
         && let Err(error) = console.sessions.end(&secret).await
     {
         tracing::error!(error = %error_chain(&error), "a session of the console could not be ended");

@@ -46,7 +46,7 @@ pub(super) async fn find(
     settings: &ConsoleSettings,
     request: &ConsoleRequest<'_>,
 ) -> Found {
-    let Some(secret) = cookies::session(request) else {
+    let Some(secret) = cookies::session(&site.ring, request) else {
         return Found::Nobody;
     };
     let person_sessions = (&site.gate.refresher, &site.session_timeouts);
