@@ -11,7 +11,9 @@ use super::{PATH, PageContext, response, settings_change};
 use crate::login::connector::Finding;
 use crate::request::Body;
 use crate::site::live::Trial;
-use crate::site::settings::{Change, ConnectorInfo, LoginChange, Origin, Precondition, Settings};
+use crate::site::settings::{
+    Change, ChangeError, ConnectorInfo, ConnectorTable, LoginChange, Origin, Precondition, Settings,
+};
 use crate::store::ConnectorId;
 
 #[derive(Template)]
@@ -227,13 +229,8 @@ fn moved(settings: &Settings, id: &ConnectorId, up: bool) -> Vec<ConnectorId> {
 
 /// Asks the source what it says to the saved settings, as `menshen check --online` does.
 async fn test(context: &PageContext<'_>, id: &ConnectorId) -> Response<Body> {
-    let author = settings_change::author(context);
-    let findings = match context.console.live.examine(id, None, &author).await {
-        Ok(Trial::Answered(findings)) => findings,
-        Ok(Trial::NoAnswer) => {
-            let text = context.texts().no_answer_in_time.to_owned();
-            vec![Finding { good: false, text }]
-        }
+    let findings = match examine(context, id, None).await {
+        Ok(findings) => findings,
         Err(error) => return show(context, Some(settings_change::refused(context, &error))),
     };
     let test = Test {
@@ -241,4 +238,21 @@ async fn test(context: &PageContext<'_>, id: &ConnectorId) -> Response<Body> {
         findings,
     };
     shown(context, StatusCode::OK, None, Some(test))
+}
+
+/// What the source of a connector says to its saved settings, or to unsaved ones. Leaves an audit line.
+async fn examine(
+    context: &PageContext<'_>,
+    id: &ConnectorId,
+    unsaved: Option<&ConnectorTable>,
+) -> Result<Vec<Finding>, ChangeError> {
+    let author = settings_change::author(context);
+    let live = &context.console.live;
+    Ok(match live.examine(id, unsaved, &author).await? {
+        Trial::Answered(findings) => findings,
+        Trial::NoAnswer => {
+            let text = context.texts().no_answer_in_time.to_owned();
+            vec![Finding { good: false, text }]
+        }
+    })
 }
