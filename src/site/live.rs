@@ -15,6 +15,7 @@ use super::{Services, Site};
 mod change;
 mod ended;
 mod follow;
+mod kinds;
 mod load;
 mod trial;
 mod versions;

@@ -36,6 +36,13 @@ pub trait ManagedSettingsStore: fmt::Debug + Send + Sync {
         new: &NewManagedVersion<'_>,
     ) -> Result<Option<Vec<Revocation>>, StoreError>;
 
+    /// The kinds of the connectors that files had, as the last ones said them.
+    async fn connector_kinds(&self) -> Result<Vec<(ConnectorId, String)>, StoreError>;
+
+    /// Remembers the kinds of the connectors of a file.
+    async fn note_connector_kinds(&self, kinds: &[(ConnectorId, String)])
+    -> Result<(), StoreError>;
+
     /// Replaces the document of a version by the same one with secrets that another key sealed; false if the
     /// stored document is not `before`.
     async fn reseal_managed_version(

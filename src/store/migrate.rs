@@ -5,7 +5,7 @@ use super::sqlite::{self, SqliteUrl};
 use super::{StoreError, StoreOptions};
 
 /// The tables without the prefix `menshen_`, each after those to which its rows refer.
-pub(super) const TABLES: [&str; 25] = [
+pub(super) const TABLES: [&str; 26] = [
     "key_ring",
     "account",
     "account_change",
@@ -25,6 +25,7 @@ pub(super) const TABLES: [&str; 25] = [
     "administrator",
     "console_session",
     "managed_version",
+    "connector_kind",
     "revocation",
     "logout_mark",
     "front_channel_mark",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::LiveSite;
 use super::ended::{back_in_force, newly_out_of_force};
+use super::kinds::add_kinds_of_files;
 use crate::clock::Timestamp;
 use crate::keys::KeyRing;
 use crate::site::settings::{
@@ -69,8 +70,10 @@ impl LiveSite {
         }
         let newest = store.managed_version(None).await;
         let newest = newest.map_err(ChangeError::Store)?;
-        let (version, document) = read_version(newest)?;
+        let (version, mut document) = read_version(newest)?;
         let file = site.settings.file().clone();
+        let kinds_added = add_kinds_of_files(&**store, &file, &mut document);
+        kinds_added.await.map_err(ChangeError::Store)?;
         let (ring, strictness) = (&site.ring, Strictness::Tolerant);
         Settings::put_together(file, version, document, ring, &strictness).map(Arc::new)
     }

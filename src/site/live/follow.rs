@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::LiveSite;
 use super::change::read_version;
+use super::kinds::add_kinds_of_files;
 use crate::site::settings::{ChangeError, Settings, SettingsError, Strictness};
 use crate::site::{BuildError, Site};
 use crate::telemetry::error_chain;
@@ -66,8 +67,10 @@ impl LiveSite {
     async fn load_newest(&self) -> Result<(), FollowError> {
         let site = self.site();
         let newest = self.services.store.managed_version(None).await;
-        let (version, document) = read_version(newest.map_err(SettingsError::Store)?)?;
+        let (version, mut document) = read_version(newest.map_err(SettingsError::Store)?)?;
         let file = site.settings.file().clone();
+        let kinds_added = add_kinds_of_files(&*self.services.store, &file, &mut document);
+        kinds_added.await.map_err(SettingsError::Store)?;
         // What is broken at the start of this node may be well now.
         let strictness = Strictness::strict_but_for(&site.settings, &[]);
         let settings = Settings::put_together(file, version, document, &site.ring, &strictness)?;

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::LiveSite;
 use super::change::read_version;
+use super::kinds::add_kinds_of_files;
 use crate::keys::KeyRing;
 use crate::site::settings::{ManagedDocument, Origin, Settings, SettingsError, Strictness};
 use crate::site::{BuildError, Config, Services, Site, build_key_ring};
@@ -76,6 +77,7 @@ impl LiveSite {
         let site = self.site();
         self.note_problems(&site.settings);
         self.end_out_of_force().await;
+        self.note_kinds_of_file().await;
         if let Err(error) = reseal(&*self.services.store, &site.ring).await {
             tracing::error!(error = %error_chain(&error), "secrets of managed connectors are not sealed with the new session key yet: keep the old one");
         }
@@ -106,7 +108,9 @@ pub(in crate::site) async fn load(
     let ring = Arc::new(build_key_ring(config, services, previous).await?);
     let newest = services.store.managed_version(None).await;
     let newest = newest.map_err(SettingsError::Store)?;
-    let (version, document) = read_version(newest)?;
+    let (version, mut document) = read_version(newest)?;
+    let kinds_added = add_kinds_of_files(&*services.store, config, &mut document);
+    kinds_added.await.map_err(SettingsError::Store)?;
     let document = document.resealed(&ring).unwrap_or(document);
     let mut settings = Settings::put_together(
         config.clone(),

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 
 use super::super::{
-    ManagedSettingsStore, ManagedVersion, ManagedVersionRecord, NewManagedVersion, Revocation,
-    RevocationScope, StoreError,
+    ConnectorId, ManagedSettingsStore, ManagedVersion, ManagedVersionRecord, NewManagedVersion,
+    Revocation, RevocationScope, StoreError,
 };
+use super::row::Columns as _;
 use super::{
     Begin, Database, QueryError, Transaction, audit_log, revocations, row, run, tokens, values,
 };
@@ -64,6 +65,35 @@ impl<D: Database> ManagedSettingsStore for D {
         new: &NewManagedVersion<'_>,
     ) -> Result<Option<Vec<Revocation>>, StoreError> {
         run("change the managed settings", add(self, new)).await
+    }
+
+    async fn connector_kinds(&self) -> Result<Vec<(ConnectorId, String)>, StoreError> {
+        run("read the kinds of connectors", async {
+            let sql = "SELECT connector, kind FROM menshen_connector_kind ORDER BY connector";
+            let rows = self.read_rows(sql, values![]).await?;
+            let kind = |found| {
+                let id = row::parsed(found, "connector", "kind of a connector")?;
+                Ok((id, found.text("kind")?.to_owned()))
+            };
+            rows.iter().map(kind).collect()
+        })
+        .await
+    }
+
+    async fn note_connector_kinds(
+        &self,
+        kinds: &[(ConnectorId, String)],
+    ) -> Result<(), StoreError> {
+        run("write the kinds of connectors", async {
+            let sql = "INSERT INTO menshen_connector_kind (connector, kind) VALUES ($1, $2) \
+                       ON CONFLICT (connector) DO UPDATE SET kind = excluded.kind";
+            let mut tx = self.begin(Begin::Writing).await?;
+            for (id, kind) in kinds {
+                tx.execute(sql, values![id, kind]).await?;
+            }
+            tx.commit().await
+        })
+        .await
     }
 
     async fn reseal_managed_version(

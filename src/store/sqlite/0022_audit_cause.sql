@@ -6,3 +6,9 @@ UPDATE menshen_audit_line SET cause = CASE event WHEN 'refused' THEN 0 ELSE 2 EN
     WHERE event IN ('refused', 'config');
 
 CREATE INDEX menshen_audit_line_cause ON menshen_audit_line (cause, number);
+
+-- The kind of each connector that the file of a node had, as the last one said it.
+CREATE TABLE menshen_connector_kind (
+    connector TEXT NOT NULL PRIMARY KEY,
+    kind      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

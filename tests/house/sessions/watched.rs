@@ -341,6 +341,8 @@ store_operations! {
         newest_managed_version() -> u64;
         managed_version(number: Option<u64>) -> Option<ManagedVersion>;
         managed_versions(before: Option<u64>, max: u32) -> Vec<ManagedVersionRecord>;
+        connector_kinds() -> Vec<(ConnectorId, String)>;
+        note_connector_kinds(kinds: &[(ConnectorId, String)]) -> ();
         add_managed_version(new: &NewManagedVersion<'_>) -> Option<Vec<Revocation>>;
         reseal_managed_version(number: u64, before: &str, after: &str) -> bool;
     }

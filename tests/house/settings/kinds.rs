@@ -63,15 +63,39 @@ async fn a_managed_connector_is_not_shadowed_by_one_of_another_kind() {
 async fn the_kind_of_a_connector_of_the_file_is_remembered_when_it_is_gone() {
     let site = ManagedSite::start().await;
     site.reload(&site.wecom_toml("corp", "")).await.unwrap();
-    site.put("other", &oidc()).await;
     site.reload("").await.unwrap();
     let refused = site.api("PUT", "/api/connectors/corp", &oidc()).await;
     assert_eq!(refused.status, 409, "{}", refused.text());
     let import = json!({ "connector": { "corp": oidc() } });
     let refused = site.api("POST", "/api/config/import", &import).await;
     assert_eq!(refused.status, 409, "{}", refused.text());
-    assert_eq!(site.running.live().settings().version(), 1);
+    assert_eq!(site.running.live().settings().version(), 0);
     site.put("corp", &site.wecom_table()).await;
+}
+
+#[tokio::test]
+async fn a_node_knows_the_kinds_that_files_had_before_it_started_and_on_other_nodes() {
+    let site = ManagedSite::start().await;
+    let toml = site.wecom_toml("corp", "");
+    drop(site.node(&toml).await.unwrap());
+    let later = site.node("").await.unwrap();
+    let refused = call(&later, "", "PUT", "/api/connectors/corp", &oidc()).await;
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    // A node that has known nothing of it learns it with the next version of another one.
+    let other = json!({ "cas": { "url": "https://cas.corp.example/cas" } });
+    let made = call(&later, "", "PUT", "/api/connectors/other", &other).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let refused = site.api("PUT", "/api/connectors/corp", &oidc()).await;
+    assert_eq!(refused.status, 409, "{}", refused.text());
+}
+
+#[tokio::test]
+async fn whoever_writes_the_file_may_give_an_id_of_it_another_kind() {
+    let site = ManagedSite::start().await;
+    site.reload(&site.wecom_toml("corp", "")).await.unwrap();
+    let toml = "[connector.corp.oidc]\nissuer = \"https://id.corp.example\"\nclient_id = \"a\"\n";
+    site.reload(toml).await.unwrap();
+    assert_eq!(site.connectors().await[0]["kind"], "oidc");
 }
 
 /// Adds a version that says that `corp` is of the kind WeCom, as an older menshen did after its file had such
