@@ -11,6 +11,8 @@ use crate::wording::Text;
 pub struct Features {
     /// The default mapping: field names and CEL expressions over `profile`.
     pub mapping: &'static [(&'static str, &'static str)],
+    /// A profile such as the source sends it, as JSON, of a person who does not exist: for trying a mapping.
+    pub sample_profile: &'static str,
     /// Whether members of the profile that no expression maps become attributes under their own names.
     pub further_members_are_attributes: bool,
     /// Fields of the default mapping that some sources let people write themselves.

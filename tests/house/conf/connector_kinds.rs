@@ -7,7 +7,7 @@ use menshen::config::Config;
 use menshen::login::connector::{ConnectorDeps, Kind};
 use menshen::outbound::{self, Outbound};
 use menshen::people::departments::StoredDepartments;
-use menshen::people::profile::{Mapping, MappingConfig};
+use menshen::people::profile::{MappedProfile, Mapping, MappingConfig};
 
 use super::parse;
 use super::problems::{assert_problem, parse_error};
@@ -246,5 +246,51 @@ fn an_invalid_url_or_id_is_refused_at_its_value() {
             column,
             &[key, rule],
         );
+    }
+}
+
+/// What the default mapping of a kind makes of its sample.
+fn mapped_sample(kind: &dyn Kind) -> MappedProfile {
+    let features = kind.features();
+    let sample: serde_json::Value = serde_json::from_str(features.sample_profile).unwrap();
+    let mut mapping = MappingConfig::default();
+    if features.mapping.iter().all(|(field, _)| *field != "login") {
+        let login = "profile.preferred_username".to_owned();
+        mapping.0.insert("login".to_owned(), login);
+    }
+    let mapping = Mapping::build(features.mapping, &mapping, "").unwrap();
+    let of_missing = mapping.preview(&sample).into_iter();
+    for (field, value) in of_missing {
+        assert!(value.is_ok(), "{}: {field}: {value:?}", kind.name());
+    }
+    mapping.map(&sample).unwrap()
+}
+
+#[test]
+fn every_kind_has_a_sample_of_a_person_for_trying_its_mapping() {
+    let mut documents: Vec<_> = KINDS.iter().map(|kind| table(kind, SECRET_FILE)).collect();
+    let presets = [
+        "gitlab",
+        "google",
+        "microsoft",
+        "keycloak",
+        "gitee",
+        "feishu",
+    ];
+    documents.extend(presets.map(|preset| {
+        let base_url = match preset {
+            "microsoft" | "keycloak" => "base_url = 'https://id.corp.example'\n",
+            _ => "",
+        };
+        format!(
+            "[connector.corp.oauth2]\npreset = '{preset}'\nclient_id = 'a'\n\
+             client_secret = {SECRET_FILE}\n{base_url}"
+        )
+    }));
+    for connector in documents {
+        let config = parse(&document(&connector));
+        let mapped = with_kind(&config, mapped_sample);
+        assert!(!mapped.login.as_str().is_empty(), "{connector}");
+        assert_eq!(mapped.fields.name.as_deref(), Some("张三"), "{connector}");
     }
 }

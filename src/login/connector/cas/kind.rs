@@ -97,6 +97,7 @@ impl Kind for Config {
     fn features(&self) -> Features {
         Features {
             mapping: MAPPING,
+            sample_profile: include_str!("sample.json"),
             // `gateway` never shows a page, and `renew` always shows one.
             silent_in: match self.renew {
                 true => &[],

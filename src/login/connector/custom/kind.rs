@@ -127,6 +127,7 @@ impl Kind for Config {
         });
         Features {
             mapping: MAPPING,
+            sample_profile: include_str!("sample.json"),
             login_method: match self.authorize_url {
                 None => LoginMethod::EntryOnly,
                 Some(_) => LoginMethod::Callback(Callback {

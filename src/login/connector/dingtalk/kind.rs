@@ -148,6 +148,7 @@ impl Kind for Config {
         };
         Features {
             mapping: MAPPING,
+            sample_profile: include_str!("sample.json"),
             app: Some(APP),
             forced_mode: self.mode.forced(),
             code_kinds: &[IN_APP, WEB],

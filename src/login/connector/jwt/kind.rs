@@ -133,6 +133,7 @@ impl Kind for Config {
     fn features(&self) -> Features {
         Features {
             mapping: MAPPING,
+            sample_profile: include_str!("sample.json"),
             login_method: LoginMethod::EntryOnly,
             entry_point: Some(EntryPoint {
                 parameter: Cow::Owned(self.parameter.clone()),

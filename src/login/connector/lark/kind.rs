@@ -125,6 +125,7 @@ impl Kind for Config {
         let asks_again = self.contacts && !revalidate.is_zero();
         Features {
             mapping: MAPPING,
+            sample_profile: include_str!("sample.json"),
             app: Some(APP),
             code_kinds: &[SDK_CODE],
             silent_in: &[Mode::InApp],

@@ -154,6 +154,7 @@ impl Kind for Config {
     fn features(&self) -> Features {
         Features {
             mapping: MAPPING,
+            sample_profile: include_str!("sample.json"),
             self_written: SELF_WRITTEN,
             login_method: LoginMethod::PasswordForm,
             revalidate_every: match self.bind_as {

@@ -134,6 +134,7 @@ impl Kind for Config {
     fn features(&self) -> Features {
         Features {
             mapping: MAPPING,
+            sample_profile: include_str!("sample.json"),
             further_members_are_attributes: true,
             login_method: LoginMethod::PasswordForm,
             keeps_people: self.people.is_none(),

@@ -139,6 +139,7 @@ impl Kind for Config {
             .map_or_else(presets::no_preset, |preset| preset.defaults());
         Features {
             mapping: defaults.mapping,
+            sample_profile: defaults.sample_profile,
             app: self.preset.and_then(presets::Preset::source_app),
             silent_in: match defaults.supports_prompt_none {
                 true => &[Mode::Web],

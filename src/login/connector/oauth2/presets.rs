@@ -45,6 +45,10 @@ pub(super) struct ProviderDefaults {
     pub(super) vouched_email: Option<&'static str>,
     /// Names of fields, and their CEL expressions.
     pub(super) mapping: &'static [(&'static str, &'static str)],
+    /// An answer of the profile endpoint, as [`Features::sample_profile`] describes it.
+    ///
+    /// [`Features::sample_profile`]: super::super::Features::sample_profile
+    pub(super) sample_profile: &'static str,
     /// Further parameters of the authorization request.
     pub(super) params: &'static [(&'static str, &'static str)],
     /// The provider's parameter for a login hint, if it has one.
@@ -83,6 +87,7 @@ const COMMON: ProviderDefaults = ProviderDefaults {
     subject: "profile.sub",
     vouched_email: None,
     mapping: &[],
+    sample_profile: include_str!("samples/userinfo.json"),
     params: &[],
     login_hint: None,
     domain_hint: None,
@@ -126,6 +131,7 @@ const GITHUB: ProviderDefaults = ProviderDefaults {
     ],
     login_hint: Some("login"),
     supports_prompt: true,
+    sample_profile: include_str!("samples/github.json"),
     ..COMMON
 };
 
@@ -175,6 +181,7 @@ const GOOGLE: ProviderDefaults = ProviderDefaults {
     domain_hint: Some("hd"),
     supports_prompt: true,
     supports_prompt_none: true,
+    sample_profile: include_str!("samples/google.json"),
     ..COMMON
 };
 
@@ -200,6 +207,7 @@ const MICROSOFT: ProviderDefaults = ProviderDefaults {
     domain_hint: Some("domain_hint"),
     supports_prompt: true,
     supports_prompt_none: true,
+    sample_profile: include_str!("samples/microsoft.json"),
     ..COMMON
 };
 
@@ -254,6 +262,7 @@ const GITEE: ProviderDefaults = ProviderDefaults {
         ("email", "profile.email"),
         ("avatar", "profile.avatar_url"),
     ],
+    sample_profile: include_str!("samples/gitee.json"),
     ..COMMON
 };
 
@@ -292,6 +301,7 @@ const FEISHU: ProviderDefaults = ProviderDefaults {
         ("avatar", "profile.avatar_url"),
     ],
     app_user_agents: &["lark/", "feishu/"],
+    sample_profile: include_str!("samples/feishu.json"),
     ..COMMON
 };
 

@@ -115,6 +115,7 @@ impl Kind for Config {
     fn features(&self) -> Features {
         Features {
             mapping: MAPPING,
+            sample_profile: include_str!("sample.json"),
             // `prompt=none` is part of OpenID Connect Core.
             silent_in: &[Mode::Web, Mode::InApp],
             login_method: LoginMethod::Callback(Callback {

@@ -168,6 +168,7 @@ impl Kind for Config {
     fn features(&self) -> Features {
         Features {
             mapping: MAPPING,
+            sample_profile: include_str!("sample.json"),
             // `IsPassive` is part of the protocol.
             silent_in: &[Mode::Web, Mode::InApp],
             login_method: LoginMethod::Callback(Callback {

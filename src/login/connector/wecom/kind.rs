@@ -110,6 +110,7 @@ impl Kind for Config {
     fn features(&self) -> Features {
         Features {
             mapping: MAPPING,
+            sample_profile: include_str!("sample.json"),
             app: Some(APP),
             forced_mode: self.mode.forced(),
             code_kinds: &[MINI_PROGRAM],

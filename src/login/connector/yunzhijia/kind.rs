@@ -108,6 +108,7 @@ impl Kind for Config {
         let asks_again = self.contacts && !revalidate.is_zero();
         Features {
             mapping: MAPPING,
+            sample_profile: include_str!("sample.json"),
             entry_point: Some(EntryPoint {
                 parameter: Cow::Borrowed(TICKET_PARAMETER),
                 origins: self.origins.clone(),
