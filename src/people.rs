@@ -34,6 +34,7 @@ mod directory_fields;
 pub mod directory_sync;
 pub mod import;
 pub mod local_people;
+mod mapping_preview;
 pub mod new_password;
 pub mod password_hash;
 pub mod person_lookup;

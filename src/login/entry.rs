@@ -8,8 +8,11 @@ use url::Url;
 use super::connector::{AutoLogin, Connector, ConnectorConfig, Features, LoginMethod};
 use super::health::ConnectorHealth;
 use super::pending::Mode;
+use crate::clock::Timestamp;
 use crate::people::AdmissionPolicy;
 use crate::setting::Label;
+use crate::people::profile::ProfileMappingError;
+use crate::people::session::{Person, SessionTimeouts};
 use crate::store::ConnectorId;
 
 /// One configured connector.
@@ -35,6 +38,19 @@ impl ConnectorEntry {
     /// none, or with the error of its expression.
     pub fn preview_mapping(&self, raw: &Value) -> Vec<(String, Result<Value, String>)> {
         self.admission.mapping.preview(raw)
+    }
+
+    /// The person right after a first login with a raw profile; nobody signs in.
+    ///
+    /// # Errors
+    /// A login with this profile would fail.
+    pub fn preview_person(
+        &self,
+        raw: &Value,
+        timeouts: &SessionTimeouts,
+        now: Timestamp,
+    ) -> Result<Person, ProfileMappingError> {
+        self.admission.preview(raw, timeouts, now)
     }
 
     /// The mode of a login: the forced one, the requested one, or the one for the User-Agent.

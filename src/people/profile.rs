@@ -94,7 +94,7 @@ impl fmt::Debug for Profile {
 }
 
 /// The predefined field names. A field of any other name becomes `user.attributes.<name>`.
-const FIXED_FIELDS: [&str; 18] = [
+pub const FIXED_FIELDS: [&str; 18] = [
     "login",
     "name",
     "email",

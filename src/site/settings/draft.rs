@@ -5,8 +5,11 @@ use serde_json::Value;
 use super::error::{ChangeError, FieldProblem};
 use super::hosts;
 use super::table::ConnectorTable;
+use crate::clock::Timestamp;
 use crate::login::ConnectorEntry;
-use crate::login::connector::Finding;
+use crate::login::connector::{ConnectorConfig, Finding};
+use crate::people::profile::{MappingConfig, ProfileMappingError};
+use crate::people::session::{Person, SessionTimeouts};
 use crate::site::live::LiveSite;
 use crate::store::ConnectorId;
 
@@ -41,6 +44,19 @@ impl Draft {
             .collect()
     }
 
+    /// The person right after a first login with a profile, for trying what routes send about them.
+    ///
+    /// # Errors
+    /// A login with this profile would fail.
+    pub fn person(
+        &self,
+        profile: &Value,
+        timeouts: &SessionTimeouts,
+        now: Timestamp,
+    ) -> Result<Person, ProfileMappingError> {
+        self.entry.preview_person(profile, timeouts, now)
+    }
+
     /// The connector, with what is known of it without a network call.
     pub fn entry(&self) -> &ConnectorEntry {
         &self.entry
@@ -63,23 +79,56 @@ impl LiveSite {
         id: &ConnectorId,
         unsaved: Option<&ConnectorTable>,
     ) -> Result<Draft, ChangeError> {
+        match unsaved {
+            Some(table) => {
+                let site = self.site();
+                let merged = site.settings.merged(id, table, &site.ring)?.0;
+                self.draft_of(id, Some(&merged.table), &merged.connector)
+            }
+            None => {
+                let (table, connector) = self.saved(id)?;
+                self.draft_of(id, table.as_ref(), &connector)
+            }
+        }
+    }
+
+    /// Builds a connector of the saved settings with another mapping, as [`Self::draft`] does.
+    ///
+    /// # Errors
+    /// There is no such connector, or the settings cannot be used.
+    pub fn draft_with_mapping(
+        &self,
+        id: &ConnectorId,
+        mapping: MappingConfig,
+    ) -> Result<Draft, ChangeError> {
+        let (table, mut connector) = self.saved(id)?;
+        connector.mapping = mapping;
+        self.draft_of(id, table.as_ref(), &connector)
+    }
+
+    /// The saved settings of a connector, with its secrets, and its table if there is one.
+    fn saved(
+        &self,
+        id: &ConnectorId,
+    ) -> Result<(Option<ConnectorTable>, ConnectorConfig), ChangeError> {
         let site = self.site();
         let settings = &site.settings;
-        let in_file = settings.file.connectors.get(id);
-        let (table, connector) = match (unsaved, in_file) {
-            (Some(table), _) => {
-                let merged = settings.merged(id, table, &site.ring)?.0;
-                (Some(merged.table), merged.connector)
-            }
-            (None, Some(connector)) => (settings.table(id), connector.clone()),
-            (None, None) => {
-                let former = settings.former(id, &site.ring)?;
-                let former = former.ok_or_else(|| ChangeError::NotFound(id.clone()))?;
-                (Some(former.table), former.connector)
-            }
-        };
-        let hosts = hosts::of(&connector, table.as_ref());
-        let built = site.build_draft(id, &connector, self.services());
+        if let Some(connector) = settings.file.connectors.get(id) {
+            return Ok((settings.table(id), connector.clone()));
+        }
+        let former = settings.former(id, &site.ring)?;
+        let former = former.ok_or_else(|| ChangeError::NotFound(id.clone()))?;
+        Ok((Some(former.table), former.connector))
+    }
+
+    fn draft_of(
+        &self,
+        id: &ConnectorId,
+        table: Option<&ConnectorTable>,
+        connector: &ConnectorConfig,
+    ) -> Result<Draft, ChangeError> {
+        let hosts = hosts::of(connector, table);
+        let built = self.site().build_draft(id, connector, self.services());
         let entry = built.map_err(|error| {
             let problem = FieldProblem {
                 connector: Some(id.clone()),
