@@ -14,11 +14,13 @@ use super::route::{Route, RouteMatch, Routes};
 use crate::clock::Timestamp;
 use crate::people::directory::{Directory, SimulateError};
 
+mod person;
 mod query;
 mod route_match;
 mod rule;
 mod upstream;
 
+pub use person::{PersonOnRoute, explain_person};
 pub use query::{ExplainArguments, ExplainQuery, ExplainQueryError};
 pub use route_match::{ExplainedMatch, RejectedRoute};
 pub use rule::{DecidingRule, NamedValue};

@@ -93,7 +93,7 @@ impl ExplainedUpstream {
 }
 
 impl HeaderLine {
-    fn of(name: &str, value: &str, id: &RequestId) -> Self {
+    pub(super) fn of(name: &str, value: &str, id: &RequestId) -> Self {
         let is_new = name == "traceparent" || (name == "x-request-id" && value == id.as_str());
         let (value, decoded) = match SECRET_HEADERS.iter().any(|secret| secret == name) {
             true => (HIDDEN.to_owned(), None),
