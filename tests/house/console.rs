@@ -16,6 +16,7 @@ mod connectors;
 mod entering;
 mod hengshi_api;
 mod languages;
+mod mapping;
 mod overview;
 mod people;
 mod protection;
@@ -34,7 +35,7 @@ const PASSWORD: &str = "hunter2x";
 const PASSWORD_HASH: &str = "$2b$04$abcdefghijklmnopqrstuu.bA.d73e/MYtOXkqQmEhtK96VmvRV4e";
 
 /// Every page that GET shows.
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "/console/",
     "/console/sessions",
     "/console/people",
@@ -42,6 +43,7 @@ const PAGES: [&str; 8] = [
     "/console/sync",
     "/console/audit",
     "/console/connectors",
+    "/console/connectors/corp/mapping",
     "/console/config",
 ];
 

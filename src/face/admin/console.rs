@@ -31,6 +31,7 @@ mod cookies;
 mod files;
 mod form;
 mod layout;
+mod mapping;
 mod moment;
 mod notice;
 mod overview;
@@ -228,9 +229,10 @@ impl PageContext<'_> {
             "/connectors" => connectors::show(self, None),
             "/config" => config::show(self, None).await,
             "/config/download" => config::download(self).await,
-            path => match path.strip_prefix("/people/") {
-                Some(id) => person::show(self, id, None).await,
-                None => response::not_found(self),
+            path => match (path.strip_prefix("/people/"), mapping::connector_of(path)) {
+                (Some(id), _) => person::show(self, id, None).await,
+                (None, Some(id)) => mapping::show(self, id),
+                (None, None) => response::not_found(self),
             },
         }
     }
@@ -241,6 +243,10 @@ impl PageContext<'_> {
         }
         if self.request.path == "/sign_out" {
             return sign_in::sign_out(self).await;
+        }
+        // Whoever may only look may try a mapping, which changes nothing.
+        if let Some(id) = mapping::connector_of(self.request.path) {
+            return mapping::change(self, id, form).await;
         }
         if self.visitor.right != ConsoleRight::Change {
             return response::view_only(self);

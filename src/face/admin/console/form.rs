@@ -57,6 +57,11 @@ impl Form {
         value.filter(|value| !value.contains('\0'))
     }
 
+    /// The names of all fields.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name)
+    }
+
     /// The button that was pressed.
     pub(super) fn action(&self) -> &str {
         self.value("action").unwrap_or_default()

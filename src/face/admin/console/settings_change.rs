@@ -15,12 +15,22 @@ pub(super) async fn apply(
     change: Change,
     precondition: Precondition,
 ) -> Result<u64, (StatusCode, String)> {
+    let changed = attempt(context, change, precondition).await;
+    changed.map_err(|error| refused(context, &error))
+}
+
+/// Changes the managed settings; returns the version.
+///
+/// # Errors
+/// Nothing has changed.
+pub(super) async fn attempt(
+    context: &PageContext<'_>,
+    change: Change,
+    precondition: Precondition,
+) -> Result<u64, ChangeError> {
     let author = author(context);
     let changed = context.console.live.change(change, precondition, &author);
-    match changed.await {
-        Ok(changed) => Ok(changed.version),
-        Err(error) => Err(refused(context, &error)),
-    }
+    Ok(changed.await?.version)
 }
 
 /// Who makes a change, or tries settings.
