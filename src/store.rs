@@ -26,6 +26,7 @@ mod maintenance;
 mod managed_settings;
 mod migrate;
 mod monitored;
+mod nodes;
 mod options;
 mod postgres;
 mod query_error;
@@ -75,6 +76,7 @@ pub use managed_settings::{
 };
 pub use migrate::{MigrateError, migrate};
 pub use monitored::MonitoredStore;
+pub use nodes::{NodeRecord, NodeStore};
 pub use options::StoreOptions;
 pub use postgres::{Postgres, PostgresUrl, PostgresUrlError, ServerError, ServerProblem};
 pub use revocations::{
@@ -103,6 +105,7 @@ pub trait Store:
     + AdministratorStore
     + AuditLogStore
     + ManagedSettingsStore
+    + NodeStore
     + CoordinationStore
     + MaintenanceStore
 {
@@ -120,6 +123,7 @@ impl<S> Store for S where
         + AdministratorStore
         + AuditLogStore
         + ManagedSettingsStore
+        + NodeStore
         + CoordinationStore
         + MaintenanceStore
 {

@@ -15,6 +15,9 @@ pub(super) const LOG_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the history of accounts is kept: two years.
 pub(super) const HISTORY_RETENTION: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
 
+/// How long a node is kept of which nothing was heard.
+pub(super) const NODE_RETENTION: Duration = Duration::from_secs(10 * 60);
+
 /// How many marks of logouts at providers are kept; of more, those that expire first are deleted.
 pub(super) const LOGOUT_MARKS_MAX: i64 = 1_000_000;
 
@@ -47,7 +50,7 @@ pub trait MaintenanceStore: fmt::Debug + Send + Sync {
     }
 
     /// Deletes sessions that have expired or are idle since `idle_before`, expired sessions of the console, access tokens that have expired
-    /// or were ended before it, expired one-time values, logout marks and leases, log entries older than a day except the newest, and the oldest logout marks if
+    /// or were ended before it, expired one-time values, logout marks and leases, nodes of which nothing was heard for ten minutes, log entries older than a day except the newest, and the oldest logout marks if
     /// there are too many. Deletes at most `max` rows of each kind; returns the number of deleted rows.
     async fn delete_expired(
         &self,

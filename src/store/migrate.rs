@@ -32,6 +32,7 @@ pub(super) const TABLES: [&str; 26] = [
     "spent",
     "lease",
     "audit_line",
+    "node",
 ];
 
 /// The maximum number of rows that are in memory at once.

@@ -13,7 +13,7 @@ use super::{
     EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField,
     ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName,
     LogoutTarget, MaintenanceStore, ManagedSettingsStore, ManagedVersion, ManagedVersionRecord,
-    MintOutcome, NewAccessToken, NewManagedVersion, NewSession, PeopleQuery, PersonEdit,
+    MintOutcome, NewAccessToken, NewManagedVersion, NewSession, NodeRecord, NodeStore, PeopleQuery, PersonEdit,
     PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore,
     SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store, StoreError,
     StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename,
@@ -392,6 +392,15 @@ delegate! {
             note_connector_kinds(kinds: &[(ConnectorId, String)]) -> ();
             add_managed_version(new: &NewManagedVersion<'_>) -> Option<Vec<Revocation>>;
             reseal_managed_version(number: u64, before: &str, after: &str) -> bool;
+        }
+    }
+    NodeStore {
+        reads {
+            nodes(max: u32) -> Vec<NodeRecord>;
+        }
+        writes {
+            report_node(node: &NodeRecord) -> ();
+            remove_node(id: &str) -> ();
         }
     }
     CoordinationStore {

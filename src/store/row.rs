@@ -10,7 +10,7 @@ use super::query_error::QueryError;
 use super::{
     AccessTokenRecord, Account, AccountChange, AccountChangeKind, AccountId, Administrator,
     AdministratorName, AuditPosition, ConsoleHolder, ConsoleSession, DepartmentPath, ListedSession,
-    LocalEntitlements, LocalPerson, ManagedVersion, ManagedVersionRecord, PersonRecord, SessionId,
+    LocalEntitlements, LocalPerson, ManagedVersion, ManagedVersionRecord, NodeRecord, PersonRecord, SessionId,
     SessionKey, SessionOrigin, SessionRecord, StoredAccessToken, StoredAuditLine, StoredSession,
     StoredTokens,
 };
@@ -173,6 +173,19 @@ pub(super) fn stored_session(row: &impl Columns) -> Result<StoredSession, QueryE
         connector_epoch: number(row, "connector_epoch", "session")?,
         everyone_epoch: number(row, "everyone_epoch", "session")?,
         tokens: tokens(row)?,
+    })
+}
+
+/// A node from the columns of `menshen_node`.
+pub(super) fn node(row: &impl Columns) -> Result<NodeRecord, QueryError> {
+    Ok(NodeRecord {
+        id: row.text("id")?.to_owned(),
+        name: row.text("name")?.to_owned(),
+        program_version: row.text("program_version")?.to_owned(),
+        settings_version: number(row, "settings_version", "node")?,
+        problem: row.optional_text("problem")?,
+        started_at: time(row, "started_at")?,
+        seen_at: time(row, "seen_at")?,
     })
 }
 

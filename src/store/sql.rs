@@ -28,6 +28,7 @@ mod local_entitlements;
 mod local_people;
 mod maintenance;
 mod managed_settings;
+mod nodes;
 mod people_import;
 mod people_query;
 mod person_edit;

@@ -30,6 +30,7 @@ mod import_batches;
 mod local_entitlements;
 mod local_people;
 mod managed_settings;
+mod nodes;
 mod older_files;
 mod revocations;
 mod session_groups;

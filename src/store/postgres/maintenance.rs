@@ -1,7 +1,7 @@
 //! Deletes expired rows, in PostgreSQL.
 
 use super::super::maintenance::{
-    FRONT_CHANNEL_MARKS_MAX, HISTORY_RETENTION, LOG_RETENTION, LOGOUT_MARKS_MAX,
+    FRONT_CHANNEL_MARKS_MAX, HISTORY_RETENTION, LOG_RETENTION, LOGOUT_MARKS_MAX, NODE_RETENTION,
 };
 use super::super::row::Columns as _;
 use super::super::sql::{Begin, Database as _, Transaction as _, Value};
@@ -42,12 +42,13 @@ pub(super) async fn clock(db: &Postgres) -> Result<Timestamp, QueryError> {
 }
 
 /// The DELETE statements with their first parameter; the second is the maximum number of rows.
-fn expired_rows(now: i64, idle_before: i64) -> [(&'static str, i64); 10] {
+fn expired_rows(now: i64, idle_before: i64) -> [(&'static str, i64); 11] {
     let before = |retention: std::time::Duration| {
         let ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
         now.saturating_sub(ms)
     };
     let (log_before, history_before) = (before(LOG_RETENTION), before(HISTORY_RETENTION));
+    let nodes_before = before(NODE_RETENTION);
     [
         (
             "DELETE FROM menshen_session WHERE key IN (SELECT key FROM menshen_session \
@@ -105,6 +106,11 @@ fn expired_rows(now: i64, idle_before: i64) -> [(&'static str, i64); 10] {
             "DELETE FROM menshen_account_change WHERE number IN \
              (SELECT number FROM menshen_account_change WHERE at < $1 LIMIT $2)",
             history_before,
+        ),
+        (
+            "DELETE FROM menshen_node WHERE id IN \
+             (SELECT id FROM menshen_node WHERE seen_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            nodes_before,
         ),
     ]
 }

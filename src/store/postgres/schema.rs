@@ -92,6 +92,7 @@ fn migrator() -> Migrator {
         ),
         migration(11, "console", include_str!("0011_console.sql")),
         migration(12, "audit_log", include_str!("0012_audit_log.sql")),
+        migration(13, "nodes", include_str!("0013_nodes.sql")),
         migration(14, "audit_cause", include_str!("0014_audit_cause.sql")),
     ]);
     // The lock of the transaction does it: a lock of the connection is lost behind a pooler.

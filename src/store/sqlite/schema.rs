@@ -137,6 +137,7 @@ fn migrator() -> Migrator {
         ),
         migration(19, "console", include_str!("0019_console.sql")),
         migration(20, "audit_log", include_str!("0020_audit_log.sql")),
+        migration(21, "nodes", include_str!("0021_nodes.sql")),
         migration(22, "audit_cause", include_str!("0022_audit_cause.sql")),
     ])
 }

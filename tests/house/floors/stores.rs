@@ -18,6 +18,7 @@ const STORES: &[&str] = &[
     "RevocationStore",
     "TokenStore",
     "AuditLogStore",
+    "NodeStore",
     "CoordinationStore",
     "MonitoredStore",
     "Sqlite",

@@ -27,7 +27,7 @@ use menshen::store::{
     EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField,
     ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName,
     LogoutTarget, MaintenanceStore, ManagedSettingsStore, ManagedVersion, ManagedVersionRecord,
-    MintOutcome, NewAccessToken, NewManagedVersion, NewSession, PeopleQuery, PersonEdit,
+    MintOutcome, NewAccessToken, NewManagedVersion, NewSession, NodeRecord, NodeStore, PeopleQuery, PersonEdit,
     PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore,
     SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store, StoreError,
     StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename,
@@ -345,6 +345,11 @@ store_operations! {
         note_connector_kinds(kinds: &[(ConnectorId, String)]) -> ();
         add_managed_version(new: &NewManagedVersion<'_>) -> Option<Vec<Revocation>>;
         reseal_managed_version(number: u64, before: &str, after: &str) -> bool;
+    }
+    NodeStore {
+        report_node(node: &NodeRecord) -> ();
+        remove_node(id: &str) -> ();
+        nodes(max: u32) -> Vec<NodeRecord>;
     }
     CoordinationStore {
         load_or_create_keys(candidate: &Secret<String>) -> Vec<Secret<String>>;
