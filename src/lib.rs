@@ -29,6 +29,7 @@
 //! | assertion | a signed statement of who a person is, for one application |
 //! | face | the code that receives requests of one protocol (HTTP, forward-auth check, ext_authz) and converts the verdict to its response; it decides nothing |
 //! | own path | a path below `server.prefix` (`/.menshen` by default) that menshen serves itself |
+//! | node | one of the running processes that share a store |
 //! | directory | all people whom menshen knows, with their departments; a *directory sync* reads those of a source into it |
 //! | epoch | a counter that a revocation increments; a session minted under an older one is void |
 //! | flow | one pending login; its ID is the `state` at the source, and the sealed flow cookie holds it |

@@ -377,6 +377,8 @@ impl Running {
                 "the store did not take all revocations: the sessions they ended are valid again after a restart"
             );
         }
+        // Otherwise the node is listed until nothing was heard of it for some minutes.
+        let _ = tokio::time::timeout(STORE_DRAIN, self.live.remove_node()).await;
         let unstored = audit.drain(AUDIT_DRAIN).await;
         if unstored > 0 {
             tracing::error!(

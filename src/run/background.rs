@@ -55,6 +55,10 @@ impl BackgroundTasks {
         tasks.spawn(restart_after_panics("managed settings", move || {
             Arc::clone(&follower).follow_settings()
         }));
+        let node = Arc::clone(live);
+        tasks.spawn(restart_after_panics("report of this node", move || {
+            Arc::clone(&node).report_node()
+        }));
         let audit = audit_of(live);
         tasks.spawn(restart_after_panics("audit lines", move || {
             store_audit_lines(audit())

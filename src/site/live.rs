@@ -3,7 +3,7 @@
 //! A reload of the file and a change of the managed settings are made one at a time. Each builds a whole
 //! site before it replaces the active one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -17,11 +17,14 @@ mod ended;
 mod follow;
 mod kinds;
 mod load;
+mod node;
 mod trial;
 mod versions;
 
 pub use load::Reload;
 pub(super) use load::load;
+use node::Node;
+pub use node::SeenNode;
 use trial::Trials;
 pub use trial::{EXAMINE_TIMEOUT, Trial};
 
@@ -35,8 +38,9 @@ pub struct LiveSite {
     /// Held during a reload and during a change of the managed settings.
     changing: tokio::sync::Mutex<()>,
     /// Why the newest managed settings are not in force.
-    settings_problem: Mutex<Option<String>>,
+    settings_problem: watch::Sender<Option<String>>,
     trials: Trials,
+    node: Node,
 }
 
 impl LiveSite {
@@ -44,11 +48,12 @@ impl LiveSite {
     pub fn new(site: Site, services: Services, shutdown: CancellationToken) -> Self {
         Self {
             site: ArcSwap::from_pointee(site),
+            node: Node::new(services.clock.now()),
             services,
             reloads: watch::Sender::new(0),
             shutdown,
             changing: tokio::sync::Mutex::new(()),
-            settings_problem: Mutex::default(),
+            settings_problem: watch::Sender::new(None),
             trials: Trials::default(),
         }
     }
@@ -85,21 +90,20 @@ impl LiveSite {
 
     /// Why the newest managed settings are not in force on this node, without secrets; `None` if they are.
     pub fn settings_problem(&self) -> Option<String> {
-        let problem = self.settings_problem.lock();
-        problem.unwrap_or_else(PoisonError::into_inner).clone()
+        self.settings_problem.borrow().clone()
     }
 
     fn set_settings_problem(&self, problem: Option<String>) {
-        let mut current = self
-            .settings_problem
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if *current != problem {
+        self.settings_problem.send_if_modified(|current| {
+            if *current == problem {
+                return false;
+            }
             match &problem {
                 Some(problem) => tracing::error!("{problem}"),
                 None => tracing::info!("the newest managed settings are in force again"),
             }
-        }
-        *current = problem;
+            *current = problem;
+            true
+        });
     }
 }

@@ -1,5 +1,7 @@
 //! `/console/`: health, who is here, the sources.
 
+use menshen::store::NodeRecord;
+
 use super::*;
 
 #[tokio::test]
@@ -31,4 +33,51 @@ async fn a_refused_reload_is_shown_as_degraded() {
     menshen.running.note_unparsable_config();
     let html = visit.get("/console/?lang=en").await.text();
     assert!(html.contains("health warn"), "{html}");
+}
+
+#[tokio::test]
+async fn each_node_is_shown_with_its_versions_and_why_it_lags() {
+    let menshen = setup().start().await;
+    let mut visit = Visit::of_administrator(&menshen, "root").await;
+    let now = menshen.running.live().services().clock.now();
+    let node = |name: &str, seen_at| NodeRecord {
+        id: name.to_owned(),
+        name: name.to_owned(),
+        program_version: "9.9.9".to_owned(),
+        settings_version: 3,
+        problem: None,
+        started_at: Timestamp::from_unix_s(1),
+        seen_at,
+    };
+    let lagging = NodeRecord {
+        settings_version: 2,
+        problem: Some("connector corp: <b>it is missing</b>".to_owned()),
+        ..node("<i>web-2</i>", now)
+    };
+    let store = &menshen.running.live().services().store;
+    store.report_node(&lagging).await.unwrap();
+    let html = visit.get("/console/?lang=en").await.text();
+    let nodes = |html: &str| {
+        let table = html.split_once("id=\"nodes\"").unwrap().1;
+        table.split("</table>").next().unwrap().to_owned()
+    };
+    let table = nodes(&html);
+    assert!(
+        table.contains("this one") && table.contains("9.9.9"),
+        "{table}"
+    );
+    assert!(
+        table.contains("<p class=\"problem small\"><bdi>connector corp: &#60;b&#62;"),
+        "{table}"
+    );
+    assert!(
+        !table.contains("<i>") && !table.contains("silent"),
+        "{table}"
+    );
+    let long_ago = Timestamp::from_unix_ms(now.unix_ms() - 91_000);
+    store.report_node(&node("web-3", long_ago)).await.unwrap();
+    let table = nodes(&visit.get("/console/").await.text());
+    assert_eq!(table.matches(">silent<").count(), 1, "{table}");
+    // The one that answers has no settings, the others have 2 and 3.
+    assert_eq!(table.matches(">not the newest<").count(), 2, "{table}");
 }

@@ -82,6 +82,19 @@ async fn a_node_that_cannot_build_a_version_serves_the_last_one_and_says_so() {
     site.put("corp", &always).await;
     eventually("degraded", async || is_degraded(&other).await).await;
     assert_eq!(other.live().settings().version(), 1);
+    // Both nodes know of it.
+    for node in [&site.running, &other] {
+        eventually("the reason of the other node", async || {
+            let nodes = node.live().nodes().await;
+            let versions: Vec<_> = nodes
+                .iter()
+                .map(|node| node.record.settings_version)
+                .collect();
+            let problems = nodes.iter().filter(|node| node.record.problem.is_some());
+            versions.len() == 2 && versions.contains(&2) && problems.count() == 1
+        })
+        .await;
+    }
     assert!(!is_degraded(&site.running).await);
     let start = format!("{SSO_URL}/.menshen/start?connector=corp");
     assert_ne!(
@@ -119,4 +132,15 @@ async fn a_restart_with_a_file_that_contradicts_a_managed_connector_leaves_only_
         .map(|info| info.id.as_str().to_owned())
         .collect();
     assert_eq!(broken, ["corp"]);
+}
+
+#[tokio::test]
+async fn a_node_that_stops_is_on_the_list_no_longer() {
+    let site = ManagedSite::start().await;
+    let other = site.node("").await.unwrap();
+    let count = async || site.running.live().nodes().await.len();
+    eventually("both", async || count().await == 2).await;
+    other.stop().await;
+    assert_eq!(count().await, 1);
+    assert!(site.running.live().nodes().await[0].is_this);
 }

@@ -11,6 +11,7 @@ use super::moment::Moment;
 use super::{PageContext, audit_trail, chart, response};
 use crate::login::ConnectorEntry;
 use crate::request::Body;
+use crate::site::live::SeenNode;
 use crate::store::{ListedSession, SessionsQuery, StoredAuditLine};
 use crate::telemetry::AuditEvent;
 
@@ -43,6 +44,20 @@ struct Overview {
     changes: Vec<audit_trail::Row>,
     here: Vec<Here>,
     sources: Vec<Source>,
+    nodes: Vec<Node>,
+}
+
+/// A process that shares the store.
+struct Node {
+    name: String,
+    is_this: bool,
+    is_silent: bool,
+    program: String,
+    settings: u64,
+    /// Whether it serves an older version of the settings than another node.
+    is_behind: bool,
+    problem: Option<String>,
+    seen: Moment,
 }
 
 /// Refused sign-ins with one reason.
@@ -133,10 +148,28 @@ pub(super) async fn show(context: &PageContext<'_>) -> Response<Body> {
         changes: changes.unwrap_or_default(),
         here: here(context, sessions.iter().filter(is_here)),
         sources: sources(context),
+        nodes: nodes(context).await,
     };
     let frame = Frame::of(context);
     let template = OverviewPage { frame, page };
     response::page(context.request, StatusCode::OK, &template)
+}
+
+async fn nodes(context: &PageContext<'_>) -> Vec<Node> {
+    let seen = context.console.live.nodes().await;
+    let versions = seen.iter().map(|node| node.record.settings_version);
+    let newest = versions.max().unwrap_or_default();
+    let node = |node: SeenNode| Node {
+        is_behind: node.record.settings_version < newest,
+        seen: context.moment(node.record.seen_at),
+        name: node.record.name,
+        is_this: node.is_this,
+        is_silent: node.is_silent,
+        program: node.record.program_version,
+        settings: node.record.settings_version,
+        problem: node.record.problem,
+    };
+    seen.into_iter().map(node).collect()
 }
 
 /// The lines of an event in the last day; none if the store does not answer.
