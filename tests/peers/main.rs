@@ -2,7 +2,8 @@
 //! by pip; oidc-provider from npm; Keycloak by Maven; applications in Python, Java and Go; git,
 //! svn, rclone and curl with Apache; wechatpy, jwcrypto, the SDKs of Lark and libraries for DingTalk; the CAS
 //! servers django-cas-server and LemonLDAP::NG; the SAML identity providers pysaml2 and samlp, and Keycloak
-//! again; the directories of OpenLDAP and UnboundID; and xmlsec1. `tests/run` installs and runs them.
+//! again; the directories of OpenLDAP and UnboundID; xmlsec1; and axe-core in Chromium. `tests/run` installs and runs
+//! them.
 
 #![expect(
     clippy::unwrap_used,

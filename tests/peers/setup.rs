@@ -5,6 +5,8 @@ use menshen::config::Config;
 use menshen::people::administrators::Administrators;
 use menshen::people::local_people::LocalPeople;
 use menshen::run::{self, Running, StartError};
+use menshen::site::settings::{Author, Change, ConnectorTable, Means, Precondition};
+use menshen::store::SessionsQuery;
 
 use super::legacy_app::LegacyApp;
 use super::processes::{TempDir, free_ports};
@@ -71,6 +73,37 @@ impl Menshen {
     /// The local administrators of the console.
     pub(crate) fn administrators(&self) -> Administrators {
         self.running.live().services().people.administrators()
+    }
+
+    /// Puts a managed connector, or replaces it.
+    pub(crate) async fn put(&self, id: &str, table: serde_json::Value) {
+        let serde_json::Value::Object(table) = table else {
+            panic!("a connector is a table");
+        };
+        let change = Change::Put {
+            id: id.parse().unwrap(),
+            settings: ConnectorTable::from(table),
+        };
+        let author = Author {
+            name: "deploy".to_owned(),
+            means: Means::Api,
+            client: None,
+        };
+        let changed = self
+            .running
+            .live()
+            .change(change, Precondition::None, &author);
+        changed.await.unwrap();
+    }
+
+    /// The number of sessions of people.
+    pub(crate) async fn session_count(&self) -> usize {
+        let sessions = &self.running.live().services().sessions;
+        let query = SessionsQuery {
+            max: 100,
+            ..SessionsQuery::default()
+        };
+        sessions.list(&query).await.unwrap().len()
     }
 
     /// The address of the console.

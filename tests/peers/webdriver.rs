@@ -22,7 +22,7 @@ pub(crate) const TAB: &str = "\u{e004}";
 pub(crate) const ENTER: &str = "\u{e007}";
 
 /// No page has more elements that take the focus.
-const TABS_MAX: usize = 20;
+const TABS_MAX: usize = 80;
 
 /// The number of attempts to start chromedriver, of which about one in ten fails.
 const STARTS_MAX: usize = 10;
@@ -303,6 +303,24 @@ impl Browser {
         let agent = self.script("return navigator.userAgent", json!([])).await;
         let agent = json!({ "userAgent": agent, "acceptLanguage": language });
         self.devtools("Emulation.setUserAgentOverride", agent).await;
+    }
+
+    /// Emulates a person who prefers dark pages, or light ones, from the next page on.
+    pub(crate) async fn prefer_dark(&self, dark: bool) {
+        let value = if dark { "dark" } else { "light" };
+        let feature = json!({ "name": "prefers-color-scheme", "value": value });
+        let media = json!({ "features": [feature] });
+        self.devtools("Emulation.setEmulatedMedia", media).await;
+    }
+
+    /// A screenshot of the whole page as PNG, also of what is below the window.
+    pub(crate) async fn whole_picture(&self) -> Vec<u8> {
+        let size = "const page = document.documentElement; return [innerWidth, page.scrollHeight]";
+        let size = self.script(size, json!([])).await;
+        let clip = json!({ "x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1 });
+        let wanted = json!({ "captureBeyondViewport": true, "clip": clip });
+        let shot = self.devtools("Page.captureScreenshot", wanted).await;
+        STANDARD.decode(shot["data"].as_str().unwrap()).unwrap()
     }
 
     /// A screenshot as PNG.

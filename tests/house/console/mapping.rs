@@ -283,8 +283,8 @@ async fn an_expression_that_does_not_compile_is_not_saved() {
 #[tokio::test]
 async fn who_may_only_look_tries_a_mapping_and_saves_none() {
     let menshen = setup().start().await;
-    put(&menshen, json!({})).await;
     let mut visit = Visit::of_person(&menshen, "lisi").await;
+    put(&menshen, json!({})).await;
     let html = visit.get(&format!("{PATH}?lang=en")).await.text();
     assert!(!html.contains("value=\"save\""), "{html}");
     let preview = [("action", "preview"), ("mapping.name", "'plum'")];

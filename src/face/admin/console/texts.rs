@@ -133,6 +133,7 @@ texts! {
     mobile: "手机", "Mobile";
     never: "从未", "Never";
     organisation: "组织架构", "Organisation";
+    people_of: "本部门人员：", "People of ";
     tree_is_cut: "部门太多，只显示一部分。", "There are too many departments; a part is shown.";
     fields: "资料", "Fields";
     account_id: "账号编号", "Account id";
