@@ -32,4 +32,7 @@ pub trait CoordinationStore: fmt::Debug + Send + Sync {
         at: Timestamp,
         until: Timestamp,
     ) -> Result<bool, StoreError>;
+
+    /// Until when somebody has a lease; `None` if nobody took it, or it has ended and was deleted.
+    async fn lease_end(&self, name: &str) -> Result<Option<Timestamp>, StoreError>;
 }

@@ -407,6 +407,7 @@ delegate! {
         reads {
             load_or_create_keys(candidate: &Secret<String>) -> Vec<Secret<String>>;
             is_spent(value_hash: &[u8; 32]) -> bool;
+            lease_end(name: &str) -> Option<Timestamp>;
         }
         writes {
             spend(value_hash: &[u8; 32], until: Timestamp) -> bool;

@@ -24,6 +24,7 @@ mod refresh;
 mod routes;
 mod sessions;
 mod settings;
+mod sync;
 mod text;
 mod throttling;
 

@@ -223,7 +223,7 @@ impl PageContext<'_> {
             "/sessions" => sessions::show(self, None).await,
             "/people" => people::show(self).await,
             "/routes" => routes::show(self).await,
-            "/sync" => sync::show(self, None),
+            "/sync" => sync::show(self, None).await,
             "/audit" => audit_trail::show(self).await,
             "/audit/download" => audit_trail::download(self).await,
             "/connectors" => connectors::show(self, None),
@@ -253,7 +253,7 @@ impl PageContext<'_> {
         }
         match self.request.path {
             "/sessions" => sessions::change(self, form).await,
-            "/sync" => sync::change(self, form),
+            "/sync" => sync::change(self, form).await,
             "/connectors" => connectors::change(self, form).await,
             "/config" => config::change(self, form).await,
             path => match path.strip_prefix("/people/") {

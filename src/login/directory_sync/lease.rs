@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::keys;
 use crate::people::People;
 use crate::store::{ConnectorId, StoreError};
@@ -94,9 +94,17 @@ impl ScheduleMark<'_> {
     /// Marks that nothing is due for so long.
     pub(super) async fn set(&self, period: Duration) -> Result<bool, StoreError> {
         let random: [u8; 16] = keys::random();
-        let name = format!("directory sync schedule/{}", self.connector);
         let until = self.clock.now().plus(period);
-        self.people.lease(&name, &hex(&random), until).await
+        self.people.lease(&self.name(), &hex(&random), until).await
+    }
+
+    /// When the next sync is due; `None`: now.
+    pub(super) async fn next(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.people.lease_end(&self.name()).await
+    }
+
+    fn name(&self) -> String {
+        format!("directory sync schedule/{}", self.connector)
     }
 }
 

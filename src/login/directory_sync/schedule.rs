@@ -9,9 +9,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::lease::ScheduleMark;
 use super::{SyncRefused, SyncRequest};
+use crate::clock::Timestamp;
 use crate::login::{ConnectorEntry, Login};
 use crate::people::directory_sync::{SyncOutcome, SyncReport, SyncScope};
-use crate::store::ConnectorId;
+use crate::store::{ConnectorId, StoreError};
 use crate::telemetry::error_chain;
 
 /// How often is looked whether a sync is due, as a part of the interval, and the limits.
@@ -75,6 +76,23 @@ impl Login {
         }
     }
 
+    /// When the schedule of a connector syncs everything next; `None`: it is due now. Whether the connector has
+    /// a schedule is not asked.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn next_sync(&self, entry: &ConnectorEntry) -> Result<Option<Timestamp>, StoreError> {
+        self.mark_of(entry).next().await
+    }
+
+    fn mark_of<'a>(&'a self, entry: &'a ConnectorEntry) -> ScheduleMark<'a> {
+        ScheduleMark {
+            people: &self.people,
+            clock: &self.clock,
+            connector: &entry.id,
+        }
+    }
+
     fn look_pause(&self) -> Duration {
         let settings = self.entries.iter();
         let intervals = settings.filter_map(|entry| entry.features.directory_sync?.every);
@@ -86,11 +104,7 @@ impl Login {
     /// Syncs everything if the interval is over, otherwise what events named. Returns until when the
     /// connector is left alone after a failure.
     async fn sync_what_is_due(&self, entry: &ConnectorEntry, every: Duration) -> Option<Instant> {
-        let mark = ScheduleMark {
-            people: &self.people,
-            clock: &self.clock,
-            connector: &entry.id,
-        };
+        let mark = self.mark_of(entry);
         let parts = self.directory_syncs.0.changed.take(&entry.id);
         let is_due = match mark.is_due().await {
             Ok(is_due) => is_due,

@@ -82,6 +82,15 @@ impl People {
             .await
     }
 
+    /// Until when somebody has such a lease; `None` if nobody does.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn lease_end(&self, name: &str) -> Result<Option<Timestamp>, StoreError> {
+        let end = self.store.lease_end(name).await?;
+        Ok(end.filter(|end| *end > self.clock.now()))
+    }
+
     async fn known_identities(
         &self,
         connector: &ConnectorId,

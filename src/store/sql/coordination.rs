@@ -69,6 +69,16 @@ impl<D: Database> CoordinationStore for D {
         })
         .await
     }
+
+    async fn lease_end(&self, name: &str) -> Result<Option<Timestamp>, StoreError> {
+        run("read the end of a lease", async {
+            let sql = "SELECT until FROM menshen_lease WHERE name = $1";
+            let found = self.read_row(sql, values![name]).await?;
+            let until = found.map(|found| found.integer("until")).transpose()?;
+            Ok(until.map(Timestamp::from_unix_ms))
+        })
+        .await
+    }
 }
 
 async fn select_keys<D: Database>(db: &D) -> Result<Vec<Secret<String>>, QueryError> {

@@ -437,6 +437,7 @@ store_operations! {
             load_or_create_keys(candidate: &Secret<String>) -> Vec<Secret<String>>;
             spend(value_hash: &[u8; 32], until: Timestamp) -> bool;
             is_spent(value_hash: &[u8; 32]) -> bool;
+            lease_end(name: &str) -> Option<Timestamp>;
         }
     }
     MaintenanceStore {

@@ -356,6 +356,7 @@ store_operations! {
         spend(value_hash: &[u8; 32], until: Timestamp) -> bool;
         is_spent(value_hash: &[u8; 32]) -> bool;
         lease(name: &str, holder: &str, at: Timestamp, until: Timestamp) -> bool;
+        lease_end(name: &str) -> Option<Timestamp>;
     }
     MaintenanceStore {
         ping() -> ();

@@ -206,3 +206,18 @@ async fn the_broom_takes_no_more_than_it_may_and_leaves_the_last_entry() {
         assert_eq!(store.epochs().await.unwrap(), before, "{name}");
     }
 }
+
+#[tokio::test]
+async fn the_end_of_a_lease_is_told() {
+    for Backend { name, store, .. } in backends().await {
+        assert_eq!(store.lease_end("schedule").await.unwrap(), None, "{name}");
+        for until in [60, 90] {
+            let taken = store.lease("schedule", "a", at(1), at(until)).await;
+            assert!(taken.unwrap(), "{name}");
+            let end = store.lease_end("schedule").await.unwrap();
+            assert_eq!(end, Some(at(until)), "{name}");
+        }
+        assert!(!store.lease("schedule", "b", at(2), at(99)).await.unwrap());
+        assert_eq!(store.lease_end("schedule").await.unwrap(), Some(at(90)));
+    }
+}

@@ -7,7 +7,7 @@ const MINUTE_S: u64 = 60;
 const HOUR_S: u64 = 60 * MINUTE_S;
 const DAY_S: u64 = 24 * HOUR_S;
 
-/// A time in the past, relative to now. The exact time, in UTC, is its title.
+/// A time relative to now. The exact time, in UTC, is its title.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Moment {
     pub(super) at: Timestamp,
@@ -28,11 +28,13 @@ impl Moment {
         format!("{date} {} UTC", time.get(..5).unwrap_or(time))
     }
 
-    /// Such as `3 min ago`; the date if it is more than a month ago, or in the future.
+    /// Such as `3 min ago` or `in 3 min`; the date if it is more than a month away.
     pub(super) fn relative(&self) -> String {
+        if self.at > self.now {
+            return self.ahead();
+        }
         let passed_s = self.now.since(self.at).as_secs();
         let (number, zh, en) = match passed_s {
-            _ if self.at > self.now => return self.absolute(),
             0..MINUTE_S => {
                 return match self.lang {
                     Lang::Zh => "刚刚".to_owned(),
@@ -49,6 +51,21 @@ impl Moment {
             Lang::En => format!("{number} {en}"),
         }
     }
+
+    /// How long it is until then, rounded up.
+    fn ahead(&self) -> String {
+        let left_s = self.at.since(self.now).as_secs();
+        let (number, zh, en) = match left_s {
+            0..HOUR_S => (left_s.div_ceil(MINUTE_S), "分钟后", "min"),
+            HOUR_S..DAY_S => (left_s.div_ceil(HOUR_S), "小时后", "h"),
+            _ if left_s < 31 * DAY_S => (left_s.div_ceil(DAY_S), "天后", "d"),
+            _ => return self.absolute(),
+        };
+        match self.lang {
+            Lang::Zh => format!("{number} {zh}"),
+            Lang::En => format!("in {number} {en}"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -56,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_relative_until_it_is_a_month_old() {
+    fn a_time_is_relative_until_it_is_a_month_away() {
         let now = Timestamp::from_unix_s(1_800_000_000);
         let relative = |ago_s: i64, lang| {
             let at = Timestamp::from_unix_s(1_800_000_000 - ago_s);
@@ -68,7 +85,11 @@ mod tests {
             (60, "1 分钟前", "1 min ago"),
             (7_199, "1 小时前", "1 h ago"),
             (86_400, "1 天前", "1 d ago"),
-            (-60, "2027-01-15 08:01 UTC", "2027-01-15 08:01 UTC"),
+            (-1, "1 分钟后", "in 1 min"),
+            (-60, "1 分钟后", "in 1 min"),
+            (-3_600, "1 小时后", "in 1 h"),
+            (-172_800, "2 天后", "in 2 d"),
+            (-40 * 86_400, "2027-02-24 08:00 UTC", "2027-02-24 08:00 UTC"),
             (40 * 86_400, "2026-12-06 08:00 UTC", "2026-12-06 08:00 UTC"),
         ] {
             assert_eq!(relative(ago_s, Lang::Zh), zh);

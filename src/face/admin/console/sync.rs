@@ -17,6 +17,7 @@ use crate::login::directory_sync::{RunningSync, SyncRefused, SyncRequest};
 use crate::people::directory_sync::{SyncChange, SyncOutcome, SyncProblem, SyncReport, SyncScope};
 use crate::request::Body;
 use crate::store::ConnectorId;
+use crate::telemetry::error_chain;
 
 /// The most problems and differences that the page lists.
 const LISTED_MAX: usize = 200;
@@ -40,9 +41,19 @@ struct Directory {
     id: String,
     name: String,
     every: Option<String>,
+    next: Option<Next>,
     brake: String,
     running: Option<Running>,
     last: Option<Last>,
+}
+
+/// The next sync of the schedule.
+enum Next {
+    At(Moment),
+    /// As soon as a node looks.
+    Due,
+    /// The store does not answer.
+    Unknown,
 }
 
 struct Running {
@@ -70,16 +81,18 @@ struct Count {
 }
 
 /// Shows the directories. With a problem, the page says why no sync began.
-pub(super) fn show(context: &PageContext<'_>, problem: Option<String>) -> Response<Body> {
-    let entries = context.site.login.entries().iter();
-    let directories = entries.filter_map(|entry| Directory::of(context, entry));
+pub(super) async fn show(context: &PageContext<'_>, problem: Option<String>) -> Response<Body> {
+    let mut directories = Vec::new();
+    for entry in context.site.login.entries() {
+        directories.extend(Directory::of(context, entry).await);
+    }
     let status = match problem {
         Some(_) => StatusCode::CONFLICT,
         None => StatusCode::OK,
     };
     let page = Page {
         problem,
-        directories: directories.collect(),
+        directories,
         may_change: context.may_change(),
         csrf_token: &context.visitor.csrf_token,
     };
@@ -89,14 +102,14 @@ pub(super) fn show(context: &PageContext<'_>, problem: Option<String>) -> Respon
 }
 
 /// Starts a sync of everything.
-pub(super) fn change(context: &PageContext<'_>, form: &Form) -> Response<Body> {
+pub(super) async fn change(context: &PageContext<'_>, form: &Form) -> Response<Body> {
     let t = context.texts();
     if form.action() != "sync" {
-        return show(context, Some(t.unknown_action.to_owned()));
+        return show(context, Some(t.unknown_action.to_owned())).await;
     }
     let connector = form.value("connector").unwrap_or_default();
     let Ok(connector) = connector.parse::<ConnectorId>() else {
-        return show(context, Some(t.unknown_connector.to_owned()));
+        return show(context, Some(t.unknown_connector.to_owned())).await;
     };
     let request = SyncRequest {
         scope: SyncScope::Everything,
@@ -110,24 +123,29 @@ pub(super) fn change(context: &PageContext<'_>, form: &Form) -> Response<Body> {
             response::redirect(&format!("{PATH}/sync?done={done}"))
         }
         Err(SyncRefused::Running { by, .. }) => {
-            show(context, Some(format!("{}: {by}", t.sync_runs)))
+            show(context, Some(format!("{}: {by}", t.sync_runs))).await
         }
         Err(
             SyncRefused::UnknownConnector(_)
             | SyncRefused::NoDirectory(_)
             | SyncRefused::NoSuchId { .. },
-        ) => show(context, Some(t.unknown_connector.to_owned())),
+        ) => show(context, Some(t.unknown_connector.to_owned())).await,
     }
 }
 
 impl Directory {
     /// `None` if the source has no directory that can be read.
-    fn of(context: &PageContext<'_>, entry: &ConnectorEntry) -> Option<Self> {
+    async fn of(context: &PageContext<'_>, entry: &ConnectorEntry) -> Option<Self> {
         let settings = entry.features.directory_sync?;
         let status = context.site.login.sync_status(&entry.id).ok()?;
+        let next = match settings.every {
+            Some(_) => Some(Next::of(context, entry).await),
+            None => None,
+        };
         Some(Self {
             id: entry.id.to_string(),
             name: context.request.lang.label(&entry.display_name).to_owned(),
+            next,
             every: settings
                 .every
                 .map(|every| interval(every, context.request.lang)),
@@ -135,6 +153,19 @@ impl Directory {
             running: status.running.map(|sync| Running::new(context, &sync)),
             last: status.last.map(|report| Last::new(context, &report)),
         })
+    }
+}
+
+impl Next {
+    async fn of(context: &PageContext<'_>, entry: &ConnectorEntry) -> Self {
+        match context.site.login.next_sync(entry).await {
+            Ok(Some(at)) => Self::At(context.moment(at)),
+            Ok(None) => Self::Due,
+            Err(error) => {
+                tracing::warn!(error = %error_chain(&error), "when the next directory sync is due is unknown");
+                Self::Unknown
+            }
+        }
     }
 }
 

@@ -191,6 +191,9 @@ texts! {
     no_directories: "没有可以读取通讯录的认证源。", "No connector has a directory that can be read.";
     schedule: "定时", "Schedule";
     no_schedule: "不定时", "None";
+    next_sync: "下一次", "Next run";
+    sync_due: "即将开始", "due now";
+    unknown_time: "未知（数据库没有响应）", "unknown (the database does not respond)";
     brake: "关闭人数上限", "Brake";
     sync_runs: "正在同步", "A sync is running";
     people_read: "已读取人员：", "People read: ";
