@@ -92,20 +92,14 @@ impl Document {
 
     /// Whether something at this path or below it was taken out, so that the value is not that of the text.
     pub(super) fn is_incomplete_at(&self, key_path: &KeyPath<'_>) -> bool {
-        let steps = key_path.steps();
-        let is_below = |taken: &Vec<OwnedStep>| {
-            let pairs = steps.iter().zip(taken);
-            taken.len() >= steps.len()
-                && pairs.into_iter().all(|(step, taken)| match (step, taken) {
-                    (Step::Key(name), OwnedStep::Key(taken)) => name == taken,
-                    (Step::Item(index), OwnedStep::Item(taken)) => index == taken,
-                    _ => false,
-                })
-        };
-        self.taken_out
-            .iter()
-            .chain(&self.unknown_keys)
-            .any(is_below)
+        let mut taken = self.taken_out.iter().chain(&self.unknown_keys);
+        taken.any(|taken| is_at_or_below(taken, key_path))
+    }
+
+    /// Whether a value at this path or below it was taken out. Keys that do not exist do not count.
+    pub(super) fn has_lost_values(&self, key_path: &KeyPath<'_>) -> bool {
+        let mut taken = self.taken_out.iter();
+        taken.any(|taken| is_at_or_below(taken, key_path))
     }
 
     /// Notes that this value is not the one of the text.
@@ -279,4 +273,15 @@ impl Value {
             }
         }
     }
+}
+/// Whether a path is this key path, or below it.
+fn is_at_or_below(path: &[OwnedStep], key_path: &KeyPath<'_>) -> bool {
+    let steps = key_path.steps();
+    let mut pairs = steps.iter().zip(path);
+    path.len() >= steps.len()
+        && pairs.all(|(step, taken)| match (step, taken) {
+            (Step::Key(name), OwnedStep::Key(taken)) => name == taken,
+            (Step::Item(index), OwnedStep::Item(taken)) => index == taken,
+            _ => false,
+        })
 }

@@ -64,6 +64,11 @@ impl<'a> Problems<'a> {
         self.config.source.document.is_incomplete_at(key_path)
     }
 
+    /// Whether a value below this path was taken out.
+    fn has_lost_values(&self, key_path: &KeyPath<'_>) -> bool {
+        self.config.source.document.has_lost_values(key_path)
+    }
+
     /// Adds a problem that points at a value.
     fn add_at_value(
         &mut self,

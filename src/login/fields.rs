@@ -19,9 +19,14 @@ pub struct RepeatedParameter;
 impl Fields {
     /// Parses `application/x-www-form-urlencoded` text; `None` if there are too many parameters.
     pub fn parse(text: &[u8]) -> Option<Self> {
+        Self::parse_at_most(text, FIELDS_MAX)
+    }
+
+    /// The same with another limit than [`FIELDS_MAX`].
+    pub fn parse_at_most(text: &[u8], fields_max: usize) -> Option<Self> {
         let mut fields = Vec::new();
         for (name, value) in url::form_urlencoded::parse(text) {
-            if fields.len() == FIELDS_MAX {
+            if fields.len() == fields_max {
                 return None;
             }
             fields.push((name.into_owned(), value.into_owned()));

@@ -10,7 +10,7 @@ mod examples;
 mod full;
 mod issuers;
 mod jwt;
-mod keys;
+pub(crate) mod keys;
 mod lark;
 mod missing_files;
 mod mutated;

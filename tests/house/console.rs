@@ -12,6 +12,7 @@ use crate::wire::Answer;
 
 mod administrators;
 mod audit;
+mod connector_form;
 mod connectors;
 mod entering;
 mod hengshi_api;
@@ -45,6 +46,7 @@ const PAGES: [&str; 9] = [
     "/console/audit",
     "/console/connectors",
     "/console/connectors/corp/mapping",
+    "/console/connectors/new",
     "/console/config",
 ];
 

@@ -3,7 +3,7 @@
 use super::Problems;
 use crate::config::FilePath;
 use crate::face::OWN_PAGES;
-use crate::login::connector::SettingProblem;
+use crate::login::connector::{ConnectorConfig, SettingProblem};
 use crate::login::{ConnectorSurroundings, auto_login_problems, connector_problems};
 use crate::setting::{KeyPath, Step};
 use crate::site::settings::RouteDestinations;
@@ -30,16 +30,27 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
     };
     for (id, connector) in &config.connector {
         let found = connector_problems(id, connector, surroundings).into_iter();
-        let is_certain = |problem: &SettingProblem<'_>| {
-            has_all_routes || problem.key_path.steps().first() != Some(&Step::Key("home"))
+        let is_certain = |problem: &SettingProblem<'_>| match problem.key_path.steps().first() {
+            Some(Step::Key("home")) => has_all_routes,
+            // The keys of a kind depend on each other: what one needs may have been taken out.
+            Some(Step::Key(kind)) if is_kind(connector, kind) => {
+                let table = KeyPath::of(["connector", id.as_str(), kind]);
+                !problems.has_lost_values(&table)
+            }
+            _ => true,
         };
-        for problem in found.filter(is_certain) {
+        let certain: Vec<_> = found.filter(is_certain).collect();
+        for problem in certain {
             problems.add(in_document(id, problem));
         }
     }
     for (id, problem) in auto_login_problems(&config.connector) {
         problems.add(in_document(id, problem));
     }
+}
+
+fn is_kind(connector: &ConnectorConfig, key: &str) -> bool {
+    connector.configured_kinds().any(|kind| kind.name() == key)
 }
 
 /// The problem with its key path in the document.

@@ -25,7 +25,9 @@ mod api_session;
 mod audit;
 mod audit_trail;
 mod chart;
+mod comparison;
 mod config;
+mod connector_form;
 mod connectors;
 mod cookies;
 mod files;
@@ -50,7 +52,7 @@ mod texts;
 mod visitor;
 
 pub(super) use api_session::ApiVisitor;
-use form::Form;
+use form::{Form, FormLimits};
 use request::ConsoleRequest;
 use visitor::{Found, Visitor};
 
@@ -173,7 +175,7 @@ impl Console {
             return response::other_origin(request);
         }
         let form = match is_post {
-            true => Form::read(body).await,
+            true => Form::read(body, FormLimits::of(request.path)).await,
             false => Ok(Form::default()),
         };
         let form = match form {
@@ -229,10 +231,15 @@ impl PageContext<'_> {
             "/connectors" => connectors::show(self, None),
             "/config" => config::show(self, None).await,
             "/config/download" => config::download(self).await,
-            path => match (path.strip_prefix("/people/"), mapping::connector_of(path)) {
-                (Some(id), _) => person::show(self, id, None).await,
-                (None, Some(id)) => mapping::show(self, id),
-                (None, None) => response::not_found(self),
+            path => match (
+                path.strip_prefix("/people/"),
+                mapping::connector_of(path),
+                path.strip_prefix("/connectors/"),
+            ) {
+                (Some(id), _, _) => person::show(self, id, None).await,
+                (None, Some(id), _) => mapping::show(self, id),
+                (None, None, Some(id)) => connector_form::show(self, id),
+                (None, None, None) => response::not_found(self),
             },
         }
     }
@@ -256,9 +263,13 @@ impl PageContext<'_> {
             "/sync" => sync::change(self, form).await,
             "/connectors" => connectors::change(self, form).await,
             "/config" => config::change(self, form).await,
-            path => match path.strip_prefix("/people/") {
-                Some(id) => person::change(self, id, form).await,
-                None => response::not_found(self),
+            path => match (
+                path.strip_prefix("/people/"),
+                path.strip_prefix("/connectors/"),
+            ) {
+                (Some(id), _) => person::change(self, id, form).await,
+                (None, Some(id)) => connector_form::change(self, id, form).await,
+                (None, None) => response::not_found(self),
             },
         }
     }

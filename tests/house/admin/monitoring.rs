@@ -88,9 +88,9 @@ async fn assert_queries_are_answered(file: &str, queries: &[String]) {
         queried.len()
     );
     for (name, labels) in queried {
-        let is_documented = documented.iter().any(|metric| {
-            metric.split('{').next() == Some(base(&name).as_str())
-        });
+        let is_documented = documented
+            .iter()
+            .any(|metric| metric.split('{').next() == Some(base(&name).as_str()));
         assert!(is_documented, "{file}: there is no metric {name}");
         // A metric without a value is not shown.
         let Some(Some(known)) = shown.get(&name) else {
@@ -131,7 +131,9 @@ fn is_registered(name: &str) -> bool {
     let name = name.strip_suffix("_total").unwrap_or(name);
     let name = name.strip_suffix("_seconds").unwrap_or(name);
     let sources = ["metrics", "route_metrics", "loss_metrics"];
-    let mut sources = sources.map(|file| read(&format!("src/telemetry/{file}.rs"))).into_iter();
+    let mut sources = sources
+        .map(|file| read(&format!("src/telemetry/{file}.rs")))
+        .into_iter();
     sources.any(|source| source.contains(&format!("\"{name}\"")))
 }
 
@@ -160,7 +162,9 @@ async fn every_metric_is_documented_and_every_documented_metric_exists() {
                 .filter(|label| !label.is_empty())
                 .map(str::to_owned)
                 .collect();
-            let known = shown.get(name).or_else(|| shown.get(&format!("{name}_count")));
+            let known = shown
+                .get(name)
+                .or_else(|| shown.get(&format!("{name}_count")));
             match known {
                 Some(Some(known)) => assert_eq!(*known, labels, "{page}: {metric}"),
                 _ => assert!(is_registered(name), "{page}: there is no metric {name}"),

@@ -2,7 +2,7 @@
 
 /// How full.toml shows a key and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(crate) enum Shown {
     /// With an example: the key is required.
     Required,
     /// With its default.
@@ -18,7 +18,7 @@ pub(super) enum Shown {
 use Shown::{Alternative, Default, Example, Optional, Required};
 
 /// The path of each key, how it is shown, and its value as TOML; for a table with free names, its lines.
-pub(super) const KEYS: &[(&str, Shown, &str)] = &[
+pub(crate) const KEYS: &[(&str, Shown, &str)] = &[
     ("server.listen", Default, r#"["127.0.0.1:8080"]"#),
     (
         "server.external_url",

@@ -64,7 +64,7 @@ fn what_is_only_a_consequence_of_a_problem_is_not_reported() {
     // A connector with a problem is there.
     let broker = "[admin]\nlisten = '127.0.0.1:0'\n[[admin.tokens]]\nname = 'b'\nbroker = ['corp']\n\
                   token = { env = 'T' }\n";
-    let bad_agent = CORP.replace("7", "'seven'");
+    let bad_agent = CORP.replace("= 7", "= 'seven'");
     assert_eq!(lines(&format!("{SERVER}{broker}{bad_agent}")), [11]);
     // A list whose only address is wrong is not empty.
     assert_eq!(lines(&format!("{SERVER}listen = ['8080']\n")), [3]);

@@ -232,7 +232,7 @@ async fn versions_are_listed_compared_rolled_back_and_downloaded() {
     }
     assert_eq!(display_name(), "plum");
     let html = visit.get("/console/config").await.text();
-    assert!(html.contains("<bdi>root</bdi><br><small class=\"muted\">console"));
+    assert!(html.contains("<bdi>local:root</bdi><br><small class=\"muted\">console"));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use askama::Template;
 use http::header::CONTENT_DISPOSITION;
 use http::{HeaderValue, Response, StatusCode};
 
+use super::comparison::{Line, compare};
 use super::form::Form;
 use super::layout::Frame;
 use super::moment::Moment;
@@ -16,10 +17,6 @@ use crate::site::settings::{
     Change, ChangeError, ManagedDocument, Precondition, SecretPlaces, VersionSummary,
 };
 use crate::store::Administrator;
-
-mod comparison;
-
-use comparison::{Line, compare};
 
 /// The versions of one page.
 const PER_PAGE: u32 = 50;

@@ -159,31 +159,14 @@ pub(super) async fn change(context: &PageContext<'_>, form: &Form) -> Response<B
         );
     };
     let mut precondition = Precondition::Matches(etag);
-    let change = match form.action() {
-        "enable" => Change::SetEnabled { id, enabled: true },
-        "disable" => Change::SetEnabled { id, enabled: false },
-        "delete" if form.value("confirm") != Some("yes") => return ask(context, &id, etag),
-        "delete" => Change::Delete { id },
-        "default" => Change::SetLogin(LoginChange {
-            default: Some(Some(id)),
-            order: None,
-        }),
-        "no-default" => Change::SetLogin(LoginChange {
-            default: Some(None),
-            order: None,
-        }),
-        "up" | "down" => {
-            let order = moved(&settings, &id, form.action() == "up");
-            Change::SetLogin(LoginChange {
-                default: None,
-                order: Some(order),
-            })
-        }
-        "test" => return test(context, &id).await,
-        _ => {
-            let problem = t.unknown_action.to_owned();
-            return show(context, Some((StatusCode::BAD_REQUEST, problem)));
-        }
+    let change = match (form.action(), form.value("confirm")) {
+        ("delete", confirm) if confirm != Some("yes") => return ask(context, &id, etag),
+        ("test", _) => return test(context, &id).await,
+        (action, _) => change_of(&settings, id, action),
+    };
+    let Some(change) = change else {
+        let problem = t.unknown_action.to_owned();
+        return show(context, Some((StatusCode::BAD_REQUEST, problem)));
     };
     // The switch of a connector of the file has no version.
     if etag == 0 && matches!(change, Change::SetEnabled { .. }) {
@@ -198,12 +181,36 @@ pub(super) async fn change(context: &PageContext<'_>, form: &Form) -> Response<B
     }
 }
 
+/// The change that a button makes; `None` if there is no such button.
+pub(super) fn change_of(settings: &Settings, id: ConnectorId, action: &str) -> Option<Change> {
+    let with_default = |default| LoginChange {
+        default: Some(default),
+        order: None,
+    };
+    Some(match action {
+        "enable" => Change::SetEnabled { id, enabled: true },
+        "disable" => Change::SetEnabled { id, enabled: false },
+        "delete" => Change::Delete { id },
+        "default" => Change::SetLogin(with_default(Some(id))),
+        "no-default" => Change::SetLogin(with_default(None)),
+        "up" | "down" => {
+            let order = moved(settings, &id, action == "up");
+            Change::SetLogin(LoginChange {
+                default: None,
+                order: Some(order),
+            })
+        }
+        _ => return None,
+    })
+}
+
 fn not_found(context: &PageContext<'_>) -> Response<Body> {
     let problem = context.texts().unknown_connector.to_owned();
     shown(context, StatusCode::NOT_FOUND, Some(problem), None)
 }
 
-fn ask(context: &PageContext<'_>, id: &ConnectorId, etag: u64) -> Response<Body> {
+/// Asks whether a connector is to be deleted.
+pub(super) fn ask(context: &PageContext<'_>, id: &ConnectorId, etag: u64) -> Response<Body> {
     let template = DeletePage {
         frame: Frame::of(context),
         id: id.as_str(),
@@ -241,7 +248,7 @@ async fn test(context: &PageContext<'_>, id: &ConnectorId) -> Response<Body> {
 }
 
 /// What the source of a connector says to its saved settings, or to unsaved ones. Leaves an audit line.
-async fn examine(
+pub(super) async fn examine(
     context: &PageContext<'_>,
     id: &ConnectorId,
     unsaved: Option<&ConnectorTable>,

@@ -7,11 +7,36 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::time::timeout;
 
-use crate::login::fields::Fields;
+use crate::login::fields::{FIELDS_MAX, Fields};
 use crate::request::BodyError;
 
-/// The longest form, in bytes.
-const FORM_BYTES_MAX: usize = 64 * 1024;
+/// How large a form may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FormLimits {
+    bytes_max: usize,
+    fields_max: usize,
+}
+
+const USUAL: FormLimits = FormLimits {
+    bytes_max: 64 * 1024,
+    fields_max: FIELDS_MAX,
+};
+
+/// The settings of a connector: they have many fields, and several certificates.
+const CONNECTOR: FormLimits = FormLimits {
+    bytes_max: 512 * 1024,
+    fields_max: 512,
+};
+
+impl FormLimits {
+    /// Those of the forms of a page.
+    pub(super) fn of(path: &str) -> Self {
+        match path.starts_with("/connectors/") {
+            true => CONNECTOR,
+            false => USUAL,
+        }
+    }
+}
 
 /// How long a form may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,19 +53,19 @@ pub(super) enum FormError {
 }
 
 impl Form {
-    pub(super) async fn read<B>(body: B) -> Result<Self, FormError>
+    pub(super) async fn read<B>(body: B, limits: FormLimits) -> Result<Self, FormError>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
     {
-        let read = Limited::new(body, FORM_BYTES_MAX).collect();
+        let read = Limited::new(body, limits.bytes_max).collect();
         let read = timeout(BODY_TIMEOUT, read).await;
         let read = read.map_err(|_| FormError::Malformed)?;
         let bytes = read.map_err(|error| match error.is::<LengthLimitError>() {
             true => FormError::TooLarge,
             false => FormError::Malformed,
         });
-        let fields = Fields::parse(&bytes?.to_bytes());
+        let fields = Fields::parse_at_most(&bytes?.to_bytes(), limits.fields_max);
         fields.map(Self).ok_or(FormError::Malformed)
     }
 
@@ -60,6 +85,17 @@ impl Form {
     /// The names of all fields.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name)
+    }
+
+    /// Every value of a field that may be repeated.
+    pub(super) fn values<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
+        let named = self.0.iter().filter(move |(other, _)| *other == name);
+        named.map(|(_, value)| value)
+    }
+
+    /// Whether a field is there, such as a box that is ticked.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.has(name)
     }
 
     /// The button that was pressed.

@@ -21,6 +21,8 @@ pub(in super::super) struct Field {
 pub(super) enum Control {
     /// A line. Empty: the key is absent.
     Text,
+    /// A text for people: one for both languages, or `{ zh = "…", en = "…" }`.
+    Label,
     /// An address of the web.
     Url,
     /// A line that is taken with its spaces.

@@ -7,7 +7,10 @@ use super::KindForm;
 pub(super) static FORM: KindForm = KindForm {
     kind: "cas",
     name: words("CAS", "CAS"),
-    about: words("CAS 服务器，例如 Apereo CAS。", "A CAS server, such as Apereo CAS."),
+    about: words(
+        "CAS 服务器，例如 Apereo CAS。",
+        "A CAS server, such as Apereo CAS.",
+    ),
     addresses: &[address(
         Place::Callback,
         "登记为服务（service）",
@@ -22,12 +25,17 @@ static SECTIONS: &[Section] = &[
 ];
 
 const SOURCE: &[Field] = &[
-    field("cas.url", Control::Url, "服务器地址", "Base URL of the server")
-        .hint(
-            "例如 https://sso.corp.example/cas；末尾的 /login 会去掉。",
-            "Such as https://sso.corp.example/cas. A /login at its end is cut.",
-        )
-        .required(),
+    field(
+        "cas.url",
+        Control::Url,
+        "服务器地址",
+        "Base URL of the server",
+    )
+    .hint(
+        "例如 https://sso.corp.example/cas；末尾的 /login 会去掉。",
+        "Such as https://sso.corp.example/cas. A /login at its end is cut.",
+    )
+    .required(),
     field(
         "cas.version",
         Control::Choice(&[
@@ -38,18 +46,28 @@ const SOURCE: &[Field] = &[
         "协议版本",
         "Version of the protocol",
     )
-    .hint("只有 3.0 保证有属性；1.0 只有用户名。", "Only 3.0 promises attributes; 1.0 has the user name alone.")
+    .hint(
+        "只有 3.0 保证有属性；1.0 只有用户名。",
+        "Only 3.0 promises attributes; 1.0 has the user name alone.",
+    )
     .default("3.0"),
     field(
         "cas.user_case",
         Control::Choice(&[
             choice("exact", "区分", "Tells people apart"),
-            choice("ignore", "不区分，一律用小写", "Does not; names are in lower case"),
+            choice(
+                "ignore",
+                "不区分，一律用小写",
+                "Does not; names are in lower case",
+            ),
         ]),
         "用户名的大小写",
         "Case of user names",
     )
-    .hint("有账号之后不要再改。", "Never change it once there are accounts.")
+    .hint(
+        "有账号之后不要再改。",
+        "Never change it once there are accounts.",
+    )
     .default("exact"),
 ];
 

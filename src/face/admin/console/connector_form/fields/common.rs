@@ -16,7 +16,10 @@ pub(super) static SECTIONS: &[Section] = &[
 ];
 
 const GENERAL: &[Field] = &[
-    DISPLAY_NAME.hint("空着就显示 ID。", "Empty: the ID."),
+    DISPLAY_NAME.hint(
+        "空着就显示 ID。两种语言不同时写 { zh = \"…\", en = \"…\" }。",
+        "Empty: the ID. If the languages differ: { zh = \"…\", en = \"…\" }.",
+    ),
     field("enabled", Control::Check, "允许用它登录", "People may sign in with it")
         .hint(
             "关掉后没有人能用它登录，用它登录的会话立即结束；账号保留。",
@@ -29,6 +32,7 @@ const GENERAL: &[Field] = &[
         "Where a login without a return address ends: a path, or a URL of this site.",
     ),
     HOME_MOBILE,
+    HOME_NAME,
     field("reload_user", Control::Check, "打开页面时重新核对身份", "Confirm the person again when a page is loaded")
         .hint(
             "打开页面时向认证源核对当前是谁在登录，不需要点击。只对用它登录的人、且路由没有自己写 reload_user 时有效。",
@@ -40,13 +44,17 @@ const GENERAL: &[Field] = &[
 
 pub(super) const DISPLAY_NAME: Field = field(
     "display_name",
-    Control::Text,
+    Control::Label,
     "登录页上的名称",
     "Name on the sign-in page",
 );
 
 pub(super) const AUTO_LOGINS: &[Choice] = &[
-    choice("in-app", "在认证源自己的客户端里自动登录", "Inside the app of the source"),
+    choice(
+        "in-app",
+        "在认证源自己的客户端里自动登录",
+        "Inside the app of the source",
+    ),
     choice("never", "从不自动登录", "Never"),
     choice("always", "总是自动登录", "Always"),
 ];
@@ -79,9 +87,28 @@ pub(super) const HOME_MOBILE: Field = field(
 )
 .default("/");
 
+pub(super) const HOME_NAME: Field = field(
+    "home.name",
+    Control::Label,
+    "首页的名称",
+    "Name of the home page",
+)
+.hint(
+    "页面上去首页的链接用这个名称。",
+    "Links on pages that lead there have this name.",
+);
+
 pub(super) const ADMISSIONS: &[Choice] = &[
-    choice("create", "为新来的人新建账号", "Make an account for a new person"),
-    choice("existing", "只允许已有账号的人登录", "Only people who have an account"),
+    choice(
+        "create",
+        "为新来的人新建账号",
+        "Make an account for a new person",
+    ),
+    choice(
+        "existing",
+        "只允许已有账号的人登录",
+        "Only people who have an account",
+    ),
 ];
 
 pub(super) const ADMISSION: Field = field(

@@ -70,8 +70,16 @@ const SOURCE: &[Field] = &[
 ];
 
 const DECRYPT: &[Field] = &[
-    field("jwt.decrypt", Control::Switch, "令牌是加密的", "Tokens are encrypted")
-        .hint("没有加密的令牌会被拒绝。", "A token that is not encrypted is refused."),
+    field(
+        "jwt.decrypt",
+        Control::Switch,
+        "令牌是加密的",
+        "Tokens are encrypted",
+    )
+    .hint(
+        "没有加密的令牌会被拒绝。",
+        "A token that is not encrypted is refused.",
+    ),
     field(
         "jwt.decrypt.algorithm",
         Control::Choice(&[
@@ -101,28 +109,67 @@ const DECRYPT: &[Field] = &[
         "内容的加密（enc）",
         "Encryption of the content (enc)",
     ),
-    field("jwt.decrypt.key", Control::SecretLines, "解密的密钥", "Key that decrypts").hint(
+    field(
+        "jwt.decrypt.key",
+        Control::SecretLines,
+        "解密的密钥",
+        "Key that decrypts",
+    )
+    .hint(
         "共享密钥，或 menshen 的私钥（PEM）。",
         "The shared secret, or the private key of menshen (PEM).",
     ),
-    field("jwt.decrypt.key_encoding", Control::Choice(ENCODINGS), "共享密钥的写法", "How the shared secret is written")
-        .default("text"),
+    field(
+        "jwt.decrypt.key_encoding",
+        Control::Choice(ENCODINGS),
+        "共享密钥的写法",
+        "How the shared secret is written",
+    )
+    .default("text"),
 ];
 
 const MORE: &[Field] = &[
-    field("jwt.parameter", Control::Text, "参数名", "Name of the parameter").default("token"),
-    field("jwt.subject", Control::Lines, "识别账号的 ID", "ID that identifies the account")
-        .hint(
-            "读 profile（令牌的声明）的 CEL；它永远不能变，也不能给别人用。",
-            "CEL over profile, the claims. It must never change and never be given to another person.",
-        )
-        .default("profile.sub"),
-    field("jwt.lifetime_max", Control::Text, "令牌的最长有效期", "Longest lifetime of a token").default("5m"),
-    field("jwt.clock_skew", Control::Text, "允许的时钟偏差", "Tolerated clock difference").default("30s"),
-    field("jwt.on_routes", Control::Check, "应用的地址也接受令牌", "Accept the token in URLs of applications, too")
-        .hint(
-            "没有人登录时，在应用的地址里带令牌也能登录；令牌随后从地址里去掉。",
-            "If nobody is signed in there. The token is then removed from the URL.",
-        )
-        .default("false"),
+    field(
+        "jwt.parameter",
+        Control::Text,
+        "参数名",
+        "Name of the parameter",
+    )
+    .default("token"),
+    field(
+        "jwt.subject",
+        Control::Lines,
+        "识别账号的 ID",
+        "ID that identifies the account",
+    )
+    .hint(
+        "读 profile（令牌的声明）的 CEL；它永远不能变，也不能给别人用。",
+        "CEL over profile, the claims. It must never change and never be given to another person.",
+    )
+    .default("profile.sub"),
+    field(
+        "jwt.lifetime_max",
+        Control::Text,
+        "令牌的最长有效期",
+        "Longest lifetime of a token",
+    )
+    .default("5m"),
+    field(
+        "jwt.clock_skew",
+        Control::Text,
+        "允许的时钟偏差",
+        "Tolerated clock difference",
+    )
+    .default("30s"),
+    field(
+        "jwt.on_routes",
+        Control::Check,
+        "应用的地址也接受令牌",
+        "Accept the token in URLs of applications, too",
+    )
+    .hint(
+        "没有人登录时，在应用的地址里带令牌也能登录；令牌随后从地址里去掉。",
+        "If nobody is signed in there. The token is then removed from the URL.",
+    )
+    .default("false"),
 ];

@@ -12,20 +12,33 @@ pub(super) static FORM: KindForm = KindForm {
         "A QR code in a browser, no click inside Feishu. Needs a self-built application.",
     ),
     addresses: &[
-        address(Place::Callback, "安全设置 → 重定向 URL", "安全设置 → 重定向 URL"),
+        address(
+            Place::Callback,
+            "安全设置 → 重定向 URL",
+            "安全设置 → 重定向 URL",
+        ),
         address(
             Place::Start,
             "网页应用 → 桌面端主页、移动端主页",
             "网页应用 → 桌面端主页, 移动端主页",
         ),
-        address(Place::Events, "事件与回调 → 事件配置 → 请求地址", "事件与回调 → 事件配置 → 请求地址"),
+        address(
+            Place::Events,
+            "事件与回调 → 事件配置 → 请求地址",
+            "事件与回调 → 事件配置 → 请求地址",
+        ),
     ],
     sections: SECTIONS,
 };
 
 static SECTIONS: &[Section] = &[
     section("source", "飞书的应用", "The application at Feishu", SOURCE),
-    section("directory", "离职与通讯录", "Leavers and the directory", DIRECTORY),
+    section(
+        "directory",
+        "离职与通讯录",
+        "Leavers and the directory",
+        DIRECTORY,
+    ),
     section("directory-sync", "同步", "Sync", SYNC).folded(),
     section("events", "事件", "Events", EVENTS).folded(),
     section("more", "其他设置", "More", MORE).folded(),
@@ -89,12 +102,30 @@ const EVENTS: &[Field] = &[
 ];
 
 const MORE: &[Field] = &[
-    field("lark.scopes", Control::List, "另外请求的权限", "Further permissions")
-        .hint("每行一个，登录时请本人同意。", "One on each line. People are asked for them at a login."),
-    field("lark.api_base", Control::Url, "接口地址", "Base URL of the API")
-        .hint("空着就按“服务”。", "Empty: that of the service."),
-    field("lark.accounts_base", Control::Url, "登录页的主机", "Base URL of the login page")
-        .hint("空着就按“服务”。", "Empty: that of the service."),
+    field(
+        "lark.scopes",
+        Control::List,
+        "另外请求的权限",
+        "Further permissions",
+    )
+    .hint(
+        "每行一个，登录时请本人同意。",
+        "One on each line. People are asked for them at a login.",
+    ),
+    field(
+        "lark.api_base",
+        Control::Url,
+        "接口地址",
+        "Base URL of the API",
+    )
+    .hint("空着就按“服务”。", "Empty: that of the service."),
+    field(
+        "lark.accounts_base",
+        Control::Url,
+        "登录页的主机",
+        "Base URL of the login page",
+    )
+    .hint("空着就按“服务”。", "Empty: that of the service."),
     field("lark.authorize_url", Control::Url, "登录页", "Login page"),
     field("lark.token_url", Control::Url, "令牌地址", "Token endpoint"),
 ];

@@ -50,20 +50,58 @@ const SOURCE: &[Field] = &[
 ];
 
 const GROUPS: &[Field] = &[
-    field("ldap.member_of_base", Control::Text, "memberOf 中有效的 DN", "DN below which memberOf counts").hint(
+    field(
+        "ldap.member_of_base",
+        Control::Text,
+        "memberOf 中有效的 DN",
+        "DN below which memberOf counts",
+    )
+    .hint(
         "例如 ou=groups,dc=corp,dc=example。空着：memberOf 里的全部算数。",
         "Such as ou=groups,dc=corp,dc=example. Empty: everything in memberOf counts.",
     ),
-    field("ldap.groups", Control::Switch, "查询用户组", "Search for groups")
-        .hint("不查询时，用户组来自人的 memberOf。", "Without it, groups are those in memberOf of the person."),
-    field("ldap.groups.base", Control::Text, "用户组所在的 DN", "DN below which groups are"),
-    field("ldap.groups.filter", Control::Text, "一个人的用户组", "Filter of the groups of a person")
-        .hint("{dn} 是人的 DN，{login} 是登录名。", "{dn} is the DN and {login} the login of the person.")
-        .default("(member={dn})"),
-    field("ldap.groups.name", Control::Text, "名称的属性", "Attribute of the name").default("cn"),
-    field("ldap.groups.nested", Control::Check, "包括上级用户组", "Groups of groups count, too")
-        .hint("最多十级。", "In at most ten levels.")
-        .default("false"),
+    field(
+        "ldap.groups",
+        Control::Switch,
+        "查询用户组",
+        "Search for groups",
+    )
+    .hint(
+        "不查询时，用户组来自人的 memberOf。",
+        "Without it, groups are those in memberOf of the person.",
+    ),
+    field(
+        "ldap.groups.base",
+        Control::Text,
+        "用户组所在的 DN",
+        "DN below which groups are",
+    ),
+    field(
+        "ldap.groups.filter",
+        Control::Text,
+        "一个人的用户组",
+        "Filter of the groups of a person",
+    )
+    .hint(
+        "{dn} 是人的 DN，{login} 是登录名。",
+        "{dn} is the DN and {login} the login of the person.",
+    )
+    .default("(member={dn})"),
+    field(
+        "ldap.groups.name",
+        Control::Text,
+        "名称的属性",
+        "Attribute of the name",
+    )
+    .default("cn"),
+    field(
+        "ldap.groups.nested",
+        Control::Check,
+        "包括上级用户组",
+        "Groups of groups count, too",
+    )
+    .hint("最多十级。", "In at most ten levels.")
+    .default("false"),
 ];
 
 const MORE: &[Field] = &[

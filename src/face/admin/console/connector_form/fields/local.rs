@@ -13,8 +13,8 @@ pub(super) static FORM: KindForm = KindForm {
     addresses: &[],
     sections: &[section(
         "source",
-        "人员",
-        "The people",
+        "账号与密码",
+        "Accounts and passwords",
         SOURCE,
     )
     .note(

@@ -47,9 +47,17 @@ const SOURCE: &[Field] = &[
 /// The ways of a client to authenticate.
 pub(super) const CLIENT_AUTHS: &[Choice] = &[
     choice("", "默认", "Default"),
-    choice("basic", "在 Authorization 头里发送密钥", "The secret in the header"),
+    choice(
+        "basic",
+        "在 Authorization 头里发送密钥",
+        "The secret in the header",
+    ),
     choice("post", "在表单里发送密钥", "The secret in the form"),
-    choice("private-key-jwt", "用私钥签名", "Signed with the private key"),
+    choice(
+        "private-key-jwt",
+        "用私钥签名",
+        "Signed with the private key",
+    ),
 ];
 
 const MORE: &[Field] = &[

@@ -52,10 +52,16 @@ static SECTIONS: &[Section] = &[
 
 const SOURCE: &[Field] = &[
     field("wecom.corp_id", Control::Text, "企业 ID", "Corporation ID")
-        .hint("我的企业 → 企业信息 → 企业ID，以 ww 开头。", "我的企业 → 企业信息 → 企业ID; it begins with ww.")
+        .hint(
+            "我的企业 → 企业信息 → 企业ID，以 ww 开头。",
+            "我的企业 → 企业信息 → 企业ID; it begins with ww.",
+        )
         .required(),
     field("wecom.agent_id", Control::Number, "AgentId", "AgentId")
-        .hint("应用管理 → 应用 → AgentId。", "应用管理 → the application → AgentId.")
+        .hint(
+            "应用管理 → 应用 → AgentId。",
+            "应用管理 → the application → AgentId.",
+        )
         .required(),
     field("wecom.secret", Control::Secret, "Secret", "Secret")
         .hint(
@@ -81,9 +87,9 @@ const FAMILIAR: &[Field] = &[
          phone number only with the consent of the member (see “requested at a login”).",
     ),
     common::LINK_ON_REQUEST.hint(
-        "Authing 的“询问绑定”。在这里由本人发起：先用已有账号登录，再打开“登录入口”地址并加上 &link=1，登录后确认。",
+        "Authing 的“询问绑定”。在这里由本人发起：先用已有账号登录，再打开工作台主页的地址并加上 &link=1，登录后确认。",
         "Asking for a binding in Authing. Here the person begins it: signed in with the account they have, they open the \
-         sign-in address with &link=1, sign in and confirm.",
+         address of the workbench with &link=1, sign in and confirm.",
     ),
     common::CALLBACK_BASE.hint(
         "NocoBase 的“Origin”：协议、主机和端口，例如 https://oa.corp.example。空着就用 external_url。",
@@ -94,6 +100,7 @@ const FAMILIAR: &[Field] = &[
         "Where people who come from the workbench arrive on a computer: a path, or a URL of this site.",
     ),
     common::HOME_MOBILE.hint("在手机上到这里。", "The same on a phone."),
+    common::HOME_NAME,
     common::AUTO_LOGIN.hint(
         "NocoBase 的“自动登录”：在企业微信里打开就登录。只能有一个企业微信认证源这样做。",
         "Automatic sign-in in NocoBase: opening a page inside WeCom signs in. Only one WeCom connector can do this.",
@@ -138,7 +145,11 @@ const MORE: &[Field] = &[
     field(
         "wecom.scope",
         Control::Choice(&[
-            choice("snsapi_base", "只认出本人，不需要同意", "Who it is; needs no consent"),
+            choice(
+                "snsapi_base",
+                "只认出本人，不需要同意",
+                "Who it is; needs no consent",
+            ),
             choice(
                 "snsapi_privateinfo",
                 "还有手机、邮箱和头像，需要本人同意",
@@ -150,16 +161,46 @@ const MORE: &[Field] = &[
     )
     .hint("在企业微信里登录时。", "Inside WeCom.")
     .default("snsapi_base"),
-    field("wecom.mode", Control::Choice(LOGIN_PAGES), "登录页", "Login page").default("auto"),
-    field("wecom.schema", Control::Text, "移动端 SDK 的 Schema", "Schema of the mobile SDK").hint(
+    field(
+        "wecom.mode",
+        Control::Choice(LOGIN_PAGES),
+        "登录页",
+        "Login page",
+    )
+    .default("auto"),
+    field(
+        "wecom.schema",
+        Control::Text,
+        "移动端 SDK 的 Schema",
+        "Schema of the mobile SDK",
+    )
+    .hint(
         "企业微信授权登录 → iOS / Android → Schema，给自己的 App 用。",
         "企业微信授权登录 → iOS / Android → Schema, for your own apps.",
     ),
-    field("wecom.api_base", Control::Url, "接口地址", "Base URL of the API")
-        .hint("私有部署或固定出口的中转时才改。", "For a private deployment or a relay with a fixed address.")
-        .default("https://qyapi.weixin.qq.com"),
-    field("wecom.authorize_url", Control::Url, "企业微信内的登录页", "Login page inside WeCom")
-        .default("https://open.weixin.qq.com/connect/oauth2/authorize"),
-    field("wecom.login_url", Control::Url, "其他浏览器的登录页", "Login page for other browsers")
-        .default("https://login.work.weixin.qq.com/wwlogin/sso/login"),
+    field(
+        "wecom.api_base",
+        Control::Url,
+        "接口地址",
+        "Base URL of the API",
+    )
+    .hint(
+        "私有部署或固定出口的中转时才改。",
+        "For a private deployment or a relay with a fixed address.",
+    )
+    .default("https://qyapi.weixin.qq.com"),
+    field(
+        "wecom.authorize_url",
+        Control::Url,
+        "企业微信内的登录页",
+        "Login page inside WeCom",
+    )
+    .default("https://open.weixin.qq.com/connect/oauth2/authorize"),
+    field(
+        "wecom.login_url",
+        Control::Url,
+        "其他浏览器的登录页",
+        "Login page for other browsers",
+    )
+    .default("https://login.work.weixin.qq.com/wwlogin/sso/login"),
 ];

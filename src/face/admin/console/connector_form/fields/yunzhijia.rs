@@ -13,14 +13,29 @@ pub(super) static FORM: KindForm = KindForm {
     ),
     addresses: &[
         address(Place::Enter, "应用 → 首页地址", "The application: 首页地址"),
-        address(Place::Callback, "扫码登录后回到", "Logins with the QR code return to"),
+        address(
+            Place::Callback,
+            "扫码登录后回到",
+            "Logins with the QR code return to",
+        ),
     ],
     sections: SECTIONS,
 };
 
 static SECTIONS: &[Section] = &[
-    section("source", "云之家的应用", "The application at Yunzhijia", SOURCE),
-    section("directory-sync", "离职与通讯录", "Leavers and the directory", SYNC).folded(),
+    section(
+        "source",
+        "云之家的应用",
+        "The application at Yunzhijia",
+        SOURCE,
+    ),
+    section(
+        "directory-sync",
+        "离职与通讯录",
+        "Leavers and the directory",
+        SYNC,
+    )
+    .folded(),
     section("more", "其他设置", "More", MORE).folded(),
 ];
 
