@@ -38,7 +38,7 @@ fn rows() -> Vec<(&'static str, Fields, Value)> {
                 ("wecom.events.token", "hunter3"),
                 (
                     "wecom.events.encoding_aes_key",
-                    "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
+                    "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFE",
                 ),
                 ("wecom.sync_brake", "20"),
             ],
@@ -104,7 +104,7 @@ fn rows() -> Vec<(&'static str, Fields, Value)> {
             ],
             json!({ "jwt": {
                 "algorithm": "HS256", "key": ["********", "********"],
-                "origins": ["https://portal.corp.example/"],
+                "origins": ["https://portal.corp.example"],
             } }),
         ),
         row(
@@ -142,6 +142,7 @@ fn more_rows() -> Vec<(&'static str, Fields, Value)> {
                 ("ldap.base", "ou=people,dc=corp,dc=example"),
                 ("ldap.bind_dn", "cn=menshen,dc=corp,dc=example"),
                 ("ldap.bind_password", "hunter2"),
+                ("ldap.groups", "true"),
                 ("ldap.groups.base", "ou=groups,dc=corp,dc=example"),
                 ("ldap.groups.nested", "true"),
             ],

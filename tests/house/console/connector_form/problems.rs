@@ -103,7 +103,7 @@ async fn hostile_names_are_text() {
     let hostile = "\"><script>alert('x')</script>";
     let menshen = empty_setup().start().await;
     let mut visit = Visit::of_administrator(&menshen, "root").await;
-    let others = [("display_name", hostile), ("mapping.badge", hostile)];
+    let others = [("display_name", hostile), ("mapping.name", "'<script>'")];
     visit
         .make("corp", &with(&wecom_fields(&menshen), &others))
         .await;

@@ -183,3 +183,38 @@ async fn secrets_with_free_names_have_a_control_each() {
     assert_eq!(answer.status, 422);
     assert!(!answer.text().contains("hunter2"), "{}", answer.text());
 }
+
+#[tokio::test]
+async fn a_table_is_there_once_something_is_typed_and_goes_with_its_box() {
+    let menshen = empty_setup().start().await;
+    let mut visit = Visit::of_administrator(&menshen, "root").await;
+    let key = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFE";
+    let events = [
+        ("wecom.events.token", "hunter2"),
+        ("wecom.events.encoding_aes_key", key),
+        ("wecom.events.receive_id", "ww1"),
+    ];
+    visit.make("corp", &with(&wecom_fields(&menshen), &events)).await;
+    let page = format!("{LIST}/corp");
+    let shown = async || shown_by_api(&menshen, "corp").await.unwrap()["wecom"]["events"].clone();
+    let all = json!({ "token": "********", "encoding_aes_key": "********", "receive_id": "ww1" });
+    assert_eq!(shown().await, all);
+    for (on, receive_id, expected) in [
+        // The box keeps the table with its secrets.
+        (Some("true"), "", json!({ "token": "********", "encoding_aes_key": "********" })),
+        (None, "ww1", Value::Null),
+    ] {
+        let html = visit.get(&page).await.text();
+        assert!(control(&html, "wecom.events").unwrap().contains(" checked"), "{html}");
+        let etag = hidden(&html, "etag");
+        let mut others = vec![
+            ("etag", etag.as_str()),
+            ("action", "save"),
+            ("wecom.events.receive_id", receive_id),
+        ];
+        others.extend(on.map(|on| ("wecom.events", on)));
+        let answer = visit.post_form(&page, &with(&wecom_fields(&menshen), &others)).await;
+        assert_eq!(answer.status, 303, "{}", answer.text());
+        assert_eq!(shown().await, expected);
+    }
+}

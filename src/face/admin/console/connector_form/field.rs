@@ -4,7 +4,7 @@ use crate::login::connector::LocalizedText;
 
 /// A setting with its control. A static list of them describes the form of a kind.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Field {
+pub(super) struct Field {
     /// The key below `[connector.ID]`, which is the `name` of the control: `wecom.corp_id`.
     pub(super) key: &'static str,
     pub(super) control: Control,

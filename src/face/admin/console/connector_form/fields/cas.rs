@@ -19,7 +19,7 @@ pub(super) static FORM: KindForm = KindForm {
     sections: SECTIONS,
 };
 
-static SECTIONS: &[Section] = &[
+const SECTIONS: &[Section] = &[
     section("source", "CAS 服务器", "The CAS server", SOURCE),
     section("more", "其他设置", "More", MORE).folded(),
 ];

@@ -3,7 +3,7 @@
 use super::super::field::{Choice, Control, Field, Section, choice, field, section};
 use super::mapping;
 
-pub(super) static SECTIONS: &[Section] = &[
+pub(super) const SECTIONS: &[Section] = &[
     section("general", "基本", "General", GENERAL),
     section("people", "人员", "People", PEOPLE),
     section("mapping", "字段映射", "Mapping", mapping::FIELDS)

@@ -22,7 +22,7 @@ pub(super) static FORM: KindForm = KindForm {
     sections: SECTIONS,
 };
 
-static SECTIONS: &[Section] = &[
+const SECTIONS: &[Section] = &[
     section("source", "登录步骤", "The steps of a login", SOURCE),
     section("more", "其他设置", "More", MORE).folded(),
 ];

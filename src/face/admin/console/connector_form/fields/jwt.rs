@@ -19,7 +19,7 @@ pub(super) static FORM: KindForm = KindForm {
     sections: SECTIONS,
 };
 
-static SECTIONS: &[Section] = &[
+const SECTIONS: &[Section] = &[
     section("source", "令牌", "The token", SOURCE),
     section("decrypt", "加密的令牌", "Encrypted tokens", DECRYPT).folded(),
     section("more", "其他设置", "More", MORE).folded(),

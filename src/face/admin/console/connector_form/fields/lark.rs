@@ -31,7 +31,7 @@ pub(super) static FORM: KindForm = KindForm {
     sections: SECTIONS,
 };
 
-static SECTIONS: &[Section] = &[
+const SECTIONS: &[Section] = &[
     section("source", "飞书的应用", "The application at Feishu", SOURCE),
     section(
         "directory",

@@ -14,7 +14,7 @@ pub(super) static FORM: KindForm = KindForm {
     sections: SECTIONS,
 };
 
-static SECTIONS: &[Section] = &[
+const SECTIONS: &[Section] = &[
     section("source", "目录", "The directory", SOURCE),
     section("groups", "用户组", "Groups", GROUPS).folded(),
     section("more", "其他设置", "More", MORE).folded(),

@@ -19,7 +19,7 @@ pub(super) static FORM: KindForm = KindForm {
     sections: SECTIONS,
 };
 
-static SECTIONS: &[Section] = &[
+const SECTIONS: &[Section] = &[
     section("source", "提供方与客户端", "Provider and client", SOURCE),
     section("more", "其他设置", "More", MORE).folded(),
 ];

@@ -26,7 +26,7 @@ pub(super) static FORM: KindForm = KindForm {
     sections: SECTIONS,
 };
 
-static SECTIONS: &[Section] = &[
+const SECTIONS: &[Section] = &[
     section("source", "身份提供方", "The identity provider", SOURCE),
     section("key", "menshen 的密钥", "The key of menshen", KEY),
     section("more", "其他设置", "More", MORE).folded(),

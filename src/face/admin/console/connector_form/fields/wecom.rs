@@ -32,7 +32,7 @@ pub(super) static FORM: KindForm = KindForm {
     sections: SECTIONS,
 };
 
-static SECTIONS: &[Section] = &[
+const SECTIONS: &[Section] = &[
     section("source", "企业微信的应用", "The application at WeCom", SOURCE),
     section(
         "familiar",
