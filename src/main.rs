@@ -36,8 +36,16 @@ mod answer_text;
 mod audit;
 #[path = "main/check.rs"]
 mod check;
+#[path = "main/command_audit.rs"]
+mod command_audit;
 #[path = "main/connector.rs"]
 mod connector;
+#[path = "main/export.rs"]
+mod export;
+#[path = "main/exported.rs"]
+mod exported;
+#[path = "main/import.rs"]
+mod import;
 #[path = "main/managed_config.rs"]
 mod managed_config;
 #[path = "main/passwd.rs"]
@@ -91,6 +99,9 @@ enum Command {
         /// Also contact every source and the database server, and print what must be registered there.
         #[arg(long)]
         online: bool,
+        /// A file of `menshen export` that is checked as a part of the configuration; `-` is standard input.
+        #[arg(value_name = "EXPORT")]
+        export: Option<PathBuf>,
     },
     /// Explain whether a request would be allowed, and why. Contacts no source and writes nothing; a
     /// server may be running.
@@ -140,26 +151,12 @@ enum Command {
         #[command(subcommand)]
         command: managed_config::VersionsCommand,
     },
-    /// Print the managed connectors as TOML that `check` takes, through the admin API of the running server.
-    /// Secrets are not part of it: comments name the environment variables for them.
-    Export {
-        #[command(flatten)]
-        choice: TokenChoice,
-        /// An older version.
-        #[arg(long, value_name = "N")]
-        version: Option<u64>,
-    },
-    /// Make or replace managed connectors from a TOML file, in one version, through the admin API of the
-    /// running server. Secrets may be `{ file = \"...\" }` or `{ env = \"...\" }`: this command reads them.
-    Import {
-        #[command(flatten)]
-        choice: TokenChoice,
-        /// The file with tables `[connector.ID]`; `-` is standard input.
-        file: PathBuf,
-        /// Only check the file as the configuration is checked.
-        #[arg(long)]
-        dry_run: bool,
-    },
+    /// Print the managed connectors as TOML that `check` takes. Reads the store; a server may be running.
+    Export(export::ExportArguments),
+    /// Make or replace managed connectors from a TOML file, in one version: through the admin API of the
+    /// running server, or straight in the store if none runs. Secrets may be `{ file = \"...\" }` or
+    /// `{ env = \"...\" }`: this command reads them.
+    Import(import::ImportArguments),
     /// Print the hash of a password, for the people file of a connector of the kind `local`. The password is
     /// read from the terminal, or from a pipe.
     Passwd,
@@ -239,7 +236,9 @@ fn main() -> ExitCode {
     let config = arguments.config.as_path();
     let outcome = match arguments.command.unwrap_or_default() {
         Command::Run => in_runtime(serve(config)),
-        Command::Check { online } => in_runtime(check::run(config, online)),
+        Command::Check { online, export } => {
+            in_runtime(check::run(config, export.as_deref(), online))
+        }
         Command::Explain { request, json } => in_runtime(explain(config, request, json)),
         Command::Admin(command) => in_runtime(admin::run(config, command)),
         Command::Store(StoreCommand::Migrate {
@@ -258,17 +257,13 @@ fn main() -> ExitCode {
             let config = load(config).await?;
             managed_config::run(&config, choice, command).await
         }),
-        Command::Export { choice, version } => in_runtime(async {
+        Command::Export(arguments) => in_runtime(async {
             let config = load(config).await?;
-            managed_config::export(&config, choice, version).await
+            export::run(&config, arguments).await
         }),
-        Command::Import {
-            choice,
-            file,
-            dry_run,
-        } => in_runtime(async {
+        Command::Import(arguments) => in_runtime(async {
             let config = load(config).await?;
-            managed_config::import(&config, choice, &file, dry_run).await
+            import::run(&config, arguments).await
         }),
         Command::Passwd => passwd::run(),
         Command::Keygen { algorithm: None } => print(keys::generate().expose()),

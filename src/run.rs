@@ -50,6 +50,7 @@ pub mod watch;
 use background::BackgroundTasks;
 use certificates::report_certificates;
 use listeners::AllListeners;
+pub use managed::{DryRun, Export, ExportError, export, open_site};
 
 /// Why menshen did not start.
 #[derive(Debug)]
@@ -213,14 +214,15 @@ pub async fn start_with_telemetry(
 }
 
 /// Builds everything that a configuration names, for `menshen check`. Reads secrets and certificates, and the
-/// managed settings if the store is a file that is there; binds no socket, and uses a store in memory.
-pub async fn dry_run(config: &Config) -> Result<(Site, Services), StartError> {
+/// managed settings if the store answers; binds no socket, and uses a store in memory.
+///
+/// # Errors
+/// menshen would not start: the site cannot be built, or another program or a newer menshen wrote the store.
+pub async fn dry_run(config: &Config) -> Result<DryRun, StartError> {
     keys::install_crypto();
     let telemetry = Telemetry::new(&config.log);
     let services = open_services(config, &StoreUrl::MEMORY, Clock::system(), telemetry).await?;
-    if let StoreUrl::Sqlite(_) = &config.store.url {
-        managed::copy_settings(config, &services).await?;
-    }
+    let unread_store = managed::copy_settings(config, &services).await?;
     let site = Site::build_with_managed(&config.site(), &services).await;
     let site = site.map_err(|error| StartError::Build(Box::new(error)))?;
     if let Some(tls) = &config.server.tls {
@@ -234,7 +236,11 @@ pub async fn dry_run(config: &Config) -> Result<(Site, Services), StartError> {
     if let Some(listen) = console.and_then(|console| console.listen.as_deref()) {
         listeners::address("[console] listen", listen)?;
     }
-    Ok((site, services))
+    Ok(DryRun {
+        site,
+        services,
+        unread_store,
+    })
 }
 
 /// Contacts the database server of the store without writing, for `menshen check --online`. `None` if the
@@ -252,7 +258,7 @@ pub async fn examine_store(
 /// Explains the decision about a request. Binds no socket; reads the store only if the query names a
 /// person, and never writes to it. A server with the same configuration may be running.
 pub async fn explain(config: &Config, query: &ExplainQuery) -> Result<Explanation, ExplainError> {
-    let (site, services) = dry_run(config).await.map_err(ExplainError::Start)?;
+    let DryRun { site, services, .. } = dry_run(config).await.map_err(ExplainError::Start)?;
     let directory = match query.names_login() {
         true => {
             let store = open_read_only_store(config).await;

@@ -157,7 +157,7 @@ impl Site {
         services: &Services,
         previous: Option<&Self>,
     ) -> Result<Self, BuildError> {
-        let ring = Arc::new(build_key_ring(config, services, previous).await?);
+        let ring = Arc::new(build_key_ring(config, &*services.store, previous).await?);
         let settings = Settings::of_file(config.clone());
         Self::build_from(settings, ring, services, previous).await
     }
@@ -384,14 +384,17 @@ fn host_and_ports<'a>(
     )
 }
 
-async fn build_key_ring(
+/// The session keys of a configuration, or those that the store keeps.
+///
+/// # Errors
+/// They cannot be read, or are not session keys.
+pub async fn build_key_ring(
     config: &Config,
-    services: &Services,
+    store: &dyn Store,
     previous: Option<&Site>,
 ) -> Result<KeyRing, BuildError> {
     let texts = if config.session.keys.is_empty() {
-        services
-            .store
+        store
             .load_or_create_keys(&keys::generate())
             .await
             .map_err(BuildError::Store)?

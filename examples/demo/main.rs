@@ -92,11 +92,9 @@ fn failed(message: &str) -> ExitCode {
 }
 
 fn is_port_taken(error: &(dyn Error + 'static)) -> bool {
-    let mut causes = std::iter::successors(Some(error), |error| error.source());
-    causes.any(|cause| {
-        let io_error = cause.downcast_ref::<io::Error>();
-        io_error.is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)
-    })
+    let io_error = error.downcast_ref::<io::Error>();
+    io_error.is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+        || error.source().is_some_and(is_port_taken)
 }
 
 async fn run(ports: Ports) -> Result<(), Box<dyn Error>> {

@@ -28,6 +28,7 @@ mod console;
 mod device;
 mod hengshi;
 mod host_check;
+mod json;
 mod readiness;
 mod token_guesses;
 mod tokens;

@@ -3,20 +3,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use menshen::clock::Clock;
 use menshen::config::Config;
 use menshen::people::administrators::{AdministratorPassword, Administrators};
-use menshen::people::audit_log::{AuditConfig, AuditLog};
 use menshen::store::{self, AdministratorName, Store, StoreError};
-use menshen::telemetry::{self, AuditEvent, AuditRecord, LogConfig, Telemetry};
+use menshen::telemetry::{self, AuditEvent, AuditRecord};
 
 use super::passwd::read_new_password;
-use super::{Failure, print, read_text};
-
-/// How long the line of the audit trail may take.
-const AUDIT_DRAIN: Duration = Duration::from_secs(5);
+use super::{Failure, command_audit, print, read_text};
 
 /// The commands about local administrators.
 #[derive(Debug, clap::Subcommand)]
@@ -124,18 +119,15 @@ impl Opened {
         }
     }
 
-    /// Prints what was done, and adds it to the audit trail in the store. The log belongs to the server.
+    /// Prints what was done, and adds it to the audit trail in the store.
     async fn report(&self, name: &AdministratorName, text: &str) -> Result<(), Failure> {
-        let telemetry = Telemetry::writing_to(&LogConfig::default(), Box::new(std::io::sink()));
-        let audit = AuditLog::new(Arc::clone(&self.store), telemetry.clone(), Clock::system());
-        audit.apply(&AuditConfig::default());
         let reason = format!("local administrator {name}: {text}");
-        telemetry.audit(&AuditRecord {
+        let record = AuditRecord {
             by: Some("menshen admin"),
             reason: Some(&reason),
             ..AuditRecord::new(AuditEvent::Console, Clock::system().now())
-        });
-        if audit.drain(AUDIT_DRAIN).await > 0 {
+        };
+        if !command_audit::store_line(&self.store, &record).await {
             print(format_args!("warning: the audit trail has no line of this"))?;
         }
         print(format_args!("{name}: {text}"))

@@ -123,19 +123,6 @@ impl AdminClient {
             .await
     }
 
-    /// The text of an answer that is not JSON; JSON of a refusal.
-    pub(super) async fn get_text(
-        &self,
-        path: &str,
-    ) -> Result<Result<String, ApiAnswer>, ClientError> {
-        let (status, body) = self.exchange(Method::GET, path, Vec::new()).await?;
-        if status == 200 {
-            return Ok(Ok(String::from_utf8_lossy(&body).into_owned()));
-        }
-        let body = serde_json::from_slice(&body).map_err(|_| ClientError::Malformed)?;
-        Ok(Err(ApiAnswer { status, body }))
-    }
-
     pub(super) async fn send_file(
         &self,
         path: &str,
@@ -206,7 +193,11 @@ impl ApiAnswer {
         let fields = self.body["fields"].as_array().into_iter().flatten();
         let lines = fields.map(|problem| {
             let part = |name: &str| field_text(&problem[name]);
-            let (field, message) = (part("field"), part("message"));
+            let field = match problem["connector"].as_str() {
+                Some(id) => format!("connector {id}: {}", part("field")),
+                None => part("field"),
+            };
+            let message = part("message");
             match problem["help"].is_null() {
                 true => format!("\n  {field}: {message}"),
                 false => format!("\n  {field}: {message} ({})", part("help")),

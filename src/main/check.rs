@@ -4,21 +4,22 @@ use std::path::Path;
 
 use menshen::clock::Clock;
 use menshen::config::Config;
+use menshen::run::DryRun;
 use menshen::site::Site;
 use menshen::telemetry;
 use menshen::text;
 use menshen::wording::{self, Text};
 
-use super::{Failure, connector, print, read_content, warnings};
+use super::{Failure, connector, exported, print, read_content, warnings};
 
 /// `menshen check`: reports all problems of the configuration and its files, builds everything and prints
-/// warnings; contacts the sources and the store if `online`.
-pub(super) async fn run(path: &Path, online: bool) -> Result<(), Failure> {
-    let (content, name) = (read_content(path).await?, path.display().to_string());
-    // The files of a configuration with problems are opened, too, so that one run finds everything.
-    let config = Config::parse_bytes(&content, &name)
-        .or_else(|_| Config::parse_and_check_files(&content, &name))
-        .map_err(|error| Failure::invalid(&error))?;
+/// warnings; contacts the sources and the store if `online`. `export`: a file of `menshen export` that is a part
+/// of the configuration.
+pub(super) async fn run(path: &Path, export: Option<&Path>, online: bool) -> Result<(), Failure> {
+    let config = match export {
+        Some(export) => exported::load_with(path, export).await?,
+        None => read_and_check(path).await?,
+    };
     let (language, label) = (wording::operator_language(), text!("warning", "警告"));
     let label = label.for_operator();
     let of_certificates = config.certificate_warnings(Clock::system().now());
@@ -28,7 +29,17 @@ pub(super) async fn run(path: &Path, online: bool) -> Result<(), Failure> {
     config
         .check_files()
         .map_err(|error| Failure::invalid(&error))?;
-    let (site, _services) = menshen::run::dry_run(&config).await?;
+    let DryRun {
+        site, unread_store, ..
+    } = menshen::run::dry_run(&config).await?;
+    if let Some(error) = &unread_store {
+        let why = telemetry::error_chain(error);
+        let note = text!(
+            "note: managed connectors are not checked: {why}",
+            "注意：没有检查托管的认证源：{why}"
+        );
+        print(format_args!("{}", note.for_operator()))?;
+    }
     let mut all_work = true;
     for line in connector::state_lines(&site.settings) {
         print(format_args!("{label}: {line}"))?;
@@ -72,6 +83,14 @@ pub(super) async fn run(path: &Path, online: bool) -> Result<(), Failure> {
             "存储无法使用：见上面的 !!"
         ),
     }))
+}
+
+/// Reads the configuration. The files of one with problems are opened, too, so that one run finds everything.
+async fn read_and_check(path: &Path) -> Result<Config, Failure> {
+    let (content, name) = (read_content(path).await?, path.display().to_string());
+    Config::parse_bytes(&content, &name)
+        .or_else(|_| Config::parse_and_check_files(&content, &name))
+        .map_err(|error| Failure::invalid(&error))
 }
 
 /// Contacts every issuer of bearer tokens, and returns whether all of them work.

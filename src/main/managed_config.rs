@@ -1,4 +1,4 @@
-//! `menshen config`, `export` and `import`: versions of the managed settings through the admin API.
+//! `menshen config`: versions of the managed settings through the admin API; and the TOML files of connectors.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -112,68 +112,15 @@ fn differences(path: &str, from: &Value, to: &Value, lines: &mut String) {
     }
 }
 
-/// `menshen export`.
-pub(super) async fn export(
-    config: &Config,
-    choice: TokenChoice,
-    version: Option<u64>,
-) -> Result<(), Failure> {
-    let client = AdminClient::new(config, choice, false)?;
-    let query = version.map(|version| format!("?version={version}"));
-    let path = format!("/api/config/export{}", query.unwrap_or_default());
-    match client.get_text(&path).await? {
-        Ok(toml) => print(toml.trim_end()),
-        Err(refused) => refused.success().map(drop),
-    }
-}
-
-/// `menshen import`.
-pub(super) async fn import(
-    config: &Config,
-    choice: TokenChoice,
-    file: &Path,
-    dry_run: bool,
-) -> Result<(), Failure> {
-    let Value::Object(mut document) = read_toml(file).await? else {
-        return Err(Failure::Refused("it is not a TOML document".to_owned()));
-    };
-    document.retain(|key, _| key == "connector" || key == "login");
-    check(config, &document)?;
-    let tables = document.remove("connector").unwrap_or_else(|| json!({}));
-    let tables = with_read_secrets(tables).map_err(Failure::Refused)?;
-    let login = document.remove("login").unwrap_or_else(|| json!({}));
-    let login = json!({ "default": login["default"], "order": login["order"] });
-    let body = json!({ "connector": tables, "login": login });
-    if dry_run {
-        let ids = body["connector"].as_object().into_iter().flatten();
-        let ids: Vec<_> = ids.map(|(id, _)| id.as_str()).collect();
-        return print(format_args!("{}: {}", file.display(), ids.join(" ")));
-    }
-    let client = AdminClient::new(config, choice, true)?;
-    let answer = client.post("/api/config/import", &body).await?.success()?;
-    print_answer(&answer, false, |answer| {
-        format!("version {} is in force", field_text(&answer["version"]))
-    })
-}
-
-/// Checks connectors as those of a configuration file, with the `external_url` of this one.
-fn check(config: &Config, document: &Map<String, Value>) -> Result<(), Failure> {
-    let tables = toml::to_string_pretty(document);
-    let tables = tables.map_err(|error| Failure::Refused(error.to_string()))?;
-    let external_url = config.server.external_url.url();
-    let text = format!("[server]\nexternal_url = \"{external_url}\"\n\n{tables}");
-    let parsed = Config::parse(&text, "the imported file, sorted");
-    parsed
-        .map(drop)
-        .map_err(|error| Failure::Refused(error.to_string()))
-}
-
 /// The content of a TOML file as JSON.
 pub(super) async fn read_toml(file: &Path) -> Result<Value, Failure> {
     let text = connector::read(file).await?;
-    // The error of the parser shows a line, which may have a secret.
-    let table: Map<String, Value> = toml::from_str(&text)
-        .map_err(|error| Failure::Refused(format!("{}: {}", file.display(), error.message())))?;
+    let table: Map<String, Value> = toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+        // The whole error shows the line, which may have a secret.
+        Failure::Refused(format!("{}:{line}: {}", file.display(), error.message()))
+    })?;
     Ok(Value::Object(table))
 }
 

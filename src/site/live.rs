@@ -18,6 +18,7 @@ mod follow;
 mod kinds;
 mod load;
 mod node;
+mod plan;
 mod trial;
 mod versions;
 
@@ -27,6 +28,7 @@ use node::Node;
 pub use node::SeenNode;
 use trial::Trials;
 pub use trial::{EXAMINE_TIMEOUT, Trial};
+pub use versions::stored_version;
 
 /// The state of a running instance. A reload or a change replaces the site as a whole.
 #[derive(Debug)]

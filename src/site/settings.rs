@@ -30,15 +30,16 @@ mod put_together;
 mod seal;
 mod secrets;
 mod table;
+mod types;
 mod version;
 
-pub use change::{Author, Change, Changed, LoginChange, Means, Precondition};
+pub use change::{Author, Change, Changed, LoginChange, Means, Planned, Precondition};
 pub use destinations::RouteDestinations;
 pub use document::{ManagedConnector, ManagedDocument, ManagedLogin};
 pub use draft::{Draft, PreviewedField};
 pub(super) use edit::Edited;
 pub use error::{ChangeError, FieldProblem, FileLine, SettingsError};
-pub use export::SecretPlaces;
+pub use export::{SecretPlaces, StoredSecret};
 pub use file::{FileConnector, FileSettings};
 pub(super) use put_together::Strictness;
 pub use secrets::is_marker;

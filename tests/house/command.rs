@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 mod audit;
+mod checked_store;
 mod connector;
 mod disk;
+mod killed;
+mod moving;
 mod online;
 mod open_files;
 mod people;

@@ -23,6 +23,7 @@ mod people;
 mod protection;
 mod refresh;
 mod routes;
+mod seeded;
 mod sessions;
 mod settings;
 mod sync;

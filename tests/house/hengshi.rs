@@ -5,9 +5,11 @@ mod fields;
 mod keys;
 mod logins;
 mod manual;
+mod nodes;
 mod round_trips;
 mod secrets;
 mod sync;
+mod unavailable;
 mod which_connector;
 
 use serde_json::{Value, json};

@@ -9,5 +9,6 @@ mod link;
 mod load;
 mod oracle;
 mod revoking;
+mod settings;
 mod soak;
 mod timing;

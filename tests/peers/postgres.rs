@@ -21,6 +21,7 @@ mod audit_outage;
 mod clocks;
 #[path = "../house/stores/closing.rs"]
 mod closing;
+mod commands;
 #[path = "../house/stores/coordination.rs"]
 mod coordination;
 #[path = "../house/stores/directory.rs"]

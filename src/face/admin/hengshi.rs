@@ -32,7 +32,6 @@ mod envelope;
 mod form;
 mod generate_key;
 mod handlers;
-mod json;
 mod kind;
 mod kinds;
 mod mapping;

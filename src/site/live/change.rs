@@ -61,7 +61,7 @@ impl LiveSite {
     }
 
     /// The newest settings: those in force, unless another node has changed them.
-    async fn newest_settings(&self) -> Result<Arc<Settings>, ChangeError> {
+    pub(super) async fn newest_settings(&self) -> Result<Arc<Settings>, ChangeError> {
         let site = self.site();
         let store = &self.services.store;
         let newest = store.newest_managed_version().await;
@@ -143,7 +143,10 @@ impl LiveSite {
         }))
     }
 
-    async fn older_document(&self, version: u64) -> Result<ManagedDocument, ChangeError> {
+    pub(super) async fn older_document(
+        &self,
+        version: u64,
+    ) -> Result<ManagedDocument, ChangeError> {
         let found = self.services.store.managed_version(Some(version)).await;
         let found = found.map_err(ChangeError::Store)?;
         let found = found.ok_or(ChangeError::NoVersion(version))?;
@@ -151,7 +154,7 @@ impl LiveSite {
     }
 
     /// Builds the site of changed settings.
-    async fn build(
+    pub(super) async fn build(
         &self,
         settings: Settings,
         ring: &Arc<KeyRing>,

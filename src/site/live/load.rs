@@ -105,7 +105,7 @@ pub(in crate::site) async fn load(
     services: &Services,
     previous: Option<&Site>,
 ) -> Result<Site, BuildError> {
-    let ring = Arc::new(build_key_ring(config, services, previous).await?);
+    let ring = Arc::new(build_key_ring(config, &*services.store, previous).await?);
     let newest = services.store.managed_version(None).await;
     let newest = newest.map_err(SettingsError::Store)?;
     let (version, mut document) = read_version(newest)?;

@@ -2,7 +2,7 @@
 
 use super::LiveSite;
 use crate::site::settings::{ManagedDocument, SettingsError, Version, VersionSummary};
-use crate::store::ManagedVersionRecord;
+use crate::store::{ManagedVersionRecord, Store};
 
 impl LiveSite {
     /// The versions before `before`, the newest first, at most `max`.
@@ -24,15 +24,27 @@ impl LiveSite {
     /// # Errors
     /// The store failed, or the version is damaged.
     pub async fn version(&self, number: u64) -> Result<Option<Version>, SettingsError> {
-        let found = self.services.store.managed_version(Some(number)).await;
-        let Some(found) = found.map_err(SettingsError::Store)? else {
-            return Ok(None);
-        };
-        Ok(Some(Version {
-            document: ManagedDocument::parse(number, &found.document)?,
-            summary: found.record.into(),
-        }))
+        stored_version(&*self.services.store, Some(number)).await
     }
+}
+
+/// A version of a store; absent: the newest one. `None` if there is none, or it is no longer kept.
+///
+/// # Errors
+/// The store failed, or the version is damaged.
+pub async fn stored_version(
+    store: &dyn Store,
+    number: Option<u64>,
+) -> Result<Option<Version>, SettingsError> {
+    let found = store.managed_version(number).await;
+    let Some(found) = found.map_err(SettingsError::Store)? else {
+        return Ok(None);
+    };
+    let number = found.record.number;
+    Ok(Some(Version {
+        document: ManagedDocument::parse(number, &found.document)?,
+        summary: found.record.into(),
+    }))
 }
 
 impl From<ManagedVersionRecord> for VersionSummary {

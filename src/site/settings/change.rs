@@ -133,3 +133,12 @@ pub struct Changed {
     /// The names of the changed fields, such as `connector.corp.wecom.secret`. Contains no value.
     pub fields: Vec<String>,
 }
+
+/// What a change would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The version that it would make; the current one if it would change nothing.
+    pub version: u64,
+    /// The names of the fields that it would change. Contains no value.
+    pub fields: Vec<String>,
+}

@@ -9,7 +9,7 @@ use super::document::{ManagedConnector, ManagedDocument};
 use super::error::{ChangeError, FieldProblem};
 use super::secrets::{self, Former, Merged};
 use super::table::ConnectorTable;
-use super::{Settings, parse};
+use super::{Settings, parse, types};
 use crate::keys::KeyRing;
 use crate::store::ConnectorId;
 use crate::text;
@@ -151,7 +151,7 @@ impl Settings {
         let Some(table) = self.document.opened(id, ring).transpose()? else {
             return Ok(None);
         };
-        let connector = parse::connector(&table).ok();
+        let connector = types::read(&table).ok();
         Ok(connector.map(|connector| Former { table, connector }))
     }
 
@@ -355,7 +355,9 @@ fn differences(
             (Some(Value::Object(before)), Some(Value::Object(after))) => {
                 differences(&path, before, after, found);
             }
-            (None, Some(Value::Object(after))) => differences(&path, &Map::new(), after, found),
+            (None, Some(Value::Object(after))) if !after.is_empty() => {
+                differences(&path, &Map::new(), after, found);
+            }
             (before, after) if before != after => found.push(path),
             _ => {}
         }

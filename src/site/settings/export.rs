@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use super::document::ManagedDocument;
-use crate::keys;
+use super::error::SettingsError;
+use super::seal;
+use crate::keys::{self, KeyRing};
+use crate::secret::Secret;
 use crate::store::ConnectorId;
 
 /// Where an export says that secrets are.
@@ -55,7 +58,50 @@ fn exported_key(id: &ConnectorId, path: &[String]) -> String {
     format!("{key}_{hash}")
 }
 
+/// A secret of an export, and where the TOML says that it is.
+#[derive(Debug)]
+pub struct StoredSecret {
+    /// The key, such as `connector.corp.wecom.secret`.
+    pub field: String,
+    /// The path of the file, or the name of the environment variable.
+    pub place: String,
+    pub secret: Secret<String>,
+}
+
 impl ManagedDocument {
+    /// The secrets that [`Self::to_toml`] leaves out.
+    ///
+    /// # Errors
+    /// No key of the ring opens one of them.
+    pub fn stored_secrets(
+        &self,
+        places: &SecretPlaces,
+        ring: &KeyRing,
+    ) -> Result<Vec<StoredSecret>, SettingsError> {
+        let mut secrets = Vec::new();
+        for (id, managed) in &self.connectors {
+            let mut unopened = None;
+            managed.settings.each_sealed(|path, sealed| {
+                let place = places.of(id, path);
+                let place = place.as_object().and_then(|place| place.values().next());
+                let place = place.and_then(Value::as_str).unwrap_or_default();
+                match seal::open(ring, id, path, sealed) {
+                    Some(secret) => secrets.push(StoredSecret {
+                        field: format!("connector.{id}.{}", path.join(".")),
+                        place: place.to_owned(),
+                        secret,
+                    }),
+                    None => unopened = unopened.take().or_else(|| Some(path.join("."))),
+                }
+            });
+            if let Some(field) = unopened {
+                let id = id.clone();
+                return Err(SettingsError::Sealed { id, field });
+            }
+        }
+        Ok(secrets)
+    }
+
     /// The managed settings as TOML; secrets are read from `places`, which comments list.
     pub fn to_toml(&self, places: &SecretPlaces) -> String {
         let mut names = Vec::new();
@@ -65,7 +111,7 @@ impl ManagedDocument {
             let mut paths = Vec::new();
             managed
                 .settings
-                .each_sealed(|path| paths.push(path.to_vec()));
+                .each_sealed(|path, _| paths.push(path.to_vec()));
             for path in paths {
                 let place = places.of(id, &path);
                 names.extend(place.as_object().into_iter().flatten().map(|(_, name)| {

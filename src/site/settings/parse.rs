@@ -1,8 +1,5 @@
-//! Reads a [`ConnectorTable`] with the types of the configuration file, and checks it as the file is
-//! checked.
+//! Checks a [`ConnectorTable`] as the configuration file is checked.
 
-use serde::Deserialize as _;
-use serde::de::value::MapDeserializer;
 use serde_json::Value;
 
 use super::error::FieldProblem;
@@ -25,115 +22,6 @@ const DEPTH_MAX: usize = 16;
 /// The most values in a table.
 const VALUES_MAX: usize = 4_096;
 
-/// The settings of a connector.
-///
-/// # Errors
-/// The first value that its type does not accept.
-pub(super) fn connector(table: &ConnectorTable) -> Result<ConnectorConfig, FieldProblem> {
-    let members = table.expose();
-    let members = members
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.clone()));
-    let members: MapDeserializer<'_, _, serde_json::Error> = MapDeserializer::new(members);
-    let mut track = serde_path_to_error::Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(members, &mut track);
-    ConnectorConfig::deserialize(tracked).map_err(|error| {
-        let path = track.path().to_string();
-        // The root is `.`, and a key that is not known may be `?`.
-        let path = path.trim_end_matches(['.', '?']);
-        type_problem(path, &error.to_string())
-    })
-}
-
-/// The problem of a value that its type does not accept. serde repeats the value, which may be a secret: only
-/// names and expected types are taken over.
-fn type_problem(path: &str, message: &str) -> FieldProblem {
-    if let Some((written, allowed)) = split_unknown(message, "unknown field") {
-        let field = match path.rsplit('.').next() {
-            Some(last) if last == written => path.to_owned(),
-            _ => below(path, written),
-        };
-        let allowed = text!("allowed here: {}", "这里可以写：{}", allowed.join(", "));
-        return FieldProblem::new(
-            field,
-            text!("unknown key `{written}`", "没有名为 `{written}` 的键"),
-            allowed,
-        );
-    }
-    if let Some((_, allowed)) = split_unknown(message, "unknown variant") {
-        let allowed = text!("one of: {}", "应为其中之一：{}", allowed.join(", "));
-        return FieldProblem::new(
-            path,
-            text!("this is not a choice here", "这里不能这样写"),
-            allowed,
-        );
-    }
-    if let Some(rest) = message.strip_prefix("missing field `") {
-        let key = rest.split('`').next().unwrap_or_default();
-        return FieldProblem::new(
-            below(path, key),
-            text!("it is missing", "缺少这一项"),
-            text!("give it a value", "请给它一个值"),
-        );
-    }
-    let expected = message.rsplit_once(", expected ");
-    let (message, help) = match (message.starts_with("invalid "), expected) {
-        (true, Some((_, expected))) => (
-            text!(
-                "a value of this type does not fit here",
-                "这里不能写这种类型的值"
-            ),
-            {
-                let expected = type_in_words(expected);
-                text!("expected {expected}", "应为{expected:#}")
-            },
-        ),
-        (true, None) => (
-            text!("this value does not fit here", "这里不能写这个值"),
-            text!(
-                "see the type of the key in conf/full.toml",
-                "这个键的类型见 conf/full.toml"
-            ),
-        ),
-        // An error of our own types, which name what is allowed and not the value.
-        (false, _) => (
-            text!("this value cannot be used", "这个值无法使用"),
-            message.trim().to_owned(),
-        ),
-    };
-    FieldProblem::new(path, message, help)
-}
-
-/// The expected type in words, without names of Rust types.
-fn type_in_words(expected: &str) -> Text {
-    match expected {
-        "a sequence" => text!("a list", "列表"),
-        "a map" => text!("a table", "表"),
-        "a string" | "literal string" => text!("a text", "文本"),
-        "a boolean" => text!("true or false", " true 或 false"),
-        "u8" | "u16" | "u32" | "u64" | "usize" => {
-            text!("a whole number, not below 0", "不小于 0 的整数")
-        }
-        other if other.starts_with("struct ") => text!("a table", "表"),
-        other => Text::same(other.to_owned()),
-    }
-}
-
-fn below(path: &str, key: &str) -> String {
-    match path {
-        "" => key.to_owned(),
-        path => format!("{path}.{key}"),
-    }
-}
-
-/// Splits ``unknown field `x`, expected one of `a`, `b` `` into `x` and the allowed names.
-fn split_unknown<'a>(message: &'a str, what: &str) -> Option<(&'a str, Vec<&'a str>)> {
-    let rest = message.strip_prefix(what)?.trim_start().strip_prefix('`')?;
-    let (written, rest) = rest.split_once('`')?;
-    // Every other part between backticks is a name.
-    Some((written, rest.split('`').skip(1).step_by(2).collect()))
-}
-
 /// The problems of the JSON itself: too large, control characters, or what stands for sealed secrets.
 pub(super) fn json_problems(table: &ConnectorTable) -> Vec<FieldProblem> {
     let mut found = JsonProblems {
@@ -152,6 +40,14 @@ pub(super) fn json_problems(table: &ConnectorTable) -> Vec<FieldProblem> {
         ));
     }
     found.list
+}
+
+/// The path of a key in the table at this path.
+pub(super) fn below(path: &str, key: &str) -> String {
+    match path {
+        "" => key.to_owned(),
+        path => format!("{path}.{key}"),
+    }
 }
 
 struct JsonProblems {

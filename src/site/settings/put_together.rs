@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::{ChangeError, FieldProblem, SettingsError};
-use super::{Config, Known, ManagedDocument, Settings, parse};
+use super::{Config, Known, ManagedDocument, Settings, parse, types};
 use crate::keys::KeyRing;
 use crate::login::auto_login_problems;
 use crate::login::connector::ConnectorConfig;
@@ -155,9 +155,9 @@ impl Settings {
         let Some(table) = self.document.opened(id, ring).transpose()? else {
             return Ok(Err(Vec::new()));
         };
-        let connector = match parse::connector(&table) {
+        let connector = match types::read(&table) {
             Ok(connector) => connector,
-            Err(problem) => return Ok(Err(vec![problem])),
+            Err(problems) => return Ok(Err(problems)),
         };
         let problems = parse::problems(id, &connector, &self.file);
         Ok(match problems.is_empty() {

@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::error::FieldProblem;
-use super::parse;
 use super::table::ConnectorTable;
+use super::{parse, types};
 use crate::login::connector::ConnectorConfig;
 use crate::secret::SecretSource;
 use crate::setting::{KeyPath, Step};
@@ -60,7 +60,7 @@ pub(super) struct Merged {
 /// marker stands. An empty text removes a secret.
 ///
 /// # Errors
-/// A value has the wrong type, a marker stands for nothing, or the place to which a kept secret is sent has
+/// All values that have the wrong type, or that cannot be used; a marker stands for nothing, or the place to which a kept secret is sent has
 /// changed.
 pub(super) fn merge(
     table: ConnectorTable,
@@ -68,22 +68,23 @@ pub(super) fn merge(
 ) -> Result<Merged, Vec<FieldProblem>> {
     let mut table = table;
     remove_nulls(table.members_mut());
-    let problems = parse::json_problems(&table);
-    if !problems.is_empty() {
-        return Err(problems);
-    }
+    let of_json = parse::json_problems(&table);
     let mut kept = Vec::new();
     if let Some(former) = former {
         kept.extend(keep_absent(&mut table, former));
         kept.extend(keep_proxy(&mut table, former));
     }
-    let connector = parse::connector(&table).map_err(|problem| vec![problem])?;
+    let connector = match (types::read(&table), of_json.is_empty()) {
+        (Ok(connector), true) => connector,
+        (Ok(_), false) => return Err(of_json),
+        (Err(of_types), _) => return Err(with_others(of_json, of_types)),
+    };
     let (problems, is_changed) = resolve_markers(&mut table, &connector, former, &mut kept);
     if !problems.is_empty() {
         return Err(problems);
     }
     let connector = match is_changed {
-        true => parse::connector(&table).map_err(|problem| vec![problem])?,
+        true => types::read(&table)?,
         false => connector,
     };
     let moved = former.map(|former| moved_problems(&kept, &connector, former));
@@ -91,6 +92,16 @@ pub(super) fn merge(
         problems if problems.is_empty() => Ok(Merged { table, connector }),
         problems => Err(problems),
     }
+}
+
+/// Both lists, without a second problem of the same field.
+fn with_others(mut problems: Vec<FieldProblem>, others: Vec<FieldProblem>) -> Vec<FieldProblem> {
+    for other in others {
+        if problems.iter().all(|problem| problem.field != other.field) {
+            problems.push(other);
+        }
+    }
+    problems
 }
 
 /// Removes members that are null: they are as absent ones.

@@ -85,6 +85,14 @@ impl ConnectorTable {
         Some(value)
     }
 
+    /// The table at a path; an empty path is the whole.
+    pub(super) fn table_at(&self, path: &[Step<'_>]) -> Option<&Map<String, Value>> {
+        match path.is_empty() {
+            true => Some(&self.0),
+            false => self.get(path)?.as_object(),
+        }
+    }
+
     /// Sets the value at a path whose parent exists; false if it does not.
     pub(super) fn set(&mut self, path: &[Step<'_>], new: Value) -> bool {
         set(&mut self.0, path, new)
@@ -120,6 +128,27 @@ impl ConnectorTable {
             self.0.remove(*last);
         } else if let Some(Value::Object(parent)) = get_mut(&mut self.0, parents) {
             parent.remove(*last);
+        }
+    }
+
+    /// Removes the value at a path, also from a list; false if there is none.
+    pub(super) fn take_out(&mut self, path: &[Step<'_>]) -> bool {
+        let Some((last, parents)) = path.split_last() else {
+            return false;
+        };
+        if parents.is_empty() {
+            return match last {
+                Step::Key(key) => self.0.remove(*key).is_some(),
+                Step::Item(_) => false,
+            };
+        }
+        match (get_mut(&mut self.0, parents), last) {
+            (Some(Value::Object(parent)), Step::Key(key)) => parent.remove(*key).is_some(),
+            (Some(Value::Array(parent)), Step::Item(index)) if *index < parent.len() => {
+                parent.remove(*index);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -159,11 +188,11 @@ impl SealedTable {
         ConnectorTable(members)
     }
 
-    /// Calls `found` with the path of each secret.
-    pub(super) fn each_sealed(&self, mut found: impl FnMut(&[String])) {
+    /// Calls `found` with the path and the sealed text of each secret.
+    pub(super) fn each_sealed(&self, mut found: impl FnMut(&[String], &str)) {
         let mut members = self.0.clone();
         let note = &mut |path: &[String], sealed: &str| {
-            found(path);
+            found(path, sealed);
             Some(seal::as_value(sealed))
         };
         seal::replace_sealed(&mut members, note);

@@ -40,6 +40,24 @@ async fn a_body_that_is_not_one_json_object_is_40000() {
 }
 
 #[tokio::test]
+async fn a_member_that_is_there_twice_is_named_with_its_place() {
+    let menshen = start().await;
+    for (body, name) in [
+        ("{\"key\": \"a\",\n \"key\": \"a\"}", "\"key\""),
+        (
+            "{\"menshen\": {\"wecom\": {\"scope\": \"a\",\n\"scope\": \"a\"}}}",
+            "\"menshen.wecom.scope\"",
+        ),
+    ] {
+        let call = Call::put("wechat-work", &json!({})).text(body);
+        let envelope = refused(&menshen, &call, 40000).await;
+        let message = envelope["msg"].as_str().unwrap();
+        assert!(message.contains(name), "{message}");
+        assert!(message.contains("第 2 行"), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn only_a_right_token_comes_further() {
     let menshen = start().await;
     let paths = [

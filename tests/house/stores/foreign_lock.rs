@@ -15,6 +15,13 @@ impl Meddler {
         sqlx::raw_sql(sql).execute(&mut self.0).await.unwrap();
     }
 
+    /// The only value of a query.
+    pub(crate) async fn text(&mut self, sql: &str) -> String {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        let found = sqlx::query_scalar(sql).fetch_one(&mut self.0).await;
+        found.unwrap()
+    }
+
     /// The tables of menshen.
     pub(crate) async fn tables(&mut self) -> Vec<String> {
         let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' \

@@ -102,6 +102,15 @@ impl Front {
             .header(HOST, &self.authority)
     }
 
+    /// A navigation without a session, from a browser whose load balancer has chosen this node.
+    pub(super) fn navigation(&self, node: usize, path: &str) -> reqwest::RequestBuilder {
+        let request = client().get(self.url(node, path));
+        let request = request.header(HOST, &self.authority);
+        let request = request.header("accept", "text/html");
+        let request = request.header("sec-fetch-mode", "navigate");
+        request.header("sec-fetch-dest", "document")
+    }
+
     /// The origin of the site.
     pub(super) fn origin(&self) -> String {
         format!("http://{}", self.authority)
@@ -324,7 +333,7 @@ impl Node {
         panic!("menshen finds no port");
     }
 
-    fn admin_url(&self, path: &str) -> String {
+    pub(super) fn admin_url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}/api/{path}", self.admin_port)
     }
 
@@ -341,7 +350,7 @@ fn menshen(config: &std::path::Path) -> Program {
     Program::start("menshen", &mut command)
 }
 
-fn client() -> reqwest::Client {
+pub(super) fn client() -> reqwest::Client {
     use std::sync::OnceLock;
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
     let new = || {

@@ -10,11 +10,12 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::answer::ApiJson;
 use super::error::ApiError;
 use super::input::read_body;
+use crate::face::admin::json;
 use crate::face::admin::tokens::AdminToken;
 use crate::site::settings::{Author, ConnectorTable, Means, Precondition};
 
@@ -135,7 +136,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for SettingsBody<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let body = read_body(request, &["application/json"], TABLE_BYTES_MAX).await?;
-        parse(&body).map(Self)
+        let body = Value::Object(json::parse_object(&body)?);
+        // The error of the parser would repeat a part of the body, which may be a secret.
+        let parsed = serde_path_to_error::deserialize(body);
+        parsed.map(Self).map_err(|error| {
+            let detail = format!("the body: {}: this does not fit here", error.path());
+            ApiError::Malformed(detail)
+        })
     }
 }
 
@@ -143,17 +150,6 @@ async fn optional_table(request: Request) -> Result<Option<ConnectorTable>, ApiE
     let body = read_body(request, &["application/json"], TABLE_BYTES_MAX).await?;
     match body.is_empty() {
         true => Ok(None),
-        false => Ok(Some(parse::<Map<String, Value>>(&body)?.into())),
+        false => Ok(Some(json::parse_object(&body)?.into())),
     }
-}
-
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    // The error of the parser would repeat a part of the body, which may be a secret.
-    serde_json::from_slice(body).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        let detail = format!(
-            "the body is not the JSON object that is expected (line {line}, column {column})"
-        );
-        ApiError::Malformed(detail)
-    })
 }

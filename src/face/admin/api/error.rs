@@ -8,6 +8,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::change;
+use crate::face::admin::json::JsonError;
 use crate::face::admin::json_response;
 use crate::login::connector::{ConnectorError, DiscardedRecently};
 use crate::people::import::LineProblem;
@@ -22,6 +23,9 @@ pub(in crate::face::admin) enum ApiError {
     /// Says which part of the request is wrong.
     #[error("{0}")]
     Malformed(String),
+    /// The body is not one JSON object.
+    #[error("the body must be one JSON object: {0}")]
+    Json(#[from] JsonError),
     #[error("the body is longer than {bytes_max} bytes")]
     TooLarge { bytes_max: usize },
     #[error("the body did not arrive within {within_s} s")]
@@ -70,7 +74,7 @@ pub(super) struct Problem {
     /// The lines that cannot be imported; only in the answer to an import.
     #[serde(skip_serializing_if = "Option::is_none")]
     problems: Option<Vec<BadLine>>,
-    /// The settings that are wrong; only in the answer to a change of settings.
+    /// The settings that are wrong, or the member that is there twice.
     #[serde(skip_serializing_if = "Option::is_none")]
     fields: Option<Vec<BadField>>,
     /// The configuration file that forbids the change.
@@ -154,7 +158,7 @@ impl ApiError {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(_) | Self::ExplainQuery(_) | Self::BadLines(_) => {
+            Self::Malformed(_) | Self::Json(_) | Self::ExplainQuery(_) | Self::BadLines(_) => {
                 StatusCode::BAD_REQUEST
             }
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -184,6 +188,7 @@ impl ApiError {
                 );
             }
             Self::Malformed(_)
+            | Self::Json(_)
             | Self::TooLarge { .. }
             | Self::TooSlow { .. }
             | Self::ContentType { .. }
@@ -249,6 +254,14 @@ fn change_status(error: &ChangeError) -> StatusCode {
 }
 
 fn bad_fields(error: &ApiError) -> Option<Vec<BadField>> {
+    if let ApiError::Json(JsonError::Duplicate { path, .. }) = error {
+        return Some(vec![BadField {
+            connector: None,
+            field: path.clone(),
+            message: "it is there twice".to_owned(),
+            help: Some("remove one of them".to_owned()),
+        }]);
+    }
     let (ApiError::Change(ChangeError::Problems(problems))
     | ApiError::Change(ChangeError::CannotBuild(problems))) = error
     else {

@@ -5,13 +5,14 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::error::ApiError;
+use crate::face::admin::json::{self, JsonError};
 
 /// The longest JSON body, in bytes.
 const JSON_BYTES_MAX: usize = 16 * 1024;
@@ -102,6 +103,12 @@ pub(super) async fn read_body(
             });
         }
     }
+    let length = request.headers().get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok());
+    let length: Option<usize> = length.and_then(|length| length.parse().ok());
+    if length.is_some_and(|length| length > bytes_max) {
+        return Err(ApiError::TooLarge { bytes_max });
+    }
     let body = Limited::new(request.into_body(), bytes_max).collect();
     let within_s = BODY_TIMEOUT.as_secs();
     let body = timeout(BODY_TIMEOUT, body).await;
@@ -114,6 +121,10 @@ pub(super) async fn read_body(
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    // A type keeps the last of two members, or names the second one without its place.
+    if let Err(error @ JsonError::Duplicate { .. }) = json::parse_object(body) {
+        return Err(error.into());
+    }
     match Json::from_bytes(body) {
         Ok(Json(parsed)) => Ok(parsed),
         Err(error) => Err(malformed("the body", &error.body_text())),

@@ -123,10 +123,20 @@ struct ImportedLogin {
     order: Option<Vec<ConnectorId>>,
 }
 
-/// The version that a change made.
+/// Whether an import changes anything.
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields, default)]
+struct ImportParameters {
+    /// Only says what the import would change.
+    dry_run: bool,
+}
+
+/// The version that a change made, or would make.
 #[derive(Serialize, ToSchema)]
 struct MadeVersion {
     version: u64,
+    /// The names of the changed fields.
     fields: Vec<String>,
 }
 
@@ -242,10 +252,14 @@ async fn export(
     Ok(response.map(axum::body::Body::new).into_response())
 }
 
-/// Makes or replaces several connectors, in one version. Secrets are kept as PUT keeps them.
+/// Makes or replaces several connectors, in one version. Secrets are kept as PUT keeps them. With `dry_run`
+/// everything is checked and built, and nothing changes.
 #[utoipa::path(
     post, path = "/api/config/import", operation_id = "importSettings", tag = "settings",
-    params(("If-Match" = Option<String>, Header, description = "The newest version")),
+    params(
+        ImportParameters,
+        ("If-Match" = Option<String>, Header, description = "The newest version"),
+    ),
     request_body = Import,
     responses(
         (status = 200, body = MadeVersion, description = "The settings are in force"),
@@ -259,6 +273,7 @@ async fn import(
     State(state): State<Arc<ApiState>>,
     Sender(author): Sender,
     Preconditions(precondition): Preconditions,
+    QueryParameters(parameters): QueryParameters<ImportParameters>,
     SettingsBody(body): SettingsBody<Import>,
 ) -> Result<Response, ApiError> {
     let connectors = body.connector.into_iter();
@@ -271,6 +286,11 @@ async fn import(
             order: body.login.order,
         },
     };
+    if parameters.dry_run {
+        let planned = state.live.plan(&change, precondition).await?;
+        let (version, fields) = (planned.version, planned.fields);
+        return Ok(ApiJson(MadeVersion { version, fields }).into_response());
+    }
     let changed = state.live.change(change, precondition, &author).await?;
     let (version, fields) = (changed.version, changed.fields);
     Ok(tagged(MadeVersion { version, fields }, version))

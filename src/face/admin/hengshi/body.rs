@@ -10,9 +10,9 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use super::json;
 use super::problem::Words;
 use super::refusal::{BODY_BYTES_MAX, Refusal};
+use crate::face::admin::json;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);

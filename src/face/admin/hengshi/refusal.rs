@@ -2,10 +2,10 @@
 
 use http::StatusCode;
 
-use super::json::{DEPTH_MAX, JsonError};
 use super::kind::HengshiKind;
 use super::problem::{FieldError, Words};
 use super::refused::Refused;
+use crate::face::admin::json::{DEPTH_MAX, JsonError};
 use crate::site::settings::{ChangeError, FieldProblem, FileLine};
 use crate::store::ConnectorId;
 use crate::telemetry::error_chain;
@@ -241,7 +241,10 @@ impl From<JsonError> for Refusal {
             JsonError::Malformed { line, column, .. } => {
                 Words::new(format!("请求体不是 JSON：第 {line} 行第 {column} 列"), en)
             }
-            JsonError::Duplicate(name) => Words::new(format!("请求体中 {name:?} 出现了两次"), en),
+            JsonError::Duplicate { path, line, column } => {
+                let zh = format!("请求体中 {path:?} 出现了两次：第 {line} 行第 {column} 列");
+                Words::new(zh, en)
+            }
             JsonError::TooDeep => Words::new(format!("请求体嵌套超过 {DEPTH_MAX} 层"), en),
         })
     }

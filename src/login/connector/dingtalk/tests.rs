@@ -127,7 +127,7 @@ fn administrators_need_a_secret_and_origins_need_administrators() {
         let problems = config.problems(&connector, &url);
         problems
             .into_iter()
-            .map(|one| one.message)
+            .map(|one| one.message.to_string())
             .collect::<Vec<_>>()
     };
     let origins = "origins = ['https://oa.dingtalk.com']\n";
@@ -139,5 +139,5 @@ fn administrators_need_a_secret_and_origins_need_administrators() {
     let warned = config("sso_secret = 's'");
     assert!(warned.features().entry_point.is_some());
     let warnings = warned.warnings();
-    assert!(warnings.iter().any(|(_, text)| text.contains("`origins`")));
+    assert!(warnings.iter().any(|(_, text)| text.to_string().contains("`origins`")));
 }

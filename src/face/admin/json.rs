@@ -1,4 +1,5 @@
-//! Reads a request body as one JSON object, strictly: no member twice, bounded depth, UTF-8.
+//! Reads a request body as one JSON object, strictly: no member twice, bounded depth, UTF-8. For HENGSHI's API and
+//! our own.
 
 use std::fmt;
 
@@ -6,12 +7,14 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserializer, de};
 use serde_json::{Map, Number, Value};
 
+use crate::setting::Step;
+
 /// The deepest nesting of objects and arrays; the body itself is the first level.
-pub(super) const DEPTH_MAX: usize = 32;
+pub(in crate::face::admin) const DEPTH_MAX: usize = 32;
 
 /// Why a body is not one JSON object. `Display` shows nothing of the body but the name of a member.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum JsonError {
+pub(in crate::face::admin) enum JsonError {
     #[error("it is not an object")]
     NotAnObject,
     #[error("line {line}, column {column}: {what}")]
@@ -20,23 +23,32 @@ pub(super) enum JsonError {
         column: usize,
         what: &'static str,
     },
-    #[error("the member {0:?} is there twice")]
-    Duplicate(String),
+    #[error("line {line}, column {column}: the member {path:?} is there twice")]
+    Duplicate {
+        /// The names of the members around it and its own, such as `wecom.secret`.
+        path: String,
+        line: usize,
+        column: usize,
+    },
     #[error("it is nested deeper than {DEPTH_MAX} levels")]
     TooDeep,
 }
 
-/// The longest name of a member that an error repeats, in characters.
-const NAME_CHARS_MAX: usize = 64;
+/// The longest path of a member that an error repeats, in characters.
+const PATH_CHARS_MAX: usize = 128;
 
 /// What the deserializer reports in a message, because its errors have no other place.
 const DUPLICATE: &str = "duplicate member ";
 const TOO_DEEP: &str = "too deep";
 
 /// Parses the body.
-pub(super) fn parse_object(body: &[u8]) -> Result<Map<String, Value>, JsonError> {
+pub(in crate::face::admin) fn parse_object(body: &[u8]) -> Result<Map<String, Value>, JsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let parsed = Level(1).deserialize(&mut deserializer);
+    let whole = Level {
+        depth: 1,
+        place: None,
+    };
+    let parsed = whole.deserialize(&mut deserializer);
     let parsed = parsed.and_then(|value| deserializer.end().map(|()| value));
     match parsed {
         Ok(Value::Object(object)) => Ok(object),
@@ -51,8 +63,12 @@ fn json_error(error: &serde_json::Error) -> JsonError {
         return JsonError::TooDeep;
     }
     if let Some(rest) = text.strip_prefix(DUPLICATE) {
-        let name = rest.rsplit_once(" at line ").map_or(rest, |(name, _)| name);
-        return JsonError::Duplicate(name.chars().take(NAME_CHARS_MAX).collect());
+        let path = rest.rsplit_once(" at line ").map_or(rest, |(path, _)| path);
+        return JsonError::Duplicate {
+            path: path.chars().take(PATH_CHARS_MAX).collect(),
+            line: error.line(),
+            column: error.column(),
+        };
     }
     let what = match error.classify() {
         serde_json::error::Category::Eof => "it ends too early",
@@ -65,10 +81,33 @@ fn json_error(error: &serde_json::Error) -> JsonError {
     }
 }
 
-/// Reads a value at this level of nesting.
-struct Level(usize);
+/// Where a value is.
+#[derive(Clone, Copy)]
+struct Place<'p> {
+    around: Option<&'p Place<'p>>,
+    step: Step<'p>,
+}
 
-impl<'de> DeserializeSeed<'de> for Level {
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(around) = self.around {
+            around.fmt(f)?;
+        }
+        match (self.step, self.around) {
+            (Step::Key(name), None) => f.write_str(name),
+            (Step::Key(name), Some(_)) => write!(f, ".{name}"),
+            (Step::Item(index), _) => write!(f, "[{index}]"),
+        }
+    }
+}
+
+/// Reads a value at this level of nesting.
+struct Level<'p> {
+    depth: usize,
+    place: Option<Place<'p>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Level<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -76,17 +115,27 @@ impl<'de> DeserializeSeed<'de> for Level {
     }
 }
 
-impl Level {
-    /// The level of the members, if they may be there.
-    fn below<E: de::Error>(&self) -> Result<Self, E> {
-        match self.0 > DEPTH_MAX {
-            true => Err(E::custom(TOO_DEEP)),
-            false => Ok(Self(self.0 + 1)),
+impl Level<'_> {
+    /// The level of a member, if there may be one.
+    fn below<'b, E: de::Error>(&'b self, step: Step<'b>) -> Result<Level<'b>, E> {
+        if self.depth > DEPTH_MAX {
+            return Err(E::custom(TOO_DEEP));
+        }
+        Ok(Level {
+            depth: self.depth + 1,
+            place: Some(self.place_of(step)),
+        })
+    }
+
+    fn place_of<'b>(&'b self, step: Step<'b>) -> Place<'b> {
+        Place {
+            around: self.place.as_ref(),
+            step,
         }
     }
 }
 
-impl<'de> Visitor<'de> for Level {
+impl<'de> Visitor<'de> for Level<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,7 +175,7 @@ impl<'de> Visitor<'de> for Level {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = list.next_element_seed(self.below()?)? {
+        while let Some(item) = list.next_element_seed(self.below(Step::Item(items.len()))?)? {
             items.push(item);
         }
         Ok(Value::Array(items))
@@ -135,10 +184,11 @@ impl<'de> Visitor<'de> for Level {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(name) = map.next_key::<String>()? {
-            let value = map.next_value_seed(self.below()?)?;
             if object.contains_key(&name) {
-                return Err(A::Error::custom(format!("{DUPLICATE}{name}")));
+                let place = self.place_of(Step::Key(&name));
+                return Err(A::Error::custom(format!("{DUPLICATE}{place}")));
             }
+            let value = map.next_value_seed(self.below(Step::Key(&name))?)?;
             object.insert(name, value);
         }
         Ok(Value::Object(object))
@@ -175,7 +225,11 @@ mod tests {
             (b"{\"a\": NaN}", "not JSON"),
             (b"{\"a\": \"\xff\"}", "not JSON"),
             (b"{\"a\": 1, \"a\": 1}", "\"a\" is there twice"),
-            (b"{\"a\": {\"b\": 1, \"b\": 2}}", "\"b\" is there twice"),
+            (b"{\"a\": {\"b\": 1, \"b\": 2}}", "\"a.b\" is there twice"),
+            (
+                b"{\"a\": [0,\n{\"b\": 1, \"b\": 2}]}",
+                "line 2, column 13: the member \"a[1].b\" is there twice",
+            ),
             (b"{\"a\": \"hunter2\" hunter2}", "not JSON"),
         ] {
             let error = parse_object(body).unwrap_err().to_string();
