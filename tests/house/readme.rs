@@ -35,7 +35,7 @@ fn every_configuration_in_a_readme_is_valid() {
 
 #[test]
 fn the_configuration_in_the_page_of_the_assertion_is_valid() {
-    let pages = ["docs/assertion.md", "docs/assertion.zh-CN.md"].map(tables);
+    let pages = ["docs/assertion.md", "docs/zh/assertion.md"].map(tables);
     assert_eq!(pages[0], pages[1]);
     for part in &pages[0] {
         let mut merged = tables(ENGLISH)[0].clone();
