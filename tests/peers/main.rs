@@ -1,6 +1,6 @@
 //! Tests against real programs: Chromium, nginx and HAProxy from Debian; Caddy, Traefik and Envoy
 //! by pip; oidc-provider from npm; Keycloak by Maven; applications in Python, Java and Go; git,
-//! svn, rclone and curl with Apache; wechatpy, jwcrypto, the SDKs of Lark and libraries for DingTalk; the CAS
+//! svn, rclone and curl with Apache; Flask, Django, JupyterLab, Express, Node-RED, Spring Boot and PHP; wechatpy, jwcrypto, the SDKs of Lark and libraries for DingTalk; the CAS
 //! servers django-cas-server and LemonLDAP::NG; the SAML identity providers pysaml2 and samlp, and Keycloak
 //! again; the directories of OpenLDAP and UnboundID; xmlsec1; and axe-core in Chromium. `tests/run` installs and runs
 //! them.
@@ -10,6 +10,7 @@
     reason = "what a test builds on must be there, or it fails"
 )]
 
+mod applications;
 mod assertion;
 mod cas;
 mod clients;

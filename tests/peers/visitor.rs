@@ -81,6 +81,11 @@ impl Visitor {
         self.send(Method::GET, Url::parse(url).unwrap(), &[]).await
     }
 
+    /// Sends an empty form without following redirects.
+    pub(crate) async fn post(&mut self, url: &str) -> Page {
+        self.send(Method::POST, Url::parse(url).unwrap(), &[]).await
+    }
+
     /// The status of a URL; its cookies are not kept.
     pub(crate) async fn peek(&self, url: &str) -> u16 {
         self.clone().visit(url).await.status
@@ -149,7 +154,7 @@ impl Visitor {
         self.visited.push(url.clone());
         let request = self.client.request(method.clone(), url.clone());
         let mut request = request
-            .header("accept", "text/html,application/xhtml+xml")
+            .header("accept", "text/html,application/xhtml+xml,*/*;q=0.8")
             .header("sec-fetch-mode", "navigate")
             .header("sec-fetch-dest", "document");
         let cookies = self.cookies(&url);
