@@ -278,7 +278,7 @@ pub async fn explain(config: &Config, query: &ExplainQuery) -> Result<Explanatio
 /// Shows in the metrics which configuration is active.
 fn show_active_config(telemetry: &Telemetry, config: &Config) {
     telemetry.set_active_config(&config.hash());
-    let routes = config.site().routes.iter();
+    let routes = config.route.iter();
     telemetry.retain_routes(routes.map(|route| route.name.as_str()));
 }
 

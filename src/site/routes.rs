@@ -28,7 +28,7 @@ pub(super) fn build(
             let upstream = pool_of_route(route_config, config, &mut pools)?;
             let demands = Demands::of(route_config, &reloading);
             let route = build_route(route_config, upstream, demands, config.recheck_after)?;
-            Ok(Arc::new(Route {
+            Ok::<_, BuildError>(Arc::new(Route {
                 counters: telemetry.route_counters(route.name.as_str()),
                 ..route
             }))

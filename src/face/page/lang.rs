@@ -2,6 +2,7 @@
 
 use crate::login::connector::LocalizedText;
 use crate::setting::Label;
+use crate::wording::{Language, Text};
 
 /// The most ranges of an Accept-Language header that are read.
 const RANGES_MAX: usize = 32;
@@ -64,6 +65,13 @@ impl Lang {
             Self::Zh => label.zh(),
             Self::En => label.en(),
         }
+    }
+
+    pub fn text(self, text: &Text) -> &str {
+        text.in_language(match self {
+            Self::Zh => Language::Chinese,
+            Self::En => Language::English,
+        })
     }
 
     /// The BCP 47 tag for `lang` and Content-Language.

@@ -8,6 +8,7 @@ use crate::keys::KeyRing;
 use crate::login::auto_login_problems;
 use crate::login::connector::ConnectorConfig;
 use crate::store::ConnectorId;
+use crate::text;
 
 /// What happens with a managed connector that cannot be used.
 #[derive(Clone, Debug)]

@@ -14,6 +14,7 @@ use crate::site::settings::{
     Settings,
 };
 use crate::store::ConnectorId;
+use crate::wording::Text;
 
 mod addresses;
 mod conflict;
@@ -22,7 +23,7 @@ mod fields;
 mod input;
 mod masked;
 mod page;
-mod problem;
+pub(super) mod problem;
 mod table;
 mod typed;
 
@@ -244,9 +245,9 @@ fn described(
     let live = context.console.live.settings();
     let id = match target.id.parse::<ConnectorId>() {
         _ if target.id == NEW => Err(id_problem(t.id_is_reserved)),
-        Err(error) => Err(id_problem(&error.to_string())),
+        Err(error) => Err(id_problem(error.to_string())),
         Ok(id) => match live.connector(&id).map(|info| info.origin) {
-            Some(Origin::File(at)) => Err(id_problem(&format!("{}{at}", t.set_in_file))),
+            Some(Origin::File(at)) => Err(id_problem(format!("{}{at}", t.set_in_file))),
             Some(Origin::Managed) if target.is_new => Err(id_problem(t.id_is_taken)),
             _ => Ok(id),
         },
@@ -259,11 +260,11 @@ fn described(
     }
 }
 
-fn id_problem(message: &str) -> FieldProblem {
+fn id_problem(message: impl Into<Text>) -> FieldProblem {
     FieldProblem {
         connector: None,
         field: "id".to_owned(),
-        message: message.to_owned(),
+        message: message.into(),
         help: None,
     }
 }
@@ -299,7 +300,7 @@ fn refusal(
             let others: Vec<_> = others.iter().map(FieldProblem::to_string).collect();
             outcome.problem = (!others.is_empty()).then(|| others.join("; "));
         }
-        ChangeError::KindChanged { .. } => outcome.problems = vec![id_problem(&text)],
+        ChangeError::KindChanged { .. } => outcome.problems = vec![id_problem(text)],
         _ => outcome.problem = Some(text),
     }
     page::form(context, target, outcome)

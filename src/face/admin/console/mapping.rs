@@ -72,7 +72,7 @@ pub(super) fn show(context: &PageContext<'_>, id: &str) -> Response<Body> {
     let Some(info) = known(&settings, id) else {
         return response::not_found(context);
     };
-    let attempt = Attempt::of_saved(saved_mapping(&settings, &info.id));
+    let attempt = Attempt::of_saved(context.request.lang, saved_mapping(&settings, &info.id));
     page(context, &settings, &info, attempt)
 }
 
@@ -82,7 +82,7 @@ pub(super) async fn change(context: &PageContext<'_>, id: &str, form: &Form) -> 
     let Some(info) = known(&settings, id) else {
         return response::not_found(context);
     };
-    let attempt = Attempt::typed(context.texts(), form);
+    let attempt = Attempt::typed(context.request.lang, context.texts(), form);
     match form.action() {
         "preview" => page(context, &settings, &info, attempt),
         "save" if context.visitor.right != ConsoleRight::Change => response::view_only(context),
@@ -204,7 +204,7 @@ fn page(
     };
     let page = Page {
         id: info.id.to_string(),
-        name: info.display_name.clone(),
+        name: context.request.lang.label(&info.display_name).to_owned(),
         kind: info.kind.clone(),
         post_to: format!("{PATH}/connectors/{}/mapping", info.id),
         etag: info.etag,

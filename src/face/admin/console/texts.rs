@@ -313,7 +313,6 @@ texts! {
     remove_secret: "删除已保存的", "Remove what is kept";
     secrets_lost: "密钥不会再显示：刚才填写的密钥需要再填一次。", "Secrets are never shown: type those of before once more.";
     form_problems: "有几项需要修改，已在下面标出。", "Some settings need a correction. They are marked below.";
-    save: "保存", "Save";
     save_over: "覆盖并保存", "Save over it";
     test_typed: "测试（不保存）", "Test without saving";
     try_mapping: "试一试字段映射", "Try the mapping";

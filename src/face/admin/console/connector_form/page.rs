@@ -159,7 +159,9 @@ fn page<'a>(context: &'a PageContext<'_>, target: &Target, outcome: Outcome<'_>)
     let read_only = settings.read_only().map(|at| at.to_string());
     let shown: &Members = &target.saved;
     Page {
-        name: info.as_ref().map(|info| info.display_name.clone()),
+        name: info
+            .as_ref()
+            .map(|info| lang.label(&info.display_name).to_owned()),
         id: target.id.clone(),
         id_problems: id_problems
             .iter()

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use http::StatusCode;
 
+use super::super::connector_form::problem::words;
 use super::super::form::Form;
 use super::super::texts::Texts;
 use crate::expression::Scope;
+use crate::face::page::Lang;
 use crate::login::connector::SettingProblem;
 use crate::setting::KeyPath;
 use crate::site::settings::FieldProblem;
@@ -19,6 +21,7 @@ const FIELD_CHARS_MAX: usize = 64;
 /// A mapping that is tried on a profile.
 #[derive(Debug)]
 pub(super) struct Attempt {
+    lang: Lang,
     pub(super) status: StatusCode,
     /// A problem of the whole.
     pub(super) problem: Option<String>,
@@ -38,9 +41,10 @@ pub(super) struct Attempt {
 
 impl Attempt {
     /// The saved mapping, and the sample.
-    pub(super) fn of_saved(mapping: BTreeMap<String, String>) -> Self {
-        let field_problems = problems(&mapping);
+    pub(super) fn of_saved(lang: Lang, mapping: BTreeMap<String, String>) -> Self {
+        let field_problems = problems(lang, &mapping);
         Self {
+            lang,
             status: StatusCode::OK,
             problem: None,
             mapping,
@@ -54,7 +58,7 @@ impl Attempt {
     }
 
     /// What was typed. An empty expression is the default of the kind.
-    pub(super) fn typed(texts: &'static Texts, form: &Form) -> Self {
+    pub(super) fn typed(lang: Lang, texts: &'static Texts, form: &Form) -> Self {
         let names = form.names().filter_map(|name| name.strip_prefix(PREFIX));
         let mapping = names.filter_map(|field| {
             let expression = form.value(&format!("{PREFIX}{field}"))?;
@@ -78,7 +82,7 @@ impl Attempt {
             new_field: field,
             new_expression: expression,
             new_problem,
-            ..Self::of_saved(mapping)
+            ..Self::of_saved(lang, mapping)
         }
     }
 
@@ -108,9 +112,9 @@ impl Attempt {
             match problem.field.strip_prefix(PREFIX) {
                 Some(field) => {
                     let field = field.to_owned();
-                    self.field_problems.insert(field, text_of(&problem));
+                    self.field_problems.insert(field, words(&problem, self.lang));
                 }
-                None => others.push(problem.to_string()),
+                None => others.push(format!("{}: {}", problem.field, words(&problem, self.lang))),
             }
         }
         Self {
@@ -130,21 +134,13 @@ impl Attempt {
 }
 
 /// The expressions that do not compile.
-fn problems(mapping: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+fn problems(lang: Lang, mapping: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let problem = |(field, expression): (&String, &String)| {
         let path = KeyPath::of(["mapping", field]);
         let problem = SettingProblem::expression(path, expression, Scope::Mapping)?;
-        Some((field.clone(), text_of(&problem.into())))
+        Some((field.clone(), words(&problem.into(), lang)))
     };
     mapping.iter().filter_map(problem).collect()
-}
-
-/// The problem without the name of its field, beside which it is shown.
-fn text_of(problem: &FieldProblem) -> String {
-    match &problem.help {
-        Some(help) => format!("{} ({help})", problem.message),
-        None => problem.message.clone(),
-    }
 }
 
 fn is_field_name(name: &str) -> bool {
