@@ -6,6 +6,7 @@ mod configurations;
 mod languages;
 mod links;
 mod pages;
+mod troubleshooting;
 
 use menshen::face::page::{Cause, Lang};
 

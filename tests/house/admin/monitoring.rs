@@ -9,6 +9,10 @@ use super::{send_request, setup, sign_in_as};
 use crate::conf::project_file;
 use crate::setup::Menshen;
 
+fn read(file: &str) -> String {
+    std::fs::read_to_string(project_file(file)).unwrap()
+}
+
 /// The metrics that a server shows: the name in a query and its labels. A metric without a value has
 /// unknown labels.
 async fn shown_metrics(menshen: &Menshen) -> BTreeMap<String, Option<BTreeSet<String>>> {
@@ -108,7 +112,7 @@ async fn assert_queries_are_answered(file: &str, queries: &[String]) {
 #[tokio::test]
 async fn the_dashboard_queries_metrics_that_exist() {
     let file = "conf/monitoring/grafana.json";
-    let dashboard: Value = serde_json::from_str(&project_file(file)).unwrap();
+    let dashboard: Value = serde_json::from_str(&read(file)).unwrap();
     let panels = dashboard["panels"].as_array().unwrap().iter();
     let targets = panels.flat_map(|panel| panel["targets"].as_array().unwrap());
     let queries: Vec<_> = targets
@@ -120,7 +124,7 @@ async fn the_dashboard_queries_metrics_that_exist() {
 #[tokio::test]
 async fn the_alert_rules_query_metrics_that_exist() {
     let file = "conf/monitoring/alerts.yaml";
-    let rules = project_file(file);
+    let rules = read(file);
     let queries: Vec<_> = rules.lines().map(str::to_owned).collect();
     assert_queries_are_answered(file, &queries).await;
 }
@@ -139,7 +143,7 @@ fn is_registered(name: &str) -> bool {
 
 /// The first cells of the table of metrics: the names, and the labels in braces.
 fn documented_metrics(page: &str) -> BTreeSet<String> {
-    let text = project_file(page);
+    let text = read(page);
     let cells = text
         .lines()
         .filter_map(|line| line.strip_prefix("| `menshen_"));
