@@ -252,7 +252,7 @@ impl<'de> Visitor<'de> for ListenVisitor {
             "an address such as \"0.0.0.0:443\", or {{ address = \"…\", tls = false }}",
             "地址，例如 \"0.0.0.0:443\"，或 {{ address = \"…\", tls = false }}"
         );
-        expected.fmt(f)
+        fmt::Display::fmt(&expected, f)
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ListenConfig, E> {

@@ -21,6 +21,8 @@ use crate::people::provider_tokens::TokenRefresh;
 use crate::people::token_sessions::TokenReader;
 use crate::setting::Label;
 use crate::store::{ConnectorId, LinkField};
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 pub mod cas;
 pub mod credentials;

@@ -14,6 +14,7 @@ use crate::setting::{KeyPath, is_origin};
 use crate::store::{ConnectorId, LOCAL_GROUPS_MAX};
 use crate::telemetry::error_chain;
 use crate::text;
+use crate::wording::Text;
 
 /// What the settings of a connector depend on besides themselves.
 #[derive(Clone, Copy)]
@@ -283,7 +284,7 @@ pub fn auto_login_problems<'a>(
     let mut problems = Vec::new();
     let mut always: Option<&ConnectorId> = None;
     let mut connectors_by_app: Vec<(&'static str, &ConnectorId)> = Vec::new();
-    let mut add = |id, message: String, help| {
+    let mut add = |id, message: Text, help: Text| {
         let problem = SettingProblem::value(KeyPath::of(["auto_login"]), message, help);
         problems.push((id, problem));
     };

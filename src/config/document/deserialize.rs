@@ -88,8 +88,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, ValueError> {
-        let mut items = self.0.by_ref();
-        let item = items.find(|(_, node)| !matches!(node.value, Value::TakenOut));
+        let item = self.0.find(|(_, node)| !matches!(node.value, Value::TakenOut));
         let Some((index, node)) = item else {
             return Ok(None);
         };

@@ -144,7 +144,7 @@ fn warn_about_tokens_in_plain_http<'a>(
             ("pass_id_token", route.pass_id_token),
         ];
         for (key, _) in keys.iter().filter(|(_, passes)| *passes) {
-            warnings.add(&key_path.clone().key(key), text);
+            warnings.add(&key_path.clone().key(key), text.clone());
         }
     }
 }

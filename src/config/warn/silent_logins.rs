@@ -58,7 +58,7 @@ fn warn_about_connectors(warnings: &mut Warnings<'_>) {
         let key_path = KeyPath::of(["connector", id.as_str()]).key("reload_user");
         if !features.supports_silent_login() {
             let help = match features.silent_login_help {
-                "" => text!("remove it", "请删除它"),
+                help if help.is_empty() => text!("remove it", "请删除它"),
                 help => help,
             };
             let text = text!(

@@ -19,6 +19,7 @@ use crate::login::limits::PasswordAttempt;
 use crate::login::pending::Pending;
 use crate::people::person_lookup::PersonLookup;
 use crate::people::profile::{AuthContext, Profile};
+use crate::wording::Text;
 
 mod answers;
 mod ber;
@@ -89,8 +90,9 @@ impl Ldap {
     /// Builds the connector. Reads the password of the service account; makes no network call.
     fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
         let settings = Settings::of(config).map_err(|invalid| {
-            let messages = invalid.into_iter().map(|one| one.message);
-            ConnectorBuildError::Setting(messages.collect::<Vec<_>>().join("; "))
+            let messages = invalid.iter().map(|one| &one.message);
+            let messages = Text::join(messages, &Text::fixed("; ", "；"));
+            ConnectorBuildError::Setting(messages.to_string())
         })?;
         let service = match (&settings.account, &config.bind_password) {
             (Account::Service(bind_dn), Some(password)) => Some(ServiceAccount {

@@ -13,7 +13,6 @@ use super::{Settings, parse, types};
 use crate::keys::KeyRing;
 use crate::store::ConnectorId;
 use crate::text;
-use crate::wording::Text;
 
 mod login;
 mod rollback;

@@ -164,14 +164,18 @@ fn machine_problems(connector: &ConnectorConfig) -> Vec<FieldProblem> {
             "give the certificates themselves, as PEM in `ca_pem`",
             "请在 `ca_pem` 中给出 PEM 格式的证书本身"
         );
-        problems.push(FieldProblem::new("ca", message, help));
+        problems.push(FieldProblem::new("ca", message.clone(), help));
     }
     for kind in connector.configured_kinds() {
         let secrets = kind.secrets().into_iter().chain(kind.public_keys());
         let is_elsewhere = |source: &SecretSource| !matches!(source, SecretSource::Literal(_));
         for (key_path, _) in secrets.filter(|(_, source)| is_elsewhere(source)) {
             let help = text!("give the text itself", "请给出文本本身");
-            problems.push(FieldProblem::new(key_path.to_string(), message, help));
+            problems.push(FieldProblem::new(
+                key_path.to_string(),
+                message.clone(),
+                help,
+            ));
         }
         for (key_path, _) in kind.files() {
             let field = key_path.to_string();
@@ -180,7 +184,7 @@ fn machine_problems(connector: &ConnectorConfig) -> Vec<FieldProblem> {
                     "give the content itself or a URL, or set the connector in the file",
                     "请给出内容本身或 URL，或在配置文件中设置这个连接器"
                 );
-                problems.push(FieldProblem::new(field, message, help));
+                problems.push(FieldProblem::new(field, message.clone(), help));
             }
         }
     }

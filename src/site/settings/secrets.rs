@@ -10,7 +10,6 @@ use crate::login::connector::ConnectorConfig;
 use crate::secret::SecretSource;
 use crate::setting::{KeyPath, Step};
 use crate::text;
-use crate::wording::Text;
 
 /// The key whose URL may contain a password.
 const PROXY: &str = "proxy";

@@ -1,6 +1,5 @@
 //! Validates what a route requires of a session: `acr_values`, `max_age` and `reload_user`.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Problems;
@@ -9,6 +8,7 @@ use crate::people::cookie::SameSiteConfig;
 use crate::request::route::{AccessConfig, HostPattern, ReloadUser, RouteConfig};
 use crate::setting::KeyPath;
 use crate::text;
+use crate::wording::Text;
 
 /// The most `acr_values` of a route, and the longest one in bytes; they are sent in URLs.
 const ACR_VALUES_MAX: usize = 8;
@@ -134,21 +134,19 @@ fn validate_silent_login<'a>(
             "none of the connectors of this route can log in without a click",
             "这个路由的连接器都不能免点击登录"
         );
-        let requirements: BTreeSet<_> = features
-            .iter()
-            .map(|features| features.silent_login_help)
-            .collect();
-        let help: Vec<_> = requirements
-            .into_iter()
-            .filter(|text| !text.is_empty())
-            .collect();
-        let help = match help.as_slice() {
-            [] => text!("remove reload_user", "请删除 reload_user"),
-            requirements => text!(
-                "{}; otherwise remove reload_user",
-                "{}；否则请删除 reload_user",
-                requirements.join("; ")
-            ),
+        let requirements = features.iter().map(|features| &features.silent_login_help);
+        let mut requirements: Vec<_> = requirements.filter(|text| !text.is_empty()).collect();
+        requirements.sort_by_key(|text| text.to_string());
+        requirements.dedup();
+        let help = match requirements.is_empty() {
+            true => text!("remove reload_user", "请删除 reload_user"),
+            false => {
+                let list = Text::join(requirements, &Text::fixed("; ", "；"));
+                text!(
+                    "{list}; otherwise remove reload_user",
+                    "{list:#}；否则请删除 reload_user"
+                )
+            }
         };
         problems.add_at_value(&key_path.clone().key("reload_user"), message, help);
     }

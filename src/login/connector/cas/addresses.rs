@@ -16,7 +16,7 @@ pub(super) struct Addresses {
 }
 
 /// A setting that is not a usable URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {message}: {help}")]
 pub(super) struct AddressError {
     pub(super) key: &'static str,

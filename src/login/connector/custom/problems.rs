@@ -10,6 +10,7 @@ use super::step::STEPS_MAX;
 use crate::expression::{Expression, Scope};
 use crate::setting::{KeyPath, sends_in_clear_text};
 use crate::text;
+use crate::wording::Text;
 
 /// The longest name of a step or a secret, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -353,7 +354,7 @@ fn unknown_name_problems(config: &Config) -> Vec<SettingProblem<'_>> {
         };
         let known = config.step.iter().take(placed.known_steps);
         let known: Vec<&str> = known.map(|step| step.name.as_str()).collect();
-        let mut refuse = |message: String, help: &str| {
+        let mut refuse = |message: Text, help: Text| {
             let key_path = placed.key_path.clone();
             problems.push(SettingProblem::value(key_path, message, help));
         };

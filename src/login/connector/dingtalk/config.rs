@@ -12,7 +12,6 @@ use super::{ClientScript, EventsConfig};
 use crate::secret::SecretSource;
 use crate::setting::Period;
 use crate::text;
-use crate::wording::Text;
 
 /// Login with DingTalk (钉钉).
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]

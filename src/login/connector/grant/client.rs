@@ -14,6 +14,8 @@ use crate::clock::Clock;
 use crate::keys;
 use crate::outbound::Credentials;
 use crate::secret::{Secret, SecretSource};
+use crate::text;
+use crate::wording::Text;
 
 /// The lifetime of a client assertion, in seconds.
 const ASSERTION_AGE_MAX_S: i64 = 60;
@@ -114,19 +116,31 @@ impl fmt::Debug for OAuthClient {
 }
 
 /// The contradiction in the settings of a client, if there is one. Reads no secret.
-pub fn settings_conflict(settings: ClientSettings<'_>) -> Option<&'static str> {
+pub fn settings_conflict(settings: ClientSettings<'_>) -> Option<Text> {
     let has_secret = settings.client_secret.is_some();
     let has_key = settings.private_key.is_some();
     match settings.client_auth {
-        _ if has_secret && has_key => Some("either `client_secret` or `private_key`, not both"),
+        _ if has_secret && has_key => Some(text!(
+            "either `client_secret` or `private_key`, not both",
+            "`client_secret` 和 `private_key` 只能写一个"
+        )),
         Some(ClientAuth::Basic | ClientAuth::Post) if !has_secret => {
-            Some("this `client_auth` needs a `client_secret`")
+            Some(text!(
+                "this `client_auth` needs a `client_secret`",
+                "这种 `client_auth` 需要 `client_secret`"
+            ))
         }
         Some(ClientAuth::PrivateKeyJwt) if !has_key => {
-            Some("this `client_auth` needs a `private_key`")
+            Some(text!(
+                "this `client_auth` needs a `private_key`",
+                "这种 `client_auth` 需要 `private_key`"
+            ))
         }
         _ if settings.private_key_id.is_some() && !has_key => {
-            Some("`private_key_id` needs a `private_key`")
+            Some(text!(
+                "`private_key_id` needs a `private_key`",
+                "`private_key_id` 需要 `private_key`"
+            ))
         }
         _ => None,
     }
@@ -141,7 +155,7 @@ impl OAuthClient {
             ));
         }
         if let Some(why) = settings_conflict(settings) {
-            return Err(ConnectorBuildError::Setting(why.to_owned()));
+            return Err(ConnectorBuildError::Setting(why.to_string()));
         }
         let credential = match (settings.client_secret, settings.private_key) {
             (Some(secret), _) => ClientCredential::Secret {

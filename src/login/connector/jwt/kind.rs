@@ -215,14 +215,22 @@ impl Config {
         );
         if self.key_encoding == KeyEncoding::Base64 && !self.algorithm.is_hmac() {
             let key_path = key_path(["key_encoding"]);
-            problems.push(SettingProblem::value(key_path, base64_without_secret, help));
+            problems.push(SettingProblem::value(
+                key_path,
+                base64_without_secret.clone(),
+                help.clone(),
+            ));
         }
         let decrypt = self.decrypt.as_ref().filter(|decrypt| {
             decrypt.key_encoding == KeyEncoding::Base64 && !decrypt.algorithm.is_symmetric()
         });
         if decrypt.is_some() {
             let key_path = key_path(["decrypt", "key_encoding"]);
-            problems.push(SettingProblem::value(key_path, base64_without_secret, help));
+            problems.push(SettingProblem::value(
+                key_path,
+                base64_without_secret.clone(),
+                help.clone(),
+            ));
         }
         problems
     }

@@ -10,7 +10,6 @@ use super::super::kit::web_url::{WEB_URL_RULE, below, default_url, is_web_url};
 use crate::secret::SecretSource;
 use crate::setting::Period;
 use crate::text;
-use crate::wording::Text;
 
 /// Login with Feishu (飞书) or Lark.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]

@@ -164,6 +164,6 @@ fn weak_hashes(file: &PeopleFile) -> Option<Text> {
     let more = weak.len().saturating_sub(NAMED_MAX);
     (!weak.is_empty()).then(|| match more {
         0 => Text::same(named),
-        _ => text!("{named} and {more} more", "{named} 等 {} 人", weak.len()),
+        _ => text!("{named} and {more} more", "{named} 等另外 {more} 人"),
     })
 }

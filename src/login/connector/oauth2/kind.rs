@@ -111,7 +111,7 @@ impl Kind for Config {
         let profiles = profiles.map(|(name, url)| (KeyPath::of([NAME, "profiles", name]), url));
         for (key_path, url) in urls.chain(profiles) {
             if sends_in_clear_text(url) {
-                warnings.push((key_path, text));
+                warnings.push((key_path, text.clone()));
             }
         }
         if self.preset == Some(presets::Preset::Feishu) {

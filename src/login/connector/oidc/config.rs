@@ -10,6 +10,8 @@ use url::Url;
 use super::super::grant::{self, ClientAuth, ClientSettings};
 use crate::issuer::{self, IssuerName, SigningAlgorithm, TenantName, TenantSetting};
 use crate::secret::SecretSource;
+use crate::text;
+use crate::wording::Text;
 
 /// The scope that requests an ID token.
 pub(super) const OPENID: &str = "openid";
@@ -88,9 +90,9 @@ pub enum ResponseMode {
 
 impl Config {
     /// The invalid settings: the key and the reason. Reads no secret and sends no request.
-    pub(super) fn setting_problems(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn setting_problems(&self) -> Vec<(&'static str, Text)> {
         let mut found = Vec::new();
-        let mut add = |key: &'static str, why: &str| found.push((key, why.to_owned()));
+        let mut add = |key: &'static str, why: Text| found.push((key, why));
         match issuer::tenants_problem(&self.issuer, &self.tenants) {
             Some((TenantSetting::Issuer, why)) => add("issuer", why),
             Some((TenantSetting::Tenants, why)) => add("tenants", why),
@@ -99,20 +101,32 @@ impl Config {
         if self.client_id.is_empty() {
             add(
                 "client_id",
-                "it is empty: enter the client id of the provider",
+                text!(
+                    "it is empty: enter the client id of the provider",
+                    "是空的：请填来源处登记的客户端编号"
+                ),
             );
         }
         if let Some(why) = grant::settings_conflict(self.client()) {
             add("client_id", why);
         }
         if !self.scopes.iter().any(|scope| scope == OPENID) {
-            add("scopes", "without \"openid\" there is no ID token");
+            add("scopes", text!(
+                    "without \"openid\" there is no ID token",
+                    "没有 \"openid\" 就没有 ID 令牌"
+                ));
         }
         if !self.scopes.iter().all(|scope| is_scope(scope)) {
-            add("scopes", "a scope has no spaces; write one string for each");
+            add("scopes", text!(
+                    "a scope has no spaces; write one string for each",
+                    "scope 中没有空格；请各写一个字符串"
+                ));
         }
         if self.algorithms.as_ref().is_some_and(Vec::is_empty) {
-            add("algorithms", "it is empty: name one, or remove the key");
+            add("algorithms", text!(
+                    "it is empty: name one, or remove the key",
+                    "是空的：请写一个，或删除这个键"
+                ));
         }
         let urls = [
             ("metadata_url", &self.metadata_url),
@@ -121,13 +135,19 @@ impl Config {
         for (key, url) in urls {
             let is_web_url = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
             if url.as_ref().is_some_and(|url| !is_web_url(url)) {
-                add(key, "it begins with http:// or https://");
+                add(
+                    key,
+                    text!("it begins with http:// or https://", "应以 http:// 或 https:// 开头"),
+                );
             }
         }
         for name in self.authorize_params.keys() {
             if name.is_empty() || is_set_by_menshen(name) {
-                let why = format!("menshen itself sets `{name}`: remove it here");
-                add("authorize_params", &why);
+                let why = text!(
+                    "menshen itself sets `{name}`: remove it here",
+                    "`{name}` 由 menshen 自己设置：请在这里删除它"
+                );
+                add("authorize_params", why);
             }
         }
         found

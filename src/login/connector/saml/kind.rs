@@ -113,7 +113,7 @@ impl Kind for Config {
 
     fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         let mut warnings = Vec::new();
-        let mut warn = |key, text: &str| warnings.push((key_path(key), text));
+        let mut warn = |key, text: Text| warnings.push((key_path(key), text));
         if self.allow_http {
             let text = text!(
                 "an attacker in the network can replace metadata from plain http and so forge any \

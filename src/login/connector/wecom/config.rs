@@ -12,7 +12,6 @@ use super::EventsConfig;
 use crate::secret::SecretSource;
 use crate::setting::Period;
 use crate::text;
-use crate::wording::Text;
 
 /// Login with WeCom (企业微信).
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]

@@ -10,7 +10,6 @@ use super::super::kit::web_url::{default_url, is_web_url};
 use crate::secret::SecretSource;
 use crate::setting::Period;
 use crate::text;
-use crate::wording::Text;
 
 /// Login with Yunzhijia (云之家).
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]

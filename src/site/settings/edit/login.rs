@@ -4,7 +4,6 @@ use super::Edit;
 use crate::site::settings::{ChangeError, FieldProblem, LoginChange};
 use crate::store::ConnectorId;
 use crate::text;
-use crate::wording::Text;
 
 impl Edit<'_> {
     pub(super) fn set_login(&mut self, login: &LoginChange) -> Result<(), ChangeError> {
@@ -52,13 +51,13 @@ impl Edit<'_> {
         let help = text!("name one of the connectors", "请写其中一个连接器");
         if let Some(id) = login.default.as_ref().filter(|id| !exists(id)) {
             let message = text!("there is no connector `{id}`", "没有连接器 `{id}`");
-            problems.push(FieldProblem::new("default", message, help));
+            problems.push(FieldProblem::new("default", message, help.clone()));
         }
         for (index, id) in login.order.iter().enumerate() {
             let field = format!("order[{index}]");
             if !exists(id) {
                 let message = text!("there is no connector `{id}`", "没有连接器 `{id}`");
-                problems.push(FieldProblem::new(field, message, help));
+                problems.push(FieldProblem::new(field, message, help.clone()));
             } else if login.order[..index].contains(id) {
                 let message = text!("`{id}` is there twice", "`{id}` 出现了两次");
                 problems.push(FieldProblem::new(
