@@ -6,7 +6,7 @@ use super::super::{
     ConnectorId, ManagedSettingsStore, ManagedVersion, ManagedVersionRecord, NewManagedVersion,
     Revocation, RevocationScope, StoreError,
 };
-use super::row::Columns as _;
+use super::row::Columns;
 use super::{
     Begin, Database, QueryError, Transaction, audit_log, revocations, row, run, tokens, values,
 };
@@ -71,11 +71,7 @@ impl<D: Database> ManagedSettingsStore for D {
         run("read the kinds of connectors", async {
             let sql = "SELECT connector, kind FROM menshen_connector_kind ORDER BY connector";
             let rows = self.read_rows(sql, values![]).await?;
-            let kind = |found| {
-                let id = row::parsed(found, "connector", "kind of a connector")?;
-                Ok((id, found.text("kind")?.to_owned()))
-            };
-            rows.iter().map(kind).collect()
+            rows.iter().map(connector_kind).collect()
         })
         .await
     }
@@ -112,6 +108,11 @@ impl<D: Database> ManagedSettingsStore for D {
         })
         .await
     }
+}
+
+fn connector_kind(found: &impl Columns) -> Result<(ConnectorId, String), QueryError> {
+    let id = row::parsed(found, "connector", "kind of a connector")?;
+    Ok((id, found.text("kind")?.to_owned()))
 }
 
 const RECORD: &str = "version of the managed settings";
