@@ -220,6 +220,9 @@ impl Console {
 
 impl PageContext<'_> {
     async fn get(&self) -> Response<Body> {
+        if let Some(id) = connector_form::connector_of(self.request.path) {
+            return connector_form::show(self, id);
+        }
         match self.request.path {
             "/" => overview::show(self).await,
             "/sessions" => sessions::show(self, None).await,
@@ -231,15 +234,10 @@ impl PageContext<'_> {
             "/connectors" => connectors::show(self, None),
             "/config" => config::show(self, None).await,
             "/config/download" => config::download(self).await,
-            path => match (
-                path.strip_prefix("/people/"),
-                mapping::connector_of(path),
-                path.strip_prefix("/connectors/"),
-            ) {
-                (Some(id), _, _) => person::show(self, id, None).await,
-                (None, Some(id), _) => mapping::show(self, id),
-                (None, None, Some(id)) => connector_form::show(self, id),
-                (None, None, None) => response::not_found(self),
+            path => match (path.strip_prefix("/people/"), mapping::connector_of(path)) {
+                (Some(id), _) => person::show(self, id, None).await,
+                (None, Some(id)) => mapping::show(self, id),
+                (None, None) => response::not_found(self),
             },
         }
     }
@@ -258,18 +256,17 @@ impl PageContext<'_> {
         if self.visitor.right != ConsoleRight::Change {
             return response::view_only(self);
         }
+        if let Some(id) = connector_form::connector_of(self.request.path) {
+            return connector_form::change(self, id, form).await;
+        }
         match self.request.path {
             "/sessions" => sessions::change(self, form).await,
             "/sync" => sync::change(self, form).await,
             "/connectors" => connectors::change(self, form).await,
             "/config" => config::change(self, form).await,
-            path => match (
-                path.strip_prefix("/people/"),
-                path.strip_prefix("/connectors/"),
-            ) {
-                (Some(id), _) => person::change(self, id, form).await,
-                (None, Some(id)) => connector_form::change(self, id, form).await,
-                (None, None) => response::not_found(self),
+            path => match path.strip_prefix("/people/") {
+                Some(id) => person::change(self, id, form).await,
+                None => response::not_found(self),
             },
         }
     }

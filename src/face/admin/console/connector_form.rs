@@ -49,6 +49,12 @@ struct Target {
     is_new: bool,
 }
 
+/// The ID in the path of the page of a connector, which is `new` for one that has none yet.
+pub(super) fn connector_of(path: &str) -> Option<&str> {
+    let id = path.strip_prefix("/connectors/")?;
+    (!id.contains('/')).then_some(id)
+}
+
 /// GET.
 pub(super) fn show(context: &PageContext<'_>, id: &str) -> Response<Body> {
     let settings = context.console.live.settings();

@@ -1,5 +1,7 @@
 //! Every key of the settings has a control, with the default that the settings have.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::conf::keys::{KEYS, Shown};
 
@@ -11,20 +13,8 @@ const OF_FILE: [&str; 4] = [
     "saml.metadata_certificate",
 ];
 
-const KINDS: [&str; 12] = [
-    "wecom",
-    "oidc",
-    "oauth2",
-    "local",
-    "jwt",
-    "cas",
-    "ldap",
-    "saml",
-    "lark",
-    "dingtalk",
-    "custom",
-    "yunzhijia",
-];
+/// The tables that connectors of every kind can have.
+const TABLES_OF_ALL: [&str; 2] = ["home", "join"];
 
 /// The keys of a connector of one kind, below `[connector.ID]`.
 fn keys_of(kind: &str) -> impl Iterator<Item = (&'static str, Shown, &'static str)> {
@@ -39,17 +29,34 @@ fn keys_of(kind: &str) -> impl Iterator<Item = (&'static str, Shown, &'static st
         Some((key, *how, *value))
     });
     keys.filter(move |(key, ..)| {
-        let table = key.split('.').next().unwrap();
-        table == kind || !KINDS.contains(&table)
+        let table = key.split_once('.').map(|(table, _)| table);
+        table.is_none_or(|table| table == kind || TABLES_OF_ALL.contains(&table))
     })
+}
+
+/// The kinds of the settings.
+fn kinds() -> BTreeSet<&'static str> {
+    let keys = KEYS
+        .iter()
+        .filter_map(|(path, ..)| path.strip_prefix("connector.*."));
+    let tables = keys.filter_map(|key| Some(key.split_once('.')?.0));
+    tables
+        .filter(|table| !TABLES_OF_ALL.contains(table))
+        .collect()
 }
 
 #[tokio::test]
 async fn every_key_of_every_kind_has_a_control_in_both_languages() {
     let menshen = empty_setup().start().await;
     let mut visit = Visit::of_administrator(&menshen, "root").await;
+    let html = visit.get(&format!("{LIST}/new")).await.text();
+    let offered = html.split("new?kind=").skip(1);
+    let offered: BTreeSet<_> = offered
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    assert_eq!(offered, kinds());
     let mut missing = Vec::new();
-    for kind in KINDS {
+    for kind in kinds() {
         for lang in ["zh", "en"] {
             let path = format!("{LIST}/new?kind={kind}&lang={lang}");
             let html = visit.get(&path).await.text();
@@ -75,7 +82,7 @@ async fn a_default_on_the_page_is_the_default_of_the_settings() {
     let menshen = empty_setup().start().await;
     let mut visit = Visit::of_administrator(&menshen, "root").await;
     let mut wrong = Vec::new();
-    for kind in KINDS {
+    for kind in kinds() {
         let html = visit.get(&format!("{LIST}/new?kind={kind}")).await.text();
         let defaults = keys_of(kind).filter(|(_, how, _)| *how == Shown::Default);
         for (key, _, default) in defaults.filter(|(.., default)| *default != "[]") {

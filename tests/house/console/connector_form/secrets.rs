@@ -194,18 +194,27 @@ async fn a_table_is_there_once_something_is_typed_and_goes_with_its_box() {
         ("wecom.events.encoding_aes_key", key),
         ("wecom.events.receive_id", "ww1"),
     ];
-    visit.make("corp", &with(&wecom_fields(&menshen), &events)).await;
+    visit
+        .make("corp", &with(&wecom_fields(&menshen), &events))
+        .await;
     let page = format!("{LIST}/corp");
     let shown = async || shown_by_api(&menshen, "corp").await.unwrap()["wecom"]["events"].clone();
     let all = json!({ "token": "********", "encoding_aes_key": "********", "receive_id": "ww1" });
     assert_eq!(shown().await, all);
     for (on, receive_id, expected) in [
         // The box keeps the table with its secrets.
-        (Some("true"), "", json!({ "token": "********", "encoding_aes_key": "********" })),
+        (
+            Some("true"),
+            "",
+            json!({ "token": "********", "encoding_aes_key": "********" }),
+        ),
         (None, "ww1", Value::Null),
     ] {
         let html = visit.get(&page).await.text();
-        assert!(control(&html, "wecom.events").unwrap().contains(" checked"), "{html}");
+        assert!(
+            control(&html, "wecom.events").unwrap().contains(" checked"),
+            "{html}"
+        );
         let etag = hidden(&html, "etag");
         let mut others = vec![
             ("etag", etag.as_str()),
@@ -213,7 +222,9 @@ async fn a_table_is_there_once_something_is_typed_and_goes_with_its_box() {
             ("wecom.events.receive_id", receive_id),
         ];
         others.extend(on.map(|on| ("wecom.events", on)));
-        let answer = visit.post_form(&page, &with(&wecom_fields(&menshen), &others)).await;
+        let answer = visit
+            .post_form(&page, &with(&wecom_fields(&menshen), &others))
+            .await;
         assert_eq!(answer.status, 303, "{}", answer.text());
         assert_eq!(shown().await, expected);
     }

@@ -44,7 +44,9 @@ fn mask(shown: &mut Members, key: &str, new: Option<&Value>, old: Option<&Value>
     match (new, old) {
         (Some(new), _) if *new == "" => remove(shown, key),
         (Some(_), _) => table::set(shown, key, SECRET_MARKER.into()),
-        (None, Some(_)) if has_parent => table::set(shown, key, SECRET_MARKER.into()),
+        (None, Some(old)) if has_parent && table::is_kept_secret(old) => {
+            table::set(shown, key, SECRET_MARKER.into())
+        }
         (None, _) => {}
     }
 }

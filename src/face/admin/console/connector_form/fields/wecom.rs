@@ -1,6 +1,6 @@
 //! 企业微信.
 
-use super::super::field::{Address, Choice, Control, Field, Place, Section};
+use super::super::field::{Choice, Control, Field, Place, Section};
 use super::super::field::{address, choice, field, section, words};
 use super::{KindForm, common};
 
