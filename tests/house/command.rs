@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 mod audit;
+mod certificates;
 mod checked_store;
 mod connector;
 mod disk;
 mod killed;
+mod language;
 mod moving;
 mod online;
 mod open_files;
@@ -55,6 +57,7 @@ pub(crate) fn run_menshen(arguments: &[&str]) -> Output {
     command
         .env_remove("MENSHEN_CONFIG")
         .env_remove("MENSHEN_LOG")
+        .env("LC_ALL", "C")
         .args(arguments)
         .output()
         .unwrap()

@@ -88,7 +88,9 @@ impl<'de> SeqAccess<'de> for Items<'de> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, ValueError> {
-        let item = self.0.find(|(_, node)| !matches!(node.value, Value::TakenOut));
+        let item = self
+            .0
+            .find(|(_, node)| !matches!(node.value, Value::TakenOut));
         let Some((index, node)) = item else {
             return Ok(None);
         };

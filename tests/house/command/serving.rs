@@ -38,6 +38,9 @@ impl Program {
     }
 
     pub(super) async fn run_by(mut command: Command, config: &Path) -> (Self, SocketAddr) {
+        if command.get_envs().all(|(name, _)| name != "LC_ALL") {
+            command.env("LC_ALL", "C");
+        }
         let mut child = command
             .env_remove("MENSHEN_LOG")
             .env("MENSHEN_CONFIG", config)
@@ -69,7 +72,7 @@ impl Program {
         self.child.id()
     }
 
-    fn line(&self, part: &str) -> Option<String> {
+    pub(super) fn line(&self, part: &str) -> Option<String> {
         let lines = self.stderr.lock().unwrap();
         lines.iter().find(|line| line.contains(part)).cloned()
     }

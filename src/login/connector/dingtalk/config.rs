@@ -101,7 +101,7 @@ impl Config {
         };
         let id_rule = text!("consists of letters and digits", "由字母和数字组成");
         let rules = [
-            ("app_key", is_id(&self.app_key), id_rule),
+            ("app_key", is_id(&self.app_key), id_rule.clone()),
             ("corp_id", is_id(&self.corp_id), id_rule),
             ("api_base", is_web_url(&self.api_base), WEB_URL_RULE),
             ("oapi_base", is_web_url(&self.oapi_base), WEB_URL_RULE),

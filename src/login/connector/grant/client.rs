@@ -124,24 +124,18 @@ pub fn settings_conflict(settings: ClientSettings<'_>) -> Option<Text> {
             "either `client_secret` or `private_key`, not both",
             "`client_secret` 和 `private_key` 只能写一个"
         )),
-        Some(ClientAuth::Basic | ClientAuth::Post) if !has_secret => {
-            Some(text!(
-                "this `client_auth` needs a `client_secret`",
-                "这种 `client_auth` 需要 `client_secret`"
-            ))
-        }
-        Some(ClientAuth::PrivateKeyJwt) if !has_key => {
-            Some(text!(
-                "this `client_auth` needs a `private_key`",
-                "这种 `client_auth` 需要 `private_key`"
-            ))
-        }
-        _ if settings.private_key_id.is_some() && !has_key => {
-            Some(text!(
-                "`private_key_id` needs a `private_key`",
-                "`private_key_id` 需要 `private_key`"
-            ))
-        }
+        Some(ClientAuth::Basic | ClientAuth::Post) if !has_secret => Some(text!(
+            "this `client_auth` needs a `client_secret`",
+            "这种 `client_auth` 需要 `client_secret`"
+        )),
+        Some(ClientAuth::PrivateKeyJwt) if !has_key => Some(text!(
+            "this `client_auth` needs a `private_key`",
+            "这种 `client_auth` 需要 `private_key`"
+        )),
+        _ if settings.private_key_id.is_some() && !has_key => Some(text!(
+            "`private_key_id` needs a `private_key`",
+            "`private_key_id` 需要 `private_key`"
+        )),
         _ => None,
     }
 }

@@ -5,8 +5,10 @@ use url::Url;
 use crate::wording::Text;
 
 /// What [`is_web_url`] requires, as the help of a setting.
-pub(crate) const WEB_URL_RULE: Text =
-    Text::fixed("begins with http:// or https://", "应以 http:// 或 https:// 开头");
+pub(crate) const WEB_URL_RULE: Text = Text::fixed(
+    "begins with http:// or https://",
+    "应以 http:// 或 https:// 开头",
+);
 
 /// Whether HTTP requests can be sent to a URL.
 pub(crate) fn is_web_url(url: &Url) -> bool {

@@ -111,22 +111,31 @@ impl Config {
             add("client_id", why);
         }
         if !self.scopes.iter().any(|scope| scope == OPENID) {
-            add("scopes", text!(
+            add(
+                "scopes",
+                text!(
                     "without \"openid\" there is no ID token",
                     "没有 \"openid\" 就没有 ID 令牌"
-                ));
+                ),
+            );
         }
         if !self.scopes.iter().all(|scope| is_scope(scope)) {
-            add("scopes", text!(
+            add(
+                "scopes",
+                text!(
                     "a scope has no spaces; write one string for each",
                     "scope 中没有空格；请各写一个字符串"
-                ));
+                ),
+            );
         }
         if self.algorithms.as_ref().is_some_and(Vec::is_empty) {
-            add("algorithms", text!(
+            add(
+                "algorithms",
+                text!(
                     "it is empty: name one, or remove the key",
                     "是空的：请写一个，或删除这个键"
-                ));
+                ),
+            );
         }
         let urls = [
             ("metadata_url", &self.metadata_url),
@@ -137,7 +146,10 @@ impl Config {
             if url.as_ref().is_some_and(|url| !is_web_url(url)) {
                 add(
                     key,
-                    text!("it begins with http:// or https://", "应以 http:// 或 https:// 开头"),
+                    text!(
+                        "it begins with http:// or https://",
+                        "应以 http:// 或 https:// 开头"
+                    ),
                 );
             }
         }

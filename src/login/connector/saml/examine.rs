@@ -8,9 +8,9 @@ use super::Saml;
 use super::certificates::Certificate;
 use super::metadata::{Endpoint, Endpoints, IdpMetadata};
 use crate::clock::Timestamp;
+use crate::keys::certificate::Validity;
 use crate::setting::sends_in_clear_text;
 use crate::telemetry::error_chain;
-use crate::keys::certificate::Validity;
 
 /// A certificate that expires earlier than this is reported.
 const SOON: Duration = Duration::from_secs(30 * 86_400);
