@@ -169,13 +169,13 @@ impl Config {
     /// Parses only `[store]` of the text of a configuration file, whatever else it has.
     ///
     /// The error has the problems with line, column and help, and shows no secret.
-    pub fn parse_store(text: &str, name: &str) -> Result<store::Config, ConfigError> {
+    pub fn parse_store(bytes: &[u8], name: &str) -> Result<store::Config, ConfigError> {
         #[derive(Deserialize)]
         struct StoreTable {
             #[serde(default)]
             store: store::Config,
         }
-        let read = read::read::<StoreTable>(text, name);
+        let read = read::read::<StoreTable>(encoding::decode(bytes, name)?, name);
         match read.value {
             Some(table) if read.problems.is_empty() => Ok(table.store),
             _ => Err(ConfigError::new(&read.source, read.problems)),

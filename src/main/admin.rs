@@ -11,7 +11,7 @@ use menshen::store::{self, AdministratorName, Store, StoreError};
 use menshen::telemetry::{self, AuditEvent, AuditRecord};
 
 use super::passwd::read_new_password;
-use super::{Failure, command_audit, print, read_text};
+use super::{Failure, command_audit, print, read_content};
 
 /// The commands about local administrators.
 #[derive(Debug, clap::Subcommand)]
@@ -90,9 +90,9 @@ pub(super) async fn run(path: &Path, command: AdminCommand) -> Result<(), Failur
 }
 
 async fn open(path: &Path) -> Result<Opened, Failure> {
-    let text = read_text(path).await?;
-    let parsed = Config::parse_store(&text, &path.display().to_string());
-    let config = parsed.map_err(|error| Failure::Refused(error.to_string()))?;
+    let content = read_content(path).await?;
+    let parsed = Config::parse_store(&content, &path.display().to_string());
+    let config = parsed.map_err(|error| Failure::invalid(&error))?;
     let options = config.options().map_err(|error| Failure::refused(&error))?;
     let store = store::open(&config.url, &options).await;
     let store = store.map_err(|error| unavailable(&error))?;

@@ -99,7 +99,7 @@ async fn examine_issuers(site: &Site) -> Result<bool, Failure> {
     for (id, found) in site.gate.bearers.examine().await {
         all_work &= found.is_ok();
         match found {
-            Ok(found) => print(format_args!("issuer {id}:\n  ok {text}"))?,
+            Ok(found) => print(format_args!("issuer {id}:\n  ok {found}"))?,
             Err(error) => {
                 let error = telemetry::error_chain(&*error);
                 print(format_args!("issuer {id}:\n  !! {error}"))?;

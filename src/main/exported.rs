@@ -6,15 +6,17 @@ use menshen::config::Config;
 use serde_json::{Map, Value};
 
 use super::managed_config::read_toml;
-use super::{Failure, print, read_text};
+use super::{Failure, print, read_content};
 
 /// Reads the configuration with the connectors and choices of an export, as if they stood in the file. What
 /// the file has already is left out, and named.
 pub(super) async fn load_with(path: &Path, export: &Path) -> Result<Config, Failure> {
-    let text = read_text(path).await?;
+    let content = read_content(path).await?;
     let name = path.display().to_string();
-    let refused = |error: menshen::config::ConfigError| Failure::Refused(error.to_string());
-    let file = Config::parse(&text, &name).map_err(refused)?;
+    let refused = |error: menshen::config::ConfigError| Failure::invalid(&error);
+    let file = Config::parse_bytes(&content, &name).map_err(refused)?;
+    let text = String::from_utf8_lossy(&content);
+    let text = text.trim_start_matches('\u{feff}');
     let Value::Object(mut document) = read_toml(export).await? else {
         return Err(Failure::Refused("it is not a TOML document".to_owned()));
     };
@@ -27,7 +29,7 @@ pub(super) async fn load_with(path: &Path, export: &Path) -> Result<Config, Fail
         );
         return Err(Failure::Usage(why));
     }
-    leave_out_known(&mut document, &file, &text)?;
+    leave_out_known(&mut document, &file, text)?;
     let more = toml::to_string_pretty(&document);
     let more = more.map_err(|error| Failure::Refused(error.to_string()))?;
     let name = format!("{name} with {}", export.display());

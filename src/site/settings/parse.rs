@@ -10,7 +10,6 @@ use crate::login::{ConnectorSurroundings, connector_problems};
 use crate::secret::SecretSource;
 use crate::store::ConnectorId;
 use crate::text;
-use crate::wording::Text;
 
 /// The longest text, in bytes; a PEM text has line breaks.
 const TEXT_BYTES_MAX: usize = 8 * 1024;
