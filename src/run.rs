@@ -195,6 +195,10 @@ pub async fn start_with_telemetry(
     let serving = listeners.serve(&config, &live, &health, &serve_options)?;
     health.set_site_loaded();
     show_active_config(&telemetry, &config);
+    if let Some(tls) = &tls {
+        let services = live.services();
+        report_certificates(tls, &services.telemetry, &services.clock);
+    }
     let background = BackgroundTasks::start(&live, &health, tls.as_ref());
     Ok(Running {
         addresses,

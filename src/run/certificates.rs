@@ -10,11 +10,11 @@ use crate::telemetry::Telemetry;
 /// How often certificates are reported that nobody has renewed.
 const REPORT_EVERY: Duration = Duration::from_secs(12 * 3600);
 
-/// Reports the certificates now and then again and again.
+/// Reports the certificates again and again.
 pub(super) async fn watch_certificates(tls: Arc<Tls>, telemetry: Telemetry, clock: Clock) {
     loop {
-        report_certificates(&tls, &telemetry, &clock);
         tokio::time::sleep(REPORT_EVERY).await;
+        report_certificates(&tls, &telemetry, &clock);
     }
 }
 

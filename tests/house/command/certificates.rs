@@ -81,7 +81,6 @@ async fn a_certificate_that_is_valid_for_long_is_only_a_metric() {
     let config = write_config(&folder, &folder.path("oa.pem"));
     let (program, _) = Program::run(&config).await;
     let admin = program.address("admin");
-    // The task that reports certificates starts before menshen says that it serves.
     let metrics = get_from_admin(admin, "/metrics").await.text();
     assert!(
         metrics.contains("menshen_certificate_expiry_seconds{"),
