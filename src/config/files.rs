@@ -50,7 +50,10 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let unreadable = files.iter().filter_map(|file| problem(config, file));
     let secrets = config.secrets().into_iter();
     let empty = secrets.filter_map(|(key_path, secret)| empty_secret(config, &key_path, secret));
-    unreadable.chain(empty).chain(unusable_logo(config)).collect()
+    unreadable
+        .chain(empty)
+        .chain(unusable_logo(config))
+        .collect()
 }
 
 fn problem(config: &Config, file: &NamedFile<'_>) -> Option<Problem> {

@@ -145,7 +145,7 @@ impl Reader {
             table => table,
         };
         self.filled_in
-            .retain(|(other, _)| !other.starts_with(entry));
+            .retain(|filled_in| !filled_in.table.starts_with(entry));
         self.source.document_mut().take_out(entry)
     }
 }

@@ -10,9 +10,9 @@ use super::health::ConnectorHealth;
 use super::pending::Mode;
 use crate::clock::Timestamp;
 use crate::people::AdmissionPolicy;
-use crate::setting::Label;
 use crate::people::profile::ProfileMappingError;
 use crate::people::session::{Person, SessionTimeouts};
+use crate::setting::Label;
 use crate::store::ConnectorId;
 
 /// One configured connector.

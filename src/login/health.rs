@@ -112,7 +112,7 @@ fn problem(error: &ConnectorError, at: Timestamp) -> Option<SourceProblem> {
         ConnectorError::CodeRejected(_)
         | ConnectorError::LoginExpired(_)
         | ConnectorError::Refused { .. } => return None,
-        ConnectorError::Misconfigured { remedy, .. } => remedy.clone(),
+        ConnectorError::Misconfigured { remedy, .. } => remedy.to_string(),
         ConnectorError::Busy(_) => {
             "wait; if it lasts, find out which other programs call the source with the same application"
                 .to_owned()
@@ -168,7 +168,7 @@ mod tests {
             ConnectorError::InvalidResponse(source()),
             ConnectorError::Busy(source()),
             ConnectorError::Misconfigured {
-                remedy: "no".to_owned(),
+                remedy: "no".into(),
                 source: source(),
             },
             ConnectorError::Refused {
@@ -188,7 +188,7 @@ mod tests {
     fn a_wrong_setting_is_a_problem_with_its_remedy_until_the_end() {
         let health = ConnectorHealth::default();
         let wrong = ConnectorError::Misconfigured {
-            remedy: "copy the secret again".to_owned(),
+            remedy: "copy the secret again".into(),
             source: refusal(),
         };
         health.record::<()>(&Err(wrong), Timestamp::from_unix_s(7));

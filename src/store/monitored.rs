@@ -13,10 +13,10 @@ use super::{
     EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField,
     ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName,
     LogoutTarget, MaintenanceStore, ManagedSettingsStore, ManagedVersion, ManagedVersionRecord,
-    MintOutcome, NewAccessToken, NewManagedVersion, NewSession, NodeRecord, NodeStore, PeopleQuery, PersonEdit,
-    PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore,
-    SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store, StoreError,
-    StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename,
+    MintOutcome, NewAccessToken, NewManagedVersion, NewSession, NodeRecord, NodeStore, PeopleQuery,
+    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
+    RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, Store,
+    StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename,
     SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
 use crate::clock::Timestamp;

@@ -10,9 +10,9 @@ use super::query_error::QueryError;
 use super::{
     AccessTokenRecord, Account, AccountChange, AccountChangeKind, AccountId, Administrator,
     AdministratorName, AuditPosition, ConsoleHolder, ConsoleSession, DepartmentPath, ListedSession,
-    LocalEntitlements, LocalPerson, ManagedVersion, ManagedVersionRecord, NodeRecord, PersonRecord, SessionId,
-    SessionKey, SessionOrigin, SessionRecord, StoredAccessToken, StoredAuditLine, StoredSession,
-    StoredTokens,
+    LocalEntitlements, LocalPerson, ManagedVersion, ManagedVersionRecord, NodeRecord, PersonRecord,
+    SessionId, SessionKey, SessionOrigin, SessionRecord, StoredAccessToken, StoredAuditLine,
+    StoredSession, StoredTokens,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;

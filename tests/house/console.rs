@@ -38,7 +38,7 @@ const PASSWORD: &str = "hunter2x";
 const PASSWORD_HASH: &str = "$2b$04$abcdefghijklmnopqrstuu.bA.d73e/MYtOXkqQmEhtK96VmvRV4e";
 
 /// Every page that GET shows.
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "/console/",
     "/console/sessions",
     "/console/people",

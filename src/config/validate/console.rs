@@ -4,6 +4,7 @@ use super::Problems;
 use crate::door::Address;
 use crate::expression::Scope;
 use crate::setting::KeyPath;
+use crate::site::ConsoleConfig;
 use crate::text;
 use crate::wording::Text;
 
@@ -65,6 +66,12 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
             ("idle_timeout", console.idle_timeout),
         ],
     );
+    validate_listener(problems, console);
+}
+
+/// The console needs an address, or the listener of `[admin]`.
+fn validate_listener(problems: &mut Problems<'_>, console: &ConsoleConfig) {
+    let table = KeyPath::of(["console"]);
     match &console.listen {
         Some(listen) => {
             if let Err(error) = Address::try_from(listen.clone()) {

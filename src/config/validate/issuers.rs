@@ -47,31 +47,7 @@ fn validate_token_settings<'a>(
         };
         problems.add_at_value(&key_path.clone().key(key), message, why);
     }
-    if issuer.audiences.is_empty() {
-        let help = text!(
-            "list the `aud` values of the tokens for these applications",
-            "请列出发给这些应用的令牌中 `aud` 的值"
-        );
-        let key_path = key_path.clone().key("audiences");
-        problems.add_at_value(
-            &key_path,
-            text!(
-                "without audiences every token is refused",
-                "没有 audiences，所有令牌都会被拒绝"
-            ),
-            help,
-        );
-    }
-    for (index, audience) in issuer.audiences.iter().enumerate() {
-        if audience.is_empty() {
-            let key_path = key_path.clone().key("audiences").item(index);
-            problems.add_at_value(
-                &key_path,
-                text!("an audience must not be empty", "audience 不能为空"),
-                text!("such as \"menshen\"", "例如 \"menshen\""),
-            );
-        }
-    }
+    validate_audiences(problems, key_path, issuer);
     if issuer.algorithms.as_ref().is_some_and(Vec::is_empty) {
         let key_path = key_path.clone().key("algorithms");
         problems.add_at_value(
@@ -113,6 +89,38 @@ fn validate_token_settings<'a>(
                 "填在签发方登记的客户端编号"
             ),
         );
+    }
+}
+
+fn validate_audiences<'a>(
+    problems: &mut Problems<'a>,
+    key_path: &KeyPath<'a>,
+    issuer: &'a IssuerConfig,
+) {
+    if issuer.audiences.is_empty() {
+        let help = text!(
+            "list the `aud` values of the tokens for these applications",
+            "请列出发给这些应用的令牌中 `aud` 的值"
+        );
+        let key_path = key_path.clone().key("audiences");
+        problems.add_at_value(
+            &key_path,
+            text!(
+                "without audiences every token is refused",
+                "没有 audiences，所有令牌都会被拒绝"
+            ),
+            help,
+        );
+    }
+    for (index, audience) in issuer.audiences.iter().enumerate() {
+        if audience.is_empty() {
+            let key_path = key_path.clone().key("audiences").item(index);
+            problems.add_at_value(
+                &key_path,
+                text!("an audience must not be empty", "audience 不能为空"),
+                text!("such as \"menshen\"", "例如 \"menshen\""),
+            );
+        }
     }
 }
 

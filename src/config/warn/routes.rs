@@ -39,32 +39,7 @@ pub(super) fn warn_about_routes(warnings: &mut Warnings<'_>) {
             warnings.add(&key_path.clone().key("preflight"), text);
         }
         public_paths::warn(warnings, &key_path, route);
-        if !route.pass_headers.is_empty() {
-            let text = text!(
-                "clients can set these headers; in some frameworks they override the path or \
-                        method that menshen has checked",
-                "客户端可以设置这些请求头；在有些框架里，它们会覆盖 menshen 已检查过的路径或方法"
-            );
-            warnings.add(&key_path.clone().key("pass_headers"), text);
-        }
-        warn_about_tokens_in_plain_http(warnings, &key_path, route);
-        if route.upstream_tls.as_ref().is_some_and(|tls| !tls.verify) {
-            let text = text!(
-                "an attacker in the network can pose as the application and read and change \
-                        everything: name its CA or its own certificate in `ca` instead",
-                "网络中的攻击者可以冒充应用，读取和修改一切：请改为在 `ca` 中写上它的 CA 或它自己的证书"
-            );
-            let key_path = key_path.clone().key("upstream_tls").key("verify");
-            warnings.add(&key_path, text);
-        }
-        if route.case_insensitive == Some(true) {
-            let text = text!(
-                "paths are compared without case; that is correct only if the application does \
-                        so, too",
-                "路径比较不分大小写；只有应用也这样做时才正确"
-            );
-            warnings.add(&key_path.clone().key("case_insensitive"), text);
-        }
+        warn_about_exposures(warnings, &key_path, route);
         path_case::capitals_in_rule(warnings, &key_path, route);
         if shares_its_audience(warnings.config, index) {
             let text = text!(
@@ -83,22 +58,65 @@ pub(super) fn warn_about_routes(warnings: &mut Warnings<'_>) {
             warnings.add(&key_path.clone().key("acr_values"), text);
         }
         warn_about_unknown_connectors(warnings, &key_path, route);
-        let has_no_callers = warnings.config.connector.is_empty() && route.issuers.is_empty();
-        if route.access == AccessConfig::SignedIn && has_no_callers {
-            let text = text!(
-                "there is no connector: nobody can sign in and pass until one is made with the admin \
-                        API or added as [connector.ID]",
-                "没有连接器：在用管理接口创建，或加上 [connector.ID] 之前，没有人能登录和通过"
-            );
-            warnings.add(&key_path, text);
-        }
-        if route.access == AccessConfig::Rule && has_no_callers {
-            let text = text!(
-                "there is no connector and no issuer: in the rule `user` is always null",
-                "既没有连接器也没有签发方：规则中的 `user` 总是 null"
-            );
-            warnings.add(&key_path.key("access"), text);
-        }
+        warn_about_absent_callers(warnings, &key_path, route);
+    }
+}
+
+/// Warns of what clients and attackers in the network can use.
+fn warn_about_exposures<'a>(
+    warnings: &mut Warnings<'a>,
+    key_path: &KeyPath<'a>,
+    route: &'a RouteConfig,
+) {
+    if !route.pass_headers.is_empty() {
+        let text = text!(
+            "clients can set these headers; in some frameworks they override the path or \
+                    method that menshen has checked",
+            "客户端可以设置这些请求头；在有些框架里，它们会覆盖 menshen 已检查过的路径或方法"
+        );
+        warnings.add(&key_path.clone().key("pass_headers"), text);
+    }
+    warn_about_tokens_in_plain_http(warnings, key_path, route);
+    if route.upstream_tls.as_ref().is_some_and(|tls| !tls.verify) {
+        let text = text!(
+            "an attacker in the network can pose as the application and read and change \
+                    everything: name its CA or its own certificate in `ca` instead",
+            "网络中的攻击者可以冒充应用，读取和修改一切：请改为在 `ca` 中写上它的 CA 或它自己的证书"
+        );
+        let key_path = key_path.clone().key("upstream_tls").key("verify");
+        warnings.add(&key_path, text);
+    }
+    if route.case_insensitive == Some(true) {
+        let text = text!(
+            "paths are compared without case; that is correct only if the application does \
+                    so, too",
+            "路径比较不分大小写；只有应用也这样做时才正确"
+        );
+        warnings.add(&key_path.clone().key("case_insensitive"), text);
+    }
+}
+
+/// Warns of a route that nobody can pass, because the file has neither connectors nor issuers for it.
+fn warn_about_absent_callers(
+    warnings: &mut Warnings<'_>,
+    key_path: &KeyPath<'_>,
+    route: &RouteConfig,
+) {
+    let has_no_callers = warnings.config.connector.is_empty() && route.issuers.is_empty();
+    if route.access == AccessConfig::SignedIn && has_no_callers {
+        let text = text!(
+            "there is no connector: nobody can sign in and pass until one is made with the admin \
+                    API or added as [connector.ID]",
+            "没有连接器：在用管理接口创建，或加上 [connector.ID] 之前，没有人能登录和通过"
+        );
+        warnings.add(key_path, text);
+    }
+    if route.access == AccessConfig::Rule && has_no_callers {
+        let text = text!(
+            "there is no connector and no issuer: in the rule `user` is always null",
+            "既没有连接器也没有签发方：规则中的 `user` 总是 null"
+        );
+        warnings.add(&key_path.clone().key("access"), text);
     }
 }
 

@@ -22,6 +22,7 @@ use crate::outbound::OutboundError;
 use crate::people::profile::{Profile, ResponseId};
 use crate::store::Subject;
 use crate::telemetry::error_chain;
+use crate::text;
 
 mod config;
 mod error;
@@ -149,7 +150,7 @@ impl Custom {
         for (name, expression) in &page.params {
             let key = || format!("authorize.{name}");
             let misconfigured = |fault_found: Fault| ConnectorError::Misconfigured {
-                remedy: format!("correct the expression `{}`", key()),
+                remedy: text!("correct the expression `{}`", "请改正表达式 `{}`", key()),
                 source: fault("the login page", &error_chain(&fault_found).to_string()),
             };
             let value = expression

@@ -4,6 +4,7 @@ use std::error::Error;
 
 use crate::issuer::IssuerError;
 use crate::outbound;
+use crate::wording::Text;
 
 /// What a browser or an app brings, in the place of an API call. Anybody can bring anything, so a refusal of it
 /// says nothing about the source.
@@ -45,9 +46,12 @@ pub enum ConnectorError {
     #[error("the source's response is invalid")]
     InvalidResponse(#[source] SourceRefusal),
     /// The source rejects the settings of this connector. The remedy is for the administrator.
-    #[error("the source rejects the settings of this connector; remedy: {remedy}")]
+    #[error(
+        "the source rejects the settings of this connector; remedy: {}",
+        remedy.for_operator()
+    )]
     Misconfigured {
-        remedy: String,
+        remedy: Text,
         #[source]
         source: SourceRefusal,
     },

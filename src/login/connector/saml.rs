@@ -15,6 +15,7 @@ use crate::people::provider_tokens::ProviderTokens;
 use crate::secret::Secret;
 use crate::store::Subject;
 use crate::telemetry::error_chain;
+use crate::text;
 use assertion::{AssertionRules, Facts};
 use metadata::{IdpMetadata, MetadataRules};
 use metadata_cache::{MetadataCache, MetadataError, MetadataSettings, MetadataState};
@@ -279,7 +280,10 @@ fn raw_profile(facts: &Facts, issuer: &str) -> serde_json::Value {
 /// The error of a message that menshen cannot make.
 fn message_error(error: &MessageError) -> ConnectorError {
     ConnectorError::Misconfigured {
-        remedy: "run `menshen check --online`".to_owned(),
+        remedy: text!(
+            "run `menshen check --online`",
+            "请运行 `menshen check --online`"
+        ),
         source: SourceRefusal {
             call: "the SAML request",
             code: 0,

@@ -28,7 +28,9 @@ impl SyncError {
     /// What an administrator can do.
     pub(super) fn remedy(&self) -> String {
         let text = match self {
-            Self::Source(ConnectorError::Misconfigured { remedy, .. }) => return remedy.clone(),
+            Self::Source(ConnectorError::Misconfigured { remedy, .. }) => {
+                return remedy.to_string();
+            }
             Self::Source(ConnectorError::Busy(_)) => {
                 "the source limits how often it is called: sync later, or less often"
             }

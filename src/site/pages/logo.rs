@@ -95,9 +95,10 @@ impl UnusableLogo {
                 "it is no complete SVG: its end is missing",
                 "SVG 不完整：缺少结尾",
             ),
-            Self::Script => {
-                Text::fixed("it has a script, which no logo needs", "含有脚本，图标不需要脚本")
-            }
+            Self::Script => Text::fixed(
+                "it has a script, which no logo needs",
+                "含有脚本，图标不需要脚本",
+            ),
         }
     }
 }

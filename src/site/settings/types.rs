@@ -128,7 +128,10 @@ fn refused(path: Vec<PathStep>, message: &str) -> Refused {
 fn value_problem(message: &str) -> (Text, Text) {
     if let Some((_, allowed)) = split_unknown(message, "unknown variant") {
         let allowed = text!("one of: {}", "应为其中之一：{}", allowed.join(", "));
-        return (text!("this is not a choice here", "这里不能这样写"), allowed);
+        return (
+            text!("this is not a choice here", "这里不能这样写"),
+            allowed,
+        );
     }
     let expected = message.rsplit_once(", expected ");
     match (message.starts_with("invalid "), expected) {

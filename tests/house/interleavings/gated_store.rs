@@ -15,10 +15,10 @@ use menshen::store::{
     EndedLogins, ExpectOutcome, IdentityRecord, ImportOutcome, ImportedPerson, LinkField,
     ListedSession, LocalPeopleOutcome, LocalPeopleStore, LocalPerson, LocalPersonWrite, LoginName,
     LogoutTarget, MaintenanceStore, ManagedSettingsStore, ManagedVersion, ManagedVersionRecord,
-    MintOutcome, NewAccessToken, NewManagedVersion, NewSession, NodeRecord, NodeStore, PeopleQuery, PersonEdit,
-    PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope, RevocationStore,
-    SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity, StoreError,
-    StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename,
+    MintOutcome, NewAccessToken, NewManagedVersion, NewSession, NodeRecord, NodeStore, PeopleQuery,
+    PersonEdit, PersonRecord, Reopening, Revocation, RevocationPage, RevocationScope,
+    RevocationStore, SessionId, SessionKey, SessionStore, SessionsQuery, SourceIdentity,
+    StoreError, StoredAccessToken, StoredAuditLine, StoredSession, Subject, SubjectRename,
     SubjectRenameOutcome, TokenStore, TokenUpdate, TokenUpdateOutcome,
 };
 use menshen::telemetry::{AuditCause, AuditLine};

@@ -6,8 +6,21 @@ use crate::conf::project_file;
 
 /// The page of one language, and the words before a quoted line of the log.
 const PAGES: [(&str, &[&str]); 2] = [
-    ("docs/troubleshooting.md", &["log", "log:", "Log:", "Start:"]),
-    ("docs/zh/troubleshooting.md", &["日志", "日志里", "日志里有", "日志有", "日志反复出现", "启动报"]),
+    (
+        "docs/troubleshooting.md",
+        &["log", "log:", "Log:", "Start:"],
+    ),
+    (
+        "docs/zh/troubleshooting.md",
+        &[
+            "日志",
+            "日志里",
+            "日志里有",
+            "日志有",
+            "日志反复出现",
+            "启动报",
+        ],
+    ),
 ];
 
 /// What differs in a message: words of other programs, calls and addresses.
@@ -45,7 +58,11 @@ fn literals() -> String {
             true => joined.truncate(joined.len() - 1),
             false => joined.push('\n'),
         }
-        joined += if is_continued { line.trim_start() } else { line };
+        joined += if is_continued {
+            line.trim_start()
+        } else {
+            line
+        };
     }
     joined.replace("\\\"", "\"")
 }
@@ -95,7 +112,9 @@ fn english_titles(cell: &str) -> Vec<(&str, Option<&str>)> {
         let Some((title, rest)) = part.split_once('”') else {
             continue;
         };
-        let translation = rest.strip_prefix(" (").and_then(|rest| rest.split_once(')'));
+        let translation = rest
+            .strip_prefix(" (")
+            .and_then(|rest| rest.split_once(')'));
         titles.push((title, translation.map(|(translation, _)| translation)));
     }
     titles
@@ -119,7 +138,9 @@ fn the_troubleshooting_table_quotes_real_titles() {
     let [english, chinese] =
         ["en", "zh"].map(|lang| read(&format!("src/face/page/texts/{lang}.rs")));
     let is_said = |texts: &str, title: &str| {
-        let mut parts = title.split('…').map(|part| part.trim_matches([' ', '？', '?']));
+        let mut parts = title
+            .split('…')
+            .map(|part| part.trim_matches([' ', '？', '?']));
         parts.all(|part| texts.contains(part))
     };
     for (page, _) in PAGES {
@@ -157,7 +178,10 @@ fn the_troubleshooting_table_quotes_real_log_lines() {
                 continue;
             }
             for part in constant_parts(line) {
-                assert!(literals.contains(&part), "{page}: nothing logs `{part}` of `{line}`");
+                assert!(
+                    literals.contains(&part),
+                    "{page}: nothing logs `{part}` of `{line}`"
+                );
             }
             lines += 1;
         }

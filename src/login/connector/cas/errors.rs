@@ -1,6 +1,7 @@
 //! The errors of a CAS server and what they mean for a login.
 
 use super::super::{ConnectorError, RefusalReason, SourceRefusal, brought};
+use crate::text;
 
 /// The call in errors about an answer to a validation.
 pub(super) const VALIDATION: &str = "ticket validation";
@@ -35,8 +36,10 @@ pub(super) fn refused_ticket(code: &str, text: &str, redacted: &[&str]) -> Conne
             source: refusal,
         },
         "UNAUTHORIZED_SERVICE" | "UNAUTHORIZED_SERVICE_PROXY" => ConnectorError::Misconfigured {
-            remedy: "register the callback URL, with any query, as a service at the CAS server"
-                .to_owned(),
+            remedy: text!(
+                "register the callback URL, with any query, as a service at the CAS server",
+                "请在 CAS 服务器上把回调 URL（允许任意查询参数）登记为服务"
+            ),
             source: refusal,
         },
         "INTERNAL_ERROR" => ConnectorError::Busy(refusal),

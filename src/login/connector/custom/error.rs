@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::expression::EvalError;
 use crate::outbound::OutboundError;
 use crate::telemetry::error_chain;
+use crate::text;
 
 /// The longest message of an error, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
@@ -143,9 +144,10 @@ impl StepError {
             }
             _ if self.reads.is_personal => ConnectorError::InvalidResponse(refusal),
             _ => ConnectorError::Misconfigured {
-                remedy: format!(
+                remedy: text!(
                     "check `url`, the expressions and the secrets of the step `{}`: it is the same for \
                      everybody",
+                    "请检查步骤 `{}` 的 `url`、表达式和密钥：对所有人都一样",
                     self.step
                 ),
                 source: refusal,

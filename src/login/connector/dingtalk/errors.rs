@@ -7,6 +7,8 @@ use super::super::kit::app_token::CallError;
 use super::super::kit::refusal::refusal as source_refusal;
 use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use crate::outbound::OutboundError;
+use crate::text;
+use crate::wording::Text;
 
 /// The longest error message that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
@@ -223,13 +225,14 @@ fn classify_named(status: i64, name: &str) -> ErrorClass {
     }
 }
 
-fn remedy(refusal: &SourceRefusal, permissions: &[String], console: &ConsoleSettings) -> String {
+fn remedy(refusal: &SourceRefusal, permissions: &[String], console: &ConsoleSettings) -> Text {
     let ConsoleSettings { app_key, corp_id } = console;
     let names_ip = refusal.message.contains("IpNotInWhiteList");
     match (refusal.call, refusal.code) {
-        (GET_SSO_TOKEN, _) => format!(
+        (GET_SSO_TOKEN, _) => text!(
             "copy the SSOSecret from the first page of 开发者后台 into `sso_secret`, and check that it is \
-             that of {corp_id}"
+             that of {corp_id}",
+            "请从 开发者后台 首页把 SSOSecret 复制到 `sso_secret`，并检查它是否属于 {corp_id}"
         ),
         _ if !permissions.is_empty() => permission_remedy(permissions),
         (_, NO_PERMISSION) => permission_remedy(&[permission_of(refusal.call)
@@ -237,44 +240,54 @@ fn remedy(refusal: &SourceRefusal, permissions: &[String], console: &ConsoleSett
             .to_owned()]),
         (_, 60020) => ip_remedy(),
         _ if names_ip => ip_remedy(),
-        (GET_TOKEN | "v1.0/oauth2/userAccessToken", _) => format!(
+        (GET_TOKEN | "v1.0/oauth2/userAccessToken", _) => text!(
             "copy Client ID and Client Secret of the application (凭证与基础信息) into `app_key`, which is \
-             {app_key}, and `app_secret`"
+             {app_key}, and `app_secret`",
+            "请把应用的 Client ID 和 Client Secret（凭证与基础信息）复制到 `app_key`（现在是 {app_key}）和 `app_secret`"
         ),
         (_, 40014 | 42001) => {
-            "DingTalk rejects a token that it has just issued: check that `api_base` and \
-             `oapi_base` lead to the same deployment"
-                .to_owned()
+            text!(
+                "DingTalk rejects a token that it has just issued: check that `api_base` and \
+             `oapi_base` lead to the same deployment",
+                "钉钉拒绝了刚签发的令牌：请检查 `api_base` 和 `oapi_base` 是否指向同一部署"
+            )
         }
-        (_, 33001) => format!(
+        (_, 33001) => text!(
             "`corp_id` is {corp_id}: copy the CorpId from the first page of 开发者后台, and check that the \
-             application belongs to this organisation"
+             application belongs to this organisation",
+            "`corp_id` 是 {corp_id}：请从 开发者后台 首页复制 CorpId，并检查应用是否属于该组织"
         ),
         _ if is_named(refusal) => {
-            "grant the application the permission for this call (权限管理), and \
-             publish a new version (版本管理与发布)"
-                .to_owned()
+            text!(
+                "grant the application the permission for this call (权限管理), and \
+             publish a new version (版本管理与发布)",
+                "请给应用开通该接口的权限（权限管理），并发布新版本（版本管理与发布）"
+            )
         }
-        (_, code) => format!(
+        (_, code) => text!(
             "DingTalk explains the code {code} at \
-             https://open.dingtalk.com/document/orgapp/server-api-error-codes-1"
+             https://open.dingtalk.com/document/orgapp/server-api-error-codes-1",
+            "错误码 {code} 的说明见 https://open.dingtalk.com/document/orgapp/server-api-error-codes-1"
         ),
     }
 }
 
-fn permission_remedy(permissions: &[String]) -> String {
+fn permission_remedy(permissions: &[String]) -> Text {
     let labels: Vec<_> = permissions.iter().map(|name| label(name)).collect();
-    format!(
+    text!(
         "grant the application the permission {} (开发配置 → 权限管理), and publish a new version \
          (版本管理与发布)",
+        "请给应用开通权限 {}（开发配置 → 权限管理），并发布新版本（版本管理与发布）",
         labels.join(", ")
     )
 }
 
-fn ip_remedy() -> String {
-    "enter this site's outgoing address at the application under 开发配置 → 安全设置 → 服务器出口IP. If the \
-     address changes, set `proxy` to a proxy with a fixed address"
-        .to_owned()
+fn ip_remedy() -> Text {
+    text!(
+        "enter this site's outgoing address at the application under 开发配置 → 安全设置 → 服务器出口IP. If the \
+     address changes, set `proxy` to a proxy with a fixed address",
+        "请在该应用的 开发配置 → 安全设置 → 服务器出口IP 中填写本站点的出口地址。如果地址会变，请把 `proxy` 设为地址固定的代理"
+    )
 }
 
 /// The permission that a call of the older API needs.

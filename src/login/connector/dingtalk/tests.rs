@@ -139,5 +139,9 @@ fn administrators_need_a_secret_and_origins_need_administrators() {
     let warned = config("sso_secret = 's'");
     assert!(warned.features().entry_point.is_some());
     let warnings = warned.warnings();
-    assert!(warnings.iter().any(|(_, text)| text.to_string().contains("`origins`")));
+    assert!(
+        warnings
+            .iter()
+            .any(|(_, text)| text.to_string().contains("`origins`"))
+    );
 }

@@ -121,7 +121,7 @@ fn errors_of_the_authorization_endpoint_are_classified() {
         let ConnectorError::Misconfigured { remedy, source } = error_of_login else {
             panic!("{error}: {error_of_login:?}");
         };
-        assert!(remedy.contains(word), "{error}: {remedy}");
+        assert!(remedy.to_string().contains(word), "{error}: {remedy}");
         assert_eq!(source.message, format!("{error}: hm"));
     }
     let long = format!("error=x&error_description={}", "d".repeat(5000));

@@ -205,6 +205,13 @@ impl Config {
                 problems.push(SettingProblem::value(key_path(["jwks_url"]), message, help));
             }
         }
+        problems.extend(self.encoding_problems());
+        problems
+    }
+
+    /// Only a shared secret can be written in Base64.
+    fn encoding_problems(&self) -> Vec<SettingProblem<'_>> {
+        let mut problems = Vec::new();
         let base64_without_secret = text!(
             "only a shared secret can be written in Base64",
             "只有共享密钥才能写成 Base64"

@@ -8,6 +8,8 @@ use super::super::kit::refusal::refusal as source_refusal;
 use super::super::{ConnectorError, RefusalReason, SourceRefusal, brought};
 use super::Brand;
 use crate::outbound::OutboundError;
+use crate::text;
+use crate::wording::Text;
 
 /// The longest error message that is kept, in characters. The names of missing permissions are in it.
 const MESSAGE_CHARS_MAX: usize = 400;
@@ -139,55 +141,71 @@ fn classify(code: i64) -> ErrorClass {
     }
 }
 
-fn remedy(refusal: &SourceRefusal, console: &ConsoleSettings) -> String {
+fn remedy(refusal: &SourceRefusal, console: &ConsoleSettings) -> Text {
     let code = refusal.code;
     match code {
-        10003 | 10012 | 10014 | 10015 | 20002 | 20048 => format!(
+        10003 | 10012 | 10014 | 10015 | 20002 | 20048 => text!(
             "copy the App ID and the App Secret from 凭证与基础信息 (Credentials & Basic Info) into \
              `app_id` and `app_secret`; `brand` is {:?}, so the application must be one of {}",
+            "请从 凭证与基础信息 把 App ID 和 App Secret 复制到 `app_id` 和 `app_secret`；`brand` 是 {:?}，所以应用必须属于 {}",
             console.brand.name(),
             console.brand.console(),
         ),
-        20009 | 20069 => "publish a version of the application (版本管理与发布, Version Management & \
-            Release), and have an administrator of the tenant approve and enable it"
-            .to_owned(),
-        20027 | 20043 | 20067 | 20068 => "Lark does not grant one of `scopes`: add the permission to the \
-            application (权限管理, Permissions & Scopes) and publish a version, or remove it from `scopes`"
-            .to_owned(),
-        20029 | 20071 => format!(
+        20009 | 20069 => text!(
+            "publish a version of the application (版本管理与发布, Version Management & \
+            Release), and have an administrator of the tenant approve and enable it",
+            "请发布应用的版本（版本管理与发布），并由租户管理员审核和启用"
+        ),
+        20027 | 20043 | 20067 | 20068 => text!(
+            "Lark does not grant one of `scopes`: add the permission to the \
+            application (权限管理, Permissions & Scopes) and publish a version, or remove it from `scopes`",
+            "飞书没有授予 `scopes` 中的某一项：请给应用加上该权限（权限管理）并发布版本，或从 `scopes` 中删除"
+        ),
+        20029 | 20071 => text!(
             "enter exactly {} at 安全设置 (Security Settings) → 重定向 URL (Redirect URLs)",
+            "请在 安全设置 → 重定向 URL 中填写 {}，一字不差",
             console.callback
         ),
         99_991_672 | 99_991_679 => permission_remedy(&refusal.message),
-        DEPARTMENT_NOT_VISIBLE => "widen what the application may see of the contacts: 权限管理 → \
-            数据权限 → 通讯录权限范围 (Contacts data scope), and publish a version"
-            .to_owned(),
-        99_991_401 => "add the outgoing address of this machine at 安全设置 → IP 白名单 (IP whitelist), or \
-            set `proxy` to a proxy with a listed address"
-            .to_owned(),
-        99_991_661 | 99_991_663..=99_991_665 | 99_991_668 | 99_991_671 => "Lark rejects a token that it has \
-            just issued: check that `api_base` and `token_url` belong to the same service as `brand`"
-            .to_owned(),
-        _ => format!(
+        DEPARTMENT_NOT_VISIBLE => text!(
+            "widen what the application may see of the contacts: 权限管理 → \
+            数据权限 → 通讯录权限范围 (Contacts data scope), and publish a version",
+            "请扩大应用的通讯录权限范围（权限管理 → 数据权限 → 通讯录权限范围），并发布版本"
+        ),
+        99_991_401 => text!(
+            "add the outgoing address of this machine at 安全设置 → IP 白名单 (IP whitelist), or \
+            set `proxy` to a proxy with a listed address",
+            "请把这台机器的出口地址加到 安全设置 → IP 白名单，或把 `proxy` 设为已在白名单中的代理"
+        ),
+        99_991_661 | 99_991_663..=99_991_665 | 99_991_668 | 99_991_671 => text!(
+            "Lark rejects a token that it has \
+            just issued: check that `api_base` and `token_url` belong to the same service as `brand`",
+            "飞书拒绝了刚签发的令牌：请检查 `api_base` 和 `token_url` 是否与 `brand` 属于同一服务"
+        ),
+        _ => text!(
             "look up the code {code} at \
-             https://open.feishu.cn/document/server-docs/api-call-guide/generic-error-code"
+             https://open.feishu.cn/document/server-docs/api-call-guide/generic-error-code",
+            "错误码 {code} 的说明见 https://open.feishu.cn/document/server-docs/api-call-guide/generic-error-code"
         ),
     }
 }
 
 /// Lark lists the permissions of which one is enough in brackets.
-fn permission_remedy(message: &str) -> String {
+fn permission_remedy(message: &str) -> Text {
     let listed = message.split_once('[').and_then(|(_, rest)| {
         let (names, _) = rest.split_once(']').unwrap_or((rest, ""));
         names.contains(':').then(|| names.trim())
     });
     let which = match listed {
-        Some(names) if names.contains(',') => format!("one of the permissions {names}"),
-        Some(name) => format!("the permission {name}"),
-        None => "the missing permission".to_owned(),
+        Some(names) if names.contains(',') => {
+            text!("one of the permissions {names}", "权限 {names} 之一")
+        }
+        Some(name) => text!("the permission {name}", "权限 {name}"),
+        None => text!("the missing permission", "缺少的权限"),
     };
-    format!(
-        "give the application {which} (权限管理, Permissions & Scopes), and publish a version (版本管理与发布)"
+    text!(
+        "give the application {which} (权限管理, Permissions & Scopes), and publish a version (版本管理与发布)",
+        "请给应用加上{which:#}（权限管理），并发布版本（版本管理与发布）"
     )
 }
 
@@ -221,7 +239,7 @@ mod tests {
         ApiError::Refused(refusal("x", code, message, &[])).into_error(&console)
     }
 
-    fn remedy_of(code: i64, message: &str) -> String {
+    fn remedy_of(code: i64, message: &str) -> Text {
         match error(code, message) {
             ConnectorError::Misconfigured { remedy, source } => {
                 assert_eq!(source.code, code);
@@ -302,7 +320,7 @@ mod tests {
             (987_654, "987654"),
         ] {
             let remedy = remedy_of(code, "no");
-            assert!(remedy.contains(word), "{code}: {remedy}");
+            assert!(remedy.to_string().contains(word), "{code}: {remedy}");
         }
     }
 
@@ -312,18 +330,25 @@ mod tests {
                        应用尚未开通所需的应用身份权限";
         let remedy = remedy_of(99_991_672, message);
         assert!(
-            remedy.contains("the permission tenant:tenant:readonly ("),
+            remedy
+                .to_string()
+                .contains("the permission tenant:tenant:readonly ("),
             "{remedy}"
         );
         let two = "required: [contact:contact.base:readonly, contact:contact:readonly].";
         let remedy = remedy_of(99_991_672, two);
         assert!(
-            remedy.contains("one of the permissions contact:contact.base:readonly, contact:"),
+            remedy
+                .to_string()
+                .contains("one of the permissions contact:contact.base:readonly, contact:"),
             "{remedy}"
         );
         for odd in ["", "[", "]", "[no name]", "no"] {
             let remedy = remedy_of(99_991_679, odd);
-            assert!(remedy.contains("the missing permission"), "{odd}: {remedy}");
+            assert!(
+                remedy.to_string().contains("the missing permission"),
+                "{odd}: {remedy}"
+            );
         }
     }
 

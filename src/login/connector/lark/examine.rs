@@ -147,7 +147,9 @@ fn failed(lark: &Lark, what: &str, error: ApiError) -> Finding {
 
 fn bad(what: &str, error: &ConnectorError) -> Finding {
     Finding::bad(match error {
-        ConnectorError::Misconfigured { remedy, source } => format!("{what}: {remedy}: {source}"),
+        ConnectorError::Misconfigured { remedy, source } => {
+            format!("{what}: {}: {source}", remedy.for_operator())
+        }
         other => format!("{what}: {}", error_chain(other)),
     })
 }

@@ -9,6 +9,8 @@ use super::departments::DepartmentTree;
 use crate::outbound::OutboundError;
 use crate::people::profile::Profile;
 use crate::store::{IdError, Subject};
+use crate::text;
+use crate::wording::Text;
 
 /// The permission without which the contact API sends no status.
 const STATUS_PERMISSION: &str = "contact:user.employee:readonly";
@@ -74,10 +76,11 @@ pub(super) fn require_active(found: &Object, union_id: &str) -> Result<(), Conne
 }
 
 /// What to do if Lark sends no status.
-pub(super) fn status_remedy() -> String {
-    format!(
+pub(super) fn status_remedy() -> Text {
+    text!(
         "give the application the permission {STATUS_PERMISSION} (权限管理, Permissions & Scopes), and \
-         publish a version"
+         publish a version",
+        "请给应用加上权限 {STATUS_PERMISSION}（权限管理），并发布版本"
     )
 }
 

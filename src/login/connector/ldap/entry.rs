@@ -14,6 +14,7 @@ use super::message::Entry;
 use super::settings::SubjectSource;
 use crate::people::profile::MappingConfig;
 use crate::store::{LinkField, Subject};
+use crate::text;
 
 /// The attributes that the default mapping reads.
 const DEFAULT_ATTRIBUTES: [&str; 6] = ["displayName", "cn", "mail", "mobile", "ou", "department"];
@@ -145,8 +146,7 @@ impl ProfileReader {
         found
             .and_then(|text| Subject::try_from(text).ok())
             .ok_or_else(|| ConnectorError::Misconfigured {
-                remedy: "name in `subject` an attribute that every person has, with one value that is text"
-                    .to_owned(),
+                remedy: text!("name in `subject` an attribute that every person has, with one value that is text", "请在 `subject` 中写一个每个人都有、只有一个文本值的属性"),
                 source: SourceRefusal {
                     call: SEARCH,
                     code: 0,
@@ -232,9 +232,11 @@ pub(super) fn groups_of_member(
 
 pub(super) fn too_many_groups(dn: &str) -> GroupsError {
     GroupsError::OfPerson(ConnectorError::Misconfigured {
-        remedy: "search only the groups that applications need: [connector.ID.ldap.groups] with a narrower \
-                 base or filter"
-            .to_owned(),
+        remedy: text!(
+            "search only the groups that applications need: [connector.ID.ldap.groups] with a narrower \
+                 base or filter",
+            "请只查询应用需要的组：在 [connector.ID.ldap.groups] 中用更窄的 base 或 filter"
+        ),
         source: SourceRefusal {
             call: SEARCH,
             code: 0,

@@ -8,6 +8,7 @@ use super::error::SEARCH;
 use super::filter::{self, Values};
 use super::message::{SearchRequest, SearchScope};
 use super::settings::Groups;
+use crate::text;
 
 /// The most levels of groups that contain groups.
 const LEVELS_MAX: usize = 10;
@@ -66,8 +67,10 @@ async fn find(
     let answer = searcher.search(&request).await?;
     if !answer.base_exists {
         return Err(GroupsError::OfSource(ConnectorError::Misconfigured {
-            remedy: "correct `base` in [connector.ID.ldap.groups], and let the account that searches read it"
-                .to_owned(),
+            remedy: text!(
+                "correct `base` in [connector.ID.ldap.groups], and let the account that searches read it",
+                "请改正 [connector.ID.ldap.groups] 中的 `base`，并让查询所用的账号有权读取"
+            ),
             source: SourceRefusal {
                 call: SEARCH,
                 code: 32,

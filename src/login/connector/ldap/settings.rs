@@ -134,6 +134,45 @@ impl Invalid {
         parsed
     }
 
+    fn timeout(&mut self, config: &Config) {
+        let timeout = config.timeout.duration();
+        if !(TIMEOUT_MIN..=TIMEOUT_MAX).contains(&timeout) {
+            let message = text!(
+                "timeout is a period from 100ms to 20s",
+                "timeout 应在 100ms 到 20s 之间"
+            );
+            self.add(
+                "timeout",
+                message,
+                text!(
+                    "a login asks the directory several times",
+                    "一次登录要查询目录几次"
+                ),
+            );
+        }
+    }
+
+    /// Checks `login_attributes` and `attributes`.
+    fn attributes(&mut self, config: &Config) {
+        if config.login_attributes.is_empty() {
+            let help = text!(
+                "name the attribute with the login, such as \"uid\" or \"sAMAccountName\"",
+                "请写存放登录名的属性，例如 \"uid\" 或 \"sAMAccountName\""
+            );
+            self.add(
+                "login_attributes",
+                text!("login_attributes is empty", "login_attributes 是空的"),
+                help,
+            );
+        }
+        for name in &config.login_attributes {
+            self.attribute("login_attributes", name);
+        }
+        for name in &config.attributes {
+            self.attribute("attributes", name);
+        }
+    }
+
     fn attribute(&mut self, key: &'static str, name: &str) {
         if !filter::is_attribute(name) {
             let message = text!(
@@ -165,21 +204,7 @@ impl Settings {
     /// Parses the settings.
     pub(super) fn of(config: &Config) -> Result<Self, Vec<InvalidSetting>> {
         let mut invalid = Invalid(Vec::new());
-        let timeout = config.timeout.duration();
-        if !(TIMEOUT_MIN..=TIMEOUT_MAX).contains(&timeout) {
-            let message = text!(
-                "timeout is a period from 100ms to 20s",
-                "timeout 应在 100ms 到 20s 之间"
-            );
-            invalid.add(
-                "timeout",
-                message,
-                text!(
-                    "a login asks the directory several times",
-                    "一次登录要查询目录几次"
-                ),
-            );
-        }
+        invalid.timeout(config);
         let base_dn = invalid.dn("base", &config.base);
         let account = account(config, base_dn.as_ref(), &mut invalid);
         let filter = invalid.filter("filter", &config.filter);
@@ -196,23 +221,7 @@ impl Settings {
                 help,
             );
         }
-        if config.login_attributes.is_empty() {
-            let help = text!(
-                "name the attribute with the login, such as \"uid\" or \"sAMAccountName\"",
-                "请写存放登录名的属性，例如 \"uid\" 或 \"sAMAccountName\""
-            );
-            invalid.add(
-                "login_attributes",
-                text!("login_attributes is empty", "login_attributes 是空的"),
-                help,
-            );
-        }
-        for name in &config.login_attributes {
-            invalid.attribute("login_attributes", name);
-        }
-        for name in &config.attributes {
-            invalid.attribute("attributes", name);
-        }
+        invalid.attributes(config);
         let subject = match config.subject.as_str() {
             "auto" => SubjectSource::Auto,
             "dn" => SubjectSource::Dn,

@@ -13,6 +13,7 @@ use crate::outbound::{self, Outbound, OutboundError};
 use crate::people::profile::evaluate_over_profile;
 use crate::secret::Secret;
 use crate::store::{LinkField, Subject};
+use crate::text;
 
 /// The names of the requests in errors and logs.
 const PROFILE: &str = "profile";
@@ -225,9 +226,10 @@ fn misconfigured(source: SourceRefusal, name: Option<&str>) -> ConnectorError {
         |name| format!("profiles.{name}"),
     );
     ConnectorError::Misconfigured {
-        remedy: format!(
+        remedy: text!(
             "check that `{key}` is right, that `scopes` request what it needs, and that the provider \
-            allows them to this `client_id`"
+            allows them to this `client_id`",
+            "请检查 `{key}` 是否正确，`scopes` 是否包含它所需要的，以及来源是否允许这个 `client_id` 使用它们"
         ),
         source,
     }

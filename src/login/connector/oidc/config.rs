@@ -153,16 +153,22 @@ impl Config {
                 );
             }
         }
-        for name in self.authorize_params.keys() {
-            if name.is_empty() || is_set_by_menshen(name) {
-                let why = text!(
-                    "menshen itself sets `{name}`: remove it here",
-                    "`{name}` 由 menshen 自己设置：请在这里删除它"
-                );
-                add("authorize_params", why);
-            }
-        }
+        found.extend(self.parameter_problems());
         found
+    }
+
+    /// The parameters that menshen itself sets, or that have no name.
+    fn parameter_problems(&self) -> Vec<(&'static str, Text)> {
+        let names = self.authorize_params.keys();
+        let wrong = names.filter(|name| name.is_empty() || is_set_by_menshen(name));
+        let problems = wrong.map(|name| {
+            let why = text!(
+                "menshen itself sets `{name}`: remove it here",
+                "`{name}` 由 menshen 自己设置：请在这里删除它"
+            );
+            ("authorize_params", why)
+        });
+        problems.collect()
     }
 
     /// The accepted signature algorithms.

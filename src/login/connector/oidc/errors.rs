@@ -5,6 +5,8 @@ use std::error::Error;
 use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use crate::issuer::IssuerError;
 use crate::telemetry;
+use crate::text;
+use crate::wording::Text;
 
 /// The longest reason in an error, in characters.
 const REASON_CHARS_MAX: usize = 300;
@@ -13,7 +15,7 @@ const REASON_CHARS_MAX: usize = 300;
 pub(super) fn from_issuer(error: IssuerError) -> ConnectorError {
     match &error {
         IssuerError::Metadata { issuer, source } => {
-            misconfigured(source.to_string(), &format!("the metadata of {issuer}"))
+            misconfigured(Text::of(source), &format!("the metadata of {issuer}"))
         }
         IssuerError::Unreachable { .. } | IssuerError::RecentFailure { .. } => {
             ConnectorError::Issuer(error)
@@ -23,12 +25,15 @@ pub(super) fn from_issuer(error: IssuerError) -> ConnectorError {
 
 /// The error of a login if the metadata lacks an endpoint.
 pub(super) fn missing_endpoint(endpoint: &'static str) -> ConnectorError {
-    let remedy = "check that `issuer` names an OpenID Connect provider that supports logins";
-    misconfigured(remedy.to_owned(), &format!("it lacks `{endpoint}`"))
+    let remedy = text!(
+        "check that `issuer` names an OpenID Connect provider that supports logins",
+        "请检查 `issuer` 是否是支持登录的 OpenID Connect 来源"
+    );
+    misconfigured(remedy, &format!("it lacks `{endpoint}`"))
 }
 
 /// The error of a login if the settings do not match the provider.
-pub(super) fn misconfigured(remedy: String, message: &str) -> ConnectorError {
+pub(super) fn misconfigured(remedy: Text, message: &str) -> ConnectorError {
     ConnectorError::Misconfigured {
         remedy,
         source: SourceRefusal {

@@ -243,7 +243,10 @@ fn metadata_of_another_issuer_is_a_misconfiguration() {
     let ConnectorError::Misconfigured { remedy, .. } = error else {
         panic!("{error:?}");
     };
-    assert!(remedy.contains("`https://id.corp.example/`"), "{remedy}");
+    assert!(
+        remedy.to_string().contains("`https://id.corp.example/`"),
+        "{remedy}"
+    );
     let unreachable = errors::from_issuer(issuer::IssuerError::RecentFailure { issuer });
     assert!(matches!(unreachable, ConnectorError::Issuer(_)));
 }

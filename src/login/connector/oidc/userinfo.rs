@@ -8,6 +8,7 @@ use super::errors;
 use crate::outbound::{Outbound, OutboundCall, OutboundError};
 use crate::secret::Secret;
 use crate::store::LinkField;
+use crate::text;
 
 /// The name of the request in errors and logs.
 const CALL: &str = "userinfo";
@@ -76,10 +77,13 @@ impl UserinfoError {
     pub(super) fn into_login_error(self) -> ConnectorError {
         match self {
             Self::Request(OutboundError::Status { status, .. }) if matches!(status, 401 | 403) => {
-                let remedy = "the provider does not accept the access token at its userinfo \
-                              endpoint: set `userinfo = false`, or add the scope it requires";
+                let remedy = text!(
+                    "the provider does not accept the access token at its userinfo \
+                              endpoint: set `userinfo = false`, or add the scope it requires",
+                    "来源的 userinfo 端点不接受访问令牌：请设置 `userinfo = false`，或加上它要求的 scope"
+                );
                 let message = format!("{CALL} answered with HTTP status {status}");
-                errors::misconfigured(remedy.to_owned(), &message)
+                errors::misconfigured(remedy, &message)
             }
             Self::Request(error) => ConnectorError::NoUsableResponse(error),
             other => errors::invalid_response(CALL, &other),

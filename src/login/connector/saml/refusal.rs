@@ -8,6 +8,8 @@ use super::encoding::DecodeError;
 use super::names::STATUS;
 use crate::expression::EvalError;
 use crate::telemetry::error_chain;
+use crate::text;
+use crate::wording::Text;
 
 /// The call in errors of which a signed response tells. What stands in one without a signature is the word of the
 /// browser.
@@ -185,7 +187,7 @@ impl ResponseRefusal {
                     refused(RefusalReason::Declined)
                 }
                 name => ConnectorError::Misconfigured {
-                    remedy: remedy(name).to_owned(),
+                    remedy: remedy(name),
                     source,
                 },
             },
@@ -202,16 +204,25 @@ impl Status {
     }
 }
 
-fn remedy(status: &str) -> &'static str {
+fn remedy(status: &str) -> Text {
     match status {
         "InvalidNameIDPolicy" => {
-            "the identity provider does not offer this `name_id_format`: change it, or remove the key"
+            text!(
+                "the identity provider does not offer this `name_id_format`: change it, or remove the key",
+                "身份提供方不支持这种 `name_id_format`：请修改，或删除这个键"
+            )
         }
         "Requester" => {
-            "register menshen at the identity provider again, with its entity ID, callback URL and \
-             certificate: `menshen check --online` prints them"
+            text!(
+                "register menshen at the identity provider again, with its entity ID, callback URL and \
+             certificate: `menshen check --online` prints them",
+                "请在身份提供方重新登记 menshen 的实体 ID、回调 URL 和证书：`menshen check --online` 会显示它们"
+            )
         }
-        _ => "the log of the identity provider says why it refuses",
+        _ => text!(
+            "the log of the identity provider says why it refuses",
+            "身份提供方的日志会说明拒绝的原因"
+        ),
     }
 }
 

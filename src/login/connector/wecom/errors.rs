@@ -7,6 +7,8 @@ use super::super::kit::app_token::CallError;
 use super::super::kit::refusal::refusal as source_refusal;
 use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use crate::outbound::OutboundError;
+use crate::text;
+use crate::wording::Text;
 
 /// The longest error message that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
@@ -76,9 +78,11 @@ impl ApiError {
         match self.into_error(console) {
             ConnectorError::Misconfigured { source, remedy } => {
                 let remedy = match source.code {
-                    40001 | 40091 | 48002 => "copy `contact_secret` from 管理工具 → 通讯录同步 → \
-                        Secret, and enable the sync there"
-                        .to_owned(),
+                    40001 | 40091 | 48002 => text!(
+                        "copy `contact_secret` from 管理工具 → 通讯录同步 → \
+                        Secret, and enable the sync there",
+                        "请从 管理工具 → 通讯录同步 → Secret 复制到 `contact_secret`，并在那里开启同步"
+                    ),
                     60020 => trusted_ip_remedy(&source.message),
                     _ => remedy,
                 };
@@ -150,71 +154,104 @@ fn classify(code: i64) -> ErrorClass {
     }
 }
 
-fn remedy(refusal: &SourceRefusal, console: &ConsoleSettings) -> String {
+fn remedy(refusal: &SourceRefusal, console: &ConsoleSettings) -> Text {
     let ConsoleSettings {
         callback_host,
         agent_id,
     } = console;
     let code = refusal.code;
     match code {
-        40001 if refusal.call != GET_TOKEN => "WeCom accepted the secret but rejects the token it \
-        issued: check that the application is enabled (已启用) and its Secret was not reset"
-            .to_owned(),
-        40001 | 40091 | 41004 => "copy the Secret of this application again (应用管理 → the \
-        application → Secret) into `secret`, and check that `corp_id` is its corporation"
-            .to_owned(),
-        40013 | 41002 => "copy `corp_id` from 我的企业 → 企业信息 → 企业ID".to_owned(),
-        40014 | 42001 => {
-            "WeCom rejects a token that it has just issued: check that `api_base` leads to \
-            only one WeCom deployment and `secret` is that of an application (自建应用)"
-                .to_owned()
-        }
-        40056 | 301_002 => format!(
-            "`agent_id` is {agent_id}: copy the AgentId from the page of the application that \
-             `secret` belongs to"
+        40001 if refusal.call != GET_TOKEN => text!(
+            "WeCom accepted the secret but rejects the token it \
+        issued: check that the application is enabled (已启用) and its Secret was not reset",
+            "企业微信接受了 Secret，却拒绝它签发的令牌：请检查应用是否已启用，Secret 是否被重置"
         ),
-        48001 | 48002 | 48009 => {
-            "this kind of Secret does not allow the call: use the Secret of an \
-        application (自建应用), not that of 通讯录同步 or another tool"
-                .to_owned()
+        40001 | 40091 | 41004 => text!(
+            "copy the Secret of this application again (应用管理 → the \
+        application → Secret) into `secret`, and check that `corp_id` is its corporation",
+            "请重新把这个应用的 Secret（应用管理 → 该应用 → Secret）复制到 `secret`，并检查 `corp_id` 是否是它所属的企业"
+        ),
+        40013 | 41002 => text!(
+            "copy `corp_id` from 我的企业 → 企业信息 → 企业ID",
+            "请从 我的企业 → 企业信息 → 企业ID 复制到 `corp_id`"
+        ),
+        40014 | 42001 => {
+            text!(
+                "WeCom rejects a token that it has just issued: check that `api_base` leads to \
+            only one WeCom deployment and `secret` is that of an application (自建应用)",
+                "企业微信拒绝了刚签发的令牌：请检查 `api_base` 是否只指向一个企业微信部署，`secret` 是否是自建应用的"
+            )
         }
-        48004 | 48006 => "WeCom withdrew the application's permission (授权): renew it in the \
-            console"
-            .to_owned(),
-        CALL_NOT_OFFERED => {
-            "this WeCom deployment has retired the API call: update menshen, or check \
-        `api_base`"
-                .to_owned()
-        }
-        50001 => format!(
+        40056 | 301_002 => text!(
+            "`agent_id` is {agent_id}: copy the AgentId from the page of the application that \
+             `secret` belongs to",
+            "`agent_id` 是 {agent_id}：请从 `secret` 所属应用的页面复制 AgentId"
+        ),
+        50001 => text!(
             "enter exactly {callback_host} at the application, both under 网页授权及JS-SDK → \
             可信域名 and under 企业微信授权登录 → 授权回调域; `secret` must be that of the same \
-            application"
+            application",
+            "请在该应用的 网页授权及JS-SDK → 可信域名 和 企业微信授权登录 → 授权回调域 中都填写 {callback_host}，一字不差；`secret` 必须是同一个应用的"
         ),
-        50003 | 60031 => "enable the application (应用管理 → the application → 启用)".to_owned(),
+        50003 | 60031 => text!(
+            "enable the application (应用管理 → the application → 启用)",
+            "请启用该应用（应用管理 → 该应用 → 启用）"
+        ),
         60020 => trusted_ip_remedy(&refusal.message),
-        301_007 => "WeCom has closed the corporation (企业不可用): ask the corporation's \
-            administrator"
-            .to_owned(),
-        40080 | 40082..=40085 | 42007 | 42009 => "these settings belong to a third-party suite \
-            (第三方应用): use an application of the corporation's own (自建应用)"
-            .to_owned(),
-        _ => format!(
+        _ => remedy_of_application(code),
+    }
+}
+
+/// The remedy for a code about the kind of the application, or about the corporation.
+fn remedy_of_application(code: i64) -> Text {
+    match code {
+        48001 | 48002 | 48009 => {
+            text!(
+                "this kind of Secret does not allow the call: use the Secret of an \
+        application (自建应用), not that of 通讯录同步 or another tool",
+                "这种 Secret 不能调用该接口：请用自建应用的 Secret，不要用通讯录同步或其他工具的"
+            )
+        }
+        48004 | 48006 => text!(
+            "WeCom withdrew the application's permission (授权): renew it in the \
+            console",
+            "企业微信收回了应用的授权：请在管理后台重新授权"
+        ),
+        CALL_NOT_OFFERED => {
+            text!(
+                "this WeCom deployment has retired the API call: update menshen, or check \
+        `api_base`",
+                "这个企业微信部署已停用该接口：请升级 menshen，或检查 `api_base`"
+            )
+        }
+        301_007 => text!(
+            "WeCom has closed the corporation (企业不可用): ask the corporation's \
+            administrator",
+            "企业微信已停用该企业（企业不可用）：请联系企业的管理员"
+        ),
+        40080 | 40082..=40085 | 42007 | 42009 => text!(
+            "these settings belong to a third-party suite \
+            (第三方应用): use an application of the corporation's own (自建应用)",
+            "这些设置属于第三方应用：请使用企业的自建应用"
+        ),
+        _ => text!(
             "WeCom explains the code {code} at \
-             https://open.work.weixin.qq.com/devtool/query?e={code}"
+             https://open.work.weixin.qq.com/devtool/query?e={code}",
+            "错误码 {code} 的说明见 https://open.work.weixin.qq.com/devtool/query?e={code}"
         ),
     }
 }
 
-fn trusted_ip_remedy(message: &str) -> String {
+fn trusted_ip_remedy(message: &str) -> Text {
     let found = from_ip(message);
     let address = found.map_or_else(
-        || "this site's outgoing address".to_owned(),
-        |ip| ip.to_string(),
+        || text!("this site's outgoing address", "本站点的出口地址"),
+        |ip| text!("{ip}", " {ip}"),
     );
-    format!(
+    text!(
         "enter {address} at the application under 企业可信IP; it takes effect after about a minute. \
-        If the address changes, set `proxy` to a proxy with a fixed address"
+        If the address changes, set `proxy` to a proxy with a fixed address",
+        "请在该应用的 企业可信IP 中填写{address:#}，约一分钟后生效。如果地址会变，请把 `proxy` 设为地址固定的代理"
     )
 }
 
@@ -244,7 +281,7 @@ mod tests {
         ApiError::Refused(refusal(call, code, message, &[])).into_error(&console())
     }
 
-    fn remedy_of(call: &'static str, code: i64, message: &str) -> String {
+    fn remedy_of(call: &'static str, code: i64, message: &str) -> Text {
         match error(call, code, message) {
             ConnectorError::Misconfigured { remedy, source } => {
                 assert_eq!(source.code, code);
@@ -331,7 +368,7 @@ mod tests {
             (301_007, "企业不可用"),
         ] {
             let remedy = remedy_of("user/get", code, "no");
-            assert!(remedy.contains(word), "{code}: {remedy}");
+            assert!(remedy.to_string().contains(word), "{code}: {remedy}");
         }
         assert!(remedy_of(GET_TOKEN, 40001, "no").contains("copy the Secret"));
         assert!(remedy_of("user/get", 40001, "no").contains("已启用"));
@@ -344,7 +381,8 @@ mod tests {
             60003, 60004, 60123, 987_654,
         ];
         for code in others {
-            assert!(remedy_of("user/get", code, "no").ends_with(&format!("query?e={code}")));
+            let remedy = remedy_of("user/get", code, "no").to_string();
+            assert!(remedy.ends_with(&format!("query?e={code}")));
         }
     }
 
@@ -357,7 +395,7 @@ mod tests {
             )
         };
         for ip in ["203.0.113.9", "2408:8207:1::a1"] {
-            assert!(remedy_of("user/get", 60020, &text(ip)).contains(&format!("enter {ip} at")));
+            assert!(remedy_of("user/get", 60020, &text(ip)).to_string().contains(&format!("enter {ip} at")));
         }
         for odd in [
             text("nonsense"),
@@ -366,7 +404,7 @@ mod tests {
             "from ip:".to_owned(),
         ] {
             assert!(
-                remedy_of("user/get", 60020, &odd).contains("outgoing address"),
+                remedy_of("user/get", 60020, &odd).to_string().contains("outgoing address"),
                 "{odd}"
             );
         }

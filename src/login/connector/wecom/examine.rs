@@ -93,7 +93,9 @@ fn departments(tree: &DepartmentTree) -> Finding {
 fn failed(wecom: &WeCom, what: &str, error: ApiError) -> Finding {
     let error = error.into_error(&wecom.console);
     let mut text = match &error {
-        ConnectorError::Misconfigured { remedy, .. } => format!("{what}: {remedy}"),
+        ConnectorError::Misconfigured { remedy, .. } => {
+            format!("{what}: {}", remedy.for_operator())
+        }
         other => format!("{what}: {other}"),
     };
     let mut source = error.source();

@@ -6,6 +6,8 @@ use super::super::kit::refusal::refusal;
 use super::super::{ConnectorError, SourceRefusal};
 use super::api::ACQUIRE_CONTEXT;
 use crate::outbound::OutboundError;
+use crate::text;
+use crate::wording::Text;
 
 /// The longest error message that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
@@ -96,7 +98,7 @@ impl ApiError {
             ErrorClass::TicketRejected => ConnectorError::CodeRejected(refusal),
             ErrorClass::Busy => ConnectorError::Busy(refusal),
             ErrorClass::Misconfigured(mistake) => ConnectorError::Misconfigured {
-                remedy: mistake.remedy().to_owned(),
+                remedy: mistake.remedy(),
                 source: refusal,
             },
         }
@@ -198,27 +200,42 @@ fn mentions(message: &str, words: &[&str]) -> bool {
 }
 
 impl Mistake {
-    fn remedy(self) -> &'static str {
+    fn remedy(self) -> Text {
         match self {
             Self::Clock => {
-                "correct the clock of this machine (NTP): Yunzhijia accepts three minutes of difference"
+                text!(
+                    "correct the clock of this machine (NTP): Yunzhijia accepts three minutes of difference",
+                    "请校准这台机器的时钟（NTP）：云之家只接受三分钟以内的误差"
+                )
             }
             Self::Secret => {
-                "copy appId and appSecret of the light application (轻应用) again from the Yunzhijia console \
-                 into `app_id` and `app_secret`, and check `base`"
+                text!(
+                    "copy appId and appSecret of the light application (轻应用) again from the Yunzhijia console \
+                 into `app_id` and `app_secret`, and check `base`",
+                    "请从云之家后台重新把轻应用的 appId 和 appSecret 复制到 `app_id` 和 `app_secret`，并检查 `base`"
+                )
             }
             Self::Token => {
-                "Yunzhijia rejects a token that it has just issued: check that `base` leads to only one \
-                 deployment"
+                text!(
+                    "Yunzhijia rejects a token that it has just issued: check that `base` leads to only one \
+                 deployment",
+                    "云之家拒绝了刚签发的令牌：请检查 `base` 是否只指向一个部署"
+                )
             }
             Self::Team => {
-                "the application is not authorized for the team (企业未授权): check that `app_id` is an \
-                 application of the team `eid`, and that an administrator has opened it"
+                text!(
+                    "the application is not authorized for the team (企业未授权): check that `app_id` is an \
+                 application of the team `eid`, and that an administrator has opened it",
+                    "应用未获企业授权（企业未授权）：请检查 `app_id` 是否是企业 `eid` 的应用，管理员是否已开通"
+                )
             }
             Self::Contacts => {
-                "Yunzhijia does not let the application read the contacts (组织人员): check that it is a light \
+                text!(
+                    "Yunzhijia does not let the application read the contacts (组织人员): check that it is a light \
                  application (轻应用) of the team `eid` that an administrator has opened; without its contacts, \
-                 remove `contacts`"
+                 remove `contacts`",
+                    "云之家不允许应用读取组织人员：请检查它是否是企业 `eid` 的轻应用，管理员是否已开通；不需要通讯录时，请删除 `contacts`"
+                )
             }
         }
     }
@@ -233,7 +250,7 @@ mod tests {
         refused(call, code, message, &[])
     }
 
-    fn remedy_of(call: &'static str, message: &str) -> String {
+    fn remedy_of(call: &'static str, message: &str) -> Text {
         match error(call, 7, message).into_error() {
             ConnectorError::Misconfigured { remedy, .. } => remedy,
             other => panic!("{message}: {other:?}"),
@@ -277,7 +294,7 @@ mod tests {
             (GET_PERSON, "系统错误", "`contacts`"),
         ] {
             let remedy = remedy_of(call, message);
-            assert!(remedy.contains(word), "{message}: {remedy}");
+            assert!(remedy.to_string().contains(word), "{message}: {remedy}");
         }
         assert!(error(ACQUIRE_CONTEXT, 1, "accessToken无效").is_token_refused());
         assert!(!error(GET_TOKEN, 1, "accessToken无效").is_token_refused());

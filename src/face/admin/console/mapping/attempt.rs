@@ -112,7 +112,8 @@ impl Attempt {
             match problem.field.strip_prefix(PREFIX) {
                 Some(field) => {
                     let field = field.to_owned();
-                    self.field_problems.insert(field, words(&problem, self.lang));
+                    self.field_problems
+                        .insert(field, words(&problem, self.lang));
                 }
                 None => others.push(format!("{}: {}", problem.field, words(&problem, self.lang))),
             }

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::wording::Text;
 
 const USER_TOKEN: &str = "v1.0/oauth2/userAccessToken";
 
@@ -19,7 +20,7 @@ fn named(call: &'static str, status: u16, answer: &Value) -> ConnectorError {
     named_error(call, status, answer, &[]).into_error(&console())
 }
 
-fn remedy_of(error: ConnectorError) -> String {
+fn remedy_of(error: ConnectorError) -> Text {
     match error {
         ConnectorError::Misconfigured { remedy, .. } => remedy,
         other => panic!("{other:?}"),
@@ -81,15 +82,20 @@ fn the_remedy_names_the_permissions_that_are_missing_in_words() {
     });
     let remedy = remedy_of(named("v1.0/contact/users/me", 403, &denied));
     assert!(
-        remedy.contains("通讯录个人信息读权限 (Contact.User.Read), other_scope (开发配置"),
+        remedy
+            .to_string()
+            .contains("通讯录个人信息读权限 (Contact.User.Read), other_scope (开发配置"),
         "{remedy}"
     );
     let message = "ding talk error[subcode=60011,submsg=no,requiredScopes=[qyapi_get_member]]";
     let remedy = remedy_of(numbered("topapi/v2/user/get", 60011, message));
-    assert!(remedy.contains("成员信息读权限"), "{remedy}");
+    assert!(remedy.to_string().contains("成员信息读权限"), "{remedy}");
     let remedy = remedy_of(numbered("topapi/v2/user/list", 60011, "no"));
-    assert!(remedy.contains("通讯录部门成员读权限"), "{remedy}");
-    assert!(remedy.contains("版本管理与发布"), "{remedy}");
+    assert!(
+        remedy.to_string().contains("通讯录部门成员读权限"),
+        "{remedy}"
+    );
+    assert!(remedy.to_string().contains("版本管理与发布"), "{remedy}");
 }
 
 #[test]
@@ -103,7 +109,7 @@ fn every_other_error_has_a_remedy_that_names_the_setting() {
         ("topapi/v2/user/get", 987_654, "987654"),
     ] {
         let remedy = remedy_of(numbered(call, code, "no"));
-        assert!(remedy.contains(word), "{call} {code}: {remedy}");
+        assert!(remedy.to_string().contains(word), "{call} {code}: {remedy}");
     }
     for (call, name, word) in [
         (GET_TOKEN, "invalidClientIdOrSecret", "dingkey1"),
@@ -116,7 +122,7 @@ fn every_other_error_has_a_remedy_that_names_the_setting() {
         ("v1.0/contact/users/me", "Forbidden", "权限管理"),
     ] {
         let remedy = remedy_of(named(call, 400, &json!({ "code": name })));
-        assert!(remedy.contains(word), "{call} {name}: {remedy}");
+        assert!(remedy.to_string().contains(word), "{call} {name}: {remedy}");
     }
 }
 
