@@ -198,9 +198,8 @@ fn a_broker_token_names_connectors_that_have_such_a_token() {
         assert!(error.contains(expected), "{line}: {error}");
     }
     let config = parse("broker = [\"corp\"]").unwrap();
-    let warned = config
-        .warnings()
-        .into_iter()
-        .any(|warning| warning.key == "admin.tokens[0].broker" && warning.text.contains("corp"));
+    let warned = config.warnings().into_iter().any(|warning| {
+        warning.key == "admin.tokens[0].broker" && warning.text.to_string().contains("corp")
+    });
     assert!(warned);
 }

@@ -15,7 +15,9 @@ fn warnings_of(rule: &str, case: &str) -> Vec<String> {
     );
     let warnings = parse(&text).warnings().into_iter();
     let of_the_rule = warnings.filter(|warning| warning.key == "route[0].allow");
-    of_the_rule.map(|warning| warning.text).collect()
+    of_the_rule
+        .map(|warning| warning.text.to_string())
+        .collect()
 }
 
 #[test]

@@ -259,7 +259,12 @@ issuers = ["ci"]
     let warned = ("issuer.ci.audiences[1]".to_owned(), 11);
     assert_eq!(warned_keys(&bad), [warned]);
     let warnings = parse(&bad).warnings();
-    assert!(warnings[0].text.contains("[connector.keycloak]"));
+    assert!(
+        warnings[0]
+            .text
+            .to_string()
+            .contains("[connector.keycloak]")
+    );
     for (issuer, audience) in [
         (corp, "ci"),
         (corp, "Menshen"),

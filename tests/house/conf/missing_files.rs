@@ -102,7 +102,7 @@ impl Kind for WithMetadata {
         Vec::new()
     }
 
-    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, menshen::wording::Text)> {
         Vec::new()
     }
 

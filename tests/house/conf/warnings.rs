@@ -300,7 +300,12 @@ fn an_application_on_the_host_of_the_sign_in_prevents_logins_in_frames() {
                       secret = { env = \"S\" }\n";
         let text = format!("{server}{session}{source}{rest}");
         let mut warnings = parse(&text).warnings().into_iter();
-        let found = warnings.find(|warning| warning.text.contains("inside another site's frame"));
+        let found = warnings.find(|warning| {
+            warning
+                .text
+                .to_string()
+                .contains("inside another site's frame")
+        });
         found.map(|warning| (warning.key, warning.text))
     };
     let none = "cookie_same_site = \"none\"";
@@ -321,6 +326,7 @@ fn an_application_on_the_host_of_the_sign_in_prevents_logins_in_frames() {
         (front_end, "[login] origins"),
     ] {
         let (key, text) = with(none, &rest).unwrap_or_else(|| panic!("{rest}"));
+        let text = text.to_string();
         assert_eq!(key, "server.external_url", "{rest}");
         assert!(
             text.contains(with_audience) && text.contains("a host of its own"),
@@ -693,7 +699,7 @@ fn access_tokens_of_people_whom_nobody_asks_about_are_warned_of() {
             .find(|warning| warning.key == "route[0].access_tokens");
         assert_eq!(warned.is_some(), named.is_some(), "{text}");
         if let (Some(warned), Some(named)) = (warned, named) {
-            assert!(warned.text.contains(named), "{warned}");
+            assert!(warned.text.to_string().contains(named), "{warned}");
         }
     }
 }

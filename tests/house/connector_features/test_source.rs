@@ -181,7 +181,7 @@ impl Kind for TestSource {
         Vec::new()
     }
 
-    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, menshen::wording::Text)> {
         Vec::new()
     }
 

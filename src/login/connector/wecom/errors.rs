@@ -370,8 +370,16 @@ mod tests {
             let remedy = remedy_of("user/get", code, "no");
             assert!(remedy.to_string().contains(word), "{code}: {remedy}");
         }
-        assert!(remedy_of(GET_TOKEN, 40001, "no").contains("copy the Secret"));
-        assert!(remedy_of("user/get", 40001, "no").contains("已启用"));
+        assert!(
+            remedy_of(GET_TOKEN, 40001, "no")
+                .to_string()
+                .contains("copy the Secret")
+        );
+        assert!(
+            remedy_of("user/get", 40001, "no")
+                .to_string()
+                .contains("已启用")
+        );
     }
 
     #[test]
@@ -395,7 +403,11 @@ mod tests {
             )
         };
         for ip in ["203.0.113.9", "2408:8207:1::a1"] {
-            assert!(remedy_of("user/get", 60020, &text(ip)).to_string().contains(&format!("enter {ip} at")));
+            assert!(
+                remedy_of("user/get", 60020, &text(ip))
+                    .to_string()
+                    .contains(&format!("enter {ip} at"))
+            );
         }
         for odd in [
             text("nonsense"),
@@ -404,7 +416,9 @@ mod tests {
             "from ip:".to_owned(),
         ] {
             assert!(
-                remedy_of("user/get", 60020, &odd).to_string().contains("outgoing address"),
+                remedy_of("user/get", 60020, &odd)
+                    .to_string()
+                    .contains("outgoing address"),
                 "{odd}"
             );
         }
