@@ -297,7 +297,17 @@ texts! {
     for_the_file: "写进配置文件", "For the configuration file";
     saved_meanwhile: "别人刚保存的：", "Saved meanwhile: ";
     default_of_kind: "默认值", "the default";
-    session_ends: "会话结束时间", "end of the session";
+    field_login: "登录名", "";
+    field_name: "姓名", "";
+    field_email: "邮箱", "";
+    field_mobile: "手机", "";
+    field_groups: "用户组", "";
+    field_roles: "角色", "";
+    field_departments: "部门", "by name";
+    field_department_paths: "部门的完整路径", "from the root";
+    field_led: "负责的部门", "led by the person";
+    field_tags: "标签", "";
+    field_session_expires: "会话结束时间", "end of the session, Unix seconds";
     done_saved: "已保存并生效。", "Saved and in force.";
     done_rolled_back: "已恢复，并已生效。", "Rolled back, and in force.";
     new_connector: "新建认证源", "New connector";

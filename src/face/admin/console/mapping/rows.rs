@@ -147,14 +147,17 @@ fn text(value: &Value) -> Option<String> {
 /// What a predefined field means.
 fn meaning(texts: &'static Texts, field: &str) -> &'static str {
     match field {
-        "login" => texts.login,
-        "name" => texts.name,
-        "email" => texts.email,
-        "mobile" => texts.mobile,
-        "groups" => texts.groups,
-        "roles" => texts.roles,
-        "departments" => texts.department,
-        "session_expires" => texts.session_ends,
+        "login" => texts.field_login,
+        "name" => texts.field_name,
+        "email" => texts.field_email,
+        "mobile" => texts.field_mobile,
+        "groups" => texts.field_groups,
+        "roles" => texts.field_roles,
+        "departments" => texts.field_departments,
+        "department_paths" => texts.field_department_paths,
+        "led_department_ids" => texts.field_led,
+        "tags" => texts.field_tags,
+        "session_expires" => texts.field_session_expires,
         _ => "",
     }
 }
