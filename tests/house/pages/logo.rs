@@ -66,8 +66,9 @@ async fn a_reload_reads_a_new_logo_and_its_address_changes() {
     let setup = setup(&folder, "logo.svg", SVG.as_bytes());
     let menshen = setup.clone().start().await;
     let address = async || {
-        let page = Browser::new(&menshen).visit(&format!("{OWN_PAGES}/sign_in"));
-        href(&page.await.text(), "/.menshen/logo").unwrap()
+        let url = format!("{OWN_PAGES}/sign_in");
+        let page = Browser::new(&menshen).visit(&url).await;
+        href(&page.text(), "/.menshen/logo").unwrap()
     };
     let before = address().await;
     std::fs::write(folder.path("logo.svg"), PNG).unwrap();

@@ -51,8 +51,8 @@ pub(super) static TEXTS: Texts = Texts {
     signed_in: SignedInTexts {
         title: "You are signed in",
         person: AroundName {
-            before: "You are signed in as ",
-            after: ".",
+            before: "Your account: ",
+            after: "",
         },
         continue_button: "Continue",
         sign_out: "Sign out",

@@ -48,8 +48,8 @@ pub(super) static TEXTS: Texts = Texts {
     signed_in: SignedInTexts {
         title: "您已登录",
         person: AroundName {
-            before: "您当前登录的账号是 ",
-            after: "。",
+            before: "当前账号：",
+            after: "",
         },
         continue_button: "继续访问",
         sign_out: "退出登录",
