@@ -99,10 +99,10 @@ async fn a_test_leaves_an_audit_line_with_who_what_where_and_the_result() {
         "test unsaved settings of connector corp through the api: ",
     );
     let last = unsaved.last().unwrap();
-    assert!(
-        last.contains("at ") && last.contains("127.0.0.1:9, "),
-        "{last}"
-    );
+    let names_host = ["127.0.0.1:9:", "127.0.0.1:9,"]
+        .iter()
+        .any(|host| last.contains(host));
+    assert!(names_host, "{last}");
     assert!(last.contains(" bad"), "{last}");
     site.api("POST", "/api/connectors/new/test", &Value::Null)
         .await;
