@@ -16,10 +16,11 @@ use super::{Failure, connector, exported, print, read_content, warnings};
 /// warnings; contacts the sources and the store if `online`. `export`: a file of `menshen export` that is a part
 /// of the configuration.
 pub(super) async fn run(path: &Path, export: Option<&Path>, online: bool) -> Result<(), Failure> {
-    let config = match export {
-        Some(export) => exported::load_with(path, export).await?,
-        None => read_and_check(path).await?,
-    };
+    let mut content = (read_content(path).await?, path.display().to_string());
+    if let Some(export) = export {
+        content = exported::content_with(content, export).await?;
+    }
+    let config = parse_and_check(&content.0, &content.1)?;
     let (language, label) = (wording::operator_language(), text!("warning", "警告"));
     let label = label.for_operator();
     let of_certificates = config.certificate_warnings(Clock::system().now());
@@ -85,11 +86,10 @@ pub(super) async fn run(path: &Path, export: Option<&Path>, online: bool) -> Res
     }))
 }
 
-/// Reads the configuration. The files of one with problems are opened, too, so that one run finds everything.
-async fn read_and_check(path: &Path) -> Result<Config, Failure> {
-    let (content, name) = (read_content(path).await?, path.display().to_string());
-    Config::parse_bytes(&content, &name)
-        .or_else(|_| Config::parse_and_check_files(&content, &name))
+/// Parses the configuration. The files of one with problems are opened, too, so that one run finds everything.
+fn parse_and_check(content: &[u8], name: &str) -> Result<Config, Failure> {
+    Config::parse_bytes(content, name)
+        .or_else(|_| Config::parse_and_check_files(content, name))
         .map_err(|error| Failure::invalid(&error))
 }
 

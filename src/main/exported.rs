@@ -6,17 +6,14 @@ use menshen::config::Config;
 use serde_json::{Map, Value};
 
 use super::managed_config::read_toml;
-use super::{Failure, print, read_content};
+use super::{Failure, print};
 
-/// Reads the configuration with the connectors and choices of an export, as if they stood in the file. What
-/// the file has already is left out, and named.
-pub(super) async fn load_with(path: &Path, export: &Path) -> Result<Config, Failure> {
-    let content = read_content(path).await?;
-    let name = path.display().to_string();
-    let refused = |error: menshen::config::ConfigError| Failure::invalid(&error);
-    let file = Config::parse_bytes(&content, &name).map_err(refused)?;
-    let text = String::from_utf8_lossy(&content);
-    let text = text.trim_start_matches('\u{feff}');
+/// The content of a configuration with the connectors and choices of an export, as if they stood in the file, and
+/// its name in errors. What the file has already is left out, and named. A file with problems stays as it is.
+pub(super) async fn content_with(
+    (content, name): (Vec<u8>, String),
+    export: &Path,
+) -> Result<(Vec<u8>, String), Failure> {
     let Value::Object(mut document) = read_toml(export).await? else {
         return Err(Failure::Refused("it is not a TOML document".to_owned()));
     };
@@ -29,11 +26,16 @@ pub(super) async fn load_with(path: &Path, export: &Path) -> Result<Config, Fail
         );
         return Err(Failure::Usage(why));
     }
+    let Ok(file) = Config::parse_bytes(&content, &name) else {
+        return Ok((content, name));
+    };
+    let text = String::from_utf8_lossy(&content);
+    let text = text.trim_start_matches('\u{feff}');
     leave_out_known(&mut document, &file, text)?;
     let more = toml::to_string_pretty(&document);
     let more = more.map_err(|error| Failure::Refused(error.to_string()))?;
     let name = format!("{name} with {}", export.display());
-    Config::parse(&format!("{text}\n{more}"), &name).map_err(refused)
+    Ok((format!("{text}\n{more}").into_bytes(), name))
 }
 
 /// Removes what the file has from an export.

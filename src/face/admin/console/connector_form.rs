@@ -251,7 +251,7 @@ fn described(
     let live = context.console.live.settings();
     let id = match target.id.parse::<ConnectorId>() {
         _ if target.id == NEW => Err(id_problem(t.id_is_reserved)),
-        Err(error) => Err(id_problem(error.to_string())),
+        Err(error) => Err(id_problem(Text::of(&error))),
         Ok(id) => match live.connector(&id).map(|info| info.origin) {
             Some(Origin::File(at)) => Err(id_problem(format!("{}{at}", t.set_in_file))),
             Some(Origin::Managed) if target.is_new => Err(id_problem(t.id_is_taken)),
