@@ -143,20 +143,36 @@ impl Document {
         }
     }
 
-    /// Writes a text into a table that lacks it, at the place of the table.
-    pub(super) fn fill_in(&mut self, table: &[OwnedStep], key: &str, text: &str) {
+    /// Writes a value of some type into a table that lacks it, at the place of the table. Returns whether there is
+    /// a type with this number.
+    pub(super) fn fill_in(&mut self, table: &[OwnedStep], key: &str, number: usize) -> bool {
+        let value = match number {
+            0 => Value::Text(String::new()),
+            1 => Value::Integer(Some(1)),
+            2 => Value::Boolean(false),
+            3 => Value::Array(Vec::new()),
+            _ => return false,
+        };
+        self.set(table, key, value);
+        true
+    }
+
+    /// Writes a text into a table that lacks it.
+    pub(super) fn fill_in_text(&mut self, table: &[OwnedStep], key: &str, text: &str) {
+        self.set(table, key, Value::Text(text.to_owned()));
+    }
+
+    fn set(&mut self, table: &[OwnedStep], key: &str, value: Value) {
         let Some(node) = self.root.descendant_mut(table) else {
             return;
         };
         let span = node.span.clone();
         if let Value::Table(entries) = &mut node.value {
+            entries.retain(|entry| entry.key != key);
             entries.push(Entry {
                 key: key.to_owned(),
                 key_span: span.clone(),
-                node: Node {
-                    value: Value::Text(text.to_owned()),
-                    span,
-                },
+                node: Node { value, span },
             });
         }
     }

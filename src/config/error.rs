@@ -33,6 +33,8 @@ pub struct Problem {
     span: Range<usize>,
     /// Byte ranges that are not shown.
     masks: Vec<Range<usize>>,
+    /// Whether it is about a full-width character.
+    names_character: bool,
 }
 
 impl ConfigError {
@@ -79,6 +81,7 @@ impl Problem {
             column,
             span,
             masks: Vec::new(),
+            names_character: false,
         }
     }
 
@@ -105,6 +108,14 @@ impl Problem {
         self
     }
 
+    /// A problem that is a full-width character itself.
+    pub(super) fn of_character(source: &ConfigText, span: Range<usize>, c: char) -> Self {
+        Self {
+            names_character: true,
+            ..Self::at(source, span, full_width::message(c)).with_help(full_width::help(c))
+        }
+    }
+
     /// Masks this byte range, which may be a secret.
     pub(super) fn with_mask(mut self, range: Range<usize>) -> Self {
         self.masks.push(range);
@@ -122,9 +133,7 @@ impl Problem {
         let Some(written) = source.text.get(self.span.clone()) else {
             return self;
         };
-        let Some(place) =
-            full_width::in_ascii(written).filter(|place| *place != (0..written.len()))
-        else {
+        let Some(place) = full_width::in_ascii(written).filter(|_| !self.names_character) else {
             return self;
         };
         let c = written[place.clone()].chars().next().unwrap_or_default();

@@ -59,14 +59,21 @@ pub(super) fn value_problem(source: &ConfigText, error: &ValueError) -> Problem 
 /// The problem that a type of ours found: what is wrong, perhaps `: `, and what is allowed.
 fn other_problem(source: &ConfigText, span: Range<usize>, message: &Text) -> Problem {
     let (en, zh) = (message.to_string(), format!("{message:#}"));
-    match (en.split_once(": "), zh.split_once(['：', ':'])) {
+    match (split_help(&en, ": "), split_help(&zh, "：")) {
         (Some((en, en_help)), Some((zh, zh_help))) => {
-            let zh_help = zh_help.trim_start();
             let help = text!("{en_help}", "{zh_help}");
             Problem::at(source, span, text!("{en}", "{zh}")).with_help(help)
         }
         _ => Problem::at(source, span, message.clone()),
     }
+}
+
+/// Splits a message from its help. What it quotes between backticks is not searched.
+fn split_help<'a>(message: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
+    let mut at = message.match_indices(separator).map(|(at, _)| at);
+    let is_outside = |at: &usize| message[..*at].matches('`').count() % 2 == 0;
+    let at = at.find(is_outside)?;
+    Some((&message[..at], &message[at + separator.len()..]))
 }
 
 fn missing_help(key: &str) -> Text {

@@ -53,9 +53,16 @@ pub(super) fn read<T: DeserializeOwned>(text: &str, name: &str) -> Read<T> {
 struct Reader {
     source: ConfigText,
     problems: Vec<Problem>,
-    /// Texts that stand for keys which are missing, to find what else is missing in the same table: the table
-    /// and the key.
-    filled_in: Vec<(Vec<OwnedStep>, &'static str)>,
+    /// Values that stand for keys which are missing, to find what else is missing in the same table.
+    filled_in: Vec<FilledIn>,
+}
+
+/// A value that stands for a key which is missing.
+struct FilledIn {
+    table: Vec<OwnedStep>,
+    key: &'static str,
+    /// The number of its type, for [`Document::fill_in`].
+    number: usize,
 }
 
 impl Reader {
@@ -64,41 +71,39 @@ impl Reader {
             let error = match T::deserialize(self.source.document.root()) {
                 Ok(value) if self.filled_in.is_empty() => return Some(value),
                 Ok(_) => {
-                    for (table, _) in std::mem::take(&mut self.filled_in) {
-                        self.take_out_around(&table);
+                    for filled_in in std::mem::take(&mut self.filled_in) {
+                        self.take_out_around(&filled_in.table);
                     }
                     continue;
                 }
                 Err(error) => error,
             };
-            let path = error.path();
+            let (path, problem) = (error.path(), value_problem(&self.source, &error));
             let can_continue = match error.reason {
+                _ if self.is_filled_in(&path) => self.fill_in_another(&path),
                 Reason::Missing(key) => {
                     let mut missing = path.clone();
                     missing.push(OwnedStep::Key(key.to_owned()));
                     // A value that was taken out is missing, but not in the text.
                     let is_known = self.source.document.was_taken_out(&missing);
                     if !is_known {
-                        self.problems.push(value_problem(&self.source, &error));
+                        self.problems.push(problem);
                     }
                     self.go_on_without(&path, key, is_known)
                 }
-                _ => match self.filled_in_around(&path) {
-                    Some(table) => self.take_out_around(&table),
-                    None => {
-                        self.problems.push(value_problem(&self.source, &error));
-                        let document = self.source.document_mut();
-                        match &error.reason {
-                            // Some types read their keys themselves; the path is that of the whole value.
-                            Reason::UnknownKey { written, .. }
-                                if path.last().is_some_and(|last| last.is_key(written)) =>
-                            {
-                                document.take_out_unknown_key(&path)
-                            }
-                            _ => document.take_out(&path),
+                reason => {
+                    self.problems.push(problem);
+                    let document = self.source.document_mut();
+                    match reason {
+                        // Some types read their keys themselves; the path is that of the whole value.
+                        Reason::UnknownKey { written, .. }
+                            if path.last().is_some_and(|last| last.is_key(&written)) =>
+                        {
+                            document.take_out_unknown_key(&path)
                         }
+                        _ => document.take_out(&path),
                     }
-                },
+                }
             };
             if !can_continue {
                 return None;
@@ -114,26 +119,38 @@ impl Reader {
         }
         if table.len() == 1 && key == "external_url" {
             let document = self.source.document_mut();
-            document.fill_in(table, key, NO_EXTERNAL_URL);
+            document.fill_in_text(table, key, NO_EXTERNAL_URL);
             document.mark_incomplete(table);
             return true;
         }
         if is_known {
             return self.take_out_around(table);
         }
-        self.source.document_mut().fill_in(table, key, "");
-        self.filled_in.push((table.to_vec(), key));
-        true
+        self.filled_in.push(FilledIn {
+            table: table.to_vec(),
+            key,
+            number: 0,
+        });
+        self.source.document_mut().fill_in(table, key, 0)
     }
 
-    /// The table of the text that was filled in at this path, or around it.
-    fn filled_in_around(&self, path: &[OwnedStep]) -> Option<Vec<OwnedStep>> {
-        let mut filled_in = self.filled_in.iter();
-        let is_around = |(table, key): &&(Vec<OwnedStep>, &str)| {
-            let (around, below) = path.split_at_checked(table.len()).unwrap_or((path, &[]));
-            around == table && below.first().is_some_and(|step| step.is_key(key))
+    /// Whether a value was filled in at this path, or around it.
+    fn is_filled_in(&self, path: &[OwnedStep]) -> bool {
+        self.filled_in
+            .iter()
+            .any(|filled_in| filled_in.is_around(path))
+    }
+
+    /// Tries a value of another type in the place of one that was filled in and does not fit. If none fits, takes
+    /// out the table around it.
+    fn fill_in_another(&mut self, path: &[OwnedStep]) -> bool {
+        let mut filled_in = self.filled_in.iter_mut();
+        let Some(found) = filled_in.find(|filled_in| filled_in.is_around(path)) else {
+            return false;
         };
-        filled_in.find(is_around).map(|(table, _)| table.clone())
+        found.number += 1;
+        let (table, key, number) = (found.table.clone(), found.key, found.number);
+        self.source.document_mut().fill_in(&table, key, number) || self.take_out_around(&table)
     }
 
     /// Takes out a table that lacks something, or the connector, issuer or route that it belongs to. Returns
@@ -147,5 +164,13 @@ impl Reader {
         self.filled_in
             .retain(|filled_in| !filled_in.table.starts_with(entry));
         self.source.document_mut().take_out(entry)
+    }
+}
+
+impl FilledIn {
+    fn is_around(&self, path: &[OwnedStep]) -> bool {
+        path.strip_prefix(self.table.as_slice())
+            .and_then(<[_]>::first)
+            .is_some_and(|step| step.is_key(self.key))
     }
 }

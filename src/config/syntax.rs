@@ -14,8 +14,7 @@ pub(super) fn problems(source: &ConfigText, error: &toml::de::Error) -> Vec<Prob
     let places = full_width::outside_of_strings(text).into_iter();
     let characters = places.take(CHARACTERS_MAX).filter_map(|span| {
         let c = text[span.clone()].chars().next()?;
-        let problem = Problem::at(source, span, full_width::message(c));
-        Some(problem.with_help(full_width::help(c)))
+        Some(Problem::of_character(source, span, c))
     });
     let mut problems: Vec<_> = characters.collect();
     let first = syntax_problem(source, error);

@@ -52,7 +52,7 @@ fn a_full_width_character_in_a_value_is_pointed_at() {
     for (line, column, words) in [
         (
             "listen = [\"127.0.0.1：8080\"]",
-            20,
+            21,
             &["`：`", "is not an address"][..],
         ),
         (
