@@ -9,7 +9,7 @@ use super::super::webdriver::{Browser, BrowserOptions};
 use super::{Site, enter};
 
 /// The pages below `/console/`, and what stands on them when they are loaded.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 16] = [
     "",
     "sessions",
     "people",
@@ -18,6 +18,10 @@ const PAGES: [&str; 12] = [
     "sync",
     "audit",
     "connectors",
+    "connectors/new",
+    "connectors/new?kind=wecom",
+    "connectors/corp",
+    "connectors/portal",
     "connectors/corp/mapping",
     "connectors/portal/mapping",
     "config",

@@ -167,7 +167,7 @@ fn facts(
     };
     let facts = [
         (t.login, Some(person.login.to_string())),
-        (t.name, person.name.clone()),
+        (t.full_name, person.name.clone()),
         (t.email, person.email.clone()),
         (t.mobile, person.mobile.clone()),
         (t.department, Some(departments.join(", "))),

@@ -136,6 +136,7 @@ texts! {
     people_of: "本部门人员：", "People of ";
     tree_is_cut: "部门太多，只显示一部分。", "There are too many departments; a part is shown.";
     fields: "资料", "Fields";
+    full_name: "姓名", "Name";
     account_id: "账号编号", "Account id";
     local_department: "本站部门", "Local department";
     local_groups: "本站用户组", "Local groups";
