@@ -5,56 +5,106 @@ use crate::saml::keys::own;
 
 type Fields = Vec<(&'static str, String)>;
 
-/// A form and the settings that it makes, without `enabled` and `sync`, which have their defaults.
-fn rows() -> Vec<(&'static str, Fields, Value)> {
-    let row = |kind, fields: &[(&'static str, &str)], settings| {
-        let fields = fields
-            .iter()
-            .map(|(name, value)| (*name, (*value).to_owned()));
-        (kind, fields.collect(), settings)
-    };
+/// A kind, its form, and the settings that it makes. `enabled` and `sync` have their defaults.
+type Row = (&'static str, Fields, Value);
+
+fn row(kind: &'static str, fields: &[(&'static str, &str)], settings: Value) -> Row {
+    let fields = fields
+        .iter()
+        .map(|(name, value)| (*name, (*value).to_owned()));
+    (kind, fields.collect(), settings)
+}
+
+/// The kinds with an app of their own.
+fn apps() -> Vec<Row> {
     vec![
         row(
-            "wecom",
+            "lark",
             &[
-                ("display_name", "企业微信"),
-                ("auto_login", "never"),
-                ("admission", "existing"),
-                ("link_by", "mobile"),
-                ("link_by", "email"),
-                ("link_on_request", "true"),
-                ("home.mobile", "/m"),
-                ("login_prefix", "corp-"),
-                ("join.department", "示例公司/外包"),
-                ("join.groups", "guests\r\n\r\n staff \r\n"),
-                ("proxy", "http://proxy.corp.example:3128"),
-                ("mapping.login", "profile.userid"),
-                ("mapping", "badge = \"profile.extattr.attrs[2].value\""),
-                ("wecom.corp_id", "ww0123456789abcdef"),
-                ("wecom.agent_id", "1000002"),
-                ("wecom.secret", "hunter2"),
-                ("wecom.mode", "web"),
-                ("wecom.events", "true"),
-                ("wecom.events.token", "hunter3"),
-                (
-                    "wecom.events.encoding_aes_key",
-                    "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFE",
-                ),
-                ("wecom.sync_brake", "20"),
+                ("lark.app_id", "cli_1"),
+                ("lark.app_secret", "hunter2"),
+                ("lark.contacts", "true"),
+                ("lark.sync_every", "1h"),
             ],
-            json!({
-                "display_name": "企业微信", "auto_login": "never", "admission": "existing",
-                "link_by": ["mobile", "email"], "link_on_request": true, "home": { "mobile": "/m" },
-                "login_prefix": "corp-", "proxy": "http://proxy.corp.example:3128",
-                "join": { "department": "示例公司/外包", "groups": ["guests", "staff"] },
-                "mapping": { "login": "profile.userid", "badge": "profile.extattr.attrs[2].value" },
-                "wecom": {
-                    "corp_id": "ww0123456789abcdef", "agent_id": 1_000_002, "secret": "********",
-                    "mode": "web", "sync_brake": 20,
-                    "events": { "token": "********", "encoding_aes_key": "********" },
-                },
-            }),
+            json!({ "lark": {
+                "app_id": "cli_1", "app_secret": "********", "contacts": true, "sync_every": "1h",
+            } }),
         ),
+        row(
+            "dingtalk",
+            &[
+                ("dingtalk.app_key", "dingkey1"),
+                ("dingtalk.app_secret", "hunter2"),
+                ("dingtalk.corp_id", "dingcorp1"),
+                ("dingtalk.scope", "openid corpid"),
+            ],
+            json!({ "dingtalk": {
+                "app_key": "dingkey1", "app_secret": "********", "corp_id": "dingcorp1",
+                "scope": "openid corpid",
+            } }),
+        ),
+        row(
+            "yunzhijia",
+            &[
+                ("yunzhijia.app_id", "500000001"),
+                ("yunzhijia.app_secret", "hunter2"),
+                ("yunzhijia.eid", "17951708"),
+                ("yunzhijia.contacts", "true"),
+            ],
+            json!({ "yunzhijia": {
+                "app_id": "500000001", "app_secret": "********", "eid": "17951708", "contacts": true,
+            } }),
+        ),
+    ]
+}
+
+fn wecom() -> Row {
+    row(
+        "wecom",
+        &[
+            ("display_name", "企业微信"),
+            ("auto_login", "never"),
+            ("admission", "existing"),
+            ("link_by", "mobile"),
+            ("link_by", "email"),
+            ("link_on_request", "true"),
+            ("home.mobile", "/m"),
+            ("login_prefix", "corp-"),
+            ("join.department", "示例公司/外包"),
+            ("join.groups", "guests\r\n\r\n staff \r\n"),
+            ("proxy", "http://proxy.corp.example:3128"),
+            ("mapping.login", "profile.userid"),
+            ("mapping", "badge = \"profile.extattr.attrs[2].value\""),
+            ("wecom.corp_id", "ww0123456789abcdef"),
+            ("wecom.agent_id", "1000002"),
+            ("wecom.secret", "hunter2"),
+            ("wecom.mode", "web"),
+            ("wecom.events", "true"),
+            ("wecom.events.token", "hunter3"),
+            (
+                "wecom.events.encoding_aes_key",
+                "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFE",
+            ),
+            ("wecom.sync_brake", "20"),
+        ],
+        json!({
+            "display_name": "企业微信", "auto_login": "never", "admission": "existing",
+            "link_by": ["mobile", "email"], "link_on_request": true, "home": { "mobile": "/m" },
+            "login_prefix": "corp-", "proxy": "http://proxy.corp.example:3128",
+            "join": { "department": "示例公司/外包", "groups": ["guests", "staff"] },
+            "mapping": { "login": "profile.userid", "badge": "profile.extattr.attrs[2].value" },
+            "wecom": {
+                "corp_id": "ww0123456789abcdef", "agent_id": 1_000_002, "secret": "********",
+                "mode": "web", "sync_brake": 20,
+                "events": { "token": "********", "encoding_aes_key": "********" },
+            },
+        }),
+    )
+}
+
+/// The kinds with a login page.
+fn providers() -> Vec<Row> {
+    vec![
         row(
             "oidc",
             &[
@@ -91,6 +141,39 @@ fn rows() -> Vec<(&'static str, Fields, Value)> {
                 "profiles": { "teams": "https://api.github.com/user/teams" },
             } }),
         ),
+        row(
+            "saml",
+            &[
+                ("saml.metadata", "https://idp.corp.example/metadata"),
+                ("saml.name_id_format", "persistent"),
+                ("saml.private_key", &own().private_pem),
+                ("saml.certificate_pem", &own().certificate_pem),
+                ("saml.signed", "both"),
+            ],
+            json!({ "saml": {
+                "metadata": "https://idp.corp.example/metadata", "name_id_format": "persistent",
+                "private_key": "********", "certificate_pem": own().certificate_pem.trim(),
+                "signed": "both",
+            } }),
+        ),
+        row(
+            "cas",
+            &[
+                ("cas.url", "https://sso.corp.example/cas"),
+                ("cas.version", "2.0"),
+                ("cas.renew", "true"),
+                ("cas.single_logout", "true"),
+            ],
+            json!({ "cas": { "url": "https://sso.corp.example/cas", "version": "2.0", "renew": true } }),
+        ),
+    ]
+}
+
+/// The others.
+fn others() -> Vec<Row> {
+    let steps = "[[step]]\nname = \"user\"\nurl = \"https://portal.corp.example/api/user\"\n\
+                 query = { ticket = \"code\", key = \"secrets.app\" }\n";
+    vec![
         row("local", &[], json!({ "local": {} })),
         row(
             "jwt",
@@ -107,30 +190,6 @@ fn rows() -> Vec<(&'static str, Fields, Value)> {
                 "origins": ["https://portal.corp.example"],
             } }),
         ),
-        row(
-            "cas",
-            &[
-                ("cas.url", "https://sso.corp.example/cas"),
-                ("cas.version", "2.0"),
-                ("cas.renew", "true"),
-                ("cas.single_logout", "true"),
-            ],
-            json!({ "cas": { "url": "https://sso.corp.example/cas", "version": "2.0", "renew": true } }),
-        ),
-    ]
-}
-
-/// The other kinds.
-fn more_rows() -> Vec<(&'static str, Fields, Value)> {
-    let row = |kind, fields: &[(&'static str, &str)], settings| {
-        let fields = fields
-            .iter()
-            .map(|(name, value)| (*name, (*value).to_owned()));
-        (kind, fields.collect(), settings)
-    };
-    let steps = "[[step]]\nname = \"user\"\nurl = \"https://portal.corp.example/api/user\"\n\
-                 query = { ticket = \"code\", key = \"secrets.app\" }\n";
-    vec![
         row(
             "ldap",
             &[
@@ -154,46 +213,6 @@ fn more_rows() -> Vec<(&'static str, Fields, Value)> {
             } }),
         ),
         row(
-            "saml",
-            &[
-                ("saml.metadata", "https://idp.corp.example/metadata"),
-                ("saml.name_id_format", "persistent"),
-                ("saml.private_key", &own().private_pem),
-                ("saml.certificate_pem", &own().certificate_pem),
-                ("saml.signed", "both"),
-            ],
-            json!({ "saml": {
-                "metadata": "https://idp.corp.example/metadata", "name_id_format": "persistent",
-                "private_key": "********", "certificate_pem": own().certificate_pem.trim(),
-                "signed": "both",
-            } }),
-        ),
-        row(
-            "lark",
-            &[
-                ("lark.app_id", "cli_1"),
-                ("lark.app_secret", "hunter2"),
-                ("lark.contacts", "true"),
-                ("lark.sync_every", "1h"),
-            ],
-            json!({ "lark": {
-                "app_id": "cli_1", "app_secret": "********", "contacts": true, "sync_every": "1h",
-            } }),
-        ),
-        row(
-            "dingtalk",
-            &[
-                ("dingtalk.app_key", "dingkey1"),
-                ("dingtalk.app_secret", "hunter2"),
-                ("dingtalk.corp_id", "dingcorp1"),
-                ("dingtalk.scope", "openid corpid"),
-            ],
-            json!({ "dingtalk": {
-                "app_key": "dingkey1", "app_secret": "********", "corp_id": "dingcorp1",
-                "scope": "openid corpid",
-            } }),
-        ),
-        row(
             "custom",
             &[
                 ("custom.entry", "ticket"),
@@ -213,18 +232,6 @@ fn more_rows() -> Vec<(&'static str, Fields, Value)> {
                 }],
             } }),
         ),
-        row(
-            "yunzhijia",
-            &[
-                ("yunzhijia.app_id", "500000001"),
-                ("yunzhijia.app_secret", "hunter2"),
-                ("yunzhijia.eid", "17951708"),
-                ("yunzhijia.contacts", "true"),
-            ],
-            json!({ "yunzhijia": {
-                "app_id": "500000001", "app_secret": "********", "eid": "17951708", "contacts": true,
-            } }),
-        ),
     ]
 }
 
@@ -232,7 +239,8 @@ fn more_rows() -> Vec<(&'static str, Fields, Value)> {
 async fn a_form_of_every_kind_makes_the_settings_that_the_api_shows() {
     let menshen = empty_setup().external_url("https://sso.test").start().await;
     let mut visit = Visit::of_administrator(&menshen, "root").await;
-    for (kind, fields, settings) in rows().into_iter().chain(more_rows()) {
+    let rows = [vec![wecom()], apps(), providers(), others()].concat();
+    for (kind, fields, settings) in rows {
         visit.get(&format!("{LIST}/new?kind={kind}")).await;
         let fields: Vec<_> = [("kind", kind), ("enabled", "true"), ("sync", "true")]
             .map(|(name, value)| (name, value.to_owned()))
