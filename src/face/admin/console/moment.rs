@@ -35,12 +35,7 @@ impl Moment {
         }
         let passed_s = self.now.since(self.at).as_secs();
         let (number, zh, en) = match passed_s {
-            0..MINUTE_S => {
-                return match self.lang {
-                    Lang::Zh => "刚刚".to_owned(),
-                    Lang::En => "just now".to_owned(),
-                };
-            }
+            0..MINUTE_S => return self.just_now(),
             MINUTE_S..HOUR_S => (passed_s / MINUTE_S, "分钟前", "min ago"),
             HOUR_S..DAY_S => (passed_s / HOUR_S, "小时前", "h ago"),
             _ if passed_s < 31 * DAY_S => (passed_s / DAY_S, "天前", "d ago"),
@@ -52,11 +47,20 @@ impl Moment {
         }
     }
 
+    fn just_now(&self) -> String {
+        match self.lang {
+            Lang::Zh => "刚刚".to_owned(),
+            Lang::En => "just now".to_owned(),
+        }
+    }
+
     /// How long it is until then, rounded up.
     fn ahead(&self) -> String {
         let left_s = self.at.since(self.now).as_secs();
         let (number, zh, en) = match left_s {
-            0..HOUR_S => (left_s.div_ceil(MINUTE_S), "分钟后", "min"),
+            // Later than the request, and before its answer.
+            0 => return self.just_now(),
+            1..HOUR_S => (left_s.div_ceil(MINUTE_S), "分钟后", "min"),
             HOUR_S..DAY_S => (left_s.div_ceil(HOUR_S), "小时后", "h"),
             _ if left_s < 31 * DAY_S => (left_s.div_ceil(DAY_S), "天后", "d"),
             _ => return self.absolute(),
@@ -95,5 +99,7 @@ mod tests {
             assert_eq!(relative(ago_s, Lang::Zh), zh);
             assert_eq!(relative(ago_s, Lang::En), en);
         }
+        let (at, lang) = (now.plus(std::time::Duration::from_millis(5)), Lang::En);
+        assert_eq!(Moment { at, now, lang }.relative(), "just now");
     }
 }

@@ -159,9 +159,11 @@ async fn nodes(context: &PageContext<'_>) -> Vec<Node> {
     let seen = context.console.live.nodes().await;
     let versions = seen.iter().map(|node| node.record.settings_version);
     let newest = versions.max().unwrap_or_default();
+    let now = context.request.head.received_at;
     let node = |node: SeenNode| Node {
         is_behind: node.record.settings_version < newest,
-        seen: context.moment(node.record.seen_at),
+        // The clock of another node may be a little ahead.
+        seen: context.moment(node.record.seen_at.min(now)),
         name: node.record.name,
         is_this: node.is_this,
         is_silent: node.is_silent,
