@@ -49,7 +49,8 @@ async fn a_page_links_to_itself_in_the_other_language() {
 
 /// A page without the content of these elements.
 fn without(html: &str, element: &str) -> String {
-    let mut parts = html.split(&format!("<{element}"));
+    let start = format!("<{element}");
+    let mut parts = html.split(&start);
     let mut rest = parts.next().unwrap().to_owned();
     for part in parts {
         rest.push_str(part.split_once(&format!("</{element}>")).unwrap().1);

@@ -252,27 +252,15 @@ impl From<JsonError> for Refusal {
 
 /// A problem of the settings, at the field of the request that `field_of` names.
 pub(super) fn field_error(problem: &FieldProblem, field: String) -> FieldError {
-    let en = match &problem.help {
-        Some(help) => format!("{}: {help}", problem.message),
-        None => problem.message.to_string(),
-    };
-    let zh = translated(&problem.message.to_string())
-        .map_or_else(|| format!("无法使用：{en}"), str::to_owned);
-    FieldError::new(field, zh, en)
-}
-
-/// The Chinese of the commonest problems.
-fn translated(message: &str) -> Option<&'static str> {
-    Some(match message {
-        "no secret is kept for which this could stand" => "没有已保存的值可以沿用，请填写它本身",
-        "the place to which this secret is sent has changed" => {
-            "它要发往的地址变了，不能沿用已保存的值，请重新填写"
-        }
-        "it has a control character" => "含有控制字符",
-        "it is too long" => "太长",
-        "it is missing" => "必填",
-        _ => return None,
-    })
+    let message = &problem.message;
+    match &problem.help {
+        Some(help) => FieldError::new(
+            field,
+            format!("{message:#}：{help:#}"),
+            format!("{message}: {help}"),
+        ),
+        None => FieldError::new(field, format!("{message:#}"), message.to_string()),
+    }
 }
 
 /// Why a change was refused. `field_of` gives the field of the request for a key path, and whether it was
