@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn a_text_has_its_words_in_both_languages() {
         let id = "corp";
-        let inner = text!("there is no connector {id}", "没有连接器 {id}");
+        let inner = text!("there is no connector {id}", "没有认证源 {id}");
         let outer = text!("[admin]: {inner}", "[admin]：{inner:#}");
         assert_eq!(
             outer.in_language(Language::English),
@@ -255,14 +255,14 @@ mod tests {
         );
         assert_eq!(
             outer.in_language(Language::Chinese),
-            "[admin]：没有连接器 corp"
+            "[admin]：没有认证源 corp"
         );
         assert_eq!(outer.to_string(), outer.in_language(Language::English));
         assert_eq!(format!("{outer:#}"), outer.in_language(Language::Chinese));
         let both = Text::join([&inner, &inner], &Text::fixed("; ", "；"));
         assert_eq!(
             both.in_language(Language::Chinese),
-            "没有连接器 corp；没有连接器 corp"
+            "没有认证源 corp；没有认证源 corp"
         );
     }
 }

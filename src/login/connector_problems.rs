@@ -80,14 +80,14 @@ fn kind_problem<'a>(
         KindError::Missing => {
             let message = text!(
                 "the connector `{id}` is of no kind",
-                "连接器 `{id}` 没有种类"
+                "认证源 `{id}` 没有种类"
             );
             SettingProblem::key(KeyPath::of([]), message, help)
         }
         KindError::Several(_, second) => {
             let message = text!(
                 "the connector `{id}` is of two kinds",
-                "连接器 `{id}` 有两个种类"
+                "认证源 `{id}` 有两个种类"
             );
             SettingProblem::key(KeyPath::of([second]), message, help)
         }
@@ -155,7 +155,7 @@ fn callback_problem<'a>(
         );
         let message = text!(
             "the provider's response would not reach menshen",
-            "来源的响应到不了 menshen"
+            "认证源的响应到不了 menshen"
         );
         return Some(SettingProblem::value(key_path, message, help));
     }
@@ -300,7 +300,7 @@ pub fn auto_login_problems<'a>(
                     message,
                     text!(
                         "only one connector can start every login",
-                        "只能有一个连接器自动开始所有登录"
+                        "只能有一个认证源自动开始所有登录"
                     ),
                 );
             }
@@ -322,7 +322,7 @@ pub fn auto_login_problems<'a>(
                 );
                 let help = text!(
                     "set auto_login = \"never\" on all but one connector of a kind",
-                    "同一种类的连接器，只保留一个，其余请写 auto_login = \"never\""
+                    "同一种类的认证源，只保留一个，其余请写 auto_login = \"never\""
                 );
                 add(id, message, help);
             }

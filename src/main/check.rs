@@ -57,7 +57,7 @@ pub(super) async fn run(path: &Path, export: Option<&Path>, online: bool) -> Res
         };
         let head = text!(
             "connector {id} ({kind}):{how}",
-            "连接器 {id}（{kind}）：{how:#}"
+            "认证源 {id}（{kind}）：{how:#}"
         );
         print(head.for_operator())?;
         for finding in entry.connector.examine().await {
@@ -77,7 +77,7 @@ pub(super) async fn run(path: &Path, export: Option<&Path>, online: bool) -> Res
         }
         (false, _) => text!(
             "a source does not agree with the configuration: see !! above",
-            "有来源与配置不一致：见上面的 !!"
+            "有认证源与配置不一致：见上面的 !!"
         ),
         (true, false) => text!(
             "the store cannot be used: see !! above",

@@ -26,7 +26,7 @@ impl IdError {
         match self {
             Self::Connector => text!(
                 "a connector's id is 1 to 32 characters of a-z, 0-9 and -",
-                "连接器的编号由 1 到 32 个 a-z、0-9 和 - 组成"
+                "认证源的编号由 1 到 32 个 a-z、0-9 和 - 组成"
             ),
             Self::Subject => text!(
                 "a subject is 1 to 512 bytes without control characters",

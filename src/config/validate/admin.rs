@@ -49,11 +49,11 @@ fn validate_broker(problems: &mut Problems<'_>, index: usize, token: &AdminToken
     if connectors.is_empty() {
         let help = text!(
             "name connectors, or remove the key",
-            "请写上连接器，或删除这个键"
+            "请写上认证源，或删除这个键"
         );
         problems.add_at_value(
             &key_path,
-            text!("broker names no connector", "broker 里没有连接器"),
+            text!("broker names no connector", "broker 里没有认证源"),
             help,
         );
     }
@@ -78,11 +78,11 @@ fn validate_broker(problems: &mut Problems<'_>, index: usize, token: &AdminToken
             None => {
                 let help = text!(
                     "name a connector of this configuration",
-                    "请写本配置中的连接器"
+                    "请写本配置中的认证源"
                 );
                 problems.add_at_value(
                     &key_path,
-                    text!("there is no connector {id}", "没有连接器 {id}"),
+                    text!("there is no connector {id}", "没有认证源 {id}"),
                     help,
                 );
             }
@@ -91,12 +91,12 @@ fn validate_broker(problems: &mut Problems<'_>, index: usize, token: &AdminToken
                 if !kinds.any(|kind| kind.features().shares_app_token) {
                     let message = text!(
                         "the kind of {id} has no token of the application",
-                        "{id} 这种连接器没有应用令牌"
+                        "{id} 这种认证源没有应用令牌"
                     );
                     problems.add_at_value(
                         &key_path,
                         message,
-                        text!("name a connector of WeCom", "请写企业微信的连接器"),
+                        text!("name a connector of WeCom", "请写企业微信的认证源"),
                     );
                 }
             }

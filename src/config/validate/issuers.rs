@@ -148,13 +148,13 @@ fn validate_people_connector<'a>(
         let help = match connectors_with_tokens(problems).as_slice() {
             [] => text!(
                 "there is no connector whose provider signs tokens",
-                "没有哪个连接器的来源会签发令牌"
+                "没有哪个认证源会签发令牌"
             ),
             names => text!("there are: {}", "现有：{}", names.join(", ")),
         };
         let message = text!(
             "`{people}` is not a connector whose provider signs tokens",
-            "`{people}` 不是来源会签发令牌的连接器"
+            "`{people}` 不是会签发令牌的认证源"
         );
         problems.add_at_value(&key_path, message, help);
         return;
@@ -167,7 +167,7 @@ fn validate_people_connector<'a>(
         );
         let message = text!(
             "the connector `{people}` belongs to another issuer",
-            "连接器 `{people}` 属于另一个签发方"
+            "认证源 `{people}` 属于另一个签发方"
         );
         problems.add_at_value(&key_path, message, help);
     }

@@ -164,14 +164,14 @@ fn validate_connectors<'a>(
             let help = match names.as_slice() {
                 [] => text!(
                     "there is none: add [connector.{id}]",
-                    "还没有连接器：请加上 [connector.{id}]"
+                    "还没有认证源：请加上 [connector.{id}]"
                 ),
                 names => text!("there are: {}", "现有：{}", names.join(", ")),
             };
             let key_path = key_path.clone().key("connectors").item(index);
             problems.add_at_value(
                 &key_path,
-                text!("there is no connector `{id}`", "没有连接器 `{id}`"),
+                text!("there is no connector `{id}`", "没有认证源 `{id}`"),
                 help,
             );
         }

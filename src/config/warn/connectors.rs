@@ -18,14 +18,14 @@ fn warn_about_connectors(warnings: &mut Warnings<'_>) {
             let text = text!(
                 "whoever the source reports with the mobile number or email address of an account \
                         gets that account: the source must verify both",
-                "来源报出某账号的手机号或邮箱，就能得到那个账号：来源必须核实这两项"
+                "认证源报出某账号的手机号或邮箱，就能得到那个账号：认证源必须核实这两项"
             );
             warnings.add(&key_path.clone().key("link_by"), text);
         }
         if connector.join.is_some() && connector.admission == AdmissionConfig::Existing {
             let text = text!(
                 "nobody gets this: with admission = \"existing\" this connector creates no account",
-                "没有人会得到它：admission = \"existing\" 时，这个连接器不创建账号"
+                "没有人会得到它：admission = \"existing\" 时，这个认证源不创建账号"
             );
             warnings.add(&key_path.clone().key("join"), text);
         }
@@ -58,7 +58,7 @@ fn warn_about_shared_callback<'a>(
             "`{other}` has the same callback: a hostile provider can obtain codes of the other one, \
              unless that sends `iss` in its responses (RFC 9207); share a callback only among \
              providers that you trust",
-            "`{other}` 的回调地址相同：恶意的来源可以得到另一个的授权码，除非那个来源在响应中带 `iss`（RFC 9207）；请只在信任的来源之间共用回调地址"
+            "`{other}` 的回调地址相同：恶意的认证源可以得到另一个的授权码，除非那个认证源在响应中带 `iss`（RFC 9207）；请只在信任的认证源之间共用回调地址"
         );
         warnings.add(&key_path.clone().key("callback"), text);
     }
@@ -70,7 +70,7 @@ fn warn_about_login_choices(warnings: &mut Warnings<'_>) {
     let text = |id: &ConnectorId| {
         text!(
             "the file has no connector `{id}`: it counts once it is made with the admin API",
-            "文件中没有连接器 `{id}`：用管理接口创建之后才生效"
+            "文件中没有认证源 `{id}`：用管理接口创建之后才生效"
         )
     };
     let default = config.login.default.iter();

@@ -53,7 +53,7 @@ pub(super) fn warn_about_routes(warnings: &mut Warnings<'_>) {
             let text = text!(
                 "none of the connectors of this route reports how people authenticated (acr): \
                         nobody passes",
-                "这个路由的连接器都不报告认证方式（acr）：没有人能通过"
+                "这个路由的认证源都不报告认证方式（acr）：没有人能通过"
             );
             warnings.add(&key_path.clone().key("acr_values"), text);
         }
@@ -107,14 +107,14 @@ fn warn_about_absent_callers(
         let text = text!(
             "there is no connector: nobody can sign in and pass until one is made with the admin \
                     API or added as [connector.ID]",
-            "没有连接器：在用管理接口创建，或加上 [connector.ID] 之前，没有人能登录和通过"
+            "没有认证源：在用管理接口创建，或加上 [connector.ID] 之前，没有人能登录和通过"
         );
         warnings.add(key_path, text);
     }
     if route.access == AccessConfig::Rule && has_no_callers {
         let text = text!(
             "there is no connector and no issuer: in the rule `user` is always null",
-            "既没有连接器也没有签发方：规则中的 `user` 总是 null"
+            "既没有认证源也没有签发方：规则中的 `user` 总是 null"
         );
         warnings.add(&key_path.clone().key("access"), text);
     }
@@ -130,7 +130,7 @@ fn warn_about_unknown_connectors<'a>(
         if !warnings.config.connector.contains_key(id) {
             let text = text!(
                 "the file has no connector `{id}`: people pass with it once it is made with the admin API",
-                "文件中没有连接器 `{id}`：用管理接口创建之后，人们才能凭它通过"
+                "文件中没有认证源 `{id}`：用管理接口创建之后，人们才能凭它通过"
             );
             let key_path = key_path.clone().key("connectors").item(index);
             warnings.add(&key_path, text);
@@ -155,7 +155,7 @@ fn warn_about_tokens_in_plain_http<'a>(
         let text = text!(
             "tokens of the provider are sent to the application in plain http: an attacker in \
                     the network can use them",
-            "来源的令牌以明文 http 发给应用：网络中的攻击者可以使用它们"
+            "认证源的令牌以明文 http 发给应用：网络中的攻击者可以使用它们"
         );
         let keys = [
             ("pass_access_token", route.pass_access_token),

@@ -76,7 +76,7 @@ fn warn_about_admin(warnings: &mut Warnings<'_>) {
             let text = text!(
                 "whoever has this token can do at the source of {} what the application may do: give the \
                  application no more rights there than its programs need",
-                "拿到这个令牌的人，可以在 {} 的来源处做该应用能做的一切：请不要在那里给应用多余的权限",
+                "拿到这个令牌的人，可以在 {} 的认证源处做该应用能做的一切：请不要在那里给应用多余的权限",
                 connectors.join(" and of ")
             );
             let key_path = KeyPath::of(["admin", "tokens"]).item(index).key("broker");

@@ -25,7 +25,7 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
                 "the sources of this route post their responses, and browsers send no session \
                         cookie with that: nobody is confirmed again unless [session] has \
                         cookie_same_site = \"none\"",
-                "这个路由的来源用 POST 返回响应，浏览器此时不发送会话 Cookie：除非 [session] 中有 cookie_same_site = \"none\"，否则无法重新确认任何人"
+                "这个路由的认证源用 POST 返回响应，浏览器此时不发送会话 Cookie：除非 [session] 中有 cookie_same_site = \"none\"，否则无法重新确认任何人"
             );
             let key_path = KeyPath::of(["route"]).item(index).key("reload_user");
             warnings.add(&key_path, text);
@@ -63,7 +63,7 @@ fn warn_about_connectors(warnings: &mut Warnings<'_>) {
             };
             let text = text!(
                 "this source confirms nobody without a click: {help}",
-                "这个来源不能免点击确认身份：{help:#}"
+                "这个认证源不能免点击确认身份：{help:#}"
             );
             warnings.add(&key_path, text);
         } else if features.returns_by_post()
@@ -72,7 +72,7 @@ fn warn_about_connectors(warnings: &mut Warnings<'_>) {
             let text = text!(
                 "this source posts its responses, and browsers send no session cookie with that: \
                         nobody is confirmed again unless [session] has cookie_same_site = \"none\"",
-                "这个来源用 POST 返回响应，浏览器此时不发送会话 Cookie：除非 [session] 中有 cookie_same_site = \"none\"，否则无法重新确认任何人"
+                "这个认证源用 POST 返回响应，浏览器此时不发送会话 Cookie：除非 [session] 中有 cookie_same_site = \"none\"，否则无法重新确认任何人"
             );
             warnings.add(&key_path, text);
         }

@@ -228,7 +228,7 @@ mod tests {
             (b"{\"a\": {\"b\": 1, \"b\": 2}}", "\"a.b\" is there twice"),
             (
                 b"{\"a\": [0,\n{\"b\": 1, \"b\": 2}]}",
-                "line 2, column 13: the member \"a[1].b\" is there twice",
+                "line 2, column 12: the member \"a[1].b\" is there twice",
             ),
             (b"{\"a\": \"hunter2\" hunter2}", "not JSON"),
         ] {

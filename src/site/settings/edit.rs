@@ -221,7 +221,7 @@ impl Edit<'_> {
             );
             let problem = FieldProblem::new(
                 "",
-                text!("there are too many connectors", "连接器太多"),
+                text!("there are too many connectors", "认证源太多"),
                 help,
             );
             return Err(ChangeError::Problems(vec![problem]));

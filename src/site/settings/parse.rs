@@ -181,7 +181,7 @@ fn machine_problems(connector: &ConnectorConfig) -> Vec<FieldProblem> {
             if problems.iter().all(|problem| problem.field != field) {
                 let help = text!(
                     "give the content itself or a URL, or set the connector in the file",
-                    "请给出内容本身或 URL，或在配置文件中设置这个连接器"
+                    "请给出内容本身或 URL，或在配置文件中设置这个认证源"
                 );
                 problems.push(FieldProblem::new(field, message.clone(), help));
             }

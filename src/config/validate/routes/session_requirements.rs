@@ -35,7 +35,7 @@ pub(super) fn validate<'a>(
             let key_path = key_path.clone().key(key);
             let help = text!(
                 "a login at the source takes longer: write \"10s\" or more",
-                "在来源处登录不止这么久：请写 \"10s\" 或更长"
+                "在认证源处登录不止这么久：请写 \"10s\" 或更长"
             );
             problems.add_at_value(&key_path, text!("{key} is too short", "{key} 太短"), help);
         }
@@ -132,7 +132,7 @@ fn validate_silent_login<'a>(
     if !features.is_empty() && !features.iter().any(Features::supports_silent_login) {
         let message = text!(
             "none of the connectors of this route can log in without a click",
-            "这个路由的连接器都不能免点击登录"
+            "这个路由的认证源都不能免点击登录"
         );
         let requirements = features.iter().map(|features| &features.silent_login_help);
         let mut requirements: Vec<_> = requirements.filter(|text| !text.is_empty()).collect();

@@ -74,7 +74,7 @@ fn connector_named(settings: &Settings, name: &str) -> Result<ConnectorId, Refus
     let id = id.filter(|id| settings.connector(id).is_some());
     id.ok_or_else(|| {
         let kinds = HengshiKind::ALL.map(HengshiKind::id).join(", ");
-        let zh = format!("既不是认证方式，也不是已有的连接器；认证方式有：{kinds}");
+        let zh = format!("既不是认证方式，也不是已有的认证源；认证方式有：{kinds}");
         let en = format!("it is neither a kind nor a connector; the kinds are {kinds}");
         Refusal::field(FIELD, zh, en)
     })
@@ -87,7 +87,7 @@ fn require_in_force(settings: &Settings, id: &ConnectorId, name: &str) -> Result
             format!("{name} is not configured"),
         ),
         Some(info) if info.shadowed => Words::new(
-            format!("{name} 被配置文件中同名的连接器遮盖"),
+            format!("{name} 被配置文件中同名的认证源遮盖"),
             format!("{name} is shadowed by a connector of the file"),
         ),
         Some(info) if !info.enabled => {

@@ -239,7 +239,7 @@ fn connector_of(query: Option<&str>) -> Result<Option<ConnectorId>, Refusal> {
     match (id, named.next()) {
         (Some(id), None) => Ok(Some(id)),
         _ => {
-            let zh = "应为一个连接器的 ID，只能写一次";
+            let zh = "应为一个认证源的 ID，只能写一次";
             let en = "it must be the ID of one connector, once";
             Err(Refusal::field("connector", zh, en))
         }

@@ -123,7 +123,7 @@ impl Refusal {
                 let ids: Vec<_> = ids.iter().map(ConnectorId::as_str).collect();
                 let ids = ids.join(", ");
                 Words::new(
-                    format!("{kind} 有多个连接器（{ids}），请用 ?connector=ID 指明是哪一个"),
+                    format!("{kind} 有多个认证源（{ids}），请用 ?connector=ID 指明是哪一个"),
                     format!("there are several connectors of {kind} ({ids}): say ?connector=ID"),
                 )
             }
@@ -293,7 +293,7 @@ pub(super) fn of_change(
         }
         ChangeError::KindChanged { id, was } => {
             let kind = kind.map_or("", HengshiKind::id);
-            let zh = format!("{id} 曾是 {was} 类型的连接器，不能改作 {kind}，请换一个 ID");
+            let zh = format!("{id} 曾是 {was} 类型的认证源，不能改作 {kind}，请换一个 ID");
             let en = format!(
                 "{id} was a connector of the kind {was} and cannot become {kind}: choose another ID"
             );

@@ -26,7 +26,7 @@ pub(super) fn target(
             && !info.kind.is_empty()
             && info.kind != kind.table()
         {
-            let zh = format!("连接器 {id} 是 {} 类型，不是 {}", info.kind, kind.id());
+            let zh = format!("认证源 {id} 是 {} 类型，不是 {}", info.kind, kind.id());
             let en = format!(
                 "the connector {id} is of the kind {}, not {}",
                 info.kind,

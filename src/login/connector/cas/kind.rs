@@ -105,7 +105,7 @@ impl Kind for Config {
             },
             silent_login_help: text!(
                 "a cas connector can do so only without `renew`",
-                "cas 连接器只有不写 `renew` 时才能做到"
+                "cas 认证源只有不写 `renew` 时才能做到"
             ),
             login_method: LoginMethod::Callback(Callback {
                 program_ticket: Some(ticket::PARAMETER),

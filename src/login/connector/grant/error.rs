@@ -139,32 +139,32 @@ pub(super) fn remedy(error: &str, callback: &Url) -> Text {
                 "copy `client_id` and `client_secret` (or the key in `private_key`) again from the \
             provider; if they are right, the provider may expect another authentication method: \
             set `client_auth`",
-                "请从来源处重新复制 `client_id` 和 `client_secret`（或 `private_key` 中的私钥）；如果都正确，来源可能要求别的认证方式：请设置 `client_auth`"
+                "请从认证源处重新复制 `client_id` 和 `client_secret`（或 `private_key` 中的私钥）；如果都正确，认证源可能要求别的认证方式：请设置 `client_auth`"
             )
         }
         "unauthorized_client" => text!(
             "the provider does not allow the authorization code flow to this \
         `client_id`: enable it there",
-            "来源不允许这个 `client_id` 使用授权码流程：请在来源处开启"
+            "认证源不允许这个 `client_id` 使用授权码流程：请在认证源处开启"
         ),
         "redirect_uri_mismatch" | "invalid_redirect_uri" => {
             text!(
                 "register exactly {callback} as redirect URI at the provider",
-                "请在来源处把 {callback} 登记为重定向 URI，一字不差"
+                "请在认证源处把 {callback} 登记为重定向 URI，一字不差"
             )
         }
         "invalid_scope" => {
             text!(
                 "the provider does not know or allow one of `scopes`: allow them to this \
         `client_id`, or remove some",
-                "来源不认识或不允许 `scopes` 中的某一项：请在来源处允许，或删除一些"
+                "认证源不认识或不允许 `scopes` 中的某一项：请在认证源处允许，或删除一些"
             )
         }
         "unsupported_response_type" => {
             text!(
                 "the provider does not support the authorization code flow at \
         this URL: check `authorize_url`, and allow the flow to this `client_id`",
-                "来源在这个 URL 上不支持授权码流程：请检查 `authorize_url`，并在来源处允许该流程"
+                "认证源在这个 URL 上不支持授权码流程：请检查 `authorize_url`，并在认证源处允许该流程"
             )
         }
         "unsupported_grant_type" => {
@@ -177,12 +177,12 @@ pub(super) fn remedy(error: &str, callback: &Url) -> Text {
         "invalid_request" => text!(
             "the provider considers the request invalid: check `client_id`, that {callback} is \
             registered there as redirect URI, and whether it requires further parameters",
-            "来源认为请求无效：请检查 `client_id`，{callback} 是否已在来源处登记为重定向 URI，以及是否还需要别的参数"
+            "认证源认为请求无效：请检查 `client_id`，{callback} 是否已在认证源处登记为重定向 URI，以及是否还需要别的参数"
         ),
         _ => text!(
             "look up this error in the documentation of the provider; {callback} must be registered \
             there as redirect URI, and `client_id` and `client_secret` must match",
-            "请在来源的文档中查找这个错误；{callback} 必须在来源处登记为重定向 URI，`client_id` 和 `client_secret` 必须一致"
+            "请在认证源的文档中查找这个错误；{callback} 必须在认证源处登记为重定向 URI，`client_id` 和 `client_secret` 必须一致"
         ),
     }
 }

@@ -163,7 +163,7 @@ impl Kind for Config {
             },
             silent_login_help: text!(
                 "an ldap connector asks the directory by itself, as `revalidate` says",
-                "ldap 连接器会按 `revalidate` 自己查询目录"
+                "ldap 认证源会按 `revalidate` 自己查询目录"
             ),
             ..Features::default()
         }

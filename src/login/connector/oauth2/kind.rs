@@ -126,7 +126,7 @@ impl Kind for Config {
             let text = text!(
                 "without PKCE a stolen code can be redeemed: remove this key unless the \
                         provider refuses PKCE",
-                "没有 PKCE，被盗的授权码可以兑换：除非来源拒绝 PKCE，否则请删除这个键"
+                "没有 PKCE，被盗的授权码可以兑换：除非认证源拒绝 PKCE，否则请删除这个键"
             );
             warnings.push((KeyPath::of([NAME, "pkce"]), text));
         }
@@ -148,7 +148,7 @@ impl Kind for Config {
             silent_login_help: text!(
                 "an oauth2 connector can do so only with some presets, such as \
                                 \"keycloak\"",
-                "oauth2 连接器只有用某些 preset（例如 \"keycloak\"）时才能做到"
+                "oauth2 认证源只有用某些 preset（例如 \"keycloak\"）时才能做到"
             ),
             ..Features::default()
         }

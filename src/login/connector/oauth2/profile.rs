@@ -229,7 +229,7 @@ fn misconfigured(source: SourceRefusal, name: Option<&str>) -> ConnectorError {
         remedy: text!(
             "check that `{key}` is right, that `scopes` request what it needs, and that the provider \
             allows them to this `client_id`",
-            "请检查 `{key}` 是否正确，`scopes` 是否包含它所需要的，以及来源是否允许这个 `client_id` 使用它们"
+            "请检查 `{key}` 是否正确，`scopes` 是否包含它所需要的，以及认证源是否允许这个 `client_id` 使用它们"
         ),
         source,
     }

@@ -86,7 +86,7 @@ impl ProviderSettings {
                 text!("it is empty", "是空的"),
                 text!(
                     "enter the client id of the provider",
-                    "请填来源处登记的客户端编号"
+                    "请填认证源处登记的客户端编号"
                 ),
             ));
         }
@@ -298,7 +298,7 @@ fn scope(
     if !matches!(separator, " " | "," | ";" | "+" | "|") {
         let help = text!(
             "a space, or what the provider requires, most often a comma",
-            "应为空格，或来源要求的分隔符，多为逗号"
+            "应为空格，或认证源要求的分隔符，多为逗号"
         );
         return Err(setting_error(
             "scope_separator",
@@ -391,7 +391,7 @@ fn return_param(config: &Config) -> Result<Option<String>, SettingError> {
         Some(name) if name.is_empty() || is_set_by_menshen(name) => {
             let help = text!(
                 "the name of a parameter that the provider reads, such as returnUrl",
-                "应为来源能读的参数名，例如 returnUrl"
+                "应为认证源能读的参数名，例如 returnUrl"
             );
             Err(setting_error(
                 "return_param",

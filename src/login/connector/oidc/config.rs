@@ -103,7 +103,7 @@ impl Config {
                 "client_id",
                 text!(
                     "it is empty: enter the client id of the provider",
-                    "是空的：请填来源处登记的客户端编号"
+                    "是空的：请填认证源处登记的客户端编号"
                 ),
             );
         }

@@ -27,7 +27,7 @@ pub(super) fn from_issuer(error: IssuerError) -> ConnectorError {
 pub(super) fn missing_endpoint(endpoint: &'static str) -> ConnectorError {
     let remedy = text!(
         "check that `issuer` names an OpenID Connect provider that supports logins",
-        "请检查 `issuer` 是否是支持登录的 OpenID Connect 来源"
+        "请检查 `issuer` 是否是支持登录的 OpenID Connect 认证源"
     );
     misconfigured(remedy, &format!("it lacks `{endpoint}`"))
 }

@@ -80,7 +80,7 @@ impl UserinfoError {
                 let remedy = text!(
                     "the provider does not accept the access token at its userinfo \
                               endpoint: set `userinfo = false`, or add the scope it requires",
-                    "来源的 userinfo 端点不接受访问令牌：请设置 `userinfo = false`，或加上它要求的 scope"
+                    "认证源的 userinfo 端点不接受访问令牌：请设置 `userinfo = false`，或加上它要求的 scope"
                 );
                 let message = format!("{CALL} answered with HTTP status {status}");
                 errors::misconfigured(remedy, &message)

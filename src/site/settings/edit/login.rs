@@ -48,15 +48,15 @@ impl Edit<'_> {
             document.connectors.contains_key(id) || self.settings.file.connectors.contains_key(id)
         };
         let mut problems = Vec::new();
-        let help = text!("name one of the connectors", "请写其中一个连接器");
+        let help = text!("name one of the connectors", "请写其中一个认证源");
         if let Some(id) = login.default.as_ref().filter(|id| !exists(id)) {
-            let message = text!("there is no connector `{id}`", "没有连接器 `{id}`");
+            let message = text!("there is no connector `{id}`", "没有认证源 `{id}`");
             problems.push(FieldProblem::new("default", message, help.clone()));
         }
         for (index, id) in login.order.iter().enumerate() {
             let field = format!("order[{index}]");
             if !exists(id) {
-                let message = text!("there is no connector `{id}`", "没有连接器 `{id}`");
+                let message = text!("there is no connector `{id}`", "没有认证源 `{id}`");
                 problems.push(FieldProblem::new(field, message, help.clone()));
             } else if login.order[..index].contains(id) {
                 let message = text!("`{id}` is there twice", "`{id}` 出现了两次");
