@@ -102,6 +102,12 @@ impl Document {
         taken.any(|taken| is_at_or_below(taken, key_path))
     }
 
+    /// Whether a value below this path was taken out.
+    pub(super) fn has_lost_values_in(&self, path: &[OwnedStep]) -> bool {
+        let mut taken = self.taken_out.iter();
+        taken.any(|taken| taken.len() > path.len() && taken.starts_with(path))
+    }
+
     /// Notes that this value is not the one of the text.
     pub(super) fn mark_incomplete(&mut self, path: &[OwnedStep]) {
         self.taken_out.push(path.to_vec());

@@ -92,7 +92,10 @@ impl Reader {
                     self.go_on_without(&path, key, is_known)
                 }
                 reason => {
-                    self.problems.push(problem);
+                    // A list whose items were taken out may only be empty because of that.
+                    if !self.source.document.has_lost_values_in(&path) {
+                        self.problems.push(problem);
+                    }
                     let document = self.source.document_mut();
                     match reason {
                         // Some types read their keys themselves; the path is that of the whole value.

@@ -26,7 +26,7 @@ async fn white_space_around_a_secret_is_ignored_and_check_warns_of_it() {
     .enumerate()
     {
         let name = format!("{nth}.secret");
-        let path = folder.write(&name, &format!("{before}{CLIENT_SECRET}{after}"));
+        let path = folder.write_secret(&name, &format!("{before}{CLIENT_SECRET}{after}"));
         let line = format!("client_secret = {{ file = \"{}\" }}", path.display());
         let setup = provider.setup_with_client_lines(&line);
         let menshen = setup.start().await;

@@ -22,7 +22,7 @@ fn the_documented_example_passes_the_check() {
     let folder = TempFolder::new();
     let logo = folder.write("logo.svg", SVG);
     let text = english.replace("/etc/menshen/logo.svg", logo.to_str().unwrap());
-    let text = text.replace("{ env = \"WECOM_SECRET\" }", "\"simulated\"");
+    let text = text.replace("{ file = \"/etc/menshen/wecom.secret\" }", "\"simulated\"");
     let text = format!("[server]\nexternal_url = \"https://sso.corp.example\"\n{text}");
     let config = Config::parse(&text, "menshen.toml").unwrap_or_else(|error| panic!("{error}"));
     assert!(config.check_files().is_ok());

@@ -84,13 +84,13 @@ async fn a_new_password_that_cannot_be_used_changes_nothing() {
     let page = browser.visit(CHANGE).await.text();
     let long = "x".repeat(1_025);
     for (old, new, again, text) in [
-        (OLD, "seven77", "seven77", "至少要有 8 个字符"),
-        (OLD, NEW, "第二个 密码 更短", "不一样"),
-        (OLD, OLD, OLD, "相同"),
-        (OLD, &*long, &*long, "太长"),
-        (OLD, "two\nlines", "two\nlines", "不能使用的字符"),
+        (OLD, "seven77", "seven77", "新密码至少需要 8 个字符"),
+        (OLD, NEW, "第二个 密码 更短", "不一致"),
+        (OLD, OLD, OLD, "不能与当前密码相同"),
+        (OLD, &*long, &*long, "新密码过长"),
+        (OLD, "two\nlines", "two\nlines", "不支持的字符"),
         // What is wrong with the new one does not tell whether the old one is right.
-        ("wrong", "seven77", "seven77", "至少要有 8 个字符"),
+        ("wrong", "seven77", "seven77", "新密码至少需要 8 个字符"),
     ] {
         let answer = send_form(&mut browser, &page, (old, new, again)).await;
         assert_eq!(answer.status, 400, "{new}");
@@ -308,7 +308,7 @@ async fn who_must_change_the_password_gets_no_session_before() {
     assert_ne!(status_at(&mut browser, "/echo").await, 200);
     let page = browser.visit(&format!("{SSO_URL}{to}")).await;
     assert!(
-        page.text().contains("管理员要求您先设置新密码"),
+        page.text().contains("管理员要求您设置新密码"),
         "{}",
         page.text()
     );
