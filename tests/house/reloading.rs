@@ -103,7 +103,7 @@ async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
         "{metrics}"
     );
     assert!(
-        !metrics.contains("menshen_reloads_total{outcome=\"done\"}"),
+        metrics.contains("menshen_reloads_total{outcome=\"done\"} 0\n"),
         "{metrics}"
     );
     // A valid configuration clears the failure.

@@ -8,13 +8,17 @@ use crate::site::settings::Settings;
 use crate::store::{ConnectorId, RevocationScope, SessionsQuery};
 use crate::telemetry::error_chain;
 
-/// The connectors that are in force before a change and not after it. One that cannot be built on this node
-/// is left out: it may be in force on others.
+/// The connectors that are in force before a change and not after it. Left out are those that cannot be built
+/// on this node, and those that its file no longer has: they may be in force on others, and sessions of the
+/// latter are valid again when the file has them back.
 pub(super) fn newly_out_of_force(before: &Settings, after: &Settings) -> Vec<ConnectorId> {
-    let is_gone =
-        |id: &&ConnectorId| !after.config().connectors.contains_key(*id) && !after.is_broken(id);
-    let before = before.config().connectors.keys();
-    before.filter(is_gone).cloned().collect()
+    let is_in_file = |settings: &Settings, id| settings.file().connectors.contains_key(id);
+    let is_gone = |id: &&ConnectorId| {
+        let left_the_file = is_in_file(before, *id) && !is_in_file(after, *id);
+        !after.config().connectors.contains_key(*id) && !after.is_broken(id) && !left_the_file
+    };
+    let in_force = before.config().connectors.keys();
+    in_force.filter(is_gone).cloned().collect()
 }
 
 /// The connectors that are in force after a change and not before it, although there has been one with their
@@ -48,8 +52,7 @@ impl LiveSite {
             }
         }
         let document = settings.document();
-        let known = document.connectors.keys().chain(document.kinds.keys());
-        for id in known {
+        for id in document.connectors.keys() {
             let may_be_used =
                 settings.config().connectors.contains_key(id) || settings.is_broken(id);
             if !may_be_used && checked.insert(id) && self.has_sessions_of(id).await {

@@ -83,7 +83,7 @@ async fn a_node_that_starts_ends_what_is_left_of_a_connector_that_is_not_in_forc
 }
 
 #[tokio::test]
-async fn a_connector_that_the_file_removes_ends_with_its_sessions() {
+async fn a_connector_that_the_file_removes_is_out_of_force_until_the_file_has_it_again() {
     let site = ManagedSite::start().await;
     let toml = site.wecom_toml("corp", "");
     site.reload(&toml).await.unwrap();
@@ -91,6 +91,11 @@ async fn a_connector_that_the_file_removes_ends_with_its_sessions() {
     site.advance();
     site.reload("").await.unwrap();
     assert_eq!(status_with_session(&browser, site.address()).await, 401);
+    // Another node may serve the file that has it; sessions of a disabled one would be gone.
+    site.reload(&toml).await.unwrap();
+    assert_eq!(status_with_session(&browser, site.address()).await, 200);
+    let disabled = site.wecom_toml("corp", "enabled = false");
+    site.reload(&disabled).await.unwrap();
     site.reload(&toml).await.unwrap();
     assert_eq!(status_with_session(&browser, site.address()).await, 401);
     site.advance();
