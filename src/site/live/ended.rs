@@ -12,9 +12,10 @@ use crate::telemetry::error_chain;
 /// on this node, and those that its file no longer has: they may be in force on others, and sessions of the
 /// latter are valid again when the file has them back.
 pub(super) fn newly_out_of_force(before: &Settings, after: &Settings) -> Vec<ConnectorId> {
-    let is_in_file = |settings: &Settings, id| settings.file().connectors.contains_key(id);
+    let is_in_file =
+        |settings: &Settings, id: &ConnectorId| settings.file().connectors.contains_key(id);
     let is_gone = |id: &&ConnectorId| {
-        let left_the_file = is_in_file(before, *id) && !is_in_file(after, *id);
+        let left_the_file = is_in_file(before, id) && !is_in_file(after, id);
         !after.config().connectors.contains_key(*id) && !after.is_broken(id) && !left_the_file
     };
     let in_force = before.config().connectors.keys();

@@ -213,18 +213,8 @@ impl Edit<'_> {
             hengshi,
         };
         document.connectors.insert(id.clone(), connector);
-        let max = CONNECTORS_MAX;
-        if document.connectors.len() > max {
-            let help = text!(
-                "at most {max}: delete another one first",
-                "最多 {max} 个：请先删除一个"
-            );
-            let problem = FieldProblem::new(
-                "",
-                text!("there are too many connectors", "认证源太多"),
-                help,
-            );
-            return Err(ChangeError::Problems(vec![problem]));
+        if document.connectors.len() > CONNECTORS_MAX {
+            return Err(too_many_connectors());
         }
         self.note_kind(id, &kind.unwrap_or_default())?;
         self.edited.touched.push(id.clone());
@@ -301,6 +291,10 @@ impl Edit<'_> {
         connectors: &BTreeMap<ConnectorId, ConnectorTable>,
         login: &LoginChange,
     ) -> Result<(), ChangeError> {
+        // Each may have many problems, and all of them are in the answer.
+        if connectors.len() > CONNECTORS_MAX {
+            return Err(too_many_connectors());
+        }
         let mut problems = Vec::new();
         for (id, table) in connectors {
             self.refuse_file(id)?;
@@ -338,6 +332,16 @@ impl Edit<'_> {
             }
         }
     }
+}
+
+fn too_many_connectors() -> ChangeError {
+    let max = CONNECTORS_MAX;
+    let help = text!(
+        "at most {max}: delete another one first",
+        "最多 {max} 个：请先删除一个"
+    );
+    let message = text!("there are too many connectors", "认证源太多");
+    ChangeError::Problems(vec![FieldProblem::new("", message, help)])
 }
 
 /// The paths at which two tables differ. Never a value, because it may be a secret.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::error::FieldProblem;
 use super::table::ConnectorTable;
+use super::types::PROBLEMS_MAX;
 use super::{Config, RouteDestinations, seal};
 use crate::login::connector::ConnectorConfig;
 use crate::login::{ConnectorSurroundings, connector_problems};
@@ -21,8 +22,14 @@ const DEPTH_MAX: usize = 16;
 /// The most values in a table.
 const VALUES_MAX: usize = 4_096;
 
-/// The problems of the JSON itself: too large, control characters, or what stands for sealed secrets.
-pub(super) fn json_problems(table: &ConnectorTable) -> Vec<FieldProblem> {
+/// The problems of the JSON itself: too large, control characters, or what stands for sealed secrets; at most
+/// [`PROBLEMS_MAX`] and one more.
+///
+/// # Errors
+/// There are too many values or problems to look at all of them: nothing else of the table is checked.
+pub(super) fn json_problems(
+    table: &ConnectorTable,
+) -> Result<Vec<FieldProblem>, Vec<FieldProblem>> {
     let mut found = JsonProblems {
         list: Vec::new(),
         values: 0,
@@ -38,7 +45,10 @@ pub(super) fn json_problems(table: &ConnectorTable) -> Vec<FieldProblem> {
             help,
         ));
     }
-    found.list
+    match found.is_full() {
+        true => Err(found.list),
+        false => Ok(found.list),
+    }
 }
 
 /// The path of a key in the table at this path.
@@ -55,13 +65,21 @@ struct JsonProblems {
 }
 
 impl JsonProblems {
+    /// Whether no further value is looked at. Otherwise a body of 1 MiB would have an answer of 100 MB.
+    fn is_full(&self) -> bool {
+        self.values > VALUES_MAX || self.list.len() >= PROBLEMS_MAX
+    }
+
     fn check(&mut self, path: &str, value: &Value, depth: usize) {
+        if self.is_full() {
+            return;
+        }
         self.values += 1;
-        if depth > DEPTH_MAX || self.values > VALUES_MAX {
-            let message = text!(
-                "it is nested too deeply, or there are too many values",
-                "嵌套太深，或值太多"
-            );
+        if self.values > VALUES_MAX {
+            return;
+        }
+        if depth > DEPTH_MAX {
+            let message = text!("it is nested too deeply", "嵌套太深");
             self.list.push(FieldProblem::new(
                 path,
                 message,
@@ -73,11 +91,17 @@ impl JsonProblems {
             Value::String(text) => self.check_text(path, text),
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
+                    if self.is_full() {
+                        return;
+                    }
                     self.check(&format!("{path}[{index}]"), item, depth + 1);
                 }
             }
             Value::Object(members) => {
                 for (key, member) in members {
+                    if self.is_full() {
+                        return;
+                    }
                     let path = below(path, key);
                     if key == seal::SEALED {
                         let help = text!(

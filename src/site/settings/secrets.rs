@@ -67,7 +67,7 @@ pub(super) fn merge(
 ) -> Result<Merged, Vec<FieldProblem>> {
     let mut table = table;
     remove_nulls(table.members_mut());
-    let of_json = parse::json_problems(&table);
+    let of_json = parse::json_problems(&table)?;
     let mut kept = Vec::new();
     if let Some(former) = former {
         kept.extend(keep_absent(&mut table, former));

@@ -17,7 +17,7 @@ use crate::text;
 use crate::wording::Text;
 
 /// The most problems that are reported at once.
-const PROBLEMS_MAX: usize = 50;
+pub(super) const PROBLEMS_MAX: usize = 50;
 /// How often a table is read at most.
 const READINGS_MAX: usize = 4 * PROBLEMS_MAX;
 

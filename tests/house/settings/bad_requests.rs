@@ -212,3 +212,46 @@ async fn ten_megabytes_are_refused_and_a_body_that_is_no_json_names_its_line() {
     assert_eq!(answer.status, 413, "{}", answer.text());
     assert_eq!(everything(&site).await, before);
 }
+
+#[tokio::test]
+async fn the_answer_to_a_flood_of_wrong_values_stays_short() {
+    const ANSWER_BYTES_MAX: usize = 64 * 1024;
+    let site = start().await;
+    let put = ("PUT", "/api/connectors/corp");
+    let import = ("POST", "/api/config/import");
+    let list = |item: &str, count| vec![item; count].join(",");
+    let unknown_keys: Vec<_> = (0..40_000).map(|n| format!("\"k{n}\":0")).collect();
+    let connectors: Vec<_> = (0..20_000).map(|n| format!("\"c{n}\":{{}}")).collect();
+    for (request, body, words) in [
+        (
+            put,
+            format!("{{\"link_by\":[{}]}}", list("0", 200_000)),
+            "too many values",
+        ),
+        (
+            put,
+            format!("{{{}}}", unknown_keys.join(",")),
+            "too many values",
+        ),
+        (
+            put,
+            format!("{{\"link_by\":[{}]}}", list("\"\\u0001\"", 2_000)),
+            "control character",
+        ),
+        (
+            import,
+            format!("{{\"connector\":{{{}}}}}", connectors.join(",")),
+            "too many connectors",
+        ),
+    ] {
+        let start: String = body.chars().take(40).collect();
+        let before = everything(&site).await;
+        let sent = Value::String(body);
+        let answer = site.api_with("", request.0, request.1, &sent).await;
+        let text = answer.text();
+        assert_eq!(answer.status, 400, "{start}");
+        assert!(text.contains(words), "{start}: {words}");
+        assert!(text.len() < ANSWER_BYTES_MAX, "{start}: {}", text.len());
+        assert_eq!(everything(&site).await, before, "{start}");
+    }
+}

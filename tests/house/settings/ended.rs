@@ -18,7 +18,7 @@ async fn signed_in_late(site: &ManagedSite, late: &Running) -> Browser {
     let mut browser = Browser::at(there);
     let url = format!("{SSO_URL}/echo");
     let page = browser.sign_in(&url, "zhangsan").await;
-    assert_eq!(page.answer.status, 200);
+    assert_eq!(page.answer.status, 200, "{}", page.answer.text());
     assert_eq!(status_with_session(&browser, there).await, 200);
     assert_eq!(status_with_session(&browser, site.address()).await, 401);
     browser
