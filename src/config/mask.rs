@@ -4,7 +4,18 @@
 use std::ops::Range;
 
 /// How the names of keys with secrets end. `key` alone is that of a signed or encrypted token.
-const SECRET_KEY_ENDINGS: [&str; 5] = ["secret", "password", "token", "keys", "private_key"];
+const SECRET_KEY_ENDINGS: [&str; 7] = [
+    "secret",
+    "password",
+    "token",
+    "keys",
+    "private_key",
+    "aes_key",
+    "encrypt_key",
+];
+
+/// The table whose keys are names that administrators choose: each value is a secret.
+const SECRETS_TABLE: &str = "secrets";
 
 /// What may stand between a key and its value: `=`, and what is written instead of it by mistake.
 const SEPARATORS: [char; 4] = ['=', ':', '\u{ff1d}', '\u{ff1a}'];
@@ -28,7 +39,10 @@ pub(super) fn secrets_in_last_line(text_up_to_line_end: &str) -> Vec<Range<usize
         .flat_map(|pair| secrets_of_pair(line, pair))
         .collect();
     // A value that began on an earlier line goes on until the first key of this one.
-    if !line.trim_start().starts_with('[') || line.trim_start().starts_with("[\"") {
+    if !is_header(line) {
+        if is_in_secrets_table(lines.clone()) {
+            found.push(pairs.first().map_or(0, |pair| pair.value.start)..line.len());
+        }
         let begins_with_key = pairs
             .first()
             .is_some_and(|_| line[..first_key].trim().is_empty());
@@ -107,12 +121,21 @@ fn key_at(text: &str) -> Option<(&str, usize)> {
     let is_key_character = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     let length = inner.find(|c| !is_key_character(c)).unwrap_or(inner.len());
     let (key, rest) = inner.split_at(length);
+    if key.is_empty() {
+        return None;
+    }
     let rest = match opening {
         Some(quote) => rest.strip_prefix(quote)?,
         None => rest,
     };
     let after = rest.trim_start().strip_prefix(SEPARATORS)?;
-    (!key.is_empty()).then(|| (key, text.len() - after.len()))
+    // The end of a secret in Base64, such as `c2VjcmV0MQ==`, is no key.
+    let is_padding = rest.starts_with('=')
+        && !is_secret_key(key)
+        && after
+            .trim_matches(|c: char| c.is_whitespace() || "=,]".contains(c))
+            .is_empty();
+    (!is_padding).then(|| (key, text.len() - after.len()))
 }
 
 /// The length of a string with its quotes; without a closing quote, of the rest.
@@ -131,6 +154,10 @@ fn quoted_length(text: &str, quote: char) -> usize {
 
 /// The secrets in a value: all of it, the credentials of a URL, or a parameter of a URL.
 fn secrets_of_pair(line: &str, pair: &Pair<'_>) -> Vec<Range<usize>> {
+    // `secrets = { name = "…" }` has further keys, whose values are secrets, too.
+    if last_step(pair.key) == SECRETS_TABLE {
+        return vec![pair.value.start..line.len()];
+    }
     if is_secret_key(pair.key) {
         return vec![pair.value.clone()];
     }
@@ -159,21 +186,47 @@ fn is_inside_of_secret<'a>(earlier_lines: impl Iterator<Item = &'a str>) -> bool
         if let Some(last) = pairs(line).last() {
             return is_secret_key(last.key);
         }
-        if line.trim_start().starts_with('[') {
+        if is_header(line) {
             return false;
         }
     }
     false
 }
 
+/// Whether a line, whose earlier lines these are, is in a table `[connector.ID.custom.secrets]`.
+fn is_in_secrets_table<'a>(mut earlier_lines: impl Iterator<Item = &'a str>) -> bool {
+    let Some(header) = earlier_lines.find(|line| is_header(line)) else {
+        return false;
+    };
+    let name = header.trim_start().trim_start_matches('[');
+    let name = name.split([']', '#']).next().unwrap_or_default();
+    last_step(name).trim_matches(|c: char| c.is_whitespace() || "\"'".contains(c)) == SECRETS_TABLE
+}
+
+/// Whether a line begins a table, and is no list of texts.
+fn is_header(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with('[') && !line.starts_with("[\"")
+}
+
 fn is_secret_key(key: &str) -> bool {
-    let key = key.rsplit('.').next().unwrap_or(key);
-    key == "key" || SECRET_KEY_ENDINGS.iter().any(|end| key.ends_with(end))
+    let is_in_secrets_table = key
+        .split('.')
+        .rev()
+        .skip(1)
+        .any(|step| step == SECRETS_TABLE);
+    let key = last_step(key);
+    is_in_secrets_table || key == "key" || SECRET_KEY_ENDINGS.iter().any(|end| key.ends_with(end))
+}
+
+/// The part of a dotted key after the last dot.
+fn last_step(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
 }
 
 fn first_word(line: &str) -> &str {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let line = line.trim_start();
+    let line = line.trim_start().trim_start_matches(['"', '\'']);
     let end = line.find(|c| !is_word(c)).unwrap_or(line.len());
     &line[..end]
 }
@@ -208,6 +261,32 @@ mod tests {
             ("secret: hunter2", "secret: *******"),
             ("secret hunter2", "secret *******"),
             ("[connector.corp]\nname = 'a'", "name = 'a'"),
+            ("\"secret\" \"hunter2\"", "\"secret\" \"*******\""),
+            ("encoding_aes_key = 'hunter2", "encoding_aes_key = '*******"),
+            ("encrypt_key = 'hunter2", "encrypt_key = '*******"),
+            ("keys = [\n hunter2==", " *********"),
+            ("keys = [\n aGk=,\n hunter2=,", " ********,"),
+            ("keys = 'x'\nlisten = 7", "listen = 7"),
+            (
+                "[connector.a.custom.secrets]\nother = 'x'\napp_key = 'hunter2",
+                "app_key = '*******",
+            ),
+            (
+                "[connector.a.custom.secrets] # of the portal\napp_key = hunter2",
+                "app_key = *******",
+            ),
+            (
+                "[connector.a.custom]\nsecrets.app_key = 'hunter2",
+                "secrets.app_key = '*******",
+            ),
+            (
+                "secrets = { app_key = 'hunter2', x = }",
+                "secrets = { ************************ }",
+            ),
+            (
+                "[connector.a.custom.secrets]\nk = 'x'\n[server]\nlisten = 7",
+                "listen = 7",
+            ),
         ] {
             assert_eq!(masked(text), shown, "{text}");
         }
