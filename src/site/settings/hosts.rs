@@ -14,8 +14,8 @@ const HOSTS_MAX: usize = 16;
 /// The key below which addresses are only names of fields.
 const MAPPING: &str = "mapping";
 
-/// Host and port of each address in the settings, and of the places to which their secrets are sent. A source
-/// may name more in its metadata.
+/// Host and port of the places to which the secrets of the settings are sent, and then of each other address in
+/// them. A source may name more in its metadata.
 pub(super) fn of(connector: &ConnectorConfig, table: Option<&ConnectorTable>) -> Vec<String> {
     let mut hosts = BTreeSet::new();
     for kind in connector.configured_kinds() {
@@ -25,11 +25,24 @@ pub(super) fn of(connector: &ConnectorConfig, table: Option<&ConnectorTable>) ->
             }
         }
     }
+    let mut others = BTreeSet::new();
     let members = table.into_iter().flat_map(|table| table.expose());
     for (_, value) in members.filter(|(key, _)| *key != MAPPING) {
-        collect(value, &mut hosts);
+        collect(value, &mut others);
     }
-    hosts.into_iter().take(HOSTS_MAX).collect()
+    let others: Vec<_> = others.difference(&hosts).cloned().collect();
+    bounded(hosts.into_iter().chain(others).collect())
+}
+
+/// The first hosts, and how many there are more: names that nobody asks, such as origins, must not hide one that
+/// is asked.
+fn bounded(mut hosts: Vec<String>) -> Vec<String> {
+    let more = hosts.len().saturating_sub(HOSTS_MAX);
+    if more > 0 {
+        hosts.truncate(HOSTS_MAX);
+        hosts.push(format!("{more} more that the settings name"));
+    }
+    hosts
 }
 
 fn collect(value: &Value, hosts: &mut BTreeSet<String>) {
@@ -55,6 +68,15 @@ fn host_of(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_that_are_left_out_are_counted() {
+        let hosts = |count| (0..count).map(|n| n.to_string()).collect::<Vec<_>>();
+        assert_eq!(bounded(hosts(HOSTS_MAX)), hosts(HOSTS_MAX));
+        let shown = bounded(hosts(HOSTS_MAX + 3));
+        assert_eq!(shown[..HOSTS_MAX], hosts(HOSTS_MAX));
+        assert_eq!(shown[HOSTS_MAX..], ["3 more that the settings name"]);
+    }
 
     #[test]
     fn of_an_address_only_host_and_port_are_named() {
