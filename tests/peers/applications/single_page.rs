@@ -102,6 +102,19 @@ async fn a_request_after_the_session_ended_leads_through_the_login_and_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_answer_of_another_server_leads_nowhere() {
+    let stage = Stage::start("/orders").await;
+    let script = "
+        const answer = new Response(JSON.stringify({
+            type: 'urn:menshen:problem:login-needed', login_url: 'javascript:void 0//',
+        }), { status: 401, headers: { 'Content-Type': 'application/problem+json' } });
+        Object.defineProperty(answer, 'url', { value: 'https://api.example/' });
+        window.fetch = async () => answer;
+        return request('https://api.example/').then((answer) => answer.status)";
+    assert_eq!(stage.run(script).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_websocket_is_closed_with_1008_when_the_session_ends() {
     let stage = Stage::start("/board").await;
     let open = format!(
