@@ -130,9 +130,10 @@ impl AdministratorLogins {
             }
         };
         let attempt = begun.map_err(AdministratorLoginError::TooManyWrong)?;
-        let slots = match browser.is_some() || is_from_machine {
-            true => HashSlots::KnownAdministrators,
-            false => HashSlots::Console,
+        let slots = match (&browser, is_from_machine) {
+            (Some(_), _) => HashSlots::KnownBrowsers,
+            (None, true) => HashSlots::Machine,
+            (None, false) => HashSlots::Console,
         };
         match self.verify(name.as_ref(), sent.password, slots).await? {
             Ok(administrator) => Ok(administrator),

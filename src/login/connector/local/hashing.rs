@@ -30,7 +30,8 @@ static QUEUE: LazyLock<HashQueue> = LazyLock::new(|| {
 });
 
 static CONSOLE_QUEUE: LazyLock<HashQueue> = LazyLock::new(HashQueue::of_console);
-static KNOWN_ADMINISTRATORS_QUEUE: LazyLock<HashQueue> = LazyLock::new(HashQueue::of_console);
+static KNOWN_BROWSERS_QUEUE: LazyLock<HashQueue> = LazyLock::new(HashQueue::of_console);
+static MACHINE_QUEUE: LazyLock<HashQueue> = LazyLock::new(HashQueue::of_console);
 
 /// Whose hashes are computed. Each has its own slots, so that nobody can use up those of others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +40,11 @@ pub(in crate::login) enum HashSlots {
     Connectors,
     /// Whoever signs in to the console.
     Console,
-    /// Administrators in browsers that are known, and on the machine itself.
-    KnownAdministrators,
+    /// Administrators in browsers that are known.
+    KnownBrowsers,
+    /// Whoever signs in to the console on the machine itself. Strangers do, too, behind a proxy there that does
+    /// not name them.
+    Machine,
 }
 
 impl HashSlots {
@@ -48,7 +52,8 @@ impl HashSlots {
         match self {
             Self::Connectors => &QUEUE,
             Self::Console => &CONSOLE_QUEUE,
-            Self::KnownAdministrators => &KNOWN_ADMINISTRATORS_QUEUE,
+            Self::KnownBrowsers => &KNOWN_BROWSERS_QUEUE,
+            Self::Machine => &MACHINE_QUEUE,
         }
     }
 }
@@ -228,12 +233,13 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_uses_up_the_slots_of_others() {
-        use HashSlots::{Connectors, Console, KnownAdministrators};
+        use HashSlots::{Connectors, Console, KnownBrowsers, Machine};
         let hash = hunter2x();
         // The other tests of this process use those of connectors.
         for (full, others) in [
-            (Console, [Connectors, KnownAdministrators]),
-            (KnownAdministrators, [Connectors, Console]),
+            (Console, [Connectors, KnownBrowsers, Machine]),
+            (KnownBrowsers, [Connectors, Console, Machine]),
+            (Machine, [Connectors, Console, KnownBrowsers]),
         ] {
             let slots = Arc::clone(&full.queue().computing);
             let _all = slots.acquire_owned().await;
