@@ -38,6 +38,12 @@ pub(super) fn secrets_in_last_line(text_up_to_line_end: &str) -> Vec<Range<usize
         .iter()
         .flat_map(|pair| secrets_of_pair(line, pair))
         .collect();
+    // Whoever writes `secret = { value = "…" }` means a secret.
+    let inside = pairs
+        .windows(2)
+        .filter(|two| is_secret_key(two[0].key) && line[two[0].value.clone()].trim() == "{");
+    let inside = inside.filter(|two| !matches!(two[1].key, "file" | "env"));
+    found.extend(inside.map(|two| two[1].value.clone()));
     // A value that began on an earlier line goes on until the first key of this one.
     if !is_header(line) {
         if is_in_secrets_table(lines.clone()) {
@@ -163,11 +169,14 @@ fn secrets_of_pair(line: &str, pair: &Pair<'_>) -> Vec<Range<usize>> {
     }
     let value = &line[pair.value.clone()];
     let mut found = Vec::new();
-    if let Some(scheme) = value.find("://")
-        && let Some(at_sign) = value.rfind('@')
-        && at_sign > scheme
-    {
-        found.push(pair.value.start + scheme + 3..pair.value.start + at_sign);
+    if let Some(at_sign) = value.rfind('@') {
+        let scheme = value[..at_sign].find("://");
+        // The scheme may be missing or mistyped: what is wrong with it is then the reason of the error.
+        let is_address = ["url", "proxy"].iter().any(|end| pair.key.ends_with(end));
+        let start = scheme.map_or(0, |scheme| scheme + "://".len());
+        if scheme.is_some() || is_address {
+            found.push(pair.value.start + start..pair.value.start + at_sign);
+        }
     }
     for (at, _) in value.match_indices('=') {
         let before = value[..at].trim_end();
@@ -215,7 +224,7 @@ fn is_secret_key(key: &str) -> bool {
         .rev()
         .skip(1)
         .any(|step| step == SECRETS_TABLE);
-    let key = last_step(key);
+    let key = last_step(key).to_ascii_lowercase();
     is_in_secrets_table || key == "key" || SECRET_KEY_ENDINGS.iter().any(|end| key.ends_with(end))
 }
 
@@ -262,6 +271,14 @@ mod tests {
             ("secret hunter2", "secret *******"),
             ("[connector.corp]\nname = 'a'", "name = 'a'"),
             ("\"secret\" \"hunter2\"", "\"secret\" \"*******\""),
+            ("Secret = 'hunter2", "Secret = '*******"),
+            (
+                "secret = { value = 'hunter2' }",
+                "secret = { value = '*******' }",
+            ),
+            ("proxy = 'u:hunter2@a:1'", "proxy = '*********@a:1'"),
+            ("url = 'postgres:/u:p@h/d'", "url = '*************@h/d'"),
+            ("name = 'a@b'", "name = 'a@b'"),
             ("encoding_aes_key = 'hunter2", "encoding_aes_key = '*******"),
             ("encrypt_key = 'hunter2", "encrypt_key = '*******"),
             ("keys = [\n hunter2==", " *********"),
