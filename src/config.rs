@@ -21,7 +21,7 @@ use crate::people::session::SessionConfig;
 use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::request::route::RouteConfig;
 use crate::secret::SecretSource;
-use crate::site::settings::ManagedConfig;
+use crate::site::settings::{ManagedConfig, Settings};
 use crate::site::{self, ConsoleConfig, PagesConfig};
 use crate::store::{self, ConnectorId};
 
@@ -236,6 +236,15 @@ impl Config {
     /// The warnings about settings, for `menshen check`.
     pub fn warnings(&self) -> Vec<Warning> {
         warn::warnings(self)
+    }
+
+    /// The warnings about routes that nobody can pass, because neither this file nor the store has a connector.
+    /// `settings`: what is built from both.
+    pub fn absent_caller_warnings(&self, settings: &Settings) -> Vec<Warning> {
+        match settings.connectors().is_empty() {
+            true => warn::absent_caller_warnings(self),
+            false => Vec::new(),
+        }
     }
 
     /// The warnings about files of secrets, such as white space around a secret. Reads these files.

@@ -304,12 +304,14 @@ async fn serve(path: &Path) -> Result<(), Failure> {
     let config = load(path).await?;
     telemetry::init(&config.log).map_err(|error| Failure::refused(&error))?;
     for warning in warnings(&config) {
-        let text = warning.text.for_operator();
-        tracing::warn!(key = warning.key, line = warning.line, "{text}");
+        log_warning(&warning);
     }
     let mut signals = Signals::new()?;
     watch.set_files(watched_files(path, &config)).await;
     let running = run::start(config, Clock::system()).await?;
+    for warning in running.absent_caller_warnings() {
+        log_warning(&warning);
+    }
     notify_systemd(&[NotifyState::Ready]);
     let admin = running.admin_address().map(tracing::field::display);
     let console = running.console_address().map(tracing::field::display);
@@ -365,6 +367,11 @@ fn warnings(config: &Config) -> impl Iterator<Item = Warning> {
     let of_system = config.system_warnings(OpenFiles::of_process());
     let all = config.warnings().into_iter().chain(of_files);
     all.chain(of_system)
+}
+
+fn log_warning(warning: &Warning) {
+    let text = warning.text.for_operator();
+    tracing::warn!(key = warning.key, line = warning.line, "{text}");
 }
 
 /// `menshen explain`.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Warning};
 use crate::door::{Address, BindError, InvalidAddress, Listeners, ServeOptions, Tls, TlsError};
 use crate::face::admin::{AdminTokenError, Health};
 use crate::keys;
@@ -309,6 +309,13 @@ impl Running {
 
     pub fn live(&self) -> &Arc<LiveSite> {
         &self.live
+    }
+
+    /// The warnings about routes that nobody could pass at the start, because neither the file nor the store has
+    /// a connector.
+    pub fn absent_caller_warnings(&self) -> Vec<Warning> {
+        self.start_config
+            .absent_caller_warnings(&self.live.settings())
     }
 
     /// Applies a configuration from the next request on, or refuses it as a whole. Returns the keys that

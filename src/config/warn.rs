@@ -145,6 +145,16 @@ pub(super) fn certificate_warnings(config: &Config, now: Timestamp) -> Vec<Warni
     warnings.into_sorted()
 }
 
+/// The warnings about routes that nobody can pass, for a site without any connector.
+pub(super) fn absent_caller_warnings(config: &Config) -> Vec<Warning> {
+    let mut warnings = Warnings {
+        config,
+        list: Vec::new(),
+    };
+    routes::warn_about_absent_callers(&mut warnings);
+    warnings.into_sorted()
+}
+
 /// Settings that exceed the limits of the operating system for this process.
 pub(super) fn system_warnings(config: &Config, files: OpenFiles) -> Vec<Warning> {
     let mut warnings = Warnings {

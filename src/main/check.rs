@@ -6,6 +6,7 @@ use menshen::clock::Clock;
 use menshen::config::Config;
 use menshen::run::DryRun;
 use menshen::site::Site;
+use menshen::store::StoreError;
 use menshen::telemetry;
 use menshen::text;
 use menshen::wording::{self, Text};
@@ -33,13 +34,14 @@ pub(super) async fn run(path: &Path, export: Option<&Path>, online: bool) -> Res
     let DryRun {
         site, unread_store, ..
     } = menshen::run::dry_run(&config).await?;
-    if let Some(error) = &unread_store {
-        let why = telemetry::error_chain(error);
-        let note = text!(
-            "note: managed connectors are not checked: {why}",
-            "注意：没有检查托管的认证源：{why}"
-        );
-        print(format_args!("{}", note.for_operator()))?;
+    match &unread_store {
+        // It may have connectors.
+        Some(error) => note_unread_store(error)?,
+        None => {
+            for warning in config.absent_caller_warnings(&site.settings) {
+                print(format_args!("{label}: {}", warning.in_language(language)))?;
+            }
+        }
     }
     let mut all_work = true;
     for line in connector::state_lines(&site.settings) {
@@ -84,6 +86,16 @@ pub(super) async fn run(path: &Path, export: Option<&Path>, online: bool) -> Res
             "存储无法使用：见上面的 !!"
         ),
     }))
+}
+
+/// Prints why managed connectors are not checked.
+fn note_unread_store(error: &StoreError) -> Result<(), Failure> {
+    let why = telemetry::error_chain(error);
+    let note = text!(
+        "note: managed connectors are not checked: {why}",
+        "注意：没有检查托管的认证源：{why}"
+    );
+    print(format_args!("{}", note.for_operator()))
 }
 
 /// Parses the configuration. The files of one with problems are opened, too, so that one run finds everything.

@@ -58,7 +58,6 @@ pub(super) fn warn_about_routes(warnings: &mut Warnings<'_>) {
             warnings.add(&key_path.clone().key("acr_values"), text);
         }
         warn_about_unknown_connectors(warnings, &key_path, route);
-        warn_about_absent_callers(warnings, &key_path, route);
     }
 }
 
@@ -96,27 +95,32 @@ fn warn_about_exposures<'a>(
     }
 }
 
-/// Warns of a route that nobody can pass, because the file has neither connectors nor issuers for it.
-fn warn_about_absent_callers(
-    warnings: &mut Warnings<'_>,
-    key_path: &KeyPath<'_>,
-    route: &RouteConfig,
-) {
-    let has_no_callers = warnings.config.connector.is_empty() && route.issuers.is_empty();
-    if route.access == AccessConfig::SignedIn && has_no_callers {
-        let text = text!(
-            "there is no connector: nobody can sign in and pass until one is made with the admin \
-                    API or added as [connector.ID]",
-            "没有认证源：在用管理接口创建，或加上 [connector.ID] 之前，没有人能登录和通过"
-        );
-        warnings.add(key_path, text);
-    }
-    if route.access == AccessConfig::Rule && has_no_callers {
-        let text = text!(
-            "there is no connector and no issuer: in the rule `user` is always null",
-            "既没有认证源也没有签发方：规则中的 `user` 总是 null"
-        );
-        warnings.add(&key_path.clone().key("access"), text);
+/// Warns of every route that nobody can pass, because there are neither connectors nor issuers for it. For a
+/// site without any connector.
+pub(super) fn warn_about_absent_callers(warnings: &mut Warnings<'_>) {
+    for (index, route) in warnings.config.route.iter().enumerate() {
+        if !route.issuers.is_empty() {
+            continue;
+        }
+        let key_path = KeyPath::of(["route"]).item(index);
+        match route.access {
+            AccessConfig::SignedIn => {
+                let text = text!(
+                    "there is no connector: nobody can sign in and pass until one is made with the admin \
+                            API or added as [connector.ID]",
+                    "没有认证源：在用管理接口创建，或加上 [connector.ID] 之前，没有人能登录和通过"
+                );
+                warnings.add(&key_path, text);
+            }
+            AccessConfig::Rule => {
+                let text = text!(
+                    "there is no connector and no issuer: in the rule `user` is always null",
+                    "既没有认证源也没有签发方：规则中的 `user` 总是 null"
+                );
+                warnings.add(&key_path.key("access"), text);
+            }
+            AccessConfig::Public => {}
+        }
     }
 }
 

@@ -237,7 +237,10 @@ async fn a_site_moves_to_another_machine_with_its_secrets() {
         assert!(planned.contains(field), "{planned}");
     }
     assert!(!planned.contains(SECRET) && !new.has_store(), "{planned}");
+    let absent = "there is no connector";
+    assert!(new.must(&["check"]).contains(absent));
     assert!(new.must(&["import", &file]).contains("version 1"));
+    assert!(!new.must(&["check"]).contains(absent));
     assert!(signs_in(&new.config).await);
     let audit_text = new.must(&["export"]);
     assert!(audit_text.contains("default = \"corp\""), "{audit_text}");
