@@ -157,7 +157,8 @@ pub(super) async fn run(
             let connector = local::ConnectorChoice {
                 connector: filter.connector.clone(),
             };
-            local::list(&client, &connector.id(config)?, filter.max, json).await
+            let id = connector.id(&client, config).await?;
+            local::list(&client, &id, filter.max, json).await
         }
         PeopleCommand::List { filter, json, .. } => list(&client, &filter, json).await,
         PeopleCommand::Add(arguments) => local::add(&client, config, &arguments).await,

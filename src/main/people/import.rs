@@ -28,7 +28,7 @@ pub(super) async fn run(
     }
     let bytes = tokio::fs::read(file).await.map_err(unread)?;
     let path = match connector.connector.is_some() || local::has_passwords(&bytes) {
-        true => local::people_path(&connector.id(config)?),
+        true => local::people_path(&connector.id(client, config).await?),
         false => "/api/people".to_owned(),
     };
     let answer = client.send_file(&path, bytes).await?;

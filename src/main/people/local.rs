@@ -15,7 +15,8 @@ const PAGE: usize = 1_000;
 /// The connector of a person.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConnectorChoice {
-    /// The id of the connector. Absent: the only one of the kind `local` without a file of people.
+    /// The id of the connector. Absent: the only one of the kind `local` without a file of people, in the
+    /// configuration or managed.
     #[arg(long, value_name = "ID")]
     pub(super) connector: Option<String>,
 }
@@ -107,8 +108,12 @@ pub(crate) struct RemoveArguments {
 }
 
 impl ConnectorChoice {
-    /// The id of the connector.
-    pub(super) fn id(&self, config: &Config) -> Result<String, Failure> {
+    /// The id of the connector. Without `--connector` the server is asked for its managed ones.
+    pub(super) async fn id(
+        &self,
+        client: &AdminClient,
+        config: &Config,
+    ) -> Result<String, Failure> {
         if let Some(id) = &self.connector {
             return Ok(id.clone());
         }
@@ -116,11 +121,20 @@ impl ConnectorChoice {
             let kind = connector.kind();
             kind.is_ok_and(|kind| kind.features().keeps_people)
         });
-        let ids: Vec<_> = keeps_people.map(|(id, _)| id.to_string()).collect();
+        let mut ids: Vec<_> = keeps_people.map(|(id, _)| id.to_string()).collect();
+        let answer = client.get("/api/connectors").await?.success()?;
+        let listed = answer["connectors"].as_array().into_iter().flatten();
+        // A managed one has no file of people.
+        let managed = listed.filter(|connector| {
+            let is = |field: &str, value: &str| connector[field] == value;
+            is("kind", "local") && is("origin", "managed") && connector["shadowed"] == false
+        });
+        ids.extend(managed.map(|connector| field_text(&connector["id"])));
         match ids.as_slice() {
             [only] => Ok(only.clone()),
             [] => Err(Failure::Refused(
-                "no connector keeps its people in the store: add [connector.ID.local] without `people`"
+                "no connector keeps its people in the store: add [connector.ID.local] without `people`, or \
+                 make one in the console"
                     .to_owned(),
             )),
             several => Err(Failure::Usage(format!(
@@ -171,7 +185,7 @@ pub(super) async fn add(
     config: &Config,
     arguments: &AddArguments,
 ) -> Result<(), Failure> {
-    let connector = arguments.connector.id(config)?;
+    let connector = arguments.connector.id(client, config).await?;
     let mut body = arguments.fields.members();
     let hash = passwd::hash_of_new_password(arguments.password_stdin)?;
     body.insert("password_hash".to_owned(), json!(*hash));
@@ -195,7 +209,7 @@ pub(super) async fn change(
     config: &Config,
     arguments: &ChangeArguments,
 ) -> Result<(), Failure> {
-    let connector = arguments.connector.id(config)?;
+    let connector = arguments.connector.id(client, config).await?;
     let mut body = arguments.fields.members();
     let flags = [
         ("disabled", arguments.disabled),
@@ -215,7 +229,7 @@ pub(super) async fn password(
     config: &Config,
     arguments: &PasswordArguments,
 ) -> Result<(), Failure> {
-    let connector = arguments.connector.id(config)?;
+    let connector = arguments.connector.id(client, config).await?;
     let hash = passwd::hash_of_new_password(arguments.password_stdin)?;
     let body = json!({ "password_hash": *hash, "must_change": arguments.must_change });
     let path = format!("{}/password", person_path(&connector, &arguments.login));
@@ -232,7 +246,7 @@ pub(super) async fn remove(
     config: &Config,
     arguments: &RemoveArguments,
 ) -> Result<(), Failure> {
-    let connector = arguments.connector.id(config)?;
+    let connector = arguments.connector.id(client, config).await?;
     let path = person_path(&connector, &arguments.login);
     let answer = client.delete(&path).await?.success()?;
     let text = |answer: &Value| format!("{}: removed{}", arguments.login, ended_text(answer));

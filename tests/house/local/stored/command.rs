@@ -17,11 +17,15 @@ struct Running {
 }
 
 async fn running() -> Running {
+    running_with("[connector.house.local]\n").await
+}
+
+/// A server whose file has these connectors, too.
+async fn running_with(connectors: &str) -> Running {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let socket = folder.path("admin.sock").display().to_string();
     let admin = format!(
-        "{NO_LOGIN_LIMITS}[admin]\nlisten = \"unix:{socket}\"\ntoken = \"{TOKEN}\"\n\
-         [connector.house.local]\n"
+        "{NO_LOGIN_LIMITS}[admin]\nlisten = \"unix:{socket}\"\ntoken = \"{TOKEN}\"\n{connectors}"
     );
     let config = write_config(&folder, &menshen, &Setup::default().tables(&admin));
     let (program, address) = Program::run(&config).await;
@@ -229,25 +233,51 @@ async fn a_file_with_passwords_is_imported_into_the_connector_and_another_into_t
     assert_eq!(running.program.end().await.0, Some(0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_name_the_only_connector_of_the_file_and_the_store_counts() {
+    let running = running_with("").await;
+    let config = running.config.clone();
+    let table = running.folder.write("local.toml", "[local]\n");
+    let set = |id: &str| {
+        let (table, config) = (table.to_str().unwrap(), config.to_str().unwrap());
+        let output = run_menshen(&["connector", "set", id, table, "-c", config]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    };
+    let refused = |code: i32, why: &str| {
+        let output = people(&config, &["add", "wangwu"], "12345678");
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        assert!(error.contains(why), "{error}");
+    };
+    refused(1, "[connector.ID.local] without `people`");
+    set("house");
+    let printed = done(&config, &["add", "lisi"], "12345678");
+    assert_eq!(printed, "lisi: added to house\n");
+    let listed = done(&config, &["list", "--local"], "");
+    assert_eq!(listed, "lisi\topen\t-\t-\t-\n");
+    set("other");
+    refused(2, "--connector: house, other");
+    assert_eq!(running.program.end().await.0, Some(0));
+}
+
 #[test]
-fn without_such_a_connector_the_command_says_what_to_configure() {
+fn without_a_server_the_command_says_so() {
     let folder = TempFolder::new();
     let head = "[server]\nexternal_url = 'http://localhost'\n[store]\nurl = 'sqlite::memory:'\n\
                 [admin]\nlisten = '127.0.0.1:1'\ntoken = 'a-token-that-only-this-test-knows'\n";
-    for (connectors, code, why) in [
-        ("", 1, "[connector.ID.local] without `people`"),
-        (
-            "[connector.a.local]\n[connector.b.local]\n",
-            2,
-            "--connector: a, b",
-        ),
-        ("[connector.a.local]\n", 4, "is menshen running?"),
+    for connectors in [
+        "",
+        "[connector.a.local]\n",
+        "[connector.a.local]\n[connector.b.local]\n",
     ] {
         let config = folder.write("menshen.toml", &format!("{head}{connectors}"));
         let output = run_menshen(&["people", "remove", "x", "-c", config.to_str().unwrap()]);
         let error = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{connectors}: {error}");
-        assert!(error.contains(why), "{connectors}: {error}");
+        assert_eq!(output.status.code(), Some(4), "{connectors}: {error}");
+        assert!(
+            error.contains("is menshen running?"),
+            "{connectors}: {error}"
+        );
     }
 }
 
