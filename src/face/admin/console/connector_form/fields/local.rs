@@ -18,8 +18,8 @@ pub(super) static FORM: KindForm = KindForm {
         SOURCE,
     )
     .note(
-        "人员保存在数据库里：用 menshen people local 或管理 API 添加；本人可以修改密码。",
-        "The people are in the database: menshen people local and the admin API add them, and they change their \
+        "人员保存在数据库里：用 menshen people add 或管理 API 添加；本人可以修改密码。",
+        "The people are in the database: menshen people add and the admin API add them, and they change their \
          passwords themselves.",
     )],
 };
