@@ -154,8 +154,8 @@ enum Command {
     /// Print the managed connectors as TOML that `check` takes. Reads the store; a server may be running.
     Export(export::ExportArguments),
     /// Make or replace managed connectors from a TOML file, in one version: through the admin API of the
-    /// running server, or straight in the store if none runs. Secrets may be `{ file = \"...\" }` or
-    /// `{ env = \"...\" }`: this command reads them.
+    /// running server, or straight in the store if none runs. Secrets may be `{ file = "..." }` or
+    /// `{ env = "..." }`: this command reads them.
     Import(import::ImportArguments),
     /// Print the hash of a password, for the people file of a connector of the kind `local`. The password is
     /// read from the terminal, or from a pipe.
