@@ -46,8 +46,9 @@ pub(super) struct NameAndPassword {
 
 impl NameAndPassword {
     fn read_password(&self) -> Result<AdministratorPassword, Failure> {
-        let text = read_new_password(self.password_stdin)?;
-        AdministratorPassword::new(&text).map_err(|error| Failure::refused(&error))
+        let password = read_new_password(self.password_stdin, AdministratorPassword::check)?;
+        let password = AdministratorPassword::new(password.expose());
+        password.map_err(|error| Failure::refused(&error))
     }
 }
 

@@ -1,5 +1,6 @@
 //! `menshen passwd`: reads a password and prints its hash.
 
+use std::error::Error;
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use menshen::login::connector::credentials::PASSWORD_BYTES_MAX;
@@ -17,26 +18,32 @@ pub(super) fn run() -> Result<(), Failure> {
 /// The hash of a password that is read twice from a terminal, or once from a pipe. `once`: once from a
 /// terminal, too.
 pub(super) fn hash_of_new_password(once: bool) -> Result<Zeroizing<String>, Failure> {
-    let password = read_password(std::io::stdin().is_terminal(), once)?;
+    let password = read_password(std::io::stdin().is_terminal(), once, NewPassword::parse)?;
     let hash = PasswordHash::create(password.expose());
     let hash = hash.map_err(|error| Failure::refused(&error))?;
     Ok(Zeroizing::new(hash))
 }
 
 /// A password that is read twice from a terminal, or once from a pipe. `from_stdin`: once from standard input,
-/// even if that is a terminal.
-pub(super) fn read_new_password(from_stdin: bool) -> Result<Zeroizing<String>, Failure> {
+/// even if that is a terminal. `check` refuses it before it is asked for again.
+pub(super) fn read_new_password<E: Error + 'static>(
+    from_stdin: bool,
+    check: fn(&str) -> Result<NewPassword, E>,
+) -> Result<NewPassword, Failure> {
     let is_terminal = !from_stdin && std::io::stdin().is_terminal();
-    let password = read_password(is_terminal, false)?;
-    Ok(Zeroizing::new(password.expose().to_owned()))
+    read_password(is_terminal, false, check)
 }
 
-fn read_password(is_terminal: bool, once: bool) -> Result<NewPassword, Failure> {
+fn read_password<E: Error + 'static>(
+    is_terminal: bool,
+    once: bool,
+    check: fn(&str) -> Result<NewPassword, E>,
+) -> Result<NewPassword, Failure> {
     let password = match is_terminal {
         true => ask("Password: ")?,
         false => read_pipe()?,
     };
-    let password = NewPassword::parse(&password).map_err(|error| Failure::refused(&error))?;
+    let password = check(&password).map_err(|error| Failure::refused(&error))?;
     if is_terminal && !once && **ask("The same password again: ")? != *password.expose() {
         let why = "these are two different passwords";
         return Err(Failure::Refused(why.to_owned()));

@@ -53,12 +53,17 @@ pub enum AdministratorPasswordError {
 }
 
 impl AdministratorPassword {
-    /// Checks a password and computes its hash, which takes a part of a second.
-    pub fn new(text: &str) -> Result<Self, AdministratorPasswordError> {
+    /// A password that an administrator may have, before it is hashed.
+    pub fn check(text: &str) -> Result<NewPassword, AdministratorPasswordError> {
         if text.chars().count() < ADMINISTRATOR_PASSWORD_CHARS_MIN {
             return Err(AdministratorPasswordError::TooShort);
         }
-        let password = NewPassword::parse(text)?;
+        Ok(NewPassword::parse(text)?)
+    }
+
+    /// Checks a password and computes its hash, which takes a part of a second.
+    pub fn new(text: &str) -> Result<Self, AdministratorPasswordError> {
+        let password = Self::check(text)?;
         let hash = Secret::new(PasswordHash::create(password.expose())?);
         Ok(Self { hash })
     }

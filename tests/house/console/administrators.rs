@@ -77,9 +77,16 @@ fn a_short_password_and_a_name_that_cannot_be_used_are_refused() {
     let config = folder.path("menshen.toml");
     let store = folder.path("menshen.db").display().to_string();
     std::fs::write(&config, format!("[store]\nurl = 'sqlite://{store}'\n")).unwrap();
-    for short in ["", "eleven char", "two lines\nof text"] {
-        let output = admin(&config, &["add", "root"], short);
-        assert_eq!(code_of(&output), Some(1), "{short:?} {output:?}");
+    let min = "at least 12 characters";
+    for (bad, why) in [
+        ("", min),
+        ("seven77", min),
+        ("eleven char", min),
+        ("two lines\nof text", "one line"),
+    ] {
+        let output = admin(&config, &["add", "root"], bad);
+        assert_eq!(code_of(&output), Some(1), "{bad:?} {output:?}");
+        assert!(text(&output.stderr).contains(why), "{bad:?} {output:?}");
     }
     for bad in ["", "a b", "<b>"] {
         let output = admin(&config, &["add", bad], LONG_ENOUGH);
