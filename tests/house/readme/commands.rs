@@ -24,6 +24,8 @@ fn every_command_on_a_page_exists() {
             "`menshen {}` in {page}: {output:?}",
             arguments.join(" ")
         );
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert!(!help.contains('\\'), "{help}");
     }
     assert!(commands.len() > 60, "{} commands", commands.len());
 }
