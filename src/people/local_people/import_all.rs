@@ -18,6 +18,7 @@ pub struct ImportedPeople {
 #[derive(Clone, Debug)]
 pub struct ImportedPerson {
     pub subject: Subject,
+    pub login: LoginName,
     pub change: ImportedChange,
 }
 
@@ -101,6 +102,7 @@ impl LocalPeople {
                     }
                     imported.people.push(ImportedPerson {
                         subject: write.subject.clone(),
+                        login: login.clone(),
                         change,
                     });
                     writes.push(write);

@@ -148,6 +148,11 @@ fn entry_of(state: &ApiState, id: &str) -> Result<(Arc<ConnectorEntry>, LocalPeo
     }
 }
 
+/// The login that applications receive, unless the mapping of the connector says otherwise.
+fn mapped_login(entry: &ConnectorEntry, login: &LoginName) -> String {
+    format!("{}{login}", entry.config.login_prefix)
+}
+
 /// Lists the people of a connector.
 #[utoipa::path(
     get, path = "/api/connectors/{id}/people", operation_id = "listLocalPeople", tag = "local people",

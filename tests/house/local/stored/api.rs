@@ -55,6 +55,8 @@ async fn an_administrator_adds_reads_changes_and_removes_people() {
     assert_eq!(events, ["added", "changed", "removed"]);
     for line in menshen.audit() {
         assert_eq!(line["connector"], "house", "{line}");
+        let login = line["login"].as_str().unwrap();
+        assert!(login.eq_ignore_ascii_case("zhangsan"), "{line}");
         assert_eq!(
             (&line["subject"], &line["by"]),
             (&json!("zhangsan"), &json!("token:admin"))

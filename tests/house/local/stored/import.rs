@@ -92,6 +92,8 @@ async fn the_audit_log_names_everybody_whom_an_import_changed() {
         // The name of the token.
         assert_eq!(line["by"], audit[0]["by"], "{line}");
         assert!(!line.to_string().contains("argon2"), "{line}");
+        // In the case of the file.
+        assert_eq!(text("login").to_lowercase(), text("subject"), "{line}");
         (text("event"), text("subject"))
     };
     let records: Vec<_> = audit[before..].iter().map(record).collect();

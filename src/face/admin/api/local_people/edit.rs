@@ -12,7 +12,7 @@ use super::super::answer::{ApiJson, audit_reason_of_stored, audit_record};
 use super::super::error::{ApiError, Problem};
 use super::super::input::{JsonBody, PathParameters};
 use super::super::{ApiState, Resource};
-use super::{Ended, ended_text, entry_of};
+use super::{Ended, ended_text, entry_of, mapped_login};
 use crate::face::admin::tokens::AdminToken;
 use crate::login::ConnectorEntry;
 use crate::people::local_people::LocalPersonChange;
@@ -96,9 +96,7 @@ async fn is_login_taken(
     entry: &ConnectorEntry,
     person: &LocalPerson,
 ) -> Result<bool, ApiError> {
-    // As the connector names the person, unless its mapping says otherwise.
-    let login = format!("{}{}", entry.config.login_prefix, person.login);
-    let Ok(login) = login.parse() else {
+    let Ok(login) = mapped_login(entry, &person.login).parse() else {
         return Ok(false);
     };
     let account = state.people.directory().account_by_login(&login).await?;
@@ -222,9 +220,11 @@ fn audit(
     note: &str,
 ) {
     let reason = audit_reason_of_stored(note);
+    let login = mapped_login(entry, &person.login);
     state.telemetry.audit(&AuditRecord {
         connector: Some(entry.id.as_str()),
         subject: Some(person.subject.as_str()),
+        login: Some(&login),
         ..audit_record(token, event, &reason)
     });
 }

@@ -12,7 +12,7 @@ use super::super::answer::{ApiJson, audit_reason_of_stored, audit_record};
 use super::super::error::{ApiError, Problem};
 use super::super::input::read_body;
 use super::super::{ApiState, Resource};
-use super::{Ended, ended_text, entry_of};
+use super::{Ended, ended_text, entry_of, mapped_login};
 use crate::face::admin::tokens::AdminToken;
 use crate::login::ConnectorEntry;
 use crate::people::import::LineProblem;
@@ -127,10 +127,12 @@ fn audit_person(
         }
     };
     let reason = audit_reason_of_stored("by an import");
+    let login = mapped_login(entry, &person.login);
     for event in events {
         state.telemetry.audit(&AuditRecord {
             connector: Some(entry.id.as_str()),
             subject: Some(person.subject.as_str()),
+            login: Some(&login),
             ..audit_record(token, *event, &reason)
         });
     }
