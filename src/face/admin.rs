@@ -46,6 +46,9 @@ use token_guesses::{TokenGuesses, TokenRefused};
 use tokens::{AdminRights, AdminToken, AdminTokens};
 pub use tokens::{AdminTokenConfig, AdminTokenError, AdminTokenName, UNNAMED_TOKEN};
 
+/// How the audit trail begins the reason of a request of an API without a right token.
+const REFUSED_BY_API: &str = "the admin API: ";
+
 /// The media type of the OpenMetrics format.
 const OPEN_METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -325,7 +328,7 @@ impl Admin {
         }
         let user_agent = headers.get(USER_AGENT);
         let user_agent = user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let reason = format!("the admin API: {}", refused);
+        let reason = format!("{REFUSED_BY_API}{refused}");
         self.telemetry.audit_anonymous(&AuditRecord {
             client,
             user_agent,

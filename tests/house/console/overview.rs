@@ -1,8 +1,11 @@
 //! `/console/`: health, who is here, the sources.
 
-use menshen::store::NodeRecord;
+use menshen::store::{AuditQuery, NodeRecord};
+use menshen::telemetry::AuditEvent;
 
 use super::*;
+use crate::sessions::eventually;
+use crate::wire;
 
 #[tokio::test]
 async fn the_overview_shows_health_who_is_here_and_the_sources() {
@@ -24,6 +27,41 @@ async fn the_overview_shows_health_who_is_here_and_the_sources() {
     stranger.follow(&callback).await;
     let html = visit.get("/console/").await.text();
     assert!(html.contains("Last problem"), "{html}");
+}
+
+#[tokio::test]
+async fn refused_sign_ins_are_counted_by_reason_and_requests_of_the_api_are_not() {
+    let menshen = setup().start().await;
+    let mut visit = Visit::of_administrator(&menshen, "root").await;
+    for userid in ["zhangsan", "lisi"] {
+        sign_in_elsewhere(&menshen, userid).await;
+        let path = format!("/console/people/{}", account_of(&menshen, userid).await);
+        let closing = [("action", "close"), ("reason", "left the company")];
+        assert_eq!(visit.post(&path, &closing).await.status, 303);
+        let mut browser = Browser::new(&menshen);
+        browser.sign_in("http://sso.test/echo", userid).await;
+    }
+    let request = "GET /api/people HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+    let answer = wire::send(console_address(&menshen), request.as_bytes()).await;
+    assert_eq!(answer.status, 401);
+    let audit = &menshen.running.live().services().audit;
+    let query = AuditQuery {
+        event: Some(AuditEvent::Refused),
+        max: 9,
+        ..AuditQuery::default()
+    };
+    eventually("three lines", async || {
+        audit.search(&query).await.unwrap().len() == 3
+    })
+    .await;
+    let html = visit.get("/console/?lang=en").await.text();
+    let (_, panel) = html.split_once("id=\"refused\"").unwrap();
+    let panel = panel.split("</section>").next().unwrap();
+    assert!(
+        panel.contains("<bdi>the account … is closed</bdi> <strong>2</strong>"),
+        "{panel}"
+    );
+    assert_eq!(panel.matches("<li>").count(), 1, "{panel}");
 }
 
 #[tokio::test]

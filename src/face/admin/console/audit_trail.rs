@@ -12,6 +12,7 @@ use http_body::Frame as BodyFrame;
 use http_body_util::StreamBody;
 use serde::Deserialize;
 
+use super::super::REFUSED_BY_API;
 use super::layout::Frame;
 use super::moment::Moment;
 use super::pager::Pager;
@@ -20,7 +21,7 @@ use crate::clock::Timestamp;
 use crate::face::reply;
 use crate::people::audit_log::AuditLog;
 use crate::request::{Body, BodyError};
-use crate::store::{AuditQuery, StoreError, StoredAuditLine};
+use crate::store::{AccountId, AuditQuery, StoreError, StoredAuditLine};
 use crate::telemetry::{AuditEvent, error_chain, escape};
 
 mod date;
@@ -250,16 +251,22 @@ impl Download {
     }
 }
 
-/// The reasons of refused logins in the last day, the most frequent first, each with its number.
+/// The reasons of refused sign-ins, the most frequent first, each with its number. Requests of the admin API do
+/// not count.
 pub(super) fn refusals(lines: &[StoredAuditLine]) -> Vec<(String, usize)> {
     let mut counts: Vec<(String, usize)> = Vec::new();
     for line in lines {
         let read: Line = serde_json::from_str(&line.json).unwrap_or_default();
+        let login = read.login.as_deref();
         let text = read.error.or(read.reason).unwrap_or_default();
+        // Only requests of the API have a name of an administrator or of a token.
+        if read.by.is_some() || text.starts_with(REFUSED_BY_API) {
+            continue;
+        }
         // The first part says what failed, the second why; what follows concerns the single case.
         let mut parts = text.splitn(3, ": ");
         let (first, second) = (parts.next().unwrap_or_default(), parts.next());
-        let reason = second.unwrap_or(first).to_owned();
+        let reason = without_person(second.unwrap_or(first), login);
         match counts.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count += 1,
             None => counts.push((reason, 1)),
@@ -267,6 +274,19 @@ pub(super) fn refusals(lines: &[StoredAuditLine]) -> Vec<(String, usize)> {
     }
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     counts
+}
+
+/// A reason with `…` in place of account ids and of this login, so that it is the same for everybody.
+fn without_person(reason: &str, login: Option<&str>) -> String {
+    let words = reason.split(' ').map(|word| {
+        let name = word.trim_end_matches(',');
+        let names_person = Some(name) == login || AccountId::try_from(name.to_owned()).is_ok();
+        match names_person {
+            true => word.replacen(name, "…", 1),
+            false => word.to_owned(),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// The lines of an event in the last day, at most `max`.
