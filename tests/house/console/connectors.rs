@@ -224,9 +224,20 @@ async fn versions_are_listed_compared_rolled_back_and_downloaded() {
             .zh()
             .to_owned()
     };
+    let mut fields = vec![("action", "rollback"), ("version", "1"), ("etag", "2")];
+    let asked = visit.post("/console/config", &fields).await;
+    assert_eq!(asked.status, 200);
+    for part in [
+        "confirm\" value=\"yes",
+        "version\" value=\"1",
+        "etag\" value=\"2",
+    ] {
+        assert!(asked.text().contains(part), "{part}: {}", asked.text());
+    }
+    fields.push(("confirm", "yes"));
     for (version, etag, status) in [("1", "1", 409), ("9", "2", 404), ("1", "2", 303)] {
         assert_eq!(display_name(), "pear");
-        let fields = [("action", "rollback"), ("version", version), ("etag", etag)];
+        (fields[1].1, fields[2].1) = (version, etag);
         let answer = visit.post("/console/config", &fields).await;
         assert_eq!(answer.status, status, "{version} {etag}");
     }

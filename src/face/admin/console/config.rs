@@ -28,6 +28,16 @@ struct ConfigPage<'a> {
     page: Page<'a>,
 }
 
+/// Asks again before an older version comes into force.
+#[derive(Template)]
+#[template(path = "console/roll_back.html")]
+struct RollBackPage<'a> {
+    frame: Frame<'a>,
+    version: u64,
+    etag: u64,
+    csrf_token: &'a str,
+}
+
 struct Page<'a> {
     problem: Option<String>,
     /// Where the file forbids changes.
@@ -119,7 +129,7 @@ pub(super) async fn show(
     response::page(context.request, status, &template)
 }
 
-/// Makes a new version with the settings of an older one.
+/// Makes a new version with the settings of an older one; asks before.
 pub(super) async fn change(context: &PageContext<'_>, form: &Form) -> Response<Body> {
     let t = context.texts();
     let parsed = |name: &str| form.value(name).and_then(|value| value.parse::<u64>().ok());
@@ -129,6 +139,15 @@ pub(super) async fn change(context: &PageContext<'_>, form: &Form) -> Response<B
         let problem = t.unknown_action.to_owned();
         return show(context, Some((StatusCode::BAD_REQUEST, problem))).await;
     };
+    if form.value("confirm") != Some("yes") {
+        let template = RollBackPage {
+            frame: Frame::of(context),
+            version,
+            etag,
+            csrf_token: &context.visitor.csrf_token,
+        };
+        return response::page(context.request, StatusCode::OK, &template);
+    }
     let change = Change::Rollback { version };
     match settings_change::apply(context, change, Precondition::Matches(etag)).await {
         Ok(_) => {

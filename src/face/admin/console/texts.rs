@@ -256,6 +256,7 @@ texts! {
     changed_fields: "修改的内容", "What changed";
     current: "当前", "Current";
     roll_back: "恢复到此版本", "Roll back";
+    confirm_roll_back: "确定恢复到此版本吗？恢复后立即生效；如果该版本没有某个认证源，或停用了它，通过它登录的会话会结束。版本：", "Roll back to this version? It is in force at once, and the sessions of connectors that it does not have, or disables, end. Version: ";
     comparison: "比较版本", "Versions";
     compare_from: "从版本", "From version";
     compare_to: "到版本", "To version";
