@@ -37,10 +37,11 @@ async fn a_generated_pair_fits_and_is_neither_kept_nor_in_force() {
             signing_key_fits(algorithm, &sign, &check, KeyEncoding::Text),
             "{name}"
         );
-        if name.starts_with("HS") {
-            assert!(
-                sign.expose().len() >= 32 && sign.expose().bytes().all(|b| b.is_ascii_hexdigit())
-            );
+        if let Some(bits) = name.strip_prefix("HS") {
+            let bits: usize = bits.parse().unwrap();
+            // Each digit has four bits.
+            assert_eq!(sign.expose().len(), bits / 4, "{name}");
+            assert!(sign.expose().bytes().all(|b| b.is_ascii_hexdigit()));
         } else {
             assert!(sign.expose().contains("PRIVATE KEY"), "{name}");
         }

@@ -55,9 +55,9 @@ pub(super) fn generate(
     })))
 }
 
-/// A random text of so many hexadecimal digits.
-fn hexadecimal(digits: usize) -> String {
-    let bytes = keys::random::<HASH_BYTES_MAX>();
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    text[..digits.min(text.len())].to_owned()
+/// So many random bytes as text, two hexadecimal digits for each.
+fn hexadecimal(bytes: usize) -> String {
+    let random = keys::random::<HASH_BYTES_MAX>();
+    let random = random.iter().take(bytes);
+    random.map(|byte| format!("{byte:02x}")).collect()
 }
