@@ -5,17 +5,20 @@ use std::ops::Range;
 use crate::text;
 use crate::wording::Text;
 
-/// The first character of `text` that looks like ASCII and is not, outside of strings and comments of TOML: at
-/// most one of each line, with its byte range.
+/// The first character of `text` that looks like ASCII and is not, outside of strings and comments of TOML, or the
+/// one that stands for the closing quote of a string: at most one of each line, with its byte range.
 pub(super) fn outside_of_strings(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut quote: Option<&str> = None;
-    let (mut at, mut is_line_done) = (0, false);
+    let (mut at, mut is_line_done, mut string_start) = (0, false, 0);
     while let Some(c) = text[at..].chars().next() {
         let rest = &text[at..];
         let mut length = c.len_utf8();
         match (quote, c) {
             (_, '\n') => {
+                if !is_line_done && let Some(quote) = quote {
+                    found.extend(closing_quote(text, string_start..at, quote));
+                }
                 is_line_done = false;
                 // A string of one line ends with it, even without a quote.
                 quote = quote.filter(|quote| quote.len() == 3);
@@ -33,6 +36,7 @@ pub(super) fn outside_of_strings(text: &str) -> Vec<Range<usize>> {
                 let openings = ["\"\"\"", "'''", "\"", "'"];
                 quote = openings.into_iter().find(|open| rest.starts_with(open));
                 length = quote.map_or(length, str::len);
+                string_start = at + length;
                 if !is_line_done && twin(c).is_some() && (at > 0 || c != BYTE_ORDER_MARK) {
                     is_line_done = true;
                     found.push(at..at + length);
@@ -41,7 +45,27 @@ pub(super) fn outside_of_strings(text: &str) -> Vec<Range<usize>> {
         }
         at += length;
     }
+    if !is_line_done && let Some(quote) = quote {
+        found.extend(closing_quote(text, string_start..text.len(), quote));
+    }
     found
+}
+
+/// The full-width character that stands for the missing `quote` of a string of one line: the last one before a
+/// comment.
+fn closing_quote(text: &str, string: Range<usize>, quote: &str) -> Option<Range<usize>> {
+    if quote.len() > 1 {
+        return None;
+    }
+    let written = &text[string.clone()];
+    let is_quote = |c: char| twin(c) == Some(quote);
+    let before_comment = written.split('#').next().unwrap_or_default();
+    let at = before_comment
+        .rfind(is_quote)
+        .or_else(|| written.rfind(is_quote))?;
+    let start = string.start + at;
+    let c = text[start..].chars().next()?;
+    Some(start..start + c.len_utf8())
 }
 
 /// The first such character inside of a text that has otherwise only ASCII. In a text with Chinese words, full-width
@@ -125,6 +149,8 @@ mod tests {
             "１"
         );
         assert_eq!(found("a = \"\\\"：\"\nb = 'x\nc：1"), "：");
+        assert_eq!(found("a = \"甲”\nb = '乙’ # “c”\nd = [\"e”"), "”’”");
+        assert_eq!(found("a = \"甲’\nb = \"“乙”\"\nc = \"\"\"\n“\n"), "");
         assert_eq!(found("\u{feff}a = 1"), "");
         assert_eq!(found("a = 1\n\u{feff}b = 1"), "\u{feff}");
     }

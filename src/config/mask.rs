@@ -36,6 +36,7 @@ pub(super) fn secrets_in_last_line(text_up_to_line_end: &str) -> Vec<Range<usize
     });
     let mut found: Vec<_> = pairs
         .iter()
+        .filter(|pair| !is_path_of_tls_key(line, pair, lines.clone()))
         .flat_map(|pair| secrets_of_pair(line, pair))
         .collect();
     // Whoever writes `secret = { value = "…" }` means a secret.
@@ -189,6 +190,24 @@ fn secrets_of_pair(line: &str, pair: &Pair<'_>) -> Vec<Range<usize>> {
     found
 }
 
+/// Whether this is the `key` of `[server.tls]` or `[[server.tls.more]]`, which names a file.
+fn is_path_of_tls_key<'a>(
+    line: &str,
+    pair: &Pair<'_>,
+    mut earlier_lines: impl Iterator<Item = &'a str>,
+) -> bool {
+    let is_around = |c: char| c.is_whitespace() || "\"'\u{201c}\u{201d}".contains(c);
+    let value = line[pair.value.clone()].trim_matches(is_around);
+    let is_in_path = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+    if pair.key != "key" || !value.starts_with('/') || !value.chars().all(is_in_path) {
+        return false;
+    }
+    let header = earlier_lines.find(|line| is_header(line));
+    let name = header.map(|header| header.trim_start().trim_start_matches('['));
+    let name = name.and_then(|name| name.split(']').next());
+    matches!(name, Some("server.tls" | "server.tls.more"))
+}
+
 /// Whether a line, whose earlier lines these are, continues the value of a key with a secret.
 fn is_inside_of_secret<'a>(earlier_lines: impl Iterator<Item = &'a str>) -> bool {
     for line in earlier_lines {
@@ -304,6 +323,19 @@ mod tests {
                 "[connector.a.custom.secrets]\nk = 'x'\n[server]\nlisten = 7",
                 "listen = 7",
             ),
+        ] {
+            assert_eq!(masked(text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_path_of_a_tls_key_is_shown() {
+        for (text, shown) in [
+            ("[server.tls]\nkey = \"/a.pem”", "key = \"/a.pem”"),
+            ("[[server.tls.more]] # b\nkey = '/a.pem'", "key = '/a.pem'"),
+            ("[server.tls]\nkey = 'hunter2'", "key = '*******'"),
+            ("[server.tls]\nkey = '/a', b = 'c'", "key = '***********'"),
+            ("[server.tls]\n[connector.a.jwt]\nkey = '/a'", "key = '**'"),
         ] {
             assert_eq!(masked(text), shown, "{text}");
         }

@@ -39,6 +39,23 @@ fn full_width_punctuation_is_named_at_its_place() {
 }
 
 #[test]
+fn a_full_width_closing_quote_is_named_and_the_path_of_a_key_is_shown() {
+    let error = parse_error(&format!(
+        "{SERVER}[server.tls]\ncertificate = \"/a.crt\"\nkey = \"/a.key”\n[admin]\nlisten = \"：\"\n"
+    ));
+    assert_problem(
+        &error,
+        5,
+        14,
+        &["`”` is a full-width character", "write `\"`", "/a.key”"],
+    );
+    assert_eq!(error.problems.len(), 1, "{error}");
+    let error = parse_error(&format!("{SERVER}prefix = \"/a\nsource = \"”\"\n"));
+    assert_eq!(error.problems[0].line, 3, "{error}");
+    assert!(!error.to_string().contains("full-width"), "{error}");
+}
+
+#[test]
 fn every_line_with_a_full_width_character_is_reported_once() {
     let error = parse_error(&format!(
         "{SERVER}prefix ＝ “/a”\n[login]\nbad_codes_max = １\n"
