@@ -59,7 +59,7 @@ pub use directory::{
     Membership, PeopleQuery, PersonEdit, PersonRecord,
 };
 pub use directory_sync::{DirectorySyncStore, SourceIdentity};
-pub use error::StoreError;
+pub use error::{FileCreateError, StoreError};
 pub use ids::{
     AccountId, AdministratorName, ConnectorId, IdError, LoginName, SessionId, SessionKey, Subject,
 };

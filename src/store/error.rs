@@ -1,7 +1,12 @@
 //! `StoreError`: why an operation of the store failed.
 
+use std::io;
+use std::path::PathBuf;
+
 use super::postgres::{self, ServerError};
 use super::sqlite;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// Why an operation failed. Contains no personal data, except [`Self::NoAccount`].
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +19,9 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// The file of the database does not exist and could not be created.
+    #[error(transparent)]
+    Create(FileCreateError),
     /// The server or its database cannot be used as it is.
     #[error(transparent)]
     Server(Box<ServerError>),
@@ -57,7 +65,7 @@ pub enum StoreError {
     },
     /// The opened file was deleted or replaced: writes to it would be lost.
     #[error("the store's file {} was taken away or replaced: put it back, or restart menshen", path.display())]
-    FileReplaced { path: std::path::PathBuf },
+    FileReplaced { path: PathBuf },
     /// The log of revocations could not be read for longer than `[session] store_outage_grace`.
     #[error("the store has not answered for {for_s} s")]
     Outage { for_s: u64 },
@@ -81,6 +89,26 @@ pub enum StoreError {
     },
 }
 
+/// Why the file of a database could not be created.
+#[derive(Debug)]
+pub struct FileCreateError {
+    pub path: PathBuf,
+    pub error: io::Error,
+}
+
+impl FileCreateError {
+    fn text(&self) -> Text {
+        let (path, error) = (self.path.display(), &self.error);
+        text!(
+            "cannot create {path}: {error}; the folder must exist and be writable for the user that menshen \
+             runs as",
+            "无法创建 {path}：{error}；目录必须存在，运行 menshen 的用户必须可写"
+        )
+    }
+}
+
+error_of_text!(FileCreateError);
+
 impl StoreError {
     /// Whether a retry returns the same error.
     pub fn is_definitive(&self) -> bool {
@@ -103,6 +131,7 @@ impl StoreError {
     pub fn cause(&self) -> &'static str {
         match self {
             Self::Open { source, .. } | Self::Failed { source, .. } => cause(source),
+            Self::Create(_) => "its file cannot be created",
             Self::Server(error) => error.problem.cause(),
             Self::NewerSchema { .. } | Self::OlderSchema { .. } | Self::OtherProgram { .. } => {
                 "it is not a store of this version"

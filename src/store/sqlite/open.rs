@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use super::super::StoreError;
+use super::super::{FileCreateError, StoreError};
 use super::opened_file::OpenedFile;
 use super::{Sqlite, SqliteUrl, result_code, schema};
 
@@ -83,7 +83,7 @@ async fn open_memory() -> sqlx::Result<Sqlite> {
 }
 
 async fn open_file(url: &SqliteUrl, path: &Path) -> Result<Sqlite, StoreError> {
-    create(path).await.map_err(failed(url))?;
+    create(path).await?;
     schema::check_file(url, path).await?;
     let options = options(SqliteConnectOptions::new().filename(path));
     // The file stores the journal mode, so readers need not set it.
@@ -128,7 +128,7 @@ fn pool(connections_max: u32) -> SqlitePoolOptions {
 }
 
 /// Creates an empty file with mode 0600 if there is none.
-async fn create(path: &Path) -> sqlx::Result<()> {
+async fn create(path: &Path) -> Result<(), StoreError> {
     let mut options = tokio::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -136,10 +136,10 @@ async fn create(path: &Path) -> sqlx::Result<()> {
     match options.open(path).await {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => {
-            let why = format!("cannot create {}: {error}", path.display());
-            Err(sqlx::Error::Configuration(why.into()))
-        }
+        Err(error) => Err(StoreError::Create(FileCreateError {
+            path: path.to_owned(),
+            error,
+        })),
     }
 }
 

@@ -103,6 +103,34 @@ fn why_run_does_not_start_is_in_the_language() {
 }
 
 #[test]
+fn why_the_file_of_the_store_is_not_created_is_said_once_with_the_remedy() {
+    let folder = ConfigFolder::new("language-store");
+    let config = folder.config("");
+    let document = std::fs::read_to_string(&config).unwrap();
+    let document = document.replace("menshen.db", "missing/menshen.db");
+    std::fs::write(&config, document).unwrap();
+    let path = folder.0.join("missing/menshen.db").display().to_string();
+    for (locale, start, remedy) in [
+        (
+            CHINESE,
+            format!("错误: 无法打开存储：无法创建 {path}："),
+            "运行 menshen 的用户必须可写",
+        ),
+        (
+            ENGLISH,
+            format!("error: open the store: cannot create {path}: "),
+            "the folder must exist and be writable",
+        ),
+    ] {
+        let (_, printed) = run_in(locale, &["run"], &config);
+        let error = printed.lines().find(|line| line.contains(&path)).unwrap();
+        assert!(error.starts_with(&start), "{printed}");
+        assert!(error.contains(remedy), "{printed}");
+        assert_eq!(printed.matches(&path).count(), 1, "{printed}");
+    }
+}
+
+#[test]
 fn an_unknown_language_is_exit_code_2() {
     let output = super::run_menshen(&["check", "--lang", "fr"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");

@@ -1,7 +1,5 @@
 //! The SQLite file itself: kept, guarded, never spoiled.
 
-use std::error::Error as _;
-
 use menshen::store::{
     CoordinationStore as _, MaintenanceStore as _, RevocationScope, RevocationStore as _,
     SessionStore as _, Sqlite, StoreError,
@@ -84,11 +82,7 @@ async fn a_missing_directory_is_named_and_not_made() {
         .await
         .unwrap_err();
     assert!(
-        error
-            .source()
-            .unwrap()
-            .to_string()
-            .contains(missing.to_str().unwrap()),
+        error.to_string().contains(missing.to_str().unwrap()),
         "{error:?}"
     );
     assert!(!missing.exists());
