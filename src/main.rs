@@ -480,7 +480,15 @@ async fn load(path: &Path) -> Result<Config, Failure> {
 async fn read_content(path: &Path) -> Result<Vec<u8>, Failure> {
     let name = path.display();
     let unreadable = |error: std::io::Error| {
-        Failure::because(&text!("read {name}: {error}", "无法读取 {name}：{error}"))
+        let is_refused = error.kind() == std::io::ErrorKind::PermissionDenied;
+        Failure::because(&match is_refused {
+            true => text!(
+                "read {name}: {error}; the user that menshen runs as must be able to read it (chgrp menshen, \
+                 chmod 640)",
+                "无法读取 {name}：{error}；运行 menshen 的用户必须有权读取（chgrp menshen，chmod 640）"
+            ),
+            false => text!("read {name}: {error}", "无法读取 {name}：{error}"),
+        })
     };
     let size = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
     if size > CONFIG_BYTES_MAX {
