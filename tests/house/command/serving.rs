@@ -162,6 +162,8 @@ async fn sigterm_drains_open_requests_and_is_exit_code_0() {
     assert_eq!(answer.status, 200);
     assert!(answer.text().contains("done at last"));
     assert_eq!(ended.0, Some(0), "{:?}", ended.2);
+    let is_about_log = |line: &String| line.contains("the log of revocations");
+    assert!(!ended.2.iter().any(is_about_log), "{:?}", ended.2);
 }
 
 #[tokio::test]

@@ -153,12 +153,14 @@ struct LogProgress {
 }
 
 /// Makes the cached sessions unusable when the task that reads the log panics, until it reads the log again:
-/// a revocation of another process would not be noticed.
+/// a revocation of another process would not be noticed. At the end of the process the runtime drops the task, too.
 struct LogReaderGuard(Weak<Sessions>);
 
 impl Drop for LogReaderGuard {
     fn drop(&mut self) {
-        if let Some(sessions) = self.0.upgrade() {
+        if std::thread::panicking()
+            && let Some(sessions) = self.0.upgrade()
+        {
             sessions
                 .revocations_are_stale
                 .store(true, Ordering::Relaxed);
