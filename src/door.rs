@@ -29,6 +29,7 @@ pub use address_network::AddressNetwork;
 use connection::ListenerOptions;
 use listen::Listener;
 pub use listen::{Address, BindError, InvalidAddress, ListenConfig};
+pub use own_files::OwnFiles;
 pub use progress::RequestBody;
 pub use tls::{CertificateConfig, ListedCertificate, Tls, TlsConfig, TlsError};
 
@@ -42,6 +43,7 @@ mod discard;
 mod drive;
 mod framing;
 mod listen;
+mod own_files;
 mod preface;
 mod progress;
 mod proxy_protocol;
@@ -173,6 +175,7 @@ pub struct Listeners {
     listeners: Vec<(Listener, ListenerOptions)>,
     tls: Option<Arc<Tls>>,
     preserve_header_case: Arc<AtomicBool>,
+    own_files: OwnFiles,
 }
 
 impl Listeners {
@@ -185,6 +188,7 @@ impl Listeners {
             .map(Arc::new);
         let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.server()));
         let preserve_header_case = Arc::new(AtomicBool::new(false));
+        let own_files = OwnFiles::default();
         let mut listeners = Vec::with_capacity(configs.len());
         for (listener, config) in listen::bind_all(configs)? {
             let uses_tls = config.uses_tls(acceptor.is_some())?;
@@ -195,6 +199,7 @@ impl Listeners {
                 accepts_plain_http2: false,
                 https_port: None,
                 preserve_header_case: Arc::clone(&preserve_header_case),
+                own_files: own_files.clone(),
             };
             listeners.push((listener, options));
         }
@@ -202,6 +207,7 @@ impl Listeners {
             listeners,
             tls,
             preserve_header_case,
+            own_files,
         })
     }
 
@@ -245,6 +251,11 @@ impl Listeners {
     /// It can be set at any time.
     pub fn preserve_header_case(&self) -> &Arc<AtomicBool> {
         &self.preserve_header_case
+    }
+
+    /// The files that `redirect_https` does not redirect. They can be set at any time.
+    pub fn own_files(&self) -> &OwnFiles {
+        &self.own_files
     }
 
     /// Serves until `options.shutdown` is cancelled. Then accepts no more connections, closes idle

@@ -11,7 +11,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::{Config, Warning};
-use crate::door::{Address, BindError, InvalidAddress, Listeners, ServeOptions, Tls, TlsError};
+use crate::door::{
+    Address, BindError, InvalidAddress, Listeners, OwnFiles, ServeOptions, Tls, TlsError,
+};
 use crate::face::admin::{AdminTokenError, Health};
 use crate::keys;
 use crate::people::People;
@@ -142,6 +144,7 @@ pub struct Running {
     tls: Option<Arc<Tls>>,
     trust: Arc<ArcSwap<Trust>>,
     header_case: Arc<AtomicBool>,
+    own_files: OwnFiles,
     health: Arc<Health>,
     shutdown: CancellationToken,
     serving: TaskTracker,
@@ -181,6 +184,8 @@ pub async fn start_with_telemetry(
     let (tls, addresses) = (listeners.main.tls().cloned(), ip_addresses(&listeners.main));
     let header_case = Arc::clone(listeners.main.preserve_header_case());
     header_case.store(site.keeps_header_case(), Ordering::Relaxed);
+    let own_files = listeners.main.own_files().clone();
+    own_files.set(site.verification_files.clone());
     let admin_address = listeners.admin.as_ref().and_then(Listeners::first_ip);
     let console = listeners.console.as_ref().or(listeners.admin.as_ref());
     let console = console.filter(|_| config.console.is_some());
@@ -210,6 +215,7 @@ pub async fn start_with_telemetry(
         tls,
         trust,
         header_case,
+        own_files,
         health,
         shutdown,
         serving,
@@ -363,6 +369,7 @@ impl Running {
         self.trust.store(Arc::clone(&site.trust));
         let header_case = site.keeps_header_case();
         self.header_case.store(header_case, Ordering::Relaxed);
+        self.own_files.set(site.verification_files.clone());
         reload.activate().await;
         self.live.services().audit.apply(&config.audit);
         Ok(())

@@ -22,7 +22,8 @@ pub struct ServerConfig {
     /// Addresses to listen on: `"127.0.0.1:8080"`, `"unix:/run/menshen/http.sock"`, `"systemd"`,
     /// or a table { address, tls, redirect_https, proxy_protocol }. `tls` is true on IP addresses
     /// and systemd sockets if `[server.tls]` exists; `redirect_https = true` redirects every request to
-    /// https; with `proxy_protocol = true` every connection begins with a PROXY header (1 or 2).
+    /// https, except those for `files`; with `proxy_protocol = true` every connection begins with a PROXY
+    /// header (1 or 2).
     #[serde(default = "default_listen")]
     pub listen: Vec<ListenConfig>,
     /// The URL that browsers use: scheme, host and port. Callbacks are built from it, never from `Host`.

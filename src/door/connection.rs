@@ -19,7 +19,7 @@ use super::listen::AcceptedStream;
 use super::proxy_protocol::{self, ProxyError};
 use super::service::http_service;
 use super::tracked_stream::TrackedStream;
-use super::{Handler, ServerLimits, SharedState, preface};
+use super::{Handler, OwnFiles, ServerLimits, SharedState, preface};
 use crate::request::head::{Connection, Peer, PrivateUpstreamConnections};
 use crate::telemetry::error_chain;
 
@@ -40,6 +40,8 @@ pub(super) struct ListenerOptions {
     pub(super) https_port: Option<u16>,
     /// Whether HTTP/1.1 preserves the case of header names.
     pub(super) preserve_header_case: Arc<AtomicBool>,
+    /// The files that are served although `redirect_https` redirects.
+    pub(super) own_files: OwnFiles,
 }
 
 impl fmt::Debug for ListenerOptions {

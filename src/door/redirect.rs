@@ -1,9 +1,11 @@
 //! The responses of a listener with `redirect_https`.
 
-use http::header::{HOST, LOCATION};
-use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty, Full};
 
+use super::OwnFiles;
 use crate::request::Body;
 use crate::request::head::parse_host;
 use crate::request::target;
@@ -11,9 +13,44 @@ use crate::request::target;
 /// The path of ACME challenges (RFC 8555 §8.3), which must not be redirected.
 const ACME_CHALLENGES: &str = "/.well-known/acme-challenge/";
 
+/// The file with this path, because the one who checks the ownership of a domain may ask over http only; else the
+/// redirect.
+pub(super) fn file_or_redirect<B>(
+    request: &Request<B>,
+    files: &OwnFiles,
+    port: Option<u16>,
+) -> Response<Body> {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let content = match is_read && !target::is_refused(request.uri()) {
+        true => files.content(request.uri().path()),
+        false => None,
+    };
+    match content {
+        Some(_) if request.method() == Method::HEAD => file_response(String::new()),
+        Some(content) => file_response(content),
+        None => to_https(request, port),
+    }
+}
+
+fn file_response(content: String) -> Response<Body> {
+    let body = Full::new(Bytes::from(content))
+        .map_err(|never| match never {})
+        .boxed_unsync();
+    let mut response = Response::new(body);
+    for (name, value) in [
+        (CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
 /// A redirect to the same URL at https and `port`, or 443. Its status is 308, which preserves the method
 /// (RFC 9110 §15.4.9).
-pub(super) fn to_https<B>(request: &Request<B>, port: Option<u16>) -> Response<Body> {
+fn to_https<B>(request: &Request<B>, port: Option<u16>) -> Response<Body> {
     if request.uri().path().starts_with(ACME_CHALLENGES) {
         return empty_response(StatusCode::NOT_FOUND);
     }

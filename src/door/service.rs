@@ -15,7 +15,7 @@ use super::connection::ListenerOptions;
 use super::framing::{self, Framing};
 use super::progress::RequestBody;
 use super::tracked_body::TrackedBody;
-use super::{Handler, SharedState, redirect};
+use super::{Handler, OwnFiles, SharedState, redirect};
 use crate::request::Body;
 use crate::request::head::Connection;
 
@@ -42,6 +42,7 @@ pub(super) fn http_service<H: Handler>(
         connection: Arc::new(connection),
         redirects_to_https: options.redirect_https,
         https_port: options.https_port,
+        own_files: options.own_files.clone(),
         framing,
     });
     service_fn(move |request: Request<Incoming>| {
@@ -62,7 +63,7 @@ pub(super) fn http_service<H: Handler>(
                 let peer = state.connection.peer;
                 state.shared.too_many_requests(peer, &open_request)
             } else if state.redirects_to_https {
-                redirect::to_https(&request, state.https_port)
+                redirect::file_or_redirect(&request, &state.own_files, state.https_port)
             } else {
                 let connection = Arc::clone(&state.connection);
                 // hyper moves the future of a request and reserves its size in every connection, so
@@ -92,6 +93,7 @@ struct ConnectionState<H> {
     connection: Arc<Connection>,
     redirects_to_https: bool,
     https_port: Option<u16>,
+    own_files: OwnFiles,
     /// How the HTTP/1.1 requests frame their bodies; absent over HTTP/2, where framing is unambiguous.
     framing: Option<Arc<Framing>>,
 }

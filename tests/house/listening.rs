@@ -170,6 +170,36 @@ async fn a_redirecting_listener_only_redirects_to_https() {
 }
 
 #[tokio::test]
+async fn a_redirecting_listener_serves_the_files_that_prove_ownership() {
+    let menshen = Menshen::new().await;
+    let listen = "{ address = \"127.0.0.1:0\", redirect_https = true }";
+    let setup = |name: &str| echo_setup().server(&format!("files = {{ '/{name}.txt' = 'proof' }}"));
+    let running = start_second_instance(&menshen, &setup("WW_a"), listen).await;
+    let address = running.addresses()[0];
+    let send = async |method: &str, target: &str| {
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nConnection: close\r\n\r\n"
+        );
+        wire::send(address, request.as_bytes()).await
+    };
+    let answer = send("GET", "/WW_a.txt").await;
+    assert_eq!((answer.status, &*answer.text()), (200, "proof"));
+    let content_type = answer.header("content-type");
+    assert_eq!(content_type, Some("text/plain; charset=utf-8"));
+    for (method, target) in [
+        ("POST", "/WW_a.txt"),
+        ("GET", "/WW_a.txt/"),
+        ("GET", "/WW_b.txt"),
+    ] {
+        assert_eq!(send(method, target).await.status, 308, "{method} {target}");
+    }
+    let config = Config::parse(&config_text(&menshen, &setup("WW_b"), listen), "test.toml");
+    running.reload(config.unwrap()).await.unwrap();
+    assert_eq!(send("GET", "/WW_a.txt").await.status, 308);
+    assert_eq!(send("GET", "/WW_b.txt").await.status, 200);
+}
+
+#[tokio::test]
 async fn the_redirect_to_https_has_the_port_of_the_external_url() {
     let menshen = Menshen::new().await;
     let listen = "{ address = \"127.0.0.1:0\", redirect_https = true }";
