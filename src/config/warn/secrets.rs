@@ -1,6 +1,7 @@
 //! Secrets in the configuration itself, and files of secrets.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use super::Warnings;
 use crate::secret::SecretSource;
@@ -19,7 +20,8 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
         let SecretSource::Literal(literal) = secret else {
             continue;
         };
-        let text = match looks_like_path(literal.expose()) {
+        let literal = literal.expose();
+        let text = match looks_like_path(literal) || names_file(literal) {
             true => text!(
                 "this text is taken for the secret itself, but looks like the path of a file: write \
                  {{ file = \"...\" }}",
@@ -67,6 +69,11 @@ fn looks_like_path(secret: &str) -> bool {
             .iter()
             .any(|start| secret.starts_with(start));
     begins_like_path && secret.chars().all(is_in_path)
+}
+
+/// Whether a secret is the absolute path of a file of this machine.
+fn names_file(secret: &str) -> bool {
+    secret.starts_with('/') && Path::new(secret).is_file()
 }
 
 #[cfg(test)]

@@ -186,6 +186,17 @@ fn a_secret_that_is_a_path_is_warned_of_as_such() {
         "{found:?}"
     );
     assert!(warnings_at(&with("{ env = 'S' }"), at).is_empty());
+    // Anywhere, if the file exists.
+    let folder = TempFolder::new();
+    let path = folder.write("wecom secret+1", "hunter2");
+    let there = warnings_at(&with(&format!("'{}'", path.display())), at);
+    assert!(there[0].contains("the path of a file"), "{there:?}");
+    let absent = folder.path("absent secret+1");
+    let found = warnings_at(&with(&format!("'{}'", absent.display())), at);
+    assert!(
+        found[0].contains("in the configuration itself"),
+        "{found:?}"
+    );
 }
 
 #[test]
