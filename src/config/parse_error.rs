@@ -48,8 +48,15 @@ pub(super) fn value_problem(source: &ConfigText, error: &ValueError) -> Problem 
             Problem::at(source, span, message).with_help(missing_help(key))
         }
         Reason::WrongType { found, expected } => {
+            let is_number = expects_number(expected);
             let expected = type_in_words(expected);
-            let help = text!("expected {expected}", "应为{expected:#}");
+            let help = match found {
+                Found::QuotedNumber if is_number => text!(
+                    "expected {expected}, without quotation marks",
+                    "应为{expected:#}，不要加引号"
+                ),
+                _ => text!("expected {expected}", "应为{expected:#}"),
+            };
             Problem::at(source, span, wrong_type(*found)).with_help(help)
         }
         Reason::Other(message) => other_problem(source, span, message),
@@ -105,7 +112,9 @@ fn wrong_type(found: Found) -> Text {
         ),
         Found::Array => text!("an array does not fit here", "这里不能写数组"),
         Found::Table => text!("a table does not fit here", "这里不能写表"),
-        Found::Text => text!("a text does not fit here", "这里不能写这段文本"),
+        Found::QuotedNumber | Found::Text => {
+            text!("a text does not fit here", "这里不能写这段文本")
+        }
         Found::Date => text!("a date does not fit here", "这里不能写日期"),
         Found::Other => text!("this value does not fit here", "这里不能写这个值"),
     }
@@ -118,12 +127,18 @@ fn type_in_words(expected: &Text) -> Text {
         "a map" => text!("a table", "表"),
         "a string" | "literal string" | "path string" => text!("a text in quotes", "带引号的文本"),
         "a boolean" => text!("true or false", " true 或 false"),
-        "u8" | "u16" | "u32" | "u64" | "usize" => {
+        _ if expects_number(expected) => {
             text!("a whole number, not below 0", "不小于 0 的整数")
         }
         other if other.starts_with("struct ") => text!("a table", "表"),
         _ => expected.clone(),
     }
+}
+
+/// Whether a type is a whole number.
+fn expects_number(expected: &Text) -> bool {
+    let expected = expected.to_string();
+    matches!(expected.as_str(), "u8" | "u16" | "u32" | "u64" | "usize")
 }
 
 /// The byte range of the value of an unknown key, if it is not a table with a header of its own.

@@ -50,6 +50,8 @@ pub(in crate::config) enum Found {
     Boolean,
     Integer(Option<i128>),
     Float,
+    /// A text that holds a whole number.
+    QuotedNumber,
     Text,
     Array,
     Table,
@@ -135,6 +137,7 @@ impl Found {
             Unexpected::Unsigned(number) => Self::Integer(Some((*number).into())),
             Unexpected::Signed(number) => Self::Integer(Some((*number).into())),
             Unexpected::Float(_) => Self::Float,
+            Unexpected::Str(text) if text.parse::<i128>().is_ok() => Self::QuotedNumber,
             Unexpected::Str(_) | Unexpected::Char(_) => Self::Text,
             Unexpected::Seq => Self::Array,
             Unexpected::Map | Unexpected::StructVariant => Self::Table,

@@ -58,6 +58,21 @@ pub(super) fn assert_problem(error: &ConfigError, line: usize, column: usize, wo
 }
 
 #[test]
+fn a_number_in_quotes_is_told_from_another_text() {
+    let help = |agent_id: &str| {
+        let wecom = WECOM.replace("agent_id = 7", &format!("agent_id = {agent_id}"));
+        let error = parse_error(&format!("{SERVER}{wecom}"));
+        assert_problem(&error, 5, 12, &["a text does not fit here"]);
+        error.problems[0].help.clone().unwrap().to_string()
+    };
+    assert_eq!(
+        help("'1000002'"),
+        "expected a whole number, not below 0, without quotation marks"
+    );
+    assert_eq!(help("'ww1'"), "expected a whole number, not below 0");
+}
+
+#[test]
 fn invalid_toml_is_shown_with_a_caret() {
     assert_refused("a = = 1\n", 3, 5, &["extra `=`"]);
     assert_refused("prefix = /.menshen\n", 3, 10, &["quoted"]);
