@@ -47,8 +47,8 @@ pub(super) fn warn(warnings: &mut Warnings<'_>, now: Timestamp) {
     }
 }
 
-/// Whether a listener uses the certificates.
-fn listens_with_tls(config: &Config) -> bool {
+/// Whether a listener uses the certificates, if there are any.
+pub(super) fn listens_with_tls(config: &Config) -> bool {
     let mut listeners = config.server.listen.iter();
     listeners.any(|listen| {
         let is_default = !listen.redirect_https && !matches!(listen.address, Address::Unix(_));

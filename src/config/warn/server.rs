@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Warnings;
+use super::certificates::listens_with_tls;
 use crate::config::TrustedProxy;
 use crate::people::cookie::SameSiteConfig;
 use crate::setting::{KeyPath, is_loopback};
@@ -20,7 +21,14 @@ fn warn_about_server(warnings: &mut Warnings<'_>) {
     let server = &warnings.config.server;
     let external = &server.external_url;
     let key_path = KeyPath::of(["server", "external_url"]);
-    if !external.is_https() && !is_loopback(external.url()) {
+    let has_tls = server.tls.is_some() && listens_with_tls(warnings.config);
+    if !external.is_https() && has_tls {
+        let text = text!(
+            "plain http contradicts [server.tls], with which browsers use https: write https://",
+            "明文 http 与 [server.tls] 矛盾：有证书时浏览器用 https 访问；请写 https://"
+        );
+        warnings.add(&key_path, text);
+    } else if !external.is_https() && !is_loopback(external.url()) {
         let text = text!(
             "plain http: an attacker in the network can steal sessions; use https",
             "明文 http：网络中的攻击者可以窃取会话；请用 https"

@@ -213,3 +213,26 @@ fn a_secret_file_that_others_may_read_is_warned_of() {
     }
     assert_eq!(found, [vec!["connector.corp.wecom.secret"], vec![], vec![]]);
 }
+
+#[test]
+fn an_external_url_that_contradicts_the_certificates_is_warned_of() {
+    for (url, listen, is_warned) in [
+        ("http://oa.corp.example", "'127.0.0.1:0'", true),
+        ("http://localhost", "'127.0.0.1:0'", true),
+        ("https://oa.corp.example", "'127.0.0.1:0'", false),
+        (
+            "http://localhost",
+            "{ address = '127.0.0.1:0', tls = false }",
+            false,
+        ),
+    ] {
+        let text = format!(
+            "[server]\nexternal_url = '{url}'\nlisten = [{listen}]\n[server.tls]\n\
+             certificate = '/a.crt'\nkey = '/a.key'\n[[route]]\nname = 'oa'\naccess = 'public'\n"
+        );
+        let found = warnings_at(&text, "server.external_url");
+        let has_words = |text: &String| text.contains("contradicts [server.tls]");
+        assert_eq!(found.iter().any(has_words), is_warned, "{url}: {found:?}");
+        assert_eq!(found.len(), usize::from(is_warned), "{url}: {found:?}");
+    }
+}
