@@ -187,7 +187,7 @@ async fn going_back_after_a_login_shows_no_error() {
     browser.back().await;
     browser.back().await;
     // The reloaded sign-in page shows the session.
-    browser.click(".signed-in a.primary").await;
+    browser.click("main a.primary").await;
     assert_signed_in_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;
 }
 

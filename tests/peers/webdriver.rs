@@ -289,7 +289,9 @@ impl Browser {
             .must("POST", "/se/log", json!({ "type": "browser" }))
             .await;
         let entries = log.as_array().unwrap().iter();
-        let loud = entries.filter(|entry| entry["source"] != "network" && entry["level"] != "INFO");
+        // Below warnings are hints, such as how a form could help password managers.
+        let is_loud = |entry: &&Value| entry["level"] == "WARNING" || entry["level"] == "SEVERE";
+        let loud = entries.filter(|entry| entry["source"] != "network" && is_loud(entry));
         loud.map(|entry| entry["message"].as_str().unwrap().to_owned())
             .collect()
     }

@@ -4,12 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use menshen::secret::Secret;
-use menshen::store::{
-    AccessTokenOutcome, Administrator, AuditQuery, ConsoleHolder, ConsoleSession, Department,
-    ImportOutcome, ImportedPerson, LocalPeopleOutcome, LocalPerson, LocalPersonWrite, LogoutTarget,
-    Membership, NewAccessToken, NewManagedVersion, PeopleQuery, Revocation, RevocationScope,
-    SqliteUrl, TokenUpdate,
-};
+use menshen::store::{AccessTokenOutcome, Administrator, AuditQuery, ConsoleHolder, ConsoleSession, Department, ImportOutcome, ImportedPerson, LocalPeopleOutcome, LocalPerson, LocalPersonWrite, LogoutTarget, Membership, NewAccessToken, NewManagedVersion, NodeRecord, PeopleQuery, Revocation, RevocationScope, SqliteUrl, TokenUpdate};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 
 use super::super::processes::TempDir;
@@ -68,6 +63,9 @@ impl Site {
         expect_a_person(store).await;
         keep_a_password(store).await;
         store_an_audit_line(store).await;
+        report_a_node(store).await;
+        let kinds = [(corp(), "wecom".to_owned())];
+        store.note_connector_kinds(&kinds).await.unwrap();
         let console_session = administer(store).await;
         let (lisi, _) = somebody(store, "lisi").await;
         let left = Closing {
@@ -243,6 +241,19 @@ fn all_audit_lines() -> AuditQuery {
 async fn store_an_audit_line(store: &dyn Store) {
     let lines = audit_log::Trail::new().lines(&["张三"]);
     assert_eq!(store.add_audit_lines(&lines).await.unwrap(), 1);
+}
+
+async fn report_a_node(store: &dyn Store) {
+    let node = NodeRecord {
+        id: "node".to_owned(),
+        name: "oa-1".to_owned(),
+        program_version: "0.1.0".to_owned(),
+        settings_version: 1,
+        problem: Some("the file cannot be read".to_owned()),
+        started_at: at(1),
+        seen_at: at(1),
+    };
+    store.report_node(&node).await.unwrap();
 }
 
 /// Adds a person whose password the store keeps.
