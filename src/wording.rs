@@ -29,8 +29,19 @@ pub struct UnknownLanguage;
 ///
 /// `{}` writes it in English and `{:#}` in Chinese, because serde hands the errors of values over as `Display`
 /// only.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Text {
+#[derive(Clone)]
+pub struct Text(Words);
+
+/// The words in both languages, in little space: errors contain several texts.
+#[derive(Clone)]
+enum Words {
+    Fixed { en: &'static str, zh: &'static str },
+    Written(Box<Written>),
+}
+
+/// Words that were put together.
+#[derive(Clone)]
+struct Written {
     en: Cow<'static, str>,
     zh: Cow<'static, str>,
 }
@@ -116,10 +127,7 @@ impl FromStr for Language {
 impl Text {
     /// A text that is known when menshen is compiled.
     pub const fn fixed(en: &'static str, zh: &'static str) -> Self {
-        Self {
-            en: Cow::Borrowed(en),
-            zh: Cow::Borrowed(zh),
-        }
+        Self(Words::Fixed { en, zh })
     }
 
     /// For [`text!`].
@@ -128,33 +136,34 @@ impl Text {
             Some(text) => Cow::Borrowed(text),
             None => Cow::Owned(arguments.to_string()),
         };
-        Self {
-            en: text(en),
-            zh: text(zh),
-        }
+        Self::written(text(en), text(zh))
+    }
+
+    fn written(en: Cow<'static, str>, zh: Cow<'static, str>) -> Self {
+        Self(match (en, zh) {
+            (Cow::Borrowed(en), Cow::Borrowed(zh)) => Words::Fixed { en, zh },
+            (en, zh) => Words::Written(Box::new(Written { en, zh })),
+        })
     }
 
     /// A text without words, such as a list of keys, or the message of the system.
     pub fn same(text: impl Into<Cow<'static, str>>) -> Self {
         let text = text.into();
-        Self {
-            en: text.clone(),
-            zh: text,
-        }
+        Self::written(text.clone(), text)
     }
 
     /// What `shown` writes as `{}` and as `{:#}`.
     pub fn of(shown: &(impl fmt::Display + ?Sized)) -> Self {
-        Self {
-            en: Cow::Owned(format!("{shown}")),
-            zh: Cow::Owned(format!("{shown:#}")),
-        }
+        let (en, zh) = (format!("{shown}"), format!("{shown:#}"));
+        Self::written(Cow::Owned(en), Cow::Owned(zh))
     }
 
     pub fn in_language(&self, language: Language) -> &str {
-        match language {
-            Language::English => &self.en,
-            Language::Chinese => &self.zh,
+        match (&self.0, language) {
+            (Words::Fixed { en, .. }, Language::English) => en,
+            (Words::Fixed { zh, .. }, Language::Chinese) => zh,
+            (Words::Written(words), Language::English) => &words.en,
+            (Words::Written(words), Language::Chinese) => &words.zh,
         }
     }
 
@@ -164,7 +173,7 @@ impl Text {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.en.is_empty()
+        self.in_language(Language::English).is_empty()
     }
 
     /// The texts with a separator between them, such as `; ` and `；`.
@@ -175,10 +184,29 @@ impl Text {
             let texts: Vec<_> = texts.collect();
             Cow::Owned(texts.join(separator.in_language(language)))
         };
-        Self {
-            en: joined(Language::English),
-            zh: joined(Language::Chinese),
-        }
+        Self::written(joined(Language::English), joined(Language::Chinese))
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::fixed("", "")
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        let languages = [Language::English, Language::Chinese];
+        let mut languages = languages.into_iter();
+        languages.all(|language| self.in_language(language) == other.in_language(language))
+    }
+}
+
+impl Eq for Text {}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.in_language(Language::English), f)
     }
 }
 

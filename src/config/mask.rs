@@ -163,7 +163,8 @@ fn quoted_length(text: &str, quote: char) -> usize {
 fn secrets_of_pair(line: &str, pair: &Pair<'_>) -> Vec<Range<usize>> {
     // `secrets = { name = "…" }` has further keys, whose values are secrets, too.
     if last_step(pair.key) == SECRETS_TABLE {
-        return vec![pair.value.start..line.len()];
+        let rest = pair.value.start..line.len();
+        return Vec::from([rest]);
     }
     if is_secret_key(pair.key) {
         return vec![pair.value.clone()];

@@ -78,7 +78,7 @@ fn other_problem(source: &ConfigText, span: Range<usize>, message: &Text) -> Pro
 /// Splits a message from its help. What it quotes between backticks is not searched.
 fn split_help<'a>(message: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
     let mut at = message.match_indices(separator).map(|(at, _)| at);
-    let is_outside = |at: &usize| message[..*at].matches('`').count() % 2 == 0;
+    let is_outside = |at: &usize| message[..*at].matches('`').count().is_multiple_of(2);
     let at = at.find(is_outside)?;
     Some((&message[..at], &message[at + separator.len()..]))
 }

@@ -84,7 +84,7 @@ fn json_error(error: &serde_json::Error) -> JsonError {
 /// Where a value is.
 #[derive(Clone, Copy)]
 struct Place<'p> {
-    around: Option<&'p Place<'p>>,
+    around: Option<&'p Self>,
     step: Step<'p>,
 }
 

@@ -278,7 +278,7 @@ fn required_keys(path: &[PathStep]) -> Vec<&'static str> {
         let below = match step {
             PathStep::Key(key) => {
                 let property = table["properties"].get(key);
-                property.unwrap_or(&table["additionalProperties"])
+                property.unwrap_or_else(|| &table["additionalProperties"])
             }
             PathStep::Item(_) => &table["items"],
         };

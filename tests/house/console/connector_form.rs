@@ -65,9 +65,9 @@ fn wecom_fields(menshen: &Menshen) -> Vec<(&'static str, String)> {
 }
 
 /// The fields with others in place of those with the same names.
-fn with<'f>(
+fn with(
     fields: &[(&'static str, String)],
-    others: &[(&'static str, &'f str)],
+    others: &[(&'static str, &str)],
 ) -> Vec<(&'static str, String)> {
     let kept = fields
         .iter()

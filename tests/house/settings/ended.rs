@@ -15,6 +15,9 @@ async fn signed_in_late(site: &ManagedSite, late: &Running) -> Browser {
     switch(site, "disable").await;
     site.advance();
     let there = late.addresses()[0];
+    // A login that begins before the node has read of the end is refused.
+    let signs_in_there = async || signs_in(Browser::at(there)).await;
+    eventually("the node has read of the end", signs_in_there).await;
     let mut browser = Browser::at(there);
     let url = format!("{SSO_URL}/echo");
     let page = browser.sign_in(&url, "zhangsan").await;

@@ -4,7 +4,12 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use menshen::secret::Secret;
-use menshen::store::{AccessTokenOutcome, Administrator, AuditQuery, ConsoleHolder, ConsoleSession, Department, ImportOutcome, ImportedPerson, LocalPeopleOutcome, LocalPerson, LocalPersonWrite, LogoutTarget, Membership, NewAccessToken, NewManagedVersion, NodeRecord, PeopleQuery, Revocation, RevocationScope, SqliteUrl, TokenUpdate};
+use menshen::store::{
+    AccessTokenOutcome, Administrator, AuditQuery, ConsoleHolder, ConsoleSession, Department,
+    ImportOutcome, ImportedPerson, LocalPeopleOutcome, LocalPerson, LocalPersonWrite, LogoutTarget,
+    Membership, NewAccessToken, NewManagedVersion, NodeRecord, PeopleQuery, Revocation,
+    RevocationScope, SqliteUrl, TokenUpdate,
+};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 
 use super::super::processes::TempDir;
@@ -64,8 +69,6 @@ impl Site {
         keep_a_password(store).await;
         store_an_audit_line(store).await;
         report_a_node(store).await;
-        let kinds = [(corp(), "wecom".to_owned())];
-        store.note_connector_kinds(&kinds).await.unwrap();
         let console_session = administer(store).await;
         let (lisi, _) = somebody(store, "lisi").await;
         let left = Closing {
@@ -243,7 +246,10 @@ async fn store_an_audit_line(store: &dyn Store) {
     assert_eq!(store.add_audit_lines(&lines).await.unwrap(), 1);
 }
 
+/// Stores what a node says of itself, and the kinds of its file.
 async fn report_a_node(store: &dyn Store) {
+    let kinds = [(corp(), "wecom".to_owned())];
+    store.note_connector_kinds(&kinds).await.unwrap();
     let node = NodeRecord {
         id: "node".to_owned(),
         name: "oa-1".to_owned(),

@@ -132,15 +132,10 @@ async fn save(
             current: Some(info.etag),
         }),
     };
-    let error = match changed {
-        Ok(_) => {
-            let done = Notice::Saved.name();
-            return response::redirect(&format!(
-                "{PATH}/connectors/{}/mapping?done={done}",
-                info.id
-            ));
-        }
-        Err(error) => error,
+    let Err(error) = changed else {
+        let done = Notice::Saved.name();
+        let page = format!("{PATH}/connectors/{}/mapping", info.id);
+        return response::redirect(&format!("{page}?done={done}"));
     };
     let settings = context.console.live.settings();
     let (status, text) = settings_change::refused(context, &error);
@@ -209,7 +204,7 @@ fn page(
         post_to: format!("{PATH}/connectors/{}/mapping", info.id),
         etag: info.etag,
         csrf_token: &context.visitor.csrf_token,
-        problem: attempt.problem.take().or(draft.err()),
+        problem: attempt.problem.take().or_else(|| draft.err()),
         file: match &info.origin {
             Origin::File(at) => Some(at.to_string()),
             Origin::Managed => None,

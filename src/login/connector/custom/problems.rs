@@ -226,7 +226,7 @@ fn step_count_problem<'a>(config: &Config, reads: &[StepReads]) -> Option<Settin
             "add [[connector.ID.custom.step]] with the request that redeems it",
             "请加上 [[connector.ID.custom.step]]，写兑换它的请求"
         );
-        (KeyPath::of([NAME]), message.to_owned(), help)
+        (KeyPath::of([NAME]), message, help)
     } else if config.step.len() > STEPS_MAX {
         let message = text!(
             "a login has at most {STEPS_MAX} steps",
@@ -246,7 +246,7 @@ fn step_count_problem<'a>(config: &Config, reads: &[StepReads]) -> Option<Settin
             "one of the requests must send `code`, or one of `params`",
             "必须有一个请求发送 `code`，或 `params` 中的一个"
         );
-        (key_path(["step"]), message.to_owned(), help)
+        (key_path(["step"]), message, help)
     } else {
         return None;
     };

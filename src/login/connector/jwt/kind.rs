@@ -233,11 +233,7 @@ impl Config {
         });
         if decrypt.is_some() {
             let key_path = key_path(["decrypt", "key_encoding"]);
-            problems.push(SettingProblem::value(
-                key_path,
-                base64_without_secret.clone(),
-                help.clone(),
-            ));
+            problems.push(SettingProblem::value(key_path, base64_without_secret, help));
         }
         problems
     }

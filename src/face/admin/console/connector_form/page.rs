@@ -126,6 +126,14 @@ pub(super) fn form(
     response::page(context.request, status, &template)
 }
 
+/// Opens the sections with a problem.
+fn unfold(sections: &mut [ShownSection]) {
+    for section in sections {
+        let mut inputs = section.inputs.iter();
+        section.is_folded &= inputs.all(|input| input.problems.is_empty());
+    }
+}
+
 fn page<'a>(context: &'a PageContext<'_>, target: &Target, outcome: Outcome<'_>) -> Page<'a> {
     let lang = context.request.lang;
     let settings = context.console.live.settings();
@@ -143,10 +151,7 @@ fn page<'a>(context: &'a PageContext<'_>, target: &Target, outcome: Outcome<'_>)
     let inputs = sections.iter_mut().flat_map(|section| &mut section.inputs);
     let mut problems = problem::place(problems, inputs, lang);
     problems.extend(outcome.problem);
-    for section in &mut sections {
-        let mut inputs = section.inputs.iter();
-        section.is_folded &= inputs.all(|input| input.problems.is_empty());
-    }
+    unfold(&mut sections);
     let choices = settings.login();
     let info = target.info.clone();
     let file = info.as_ref().and_then(|info| match &info.origin {
