@@ -58,6 +58,20 @@ async fn five_wrong_passwords_in_a_minute_make_an_address_wait() {
     assert_eq!(visit.sign_in("root", PASSWORD).await.status, 303);
 }
 
+/// Or such clients would share the count of the proxy, or have none.
+#[tokio::test]
+async fn a_client_that_the_proxy_does_not_name_clearly_cannot_sign_in() {
+    let menshen = behind_a_proxy().await;
+    for address in ["a", "192.0.2.1, x", "192.0.2.256", "::ffff:", "192.0.2.1;"] {
+        let mut visit = visit_from(&menshen, address);
+        let answer = visit.sign_in("root", PASSWORD).await;
+        assert_eq!(answer.status, 400, "{address}: {}", answer.text());
+        assert_eq!(answer.header("set-cookie"), None, "{address}");
+    }
+    let mut visit = visit_from(&menshen, "192.0.2.1");
+    assert_eq!(visit.sign_in("root", PASSWORD).await.status, 303);
+}
+
 #[tokio::test]
 async fn the_answer_does_not_tell_which_names_exist() {
     let menshen = behind_a_proxy().await;
