@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::LiveSite;
-use super::ended::{back_in_force, newly_out_of_force};
 use super::kinds::add_kinds_of_files;
+use super::plan::BuiltChange;
 use crate::clock::Timestamp;
 use crate::keys::KeyRing;
 use crate::site::settings::{
-    Author, Change, ChangeError, Changed, Edited, FieldProblem, ManagedDocument, Precondition,
-    Settings, SettingsError, Strictness,
+    Author, Change, ChangeError, Changed, FieldProblem, ManagedDocument, Precondition, Settings,
+    SettingsError, Strictness,
 };
 use crate::site::{BuildError, Site};
 use crate::store::{ConnectorId, ManagedVersion, NewManagedVersion};
@@ -86,19 +86,9 @@ impl LiveSite {
         precondition: Precondition,
         author: &Author,
     ) -> Result<Option<Changed>, ChangeError> {
-        let (site, number) = (self.site(), base.version() + 1);
+        let number = base.version() + 1;
         let (made_at, telemetry) = (self.services.clock.now(), &self.services.telemetry);
-        let older = match change {
-            Change::Rollback { version } => Some(self.older_document(*version).await?),
-            _ => None,
-        };
-        let edited = base.edit(change, precondition, older, &site.ring)?;
-        let Some(Edited {
-            document,
-            fields,
-            touched,
-        }) = edited
-        else {
+        let Some(built) = self.build_change(&base, change, precondition).await? else {
             let texts = AuditTexts::of_change(change, author, base.version(), &[]);
             telemetry.audit(&texts.record(change, author, made_at));
             return Ok(Some(Changed {
@@ -107,13 +97,12 @@ impl LiveSite {
                 fields: Vec::new(),
             }));
         };
-        let json = document.to_json();
-        let strictness = Strictness::strict_but_for(&base, &touched);
-        let file = base.file().clone();
-        let settings = Settings::put_together(file, number, document, &site.ring, &strictness)?;
-        let mut ended = newly_out_of_force(&base, &settings);
-        ended.extend(back_in_force(&base, &settings));
-        let built = self.build(settings, &site.ring, &site, &touched).await?;
+        let BuiltChange {
+            site,
+            document,
+            fields,
+            ended,
+        } = built;
         let texts = AuditTexts::of_change(change, author, number, &fields);
         let line = telemetry.audit_line(&texts.record(change, author, made_at));
         let new = NewManagedVersion {
@@ -122,7 +111,7 @@ impl LiveSite {
             author: &author.name,
             means: author.means.as_str(),
             fields: &fields,
-            document: &json,
+            document: &document,
             ended: &ended,
             versions_kept: base.file().managed.versions_kept.get(),
             audit: line.as_ref(),
@@ -132,8 +121,8 @@ impl LiveSite {
             return Ok(None);
         };
         telemetry.log_stored_audit(&texts.record(change, author, made_at));
-        let settings = Arc::clone(&built.settings);
-        self.replace_site(built);
+        let settings = Arc::clone(&site.settings);
+        self.replace_site(site);
         self.services.sessions.apply_entries(&entries);
         self.set_settings_problem(None);
         Ok(Some(Changed {

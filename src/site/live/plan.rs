@@ -1,9 +1,23 @@
 //! `LiveSite::plan`: what a change of the managed settings would do.
 
 use super::LiveSite;
+use super::ended::{back_in_force, newly_out_of_force};
+use crate::site::Site;
 use crate::site::settings::{
     Change, ChangeError, Edited, Planned, Precondition, Settings, Strictness,
 };
+use crate::store::ConnectorId;
+
+/// A change that is checked and built, and not yet in force.
+pub(super) struct BuiltChange {
+    pub(super) site: Site,
+    /// What the store keeps of the new version.
+    pub(super) document: String,
+    /// The names of the changed fields.
+    pub(super) fields: Vec<String>,
+    /// The connectors whose sessions end.
+    pub(super) ended: Vec<ConnectorId>,
+}
 
 impl LiveSite {
     /// What a change would do. It is checked and built as [`Self::change`] does it, and then dropped.
@@ -15,7 +29,28 @@ impl LiveSite {
         change: &Change,
         precondition: Precondition,
     ) -> Result<Planned, ChangeError> {
-        let (site, base) = (self.site(), self.newest_settings().await?);
+        let base = self.newest_settings().await?;
+        let built = self.build_change(&base, change, precondition).await?;
+        Ok(match built {
+            Some(built) => Planned {
+                version: base.version() + 1,
+                fields: built.fields,
+            },
+            None => Planned {
+                version: base.version(),
+                fields: Vec::new(),
+            },
+        })
+    }
+
+    /// Checks and builds the version after `base`; `None` if the change changes nothing.
+    pub(super) async fn build_change(
+        &self,
+        base: &Settings,
+        change: &Change,
+        precondition: Precondition,
+    ) -> Result<Option<BuiltChange>, ChangeError> {
+        let site = self.site();
         let older = match change {
             Change::Rollback { version } => Some(self.older_document(*version).await?),
             _ => None,
@@ -27,15 +62,19 @@ impl LiveSite {
             touched,
         }) = edited
         else {
-            return Ok(Planned {
-                version: base.version(),
-                fields: Vec::new(),
-            });
+            return Ok(None);
         };
-        let strictness = Strictness::strict_but_for(&base, &touched);
+        let json = document.to_json();
+        let strictness = Strictness::strict_but_for(base, &touched);
         let (file, version) = (base.file().clone(), base.version() + 1);
         let settings = Settings::put_together(file, version, document, &site.ring, &strictness)?;
-        self.build(settings, &site.ring, &site, &touched).await?;
-        Ok(Planned { version, fields })
+        let mut ended = newly_out_of_force(base, &settings);
+        ended.extend(back_in_force(base, &settings));
+        Ok(Some(BuiltChange {
+            site: self.build(settings, &site.ring, &site, &touched).await?,
+            document: json,
+            fields,
+            ended,
+        }))
     }
 }
