@@ -55,7 +55,7 @@ pub(super) fn console(state: &State) -> String {
     shell(
         "飞书管理后台（模拟）",
         &format!(
-            "<h1>成员管理</h1><p>办理离职后，飞书把变更事件加密推送给门神。</p><ul>{people}</ul>"
+            "<h1>成员管理</h1><p>办理离职后，飞书把变更事件加密推送给 menshen。</p><ul>{people}</ul>"
         ),
     )
 }

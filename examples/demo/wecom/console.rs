@@ -27,7 +27,7 @@ pub(super) fn page(state: &State, language: Language) -> String {
         r#"<section class="who"><h1>{title}</h1><p class="hint">{hint}</p><ul>{people}</ul></section>"#,
         title = language.pick("通讯录管理", "Contacts"),
         hint = language.pick(
-            "办理离职后，成员从通讯录中删除，企业微信把变更事件加密推送给门神。",
+            "办理离职后，成员从通讯录中删除，企业微信把变更事件加密推送给 menshen。",
             "A dismissed employee is removed, and WeCom sends an encrypted event to menshen."
         ),
     );
