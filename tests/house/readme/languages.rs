@@ -28,6 +28,34 @@ fn both_languages_have_the_same_headings() {
 }
 
 #[test]
+fn both_languages_have_the_same_paragraphs_items_and_rows() {
+    let others = ["CONTRIBUTING", "SECURITY"].map(|name| {
+        let names = [format!("{name}.md"), format!("{name}.zh-CN.md")];
+        names.map(|name| Page::read(&name))
+    });
+    let mut differences = Vec::new();
+    for [english, chinese] in pages::in_both_languages().into_iter().chain(others) {
+        let (sections, others) = (english.sections(), chinese.sections());
+        assert_eq!(sections.len(), others.len(), "{}", english.name);
+        let pairs = sections.iter().zip(&others);
+        let different = pairs.filter(|((_, counts), (_, translated))| counts != translated);
+        differences.extend(different.map(|pair| format!("{}: {pair:?}", english.name)));
+    }
+    assert_eq!(differences, Vec::<String>::new());
+}
+
+/// Only the title of the README introduces the Chinese name.
+#[test]
+fn chinese_pages_call_the_program_by_its_command() {
+    for [_, chinese] in pages::in_both_languages() {
+        let title_lines = usize::from(chinese.name == "README.zh-CN.md");
+        let mut lines = chinese.text().lines().skip(title_lines);
+        let named = lines.find(|line| line.contains("门神"));
+        assert_eq!(named, None, "{}", chinese.name);
+    }
+}
+
+#[test]
 fn both_languages_show_the_same_code() {
     for [english, chinese] in pages::in_both_languages() {
         let blocks = [&english, &chinese].map(|page| {

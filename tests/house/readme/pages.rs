@@ -151,6 +151,27 @@ impl Page {
             .collect()
     }
 
+    /// Each heading, and how many paragraphs, list items and table rows are below it. What is before the first
+    /// heading has an empty one.
+    pub(super) fn sections(&self) -> Vec<(String, [usize; 3])> {
+        let mut sections = vec![(String::new(), [0; 3])];
+        let mut may_begin_paragraph = true;
+        for line in self.prose().lines() {
+            let counts = &mut sections.last_mut().unwrap().1;
+            if line.starts_with('#') {
+                sections.push((line.to_owned(), [0; 3]));
+            } else if line.starts_with('|') {
+                counts[2] += 1;
+            } else if is_list_item(line) {
+                counts[1] += 1;
+            } else if may_begin_paragraph && line.starts_with(|first: char| first != ' ') {
+                counts[0] += 1;
+            }
+            may_begin_paragraph = line.is_empty() || line.starts_with(['#', '|']);
+        }
+        sections
+    }
+
     /// The inline code, each on one line.
     pub(super) fn inline_code(&self) -> Vec<String> {
         self.spans(1)
@@ -178,6 +199,13 @@ impl Page {
     }
 }
 
+fn is_list_item(line: &str) -> bool {
+    let text = line.trim_start();
+    let after_number = text.trim_start_matches(|char: char| char.is_ascii_digit());
+    let is_numbered = after_number != text && after_number.starts_with(". ");
+    is_numbered || text.starts_with("- ")
+}
+
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter_map(|char| match char {
         ' ' => Some('-'),
@@ -186,6 +214,19 @@ fn anchor(heading: &str) -> String {
         _ => None,
     });
     kept.flat_map(char::to_lowercase).collect()
+}
+
+#[test]
+fn paragraphs_items_and_rows_are_counted_below_their_heading() {
+    let text = "One\nstill one\n\n# A\nTwo\n- item\n  of two lines\n10. item\n\n    code\n\n\
+                Three\n\n```\n- code\n```\n## B\n| a |\n|---|\nFour";
+    let page = Page {
+        name: "page.md".to_owned(),
+        text: text.to_owned(),
+    };
+    let sections = [("", [1, 0, 0]), ("# A", [2, 2, 0]), ("## B", [1, 0, 2])];
+    let sections = sections.map(|(heading, counts)| (heading.to_owned(), counts));
+    assert_eq!(page.sections(), sections);
 }
 
 #[test]
