@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, HOST, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
@@ -26,6 +25,7 @@ use crate::telemetry::{AuditEvent, AuditRecord, Telemetry, escape};
 mod api;
 mod console;
 mod device;
+mod health;
 mod hengshi;
 mod host_check;
 mod json;
@@ -38,6 +38,7 @@ pub use api::COMMAND_USER_AGENT;
 use api::{Api, ApiState};
 use console::ApiVisitor;
 pub use console::Console;
+pub use health::Health;
 use hengshi::{Hengshi, Refusal};
 pub use host_check::AdminHost;
 pub use readiness::Readiness;
@@ -79,49 +80,6 @@ pub struct AdminConfig {
 
 const fn wrong_tokens_default() -> u32 {
     60
-}
-
-/// The state of the process for health and readiness probes.
-#[derive(Debug, Default)]
-pub struct Health {
-    site_loaded: AtomicBool,
-    draining: AtomicBool,
-    degraded: Mutex<Vec<String>>,
-    has_other_site: AtomicBool,
-}
-
-impl Health {
-    /// Called when the first site is loaded and requests can be decided.
-    pub fn set_site_loaded(&self) {
-        self.site_loaded.store(true, Ordering::Release);
-    }
-
-    /// Called at shutdown, so that load balancers send no further requests.
-    pub fn set_draining(&self) {
-        self.draining.store(true, Ordering::Release);
-    }
-
-    /// Whether a site is loaded and the process is not shutting down, without the store; for the gRPC
-    /// health check.
-    pub fn is_serving(&self) -> bool {
-        self.site_loaded.load(Ordering::Acquire) && !self.draining.load(Ordering::Acquire)
-    }
-
-    /// Whether a site with another `external_url` uses the same database.
-    pub fn set_has_other_site(&self, has_other_site: bool) {
-        self.has_other_site.store(has_other_site, Ordering::Release);
-    }
-
-    /// Replaces the list of degradations, such as a refused reload. They must not contain secrets,
-    /// because probes need no token.
-    pub fn set_degraded(&self, reasons: Vec<String>) {
-        *self.degraded.lock().unwrap_or_else(PoisonError::into_inner) = reasons;
-    }
-
-    fn degraded(&self) -> Vec<String> {
-        let degraded = self.degraded.lock().unwrap_or_else(PoisonError::into_inner);
-        degraded.clone()
-    }
 }
 
 /// Handles requests on the administrator's listener.

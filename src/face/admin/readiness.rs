@@ -1,7 +1,6 @@
 //! `Readiness`: whether the process can serve, and what is degraded.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::Health;
 use crate::site::live::LiveSite;
@@ -31,11 +30,11 @@ impl Readiness {
     /// Probes the store, which writes a row.
     pub(super) async fn report(&self) -> ReadinessReport {
         let mut report = ReadinessReport::default();
-        if !self.health.site_loaded.load(Ordering::Acquire) {
+        if !self.health.is_site_loaded() {
             let reason = "no configuration is loaded yet";
             report.reasons.push(reason.to_owned());
         }
-        if self.health.draining.load(Ordering::Acquire) {
+        if self.health.is_draining() {
             let reason = "the process is shutting down";
             report.reasons.push(reason.to_owned());
         }
@@ -45,7 +44,7 @@ impl Readiness {
         let services = self.live.services();
         report.degraded.extend(services.telemetry.log_problems());
         report.degraded.extend(self.live.settings_problem());
-        if self.health.has_other_site.load(Ordering::Acquire) {
+        if self.health.has_other_site() {
             let reason = "a menshen with another external_url uses this database";
             report.degraded.push(reason.to_owned());
         }
