@@ -10,7 +10,6 @@ use url::Url;
 use crate::clock::Clock;
 use crate::expression::{Expression, Scope};
 use crate::keys::{self, KeyRing};
-use crate::login::config::LoginConfig;
 use crate::login::connector::ConnectorConfig;
 use crate::login::return_to::Destinations;
 use crate::login::{self, ConnectorEntry, Login};
@@ -18,73 +17,34 @@ use crate::people::People;
 use crate::people::audit_log::AuditLog;
 use crate::people::cookie::CookieSettings;
 use crate::people::session::{SessionConfig, SessionTimeouts, Sessions};
-use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::request::explain::ExplainContext;
 use crate::request::forward::Forwarder;
 use crate::request::gate::Gate;
 use crate::request::head::{Head, OriginalHeader, ParseOptions, Trust};
 use crate::request::headers::{self, AssertionSigner, ProtectedHeaders, RewriteOptions};
-use crate::request::route::{OwnPaths, RouteConfig, Routes};
+use crate::request::route::{OwnPaths, Routes};
 use crate::store::{ConnectorId, Store};
 use crate::telemetry::{LogLimiter, Telemetry};
 
+mod config;
 mod console;
 mod error;
 mod gate;
+mod key_ring;
 pub mod live;
 mod pages;
 mod routes;
 pub mod settings;
 
+pub use config::Config;
 pub use console::{Console, ConsoleConfig};
 pub use error::BuildError;
+pub use key_ring::build_key_ring;
 pub use pages::{
     Background, Color, Help, HelpLine, Home, InvalidColor, InvalidHelp, LOGO_BYTES_MAX, Logo,
     LogoError, Pages, PagesConfig, Palette,
 };
-use settings::{FileSettings, ManagedConfig, Settings};
-
-/// The parts of the configuration that a reload may change.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config {
-    /// The scheme, host and port of menshen as browsers see them.
-    pub external_url: Url,
-    /// The prefix of menshen's own paths, such as `/.menshen`.
-    pub prefix: String,
-    /// The proxies whose forwarding headers are trusted.
-    pub trust: Trust,
-    /// The header from which `/auth` reads the original URI.
-    pub original_uri_header: OriginalHeader,
-    /// The files that prove the ownership of a domain: content by path.
-    pub verification_files: BTreeMap<String, String>,
-    /// `[session]`.
-    pub session: SessionConfig,
-    /// `[login]`.
-    pub login: LoginConfig,
-    /// `[connector.ID]`.
-    pub connectors: BTreeMap<ConnectorId, ConnectorConfig>,
-    /// `[issuer.NAME]`.
-    pub issuers: BTreeMap<IssuerId, IssuerConfig>,
-    /// `[[route]]`.
-    pub routes: Vec<RouteConfig>,
-    /// `[console]`.
-    pub console: Option<ConsoleConfig>,
-    /// `[pages]`.
-    pub pages: PagesConfig,
-    /// The percentage of the concurrent requests to all upstreams of a route that one client may have.
-    pub client_share_max_percent: u8,
-    /// The percentage of the concurrent requests to each upstream that all anonymous clients together may
-    /// have.
-    pub anonymous_share_max_percent: u8,
-    /// After how long an open response or upload is authorized again: `server.limits.judged_again_after`.
-    pub recheck_after: Duration,
-    /// `[managed]`.
-    pub managed: ManagedConfig,
-    /// Where the file has what API and console must not change.
-    pub file: FileSettings,
-    /// The first path segments of own pages below `prefix`, which no callback can have.
-    pub own_pages: &'static [&'static str],
-}
+use settings::Settings;
 
 /// The services that are kept across reloads.
 #[derive(Clone, Debug)]
@@ -382,32 +342,6 @@ fn host_and_ports<'a>(
         origin.port_or_known_default(),
         external_url.port_or_known_default(),
     )
-}
-
-/// The session keys of a configuration, or those that the store keeps.
-///
-/// # Errors
-/// They cannot be read, or are not session keys.
-pub async fn build_key_ring(
-    config: &Config,
-    store: &dyn Store,
-    previous: Option<&Site>,
-) -> Result<KeyRing, BuildError> {
-    let texts = if config.session.keys.is_empty() {
-        store
-            .load_or_create_keys(&keys::generate())
-            .await
-            .map_err(BuildError::Store)?
-    } else {
-        let read = config.session.keys.iter().enumerate().map(|(at, source)| {
-            source.read().map_err(|source| BuildError::Secret {
-                key: format!("[session] keys, number {}", at + 1),
-                source,
-            })
-        });
-        read.collect::<Result<_, _>>()?
-    };
-    KeyRing::new(&texts, previous.map(|site| &*site.ring)).map_err(BuildError::Keys)
 }
 
 /// Parses the name of a header that an expression may set.
