@@ -1,26 +1,27 @@
 //! [`judge`] decides whether a caller may use a route. It alone creates a [`Permit`].
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::access_token::AccessTokenError;
-use super::address::AddressError;
-use super::bearer::{IssuerId, Refusal, VerifiedToken};
+use super::bearer::VerifiedToken;
 use super::gate::{Caller, LoginReason};
 use super::head::Head;
 use super::request_kind::{RequestKind, request_kind};
 use super::route::{Access, Demands, Preflight, Route};
 use crate::clock::Timestamp;
-use crate::expression::EvalError;
 use crate::people::profile::AuthContext;
 use crate::people::session::Person;
 use crate::store::ConnectorId;
 
+pub use denial::{Denial, ForbiddenReason};
 pub use path_text::path_text;
 pub use request_variables::RequestVariables;
+use rule::{RuleError, evaluate};
 
+mod denial;
 mod path_text;
 mod request_variables;
+mod rule;
 
 /// The decision on a request.
 #[derive(Debug)]
@@ -91,80 +92,6 @@ impl Permit {
 pub struct LoginNeeded {
     pub route: Arc<Route>,
     pub why: LoginReason,
-}
-
-/// Why a request is refused.
-#[derive(Clone, Debug)]
-pub enum Denial {
-    /// No route matches its host and path.
-    NoRoute,
-    /// The application may parse the path in a way that leads to another route or another result of
-    /// the rule.
-    AmbiguousPath,
-    /// The route's rule reads the method, which is not in upper case: the application may treat it
-    /// as a method that the rule does not allow.
-    Method { route: Arc<Route> },
-    /// The expressions of the route take more work than one request may cost.
-    TooCostly { route: Arc<Route> },
-    /// The access token is invalid, or does not open the route.
-    AccessToken {
-        route: Arc<Route>,
-        /// For the log.
-        why: AccessTokenError,
-    },
-    /// The bearer token is invalid.
-    BadToken {
-        route: Arc<Route>,
-        /// Absent if the token is refused before its issuer is known.
-        issuer: Option<IssuerId>,
-        /// For the log.
-        why: Arc<Refusal>,
-    },
-    /// The bearer token is valid but lacks a scope.
-    Scope {
-        route: Arc<Route>,
-        caller: Caller,
-        /// The required scopes, separated by spaces.
-        needed: String,
-    },
-    /// The request has a person's session and another caller's bearer token.
-    TwoCallers { route: Arc<Route> },
-    /// The bearer token could not be verified because its issuer is unavailable.
-    IssuerUnavailable { route: Arc<Route>, issuer: IssuerId },
-    /// The client sends more new bearer tokens than allowed; this one was not verified.
-    TooManyTokens { route: Arc<Route>, issuer: IssuerId },
-    /// The authentication behind the bearer token does not meet the demands of the route.
-    WeakToken { route: Arc<Route> },
-    /// The route's rule denies this caller.
-    Forbidden {
-        route: Arc<Route>,
-        caller: Caller,
-        /// For the log.
-        reason: ForbiddenReason,
-    },
-    /// The request names an address besides its target that is not allowed.
-    Address {
-        route: Arc<Route>,
-        why: AddressError,
-    },
-    /// The proxy that asks for a decision did not pass on what the decision needs.
-    Incomplete {
-        /// Absent if several routes are possible.
-        route: Option<Arc<Route>>,
-        /// The missing part: `scheme`, `path`, `method` or `ip`.
-        what: &'static str,
-    },
-    /// The caller could not be identified because the store failed.
-    Unavailable { route: Arc<Route> },
-}
-
-/// Why a rule denied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ForbiddenReason {
-    /// It evaluated to false.
-    Rule,
-    /// It could not be evaluated.
-    RuleFailed(String),
 }
 
 /// The caller on a public route or path. A person is anonymous there if the route does not accept their
@@ -347,69 +274,6 @@ fn judge_by_rule(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict
             }
         },
     }
-}
-
-enum RuleError {
-    /// The result differs between readings of the path, or a reading is not text.
-    Ambiguous,
-    /// The rule reads the method, which is not in upper case.
-    Method,
-    /// The rule costs too much over all readings of the path.
-    TooCostly,
-    /// The rule reads a part of the request that is unknown.
-    Incomplete(&'static str),
-    /// The rule could not be evaluated.
-    Failed(String),
-}
-
-/// Evaluates the rule: if it reads the path, once for every reading of the path.
-fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, RuleError> {
-    let Some(rule) = &route.allow else {
-        return Ok(false);
-    };
-    // Checked first, because to a rule an unknown part would look absent, and a rule may test for
-    // absence.
-    let variables = ["path", "method", "ip"];
-    let is_missing =
-        |name: &&&str| head.unknown.hides_variable(name) && rule.reads(&format!("request.{name}"));
-    if head.unknown.any()
-        && let Some(what) = variables.iter().find(is_missing)
-    {
-        return Err(RuleError::Incomplete(what));
-    }
-    if !head.is_method_upper_case() && rule.reads("request.method") {
-        return Err(RuleError::Method);
-    }
-    let result_for = |path: &str| rule.evaluate_bool(&RequestVariables::new(caller, head, path));
-    let reads_path = rule.reads("request.path");
-    let raw = head.path.as_str();
-    let text_sent = match reads_path && !head.path.is_plain() {
-        true => path_text(rule, raw.as_bytes()).ok_or(RuleError::Ambiguous)?,
-        false => Cow::Borrowed(raw),
-    };
-    let result_as_sent = result_for(&text_sent);
-    if reads_path && (!head.path.is_plain() || route.case_insensitive) {
-        let expected = result_as_sent.as_ref().ok().copied();
-        let readings = route.readings(&head.path, route.case_insensitive);
-        let readings = readings.map_err(|_| RuleError::Ambiguous)?;
-        for reading in readings.iter().skip(1) {
-            let text = path_text(rule, reading).ok_or(RuleError::Ambiguous)?;
-            if text == text_sent {
-                continue;
-            }
-            let result = result_for(&text);
-            if result == Err(EvalError::BudgetExceeded) {
-                return Err(RuleError::TooCostly);
-            }
-            if result.ok() != expected {
-                return Err(RuleError::Ambiguous);
-            }
-        }
-    }
-    result_as_sent.map_err(|error| match error {
-        EvalError::BudgetExceeded => RuleError::TooCostly,
-        error => RuleError::Failed(error.to_string()),
-    })
 }
 
 fn login(route: &Arc<Route>, why: LoginReason) -> Verdict {
