@@ -140,7 +140,7 @@ fn contains_route(groups: &[PortGroup], route: &Arc<Route>) -> bool {
 }
 
 impl HostPattern {
-    pub(super) fn includes(&self, host: &str) -> bool {
+    pub(in crate::request::route) fn includes(&self, host: &str) -> bool {
         match self {
             Self::Any { .. } => true,
             Self::Exact { name, .. } => name == host,
