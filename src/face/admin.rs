@@ -23,6 +23,7 @@ use crate::site::settings::Means;
 use crate::telemetry::{AuditEvent, AuditRecord, Telemetry, escape};
 
 mod api;
+mod audit_download;
 mod console;
 mod device;
 mod health;

@@ -19,7 +19,7 @@ use crate::telemetry::AuditEvent;
 
 mod download;
 
-/// The most lines of an answer, and of a query for a download.
+/// The most lines of an answer.
 const LISTED_MAX: u32 = 1_000;
 /// The most lines of an answer if the request has no `max`.
 const LISTED_DEFAULT: u32 = 100;

@@ -1,11 +1,9 @@
 //! `/console/audit`: the audit trail, the newest first, and its download as JSON lines.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
-use bytes::Bytes;
-use futures_util::{TryStreamExt as _, stream};
+use futures_util::TryStreamExt as _;
 use http::header::CONTENT_DISPOSITION;
 use http::{HeaderValue, Response, StatusCode};
 use http_body::Frame as BodyFrame;
@@ -13,16 +11,16 @@ use http_body_util::StreamBody;
 use serde::Deserialize;
 
 use super::super::REFUSED_BY_API;
+use super::super::audit_download::{AS_FILE, AuditDownload, JSON_LINES};
 use super::layout::Frame;
 use super::moment::Moment;
 use super::pager::Pager;
 use super::{PATH, PageContext, response};
 use crate::clock::Timestamp;
 use crate::face::reply;
-use crate::people::audit_log::AuditLog;
 use crate::request::{Body, BodyError};
 use crate::store::{AccountId, AuditQuery, StoreError, StoredAuditLine};
-use crate::telemetry::{AuditEvent, error_chain, escape};
+use crate::telemetry::AuditEvent;
 
 mod date;
 mod events;
@@ -32,8 +30,6 @@ pub(super) use events::event_text;
 
 /// The lines of one page.
 const PER_PAGE: u32 = 100;
-/// The lines that a download reads at once.
-const DOWNLOADED_AT_ONCE: u32 = 1_000;
 const DAY: Duration = Duration::from_secs(86_400);
 
 #[derive(Template)]
@@ -185,70 +181,20 @@ fn query(context: &PageContext<'_>) -> Option<AuditQuery> {
 
 /// Sends all lines that match, as JSON lines.
 pub(super) async fn download(context: &PageContext<'_>) -> Response<Body> {
-    let Some(mut query) = query(context) else {
+    let Some(query) = query(context) else {
         return response::not_found(context);
     };
-    // Lines that are added meanwhile would never let it end.
-    let just_after_now = context
-        .request
-        .head
-        .received_at
-        .plus(Duration::from_millis(1));
-    query.until = query.until.or(Some(just_after_now));
-    query.max = DOWNLOADED_AT_ONCE;
-    let mut download = Download {
-        audit: Arc::clone(&context.services.audit),
-        query,
-        first: None,
-    };
-    // A store that does not answer is a page.
-    match download.next_page().await {
-        Ok(first) => download.first = Some(first),
+    let (audit, now) = (&context.services.audit, context.request.head.received_at);
+    let download = match AuditDownload::begin(audit, query, None, now).await {
+        Ok(download) => download,
         Err(error) => return response::store_failed(context, &error),
-    }
-    let chunks = stream::try_unfold(download, Download::next_chunk);
+    };
+    let chunks = download.chunks();
     let frames = chunks.map_ok(BodyFrame::data).map_err(BodyError::from);
-    let mut response =
-        reply::text_for_operators(StatusCode::OK, "application/x-ndjson", String::new());
-    let name = HeaderValue::from_static("attachment; filename=\"menshen-audit.jsonl\"");
+    let mut response = reply::text_for_operators(StatusCode::OK, JSON_LINES, String::new());
+    let name = HeaderValue::from_static(AS_FILE);
     response.headers_mut().insert(CONTENT_DISPOSITION, name);
     response.map(|_| Body::new(StreamBody::new(frames)))
-}
-
-/// What is left of a download. One page at a time is in memory.
-struct Download {
-    audit: Arc<AuditLog>,
-    query: AuditQuery,
-    /// The page that was read before the answer began.
-    first: Option<Vec<StoredAuditLine>>,
-}
-
-impl Download {
-    async fn next_page(&mut self) -> Result<Vec<StoredAuditLine>, StoreError> {
-        let page = self.audit.search(&self.query).await?;
-        if let Some(last) = page.last() {
-            self.query.after = Some(last.position);
-        }
-        Ok(page)
-    }
-
-    /// The text of the next page, and the rest; `None` at the end.
-    async fn next_chunk(mut self) -> Result<Option<(Bytes, Self)>, StoreError> {
-        let page = match self.first.take() {
-            Some(page) => page,
-            None => self.next_page().await.inspect_err(|error| {
-                let error = error_chain(error);
-                tracing::error!(%error, "a download of the audit trail ends early");
-            })?,
-        };
-        if page.is_empty() {
-            return Ok(None);
-        }
-        let lines = page
-            .iter()
-            .flat_map(|line| [escape::json_for_terminal(&line.json), "\n".into()]);
-        Ok(Some((lines.collect::<String>().into(), self)))
-    }
 }
 
 /// The reasons of refused sign-ins, the most frequent first, each with its number. Requests of the admin API do
