@@ -20,6 +20,7 @@ use crate::store::{
     AccountId, ConnectorId, DepartmentPath, LocalEntitlements, LoginName, SessionId, SessionKey,
     Subject,
 };
+use crate::telemetry::AuditRecord;
 
 mod refresh;
 mod sessions;
@@ -68,6 +69,18 @@ impl Session {
     /// Whether the sign-in was recent enough to make access tokens and to add identities.
     pub fn may_get_credentials(&self, now: Timestamp) -> bool {
         now.since(self.minted_at) <= NEW_CREDENTIALS_ALLOWED_FOR
+    }
+
+    /// The audit record with the person and the public ID of this session.
+    pub fn named_in<'a>(&'a self, record: AuditRecord<'a>) -> AuditRecord<'a> {
+        AuditRecord {
+            connector: Some(self.via.as_str()),
+            subject: Some(self.subject.as_str()),
+            login: Some(self.login.as_str()),
+            account: Some(&self.account),
+            session: Some(&self.public_id),
+            ..record
+        }
     }
 }
 

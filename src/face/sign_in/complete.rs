@@ -132,13 +132,8 @@ pub(super) async fn end_session(
     let revoked = revoke(context, session.key).await;
     if revoked {
         context.services.telemetry.audit(&AuditRecord {
-            connector: Some(session.via.as_str()),
-            subject: Some(session.subject.as_str()),
-            login: Some(session.login.as_str()),
-            account: Some(&session.account),
-            session: Some(&session.public_id),
             reason: Some(reason),
-            ..audit::new_record(context, AuditEvent::SignOut)
+            ..session.named_in(audit::new_record(context, AuditEvent::SignOut))
         });
     }
     revoked

@@ -249,14 +249,9 @@ fn audit_token(
 ) {
     let session = &person.session;
     context.services.telemetry.audit(&AuditRecord {
-        connector: Some(session.via.as_str()),
-        subject: Some(session.subject.as_str()),
-        login: Some(session.login.as_str()),
-        account: Some(&session.account),
-        session: Some(&session.public_id),
         access_token: Some((id, name)),
         reason,
-        ..audit::new_record(context, event)
+        ..session.named_in(audit::new_record(context, event))
     });
 }
 

@@ -172,13 +172,8 @@ fn audit_entry(
         false => "refused: no rule of [console] admits this person",
     };
     let record = AuditRecord {
-        connector: Some(session.via.as_str()),
-        subject: Some(session.subject.as_str()),
-        login: Some(session.login.as_str()),
-        account: Some(&session.account),
-        session: Some(&session.public_id),
         by: Some(&who::person(&session.login)),
-        ..audit::of_visit(request, reason)
+        ..session.named_in(audit::of_visit(request, reason))
     };
     let telemetry = &console.live.services().telemetry;
     match is_admitted {

@@ -354,15 +354,8 @@ impl RefreshTask {
     }
 
     fn audit(&self, event: AuditEvent) -> AuditRecord<'_> {
-        let session = &self.session;
-        AuditRecord {
-            connector: Some(session.via.as_str()),
-            subject: Some(session.subject.as_str()),
-            login: Some(session.login.as_str()),
-            account: Some(&session.account),
-            session: Some(&session.public_id),
-            ..AuditRecord::new(event, self.refresher.clock.now())
-        }
+        let record = AuditRecord::new(event, self.refresher.clock.now());
+        self.session.named_in(record)
     }
 
     /// Logs once for an outage, not for every session.
