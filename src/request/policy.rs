@@ -10,7 +10,7 @@ use super::request_kind::{RequestKind, request_kind};
 use super::route::{Access, Demands, Preflight, Route};
 use crate::clock::Timestamp;
 use crate::people::profile::AuthContext;
-use crate::people::session::Person;
+use crate::people::session::{Person, Session};
 use crate::store::ConnectorId;
 
 pub use denial::{Denial, ForbiddenReason};
@@ -111,13 +111,7 @@ fn caller_on_public_path(route: &Route, caller: Caller, head: &Head<'_>) -> Call
             None => caller,
         };
     }
-    match unmet_demand(
-        route,
-        &session.via,
-        &session.auth_context,
-        session.minted_at,
-        head.received_at,
-    ) {
+    match session_unmet_demand(route, session, head.received_at) {
         Some(why) => Caller::Anonymous(why),
         None => caller,
     }
@@ -147,16 +141,7 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
             }
             None
         }
-        Caller::Person(person) => {
-            let session = &person.session;
-            unmet_demand(
-                route,
-                &session.via,
-                &session.auth_context,
-                session.minted_at,
-                head.received_at,
-            )
-        }
+        Caller::Person(person) => session_unmet_demand(route, &person.session, head.received_at),
         Caller::Program(program)
             if is_authentication_too_weak(route, program, head.received_at) =>
         {
@@ -217,6 +202,21 @@ pub fn unmet_demand(
     let demands = route.demands.as_ref();
     let are_met = demands.is_none_or(|demands| demands.are_met(auth_context, Some(minted_at), now));
     (!are_met).then_some(LoginReason::StepUp)
+}
+
+/// Why this session does not meet the demands of a route, as [`unmet_demand`].
+pub fn session_unmet_demand(
+    route: &Route,
+    session: &Session,
+    now: Timestamp,
+) -> Option<LoginReason> {
+    unmet_demand(
+        route,
+        &session.via,
+        &session.auth_context,
+        session.minted_at,
+        now,
+    )
 }
 
 /// Whether the source should confirm who is signed in before this page load continues.

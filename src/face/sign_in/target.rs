@@ -14,7 +14,7 @@ use crate::login::pending::Pending;
 use crate::login::return_to::ReturnTo;
 use crate::people::session::Person;
 use crate::request::gate::LoginReason;
-use crate::request::policy::unmet_demand;
+use crate::request::policy::session_unmet_demand;
 use crate::request::route::{LoginPrompt, Route, RouteMatch};
 
 /// The longest `login_hint` or `domain_hint` that is passed on, in bytes.
@@ -167,14 +167,7 @@ pub(super) fn unmet_route_demand(
     person: &Person,
 ) -> Option<LoginReason> {
     let route = route(context, target.return_to.as_ref()?)?;
-    let session = &person.session;
-    unmet_demand(
-        route,
-        &session.via,
-        &session.auth_context,
-        session.minted_at,
-        context.head.received_at,
-    )
+    session_unmet_demand(route, &person.session, context.head.received_at)
 }
 
 /// The authentication request for a return address. The demands are read from its route and never from

@@ -6,10 +6,9 @@ use serde_json::Value as Json;
 use super::route_match::display_path;
 use super::truncate;
 use crate::expression::{EvalError, Expression, Value};
-use crate::people::session::Person;
 use crate::request::gate::{Caller, LoginReason};
 use crate::request::head::Head;
-use crate::request::policy::{RequestVariables, is_preflight, path_text, unmet_demand};
+use crate::request::policy::{RequestVariables, is_preflight, path_text, session_unmet_demand};
 use crate::request::route::{Access, Demands, Preflight, Route};
 
 /// The placeholder for a secret.
@@ -64,7 +63,7 @@ pub(super) fn explain_rule(
         return rule("public_paths", text, "this path needs no session");
     }
     let unmet = match &caller {
-        Caller::Person(person) => person_unmet_demand(route, person, head),
+        Caller::Person(person) => session_unmet_demand(route, &person.session, head.received_at),
         Caller::Anonymous(why) => Some(*why),
         Caller::Program(_) => None,
     };
@@ -104,7 +103,8 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Stri
     if let Caller::Person(person) = caller
         && route.access == Access::Rule
         && !route.is_public(head)
-        && person_unmet_demand(route, person, head) == Some(LoginReason::StepUp)
+        && session_unmet_demand(route, &person.session, head.received_at)
+            == Some(LoginReason::StepUp)
     {
         let (key, text, result) = unmet_demand_setting(route, caller, head);
         notes.push(format!(
@@ -145,17 +145,6 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Stri
         ));
     }
     notes
-}
-
-fn person_unmet_demand(route: &Route, person: &Person, head: &Head<'_>) -> Option<LoginReason> {
-    let session = &person.session;
-    unmet_demand(
-        route,
-        &session.via,
-        &session.auth_context,
-        session.minted_at,
-        head.received_at,
-    )
 }
 
 fn connector_list(route: &Route) -> String {
