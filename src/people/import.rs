@@ -57,22 +57,14 @@ impl Import {
         text: &[u8],
         is_known: impl Fn(&ConnectorId) -> bool,
     ) -> Result<Self, Vec<LineProblem>> {
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        let whole = |why: String| vec![LineProblem { line: 1, why }];
-        let text = std::str::from_utf8(text).map_err(|error| {
-            let before = &text[..error.valid_up_to()];
-            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-            let why = "not UTF-8: save the file as UTF-8".to_owned();
-            vec![LineProblem { line, why }]
-        })?;
+        let text = as_utf8(text)?;
         let rows = match text.trim_start().starts_with(['[', '{']) {
             true => json_rows(text)?,
             false => csv_rows(text)?,
         };
         if rows.len() > IMPORTED_MAX {
-            return Err(whole(format!(
-                "more than {IMPORTED_MAX} people: split the file"
-            )));
+            let why = format!("more than {IMPORTED_MAX} people: split the file");
+            return Err(problem(1, why));
         }
         Self::from_rows(rows, is_known)
     }
@@ -81,14 +73,9 @@ impl Import {
         rows: Vec<NumberedRow>,
         is_known: impl Fn(&ConnectorId) -> bool,
     ) -> Result<Self, Vec<LineProblem>> {
-        let mut import = Self {
-            people: Vec::with_capacity(rows.len()),
-            lines: Vec::with_capacity(rows.len()),
-        };
-        let mut problems = Vec::new();
         let mut logins = HashMap::new();
         let mut subjects = HashMap::new();
-        for (line, row) in rows {
+        let people = rows.into_iter().map(|(line, row)| {
             let person = row
                 .and_then(|row| person(row, &is_known))
                 .and_then(|person| {
@@ -99,19 +86,48 @@ impl Import {
                     }
                     Ok(person)
                 });
-            match person {
-                Ok(person) => {
-                    import.people.push(person);
-                    import.lines.push(line);
-                }
-                Err(why) => problems.push(LineProblem { line, why }),
+            (line, person)
+        });
+        let (lines, people) = without_problems(people)?;
+        Ok(Self { people, lines })
+    }
+}
+
+pub(super) fn problem(line: usize, why: String) -> Vec<LineProblem> {
+    vec![LineProblem { line, why }]
+}
+
+/// The text of a file, without a byte order mark.
+pub(super) fn as_utf8(file: &[u8]) -> Result<&str, Vec<LineProblem>> {
+    let text = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    std::str::from_utf8(text).map_err(|error| {
+        let before = &text[..error.valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        problem(line, "not UTF-8: save the file as UTF-8".to_owned())
+    })
+}
+
+/// The line of each person, and the people.
+///
+/// # Errors
+/// All lines without a person, at most [`PROBLEMS_MAX`].
+pub(super) fn without_problems<P>(
+    people: impl Iterator<Item = (usize, Result<P, String>)>,
+) -> Result<(Vec<usize>, Vec<P>), Vec<LineProblem>> {
+    let (mut lines, mut found, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    for (line, person) in people {
+        match person {
+            Ok(person) => {
+                lines.push(line);
+                found.push(person);
             }
+            Err(why) => problems.push(LineProblem { line, why }),
         }
-        problems.truncate(PROBLEMS_MAX);
-        match problems.is_empty() {
-            true => Ok(import),
-            false => Err(problems),
-        }
+    }
+    problems.truncate(PROBLEMS_MAX);
+    match problems.is_empty() {
+        true => Ok((lines, found)),
+        false => Err(problems),
     }
 }
 
@@ -129,10 +145,8 @@ fn unique<K: Eq + std::hash::Hash>(
 
 fn json_rows(text: &str) -> Result<Vec<NumberedRow>, Vec<LineProblem>> {
     let values: Vec<serde_json::Value> = serde_json::from_str(text).map_err(|error| {
-        vec![LineProblem {
-            line: error.line().max(1),
-            why: format!("not a JSON array of objects: {error}"),
-        }]
+        let why = format!("not a JSON array of objects: {error}");
+        problem(error.line().max(1), why)
     })?;
     let row = |value| serde_json::from_value(value).map_err(|error| error.to_string());
     Ok(values
@@ -144,7 +158,6 @@ fn json_rows(text: &str) -> Result<Vec<NumberedRow>, Vec<LineProblem>> {
 
 fn csv_rows(text: &str) -> Result<Vec<NumberedRow>, Vec<LineProblem>> {
     let mut records = csv::records(text);
-    let problem = |line, why: String| vec![LineProblem { line, why }];
     let Some((line, header)) = records.next() else {
         return Err(problem(
             1,

@@ -7,16 +7,13 @@ use serde_json::{Map, Value};
 
 use super::fields::{LIST_FIELDS, TEXT_FIELDS};
 use super::{LocalPersonChange, subject_of};
-use crate::people::import::{LineProblem, csv};
+use crate::people::import::{LineProblem, as_utf8, csv, problem, without_problems};
 use crate::people::password_hash::PasswordHash;
 use crate::secret::Secret;
 use crate::store::LoginName;
 
 /// The most people of one import. They are written in one transaction, for which logins wait.
 pub const LOCAL_IMPORT_MAX: usize = 5_000;
-
-/// The most problems that are reported.
-const PROBLEMS_MAX: usize = 1_000;
 
 /// The longest name of a column that an error shows, in bytes.
 const NAME_BYTES_MAX: usize = 32;
@@ -46,12 +43,7 @@ impl LocalImport {
     /// # Errors
     /// All lines that cannot be imported, in their order. No password and no hash is part of them.
     pub fn parse(text: &[u8]) -> Result<Self, Vec<LineProblem>> {
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        let text = std::str::from_utf8(text).map_err(|error| {
-            let before = &text[..error.valid_up_to()];
-            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-            problem(line, "not UTF-8: save the file as UTF-8".to_owned())
-        })?;
+        let text = as_utf8(text)?;
         let people = match format_of(text) {
             Format::Json => json_people(text)?,
             Format::Htpasswd => htpasswd_people(text),
@@ -65,12 +57,8 @@ impl LocalImport {
     }
 
     fn from_people(people: Vec<NumberedPerson>) -> Result<Self, Vec<LineProblem>> {
-        let mut import = Self {
-            people: Vec::with_capacity(people.len()),
-            lines: Vec::with_capacity(people.len()),
-        };
-        let (mut problems, mut first_lines) = (Vec::new(), HashMap::new());
-        for (line, person) in people {
+        let mut first_lines = HashMap::new();
+        let people = people.into_iter().map(|(line, person)| {
             let person = person.and_then(|person| {
                 let subject = subject_of(person.0.as_str()).map_err(|error| error.to_string())?;
                 match first_lines.insert(subject, line) {
@@ -78,24 +66,11 @@ impl LocalImport {
                     None => Ok(person),
                 }
             });
-            match person {
-                Ok(person) => {
-                    import.people.push(person);
-                    import.lines.push(line);
-                }
-                Err(why) => problems.push(LineProblem { line, why }),
-            }
-        }
-        problems.truncate(PROBLEMS_MAX);
-        match problems.is_empty() {
-            true => Ok(import),
-            false => Err(problems),
-        }
+            (line, person)
+        });
+        let (lines, people) = without_problems(people)?;
+        Ok(Self { people, lines })
     }
-}
-
-fn problem(line: usize, why: String) -> Vec<LineProblem> {
-    vec![LineProblem { line, why }]
 }
 
 fn format_of(text: &str) -> Format {
