@@ -54,7 +54,7 @@ const WITHOUT_SESSION_TTL: Duration = Duration::from_secs(2);
 const WITHOUT_SESSION_MAX: u64 = 10_000;
 /// The maximum number of concurrent loads from the store.
 const LOADS_MAX: usize = 64;
-/// How often a session is loaded at most, if it changes during each load.
+/// How often a session or an access token is loaded at most, if it changes during each load.
 const LOAD_ATTEMPTS_MAX: usize = 4;
 /// How many uses may wait to be written. Further uses are dropped; the next use of the session tries again.
 const TOUCHES_MAX: usize = 16_384;

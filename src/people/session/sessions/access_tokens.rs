@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::cached_session::{CachedSession, LoadEpochs};
 use super::load::session_of;
 use super::pending_revocations::RevocationRequest;
-use super::{CachedSessionLookup, LoadResult, Loaded, NoSession, Sessions};
+use super::{CachedSessionLookup, LOAD_ATTEMPTS_MAX, LoadResult, Loaded, NoSession, Sessions};
 use crate::keys::KeyRing;
 use crate::people::access_tokens::UsedAccessToken;
 use crate::people::session::shared_state::{AccountState, SessionState};
@@ -25,8 +25,6 @@ pub(super) const UNKNOWN_TOKENS_MAX: u64 = 10_000;
 pub(super) const ACCESS_TOKEN_LOADS_MAX: usize = 16;
 /// How often the last use of a token is written.
 const TOUCH_EVERY_MS: i64 = 3_600_000;
-/// How often a load is repeated if the person changes at the same time.
-const LOAD_ATTEMPTS_MAX: usize = 4;
 
 /// The person of an access token.
 #[derive(Clone, Debug)]
