@@ -36,6 +36,8 @@ mod metrics;
 mod outcomes;
 mod program_log;
 mod route_metrics;
+#[cfg(test)]
+mod shared_buffer;
 mod standard_streams;
 mod token_bucket;
 

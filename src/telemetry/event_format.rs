@@ -79,25 +79,10 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use serde_json::Value;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for SharedBuffer {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::telemetry::shared_buffer::SharedBuffer;
 
     fn logged(work: impl FnOnce()) -> String {
         let buffer = SharedBuffer::default();
@@ -110,8 +95,7 @@ mod tests {
             .map_event_format(RateLimitedFormat::new)
             .finish();
         tracing::subscriber::with_default(subscriber, work);
-        let bytes = buffer.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
+        buffer.text()
     }
 
     #[test]

@@ -1,36 +1,13 @@
 //! Tests of access records, audit records and metrics.
 
 use std::net::IpAddr;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::shared_buffer::SharedBuffer;
 use super::*;
 use crate::clock::Timestamp;
-
-#[derive(Clone, Default)]
-struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for SharedBuffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl SharedBuffer {
-    fn values(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-}
 
 fn access_record() -> AccessRecord<'static> {
     AccessRecord {
