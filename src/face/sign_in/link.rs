@@ -282,26 +282,23 @@ fn signed_in_too_long_ago(
     entry: &ConnectorEntry,
     person: &Person,
 ) -> LoggedResponse {
-    let (prefix, via) = (&context.site.prefix, &person.session.via);
-    let sign_in_link = Href::new(format!("{prefix}/start?connector={via}"));
-    let cause = Cause::SessionTooOld;
-    let page = reply::login_problem(
-        context,
-        cause,
-        Some(sign_in_link),
-        Some(context.lang().label(&entry.display_name)),
-    );
-    LoggedResponse::own_path(cause.slug(), page)
+    let path = format!("/start?connector={}", person.session.via);
+    problem(context, entry, Cause::SessionTooOld, &path)
 }
 
 fn not_linked(context: &RequestContext<'_>, entry: &ConnectorEntry) -> LoggedResponse {
-    let sign_in_link = Href::new(format!("{}/sign_in", context.site.prefix));
-    let cause = Cause::NotLinked;
-    let page = reply::login_problem(
-        context,
-        cause,
-        Some(sign_in_link),
-        Some(context.lang().label(&entry.display_name)),
-    );
+    problem(context, entry, Cause::NotLinked, "/sign_in")
+}
+
+/// A page with a link to another login, at this path below the prefix.
+fn problem(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    cause: Cause,
+    path: &str,
+) -> LoggedResponse {
+    let sign_in_link = Href::new(format!("{}{path}", context.site.prefix));
+    let connector = context.lang().label(&entry.display_name);
+    let page = reply::login_problem(context, cause, Some(sign_in_link), Some(connector));
     LoggedResponse::own_path(cause.slug(), page)
 }
