@@ -1,4 +1,4 @@
-//! What the simulated sources share: their clock, their connections, and their responses.
+//! What the simulated sources share: their clock, their connections, their responses, and the delivery of events.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -11,14 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderName, LOCATION};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderName, LOCATION};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use url::{Position, Url};
 
 /// The maximum size of a request body, in bytes.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
@@ -30,6 +32,12 @@ pub const HTML: &str = "text/html; charset=utf-8";
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 pub type Reply = Response<Full<Bytes>>;
+
+/// How many times an event is sent until the receiver accepts it.
+const DELIVERIES: u32 = 4;
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The longest response to an event that is read, in bytes.
+const EVENT_RESPONSE_BYTES_MAX: usize = 4096;
 
 /// The state that all connections of a simulation share.
 pub struct Simulation<S> {
@@ -120,4 +128,53 @@ pub fn reply(status: u16, headers: &[(HeaderName, &str)], body: Bytes) -> Reply 
         *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         failed
     })
+}
+
+/// An event that a source sends to its receiver.
+pub struct EventRequest {
+    /// The receiving URL, with the query of this event.
+    pub to: Url,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    /// How long the receiver may take.
+    pub time_limit: Duration,
+}
+
+impl EventRequest {
+    /// Sends the event until the receiver answers with status 200 and a body that is accepted, a few times at most.
+    pub async fn deliver(&self, is_accepted: impl Fn(&[u8]) -> bool) {
+        for _ in 0..DELIVERIES {
+            if let Ok(Some(body)) = timeout(self.time_limit, self.send()).await
+                && is_accepted(&body)
+            {
+                return;
+            }
+            sleep(RETRY_AFTER).await;
+        }
+    }
+
+    /// The body of the response, if its status is 200.
+    async fn send(&self) -> Option<Bytes> {
+        let host = self.to.host_str()?;
+        let stream = TcpStream::connect((host, self.to.port_or_known_default()?)).await;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream.ok()?))
+                .await
+                .ok()?;
+        let connection_task = tokio::spawn(connection);
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(&self.to[Position::BeforePath..Position::AfterQuery])
+            .header(HOST, self.to.authority());
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let body = Full::new(Bytes::from(self.body.clone()));
+        let response = sender.send_request(request.body(body).ok()?).await.ok()?;
+        let is_ok = response.status() == StatusCode::OK;
+        let body = Limited::new(response.into_body(), EVENT_RESPONSE_BYTES_MAX).collect();
+        let body = body.await.ok().map(|body| body.to_bytes());
+        connection_task.abort();
+        body.filter(|_| is_ok)
+    }
 }

@@ -2,15 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use url::Url;
 
+use super::super::simulated_http::EventRequest;
 use super::people::{APP_KEY, CORP_ID};
 use crate::wecom::{EventSealer, SealedEvent};
 
@@ -19,13 +14,8 @@ pub const EVENT_TOKEN: &str = "simulatedDingToken1";
 /// The 加密 aes_key of the receiving URL.
 pub const EVENT_AES_KEY: &str = "ZGluZ3RhbGtBRVNLZXlPZlNpbXVsYXRlZERpbmdUYWx";
 
-/// How many times an event is sent until the receiver accepts it.
-const DELIVERIES: u32 = 4;
 /// How long the receiver may take.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(3);
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// The longest answer that is read, in bytes.
-const ANSWER_BYTES_MAX: usize = 4096;
 
 /// An event about members or departments.
 #[derive(Clone, Copy, Debug)]
@@ -100,40 +90,15 @@ pub fn is_success(sealer: &EventSealer, answer: &[u8]) -> bool {
 }
 
 /// Delivers an event until the receiver accepts it, a few times at most.
-pub(super) async fn deliver(to: Url, (query, body): (String, String)) {
-    for _ in 0..DELIVERIES {
-        let delivery = tokio::time::timeout(DELIVERY_TIMEOUT, post(&to, &query, &body));
-        if let Ok(Some(answer)) = delivery.await
-            && is_success(&sealer(), &answer)
-        {
-            return;
-        }
-        tokio::time::sleep(RETRY_AFTER).await;
-    }
-}
-
-/// The body of the response to one delivery, if its status is 200.
-async fn post(to: &Url, query: &str, body: &str) -> Option<Bytes> {
-    let host = to.host_str()?;
-    let stream = TcpStream::connect((host, to.port_or_known_default()?)).await;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream.ok()?))
-            .await
-            .ok()?;
-    let connection_task = tokio::spawn(connection);
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(format!("{}?{query}", to.path()))
-        .header(HOST, to.authority())
-        .header(CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(body.to_owned())))
-        .ok()?;
-    let response = sender.send_request(request).await.ok()?;
-    let is_ok = response.status() == 200;
-    let answer = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect();
-    let answer = answer.await.ok().map(|answer| answer.to_bytes());
-    connection_task.abort();
-    answer.filter(|_| is_ok)
+pub(super) async fn deliver(mut to: Url, (query, body): (String, String)) {
+    to.set_query(Some(&query));
+    let event = EventRequest {
+        to,
+        headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
+        body,
+        time_limit: DELIVERY_TIMEOUT,
+    };
+    event.deliver(|body| is_success(&sealer(), body)).await;
 }
 
 fn unix_ms(at: SystemTime) -> String {

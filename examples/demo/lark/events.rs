@@ -7,15 +7,10 @@ use aws_lc_rs::digest;
 use aws_lc_rs::iv::FixedLength;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use url::Url;
 
+use super::super::simulated_http::EventRequest;
 use super::people::{APP_ID, Person, TENANT_KEY, open_id, union_id};
 use super::state::random;
 
@@ -24,11 +19,8 @@ pub const VERIFICATION_TOKEN: &str = "simulatedVerificationToken1";
 /// The Encrypt Key of the application.
 pub const ENCRYPT_KEY: &str = "simulated-encrypt-key-of-events";
 
-/// How many times an event is sent until the receiver accepts it.
-const DELIVERIES: u32 = 4;
 /// How long the receiver may take.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(3);
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A change of the contacts.
 #[derive(Clone, Copy, Debug)]
@@ -145,36 +137,14 @@ fn encrypt(key: &str, plain: &[u8]) -> String {
 
 /// Delivers an event until the receiver accepts it, a few times at most.
 pub(super) async fn deliver(to: Url, event: DeliveredEvent) {
-    for _ in 0..DELIVERIES {
-        let delivery = tokio::time::timeout(DELIVERY_TIMEOUT, post(&to, &event));
-        if matches!(delivery.await, Ok(Some(200))) {
-            return;
-        }
-        tokio::time::sleep(RETRY_AFTER).await;
-    }
-}
-
-/// The status of one delivery; `None` if there is no response.
-async fn post(to: &Url, event: &DeliveredEvent) -> Option<u16> {
-    let host = to.host_str()?;
-    let stream = TcpStream::connect((host, to.port_or_known_default()?)).await;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream.ok()?))
-            .await
-            .ok()?;
-    let connection_task = tokio::spawn(connection);
-    let mut request = Request::builder()
-        .method(Method::POST)
-        .uri(to.path())
-        .header(HOST, to.authority())
-        .header(CONTENT_TYPE, "application/json; charset=utf-8");
-    for (name, value) in &event.headers {
-        request = request.header(name, value);
-    }
-    let request = request
-        .body(Full::new(Bytes::from(event.body.clone())))
-        .ok()?;
-    let response = sender.send_request(request).await.ok();
-    connection_task.abort();
-    Some(response?.status().as_u16())
+    let mut headers = event.headers;
+    let content_type = "application/json; charset=utf-8";
+    headers.push(("Content-Type".to_owned(), content_type.to_owned()));
+    let event = EventRequest {
+        to,
+        headers,
+        body: event.body,
+        time_limit: DELIVERY_TIMEOUT,
+    };
+    event.deliver(|_| true).await;
 }

@@ -10,14 +10,9 @@ use aws_lc_rs::iv::FixedLength;
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use base64::engine::{DecodePaddingMode, Engine as _};
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use url::Url;
 
+use super::super::simulated_http::EventRequest;
 use super::people::CORP_ID;
 
 /// The Token that the administrator entered at the receiving URL.
@@ -25,11 +20,8 @@ pub const EVENT_TOKEN: &str = "simulatedEventToken1";
 /// The EncodingAESKey of the receiving URL. Like most such keys, it ends in bits that belong to no byte.
 pub const EVENT_AES_KEY: &str = "c2ltdWxhdGVkRW5jb2RpbmdBRVNLZXlPZldlQ29tMzJ";
 
-/// How many times an event is sent until the receiver accepts it.
-const DELIVERIES: u32 = 4;
 /// How long the receiver may take.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A change of the contacts.
 #[derive(Clone, Copy, Debug)]
@@ -206,35 +198,15 @@ impl SealedEvent {
 }
 
 /// Delivers an event until the receiver accepts it, a few times at most.
-pub(super) async fn deliver(to: Url, event: SealedEvent) {
-    for _ in 0..DELIVERIES {
-        let delivery = tokio::time::timeout(DELIVERY_TIMEOUT, post(&to, &event));
-        if matches!(delivery.await, Ok(Some(200))) {
-            return;
-        }
-        tokio::time::sleep(RETRY_AFTER).await;
-    }
-}
-
-/// The status of one delivery; `None` if there is no response.
-async fn post(to: &Url, event: &SealedEvent) -> Option<u16> {
-    let host = to.host_str()?;
-    let stream = TcpStream::connect((host, to.port_or_known_default()?)).await;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream.ok()?))
-            .await
-            .ok()?;
-    let connection_task = tokio::spawn(connection);
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(format!("{}?{}", to.path(), event.query))
-        .header(HOST, to.authority())
-        .header(CONTENT_TYPE, "text/xml")
-        .body(Full::new(Bytes::from(event.body.clone())))
-        .ok()?;
-    let response = sender.send_request(request).await.ok();
-    connection_task.abort();
-    Some(response?.status().as_u16())
+pub(super) async fn deliver(mut to: Url, event: SealedEvent) {
+    to.set_query(Some(&event.query));
+    let event = EventRequest {
+        to,
+        headers: vec![("Content-Type".to_owned(), "text/xml".to_owned())],
+        body: event.body,
+        time_limit: DELIVERY_TIMEOUT,
+    };
+    event.deliver(|_| true).await;
 }
 
 fn aes_key(text: &str) -> Vec<u8> {
