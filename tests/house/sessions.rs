@@ -22,7 +22,7 @@ pub(crate) mod watched;
 use std::time::{Duration, Instant};
 
 use menshen::people::session::SessionLookup;
-use menshen::store::{SessionRecord, Store};
+use menshen::store::{AccountId, SessionRecord, SessionsQuery, Store};
 
 use crate::browser::Browser;
 use crate::setup::{Menshen, SSO_URL, Setup};
@@ -40,17 +40,33 @@ async fn status(menshen: &Menshen, cookie: &str) -> u16 {
         .status
 }
 
+/// All sessions in a store, the newest first.
+pub(crate) async fn stored_sessions(store: &dyn Store) -> Vec<SessionRecord> {
+    let query = SessionsQuery {
+        max: 1_000,
+        ..SessionsQuery::default()
+    };
+    let listed = store.sessions(&query).await.unwrap().into_iter();
+    listed.map(|one| one.session).collect()
+}
+
+/// The account with this login, and its sessions, the newest first.
+pub(crate) async fn account_and_sessions(
+    store: &dyn Store,
+    login: &str,
+) -> (AccountId, Vec<SessionRecord>) {
+    let login = login.parse().unwrap();
+    let account = store.account_by_login(&login).await.unwrap().unwrap().id;
+    let mut sessions = stored_sessions(store).await;
+    sessions.retain(|session| session.account == account);
+    (account, sessions)
+}
+
 /// The session in a store that has exactly one.
 async fn only_session(store: &dyn Store) -> SessionRecord {
-    let mut sessions = store
-        .sessions(&menshen::store::SessionsQuery {
-            max: 10,
-            ..Default::default()
-        })
-        .await
-        .unwrap();
+    let mut sessions = stored_sessions(store).await;
     assert_eq!(sessions.len(), 1);
-    sessions.remove(0).session
+    sessions.remove(0)
 }
 
 /// Waits until a condition holds, for at most a minute.
@@ -189,16 +205,9 @@ async fn every_login_gets_a_new_session() {
         assert_eq!(answer.status, status);
     }
     let store = &menshen.running.live().services().store;
-    let sessions = store
-        .sessions(&menshen::store::SessionsQuery {
-            max: 10,
-            ..Default::default()
-        })
-        .await
-        .unwrap();
-    assert_eq!(sessions.len(), 1);
+    let session = only_session(&**store).await;
     // The cookie does not contain the session ID that the administrator and the log see.
-    assert!(!second.contains(&sessions[0].session.public_id.to_string()));
+    assert!(!second.contains(&session.public_id.to_string()));
     let replaced = menshen.audit();
     let replaced = replaced.iter().filter(|line| line["reason"] == "replaced");
     assert_eq!(replaced.count(), 2);

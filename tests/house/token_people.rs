@@ -9,6 +9,7 @@ use crate::browser::Browser;
 use crate::checking::TRUST_LOOPBACK;
 use crate::people::closing;
 use crate::provider::{CLIENT_ID, Provider};
+use crate::sessions::stored_sessions;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::test_request::TestRequest;
 use crate::wire::Answer;
@@ -142,16 +143,7 @@ fn last_reason(menshen: &Menshen) -> String {
 }
 
 async fn sessions(menshen: &Menshen) -> Vec<SessionRecord> {
-    let shared = menshen.running.live().services();
-    let listed = shared
-        .store
-        .sessions(&menshen::store::SessionsQuery {
-            max: 1_000,
-            ..Default::default()
-        })
-        .await
-        .unwrap();
-    listed.into_iter().map(|one| one.session).collect()
+    stored_sessions(&*menshen.running.live().services().store).await
 }
 
 async fn revoke(menshen: &Menshen, scope: &RevocationScope) {

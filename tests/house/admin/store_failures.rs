@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::exposure::metric;
 use super::{call_api, is_signed_in, send_request, setup, sign_in_as};
 use crate::browser::Browser;
+use crate::sessions::stored_sessions;
 use crate::setup::{Menshen, SSO_URL};
 use crate::stores::{Meddler, TempDir};
 use crate::upstream::wait_until;
@@ -93,11 +94,7 @@ async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
         futures_util::FutureExt::now_or_never(sessions.retry_pending(0)) == Some(0)
     })
     .await;
-    let all = menshen::store::SessionsQuery {
-        max: 9,
-        ..Default::default()
-    };
-    assert_eq!(store.sessions(&all).await.unwrap(), []);
+    assert_eq!(stored_sessions(&**store).await, []);
     assert_eq!(old_cookie.send(&menshen).await.status, 401);
     menshen.advance(std::time::Duration::from_secs(1));
     for who in ["zhangsan", "lisi", "wangfang"] {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use menshen::store::RevocationScope;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::HOUR;
+use super::{HOUR, account_and_sessions};
 use crate::frames::{END_STREAM, Frames, HTTP2_WITHOUT_TLS, TRUST_ONLY_ANOTHER_HOST};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, ROUTES, Setup};
@@ -119,18 +119,10 @@ async fn an_event_stream_ends_when_its_session_is_revoked_and_others_continue() 
                 assert_eq!(out.send(&menshen).await.status, 200);
             }
             1 => {
-                let account = account(&menshen, "zhangsan").await;
                 let store = &menshen.running.live().services().store;
-                let sessions = store
-                    .sessions(&menshen::store::SessionsQuery {
-                        account: Some(account),
-                        max: 9,
-                        ..Default::default()
-                    })
-                    .await
-                    .unwrap();
+                let (_, sessions) = account_and_sessions(&**store, "zhangsan").await;
                 for session in sessions {
-                    revoke(&menshen, &RevocationScope::Session(session.session.key)).await;
+                    revoke(&menshen, &RevocationScope::Session(session.key)).await;
                 }
             }
             _ => {

@@ -6,6 +6,7 @@ use menshen::run::Running;
 use menshen::store::RevocationScope;
 use sqlx::{Connection as _, Executor as _};
 
+use super::account_and_sessions;
 use crate::setup::{Menshen, Setup, run};
 use crate::stores::{Meddler, TempDir};
 use crate::test_request::{TestRequest, repeat_until, session_cookie_of};
@@ -41,25 +42,9 @@ async fn a_revocation_on_one_node_is_seen_by_the_other_within_seconds() {
         assert_eq!(ask.send(&menshen).await.status, 200);
         repeat_until(&ask, there, |answer| answer.status == 200).await;
         let shared = menshen.running.live().services();
-        let login = "zhangsan".parse().unwrap();
-        let account = shared
-            .store
-            .account_by_login(&login)
-            .await
-            .unwrap()
-            .unwrap()
-            .id;
-        let sessions = shared
-            .store
-            .sessions(&menshen::store::SessionsQuery {
-                account: Some(account),
-                max: 1,
-                ..Default::default()
-            })
-            .await
-            .unwrap();
+        let (account, stored) = account_and_sessions(&*shared.store, "zhangsan").await;
         let scope = match at {
-            0 => RevocationScope::Session(sessions[0].session.key),
+            0 => RevocationScope::Session(stored[0].key),
             1 => RevocationScope::Account(account),
             2 => RevocationScope::Connector("corp".parse().unwrap()),
             _ => RevocationScope::Everyone,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use menshen::store::{RevocationScope, SessionStore as _};
 
-use super::only_session;
 use super::watched::{WatchedMenshen, When};
+use super::{only_session, stored_sessions};
 use crate::browser::Browser;
 use crate::people::closing;
 use crate::setup::{SSO_URL, Setup};
@@ -82,14 +82,7 @@ async fn a_login_that_started_before_a_revocation_creates_no_session() {
                 let ask = TestRequest::get("/echo").session(&cookie.value);
                 assert_eq!(ask.send_to(menshen.address).await.status, 401, "{what}");
             }
-            let left = menshen
-                .store
-                .sessions(&menshen::store::SessionsQuery {
-                    max: 10,
-                    ..Default::default()
-                })
-                .await
-                .unwrap();
+            let left = stored_sessions(&*menshen.store).await;
             assert_eq!(left.len(), 0, "{what}");
             // A new login succeeds.
             menshen.clock.advance(Duration::from_secs(1));

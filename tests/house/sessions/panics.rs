@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use menshen::store::{
-    AccountId, ListedSession, RevocationScope, SessionKey, SessionsQuery, StoreError,
-};
+use menshen::store::{AccountId, RevocationScope, SessionKey, SessionRecord, StoreError};
 
-use super::eventually;
 use super::watched::{Fault, WatchedMenshen};
+use super::{account_and_sessions, eventually};
 use crate::access_tokens::{basic, make_token};
 use crate::browser::Browser;
 use crate::people::closing;
@@ -33,18 +31,15 @@ async fn start() -> WatchedMenshen {
 }
 
 async fn account_of(menshen: &WatchedMenshen, login: &str) -> AccountId {
-    let (store, login) = (menshen.store.unwatched(), login.parse().unwrap());
-    let account = store.account_by_login(&login).await.unwrap();
-    account.unwrap().id
+    account_and_sessions(&**menshen.store.unwatched(), login)
+        .await
+        .0
 }
 
-async fn stored_sessions(menshen: &WatchedMenshen, login: &str) -> Vec<ListedSession> {
-    let query = SessionsQuery {
-        account: Some(account_of(menshen, login).await),
-        max: 10,
-        ..SessionsQuery::default()
-    };
-    menshen.store.unwatched().sessions(&query).await.unwrap()
+/// The newest session of a person.
+async fn session_of(menshen: &WatchedMenshen, login: &str) -> SessionRecord {
+    let (_, mut sessions) = account_and_sessions(&**menshen.store.unwatched(), login).await;
+    sessions.remove(0)
 }
 
 async fn is_stored(menshen: &WatchedMenshen, key: &SessionKey) -> bool {
@@ -81,7 +76,7 @@ async fn the_last_uses_of_sessions_are_written_after_a_panic() {
     use_later(&menshen, &request).await;
     let now = menshen.clock.now();
     eventually("the last use of the session is stored", async || {
-        stored_sessions(&menshen, "lisi").await[0].session.used_at == now
+        session_of(&menshen, "lisi").await.used_at == now
     })
     .await;
 }
@@ -120,7 +115,7 @@ async fn a_revocation_whose_write_panics_is_retried_and_blocks_no_other() {
     menshen.store.fail_at("close_account", Some(Fault::Failed));
     let mut keys = Vec::new();
     for login in ["lisi", "wangfang"] {
-        let key = stored_sessions(&menshen, login).await[0].session.key;
+        let key = session_of(&menshen, login).await.key;
         let scope = RevocationScope::Session(key);
         let refused = menshen.sessions.revoke(&scope).await;
         assert!(matches!(refused, Err(StoreError::Failed { .. })));
@@ -156,7 +151,7 @@ async fn a_revocation_whose_write_panics_is_retried_and_blocks_no_other() {
 async fn expired_records_are_deleted_after_a_panic() {
     let menshen = start().await;
     menshen.session_cookie_of("lisi").await;
-    let key = stored_sessions(&menshen, "lisi").await[0].session.key;
+    let key = session_of(&menshen, "lisi").await.key;
     menshen.clock.advance(Duration::from_secs(2 * 86_400));
     menshen.store.fail_at("delete_expired", Some(Fault::Panics));
     eventually("expired records are deleted", async || {
@@ -198,7 +193,7 @@ async fn the_log_of_revocations_is_read_again_after_a_panic() {
     for request in &requests {
         repeat_until(request, menshen.address, |answer| answer.status == 503).await;
     }
-    let key = stored_sessions(&menshen, "lisi").await[0].session.key;
+    let key = session_of(&menshen, "lisi").await.key;
     let scope = RevocationScope::Session(key);
     let revoked = menshen
         .store

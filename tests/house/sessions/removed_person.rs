@@ -10,12 +10,10 @@ use menshen::people::access_tokens::{AccessToken, TOKEN_PREFIX};
 use menshen::people::confirm::StatusReport;
 use menshen::people::person_lookup::PersonStatus;
 use menshen::people::profile::{Mapping, MappingConfig};
-use menshen::store::{
-    AccessTokenOutcome, NewAccessToken, SessionId, SessionRecord, SessionsQuery, Store,
-};
+use menshen::store::{AccessTokenOutcome, NewAccessToken, SessionId, SessionRecord, Store};
 
-use super::eventually;
 use super::watched::{Fault, WatchedMenshen, When};
+use super::{account_and_sessions, eventually};
 use crate::setup::Setup;
 use crate::test_request::TestRequest;
 
@@ -31,14 +29,8 @@ access_tokens = true
 async fn sign_in(menshen: &WatchedMenshen, login: &str) -> SessionRecord {
     menshen.session_cookie_of(login).await;
     let store = menshen.store.unwatched();
-    let login = login.parse().unwrap();
-    let account = store.account_by_login(&login).await.unwrap().unwrap().id;
-    let query = SessionsQuery {
-        account: Some(account),
-        max: 1,
-        ..SessionsQuery::default()
-    };
-    store.sessions(&query).await.unwrap().remove(0).session
+    let (_, mut sessions) = account_and_sessions(&**store, login).await;
+    sessions.remove(0)
 }
 
 /// Makes a token in a session, as another node does.

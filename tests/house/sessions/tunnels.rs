@@ -7,7 +7,7 @@ use menshen::store::RevocationScope;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::HOUR;
+use super::{HOUR, account_and_sessions};
 use crate::setup::{Menshen, ROUTES, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 
@@ -76,25 +76,9 @@ async fn a_websocket_is_closed_when_its_session_is_revoked_and_others_stay_open(
         let menshen = Menshen::new().await;
         let (zhang, mut li) = open_two_websockets(&menshen).await;
         let shared = menshen.running.live().services();
-        let login = "zhangsan".parse().unwrap();
-        let account = shared
-            .store
-            .account_by_login(&login)
-            .await
-            .unwrap()
-            .unwrap()
-            .id;
-        let sessions = shared
-            .store
-            .sessions(&menshen::store::SessionsQuery {
-                account: Some(account),
-                max: 1,
-                ..Default::default()
-            })
-            .await
-            .unwrap();
+        let (account, stored) = account_and_sessions(&*shared.store, "zhangsan").await;
         let scope = [
-            RevocationScope::Session(sessions[0].session.key),
+            RevocationScope::Session(stored[0].key),
             RevocationScope::Account(account),
         ][at]
             .clone();

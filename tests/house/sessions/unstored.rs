@@ -4,8 +4,8 @@
 use menshen::clock::Timestamp;
 use menshen::store::{LogoutTarget, RevocationScope, StoreError};
 
-use super::eventually;
 use super::watched::{Fault, WatchedMenshen, When};
+use super::{account_and_sessions, eventually};
 use crate::checking::TRUST_LOOPBACK;
 use crate::checking::faces::{Face, OriginalRequest, Verdict};
 use crate::people::closing;
@@ -51,18 +51,8 @@ impl End {
     /// Ends the session of 张三, who has one.
     async fn ask(self, menshen: &WatchedMenshen) -> Result<(), StoreError> {
         let store = menshen.store.unwatched();
-        let login = "zhangsan".parse().unwrap();
-        let account = store.account_by_login(&login).await.unwrap().unwrap().id;
-        let session = store
-            .sessions(&menshen::store::SessionsQuery {
-                account: Some(account),
-                max: 1,
-                ..Default::default()
-            })
-            .await
-            .unwrap()
-            .remove(0)
-            .session;
+        let (account, mut stored) = account_and_sessions(&**store, "zhangsan").await;
+        let session = stored.remove(0);
         let sessions = &menshen.sessions;
         match self {
             Self::Session => {
@@ -93,6 +83,11 @@ impl End {
             }
         }
     }
+}
+
+async fn is_a_revocation_stored(menshen: &WatchedMenshen) -> bool {
+    let epochs = menshen.store.unwatched().epochs().await;
+    epochs.unwrap().log_position.number > 0
 }
 
 /// An instance of menshen, and the session cookies of 张三 and 李四.
@@ -143,21 +138,9 @@ async fn a_revocation_during_a_store_failure_takes_effect_at_once_and_lasts() {
             false => assert_signed_in(&menshen, &li, &what).await,
         }
         // The revocation is not stored yet; it is retried until it is.
-        let epochs = menshen.store.unwatched().epochs().await.unwrap();
-        assert_eq!(epochs.log_position.number, 0, "{what}");
+        assert!(!is_a_revocation_stored(&menshen).await, "{what}");
         menshen.store.fail_at(end.operation(), None);
-        eventually(&what, async || {
-            menshen
-                .store
-                .unwatched()
-                .epochs()
-                .await
-                .unwrap()
-                .log_position
-                .number
-                > 0
-        })
-        .await;
+        eventually(&what, async || is_a_revocation_stored(&menshen).await).await;
         eventually("nothing is pending", async || {
             menshen.sessions.retry_pending(0).await == 0
         })
@@ -192,18 +175,7 @@ async fn a_revocation_whose_caller_disconnects_takes_effect() {
         }
         assert_signed_out(&menshen, &zhang, &what).await;
         menshen.store.release();
-        eventually(&what, async || {
-            menshen
-                .store
-                .unwatched()
-                .epochs()
-                .await
-                .unwrap()
-                .log_position
-                .number
-                > 0
-        })
-        .await;
+        eventually(&what, async || is_a_revocation_stored(&menshen).await).await;
         assert_signed_out(&menshen, &zhang, &what).await;
     }
 }

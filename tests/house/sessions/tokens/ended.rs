@@ -3,6 +3,7 @@
 use menshen::store::{LogoutTarget, RevocationScope, SessionStore as _, StoreError};
 
 use super::*;
+use crate::sessions::stored_sessions;
 use crate::sessions::tunnels::{CLOSE_1008, Socket};
 use crate::sessions::watched::{Fault, When};
 
@@ -28,19 +29,7 @@ async fn a_session_that_the_provider_ended_needs_a_new_login() {
     );
     menshen.wait_for_outcome("gone", 1).await;
     assert_eq!(menshen.ask("/echo", &cookie).await.status, 401);
-    assert_eq!(
-        menshen
-            .menshen
-            .store
-            .sessions(&menshen::store::SessionsQuery {
-                max: 9,
-                ..Default::default()
-            })
-            .await
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(stored_sessions(&*menshen.menshen.store).await.len(), 1);
     let audit = menshen.audit("refresh-gone");
     assert_eq!(audit.len(), 1, "{audit:?}");
     assert_eq!(audit[0]["login"], "zhangsan");
@@ -223,17 +212,7 @@ async fn a_stopping_process_completes_a_running_refresh() {
     assert!(!stopping.is_finished());
     menshen.provider.release();
     stopping.await.unwrap();
-    let session = menshen
-        .menshen
-        .store
-        .sessions(&menshen::store::SessionsQuery {
-            max: 9,
-            ..Default::default()
-        })
-        .await
-        .unwrap()
-        .remove(0)
-        .session;
+    let session = stored_sessions(&*menshen.menshen.store).await.remove(0);
     let kept = menshen.menshen.store.session(&session.key).await.unwrap();
     assert_eq!(kept.unwrap().tokens.unwrap().version, 2);
 }
@@ -282,17 +261,7 @@ async fn a_refresh_does_not_undo_a_concurrent_revocation() {
         let cookie = menshen.new_session_cookie().await;
         menshen.forwarded_access_token(&cookie).await;
         menshen.advance(LIFETIME);
-        let session = menshen
-            .menshen
-            .store
-            .sessions(&menshen::store::SessionsQuery {
-                max: 9,
-                ..Default::default()
-            })
-            .await
-            .unwrap()
-            .remove(0)
-            .session;
+        let session = stored_sessions(&*menshen.menshen.store).await.remove(0);
         let scope = match at {
             0 => RevocationScope::Session(session.key),
             1 => RevocationScope::Account(session.account),
@@ -308,15 +277,7 @@ async fn a_refresh_does_not_undo_a_concurrent_revocation() {
             assert_eq!(asked.await.unwrap().status, 401, "{scope:?}");
         }
         assert_eq!(menshen.ask("/echo", &cookie).await.status, 401, "{scope:?}");
-        let left = menshen
-            .menshen
-            .store
-            .sessions(&menshen::store::SessionsQuery {
-                max: 9,
-                ..Default::default()
-            })
-            .await
-            .unwrap();
+        let left = stored_sessions(&*menshen.menshen.store).await;
         assert_eq!(left.len(), 0, "{scope:?}");
     }
 }
@@ -327,17 +288,7 @@ async fn a_session_that_another_process_revoked_during_a_refresh_ends() {
     let cookie = menshen.new_session_cookie().await;
     menshen.forwarded_access_token(&cookie).await;
     menshen.advance(LIFETIME);
-    let session = menshen
-        .menshen
-        .store
-        .sessions(&menshen::store::SessionsQuery {
-            max: 9,
-            ..Default::default()
-        })
-        .await
-        .unwrap()
-        .remove(0)
-        .session;
+    let session = stored_sessions(&*menshen.menshen.store).await.remove(0);
     menshen.menshen.store.block("update_tokens", When::Before);
     let requests = menshen.concurrent_requests(3, "/echo", &cookie);
     menshen.menshen.store.wait_until_blocked(1).await;
