@@ -1,8 +1,8 @@
 //! Problems and warnings of `[connector.ID.cas]`.
 
+use super::parse;
 use super::problems::{assert_problem, parse_error};
 use super::warnings::warned_keys;
-use super::{parse, project_file};
 
 const SERVER: &str = "[server]\nexternal_url = 'https://sso.corp.example'\n[connector.p.cas]\n";
 const URL: &str = "url = 'https://cas.corp.example/cas'\n";
@@ -141,23 +141,4 @@ fn a_route_that_asks_silently_needs_a_server_that_may_answer_silently() {
     parse(&format!("{SERVER}{URL}{route}"));
     let text = format!("{SERVER}{URL}renew = true\n{route}");
     assert_problem(&parse_error(&text), 9, 15, &["only without `renew`"]);
-}
-
-/// The TOML blocks of a guide.
-fn blocks(name: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(project_file(name)).unwrap();
-    let blocks = text.split("```toml\n").skip(1);
-    blocks
-        .map(|rest| rest.split("```").next().unwrap().to_owned())
-        .collect()
-}
-
-#[test]
-fn both_guides_show_the_same_valid_configuration() {
-    let [english, chinese] = ["docs/cas.md", "docs/zh/cas.md"].map(blocks);
-    assert_eq!(english, chinese);
-    assert_eq!(english.len(), 3);
-    let server = "[server]\nexternal_url = 'https://wiki.corp.example'\n";
-    parse(&format!("{server}{}{}", english[0], english[1]));
-    parse(&format!("{server}{}", english[2]));
 }

@@ -1,8 +1,8 @@
 //! Problems and warnings of `[connector.ID.lark]`.
 
+use super::parse;
 use super::problems::{assert_problem, parse_error};
 use super::warnings::warned_keys;
-use super::{parse, project_file};
 
 /// The settings that every connector needs, in lines 1 to 5.
 const REQUIRED: &str = "[server]\nexternal_url = 'https://sso.corp.example'\n[connector.fs.lark]\n\
@@ -141,28 +141,4 @@ fn a_connector_of_the_preset_and_one_of_the_kind_cannot_both_begin_in_the_client
     parse(&format!(
         "{REQUIRED}[connector.a]\nauto_login = 'never'\n{preset}"
     ));
-}
-
-/// The TOML blocks of a guide.
-fn blocks(name: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(project_file(name)).unwrap();
-    let blocks = text.split("```toml\n").skip(1);
-    blocks
-        .map(|rest| rest.split("```").next().unwrap().to_owned())
-        .collect()
-}
-
-#[test]
-fn both_guides_show_the_same_valid_configuration() {
-    let [english, chinese] = ["docs/lark.md", "docs/zh/lark.md"].map(blocks);
-    assert_eq!(english, chinese);
-    assert_eq!(english.len(), 3);
-    let server = "[server]\nexternal_url = 'https://oa.corp.example'\n";
-    parse(&format!("{server}{}", english[0]));
-    let all = format!("{server}{}{}", english[0], english[1]);
-    assert_eq!(
-        parse(&all).warnings().len(),
-        parse(&format!("{server}{}", english[0])).warnings().len()
-    );
-    parse(&format!("{server}{}", english[2]));
 }

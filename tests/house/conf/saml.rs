@@ -6,9 +6,9 @@ use menshen::outbound::{self, Outbound};
 use menshen::people::departments::StoredDepartments;
 use menshen::people::profile::MappingConfig;
 
+use super::parse;
 use super::problems::{assert_problem, parse_error};
 use super::warnings::warned_keys;
-use super::{parse, project_file};
 use crate::saml::keys::{own, stranger};
 use crate::upstream::TempFolder;
 
@@ -217,24 +217,4 @@ fn the_certificate_must_belong_to_the_private_key() {
     assert!(error("text", "own.pem").contains("saml.private_key"));
     assert!(error("own.key", "text").contains("saml.certificate"));
     assert!(error("own.key", "missing").contains("saml.certificate"));
-}
-
-/// The TOML blocks of a guide.
-fn blocks(name: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(project_file(name)).unwrap();
-    let blocks = text.split("```toml\n").skip(1);
-    blocks
-        .map(|rest| rest.split("```").next().unwrap().to_owned())
-        .collect()
-}
-
-#[test]
-fn both_guides_show_the_same_valid_configuration() {
-    let [english, chinese] = ["docs/saml.md", "docs/zh/saml.md"].map(blocks);
-    assert_eq!(english, chinese);
-    assert_eq!(english.len(), 2);
-    for block in english {
-        let text = format!("[server]\nexternal_url = 'https://wiki.corp.example'\n{block}");
-        parse(&text);
-    }
 }
