@@ -28,7 +28,12 @@ mod yunzhijia;
 
 use std::path::{Path, PathBuf};
 
+use menshen::clock::Clock;
 use menshen::config::Config;
+use menshen::login::connector::ConnectorDeps;
+use menshen::outbound::{self, Outbound};
+use menshen::people::departments::StoredDepartments;
+use menshen::people::profile::MappingConfig;
 
 /// A file below the root of the project.
 pub(crate) fn project_file(name: &str) -> PathBuf {
@@ -38,6 +43,22 @@ pub(crate) fn project_file(name: &str) -> PathBuf {
 /// Parses a configuration that must be valid.
 pub(crate) fn parse(text: &str) -> Config {
     Config::parse(text, "menshen.toml").unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// What a connector with this ID is built with, without a site and a store around it.
+pub(crate) fn connector_deps(id: &str, clock: &Clock) -> ConnectorDeps {
+    let own_pages_url = "https://sso.corp.example/.menshen";
+    ConnectorDeps {
+        id: id.parse().unwrap(),
+        callback: format!("{own_pages_url}/callback/{id}").parse().unwrap(),
+        own_pages_url: own_pages_url.parse().unwrap(),
+        outbound: Outbound::build(&outbound::Config::default()).unwrap(),
+        clock: clock.clone(),
+        mapping: MappingConfig::default(),
+        stored_departments: StoredDepartments::default(),
+        local_people: None,
+        kept_state: None,
+    }
 }
 
 #[test]

@@ -4,15 +4,13 @@ use std::collections::BTreeSet;
 
 use menshen::clock::Clock;
 use menshen::config::Config;
-use menshen::login::connector::{ConnectorDeps, Kind};
-use menshen::outbound::{self, Outbound};
-use menshen::people::departments::StoredDepartments;
+use menshen::login::connector::Kind;
 use menshen::people::profile::{MappedProfile, Mapping, MappingConfig};
 
-use super::parse;
 use super::problems::{assert_problem, parse_error};
 use super::schema;
 use super::warnings::warned_keys;
+use super::{connector_deps, parse};
 
 /// The kinds: the name of the table, the required keys, and the keys of the secrets, if it has any.
 /// `SECRET` stands for the value of the first secret.
@@ -208,19 +206,7 @@ async fn a_kind_builds_without_sending_a_request() {
             assert!(icon.starts_with("<svg class=\"icon\""), "{icon}");
             assert!(!icon.contains("script") && !icon.contains("href"), "{icon}");
         }
-        let deps = ConnectorDeps {
-            id: "corp".parse().unwrap(),
-            callback: "https://sso.corp.example/.menshen/callback/corp"
-                .parse()
-                .unwrap(),
-            own_pages_url: "https://sso.corp.example/.menshen".parse().unwrap(),
-            outbound: Outbound::build(&outbound::Config::default()).unwrap(),
-            clock: Clock::system(),
-            mapping: MappingConfig::default(),
-            stored_departments: StoredDepartments::default(),
-            local_people: None,
-            kept_state: None,
-        };
+        let deps = connector_deps("corp", &Clock::system());
         let connector = with_kind(&config, |kind| kind.build(deps)).unwrap();
         assert!(!format!("{connector:?}").contains("hunter2"), "{kind:?}");
     }

@@ -1,14 +1,10 @@
 //! Problems and warnings of `[connector.ID.saml]`.
 
 use menshen::clock::Clock;
-use menshen::login::connector::ConnectorDeps;
-use menshen::outbound::{self, Outbound};
-use menshen::people::departments::StoredDepartments;
-use menshen::people::profile::MappingConfig;
 
-use super::parse;
 use super::problems::{assert_problem, parse_error};
 use super::warnings::warned_keys;
+use super::{connector_deps, parse};
 use crate::saml::keys::{own, stranger};
 use crate::upstream::TempFolder;
 
@@ -181,19 +177,7 @@ fn build_error(folder: &TempFolder, lines: &str) -> Option<String> {
     let text = format!("{SERVER}{METADATA}{lines}").replace("FOLDER/", &folder);
     let config = parse(&text);
     let connector = config.connector.values().next().unwrap();
-    let deps = ConnectorDeps {
-        id: "p".parse().unwrap(),
-        callback: "https://sso.corp.example/.menshen/callback/p"
-            .parse()
-            .unwrap(),
-        own_pages_url: "https://sso.corp.example/.menshen".parse().unwrap(),
-        outbound: Outbound::build(&outbound::Config::default()).unwrap(),
-        clock: Clock::system(),
-        mapping: MappingConfig::default(),
-        stored_departments: StoredDepartments::default(),
-        local_people: None,
-        kept_state: None,
-    };
+    let deps = connector_deps("p", &Clock::system());
     let built = connector.kind().unwrap().build(deps);
     built.err().map(|error| error.to_string())
 }

@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use menshen::clock::{Clock, Timestamp};
-use menshen::login::connector::{self, AuthnRequest, Connector};
+use menshen::login::connector::{AuthnRequest, Connector};
 use menshen::login::pending::{Mode, Pending};
 use menshen::login::return_to::ReturnTo;
-use menshen::outbound::{self, Outbound};
-use menshen::people::departments::StoredDepartments;
 use menshen::people::provider_tokens::{ProviderTokens, RefreshError, RefreshResponse};
 use menshen::secret::Secret;
 use menshen::store::Subject;
 use serde_json::json;
 
 use super::provider::Provider;
+use crate::conf::connector_deps;
 
 /// A connector without a running menshen, and the tokens of a login of 张三.
 async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, ProviderTokens) {
@@ -23,17 +22,7 @@ async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, P
     let text = format!("[server]\nexternal_url = 'http://sso.test'\n{text}");
     let config = crate::conf::parse(&text);
     let kind = config.connector.values().next().unwrap().kind().unwrap();
-    let deps = connector::ConnectorDeps {
-        id: "gh".parse().unwrap(),
-        callback: "http://sso.test/.menshen/callback/gh".parse().unwrap(),
-        own_pages_url: "http://sso.test/.menshen".parse().unwrap(),
-        outbound: Outbound::build(&outbound::Config::default()).unwrap(),
-        clock: clock.clone(),
-        mapping: menshen::people::profile::MappingConfig::default(),
-        stored_departments: StoredDepartments::default(),
-        local_people: None,
-        kept_state: None,
-    };
+    let deps = connector_deps("gh", clock);
     let tokens = {
         let mut state = provider.state();
         ProviderTokens {
