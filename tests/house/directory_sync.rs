@@ -46,17 +46,39 @@ fn person(userid: &str) -> SyncScope {
     SyncScope::Person(subject.parse().unwrap())
 }
 
-/// Starts a sync and waits for its report.
-async fn sync_with(menshen: &Menshen, request: SyncRequest) -> Arc<SyncReport> {
+/// Starts a sync of a connector and waits for its report.
+async fn sync_requested(
+    menshen: &Menshen,
+    connector: &ConnectorId,
+    request: SyncRequest,
+) -> Arc<SyncReport> {
     let login = menshen.running.live().site().login.clone();
-    let running = login.start_sync(&corp(), request).unwrap();
+    let running = login.start_sync(connector, request).unwrap();
     running.report().await.unwrap()
 }
 
-pub(crate) async fn sync(menshen: &Menshen) -> Arc<SyncReport> {
-    let report = sync_with(menshen, request(SyncScope::Everything)).await;
+async fn sync_with(menshen: &Menshen, request: SyncRequest) -> Arc<SyncReport> {
+    sync_requested(menshen, &corp(), request).await
+}
+
+/// The report of a sync of a connector.
+pub(crate) async fn sync_scope(
+    menshen: &Menshen,
+    connector: &str,
+    scope: SyncScope,
+) -> Arc<SyncReport> {
+    sync_requested(menshen, &connector.parse().unwrap(), request(scope)).await
+}
+
+/// Syncs everything of a connector, which succeeds.
+pub(crate) async fn sync_all(menshen: &Menshen, connector: &str) -> Arc<SyncReport> {
+    let report = sync_scope(menshen, connector, SyncScope::Everything).await;
     assert_eq!(report.outcome, SyncOutcome::Done, "{report:?}");
     report
+}
+
+pub(crate) async fn sync(menshen: &Menshen) -> Arc<SyncReport> {
+    sync_all(menshen, "corp").await
 }
 
 async fn account(menshen: &Menshen, login: &str) -> Option<Account> {
@@ -67,6 +89,11 @@ async fn account(menshen: &Menshen, login: &str) -> Option<Account> {
 
 async fn is_closed(menshen: &Menshen, login: &str) -> bool {
     account(menshen, login).await.unwrap().closed
+}
+
+/// The logins of all people whom menshen knows.
+pub(crate) async fn all_logins(menshen: &Menshen) -> Vec<String> {
+    logins(menshen, PeopleQuery::default()).await
 }
 
 /// The logins of the people whom a query finds.
@@ -81,7 +108,8 @@ async fn logins(menshen: &Menshen, query: PeopleQuery) -> Vec<String> {
     logins.collect()
 }
 
-async fn logins_in_department(menshen: &Menshen, department: &str) -> Vec<String> {
+/// The logins of the people of a department, and of those below it.
+pub(crate) async fn logins_in_department(menshen: &Menshen, department: &str) -> Vec<String> {
     let department = Some(department.to_owned());
     let query = PeopleQuery {
         department,

@@ -94,7 +94,7 @@ async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
         futures_util::FutureExt::now_or_never(sessions.retry_pending(0)) == Some(0)
     })
     .await;
-    assert_eq!(stored_sessions(&**store).await, []);
+    assert_eq!(stored_sessions(&*store).await, []);
     assert_eq!(old_cookie.send(&menshen).await.status, 401);
     menshen.advance(std::time::Duration::from_secs(1));
     for who in ["zhangsan", "lisi", "wangfang"] {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use menshen::login::directory_sync::SyncRequest;
 use menshen::people::directory_sync::{SyncOutcome, SyncReport, SyncScope};
-use menshen::store::{Account, PeopleQuery};
+use menshen::store::Account;
 
 use super::{ID, session_cookie_of, start};
 use crate::dingtalk_source::{CORP_ID, Department, DingTalk, Member};
+use crate::directory_sync::{logins_in_department, sync_all, sync_scope};
 use crate::setup::Menshen;
 use crate::test_request::TestRequest;
 
@@ -18,22 +18,8 @@ const SCOPES: &str = "/auth/scopes";
 /// The sample organisation has few members, so the brake does not matter.
 const NO_BRAKE: &str = "sync_brake = 100";
 
-async fn sync_of(menshen: &Menshen, scope: SyncScope) -> Arc<SyncReport> {
-    let login = menshen.running.live().site().login.clone();
-    let request = SyncRequest {
-        scope,
-        dry_run: false,
-        force: false,
-        by: "boss".to_owned(),
-    };
-    let running = login.start_sync(&ID.parse().unwrap(), request).unwrap();
-    running.report().await.unwrap()
-}
-
 async fn sync(menshen: &Menshen) -> Arc<SyncReport> {
-    let report = sync_of(menshen, SyncScope::Everything).await;
-    assert_eq!(report.outcome, SyncOutcome::Done, "{report:?}");
-    report
+    sync_all(menshen, ID).await
 }
 
 fn person(userid: &str) -> SyncScope {
@@ -44,17 +30,6 @@ async fn account(menshen: &Menshen, login: &str) -> Option<Account> {
     let people = &menshen.running.live().services().people;
     let login = login.parse().unwrap();
     people.directory().account_by_login(&login).await.unwrap()
-}
-
-async fn logins_in(menshen: &Menshen, department: &str) -> Vec<String> {
-    let people = &menshen.running.live().services().people;
-    let query = PeopleQuery {
-        max: 1_000,
-        department: Some(department.to_owned()),
-        ..PeopleQuery::default()
-    };
-    let found = people.list(&query).await.unwrap();
-    found.into_iter().map(|one| one.login.to_string()).collect()
 }
 
 #[tokio::test]
@@ -68,7 +43,7 @@ async fn everybody_whom_the_application_may_see_is_in_the_directory() {
     assert_eq!((departments.listed, departments.created), (5, 5));
     assert_eq!(report.problems, []);
     assert_eq!(
-        logins_in(&menshen, "研发中心").await,
+        logins_in_department(&menshen, "研发中心").await,
         ["wangfang", "zhangsan"]
     );
     assert_eq!(dingtalk.calls(SCOPES), 0);
@@ -144,7 +119,7 @@ async fn large_departments_are_read_page_by_page() {
     assert_eq!(dingtalk.calls(BELOW), 5);
     let stuck = r#"{"errcode":0,"result":{"has_more":true,"next_cursor":0,"list":[]}}"#;
     dingtalk.answer(MEMBERS, 200, stuck);
-    let report = sync_of(&menshen, SyncScope::Everything).await;
+    let report = sync_scope(&menshen, ID, SyncScope::Everything).await;
     assert_eq!(report.outcome, SyncOutcome::Failed, "{report:?}");
     assert!(report.problems[0].what.contains("cursor"), "{report:?}");
 }
@@ -173,20 +148,20 @@ async fn an_application_that_sees_a_part_reads_that_part() {
 #[tokio::test]
 async fn one_person_and_one_department_are_synced() {
     let (menshen, dingtalk) = start(NO_BRAKE).await;
-    let report = sync_of(&menshen, person("lisi")).await;
+    let report = sync_scope(&menshen, ID, person("lisi")).await;
     assert_eq!(
         (report.outcome, report.people.created),
         (SyncOutcome::Done, 1)
     );
     assert_eq!(dingtalk.calls(MEMBERS), 0);
     dingtalk.delete_member("lisi");
-    let report = sync_of(&menshen, person("lisi")).await;
+    let report = sync_scope(&menshen, ID, person("lisi")).await;
     assert_eq!(report.people.closed, 1, "{report:?}");
-    let nobody = sync_of(&menshen, person("nobody")).await;
+    let nobody = sync_scope(&menshen, ID, person("nobody")).await;
     assert_eq!(nobody.outcome, SyncOutcome::NotFound);
-    let report = sync_of(&menshen, SyncScope::Department("102".to_owned())).await;
+    let report = sync_scope(&menshen, ID, SyncScope::Department("102".to_owned())).await;
     assert_eq!(report.people.created, 2, "{report:?}");
-    let none = sync_of(&menshen, SyncScope::Department("4711".to_owned())).await;
+    let none = sync_scope(&menshen, ID, SyncScope::Department("4711".to_owned())).await;
     assert_eq!(none.outcome, SyncOutcome::NotFound);
 }
 
@@ -195,7 +170,7 @@ async fn a_sync_that_would_close_too_many_is_refused() {
     let (menshen, dingtalk) = start("sync_brake = 10").await;
     sync(&menshen).await;
     dingtalk.members(Vec::clear);
-    let report = sync_of(&menshen, SyncScope::Everything).await;
+    let report = sync_scope(&menshen, ID, SyncScope::Everything).await;
     assert_eq!(report.outcome, SyncOutcome::Refused, "{report:?}");
     assert!(!account(&menshen, "lisi").await.unwrap().closed);
 }
@@ -208,7 +183,7 @@ async fn a_missing_permission_fails_the_sync_and_names_it() {
         ("qyapi_get_department_member", "通讯录部门成员读权限"),
     ] {
         dingtalk.deny_permission(permission);
-        let report = sync_of(&menshen, SyncScope::Everything).await;
+        let report = sync_scope(&menshen, ID, SyncScope::Everything).await;
         dingtalk.grant_permission(permission);
         assert_eq!(report.outcome, SyncOutcome::Failed, "{report:?}");
         let problem = format!("{:?}", report.problems);

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use menshen::login::directory_sync::SyncRequest;
 use menshen::people::directory_sync::{SyncOutcome, SyncReport, SyncScope};
-use menshen::store::PeopleQuery;
 
 use super::{account_is_closed, assert_signed_in, cookie_of, person_path, setup, sign_in, start};
+use crate::directory_sync::{all_logins, logins_in_department, sync_all, sync_scope};
 use crate::lark::{Lark, Permission, TENANT_KEY};
 use crate::sessions::eventually;
 use crate::setup::Menshen;
@@ -18,33 +17,8 @@ const SYNC: &str = "contacts = true\nsync_brake = 100";
 
 const MEMBERS: &str = "/open-apis/contact/v3/users/find_by_department";
 
-async fn sync_scope(menshen: &Menshen, scope: SyncScope) -> Arc<SyncReport> {
-    let login = menshen.running.live().site().login.clone();
-    let request = SyncRequest {
-        scope,
-        dry_run: false,
-        force: false,
-        by: "boss".to_owned(),
-    };
-    let running = login.start_sync(&"fs".parse().unwrap(), request).unwrap();
-    running.report().await.unwrap()
-}
-
 async fn sync(menshen: &Menshen) -> Arc<SyncReport> {
-    let report = sync_scope(menshen, SyncScope::Everything).await;
-    assert_eq!(report.outcome, SyncOutcome::Done, "{report:?}");
-    report
-}
-
-async fn logins(menshen: &Menshen, department: Option<&str>) -> Vec<String> {
-    let people = &menshen.running.live().services().people;
-    let query = PeopleQuery {
-        department: department.map(str::to_owned),
-        max: 1_000,
-        ..PeopleQuery::default()
-    };
-    let found = people.list(&query).await.unwrap();
-    found.into_iter().map(|one| one.login.to_string()).collect()
+    sync_all(menshen, "fs").await
 }
 
 async fn status(menshen: &Menshen, cookie: &str) -> u16 {
@@ -68,9 +42,12 @@ async fn everybody_whom_the_application_sees_is_in_the_directory_after_a_sync() 
     assert_eq!((departments.listed, departments.created), (7, 7));
     assert_eq!(report.problems, []);
     let everybody = ["chengong", "lisi", "wangfang", "zhangsan"];
-    assert_eq!(logins(&menshen, None).await, everybody);
-    assert_eq!(logins(&menshen, Some("研发中心")).await, ["zhangsan"]);
-    assert_eq!(logins(&menshen, Some("示例公司")).await, everybody);
+    assert_eq!(all_logins(&menshen).await, everybody);
+    assert_eq!(
+        logins_in_department(&menshen, "研发中心").await,
+        ["zhangsan"]
+    );
+    assert_eq!(logins_in_department(&menshen, "示例公司").await, everybody);
 }
 
 #[tokio::test]
@@ -107,7 +84,7 @@ async fn a_login_and_a_sync_bring_the_same_and_a_second_sync_changes_nothing() {
         "{report:?}"
     );
     assert_eq!(
-        logins(&menshen, Some("研发中心")).await,
+        logins_in_department(&menshen, "研发中心").await,
         ["wangfang", "zhangsan"]
     );
 }
@@ -136,15 +113,15 @@ async fn one_person_and_one_department_are_synced() {
         let subject = format!("{TENANT_KEY}:on_{user_id}");
         SyncScope::Person(subject.parse().unwrap())
     };
-    let report = sync_scope(&menshen, person("lisi")).await;
+    let report = sync_scope(&menshen, "fs", person("lisi")).await;
     assert_eq!(report.people.created, 1, "{report:?}");
     assert_eq!(lark.calls(MEMBERS), 0);
-    let nobody = sync_scope(&menshen, person("nobody")).await;
+    let nobody = sync_scope(&menshen, "fs", person("nobody")).await;
     assert_eq!(nobody.outcome, SyncOutcome::NotFound);
     let scope = SyncScope::Department("od-rd".to_owned());
-    let report = sync_scope(&menshen, scope).await;
+    let report = sync_scope(&menshen, "fs", scope).await;
     assert_eq!(report.people.created, 1, "{report:?}");
-    assert_eq!(logins(&menshen, None).await, ["lisi", "zhangsan"]);
+    assert_eq!(all_logins(&menshen).await, ["lisi", "zhangsan"]);
     // Once the tenant is known, the id of a person is enough.
     let login = menshen.running.live().site().login.clone();
     let subject = login.subject_of(&"fs".parse().unwrap(), "on_lisi");
@@ -162,11 +139,14 @@ async fn an_application_that_sees_a_part_of_the_tenant_reads_that_part() {
     let menshen = start(&lark, SYNC).await;
     let report = sync(&menshen).await;
     assert_eq!(
-        logins(&menshen, None).await,
+        all_logins(&menshen).await,
         ["chengong", "lisi", "zhangsan"],
         "{report:?}"
     );
-    assert_eq!(logins(&menshen, Some("研发中心")).await, ["zhangsan"]);
+    assert_eq!(
+        logins_in_department(&menshen, "研发中心").await,
+        ["zhangsan"]
+    );
     let (_, page) = sign_in(&menshen, &lark, "lisi").await;
     assert_signed_in(&page, "lisi");
     // Whoever is hidden later is not gone: the account stays open.
@@ -192,7 +172,7 @@ async fn lists_of_several_pages_are_read_to_their_end() {
     assert_eq!(lark.calls(MEMBERS), 9);
     let endless = serde_json::json!({ "code": 0, "data": { "has_more": true, "page_token": "1", "items": [] } });
     lark.answer_with(MEMBERS, 200, endless.to_string(), usize::MAX);
-    let report = sync_scope(&menshen, SyncScope::Everything).await;
+    let report = sync_scope(&menshen, "fs", SyncScope::Everything).await;
     assert_ne!(report.outcome, SyncOutcome::Done, "{report:?}");
 }
 

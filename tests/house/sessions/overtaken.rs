@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use menshen::store::{RevocationScope, SessionStore as _};
+use menshen::store::RevocationScope;
 
 use super::watched::{WatchedMenshen, When};
 use super::{only_session, stored_sessions};

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use menshen::login::directory_sync::SyncRequest;
 use menshen::people::directory_sync::{SyncOutcome, SyncReport, SyncScope};
-use menshen::store::PeopleQuery;
 use serde_json::json;
 
 use super::{ID, LI, ZHANG, scan, setup, start_source};
+use crate::directory_sync::{all_logins, logins_in_department, sync_all, sync_scope};
 use crate::setup::Menshen;
 use crate::test_request::TestRequest;
 use crate::yunzhijia_source::{Department, EID, OTHER_EID, Person, Yunzhijia};
@@ -18,33 +17,8 @@ const SYNC: &str = "contacts = true\nsync_brake = 100";
 const DEPARTMENTS: &str = "/gateway/opendata-control/data/getallorgs";
 const MEMBERS: &str = "/gateway/opendata-control/data/getorgpersons";
 
-async fn sync_scope(menshen: &Menshen, scope: SyncScope) -> Arc<SyncReport> {
-    let login = menshen.running.live().site().login.clone();
-    let request = SyncRequest {
-        scope,
-        dry_run: false,
-        force: false,
-        by: "boss".to_owned(),
-    };
-    let running = login.start_sync(&ID.parse().unwrap(), request).unwrap();
-    running.report().await.unwrap()
-}
-
 async fn sync(menshen: &Menshen) -> Arc<SyncReport> {
-    let report = sync_scope(menshen, SyncScope::Everything).await;
-    assert_eq!(report.outcome, SyncOutcome::Done, "{report:?}");
-    report
-}
-
-async fn logins(menshen: &Menshen, department: Option<&str>) -> Vec<String> {
-    let people = &menshen.running.live().services().people;
-    let query = PeopleQuery {
-        department: department.map(str::to_owned),
-        max: 2_000,
-        ..PeopleQuery::default()
-    };
-    let found = people.list(&query).await.unwrap();
-    found.into_iter().map(|one| one.login.to_string()).collect()
+    sync_all(menshen, ID).await
 }
 
 async fn session_of(menshen: &Menshen, openid: &str) -> String {
@@ -85,9 +59,12 @@ async fn the_whole_team_is_in_the_directory_after_a_sync() {
     let departments = report.departments;
     assert_eq!((departments.listed, departments.created), (4, 4));
     assert_eq!(report.problems, []);
-    assert_eq!(logins(&menshen, None).await, ["boss", "lisi", "zhangsan"]);
-    assert_eq!(logins(&menshen, Some("研发中心")).await, ["zhangsan"]);
-    assert_eq!(logins(&menshen, Some("示例公司")).await.len(), 3);
+    assert_eq!(all_logins(&menshen).await, ["boss", "lisi", "zhangsan"]);
+    assert_eq!(
+        logins_in_department(&menshen, "研发中心").await,
+        ["zhangsan"]
+    );
+    assert_eq!(logins_in_department(&menshen, "示例公司").await.len(), 3);
 }
 
 #[tokio::test]
@@ -183,7 +160,7 @@ async fn a_list_that_does_not_end_is_given_up_and_nobody_is_closed() {
         let menshen = setup(&source, SYNC).start().await;
         let cookie = session_of(&menshen, ZHANG).await;
         source.answer_with(path, 200, &answer.to_string(), usize::MAX);
-        let report = sync_scope(&menshen, SyncScope::Everything).await;
+        let report = sync_scope(&menshen, ID, SyncScope::Everything).await;
         assert_eq!(report.outcome, SyncOutcome::Failed, "{path} {report:?}");
         assert_eq!(status(&menshen, &cookie).await, 200);
     }
@@ -197,13 +174,13 @@ async fn one_person_and_one_department_are_synced() {
         let subject = format!("{EID}:{openid}");
         SyncScope::Person(subject.parse().unwrap())
     };
-    let report = sync_scope(&menshen, person(LI)).await;
+    let report = sync_scope(&menshen, ID, person(LI)).await;
     assert_eq!(report.people.created, 1, "{report:?}");
     assert_eq!(source.calls(MEMBERS), 0);
-    let nobody = sync_scope(&menshen, person("nobody")).await;
+    let nobody = sync_scope(&menshen, ID, person("nobody")).await;
     assert_eq!(nobody.outcome, SyncOutcome::NotFound);
     let scope = SyncScope::Department("org-rd".to_owned());
-    let report = sync_scope(&menshen, scope).await;
+    let report = sync_scope(&menshen, ID, scope).await;
     assert_eq!(report.people.created, 1, "{report:?}");
     let login = menshen.running.live().site().login.clone();
     for id in [LI.to_owned(), format!("{EID}:{LI}")] {
