@@ -271,24 +271,9 @@ async fn a_frame_gets_a_page_with_a_link_instead_of_a_login() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sign_out_closes_open_websockets() {
     let (demo, browser) = zhang_san().await;
-    let echoed = browser
-        .script(&echo("window.kept = socket"), json!(["ws"]))
-        .await;
-    assert_eq!(echoed, "门神");
-    browser
-        .script(
-            "window.kept.onclose = () => { window.socketIsClosed = true }",
-            json!([]),
-        )
-        .await;
+    open_socket(&browser).await;
     sign_out_elsewhere(&demo, &browser).await;
-    let closed = async || {
-        browser
-            .script("return !!window.socketIsClosed", json!([]))
-            .await
-            == true
-    };
-    browser.until("a closed socket", closed).await;
+    wait_until_socket_is_closed(&browser).await;
     let refused = browser.script(&echo("0"), json!(["ws"])).await;
     assert_eq!(refused, "no socket", "and no other is opened");
 }
@@ -296,16 +281,7 @@ async fn sign_out_closes_open_websockets() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dismissed_employee_loses_the_session_and_open_websockets() {
     let (demo, browser) = zhang_san().await;
-    let echoed = browser
-        .script(&echo("window.kept = socket"), json!(["ws"]))
-        .await;
-    assert_eq!(echoed, "门神");
-    browser
-        .script(
-            "window.kept.onclose = () => { window.socketIsClosed = true }",
-            json!([]),
-        )
-        .await;
+    open_socket(&browser).await;
     let here = browser.tab().await;
     browser.new_tab().await;
     browser.open(demo.wecom_console()).await;
@@ -313,15 +289,25 @@ async fn a_dismissed_employee_loses_the_session_and_open_websockets() {
     let dismissed = async || !browser.has("[data-dismiss='zhangsan']").await;
     browser.until("a list without 张三", dismissed).await;
     browser.switch(&here).await;
-    let closed = async || {
-        browser
-            .script("return !!window.socketIsClosed", json!([]))
-            .await
-            == true
-    };
-    browser.until("a closed socket", closed).await;
+    wait_until_socket_is_closed(&browser).await;
     browser.open(&format!("{}{REPORT}", demo.office)).await;
     assert!(!browser.has("[data-user]").await, "the session has ended");
+}
+
+/// Opens a WebSocket that the page keeps open.
+async fn open_socket(browser: &Browser) {
+    let echoed = browser
+        .script(&echo("window.kept = socket"), json!(["ws"]))
+        .await;
+    assert_eq!(echoed, "门神");
+    let note = "window.kept.onclose = () => { window.socketIsClosed = true }";
+    browser.script(note, json!([])).await;
+}
+
+async fn wait_until_socket_is_closed(browser: &Browser) {
+    let is_closed = "return !!window.socketIsClosed";
+    let closed = async || browser.script(is_closed, json!([])).await == true;
+    browser.until("a closed socket", closed).await;
 }
 
 /// A script that returns what a WebSocket of the page's host echoes; its argument is the scheme.
