@@ -16,7 +16,7 @@
 //! | console | the web pages for administrators below `/console/` ([`site::ConsoleConfig`]) |
 //! | local administrator | somebody who signs in to the console with a password of the store, and is no person of a connector ([`people::administrators`]) |
 //! | access token | what a person makes in a session and gives to a program that can neither sign in nor hold a cookie; it stands for its person ([`people::access_tokens`]) |
-//! | sid | the secret id of a session, in its cookie; the *public id* names the session in logs |
+//! | sid | the secret ID of a session, in its cookie; the *public ID* names the session in logs |
 //! | entitlements | groups, departments and roles of a session: what may change while it lasts |
 //! | local entitlements | the department and groups that menshen itself gives an account (`join`, or an administrator); no source changes them |
 //! | local person | a person of a connector of the kind `local` whose password menshen itself keeps, in the store ([`people::local_people`]) |

@@ -126,7 +126,7 @@ impl PagePolicy {
 pub struct PageInfo<'a> {
     /// The requested host, such as `sso.corp.example`; empty if the request names none.
     pub host: &'a str,
-    /// The request id, by which an administrator finds the request in the log. Pages show it where something
+    /// The request ID, by which an administrator finds the request in the log. Pages show it where something
     /// is wrong.
     pub request_id: &'a str,
     /// Whose the pages are.

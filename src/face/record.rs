@@ -112,7 +112,7 @@ pub(super) struct ResponseSummary {
     pub(super) cut: Option<CutBy>,
 }
 
-/// The public id and the name of the access token that a person's program sent.
+/// The public ID and the name of the access token that a person's program sent.
 pub(super) fn named_access_token(person: &Person) -> Option<(&dyn fmt::Display, &str)> {
     let used = person.access_token.as_ref()?;
     Some((&person.session.public_id, &used.name))

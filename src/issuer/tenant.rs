@@ -1,5 +1,5 @@
 //! Tenants of a multi-tenant issuer. The `issuer` in the metadata of Entra ID is
-//! `https://…/{tenantid}/v2.0`; `iss` of a token has the id of the tenant instead of the placeholder.
+//! `https://…/{tenantid}/v2.0`; `iss` of a token has the ID of the tenant instead of the placeholder.
 
 use std::fmt;
 
@@ -9,14 +9,14 @@ use super::IssuerName;
 use crate::text;
 use crate::wording::{Text, error_of_text};
 
-/// The placeholder for the id of a tenant in the name of an issuer.
+/// The placeholder for the ID of a tenant in the name of an issuer.
 pub(super) const TENANT_PLACEHOLDER: &str = "{tenantid}";
 
 /// Replaces the placeholder in the URL of the metadata if the configuration has no `metadata_url`: the
 /// endpoint of Entra ID for the accounts of all organisations.
 pub(super) const EVERY_ORGANISATION: &str = "organizations";
 
-/// An allowed tenant: its id, or `*` for every tenant.
+/// An allowed tenant: its ID, or `*` for every tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum TenantName {

@@ -29,7 +29,7 @@ use known_browser::KnownBrowser;
 const WRONG_PASSWORDS_MAX: u32 = 5;
 const PAUSE: Period = Period::s(60);
 
-/// What the wrong passwords are counted for, instead of a connector. None is an id of one: those have no
+/// What the wrong passwords are counted for, instead of a connector. None is an ID of one: those have no
 /// capital letter.
 const COUNTED_AT: &str = "Console";
 /// The same on the machine itself, and in browsers that are known.

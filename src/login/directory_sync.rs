@@ -73,7 +73,7 @@ pub enum SyncRefused {
     UnknownConnector(ConnectorId),
     #[error("the kind of connector {0} has no directory that can be read")]
     NoDirectory(ConnectorId),
-    /// The text cannot be the id of a person at the source.
+    /// The text cannot be the ID of a person at the source.
     #[error("{id:?} is no id of a person of connector {connector}")]
     NoSuchId { connector: ConnectorId, id: String },
     /// Another sync of the connector runs in this process.

@@ -58,7 +58,7 @@ pub struct AuditLog {
     telemetry: Telemetry,
     clock: Clock,
     config: Mutex<AuditConfig>,
-    /// Names this process in the ids of its lines.
+    /// Names this process in the IDs of its lines.
     process: [u8; 8],
     /// Names this process as the holder of a lease.
     holder: String,

@@ -28,7 +28,7 @@ pub struct ConsoleSessions {
     clock: Clock,
 }
 
-/// The secret id of a session of the console, in its cookie. `Debug` does not show it.
+/// The secret ID of a session of the console, in its cookie. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConsoleSecret(String);
 

@@ -42,7 +42,7 @@ impl StoredDepartments {
 }
 
 impl UserFields {
-    /// The paths of the departments, in the order of their ids; a path that is not known is empty.
+    /// The paths of the departments, in the order of their IDs; a path that is not known is empty.
     pub(super) fn known_department_paths(&self) -> Vec<&str> {
         let paths = self.department_paths.iter();
         if self.departments_without_path.is_empty() {
@@ -62,7 +62,7 @@ impl UserFields {
     }
 
     /// Whether each department that the person belongs to directly has its name. A department without a
-    /// name has its id in the place of it.
+    /// name has its ID in the place of it.
     pub(super) fn has_department_names(&self) -> bool {
         if self.departments_without_path.is_empty() {
             return true;

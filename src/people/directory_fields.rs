@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::profile::UserFields;
 use crate::store::{Department, DirectoryFields, Membership};
 
-/// The longest name, e-mail address, mobile number, tag, and name or id of a department, in characters.
+/// The longest name, e-mail address, mobile number, tag, and name or ID of a department, in characters.
 pub(super) const TEXT_CHARS_MAX: usize = 256;
 /// The most departments and tags that are kept of a person.
 const ENTRIES_MAX: usize = 100;
@@ -54,7 +54,7 @@ pub(super) fn directory_fields(fields: &UserFields) -> DirectoryFields {
     }
 }
 
-/// The direct departments, each with the ids and names from the root down to it. A source without ids
+/// The direct departments, each with the IDs and names from the root down to it. A source without IDs
 /// names a department by its path, and one without paths by its name.
 fn chains(fields: &UserFields) -> Vec<(String, Vec<(String, String)>)> {
     let UserFields {
@@ -77,14 +77,14 @@ fn chains(fields: &UserFields) -> Vec<(String, Vec<(String, String)>)> {
     let chain = |(at, id): (usize, &String)| {
         let names = paths.get(at).map_or("", String::as_str).split('/');
         let above = id_paths.get(at).map_or("", String::as_str).split('/');
-        // From the end: the first ids may be those of hidden departments, which have no names.
+        // From the end: the first IDs may be those of hidden departments, which have no names.
         let mut pairs: Vec<_> = above
             .rev()
             .zip(names.rev())
             .map(|(id, name)| (id.to_owned(), name.to_owned()))
             .collect();
         pairs.reverse();
-        // Without the ids above only the department itself is known, and without its name only its id.
+        // Without the IDs above only the department itself is known, and without its name only its ID.
         let ends_here = pairs.last().is_some_and(|(last, _)| last == id);
         let chain = if ends_here { pairs } else { Vec::new() };
         (id.clone(), chain)

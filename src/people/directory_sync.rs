@@ -139,7 +139,7 @@ impl Comparison {
     }
 
     /// Adds the departments that the source lists; with `root` only that one and those below it. Returns
-    /// the ids of departments that the directory has and the source does not list.
+    /// the IDs of departments that the directory has and the source does not list.
     pub fn add_departments(&mut self, listed: &[Department], root: Option<&str>) -> Vec<String> {
         let changes = department_changes(&self.known_departments, listed, root);
         let counts = &mut self.report.departments;
@@ -268,7 +268,7 @@ impl Comparison {
     }
 
     /// Whether the source still shows a department of an absent person. Otherwise the absence says nothing.
-    /// `readable` are the ids of the departments whose people were listed.
+    /// `readable` are the IDs of the departments whose people were listed.
     pub fn is_in_sight(&self, person: &SourceIdentity, readable: &HashSet<String>) -> bool {
         is_in_any(person, readable)
     }

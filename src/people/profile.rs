@@ -22,13 +22,13 @@ pub use user_fields::UserFields;
 /// A person's data from a provider at one login.
 #[derive(Clone)]
 pub struct Profile {
-    /// The subject identifier at the provider; together with the connector's id it is unique.
+    /// The subject identifier at the provider; together with the connector's ID it is unique.
     pub subject: Subject,
     /// The unchanged response of the provider.
     pub raw: serde_json::Value,
     /// Fields that the provider has verified, and that the person cannot edit.
     pub verified_fields: Vec<(LinkField, String)>,
-    /// The session id at the provider.
+    /// The session ID at the provider.
     pub provider_sid: Option<String>,
     /// How the person authenticated.
     pub auth_context: AuthContext,

@@ -55,7 +55,7 @@ pub struct Session {
     pub via: ConnectorId,
     /// The subject identifier at the provider.
     pub subject: Subject,
-    /// The session id at the provider.
+    /// The session ID at the provider.
     pub provider_sid: Option<String>,
     /// How the person authenticated.
     pub auth_context: AuthContext,
@@ -324,9 +324,9 @@ fn user(
     })
 }
 
-/// Leaves out what is not known of departments: to read it is an error, and an error denies. With the ids in
+/// Leaves out what is not known of departments: to read it is an error, and an error denies. With the IDs in
 /// the place of names a rule such as `!('外包' in user.departments)` would let in everybody.
-/// `source` has the fields of the source; the department that menshen itself gives has no id and comes last.
+/// `source` has the fields of the source; the department that menshen itself gives has no ID and comes last.
 fn leave_out_unknown_departments(
     user: &mut serde_json::Value,
     source: &UserFields,

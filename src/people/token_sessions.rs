@@ -2,7 +2,7 @@
 //!
 //! The first request with a token admits its person as a login does and mints a session. Later requests
 //! with the token use that session, which is checked like any other, so a revocation applies to the next
-//! request. The session id is derived from the canonical form of the token, and a token gets a session
+//! request. The session ID is derived from the canonical form of the token, and a token gets a session
 //! only once: an ended session is not minted again, in any process and after any restart. No cookie is
 //! set for it.
 
@@ -36,7 +36,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(14 * 86_400);
 pub struct PresentedToken {
     pub token: Secret<String>,
     /// The canonical form: equal for all encodings of the token, and different for any other token. The
-    /// session id is derived from it.
+    /// session ID is derived from it.
     pub canonical: Secret<String>,
     pub claims: Map<String, Value>,
     /// Its tenant, if the issuer has several.

@@ -74,7 +74,7 @@ pub struct ExplainedRequest {
 pub struct ExplainedCaller {
     /// Absent for an anonymous caller.
     pub login: Option<String>,
-    /// The id of the account.
+    /// The ID of the account.
     pub account: Option<String>,
     /// The connector of the assumed login.
     pub via: Option<String>,

@@ -68,7 +68,7 @@ pub trait DirectoryStore: fmt::Debug + Send + Sync {
         at: Timestamp,
     ) -> Result<Option<Vec<Revocation>>, StoreError>;
 
-    /// The departments of a connector whose id is after `after`, in the order of ids, at most `max`.
+    /// The departments of a connector whose ID is after `after`, in the order of IDs, at most `max`.
     async fn departments(
         &self,
         connector: &ConnectorId,
@@ -93,7 +93,7 @@ pub struct DirectoryFields {
 /// A department that a person belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Membership {
-    /// The id of the department.
+    /// The ID of the department.
     pub department: String,
     /// Whether the person leads it.
     pub leads: bool,
@@ -171,7 +171,7 @@ pub struct PeopleQuery {
     pub text: Option<String>,
     /// An identity of this connector, known or expected.
     pub connector: Option<ConnectorId>,
-    /// The id or the name of a department, or the path of one that menshen itself gives; includes the
+    /// The ID or the name of a department, or the path of one that menshen itself gives; includes the
     /// departments below it.
     pub department: Option<String>,
     /// Whether the account is closed.

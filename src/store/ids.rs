@@ -1,4 +1,4 @@
-//! Newtypes for the ids of records, so that the compiler tells them apart.
+//! Newtypes for the IDs of records, so that the compiler tells them apart.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,14 +10,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// Why a text is not a valid id.
+/// Why a text is not a valid ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdError {
     Connector,
     Subject,
     Administrator,
     Login,
-    /// An id that menshen generated.
+    /// An ID that menshen generated.
     Random,
 }
 
@@ -87,7 +87,7 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// The id of a connector in the configuration: `corp` in `[connector.corp]`. Must never change,
+    /// The ID of a connector in the configuration: `corp` in `[connector.corp]`. Must never change,
     /// because accounts refer to it.
     ConnectorId
 }
@@ -222,12 +222,12 @@ macro_rules! random_id {
 }
 
 random_id! {
-    /// An account's id: 128 random bits, written as 22 characters of base64url.
+    /// An account's ID: 128 random bits, written as 22 characters of base64url.
     AccountId
 }
 
 random_id! {
-    /// A session's public id, for logs, audit and the administrator. It is not a credential.
+    /// A session's public ID, for logs, audit and the administrator. It is not a credential.
     SessionId
 }
 

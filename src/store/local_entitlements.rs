@@ -70,7 +70,7 @@ impl TryFrom<String> for DepartmentPath {
     type Error = DepartmentPathError;
 
     fn try_from(text: String) -> Result<Self, DepartmentPathError> {
-        // Rules take a number for the id of a department at the source.
+        // Rules take a number for the ID of a department at the source.
         let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
         match is_plain(&text) && !is_number && text.split('/').all(is_plain) {
             true => Ok(Self(text)),

@@ -136,18 +136,18 @@ pub enum LogoutTarget {
     /// One session of the provider, and its subject: it also ends the subject's sessions for which no
     /// provider session is known.
     SessionAndSubject {
-        /// The session id at the provider.
+        /// The session ID at the provider.
         sid: String,
         subject: Subject,
     },
     /// All sessions of a person.
     Subject(Subject),
-    /// All sessions of the provider whose ids begin with this text and a dot: those of one person, if the
+    /// All sessions of the provider whose IDs begin with this text and a dot: those of one person, if the
     /// subject is not what the provider calls the person.
     SessionGroup(String),
 }
 
-/// The group of an id of a session at the provider: what stands before the first dot.
+/// The group of an ID of a session at the provider: what stands before the first dot.
 pub fn session_group(provider_sid: &str) -> Option<&str> {
     Some(provider_sid.split_once('.')?.0)
 }

@@ -21,7 +21,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     /// connector or everyone was revoked since it was minted. Expired sessions are returned, too.
     async fn session(&self, key: &SessionKey) -> Result<Option<StoredSession>, StoreError>;
 
-    /// The key of the session with this public id.
+    /// The key of the session with this public ID.
     async fn session_key(&self, public_id: &SessionId) -> Result<Option<SessionKey>, StoreError>;
 
     /// Whether a session exists that was minted from this session of the provider.
@@ -58,7 +58,7 @@ pub struct SessionRecord {
     pub connector: ConnectorId,
     /// The subject identifier at the provider.
     pub subject: Subject,
-    /// The session id at the provider (`sid` in OpenID Connect), if there is one.
+    /// The session ID at the provider (`sid` in OpenID Connect), if there is one.
     pub provider_sid: Option<String>,
     /// acr, amr and auth_time of the login (JSON).
     pub auth_context: String,

@@ -24,7 +24,7 @@ const METHOD_BYTES_MAX: usize = 32;
 pub struct AccessRecord<'a> {
     /// When the request was received.
     pub at: Timestamp,
-    /// The request id, which the application receives as `X-Request-Id` and error pages show.
+    /// The request ID, which the application receives as `X-Request-Id` and error pages show.
     pub request_id: &'a str,
     /// The client's address, behind trusted proxies.
     pub client: IpAddr,
@@ -39,9 +39,9 @@ pub struct AccessRecord<'a> {
     pub route_counters: Option<&'a RouteCounters>,
     /// The login name of the signed-in person.
     pub login: Option<&'a str>,
-    /// The public id of the session.
+    /// The public ID of the session.
     pub session: Option<&'a dyn fmt::Display>,
-    /// The public id and the name of the access token, if one was the credential.
+    /// The public ID and the name of the access token, if one was the credential.
     pub access_token: Option<(&'a dyn fmt::Display, &'a str)>,
     /// The program of a bearer token: the configured name of its issuer, and its subject.
     pub program: Option<(&'a str, &'a str)>,
@@ -89,14 +89,14 @@ impl CutBy {
 pub struct StreamEnd<'a> {
     /// When the stream ended.
     pub at: Timestamp,
-    /// The request id, as in the access record.
+    /// The request ID, as in the access record.
     pub request_id: &'a str,
     /// The client's address, behind trusted proxies.
     pub client: IpAddr,
     pub route: &'a str,
     /// The login name of the signed-in person.
     pub login: Option<&'a str>,
-    /// The public id of the session.
+    /// The public ID of the session.
     pub session: Option<&'a dyn fmt::Display>,
     /// The access token, as in the access record.
     pub access_token: Option<(&'a dyn fmt::Display, &'a str)>,

@@ -27,11 +27,11 @@ pub struct AuditRecord<'a> {
     pub subject: Option<&'a str>,
     /// The login name, which applications receive.
     pub login: Option<&'a str>,
-    /// The account id.
+    /// The account ID.
     pub account: Option<&'a dyn fmt::Display>,
-    /// The public id of the session.
+    /// The public ID of the session.
     pub session: Option<&'a dyn fmt::Display>,
-    /// The public id and the name of an access token.
+    /// The public ID and the name of an access token.
     pub access_token: Option<(&'a dyn fmt::Display, &'a str)>,
     /// The client's address, behind trusted proxies.
     pub client: Option<IpAddr>,

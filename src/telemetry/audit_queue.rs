@@ -30,7 +30,7 @@ pub struct AuditLine {
     pub event: AuditEvent,
     pub connector: Option<String>,
     pub login: Option<String>,
-    /// The account id.
+    /// The account ID.
     pub account: Option<String>,
     pub cause: AuditCause,
     /// One JSON object, without a line end.

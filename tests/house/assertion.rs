@@ -355,7 +355,7 @@ async fn a_modified_assertion_fails_verification() {
     let other = AssertionEnv::start("").await;
     let foreign_token = session_cookie_of(&other.menshen, "zhangsan").await;
     let foreign_token = other.assertion_at("/x", &foreign_token).await.unwrap();
-    // A key of another server, under its own key id and under this server's.
+    // A key of another server, under its own key ID and under this server's.
     assert_eq!(error_of(&foreign_token), ErrorKind::InvalidKeyFormat);
     let foreign_parts: Vec<_> = foreign_token.split('.').collect();
     let with_our_key_id = format!("{}.{}.{}", parts[0], foreign_parts[1], foreign_parts[2]);

@@ -16,7 +16,7 @@ use menshen::config::Config;
 use crate::browser::Browser;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
 
-/// The connector's id.
+/// The connector's ID.
 const ID: &str = "idp";
 
 const HTTPS: &str = "https://sso.test";
@@ -35,12 +35,12 @@ fn has_pending_login(browser: &Browser) -> bool {
     cookies.any(|cookie| cookie.name.contains("flow"))
 }
 
-/// The flow id in a page or URL: 32 letters and digits.
+/// The flow ID in a page or URL: 32 letters and digits.
 pub(crate) fn flow_id_in(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     let mut flows = words.filter(|word| word.len() == 32 && word.bytes().all(plain));
-    // A request id has 32 characters, too, but only hexadecimal digits.
+    // A request ID has 32 characters, too, but only hexadecimal digits.
     let flow = flows.find(|word| {
         word.bytes()
             .any(|byte| byte.is_ascii_lowercase() && byte > b'f')

@@ -13,7 +13,7 @@ use crate::browser::{Browser, Page};
 use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
 
-/// The connector's id.
+/// The connector's ID.
 const ID: &str = "ctr";
 
 fn setup(tables: &str) -> Setup {

@@ -19,7 +19,7 @@ use crate::dingtalk_source::{CORP_ID, DingTalk};
 use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 
-/// The connector's id.
+/// The connector's ID.
 const ID: &str = "ding";
 
 /// The User-Agent of the client on a phone.

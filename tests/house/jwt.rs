@@ -24,7 +24,7 @@ use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
 use crate::wire::Answer;
 use portal::Portal;
 
-/// The connector's id.
+/// The connector's ID.
 const ID: &str = "portal";
 
 /// The headers of a link on a page of the portal.

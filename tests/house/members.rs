@@ -243,7 +243,7 @@ async fn rules_on_department_names_deny_while_the_names_are_unknown() {
         .fail("/cgi-bin/department/list", 60011, usize::MAX);
     let mut li = Browser::new(&menshen);
     let answer = li.sign_in(&format!("{SSO_URL}/echo"), "lisi").await.answer;
-    // An id in the place of a name could mislead the application.
+    // An ID in the place of a name could mislead the application.
     assert_eq!(answer.status, 200);
     assert!(answer.echoed("x-departments").is_empty());
     assert_eq!(answer.echoed("x-ids"), ["2"]);

@@ -180,7 +180,7 @@ fn assert_refusal_page(
         error.len() < 1500 && !error.contains(['\r', '\n']),
         "{what}: {error}"
     );
-    // The page does not show the reason that is in the audit record. The request id may contain a short reason by
+    // The page does not show the reason that is in the audit record. The request ID may contain a short reason by
     // chance, so it is removed first.
     let id = last["request_id"].as_str().unwrap();
     assert!(html.contains(id), "{what}: {id}");

@@ -207,7 +207,7 @@ async fn a_session_without_a_sid_ends_with_any_session_of_its_person() {
         (&last["event"], &last["subject"]),
         (&"revoked".into(), &subject.into())
     );
-    // A pending login without a session id does not sign the person in, either.
+    // A pending login without a session ID does not sign the person in, either.
     let page = logging_in.follow(&back).await;
     assert_ne!(page.answer.status, 200);
     assert!(!is_signed_in(&mut logging_in).await);
@@ -239,7 +239,7 @@ async fn a_login_that_was_pending_at_the_logout_creates_no_session() {
             .callback_url(&mut browser, "keycloak", "zhangsan")
             .await;
         // The provider names its session when the code is redeemed; a logout by subject needs no
-        // session id.
+        // session ID.
         let claims = match claim {
             "sub" => json!({ "sub": provider.sub("zhangsan") }),
             _ => sid_claim(&provider, "zhangsan", 0),

@@ -17,7 +17,7 @@ use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
 use crate::yunzhijia_source::Yunzhijia;
 
-/// The connector's id.
+/// The connector's ID.
 const ID: &str = "yzj";
 
 const TOKEN_PATH: &str = "/gateway/oauth2/token/getAccessToken";

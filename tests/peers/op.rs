@@ -46,7 +46,7 @@ impl Stage {
         Self::start_as(issuer, &format!("{secret}\n{lines}")).await
     }
 
-    /// Starts with all lines that follow the client's id.
+    /// Starts with all lines that follow the client's ID.
     async fn start_as(issuer: &str, lines: &str) -> Self {
         let table = format!(
             "[connector.corp.oidc]\nissuer = '{issuer}'\nclient_id = '{CLIENT_ID}'\n{lines}"

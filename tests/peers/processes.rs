@@ -93,7 +93,7 @@ impl Program {
         }
     }
 
-    /// The process id, which stays the same after `exec`.
+    /// The process ID, which stays the same after `exec`.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

@@ -22,7 +22,7 @@ pub const EXTERNAL: &str = "external";
 pub struct Member {
     pub userid: String,
     pub name: String,
-    /// The ids of the person's departments.
+    /// The IDs of the person's departments.
     pub departments: Vec<i64>,
     /// The job title.
     pub title: String,
@@ -43,7 +43,7 @@ pub struct Member {
     pub admin: bool,
 }
 
-/// A department in the tree; the root has id 1 and parent 0.
+/// A department in the tree; the root has ID 1 and parent 0.
 #[derive(Clone, Debug)]
 pub struct Department {
     pub id: i64,
@@ -72,7 +72,7 @@ impl Member {
         }
     }
 
-    /// The id of the person in all organisations of one developer.
+    /// The ID of the person in all organisations of one developer.
     pub fn union_id(&self) -> String {
         union_id(&self.userid)
     }

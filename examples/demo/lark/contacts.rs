@@ -70,7 +70,7 @@ fn to_json(state: &State, person: &Person) -> Value {
     person.contact(|permission| state.has(permission))
 }
 
-/// Whether an id of the requested type names a person.
+/// Whether an ID of the requested type names a person.
 fn is_named(request: &ApiRequest<'_>, person: &Person, id: &str) -> bool {
     match request.param("user_id_type") {
         Some("union_id") => union_id(&person.user_id) == id,

@@ -82,12 +82,12 @@ pub struct Department {
     pub leader: Option<String>,
 }
 
-/// The id of a person for all applications of a developer.
+/// The ID of a person for all applications of a developer.
 pub fn union_id(user_id: &str) -> String {
     format!("on_{user_id}")
 }
 
-/// The id of a person for one application.
+/// The ID of a person for one application.
 pub fn open_id(user_id: &str) -> String {
     format!("ou_{user_id}")
 }

@@ -63,7 +63,7 @@ impl Default for EventSealer {
 }
 
 impl ContactChange<'_> {
-    /// The message of the event. Like newer callbacks it has only ids.
+    /// The message of the event. Like newer callbacks it has only IDs.
     pub fn message(&self, at: SystemTime) -> String {
         let cdata = |name: &str, value: &str| format!("<{name}><![CDATA[{value}]]></{name}>");
         let (kind, fields) = match *self {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// The id of the simulated corporation (企业ID).
+/// The ID of the simulated corporation (企业ID).
 pub const CORP_ID: &str = "ww6d656e7368656e01";
 /// The application that the demo and most tests log in to (应用 AgentId).
 pub const AGENT_ID: u64 = 1_000_002;
@@ -12,7 +12,7 @@ pub const SECRET: &str = "simulated-secret-of-agent-1000002";
 pub const OTHER_AGENT_ID: u64 = 1_000_003;
 /// The secret of [`OTHER_AGENT_ID`].
 pub const OTHER_SECRET: &str = "simulated-secret-of-agent-1000003";
-/// The secret of the contact sync (通讯录同步), which may list ids and nothing else.
+/// The secret of the contact sync (通讯录同步), which may list IDs and nothing else.
 pub const CONTACT_SECRET: &str = "simulated-secret-of-contact-sync";
 /// The `userid` that stands for a person who is not a member.
 pub const OUTSIDER: &str = "outsider";
@@ -20,11 +20,11 @@ pub const OUTSIDER: &str = "outsider";
 /// An employee in the contacts; an empty text is a field without a value.
 #[derive(Clone, Debug, Default)]
 pub struct Member {
-    /// The id (账号), unique regardless of case.
+    /// The ID (账号), unique regardless of case.
     pub userid: String,
     /// The display name.
     pub name: String,
-    /// The ids of the person's departments.
+    /// The IDs of the person's departments.
     pub department: Vec<u32>,
     /// For each department 1 if the person leads it, otherwise 0.
     pub is_leader_in_dept: Vec<u8>,
@@ -66,11 +66,11 @@ pub struct Attribute {
     pub url: Option<String>,
 }
 
-/// A department in the tree; the root has id 1 and parent 0.
+/// A department in the tree; the root has ID 1 and parent 0.
 #[derive(Clone, Debug)]
 pub struct Department {
     pub id: u32,
-    /// The id of the parent department.
+    /// The ID of the parent department.
     pub parent: u32,
     pub name: String,
     /// The English name.
@@ -93,7 +93,7 @@ pub struct Tag {
 /// An application of the corporation, or the contact sync, which has no `agent_id`.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// The id of the application; `None` is the contact sync.
+    /// The ID of the application; `None` is the contact sync.
     pub agent_id: Option<u64>,
     pub name: String,
     /// The secret for requesting a token.

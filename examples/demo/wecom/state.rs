@@ -118,7 +118,7 @@ impl State {
         }
     }
 
-    /// The member with this id, regardless of case.
+    /// The member with this ID, regardless of case.
     pub(super) fn member(&self, userid: &str) -> Option<&Member> {
         self.members
             .iter()

@@ -19,7 +19,7 @@ pub struct Person {
     /// Empty if the team gave none.
     pub job_no: String,
     pub mobile: String,
-    /// The id of the department; empty if the person has none (待分配).
+    /// The ID of the department; empty if the person has none (待分配).
     pub org: String,
     pub title: String,
     /// Whether the person has left the team (离职). The contacts still have them, and list them nowhere.

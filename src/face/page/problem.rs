@@ -1,4 +1,4 @@
-//! The problem page: what happened, what to do, the request id and a next step.
+//! The problem page: what happened, what to do, the request ID and a next step.
 
 use askama::Template;
 

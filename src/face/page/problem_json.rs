@@ -11,7 +11,7 @@ pub struct ProblemJson<'a> {
     pub slug: &'a str,
     pub title: &'a str,
     pub detail: &'a str,
-    /// The request id, by which an administrator finds the request in the log.
+    /// The request ID, by which an administrator finds the request in the log.
     pub request_id: &'a str,
     /// The absolute URL where a person can log in.
     pub login_url: Option<&'a str>,

@@ -62,7 +62,7 @@ pub enum DirectoryChange {
     PersonRenamed { from: Subject, to: Subject },
     /// The source has a new person.
     PersonAdded(Subject),
-    /// The name or the place of the department with this id; absent: of any department.
+    /// The name or the place of the department with this ID; absent: of any department.
     Department(Option<String>),
 }
 

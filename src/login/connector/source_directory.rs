@@ -14,7 +14,7 @@ use crate::store::{Department, Subject};
 /// A source whose departments and people can be read without them.
 #[async_trait]
 pub trait SourceDirectory: Debug + Send + Sync {
-    /// The subject of the person whom the source names so; `None` if that cannot be the id of a person.
+    /// The subject of the person whom the source names so; `None` if that cannot be the ID of a person.
     fn subject_of(&self, id: &str) -> Option<Subject>;
 
     /// Reads the departments that this site may see, and begins to read people. The departments and tags

@@ -51,7 +51,7 @@ where
     }
 }
 
-/// Reads the people of departments into the comparison. Returns the ids of the departments whose people
+/// Reads the people of departments into the comparison. Returns the IDs of the departments whose people
 /// this site may see.
 pub(super) async fn read_members(
     directory: &Arc<dyn OpenDirectory>,

@@ -15,7 +15,7 @@ use crate::store::{AccountId, SessionKey};
 /// The longest cookie value that is read, in bytes. Those of [`sign`] are shorter.
 pub const COOKIE_BYTES_MAX: usize = 300;
 
-/// The secret session id: 128 bits, random or derived from a bearer token. Only the cookie and a ticket
+/// The secret session ID: 128 bits, random or derived from a bearer token. Only the cookie and a ticket
 /// contain it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Sid([u8; 16]);
@@ -31,7 +31,7 @@ impl Sid {
         Self(keys::random())
     }
 
-    /// Derives a session id from a secret, such as a bearer token.
+    /// Derives a session ID from a secret, such as a bearer token.
     pub fn derived(parts: &[&[u8]]) -> Self {
         let hash = keys::fingerprint(parts);
         let mut sid = [0; 16];
@@ -43,12 +43,12 @@ impl Sid {
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
     }
 
-    /// Encodes the id for the cookie and the ticket.
+    /// Encodes the ID for the cookie and the ticket.
     pub fn expose(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// The key of the session in the store: a hash of the id.
+    /// The key of the session in the store: a hash of the ID.
     pub fn key(&self) -> SessionKey {
         SessionKey::new(keys::fingerprint(&[b"sid", &self.0]))
     }

@@ -5,15 +5,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::keys::KeyRing;
 
-/// The beginning of the header of every signed cookie; the key id follows.
+/// The beginning of the header of every signed cookie; the key ID follows.
 const HEADER: &str = r#"{"alg":"HS256","kid":""#;
 /// The base64url encoding of its first 21 bytes: a quick check that excludes most other values. The last
-/// byte shares a character with the key id.
+/// byte shares a character with the key ID.
 const COMMON_PREFIX: &[u8] = b"eyJhbGciOiJIUzI1NiIsImtpZCI6";
 
 /// The encoded headers of session cookies, one for each key of a ring.
 ///
-/// Other programs may use HS256, too, but with other key ids.
+/// Other programs may use HS256, too, but with other key IDs.
 #[derive(Clone, Debug, Default)]
 pub struct SignedPrefixes(Vec<Box<[u8]>>);
 
@@ -60,7 +60,7 @@ mod tests {
     fn cookies_of_every_key_of_the_ring_are_recognized_and_no_others() {
         keys::install_crypto();
         let new_key = keys::generate;
-        // Keys and session ids are random: several are tried.
+        // Keys and session IDs are random: several are tried.
         for _ in 0..50 {
             let (old, new) = (new_key(), new_key());
             let old_ring = KeyRing::new(std::slice::from_ref(&old), None).unwrap();

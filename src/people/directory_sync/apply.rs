@@ -196,7 +196,7 @@ impl People {
                 .replace_vouched_fields(&policy.connector, subject, fields)
                 .await?;
         }
-        // Transactions that lock several accounts do so in the order of their ids.
+        // Transactions that lock several accounts do so in the order of their IDs.
         admissions.sort_unstable_by_key(|planned| planned.account);
         for identity in reopenings {
             let (account, connector) = (&identity.account, &policy.connector);

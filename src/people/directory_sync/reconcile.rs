@@ -117,7 +117,7 @@ pub(super) fn is_in_any(known: &SourceIdentity, departments: &HashSet<String>) -
 pub(super) struct DepartmentChanges {
     pub(super) created: Vec<Department>,
     pub(super) updated: Vec<Department>,
-    /// The ids of those that the source no longer lists.
+    /// The IDs of those that the source no longer lists.
     pub(super) missing: Vec<String>,
 }
 
@@ -147,7 +147,7 @@ pub(super) fn department_changes(
     changes
 }
 
-/// The ids of a department and of those below it. Circles are harmless.
+/// The IDs of a department and of those below it. Circles are harmless.
 pub fn subtree(departments: &[Department], root: &str) -> HashSet<String> {
     let mut below: HashMap<&str, Vec<&str>> = HashMap::new();
     for one in departments {

@@ -13,7 +13,7 @@ const LISTED_MAX: usize = 1_000;
 #[serde(rename_all = "snake_case")]
 pub enum SyncScope {
     Everything,
-    /// The department with this id, and those below it.
+    /// The department with this ID, and those below it.
     Department(String),
     Person(Subject),
 }
@@ -105,7 +105,7 @@ pub struct SyncChange {
     pub change: &'static str,
     /// `person` or `department`.
     pub kind: &'static str,
-    /// The login name, or the id of the department.
+    /// The login name, or the ID of the department.
     pub id: String,
     /// For a person the changed fields, why the account is closed, or on what the creation depends; for a
     /// department its name. Empty if there is nothing to say.

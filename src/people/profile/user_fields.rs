@@ -26,14 +26,14 @@ pub struct UserFields {
     pub departments: Vec<String>,
     /// Paths of these departments from the root, joined by `/`.
     pub department_paths: Vec<String>,
-    /// Ids of these departments at the provider.
+    /// IDs of these departments at the provider.
     pub department_ids: Vec<String>,
-    /// Ids from the root to each of these departments, joined by `/`. One that is longer than the path of
+    /// IDs from the root to each of these departments, joined by `/`. One that is longer than the path of
     /// names begins with departments whose names the source hides.
     pub department_id_paths: Vec<String>,
-    /// Ids of the departments that the person leads.
+    /// IDs of the departments that the person leads.
     pub led_department_ids: Vec<String>,
-    /// Ids of those departments whose path is not known: their names could not be read, or several
+    /// IDs of those departments whose path is not known: their names could not be read, or several
     /// departments have this path. Rules that ask for a path or a name then deny.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub departments_without_path: Vec<String>,
@@ -90,7 +90,7 @@ impl UserFields {
         };
         let (path, name) = (department.as_str(), department.name());
         if self.department_paths.iter().all(|known| known != path) {
-            // The paths are in the order of the ids. This one has no id, so it comes after all of them.
+            // The paths are in the order of the IDs. This one has no ID, so it comes after all of them.
             let with_ids = self.department_ids.len().max(self.department_paths.len());
             self.department_paths.resize(with_ids, String::new());
             self.department_paths.push(path.to_owned());

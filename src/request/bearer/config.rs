@@ -25,7 +25,7 @@ pub struct IssuerConfig {
     /// below this address. `{tenantid}` in it stands for the tenant in a token's `tid`, one of
     /// `tenants`.
     pub url: IssuerName,
-    /// The accepted tenants, by their ids, if `url` contains `{tenantid}`; `["*"]` accepts every
+    /// The accepted tenants, by their IDs, if `url` contains `{tenantid}`; `["*"]` accepts every
     /// tenant.
     #[serde(default)]
     pub tenants: Vec<TenantName>,
@@ -41,7 +41,7 @@ pub struct IssuerConfig {
     /// time, so that an older token that is first sent after it is refused.
     #[serde(default = "default_token_life_max")]
     pub token_life_max: Period,
-    /// The accepted audiences: one of these must be in the token's `aud`. Do not use the client id
+    /// The accepted audiences: one of these must be in the token's `aud`. Do not use the client ID
     /// of a login: the ID tokens of persons would be accepted too.
     pub audiences: Vec<String>,
     /// The required scopes: each of these must be in the token's `scope` or `scp`.
@@ -92,7 +92,7 @@ pub struct IntrospectionConfig {
     /// The introspection endpoint; absent: from the metadata.
     #[serde(default)]
     pub url: Option<Url>,
-    /// The client id for the introspection endpoint.
+    /// The client ID for the introspection endpoint.
     pub client_id: String,
     /// The client secret.
     pub client_secret: SecretSource,

@@ -167,7 +167,7 @@ impl Introspection {
     }
 }
 
-/// Form-encodes the client id or secret; RFC 6749 §2.3.1 requires this before they are joined.
+/// Form-encodes the client ID or secret; RFC 6749 §2.3.1 requires this before they are joined.
 fn form_encoded(text: &str) -> Secret<String> {
     Secret::new(form_urlencoded::byte_serialize(text.as_bytes()).collect())
 }

@@ -166,7 +166,7 @@ fn a_valid_trace_is_continued_and_an_invalid_one_replaced() {
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
     let headers = forwarded_headers(&[("traceparent", parent), ("tracestate", "a=b")]);
     let text = headers["traceparent"].to_str().unwrap();
-    // The trace id and the flags are kept, and the span id between them is new.
+    // The trace ID and the flags are kept, and the span ID between them is new.
     assert_eq!((&text[..36], &text[52..]), (&parent[..36], "-00"));
     assert_ne!(text, parent);
     assert_eq!(headers["tracestate"], "a=b");

@@ -8,17 +8,17 @@ use super::{TRACEPARENT, X_REQUEST_ID};
 
 use crate::keys;
 
-/// The longest request id of a trusted proxy that is used, in bytes.
+/// The longest request ID of a trusted proxy that is used, in bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
 
-/// The length of a trace id and a span id.
+/// The length of a trace ID and a span ID.
 const IDS_BYTES: usize = 24;
 /// For how many requests random bytes are generated at once.
 const REQUESTS_PER_BATCH: usize = 64;
 
-/// The id of a request in logs, on pages and for the upstream.
+/// The ID of a request in logs, on pages and for the upstream.
 ///
-/// A new id has 128 random bits and becomes the trace id if the client sends no trace.
+/// A new ID has 128 random bits and becomes the trace ID if the client sends no trace.
 #[derive(Clone, Debug)]
 pub struct RequestId {
     text: HeaderValue,
@@ -27,7 +27,7 @@ pub struct RequestId {
 }
 
 impl RequestId {
-    /// Creates an id, or keeps a valid one that a trusted proxy sent.
+    /// Creates an ID, or keeps a valid one that a trusted proxy sent.
     pub fn of(headers: &HeaderMap, peer_trusted: bool) -> Self {
         let bytes = random_ids();
         let (mut trace, mut span) = ([0; 16], [0; 8]);
@@ -57,9 +57,9 @@ impl RequestId {
     }
 }
 
-/// Random bytes for the ids of one request.
+/// Random bytes for the IDs of one request.
 ///
-/// Each thread generates many at once. Ids are public, so those in memory need no protection.
+/// Each thread generates many at once. IDs are public, so those in memory need no protection.
 fn random_ids() -> [u8; IDS_BYTES] {
     thread_local! {
         static BATCH: RefCell<(Vec<u8>, usize)> = const { RefCell::new((Vec::new(), 0)) };
@@ -99,7 +99,7 @@ pub(super) fn traceparent(headers: &HeaderMap, id: &RequestId) -> ([u8; 55], boo
     (text, parent.is_some())
 }
 
-/// The trace id and flags of a valid `traceparent`.
+/// The trace ID and flags of a valid `traceparent`.
 fn parse_traceparent(text: &[u8]) -> Option<(&[u8], u8)> {
     let hex = |range: std::ops::Range<usize>| {
         let digits = text.get(range)?;

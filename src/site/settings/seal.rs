@@ -58,7 +58,7 @@ pub(super) fn is_current(ring: &KeyRing, sealed: &str) -> bool {
     key == Some(ring.signing_key_id().as_str())
 }
 
-/// The connector and the field. No id has a slash, and the steps of the path are escaped as in a JSON
+/// The connector and the field. No ID has a slash, and the steps of the path are escaped as in a JSON
 /// pointer (RFC 6901), so different fields have different data.
 fn additional_data(id: &ConnectorId, path: &[String]) -> Vec<u8> {
     let mut data = id.to_string();

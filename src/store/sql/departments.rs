@@ -25,7 +25,7 @@ pub(super) async fn write_of_identity(
     subject: &Subject,
     fields: &DirectoryFields,
 ) -> Result<(), QueryError> {
-    // In the order of ids, so that two logins do not wait for each other.
+    // In the order of IDs, so that two logins do not wait for each other.
     let mut departments: Vec<_> = fields.departments.iter().collect();
     departments.sort_by(|one, other| one.id.cmp(&other.id));
     for department in departments {
@@ -74,7 +74,7 @@ fn department(found: &impl Columns) -> Result<Department, QueryError> {
     })
 }
 
-/// The departments of an identity, in the order of ids.
+/// The departments of an identity, in the order of IDs.
 pub(super) async fn memberships<T: Transaction>(
     tx: &mut T,
     connector: &ConnectorId,

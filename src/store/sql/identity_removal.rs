@@ -49,7 +49,7 @@ async fn end_credentials<T: Transaction>(
     // Sessions refer to their identity. One that the account had before belongs to another account now, or
     // has no sessions.
     if owner.is_some_and(|owner| owner.id == *account) {
-        // Without an id of a session at the provider, all sessions of the subject.
+        // Without an ID of a session at the provider, all sessions of the subject.
         let values = values![connector, None::<&str>, subject];
         ended = tx.rows(T::DELETE_LOGGED_OUT_SESSIONS, values).await?;
     }

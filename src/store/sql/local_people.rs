@@ -116,7 +116,7 @@ async fn write(
     Ok(LocalPeopleOutcome::Written(ended))
 }
 
-/// Stores the new fields of those who have accounts. Accounts are locked in the order of their ids, and before
+/// Stores the new fields of those who have accounts. Accounts are locked in the order of their IDs, and before
 /// their sessions.
 async fn update_accounts(
     tx: &mut impl Transaction,

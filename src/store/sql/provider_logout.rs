@@ -78,7 +78,7 @@ async fn delete_matching_sessions<T: Transaction>(
     Ok(keys)
 }
 
-/// The ids of a group at the provider to which sessions belong, in order.
+/// The IDs of a group at the provider to which sessions belong, in order.
 async fn sids_of_group<T: Transaction>(
     tx: &mut T,
     connector: &ConnectorId,
@@ -92,7 +92,7 @@ async fn sids_of_group<T: Transaction>(
     found.iter().map(sid).collect()
 }
 
-/// The mark of a group looks like that of one session whose id no provider uses.
+/// The mark of a group looks like that of one session whose ID no provider uses.
 pub(super) fn mark_of_group(group: &str) -> String {
     format!("{group}.*")
 }
@@ -112,7 +112,7 @@ async fn insert_logout_marks(
         }
         LogoutTarget::SessionAndSubject { sid, subject } => vec![
             ("session", sid.as_str()),
-            // For logins of this person that have no id of a provider session.
+            // For logins of this person that have no ID of a provider session.
             ("unnamed", subject.as_str()),
         ],
         LogoutTarget::Subject(subject) => vec![("subject", subject.as_str())],

@@ -17,7 +17,7 @@ use super::{
 use crate::clock::Timestamp;
 use crate::keys;
 
-/// The prefix of a connector's id in the name of its epoch.
+/// The prefix of a connector's ID in the name of its epoch.
 const CONNECTOR_PREFIX: &str = "connector:";
 
 #[async_trait]

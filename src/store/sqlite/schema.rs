@@ -53,7 +53,7 @@ pub(super) async fn check_file(url: &SqliteUrl, path: &Path) -> Result<Option<i6
     }
 }
 
-/// The application id and, if the database has tables, the schema version; 0 for another program's.
+/// The application ID and, if the database has tables, the schema version; 0 for another program's.
 async fn application_and_version(db: &mut SqliteConnection) -> sqlx::Result<(i64, Option<i64>)> {
     let sql = "SELECT count(*) FROM sqlite_schema";
     let tables: i64 = sqlx::query_scalar(sql).fetch_one(&mut *db).await?;

@@ -33,7 +33,7 @@ fn json_of(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The ids of all sessions.
+/// The IDs of all sessions.
 fn ids(config: &Path) -> Vec<String> {
     let listed = json_of(&session(config, &["list", "--json"]));
     let sessions = listed["sessions"].as_array().unwrap().iter();

@@ -962,7 +962,7 @@ pub(super) const FREE_TABLES: [&str; 10] = [
     "route.headers",
 ];
 
-/// Kinds that are shown in a connector of their own, with the id of that connector.
+/// Kinds that are shown in a connector of their own, with the ID of that connector.
 pub(super) const EXTRA_CONNECTORS: [(&str, &str); 11] = [
     ("connector.*.custom", "ctr"),
     ("connector.*.yunzhijia", "yzj"),

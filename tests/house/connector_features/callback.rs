@@ -29,7 +29,7 @@ async fn secure_menshen(source: &TestSource) -> Menshen {
     setup.start().await
 }
 
-/// Begins a login and returns the flow id that the provider would return.
+/// Begins a login and returns the flow ID that the provider would return.
 async fn begin_login(browser: &mut Browser, home: &str) -> String {
     let start = format!("{home}/.menshen/start?connector={ID}&rd=%2Fecho");
     let answer = browser.visit(&start).await;
@@ -124,7 +124,7 @@ async fn a_callback_is_accepted_only_by_the_connectors_method() {
                 assert_eq!(answer.header("allow"), Some(allow), "{method:?}");
             }
         }
-        // A form post with the flow id in the URL names no login.
+        // A form post with the flow ID in the URL names no login.
         let url = format!("{HTTPS}/.menshen/callback/{ID}?RelayState={flow}");
         let form = [("Content-Type", "application/x-www-form-urlencoded")];
         let answer = browser.send("POST", &url, &form, b"assertion=lisi").await;

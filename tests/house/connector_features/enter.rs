@@ -160,7 +160,7 @@ async fn a_ticket_is_accepted_once_across_nodes_even_concurrently() {
         &follow_portal_link(&mut Browser::new(&other), "ticket=lisi.1").await,
         "another node",
     );
-    // A ticket is recognized by its id, if it has one.
+    // A ticket is recognized by its ID, if it has one.
     assert!(sets_session(
         &follow_portal_link(&mut Browser::new(&one), "ticket=lisi.id-7").await
     ));

@@ -14,7 +14,7 @@ use crate::wire::Answer;
 
 const LINES: &str = "link_on_request = true\nlogin_prefix = \"idp-\"";
 
-/// Signs zhangsan in with WeCom and begins to add an identity; the id of that login.
+/// Signs zhangsan in with WeCom and begins to add an identity; the ID of that login.
 async fn begin(browser: &mut Browser, own_pages: &str) -> String {
     let start = format!("{own_pages}/start?connector=corp&rd=/echo");
     browser.sign_in(&start, "zhangsan").await;

@@ -145,7 +145,7 @@ fn profile(person: &str) -> Profile {
     }
 }
 
-/// The profile of a person whose name or session id exceeds the size of a cookie.
+/// The profile of a person whose name or session ID exceeds the size of a cookie.
 fn oversized(person: &str) -> Option<Profile> {
     let long = "L".repeat(6_000);
     let mut profile = profile(person);

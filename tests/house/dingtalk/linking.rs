@@ -26,7 +26,7 @@ async fn start() -> (Menshen, DingTalk) {
     (setup.start().await, dingtalk)
 }
 
-/// Signs a person in with a connector; returns the id of the account.
+/// Signs a person in with a connector; returns the ID of the account.
 async fn account_of(menshen: &Menshen, connector: &str, userid: &str) -> String {
     let mut browser = Browser::new(menshen);
     let start = format!("{OWN_PAGES}/start?connector={connector}&rd=/echo");

@@ -15,7 +15,7 @@ use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::upstream::Reply;
 use crate::yunzhijia_source::{self, OTHER_EID, Yunzhijia};
 
-/// The id of every connector.
+/// The ID of every connector.
 pub(super) const ID: &str = "it";
 /// The login name of [`Who::Employee`].
 pub(super) const LOGIN: &str = "zhangsan";

@@ -1,4 +1,4 @@
-//! Who a person is: by the source and the id there, never by a name that two sources share.
+//! Who a person is: by the source and the ID there, never by a name that two sources share.
 
 use std::collections::BTreeMap;
 

@@ -44,7 +44,7 @@ enum Way {
     Token,
 }
 
-/// The id of each connector, and how people sign in with it.
+/// The ID of each connector, and how people sign in with it.
 const CONNECTORS: [(&str, Way); 10] = [
     ("corp", Way::WeCom),
     ("fs", Way::Lark),
@@ -58,7 +58,7 @@ const CONNECTORS: [(&str, Way); 10] = [
     ("token", Way::Token),
 ];
 
-/// The ids of all connectors; the first one is of the simulated WeCom.
+/// The IDs of all connectors; the first one is of the simulated WeCom.
 pub(super) fn connectors() -> impl Iterator<Item = &'static str> {
     CONNECTORS.iter().map(|(id, _)| *id)
 }
@@ -78,7 +78,7 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// Starts everything; `lines` makes the lines of `[connector.ID]` from the id.
+    /// Starts everything; `lines` makes the lines of `[connector.ID]` from the ID.
     pub(super) async fn start(lines: impl Fn(&str) -> String) -> Self {
         let callback = |id: &str| format!("{HTTPS}/.menshen/callback/{id}");
         let lark = lark(&callback("fs")).await;

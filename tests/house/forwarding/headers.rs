@@ -163,7 +163,7 @@ async fn a_request_id_is_accepted_from_trusted_peers_only() {
             },
             "{trusted} {sent}: {received}"
         );
-        // An error page has a request id by the same rule.
+        // An error page has a request ID by the same rule.
         let request = format!("GET / HTTP/1.1\r\nHost: no.test\r\nX-Request-Id: {sent}\r\n\r\n");
         let answer = wire::send(menshen.address(), request.as_bytes()).await;
         let id_in_page = answer.json()["request_id"].as_str().unwrap().to_owned();

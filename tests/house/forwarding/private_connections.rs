@@ -52,7 +52,7 @@ fn is_closed(upstream: &RawConnection<TcpStream>) -> bool {
     matches!(upstream.stream.try_read(&mut [0]), Ok(0))
 }
 
-/// An HTTP/2 client and its next stream id.
+/// An HTTP/2 client and its next stream ID.
 struct Client(Frames, u32);
 
 impl Client {

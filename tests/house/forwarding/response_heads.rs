@@ -6,7 +6,7 @@ use crate::records::Records;
 use crate::upstream::{Reply, Upstream, get_request, menshen_in_front_of};
 use crate::wire;
 
-/// The warning with this request id.
+/// The warning with this request ID.
 fn logged_warning(log: &Records, request_id: &str) -> Option<serde_json::Value> {
     let text = log.text();
     let mut lines = text

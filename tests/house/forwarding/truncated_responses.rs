@@ -44,7 +44,7 @@ fn access_lines(records: &Records, path: &str) -> Vec<Value> {
         .collect()
 }
 
-/// The warning with this request id.
+/// The warning with this request ID.
 fn warning(log: &Records, id: &str) -> Option<Value> {
     let text = log.text();
     let line = text

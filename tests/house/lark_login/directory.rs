@@ -122,7 +122,7 @@ async fn one_person_and_one_department_are_synced() {
     let report = sync_scope(&menshen, "fs", scope).await;
     assert_eq!(report.people.created, 1, "{report:?}");
     assert_eq!(all_logins(&menshen).await, ["lisi", "zhangsan"]);
-    // Once the tenant is known, the id of a person is enough.
+    // Once the tenant is known, the ID of a person is enough.
     let login = menshen.running.live().site().login.clone();
     let subject = login.subject_of(&"fs".parse().unwrap(), "on_lisi");
     assert_eq!(subject.unwrap().as_str(), format!("{TENANT_KEY}:on_lisi"));

@@ -164,7 +164,7 @@ async fn an_unknown_login_costs_a_bind_like_a_known_one_and_gets_the_same_page()
             assert_eq!(work(&server), expected_work, "{login}");
             let text = answer.text().replace(login, "LOGIN");
             let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-            // Request ids and flows differ.
+            // Request IDs and flows differ.
             let words: Vec<_> = words.filter(|word| word.len() < 22).collect();
             pages.push((words.join(" "), answer.headers.len()));
         }

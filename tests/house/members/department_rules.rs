@@ -1,4 +1,4 @@
-//! Rules about departments: with those below, by path or by id, and who leads one.
+//! Rules about departments: with those below, by path or by ID, and who leads one.
 
 use super::*;
 

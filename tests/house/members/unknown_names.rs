@@ -159,7 +159,7 @@ async fn departments_below_hidden_ones_are_told_apart() {
     let mut li = sign_in(&menshen, "corp", "lisi").await;
     let expected = ["/sales", "/sales-first", "/in-20", "/in-hidden-90"];
     assert_eq!(allowed(&mut li, rules).await, expected);
-    // It sees two of one name: only ids tell them apart.
+    // It sees two of one name: only IDs tell them apart.
     set(&[(20, "销售", 90), (21, "一部", 20), (30, "销售", 91)]);
     let mut li = sign_in(&menshen, "corp", "lisi").await;
     assert_eq!(allowed(&mut li, rules).await, ["/in-20", "/in-hidden-90"]);

@@ -259,7 +259,7 @@ async fn providers_share_no_people_and_accept_no_tokens_of_each_other() {
         (403, Some(Cause::LoginTaken))
     );
     assert_no_session(&other);
-    // B sends an ID token that A signed for the same client id.
+    // B sends an ID token that A signed for the same client ID.
     let claims = a.access_token_claims("lisi", crate::provider::CLIENT_ID);
     let key = a.signing_key();
     b.misbehave(Misbehavior::token(move |expected, _| {

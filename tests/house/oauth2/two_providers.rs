@@ -57,7 +57,7 @@ async fn a_login_name_belongs_to_the_provider_that_used_it_first() {
             .unwrap()
             .contains(&account_id(&mut owner).await)
     );
-    // The same id at another provider is another identity; with a free login name it can sign in.
+    // The same ID at another provider is another identity; with a free login name it can sign in.
     second.person(json!({ "id": 7, "login": "lisi" }));
     let (mut other, page) = log_in_with(&menshen, "gl").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);

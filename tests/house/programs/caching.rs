@@ -163,7 +163,7 @@ async fn an_unavailable_issuer_keeps_cached_tokens_valid_and_admits_no_new_ones(
     assert!(was_forwarded(&env.send_bearer("/api", &token).await));
     let another = env.token();
     assert!(was_forwarded(&env.send_bearer("/api", &another).await));
-    // An unknown key id requires the issuer.
+    // An unknown key ID requires the issuer.
     let unknown = env
         .ci
         .sign(&env.access_token_claims(), &json!({ "kid": "new" }));

@@ -37,7 +37,7 @@ async fn the_file_does_not_take_an_id_that_belonged_to_another_kind() {
             assert!(error.contains(part), "{part}: {error}");
         }
     }
-    // The site goes on as it was, and another id, or the same kind, is fine.
+    // The site goes on as it was, and another ID, or the same kind, is fine.
     assert_eq!(site.connectors().await.len(), 0);
     site.reload(&site.wecom_toml("corp-wecom", ""))
         .await

@@ -1,4 +1,4 @@
-//! The connector to which strangers are led, and the order of the sign-in page.
+//! The connector to which people are redirected who are not signed in, and the order of the sign-in page.
 
 use super::*;
 

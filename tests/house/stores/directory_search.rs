@@ -90,7 +90,7 @@ const CASES: &[Case] = &[
     (&[("connector", "github")], &["wang"]),
     (&[("closed", "true")], &["wang"]),
     (&[("closed", "false")], &["lisi", "ZhangFei", "zhangsan"]),
-    // A department with those below it, by id and by name; circles end.
+    // A department with those below it, by ID and by name; circles end.
     (&[("department", "1")], ZHANGS),
     (&[("department", "研发")], ZHANGS),
     (&[("department", "3")], &["zhangsan"]),

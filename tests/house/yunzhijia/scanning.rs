@@ -171,7 +171,7 @@ async fn a_malformed_response_asks_nobody() {
     let report = entry.health.report();
     assert!(report.last_problem.is_none(), "{report:?}");
     assert!(report.answered_at.is_none(), "{report:?}");
-    // Without the application's id, which Yunzhijia need not send, the ticket counts.
+    // Without the application's ID, which Yunzhijia need not send, the ticket counts.
     let mut browser = Browser::new(&menshen);
     let page = open_scan_page(&mut browser).await;
     let state = query_parameter(&page, "state").unwrap();

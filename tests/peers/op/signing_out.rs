@@ -42,7 +42,7 @@ async fn sign_out_also_ends_the_oidc_provider_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sign_out_at_oidc_provider_ends_the_session_here() {
-    // By session id, or without one by subject.
+    // By session ID, or without one by subject.
     for by_sid in [true, false] {
         let provider = OidcProvider::start(json!({})).await;
         let stage = Stage::start(&provider.issuer, oidc_provider::SETTINGS).await;

@@ -74,7 +74,7 @@ struct RoutePeople {
 struct PersonOfRoute {
     #[schema(value_type = String)]
     login: LoginName,
-    /// The id of the account.
+    /// The ID of the account.
     #[schema(value_type = String)]
     id: AccountId,
     /// Whether the account is closed.

@@ -89,7 +89,7 @@ async fn list(
     delete, path = "/api/people/{login}/tokens/{id}", operation_id = "endAccessToken", tag = "people",
     params(
         ("login" = String, Path, description = "The login of the person"),
-        ("id" = String, Path, description = "The id of the token, as the list and the logs name it"),
+        ("id" = String, Path, description = "The ID of the token, as the list and the logs name it"),
     ),
     responses(
         (status = 200, body = Done, description = "The next request with the token is refused"),

@@ -1,4 +1,4 @@
-//! `/api/accounts`: closes and reopens accounts by their ids; `/api/people` does it by login.
+//! `/api/accounts`: closes and reopens accounts by their IDs; `/api/people` does it by login.
 
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ pub(super) struct NamedAccount<'a> {
 /// Closes an account: its sessions end, and the person cannot sign in.
 #[utoipa::path(
     post, path = "/api/accounts/{id}/close", operation_id = "closeAccount", tag = "people",
-    params(("id" = String, Path, description = "The id of the account")),
+    params(("id" = String, Path, description = "The ID of the account")),
     request_body(content = Option<Note>, description = "May be absent"),
     responses(
         (status = 200, body = Done, description = "The account is closed"),
@@ -85,7 +85,7 @@ async fn close(
 /// Reopens a closed account: the person can sign in again.
 #[utoipa::path(
     post, path = "/api/accounts/{id}/open", operation_id = "openAccount", tag = "people",
-    params(("id" = String, Path, description = "The id of the account")),
+    params(("id" = String, Path, description = "The ID of the account")),
     request_body(content = Option<Note>, description = "May be absent"),
     responses(
         (status = 200, body = Reopened, description = "The account is open"),

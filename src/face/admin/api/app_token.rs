@@ -43,7 +43,7 @@ struct RejectedToken {
 /// Gives out the access token of the connector's application, the one that menshen uses itself.
 #[utoipa::path(
     get, path = "/api/connectors/{id}/token", operation_id = "getAppToken", tag = "connectors",
-    params(("id" = String, Path, description = "The id of the connector")),
+    params(("id" = String, Path, description = "The ID of the connector")),
     responses(
         (status = 200, body = AppToken, description = "The token"),
         (status = 404, body = Problem, description = "There is no such connector, or its kind has no such token"),
@@ -80,7 +80,7 @@ async fn issue(
 /// Reports that the source rejects the token. If it is the current one, the next request gets a new one.
 #[utoipa::path(
     post, path = "/api/connectors/{id}/token/rejected", operation_id = "rejectAppToken", tag = "connectors",
-    params(("id" = String, Path, description = "The id of the connector")),
+    params(("id" = String, Path, description = "The ID of the connector")),
     request_body = RejectedToken,
     responses(
         (status = 200, body = Done, description = "The next request gets another token"),

@@ -42,10 +42,10 @@ struct AuditParameters {
     event: Option<AuditEvent>,
     /// The login of the person, whole; upper and lower case are the same.
     login: Option<String>,
-    /// The id of the account of the person.
+    /// The ID of the account of the person.
     #[param(value_type = Option<String>)]
     account: Option<AccountId>,
-    /// The id of the connector.
+    /// The ID of the connector.
     #[param(value_type = Option<String>)]
     connector: Option<ConnectorId>,
     /// Only lines of this time or later, in seconds since 1970.
@@ -92,7 +92,7 @@ struct AuditEntry {
     subject: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     login: Option<String>,
-    /// The id of the account.
+    /// The ID of the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<String>,
     /// Names the session in logs and in this API.

@@ -53,7 +53,7 @@ struct Connector {
     enabled: bool,
     /// Whether strangers are led to it.
     default: bool,
-    /// Whether it is managed and the file has a connector with its id, which counts.
+    /// Whether it is managed and the file has a connector with its ID, which counts.
     shadowed: bool,
     /// Why it is managed and enabled, but out of force.
     broken: Option<String>,
@@ -132,7 +132,7 @@ impl From<SourceProblem> for ConnectorProblem {
     }
 }
 
-/// The id in a path.
+/// The ID in a path.
 fn connector_id(text: &str) -> Result<ConnectorId, ApiError> {
     text.parse().map_err(|_| no_connector(text))
 }

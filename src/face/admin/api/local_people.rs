@@ -156,7 +156,7 @@ fn mapped_login(entry: &ConnectorEntry, login: &LoginName) -> String {
 /// Lists the people of a connector.
 #[utoipa::path(
     get, path = "/api/connectors/{id}/people", operation_id = "listLocalPeople", tag = "local people",
-    params(("id" = String, Path, description = "The id of the connector"), ListParameters),
+    params(("id" = String, Path, description = "The ID of the connector"), ListParameters),
     responses(
         (status = 200, body = LocalPeopleList, description = "People in the order of their logins"),
         (status = 400, body = Problem, description = "A parameter is wrong"),
@@ -189,7 +189,7 @@ async fn list(
     get, path = "/api/connectors/{id}/people/{login}", operation_id = "showLocalPerson",
     tag = "local people",
     params(
-        ("id" = String, Path, description = "The id of the connector"),
+        ("id" = String, Path, description = "The ID of the connector"),
         ("login" = String, Path, description = "The login of the person"),
     ),
     responses(

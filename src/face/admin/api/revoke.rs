@@ -27,10 +27,10 @@ struct Revocation {
     /// The login of a person.
     #[schema(value_type = Option<String>)]
     login: Option<LoginName>,
-    /// The id of an account.
+    /// The ID of an account.
     #[schema(value_type = Option<String>)]
     account: Option<AccountId>,
-    /// The id of a connector: everyone who signed in with it.
+    /// The ID of a connector: everyone who signed in with it.
     #[schema(value_type = Option<String>)]
     connector: Option<ConnectorId>,
     /// Whether all sessions end.

@@ -38,7 +38,7 @@ struct SessionParameters {
     /// Only those of the person with this login; not together with `account`.
     #[param(value_type = Option<String>)]
     login: Option<LoginName>,
-    /// Only those of the account with this id.
+    /// Only those of the account with this ID.
     #[param(value_type = Option<String>)]
     account: Option<AccountId>,
     /// Only those that began with this connector.
@@ -58,7 +58,7 @@ struct Session {
     login: LoginName,
     /// The name of the person.
     name: Option<String>,
-    /// The id of the account.
+    /// The ID of the account.
     #[schema(value_type = String)]
     account: AccountId,
     /// The connector of the login.
@@ -150,10 +150,10 @@ async fn list(
 /// Ends a session.
 #[utoipa::path(
     delete, path = "/api/sessions/{id}", operation_id = "endSession", tag = "sessions",
-    params(("id" = String, Path, description = "The id of the session, as the list and the logs name it")),
+    params(("id" = String, Path, description = "The ID of the session, as the list and the logs name it")),
     responses(
         (status = 200, body = Done, description = "The next request of the session is refused"),
-        (status = 404, body = Problem, description = "There is no session with this id"),
+        (status = 404, body = Problem, description = "There is no session with this ID"),
     )
 )]
 async fn end(

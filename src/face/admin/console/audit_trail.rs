@@ -222,7 +222,7 @@ pub(super) fn refusals(lines: &[StoredAuditLine]) -> Vec<(String, usize)> {
     counts
 }
 
-/// A reason with `…` in place of account ids and of this login, so that it is the same for everybody.
+/// A reason with `…` in place of account IDs and of this login, so that it is the same for everybody.
 fn without_person(reason: &str, login: Option<&str>) -> String {
     let words = reason.split(' ').map(|word| {
         let name = word.trim_end_matches(',');

@@ -162,7 +162,7 @@ impl PageContext<'_> {
         }
     }
 
-    /// The ids of the connectors, for choices.
+    /// The IDs of the connectors, for choices.
     pub(super) fn connector_ids(&self) -> Vec<String> {
         let entries = self.site.login.entries().iter();
         entries.map(|entry| entry.id.to_string()).collect()

@@ -322,7 +322,7 @@ async fn open(context: &PageContext<'_>, person: &PersonRecord) -> Result<Notice
     reopened.map(|_| Notice::Opened)
 }
 
-/// Ends a session of this person; `None` if they have none with this id.
+/// Ends a session of this person; `None` if they have none with this ID.
 async fn end(
     context: &PageContext<'_>,
     person: &PersonRecord,

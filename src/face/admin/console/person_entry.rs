@@ -125,7 +125,7 @@ async fn spend(
     }
 }
 
-/// Begins the session of a person, always with a new id.
+/// Begins the session of a person, always with a new ID.
 async fn begin(
     console: &Console,
     site: &Site,

@@ -202,7 +202,7 @@ async fn end_one(context: &PageContext<'_>, id: &str) -> Result<Ended, EndError>
     end_session(context, &public_id).await?.ok_or_else(unknown)
 }
 
-/// Ends a session; `None` if there is none with this id.
+/// Ends a session; `None` if there is none with this ID.
 ///
 /// # Errors
 /// The store did not respond: nothing has changed.

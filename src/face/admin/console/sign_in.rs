@@ -184,7 +184,7 @@ fn not_signed_in(
     response
 }
 
-/// Begins the session of an administrator, always with a new id.
+/// Begins the session of an administrator, always with a new ID.
 async fn begin(
     console: &Console,
     site: &Site,

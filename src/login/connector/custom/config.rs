@@ -49,7 +49,7 @@ pub struct Config {
     /// any page, and so a stranger can sign a person in as somebody else.
     #[serde(default)]
     pub origins: Vec<Url>,
-    /// CEL: the id that identifies the account, a text or a whole number. It must never change and never be
+    /// CEL: the ID that identifies the account, a text or a whole number. It must never change and never be
     /// given to another person.
     pub subject: String,
     /// CEL: the object that the mapping reads as `profile`.

@@ -49,7 +49,7 @@ pub struct Config {
     /// The clock difference to the portal that is tolerated.
     #[serde(default = "default_clock_skew")]
     pub clock_skew: Period,
-    /// CEL over `profile`, the claims: the id that identifies the account. It must never change and never be
+    /// CEL over `profile`, the claims: the ID that identifies the account. It must never change and never be
     /// given to another person.
     #[serde(default = "default_subject")]
     pub subject: String,

@@ -94,7 +94,7 @@ impl DepartmentTree<i64> {
 }
 
 impl<Id: DepartmentId> DepartmentTree<Id> {
-    /// The departments that the store knows. One whose name is its id was stored without a name.
+    /// The departments that the store knows. One whose name is its ID was stored without a name.
     pub(crate) fn of_stored(stored: &[store::Department]) -> Self {
         let department = |one: &store::Department| {
             let name = Some(one.name.as_str()).filter(|name| *name != one.id);
@@ -120,7 +120,7 @@ impl<Id: DepartmentId> DepartmentTree<Id> {
         }
     }
 
-    /// All departments, in the order of their ids. A parent that is not among them is absent. Names are
+    /// All departments, in the order of their IDs. A parent that is not among them is absent. Names are
     /// written as in [`Self::path`].
     pub(crate) fn departments(&self) -> Vec<store::Department> {
         let mut ids: Vec<_> = self.departments.keys().collect();

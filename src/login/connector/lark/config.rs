@@ -185,7 +185,7 @@ impl Config {
     }
 }
 
-/// Whether a text can be an id of Lark: of an application, a tenant, a person or a department.
+/// Whether a text can be an ID of Lark: of an application, a tenant, a person or a department.
 pub(super) fn is_identifier(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     (1..=128).contains(&text.len()) && text.bytes().all(is_allowed)

@@ -12,7 +12,7 @@ mod listing;
 
 pub(super) use listing::{ContactRange, Listing};
 
-/// The id of the root department, which stands for the whole tenant.
+/// The ID of the root department, which stands for the whole tenant.
 pub(super) const ROOT: &str = "0";
 
 /// The departments that the application may see.

@@ -41,7 +41,7 @@ impl Lark {
         };
         let found = match self.api.user(union_id).await {
             Ok(found) => found,
-            // No proof that the person is gone: an id is unknown to an application of another developer as
+            // No proof that the person is gone: an ID is unknown to an application of another developer as
             // well. Together with the event of a deletion it is one.
             Err(ApiError::Refused(refusal)) if refusal.code == NO_SUCH_PERSON => {
                 return Ok(Some(PersonStatus::Inactive(refusal.to_string())));

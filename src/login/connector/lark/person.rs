@@ -112,7 +112,7 @@ pub(super) fn status(found: &Object) -> Status {
     }
 }
 
-/// The ids of the departments to which a person belongs directly.
+/// The IDs of the departments to which a person belongs directly.
 pub(super) fn department_ids(found: &Object) -> Vec<String> {
     let ids = found.get("department_ids").and_then(Value::as_array);
     let ids = ids.into_iter().flatten().filter_map(Value::as_str);

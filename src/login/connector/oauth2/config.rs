@@ -23,7 +23,7 @@ pub struct Config {
     /// `https://login.microsoftonline.com/TENANT`, for Lark `https://open.larksuite.com`.
     #[serde(default)]
     pub base_url: Option<Url>,
-    /// The client id that the provider gave to menshen.
+    /// The client ID that the provider gave to menshen.
     pub client_id: String,
     /// The client secret. Without it and without `private_key` menshen is a public client, which only
     /// PKCE protects.
@@ -72,7 +72,7 @@ pub struct Config {
     /// Whether PKCE (S256) is used. Absent: as the preset, else true.
     #[serde(default)]
     pub pkce: Option<bool>,
-    /// CEL over `profile`: the id that identifies the account. It must never change and never be given
+    /// CEL over `profile`: the ID that identifies the account. It must never change and never be given
     /// to another person. Required without a preset.
     #[serde(default)]
     pub subject: Option<String>,

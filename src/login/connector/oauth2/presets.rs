@@ -39,7 +39,7 @@ pub(super) struct ProviderDefaults {
     pub(super) profile_auth: ProfileAuth,
     /// The JSON pointer to the profile in the responses of the profile endpoint.
     pub(super) profile_at: Option<&'static str>,
-    /// CEL: the id that never changes.
+    /// CEL: the ID that never changes.
     pub(super) subject: &'static str,
     /// CEL: the e-mail address that the provider has verified.
     pub(super) vouched_email: Option<&'static str>,

@@ -29,11 +29,11 @@ pub struct Config {
     /// A multi-tenant issuer of Entra ID is `https://login.microsoftonline.com/{tenantid}/v2.0`:
     /// `tenants` lists the tenants whose people may sign in.
     pub issuer: IssuerName,
-    /// The ids (`tid`) of the tenants whose people may sign in, where `issuer` has `{tenantid}`; `["*"]`
+    /// The IDs (`tid`) of the tenants whose people may sign in, where `issuer` has `{tenantid}`; `["*"]`
     /// allows every tenant.
     #[serde(default)]
     pub tenants: Vec<TenantName>,
-    /// The client id that the provider gave to menshen.
+    /// The client ID that the provider gave to menshen.
     pub client_id: String,
     /// The client secret. Without it and without `private_key` menshen is a public client, which only
     /// PKCE protects.

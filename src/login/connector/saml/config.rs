@@ -59,7 +59,7 @@ pub struct Config {
     /// is accepted.
     #[serde(default)]
     pub name_id_format: Option<String>,
-    /// CEL over `profile`: the id that identifies the account. It must never change and never be given to
+    /// CEL over `profile`: the ID that identifies the account. It must never change and never be given to
     /// another person. Absent: the `NameID`, unless it is transient.
     #[serde(default)]
     pub subject: Option<String>,

@@ -109,12 +109,12 @@ impl NameId {
     /// The group of the sessions of this person at the identity provider. A hash, so that the store has no
     /// name.
     pub(super) fn session_group(&self) -> String {
-        // The labels never change, so that sessions keep their ids when menshen is updated.
+        // The labels never change, so that sessions keep their IDs when menshen is updated.
         let hash = keys::fingerprint(&[b"saml name id", self.value.as_bytes()]);
         URL_SAFE_NO_PAD.encode(hash)
     }
 
-    /// The id of one session of this person at the identity provider.
+    /// The ID of one session of this person at the identity provider.
     pub(super) fn session_id(&self, session_index: Option<&str>) -> String {
         let group = self.session_group();
         let Some(index) = session_index else {

@@ -277,7 +277,7 @@ impl Api {
         })
     }
 
-    /// The ids and names of all tags; <https://developer.work.weixin.qq.com/document/path/90216>.
+    /// The IDs and names of all tags; <https://developer.work.weixin.qq.com/document/path/90216>.
     pub(super) async fn tags(&self) -> Result<Vec<(i64, String)>, ApiError> {
         let call = "tag/list";
         let mut fields = self

@@ -142,7 +142,7 @@ impl Kind for Config {
     }
 }
 
-/// Whether this is the id of a company or of a test company (`wx`), as WeCom gives it.
+/// Whether this is the ID of a company or of a test company (`wx`), as WeCom gives it.
 fn is_corp_id(text: &str) -> bool {
     let digits = text.strip_prefix("ww").or_else(|| text.strip_prefix("wx"));
     digits.is_some_and(|digits| {

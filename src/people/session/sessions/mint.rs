@@ -22,7 +22,7 @@ pub struct NewLogin {
     pub account: Account,
     pub via: ConnectorId,
     pub subject: Subject,
-    /// The session id at the provider.
+    /// The session ID at the provider.
     pub provider_sid: Option<String>,
     pub auth_context: AuthContext,
     pub tokens: Option<ProviderTokens>,
@@ -74,7 +74,7 @@ pub struct MintedSession {
 }
 
 impl Sessions {
-    /// Mints a session with a new session id. `ring` seals the provider's tokens; tokens that are too large
+    /// Mints a session with a new session ID. `ring` seals the provider's tokens; tokens that are too large
     /// are dropped.
     pub async fn mint(
         &self,

@@ -81,7 +81,7 @@ impl Sessions {
         Ok(ended?.unwrap_or(0) + tokens?)
     }
 
-    /// The key of the session with this public id. If the store fails, searches the cache.
+    /// The key of the session with this public ID. If the store fails, searches the cache.
     pub async fn session_key(
         &self,
         public_id: &SessionId,

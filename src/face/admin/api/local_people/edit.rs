@@ -35,7 +35,7 @@ pub(super) fn routes() -> Resource {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 struct PersonPath {
-    /// The id of the connector
+    /// The ID of the connector
     id: String,
     /// The login of the person
     login: String,

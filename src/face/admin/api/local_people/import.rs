@@ -50,7 +50,7 @@ struct LocalImported {
 /// exists; what a line leaves out stays as it is.
 #[utoipa::path(
     post, path = "/api/connectors/{id}/people", operation_id = "importLocalPeople", tag = "local people",
-    params(("id" = String, Path, description = "The id of the connector")),
+    params(("id" = String, Path, description = "The ID of the connector")),
     request_body(
         content(
             (String = "text/csv"), (serde_json::Value = "application/json"), (String = "text/plain")

@@ -25,7 +25,7 @@ pub(super) fn routes() -> Resource {
     operation_id = "removeIdentity", tag = "people",
     params(
         ("login" = String, Path, description = "The login of the person"),
-        ("connector" = String, Path, description = "The id of the connector"),
+        ("connector" = String, Path, description = "The ID of the connector"),
         ("subject" = String, Path, description = "The identifier of the person at the source"),
     ),
     responses(

@@ -45,10 +45,10 @@ pub(in super::super) struct PeopleParameters {
     email: Option<String>,
     /// The beginning of the mobile number.
     mobile: Option<String>,
-    /// The id or the name of a department, or the path of one that menshen itself gives; includes those
+    /// The ID or the name of a department, or the path of one that menshen itself gives; includes those
     /// below it.
     department: Option<String>,
-    /// The id of a connector of the person.
+    /// The ID of a connector of the person.
     #[param(value_type = Option<String>)]
     connector: Option<ConnectorId>,
     /// Whether the account is closed.
@@ -74,7 +74,7 @@ struct PeopleList {
 struct Person {
     #[schema(value_type = String)]
     login: LoginName,
-    /// The id of the account.
+    /// The ID of the account.
     #[schema(value_type = String)]
     id: AccountId,
     name: Option<String>,

@@ -274,7 +274,7 @@ impl Input {
         !is_shown && form.value(&self.name).is_some()
     }
 
-    /// The ids of what describes the control; empty: there is nothing.
+    /// The IDs of what describes the control; empty: there is nothing.
     pub(super) fn described_by(&self) -> String {
         let ids = [
             (self.has_hint(), "hint"),

@@ -12,7 +12,7 @@ const PAGE_SIZE: &str = "50";
 /// The most people of one call; the maximum of Lark.
 pub(in super::super) const BATCH_MAX: usize = 50;
 
-/// By which ids the contact API names people and departments.
+/// By which IDs the contact API names people and departments.
 const ID_TYPES: [(&str, &str); 2] = [
     ("user_id_type", "union_id"),
     ("department_id_type", "open_department_id"),

@@ -36,7 +36,7 @@ impl RevocationRequest {
         self.unauthenticated_logout().is_some()
     }
 
-    /// The connector and the provider's session id of an unauthenticated logout.
+    /// The connector and the provider's session ID of an unauthenticated logout.
     pub(super) fn unauthenticated_logout(&self) -> Option<(&ConnectorId, &str)> {
         match self {
             Self::ProviderLogout {
