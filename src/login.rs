@@ -160,7 +160,7 @@ impl Login {
         self.entries.iter().find(|entry| entry.id == *id)
     }
 
-    /// The connector to which strangers are led, if it is in force.
+    /// The connector to which people are redirected who are not signed in, if it is in force.
     pub fn default_entry(&self) -> Option<&Arc<ConnectorEntry>> {
         self.entry(self.default.as_ref()?)
     }

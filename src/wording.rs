@@ -58,8 +58,8 @@ macro_rules! text {
     };
 }
 
-/// Implements `Display` and `Error` for an error whose words are a [`Text`]: that of its method `text`, or the one
-/// that is given. With `caused`, its method `cause` returns its source.
+/// Implements `Display` and `Error` for an error whose words are a [`Text`]: that of its method `text`, or the
+/// one that is given. With `caused`, its method `cause` returns its source.
 macro_rules! error_of_text {
     ($error:ident, caused) => {
         impl ::std::fmt::Display for $error {
@@ -98,8 +98,8 @@ pub(crate) use error_of_text;
 impl Language {
     pub const NAMES: [&'static str; 2] = ["en", "zh"];
 
-    /// The language of messages by the environment variables of POSIX: `LC_ALL`, else `LC_MESSAGES`, else `LANG`.
-    /// The first that is not empty counts. Every locale but a Chinese one is English.
+    /// The language of messages by the environment variables of POSIX: `LC_ALL`, else `LC_MESSAGES`, else
+    /// `LANG`. The first that is not empty counts. Every locale but a Chinese one is English.
     pub fn of_locale(variable: impl Fn(&str) -> Option<String>) -> Self {
         let mut values = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().map(variable);
         let locale = values.find_map(|value| value.filter(|value| !value.is_empty()));

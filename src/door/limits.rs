@@ -15,10 +15,10 @@ pub struct ServerLimits {
     /// the hard limit, reserves 256, and gives clients three eighths of the rest. One client address
     /// then has at most half of these connections.
     pub connections_max: usize,
-    /// Connections that one client address may hold; a further connection is closed. For this limit
-    /// and all other limits per client, an IPv6 /64 is one address, and its /48 may hold as much as
-    /// three clients but never all of `connections_max`, unless `count_by_address` contains it. `trusted_proxies`
-    /// are not limited.
+    /// Connections that one client address may hold; a further connection is closed. For this limit and all
+    /// other limits per client, an IPv6 /64 is one address, and its /48 may hold as much as three clients but
+    /// never all of `connections_max`, unless `count_by_address` contains it. `trusted_proxies` are not
+    /// limited.
     pub connections_per_client_max: usize,
     /// IPv6 networks in which each address is a client of its own, as each IPv4 address is: for an
     /// intranet whose people share a /64 or a /48. A client that can use many addresses there has a

@@ -13,8 +13,7 @@ use crate::request::target;
 /// The path of ACME challenges (RFC 8555 §8.3), which must not be redirected.
 const ACME_CHALLENGES: &str = "/.well-known/acme-challenge/";
 
-/// The file with this path, because the one who checks the ownership of a domain may ask over http only; else the
-/// redirect.
+/// The file with this path, because the check of who owns a domain may use http only; otherwise the redirect.
 pub(super) fn file_or_redirect<B>(
     request: &Request<B>,
     files: &OwnFiles,

@@ -53,7 +53,8 @@ impl ResetCounter {
         }
     }
 
-    /// Whether the resets exceed [`RESETS_MAX`] and half of all streams, or [`RESETS_PER_PERIOD_MAX`] in a [`PERIOD`].
+    /// Whether the resets exceed [`RESETS_MAX`] and half of all streams, or [`RESETS_PER_PERIOD_MAX`] in a
+    /// [`PERIOD`].
     pub(super) fn are_too_many(&self) -> bool {
         let resets = self.resets.load(Ordering::Relaxed);
         resets > RESETS_MAX

@@ -21,7 +21,7 @@ const PEM_LINE_CHARS: usize = 64;
 /// What a key is made of.
 #[derive(Clone, Copy, Debug)]
 enum Material {
-    /// A shared secret of so many bytes.
+    /// A shared secret with this number of bytes.
     Secret(usize),
     Rsa,
     Ec(&'static EcdsaSigningAlgorithm),

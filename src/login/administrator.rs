@@ -1,8 +1,8 @@
 //! `AdministratorLogins`: signs local administrators in to the console.
 //!
-//! Anybody can enter wrong passwords for any name, and five in a minute make the name wait. So that strangers
-//! keep no administrator out, they are counted apart in browsers in which the administrator has signed in
-//! before, and on the machine itself.
+//! Anybody can enter wrong passwords for any name, and after five in a minute no further one is verified for a
+//! while. Wrong passwords in browsers in which the administrator has signed in before, and those on the machine
+//! itself, have counts of their own, so that the others keep no administrator out.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -114,7 +114,7 @@ impl AdministratorLogins {
         let browser = browser.await.map_err(AdministratorLoginError::Store)?;
         let is_from_machine = sent.address.to_canonical().is_loopback();
         let begun = match &browser {
-            // Whoever has the cookie is no stranger, so only this browser waits.
+            // The cookie shows that its owner has signed in before, so only this browser waits.
             Some(browser) => {
                 let counted_for = browser.counted_for();
                 let counts = &self.wrong_passwords;

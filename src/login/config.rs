@@ -18,9 +18,9 @@ pub struct LoginConfig {
     /// The most logins that one client address may finish in a minute. The same number limits its
     /// tickets to other hosts, its entry tokens, and its front-channel logouts of unknown sessions.
     pub finishes_per_client_per_minute: u32,
-    /// The most logins that all clients together may finish in a minute. The same number limits their
-    /// tickets, and their entry tokens. Front-channel logouts of unknown sessions have the same limit for each connector, but at
-    /// most 4,000.
+    /// The most logins that all clients together may finish in a minute. The same number limits their tickets,
+    /// and their entry tokens. Front-channel logouts of unknown sessions have the same limit for each
+    /// connector, but at most 4,000.
     pub finishes_per_minute: u32,
     /// After this many consecutive codes that a source rejected, clients that sent one are refused for
     /// a while, and the codes of other clients are sent to the source a few at a time. At most five
@@ -47,8 +47,9 @@ pub struct LoginConfig {
     /// Origins of custom front ends that may call `/login-config` and `/login` with `fetch`, and may
     /// read error responses of menshen.
     pub origins: Vec<Url>,
-    /// The connector to which strangers are led when they open an application, if it is enabled and the route
-    /// accepts it. Absent: the administrator chooses it in the console, or strangers see the sign-in page.
+    /// The connector to which people are redirected who open an application and are not signed in, if it is
+    /// enabled and the route accepts it. Absent: the administrator chooses it in the console, or they see the
+    /// sign-in page.
     pub default: Option<ConnectorId>,
     /// The connectors that come first on the sign-in page, in this order; the others follow as they stand in
     /// this file, then those of the console by their IDs.

@@ -81,8 +81,8 @@ struct RateLimits {
     all: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,
 }
 
-/// The limits of requests to `/events`. What strangers send is counted for each of their addresses, and
-/// never with the events of the source, which have their own limit for each connector.
+/// The limits of requests to `/events`. Requests that are not from the source are counted for each client
+/// address; its events have a limit of their own for each connector.
 #[derive(Debug)]
 struct EventLimits {
     client: Rates,

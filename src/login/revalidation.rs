@@ -19,7 +19,7 @@ const PACE: Duration = Duration::from_millis(20);
 const CONCURRENT_MAX: usize = 8;
 /// The most questions of one round.
 const ROUND_MAX: usize = 5_000;
-/// After so many failures in a row the round ends, and the source is left alone for [`FAILURE_PAUSE`].
+/// The failures in a row after which the round ends, and the source is not asked for [`FAILURE_PAUSE`].
 const FAILURES_MAX: usize = 3;
 const FAILURE_PAUSE: Duration = Duration::from_secs(15);
 /// How many rounds begin within the shortest interval of a connector.

@@ -38,7 +38,7 @@ pub struct AuditConfig {
     /// has every line in any case. `"0s"`: the database gets no lines, and those that it has are deleted.
     pub keep: Period,
     /// The most audit lines that the database keeps. Of more, the oldest are deleted before `keep` has
-    /// passed: first those that strangers cause, such as refused logins, last those of administrators.
+    /// passed: first those that anonymous clients cause, such as refused logins, last those of administrators.
     pub lines_max: u32,
 }
 
@@ -156,8 +156,8 @@ impl AuditLog {
         Ok(old + excess)
     }
 
-    /// Deletes the lines beyond the newest `kept`: first those that strangers can cause, so that these push
-    /// out nothing else, and last those of administrators.
+    /// Deletes the lines beyond the newest `kept`: first those that anonymous clients can cause, so that these
+    /// replace no others, and last those of administrators.
     async fn delete_excess(&self, kept: u32) -> Result<u64, StoreError> {
         let (mut all, mut rounds) = (0, 0);
         for (cause, lines) in self.store.excess_audit_lines(kept).await? {

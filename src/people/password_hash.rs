@@ -24,7 +24,8 @@ const BCRYPT_COST_RECOMMENDED_MIN: u32 = 10;
 /// The most memory that one hash may take, in KiB.
 pub(crate) const ARGON2_MEMORY_KIB_MAX: u32 = 1 << 20;
 
-/// The most memory that a hash in the store may take, in KiB. Whoever sends it is no administrator of the machine.
+/// The most memory that a hash in the store may take, in KiB. Whoever sends it is no administrator of the
+/// machine.
 const STORED_MEMORY_KIB_MAX: u32 = 256 << 10;
 
 /// What a hash of bcrypt takes, in KiB.

@@ -90,7 +90,7 @@ pub struct ConnectorInfo {
     pub origin: Origin,
     /// Whether people may sign in with it. False for one that is shadowed or broken, too.
     pub enabled: bool,
-    /// Whether strangers are led to it.
+    /// Whether people who are not signed in are redirected to it.
     pub is_default: bool,
     /// Whether it is managed and the file has a connector with its ID, which counts.
     pub shadowed: bool,
@@ -100,7 +100,7 @@ pub struct ConnectorInfo {
     pub etag: u64,
 }
 
-/// The connector that strangers are led to, and the order on the sign-in page.
+/// The connector to which people are redirected who are not signed in, and the order on the sign-in page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoginChoices {
     pub default: Option<ConnectorId>,
@@ -248,7 +248,7 @@ impl Settings {
         self.document.connectors.get(id)?.hengshi.as_ref()
     }
 
-    /// Whom strangers are led to, and the order of the sign-in page.
+    /// The connector to which people are redirected who are not signed in, and the order of the sign-in page.
     pub fn login(&self) -> LoginChoices {
         let (file, managed) = (&self.file.login, &self.document.login);
         let at = |line: Option<usize>| line.map(|line| self.file.file.at(line));

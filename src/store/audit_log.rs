@@ -22,11 +22,11 @@ pub trait AuditLogStore: fmt::Debug + Send + Sync {
     /// Deletes at most `max` of the lines before a time; returns the number of deleted lines.
     async fn delete_audit_lines(&self, before: Timestamp, max: u32) -> Result<u64, StoreError>;
 
-    /// How many lines there are beyond `kept`, by who caused them: first all of strangers, then those of
-    /// people, then those of administrators.
+    /// How many lines there are beyond `kept`, by who caused them: first all of anonymous clients, then
+    /// those of people, then those of administrators.
     async fn excess_audit_lines(&self, kept: u32) -> Result<Vec<(AuditCause, u64)>, StoreError>;
 
-    /// Deletes the oldest lines that somebody caused, at most `max`; returns the number of deleted lines.
+    /// Deletes the oldest lines with this cause, at most `max`; returns the number of deleted lines.
     async fn delete_oldest_audit_lines(
         &self,
         cause: AuditCause,

@@ -15,7 +15,7 @@ pub(super) const LOG_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the history of accounts is kept: two years.
 pub(super) const HISTORY_RETENTION: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
 
-/// How long a node is kept of which nothing was heard.
+/// How long a node is kept that reports nothing.
 pub(super) const NODE_RETENTION: Duration = Duration::from_secs(10 * 60);
 
 /// How many marks of logouts at providers are kept; of more, those that expire first are deleted.
@@ -33,8 +33,8 @@ pub trait MaintenanceStore: fmt::Debug + Send + Sync {
     /// Writes a row to check that writes work.
     async fn probe_write(&self) -> Result<(), StoreError>;
 
-    /// Waits until another process says that it has written into the log of revocations. A database that
-    /// announces nothing never answers: the log is polled as well. Cancel-safe.
+    /// Waits until another process has announced an entry of the log of revocations. Never returns if the
+    /// database has no announcements: the log is polled as well. Cancel-safe.
     async fn log_announced(&self) {
         std::future::pending().await
     }
@@ -49,9 +49,13 @@ pub trait MaintenanceStore: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
-    /// Deletes sessions that have expired or are idle since `idle_before`, expired sessions of the console, access tokens that have expired
-    /// or were ended before it, expired one-time values, logout marks and leases, nodes of which nothing was heard for ten minutes, log entries older than a day except the newest, and the oldest logout marks if
-    /// there are too many. Deletes at most `max` rows of each kind; returns the number of deleted rows.
+    /// Deletes at most `max` rows of each kind, and returns the number of deleted rows:
+    ///
+    /// * sessions that have expired or are idle since `idle_before`, and expired sessions of the console;
+    /// * access tokens that have expired or were ended before `idle_before`;
+    /// * expired one-time values, logout marks and leases, and the oldest logout marks if there are too many;
+    /// * nodes that have reported nothing for ten minutes;
+    /// * log entries older than a day, except the newest.
     async fn delete_expired(
         &self,
         at: Timestamp,

@@ -12,8 +12,8 @@ use crate::clock::Timestamp;
 
 /// The most waiting lines.
 const LINES_MAX: usize = 20_000;
-/// So many waiting lines leave no room for one of a stranger.
-const LINES_WITH_STRANGERS_MAX: usize = LINES_MAX / 2;
+/// The most waiting lines with which a line of an anonymous client is accepted.
+const LINES_WITH_ANONYMOUS_MAX: usize = LINES_MAX / 2;
 /// The most bytes of waiting lines.
 const BYTES_MAX: usize = 32 << 20;
 /// The length up to which a line is stored as the log has it. In a longer one the texts are truncated.
@@ -37,12 +37,12 @@ pub struct AuditLine {
     pub json: String,
 }
 
-/// Who caused a line. If the store has too many, those of strangers are deleted first, and those of
+/// Who caused a line. If the store has too many, those of anonymous clients are deleted first, and those of
 /// administrators last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AuditCause {
-    /// Somebody who need not even have an account.
-    Stranger,
+    /// A client that is not signed in.
+    Anonymous,
     Person,
     /// Somebody who changed something, or used the console.
     Administrator,
@@ -50,7 +50,7 @@ pub enum AuditCause {
 
 impl AuditCause {
     /// All causes, in the order in which their lines are deleted.
-    pub const ALL: [Self; 3] = [Self::Stranger, Self::Person, Self::Administrator];
+    pub const ALL: [Self; 3] = [Self::Anonymous, Self::Person, Self::Administrator];
 
     fn of(audit: &AuditRecord<'_>) -> Self {
         let is_of_settings = matches!(audit.event, AuditEvent::Config | AuditEvent::Console);
@@ -63,7 +63,7 @@ impl AuditCause {
     /// The number in the store.
     pub const fn number(self) -> i64 {
         match self {
-            Self::Stranger => 0,
+            Self::Anonymous => 0,
             Self::Person => 1,
             Self::Administrator => 2,
         }
@@ -167,8 +167,8 @@ impl AuditQueue {
         };
         let mut lines_max = LINES_MAX;
         if is_anonymous {
-            line.cause = AuditCause::Stranger;
-            lines_max = LINES_WITH_STRANGERS_MAX;
+            line.cause = AuditCause::Anonymous;
+            lines_max = LINES_WITH_ANONYMOUS_MAX;
         }
         if state.lines.len() >= lines_max || state.bytes + line.json.len() > BYTES_MAX {
             state.dropped += 1;

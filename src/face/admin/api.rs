@@ -174,7 +174,7 @@ async fn unknown_path(uri: Uri) -> ApiError {
     ApiError::NotFound(format!("the admin API has no path {}", uri.path()))
 }
 
-/// The router adds the header `Allow`, from which [`method_not_allowed`] makes the answer.
+/// The router adds the header `Allow`, from which [`method_not_allowed`] makes the response.
 async fn refuse_method() -> StatusCode {
     StatusCode::METHOD_NOT_ALLOWED
 }

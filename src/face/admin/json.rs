@@ -1,5 +1,5 @@
-//! Reads a request body as one JSON object, strictly: no member twice, bounded depth, UTF-8. For HENGSHI's API and
-//! our own.
+//! Reads a request body as one JSON object, strictly: no member twice, bounded depth, UTF-8. For HENGSHI's API
+//! and our own.
 
 use std::fmt;
 

@@ -493,7 +493,7 @@ fn wecom_hints(user_agent: &str) -> (Vec<LocalizedText>, Vec<LocalizedText>) {
     (above.into_iter().collect(), below.into_iter().collect())
 }
 
-/// The sign-in page of a signed-in person, with so many connectors.
+/// The sign-in page of a signed-in person, with this number of connectors.
 fn sign_in<'a>(inputs: &Inputs<'a>, choices: usize) -> SignInPage<'a> {
     let all = [
         (inputs.connector_name, wecom().icon, false),

@@ -1,5 +1,5 @@
 //! `KnownBrowser`: a browser in which an administrator has signed in before, by a cookie. Wrong passwords in it
-//! are counted apart, so that strangers who know the name cannot keep the administrator out.
+//! are counted apart, so that others who know the name cannot keep the administrator out.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

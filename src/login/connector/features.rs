@@ -68,7 +68,7 @@ pub struct SelfWrittenField {
 pub struct DirectorySyncSettings {
     /// The interval of syncs of everything; absent: none without being asked for.
     pub every: Option<Duration>,
-    /// A sync that would close more than so many per cent of the people is refused.
+    /// The percentage of the people that a sync may close; one that would close more is refused.
     pub brake_percent: u8,
 }
 

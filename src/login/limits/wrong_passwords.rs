@@ -81,7 +81,7 @@ struct Count {
 
 /// Why a password may not be verified now.
 enum Refusal {
-    /// So many were wrong. The pause ends after this time.
+    /// The limit of wrong passwords is reached. The pause ends after this time.
     Wrong(CountedFor, Duration),
     /// The limit is reached if those that are being verified are wrong.
     Running(CountedFor),
@@ -97,7 +97,7 @@ pub struct PasswordAttempt {
     is_wrong: bool,
 }
 
-/// So many passwords of a person were wrong that no further one is verified now.
+/// The limit of wrong passwords of a person is reached: no further one is verified now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many wrong passwords for this person, under whatever names")]
 pub struct PersonPaused;

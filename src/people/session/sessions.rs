@@ -58,7 +58,7 @@ const LOADS_MAX: usize = 64;
 const LOAD_ATTEMPTS_MAX: usize = 4;
 /// How many uses may wait to be written. Further uses are dropped; the next use of the session tries again.
 const TOUCHES_MAX: usize = 16_384;
-/// After so long without a use a session is dropped from the cache, but not from the store.
+/// How long a session stays in the cache without a use. It stays in the store.
 const CACHE_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// The most sessions of the console whose tokens are kept in memory.

@@ -11,7 +11,8 @@ use arc_swap::ArcSwap;
 use super::Entitlements;
 use crate::clock::Timestamp;
 
-/// A number that only grows, unless the database was replaced by an older copy. While it is blocked, [`Self::value`] equals no number of a session.
+/// A number that only grows, unless the database was replaced by an older copy. While it is blocked,
+/// [`Self::value`] equals no number of a session.
 #[derive(Debug, Default)]
 pub(super) struct Epoch(AtomicU64);
 

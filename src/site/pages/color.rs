@@ -46,7 +46,7 @@ impl Color {
         (one.max(two) + 0.05) / (one.min(two) + 0.05)
     }
 
-    /// This colour with so many hundredths of another one.
+    /// This colour mixed with a percentage of another one.
     pub(super) fn mixed(self, other: Self, percent: u8) -> Self {
         self.moved(other, percent.into(), 100)
     }

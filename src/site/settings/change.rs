@@ -76,7 +76,7 @@ impl fmt::Display for Change {
 /// A change of the choices in `[login]`; what is absent stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoginChange {
-    /// The connector that strangers are led to; the inner `None` is none.
+    /// The connector to which people are redirected who are not signed in; the inner `None` is none.
     pub default: Option<Option<ConnectorId>>,
     /// The connectors that come first on the sign-in page.
     pub order: Option<Vec<ConnectorId>>,

@@ -59,8 +59,8 @@ pub(super) struct Merged {
 /// marker stands. An empty text removes a secret.
 ///
 /// # Errors
-/// All values that have the wrong type, or that cannot be used; a marker stands for nothing, or the place to which a kept secret is sent has
-/// changed.
+/// All values that have the wrong type, or that cannot be used; a marker stands for nothing, or the place to
+/// which a kept secret is sent has changed.
 pub(super) fn merge(
     table: ConnectorTable,
     former: Option<&Former>,

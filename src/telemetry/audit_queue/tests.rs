@@ -127,19 +127,19 @@ async fn whoever_waits_for_a_line_is_woken_by_it() {
 }
 
 #[test]
-fn strangers_leave_room_in_the_queue_for_others() {
+fn anonymous_clients_leave_room_in_the_queue_for_others() {
     let telemetry = telemetry();
     telemetry.queue_audit_lines([7; 8]);
     let queue = &telemetry.0.audit_queue;
     let push = |is_anonymous| queue.push(&record("lisi"), is_anonymous, 0, b"{}\n");
-    for _ in 0..LINES_WITH_STRANGERS_MAX {
+    for _ in 0..LINES_WITH_ANONYMOUS_MAX {
         assert_eq!(push(true), Pushed::Done);
     }
     assert_eq!(push(true), Pushed::Dropped { first: true });
-    for _ in LINES_WITH_STRANGERS_MAX..LINES_MAX {
+    for _ in LINES_WITH_ANONYMOUS_MAX..LINES_MAX {
         assert_eq!(push(false), Pushed::Done);
     }
     assert_eq!(push(false), Pushed::Dropped { first: false });
     let causes = [0, LINES_MAX - 1].map(|index| queue.lock().lines[index].cause);
-    assert_eq!(causes, [AuditCause::Stranger, AuditCause::Person]);
+    assert_eq!(causes, [AuditCause::Anonymous, AuditCause::Person]);
 }

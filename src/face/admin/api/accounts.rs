@@ -32,7 +32,7 @@ pub(super) struct Note {
     reason: String,
 }
 
-/// The answer to reopening an account.
+/// The response to reopening an account.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Reopened {
     done: bool,

@@ -1,4 +1,4 @@
-//! The answers to successful requests, and the audit records of changes.
+//! The responses to successful requests, and the audit records of changes.
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -21,7 +21,7 @@ impl<T: Serialize> IntoResponse for ApiJson<T> {
     }
 }
 
-/// The answer to a change that was made.
+/// The response to a change that was made.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Done {
     done: bool,

@@ -19,9 +19,9 @@ use crate::telemetry::AuditEvent;
 
 mod download;
 
-/// The most lines of an answer.
+/// The most lines of a response.
 const LISTED_MAX: u32 = 1_000;
-/// The most lines of an answer if the request has no `max`.
+/// The most lines of a response if the request has no `max`.
 const LISTED_DEFAULT: u32 = 100;
 /// The longest login that is searched, in bytes.
 const LOGIN_BYTES_MAX: usize = 512;
@@ -58,7 +58,7 @@ struct AuditParameters {
     /// The line after which the list begins: `next` of the page before.
     #[param(value_type = Option<String>)]
     after: Option<AuditPosition>,
-    /// The most lines in the answer. In a list, 100 if absent, and never more than 1000; in a download, all
+    /// The most lines in the response. In a list, 100 if absent, and never more than 1000; in a download, all
     /// if absent.
     max: Option<u32>,
 }

@@ -1,5 +1,5 @@
 //! What all changes of the managed settings need: who makes them, the preconditions of the request, and the
-//! tag of the answer.
+//! tag of the response.
 
 use std::net::IpAddr;
 
@@ -96,7 +96,7 @@ pub(in crate::face::admin) fn etag(version: u64) -> HeaderValue {
     tag.unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
-/// An answer with the tag of what it shows.
+/// A response with the tag of what it shows.
 pub(super) fn tagged(answer: impl Serialize, version: u64) -> Response {
     let mut response = ApiJson(answer).into_response();
     response.headers_mut().insert(ETAG, etag(version));

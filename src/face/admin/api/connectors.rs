@@ -51,7 +51,7 @@ struct Connector {
     file: Option<String>,
     /// Whether people may sign in with it.
     enabled: bool,
-    /// Whether strangers are led to it.
+    /// Whether people who are not signed in are redirected to it.
     default: bool,
     /// Whether it is managed and the file has a connector with its ID, which counts.
     shadowed: bool,
@@ -75,7 +75,7 @@ struct ConnectorProblem {
     remedy: String,
 }
 
-/// Lists the connectors, with the last success and the last problem of each. Calls no source: the answer
+/// Lists the connectors, with the last success and the last problem of each. Calls no source: the response
 /// comes from the calls that this process has made since its start.
 #[utoipa::path(
     get, path = "/api/connectors", operation_id = "listConnectors", tag = "connectors",

@@ -66,12 +66,12 @@ pub(in crate::face::admin) enum ApiError {
     NotYetStored(StoreError),
 }
 
-/// The body of an answer to a request that failed.
+/// The body of a response to a request that failed.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Problem {
     /// What is wrong, and with which part of the request.
     error: String,
-    /// The lines that cannot be imported; only in the answer to an import.
+    /// The lines that cannot be imported; only in the response to an import.
     #[serde(skip_serializing_if = "Option::is_none")]
     problems: Option<Vec<BadLine>>,
     /// The settings that are wrong, or the member that is there twice.

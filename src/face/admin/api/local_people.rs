@@ -39,7 +39,7 @@ pub(super) fn routes() -> Resource {
 struct ListParameters {
     /// The login in lower case after which the list begins: `next` of the page before.
     after: Option<String>,
-    /// The most people in the answer: 100 if absent, and never more than 1000.
+    /// The most people in the response: 100 if absent, and never more than 1000.
     max: Option<u32>,
 }
 

@@ -1,4 +1,5 @@
-//! `/api/login`: the connector to which strangers are led, and the order of the sign-in page.
+//! `/api/login`: the connector to which people are redirected who are not signed in, and the order of the
+//! sign-in page.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ pub(super) fn routes() -> Resource {
 /// The choices in force.
 #[derive(Serialize, ToSchema)]
 struct LoginChoices {
-    /// The connector to which strangers are led; `null`: they see the sign-in page.
+    /// The connector to which people are redirected who are not signed in; `null`: they see the sign-in page.
     #[schema(value_type = Option<String>)]
     default: Option<ConnectorId>,
     /// The connectors that come first on the sign-in page.
@@ -54,7 +55,7 @@ fn present<'de, D: Deserializer<'de>>(
     Option::deserialize(deserializer).map(Some)
 }
 
-/// Shows to which connector strangers are led, and the order of the sign-in page.
+/// Shows to which connector people are redirected who are not signed in, and the order of the sign-in page.
 #[utoipa::path(
     get, path = "/api/login", operation_id = "showLoginChoices", tag = "connectors",
     responses((status = 200, body = LoginChoices, description = "The choices in force"))
@@ -63,7 +64,7 @@ async fn show(State(state): State<Arc<ApiState>>) -> Response {
     shown(&state.live.settings())
 }
 
-/// Sets to which connector strangers are led, the order of the sign-in page, or both.
+/// Sets to which connector people are redirected who are not signed in, the order of the sign-in page, or both.
 #[utoipa::path(
     put, path = "/api/login", operation_id = "putLoginChoices", tag = "connectors",
     params(("If-Match" = Option<String>, Header, description = "The version that is replaced")),

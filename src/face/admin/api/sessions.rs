@@ -44,7 +44,7 @@ struct SessionParameters {
     /// Only those that began with this connector.
     #[param(value_type = Option<String>)]
     connector: Option<ConnectorId>,
-    /// The most sessions in the answer: 100 if absent, and never more than 10000.
+    /// The most sessions in the response: 100 if absent, and never more than 10000.
     max: Option<u32>,
 }
 

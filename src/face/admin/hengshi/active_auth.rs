@@ -1,4 +1,4 @@
-//! `active-auth`: the connector that strangers are led to.
+//! `active-auth`: the connector to which people are redirected who are not signed in.
 
 use std::sync::Arc;
 

@@ -33,7 +33,7 @@ const SESSION_END_FIELD: &str = "sessionExpSyncMapping";
 /// The field with the end of the session, if none is named.
 const SESSION_END_DEFAULT: &str = "exp";
 
-/// The fields of an answer.
+/// The fields of a response.
 #[derive(Default)]
 pub(super) struct Fields(pub(super) Map<String, Value>);
 

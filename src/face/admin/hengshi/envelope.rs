@@ -17,7 +17,7 @@ const SUCCESS: &str = "success";
 #[derive(Clone, Debug)]
 pub(super) struct Success {
     pub(super) data: Value,
-    /// The version in which the settings were last changed, if the answer shows any.
+    /// The version in which the settings were last changed, if the response shows any.
     pub(super) etag: Option<u64>,
 }
 

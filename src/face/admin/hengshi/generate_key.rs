@@ -55,7 +55,7 @@ pub(super) fn generate(
     })))
 }
 
-/// So many random bytes as text, two hexadecimal digits for each.
+/// Random bytes as hexadecimal text; `bytes` is at most [`HASH_BYTES_MAX`].
 fn hexadecimal(bytes: usize) -> String {
     let random = keys::random::<HASH_BYTES_MAX>();
     let random = random.iter().take(bytes);

@@ -74,7 +74,7 @@ async fn form_items() -> Outcome {
     Outcome(Ok(Success::of(Value::from(items.to_vec()))))
 }
 
-/// Shows the kind to which strangers are led.
+/// Shows the kind to which people are redirected who are not signed in.
 #[utoipa::path(
     get, path = "/api/authentication-configs/active-auth", operation_id = "hengshiActiveAuth",
     tag = "hengshi",
@@ -84,7 +84,7 @@ async fn show_active_auth(State(state): State<Arc<ApiState>>) -> Outcome {
     Outcome(Ok(active_auth::show(&state.live.settings())))
 }
 
-/// Sets the kind to which strangers are led; `hengshi`: they choose.
+/// Sets the kind to which people are redirected who are not signed in; `hengshi`: they choose.
 #[utoipa::path(
     put, path = "/api/authentication-configs/active-auth", operation_id = "hengshiSetActiveAuth",
     tag = "hengshi", request_body = Value,

@@ -38,7 +38,7 @@ pub(in crate::face::admin) struct FieldError {
     pub(super) at: Option<(String, usize)>,
 }
 
-/// An item of `problems` in an answer.
+/// An item of `problems` in a response.
 #[derive(Serialize)]
 struct ShownError<'a> {
     field: &'a str,

@@ -1,4 +1,4 @@
-//! `Refusal`: why a request is refused, with the status and the code of the answer.
+//! `Refusal`: why a request is refused, with the status and the code of the response.
 
 use http::StatusCode;
 

@@ -47,7 +47,7 @@ pub(super) fn of(config: &Config) -> Vec<SettingProblem<'_>> {
     problems
 }
 
-/// Whether `subject` and `profile` are those of the one who signs in.
+/// Whether `subject` and `profile` are those of the person who signs in.
 fn result_problems<'a>(config: &'a Config, reads: &[StepReads]) -> Vec<SettingProblem<'a>> {
     let mut problems = Vec::new();
     for (key, source) in [("subject", &config.subject), ("profile", &config.profile)] {

@@ -1,4 +1,5 @@
-//! `ClientScript`: where the page in the DingTalk client gets the script (JSAPI) with which it talks to the client.
+//! `ClientScript`: where the page in the DingTalk client gets the script (JSAPI) with which it talks to the
+//! client.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -58,8 +58,8 @@ pub(super) struct ConsoleSettings {
     pub(super) corp_id: String,
 }
 
-/// How to react to an error. It is known before values of the request are redacted, because a stranger chooses the
-/// code.
+/// How to react to an error. It is known before values of the request are redacted, because a stranger chooses
+/// the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ErrorClass {
     CodeRejected,

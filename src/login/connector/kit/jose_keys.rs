@@ -120,7 +120,7 @@ fn is_long_sequence(bytes: &[u8]) -> bool {
 /// Whether bytes are a public key or a certificate in DER, which is the content of PEM.
 fn is_public_key(bytes: &[u8]) -> bool {
     const SEQUENCE: u8 = 0x30;
-    // So many random bytes may be a key on Ed25519, too.
+    // Random bytes of this length may be a key on Ed25519, too.
     const RAW_BYTES: usize = 32;
     let mut algorithms = [
         Algorithm::RS256,

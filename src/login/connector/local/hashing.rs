@@ -1,5 +1,5 @@
-//! Computes hashes of passwords: off the threads that serve requests, at most one for each core and a few for the
-//! console, and with a limit to the memory of all together.
+//! Computes hashes of passwords: off the threads that serve requests, at most one for each core and a few for
+//! the console, and with a limit to the memory of all together.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -38,12 +38,12 @@ static MACHINE_QUEUE: LazyLock<HashQueue> = LazyLock::new(HashQueue::of_console)
 pub(in crate::login) enum HashSlots {
     /// People of connectors.
     Connectors,
-    /// Whoever signs in to the console.
+    /// Logins to the console.
     Console,
     /// Administrators in browsers that are known.
     KnownBrowsers,
-    /// Whoever signs in to the console on the machine itself. Strangers do, too, behind a proxy there that does
-    /// not name them.
+    /// Logins to the console from the machine itself. Clients behind a proxy there that does not name them
+    /// count as such, too.
     Machine,
 }
 
@@ -58,8 +58,8 @@ impl HashSlots {
     }
 }
 
-/// The memory of all hashes that are computed at the same time, in KiB: one costly hash, or one of the default cost
-/// for each core. Whoever knows no password chooses which hashes are computed.
+/// The memory of all hashes that are computed at the same time, in KiB: one costly hash, or one of the default
+/// cost for each core. Whoever knows no password chooses which hashes are computed.
 fn memory_kib(cores: usize) -> usize {
     let kib = |kib: u32| usize::try_from(kib).unwrap_or(usize::MAX);
     let default = kib(DEFAULT_MEMORY_KIB).saturating_mul(cores);

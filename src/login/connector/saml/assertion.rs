@@ -236,8 +236,8 @@ fn attributes(assertion: &Element) -> (Attributes, Attributes) {
     (by_name, by_friendly_name)
 }
 
-/// The text of a value, with its blanks: that of somebody else may differ in them alone. One that holds a `NameID`, such as eduPersonTargetedID, is the text of that; other
-/// elements have no meaning here.
+/// The text of a value, with its blanks: that of somebody else may differ in them alone. One that holds a
+/// `NameID`, such as eduPersonTargetedID, is the text of that; other elements have no meaning here.
 fn attribute_value(value: &Element) -> Option<String> {
     let mut inner = value.elements();
     match (inner.next(), inner.next()) {

@@ -104,7 +104,7 @@ fn dates(name: &str, validity: Validity, now: Timestamp) -> Option<Finding> {
     let text = if now < not_before {
         format!("{name}: it is not valid before {not_before}")
     } else if now > not_after {
-        format!("{name}: it expired at {not_after}; menshen does not mind, but replace it")
+        format!("{name}: it expired at {not_after}; menshen still accepts it, but replace it")
     } else if not_after.since(now) < SOON {
         format!("{name}: it expires soon, at {not_after}")
     } else {

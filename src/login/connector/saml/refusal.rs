@@ -11,8 +11,8 @@ use crate::telemetry::error_chain;
 use crate::text;
 use crate::wording::Text;
 
-/// The call in errors of which a signed response tells. What stands in one without a signature is the word of the
-/// browser.
+/// The call in errors of which a signed response tells. What stands in one without a signature is the word of
+/// the browser.
 const SIGNED_RESPONSE: &str = "the signed SAML response";
 
 /// The longest message of an error, in characters.

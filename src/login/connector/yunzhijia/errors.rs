@@ -146,10 +146,10 @@ pub(super) fn refused(call: &'static str, code: i64, message: &str, redacted: &[
 }
 
 impl Meaning {
-    /// A message may repeat the ticket, which a stranger chooses. So only `own_words`, without the values of the
-    /// request, blame the settings or the source; any word shows that a refusal is not about the token. Any other
-    /// refusal may be: within its lifetime Yunzhijia issues the same token again, so that asking for it costs
-    /// nothing.
+    /// A message may repeat the ticket, which a stranger chooses. So only `own_words`, without the values of
+    /// the request, blame the settings or the source; any word shows that a refusal is not about the token. Any
+    /// other refusal may be: within its lifetime Yunzhijia issues the same token again, so that asking for it
+    /// costs nothing.
     fn of(call: &'static str, code: i64, message: &str, own_words: &str) -> Self {
         let names_ticket = mentions(message, &["ticket"]);
         let is_absent = mentions(message, &ABSENT);

@@ -49,8 +49,8 @@ enum TaskOutcome {
     Ended,
     /// The provider ended the session.
     SessionGone(Box<dyn Error + Send + Sync>),
-    /// The provider's profile cannot be mapped: a login with it is refused, and groups that it no longer has must
-    /// not last.
+    /// The provider's profile cannot be mapped: a login with it is refused, and groups that it no longer has
+    /// must not last.
     NotMapped(ProfileMappingError),
     /// The provider is unreachable.
     Unavailable(Box<dyn Error + Send + Sync>),

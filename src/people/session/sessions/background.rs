@@ -152,8 +152,9 @@ struct LogProgress {
     last_success: Instant,
 }
 
-/// Makes the cached sessions unusable when the task that reads the log panics, until it reads the log again:
-/// a revocation of another process would not be noticed. At the end of the process the runtime drops the task, too.
+/// Makes the cached sessions unusable when the task that reads the log panics, until it reads the log again: a
+/// revocation of another process would not be noticed. At the end of the process the runtime drops the task,
+/// too.
 struct LogReaderGuard(Weak<Sessions>);
 
 impl Drop for LogReaderGuard {

@@ -25,7 +25,7 @@ use unreported::Unreported;
 
 /// The maximum number of pending unauthenticated requests: front-channel logouts.
 const UNAUTHENTICATED_MAX: usize = 10_000;
-/// After so many consecutive failures the remaining requests wait for the next round.
+/// The failures in a row after which the remaining requests wait for the next round.
 const FAILURES_MAX: usize = 3;
 
 /// The requests that the store has not confirmed yet.

@@ -1,5 +1,5 @@
-//! Identities that are known: what a login, or an answer of the source, changes of them, and what other processes
-//! learn of it.
+//! Identities that are known: what a login, or an answer of the source, changes of them, and what other
+//! processes learn of it.
 
 use super::super::super::{Account, AccountId, Admission, AdmissionOutcome, Revocation};
 use super::super::row::Columns;

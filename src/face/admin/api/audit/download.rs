@@ -15,7 +15,7 @@ use super::AuditParameters;
 use crate::face::admin::audit_download::{AS_FILE, AuditDownload, JSON_LINES};
 
 /// Downloads lines of the audit trail as JSON lines: each is one JSON object as the log has it. If the store
-/// fails in the middle, the answer ends before its end.
+/// fails in the middle, the response ends before its end.
 #[utoipa::path(
     get, path = "/api/audit/download", operation_id = "downloadAuditLines", tag = "audit",
     params(AuditParameters),

@@ -51,7 +51,7 @@ async fn show(
 }
 
 /// Makes a managed connector, or replaces its settings whole. A secret that is absent or `********` stays as
-/// it is, unless the place to which it is sent changes; an empty text removes it. When the answer arrives,
+/// it is, unless the place to which it is sent changes; an empty text removes it. When the response arrives,
 /// people sign in with the new settings.
 #[utoipa::path(
     put, path = "/api/connectors/{id}", operation_id = "putConnector", tag = "connectors",

@@ -41,14 +41,14 @@ struct PersonPath {
     login: String,
 }
 
-/// The answer to a change of a person.
+/// The response to a change of a person.
 #[derive(Serialize, ToSchema)]
 struct LocalPersonDone {
     done: bool,
     /// What ended with the change.
     ended: Ended,
     /// Whether another account has the login, so that the person cannot sign in until one of them is renamed
-    /// or they are linked. Only in the answer to adding somebody.
+    /// or they are linked. Only in the response to adding somebody.
     #[serde(skip_serializing_if = "Option::is_none")]
     login_taken: Option<bool>,
 }

@@ -56,7 +56,7 @@ pub(in super::super) struct PeopleParameters {
     /// The login after which the list begins: `next` of the page before.
     #[param(value_type = Option<String>)]
     after: Option<LoginName>,
-    /// The most people in the answer: 100 if absent, and never more than 1000.
+    /// The most people in the response: 100 if absent, and never more than 1000.
     max: Option<u32>,
 }
 

@@ -68,7 +68,7 @@ fn parts(mut text: &str, units: &[(char, u64)]) -> Option<u64> {
     text.is_empty().then_some(seconds)
 }
 
-/// A number of exactly so many digits.
+/// A number with exactly this number of digits.
 fn digits(text: &str, count: usize) -> Option<i64> {
     let is_number = text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok()).flatten()
