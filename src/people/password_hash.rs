@@ -24,8 +24,8 @@ const BCRYPT_COST_RECOMMENDED_MIN: u32 = 10;
 /// The most memory that one hash may take, in KiB.
 pub(crate) const ARGON2_MEMORY_KIB_MAX: u32 = 1 << 20;
 
-/// The most memory that a hash in the store may take, in KiB. Whoever sends it is no administrator of the
-/// machine.
+/// The most memory that a hash in the store may take, in KiB. It may come from an
+/// administrator of the console, who need not be one of the machine.
 const STORED_MEMORY_KIB_MAX: u32 = 256 << 10;
 
 /// What a hash of bcrypt takes, in KiB.
@@ -212,7 +212,7 @@ impl PasswordHash {
         }
     }
 
-    /// Whether the hash is so cheap to compute that whoever has it can guess the password.
+    /// Whether the hash is so cheap to compute that passwords can be guessed from it.
     pub(crate) fn is_cheap(&self) -> bool {
         match &self.scheme {
             Scheme::Argon2id { params, .. } => {

@@ -1,4 +1,4 @@
-//! How histories, versions and the audit trail name whoever changes something. The name of a token is never
+//! How histories, versions and the audit trail name the author of a change. The name of a token is never
 //! that of an administrator or of a person.
 
 use crate::store::{AdministratorName, LoginName};

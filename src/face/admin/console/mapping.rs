@@ -256,7 +256,7 @@ fn rows(
     Rows::new(context.texts(), features.mapping, attempt, previewed)
 }
 
-/// The mapping as TOML, for whoever tried another one than that of the file.
+/// The tried mapping as TOML, for the connector of a file, if it differs from that of the file.
 fn toml_for_file(
     info: &ConnectorInfo,
     attempt: &Attempt,

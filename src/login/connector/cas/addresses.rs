@@ -81,8 +81,8 @@ fn base(config: &Config) -> Result<String, AddressError> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-/// Requires https, or http on this machine, because who can change the answer of a CAS server can be anybody;
-/// `allow_http` accepts that.
+/// Requires https, or http on this machine, because who can change a response of a CAS server can sign in as
+/// anybody; `allow_http` accepts that.
 fn checked(key: &'static str, url: &Url, allow_http: bool) -> Result<(), AddressError> {
     let error = |message, help| AddressError { key, message, help };
     let has_credentials = !url.username().is_empty() || url.password().is_some();

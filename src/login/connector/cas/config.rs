@@ -29,8 +29,8 @@ pub struct Config {
     /// Whether the CAS server ends sessions by a POST to the callback URL when people sign out there.
     #[serde(default = "yes")]
     pub single_logout: bool,
-    /// Whether plain http to another machine is accepted. Whoever can change the answers of the CAS server on
-    /// their way can then sign in as anybody.
+    /// Whether plain http to another machine is accepted. Who can change the responses of the CAS server in
+    /// transit can then sign in as anybody.
     #[serde(default)]
     pub allow_http: bool,
     /// The login page. Absent: `/login` below `url`.

@@ -407,7 +407,7 @@ fn name_problem<'a>(key_path: KeyPath<'a>, name: &str, is_key: bool) -> Option<S
     })
 }
 
-/// Whoever can change an answer of the portal can be anybody, so only https counts, or this machine.
+/// Requires https, or http on this machine: who can change an answer of the portal can sign in as anybody.
 fn url_problem<'a>(key_path: KeyPath<'a>, url: &Url) -> Option<SettingProblem<'a>> {
     let has_credentials = !url.username().is_empty() || url.password().is_some();
     let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();

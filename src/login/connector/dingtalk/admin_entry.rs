@@ -19,7 +19,7 @@ pub(super) struct AdminEntry {
     pub(super) secret: Secret<String>,
 }
 
-/// Refuses whoever is no administrator of this organisation. Returns the userid.
+/// The userid of an administrator of this organisation; others are refused.
 pub(super) fn userid(
     found: super::api::Administrator,
     corp_id: &str,

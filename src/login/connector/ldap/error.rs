@@ -38,7 +38,7 @@ pub(super) enum LdapError {
         code: i32,
         text: String,
     },
-    /// Whoever sent them could have sent them in place of the directory.
+    /// They were sent without TLS, so they need not be from the directory.
     #[error("{address} sent bytes between its answer to StartTLS and the TLS handshake")]
     EarlyBytes { address: String },
     #[error("exchange {operation} with {address}")]

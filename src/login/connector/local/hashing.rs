@@ -59,7 +59,7 @@ impl HashSlots {
 }
 
 /// The memory of all hashes that are computed at the same time, in KiB: one costly hash, or one of the default
-/// cost for each core. Whoever knows no password chooses which hashes are computed.
+/// cost for each core. Clients without a password choose which hashes are computed.
 fn memory_kib(cores: usize) -> usize {
     let kib = |kib: u32| usize::try_from(kib).unwrap_or(usize::MAX);
     let default = kib(DEFAULT_MEMORY_KIB).saturating_mul(cores);
@@ -127,7 +127,7 @@ impl HashQueue {
     ) -> Result<T, ConnectorError> {
         let too_many = |_| busy("too many passwords are being verified");
         let waiting = self.waiting.try_acquire().map_err(too_many)?;
-        // The memory first: whoever waits for it holds no core.
+        // The memory first: what waits for it holds no core.
         let permits = timeout(WAIT_MAX, async {
             let memory = Arc::clone(&self.memory).acquire_many_owned(memory_kib);
             let memory = memory.await?;

@@ -20,10 +20,10 @@ use crate::text;
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The metadata of the identity provider: its URL (https, or http on this machine), or
-    /// `{ file = "/path" }`. It names the keys that sign assertions, so whoever can change it can be anybody.
+    /// `{ file = "/path" }`. It names the keys that sign assertions, so who can change it can sign in as anybody.
     pub metadata: MetadataSource,
-    /// Whether metadata is fetched from another machine over plain http. Whoever can change it on its way can
-    /// then sign in as anybody, unless `metadata_certificate` is set.
+    /// Whether metadata is fetched from another machine over plain http. Who can change it in transit can then
+    /// sign in as anybody, unless `metadata_certificate` is set.
     #[serde(default)]
     pub allow_http: bool,
     /// A PEM certificate. Then the metadata must be signed by its key.

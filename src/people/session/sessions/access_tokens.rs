@@ -226,7 +226,7 @@ impl Sessions {
         connector_epoch.raise_to(found.connector_epoch);
         self.everyone.raise_to(found.everyone_epoch);
         state.set_stored_use(found.session.used_at);
-        // A token confirms nothing: else whoever makes tokens would never be asked about.
+        // A token confirms no person: otherwise its use would put off the next question to the source.
         let identity = self.identity_state(&found)?;
         let at_load = LoadEpochs {
             ring: ring.epoch(),
