@@ -1,4 +1,4 @@
-//! `/console/`: health, who is here, the sources.
+//! `/console/`: health, active people, the sources.
 
 use std::time::Duration;
 
@@ -23,9 +23,9 @@ const LINES_MAX: u32 = 10_000;
 const REASONS_MAX: usize = 6;
 const CHANGES_MAX: usize = 6;
 /// The most people who are listed.
-const HERE_MAX: usize = 12;
-/// Whoever used a session since then is here.
-const HERE_FOR: Duration = Duration::from_secs(15 * 60);
+const ACTIVE_MAX: usize = 12;
+/// How long after a use a session counts as active.
+const ACTIVE_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 #[derive(Template)]
 #[template(path = "console/overview.html")]
@@ -36,13 +36,13 @@ struct OverviewPage<'a> {
 
 struct Overview {
     report: ReadinessReport,
-    here_now: usize,
+    active_sessions: usize,
     open_sessions: String,
     version: &'static str,
     chart: String,
     refusals: Vec<Bar>,
     changes: Vec<audit_trail::Row>,
-    here: Vec<Here>,
+    active_people: Vec<ActivePerson>,
     sources: Vec<Source>,
     nodes: Vec<Node>,
 }
@@ -68,8 +68,8 @@ struct Bar {
     percent: usize,
 }
 
-/// Somebody who is here.
-struct Here {
+/// A person with an active session.
+struct ActivePerson {
     account: String,
     name: String,
     connector: String,
@@ -134,10 +134,10 @@ pub(super) async fn show(context: &PageContext<'_>) -> Response<Body> {
     };
     let refused = lines_of(context, AuditEvent::Refused).await;
     let changes = audit_trail::last_changes(context, CHANGES_MAX).await;
-    let is_here = |listed: &&ListedSession| now.since(listed.session.used_at) < HERE_FOR;
+    let is_active = |listed: &&ListedSession| now.since(listed.session.used_at) < ACTIVE_WITHIN;
     let page = Overview {
         report,
-        here_now: sessions.iter().filter(is_here).count(),
+        active_sessions: sessions.iter().filter(is_active).count(),
         open_sessions: match u32::try_from(sessions.len()) {
             Ok(SESSIONS_MAX) => format!("≥ {SESSIONS_MAX}"),
             _ => sessions.len().to_string(),
@@ -146,7 +146,7 @@ pub(super) async fn show(context: &PageContext<'_>) -> Response<Body> {
         chart: chart::svg(&counts, now, t.sessions_per_hour, t.chart_value),
         refusals: bars(&refused),
         changes: changes.unwrap_or_default(),
-        here: here(context, sessions.iter().filter(is_here)),
+        active_people: active_people(context, sessions.iter().filter(is_active)),
         sources: sources(context),
         nodes: nodes(context).await,
     };
@@ -194,21 +194,21 @@ fn bars(refused: &[StoredAuditLine]) -> Vec<Bar> {
 }
 
 /// The people of these sessions, each once, the last one seen first.
-fn here<'a>(
+fn active_people<'a>(
     context: &PageContext<'_>,
     sessions: impl Iterator<Item = &'a ListedSession>,
-) -> Vec<Here> {
+) -> Vec<ActivePerson> {
     let mut sessions: Vec<_> = sessions.collect();
     sessions.sort_by_key(|listed| std::cmp::Reverse(listed.session.used_at));
-    let mut people: Vec<Here> = Vec::new();
+    let mut people: Vec<ActivePerson> = Vec::new();
     for listed in sessions {
         let account = listed.session.account.to_string();
-        if people.len() == HERE_MAX {
+        if people.len() == ACTIVE_MAX {
             break;
         }
         if people.iter().all(|person| person.account != account) {
             let name = listed.name.as_deref().unwrap_or(listed.login.as_str());
-            people.push(Here {
+            people.push(ActivePerson {
                 account,
                 name: name.to_owned(),
                 connector: listed.session.connector.to_string(),
