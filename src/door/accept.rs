@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::connection::{self, ListenerOptions};
 use super::listen::Listener;
-use super::{Handler, SharedState};
+use super::listener_options::ListenerOptions;
+use super::{Handler, SharedState, connection};
 
 pub(super) async fn accept<H: Handler>(
     shared: Arc<SharedState<H>>,

@@ -1,25 +1,24 @@
 //! Serves one connection: PROXY header, TLS, HTTP.
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use super::activity::{Activity, ConnectionGuards};
 use super::drive::drive;
 use super::framing::InspectedStream;
 use super::listen::AcceptedStream;
+use super::listener_options::ListenerOptions;
 use super::proxy_protocol::{self, ProxyError};
 use super::service::http_service;
 use super::tracked_stream::TrackedStream;
-use super::{Handler, OwnFiles, ServerLimits, SharedState, preface};
+use super::{Handler, ServerLimits, SharedState, preface};
 use crate::request::head::{Connection, Peer, PrivateUpstreamConnections};
 use crate::telemetry::error_chain;
 
@@ -27,30 +26,6 @@ use crate::telemetry::error_chain;
 const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How a listener serves its connections.
-#[derive(Clone)]
-pub(super) struct ListenerOptions {
-    pub(super) tls: Option<TlsAcceptor>,
-    pub(super) redirect_https: bool,
-    pub(super) proxy_protocol: bool,
-    /// Whether HTTP/2 is accepted without TLS, too.
-    pub(super) accepts_plain_http2: bool,
-    /// The port that `redirect_https` redirects to; absent: 443.
-    pub(super) https_port: Option<u16>,
-    /// Whether HTTP/1.1 preserves the case of header names.
-    pub(super) preserve_header_case: Arc<AtomicBool>,
-    /// The files that are served although `redirect_https` redirects.
-    pub(super) own_files: OwnFiles,
-}
-
-impl fmt::Debug for ListenerOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ListenerOptions")
-            .field("tls", &self.tls.is_some())
-            .finish_non_exhaustive()
-    }
-}
 
 /// Why a connection was closed before its first request.
 #[derive(Debug, thiserror::Error)]

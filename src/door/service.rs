@@ -11,8 +11,8 @@ use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 
 use super::activity::Activity;
-use super::connection::ListenerOptions;
 use super::framing::{self, Framing};
+use super::listener_options::ListenerOptions;
 use super::progress::RequestBody;
 use super::tracked_body::TrackedBody;
 use super::{Handler, OwnFiles, SharedState, redirect};

@@ -30,7 +30,10 @@ pub struct AdmissionPolicy {
 
 impl AdmissionPolicy {
     /// The normalized verified fields by which an identity may be linked, in the order of `link_by`.
-    fn links_among(&self, verified_fields: &[(LinkField, String)]) -> Vec<(LinkField, String)> {
+    pub(super) fn links_among(
+        &self,
+        verified_fields: &[(LinkField, String)],
+    ) -> Vec<(LinkField, String)> {
         let found = self.link_by.iter().filter_map(|link| {
             let verified = verified_fields.iter();
             verified.clone().find(|(field, _)| field == link).cloned()

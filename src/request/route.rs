@@ -15,7 +15,6 @@ mod config;
 mod config_values;
 mod demands;
 mod limits;
-mod mismatch;
 mod own_paths;
 mod public_path;
 mod routes;
@@ -28,10 +27,9 @@ pub use config::{
 pub use config_values::{HostHeader, HostPattern, PathPrefix, UpstreamUrl};
 pub use demands::{Demands, LoginPrompt, Reconfirmation, ReloadUser};
 pub use limits::LimitsConfig;
-pub use mismatch::Mismatch;
 pub use own_paths::OwnPaths;
 pub use public_path::PublicPath;
-pub use routes::{RouteMatch, Routes};
+pub use routes::{Mismatch, RouteMatch, Routes};
 pub use upstream_tls::UpstreamTlsConfig;
 
 /// The name of a route, for logs, pages and proxies that name the route in a check.

@@ -29,7 +29,7 @@ use crate::telemetry::Telemetry;
 mod access;
 mod access_tokens;
 mod accounts;
-mod answer;
+pub(super) mod answer;
 mod app_token;
 mod audit;
 pub(super) mod change;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::{
-    AppPageScripts, AuthnRequest, AuthnResponse, Challenge, ConnectorError, EventReceiver,
+    AppPageScripts, AuthnRequest, AuthnResponse, Challenge, ConnectorError, EventReceiver, Finding,
     KeptState, ListedPeople, ProviderLogout, SharedAppToken, SourceDirectory, SourceRefusal,
     UnsolicitedProfile, brought,
 };

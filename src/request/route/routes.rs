@@ -7,6 +7,10 @@ use super::{HostPattern, OwnPaths, Route};
 use crate::request::head::Host;
 use crate::request::path::Path;
 
+mod mismatch;
+
+pub use mismatch::Mismatch;
+
 /// The result of a route search.
 #[derive(Clone, Copy, Debug)]
 pub enum RouteMatch<'a> {

@@ -2,8 +2,8 @@
 
 use crate::secret::Secret;
 use crate::store::{
-    AccessTokenOutcome, Account, AdmissionOutcome, EditOutcome, EndedLogins, ExpectOutcome,
-    ImportOutcome, LocalPeopleOutcome, MintOutcome, Reopening, Revocation, SubjectRenameOutcome,
+    AccessTokenOutcome, AdmissionOutcome, EditOutcome, EndedLogins, ExpectOutcome, ImportOutcome,
+    LocalPeopleOutcome, MintOutcome, Reopening, Revocation, SubjectRenameOutcome,
     TokenUpdateOutcome,
 };
 

@@ -1,7 +1,8 @@
 //! The responses to successful requests, and the audit records of changes.
 
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::header::ETAG;
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -12,7 +13,7 @@ use crate::face::admin::tokens::AdminToken;
 use crate::store::StoreError;
 use crate::telemetry::{AuditEvent, AuditRecord};
 
-/// A successful answer with a JSON body.
+/// A successful response with a JSON body.
 pub(super) struct ApiJson<T>(pub(super) T);
 
 impl<T: Serialize> IntoResponse for ApiJson<T> {
@@ -60,4 +61,17 @@ pub(super) fn audit_reason<T>(note: &str, stored: &Result<T, StoreError>) -> Str
         Err(_) => "; not stored yet",
     };
     format!("through the admin API{colon}{note}{unstored}")
+}
+
+/// The tag of what was last changed in a version.
+pub(in crate::face::admin) fn etag(version: u64) -> HeaderValue {
+    let tag = HeaderValue::from_str(&format!("\"{version}\""));
+    tag.unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+}
+
+/// A response with the tag of what it shows.
+pub(super) fn tagged(answer: impl Serialize, version: u64) -> Response {
+    let mut response = ApiJson(answer).into_response();
+    response.headers_mut().insert(ETAG, etag(version));
+    response
 }

@@ -1,18 +1,14 @@
-//! What all changes of the managed settings need: who makes them, the preconditions of the request, and the
-//! tag of the response.
+//! What all changes of the managed settings read of a request: who makes them, its preconditions and its body.
 
 use std::net::IpAddr;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::response::{IntoResponse as _, Response};
-use http::header::{ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH, USER_AGENT};
+use http::HeaderName;
+use http::header::{HeaderMap, IF_MATCH, IF_NONE_MATCH, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::answer::ApiJson;
 use super::error::ApiError;
 use super::input::read_body;
 use crate::face::admin::json;
@@ -88,19 +84,6 @@ pub(in crate::face::admin) fn precondition(headers: &HeaderMap) -> Result<Precon
 fn version_of(tag: &[u8]) -> Option<u64> {
     let tag = tag.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     std::str::from_utf8(tag).ok()?.parse().ok()
-}
-
-/// The tag of what was last changed in a version.
-pub(in crate::face::admin) fn etag(version: u64) -> HeaderValue {
-    let tag = HeaderValue::from_str(&format!("\"{version}\""));
-    tag.unwrap_or_else(|_| HeaderValue::from_static("\"\""))
-}
-
-/// A response with the tag of what it shows.
-pub(super) fn tagged(answer: impl Serialize, version: u64) -> Response {
-    let mut response = ApiJson(answer).into_response();
-    response.headers_mut().insert(ETAG, etag(version));
-    response
 }
 
 /// The settings of a connector in the body of a request.

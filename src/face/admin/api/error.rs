@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::change;
+use super::answer;
 use crate::face::admin::json::JsonError;
 use crate::face::admin::json_response;
 use crate::login::connector::{ConnectorError, DiscardedRecently};
@@ -232,7 +232,7 @@ impl IntoResponse for ApiError {
             current: Some(etag),
         }) = &self
         {
-            let etag = change::etag(*etag);
+            let etag = answer::etag(*etag);
             response.headers_mut().insert(ETAG, etag);
         }
         response.map(axum::body::Body::new)

@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::change::{Preconditions, Sender, tagged};
+use super::answer::tagged;
+use super::change::{Preconditions, Sender};
 use super::error::{ApiError, Problem};
 use super::input::JsonBody;
 use super::{ApiState, Resource};

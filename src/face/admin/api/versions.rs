@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
-use super::answer::ApiJson;
-use super::change::{Preconditions, Sender, SettingsBody, tagged};
+use super::answer::{ApiJson, tagged};
+use super::change::{Preconditions, Sender, SettingsBody};
 use super::error::{ApiError, Problem};
 use super::input::{JsonBody, PathParameters, QueryParameters};
 use super::{ApiState, Resource};

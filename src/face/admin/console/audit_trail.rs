@@ -30,6 +30,8 @@ pub(super) use events::event_text;
 
 /// The lines of one page.
 const PER_PAGE: u32 = 100;
+/// The lines among which the last changes are searched.
+const CHANGES_SEARCHED: u32 = 1_000;
 const DAY: Duration = Duration::from_secs(86_400);
 
 #[derive(Template)]
@@ -260,7 +262,7 @@ pub(super) async fn last_changes(
     max: usize,
 ) -> Result<Vec<Row>, StoreError> {
     let query = AuditQuery {
-        max: DOWNLOADED_AT_ONCE,
+        max: CHANGES_SEARCHED,
         ..AuditQuery::default()
     };
     let lines = context.services.audit.search(&query).await?;

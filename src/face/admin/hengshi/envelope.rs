@@ -5,7 +5,7 @@ use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
-use crate::face::admin::api::change::etag;
+use crate::face::admin::api::answer::etag;
 use crate::face::admin::json_response;
 use crate::face::page::Lang;
 use crate::request::Body;

@@ -9,8 +9,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::super::answer::{ApiJson, Done};
-use super::super::change::{Preconditions, Sender, TableBody, tagged};
+use super::super::answer::{ApiJson, Done, tagged};
+use super::super::change::{Preconditions, Sender, TableBody};
 use super::super::error::{ApiError, Problem};
 use super::super::input::PathParameters;
 use super::super::{ApiState, Resource};

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{HostPattern, PortGroup, Route, RouteMatch, RouteName, Routes};
+use super::{PortGroup, RouteMatch, Routes};
 use crate::request::head::Host;
 use crate::request::path::Path;
+use crate::request::route::{HostPattern, Route, RouteName};
 
 /// Why a route does not match a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
