@@ -32,9 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 use url::Url;
 
 pub use events::{DirectoryEvent, EVENT_AES_KEY, EVENT_TOKEN, is_success, seal, sealer};
@@ -43,14 +41,14 @@ pub use people::{
 };
 pub use state::CodeKind;
 
+use super::simulated_http::RunningSimulation;
 use server::Simulation;
 use state::{Fault, State};
 
 /// A running simulation; dropping it closes its socket and every connection.
+#[derive(Debug)]
 pub struct DingTalk {
-    address: SocketAddr,
-    simulation: Arc<Simulation>,
-    accepting: JoinHandle<()>,
+    simulation: RunningSimulation<State>,
 }
 
 impl DingTalk {
@@ -67,20 +65,14 @@ impl DingTalk {
     /// # Errors
     /// It cannot be bound.
     pub async fn start_at(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
         let simulation = Simulation::new(State::new(), Arc::new(SystemTime::now));
-        let accepting = tokio::spawn(server::accept(listener, Arc::clone(&simulation)));
-        Ok(Self {
-            address,
-            simulation,
-            accepting,
-        })
+        let simulation = RunningSimulation::start(address, simulation, server::accept).await?;
+        Ok(Self { simulation })
     }
 
     /// The URL without a trailing slash: the value of `api_base` and `oapi_base`.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.simulation.address)
     }
 
     /// The value for the configuration key `login_url`.
@@ -268,11 +260,5 @@ impl DingTalk {
     /// Advances the clock of the simulation.
     pub fn advance(&self, by: Duration) {
         self.simulation.advance(by);
-    }
-}
-
-impl Drop for DingTalk {
-    fn drop(&mut self) {
-        self.accepting.abort();
     }
 }

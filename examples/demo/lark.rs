@@ -28,7 +28,6 @@ mod server;
 #[path = "lark/state.rs"]
 mod state;
 
-use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -36,8 +35,6 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use url::Url;
 
 pub use events::{
@@ -50,14 +47,14 @@ pub use people::{
 pub use state::CodeRequest;
 
 pub use super::simulated_http::Clock;
+use super::simulated_http::RunningSimulation;
 use server::Simulation;
 use state::{Fault, State};
 
 /// A running simulation; dropping it closes its socket and every connection.
+#[derive(Debug)]
 pub struct Lark {
-    address: SocketAddr,
-    simulation: Arc<Simulation>,
-    accepting: JoinHandle<()>,
+    simulation: RunningSimulation<State>,
 }
 
 impl Lark {
@@ -74,20 +71,14 @@ impl Lark {
     /// # Errors
     /// It cannot be bound.
     pub async fn start_at(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
         let simulation = Simulation::new(State::new(), Arc::new(SystemTime::now));
-        let accepting = tokio::spawn(server::accept(listener, Arc::clone(&simulation)));
-        Ok(Self {
-            address,
-            simulation,
-            accepting,
-        })
+        let simulation = RunningSimulation::start(address, simulation, server::accept).await?;
+        Ok(Self { simulation })
     }
 
     /// The URL without a trailing slash.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.simulation.address)
     }
 
     /// The tables of a connector to this simulation; `lines` are further ones of its table `lark`.
@@ -258,19 +249,5 @@ impl Lark {
     fn set_fault(&self, path: &str, fault: Fault) {
         let mut state = self.simulation.state();
         state.faults.insert(path.to_owned(), fault);
-    }
-}
-
-impl fmt::Debug for Lark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lark")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Drop for Lark {
-    fn drop(&mut self) {
-        self.accepting.abort();
     }
 }

@@ -6,9 +6,11 @@
 )]
 
 use std::error::Error;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+use std::{fmt, io};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -18,7 +20,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use url::{Position, Url};
 
@@ -72,6 +74,57 @@ impl<S> Simulation<S> {
     fn offset(&self) -> MutexGuard<'_, Duration> {
         let offset = self.clock_offset.lock();
         offset.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A simulation that serves connections. Dropping it closes its socket and every connection.
+pub struct RunningSimulation<S> {
+    pub address: SocketAddr,
+    simulation: Arc<Simulation<S>>,
+    accepting: JoinHandle<()>,
+}
+
+impl<S> RunningSimulation<S> {
+    /// Binds the address and runs `accept`, which serves connections.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn start<F>(
+        address: SocketAddr,
+        simulation: Arc<Simulation<S>>,
+        accept: impl FnOnce(TcpListener, Arc<Simulation<S>>) -> F,
+    ) -> io::Result<Self>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind(address).await?;
+        Ok(Self {
+            address: listener.local_addr()?,
+            accepting: tokio::spawn(accept(listener, Arc::clone(&simulation))),
+            simulation,
+        })
+    }
+}
+
+impl<S> Deref for RunningSimulation<S> {
+    type Target = Simulation<S>;
+
+    fn deref(&self) -> &Simulation<S> {
+        &self.simulation
+    }
+}
+
+impl<S> fmt::Debug for RunningSimulation<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningSimulation")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S> Drop for RunningSimulation<S> {
+    fn drop(&mut self) {
+        self.accepting.abort();
     }
 }
 

@@ -33,9 +33,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 use url::Url;
 
 pub use events::{ContactChange, EVENT_AES_KEY, EVENT_TOKEN, EventSealer, SealedEvent};
@@ -45,6 +43,7 @@ pub use people::{
 };
 
 pub use super::simulated_http::Clock;
+use super::simulated_http::RunningSimulation;
 use server::Simulation;
 use state::{Fault, State};
 
@@ -58,10 +57,9 @@ pub struct Options {
 }
 
 /// A running simulation; dropping it closes its socket and every connection.
+#[derive(Debug)]
 pub struct WeCom {
-    address: SocketAddr,
-    simulation: Arc<Simulation>,
-    accepting: JoinHandle<()>,
+    simulation: RunningSimulation<State>,
 }
 
 impl WeCom {
@@ -70,20 +68,15 @@ impl WeCom {
     /// # Errors
     /// The address cannot be bound.
     pub async fn start(options: Options) -> io::Result<Self> {
-        let listener = TcpListener::bind(options.address).await?;
-        let address = listener.local_addr()?;
         let simulation = Simulation::new(State::new(), options.clock);
-        let accepting = tokio::spawn(server::accept(listener, Arc::clone(&simulation)));
-        Ok(Self {
-            address,
-            simulation,
-            accepting,
-        })
+        let simulation =
+            RunningSimulation::start(options.address, simulation, server::accept).await?;
+        Ok(Self { simulation })
     }
 
     /// The URL without a trailing slash.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.simulation.address)
     }
 
     /// The value for the configuration key `login_url`.
@@ -357,19 +350,5 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("address", &self.address)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for WeCom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WeCom")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Drop for WeCom {
-    fn drop(&mut self) {
-        self.accepting.abort();
     }
 }

@@ -21,27 +21,23 @@ mod server;
 #[path = "yunzhijia/state.rs"]
 mod state;
 
-use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
 pub use people::{APP_ID, APP_SECRET, Department, EID, OTHER_EID, Person};
 
 pub use super::simulated_http::Clock;
+use super::simulated_http::RunningSimulation;
 use server::Simulation;
 use state::{Fault, State};
 
 /// A running simulation; dropping it closes its socket and every connection.
+#[derive(Debug)]
 pub struct Yunzhijia {
-    address: SocketAddr,
-    simulation: Arc<Simulation>,
-    accepting: JoinHandle<()>,
+    simulation: RunningSimulation<State>,
 }
 
 impl Yunzhijia {
@@ -58,20 +54,14 @@ impl Yunzhijia {
     /// # Errors
     /// It cannot be bound.
     pub async fn start_at(address: SocketAddr, clock: Clock) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
         let simulation = Simulation::new(State::new(), clock);
-        let accepting = tokio::spawn(server::accept(listener, Arc::clone(&simulation)));
-        Ok(Self {
-            address,
-            simulation,
-            accepting,
-        })
+        let simulation = RunningSimulation::start(address, simulation, server::accept).await?;
+        Ok(Self { simulation })
     }
 
     /// The URL without a trailing slash.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.simulation.address)
     }
 
     /// The tables of a connector to this simulation; `lines` are further ones of its table `yunzhijia`.
@@ -193,19 +183,5 @@ impl Yunzhijia {
     fn set_fault(&self, path: &str, fault: Fault) {
         let mut state = self.simulation.state();
         state.faults.insert(path.to_owned(), fault);
-    }
-}
-
-impl fmt::Debug for Yunzhijia {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Yunzhijia")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Drop for Yunzhijia {
-    fn drop(&mut self) {
-        self.accepting.abort();
     }
 }
