@@ -4,6 +4,7 @@ use menshen::config::Config;
 use menshen::wording::Language;
 
 use super::problems::parse_error;
+use super::project_file;
 use crate::command::{run_menshen, text};
 use crate::upstream::TempFolder;
 
@@ -162,4 +163,23 @@ fn numbers_texts_and_tables_are_read_as_before() {
         let text = format!("{SERVER}[server.limits]\nstreams_max = {bad}\n");
         assert_eq!(lines(&text), [4], "{bad}");
     }
+}
+
+#[test]
+fn the_problem_on_the_page_about_check_is_the_real_one() {
+    let page = std::fs::read_to_string(project_file("docs/check.md")).unwrap();
+    let (_, shown) = page.split_once("```text\n").unwrap();
+    let (shown, _) = shown.split_once(", ...\n```").unwrap();
+    let text = format!(
+        "{SERVER}\n[[route]]\nname = 'oa'\nupstream = ['http://[::1]']\n[connector.corp]\n\
+         wecom = {{ corp_id = \"ww0123456789abcdef\", agent_id = 7, secret = \"hunter2\", scop = \"snsapi_base\" }}\n"
+    );
+    let error = Config::parse(&text, "/etc/menshen/menshen.toml").unwrap_err();
+    let error = error.to_string();
+    let without_margin = |text: &str| {
+        let lines = text.lines().map(str::trim);
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let (real, shown) = (without_margin(&error), without_margin(shown));
+    assert!(real.starts_with(&shown), "{real}\n---\n{shown}");
 }

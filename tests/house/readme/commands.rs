@@ -61,6 +61,9 @@ fn menshen_commands(page: &Page) -> Vec<Vec<String>> {
         for command in words.split(|word| ["|", "&&", ";", ">", "<"].contains(&word.as_str())) {
             let start = command.iter().rposition(|word| word == "--");
             let command = start.map_or(command, |dashes| &command[dashes + 1..]);
+            let is_variable = |word: &&String| word.contains('=') && !word.starts_with('-');
+            let variables = command.iter().take_while(is_variable).count();
+            let command = &command[variables..];
             let Some((program, arguments)) = command.split_first() else {
                 continue;
             };

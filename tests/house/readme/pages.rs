@@ -235,3 +235,21 @@ fn anchors_are_those_of_github() {
     assert_eq!(anchor("8. 放在 nginx 后面"), "8-放在-nginx-后面");
     assert_eq!(anchor("Why `allow`, or not?"), "why-allow-or-not");
 }
+
+/// Code that is only indented: no test parses it, and none compares it with that of the other language.
+#[test]
+fn no_code_stands_outside_of_fences() {
+    for page in all() {
+        let prose = page.prose();
+        let (mut before, mut in_list) = ("", false);
+        for line in prose.lines() {
+            let is_code = line.starts_with("    ") && before.is_empty() && !in_list;
+            assert!(!is_code, "{}: {line}", page.name);
+            if !line.is_empty() && !line.starts_with(' ') {
+                let number = line.trim_start_matches(|c: char| c.is_ascii_digit());
+                in_list = line.starts_with("- ") || number.starts_with(". ");
+            }
+            before = line;
+        }
+    }
+}
