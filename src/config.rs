@@ -127,6 +127,26 @@ impl Config {
         Self::parse_with(encoding::decode(bytes, name)?, name, files::problems)
     }
 
+    /// The warnings about a configuration that [`Config::parse`] refuses although each of its values can be read:
+    /// what a file with problems has besides. Otherwise there are none, because what was read in place of a wrong
+    /// value says nothing about the file.
+    pub fn warnings_beside_problems(bytes: &[u8], name: &str, now: Timestamp) -> Vec<Warning> {
+        let Ok(text) = encoding::decode(bytes, name) else {
+            return Vec::new();
+        };
+        let read = read::read::<Self>(text.strip_prefix('\u{feff}').unwrap_or(text), name);
+        match read.value {
+            Some(mut config) if read.problems.is_empty() => {
+                config.source = read.source;
+                let of_files = config.file_warnings().into_iter();
+                let of_certificates = config.certificate_warnings(now);
+                let of_files = of_files.chain(of_certificates);
+                config.warnings().into_iter().chain(of_files).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn parse_with(
         text: &str,
         name: &str,

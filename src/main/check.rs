@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use menshen::clock::Clock;
-use menshen::config::Config;
+use menshen::config::{Config, Warning};
 use menshen::run::DryRun;
 use menshen::site::Site;
 use menshen::store::StoreError;
@@ -22,12 +22,8 @@ pub(super) async fn run(path: &Path, export: Option<&Path>, online: bool) -> Res
         content = exported::content_with(content, export).await?;
     }
     let config = parse_and_check(&content.0, &content.1)?;
-    let (language, label) = (wording::operator_language(), text!("warning", "警告"));
-    let label = label.for_operator();
     let of_certificates = config.certificate_warnings(Clock::system().now());
-    for warning in warnings(&config).chain(of_certificates) {
-        print(format_args!("{label}: {}", warning.in_language(language)))?;
-    }
+    print_warnings(warnings(&config).chain(of_certificates))?;
     config
         .check_files()
         .map_err(|error| Failure::invalid(&error))?;
@@ -38,14 +34,12 @@ pub(super) async fn run(path: &Path, export: Option<&Path>, online: bool) -> Res
         // It may have connectors.
         Some(error) => note_unread_store(error)?,
         None => {
-            for warning in config.absent_caller_warnings(&site.settings) {
-                print(format_args!("{label}: {}", warning.in_language(language)))?;
-            }
+            print_warnings(config.absent_caller_warnings(&site.settings).into_iter())?;
         }
     }
     let mut all_work = true;
     for line in connector::state_lines(&site.settings) {
-        print(format_args!("{label}: {line}"))?;
+        print(format_args!("{}: {line}", warning_label()))?;
     }
     for entry in site.login.entries().iter().filter(|_| online) {
         let (id, kind) = (&entry.id, entry.kind);
@@ -98,11 +92,27 @@ fn note_unread_store(error: &StoreError) -> Result<(), Failure> {
     print(format_args!("{}", note.for_operator()))
 }
 
-/// Parses the configuration. The files of one with problems are opened, too, so that one run finds everything.
+/// Parses the configuration. Of one with problems the files are opened, too, and the warnings are printed, so that
+/// one run finds everything.
 fn parse_and_check(content: &[u8], name: &str) -> Result<Config, Failure> {
-    Config::parse_bytes(content, name)
-        .or_else(|_| Config::parse_and_check_files(content, name))
-        .map_err(|error| Failure::invalid(&error))
+    if let Ok(config) = Config::parse_bytes(content, name) {
+        return Ok(config);
+    }
+    let now = Clock::system().now();
+    print_warnings(Config::warnings_beside_problems(content, name, now).into_iter())?;
+    Config::parse_and_check_files(content, name).map_err(|error| Failure::invalid(&error))
+}
+
+fn warning_label() -> String {
+    text!("warning", "警告").for_operator().to_string()
+}
+
+fn print_warnings(warnings: impl Iterator<Item = Warning>) -> Result<(), Failure> {
+    let (language, label) = (wording::operator_language(), warning_label());
+    for warning in warnings {
+        print(format_args!("{label}: {}", warning.in_language(language)))?;
+    }
+    Ok(())
 }
 
 /// Contacts every issuer of bearer tokens, and returns whether all of them work.

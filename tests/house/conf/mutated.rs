@@ -1,5 +1,6 @@
 //! The parser never panics on a configuration with random mistakes.
 
+use menshen::clock::Timestamp;
 use menshen::config::Config;
 use proptest::prelude::*;
 
@@ -49,6 +50,8 @@ proptest! {
         match Config::parse(&text, "menshen.toml") {
             Ok(config) => drop((config.warnings(), config.files(), config.site())),
             Err(error) => {
+                let now = Timestamp::from_unix_s(1_800_000_000);
+                drop(Config::warnings_beside_problems(text.as_bytes(), "menshen.toml", now));
                 prop_assert!(!error.problems.is_empty());
                 prop_assert!(error.to_string().contains("menshen.toml"));
             }

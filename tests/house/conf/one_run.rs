@@ -183,3 +183,26 @@ fn the_problem_on_the_page_about_check_is_the_real_one() {
     let (real, shown) = (without_margin(&error), without_margin(shown));
     assert!(real.starts_with(&shown), "{real}\n---\n{shown}");
 }
+
+#[test]
+fn warnings_stand_beside_the_problems_of_a_file_whose_values_can_be_read() {
+    let folder = TempFolder::new();
+    let corp = CORP.replace("ww0123456789abcdef", "corp");
+    let route = |name: &str, more: &str| {
+        format!("[[route]]\nname = '{name}'\nupstream = ['http://[::1]']\n{more}\n")
+    };
+    let same = format!("{}{}", route("a", ""), route("b", "allow = 'user.login'"));
+    let unreadable = format!("{same}access = 7\n");
+    for (routes, problem, warned) in [
+        (&same, "two routes serve the same host and path", true),
+        (&unreadable, "does not fit here", false),
+    ] {
+        let file = folder.write("menshen.toml", &format!("{SERVER}{corp}{routes}"));
+        let output = run_menshen(&["check", "-c", file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains(problem), "{output:?}");
+        for words in ["does not look like a corp id", "neither true nor false"] {
+            assert_eq!(text(&output.stdout).contains(words), warned, "{output:?}");
+        }
+    }
+}
