@@ -86,6 +86,8 @@ pub enum UnstoredAudit {
 }
 
 impl UnstoredAudit {
+    pub(super) const ALL: [Self; 3] = [Self::QueueFull, Self::Refused, Self::Shutdown];
+
     /// The value in metrics.
     pub(super) const fn as_str(self) -> &'static str {
         match self {

@@ -121,9 +121,12 @@ impl Metrics {
         );
         registry.register_with_unit(name, help, Unit::Seconds, durations);
         metrics.register(&mut registry);
-        // Alerts compare with the time before the first refused reload.
+        // Alerts compare with the time before the first refused reload or unstored line.
         for outcome in ReloadOutcome::ALL {
             metrics.reload_counter(outcome);
+        }
+        for why in UnstoredAudit::ALL {
+            metrics.unstored_audit_counter(why);
         }
         Self {
             registry,
@@ -205,6 +208,19 @@ impl Metrics {
         self.reloads.get_or_create_owned(&labels)
     }
 
+    fn unstored_audit_counter(&self, why: UnstoredAudit) -> Counter {
+        let labels = vec![("reason", why.as_str().to_owned())];
+        self.unstored_audit.get_or_create_owned(&labels)
+    }
+
+    fn login_counter(&self, connector: &str, outcome: LoginOutcome) -> Counter {
+        let labels = vec![
+            ("connector", connector.to_owned()),
+            ("outcome", outcome.as_str().to_owned()),
+        ];
+        self.logins.get_or_create_owned(&labels)
+    }
+
     pub(super) fn count_stream_end(&self, kind: StreamKind) {
         let labels = vec![("what", kind.as_str().to_owned())];
         self.ended.get_or_create(&labels).inc();
@@ -233,12 +249,16 @@ impl Telemetry {
         increment_until_dropped(&self.0.metrics.tunnels)
     }
 
+    /// Shows the logins of a connector as 0 before the first one: alerts compare with the time before the
+    /// first failure.
+    pub fn show_logins(&self, connector: &str) {
+        for outcome in LoginOutcome::ALL {
+            self.0.metrics.login_counter(connector, outcome);
+        }
+    }
+
     pub fn count_login(&self, connector: &str, outcome: LoginOutcome) {
-        let labels = vec![
-            ("connector", connector.to_owned()),
-            ("outcome", outcome.as_str().to_owned()),
-        ];
-        self.0.metrics.logins.get_or_create(&labels).inc();
+        self.0.metrics.login_counter(connector, outcome).inc();
     }
 
     /// The counters of one issuer's bearer tokens; `""` for tokens of unknown issuers.
@@ -287,9 +307,7 @@ impl Telemetry {
 
     /// Counts audit lines that are only in the log.
     pub fn count_unstored_audit(&self, why: UnstoredAudit, lines: u64) {
-        let labels = vec![("reason", why.as_str().to_owned())];
-        let counters = &self.0.metrics.unstored_audit;
-        counters.get_or_create(&labels).inc_by(lines);
+        self.0.metrics.unstored_audit_counter(why).inc_by(lines);
     }
 
     /// Counts a failed store operation.

@@ -95,6 +95,8 @@ impl AppTokenOutcome {
 }
 
 impl LoginOutcome {
+    pub(super) const ALL: [Self; 3] = [Self::Done, Self::Refused, Self::Failed];
+
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",

@@ -1,5 +1,7 @@
 //! The table of metrics, the dashboard and the alert rules name metrics that exist.
 
+mod labels;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -185,7 +187,7 @@ async fn every_metric_is_documented_and_every_documented_metric_exists() {
 
 #[tokio::test]
 async fn a_failed_login_is_not_recorded_as_allowed() {
-    let menshen = setup().start().await;
+    let menshen = setup().access_log().start().await;
     let denied = "menshen_requests_total{face=\"own\",verdict=\"deny\",status=\"4xx\"}";
     let allowed = "menshen_requests_total{face=\"own\",verdict=\"allow\",status=\"4xx\"}";
     assert_eq!(metric(&menshen, denied).await, 0.0);
@@ -194,18 +196,31 @@ async fn a_failed_login_is_not_recorded_as_allowed() {
     assert!((400..500).contains(&answer.status), "{}", answer.status);
     assert_eq!(metric(&menshen, denied).await, 1.0);
     assert_eq!(metric(&menshen, allowed).await, 0.0);
+    menshen.running.live().services().telemetry.flush();
+    let log = menshen.records.text();
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("\"path\":\"/.menshen/callback/corp\""));
+    let verdicts: Vec<_> = lines
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["verdict"].clone())
+        .collect();
+    assert_eq!(verdicts, ["deny"], "{log}");
 }
 
 #[tokio::test]
-async fn refused_reloads_are_shown_before_the_first_one() {
+async fn what_alerts_count_is_shown_before_the_first_time() {
     let menshen = setup().start().await;
     let page = send_request(&menshen, "GET", "/metrics", "", "")
         .await
         .text();
-    assert!(
-        page.contains("menshen_reloads_total{outcome=\"refused\"} 0\n"),
-        "{page}"
-    );
+    for series in [
+        "reloads_total{outcome=\"refused\"}",
+        "logins_total{connector=\"corp\",outcome=\"failed\"}",
+        "audit_lines_unstored_total{reason=\"refused\"}",
+    ] {
+        let line = format!("menshen_{series} 0\n");
+        assert!(page.contains(&line), "{line}: {page}");
+    }
 }
 
 #[tokio::test]
