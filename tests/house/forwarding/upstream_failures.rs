@@ -4,12 +4,16 @@
 use std::sync::Arc;
 
 use rustls::pki_types::PrivatePkcs8KeyDer;
+use serde_json::Value;
 use tokio_rustls::TlsAcceptor;
 
 use crate::browser::navigation_lines;
 use crate::raw_connection::RawConnection;
+use crate::records::Records;
+use crate::setup::{Menshen, Setup};
 use crate::upstream::{
-    Reply, Upstream, accept, bind_listener, get_request, menshen_in_front_of, ok, refusing_socket,
+    Reply, Upstream, accept, bind_listener, get_request, menshen_in_front_of, ok, public_route,
+    refusing_socket,
 };
 use crate::wire;
 
@@ -166,4 +170,62 @@ async fn an_https_upstream_with_an_untrusted_certificate_is_a_502() {
     assert_eq!(response.header("host"), None);
     let upstream = format!("localhost:{port}");
     assert!(!response.text().contains(&upstream), "{}", response.text());
+}
+
+/// The upstream in the access line of a failed request, and the warning about it.
+async fn logged_failure(menshen: &Menshen, status: u16) -> (String, String) {
+    let log = Records::process_log();
+    let answer = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
+    assert_eq!(answer.status, status, "{}", answer.text());
+    let id = answer.json()["request_id"].as_str().unwrap().to_owned();
+    menshen.running.live().services().telemetry.flush();
+    let line_of = |log: String, part: &str| {
+        let line = log
+            .lines()
+            .find(|line| line.contains(&id) && line.contains(part));
+        line.unwrap_or_else(|| panic!("no {part}: {log}"))
+            .to_owned()
+    };
+    let access = line_of(menshen.records.text(), "menshen::access");
+    let access: Value = serde_json::from_str(&access).unwrap();
+    assert_eq!(access["status"], status, "{access}");
+    (
+        access["upstream"].as_str().unwrap_or_default().to_owned(),
+        line_of(log.text(), "\"WARN\""),
+    )
+}
+
+#[tokio::test]
+async fn the_access_line_and_the_warning_of_a_failure_name_the_upstream() {
+    let down = [refusing_socket(), refusing_socket()];
+    let down = down.each_ref().map(|socket| socket.local_addr().unwrap());
+    let silent = Upstream::start(|_| Reply::HoldOpen(Vec::new())).await;
+    let invalid = Upstream::start(|_| Reply::HoldOpen(b"220 mail.test ESMTP\r\n".to_vec())).await;
+    let both = format!("http://{}\", \"http://{}", down[0], down[1]);
+    for (urls, status, named) in [
+        (
+            format!("http://{}", down[0]),
+            502,
+            vec![down[0].to_string()],
+        ),
+        (both, 502, down.map(|address| address.to_string()).to_vec()),
+        (silent.url().to_owned(), 504, vec![authority(&silent)]),
+        (invalid.url().to_owned(), 502, vec![authority(&invalid)]),
+    ] {
+        let routes = public_route(&urls, "limits.response = \"200ms\"");
+        let setup = Setup::default().access_log().routes(&routes);
+        let (access, warning) = logged_failure(&setup.start().await, status).await;
+        for name in &named {
+            assert!(
+                access.split(", ").any(|upstream| upstream == name),
+                "{access}"
+            );
+            assert!(warning.contains(name), "{name}: {warning}");
+        }
+        assert_eq!(access.split(", ").count(), named.len(), "{access}");
+    }
+}
+
+fn authority(upstream: &Upstream) -> String {
+    upstream.url().trim_start_matches("http://").to_owned()
 }
