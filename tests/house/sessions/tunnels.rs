@@ -99,6 +99,15 @@ async fn all_websockets_are_closed_when_everyone_is_revoked() {
 }
 
 #[tokio::test]
+async fn websockets_are_closed_when_menshen_stops() {
+    let menshen = Menshen::new().await;
+    let (zhang, li) = open_two_websockets(&menshen).await;
+    menshen.running.live().shutdown().cancel();
+    assert_eq!(zhang.read_to_end("zhangsan").await, CLOSE_1008);
+    assert_eq!(li.read_to_end("lisi").await, CLOSE_1008);
+}
+
+#[tokio::test]
 async fn a_websocket_is_closed_by_a_sign_out() {
     let menshen = Menshen::new().await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
