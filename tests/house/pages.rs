@@ -9,6 +9,7 @@ mod documented;
 mod logo;
 mod names;
 mod refused;
+mod request_id;
 mod signed_in;
 
 /// A small logo.
