@@ -1,6 +1,7 @@
 //! Front ends and apps with their own login page: the login endpoints for scripts, and userinfo.
 
 mod cross_origin;
+mod documented;
 
 use std::time::Duration;
 
