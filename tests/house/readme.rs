@@ -39,6 +39,30 @@ fn the_first_command_of_the_readme_shows_the_demo_and_the_second_runs_the_tests(
     }
 }
 
+/// WeCom verifies 可信域名 by asking the server, so it is entered last.
+#[test]
+fn the_readme_leads_to_a_login_with_wecom_in_sixty_lines() {
+    for (page, heading) in READMES
+        .map(Page::read)
+        .iter()
+        .zip(["## Sign in with WeCom\n", "## 用企业微信登录\n"])
+    {
+        let (_, section) = page.text().split_once(heading).unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let lines = section.lines().filter(|line| !line.is_empty()).count();
+        assert!(lines <= 60, "{}: {lines} lines", page.name);
+        let steps = [
+            section.find("创建应用"),
+            section.find("corp_id"),
+            section.find("systemctl enable"),
+            section.rfind("可信域名"),
+            section.find("menshen check --online"),
+        ];
+        let in_order = steps.is_sorted() && steps.iter().all(Option::is_some);
+        assert!(in_order, "{}: {steps:?}", page.name);
+    }
+}
+
 #[test]
 fn the_readme_shows_a_small_picture_of_the_pages() {
     for page in READMES.map(Page::read) {
