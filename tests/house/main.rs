@@ -89,6 +89,7 @@ mod troubles;
 mod upstream;
 mod wecom_events;
 mod wire;
+mod wording;
 mod yunzhijia;
 
 #[path = "../../examples/demo/dingtalk.rs"]

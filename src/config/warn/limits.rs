@@ -50,7 +50,7 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
             let text = text!(
                 "a client with a whole network in this range has one share of every limit for \
                         each of its addresses: name only networks of yours",
-                "在这个范围内拥有整个网段的客户端，每个地址都各有一份限额：请只写你们自己的网段"
+                "在这个范围内拥有整个网段的客户端，每个地址都各有一份限额：请只写本组织的网段"
             );
             warnings.add(&table.clone().key("count_by_address").item(index), text);
         }

@@ -178,7 +178,7 @@ pub(super) fn warn_about_wildcard_hosts(warnings: &mut Warnings<'_>) {
                 "every host below it in the DNS belongs to this site: people must confirm before \
                         their session is sent there; name the hosts, or set [session] cookie_domain \
                         if all of them are yours",
-                "DNS 中它以下的所有主机都属于本站点：会话发到那里之前，人们必须确认；请逐个写出主机，或在它们都归你们所有时设置 [session] cookie_domain"
+                "DNS 中它以下的所有主机都属于本站点：会话发到那里之前，人们必须确认；请逐个写出主机，或在它们都归本组织所有时设置 [session] cookie_domain"
             );
             warnings.add(&KeyPath::of(["route"]).item(index).key("host"), text);
         }

@@ -123,7 +123,7 @@ fn warn_about_session(warnings: &mut Warnings<'_>) {
                     "pages of other sites can embed and call your applications with the session of the \
                  visitor: the applications need protection against forged requests (CSRF); \
                  frame_ancestors limits the sites in whose frames people can sign in",
-                    "别的网站的页面可以带着访问者的会话嵌入和调用你们的应用：应用需要防御跨站请求伪造（CSRF）；frame_ancestors 可以限制能在哪些网站的框架中登录"
+                    "别的网站的页面可以带着访问者的会话嵌入和调用本站的应用：应用需要防御跨站请求伪造（CSRF）；frame_ancestors 可以限制能在哪些网站的框架中登录"
                 )
             }
             false => {
@@ -131,7 +131,7 @@ fn warn_about_session(warnings: &mut Warnings<'_>) {
                     "pages of frame_ancestors, and in browsers without partitioned cookies pages of every \
                  site, can embed and call your applications with the session of the visitor: the \
                  applications need protection against forged requests (CSRF)",
-                    "frame_ancestors 中的页面（在不支持分区 Cookie 的浏览器里则是任何网站的页面）可以带着访问者的会话嵌入和调用你们的应用：应用需要防御跨站请求伪造（CSRF）"
+                    "frame_ancestors 中的页面（在不支持分区 Cookie 的浏览器里则是任何网站的页面）可以带着访问者的会话嵌入和调用本站的应用：应用需要防御跨站请求伪造（CSRF）"
                 )
             }
         };
