@@ -8,6 +8,7 @@ mod node;
 mod php;
 mod python;
 mod recipe;
+mod service_worker;
 mod single_page;
 mod spring;
 mod stage;

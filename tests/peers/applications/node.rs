@@ -11,7 +11,7 @@ use super::recipe::Recipe;
 use super::stage::{OWN, Promises, Stage};
 
 /// Node with the installed packages, on this port.
-fn node(dir: &Path, port: u16) -> Command {
+pub(super) fn node(dir: &Path, port: u16) -> Command {
     let mut command = Command::new(counterparts().join("bin/node"));
     command
         .current_dir(dir)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 const FRAMEWORKS: &str = "applications/frameworks.md";
 const PRODUCTS: &str = "applications/products.md";
 const SINGLE_PAGE: &str = "single-page-applications.md";
+const APPLICATIONS: &str = "applications.md";
 
 /// The section of one framework, product or subject.
 pub(super) struct Recipe {
@@ -23,6 +24,10 @@ impl Recipe {
 
     pub(super) fn of_single_page(heading: &str) -> Self {
         Self::of(SINGLE_PAGE, heading)
+    }
+
+    pub(super) fn of_applications(heading: &str) -> Self {
+        Self::of(APPLICATIONS, heading)
     }
 
     fn of(page: &str, heading: &str) -> Self {
@@ -83,7 +88,7 @@ fn blocks(text: &str) -> Vec<(String, String)> {
 
 #[test]
 fn both_languages_have_the_same_code_and_the_same_headings() {
-    for page in [FRAMEWORKS, PRODUCTS, SINGLE_PAGE, "applications.md"] {
+    for page in [FRAMEWORKS, PRODUCTS, SINGLE_PAGE, APPLICATIONS] {
         let (english, chinese) = (read(page), read(&format!("zh/{page}")));
         let [own, other] = [&english, &chinese].map(|text| blocks(text));
         assert!(own == other, "{page}: the blocks of code differ");

@@ -132,6 +132,20 @@ async fn a_websocket_is_closed_with_1008_when_the_session_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_that_is_refused_closes_with_1006_and_leads_to_the_login() {
+    let stage = Stage::start("/board").await;
+    assert_eq!(stage.run(SIGN_OUT).await, 200);
+    let refused = format!(
+        "connect('{}', (socket) => (socket.onclose = (event) => (sessionStorage.code = event.code)));
+         return null",
+        stage.websocket()
+    );
+    stage.run(&refused).await;
+    stage.is_asked_to_sign_in().await;
+    assert_eq!(stage.run("return sessionStorage.code").await, "1006");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_silent_websocket_is_opened_again_while_the_session_lasts() {
     let stage = Stage::start("/board").await;
     let script = format!(
