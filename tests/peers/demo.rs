@@ -68,6 +68,11 @@ impl Demo {
         panic!("the demo does not start");
     }
 
+    /// What it printed.
+    pub(crate) fn introduction(&self) -> &str {
+        &self.introduction
+    }
+
     /// The management console of the simulated WeCom.
     pub(crate) fn wecom_console(&self) -> &str {
         self.between("console of the simulated WeCom (", ")")

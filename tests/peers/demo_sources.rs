@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
+use url::Url;
+
 use super::demo::{Demo, assert_signed_in_at};
 use super::password_form::{open, submit, submit_again};
 use super::processes::{free_ports, target_dir};
@@ -80,6 +82,30 @@ fn the_demo_names_the_variable_of_its_ports_if_one_is_taken() {
     }
     for no_port in ["", "x", "0", "65535"] {
         assert!(run(no_port).contains("MENSHEN_DEMO_PORT"), "{no_port}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_names_its_applications_and_a_wecom_beside_them_in_the_language_of_the_browser() {
+    let demo = Demo::start();
+    let port = |url: &str| Url::parse(url).unwrap().port().unwrap();
+    let (office, console) = (port(&demo.office), demo.wecom_console());
+    assert_eq!(port(&demo.expenses), office + 1);
+    assert_eq!(port(console), office + 2);
+    let introduction = demo.introduction();
+    for name in ["协同办公 Office", "费用报销 Expenses"] {
+        assert!(introduction.contains(name), "{introduction}");
+    }
+    menshen::keys::install_crypto();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (language, words, others) in [
+        ("en-US,en", "Dismiss", "办理离职"),
+        ("zh-CN,zh", "办理离职", "Dismiss"),
+    ] {
+        let request = client.get(console).header("Accept-Language", language);
+        let page = request.send().await.unwrap().text().await.unwrap();
+        let is_translated = page.contains(words) && !page.contains(others);
+        assert!(is_translated, "{language}: {page}");
     }
 }
 
