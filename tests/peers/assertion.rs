@@ -2,6 +2,8 @@
 //! assertions and refuse everything else. `tests/peers/assertion/install` installs the Python
 //! library.
 
+mod private_ca;
+
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
