@@ -61,6 +61,7 @@ async fn php_knows_the_person_of_menshen_and_nobody_else() {
     let recipe = Recipe::of_framework("PHP");
     let stage = Stage::start(&recipe, |dir, port| {
         dir.write("index.php", &recipe.block("php"));
+        std::fs::create_dir(dir.path().join("pages")).unwrap();
         let socket = dir.path().join("php.sock");
         let mut server = recipe.block("nginx");
         for (written, here) in [
@@ -80,6 +81,9 @@ async fn php_knows_the_person_of_menshen_and_nobody_else() {
     stage.knows_each_person(&mut visitor, &OWN).await;
     let page = visitor.visit(&stage.at("/a/b?x=1")).await;
     assert!(page.body.contains("\\u674e\\u56db"), "{}", page.body);
+    // nginx completes the address of a folder.
+    let page = visitor.visit(&stage.at("/pages")).await;
+    assert_eq!(page.leads_to().unwrap().as_str(), stage.at("/pages/"));
     let last = visitor.open(&stage.at("/sign-out")).await;
     stage.is_signed_out(&mut visitor, &last, "/").await;
 }
