@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use quick_xml::Reader;
-use quick_xml::events::Event;
+use quick_xml::events::{BytesStart, Event};
 
 use crate::keys::fingerprint;
 use crate::text;
@@ -43,6 +43,7 @@ pub enum UnusableLogo {
     Malformed(quick_xml::Error),
     Incomplete,
     Script,
+    NoSize,
 }
 error_of_text!(UnusableLogo);
 
@@ -98,6 +99,10 @@ impl UnusableLogo {
             Self::Script => Text::fixed(
                 "it has a script, which no logo needs",
                 "含有脚本，图标不需要脚本",
+            ),
+            Self::NoSize => Text::fixed(
+                "its `svg` element has neither a `viewBox` nor a `width` and a `height`, so browsers would cut it",
+                "`svg` 元素没有 `viewBox`，也没有 `width` 和 `height`，浏览器会把图标裁掉一部分",
             ),
         }
     }
@@ -177,8 +182,8 @@ fn check_svg(text: &str) -> Result<(), UnusableLogo> {
         match &event {
             Event::Start(element) | Event::Empty(element) => {
                 let name = element.local_name().into_inner();
-                if !has_root && name != "svg" {
-                    return Err(UnusableLogo::OtherFormat);
+                if !has_root {
+                    check_root(element)?;
                 }
                 if name.eq_ignore_ascii_case("script") {
                     return Err(UnusableLogo::Script);
@@ -192,6 +197,18 @@ fn check_svg(text: &str) -> Result<(), UnusableLogo> {
             Event::Eof => return Err(UnusableLogo::OtherFormat),
             _ => {}
         }
+    }
+}
+
+/// Refuses a root that is no `svg`, and one without a size (SVG 2 §8.2, §8.12).
+fn check_root(root: &BytesStart<'_>) -> Result<(), UnusableLogo> {
+    if root.local_name().into_inner() != "svg" {
+        return Err(UnusableLogo::OtherFormat);
+    }
+    let has = |name: &str| matches!(root.try_get_attribute(name), Ok(Some(_)));
+    match has("viewBox") || has("width") && has("height") {
+        true => Ok(()),
+        false => Err(UnusableLogo::NoSize),
     }
 }
 
@@ -220,12 +237,16 @@ mod tests {
         let declared = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE svg>\n{SVG}");
         assert_eq!(outcome(SVG.as_bytes()), Ok("image/svg+xml"));
         assert_eq!(outcome(declared.as_bytes()), Ok("image/svg+xml"));
+        let sized = SVG.replace("viewBox=\"0 0 4 4\"", "width=\"4\" height=\"4\"");
+        assert_eq!(outcome(sized.as_bytes()), Ok("image/svg+xml"));
         assert_eq!(outcome(&png(200, 60)), Ok("image/png"));
     }
 
     #[test]
     fn a_file_that_is_no_logo_is_refused() {
         let script = SVG.replace("<path", "<script>alert(1)</script><path");
+        let without_size = SVG.replace(" viewBox=\"0 0 4 4\"", "");
+        let only_wide = SVG.replace("viewBox=\"0 0 4 4\"", "width=\"4\"");
         let cut = &SVG[..SVG.len() - "</svg>".len()];
         for (what, bytes) in [
             ("empty", Vec::new()),
@@ -235,6 +256,8 @@ mod tests {
             ("too wide", png(PIXELS_MAX + 1, 1)),
             ("script", script.into_bytes()),
             ("cut off", cut.as_bytes().to_vec()),
+            ("without a size", without_size.into_bytes()),
+            ("without a height", only_wide.into_bytes()),
             ("too large", vec![b' '; LOGO_BYTES_MAX + 1]),
         ] {
             assert!(outcome(&bytes).is_err(), "{what}");
