@@ -1,6 +1,6 @@
 //! The sign-in page: the list of connectors and the reason why a login is needed, or who is signed in.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
@@ -123,15 +123,15 @@ fn name_of(person: &Person) -> PersonName<'_> {
     }
 }
 
-/// The hints above and below the buttons, one of each per kind of connector.
+/// The hints above and below the buttons, one of each per kind of connector, in the order of the buttons.
 fn hints(
     entries: &[&Arc<ConnectorEntry>],
     user_agent: &str,
 ) -> (Vec<LocalizedText>, Vec<LocalizedText>) {
-    let kinds: BTreeMap<_, _> = entries.iter().map(|it| (it.kind, &it.features)).collect();
-    let texts: Vec<_> = kinds
-        .values()
-        .map(|features| features.hints(user_agent))
+    let mut kinds = BTreeSet::new();
+    let first_of_kind = entries.iter().filter(|it| kinds.insert(it.kind));
+    let texts: Vec<_> = first_of_kind
+        .map(|it| it.features.hints(user_agent))
         .collect();
     let above = texts.iter().filter_map(|(above, _)| *above);
     let below = texts.iter().filter_map(|(_, below)| *below);

@@ -63,6 +63,24 @@ async fn the_sign_in_page_has_the_order_of_the_file() {
 }
 
 #[tokio::test]
+async fn the_hints_stand_in_the_order_of_the_buttons() {
+    let ding = "[connector.ding.dingtalk]\napp_key = \"ding1\"\napp_secret = \"plum-blossom\"\n\
+                corp_id = \"ding2\"\n";
+    for (first, hints) in [
+        ("corp", ["用企业微信扫码", "用钉钉扫码"]),
+        ("ding", ["用钉钉扫码", "用企业微信扫码"]),
+    ] {
+        let tables = format!("[login]\norder = [\"{first}\"]\n{ding}");
+        let menshen = Setup::default().tables(&tables).start().await;
+        let url = format!("{SSO_URL}/.menshen/sign_in");
+        let html = page(&menshen, "zh-CN", &url).await;
+        let places = hints.map(|hint| html.find(hint));
+        assert!(places.is_sorted(), "{first} {places:?} {html}");
+        assert!(places[0].is_some(), "{first} {places:?} {html}");
+    }
+}
+
+#[tokio::test]
 async fn the_home_page_has_its_name_on_pages() {
     let home = "home = { desktop = \"/desk\", name = { zh = \"工作台\", en = \"Workbench\" } }";
     let menshen = Setup::default().connector(home).start().await;
