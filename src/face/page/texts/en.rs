@@ -482,7 +482,7 @@ pub(super) static TEXTS: Texts = Texts {
             remedy: "If this is a mistake, tell your administrator the request ID.",
         },
         revoked: ProblemText {
-            title: "Your sign-in was ended",
+            title: "You have been signed out",
             detail: "While you were signing in, sign-ins of your account or of this sign-in \
                    service were ended, and yours was among them.",
             remedy: "Please sign in again.",

@@ -120,7 +120,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         warning: "请确认这是您要访问的地址再继续。如果您是通过他人发来的链接或其他网页来到这里，且不认识此地址，请关闭本页。",
         confirm: AroundName {
-            before: "继续前往 ",
+            before: "继续前往",
             after: "",
         },
     },
@@ -136,7 +136,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         warning: "请确认是您本人在该页面中点击了登录，再继续。如果您不认识显示它的网站，或不清楚本页从何而来，请关闭本页。",
         confirm: AroundName {
-            before: "继续登录 ",
+            before: "继续登录",
             after: "",
         },
     },
@@ -152,11 +152,11 @@ pub(super) static TEXTS: Texts = Texts {
         },
         warning: "请确认这是您本人的账号，并且您是从可信的门户进入的，再切换。如果链接由他人发来，请勿切换：您之后提交的内容会记在对方名下。",
         confirm: AroundName {
-            before: "切换到 ",
+            before: "切换到",
             after: "",
         },
         keep_current: AroundName {
-            before: "不切换，继续使用 ",
+            before: "不切换，继续使用",
             after: "",
         },
     },
@@ -261,8 +261,8 @@ pub(super) static TEXTS: Texts = Texts {
             remedy: "请从应用首页重新进入；如果反复出现，请清除本站的 Cookie 后重试。",
         },
         invalid_proxy_header: ProblemText {
-            title: "前端代理配置有误",
-            detail: "本站前端的代理发送了无法识别的请求头，与您的浏览器无关。",
+            title: "前置代理配置有误",
+            detail: "本站前置的代理发送了无法识别的请求头，与您的浏览器无关。",
             remedy: "请将请求编号提供给管理员，日志中记录了具体的请求头。",
         },
         ambiguous_path: ProblemText {
@@ -376,8 +376,8 @@ pub(super) static TEXTS: Texts = Texts {
             remedy: "请重新登录；如果问题持续，请将请求编号提供给管理员。",
         },
         code_rejected_twice: ProblemText {
-            title: "登录凭据连续失效",
-            detail: "登录服务连续两次返回凭据已使用或已过期。",
+            title: "登录凭证连续失效",
+            detail: "登录服务连续两次返回凭证已使用或已过期。",
             remedy: "请稍后重新登录，登录过程中不要刷新或后退。",
         },
         provider_misconfigured: ProblemText {
