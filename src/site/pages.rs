@@ -29,8 +29,8 @@ pub struct PagesConfig {
     /// The name of the company, or of its portal: a text, or `{ zh = "示例公司", en = "Example Ltd" }`. Absent:
     /// pages show the host alone.
     pub name: Option<Label>,
-    /// A file with the logo: SVG without scripts, or PNG, of at most 262,144 bytes. Everybody can read it at
-    /// `PREFIX/logo`. Absent: the doors of menshen.
+    /// A file with the logo: SVG with a size and without scripts, or PNG, of at most 262,144 bytes. Everybody can
+    /// read it at `PREFIX/logo`. Absent: the doors of menshen.
     pub logo: Option<PathBuf>,
     /// The colour of buttons and doors, such as `"#0b57d0"`. It is made darker or lighter where a text could not
     /// be read on it. Absent: red.
