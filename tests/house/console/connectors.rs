@@ -199,11 +199,11 @@ async fn versions_are_listed_compared_rolled_back_and_downloaded() {
     }
     let html = visit.get("/console/config?from=1&to=2").await.text();
     assert!(
-        html.contains("<del>- display_name = &#34;plum&#34;</del>"),
+        html.contains("<del>-&nbsp;display_name = &#34;plum&#34;</del>"),
         "{html}"
     );
     assert!(
-        html.contains("<ins>+ display_name = &#34;pear&#34;</ins>"),
+        html.contains("<ins>+&nbsp;display_name = &#34;pear&#34;</ins>"),
         "{html}"
     );
     assert_eq!(visit.get("/console/config?from=1&to=9").await.status, 404);

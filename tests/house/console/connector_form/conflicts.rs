@@ -24,11 +24,11 @@ async fn both_versions_are_shown_and_the_other_one_is_replaced_only_knowingly() 
     let html = mine.text();
     assert!(html.contains("role=\"alert\""), "{html}");
     assert!(
-        html.contains("<del>- display_name = &#34;Theirs&#34;</del>"),
+        html.contains("<del>-&nbsp;display_name = &#34;Theirs&#34;</del>"),
         "{html}"
     );
     assert!(
-        html.contains("<ins>+ display_name = &#34;Mine&#34;</ins>"),
+        html.contains("<ins>+&nbsp;display_name = &#34;Mine&#34;</ins>"),
         "{html}"
     );
     assert!(

@@ -58,7 +58,7 @@ const SOURCE: &[Field] = &[
             choice(
                 "ignore",
                 "不区分，一律用小写",
-                "Does not; names are in lower case",
+                "Does not: all in lower case",
             ),
         ]),
         "用户名的大小写",

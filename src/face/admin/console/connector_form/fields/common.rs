@@ -99,16 +99,8 @@ pub(super) const HOME_NAME: Field = field(
 );
 
 pub(super) const ADMISSIONS: &[Choice] = &[
-    choice(
-        "create",
-        "为新来的人新建账号",
-        "Make an account for a new person",
-    ),
-    choice(
-        "existing",
-        "只允许已有账号的人登录",
-        "Only people who have an account",
-    ),
+    choice("create", "为新来的人新建账号", "Get an account"),
+    choice("existing", "只允许已有账号的人登录", "Only with an account"),
 ];
 
 pub(super) const ADMISSION: Field = field(
