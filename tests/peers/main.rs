@@ -12,6 +12,7 @@
 
 mod applications;
 mod assertion;
+mod axe;
 mod cas;
 mod clients;
 mod console;

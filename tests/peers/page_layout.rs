@@ -1,16 +1,19 @@
-//! Every page in both languages, on a desktop and a phone: it fits, it is translated, and the
-//! browser reports no errors. Screenshots go to `MENSHEN_SHOTS`.
+//! Every page in both languages, on a desktop and a phone: it fits, it is translated, the browser reports no errors,
+//! and axe-core finds nothing, in light and in dark. Screenshots go to `MENSHEN_SHOTS`.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::axe::Axe;
 use super::demo::{Demo, go_to_wecom, sign_in_as};
 use super::legacy_app::LegacyApp;
 use super::processes::TempDir;
 use super::setup::{Menshen, Setup};
 use super::webdriver::{Browser, BrowserOptions};
 use super::wecom::{CORP_ID, OTHER_AGENT_ID, OTHER_SECRET, Options, WeCom};
+
+mod extremes;
 
 /// A screen and a language.
 #[derive(Clone, Copy, Debug)]
@@ -328,7 +331,19 @@ pub(crate) async fn check(browser: &Browser, screen: Screen, name: &str, whose: 
             language.starts_with(screen.language.1),
             "{what} speaks {language:?}"
         );
+        check_colors(browser, &what).await;
     }
+}
+
+/// Lets axe-core look at one of our pages in light and in dark.
+async fn check_colors(browser: &Browser, what: &str) {
+    let axe = Axe::load();
+    axe.assert_finds_nothing(browser, what).await;
+    browser.prefer_dark(true).await;
+    let dark = format!("{what}-dark");
+    keep(&dark, &browser.picture().await);
+    axe.assert_finds_nothing(browser, &dark).await;
+    browser.prefer_dark(false).await;
 }
 
 /// Writes a screenshot to `MENSHEN_SHOTS`, if that is set.

@@ -1,10 +1,12 @@
 //! Every page in both languages, on a desktop and a phone, light and dark: it fits, it is translated, and axe-core finds
 //! nothing. Screenshots go to `MENSHEN_SHOTS`.
+//!
+//! The forms of the kinds are made of the same controls, so they are opened in three of the views.
 
 use serde_json::{Value, json};
 
+use super::super::axe::Axe;
 use super::super::page_layout::keep;
-use super::super::processes::counterparts;
 use super::super::webdriver::{Browser, BrowserOptions};
 use super::{Site, enter};
 
@@ -28,6 +30,9 @@ const PAGES: [&str; 16] = [
     "config?from=1&to=2",
 ];
 
+/// What the managed connector is called.
+const PORTAL: &str = "合作伙伴门户";
+
 /// What a page lacks: an empty list if nothing.
 const CHECK: &str = "
     const lacks = [];
@@ -47,15 +52,23 @@ const CHECK: &str = "
     const ids = [...document.querySelectorAll('[id]')].map(element => element.id);
     if (new Set(ids).size !== ids.length) lacks.push('an id twice');
     if (document.querySelectorAll('script, iframe, [style], [onclick]').length) lacks.push('active content');
+    const pen = document.createElement('canvas').getContext('2d');
+    for (const select of document.querySelectorAll('select')) {
+        const style = getComputedStyle(select);
+        const room = select.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - 16;
+        pen.font = style.font;
+        for (const option of select.clientWidth ? select.options : []) {
+            if (pen.measureText(option.text).width > room) lacks.push('cut: ' + option.text);
+        }
+    }
+    for (const box of document.querySelectorAll('body :not(.hidden)')) {
+        const hides = getComputedStyle(box).overflowX === 'hidden' && box.clientWidth > 1;
+        if (hides && box.scrollWidth > box.clientWidth + 1) lacks.push('cut: ' + box.outerHTML);
+    }
     for (const entry of performance.getEntriesByType('resource')) {
         if (!entry.name.startsWith(location.origin)) lacks.push('loads ' + entry.name);
     }
     return lacks;";
-
-/// What axe-core finds: the rule, how bad it is, and the elements.
-const AXE: &str = "
-    return axe.run(document, { resultTypes: ['violations'] }).then(found => found.violations.map(rule =>
-        rule.id + ' (' + rule.impact + '): ' + rule.nodes.map(node => node.target + ' ' + node.failureSummary)));";
 
 /// How the pages are looked at.
 struct View {
@@ -79,6 +92,12 @@ const VIEWS: [View; 6] = [
     view("phone-dark", 360, true, CHINESE),
 ];
 
+/// The views with the forms of all kinds: both languages, both screens, light and dark.
+const VIEWS_OF_FORMS: [&str; 3] = ["desk-zh", "phone-en", "phone-dark"];
+
+/// How many kinds of connectors there are.
+const KINDS: usize = 12;
+
 const fn view(
     name: &'static str,
     width: u32,
@@ -94,14 +113,7 @@ const fn view(
     }
 }
 
-/// axe-core as text, to run in a page.
-fn axe() -> String {
-    let path = counterparts().join("axe/node_modules/axe-core/axe.min.js");
-    let text = std::fs::read_to_string(&path);
-    text.unwrap_or_else(|error| panic!("{}: {error}: run tests/peers/axe/install", path.display()))
-}
-
-async fn check(browser: &Browser, view: &View, page: &str, axe: &str) {
+async fn check(browser: &Browser, view: &View, page: &str, axe: &Axe) {
     let page = match page.split('?').next() {
         Some("") => "overview".to_owned(),
         _ => page.replace(['/', '?', '&', '=', ':'], "-"),
@@ -111,20 +123,87 @@ async fn check(browser: &Browser, view: &View, page: &str, axe: &str) {
     let arguments = json!([view.language.1, view.width]);
     let lacks = browser.script(CHECK, arguments).await;
     assert_eq!(lacks, Value::Array(Vec::new()), "{what}");
-    let found = browser.script(&format!("{axe};{AXE}"), json!([])).await;
-    assert_eq!(found, Value::Array(Vec::new()), "{what}");
+    axe.assert_finds_nothing(browser, &what).await;
     assert_eq!(browser.console_errors().await, [""; 0], "{what}");
 }
 
+/// Clicks on what the console does only after a question.
+async fn ask(browser: &Browser, css: &str) {
+    browser.click(css).await;
+    browser
+        .until("the question", async || {
+            browser.has("input[name=confirm]").await
+        })
+        .await;
+}
+
+/// Opens the forms of all kinds, with all that they hide.
+async fn forms(browser: &Browser, site: &Site, view: &View, axe: &Axe) {
+    let console = site.menshen.console_url();
+    browser.open(&format!("{console}/connectors/new")).await;
+    let links = "return [...document.querySelectorAll('main a[href*=\"kind=\"]')]
+        .map(link => link.search.slice(1))";
+    let links = browser.script(links, json!([])).await;
+    let kinds: Vec<String> = serde_json::from_value(links).unwrap();
+    assert_eq!(kinds.len(), KINDS, "{kinds:?}");
+    for kind in kinds {
+        browser
+            .open(&format!("{console}/connectors/new?{kind}"))
+            .await;
+        let open = "document.querySelectorAll('main details').forEach(it => { it.open = true; })";
+        browser.script(open, json!([])).await;
+        check(browser, view, &format!("all-of-new-{kind}"), axe).await;
+    }
+}
+
+/// What the form of a connector says of wrong values, and of a change that somebody else made meanwhile.
+async fn form_problems(browser: &Browser, site: &Site, view: &View, axe: &Axe) {
+    let connectors = format!("{}/connectors", site.menshen.console_url());
+    browser.open(&format!("{connectors}/new?kind=wecom")).await;
+    for (field, value) in [
+        ("id", "No Id"),
+        ("wecom.corp_id", "corp"),
+        ("wecom.agent_id", "7"),
+        ("wecom.secret", "plum"),
+    ] {
+        browser.fill(&format!("[id='{field}']"), value).await;
+    }
+    browser.click("button[value=save]").await;
+    browser
+        .until("the problem", async || browser.has("#id-problem").await)
+        .await;
+    check(browser, view, "form-problems", axe).await;
+    browser.open(&format!("{connectors}/portal")).await;
+    site.manage_a_connector(PORTAL).await;
+    browser.fill("#display_name", "Another").await;
+    browser.click("button[value=save]").await;
+    browser
+        .until("the comparison", async || browser.has(".diff").await)
+        .await;
+    check(browser, view, "form-conflict", axe).await;
+}
+
+/// The pages of who is not signed in.
+async fn outside(browser: &Browser, site: &Site, view: &View, axe: &Axe) {
+    let console = site.menshen.console_url();
+    browser
+        .open(&format!("{console}/sign_in?done=signed-out"))
+        .await;
+    check(browser, view, "signed-out", axe).await;
+    browser.open(&format!("{console}/ticket?t=x")).await;
+    check(browser, view, "bad-ticket", axe).await;
+    browser.open(&format!("{console}/sign_in")).await;
+    check(browser, view, "sign-in", axe).await;
+}
+
 /// Opens every page, and what follows from a click.
-async fn walk(browser: &Browser, site: &Site, view: &View, axe: &str) {
+async fn walk(browser: &Browser, site: &Site, view: &View, axe: &Axe) {
     let console = site.menshen.console_url();
     browser
         .device(view.width, 800, view.phone, view.language.0)
         .await;
     browser.prefer_dark(view.dark).await;
-    browser.open(&format!("{console}/sign_in")).await;
-    check(browser, view, "sign-in", axe).await;
+    outside(browser, site, view, axe).await;
     enter(browser, site).await;
     for page in PAGES {
         browser.open(&format!("{console}/{page}")).await;
@@ -139,13 +218,14 @@ async fn walk(browser: &Browser, site: &Site, view: &View, axe: &str) {
     browser.open(&format!("{console}/nothing")).await;
     check(browser, view, "not-found", axe).await;
     browser.open(&format!("{console}/connectors")).await;
-    browser.click("button[value=delete]").await;
-    browser
-        .until("the question", async || {
-            browser.has("input[name=confirm]").await
-        })
-        .await;
+    ask(browser, "button[value=delete]").await;
     check(browser, view, "delete", axe).await;
+    browser.open(&format!("{console}/sessions")).await;
+    ask(browser, "form:has(input[name=everyone]) button").await;
+    check(browser, view, "end-all", axe).await;
+    browser.open(&format!("{console}/config")).await;
+    ask(browser, "td button[value=rollback]").await;
+    check(browser, view, "roll-back", axe).await;
     browser
         .open(&format!("{console}/connectors/portal/mapping"))
         .await;
@@ -163,11 +243,15 @@ async fn walk(browser: &Browser, site: &Site, view: &View, axe: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_fits_is_translated_and_accessible() {
     let site = Site::start("").await;
-    site.manage_a_connector("合作伙伴门户").await;
+    site.manage_a_connector(PORTAL).await;
     site.sign_in_elsewhere(&BrowserOptions::default()).await;
-    let axe = axe();
+    let axe = Axe::load();
     for view in &VIEWS {
         let browser = Browser::start(&BrowserOptions::default()).await;
         walk(&browser, &site, view, &axe).await;
+        if VIEWS_OF_FORMS.contains(&view.name) {
+            forms(&browser, &site, view, &axe).await;
+            form_problems(&browser, &site, view, &axe).await;
+        }
     }
 }
