@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-
 use super::shared_buffer::SharedBuffer;
 use super::*;
 use crate::clock::Timestamp;
