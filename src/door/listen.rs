@@ -150,7 +150,6 @@ impl BindError {
 error_of_text!(BindError, caused);
 
 impl ListenConfig {
-    /// An address without options.
     pub fn without_options(address: Address) -> Self {
         Self {
             address,

@@ -21,7 +21,6 @@ pub struct ConnectorEntry {
     pub id: ConnectorId,
     /// The name on the sign-in page.
     pub display_name: Label,
-    /// The callback URL.
     pub callback: Url,
     pub config: ConnectorConfig,
     /// The name of its kind: `wecom`.

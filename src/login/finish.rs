@@ -39,7 +39,6 @@ impl LoginResult {
     }
 }
 
-/// A finished login.
 #[derive(Clone, Debug)]
 pub struct FinishedLogin {
     /// The content of the session cookie.

@@ -389,7 +389,6 @@ fn created(person: LocalPerson) -> LocalPersonWrite {
     }
 }
 
-/// A random number.
 fn random_number() -> i64 {
     i64::from_be_bytes(keys::random())
 }

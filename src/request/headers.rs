@@ -78,7 +78,6 @@ fn is_access_token(name: &HeaderName, value: &HeaderValue) -> bool {
     name == http::header::AUTHORIZATION && access_token::is_in(value)
 }
 
-/// Appends a header line.
 fn append_line(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     let name = name.as_str().as_bytes();
     head.reserve(name.len() + value.len() + 4);

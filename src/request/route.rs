@@ -61,7 +61,6 @@ pub enum Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UpstreamId(pub usize);
 
-/// A route.
 #[derive(Clone, Debug)]
 pub struct Route {
     pub name: RouteName,

@@ -178,7 +178,6 @@ pub struct PeopleQuery {
     pub closed: Option<bool>,
 }
 
-/// A person to import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportedPerson {
     pub login: LoginName,

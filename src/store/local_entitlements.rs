@@ -25,7 +25,6 @@ pub struct LocalEntitlements {
 #[serde(try_from = "String", into = "String")]
 pub struct DepartmentPath(String);
 
-/// A group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct GroupName(String);

@@ -65,7 +65,6 @@ pub struct ManagedVersionRecord {
     pub fields: Vec<String>,
 }
 
-/// A version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManagedVersion {
     pub record: ManagedVersionRecord,

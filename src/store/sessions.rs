@@ -136,7 +136,6 @@ pub struct NewSession {
     pub spend_once: Option<([u8; 32], Timestamp)>,
 }
 
-/// The outcome of minting.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MintOutcome {
     /// The session is inserted.

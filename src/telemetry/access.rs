@@ -110,7 +110,6 @@ pub struct StreamEnd<'a> {
 /// An exchange that may stay open for long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamKind {
-    /// A response body.
     ResponseBody,
     /// A WebSocket or another upgraded connection.
     Tunnel,

@@ -69,7 +69,6 @@ pub trait ProviderLogout: Send + Sync {
 pub enum LogoutMessage<'a> {
     /// The query, as it was received.
     Query(&'a str),
-    /// A form.
     Form(&'a Fields),
 }
 

@@ -112,7 +112,6 @@ pub(super) fn is_in_any(known: &SourceIdentity, departments: &HashSet<String>) -
         .any(|id| departments.contains(id))
 }
 
-/// The changes of departments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct DepartmentChanges {
     pub(super) created: Vec<Department>,

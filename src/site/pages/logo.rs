@@ -17,7 +17,6 @@ pub const LOGO_BYTES_MAX: usize = 256 * 1024;
 /// The largest width and height of a PNG file, in pixels: browsers decode it on every page.
 const PIXELS_MAX: u32 = 4096;
 
-/// A logo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logo {
     pub content_type: &'static str,

@@ -213,7 +213,6 @@ impl<'a> Form<'a> {
         }
     }
 
-    /// A secret in PEM.
     pub(super) fn secret_pem(&mut self, name: &'static str) -> SecretField {
         self.secret_of(name, true)
     }

@@ -32,7 +32,6 @@ const LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 const REDEEM: OutboundCall = OutboundCall::once("token");
 const REFRESH: OutboundCall = OutboundCall::once("refresh");
 
-/// A token endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenEndpoint<'a> {
     pub outbound: &'a Outbound,

@@ -30,7 +30,6 @@ const DOWN_FOR: Duration = Duration::from_secs(10);
 /// connection to each of its addresses, and TLS.
 const CONNECT_PERIODS_MAX: u32 = 2;
 
-/// One directory.
 #[derive(Debug)]
 pub(super) struct Directory {
     servers: Vec<Server>,

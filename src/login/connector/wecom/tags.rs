@@ -26,7 +26,6 @@ const TAGS_MAX: usize = 500;
 /// The most calls at the same time.
 const CONCURRENT_MAX: usize = 4;
 
-/// The cached tags.
 #[derive(Debug)]
 pub(super) struct TagCache(Cached<Arc<MemberTags>, ()>);
 
