@@ -190,8 +190,6 @@ async fn outside(browser: &Browser, site: &Site, view: &View, axe: &Axe) {
         .open(&format!("{console}/sign_in?done=signed-out"))
         .await;
     check(browser, view, "signed-out", axe).await;
-    browser.open(&format!("{console}/ticket?t=x")).await;
-    check(browser, view, "bad-ticket", axe).await;
     browser.open(&format!("{console}/sign_in")).await;
     check(browser, view, "sign-in", axe).await;
 }
