@@ -369,6 +369,7 @@ fn routes() -> Outcome<Routes> {
                     body_bytes_max: 1 << 30,
                     recheck_after: Duration::from_secs(10),
                 },
+                own_prefix: "/.menshen".into(),
                 private_connections: false,
                 counters: menshen::telemetry::RouteCounters::default(),
             }));

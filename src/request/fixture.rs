@@ -42,6 +42,7 @@ pub(super) fn route() -> Route {
         upstream: Some(UpstreamId(0)),
         preflight: Preflight::Deny,
         strip_path: false,
+        own_prefix: "/.menshen".into(),
         case_insensitive: false,
         keep_fragment: false,
         keep_header_case: false,

@@ -89,6 +89,8 @@ pub struct Route {
     pub preflight: Preflight,
     /// Whether the path prefix is removed before the request is forwarded.
     pub strip_path: bool,
+    /// The prefix of menshen's own paths, to which an application may redirect.
+    pub own_prefix: Arc<str>,
     /// Whether paths are compared case-insensitively.
     pub case_insensitive: bool,
     /// Whether the URL fragment is kept during a login.

@@ -21,6 +21,7 @@ pub(super) fn build(
     let connectors = config.connectors.iter();
     let reloading = connectors.filter(|(_, connector)| connector.reload_user);
     let reloading: Arc<[_]> = reloading.map(|(id, _)| id.clone()).collect();
+    let own_prefix: Arc<str> = config.prefix.as_str().into();
     let routes = config
         .routes
         .iter()
@@ -30,6 +31,7 @@ pub(super) fn build(
             let route = build_route(route_config, upstream, demands, config.recheck_after)?;
             Ok::<_, BuildError>(Arc::new(Route {
                 counters: telemetry.route_counters(route.name.as_str()),
+                own_prefix: Arc::clone(&own_prefix),
                 ..route
             }))
         })
@@ -124,6 +126,7 @@ fn build_route(
         upstream,
         preflight: config.preflight,
         strip_path: config.strip_path,
+        own_prefix: Arc::default(),
         case_insensitive: config.case_insensitive.unwrap_or(false),
         keep_fragment: config.keep_fragment,
         keep_header_case: config.keep_header_case,

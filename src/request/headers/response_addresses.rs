@@ -6,6 +6,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::cookies;
 
+/// The pages of menshen to which applications redirect.
+const LINKED_PAGES: [&[u8]; 4] = [b"sign_in", b"sign_out", b"start", b"tokens"];
+
 /// The address of an upstream.
 #[derive(Clone, Copy, Debug)]
 pub struct UpstreamOrigin<'a> {
@@ -26,6 +29,8 @@ pub(super) struct AddressRewrite<'a> {
     pub(super) fixed_host: Option<&'a HeaderValue>,
     /// The removed path prefix; may be empty.
     pub(super) prefix: &'a str,
+    /// The prefix of menshen's own paths.
+    pub(super) own_prefix: &'a str,
 }
 
 struct AbsoluteUrl<'a> {
@@ -53,13 +58,13 @@ impl AddressRewrite<'_> {
     fn rewrite_url(&self, text: &[u8]) -> Option<Vec<u8>> {
         let Some(url) = AbsoluteUrl::parse(text) else {
             let is_path = text.first() == Some(&b'/') && !starts_with_host(text);
-            return (is_path && !self.has_prefix(text)).then(|| self.with_prefix(text));
+            return (is_path && !self.keeps_path(text)).then(|| self.with_prefix(text));
         };
         let path: Vec<u8> = match url.rest.first() {
             Some(b'/') => url.rest.to_vec(),
             _ => [b"/", url.rest].concat(),
         };
-        let path = if self.has_prefix(&path) {
+        let path = if self.keeps_path(&path) {
             path
         } else {
             self.with_prefix(&path)
@@ -207,7 +212,24 @@ impl AddressRewrite<'_> {
         !domain.is_empty() && covers_upstream && !covers(self.authority)
     }
 
-    /// Whether a path needs no prefix. An upstream that supports `X-Forwarded-Prefix` has added it
+    /// Whether a URL's path needs no prefix.
+    fn keeps_path(&self, path: &[u8]) -> bool {
+        self.has_prefix(path) || self.is_page_of_menshen(path)
+    }
+
+    /// Whether a path is a page of menshen that an application links to. With the prefix `/oauth2` an application
+    /// may have other pages below a path of the same name.
+    fn is_page_of_menshen(&self, path: &[u8]) -> bool {
+        let below = path.strip_prefix(self.own_prefix.as_bytes());
+        let page = below.and_then(|below| below.strip_prefix(b"/"));
+        page.is_some_and(|page| {
+            let end = page.iter().position(|byte| matches!(byte, b'?' | b'#'));
+            let name = &page[..end.unwrap_or(page.len())];
+            LINKED_PAGES.contains(&name)
+        })
+    }
+
+    /// Whether a path has the prefix already, or needs none. An upstream that supports `X-Forwarded-Prefix` has added it
     /// already.
     fn has_prefix(&self, path: &[u8]) -> bool {
         let rest = path.strip_prefix(self.prefix.as_bytes());

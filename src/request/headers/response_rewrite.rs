@@ -112,6 +112,7 @@ impl ResponseRewrite {
                 upstream,
                 fixed_host: self.fixed_host(),
                 prefix: prefix.unwrap_or_default(),
+                own_prefix: &self.route.own_prefix,
             };
             if present.addresses {
                 address_rewrite.rewrite_addresses(&mut parts.headers);

@@ -2,7 +2,10 @@
 
 use super::tls_setup::{TlsSetup, get_over_http_2};
 use crate::raw_connection::RawConnection;
-use crate::upstream::{Reply, Upstream, get_request, menshen_in_front_of, ok_with_headers};
+use crate::setup::Setup;
+use crate::upstream::{
+    Reply, Upstream, get_request, menshen_in_front_of, ok_with_headers, public_route,
+};
 
 /// An upstream that sends the header lines in `X-Want`, and its `host:port`.
 async fn echoing_upstream() -> (Upstream, String) {
@@ -295,4 +298,38 @@ async fn urls_are_rewritten_over_http_2_too() {
     let tls = TlsSetup::start(upstream.url(), "").await;
     let response = get_over_http_2(&mut tls.connect_http_2().await, "/").await;
     assert_eq!(response.headers["location"], "https://up.test/x");
+}
+
+#[tokio::test]
+async fn a_redirect_to_a_page_of_menshen_gets_no_prefix_of_the_route() {
+    let (upstream, upstream_authority) = echoing_upstream().await;
+    let route = public_route(upstream.url(), "path = '/app'\nstrip_path = true");
+    for (server, own) in [("", "/.menshen"), ("prefix = '/oauth2'", "/oauth2")] {
+        let menshen = Setup::default().server(server).routes(&route).start().await;
+        let mut connection = RawConnection::open(menshen.address()).await;
+        for (sent, expected) in [
+            (
+                format!("{own}/sign_out?rd=/app/"),
+                format!("{own}/sign_out?rd=/app/"),
+            ),
+            (format!("{own}/start"), format!("{own}/start")),
+            (
+                format!("http://{upstream_authority}{own}/sign_in#a"),
+                format!("{own}/sign_in#a"),
+            ),
+            (
+                format!("http://up.test{own}/tokens"),
+                format!("http://up.test{own}/tokens"),
+            ),
+            // An application may have pages of its own below a path of the same name.
+            (format!("{own}/authorize"), format!("/app{own}/authorize")),
+            (format!("{own}/sign_out/x"), format!("/app{own}/sign_out/x")),
+            ("/sign_out".to_owned(), "/app/sign_out".to_owned()),
+        ] {
+            let request = get_request("/app/", &format!("X-Want: Location: {sent}\r\n"));
+            connection.send(request).await;
+            let answer = connection.read_answer().await;
+            assert_eq!(answer.header("location"), Some(expected.as_str()), "{sent}");
+        }
+    }
 }

@@ -31,6 +31,13 @@ fn redirects_and_cookie_paths_get_the_prefix() {
         ("https://oa.corp.example/x", "https://oa.corp.example/app/x"),
         ("http://10.0.0.5:8080/x", "/app/x"),
         ("https://other.example/x", "https://other.example/x"),
+        ("/.menshen/sign_out?rd=/", "/.menshen/sign_out?rd=/"),
+        ("/.menshen/tokens", "/.menshen/tokens"),
+        ("http://10.0.0.5:8080/.menshen/start#a", "/.menshen/start#a"),
+        ("/.menshen/other", "/app/.menshen/other"),
+        ("/.menshen/sign_outs", "/app/.menshen/sign_outs"),
+        ("/.menshensign_out", "/app/.menshensign_out"),
+        ("/sign_out", "/app/sign_out"),
     ] {
         assert_eq!(rewrite(LOCATION, from), to);
     }
