@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::text;
-use crate::wording::{Text, error_of_text};
+use crate::wording::{Text, error_of_text, full_path};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -83,7 +83,7 @@ impl SecretError {
     fn text(&self) -> Text {
         match self {
             Self::File { path, .. } => {
-                let path = path.display();
+                let path = full_path(path);
                 text!("read the secret file {path}", "无法读取密钥文件 {path}")
             }
             Self::Env { name, .. } => text!(
@@ -169,7 +169,7 @@ impl SecretSource {
 
     fn location(&self) -> Text {
         match self {
-            Self::File(path) => text!("the file {}", "文件 {} ", path.display()),
+            Self::File(path) => text!("the file {}", "文件 {} ", full_path(path)),
             Self::Env(name) => text!("the environment variable {name}", "环境变量 {name} "),
             Self::Literal(_) => text!("the configuration", "配置"),
         }

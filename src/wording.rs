@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
@@ -44,6 +45,14 @@ enum Words {
 struct Written {
     en: Cow<'static, str>,
     zh: Cow<'static, str>,
+}
+
+/// A path from the root, as messages show it. A relative path begins in the folder in which menshen was started,
+/// which the readers of a log do not see.
+pub fn full_path(path: &Path) -> String {
+    let from_root = std::path::absolute(path);
+    let shown = from_root.as_deref().unwrap_or(path);
+    shown.display().to_string()
 }
 
 /// A [`Text`] of two literals of `format!`, English first, and the arguments of both. Texts inside of it are

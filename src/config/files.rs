@@ -11,7 +11,7 @@ use crate::setting::KeyPath;
 use crate::site::{LOGO_BYTES_MAX, Logo, LogoError};
 use crate::store::StoreUrl;
 use crate::text;
-use crate::wording::Text;
+use crate::wording::{Text, full_path};
 
 const FILE: Text = Text::fixed("file", "文件");
 const SECRET_FILE: Text = Text::fixed("secret file", "密钥文件");
@@ -58,7 +58,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
 
 fn problem(config: &Config, file: &NamedFile<'_>) -> Option<Problem> {
     let error = File::open(&file.path).err()?;
-    let (kind, path) = (&file.kind, file.path.display());
+    let (kind, path) = (&file.kind, full_path(&file.path));
     let message = text!(
         "read the {kind} {path}: {error}",
         "无法读取{kind:#} {path}：{error}"

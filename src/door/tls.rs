@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::text;
-use crate::wording::{Text, error_of_text};
+use crate::wording::{Text, error_of_text, full_path};
 
 mod listed;
 
@@ -77,22 +77,22 @@ impl TlsError {
             Self::Read { path, .. } => text!(
                 "read {}: it must exist and be readable by the user menshen runs as",
                 "无法读取 {}：文件必须存在，运行 menshen 的用户必须有权读取",
-                path.display()
+                full_path(path)
             ),
             Self::NoCertificate { path, .. } => text!(
                 "{} contains no certificate: expected PEM with the server's certificate first",
                 "{} 中没有证书：应为 PEM 格式，服务器证书在最前",
-                path.display()
+                full_path(path)
             ),
             Self::NoKey { path, .. } => text!(
                 "{} contains no private key: expected PEM without encryption",
                 "{} 中没有私钥：应为未加密的 PEM 格式",
-                path.display()
+                full_path(path)
             ),
             Self::KeyMismatch {
                 certificate, key, ..
             } => {
-                let (key, certificate) = (key.display(), certificate.display());
+                let (key, certificate) = (full_path(key), full_path(certificate));
                 text!(
                     "the key {key} does not match the certificate {certificate}",
                     "私钥 {key} 与证书 {certificate} 不匹配"

@@ -7,20 +7,22 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::wording::full_path;
+
 /// Why the client for a source could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundBuildError {
     /// The file cannot be read or is not PEM.
-    #[error("read the certificate authorities {}", path.display())]
+    #[error("read the certificate authorities {}", full_path(path))]
     Ca {
         path: PathBuf,
         #[source]
         source: pem::Error,
     },
-    #[error("there is no certificate in {}", path.display())]
+    #[error("there is no certificate in {}", full_path(path))]
     NoCertificate { path: PathBuf },
     /// A certificate of the file cannot be a certificate authority.
-    #[error("trust a certificate of {}", path.display())]
+    #[error("trust a certificate of {}", full_path(path))]
     BadCertificate {
         path: PathBuf,
         #[source]

@@ -10,6 +10,7 @@ use crate::request::{bearer, forward};
 use crate::secret::SecretError;
 use crate::store::{ConnectorId, StoreError};
 use crate::telemetry::error_chain;
+use crate::wording::full_path;
 
 use super::pages::LogoError;
 use super::settings::{ChangeError, SettingsError};
@@ -38,7 +39,7 @@ pub enum BuildError {
     Header { route: String, header: String },
     #[error(
         "route {route}: upstream_tls: read {}: it must exist and be readable by the user menshen runs as",
-        path.display()
+        full_path(path)
     )]
     UpstreamTlsFile {
         route: String,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::postgres::{self, ServerError};
 use super::sqlite;
 use crate::text;
-use crate::wording::{Text, error_of_text};
+use crate::wording::{Text, error_of_text, full_path};
 
 /// Why an operation failed. Contains no personal data, except [`Self::NoAccount`].
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +64,10 @@ pub enum StoreError {
         source: sqlx::Error,
     },
     /// The opened file was deleted or replaced: writes to it would be lost.
-    #[error("the store's file {} was taken away or replaced: put it back, or restart menshen", path.display())]
+    #[error(
+        "the store's file {} was taken away or replaced: put it back, or restart menshen",
+        full_path(path)
+    )]
     FileReplaced { path: PathBuf },
     /// The log of revocations could not be read for longer than `[session] store_outage_grace`.
     #[error("the store has not answered for {for_s} s")]
@@ -98,7 +101,7 @@ pub struct FileCreateError {
 
 impl FileCreateError {
     fn text(&self) -> Text {
-        let (path, error) = (self.path.display(), &self.error);
+        let (path, error) = (full_path(&self.path), &self.error);
         text!(
             "cannot create {path}: {error}; the folder must exist and be writable for the user that menshen \
              runs as",

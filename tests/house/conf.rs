@@ -19,6 +19,7 @@ mod oidc;
 mod one_run;
 mod overlooked;
 pub(crate) mod problems;
+mod relative_files;
 mod saml;
 mod schema;
 mod store;

@@ -16,6 +16,7 @@ use crate::secret::Secret;
 use crate::store::Subject;
 use crate::telemetry::error_chain;
 use crate::text;
+use crate::wording::full_path;
 use assertion::{AssertionRules, Facts};
 use metadata::{IdpMetadata, MetadataRules};
 use metadata_cache::{MetadataCache, MetadataError, MetadataSettings, MetadataState};
@@ -229,7 +230,7 @@ fn metadata_cache(
     });
     let (url, source) = match &config.metadata {
         MetadataSource::Url(url) => (Some(url.clone()), url.to_string()),
-        MetadataSource::File(path) => (None, format!("the file {}", path.display())),
+        MetadataSource::File(path) => (None, format!("the file {}", full_path(path))),
     };
     let settings = MetadataSettings {
         url,
@@ -247,7 +248,7 @@ fn metadata_cache(
     if let Some(path) = config.metadata.file() {
         let content = std::fs::read(path);
         let content = content
-            .map_err(|error| setting(format!("saml.metadata: {}: {error}", path.display())))?;
+            .map_err(|error| setting(format!("saml.metadata: {}: {error}", full_path(path))))?;
         let taken: Result<(), MetadataError> = cache.read_file(&content);
         taken.map_err(|error| setting(format!("saml.metadata: {}", error_chain(&error))))?;
     }

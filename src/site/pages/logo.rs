@@ -10,7 +10,7 @@ use quick_xml::events::{BytesStart, Event};
 
 use crate::keys::fingerprint;
 use crate::text;
-use crate::wording::{Text, error_of_text};
+use crate::wording::{Text, error_of_text, full_path};
 
 /// The largest file of a logo, in bytes.
 pub const LOGO_BYTES_MAX: usize = 256 * 1024;
@@ -52,10 +52,10 @@ impl LogoError {
             Self::Read { path, .. } => text!(
                 "read the logo {}: it must exist and be readable by the user menshen runs as",
                 "无法读取图标文件 {}：文件必须存在，并且运行 menshen 的用户可以读取",
-                path.display(),
+                full_path(path),
             ),
             Self::Unusable { path, why } => {
-                let path = path.display();
+                let path = full_path(path);
                 text!(
                     "the logo {path} cannot be used: {why}",
                     "图标文件 {path} 无法使用：{why:#}"

@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use super::super::{FileCreateError, StoreError};
 use super::opened_file::OpenedFile;
 use super::{Sqlite, SqliteUrl, result_code, schema};
+use crate::wording::full_path;
 
 const READERS_MAX: u32 = 4;
 /// How long an operation waits for a pooled connection, and for the lock of another process.
@@ -42,7 +43,10 @@ pub(super) async fn open_read_only(url: &SqliteUrl) -> Result<Sqlite, StoreError
         return open_memory().await.map_err(failed(url));
     };
     if !tokio::fs::try_exists(path).await.unwrap_or(true) {
-        let why = format!("there is no {}: nobody ever signed in here", path.display());
+        let why = format!(
+            "there is no {}: nobody ever signed in here",
+            full_path(path)
+        );
         return Err(failed(url)(sqlx::Error::Configuration(why.into())));
     }
     let found = schema::check_file(url, path).await?.unwrap_or(0);

@@ -13,6 +13,7 @@ use url::Url;
 
 use super::super::ConnectorBuildError;
 use crate::text;
+use crate::wording::full_path;
 
 /// The largest script that menshen serves, in bytes. Those of DingTalk have about half a megabyte.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -69,7 +70,7 @@ impl ClientScript {
             return Ok(None);
         };
         let failed = |why: String| {
-            let path = path.display();
+            let path = full_path(path);
             ConnectorBuildError::Setting(format!("jsapi_url: the file {path} {why}"))
         };
         let metadata = std::fs::metadata(path);

@@ -17,6 +17,7 @@ use crate::people::local_people::fields::{LIST_FIELDS, TEXT_FIELDS};
 use crate::people::password_hash::{InvalidHash, PasswordHash};
 use crate::people::profile::is_fixed_field;
 use crate::store::{LoginName, Subject};
+use crate::wording::full_path;
 
 /// The longest file.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -58,13 +59,16 @@ impl fmt::Debug for PeopleFile {
 /// Why a file of people is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum PeopleFileError {
-    #[error("read the people file {}", path.display())]
+    #[error("read the people file {}", full_path(path))]
     Unreadable {
         path: PathBuf,
         #[source]
         source: std::io::Error,
     },
-    #[error("the people file {} is longer than {FILE_BYTES_MAX} bytes", path.display())]
+    #[error(
+        "the people file {} is longer than {FILE_BYTES_MAX} bytes",
+        full_path(path)
+    )]
     TooLong { path: PathBuf },
     #[error("{}", Problems(problems))]
     Invalid { problems: Vec<FileProblem> },
@@ -121,7 +125,7 @@ impl PeopleFile {
             });
         }
         let text = Zeroizing::new(std::fs::read_to_string(path).map_err(unreadable)?);
-        Self::parse(&text, &path.display().to_string())
+        Self::parse(&text, &full_path(path))
     }
 
     /// Parses the text of a file; `name` is the file's name in errors.

@@ -11,6 +11,7 @@ use super::super::kit::xml::Element;
 use super::super::kit::xml_signature::{CertificateError, SIGNATURE_NAMESPACE, VerifyingKey};
 use super::names::METADATA;
 use crate::keys::certificate::{Validity, validity};
+use crate::wording::full_path;
 
 /// A certificate. It counts for its key only: its dates and its issuer are not verified.
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ pub(super) fn read_text(
 
 /// Reads the first certificate of a PEM file, and its key.
 pub(super) fn read_file(path: &Path) -> Result<(Vec<u8>, VerifyingKey), CertificateFileError> {
-    let shown = path.display().to_string();
+    let shown = full_path(path);
     let der = CertificateDer::from_pem_file(path);
     let der = der.map_err(|error| CertificateFileError::File(shown.clone(), error))?;
     let key = VerifyingKey::from_certificate_der(&der);
