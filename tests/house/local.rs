@@ -157,6 +157,25 @@ async fn signed_in(mut browser: Browser, login: &str, password: &str) -> Browser
     browser
 }
 
+#[tokio::test]
+async fn the_page_after_a_sign_out_names_no_other_place_to_sign_out() {
+    let (menshen, _folder) = start_menshen().await;
+    let sign_out = format!("{OWN_PAGES}/sign_out");
+    let mut browser = signed_in(Browser::new(&menshen), "lisi", LISI.1).await;
+    let page = browser.visit(&sign_out).await.text();
+    assert!(page.contains("您已退出登录"), "{page}");
+    assert!(
+        !page.contains("本地账号") && !page.contains("仍处于登录状态"),
+        "{page}"
+    );
+    // WeCom keeps its own session.
+    let mut browser = Browser::new(&menshen);
+    let start = format!("{OWN_PAGES}/start?connector=corp&rd=/echo");
+    browser.sign_in(&start, "zhangsan").await;
+    let page = browser.visit(&sign_out).await.text();
+    assert!(page.contains("仍处于登录状态"), "{page}");
+}
+
 async fn status_at(browser: &mut Browser, path: &str) -> u16 {
     browser.visit(&format!("{SSO_URL}{path}")).await.status
 }

@@ -116,7 +116,9 @@ fn signed_out_page(
     }
     let page = SignedOutPage {
         info: context.page_info(),
-        connector_name: connector.map(|entry| context.lang().label(&entry.display_name)),
+        connector_name: connector
+            .filter(|entry| !entry.uses_password_form())
+            .map(|entry| context.lang().label(&entry.display_name)),
         everywhere,
         sign_in,
     };
