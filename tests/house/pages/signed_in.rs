@@ -112,6 +112,34 @@ async fn somebody_else_finds_the_connectors_although_logins_start_by_themselves(
 }
 
 #[tokio::test]
+async fn it_begins_no_login_although_logins_start_by_themselves() {
+    let menshen = Setup::default()
+        .connector("auto_login = \"always\"")
+        .start()
+        .await;
+    let mut browser = signed_in(&menshen).await;
+    let logins = menshen.wecom.calls("/wwlogin/sso/login");
+    for url in [
+        format!("{OWN_PAGES}/sign_in"),
+        format!("{OWN_PAGES}/sign_in?rd=/echo"),
+        format!("{OWN_PAGES}/sign_in?rd=http://oa.test/echo"),
+        format!("{OWN_PAGES}/sign_in?rd=http://evil.test/"),
+        "http://oa.test/.menshen/sign_in".to_owned(),
+        "http://oa.test/.menshen/sign_in?rd=/echo".to_owned(),
+    ] {
+        let page = browser.follow(&url).await;
+        assert_eq!(page.answer.status, 200, "{url}");
+        assert!(
+            page.answer.text().contains("您已登录"),
+            "{url}: {}",
+            page.url
+        );
+        assert!(browser.cookie("menshen").is_some(), "{url}");
+    }
+    assert_eq!(menshen.wecom.calls("/wwlogin/sso/login"), logins);
+}
+
+#[tokio::test]
 async fn another_site_cannot_press_the_buttons() {
     let menshen = Menshen::new().await;
     let mut browser = signed_in(&menshen).await;
