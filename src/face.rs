@@ -39,6 +39,7 @@ use check::CheckProtocol;
 use long_request::{LongRequest, RecheckedBody};
 use recheck::AllowedRequest;
 use record::{LoggedResponse, RequestSummary};
+use reply::RefusalStatuses;
 pub use sign_in::OWN_PAGES;
 use sign_in::ReconfirmOutcome;
 
@@ -49,6 +50,7 @@ struct RequestContext<'a> {
     services: &'a Services,
     head: &'a Head<'a>,
     id: &'a RequestId,
+    statuses: RefusalStatuses,
 }
 
 impl RequestContext<'_> {
@@ -167,6 +169,7 @@ impl LiveSite {
             services: self.services(),
             head: &head,
             id,
+            statuses: RefusalStatuses::Client,
         };
         if site.routes.is_own_path(head.path.as_str()) {
             return Step::Respond(Box::pin(sign_in::answer(&context, body.take())).await);

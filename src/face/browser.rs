@@ -35,6 +35,11 @@ pub(super) fn lang(headers: &HeaderMap) -> Lang {
     Lang::of(single_header_lossy(headers, "accept-language").as_deref())
 }
 
+/// The language of a problem document.
+pub(super) fn program_lang(headers: &HeaderMap) -> Lang {
+    Lang::for_program(single_header_lossy(headers, "accept-language").as_deref())
+}
+
 /// Whether the browser shows the response in a tab, where no script of another page can read it.
 pub(super) fn opens_in_tab(head: &Head<'_>) -> bool {
     single_header(head.headers, "sec-fetch-mode") == Some("navigate")

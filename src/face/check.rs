@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::page::Cause;
 use super::record::{LoggedResponse, RequestSummary};
+use super::reply::RefusalStatuses;
 use super::{RequestContext, log_bad_head, reply};
 use crate::clock::Timestamp;
 use crate::request::decide;
@@ -55,6 +56,13 @@ impl CheckProtocol {
         }
     }
 
+    fn statuses(self) -> RefusalStatuses {
+        match self {
+            Self::AuthRequest | Self::ForwardAuth => RefusalStatuses::Check,
+            Self::Envoy => RefusalStatuses::EnvoyCheck,
+        }
+    }
+
     /// The status of a redirect to the login, if the protocol has redirects.
     fn redirect_status(self) -> Option<StatusCode> {
         match self {
@@ -92,6 +100,7 @@ pub(super) async fn answer(
         services,
         head: &head,
         id,
+        statuses: protocol.statuses(),
     };
     let verdict = decide(&site.routes, &site.gate, &head).await;
     let verdict = match (&check.restriction, verdict) {
@@ -150,15 +159,13 @@ fn response_for(
             }
             LoggedResponse::allowed(&permit).with_response(response)
         }
-        CheckOutcome::Refuse(RefusalKind::Unavailable, _, logged)
-            if protocol == CheckProtocol::Envoy =>
-        {
-            with_reason_header(
-                logged.map_response(|response| *response.status_mut() = StatusCode::FORBIDDEN),
-                "unavailable",
-            )
-        }
-        CheckOutcome::Refuse(_, reason, logged) => with_reason_header(*logged, reason),
+        CheckOutcome::Refuse(kind, reason, logged) => with_reason_header(
+            *logged,
+            match (protocol, kind) {
+                (CheckProtocol::Envoy, RefusalKind::Unavailable) => "unavailable",
+                _ => reason,
+            },
+        ),
     }
     .for_check()
 }

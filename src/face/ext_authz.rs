@@ -19,6 +19,7 @@ use tonic_health::pb::health_server::HealthServer;
 use super::admin::Health;
 use super::check::{self, CheckOutcome};
 use super::record::{LoggedResponse, RequestSummary};
+use super::reply::RefusalStatuses;
 use super::{RequestContext, reply};
 use crate::request::head::{Connection, HeadError, Peer};
 use crate::request::headers::{HeaderChanges, RequestId};
@@ -242,6 +243,7 @@ async fn decide_check(
         services,
         head: &head,
         id,
+        statuses: RefusalStatuses::Check,
     };
     let verdict = match check.route.as_ref().map(|name| route_named(site, name)) {
         None => decide(&site.routes, &site.gate, &head).await,

@@ -20,23 +20,19 @@ mod bearer;
 mod denial;
 mod program;
 mod redirect;
+mod statuses;
 mod upstream;
 
 pub(super) use access_token::offer_access_token;
 pub(super) use bearer::{bearer_error, offer_bearer};
 pub(super) use denial::deny;
-pub(super) use program::{foreign_origin, json_problem, login_needed};
+pub(super) use program::{cause_json, foreign_origin, login_needed, navigations_only};
 pub(super) use redirect::{redirect, see_other};
+pub(super) use statuses::RefusalStatuses;
 pub(super) use upstream::upstream_failed;
 
 /// `Retry-After` of a temporary failure.
 const RETRY_AFTER_S: u32 = 5;
-
-/// The JSON of a problem, in the language of the request.
-pub(super) fn cause_json(context: &RequestContext<'_>, cause: Cause) -> Response<Body> {
-    let (title, detail) = (cause.title(context.lang()), cause.detail(context.lang()));
-    json_problem(context, status_of(cause), cause.slug(), title, detail)
-}
 
 /// The HTTP status of a problem.
 pub(super) fn status_of(cause: Cause) -> StatusCode {
@@ -147,8 +143,7 @@ pub(super) fn login_problem(
     connector_name: Option<&str>,
 ) -> Response<Body> {
     if !accepts_html(context.head.headers) {
-        let (title, detail) = (cause.title(context.lang()), cause.detail(context.lang()));
-        return json_problem(context, status_of(cause), cause.slug(), title, detail);
+        return cause_json(context, cause);
     }
     let page = ProblemPage {
         info: context.page_info(),

@@ -28,7 +28,12 @@ pub(super) fn sign_in(context: &RequestContext<'_>) -> String {
     } else {
         format!("{}/", context.head.origin())
     };
-    let rd = utf8_percent_encode(&rd, QUERY_VALUE);
+    sign_in_to(context, &rd)
+}
+
+/// The absolute URL of the sign-in page of the requested host, which returns to `rd`.
+pub(super) fn sign_in_to(context: &RequestContext<'_>, rd: &str) -> String {
+    let rd = utf8_percent_encode(rd, QUERY_VALUE);
     format!(
         "{}{}/sign_in?rd={rd}",
         context.head.origin(),

@@ -59,6 +59,7 @@ mod pages;
 mod passing;
 mod paths;
 mod people;
+mod problems;
 mod programs;
 mod provider;
 mod provider_conformance;

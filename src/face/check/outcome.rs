@@ -75,6 +75,7 @@ pub(in crate::face) async fn outcome_of(
                 RefusalKind::Denied => StatusCode::FORBIDDEN,
                 RefusalKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             };
+            let status = context.statuses.of(status);
             logged = logged.map_response(|response| *response.status_mut() = status);
             CheckOutcome::Refuse(kind, reason, Box::new(logged))
         }

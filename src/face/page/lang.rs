@@ -19,9 +19,20 @@ pub enum Lang {
 }
 
 impl Lang {
-    /// The language for an Accept-Language header (RFC 9110 §12.5.4): English if English is preferred to
-    /// Chinese, or if the header names only other languages; otherwise Chinese.
+    /// The language of a page for an Accept-Language header (RFC 9110 §12.5.4): English if English is
+    /// preferred to Chinese, or if the header names only other languages; otherwise Chinese.
     pub fn of(accept_language: Option<&str>) -> Self {
+        Self::preferred(accept_language).unwrap_or(Self::Zh)
+    }
+
+    /// The language of a problem document. It is that of a page, but English if the client names no
+    /// language, as most programs do.
+    pub fn for_program(accept_language: Option<&str>) -> Self {
+        Self::preferred(accept_language).unwrap_or(Self::En)
+    }
+
+    /// The language that an Accept-Language header prefers; `None` if it names no language.
+    fn preferred(accept_language: Option<&str>) -> Option<Self> {
         let (mut zh, mut en, mut other) = (0, 0, 0);
         for range in accept_language
             .unwrap_or_default()
@@ -40,14 +51,14 @@ impl Lang {
             *best = weight.max(*best);
             if zh == WEIGHT_MAX {
                 // No weight is higher, and Chinese wins a tie.
-                return Self::Zh;
+                return Some(Self::Zh);
             }
         }
         let prefers_other = en == 0 && other > 0;
         if zh == 0 && prefers_other || en > zh {
-            Self::En
+            Some(Self::En)
         } else {
-            Self::Zh
+            (zh > 0).then_some(Self::Zh)
         }
     }
 
@@ -127,6 +138,9 @@ mod tests {
             (Some(",;,;q=;q=x,\u{7f}"), Lang::En),
         ] {
             assert_eq!(Lang::of(header), lang, "{header:?}");
+            let names_none = matches!(header, None | Some("" | "*"));
+            let expected = if names_none { Lang::En } else { lang };
+            assert_eq!(Lang::for_program(header), expected, "{header:?}");
         }
     }
 }

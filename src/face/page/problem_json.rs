@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::{Cause, Lang};
+use crate::login::connector::LocalizedText;
+
 #[derive(Clone, Copy, Debug)]
 pub struct ProblemJson<'a> {
-    pub status: u16,
-    /// The kind of problem: [`super::Cause::slug`], or a name of the same form.
+    /// The language of title and detail.
+    pub lang: Lang,
+    /// The kind of problem: [`Cause::slug`], or a name of the same form.
     pub slug: &'a str,
     pub title: &'a str,
     pub detail: &'a str,
@@ -21,18 +25,53 @@ pub struct ProblemJson<'a> {
     pub max_age: Option<Duration>,
 }
 
-impl ProblemJson<'_> {
+/// The title of the problem that a person must log in.
+pub fn login_needed_title(lang: Lang) -> &'static str {
+    lang.pick(LocalizedText {
+        en: "Sign in first",
+        zh: "请先登录",
+    })
+}
+
+impl<'a> ProblemJson<'a> {
     pub const CONTENT_TYPE: &'static str = "application/problem+json";
 
-    /// The JSON with the members of RFC 9457 and `request_id`, `login_url`, `acr_values`, `max_age`.
-    pub fn render(&self) -> String {
+    /// A problem without `login_url`, `acr_values` and `max_age`.
+    pub fn new(
+        slug: &'a str,
+        title: &'a str,
+        detail: &'a str,
+        lang: Lang,
+        request_id: &'a str,
+    ) -> Self {
+        Self {
+            lang,
+            slug,
+            title,
+            detail,
+            request_id,
+            login_url: None,
+            acr_values: &[],
+            max_age: None,
+        }
+    }
+
+    /// The problem that a page shows to people.
+    pub fn of(cause: Cause, lang: Lang, request_id: &'a str) -> Self {
+        let (title, detail) = (cause.title(lang), cause.detail(lang));
+        Self::new(cause.slug(), title, detail, lang, request_id)
+    }
+
+    /// The JSON with the members of RFC 9457 and `request_id`, `login_url`, `acr_values`, `max_age`. `status` is
+    /// that of the response.
+    pub fn render(&self, status: u16) -> String {
         let mut members = Map::new();
         members.insert(
             "type".to_owned(),
             format!("urn:menshen:problem:{}", self.slug).into(),
         );
         members.insert("title".to_owned(), self.title.into());
-        members.insert("status".to_owned(), self.status.into());
+        members.insert("status".to_owned(), status.into());
         members.insert("detail".to_owned(), self.detail.into());
         members.insert("request_id".to_owned(), self.request_id.into());
         if let Some(url) = self.login_url {
@@ -55,16 +94,18 @@ mod tests {
     #[test]
     fn problem_json_has_the_cause_and_the_login_url() {
         let mut problem = ProblemJson {
-            status: 401,
-            slug: "login-needed",
-            title: "Sign in first",
-            detail: "say \"hello\"",
-            request_id: "r-1",
             login_url: Some("https://sso.corp.example/.menshen/sign_in"),
             acr_values: &["gold".to_owned()],
             max_age: Some(Duration::from_secs(600)),
+            ..ProblemJson::new(
+                "login-needed",
+                "Sign in first",
+                "say \"hello\"",
+                Lang::En,
+                "r-1",
+            )
         };
-        let json: Value = serde_json::from_str(&problem.render()).unwrap();
+        let json: Value = serde_json::from_str(&problem.render(401)).unwrap();
         assert_eq!(json["type"], "urn:menshen:problem:login-needed");
         assert_eq!(json["status"], 401);
         assert_eq!(json["detail"], "say \"hello\"");
@@ -75,7 +116,7 @@ mod tests {
         assert_eq!(json["acr_values"], serde_json::json!(["gold"]));
         assert_eq!(json["max_age"], 600);
         (problem.login_url, problem.acr_values, problem.max_age) = (None, &[], None);
-        let json: Value = serde_json::from_str(&problem.render()).unwrap();
+        let json: Value = serde_json::from_str(&problem.render(401)).unwrap();
         assert_eq!(json.as_object().unwrap().len(), 5);
     }
 }

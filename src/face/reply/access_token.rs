@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use http::header::WWW_AUTHENTICATE;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response};
 
 use super::super::RequestContext;
 use super::super::browser::is_from_program;
+use super::super::page::ProgramCause;
 use super::super::record::LoggedResponse;
-use super::json_problem;
+use super::program::program_json;
 use crate::request::Body;
 use crate::request::access_token::AccessTokenError;
 use crate::request::route::Route;
@@ -31,36 +32,21 @@ pub(super) fn refused(
             ..AuditRecord::new(AuditEvent::Refused, context.head.received_at)
         });
     }
-    let response = match why {
+    let cause = match why {
         AccessTokenError::MultipleHeaders
         | AccessTokenError::Malformed
         | AccessTokenError::Unknown
-        | AccessTokenError::OtherUserName => {
-            let title = "The access token is not valid here";
-            let status = StatusCode::UNAUTHORIZED;
-            let mut response = json_problem(context, status, "bad-access-token", title, "");
-            offer_access_token(context, &mut response);
-            response
-        }
+        | AccessTokenError::OtherUserName => ProgramCause::BadAccessToken,
         AccessTokenError::OtherRoute | AccessTokenError::OtherConnector => {
-            let title = "The access token was not made for this";
-            let status = StatusCode::FORBIDDEN;
-            json_problem(context, status, "access-token-scope", title, "")
+            ProgramCause::AccessTokenElsewhere
         }
-        AccessTokenError::LoginDemanded => {
-            let title = "This needs a sign-in in a browser: an access token is not enough";
-            let status = StatusCode::FORBIDDEN;
-            json_problem(context, status, "access-token-scope", title, "")
-        }
-        // The status is not 401, because the token may be valid, and not 429, because check protocols
-        // have only 503 for "try again later".
-        AccessTokenError::TooMany => {
-            let title = "Too many unknown access tokens come from this address";
-            let detail = "This token was not looked up. Send it again later.";
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            json_problem(context, status, "too-many-tokens", title, detail)
-        }
+        AccessTokenError::LoginDemanded => ProgramCause::AccessTokenNotEnough,
+        AccessTokenError::TooMany => ProgramCause::TooManyTokens,
     };
+    let mut response = program_json(context, cause);
+    if cause == ProgramCause::BadAccessToken {
+        offer_access_token(context, &mut response);
+    }
     LoggedResponse::denied(reason, Some(route), None, response)
 }
 

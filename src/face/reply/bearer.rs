@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use http::header::WWW_AUTHENTICATE;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response};
 
 use super::super::RequestContext;
+use super::super::page::ProgramCause;
 use super::super::record::LoggedResponse;
-use super::json_problem;
+use super::program::program_json;
 use crate::request::Body;
 use crate::request::bearer::{BearerError, IssuerId, Refusal};
 use crate::request::gate::{Caller, GateError};
@@ -33,8 +34,7 @@ pub(super) fn refused(
             ..AuditRecord::new(AuditEvent::Refused, context.head.received_at)
         });
     }
-    let title = "The bearer token is not valid here";
-    let mut response = json_problem(context, StatusCode::UNAUTHORIZED, "bad-token", title, "");
+    let mut response = program_json(context, ProgramCause::BadToken);
     set_challenge(context, &mut response, ", error=\"invalid_token\"");
     LoggedResponse::denied(reason, route, None, response)
 }
@@ -46,14 +46,7 @@ pub(super) fn lacks_scope(
     caller: &Caller,
     needed: &str,
 ) -> LoggedResponse {
-    let title = "The bearer token lacks the scope for this";
-    let mut response = json_problem(
-        context,
-        StatusCode::FORBIDDEN,
-        "insufficient-scope",
-        title,
-        "",
-    );
+    let mut response = program_json(context, ProgramCause::MissingScope);
     let parameters = format!(", error=\"insufficient_scope\", scope=\"{needed}\"");
     set_challenge(context, &mut response, &parameters);
     LoggedResponse::denied("scope", route, Some(caller), response)
@@ -64,15 +57,7 @@ pub(super) fn two_callers(
     context: &RequestContext<'_>,
     route: Option<&Arc<Route>>,
 ) -> LoggedResponse {
-    let title = "A session cookie and a bearer token came together";
-    let detail = "They name two callers: send one of them.";
-    let mut response = json_problem(
-        context,
-        StatusCode::BAD_REQUEST,
-        "two-callers",
-        title,
-        detail,
-    );
+    let mut response = program_json(context, ProgramCause::TwoCallers);
     set_challenge(context, &mut response, ", error=\"invalid_request\"");
     LoggedResponse::denied("two callers", route, None, response)
 }
@@ -83,9 +68,7 @@ pub(super) fn issuer_unavailable(
     route: Option<&Arc<Route>>,
     issuer: &IssuerId,
 ) -> LoggedResponse {
-    let title = "The bearer token cannot be verified now";
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    let response = json_problem(context, status, "issuer-away", title, "");
+    let response = program_json(context, ProgramCause::IssuerUnavailable);
     LoggedResponse::denied(format!("issuer {issuer} away"), route, None, response)
 }
 
@@ -117,17 +100,13 @@ pub(in crate::face) fn bearer_error(
     }
 }
 
-/// The client sends too many new tokens. The status is not 401, because the token may be valid, and
-/// not 429, because check protocols have only 503 for "try again later".
+/// The client sends too many new tokens.
 pub(super) fn too_many_tokens(
     context: &RequestContext<'_>,
     route: Option<&Arc<Route>>,
     issuer: &IssuerId,
 ) -> LoggedResponse {
-    let title = "Too many new bearer tokens come from this address";
-    let detail = "This token was not verified. Send it again later.";
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    let response = json_problem(context, status, "too-many-tokens", title, detail);
+    let response = program_json(context, ProgramCause::TooManyTokens);
     let reason = format!("too many new tokens for issuer {issuer}");
     LoggedResponse::denied(reason, route, None, response)
 }

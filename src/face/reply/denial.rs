@@ -5,13 +5,12 @@ use std::sync::Arc;
 use http::header::WWW_AUTHENTICATE;
 use http::{Response, StatusCode};
 
-use super::super::page::{Cause, ForbiddenPage, Href, PersonName};
+use super::super::page::{Cause, ForbiddenPage, Href, PersonName, ProgramCause};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, urls};
-use super::program::step_up_challenge;
+use super::program::{program_json, step_up_challenge};
 use super::{
-    accepts_html, access_token, bearer, json_problem, login_needed, page_with_form_targets,
-    problem, retry_link,
+    accepts_html, access_token, bearer, login_needed, page_with_form_targets, problem, retry_link,
 };
 use crate::request::gate::Caller;
 use crate::request::policy::{Denial, ForbiddenReason};
@@ -80,8 +79,7 @@ pub(in crate::face) fn deny(context: &RequestContext<'_>, denial: &Denial) -> Lo
                 let send = headers_for(what);
                 tracing::warn!(request_id = %context.id, route = route_name, host = %context.head.host, "a trusted proxy does not send the {what} that the decision needs, so the request is denied: let the proxy send {send}");
             }
-            let (status, title) = (StatusCode::FORBIDDEN, "Not allowed here");
-            let response = json_problem(context, status, "untold", title, "");
+            let response = program_json(context, ProgramCause::UntoldByProxy);
             LoggedResponse::denied(format!("untold: {what}"), route.as_ref(), None, response)
         }
         Denial::Unavailable { route } => {
@@ -127,10 +125,7 @@ fn headers_for(missing: &str) -> &'static str {
 fn forbidden(context: &RequestContext<'_>, route: &str, caller: &Caller) -> Response<Body> {
     let person = match caller {
         Caller::Person(person) if accepts_html(context.head.headers) => person,
-        _ => {
-            let (status, title) = (StatusCode::FORBIDDEN, "Not allowed here");
-            return json_problem(context, status, "forbidden", title, "");
-        }
+        _ => return program_json(context, ProgramCause::Forbidden),
     };
     let page = ForbiddenPage {
         info: context.page_info(),

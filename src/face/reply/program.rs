@@ -1,31 +1,138 @@
 //! Problems as JSON for programs: `application/problem+json` (RFC 9457).
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ORIGIN, VARY, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LANGUAGE, ORIGIN, VARY,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderValue, Response, StatusCode};
 
-use super::super::page::ProblemJson;
-use super::super::{RequestContext, urls};
-use super::text;
+use super::super::page::{Cause, Lang, ProblemJson, ProgramCause, login_needed_title};
+use super::super::{RequestContext, browser, urls};
+use super::{RefusalStatuses, status_of, text};
 use crate::request::Body;
 use crate::request::route::Demands;
 
-/// A person must log in; `demands` names what the login must prove.
+/// The `detail` of a 401 for a program that requests a page of the login, which only browsers open.
+const NAVIGATIONS_ONLY: &str = "navigation";
+
+/// A person must log in. `reason` is a word for scripts, the same in every language; `demands` names what the
+/// login must prove.
 pub(in crate::face) fn login_needed(
     context: &RequestContext<'_>,
     reason: &str,
     demands: Option<&Demands>,
 ) -> Response<Body> {
-    let title = "Sign in first";
-    problem_json(
-        context,
-        StatusCode::UNAUTHORIZED,
-        "login-needed",
-        title,
-        reason,
-        demands,
-    )
+    let login_url = urls::sign_in(context);
+    let problem = ProblemJson {
+        login_url: Some(&login_url),
+        acr_values: demands.map_or(&[], |demands| &demands.acr_values),
+        max_age: demands.and_then(|demands| demands.max_age),
+        ..login_needed_problem(context, reason)
+    };
+    respond(context, StatusCode::UNAUTHORIZED, &problem)
+}
+
+/// The refusal of a program that requests a page of the login. `login_url` is the page for a person.
+pub(in crate::face) fn navigations_only(
+    context: &RequestContext<'_>,
+    login_url: &str,
+) -> Response<Body> {
+    let problem = ProblemJson {
+        login_url: Some(login_url),
+        ..login_needed_problem(context, NAVIGATIONS_ONLY)
+    };
+    respond(context, StatusCode::UNAUTHORIZED, &problem)
+}
+
+fn login_needed_problem<'a>(context: &RequestContext<'a>, reason: &'a str) -> ProblemJson<'a> {
+    let lang = lang(context);
+    let title = login_needed_title(lang);
+    ProblemJson::new("login-needed", title, reason, lang, context.id.as_str())
+}
+
+/// The problem that a page shows to people.
+pub(in crate::face) fn cause_json(context: &RequestContext<'_>, cause: Cause) -> Response<Body> {
+    let problem = ProblemJson::of(cause, lang(context), context.id.as_str());
+    respond_with_login_url(context, status_of(cause), problem)
+}
+
+/// A problem that only programs receive.
+pub(super) fn program_json(context: &RequestContext<'_>, cause: ProgramCause) -> Response<Body> {
+    let lang = lang(context);
+    let (title, detail) = (cause.title(lang), cause.detail(lang));
+    let problem = ProblemJson::new(cause.slug(), title, detail, lang, context.id.as_str());
+    respond_with_login_url(context, program_status(cause), problem)
+}
+
+/// The response with a problem; a 401 also names the URL where a person can log in.
+fn respond_with_login_url(
+    context: &RequestContext<'_>,
+    status: StatusCode,
+    problem: ProblemJson<'_>,
+) -> Response<Body> {
+    let login_url = (status == StatusCode::UNAUTHORIZED).then(|| urls::sign_in(context));
+    let problem = ProblemJson {
+        login_url: login_url.as_deref(),
+        ..problem
+    };
+    respond(context, status, &problem)
+}
+
+fn program_status(cause: ProgramCause) -> StatusCode {
+    match cause {
+        ProgramCause::BadToken | ProgramCause::BadAccessToken => StatusCode::UNAUTHORIZED,
+        ProgramCause::TwoCallers => StatusCode::BAD_REQUEST,
+        ProgramCause::Forbidden
+        | ProgramCause::UntoldByProxy
+        | ProgramCause::MissingScope
+        | ProgramCause::AccessTokenElsewhere
+        | ProgramCause::AccessTokenNotEnough
+        | ProgramCause::ForeignOrigin => StatusCode::FORBIDDEN,
+        // Not 401, because the token may be valid, and not 429, because check protocols have only 503 for
+        // "try again later".
+        ProgramCause::IssuerUnavailable | ProgramCause::TooManyTokens => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
+}
+
+fn lang(context: &RequestContext<'_>) -> Lang {
+    browser::program_lang(context.head.headers)
+}
+
+/// The response with a problem. Status and document agree, also where the recipient is a proxy that knows
+/// fewer statuses.
+fn respond(
+    context: &RequestContext<'_>,
+    status: StatusCode,
+    problem: &ProblemJson<'_>,
+) -> Response<Body> {
+    let mut response = problem_response(status, context.statuses, problem);
+    let headers = response.headers_mut();
+    if status == StatusCode::UNAUTHORIZED {
+        // RFC 9110 §15.5.2 requires a challenge. Browsers show no password dialog for this scheme.
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("menshen"));
+        headers.append(VARY, HeaderValue::from_static("cookie"));
+    }
+    allow_cross_origin_read(context, &mut response);
+    response
+}
+
+/// The response with a problem and the headers that do not depend on its request.
+pub(super) fn problem_response(
+    status: StatusCode,
+    statuses: RefusalStatuses,
+    problem: &ProblemJson<'_>,
+) -> Response<Body> {
+    let sent_status = statuses.of(status);
+    let document = problem.render(sent_status.as_u16());
+    let mut response = text(status, ProblemJson::CONTENT_TYPE, document);
+    *response.status_mut() = sent_status;
+    let headers = response.headers_mut();
+    let tag = HeaderValue::from_static(problem.lang.tag());
+    headers.insert(CONTENT_LANGUAGE, tag);
+    headers.insert(VARY, HeaderValue::from_static("accept-language"));
+    response
 }
 
 /// The challenge for a token whose authentication is too weak (RFC 9470 §3).
@@ -41,49 +148,6 @@ pub(super) fn step_up_challenge(demands: &Demands) -> Option<HeaderValue> {
         text.push_str(&format!(", max_age=\"{}\"", max_age.as_secs()));
     }
     HeaderValue::from_str(&text).ok()
-}
-
-/// A problem; a 401 also names the URL where a person can log in.
-pub(in crate::face) fn json_problem(
-    context: &RequestContext<'_>,
-    status: StatusCode,
-    slug: &str,
-    title: &str,
-    detail: &str,
-) -> Response<Body> {
-    problem_json(context, status, slug, title, detail, None)
-}
-
-fn problem_json(
-    context: &RequestContext<'_>,
-    status: StatusCode,
-    slug: &str,
-    title: &str,
-    detail: &str,
-    demands: Option<&Demands>,
-) -> Response<Body> {
-    let login_url = (status == StatusCode::UNAUTHORIZED).then(|| urls::sign_in(context));
-    let problem = ProblemJson {
-        status: status.as_u16(),
-        slug,
-        title,
-        detail,
-        request_id: context.id.as_str(),
-        login_url: login_url.as_deref(),
-        acr_values: demands.map_or(&[], |demands| &demands.acr_values),
-        max_age: demands.and_then(|demands| demands.max_age),
-    };
-    let mut response = text(status, ProblemJson::CONTENT_TYPE, problem.render());
-    if status == StatusCode::UNAUTHORIZED {
-        // RFC 9110 §15.5.2 requires a challenge. Browsers show no password dialog for this scheme.
-        let challenge = HeaderValue::from_static("menshen");
-        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        response
-            .headers_mut()
-            .insert(VARY, HeaderValue::from_static("cookie"));
-    }
-    allow_cross_origin_read(context, &mut response);
-    response
 }
 
 /// Lets a front end of an origin in `[login] origins` read the problem. Without CORS headers its
@@ -110,11 +174,5 @@ fn allow_cross_origin_read(context: &RequestContext<'_>, response: &mut Response
 
 /// A cross-site request to an endpoint that only own pages may use.
 pub(in crate::face) fn foreign_origin(context: &RequestContext<'_>) -> Response<Body> {
-    json_problem(
-        context,
-        StatusCode::FORBIDDEN,
-        "foreign-origin",
-        "Only from this site's own pages",
-        "",
-    )
+    program_json(context, ProgramCause::ForeignOrigin)
 }

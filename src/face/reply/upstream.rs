@@ -2,10 +2,13 @@
 
 use http::{HeaderMap, Response};
 
-use super::super::browser::lang;
+use super::super::browser::{lang, program_lang};
 use super::super::page::{Cause, Href, PageInfo, ProblemJson, ProblemPage};
 use super::super::record::LoggedResponse;
-use super::{accepts_html, method_not_allowed, page_response, retry_link, status_of, text};
+use super::program::problem_response;
+use super::{
+    RefusalStatuses, accepts_html, method_not_allowed, page_response, retry_link, status_of,
+};
 use crate::request::Body;
 use crate::request::forward::{ForwardError, ForwardFailure};
 use crate::request::head::Head;
@@ -73,7 +76,6 @@ fn upstream_problem(
     (headers, head): (&HeaderMap, Option<&Head<'_>>),
     id: &RequestId,
 ) -> Response<Body> {
-    let lang = lang(headers);
     if let Some(head) = head.filter(|_| accepts_html(headers)) {
         let is_temporary = matches!(
             cause,
@@ -90,22 +92,9 @@ fn upstream_problem(
             next: retry_link(head).filter(|_| is_temporary),
             home_page: Some(Href::new("/")),
         };
-        page_response(status_of(cause), &page.render(lang))
+        page_response(status_of(cause), &page.render(lang(headers)))
     } else {
-        let problem = ProblemJson {
-            status: status_of(cause).as_u16(),
-            slug: cause.slug(),
-            title: cause.title(lang),
-            detail: cause.detail(lang),
-            request_id: id.as_str(),
-            login_url: None,
-            acr_values: &[],
-            max_age: None,
-        };
-        text(
-            status_of(cause),
-            ProblemJson::CONTENT_TYPE,
-            problem.render(),
-        )
+        let problem = ProblemJson::of(cause, program_lang(headers), id.as_str());
+        problem_response(status_of(cause), RefusalStatuses::Client, &problem)
     }
 }

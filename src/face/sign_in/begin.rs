@@ -115,7 +115,7 @@ pub(super) async fn begin_login(
 ) -> Response<Body> {
     match try_begin_login(context, entry, target, options).await {
         Ok(response) => response,
-        Err(error) => begin_failed(context, entry, &error),
+        Err(error) => begin_failed(context, entry, target, &error),
     }
 }
 
@@ -192,17 +192,18 @@ pub(super) fn has_unfinished_login(
     })
 }
 
-/// Logs the failure and shows its problem page.
+/// Logs the failure and shows its problem page, which leads to the sign-in page of the same target.
 pub(super) fn begin_failed(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
+    target: &LoginTarget,
     error: &LoginError,
 ) -> Response<Body> {
     tracing::warn!(request_id = %context.id, connector = %entry.id, error = %crate::telemetry::error_chain(error), "the login could not begin");
     if matches!(error, LoginError::Connector(_)) {
         audit::login_failed(context, &entry.id, error);
     }
-    let sign_in_link = Href::new(format!("{}/sign_in", context.site.prefix));
+    let sign_in_link = Href::new(target.sign_in_path(context));
     reply::login_problem(
         context,
         audit::cause_of(error),

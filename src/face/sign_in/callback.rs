@@ -340,8 +340,8 @@ fn failure(
     target: Option<&LoginTarget>,
     connector_name: Option<&str>,
 ) -> Response<Body> {
-    let query = target.map(|target| target.query_string(&context.site.external_url, ""));
-    let query = query.filter(|query| query.len() > 1).unwrap_or_default();
-    let sign_in_link = Href::new(format!("{}/sign_in{query}", context.site.prefix));
+    let sign_in = target.map(|target| target.sign_in_path(context));
+    let sign_in = sign_in.unwrap_or_else(|| format!("{}/sign_in", context.site.prefix));
+    let sign_in_link = Href::new(sign_in);
     reply::login_problem(context, cause, Some(sign_in_link), connector_name)
 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, REFERRER_POLICY};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response};
 
 use super::super::browser::{RequestKind, loads_in_frame, request_kind, single_header};
 use super::super::page::{Cause, Href};
 use super::super::record::LoggedResponse;
-use super::super::{RequestContext, reply};
+use super::super::{RequestContext, reply, urls};
 use super::{audit, caller, flow_cookies, is_own_form_post, read_body_within};
 use crate::login::connector::{AuthnResponse, ConnectorError, EntryPlace, EntryPoint};
 use crate::login::fields::Fields;
@@ -158,8 +158,7 @@ fn require_navigation(context: &RequestContext<'_>) -> Result<(), Box<LoggedResp
 }
 
 fn only_navigations(context: &RequestContext<'_>) -> Response<Body> {
-    let (status, title) = (StatusCode::UNAUTHORIZED, "Only for browser navigations");
-    reply::json_problem(context, status, "login-needed", title, "")
+    reply::navigations_only(context, &urls::sign_in(context))
 }
 
 fn is_navigation(context: &RequestContext<'_>) -> bool {

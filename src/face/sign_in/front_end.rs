@@ -22,7 +22,7 @@ use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, PENDING_AGE_MAX_S, PendingError};
 use crate::login::return_to::ReturnTo;
 use crate::login::{BeginRequest, FinishedLogin, LoginError, LoginResult};
-use crate::request::gate::Caller;
+use crate::request::gate::{Caller, LoginReason};
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
 
@@ -282,12 +282,8 @@ pub(super) async fn userinfo(context: &RequestContext<'_>) -> LoggedResponse {
     }
     let person = match caller_or_bearer(context).await {
         Ok(Caller::Person(person)) => person,
-        Ok(Caller::Anonymous(_) | Caller::Program(_)) => {
-            let title = "Sign in first";
-            let response =
-                reply::json_problem(context, StatusCode::UNAUTHORIZED, "login-needed", title, "");
-            return LoggedResponse::own_path("nobody", response);
-        }
+        Ok(Caller::Anonymous(why)) => return no_person(context, why),
+        Ok(Caller::Program(_)) => return no_person(context, LoginReason::NotSignedIn),
         Err(logged) => return *logged,
     };
     let (session, fields) = (&person.session, &person.entitlements.fields);
@@ -312,6 +308,11 @@ pub(super) async fn userinfo(context: &RequestContext<'_>) -> LoggedResponse {
         "userinfo",
         reply::without_body_if_head(context.head.method, response),
     )
+}
+
+fn no_person(context: &RequestContext<'_>, why: LoginReason) -> LoggedResponse {
+    let response = reply::login_needed(context, why.as_str(), None);
+    LoggedResponse::own_path("nobody", response)
 }
 
 /// Refuses requests on other hosts than the login host, because the session cookie would not be valid

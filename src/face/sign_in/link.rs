@@ -56,7 +56,8 @@ pub(super) async fn begin(
         ..BeginOptions::default()
     };
     let begun = begin::begin_and_challenge(context, entry, target, options).await;
-    let response = begun.unwrap_or_else(|error| begin::begin_failed(context, entry, &error));
+    let response =
+        begun.unwrap_or_else(|error| begin::begin_failed(context, entry, target, &error));
     LoggedResponse::own_path("start", response)
 }
 

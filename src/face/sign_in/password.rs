@@ -188,7 +188,7 @@ async fn form_of_new_login(
         .await
     {
         Ok(begun) => begun,
-        Err(error) => return begin::begin_failed(context, entry, &error),
+        Err(error) => return begin::begin_failed(context, entry, target, &error),
     };
     let contents = FormContents {
         status: StatusCode::BAD_REQUEST,
@@ -200,8 +200,11 @@ async fn form_of_new_login(
     response
 }
 
-/// The response to a form post from another site or by a script.
+/// The response to a form post from another site or by a script: a page for a browser, which leads to the form.
 fn foreign_form(context: &RequestContext<'_>, entry: &ConnectorEntry) -> Response<Body> {
+    if !reply::accepts_html(context.head.headers) {
+        return reply::foreign_origin(context);
+    }
     let sign_in_link =
         password_form::form_url(context, entry, &LoginTarget::default()).map(Href::new);
     let connector_name = Some(context.lang().label(&entry.display_name));

@@ -204,7 +204,7 @@ async fn begin(
     let begun = match begin::begin_without_response(context, entry, &target, options).await {
         Ok(begun) => begun,
         Err(error) => {
-            let page = begin::begin_failed(context, entry, &error);
+            let page = begin::begin_failed(context, entry, &target, &error);
             return LoggedResponse::own_path("begin failed", page);
         }
     };

@@ -167,7 +167,7 @@ async fn begin_silent_login(
                 counts_as_attempt: true,
             }
         }
-        Err(error) => SilentLogin::Begin(begin::begin_failed(context, entry, &error)),
+        Err(error) => SilentLogin::Begin(begin::begin_failed(context, entry, target, &error)),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::{Method, Response};
 
 use super::super::browser::{RequestKind, loads_in_frame, request_kind};
 use super::super::page::{Cause, Href, SignInReason};
@@ -19,6 +19,7 @@ use crate::login::fields::Fields;
 use crate::login::pending::Mode;
 use crate::login::return_to::ReturnTo;
 use crate::people::session::Person;
+use crate::request::Body;
 use crate::request::gate::{Caller, LoginReason};
 use crate::request::policy::reconfirmation_is_due;
 use crate::store::ConnectorId;
@@ -39,7 +40,8 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
     if let Some(entry) = password_form::requested_connector(context, query) {
         let page =
             begin::begin_and_challenge(context, entry, &target, BeginOptions::default()).await;
-        let page = page.unwrap_or_else(|error| begin::begin_failed(context, entry, &error));
+        let page =
+            page.unwrap_or_else(|error| begin::begin_failed(context, entry, &target, &error));
         return LoggedResponse::own_path("password form", page);
     }
     let caller = match caller(context).await {
@@ -88,18 +90,13 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
         RequestKind::Navigation => {}
         RequestKind::Embedded => return start_in_frame(context, query, &target).await,
         RequestKind::Fetch => {
-            let status = StatusCode::UNAUTHORIZED;
-            let title = "Sign in first";
-            return LoggedResponse::own_path(
-                "program",
-                reply::json_problem(context, status, "login-needed", title, ""),
-            );
+            let response = reply::navigations_only(context, &target.sign_in_url(context));
+            return LoggedResponse::own_path("program", response);
         }
     }
     let (name, value) = urls::NO_SESSION_FOUND;
     if query.one(name) == Ok(Some(value)) && is_missed_by_proxy_check(context, &target).await {
-        let caller = Caller::Anonymous(LoginReason::NotSignedIn);
-        let page = sign_in_page::page(context, &target, &caller, Some(SignInReason::LoopDetected));
+        let page = loop_page(context, &target);
         return LoggedResponse::own_path("checks lack the cookie", page);
     }
     if !context.site.is_login_host(context.head) {
@@ -142,6 +139,12 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
         }
     };
     LoggedResponse::own_path("start", response)
+}
+
+/// The sign-in page for a browser that would be redirected in a loop.
+fn loop_page(context: &RequestContext<'_>, target: &LoginTarget) -> Response<Body> {
+    let caller = Caller::Anonymous(LoginReason::NotSignedIn);
+    sign_in_page::page(context, target, &caller, Some(SignInReason::LoopDetected))
 }
 
 /// The connector with this ID, if people can begin a login with it.
@@ -206,7 +209,7 @@ async fn start_in_frame(
         if let (true, Some(return_to)) = (frame::accepts_ticket(context), &target.return_to) {
             return LoggedResponse::own_path("embedded", frame::own_page(context, return_to));
         }
-        let sign_in_link = Href::new(urls::sign_in(context));
+        let sign_in_link = Href::new(target.sign_in_url(context));
         let response = reply::problem(context, Cause::FrameNeedsLogin, Some(sign_in_link));
         LoggedResponse::own_path("embedded", response)
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, percent_encode};
 
-use super::super::RequestContext;
+use super::super::{RequestContext, urls};
 use super::LoginTarget;
 use crate::login::ConnectorEntry;
 use crate::login::connector::{AuthnRequest, Prompt};
@@ -62,6 +62,24 @@ impl LoginTarget {
             ticket_for: pending.ticket_for.clone(),
             for_frame: pending.for_frame,
             ..Self::default()
+        }
+    }
+
+    /// The sign-in page of this target, for a link of a page on the same host.
+    pub(super) fn sign_in_path(&self, context: &RequestContext<'_>) -> String {
+        let query = self.query_string(&context.site.external_url, "");
+        let query = if query.len() > 1 { query.as_str() } else { "" };
+        format!("{}/sign_in{query}", context.site.prefix)
+    }
+
+    /// The absolute URL of the sign-in page that leads to the return address; without one, to the requested
+    /// URL or the root of its host.
+    pub(super) fn sign_in_url(&self, context: &RequestContext<'_>) -> String {
+        match &self.return_to {
+            Some(return_to) => {
+                urls::sign_in_to(context, &return_to.absolute(&context.site.external_url))
+            }
+            None => urls::sign_in(context),
         }
     }
 }

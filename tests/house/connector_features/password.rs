@@ -205,7 +205,11 @@ async fn a_password_from_a_form_of_another_site_is_never_sent_to_the_source() {
         ("Sec-Fetch-Site", "same-origin"),
     ];
     let answer = submit(&mut browser.clone(), &by_script, &good).await;
-    assert_eq!(answer.status, 403);
+    assert_eq!(
+        (answer.status, &answer.json()["status"]),
+        (403, &json!(403))
+    );
+    assert_eq!(answer.json()["type"], "urn:menshen:problem:foreign-origin");
     let page = [("Accept", "text/html"), ("Origin", "http://evil.test")];
     let answer = submit(&mut browser.clone(), &page, &good).await;
     assert_eq!(
