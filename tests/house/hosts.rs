@@ -5,8 +5,11 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 
 use crate::browser::{Browser, href, navigation_headers};
+use crate::checking::TRUST_LOOPBACK;
 use crate::logging_in::OWN_PAGES;
+use crate::records::Records;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
+use crate::test_request::TestRequest;
 
 const OTHER_HOSTS: [&str; 2] = ["http://oa.test", "http://hr.test"];
 
@@ -114,6 +117,128 @@ async fn an_absolute_return_url_is_kept_on_every_host() {
             );
         }
     }
+}
+
+/// The routes for a host that only checks know, one with a wildcard, and an exact one.
+const CHECKED_ROUTES: &str = r#"
+[[route]]
+name = "home"
+host = "sso.test"
+upstream = ["{app}"]
+[[route]]
+name = "checked"
+host = "oa.test"
+[[route]]
+name = "wild"
+host = "*.lab.test"
+upstream = ["{app}"]
+"#;
+
+/// The status of a check of nginx for a page of oa.test.
+async fn check_oa(menshen: &Menshen, browser: &Browser) -> u16 {
+    let cookies = browser.cookies().iter().filter(|one| one.host == "oa.test");
+    let cookies: Vec<_> = cookies
+        .map(|one| format!("{}={}", one.name, one.value))
+        .collect();
+    let check = TestRequest::get("/.menshen/auth")
+        .host("oa.test")
+        .header("X-Forwarded-Uri", "/page?x=1")
+        .header("X-Forwarded-Proto", "http")
+        .header("Cookie", &cookies.join("; "));
+    check.send(menshen).await.status
+}
+
+#[tokio::test]
+async fn a_login_that_a_proxy_starts_on_the_login_host_reaches_the_other_host() {
+    let setup = Setup::default()
+        .server(TRUST_LOOPBACK)
+        .tables(NO_LOGIN_LIMITS);
+    let menshen = setup.routes(CHECKED_ROUTES).start().await;
+    let page = "http://oa.test/page?x=1";
+    let rd = "http%3A//oa.test/page%3Fx%3D1";
+    for own_page in ["start", "sign_in"] {
+        // A stranger signs in; whoever is signed in already sees no source.
+        for is_signed_in in [false, true] {
+            let mut browser = Browser::new(&menshen);
+            if is_signed_in {
+                browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
+            }
+            assert_eq!(check_oa(&menshen, &browser).await, 401);
+            let mut start = format!("{OWN_PAGES}/{own_page}?rd={rd}");
+            if is_signed_in && own_page == "sign_in" {
+                let html = browser.visit(&start).await.text();
+                start = format!("{SSO_URL}{}", href(&html, "/start?").unwrap());
+            } else if !is_signed_in {
+                let login = browser.open_login_page(&start).await;
+                start = browser.choose_person(&login, "lisi").await;
+            }
+            let end = browser.follow_until(&start, |next| next == page).await;
+            let what = format!("{own_page}, signed in: {is_signed_in}");
+            assert_eq!(end.url, page, "{what}");
+            assert_eq!(check_oa(&menshen, &browser).await, 202, "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_login_host_sends_people_on_to_hosts_of_the_site_only_and_once() {
+    let log = Records::process_log();
+    let setup = Setup::default()
+        .server(TRUST_LOOPBACK)
+        .tables(NO_LOGIN_LIMITS);
+    let menshen = setup.routes(CHECKED_ROUTES).start().await;
+    let mut browser = Browser::new(&menshen);
+    browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
+    for rd in [
+        "http://evil.test/",
+        "https://oa.test/",
+        "http://oa.test:81/",
+        "//evil.test/",
+    ] {
+        let answer = browser.visit(&format!("{OWN_PAGES}/start?rd={rd}")).await;
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (200, None),
+            "{rd}"
+        );
+    }
+    // A host of a wildcard gets the session only if the person agrees.
+    let page = browser
+        .follow(&format!("{OWN_PAGES}/start?rd=http://a.lab.test/echo"))
+        .await;
+    assert_eq!(page.answer.status, 200);
+    assert!(page.answer.text().contains("a.lab.test"), "{}", page.url);
+    assert_eq!(sessions_on(&browser, "a.lab.test"), 0);
+    // A proxy that forwards requests of the other host under the name of the login host.
+    let there = browser
+        .visit(&format!("{OWN_PAGES}/start?rd=http://oa.test/page"))
+        .await;
+    let there = there.header("location").unwrap().to_owned();
+    assert!(
+        there.starts_with("http://oa.test/.menshen/start?rd="),
+        "{there}"
+    );
+    let here = there.replace("http://oa.test/.menshen", OWN_PAGES);
+    let answer = browser.visit(&here).await;
+    assert_eq!((answer.status, answer.header("location")), (200, None));
+    assert!(log.text().contains("pass the requested host"));
+    let calls = menshen.wecom.calls("/wwlogin/sso/login");
+    assert_eq!(calls, 1, "only the first login went to the source");
+}
+
+#[tokio::test]
+async fn where_one_cookie_covers_both_hosts_nobody_is_sent_there_to_begin() {
+    let menshen = Setup::default()
+        .external_url("http://sso.corp.test")
+        .session("cookie_domain = \"corp.test\"")
+        .routes(&CHECKED_ROUTES.replace(".test", ".corp.test"))
+        .start()
+        .await;
+    let mut browser = Browser::new(&menshen);
+    browser.sign_in("http://sso.corp.test/echo", "lisi").await;
+    let url = "http://sso.corp.test/.menshen/start?rd=http://oa.corp.test/page";
+    let answer = browser.visit(url).await;
+    assert_eq!(answer.header("location"), Some("http://oa.corp.test/page"));
 }
 
 #[tokio::test]

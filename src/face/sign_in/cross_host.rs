@@ -1,14 +1,16 @@
 //! Redirects from another host of the site to the login host, with a nonce cookie that the ticket
-//! is bound to.
+//! is bound to, and from the login host to another that has not set one yet.
 
 use http::{Response, StatusCode};
 use percent_encoding::utf8_percent_encode;
+use url::Url;
 
 use super::super::page::{Cause, FragmentPage, Href};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
 use super::LoginTarget;
 use crate::login::fields::Fields;
+use crate::login::return_to::ReturnTo;
 use crate::login::ticket::{NONCE_AGE_MAX_S, Nonce};
 use crate::request::Body;
 
@@ -18,6 +20,41 @@ pub(super) const NONCES_MAX: usize = 5;
 /// The query parameter that marks a redirect to the login host. If the redirected request is not
 /// recognized as one to the login host, this prevents a redirect loop.
 const REDIRECTED_MARK: (&str, &str) = ("h", "1");
+
+/// The query parameter that marks a redirect from the login host to `/start` of another host.
+const SENT_THERE_MARK: (&str, &str) = ("o", "1");
+
+/// The URL on another host of the site that begins the login of this host, which asks for a ticket.
+pub(super) fn start_url_there(
+    context: &RequestContext<'_>,
+    origin: &Url,
+    return_to: &ReturnTo,
+) -> String {
+    let (name, value) = SENT_THERE_MARK;
+    let rd = return_to.absolute(&context.site.external_url);
+    format!(
+        "{}{}/start?rd={}&{name}={value}",
+        origin.origin().ascii_serialization(),
+        context.site.prefix,
+        utf8_percent_encode(&rd, urls::QUERY_VALUE)
+    )
+}
+
+/// Whether the login host received a request that it sent to another host. Sending it there again would loop.
+pub(super) fn came_back(context: &RequestContext<'_>, query: &Fields) -> bool {
+    let (name, value) = SENT_THERE_MARK;
+    let came_back = query.one(name) == Ok(Some(value)) && context.site.is_login_host(context.head);
+    if came_back {
+        context.services.telemetry.count_login_loop();
+        tracing::error!(
+            request_id = %context.id,
+            peer = ?context.head.peer,
+            "requests for another host arrive as requests for the login host, so nobody can sign in there: \
+             let the proxy in front pass the requested host"
+        );
+    }
+    came_back
+}
 
 /// Redirects a request for an own page to the login host. A request that was redirected already gets a
 /// problem page, and the remedy is logged.

@@ -99,6 +99,10 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
         let page = loop_page(context, &target);
         return LoggedResponse::own_path("checks lack the cookie", page);
     }
+    if cross_host::came_back(context, query) {
+        let page = loop_page(context, &target);
+        return LoggedResponse::own_path("another host is not recognized", page);
+    }
     if !context.site.is_login_host(context.head) {
         return cross_host::redirect_to_login_host(context, "start", query, &target);
     }

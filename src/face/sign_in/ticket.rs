@@ -7,7 +7,7 @@ use url::Url;
 use super::super::page::{Cause, CrossHostPage, Href, PersonName};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
-use super::{LoginTarget, caller, frame, is_own_form_post, read_body, reissue_cookie};
+use super::{LoginTarget, caller, cross_host, frame, is_own_form_post, read_body, reissue_cookie};
 use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
@@ -22,8 +22,10 @@ const CONSOLE_PATH: &str = "/console/";
 
 /// How a session is transferred to the host of the return address.
 enum SessionTransfer<'a> {
-    /// The session cookie is valid there, or the request does not ask for a ticket.
+    /// The session cookie is valid there.
     NotNeeded,
+    /// The host at this origin must ask for a ticket first, because only the host itself can set the nonce.
+    BeginsThere(Url),
     /// By a ticket for this origin, bound to this nonce.
     Ticket(Url, &'a NonceHash),
     /// By such a ticket after the person's consent: the host only matches a wildcard route, so that DNS
@@ -43,8 +45,18 @@ fn required_transfer<'a>(
         None if target.for_frame => Some(context.site.external_url.clone()),
         origin => origin,
     };
-    let (Some(origin), Some(nonce)) = (origin, &target.ticket_for) else {
+    let Some(origin) = origin else {
         return SessionTransfer::NotNeeded;
+    };
+    let Some(nonce) = &target.ticket_for else {
+        let reaches = |host| context.site.session_cookie_reaches(host);
+        let is_there = origin.host_str().is_none_or(reaches);
+        // The console has a sign-in page of its own.
+        let is_console = is_console(context, &origin, return_to.path_query_fragment());
+        return match is_there || is_console {
+            true => SessionTransfer::NotNeeded,
+            false => SessionTransfer::BeginsThere(origin),
+        };
     };
     if is_console(context, &origin, return_to.path_query_fragment()) {
         return SessionTransfer::Ticket(origin, nonce);
@@ -60,8 +72,8 @@ fn required_transfer<'a>(
     }
 }
 
-/// The redirect target after a login: the return address, the ticket URL of another host, or the
-/// page that asks for consent.
+/// The redirect target after a login: the return address, the ticket URL of another host, the page there that
+/// asks for a ticket, or the page that asks for consent.
 pub(super) fn next_url(
     context: &RequestContext<'_>,
     return_to: &ReturnTo,
@@ -70,6 +82,9 @@ pub(super) fn next_url(
 ) -> String {
     match required_transfer(context, return_to, target) {
         SessionTransfer::NotNeeded => return_to.location(),
+        SessionTransfer::BeginsThere(origin) => {
+            cross_host::start_url_there(context, &origin, return_to)
+        }
         SessionTransfer::Ticket(origin, nonce) => {
             let ticket = Ticket {
                 nonce: nonce.clone(),
@@ -94,7 +109,8 @@ pub(super) fn next_url(
     }
 }
 
-/// Redirects a signed-in person to the return address, with a ticket if the cookie is not valid there.
+/// Redirects a signed-in person to the return address, with a ticket if the cookie is not valid there. A host
+/// that did not ask for one does so first.
 /// After a failed silent login, its time `attempted_at` is written into the cookie.
 pub(super) fn redirect_signed_in(
     context: &RequestContext<'_>,
@@ -109,6 +125,9 @@ pub(super) fn redirect_signed_in(
     });
     let mut response = match (required_transfer(context, return_to, target), &session) {
         (SessionTransfer::NotNeeded, _) | (_, None) => reply::redirect(&return_to.location()),
+        (SessionTransfer::BeginsThere(origin), Some(_)) => {
+            reply::redirect(&cross_host::start_url_there(context, &origin, return_to))
+        }
         (SessionTransfer::Ticket(origin, nonce), Some(session)) => {
             let ticket = Ticket::of(
                 session,
@@ -230,6 +249,9 @@ where
     };
     let to = match required_transfer(context, &return_to, &target) {
         SessionTransfer::NotNeeded => return_to.location(),
+        SessionTransfer::BeginsThere(origin) => {
+            cross_host::start_url_there(context, &origin, &return_to)
+        }
         SessionTransfer::Ticket(origin, nonce) | SessionTransfer::AfterConsent(origin, nonce) => {
             let ticket = Ticket::of(
                 &session,

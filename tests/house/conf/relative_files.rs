@@ -60,7 +60,7 @@ fn messages_about_a_file_with_a_relative_path_name_the_whole_path() {
             .into_iter()
             .skip(usize::from(what == "store"))
         {
-            let output = run_in(started_in.path(""), command, &configuration);
+            let output = run_in(&started_in.path(""), command, &configuration);
             let printed = format!("{}{}", text(&output.stdout), text(&output.stderr));
             assert_eq!(output.status.code(), Some(1), "{what} {command}: {printed}");
             let whole = started_in.path("missing/here");

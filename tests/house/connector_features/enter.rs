@@ -97,7 +97,11 @@ async fn a_ticket_signs_its_person_in_and_is_never_disclosed() {
     let (menshen, source) = start_menshen().await;
     for (at, (rd, to)) in [
         ("rd=%2Fecho%3Fa%3Db", "/echo?a=b"),
-        ("rd=http://oa.test/echo", "http://oa.test/echo"),
+        // The other host requests the ticket for the session.
+        (
+            "rd=http://oa.test/echo",
+            "http://oa.test/.menshen/start?rd=http%3A//oa.test/echo&o=1",
+        ),
         ("rd=http://evil.test/", "/"),
         ("rd=//evil.test/", "/"),
         ("", "/"),
