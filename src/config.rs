@@ -167,23 +167,7 @@ impl Config {
         if problems.is_empty() {
             return Ok(config);
         }
-        Err(ConfigError::new(&config.source, config.masked(problems)))
-    }
-
-    /// Problems that mask the secrets which stand in the text itself.
-    fn masked(&self, problems: Vec<Problem>) -> Vec<Problem> {
-        let secrets = self.secrets();
-        let literals = secrets
-            .iter()
-            .filter(|(_, secret)| matches!(secret, SecretSource::Literal(_)));
-        let spans: Vec<_> = literals
-            .filter(|(key_path, _)| self.source.contains(key_path))
-            .map(|(key_path, _)| self.source.value_span(key_path))
-            .collect();
-        let problems = problems.into_iter();
-        problems
-            .map(|problem| problem.with_masked_secrets(&spans))
-            .collect()
+        Err(ConfigError::new(&config.source, problems))
     }
 
     /// Parses only `[store]` of the text of a configuration file, whatever else it has.

@@ -10,9 +10,11 @@ use url::Url;
 
 mod key_path;
 mod label;
+mod secret_name;
 
 pub use key_path::{KeyPath, Step};
 pub use label::{InvalidLabel, LABEL_CHARS_MAX, Label};
+pub use secret_name::names_secret;
 
 /// Whether the host of a URL is this machine.
 pub fn is_loopback(url: &Url) -> bool {

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use crate::setting::{KeyPath, Step};
 
 mod deserialize;
+mod leaves;
 mod value_error;
 
 pub(super) use value_error::{Found, OwnedStep, Reason, ValueError};
@@ -218,11 +219,6 @@ impl Document {
         }
         Ok(span)
     }
-
-    /// The byte range of the value with this path.
-    pub(super) fn span_of(&self, path: &[OwnedStep]) -> Option<Range<usize>> {
-        self.root.descendant(path).map(|node| node.span.clone())
-    }
 }
 
 impl Default for Node {
@@ -242,20 +238,6 @@ impl Node {
             value: Value::of(value.into_inner()),
             span,
         }
-    }
-
-    fn descendant(&self, path: &[OwnedStep]) -> Option<&Self> {
-        path.iter()
-            .try_fold(self, |node, step| match (step, &node.value) {
-                (OwnedStep::Key(name), Value::Table(entries)) => {
-                    let mut entries = entries.iter();
-                    entries
-                        .find(|entry| entry.key == *name)
-                        .map(|entry| &entry.node)
-                }
-                (OwnedStep::Item(index), Value::Array(items)) => items.get(*index),
-                _ => None,
-            })
     }
 
     fn descendant_mut(&mut self, path: &[OwnedStep]) -> Option<&mut Self> {

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use super::full_width;
+use super::mask::{Masks, mask};
 use super::text::ConfigText;
-use super::{full_width, mask};
 use crate::setting::KeyPath;
 use crate::text;
 use crate::wording::{Language, Text};
@@ -31,8 +32,6 @@ pub struct Problem {
     /// In characters, from 1.
     pub column: usize,
     span: Range<usize>,
-    /// Byte ranges that are not shown.
-    masks: Vec<Range<usize>>,
     /// Whether it is about a full-width character.
     names_character: bool,
 }
@@ -51,9 +50,10 @@ impl ConfigError {
 
     /// All problems with their lines and carets.
     pub fn in_language(&self, language: Language) -> String {
+        let masks = Masks::of(&self.source.text);
         let problems = self.problems.iter();
         let rendered: Vec<_> = problems
-            .map(|it| it.render(&self.source, language))
+            .map(|it| it.render(&self.source, &masks, language))
             .collect();
         rendered.join("\n\n")
     }
@@ -80,7 +80,6 @@ impl Problem {
             line,
             column,
             span,
-            masks: Vec::new(),
             names_character: false,
         }
     }
@@ -116,18 +115,6 @@ impl Problem {
         }
     }
 
-    /// Masks this byte range, which may be a secret.
-    pub(super) fn with_mask(mut self, range: Range<usize>) -> Self {
-        self.masks.push(range);
-        self
-    }
-
-    /// Masks these secrets.
-    pub(super) fn with_masked_secrets(mut self, secret_spans: &[Range<usize>]) -> Self {
-        self.masks.extend_from_slice(secret_spans);
-        self
-    }
-
     /// Points at the full-width character in its place, if one makes the value wrong.
     fn at_full_width_character(mut self, source: &ConfigText) -> Self {
         let Some(written) = source.text.get(self.span.clone()) else {
@@ -149,7 +136,7 @@ impl Problem {
     }
 
     /// Renders the problem with its line and a caret below it.
-    fn render(&self, source: &ConfigText, language: Language) -> String {
+    fn render(&self, source: &ConfigText, masks: &Masks, language: Language) -> String {
         let text = &*source.text;
         let start = text.floor_char_boundary(self.span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
@@ -163,12 +150,10 @@ impl Problem {
             .floor_char_boundary(self.span.end)
             .saturating_sub(line_start);
         let span = start..end.clamp(start, line.len());
-        let mut masks = mask::secrets_in_last_line(&text[..line_start + line.len()]);
-        let in_line = self.masks.iter().filter(|mask| mask.end > line_start);
-        masks.extend(
-            in_line.map(|mask| mask.start.saturating_sub(line_start)..mask.end - line_start),
-        );
-        let snippet = Snippet::source(mask::mask(line, &masks))
+        let masks = masks.in_line(text, &(line_start..line_start + line.len()));
+        // The character that is wrong says nothing about the value around it.
+        let shown = self.names_character.then_some(&span);
+        let snippet = Snippet::source(mask(line, &masks, shown))
             .path(&*source.name)
             .line_start(self.line)
             .annotation(AnnotationKind::Primary.span(span));
@@ -234,6 +219,6 @@ error: it is wrong
             assert_eq!(text.contains("secret"), shown.contains("secret"), "{shown}");
             assert!(shown.contains('^'), "{shown}");
         }
-        assert!(render("[[route]]\nname = 'shown' bad", "bad").contains("shown"));
+        assert!(render("[[route]]\nname = 'shown'", "'shown'").contains("shown"));
     }
 }

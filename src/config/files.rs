@@ -40,7 +40,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     let problems = problems(config);
     match problems.is_empty() {
         true => Ok(()),
-        false => Err(ConfigError::new(&config.source, config.masked(problems))),
+        false => Err(ConfigError::new(&config.source, problems)),
     }
 }
 

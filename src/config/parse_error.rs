@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::document::{Found, OwnedStep, Reason, ValueError};
+use super::document::{Found, Reason, ValueError};
 use super::error::Problem;
 use super::nearest;
 use super::text::ConfigText;
@@ -34,10 +34,7 @@ pub(super) fn value_problem(source: &ConfigText, error: &ValueError) -> Problem 
             let message = text!("unknown key `{written}`", "没有名为 `{written}` 的键");
             let problem = Problem::at(source, span, message);
             let help = unknown_key_help(written, allowed);
-            // The unknown key may be a mistyped `secret`, so its value is masked.
-            problem
-                .with_help(help)
-                .with_mask(value_after_key(source, error))
+            problem.with_help(help)
         }
         Reason::NoChoice { written, allowed } => {
             let message = text!("`{written}` is not a choice here", "这里不能写 `{written}`");
@@ -139,20 +136,6 @@ fn type_in_words(expected: &Text) -> Text {
 fn expects_number(expected: &Text) -> bool {
     let expected = expected.to_string();
     matches!(expected.as_str(), "u8" | "u16" | "u32" | "u64" | "usize")
-}
-
-/// The byte range of the value of an unknown key, if it is not a table with a header of its own.
-fn value_after_key(source: &ConfigText, error: &ValueError) -> Range<usize> {
-    let mut path = error.path();
-    // Some types read their keys themselves, and the place is that of the whole value.
-    if let Reason::UnknownKey { written, .. } = &error.reason
-        && !matches!(path.last(), Some(OwnedStep::Key(last)) if last == written)
-    {
-        path.push(OwnedStep::Key(written.clone()));
-    }
-    let key_end = error.span.clone().unwrap_or(0..0).end;
-    let value = source.document.span_of(&path);
-    value.filter(|value| value.start >= key_end).unwrap_or(0..0)
 }
 
 /// A misspelt key has a near name. One that is like no other may belong to a later version.

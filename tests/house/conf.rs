@@ -12,6 +12,7 @@ mod issuers;
 mod jwt;
 pub(crate) mod keys;
 mod lark;
+mod masked;
 mod missing_files;
 mod mutated;
 mod oauth2;

@@ -18,7 +18,7 @@ use crate::people::departments::StoredDepartments;
 use crate::people::local_people::LocalPeople;
 use crate::people::profile::MappingConfig;
 use crate::secret::{SecretError, SecretSource};
-use crate::setting::{KeyPath, Step};
+use crate::setting::{KeyPath, Step, names_secret};
 use crate::store::ConnectorId;
 use crate::text;
 use crate::wording::Text;
@@ -117,9 +117,23 @@ impl<'a> SettingProblem<'a> {
         }
     }
 
+    /// The problem of an expression at a key that names a secret. The error of the parser repeats words of it.
+    fn no_expression(key_path: KeyPath<'a>) -> Self {
+        let help = text!(
+            "it is CEL: a fixed text needs quotes of its own, \"'text'\"",
+            "这里写 CEL：固定文本要再加一层引号，\"'文本'\""
+        );
+        let message = text!("this expression does not compile", "这个表达式无法编译");
+        Self::value(key_path, message, help)
+    }
+
     /// The problem of an expression that does not compile; `None` if it compiles.
     pub fn expression(key_path: KeyPath<'a>, text: &'a str, scope: Scope) -> Option<Self> {
         let error = Expression::compile(text, scope).err()?;
+        let last = key_path.steps().last();
+        if matches!(last, Some(Step::Key(name)) if names_secret(name)) {
+            return Some(Self::no_expression(key_path));
+        }
         // The parser lists all tokens that it would have accepted: the list is left out.
         let message = error.message();
         let message = message.split(" expecting ").next().unwrap_or(&message);

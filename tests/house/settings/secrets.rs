@@ -226,3 +226,43 @@ async fn the_password_of_a_proxy_is_kept_for_the_same_proxy_only() {
     assert_eq!(answer.status, 400, "{}", answer.text());
     assert_eq!(answer.json()["fields"][0]["field"], "proxy");
 }
+
+#[tokio::test]
+async fn a_misspelt_secret_is_repeated_by_no_answer_and_no_line() {
+    let log = Records::process_log();
+    let site = ManagedSite::start().await;
+    let mut wecom = site.wecom_table();
+    wecom["wecom"]["secrt"] = json!("hunter2");
+    let oidc = json!({ "oidc": { "issuer": 7, "client_id": "a", "client_secrt": "hunter2" } });
+    let secret_as_choice = json!({ "auto_login": "hunter2", "oidc": "hunter2" });
+    let mut shown = Vec::new();
+    for table in [wecom, oidc, secret_as_choice] {
+        let import = json!({ "connector": { "a": table }, "secrt": "hunter2" });
+        let only = json!({ "connector": { "a": table } });
+        let choices = json!({ "default": { "secrt": "hunter2" }, "order": ["hunter2 "] });
+        for (method, path, body) in [
+            ("PUT", "/api/connectors/a", &table),
+            ("POST", "/api/connectors/a/test", &table),
+            ("POST", "/api/config/import", &import),
+            ("POST", "/api/config/import", &only),
+            ("POST", "/api/config/import?dry_run=true", &only),
+            ("PUT", "/api/login", &choices),
+            ("PUT", "/api/authentication-configs/wechat-work", &table),
+            ("PUT", "/api/authentication-configs/oauth2", &table),
+        ] {
+            let answer = site.api(method, path, body).await;
+            assert!(
+                (400..500).contains(&answer.status),
+                "{path}: {}",
+                answer.text()
+            );
+            shown.push((path, answer.text()));
+        }
+    }
+    site.running.live().services().telemetry.flush();
+    shown.push(("the records", site.records.text()));
+    shown.push(("the log", log.text()));
+    for (place, text) in shown {
+        assert!(!text.contains("hunter2"), "{place}: {text}");
+    }
+}
