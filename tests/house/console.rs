@@ -47,7 +47,7 @@ const PAGES: [&str; 10] = [
     "/console/audit",
     "/console/connectors",
     "/console/connectors/corp/mapping",
-    "/console/connectors/new",
+    "/console/connectors/_new",
     "/console/config",
 ];
 

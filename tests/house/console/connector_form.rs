@@ -1,4 +1,4 @@
-//! `/console/connectors/new` and `/console/connectors/ID`: the settings of a connector as a form.
+//! `/console/connectors/_new` and `/console/connectors/ID`: the settings of a connector as a form.
 
 use serde_json::{Value, json};
 
@@ -90,7 +90,7 @@ impl Visit {
     /// Saves a new connector, and requires that it is accepted.
     async fn make(&mut self, id: &'static str, fields: &[(&'static str, String)]) {
         let fields = with(fields, &[("id", id), ("action", "save")]);
-        let answer = self.post_form(&format!("{LIST}/new"), &fields).await;
+        let answer = self.post_form(&format!("{LIST}/_new"), &fields).await;
         assert_eq!(answer.status, 303, "{}", answer.text());
         let to = format!("{LIST}/{id}?done=saved");
         assert_eq!(answer.header("location"), Some(to.as_str()));
@@ -102,16 +102,45 @@ async fn the_list_leads_to_the_forms() {
     let menshen = setup().start().await;
     let mut visit = Visit::of_administrator(&menshen, "root").await;
     let html = visit.get(&format!("{LIST}?lang=en")).await.text();
-    assert!(html.contains("href=\"/console/connectors/new\""), "{html}");
+    assert!(html.contains("href=\"/console/connectors/_new\""), "{html}");
     assert!(html.contains("href=\"/console/connectors/corp\""), "{html}");
-    let html = visit.get(&format!("{LIST}/new")).await.text();
+    let html = visit.get(&format!("{LIST}/_new")).await.text();
     assert!(
-        html.contains("href=\"/console/connectors/new?kind=oidc\""),
+        html.contains("href=\"/console/connectors/_new?kind=oidc\""),
         "{html}"
     );
-    for path in ["/new?kind=nothing", "/none", "/corp/none", "/x%20y", "/"] {
+    for path in ["/_new?kind=nothing", "/none", "/corp/none", "/x%20y", "/"] {
         let answer = visit.get(&format!("{LIST}{path}")).await;
         assert_eq!(answer.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn every_id_of_a_connector_has_its_page() {
+    let menshen = empty_setup().start().await;
+    let mut visit = Visit::of_administrator(&menshen, "root").await;
+    let fields = with(&wecom_fields(&menshen), &[("auto_login", "never")]);
+    let html = visit.get(&format!("{LIST}/new")).await.text();
+    assert!(html.contains("_new?kind=oidc\""), "{html}");
+    // Words that are also in paths.
+    for id in ["new", "test", "mapping", "none", "-"] {
+        visit.make(id, &fields).await;
+        let page = format!("{LIST}/{id}");
+        let html = visit.get(&page).await.text();
+        assert!(html.contains(&format!("action=\"{page}\"")), "{id}: {html}");
+        let etag = hidden(&html, "etag");
+        let changed = with(
+            &fields,
+            &[("etag", &etag), ("enabled", ""), ("action", "save")],
+        );
+        let answer = visit.post_form(&page, &changed).await;
+        assert_eq!(answer.status, 303, "{id}: {}", answer.text());
+        let mapping = visit.get(&format!("{page}/mapping")).await;
+        assert_eq!(mapping.status, 200, "{id}");
+        assert_eq!(
+            shown_by_api(&menshen, id).await.unwrap()["auto_login"],
+            "never"
+        );
     }
 }
 
@@ -119,7 +148,7 @@ async fn the_list_leads_to_the_forms() {
 async fn the_page_names_what_is_entered_at_the_source() {
     let menshen = empty_setup().start().await;
     let mut visit = Visit::of_administrator(&menshen, "root").await;
-    visit.get(&format!("{LIST}/new?kind=wecom&lang=en")).await;
+    visit.get(&format!("{LIST}/_new?kind=wecom&lang=en")).await;
     let fields = with(
         &wecom_fields(&menshen),
         &[("callback_base", "http://login.sso.test:8080")],

@@ -1,4 +1,4 @@
-//! `/console/connectors/new` and `/console/connectors/ID`: the settings of a connector as a form.
+//! `/console/connectors/_new` and `/console/connectors/ID`: the settings of a connector as a form.
 //!
 //! A form becomes the JSON that `PUT /api/connectors/ID` takes, and everything is checked there: the types,
 //! the secrets that are kept, and whether a site can be built.
@@ -33,8 +33,11 @@ use masked::masked;
 use page::Outcome;
 use table::Members;
 
-/// What stands in the path for a connector that has no ID yet.
-const NEW: &str = "new";
+/// What stands in the path for a connector that has no ID yet. It cannot be an ID.
+const NEW: &str = "_new";
+
+/// The same, as long as no connector has this ID.
+const NEW_UNLESS_TAKEN: &str = "new";
 
 /// The connector of a page.
 #[derive(Debug)]
@@ -49,7 +52,7 @@ struct Target {
     is_new: bool,
 }
 
-/// The ID in the path of the page of a connector, which is `new` for one that has none yet.
+/// The ID in the path of the page of a connector, which is [`NEW`] for one that has none yet.
 pub(super) fn connector_of(path: &str) -> Option<&str> {
     let id = path.strip_prefix("/connectors/")?;
     (!id.contains('/')).then_some(id)
@@ -58,7 +61,7 @@ pub(super) fn connector_of(path: &str) -> Option<&str> {
 /// GET.
 pub(super) fn show(context: &PageContext<'_>, id: &str) -> Response<Body> {
     let settings = context.console.live.settings();
-    if id != NEW {
+    if !is_new(&settings, id) {
         return match Target::existing(&settings, id) {
             Some(target) => page::form(context, &target, Outcome::default()),
             None => response::not_found(context),
@@ -250,7 +253,6 @@ fn described(
     let t = context.texts();
     let live = context.console.live.settings();
     let id = match target.id.parse::<ConnectorId>() {
-        _ if target.id == NEW => Err(id_problem(t.id_is_reserved)),
         Err(error) => Err(id_problem(Text::of(&error))),
         Ok(id) => match live.connector(&id).map(|info| info.origin) {
             Some(Origin::File(at)) => Err(id_problem(format!("{}{at}", t.set_in_file))),
@@ -312,6 +314,11 @@ fn refusal(
     page::form(context, target, outcome)
 }
 
+/// Whether a path is about a connector that has no ID yet.
+fn is_new(settings: &Settings, id: &str) -> bool {
+    id == NEW || id == NEW_UNLESS_TAKEN && settings_id_is_free(settings, id)
+}
+
 fn settings_id_is_free(settings: &Settings, id: &str) -> bool {
     let id = id.parse::<ConnectorId>();
     id.is_ok_and(|id| settings.connector(&id).is_none())
@@ -345,7 +352,7 @@ impl Target {
     /// The connector that a form is about: a new one, one that is there, or one that somebody has deleted
     /// since the form was shown.
     fn of_form(settings: &Settings, id: &str, form: &Form) -> Option<Self> {
-        let is_new = id == NEW;
+        let is_new = is_new(settings, id);
         if let Some(existing) = Self::existing(settings, id).filter(|_| !is_new) {
             return Some(existing);
         }

@@ -317,7 +317,6 @@ texts! {
     connector_id: "ID（唯一标识）", "ID (unique identifier)";
     connector_id_hint: "小写字母、数字和连字符，最多 32 个。它在回调地址里；账号靠它识别，所以保存以后不能改。", "At most 32 lower-case letters, digits and hyphens. It is part of the callback URL, and never changes, because accounts depend on it.";
     id_is_taken: "已经有这个 ID 的认证源", "a connector with this ID exists already";
-    id_is_reserved: "这个 ID 不能用，请换一个", "this ID cannot be used: choose another one";
     enter_at_source: "在认证源那边填写", "Enter at the source";
     required: "必填", "required";
     default_value: "默认：", "Default: ";

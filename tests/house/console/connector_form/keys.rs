@@ -49,7 +49,7 @@ fn kinds() -> BTreeSet<&'static str> {
 async fn every_key_of_every_kind_has_a_control_in_both_languages() {
     let menshen = empty_setup().start().await;
     let mut visit = Visit::of_administrator(&menshen, "root").await;
-    let html = visit.get(&format!("{LIST}/new")).await.text();
+    let html = visit.get(&format!("{LIST}/_new")).await.text();
     let offered = html.split("new?kind=").skip(1);
     let offered: BTreeSet<_> = offered
         .map(|rest| rest.split('"').next().unwrap())
@@ -58,7 +58,7 @@ async fn every_key_of_every_kind_has_a_control_in_both_languages() {
     let mut missing = Vec::new();
     for kind in kinds() {
         for lang in ["zh", "en"] {
-            let path = format!("{LIST}/new?kind={kind}&lang={lang}");
+            let path = format!("{LIST}/_new?kind={kind}&lang={lang}");
             let html = visit.get(&path).await.text();
             for (key, ..) in keys_of(kind).filter(|(key, ..)| !OF_FILE.contains(key)) {
                 if control(&html, key).is_none() {
@@ -83,7 +83,7 @@ async fn a_default_on_the_page_is_the_default_of_the_settings() {
     let mut visit = Visit::of_administrator(&menshen, "root").await;
     let mut wrong = Vec::new();
     for kind in kinds() {
-        let html = visit.get(&format!("{LIST}/new?kind={kind}")).await.text();
+        let html = visit.get(&format!("{LIST}/_new?kind={kind}")).await.text();
         let defaults = keys_of(kind).filter(|(_, how, _)| *how == Shown::Default);
         for (key, _, default) in defaults.filter(|(.., default)| *default != "[]") {
             let part = control(&html, key).unwrap();

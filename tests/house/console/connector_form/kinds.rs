@@ -241,7 +241,7 @@ async fn a_form_of_every_kind_makes_the_settings_that_the_api_shows() {
     let mut visit = Visit::of_administrator(&menshen, "root").await;
     let rows = [vec![wecom()], apps(), providers(), others()].concat();
     for (kind, fields, settings) in rows {
-        visit.get(&format!("{LIST}/new?kind={kind}")).await;
+        visit.get(&format!("{LIST}/_new?kind={kind}")).await;
         let fields: Vec<_> = [("kind", kind), ("enabled", "true"), ("sync", "true")]
             .map(|(name, value)| (name, value.to_owned()))
             .into_iter()

@@ -45,15 +45,15 @@ async fn where_the_file_forbids_changes_no_page_has_a_button() {
     let menshen = with_console(lines).without_connector().start().await;
     let mut visit = Visit::of_administrator(&menshen, "root").await;
     let html = visit.get(LIST).await.text();
-    assert!(!html.contains("connectors/new"), "{html}");
-    let html = visit.get(&format!("{LIST}/new")).await.text();
+    assert!(!html.contains("connectors/_new"), "{html}");
+    let html = visit.get(&format!("{LIST}/_new")).await.text();
     assert!(!html.contains("?kind="), "{html}");
-    assert_has_no_buttons(&visit.get(&format!("{LIST}/new?kind=wecom")).await.text());
+    assert_has_no_buttons(&visit.get(&format!("{LIST}/_new?kind=wecom")).await.text());
     let fields = with(
         &wecom_fields(&menshen),
         &[("id", "corp"), ("action", "save")],
     );
-    let answer = visit.post_form(&format!("{LIST}/new"), &fields).await;
+    let answer = visit.post_form(&format!("{LIST}/_new"), &fields).await;
     assert_eq!(answer.status, 409, "{}", answer.text());
     assert_eq!(menshen.running.live().settings().version(), 0);
 }
@@ -70,12 +70,12 @@ async fn somebody_who_may_only_look_sees_no_button_and_changes_nothing() {
     assert!(!html.contains(SECRET), "{html}");
     assert!(
         !looker
-            .get(&format!("{LIST}/new"))
+            .get(&format!("{LIST}/_new"))
             .await
             .text()
             .contains("?kind=")
     );
-    for (path, id) in [("new", "other"), ("mine", "mine")] {
+    for (path, id) in [("_new", "other"), ("mine", "mine")] {
         for action in ACTIONS.into_iter().chain(["test"]) {
             let others = [("id", id), ("etag", "1"), ("action", action)];
             let answer = looker
@@ -96,7 +96,7 @@ async fn a_form_without_its_token_or_of_another_origin_changes_nothing() {
         &[("id", "corp"), ("action", "save")],
     );
     let token = std::mem::replace(&mut visit.csrf_token, "wrong".to_owned());
-    let path = format!("{LIST}/new");
+    let path = format!("{LIST}/_new");
     assert_eq!(visit.post_form(&path, &fields).await.status, 403);
     let fields = with(&fields, &[("csrf", &token)]);
     let fields: Vec<_> = fields
@@ -114,7 +114,7 @@ async fn a_form_without_its_token_or_of_another_origin_changes_nothing() {
 async fn a_form_that_is_too_large_is_refused() {
     let menshen = empty_setup().start().await;
     let mut visit = Visit::of_administrator(&menshen, "root").await;
-    let path = format!("{LIST}/new");
+    let path = format!("{LIST}/_new");
     let fields = wecom_fields(&menshen);
     let long = with(&fields, &[("ca_pem", &"x".repeat(600_000))]);
     assert_eq!(visit.post_form(&path, &long).await.status, 413);

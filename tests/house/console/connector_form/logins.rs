@@ -64,13 +64,13 @@ async fn with_login_only_a_stranger_gets_no_account() {
 async fn a_test_asks_the_source_about_what_was_typed_and_saves_nothing() {
     let menshen = empty_setup().start().await;
     let mut visit = Visit::of_administrator(&menshen, "root").await;
-    visit.get(&format!("{LIST}/new?kind=wecom&lang=en")).await;
+    visit.get(&format!("{LIST}/_new?kind=wecom&lang=en")).await;
     let test = |secret: &'static str| {
         let others = [("id", "corp"), ("action", "test"), ("wecom.secret", secret)];
         with(&wecom_fields(&menshen), &others)
     };
     let version = menshen.running.live().settings().version();
-    let path = format!("{LIST}/new");
+    let path = format!("{LIST}/_new");
     let right = visit.post_form(&path, &test(SECRET)).await;
     assert_eq!(right.status, 200, "{}", right.text());
     let wrong = visit

@@ -4,7 +4,7 @@ use super::*;
 
 async fn refused(visit: &mut Visit, fields: &[(&'static str, String)], id: &str) -> (u16, String) {
     let fields = with(fields, &[("id", id), ("action", "save")]);
-    let answer = visit.post_form(&format!("{LIST}/new"), &fields).await;
+    let answer = visit.post_form(&format!("{LIST}/_new"), &fields).await;
     let html = answer.text();
     assert!(!html.contains(SECRET), "{html}");
     (answer.status, html)
@@ -65,7 +65,7 @@ async fn an_id_that_cannot_be_used_is_refused_beside_it() {
     let mut visit = Visit::of_administrator(&menshen, "root").await;
     let fields = with(&wecom_fields(&menshen), &[("auto_login", "never")]);
     visit.make("mine", &fields).await;
-    for id in ["", "Corp", "a b", "new", "corp", "mine", "<b>"] {
+    for id in ["", "Corp", "a b", "corp", "mine", "<b>"] {
         let (status, html) = refused(&mut visit, &fields, id).await;
         assert!([409, 422].contains(&status), "{id}: {status}");
         let part = control(&html, "id").unwrap();
@@ -80,7 +80,7 @@ async fn only_one_connector_signs_in_by_itself_inside_the_app() {
     let menshen = setup().start().await;
     let mut visit = Visit::of_administrator(&menshen, "root").await;
     let html = visit
-        .get(&format!("{LIST}/new?kind=wecom&lang=en"))
+        .get(&format!("{LIST}/_new?kind=wecom&lang=en"))
         .await
         .text();
     let part = control(&html, "auto_login").unwrap();

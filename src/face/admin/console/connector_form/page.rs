@@ -8,7 +8,7 @@ use super::conflict::Conflict;
 use super::fields::KindForm;
 use super::input::{Content, Input, Source};
 use super::table::Members;
-use super::{Target, problem};
+use super::{NEW, Target, problem};
 use crate::face::admin::console::form::Form;
 use crate::face::admin::console::layout::Frame;
 use crate::face::admin::console::{PATH, PageContext, response};
@@ -102,7 +102,7 @@ pub(super) fn kinds(context: &PageContext<'_>) -> Response<Body> {
     let kinds = KindForm::all().map(|form| OfferedKind {
         name: lang.pick(form.name),
         about: lang.pick(form.about),
-        href: format!("{PATH}/connectors/new?kind={}", form.kind),
+        href: format!("{PATH}/connectors/{NEW}?kind={}", form.kind),
     });
     let template = KindsPage {
         kinds: kinds.collect(),
