@@ -175,7 +175,7 @@ impl LiveSite {
 }
 
 /// What the audit record of a change says.
-struct AuditTexts {
+pub(super) struct AuditTexts {
     reason: String,
     /// The names of the changed fields.
     fields: String,
@@ -203,7 +203,24 @@ impl AuditTexts {
         }
     }
 
-    fn record<'a>(
+    /// Nothing was changed.
+    pub(super) fn of_plan(change: &Change, author: &Author) -> Self {
+        Self {
+            reason: format!("dry run: {change} through the {}", author.means.as_str()),
+            fields: String::new(),
+            version: None,
+        }
+    }
+
+    pub(super) fn of_refused_plan(change: &Change, author: &Author, error: &ChangeError) -> Self {
+        let refusal = Self::of_refusal(change, author, error);
+        Self {
+            reason: format!("dry run: {}", refusal.reason),
+            ..refusal
+        }
+    }
+
+    pub(super) fn record<'a>(
         &'a self,
         change: &'a Change,
         author: &'a Author,

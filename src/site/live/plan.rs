@@ -1,10 +1,11 @@
 //! `LiveSite::plan`: what a change of the managed settings would do.
 
 use super::LiveSite;
+use super::change::AuditTexts;
 use super::ended::{back_in_force, newly_out_of_force};
 use crate::site::Site;
 use crate::site::settings::{
-    Change, ChangeError, Edited, Planned, Precondition, Settings, Strictness,
+    Author, Change, ChangeError, Edited, Planned, Precondition, Settings, Strictness,
 };
 use crate::store::ConnectorId;
 
@@ -41,6 +42,29 @@ impl LiveSite {
                 fields: Vec::new(),
             },
         })
+    }
+
+    /// The same for somebody who asks over HTTP: one at a time, as changes are, because each builds a site. Writes
+    /// an audit record, also of a refusal, because whoever tries settings learns what the file says of them.
+    ///
+    /// # Errors
+    /// Those of [`Self::change`].
+    pub async fn plan_for(
+        &self,
+        change: &Change,
+        precondition: Precondition,
+        author: &Author,
+    ) -> Result<Planned, ChangeError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let planned = self.plan(change, precondition).await;
+        let texts = match &planned {
+            Ok(_) => AuditTexts::of_plan(change, author),
+            Err(error) => AuditTexts::of_refused_plan(change, author, error),
+        };
+        let at = self.services.clock.now();
+        let record = texts.record(change, author, at);
+        self.services.telemetry.audit(&record);
+        planned
     }
 
     /// Checks and builds the version after `base`; `None` if the change changes nothing.

@@ -152,6 +152,38 @@ async fn an_export_is_a_file_that_menshen_takes_and_another_site_imports() {
 }
 
 #[tokio::test]
+async fn a_dry_run_changes_nothing_and_leaves_an_audit_line() {
+    let site = ManagedSite::start().await;
+    let path = "/api/config/import?dry_run=true";
+    let good = json!({ "connector": { "corp": site.wecom_table() } });
+    let answer = site.api("POST", path, &good).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["version"], 1);
+    let bad = json!({ "connector": { "corp": { "cas": { "url": 7 } } } });
+    assert_eq!(site.api("POST", path, &bad).await.status, 400);
+    assert_eq!(site.running.live().settings().version(), 0);
+    let lines = site.changes();
+    let [planned, refused] = lines.as_slice() else {
+        panic!("{lines:?}");
+    };
+    assert_eq!(planned["reason"], "dry run: import corp through the api");
+    assert_eq!(planned["by"], "token:admin");
+    assert_eq!(planned["client"], "127.0.0.1");
+    assert!(planned["changed"].is_null(), "{planned}");
+    let reason = refused["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("dry run: refused: import corp through the api: "),
+        "{reason}"
+    );
+    assert!(!format!("{lines:?}").contains(SECRET));
+    // A body that is too long for an import is too long for its dry run.
+    let long = json!({ "connector": { "corp": { "x": "a".repeat(1 << 20) } } });
+    for path in ["/api/config/import", path] {
+        assert_eq!(site.api("POST", path, &long).await.status, 413, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn two_secrets_of_an_export_never_have_one_name() {
     let site = ManagedSite::start().await;
     let portal = json!({ "custom": {

@@ -128,7 +128,7 @@ struct ImportedLogin {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields, default)]
 struct ImportParameters {
-    /// Only says what the import would change.
+    /// Only says what the import would change. Leaves an audit line.
     dry_run: bool,
 }
 
@@ -287,7 +287,7 @@ async fn import(
         },
     };
     if parameters.dry_run {
-        let planned = state.live.plan(&change, precondition).await?;
+        let planned = state.live.plan_for(&change, precondition, &author).await?;
         let (version, fields) = (planned.version, planned.fields);
         return Ok(ApiJson(MadeVersion { version, fields }).into_response());
     }
