@@ -23,6 +23,7 @@ mod exchange;
 mod json_request;
 mod probe;
 mod proxy;
+mod reach;
 mod tls;
 
 pub use call::{OutboundCall, Repeatable};
@@ -30,6 +31,7 @@ pub use error::OutboundError;
 pub use json_request::{AcceptedStatus, JsonRequest, RequestBody, RequestToken};
 pub use probe::PROBE_TIMEOUT;
 pub use proxy::{InvalidProxyUrl, ProxyUrl};
+pub use reach::{AddressRefused, Reach};
 pub use tls::{OutboundBuildError, check_ca_pem};
 
 /// The time-out for a connection.
@@ -55,6 +57,9 @@ pub struct Config {
     pub ca: Option<PathBuf>,
     /// The same authorities as PEM.
     pub ca_pem: Option<String>,
+    /// The addresses that are contacted.
+    #[serde(skip)]
+    pub reach: Reach,
 }
 
 /// How a form authenticates the client.
@@ -106,6 +111,7 @@ pub struct Outbound {
     /// The same authorities, for other protocols than HTTP.
     tls: Arc<ClientConfig>,
     proxy: Option<ProxyUrl>,
+    reach: Reach,
     response_bytes_max: usize,
 }
 
@@ -121,7 +127,10 @@ impl Outbound {
     /// Builds the client and reads the certificate authorities; opens no connection.
     pub fn build(config: &Config) -> Result<Self, OutboundBuildError> {
         let tls = tls::client_config(config.ca.as_deref(), config.ca_pem.as_deref())?;
-        let resolver = Arc::new(dns::DnsResolver(Resolver::system()));
+        let resolver = Arc::new(dns::DnsResolver {
+            resolver: Resolver::system(),
+            reach: config.reach,
+        });
         let client = |connect_timeout, idle_max| {
             let builder = Client::builder()
                 .pool_max_idle_per_host(idle_max)
@@ -148,6 +157,7 @@ impl Outbound {
             probing: build(probe::CONNECT_TIMEOUT, 0)?,
             tls: Arc::new(tls::without_alpn(tls)),
             proxy: config.proxy.clone(),
+            reach: config.reach,
             response_bytes_max: RESPONSE_BYTES_MAX,
         })
     }
@@ -155,6 +165,25 @@ impl Outbound {
     /// TLS with the same authorities, for a protocol other than HTTP.
     pub fn tls(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.tls)
+    }
+
+    /// The addresses that are contacted.
+    pub fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// Refuses a call to an address that may not be contacted, or through a proxy at one.
+    fn check_reach(&self, url: &Url, call: OutboundCall) -> Result<(), OutboundError> {
+        let proxy = self.proxy.iter().map(ProxyUrl::expose);
+        let mut urls = proxy.chain([url]);
+        let refused = urls.find_map(|url| self.reach.check_url(url).err());
+        match refused {
+            Some(source) => Err(OutboundError::Refused {
+                call: call.name(),
+                source,
+            }),
+            None => Ok(()),
+        }
     }
 
     /// The same client with another limit for the length of responses, in bytes.
@@ -278,6 +307,7 @@ mod tests {
             proxy: Some(proxy),
             ca: None,
             ca_pem: None,
+            reach: Reach::Everywhere,
         };
         let outbound = Outbound::build(&config).unwrap();
         for shown in [format!("{config:?}"), format!("{outbound:?}")] {
@@ -302,6 +332,7 @@ mod tests {
                 proxy: None,
                 ca: Some(ca.into()),
                 ca_pem: None,
+                reach: Reach::Everywhere,
             })
         };
         assert!(matches!(

@@ -13,6 +13,7 @@ use crate::keys::{self, KeyRing};
 use crate::login::connector::ConnectorConfig;
 use crate::login::return_to::Destinations;
 use crate::login::{self, ConnectorEntry, Login};
+use crate::outbound::Reach;
 use crate::people::People;
 use crate::people::audit_log::AuditLog;
 use crate::people::cookie::CookieSettings;
@@ -211,11 +212,12 @@ impl Site {
         &self,
         id: &ConnectorId,
         connector: &ConnectorConfig,
+        reach: Reach,
         services: &Services,
     ) -> Result<ConnectorEntry, login::BuildError> {
         let config = self.settings.config();
         let deps = login_deps(config, services, &self.ring, self.gate.timeouts);
-        Login::build_draft(id, connector, &deps)
+        Login::build_draft(id, connector, reach, &deps)
     }
 
     /// What [`crate::request::explain`] needs of the site.
@@ -332,6 +334,8 @@ fn login_deps<'a>(
         timeouts,
         clock: &services.clock,
         telemetry: &services.telemetry,
+        of_file: config.file.connectors.keys().cloned().collect(),
+        reach_of_managed: config.managed.reach(),
     }
 }
 

@@ -17,6 +17,7 @@ mod frames;
 mod issuers;
 mod limits;
 mod local_people;
+mod managed;
 mod path_case;
 mod paths;
 mod public_paths;
@@ -79,6 +80,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     connectors::warn(&mut warnings);
     self_written::warn(&mut warnings);
     local_people::warn(&mut warnings);
+    managed::warn(&mut warnings);
     issuers::warn(&mut warnings);
     routes::warn_about_routes(&mut warnings);
     routes::warn_about_wildcard_hosts(&mut warnings);

@@ -1,6 +1,6 @@
 //! Builds the logins of a site from its configuration, and keeps their state across a reload.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::limits::Limits;
 use super::{ConnectorEntry, Login, OUTCOME_TTL, OUTCOMES_MAX};
 use crate::clock::Clock;
 use crate::keys::KeyRing;
-use crate::outbound;
+use crate::outbound::{self, Reach};
 use crate::people::profile::{Mapping, MappingCompileError};
 use crate::people::session::{SessionTimeouts, Sessions};
 use crate::people::{AdmissionPolicy, People};
@@ -35,6 +35,19 @@ pub struct Deps<'a> {
     pub timeouts: SessionTimeouts,
     pub clock: &'a Clock,
     pub telemetry: &'a Telemetry,
+    /// The connectors of the file, whose author may choose every address of the machine.
+    pub of_file: BTreeSet<ConnectorId>,
+    /// The addresses that the others contact.
+    pub reach_of_managed: Reach,
+}
+
+impl Deps<'_> {
+    fn reach_of(&self, id: &ConnectorId) -> Reach {
+        match self.of_file.contains(id) {
+            true => Reach::Everywhere,
+            false => self.reach_of_managed,
+        }
+    }
 }
 
 /// Why a connector cannot be built.
@@ -99,6 +112,7 @@ impl Login {
     pub fn build_draft(
         id: &ConnectorId,
         settings: &ConnectorConfig,
+        reach: Reach,
         deps: &Deps<'_>,
     ) -> Result<ConnectorEntry, BuildError> {
         let callback = callback_of(id, settings, deps)?;
@@ -106,7 +120,7 @@ impl Login {
             health: ConnectorHealth::default(),
             state: None,
         };
-        build_entry(id, settings, callback, kept, deps)
+        build_entry(id, settings, (callback, reach), kept, deps)
     }
 
     /// Builds all connectors. A connector of `previous` with the same settings is reused with its
@@ -126,9 +140,13 @@ impl Login {
                     health: old.map(|old| old.health.clone()).unwrap_or_default(),
                     state: old.and_then(|old| old.connector.kept_state()),
                 };
-                match old.filter(|old| old.config == *settings && old.callback == callback) {
+                let reach = deps.reach_of(id);
+                let is_same = |old: &&Arc<ConnectorEntry>| {
+                    old.config == *settings && old.callback == callback && old.reach == reach
+                };
+                match old.filter(is_same) {
                     Some(old) if !old.reads_files() => Ok(Arc::clone(old)),
-                    _ => build_entry(id, settings, callback, kept, deps).map(Arc::new),
+                    _ => build_entry(id, settings, (callback, reach), kept, deps).map(Arc::new),
                 }
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -226,7 +244,7 @@ struct Kept {
 fn build_entry(
     id: &ConnectorId,
     settings: &ConnectorConfig,
-    callback: Url,
+    (callback, reach): (Url, Reach),
     kept: Kept,
     deps: &Deps<'_>,
 ) -> Result<ConnectorEntry, BuildError> {
@@ -238,6 +256,7 @@ fn build_entry(
         proxy: settings.proxy.clone(),
         ca: settings.ca.clone(),
         ca_pem: settings.ca_pem.clone(),
+        reach,
     })
     .map_err(|source| BuildError::Outbound {
         id: id.clone(),
@@ -286,6 +305,7 @@ fn build_entry(
         connector,
         health: kept.health,
         config: settings.clone(),
+        reach,
         id: id.clone(),
     })
 }

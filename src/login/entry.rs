@@ -9,6 +9,7 @@ use super::connector::{AutoLogin, Connector, ConnectorConfig, Features, LoginMet
 use super::health::ConnectorHealth;
 use super::pending::Mode;
 use crate::clock::Timestamp;
+use crate::outbound::Reach;
 use crate::people::AdmissionPolicy;
 use crate::people::profile::ProfileMappingError;
 use crate::people::session::{Person, SessionTimeouts};
@@ -23,6 +24,8 @@ pub struct ConnectorEntry {
     pub display_name: Label,
     pub callback: Url,
     pub config: ConnectorConfig,
+    /// The addresses that it contacts.
+    pub(super) reach: Reach,
     /// The name of its kind: `wecom`.
     pub kind: &'static str,
     pub features: Features,

@@ -1,5 +1,6 @@
 //! `menshen connector`: connectors through the admin API; and what `menshen check` says of managed ones.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use menshen::config::Config;
@@ -11,6 +12,12 @@ use super::Failure;
 use super::admin_client::{AdminClient, TokenChoice};
 use super::answer_text::{field_text, print_answer};
 use super::managed_config;
+
+/// What stands for no default.
+const NOBODY: &str = "none";
+
+/// The longest file of settings, in bytes. All managed settings of a store have no more.
+const SETTINGS_BYTES_MAX: u64 = 8 << 20;
 
 /// The commands about connectors.
 #[derive(Debug, clap::Subcommand)]
@@ -45,7 +52,7 @@ pub(super) enum ConnectorCommand {
     },
     /// Lead strangers to a connector.
     Default {
-        /// The ID of a connector; `none`: strangers see the sign-in page.
+        /// The ID of a connector; `none`, unless a connector has this ID: strangers see the sign-in page.
         id: String,
     },
     /// Show connectors first on the sign-in page.
@@ -83,16 +90,25 @@ pub(super) async fn run(
         }
         ConnectorCommand::Set { id, file } => {
             let table = managed_config::read_toml(&file).await?;
-            let table = managed_config::with_read_secrets(table).map_err(Failure::Refused)?;
+            let table = managed_config::with_read_secrets(&id, table)?;
             let answer = client.put(&path_of(&id), &table).await?.success()?;
             print_answer(&answer, false, |_| format!("{id} is in force"))
         }
         ConnectorCommand::Default { id } => {
-            let default = (id != "none").then_some(id);
+            let default = match id == NOBODY && !exists(&client, &id).await? {
+                true => None,
+                false => Some(id),
+            };
             choose(&client, &json!({ "default": default })).await
         }
         ConnectorCommand::Order { ids } => choose(&client, &json!({ "order": ids })).await,
     }
+}
+
+async fn exists(client: &AdminClient, id: &str) -> Result<bool, Failure> {
+    let answer = client.get("/api/connectors").await?.success()?;
+    let mut connectors = answer["connectors"].as_array().into_iter().flatten();
+    Ok(connectors.any(|connector| connector["id"] == id))
 }
 
 fn path_of(id: &str) -> String {
@@ -191,14 +207,25 @@ pub(super) fn state_lines(settings: &Settings) -> Vec<String> {
     lines.collect()
 }
 
-/// The text of a file, or of standard input for `-`.
+/// The text of a file, or of standard input for `-`; at most [`SETTINGS_BYTES_MAX`].
 pub(super) async fn read(path: &Path) -> Result<String, Failure> {
     let failed =
         |error: std::io::Error| Failure::Usage(format!("read {}: {error}", path.display()));
-    if path == Path::new("-") {
-        let read = tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin()));
-        let text = read.await.map_err(std::io::Error::other).map_err(failed)?;
-        return text.map_err(failed);
+    let of_file = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || match of_file == Path::new("-") {
+        true => read_bounded(std::io::stdin()),
+        false => read_bounded(std::fs::File::open(of_file)?),
+    });
+    let text = read.await.map_err(std::io::Error::other).map_err(failed)?;
+    text.map_err(failed)
+}
+
+fn read_bounded(from: impl std::io::Read) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    let mut from = from.take(SETTINGS_BYTES_MAX + 1);
+    if from.read_to_end(&mut bytes)? as u64 > SETTINGS_BYTES_MAX {
+        let why = format!("it is longer than {SETTINGS_BYTES_MAX} bytes");
+        return Err(std::io::Error::other(why));
     }
-    tokio::fs::read_to_string(path).await.map_err(failed)
+    String::from_utf8(bytes).map_err(std::io::Error::other)
 }

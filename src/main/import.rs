@@ -148,9 +148,14 @@ impl Imported {
     async fn read(file: &Path) -> Result<Self, Failure> {
         let mut document = read_toml(file).await?;
         let tables = document.get_mut("connector").map(Value::take);
-        let tables = with_read_secrets(tables.unwrap_or_default()).map_err(Failure::Refused)?;
-        let connectors = match tables {
-            Value::Object(tables) => tables,
+        let connectors = match tables.unwrap_or_default() {
+            Value::Object(tables) => {
+                let read = tables.into_iter().map(|(id, table)| {
+                    let table = with_read_secrets(&id, table)?;
+                    Ok((id, table))
+                });
+                read.collect::<Result<_, Failure>>()?
+            }
             Value::Null => Map::new(),
             _ => {
                 let why = "`connector` must be tables [connector.ID]";

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use menshen::config::Config;
-use menshen::secret::SecretSource;
+use menshen::site::settings::ConnectorTable;
 use menshen::telemetry::error_chain;
-use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
 use super::admin_client::{AdminClient, TokenChoice};
@@ -124,30 +123,29 @@ pub(super) async fn read_toml(file: &Path) -> Result<Value, Failure> {
     Ok(Value::Object(table))
 }
 
-/// The same with the secrets that are in files and in the environment of this command.
-pub(super) fn with_read_secrets(value: Value) -> Result<Value, String> {
-    let is_source = |members: &Map<String, Value>| {
-        let mut keys = members.keys().map(String::as_str);
-        matches!((keys.next(), keys.next()), (Some("file" | "env"), None))
+/// The table of a connector with the secrets that it names in files and in the environment of this command. Nothing
+/// else is read there: whoever wrote the table need not be allowed to see it.
+pub(super) fn with_read_secrets(id: &str, table: Value) -> Result<Value, Failure> {
+    let refuse =
+        |field: &str, why: &str| Failure::Refused(format!("[connector.{id}] {field}: {why}"));
+    let Value::Object(members) = table else {
+        return Err(Failure::Refused(format!(
+            "[connector.{id}]: it must be a table"
+        )));
     };
-    Ok(match value {
-        Value::Object(members) if is_source(&members) => {
-            let source = SecretSource::deserialize(Value::Object(members));
-            let source = source.map_err(|error| error.to_string())?;
-            let secret = source
-                .read()
-                .map_err(|error| error_chain(&error).to_string())?;
-            Value::String(secret.expose().clone())
-        }
-        Value::Object(members) => {
-            let members = members.into_iter();
-            let read = members.map(|(key, value)| Ok((key, with_read_secrets(value)?)));
-            Value::Object(read.collect::<Result<_, String>>()?)
-        }
-        Value::Array(items) => {
-            let read = items.into_iter().map(with_read_secrets);
-            Value::Array(read.collect::<Result<_, _>>()?)
-        }
-        other => other,
-    })
+    let mut table = ConnectorTable::from(members);
+    let elsewhere = table.secrets_elsewhere().map_err(|problems| {
+        let lines = problems
+            .iter()
+            .map(|problem| format!("\n  [connector.{id}] {problem}"));
+        let lines: String = lines.collect();
+        Failure::Refused(format!("some settings are wrong:{lines}"))
+    })?;
+    for place in elsewhere {
+        let secret = place.source.read();
+        let secret =
+            secret.map_err(|error| refuse(&place.field, &error_chain(&error).to_string()))?;
+        table.put_secret(&place, &secret);
+    }
+    Ok(Value::Object(table.expose().clone()))
 }

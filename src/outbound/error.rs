@@ -1,4 +1,6 @@
-//! Why a call failed.
+//! `OutboundError`: why a call failed.
+
+use super::AddressRefused;
 
 /// Why a call failed. Never contains a URL, a query or a body.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +11,13 @@ pub enum OutboundError {
         call: &'static str,
         #[source]
         source: reqwest::Error,
+    },
+    /// Nothing was sent: the address may not be contacted.
+    #[error("connect for {call}")]
+    Refused {
+        call: &'static str,
+        #[source]
+        source: AddressRefused,
     },
     /// The server accepted the connection and did not respond in time.
     #[error("{call} was not answered in time")]
@@ -63,6 +72,7 @@ impl OutboundError {
     pub fn is_no_response(&self) -> bool {
         match self {
             Self::Connect { .. }
+            | Self::Refused { .. }
             | Self::Timeout { .. }
             | Self::Exchange { .. }
             | Self::Pausing { .. } => true,

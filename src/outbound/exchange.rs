@@ -55,6 +55,7 @@ impl Outbound {
     ) -> Result<WholeResponse, OutboundError> {
         let request = request.build();
         let request = request.map_err(|error| outbound_error(error, call))?;
+        self.check_reach(request.url(), call)?;
         if !call.is_repeatable() {
             return self.attempt(&self.unpooled, request, call, &accepts).await;
         }
@@ -188,7 +189,7 @@ mod tests {
     use tokio_rustls::TlsAcceptor;
     use url::Url;
 
-    use super::super::Config;
+    use super::super::{Config, Reach};
     use super::*;
 
     /// A source with HTTP/2 that closes a connection when a second request arrives on it.
@@ -236,6 +237,7 @@ mod tests {
                 proxy: None,
                 ca: Some(ca.clone()),
                 ca_pem: None,
+                reach: Reach::Everywhere,
             });
             std::fs::remove_file(&ca).unwrap();
             built.unwrap()

@@ -35,6 +35,7 @@ impl Outbound {
     /// error response of the proxy counts as reachable, because it cannot be told from the origin's.
     pub async fn probe(&self, url: &Url) -> Result<(), OutboundError> {
         let origin = url.join("/").unwrap_or_else(|_| url.clone());
+        self.check_reach(&origin, PROBE)?;
         let probe = self.probing.get(origin).timeout(PROBE_TIMEOUT);
         match probe
             .send()

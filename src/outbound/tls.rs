@@ -136,7 +136,7 @@ mod tests {
     use tokio_rustls::TlsAcceptor;
     use url::Url;
 
-    use super::super::{Config, Outbound, OutboundCall, OutboundError};
+    use super::super::{Config, Outbound, OutboundCall, OutboundError, Reach};
     use super::*;
 
     const GET_TOKEN: OutboundCall = OutboundCall::repeatable("gettoken");
@@ -188,6 +188,7 @@ mod tests {
             proxy: None,
             ca: Some(ca.clone()),
             ca_pem: None,
+            reach: Reach::Everywhere,
         });
         std::fs::remove_file(&ca).unwrap();
         let response = built.unwrap().get_json(&url, &[], GET_TOKEN).await;

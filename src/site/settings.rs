@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Config;
+use crate::outbound::Reach;
 use crate::setting::Label;
 use crate::store::ConnectorId;
 
@@ -21,6 +22,7 @@ mod destinations;
 mod document;
 mod draft;
 mod edit;
+mod elsewhere;
 mod error;
 mod export;
 mod file;
@@ -38,6 +40,7 @@ pub use destinations::RouteDestinations;
 pub use document::{ManagedConnector, ManagedDocument, ManagedLogin};
 pub use draft::{Draft, PreviewedField};
 pub(super) use edit::Edited;
+pub use elsewhere::SecretElsewhere;
 pub use error::{ChangeError, FieldProblem, FileLine, SettingsError};
 pub use export::{SecretPlaces, StoredSecret};
 pub use file::{FileConnector, FileSettings};
@@ -54,6 +57,20 @@ pub struct ManagedConfig {
     pub write: bool,
     /// How many versions of the managed settings are kept, the newest ones; at least 10.
     pub versions_kept: NonZeroU32,
+    /// Whether connectors that are not in the file may contact link-local addresses and others at which clouds give
+    /// metadata and credentials to their machines, such as 169.254.169.254. Whoever may change connectors could
+    /// read them there.
+    pub allow_metadata_addresses: bool,
+}
+
+impl ManagedConfig {
+    /// The addresses that connectors contact which are not in the file.
+    pub(in crate::site) fn reach(self) -> Reach {
+        match self.allow_metadata_addresses {
+            true => Reach::Everywhere,
+            false => Reach::NoMetadata,
+        }
+    }
 }
 
 /// The smallest `versions_kept`.
@@ -66,6 +83,7 @@ impl Default for ManagedConfig {
         Self {
             write: true,
             versions_kept: VERSIONS_KEPT_DEFAULT,
+            allow_metadata_addresses: false,
         }
     }
 }

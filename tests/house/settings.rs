@@ -22,6 +22,7 @@ mod file_wins;
 mod keys;
 mod kinds;
 mod login_choices;
+mod machine;
 mod names;
 mod nodes;
 mod preconditions;

@@ -112,6 +112,7 @@ impl Ldap {
             directory: Directory::new(DirectorySettings {
                 urls: config.url.0.clone(),
                 tls: deps.outbound.tls(),
+                reach: deps.outbound.reach(),
                 start_tls: config.start_tls,
                 timeout: config.timeout.duration(),
                 service,

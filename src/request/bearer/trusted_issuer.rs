@@ -21,7 +21,7 @@ use crate::client::Client;
 use crate::clock::{Clock, Timestamp};
 use crate::issuer::{ALGORITHMS, Issuer, IssuerSettings, LEEWAY, TokenRequirements, TokenSender};
 use crate::keys;
-use crate::outbound::{self, Outbound};
+use crate::outbound::{self, Outbound, Reach};
 use crate::people::token_sessions::TokenSessions;
 use crate::secret::Secret;
 use crate::single_flight::SingleFlight;
@@ -83,6 +83,7 @@ impl TrustedIssuer {
             proxy: config.proxy.clone(),
             ca: config.ca.clone(),
             ca_pem: None,
+            reach: Reach::Everywhere,
         };
         let outbound =
             Outbound::build(&outbound_config).map_err(|source| BuildError::Outbound {

@@ -8,6 +8,7 @@ use super::table::ConnectorTable;
 use crate::clock::Timestamp;
 use crate::login::ConnectorEntry;
 use crate::login::connector::{ConnectorConfig, Finding};
+use crate::outbound::Reach;
 use crate::people::profile::{MappingConfig, ProfileMappingError};
 use crate::people::session::{Person, SessionTimeouts};
 use crate::site::live::LiveSite;
@@ -83,11 +84,13 @@ impl LiveSite {
             Some(table) => {
                 let site = self.site();
                 let merged = site.settings.merged(id, table, &site.ring)?.0;
-                self.draft_of(id, Some(&merged.table), &merged.connector)
+                // It may have the ID of a connector of the file, and is not from there.
+                let reach = site.settings.file.managed.reach();
+                self.draft_of(id, Some(&merged.table), &merged.connector, reach)
             }
             None => {
                 let (table, connector) = self.saved(id)?;
-                self.draft_of(id, table.as_ref(), &connector)
+                self.draft_of(id, table.as_ref(), &connector, self.reach_of_saved(id))
             }
         }
     }
@@ -103,7 +106,16 @@ impl LiveSite {
     ) -> Result<Draft, ChangeError> {
         let (table, mut connector) = self.saved(id)?;
         connector.mapping = mapping;
-        self.draft_of(id, table.as_ref(), &connector)
+        self.draft_of(id, table.as_ref(), &connector, self.reach_of_saved(id))
+    }
+
+    fn reach_of_saved(&self, id: &ConnectorId) -> Reach {
+        let site = self.site();
+        let file = &site.settings.file;
+        match file.connectors.contains_key(id) {
+            true => Reach::Everywhere,
+            false => file.managed.reach(),
+        }
     }
 
     /// The saved settings of a connector, with its secrets, and its table if there is one.
@@ -126,9 +138,12 @@ impl LiveSite {
         id: &ConnectorId,
         table: Option<&ConnectorTable>,
         connector: &ConnectorConfig,
+        reach: Reach,
     ) -> Result<Draft, ChangeError> {
         let hosts = hosts::of(connector, table);
-        let built = self.site().build_draft(id, connector, self.services());
+        let built = self
+            .site()
+            .build_draft(id, connector, reach, self.services());
         let entry = built.map_err(|error| {
             let problem = FieldProblem {
                 connector: Some(id.clone()),

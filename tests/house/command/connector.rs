@@ -110,6 +110,21 @@ async fn connectors_are_made_switched_and_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_default_is_named_as_no_connector_is() {
+    let site = Site::start().await;
+    let secret = site.write("secret", "secret-of-the-client\n");
+    let table = site.write("sso.toml", &oidc(Path::new(&secret)));
+    site.must(&["connector", "set", "sso", &table]);
+    site.must(&["connector", "default", "sso"]);
+    let nobody = site.must(&["connector", "default", "none"]);
+    assert!(!nobody.contains("default: sso"), "{nobody}");
+    assert!(!nobody.contains("default: none"), "{nobody}");
+    site.must(&["connector", "set", "none", &table]);
+    let named = site.must(&["connector", "default", "none"]);
+    assert!(named.contains("default: none"), "{named}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn versions_are_compared_rolled_back_exported_and_imported() {
     let site = Site::start().await;
     let secret = site.write("secret", "secret-of-the-client\n");

@@ -304,6 +304,76 @@ async fn an_import_beside_a_running_server_is_checked_there_and_is_one_version()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_import_reads_files_and_variables_for_secrets_only() {
+    let menshen = Menshen::new().await;
+    let machine = Machine::new(&menshen, "");
+    let hidden = machine.folder.write("hidden", "content-of-the-machine");
+    let hidden = hidden.display();
+    let wecom = corp(&menshen).replace("[wecom]", "[connector.corp.wecom]");
+    let wecom = wecom.replace("display_name = \"企业微信\"\n", "");
+    for (what, lines) in [
+        (
+            "display_name",
+            format!("display_name = {{ file = '{hidden}' }}\n{wecom}"),
+        ),
+        (
+            "display_name",
+            format!("display_name = {{ env = 'PATH' }}\n{wecom}"),
+        ),
+        (
+            "login_prefix",
+            format!("login_prefix = {{ file = '{hidden}' }}\n{wecom}"),
+        ),
+        (
+            "wecom.corp_id",
+            wecom.replacen(
+                "corp_id = ",
+                &format!("corp_id = {{ file = '{hidden}' }}\nx = "),
+                1,
+            ),
+        ),
+        (
+            "mapping.badge",
+            format!("mapping.badge = {{ file = '{hidden}' }}\n{wecom}"),
+        ),
+        (
+            "link_by[0]",
+            format!("link_by = [{{ file = '{hidden}' }}]\n{wecom}"),
+        ),
+    ] {
+        let file = machine
+            .folder
+            .write("bad.toml", &format!("[connector.corp]\n{lines}"));
+        let file = file.display().to_string();
+        for arguments in [&["import", &file][..], &["import", &file, "--dry-run"]] {
+            let error = machine.fails(1, arguments);
+            assert!(error.contains(what), "{what}: {error}");
+            assert!(
+                error.contains("only secrets are read from a file"),
+                "{what}: {error}"
+            );
+            assert!(!error.contains("content-of-the-machine"), "{error}");
+        }
+    }
+    // A name that an administrator chose is no source.
+    let custom = "[connector.p.custom]\nentry = 'ticket'\nsubject = 'steps.ask.id'\nprofile = 'steps.ask'\n\
+                  [connector.p.custom.secrets]\nfile = 'of-the-portal'\n\
+                  [[connector.p.custom.step]]\nname = 'ask'\nurl = 'https://portal.corp.example/ask'\n\
+                  query = { env = 'code' }\nheaders = { x-file = 'secrets.file' }\n\
+                  success = 'answer.code == 0'\n";
+    let file = machine
+        .folder
+        .write("custom.toml", custom)
+        .display()
+        .to_string();
+    let planned = machine.must(&["import", &file, "--dry-run"]);
+    assert!(
+        planned.contains("connector.p.custom.secrets.file"),
+        "{planned}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_the_admin_api_an_import_goes_to_the_store_and_the_server_follows() {
     let menshen = Menshen::new().await;
     let machine = Machine::new(&menshen, "");

@@ -862,6 +862,7 @@ pub(crate) const KEYS: &[(&str, Shown, &str)] = &[
     ("connector.*.yunzhijia.sync_brake", Default, "10"),
     ("managed.write", Default, "true"),
     ("managed.versions_kept", Default, "200"),
+    ("managed.allow_metadata_addresses", Default, "false"),
     ("route.name", Required, r#""oa""#),
     ("route.host", Example, r#""oa.corp.example""#),
     ("route.path", Default, r#""/""#),

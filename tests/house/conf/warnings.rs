@@ -378,6 +378,8 @@ name = "here"
 path = "/here"
 upstream = ["http://[::1]:8080", "http://localhost", "unix:/run/app.sock", "https://10.0.0.5"]
 pass_access_token = true
+[managed]
+allow_metadata_addresses = true
 "#;
     let expected = [
         ("server.external_url", 2),
@@ -396,6 +398,7 @@ pass_access_token = true
         ("route[0].case_insensitive", 25),
         ("route[1].pass_access_token", 30),
         ("route[1].pass_id_token", 31),
+        ("managed.allow_metadata_addresses", 38),
     ];
     assert_eq!(
         warned_keys(text),

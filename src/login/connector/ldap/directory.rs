@@ -14,6 +14,7 @@ use super::connection::{Connection, SearchAnswer, Socket};
 use super::error::{CONNECT, LdapError};
 use super::ldap_url::{LdapUrl, Target};
 use super::message::{self, BindAnswer, SearchRequest};
+use crate::outbound::Reach;
 use crate::resolver::Resolver;
 use crate::secret::Secret;
 
@@ -37,6 +38,7 @@ pub(super) struct Directory {
     start_tls: bool,
     timeout: Duration,
     resolver: Resolver,
+    reach: Reach,
     service: Option<ServiceAccount>,
     permits: Semaphore,
     idle: Mutex<Vec<Idle>>,
@@ -54,6 +56,8 @@ pub(super) struct ServiceAccount {
 pub(super) struct DirectorySettings {
     pub(super) urls: Vec<LdapUrl>,
     pub(super) tls: Arc<ClientConfig>,
+    /// The addresses that may be contacted.
+    pub(super) reach: Reach,
     pub(super) start_tls: bool,
     pub(super) timeout: Duration,
     /// Absent: searches are anonymous.
@@ -111,6 +115,7 @@ impl Directory {
             start_tls: settings.start_tls,
             timeout: settings.timeout,
             resolver: Resolver::system(),
+            reach: settings.reach,
             service: settings.service,
             permits: Semaphore::new(CONNECTIONS_MAX),
             idle: Mutex::default(),
@@ -259,13 +264,18 @@ impl Directory {
     ) -> Result<TcpStream, LdapError> {
         let resolved = timeout(self.timeout, self.resolver.resolve(host)).await;
         let resolved = resolved.map_err(|_| self.connect_timed_out(server))?;
-        let addresses = resolved.map_err(|source| LdapError::Resolve {
+        let resolved = resolved.map_err(|source| LdapError::Resolve {
+            address: server.address.to_string(),
+            source,
+        })?;
+        let addresses = self.reach.of_addresses(&resolved);
+        let addresses = addresses.map_err(|source| LdapError::AddressRefused {
             address: server.address.to_string(),
             source,
         })?;
         let mut failed = None;
-        for ip in addresses.iter() {
-            let connecting = TcpStream::connect(SocketAddr::new(*ip, port));
+        for ip in addresses {
+            let connecting = TcpStream::connect(SocketAddr::new(ip, port));
             match self.within_timeout(server, connecting).await {
                 Ok(stream) => {
                     // Requests are small and are answered one by one.

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::ber::Malformed;
+use crate::outbound::AddressRefused;
 use crate::resolver::ResolveError;
 
 /// Why a directory could not be asked. Holds no password.
@@ -13,6 +14,12 @@ pub(super) enum LdapError {
         address: String,
         #[source]
         source: ResolveError,
+    },
+    #[error("connect to {address}")]
+    AddressRefused {
+        address: String,
+        #[source]
+        source: AddressRefused,
     },
     #[error("connect to {address}")]
     Connect {

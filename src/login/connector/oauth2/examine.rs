@@ -76,6 +76,7 @@ fn random_text() -> Secret<String> {
 fn is_unavailable(error: &OutboundError) -> bool {
     match error {
         OutboundError::Connect { .. }
+        | OutboundError::Refused { .. }
         | OutboundError::Timeout { .. }
         | OutboundError::Exchange { .. }
         | OutboundError::Pausing { .. } => true,

@@ -1,0 +1,155 @@
+//! `Reach`: which addresses a client may contact.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Url};
+
+use crate::text;
+use crate::wording::{Text, error_of_text};
+
+/// Which addresses a client may contact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    #[default]
+    Everywhere,
+    /// All but link-local addresses and others at which clouds give metadata and credentials to their machines.
+    NoMetadata,
+}
+
+/// An address that may not be contacted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressRefused(pub IpAddr);
+
+error_of_text!(AddressRefused);
+
+/// Addresses of metadata services that are not link-local: Alibaba Cloud, Volcengine, Azure, Oracle Cloud.
+const METADATA_V4: [Ipv4Addr; 4] = [
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(100, 96, 0, 96),
+    Ipv4Addr::new(168, 63, 129, 16),
+    Ipv4Addr::new(192, 0, 0, 192),
+];
+
+/// Those of AWS and Google Cloud.
+const METADATA_V6: [Ipv6Addr; 2] = [
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+];
+
+/// The prefix of IPv4 addresses behind NAT64 (RFC 6052 §2.1).
+const NAT64: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
+
+impl AddressRefused {
+    fn text(&self) -> Text {
+        let ip = self.0;
+        text!(
+            "{ip} is link-local or gives cloud metadata, and a connector that is not in the file does not \
+             contact it: see [managed] allow_metadata_addresses",
+            "{ip} 是链路本地地址或云平台的元数据地址，不在配置文件中的认证源不会连接它：见 [managed] allow_metadata_addresses"
+        )
+    }
+}
+
+impl Reach {
+    /// Whether this address may be contacted.
+    pub fn includes(self, ip: IpAddr) -> bool {
+        self == Self::Everywhere || !is_metadata(ip)
+    }
+
+    /// Those of some addresses that may be contacted.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn of_addresses(self, ips: &[IpAddr]) -> Result<Vec<IpAddr>, AddressRefused> {
+        let (included, refused): (Vec<_>, Vec<_>) = ips.iter().partition(|ip| self.includes(**ip));
+        match (included.is_empty(), refused.first()) {
+            (true, Some(refused)) => Err(AddressRefused(*refused)),
+            _ => Ok(included),
+        }
+    }
+
+    /// Refuses a URL whose host is such an address. Names are looked up by the client.
+    pub(super) fn check_url(self, url: &Url) -> Result<(), AddressRefused> {
+        let ip = match url.host() {
+            Some(Host::Ipv4(ip)) => IpAddr::V4(ip),
+            Some(Host::Ipv6(ip)) => IpAddr::V6(ip),
+            Some(Host::Domain(_)) | None => return Ok(()),
+        };
+        match self.includes(ip) {
+            true => Ok(()),
+            false => Err(AddressRefused(ip)),
+        }
+    }
+}
+
+fn is_metadata(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_link_local() || METADATA_V4.contains(&ip),
+        IpAddr::V6(ip) => match ip.segments() {
+            [a, b, c, d, e, f, high, low] if [a, b, c, d, e, f] == NAT64 => {
+                let bits = u32::from(high) << 16 | u32::from(low);
+                is_metadata(IpAddr::V4(bits.into()))
+            }
+            _ => ip.is_unicast_link_local() || METADATA_V6.contains(&ip),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_out_of_reach_in_every_spelling() {
+        for ip in [
+            "169.254.169.254",
+            "169.254.0.23",
+            "100.100.100.200",
+            "168.63.129.16",
+            "fe80::1",
+            "fd00:ec2::254",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+        ] {
+            let ip: IpAddr = ip.parse().unwrap();
+            assert!(!Reach::NoMetadata.includes(ip), "{ip}");
+            assert!(Reach::Everywhere.includes(ip), "{ip}");
+        }
+        for ip in [
+            "127.0.0.1",
+            "10.0.0.7",
+            "100.100.100.201",
+            "::1",
+            "fd00::1",
+            "64:ff9b::a00:7",
+        ] {
+            assert!(Reach::NoMetadata.includes(ip.parse().unwrap()), "{ip}");
+        }
+        for url in [
+            "http://2852039166/",
+            "http://0xa9fea9fe/",
+            "http://[::ffff:a9fe:a9fe]/",
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert!(Reach::NoMetadata.check_url(&url).is_err(), "{url}");
+        }
+        assert!(
+            Reach::NoMetadata
+                .check_url(&Url::parse("http://corp.example/").unwrap())
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn of_several_addresses_the_others_remain() {
+        let ips: Vec<IpAddr> = ["169.254.169.254", "10.0.0.7"]
+            .map(|ip| ip.parse().unwrap())
+            .into();
+        assert_eq!(Reach::NoMetadata.of_addresses(&ips), Ok(vec![ips[1]]));
+        assert_eq!(
+            Reach::NoMetadata.of_addresses(&ips[..1]),
+            Err(AddressRefused(ips[0]))
+        );
+        assert_eq!(Reach::Everywhere.of_addresses(&ips), Ok(ips));
+    }
+}
