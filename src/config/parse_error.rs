@@ -54,6 +54,7 @@ pub(super) fn value_problem(source: &ConfigText, error: &ValueError) -> Problem 
                 ),
                 _ => text!("expected {expected}", "应为{expected:#}"),
             };
+            let help = super::lists::help_for_value(error).unwrap_or(help);
             Problem::at(source, span, wrong_type(*found)).with_help(help)
         }
         Reason::Other(message) => other_problem(source, span, message),

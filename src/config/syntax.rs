@@ -1,9 +1,9 @@
 //! The problems of a text that is not TOML.
 
 use super::error::Problem;
-use super::full_width;
 use super::parse_error::syntax_problem;
 use super::text::ConfigText;
+use super::{full_width, lists, quotes};
 
 /// The most full-width characters that are reported.
 const CHARACTERS_MAX: usize = 50;
@@ -17,7 +17,12 @@ pub(super) fn problems(source: &ConfigText, error: &toml::de::Error) -> Vec<Prob
         Some(Problem::of_character(source, span, c))
     });
     let mut problems: Vec<_> = characters.collect();
-    let first = syntax_problem(source, error);
+    let mut first = syntax_problem(source, error);
+    let span = error.span().unwrap_or(0..0);
+    let help = quotes::help(text, &span).or_else(|| lists::help_for_header(text, &span));
+    if let Some(help) = help {
+        first = first.with_help(help);
+    }
     // After a wrong quote, the parser finds fault with lines that are fine.
     if problems.iter().all(|problem| problem.line > first.line) {
         problems.push(first);

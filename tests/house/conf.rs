@@ -21,6 +21,7 @@ mod one_run;
 mod overlooked;
 pub(crate) mod problems;
 mod relative_files;
+mod remedies;
 mod saml;
 mod schema;
 mod store;

@@ -132,7 +132,7 @@ fn a_value_of_the_wrong_type_is_refused_with_the_right_type() {
         "[session]\nkeys = 'a'\n",
         4,
         8,
-        &["a text does not fit", "an array"],
+        &["a text does not fit", "write [\"...\"]"],
     );
     assert_refused(
         "[session]\nlifetime = '12'\n",

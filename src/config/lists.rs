@@ -1,0 +1,62 @@
+//! What to write where a list is wanted.
+
+use std::ops::Range;
+
+use super::document::{Found, OwnedStep, Reason, ValueError};
+use crate::text;
+use crate::wording::Text;
+
+/// The keys whose lists are of tables; all other lists are of texts.
+const LISTS_OF_TABLES: [&str; 4] = ["more", "route", "step", "tokens"];
+
+/// What to write in the place of a value that is no list.
+pub(super) fn help_for_value(error: &ValueError) -> Option<Text> {
+    let Reason::WrongType { found, expected } = &error.reason else {
+        return None;
+    };
+    if expected.to_string() != "a sequence" {
+        return None;
+    }
+    let path = error.path();
+    let keys = path.iter().map(|step| match step {
+        OwnedStep::Key(key) => Some(key.as_str()),
+        OwnedStep::Item(_) => None,
+    });
+    let keys: Vec<_> = keys.collect::<Option<_>>()?;
+    let is_of_tables = LISTS_OF_TABLES.contains(keys.last()?);
+    match found {
+        Found::Table if is_of_tables => Some(in_double_brackets(&keys.join("."))),
+        Found::Text | Found::QuotedNumber if !is_of_tables => Some(text!(
+            "write [\"...\"], also with one element",
+            "只有一项也写 [\"...\"]"
+        )),
+        _ => None,
+    }
+}
+
+/// What to write in the place of a second `[route]`, which TOML refuses as a repeated key. `span`: the place of the
+/// error.
+pub(super) fn help_for_header(text: &str, span: &Range<usize>) -> Option<Text> {
+    let (before, after) = text.split_at_checked(span.start)?;
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let line_end = after.find('\n').map_or(text.len(), |at| span.start + at);
+    let header = text[line_start..line_end].trim().strip_prefix('[')?;
+    let (name, _) = header.split_once(']')?;
+    let last = name.rsplit('.').next()?;
+    LISTS_OF_TABLES
+        .contains(&last)
+        .then(|| in_double_brackets(name))
+}
+
+fn in_double_brackets(name: &str) -> Text {
+    match name {
+        "route" => text!(
+            "write [[route]]: each route is a table of its own",
+            "请写 [[route]]：每条路由是单独的一张表"
+        ),
+        _ => text!(
+            "write [[{name}]]: each is a table of its own",
+            "请写 [[{name}]]：每一项是单独的一张表"
+        ),
+    }
+}

@@ -1,0 +1,122 @@
+//! What to write instead: the usual mistakes of those who write their first configuration are named as such, in
+//! English and Chinese.
+
+use menshen::config::ConfigError;
+use menshen::wording::Language;
+
+use super::problems::parse_error;
+
+const SERVER: &str = "[server]\nexternal_url = \"https://sso.corp.example\"\n";
+const ROUTE: &str = "[[route]]\nname = 'a'\n";
+
+/// What is wrong and what helps, in both languages, of the only problem.
+#[derive(Debug, PartialEq, Eq)]
+struct Said<'a> {
+    english: (&'a str, &'a str),
+    chinese: (&'a str, &'a str),
+}
+
+fn said(error: &ConfigError) -> Said<'_> {
+    assert_eq!(error.problems.len(), 1, "{error}");
+    let problem = &error.problems[0];
+    let help = problem.help.as_ref().unwrap();
+    let both = |language| {
+        (
+            problem.message.in_language(language),
+            help.in_language(language),
+        )
+    };
+    Said {
+        english: both(Language::English),
+        chinese: both(Language::Chinese),
+    }
+}
+
+/// The only problem of `more` behind a `[server]` of two lines is at this line and column, and says this.
+fn assert_says(more: &str, place: (usize, usize), english: (&str, &str), chinese: (&str, &str)) {
+    let error = parse_error(&format!("{SERVER}{more}"));
+    assert_eq!(said(&error), Said { english, chinese }, "{more}");
+    let problem = &error.problems[0];
+    assert_eq!((problem.line, problem.column), place, "{error}");
+}
+
+/// The help in English is this, or another one.
+fn help(more: &str) -> String {
+    let error = parse_error(&format!("{SERVER}{more}"));
+    let help = error.problems[0].help.as_ref();
+    help.map(ToString::to_string).unwrap_or_default()
+}
+
+#[test]
+fn a_table_in_the_place_of_a_list_of_tables_needs_double_brackets() {
+    let (english, chinese) = (
+        "write [[route]]: each route is a table of its own",
+        "请写 [[route]]：每条路由是单独的一张表",
+    );
+    assert_says(
+        "[route]\nname = 'a'\n",
+        (3, 1),
+        ("a table does not fit here", english),
+        ("这里不能写表", chinese),
+    );
+    // The parser refuses the second one.
+    let twice = "[route]\nname = 'a'\n[route]\nname = 'b'\n";
+    assert_eq!(help(twice), english);
+    assert_eq!(
+        help("[admin]\nlisten = '127.0.0.1:0'\n[admin.tokens]\nname = 'a'\n"),
+        "write [[admin.tokens]]: each is a table of its own"
+    );
+    assert_ne!(help("[[route]]\n[route]\n"), "");
+    assert!(!help("[session]\n[session]\n").contains("[["));
+    assert!(!help("[server.trusted_proxies]\na = 1\n").contains("[["));
+}
+
+#[test]
+fn a_text_in_the_place_of_a_list_of_texts_needs_brackets() {
+    for (more, place) in [
+        (format!("{ROUTE}upstream = 'http://127.0.0.1:1'\n"), (5, 12)),
+        ("listen = '127.0.0.1:8080'\n".to_owned(), (3, 10)),
+        ("trusted_proxies = '10'\n".to_owned(), (3, 19)),
+    ] {
+        assert_says(
+            &more,
+            place,
+            (
+                "a text does not fit here",
+                "write [\"...\"], also with one element",
+            ),
+            ("这里不能写这段文本", "只有一项也写 [\"...\"]"),
+        );
+    }
+    assert_eq!(help("route = 'a'\n"), "expected an array: [...]");
+    assert_eq!(help("listen = 7\n"), "expected an array: [...]");
+}
+
+#[test]
+fn a_text_that_holds_its_quotation_mark_needs_other_ones() {
+    for (allow, column, mark, other) in [
+        (r#""user.login == "li"""#, 26, "\"", "'...'"),
+        ("'user.login == 'li''", 26, "'", "\"...\""),
+        (r#""user.login == "l'i"""#, 26, "\"", "'''...'''"),
+    ] {
+        let error = parse_error(&format!("{SERVER}{ROUTE}allow = {allow}\n"));
+        let Said {
+            english: (_, english),
+            chinese: (_, chinese),
+        } = said(&error);
+        assert_eq!(
+            english,
+            format!("a text with {mark} in it stands in {other}")
+        );
+        assert_eq!(chinese, format!("文字里有 {mark} 时用 {other} 括起来"));
+        let problem = &error.problems[0];
+        assert_eq!((problem.line, problem.column), (5, column), "{error}");
+    }
+    for other in [
+        "prefix = \"/a\" \"/b\"\n",
+        "prefix = \"/a\n",
+        "prefix = '/a' b\n",
+    ] {
+        assert!(!help(other).contains("stands in"), "{other}");
+    }
+}
