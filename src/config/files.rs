@@ -64,10 +64,24 @@ fn problem(config: &Config, file: &NamedFile<'_>) -> Option<Problem> {
         "无法读取{kind:#} {path}：{error}"
     );
     let problem = Problem::at_value(&config.source, &file.key_path, message);
-    Some(problem.with_help(text!(
+    let help = text!(
         "the file must exist, and the user of menshen must be allowed to read it",
         "文件必须存在，运行 menshen 的用户必须有权读取"
-    )))
+    );
+    Some(problem.with_help(match start_of_relative(&file.path) {
+        Some(folder) => text!("{help}; {folder}", "{help:#}；{folder:#}"),
+        None => help,
+    }))
+}
+
+/// Where a relative path begins.
+fn start_of_relative(path: &Path) -> Option<Text> {
+    let folder = path.is_relative().then(std::env::current_dir)?.ok()?;
+    let folder = folder.display();
+    Some(text!(
+        "a path without a leading / begins in the folder in which menshen was started: {folder}",
+        "不以 / 开头的路径从启动 menshen 的目录算起：{folder}"
+    ))
 }
 
 /// Nobody is authenticated with an empty secret, and some sources take an empty password for no password.

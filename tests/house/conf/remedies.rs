@@ -1,7 +1,7 @@
 //! What to write instead: the usual mistakes of those who write their first configuration are named as such, in
 //! English and Chinese.
 
-use menshen::config::ConfigError;
+use menshen::config::{Config, ConfigError};
 use menshen::wording::Language;
 
 use super::problems::parse_error;
@@ -119,4 +119,32 @@ fn a_text_that_holds_its_quotation_mark_needs_other_ones() {
     ] {
         assert!(!help(other).contains("stands in"), "{other}");
     }
+}
+
+#[test]
+fn a_file_with_a_relative_path_that_is_missing_names_the_folder_of_the_start() {
+    let check = |path: &str| {
+        let text = format!("{SERVER}[pages]\nlogo = '{path}'\n");
+        Config::parse_and_check_files(text.as_bytes(), "menshen.toml").unwrap_err()
+    };
+    let folder = std::env::current_dir().unwrap();
+    let folder = folder.display();
+    let error = check("missing/logo.svg");
+    let Said {
+        english: (_, english),
+        chinese: (_, chinese),
+    } = said(&error);
+    let (start, begins) = (
+        "the file must exist, and the user of menshen must be allowed to read it; ",
+        "a path without a leading / begins in the folder in which menshen was started: ",
+    );
+    assert_eq!(english, format!("{start}{begins}{folder}"));
+    assert!(
+        chinese.ends_with(&format!(
+            "；不以 / 开头的路径从启动 menshen 的目录算起：{folder}"
+        )),
+        "{chinese}"
+    );
+    let error = check("/missing/logo.svg");
+    assert!(!error.to_string().contains("leading /"), "{error}");
 }
