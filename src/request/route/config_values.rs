@@ -10,6 +10,9 @@ use crate::setting::text_schema;
 use crate::text;
 use crate::wording::{Text, error_of_text};
 
+/// A number with more digits is no mistyped port.
+const PORT_DIGITS_MAX: usize = 6;
+
 /// The `Host` header that an upstream receives.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -76,6 +79,10 @@ pub enum RouteConfigError {
     PublicPath,
     /// `upstream`.
     Upstream,
+    /// The port of `upstream` is greater than all ports.
+    UpstreamPort { written: String },
+    /// `upstream` would be valid with `http://` before it.
+    UpstreamScheme { without_scheme: String },
     /// `host_header`.
     HostHeader,
 }
@@ -100,6 +107,15 @@ impl RouteConfigError {
             Self::Upstream => text!(
                 "an upstream is http://host[:port] or https://host[:port] without a path, or unix:/path",
                 "上游应为 http://主机[:端口] 或 https://主机[:端口]，不带路径，或 unix:/路径"
+            ),
+            Self::UpstreamPort { written } => text!(
+                "{written} is no port: at most {}",
+                "{written} 不是端口：最大 {}",
+                u16::MAX
+            ),
+            Self::UpstreamScheme { without_scheme } => text!(
+                "an upstream begins with http:// or https://: did you mean http://{without_scheme}?",
+                "上游以 http:// 或 https:// 开头：是不是想写 http://{without_scheme}？"
             ),
             Self::HostHeader => text!(
                 "host_header is `client`, `upstream` or a host name",
@@ -215,7 +231,13 @@ impl TryFrom<String> for UpstreamUrl {
                 .then(|| Self::Unix(PathBuf::from(path)));
             return upstream.ok_or(RouteConfigError::Upstream);
         }
-        let url = Url::parse(&text).map_err(|_| RouteConfigError::Upstream)?;
+        Self::parse_tcp(&text).ok_or_else(|| upstream_mistake(&text))
+    }
+}
+
+impl UpstreamUrl {
+    fn parse_tcp(text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok()?;
         let is_origin = url.path() == "/"
             && url.query().is_none()
             && url.fragment().is_none()
@@ -224,17 +246,39 @@ impl TryFrom<String> for UpstreamUrl {
         let tls = match url.scheme() {
             "http" => false,
             "https" => true,
-            _ => return Err(RouteConfigError::Upstream),
+            _ => return None,
         };
         match (is_origin, url.host_str(), url.port_or_known_default()) {
-            (true, Some(host), Some(port)) => Ok(Self::Tcp {
+            (true, Some(host), Some(port)) => Some(Self::Tcp {
                 tls,
                 host: host.to_owned(),
                 port,
             }),
-            _ => Err(RouteConfigError::Upstream),
+            _ => None,
         }
     }
+}
+
+/// What is wrong with a text that is no upstream.
+fn upstream_mistake(text: &str) -> RouteConfigError {
+    let (has_scheme, authority) = match text.split_once("://") {
+        Some((_, authority)) => (true, authority),
+        None => (false, text),
+    };
+    let port = authority.trim_end_matches('/').rsplit_once(':');
+    let port = port.map_or("", |(_, port)| port);
+    let is_number = !port.is_empty() && port.bytes().all(|it| it.is_ascii_digit());
+    if is_number && port.len() <= PORT_DIGITS_MAX && port.parse::<u16>().is_err() {
+        return RouteConfigError::UpstreamPort {
+            written: port.to_owned(),
+        };
+    }
+    if !has_scheme && UpstreamUrl::parse_tcp(&format!("http://{text}")).is_some() {
+        return RouteConfigError::UpstreamScheme {
+            without_scheme: text.to_owned(),
+        };
+    }
+    RouteConfigError::Upstream
 }
 
 impl TryFrom<String> for HostHeader {

@@ -179,7 +179,7 @@ fn the_wrong_item_of_an_array_is_found() {
         "[[route]]\nname = 'a'\nupstream = ['http://a', 'a:1']\n",
         5,
         25,
-        &["http://host"],
+        &["did you mean http://a:1?"],
     );
 }
 

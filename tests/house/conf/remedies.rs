@@ -122,6 +122,45 @@ fn a_text_that_holds_its_quotation_mark_needs_other_ones() {
 }
 
 #[test]
+fn an_upstream_without_scheme_or_with_a_port_that_is_too_large_is_told_from_others() {
+    let upstream = |url: &str| format!("{ROUTE}upstream = ['{url}']\n");
+    for url in ["http://127.0.0.1:180000", "127.0.0.1:180000/"] {
+        assert_says(
+            &upstream(url),
+            (5, 13),
+            ("180000 is no port", "at most 65535"),
+            ("180000 不是端口", "最大 65535"),
+        );
+    }
+    for url in ["127.0.0.1:18000", "localhost:18000", "oa.corp.example"] {
+        assert_says(
+            &upstream(url),
+            (5, 13),
+            (
+                "an upstream begins with http:// or https://",
+                &format!("did you mean http://{url}?"),
+            ),
+            (
+                "上游以 http:// 或 https:// 开头",
+                &format!("是不是想写 http://{url}？"),
+            ),
+        );
+    }
+    for url in [
+        "http://127.0.0.1:18000/app",
+        "127.0.0.1:18000/app",
+        "li:hunter2@127.0.0.1:1",
+        "http://127.0.0.1:18000000000",
+        "ftp://127.0.0.1:18000",
+        "",
+    ] {
+        let error = parse_error(&format!("{SERVER}{}", upstream(url)));
+        let message = error.problems[0].message.to_string();
+        assert!(message.starts_with("an upstream is http://host"), "{error}");
+    }
+}
+
+#[test]
 fn a_file_with_a_relative_path_that_is_missing_names_the_folder_of_the_start() {
     let check = |path: &str| {
         let text = format!("{SERVER}[pages]\nlogo = '{path}'\n");
