@@ -16,8 +16,10 @@ use super::tls::TlsError;
 use crate::text;
 use crate::wording::{Text, error_of_text};
 
+pub use invalid_address::InvalidAddress;
 pub(super) use socket::{AcceptedStream, Listener, bind_all};
 
+mod invalid_address;
 mod socket;
 
 /// An address to listen on; in the configuration a string, or a table with options.
@@ -44,24 +46,6 @@ pub enum Address {
     /// The sockets that systemd passed: those with this `FileDescriptorName`, or all.
     Systemd(Option<String>),
 }
-
-/// A text that is not an address to listen on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidAddress(String);
-
-impl InvalidAddress {
-    fn text(&self) -> Text {
-        let Self(written) = self;
-        text!(
-            "`{written}` is not an address: write \"0.0.0.0:443\", \"[::]:443\", \
-             \"unix:/run/menshen/http.sock\" or \"systemd\"",
-            "`{written}` 不是地址：请写 \"0.0.0.0:443\"、\"[::]:443\"、\"unix:/run/menshen/http.sock\" 或 \
-             \"systemd\""
-        )
-    }
-}
-
-error_of_text!(InvalidAddress);
 
 /// Why listening failed.
 #[derive(Debug)]
@@ -186,7 +170,7 @@ impl FromStr for Address {
     type Err = InvalidAddress;
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        let invalid = || InvalidAddress(text.to_owned());
+        let invalid = || InvalidAddress::of(text);
         if let Some(path) = text.strip_prefix("unix:") {
             // `unix:///run/x` is the same file.
             let path = path.strip_prefix("//").unwrap_or(path);

@@ -161,6 +161,53 @@ fn an_upstream_without_scheme_or_with_a_port_that_is_too_large_is_told_from_othe
 }
 
 #[test]
+fn an_address_to_listen_on_without_port_or_host_is_completed() {
+    for (address, english, chinese) in [
+        (
+            "127.0.0.1",
+            ("the port is missing", "write \"127.0.0.1:8080\""),
+            ("缺少端口", "请写 \"127.0.0.1:8080\""),
+        ),
+        (
+            "::1",
+            ("the port is missing", "write \"[::1]:8080\""),
+            ("缺少端口", "请写 \"[::1]:8080\""),
+        ),
+        (
+            ":8080",
+            (
+                "the address before the port is missing",
+                "write \"0.0.0.0:8080\" or \"[::]:8080\"",
+            ),
+            ("端口之前缺少地址", "请写 \"0.0.0.0:8080\" 或 \"[::]:8080\""),
+        ),
+        (
+            "127.0.0.1:80800",
+            ("80800 is no port", "at most 65535"),
+            ("80800 不是端口", "最大 65535"),
+        ),
+        (
+            "localhost:8080",
+            (
+                "an address to listen on is no name",
+                "write \"127.0.0.1:8080\"",
+            ),
+            ("监听地址不能写名字", "请写 \"127.0.0.1:8080\""),
+        ),
+    ] {
+        let more = format!("listen = ['{address}']\n");
+        assert_says(&more, (3, 11), english, chinese);
+        let table = format!("listen = [{{ address = '{address}', tls = false }}]\n");
+        assert_says(&table, (3, 23), english, chinese);
+    }
+    for address in ["example:80", "unix:run/a", "systemd:", "127.0.0.1:", "x"] {
+        let error = parse_error(&format!("{SERVER}listen = ['{address}']\n"));
+        let message = error.problems[0].message.to_string();
+        assert_eq!(message, format!("`{address}` is not an address"));
+    }
+}
+
+#[test]
 fn a_file_with_a_relative_path_that_is_missing_names_the_folder_of_the_start() {
     let check = |path: &str| {
         let text = format!("{SERVER}[pages]\nlogo = '{path}'\n");
