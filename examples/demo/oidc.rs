@@ -84,7 +84,7 @@ impl OidcProvider {
         format!(
             r#"
         [connector.{id}]
-        display_name = {{ zh = "统一登录（模拟）", en = "Single sign-on (simulated)" }}
+        display_name = {{ zh = "统一身份认证（模拟）", en = "Single sign-on (simulated)" }}
         mapping.departments = "[profile.department]"
         mapping.badge = "profile.badge"
         [connector.{id}.oidc]

@@ -75,7 +75,7 @@ pub(super) fn render(
 <section><h2>您请求的地址 <small lang="en">The address you asked for</small></h2>
 <p class="address" data-target="{target}"><b>{method}</b> <code>{target}</code></p>
 <p class="soft">主机 <code>{host}</code></p>
-<p class="soft">这个系统没有一行登录代码：它只读请求头。未登录时您被送去登录，回来时地址原样还在。<br>
+<p class="soft">这个系统没有一行登录代码：它只读请求头。未登录时您被送去登录，登录后回到原来的地址。<br>
 <span lang="en">No login code in here: it only reads request headers.</span></p></section></div>
 <section><h2>收到的请求头 <small lang="en">Request headers as received ({count})</small></h2>
 <div class="scroll"><table><thead><tr><th>名称</th><th>值</th></tr></thead><tbody>{rows}</tbody></table></div>

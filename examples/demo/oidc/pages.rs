@@ -22,7 +22,7 @@ pub(super) fn people(address: &str, accept_language: &str) -> String {
             login = employee.login,
         )
     });
-    let title = pick(accept_language, "统一登录", "Single sign-on");
+    let title = pick(accept_language, "统一身份认证", "Single sign-on");
     let question = pick(accept_language, "以谁的身份登录？", "Sign in as whom?");
     let people = people.collect::<String>();
     page(
