@@ -5,8 +5,10 @@
 //! OpenID provider, `ldap` a simulated LDAP directory, `local` local accounts. It contacts no other host and writes
 //! nothing to disk but the people file of the local accounts, which it removes.
 //!
-//! It listens at three ports of this machine, from 8080 on or from `MENSHEN_DEMO_PORT` on.
+//! It listens at three ports of this machine, from 8080 on or from `MENSHEN_DEMO_PORT` on. `-- --help` lists the
+//! sources.
 
+mod command_line;
 mod dingtalk;
 mod lark;
 mod ldap_directory;
@@ -22,72 +24,46 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
+use command_line::{Ports, Request};
 use legacy_app::LegacyApp;
 use menshen::clock::Clock;
 use menshen::config::Config;
 use menshen::run::Running;
 use menshen::run::watch::FileWatcher;
 use menshen::telemetry::Telemetry;
-use source::{SOURCE_NAMES, Source};
-
-/// The environment variable with the first port.
-const PORT_VARIABLE: &str = "MENSHEN_DEMO_PORT";
-/// The first port by default.
-const FIRST_PORT: u16 = 8080;
+use menshen::text;
+use menshen::wording::{self, Language, Text};
+use source::Source;
 
 const OFFICE: &str = "协同办公 Office";
 const EXPENSES: &str = "费用报销 Expenses";
 const FINANCE: &str = "财务专区 Finance";
 
-/// The ports of the demo, one after the other.
-#[derive(Clone, Copy)]
-struct Ports {
-    /// Of the office application, behind menshen.
-    office: u16,
-    /// Of the expenses application, behind menshen.
-    expenses: u16,
-    /// Of the source.
-    source: u16,
-}
-
-impl Ports {
-    fn from_environment() -> Result<Self, String> {
-        let first = match std::env::var(PORT_VARIABLE) {
-            Ok(text) => text.parse().ok(),
-            Err(_) => Some(FIRST_PORT),
-        };
-        let ports = first.filter(|first| *first > 0).and_then(|office| {
-            let expenses = office.checked_add(1)?;
-            let source = expenses.checked_add(1)?;
-            Some(Self {
-                office,
-                expenses,
-                source,
-            })
-        });
-        ports.ok_or_else(|| format!("{PORT_VARIABLE} is the first of three ports, such as 18080"))
-    }
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
+    wording::set_operator_language(Language::of_locale(|name| std::env::var(name).ok()));
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let source_name = match Request::parse(&arguments) {
+        Ok(Request::Run(name)) => name,
+        Ok(Request::Help) => {
+            println!("{}", command_line::help().for_operator());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => return failed(&error),
+    };
     let ports = match Ports::from_environment() {
         Ok(ports) => ports,
         Err(error) => return failed(&error),
     };
-    match run(ports).await {
+    match run(source_name, ports).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_port_taken(&*error) => failed(&format!(
-            "another program listens at port {}, {} or {} of this machine.\nSet {PORT_VARIABLE} to the first of \
-             three free ports, such as {PORT_VARIABLE}=18080.",
-            ports.office, ports.expenses, ports.source
-        )),
-        Err(error) => failed(&menshen::telemetry::error_chain(&*error).to_string()),
+        Err(error) if is_port_taken(&*error) => failed(&ports.taken()),
+        Err(error) => failed(&Text::of(&menshen::telemetry::error_chain(&*error))),
     }
 }
 
-fn failed(message: &str) -> ExitCode {
-    eprintln!("demo: {message}");
+fn failed(message: &Text) -> ExitCode {
+    eprintln!("demo: {}", message.for_operator());
     ExitCode::FAILURE
 }
 
@@ -97,11 +73,11 @@ fn is_port_taken(error: &(dyn Error + 'static)) -> bool {
         || error.source().is_some_and(is_port_taken)
 }
 
-async fn run(ports: Ports) -> Result<(), Box<dyn Error>> {
+async fn run(source_name: &str, ports: Ports) -> Result<(), Box<dyn Error>> {
     menshen::keys::install_crypto();
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let source_address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.source));
-    let source = Source::start(&source_name()?, source_address, ports.office).await?;
+    let source = Source::start(source_name, source_address, ports.office).await?;
     let office = LegacyApp::start(any_port, OFFICE).await?;
     let expenses = LegacyApp::start(any_port, EXPENSES).await?;
     let (office_url, expenses_url) = (
@@ -116,23 +92,14 @@ async fn run(ports: Ports) -> Result<(), Box<dyn Error>> {
     let telemetry = Telemetry::writing_to(&config.log, Box::new(std::io::sink()));
     let running = menshen::run::start_with_telemetry(config, Clock::system(), telemetry).await?;
     source.send_events_to(&office_url)?;
-    println!("{}", introduction(&source, &office_url, &expenses_url));
+    let introduction = introduction(&source, &office_url, &expenses_url);
+    println!("{}", introduction.for_operator());
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
         error = reload_after_changes(&running, &source, &text) => return Err(error),
     }
     running.stop().await;
     Ok(())
-}
-
-/// The source that the arguments choose.
-fn source_name() -> Result<String, String> {
-    let arguments: Vec<_> = std::env::args().skip(1).collect();
-    match arguments.as_slice() {
-        [] => Ok("wecom".to_owned()),
-        [option, name] if option == "--source" => Ok(name.clone()),
-        _ => Err(format!("usage: demo [--source {}]", SOURCE_NAMES.join("|"))),
-    }
 }
 
 /// Loads the files of the source again whenever they change, as `menshen serve` does. It returns only an error of the
@@ -211,8 +178,13 @@ fn configuration(
     )
 }
 
-fn introduction(source: &Source, office: &str, expenses: &str) -> String {
-    format!(
+fn introduction(source: &Source, office: &str, expenses: &str) -> Text {
+    let (people, sign_in, leaving) = (
+        source.people(),
+        source.sign_in_step(),
+        source.leaving_step(),
+    );
+    text!(
         "
   门神 menshen — demo, everything on this machine
 
@@ -230,8 +202,21 @@ fn introduction(source: &Source, office: &str, expenses: &str) -> String {
 
   Press Ctrl-C to stop the demo.
 ",
-        people = source.people(),
-        sign_in = source.sign_in_step(),
-        leaving = source.leaving_step(),
+        "
+  门神 menshen 演示，全部在本机运行
+
+    打开      {office}/
+    然后      {expenses}/
+    {OFFICE}、{EXPENSES}：门神后面的两个应用
+{people:#}
+  1. 您还没有登录：{sign_in:#}
+  2. 登录后回到刚才要看的页面。应用自己没有登录功能，却显示了您的姓名。
+  3. 打开 {EXPENSES}（{expenses}/）：您已经登录了。
+  4. 它的 {FINANCE} 只给财务部看：张三被拒绝，李四可以进。
+  5. {leaving:#}
+  6. 注销：要重新登录。
+
+  按 Ctrl-C 结束演示。
+"
     )
 }

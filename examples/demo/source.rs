@@ -1,5 +1,7 @@
 //! The system at which the people of the demo sign in: a connector, and what to try with it.
 
+mod steps;
+
 use std::error::Error;
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -10,6 +12,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use menshen::login::connector::local::PasswordHash;
+use menshen::wording::Text;
 use url::Url;
 
 use super::dingtalk::{self, DingTalk};
@@ -19,15 +22,24 @@ use super::oidc::OidcProvider;
 use super::wecom::{AGENT_ID, CORP_ID, EVENT_AES_KEY, EVENT_TOKEN, Options, SECRET, WeCom};
 use super::yunzhijia::Yunzhijia;
 
-/// The values of `--source`.
-pub(super) const SOURCE_NAMES: [&str; 7] = [
-    "wecom",
-    "dingtalk",
-    "lark",
-    "yunzhijia",
-    "oidc",
-    "ldap",
-    "local",
+/// The values of `--source`, and what they are.
+pub(super) const SOURCES: [(&str, Text); 7] = [
+    (
+        "wecom",
+        Text::fixed("WeCom (the default)", "企业微信（默认）"),
+    ),
+    ("dingtalk", Text::fixed("DingTalk", "钉钉")),
+    ("lark", Text::fixed("Feishu", "飞书")),
+    ("yunzhijia", Text::fixed("Yunzhijia", "云之家")),
+    ("oidc", Text::fixed("an OpenID provider", "OpenID 提供方")),
+    (
+        "ldap",
+        Text::fixed("an LDAP directory with passwords", "LDAP 目录，用密码登录"),
+    ),
+    (
+        "local",
+        Text::fixed("local accounts with passwords", "本地账号，用密码登录"),
+    ),
 ];
 
 /// A person of the sources that are no product of one company.
@@ -68,7 +80,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// Starts the source with one of [`SOURCE_NAMES`] at this address, for a menshen at this port.
+    /// Starts the source with one of the names of [`SOURCES`] at this address, for a menshen at this port.
     pub(super) async fn start(
         name: &str,
         address: SocketAddr,
@@ -116,10 +128,7 @@ impl Source {
                 Ok(Self::Ldap(directory))
             }
             "local" => Ok(Self::Local(PeopleFile::create()?)),
-            _ => {
-                let names = SOURCE_NAMES.join(", ");
-                Err(format!("no source `{name}`: choose one of {names}").into())
-            }
+            _ => Err(format!("no source `{name}`").into()),
         }
     }
 
@@ -194,93 +203,6 @@ impl Source {
             Self::Yunzhijia(_) | Self::Oidc(_) | Self::Ldap(_) | Self::Local(_) => {}
         }
         Ok(())
-    }
-
-    /// The people who can sign in, if the source asks for passwords.
-    pub(super) fn people(&self) -> String {
-        if !matches!(self, Self::Ldap(_) | Self::Local(_)) {
-            return String::new();
-        }
-        let mut lines = "\n    user name    password             who\n".to_owned();
-        for person in &EMPLOYEES {
-            lines.push_str(&format!(
-                "    {:<12} {:<20} {}, {}\n",
-                person.login, person.password, person.name, person.department
-            ));
-        }
-        lines
-    }
-
-    /// How to sign in.
-    pub(super) fn sign_in_step(&self) -> String {
-        match self {
-            Self::WeCom(_) => {
-                "sign in with the (simulated) WeCom. Choose an employee, such as 张三.".to_owned()
-            }
-            Self::Lark(_) => {
-                "sign in with the (simulated) Feishu. Choose an employee, such as 张三. Somebody of another\n     \
-                 company, or whose account is frozen, is refused."
-                    .to_owned()
-            }
-            Self::DingTalk(_) => {
-                "sign in with the (simulated) DingTalk. Choose an employee, such as 张三."
-                    .to_owned()
-            }
-            Self::Yunzhijia(yunzhijia) => format!(
-                "scan the code of the (simulated) Yunzhijia: choose an employee, such as 张三. In the app\n     \
-                 people open the application from the workbench instead ({}).",
-                yunzhijia.workbench_url()
-            ),
-            Self::Oidc(provider) => format!(
-                "sign in with the (simulated) OpenID provider at {}. Choose an employee, such as 张三.",
-                provider.issuer()
-            ),
-            Self::Ldap(directory) => format!(
-                "sign in with a user name and a password,\n     which the (simulated) LDAP directory at {} checks. \
-                 The e-mail address\n     zhangsan@corp.example is accepted as a user name, too.",
-                directory.url()
-            ),
-            Self::Local(_) => {
-                "sign in with a user name and a password, which menshen checks itself.".to_owned()
-            }
-        }
-    }
-
-    /// How the source ends the session of a person.
-    pub(super) fn leaving_step(&self) -> String {
-        match self {
-            Self::WeCom(wecom) => format!(
-                "Dismiss yourself (办理离职) in the console of the simulated WeCom ({}):\n     \
-                 WeCom sends an encrypted event, and the open applications lose your session at once.",
-                wecom.console_url()
-            ),
-            Self::Lark(lark) => format!(
-                "Dismiss yourself (办理离职) in the console of the simulated Feishu ({}):\n     \
-                 Feishu sends an encrypted event, and the open applications lose your session at once.",
-                lark.console_url()
-            ),
-            Self::DingTalk(dingtalk) => format!(
-                "Dismiss yourself (办理离职) in the console of the simulated DingTalk ({}):\n     \
-                 DingTalk sends an encrypted event, and the open applications lose your session at once.",
-                dingtalk.console_url()
-            ),
-            Self::Yunzhijia(yunzhijia) => format!(
-                "Dismiss yourself (办理离职) in the console of the simulated Yunzhijia ({}):\n     \
-                 Yunzhijia sends no events, so menshen asks about you every few seconds, and the open\n     \
-                 applications lose your session.",
-                yunzhijia.console_url()
-            ),
-            Self::Oidc(_) => "Open /.menshen/sign_in: menshen says who you are. 切换账号 (Sign in as somebody else) leads\n     \
-                              to the provider again."
-                .to_owned(),
-            Self::Ldap(_) => "Enter a wrong password: the page does not say whether the user name or the password \
-                              is\n     wrong. After ten of them the directory is not asked for five minutes."
-                .to_owned(),
-            Self::Local(file) => format!(
-                "Remove yourself from the people file ({}):\n     the open applications lose your session within a second.",
-                file.path().display()
-            ),
-        }
     }
 
     /// The files that menshen watches.

@@ -23,15 +23,20 @@ pub(crate) struct Demo {
 impl Demo {
     /// Starts the demo and reads its URLs from its output.
     pub(crate) fn start() -> Self {
-        Self::run(&[])
+        Self::run(&[], "C")
     }
 
     /// Starts it with another source than WeCom.
     pub(crate) fn with_source(name: &str) -> Self {
-        Self::run(&["--source", name])
+        Self::run(&["--source", name], "C")
     }
 
-    fn run(arguments: &[&str]) -> Self {
+    /// The same with a Chinese locale.
+    pub(crate) fn in_chinese(name: &str) -> Self {
+        Self::run(&["--source", name], "zh_CN.UTF-8")
+    }
+
+    fn run(arguments: &[&str], locale: &str) -> Self {
         let binary = target_dir().join("release/examples/demo");
         assert!(
             binary.exists(),
@@ -43,18 +48,19 @@ impl Demo {
             let mut command = Command::new(&binary);
             command
                 .args(arguments)
+                .env("LC_ALL", locale)
                 .env("MENSHEN_DEMO_PORT", port.to_string())
                 .env("TMPDIR", dir.path());
             let mut program = Program::start("demo", &mut command);
             let introduction = RefCell::new(String::new());
             let printed = program.line(|line| {
                 introduction.borrow_mut().push_str(&format!("{line}\n"));
-                line.contains("Press Ctrl-C").then_some(())
+                line.contains("Ctrl-C").then_some(())
             });
             if printed.is_some() {
                 let introduction = introduction.into_inner();
                 let office = format!("http://127.0.0.1:{port}");
-                assert!(introduction.contains(&format!("open      {office}/\n")));
+                assert!(introduction.contains(&format!("      {office}/\n")));
                 return Self {
                     office,
                     expenses: format!("http://127.0.0.1:{}", port + 1),

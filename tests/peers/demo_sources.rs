@@ -85,6 +85,59 @@ fn the_demo_names_the_variable_of_its_ports_if_one_is_taken() {
     }
 }
 
+#[test]
+fn the_demo_speaks_the_language_of_the_locale_and_its_help_lists_the_sources() {
+    let binary = target_dir().join("release/examples/demo");
+    let run = |locale: &str, arguments: &[&str], code: i32| {
+        let mut command = Command::new(&binary);
+        // Port 0 cannot be used, so that nothing is started.
+        command.env("LC_ALL", locale).env("MENSHEN_DEMO_PORT", "0");
+        let output = command.args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let printed = [output.stdout, output.stderr].concat();
+        String::from_utf8(printed).unwrap()
+    };
+    for argument in ["--help", "-h"] {
+        let (english, chinese) = (run("C", &[argument], 0), run("zh_CN.UTF-8", &[argument], 0));
+        for name in [
+            "wecom",
+            "dingtalk",
+            "lark",
+            "yunzhijia",
+            "oidc",
+            "ldap",
+            "local",
+            "MENSHEN_DEMO_PORT",
+        ] {
+            assert!(english.contains(name), "{english}");
+            assert!(chinese.contains(name), "{chinese}");
+        }
+        assert!(english.is_ascii(), "{english}");
+        assert!(chinese.contains("认证源"), "{chinese}");
+    }
+    let (english, chinese) = (run("C", &[], 1), run("zh_CN.UTF-8", &[], 1));
+    assert!(english.contains("the first of three ports"), "{english}");
+    assert!(chinese.contains("三个端口中的第一个"), "{chinese}");
+    for arguments in [&["--source", "nobody"][..], &["--source=nobody"], &["x"]] {
+        assert!(
+            run("C", arguments, 1).contains("yunzhijia"),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_introduces_itself_in_chinese_with_a_chinese_locale() {
+    let demo = Demo::in_chinese("local");
+    assert!(
+        demo.introduction()
+            .contains("您还没有登录：用用户名和密码登录"),
+        "{}",
+        demo.introduction()
+    );
+    assert_eq!(demo.password_of("zhangsan"), "zhangsan-password");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_names_its_applications_and_a_wecom_beside_them_in_the_language_of_the_browser() {
     let demo = Demo::start();
