@@ -11,24 +11,17 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::{Config, Warning};
-use crate::door::{
-    Address, BindError, InvalidAddress, Listeners, OwnFiles, ServeOptions, Tls, TlsError,
-};
-use crate::face::admin::{AdminTokenError, Health};
+use crate::door::{Address, Listeners, OwnFiles, ServeOptions, Tls};
+use crate::face::admin::Health;
 use crate::keys;
 use crate::people::People;
 use crate::people::audit_log::AuditLog;
-use crate::people::directory::{Directory, SimulateError};
 use crate::people::session::Sessions;
-use crate::request::explain::{self, ExplainQuery, Explanation};
 use crate::request::head::Trust;
-use crate::secret::SecretError;
+use crate::site::Services;
 use crate::site::live::LiveSite;
-use crate::site::{self, Services, Site};
-use crate::store::{self, MonitoredStore, Store, StoreError, StoreUrl};
+use crate::store::{self, MonitoredStore, Store, StoreUrl};
 use crate::telemetry::{ReloadOutcome, Telemetry};
-use crate::text;
-use crate::wording::{Text, error_of_text};
 
 /// How long [`Running::stop`] waits for running token refreshes.
 const REFRESHES_DRAIN: Duration = Duration::from_secs(10);
@@ -44,6 +37,8 @@ const AUDIT_DRAIN: Duration = Duration::from_secs(5);
 
 mod background;
 mod certificates;
+mod dry_run;
+mod error;
 mod listeners;
 mod managed;
 mod other_site;
@@ -51,86 +46,10 @@ pub mod watch;
 
 use background::BackgroundTasks;
 use certificates::report_certificates;
+pub use dry_run::{DryRun, dry_run, examine_store, explain};
+pub use error::{ExplainError, ReloadError, StartError};
 use listeners::AllListeners;
-pub use managed::{DryRun, Export, ExportError, export, open_site};
-
-/// Why menshen did not start.
-#[derive(Debug)]
-pub enum StartError {
-    Store(StoreError),
-    Build(Box<site::BuildError>),
-    Bind(BindError),
-    /// A text that is not an address to listen on.
-    Address {
-        key: &'static str,
-        why: InvalidAddress,
-    },
-    StorePassword(SecretError),
-    AdminToken(AdminTokenError),
-}
-
-impl StartError {
-    fn text(&self) -> Text {
-        match self {
-            Self::Store(_) => text!("open the store", "无法打开存储"),
-            Self::Build(_) => text!("build the site", "无法建立站点"),
-            Self::Bind(_) => text!("open the listeners", "无法打开监听地址"),
-            Self::Address { key, why } => text!("{key}: {why}", "{key}：{why:#}"),
-            Self::StorePassword(_) => text!("read [store] password", "无法读取 [store] password"),
-            Self::AdminToken(_) => text!("read the tokens of [admin]", "无法读取 [admin] 的令牌"),
-        }
-    }
-
-    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Store(source) => Some(source),
-            Self::Build(source) => Some(&**source),
-            Self::Bind(source) => Some(source),
-            Self::Address { .. } => None,
-            Self::StorePassword(source) => Some(source),
-            Self::AdminToken(source) => Some(source),
-        }
-    }
-}
-
-error_of_text!(StartError, caused);
-
-/// Why a reload was refused. The previous configuration stays in force.
-#[derive(Debug)]
-pub enum ReloadError {
-    Build(Box<site::BuildError>),
-    Tls(TlsError),
-}
-
-impl ReloadError {
-    fn text(&self) -> Text {
-        match self {
-            Self::Build(_) => text!("build the site", "无法建立站点"),
-            Self::Tls(_) => text!("read the certificates", "无法读取证书"),
-        }
-    }
-
-    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Build(source) => Some(&**source),
-            Self::Tls(source) => Some(source),
-        }
-    }
-}
-
-error_of_text!(ReloadError, caused);
-
-/// Why a request was not explained.
-#[derive(Debug, thiserror::Error)]
-pub enum ExplainError {
-    #[error(transparent)]
-    Start(StartError),
-    #[error("read the store")]
-    Store(#[source] StoreError),
-    /// The store has no account with that login.
-    #[error(transparent)]
-    Simulate(SimulateError),
-}
+pub use managed::{Export, ExportError, export, open_site};
 
 /// A running instance of menshen. Dropping it closes everything at once; [`Running::stop`] drains first.
 #[derive(Debug)]
@@ -221,68 +140,6 @@ pub async fn start_with_telemetry(
         serving,
         _background: background,
     })
-}
-
-/// Builds everything that a configuration names, for `menshen check`. Reads secrets and certificates, and the
-/// managed settings if the store answers; binds no socket, and uses a store in memory.
-///
-/// # Errors
-/// menshen would not start: the site cannot be built, or another program or a newer menshen wrote the store.
-pub async fn dry_run(config: &Config) -> Result<DryRun, StartError> {
-    keys::install_crypto();
-    let telemetry = Telemetry::new(&config.log);
-    let services = open_services(config, &StoreUrl::MEMORY, Clock::system(), telemetry).await?;
-    let unread_store = managed::copy_settings(config, &services).await?;
-    let site = Site::build_with_managed(&config.site(), &services).await;
-    let site = site.map_err(|error| StartError::Build(Box::new(error)))?;
-    if let Some(tls) = &config.server.tls {
-        Tls::load(tls).map_err(|error| StartError::Bind(BindError::Tls(error)))?;
-    }
-    if let Some(admin) = &config.admin {
-        admin.check_tokens().map_err(StartError::AdminToken)?;
-        listeners::address("[admin] listen", &admin.listen)?;
-    }
-    let console = config.console.as_ref();
-    if let Some(listen) = console.and_then(|console| console.listen.as_deref()) {
-        listeners::address("[console] listen", listen)?;
-    }
-    Ok(DryRun {
-        site,
-        services,
-        unread_store,
-    })
-}
-
-/// Contacts the database server of the store without writing, for `menshen check --online`. `None` if the
-/// store is a file.
-///
-/// # Errors
-/// The password cannot be read.
-pub async fn examine_store(
-    config: &Config,
-) -> Result<Option<Result<String, StoreError>>, StartError> {
-    let options = config.store.options().map_err(StartError::StorePassword)?;
-    Ok(store::examine_server(&config.store.url, &options).await)
-}
-
-/// Explains the decision about a request. Binds no socket; reads the store only if the query names a
-/// person, and never writes to it. A server with the same configuration may be running.
-pub async fn explain(config: &Config, query: &ExplainQuery) -> Result<Explanation, ExplainError> {
-    let DryRun { site, services, .. } = dry_run(config).await.map_err(ExplainError::Start)?;
-    let directory = match query.names_login() {
-        true => {
-            let store = open_read_only_store(config).await;
-            Directory::new(store.map_err(|error| match error {
-                StartError::Store(error) => ExplainError::Store(error),
-                error => ExplainError::Start(error),
-            })? as _)
-        }
-        false => services.people.directory().clone(),
-    };
-    let now = services.clock.now();
-    explain::explain(&site.explain_context(), &directory, query, now)
-        .await
-        .map_err(ExplainError::Simulate)
 }
 
 /// Shows in the metrics which configuration is active.
@@ -450,13 +307,6 @@ async fn open_services(
         clock,
         telemetry,
     })
-}
-
-/// Opens the store of a configuration read-only; a server may be running.
-async fn open_read_only_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
-    let options = config.store.options().map_err(StartError::StorePassword)?;
-    let store = store::open_read_only(&config.store.url, &options).await;
-    store.map_err(StartError::Store)
 }
 
 fn ip_addresses(listeners: &Listeners) -> Vec<SocketAddr> {

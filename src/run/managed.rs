@@ -2,26 +2,16 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{StartError, open_read_only_store, open_services};
+use super::dry_run::open_read_only_store;
+use super::{StartError, open_services};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::keys;
 use crate::site::live::{LiveSite, stored_version};
 use crate::site::settings::{ManagedDocument, SecretPlaces, SettingsError, StoredSecret};
-use crate::site::{BuildError, Services, Site, build_key_ring};
+use crate::site::{BuildError, Services, build_key_ring};
 use crate::store::{NewManagedVersion, SqliteUrl, Store, StoreError, StoreUrl};
 use crate::telemetry::Telemetry;
-
-/// What [`super::dry_run`] has built.
-#[derive(Debug)]
-pub struct DryRun {
-    pub site: Site,
-    /// Their store is in memory.
-    pub services: Services,
-    /// Why the managed settings could not be read, so that the site has none. A store that does not exist yet
-    /// has none either, and is no reason.
-    pub unread_store: Option<StoreError>,
-}
 
 /// Why nothing was exported.
 #[derive(Debug, thiserror::Error)]
