@@ -12,6 +12,7 @@ use clap_complete::Shell;
 use menshen::config::Config;
 use menshen::keys::{self, TokenKey};
 use menshen::telemetry::{self, escape};
+use menshen::text;
 use menshen::wording::{self, Language};
 
 #[path = "main/admin.rs"]
@@ -239,7 +240,10 @@ fn generate_key(algorithm: Option<&str>) -> Result<(), Failure> {
     };
     match TokenKey::generate(algorithm) {
         Some(key) => print(key.expose()),
-        None => Err(Failure::Usage(format!("there are no keys for {algorithm}"))),
+        None => Err(Failure::Usage(text!(
+            "there are no keys for {algorithm}",
+            "{algorithm} 没有可用的密钥"
+        ))),
     }
 }
 

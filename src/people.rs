@@ -17,6 +17,8 @@ use crate::store::{
     Account, AccountId, Closing, ConnectorId, ExpectOutcome, LoginName, Reopening, Store,
     StoreError, Subject, SubjectRename, SubjectRenameOutcome,
 };
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 pub mod access_tokens;
 mod administration;
@@ -48,17 +50,41 @@ pub use admission::{AdmissionPolicy, AdmitError};
 const DATABASE_CLAIM: Duration = Duration::from_secs(180);
 
 /// Why an identity is not added to the account of a person.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum LinkError {
-    #[error("the identity already belongs to {by}")]
     Taken { by: LoginName },
-    #[error("the session began too long ago to add an identity")]
     SessionTooOld,
-    #[error("the session was ended, or its account is closed")]
     SessionEnded,
-    #[error("store the identity")]
-    Store(#[source] StoreError),
+    Store(StoreError),
 }
+
+impl LinkError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Taken { by } => {
+                text!("the identity already belongs to {by}", "该身份已属于 {by}")
+            }
+            Self::SessionTooOld => Text::fixed(
+                "the session began too long ago to add an identity",
+                "会话开始得太久，不能添加身份",
+            ),
+            Self::SessionEnded => Text::fixed(
+                "the session was ended, or its account is closed",
+                "会话已结束，或账号已关闭",
+            ),
+            Self::Store(_) => Text::fixed("store the identity", "无法保存该身份"),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(source) => Some(source),
+            Self::Taken { .. } | Self::SessionTooOld | Self::SessionEnded => None,
+        }
+    }
+}
+
+error_of_text!(LinkError, caused);
 
 /// The accounts of a store. One per process; configuration reloads keep it.
 #[derive(Clone, Debug)]

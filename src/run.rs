@@ -22,6 +22,8 @@ use crate::site::Services;
 use crate::site::live::LiveSite;
 use crate::store::{self, MonitoredStore, Store, StoreUrl};
 use crate::telemetry::{ReloadOutcome, Telemetry};
+use crate::text;
+use crate::wording::Text;
 
 /// How long [`Running::stop`] waits for running token refreshes.
 const REFRESHES_DRAIN: Duration = Duration::from_secs(10);
@@ -194,9 +196,11 @@ impl Running {
             }
             Err(error) => {
                 telemetry.count_reload(ReloadOutcome::Refused);
-                let reason = crate::telemetry::error_chain(error).to_string();
-                self.health
-                    .set_degraded(vec![format!("the last reload was refused: {reason}")]);
+                let reason = crate::telemetry::error_chain(error);
+                self.health.set_degraded(vec![text!(
+                    "the last reload was refused: {reason}",
+                    "最近一次重新加载被拒绝：{reason:#}"
+                )]);
             }
         }
         outcome?;
@@ -210,8 +214,10 @@ impl Running {
             .services()
             .telemetry
             .count_reload(ReloadOutcome::Refused);
-        let reason = "the last reload was refused: the configuration cannot be parsed";
-        self.health.set_degraded(vec![reason.to_owned()]);
+        self.health.set_degraded(vec![Text::fixed(
+            "the last reload was refused: the configuration cannot be parsed",
+            "最近一次重新加载被拒绝：无法解析配置",
+        )]);
     }
 
     async fn replace(&self, config: &Config) -> Result<(), ReloadError> {

@@ -208,13 +208,14 @@ impl Telemetry {
     }
 
     /// Current problems with writing log lines and with storing audit lines, for the health report.
-    pub fn log_problems(&self) -> Vec<String> {
+    pub fn log_problems(&self) -> Vec<crate::wording::Text> {
         let records = self.0.records.problem();
         let program = program_log::writer().and_then(log_writer::LogWriter::problem);
         let unstored = match self.0.audit_queue.dropped() {
             0 => None,
-            lines => Some(format!(
-                "the store does not take audit lines in time: {lines} are only in the log"
+            lines => Some(crate::text!(
+                "the store does not take audit lines in time: {lines} are only in the log",
+                "数据库没有及时保存审计记录：{lines} 行只在日志里"
             )),
         };
         records.into_iter().chain(program).chain(unstored).collect()

@@ -9,6 +9,8 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
+use serde::{Serialize, Serializer};
+
 /// The language of those who run this process, once [`set_operator_language`] has chosen it.
 static OPERATOR_LANGUAGE: OnceLock<Language> = OnceLock::new();
 
@@ -176,6 +178,13 @@ impl Text {
         }
     }
 
+    /// The Chinese words, unless they are the same as the English ones: for the member `NAME_zh` beside a member
+    /// `NAME` in JSON, which is always English.
+    pub fn other_chinese(&self) -> Option<String> {
+        let chinese = self.in_language(Language::Chinese);
+        (chinese != self.in_language(Language::English)).then(|| chinese.to_owned())
+    }
+
     /// The text in the language of the log and of the command line.
     pub fn for_operator(&self) -> &str {
         self.in_language(operator_language())
@@ -230,6 +239,13 @@ impl fmt::Display for Text {
 }
 
 impl std::error::Error for Text {}
+
+/// In English: JSON never changes with the language.
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.in_language(Language::English))
+    }
+}
 
 impl From<&'static str> for Text {
     fn from(text: &'static str) -> Self {

@@ -21,6 +21,8 @@ use crate::secret::SecretSource;
 use crate::site::live::LiveSite;
 use crate::site::settings::Means;
 use crate::telemetry::{AuditEvent, AuditRecord, Telemetry, escape};
+use crate::text;
+use crate::wording::Text;
 
 mod api;
 mod audit_download;
@@ -147,7 +149,7 @@ impl Admin {
         B::Error: Into<BodyError>,
     {
         if target::is_refused(request.uri()) {
-            return problem(StatusCode::BAD_REQUEST, &HeadError::Target.to_string());
+            return problem(StatusCode::BAD_REQUEST, &Text::of(&HeadError::Target));
         }
         if let Some(console) = self
             .console
@@ -258,9 +260,9 @@ impl Admin {
         is_read: bool,
         is_hengshi: bool,
     ) -> Option<Response<Body>> {
-        let refuse = |refusal: &Refusal, detail: &str| match is_hengshi {
+        let refuse = |refusal: &Refusal, detail: Text| match is_hengshi {
             true => self.hengshi.refuse(request.headers(), refusal),
-            false => problem(StatusCode::FORBIDDEN, detail),
+            false => problem(StatusCode::FORBIDDEN, &detail),
         };
         if hosts.is_some_and(|hosts| !host_check::names_this_listener(request, hosts)) {
             let host = request.headers().get(HOST);
@@ -268,12 +270,18 @@ impl Admin {
                 ?host,
                 "an admin request names an unknown host, so it is refused: add the host to [admin] hosts if it is yours"
             );
-            let detail = "use an IP address, localhost or a name in [admin] hosts";
+            let detail = Text::fixed(
+                "use an IP address, localhost or a name in [admin] hosts",
+                "请使用 IP 地址、localhost 或 [admin] hosts 中的名称",
+            );
             return Some(refuse(&Refusal::other_host(), detail));
         }
         // The API of HENGSHI shows settings to no page of another site either.
         if (!is_read || is_hengshi) && host_check::is_cross_origin(request.headers()) {
-            let detail = "cross-origin requests cannot change anything";
+            let detail = Text::fixed(
+                "cross-origin requests cannot change anything",
+                "跨源请求不能修改任何内容",
+            );
             return Some(refuse(&Refusal::other_origin(), detail));
         }
         None
@@ -287,7 +295,7 @@ impl Admin {
         }
         let user_agent = headers.get(USER_AGENT);
         let user_agent = user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let reason = format!("{REFUSED_BY_API}{refused}");
+        let reason = text!("{REFUSED_BY_API}{refused}", "管理 API：{refused:#}");
         self.telemetry.audit_anonymous(&AuditRecord {
             client,
             user_agent,
@@ -303,6 +311,8 @@ impl Admin {
 
     async fn readiness(&self) -> Response<Body> {
         let ReadinessReport { reasons, degraded } = self.readiness.report().await;
+        let english = |texts: Vec<Text>| -> Vec<_> { texts.iter().map(Text::to_string).collect() };
+        let (reasons, degraded) = (english(reasons), english(degraded));
         let ready = reasons.is_empty();
         let status = match ready {
             true => StatusCode::OK,
@@ -338,16 +348,21 @@ fn json_response(status: StatusCode, value: &Value) -> Response<Body> {
     )
 }
 
-fn problem(status: StatusCode, detail: &str) -> Response<Body> {
-    json_response(status, &json!({ "error": detail }))
+fn problem(status: StatusCode, detail: &Text) -> Response<Body> {
+    let mut body = json!({ "error": detail.to_string() });
+    if let Some(chinese) = detail.other_chinese() {
+        body["error_zh"] = chinese.into();
+    }
+    json_response(status, &body)
 }
 
 fn not_found() -> Response<Body> {
-    problem(StatusCode::NOT_FOUND, "not found")
+    problem(StatusCode::NOT_FOUND, &Text::fixed("not found", "不存在"))
 }
 
 fn not_allowed(allowed: &'static str) -> Response<Body> {
-    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+    let detail = Text::fixed("method not allowed", "不支持这种请求方法");
+    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, &detail);
     response
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static(allowed));
@@ -355,18 +370,22 @@ fn not_allowed(allowed: &'static str) -> Response<Body> {
 }
 
 fn too_many() -> Response<Body> {
-    let detail = "too many requests of this address had a wrong token: send the right one later";
-    let mut response = problem(StatusCode::TOO_MANY_REQUESTS, detail);
+    let detail = Text::fixed(
+        "too many requests of this address had a wrong token: send the right one later",
+        "此地址发送的错误令牌过多：请稍后用正确的令牌重试",
+    );
+    let mut response = problem(StatusCode::TOO_MANY_REQUESTS, &detail);
     let retry_after = HeaderValue::from_static("60");
     response.headers_mut().insert(RETRY_AFTER, retry_after);
     response
 }
 
 fn unauthorized() -> Response<Body> {
-    let mut response = problem(
-        StatusCode::UNAUTHORIZED,
+    let detail = Text::fixed(
         "a bearer token of [admin] is required",
+        "需要 [admin] 的令牌",
     );
+    let mut response = problem(StatusCode::UNAUTHORIZED, &detail);
     response
         .headers_mut()
         .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

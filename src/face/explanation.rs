@@ -10,8 +10,22 @@ use crate::request::explain::{
     ExplainedMatch, ExplainedUpstream, Explanation, HeaderLine, VerdictKind,
 };
 use crate::telemetry::escape;
+use crate::text;
+use crate::wording::{Language, Text};
 
-/// The explanation as one JSON object.
+/// The kinds of lines.
+const REQUEST: Text = Text::fixed("request", "请求");
+const CALLER: Text = Text::fixed("caller", "身份");
+const ROUTE: Text = Text::fixed("route", "路由");
+const REJECTED: Text = Text::fixed("rejected", "不匹配");
+const RULE: Text = Text::fixed("rule", "规则");
+const VALUE: Text = Text::fixed("value", "取值");
+const NOTE: Text = Text::fixed("note", "说明");
+const VERDICT: Text = Text::fixed("verdict", "结论");
+const UPSTREAM: Text = Text::fixed("upstream", "上游");
+const HEADER: Text = Text::fixed("header", "请求头");
+
+/// The explanation as one JSON object, in English.
 pub fn json(explanation: &Explanation) -> Value {
     let mut value = json!(explanation);
     let kind = explanation.verdict.kind;
@@ -22,67 +36,95 @@ pub fn json(explanation: &Explanation) -> Value {
 
 /// The explanation as lines: `request:`, `caller:`, `route:`, `rejected:`, `rule:`, `value:`, `note:`,
 /// `verdict:`, `upstream:`, `header:`. Lines without content are left out.
-pub fn text(explanation: &Explanation) -> String {
-    let mut lines = Lines(String::new());
+pub fn text(explanation: &Explanation, language: Language) -> String {
+    let mut lines = Lines {
+        text: String::new(),
+        language,
+    };
     let Explanation {
         request, verdict, ..
     } = explanation;
-    let from = request.client.as_deref();
-    let from = from.map_or_else(String::new, |client| format!(" from {client}"));
+    let (method, url) = (&request.method, &request.url);
     lines.add(
-        "request",
-        &format!("{} {}{from}", request.method, request.url),
+        &REQUEST,
+        &match &request.client {
+            Some(client) => text!(
+                "{method} {url} from {client}",
+                "{method} {url} 来自 {client}"
+            ),
+            None => text!("{method} {url}", "{method} {url}"),
+        },
     );
-    lines.add("caller", &caller_text(explanation));
-    lines.add("route", &route_text(&explanation.route));
+    lines.add(&CALLER, &caller_text(explanation));
+    lines.add(&ROUTE, &route_text(&explanation.route));
     for rejected in &explanation.rejected_routes {
-        lines.add("rejected", &format!("{}: {}", rejected.route, rejected.why));
+        let (route, why) = (&rejected.route, &rejected.why);
+        lines.add(&REJECTED, &text!("{route}: {why}", "{route}：{why:#}"));
     }
     if let Some(rule) = &explanation.rule {
-        lines.add(
-            "rule",
-            &format!("{} = {} → {}", rule.key, rule.text, rule.result),
-        );
+        let (key, value, result) = (rule.key, &rule.text, &rule.result);
+        let line = text!("{key} = {value} → {result}", "{key} = {value} → {result:#}");
+        lines.add(&RULE, &line);
     }
     for named in &explanation.values {
-        let value = named.value.as_ref();
-        let value = value.map_or_else(|| ": not there".to_owned(), |value| format!(" = {value}"));
-        lines.add("value", &format!("{}{value}", named.name));
+        let name = &named.name;
+        lines.add(
+            &VALUE,
+            &match &named.value {
+                Some(value) => text!("{name} = {value}", "{name} = {value}"),
+                None => text!("{name}: not there", "{name}：没有值"),
+            },
+        );
     }
     for note in &explanation.notes {
-        lines.add("note", note);
+        lines.add(&NOTE, note);
     }
-    lines.add("verdict", &verdict_text(verdict.kind, &verdict.reason));
+    lines.add(&VERDICT, &verdict_text(verdict.kind, &verdict.reason));
     if let Some(upstream) = &explanation.upstream {
         add_upstream(&mut lines, upstream);
     }
-    lines.0
+    lines.text
 }
 
-struct Lines(String);
+struct Lines {
+    text: String,
+    language: Language,
+}
 
 impl Lines {
     /// Adds one line; line breaks and control characters in the text are escaped.
-    fn add(&mut self, kind: &str, text: &str) {
-        let text = escape::for_terminal_line(text);
-        writeln!(self.0, "{kind}: {text}").expect("writing to a String does not fail");
+    fn add(&mut self, kind: &Text, text: &Text) {
+        let kind = kind.in_language(self.language);
+        let text = escape::for_terminal_line(text.in_language(self.language));
+        let colon = match self.language {
+            Language::English => ": ",
+            Language::Chinese => "：",
+        };
+        // Writing to a String does not fail.
+        let _ = writeln!(self.text, "{kind}{colon}{text}");
     }
 }
 
-fn caller_text(explanation: &Explanation) -> String {
+fn caller_text(explanation: &Explanation) -> Text {
     let caller = &explanation.caller;
     let (Some(login), Some(via)) = (&caller.login, &caller.via) else {
-        return "nobody".to_owned();
+        return Text::fixed("nobody", "未登录");
     };
     if caller.closed {
-        return format!("{login}, whose account is closed");
+        return text!("{login}, whose account is closed", "{login}，账号已关闭");
     }
     let others: Vec<_> = caller.connectors.iter().filter(|id| *id != via).collect();
     let others = match others.as_slice() {
-        [] => String::new(),
-        _ => format!(", known by {}, too", comma_separated(others)),
+        [] => Text::default(),
+        _ => {
+            let others = comma_separated(others);
+            text!(", known by {others}, too", "；{others} 也认识此人")
+        }
     };
-    format!("{login}, as if just signed in through {via}{others}")
+    text!(
+        "{login}, as if just signed in through {via}{others}",
+        "{login}，假定刚通过 {via} 登录{others:#}"
+    )
 }
 
 fn comma_separated(names: Vec<&String>) -> String {
@@ -90,18 +132,28 @@ fn comma_separated(names: Vec<&String>) -> String {
     names.join(", ")
 }
 
-fn route_text(explained_match: &ExplainedMatch) -> String {
+fn route_text(explained_match: &ExplainedMatch) -> Text {
     match explained_match {
-        ExplainedMatch::Route { name, host, path } => format!("{name} (host {host}, path {path})"),
-        ExplainedMatch::OwnPage { page } => format!("none, this is menshen's own page {page}"),
-        ExplainedMatch::None => "none".to_owned(),
-        ExplainedMatch::InvalidRequest => "none, the request is malformed".to_owned(),
+        ExplainedMatch::Route { name, host, path } => text!(
+            "{name} (host {host}, path {path})",
+            "{name}（主机 {host}，路径 {path}）"
+        ),
+        ExplainedMatch::OwnPage { page } => text!(
+            "none, this is menshen's own page {page}",
+            "无，这是门神自己的页面 {page}"
+        ),
+        ExplainedMatch::None => Text::fixed("none", "无"),
+        ExplainedMatch::InvalidRequest => {
+            Text::fixed("none, the request is malformed", "无，请求格式不正确")
+        }
         ExplainedMatch::Ambiguous { readings } => {
-            let matches = readings.iter();
-            let matches =
-                matches.map(|reading| format!("{} finds {}", reading.path, reading.matches));
+            let matches = readings.iter().map(|reading| {
+                let (path, found) = (&reading.path, &reading.matches);
+                text!("{path} finds {found}", "{path} 匹配 {found:#}")
+            });
             let matches: Vec<_> = matches.collect();
-            format!("ambiguous: {}", matches.join(", but "))
+            let matches = Text::join(&matches, &Text::fixed(", but ", "，而 "));
+            text!("ambiguous: {matches}", "有歧义：{matches:#}")
         }
     }
 }
@@ -134,38 +186,56 @@ fn status(kind: VerdictKind) -> Option<u16> {
     Some(status.as_u16())
 }
 
-fn verdict_text(kind: VerdictKind, reason: &str) -> String {
+fn verdict_text(kind: VerdictKind, reason: &Text) -> Text {
     let status = status(kind).unwrap_or_default();
     match kind {
-        VerdictKind::Allow => "allow".to_owned(),
-        VerdictKind::OwnPage => "allow, menshen answers itself".to_owned(),
-        VerdictKind::NoUpstream => format!("allow, then {status}: the route has no upstream"),
-        VerdictKind::MethodNotForwarded => {
-            format!("allow, then {status}: the method is never forwarded")
+        VerdictKind::Allow => Text::fixed("allow", "允许"),
+        VerdictKind::OwnPage => {
+            Text::fixed("allow, menshen answers itself", "允许，由门神自己应答")
         }
-        VerdictKind::LogIn => {
-            format!("login ({reason}): a browser is led to log in, a program gets 401")
-        }
+        VerdictKind::NoUpstream => text!(
+            "allow, for the check of another proxy: this route has no upstream and only answers checks; a \
+             request sent to menshen itself gets {status}",
+            "允许其他代理的检查请求：这个路由没有上游，只应答检查；直接发给门神的请求得到 {status}"
+        ),
+        VerdictKind::MethodNotForwarded => text!(
+            "allow, then {status}: the method is never forwarded",
+            "允许，但得到 {status}：这个方法从不转发"
+        ),
+        VerdictKind::LogIn => text!(
+            "login ({reason}): a browser is led to log in, a program gets 401",
+            "需要登录（{reason:#}）：浏览器会转到登录页，程序得到 401"
+        ),
         VerdictKind::BadRequest
         | VerdictKind::NoRoute
         | VerdictKind::AmbiguousPath
         | VerdictKind::Forbidden => {
-            format!("deny, {status} ({reason})")
+            text!("deny, {status} ({reason})", "拒绝，{status}（{reason:#}）")
         }
     }
 }
 
 fn add_upstream(lines: &mut Lines, upstream: &ExplainedUpstream) {
-    let names = upstream.names.join(" or ");
-    lines.add("upstream", &format!("{names} gets {}", upstream.request));
+    let names = Text::join(
+        &upstream.names.iter().map(Text::of).collect::<Vec<_>>(),
+        &Text::fixed(" or ", " 或 "),
+    );
+    let request = &upstream.request;
+    lines.add(
+        &UPSTREAM,
+        &text!("{names} gets {request}", "{names:#} 收到 {request}"),
+    );
     for HeaderLine {
         name,
         value,
         decoded,
     } in &upstream.headers
     {
-        let decoded = decoded.as_deref();
-        let decoded = decoded.map_or_else(String::new, |text| format!(" ({text})"));
-        lines.add("header", &format!("{name}: {value}{decoded}"));
+        let decoded = match decoded {
+            Some(decoded) => text!(" ({decoded})", "（{decoded}）"),
+            None => Text::default(),
+        };
+        let line = text!("{name}: {value}{decoded}", "{name}: {value:#}{decoded:#}");
+        lines.add(&HEADER, &line);
     }
 }

@@ -19,6 +19,7 @@ use crate::keys::KeyRing;
 use crate::people::administrators::Administrators;
 use crate::setting::Period;
 use crate::store::{Administrator, AdministratorName, StoreError};
+use crate::wording::{Text, error_of_text};
 
 mod known_browser;
 
@@ -68,24 +69,46 @@ impl fmt::Debug for AdministratorAttempt<'_> {
 }
 
 /// Why nobody is signed in.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum AdministratorLoginError {
     /// The name does not exist, or the password is wrong. Nothing tells which.
-    #[error("the name or the password is wrong")]
     Wrong {
         /// The administrator whose password it is not. For the log only.
         name: Option<AdministratorName>,
     },
-    #[error("{0}")]
     TooManyWrong(Limited),
     /// Too many hashes are being computed.
-    #[error("the password was not verified")]
-    Busy(#[source] ConnectorError),
-    #[error("read the administrator")]
-    Store(#[source] StoreError),
-    #[error("the stored hash cannot be used")]
-    DamagedHash(#[source] InvalidHash),
+    Busy(ConnectorError),
+    Store(StoreError),
+    DamagedHash(InvalidHash),
 }
+
+impl AdministratorLoginError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Wrong { .. } => {
+                Text::fixed("the name or the password is wrong", "名称或密码不正确")
+            }
+            Self::TooManyWrong(limited) => Text::of(limited),
+            Self::Busy(_) => Text::fixed("the password was not verified", "没有验证密码"),
+            Self::Store(_) => Text::fixed("read the administrator", "无法读取管理员"),
+            Self::DamagedHash(_) => {
+                Text::fixed("the stored hash cannot be used", "保存的散列无法使用")
+            }
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Busy(source) => Some(source),
+            Self::Store(source) => Some(source),
+            Self::DamagedHash(source) => Some(source),
+            Self::Wrong { .. } | Self::TooManyWrong(_) => None,
+        }
+    }
+}
+
+error_of_text!(AdministratorLoginError, caused);
 
 impl AdministratorLogins {
     pub fn new(administrators: Administrators, clock: Clock) -> Self {

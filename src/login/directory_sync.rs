@@ -12,6 +12,8 @@ use super::{ConnectorEntry, Login};
 use crate::clock::Timestamp;
 use crate::people::directory_sync::{SyncReport, SyncScope};
 use crate::store::{ConnectorId, Subject};
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 mod error;
 mod lease;
@@ -67,19 +69,43 @@ pub struct SyncRequest {
 }
 
 /// Why a sync does not begin.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum SyncRefused {
-    #[error("there is no connector {0}")]
     UnknownConnector(ConnectorId),
-    #[error("the kind of connector {0} has no directory that can be read")]
     NoDirectory(ConnectorId),
     /// The text cannot be the ID of a person at the source.
-    #[error("{id:?} is no id of a person of connector {connector}")]
-    NoSuchId { connector: ConnectorId, id: String },
+    NoSuchId {
+        connector: ConnectorId,
+        id: String,
+    },
     /// Another sync of the connector runs in this process.
-    #[error("another sync of connector {connector} runs, which {by} started")]
-    Running { connector: ConnectorId, by: String },
+    Running {
+        connector: ConnectorId,
+        by: String,
+    },
 }
+
+impl SyncRefused {
+    fn text(&self) -> Text {
+        match self {
+            Self::UnknownConnector(id) => text!("there is no connector {id}", "没有认证源 {id}"),
+            Self::NoDirectory(id) => text!(
+                "the kind of connector {id} has no directory that can be read",
+                "认证源 {id} 的类型没有可以读取的通讯录"
+            ),
+            Self::NoSuchId { connector, id } => text!(
+                "{id:?} is no id of a person of connector {connector}",
+                "{id:?} 不是认证源 {connector} 的人员编号"
+            ),
+            Self::Running { connector, by } => text!(
+                "another sync of connector {connector} runs, which {by} started",
+                "认证源 {connector} 正在同步，由 {by} 启动"
+            ),
+        }
+    }
+}
+
+error_of_text!(SyncRefused);
 
 /// How far a sync has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

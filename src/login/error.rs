@@ -6,47 +6,76 @@ use super::pending::{PendingError, PendingTooLarge};
 use crate::people::AdmitError;
 use crate::people::session::MintError;
 use crate::store::{LoginName, Subject};
+use crate::wording::{Text, error_of_text};
 
 /// Why a login could not begin or finish.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum LoginError {
-    #[error("no connector has this ID")]
     UnknownConnector,
     /// A rate limit or an open circuit breaker.
-    #[error("logins are limited now")]
-    Limited(#[source] Limited),
+    Limited(Limited),
     /// This browser did not begin the login, or its flow cookie is lost.
-    #[error("the callback does not belong to a login of this browser")]
-    Pending(#[source] PendingError),
+    Pending(PendingError),
     /// The pending login is too long for the flow cookies.
-    #[error("the pending login is too large")]
-    TooLarge(#[source] PendingTooLarge),
+    TooLarge(PendingTooLarge),
     /// The connector or its source failed.
-    #[error("cannot verify the person")]
-    Connector(#[source] ConnectorError),
+    Connector(ConnectorError),
     /// An entry token or its flow was used before.
-    #[error("the token was used before")]
     AlreadyUsed,
     /// The person was not admitted to an account.
-    #[error("cannot admit the person")]
     Admit {
         /// The subject that the source confirmed.
         subject: Subject,
-        #[source]
         source: AdmitError,
     },
     /// No session was minted.
-    #[error("cannot mint a session for the person")]
     Mint {
         /// The subject that the source confirmed.
         subject: Subject,
-        #[source]
         source: MintError,
     },
     /// The task panicked, or the process is shutting down.
-    #[error("the login was interrupted")]
     TaskFailed,
 }
+
+impl LoginError {
+    fn text(&self) -> Text {
+        match self {
+            Self::UnknownConnector => {
+                Text::fixed("no connector has this ID", "没有这个编号的认证源")
+            }
+            Self::Limited(_) => Text::fixed("logins are limited now", "登录受到限制"),
+            Self::Pending(_) => Text::fixed(
+                "the callback does not belong to a login of this browser",
+                "回调不属于此浏览器的登录",
+            ),
+            Self::TooLarge(_) => {
+                Text::fixed("the pending login is too large", "进行中的登录数据过长")
+            }
+            Self::Connector(_) => Text::fixed("cannot verify the person", "无法验证此人"),
+            Self::AlreadyUsed => Text::fixed("the token was used before", "令牌已经用过"),
+            Self::Admit { .. } => Text::fixed("cannot admit the person", "无法接纳此人"),
+            Self::Mint { .. } => {
+                Text::fixed("cannot mint a session for the person", "无法为此人建立会话")
+            }
+            Self::TaskFailed => Text::fixed("the login was interrupted", "登录被中断"),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Limited(source) => Some(source),
+            Self::Pending(source) => Some(source),
+            Self::TooLarge(source) => Some(source),
+            Self::Connector(source) => Some(source),
+            Self::Admit { source, .. } => Some(source),
+            Self::Mint { source, .. } => Some(source),
+            Self::UnknownConnector | Self::AlreadyUsed | Self::TaskFailed => None,
+        }
+    }
+}
+
+error_of_text!(LoginError, caused);
 
 impl LoginError {
     /// The subject that the source confirmed, if it did.

@@ -19,6 +19,7 @@ use crate::people::session::{MintError, NewLogin, OneTimeSession, SessionTimeout
 use crate::people::{AdmitError, People};
 use crate::store::{ConnectorId, LoginName, SessionId, SessionOrigin, Subject};
 use crate::telemetry::{AuditEvent, AuditRecord, Telemetry};
+use crate::wording::Text;
 
 /// What a login led to.
 #[derive(Clone, Debug)]
@@ -140,7 +141,7 @@ impl FinishTask {
                 connector: Some(self.entry.id.as_str()),
                 subject: Some(change.subject.as_str()),
                 client: response.origin.address,
-                reason: Some("by the person"),
+                reason: Some(&Text::fixed("by the person", "由本人修改")),
                 ..AuditRecord::new(AuditEvent::PasswordChanged, self.clock.now())
             });
         }

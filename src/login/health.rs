@@ -6,10 +6,13 @@ use super::connector::ConnectorError;
 use crate::clock::Timestamp;
 use crate::people::person_lookup::LookupError;
 use crate::telemetry::error_chain;
+use crate::wording::Text;
 
 /// The remedy of a problem that the source does not explain.
-const CHECK_REMEDY: &str = "run `menshen check --online` on this machine: it calls the source and says \
-                            what is wrong";
+const CHECK_REMEDY: Text = Text::fixed(
+    "run `menshen check --online` on this machine: it calls the source and says what is wrong",
+    "请在本机运行 `menshen check --online`：它会访问认证源，并说明问题所在",
+);
 
 /// What menshen has seen of a source since its start. Clones share it; a reload of the configuration keeps
 /// it.
@@ -29,9 +32,9 @@ pub struct HealthReport {
 pub struct SourceProblem {
     pub at: Timestamp,
     /// The error with its causes. Holds no secret.
-    pub error: String,
+    pub error: Text,
     /// What the administrator can do.
-    pub remedy: String,
+    pub remedy: Text,
     /// Whether the source did not answer at all.
     pub is_no_response: bool,
 }
@@ -73,8 +76,8 @@ impl ConnectorHealth {
                 Some(error) => self.record_error(error, at),
                 None => self.record_problem(SourceProblem {
                     at,
-                    error: error_chain(&**error).to_string(),
-                    remedy: CHECK_REMEDY.to_owned(),
+                    error: Text::of(&error_chain(&**error)),
+                    remedy: CHECK_REMEDY,
                     is_no_response: false,
                 }),
             },
@@ -112,20 +115,20 @@ fn problem(error: &ConnectorError, at: Timestamp) -> Option<SourceProblem> {
         ConnectorError::CodeRejected(_)
         | ConnectorError::LoginExpired(_)
         | ConnectorError::Refused { .. } => return None,
-        ConnectorError::Misconfigured { remedy, .. } => remedy.to_string(),
-        ConnectorError::Busy(_) => {
-            "wait; if it lasts, find out which other programs call the source with the same application"
-                .to_owned()
-        }
+        ConnectorError::Misconfigured { remedy, .. } => remedy.clone(),
+        ConnectorError::Busy(_) => Text::fixed(
+            "wait; if it lasts, find out which other programs call the source with the same application",
+            "请等待；如果一直如此，请查明还有哪些程序用同一个应用访问认证源",
+        ),
         ConnectorError::InvalidResponse(_)
         | ConnectorError::Unavailable(_)
         | ConnectorError::NoUsableResponse(_)
         | ConnectorError::MetadataUnavailable(_)
-        | ConnectorError::Issuer(_) => CHECK_REMEDY.to_owned(),
+        | ConnectorError::Issuer(_) => CHECK_REMEDY,
     };
     Some(SourceProblem {
         at,
-        error: error_chain(error).to_string(),
+        error: Text::of(&error_chain(error)),
         remedy,
         is_no_response: error.is_no_response(),
     })
@@ -195,8 +198,9 @@ mod tests {
         health.record(&Ok(()), Timestamp::from_unix_s(8));
         let report = health.report();
         let problem = report.last_problem.clone().unwrap();
-        assert_eq!(problem.remedy, "copy the secret again");
-        assert!(problem.error.contains("40001"), "{}", problem.error);
+        assert_eq!(problem.remedy.to_string(), "copy the secret again");
+        let error = problem.error.to_string();
+        assert!(error.contains("40001"), "{error}");
         assert_eq!(report.answered_at, Some(Timestamp::from_unix_s(8)));
         assert_eq!(report.is_reachable(), Some(true));
     }

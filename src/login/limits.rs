@@ -13,6 +13,8 @@ use super::config::LoginConfig;
 use crate::client::{Client, Rates};
 use crate::clock::Clock;
 use crate::store::ConnectorId;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 mod circuit_breaker;
 mod wrong_passwords;
@@ -44,22 +46,37 @@ pub enum Step {
 }
 
 /// Why a step is refused now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limited {
-    #[error("too many logins from this address")]
     Client,
-    #[error("too many logins of all clients")]
     All,
     /// The circuit breaker is open for this client.
-    #[error("too many wrong codes: the circuit breaker is open")]
     Circuit,
-    #[error("too many wrong passwords for {counted_for}")]
     WrongPasswords {
         counted_for: CountedFor,
         /// When the next password may be tried.
         retry_after_s: u32,
     },
 }
+
+impl Limited {
+    fn text(&self) -> Text {
+        match self {
+            Self::Client => Text::fixed("too many logins from this address", "此地址的登录过多"),
+            Self::All => Text::fixed("too many logins of all clients", "所有客户端的登录过多"),
+            Self::Circuit => Text::fixed(
+                "too many wrong codes: the circuit breaker is open",
+                "错误的授权码过多：登录已暂停",
+            ),
+            Self::WrongPasswords { counted_for, .. } => text!(
+                "too many wrong passwords for {counted_for}",
+                "{counted_for:#}的密码错误次数过多"
+            ),
+        }
+    }
+}
+
+error_of_text!(Limited);
 
 /// The limits of a process. A reload keeps them while their settings stay the same.
 #[derive(Debug)]

@@ -20,6 +20,7 @@ use crate::store::{
     AccessTokenOwner, ConnectorId, LogoutTarget, RevocationScope, StoreError, Subject,
 };
 use crate::telemetry::{AuditEvent, AuditRecord, LogLimiter, error_chain};
+use crate::text;
 
 /// The pause after which a comparison that failed is repeated. Each further failure doubles it.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -153,8 +154,10 @@ impl Login {
         })?;
         if !ended.entries.is_empty() {
             let (sessions, tokens) = (ended.sessions, ended.access_tokens);
-            let reason =
-                format!("not of people in the store: {sessions} sessions, {tokens} access tokens");
+            let reason = text!(
+                "not of people in the store: {sessions} sessions, {tokens} access tokens",
+                "不属于数据库中的人员：{sessions} 个会话，{tokens} 个访问令牌"
+            );
             self.telemetry.audit(&AuditRecord {
                 connector: Some(entry.id.as_str()),
                 reason: Some(&reason),
@@ -277,8 +280,10 @@ impl Login {
             if *sessions + *tokens == 0 {
                 continue;
             }
-            let reason =
-                format!("the password has changed: {sessions} sessions, {tokens} access tokens");
+            let reason = text!(
+                "the password has changed: {sessions} sessions, {tokens} access tokens",
+                "密码已改变：{sessions} 个会话，{tokens} 个访问令牌"
+            );
             self.telemetry.audit(&AuditRecord {
                 connector: Some(entry.id.as_str()),
                 subject: Some(subject.as_str()),

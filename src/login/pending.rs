@@ -12,6 +12,8 @@ use super::unsolicited::UnsolicitedLogin;
 use crate::clock::Timestamp;
 use crate::keys::{self, KeyRing, Purpose};
 use crate::store::{ConnectorId, SessionKey, Subject};
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The longest duration of a login, in seconds.
 pub const PENDING_AGE_MAX_S: u64 = 600;
@@ -28,9 +30,10 @@ const FLOW_BYTES: usize = 32;
 pub struct FlowId(String);
 
 /// The text is no flow ID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the state is not one of this site's flow IDs")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidFlowId;
+
+error_of_text!(InvalidFlowId: "the state is not one of this site's flow IDs", "state 不是本站的登录编号");
 
 impl FlowId {
     fn random() -> Self {
@@ -218,26 +221,49 @@ impl fmt::Debug for Pending {
 }
 
 /// Why the sealed state of a login cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PendingError {
     /// The flow cookie is missing: the callback is in another browser, or the cookie was blocked or
     /// cleared.
-    #[error("the browser sent no flow cookie for this login")]
     Missing,
     /// The flow cookie was not sealed by this site, or it was sealed for another login or connector.
-    #[error("the flow cookie was not sealed for this login")]
     Forged,
     /// The login began too long ago.
-    #[error("the login began more than {PENDING_AGE_MAX_S} s ago")]
     Expired,
     /// An administrator has changed the connector since the login began: the response belongs to the former
     /// settings.
-    #[error("the settings of the connector were changed after the login began")]
     SettingsChanged,
     /// The connector is disabled or gone since the login began.
-    #[error("the connector is no longer in force")]
     ConnectorGone,
 }
+
+impl PendingError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Missing => Text::fixed(
+                "the browser sent no flow cookie for this login",
+                "浏览器没有发送这次登录的 Cookie",
+            ),
+            Self::Forged => Text::fixed(
+                "the flow cookie was not sealed for this login",
+                "登录的 Cookie 不属于这次登录",
+            ),
+            Self::Expired => text!(
+                "the login began more than {PENDING_AGE_MAX_S} s ago",
+                "登录开始已超过 {PENDING_AGE_MAX_S} 秒"
+            ),
+            Self::SettingsChanged => Text::fixed(
+                "the settings of the connector were changed after the login began",
+                "登录开始后，认证源的设置有过修改",
+            ),
+            Self::ConnectorGone => {
+                Text::fixed("the connector is no longer in force", "认证源已不再生效")
+            }
+        }
+    }
+}
+
+error_of_text!(PendingError);
 
 /// A pending login is too long for the flow cookies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -17,6 +17,8 @@ use crate::people::session::SourceQuestion;
 use crate::single_flight::SingleFlight;
 use crate::store::{ConnectorId, Subject, SubjectRename, SubjectRenameOutcome};
 use crate::telemetry::{AuditEvent, AuditRecord, LogLimiter, error_chain};
+use crate::text;
+use crate::wording::Text;
 
 /// How long logins of a person who is gone are refused if they began before: as long as a login may take.
 pub(super) const REFUSE_LOGINS_FOR: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
@@ -76,6 +78,16 @@ enum CheckError {
 }
 
 impl CheckCause {
+    fn text(self) -> Text {
+        let chinese = match self {
+            Self::Revalidation => "定期核对",
+            Self::UpdateEvent => "认证源的事件：更新",
+            Self::DeletionEvent => "认证源的事件：删除",
+            Self::ListOfPeople => "人员名单",
+        };
+        Text::fixed(self.as_str(), chinese)
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Revalidation => "revalidation",
@@ -177,7 +189,10 @@ impl Login {
         let renamed = self.confirm_and_rename(entry, from, to).await;
         match renamed {
             Ok(Some(SubjectRenameOutcome::Renamed { account, .. })) => {
-                let reason = format!("event of the source: {from} has the new subject {to}");
+                let reason = text!(
+                    "event of the source: {from} has the new subject {to}",
+                    "认证源的事件：{from} 的新编号是 {to}"
+                );
                 self.telemetry.audit(&AuditRecord {
                     connector: Some(entry.id.as_str()),
                     subject: Some(to.as_str()),
@@ -324,11 +339,12 @@ impl Login {
         cause: CheckCause,
         outcome: &StatusOutcome,
     ) {
-        let cause = cause.as_str();
+        let cause = cause.text();
         let (event, person, reason) = match outcome {
             StatusOutcome::Unchanged => return,
             StatusOutcome::FieldsChanged { person, fields } => {
                 let fields = fields.join(", ");
+                let fields = Text::same(fields);
                 (AuditEvent::EntitlementsChanged, Some(person), fields)
             }
             StatusOutcome::SessionsEnded { sessions: 0, .. } => return,
@@ -337,11 +353,14 @@ impl Login {
                 sessions,
                 why,
             } => {
-                let reason = format!("{cause}: {why}: {sessions} sessions");
+                let reason = text!(
+                    "{cause}: {why}: {sessions} sessions",
+                    "{cause:#}：“{why}”：{sessions} 个会话"
+                );
                 (AuditEvent::Revoked, person.as_ref(), reason)
             }
             StatusOutcome::AccountClosed { person, why } => {
-                let reason = format!("{cause}: {why}");
+                let reason = text!("{cause}: {why}", "{cause:#}：“{why}”");
                 (AuditEvent::AccountClosed, Some(person), reason)
             }
         };

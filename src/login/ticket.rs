@@ -8,6 +8,8 @@ use crate::clock::Timestamp;
 use crate::keys::{self, KeyRing, Purpose};
 use crate::people::cookie::{SessionClaims, Sid, VerifiedClaims};
 use crate::store::AccountId;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 mod consent;
 mod spent;
@@ -120,18 +122,36 @@ struct TicketClaims {
 }
 
 /// Why a ticket is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TicketError {
-    #[error("the ticket was not sealed for this host")]
     Forged,
-    #[error("the ticket is older than {TICKET_AGE_MAX_S} s")]
     Expired,
     /// The browser has no cookie with the nonce of the ticket.
-    #[error("the ticket was made for another browser")]
     OtherBrowser,
-    #[error("the ticket was used before")]
     Used,
 }
+
+impl TicketError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Forged => Text::fixed(
+                "the ticket was not sealed for this host",
+                "凭证不属于这个主机",
+            ),
+            Self::Expired => text!(
+                "the ticket is older than {TICKET_AGE_MAX_S} s",
+                "凭证已超过 {TICKET_AGE_MAX_S} 秒"
+            ),
+            Self::OtherBrowser => Text::fixed(
+                "the ticket was made for another browser",
+                "凭证属于另一个浏览器",
+            ),
+            Self::Used => Text::fixed("the ticket was used before", "凭证已经用过"),
+        }
+    }
+}
+
+error_of_text!(TicketError);
 
 /// A ticket that was sealed for this host. Its age and its browser are not checked yet.
 pub struct UnsealedTicket(TicketClaims);

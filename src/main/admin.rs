@@ -8,7 +8,9 @@ use menshen::clock::Clock;
 use menshen::config::Config;
 use menshen::people::administrators::{AdministratorPassword, Administrators};
 use menshen::store::{self, AdministratorName, Store, StoreError};
-use menshen::telemetry::{self, AuditEvent, AuditRecord};
+use menshen::telemetry::{AuditEvent, AuditRecord};
+use menshen::text;
+use menshen::wording::Text;
 
 use super::passwd::read_new_password;
 use super::{Failure, command_audit, print, read_content};
@@ -66,25 +68,32 @@ pub(super) async fn run(path: &Path, command: AdminCommand) -> Result<(), Failur
             let name = &arguments.name;
             let password = arguments.read_password()?;
             match administrators.add(name, &password).await {
-                Ok(true) => opened.report(name, "added").await,
-                Ok(false) => Err(Failure::Refused(format!(
+                Ok(true) => opened.report(name, &text!("added", "已添加")).await,
+                Ok(false) => Err(Failure::Refused(text!(
                     "there is an administrator {name} already: `menshen admin password {name}` changes \
-                     the password"
+                     the password",
+                    "管理员 {name} 已经存在：修改密码请用 `menshen admin password {name}`"
                 ))),
-                Err(error) => Err(unavailable(&error)),
+                Err(error) => Err(Failure::unavailable(&error)),
             }
         }
         AdminCommand::Password(arguments) => {
             let name = &arguments.name;
             let password = arguments.read_password()?;
             let changed = administrators.change_password(name, &password).await;
-            let text = "the password is changed, and the sessions of the console have ended";
-            opened.answer(name, changed, text).await
+            let text = text!(
+                "the password is changed, and the sessions of the console have ended",
+                "密码已修改，控制台的会话已结束"
+            );
+            opened.answer(name, changed, &text).await
         }
         AdminCommand::Remove { name } => {
             let removed = administrators.remove(&name).await;
-            let text = "removed, and the sessions of the console have ended";
-            opened.answer(&name, removed, text).await
+            let text = text!(
+                "removed, and the sessions of the console have ended",
+                "已移除，控制台的会话已结束"
+            );
+            opened.answer(&name, removed, &text).await
         }
         AdminCommand::List { json } => list(administrators, json).await,
     }
@@ -96,7 +105,7 @@ async fn open(path: &Path) -> Result<Opened, Failure> {
     let config = parsed.map_err(|error| Failure::invalid(&error))?;
     let options = config.options().map_err(|error| Failure::refused(&error))?;
     let store = store::open(&config.url, &options).await;
-    let store = store.map_err(|error| unavailable(&error))?;
+    let store = store.map_err(|error| Failure::unavailable(&error))?;
     Ok(Opened {
         administrators: Administrators::new(Arc::clone(&store), Clock::system()),
         store,
@@ -109,35 +118,39 @@ impl Opened {
         &self,
         name: &AdministratorName,
         done: Result<bool, StoreError>,
-        text: &str,
+        text: &Text,
     ) -> Result<(), Failure> {
         match done {
             Ok(true) => self.report(name, text).await,
-            Ok(false) => Err(Failure::Refused(format!(
-                "there is no administrator {name}"
+            Ok(false) => Err(Failure::Refused(text!(
+                "there is no administrator {name}",
+                "没有管理员 {name}"
             ))),
-            Err(error) => Err(unavailable(&error)),
+            Err(error) => Err(Failure::unavailable(&error)),
         }
     }
 
     /// Prints what was done, and adds it to the audit trail in the store.
-    async fn report(&self, name: &AdministratorName, text: &str) -> Result<(), Failure> {
-        let reason = format!("local administrator {name}: {text}");
+    async fn report(&self, name: &AdministratorName, text: &Text) -> Result<(), Failure> {
+        let reason = text!(
+            "local administrator {name}: {text}",
+            "本地管理员 {name}：{text:#}"
+        );
         let record = AuditRecord {
             by: Some("menshen admin"),
             reason: Some(&reason),
             ..AuditRecord::new(AuditEvent::Console, Clock::system().now())
         };
         if !command_audit::store_line(&self.store, &record).await {
-            print(format_args!("warning: the audit trail has no line of this"))?;
+            print(command_audit::not_stored().for_operator())?;
         }
-        print(format_args!("{name}: {text}"))
+        print(text!("{name}: {text}", "{name}：{text:#}").for_operator())
     }
 }
 
 async fn list(administrators: &Administrators, json: bool) -> Result<(), Failure> {
     let listed = administrators.list().await;
-    let listed = listed.map_err(|error| unavailable(&error))?;
+    let listed = listed.map_err(|error| Failure::unavailable(&error))?;
     if json {
         let administrators = listed.iter().map(|administrator| {
             serde_json::json!({
@@ -154,8 +167,4 @@ async fn list(administrators: &Administrators, json: bool) -> Result<(), Failure
         print(format_args!("{}\t{created}\t{changed}", administrator.name))?;
     }
     Ok(())
-}
-
-fn unavailable(error: &StoreError) -> Failure {
-    Failure::Unavailable(telemetry::error_chain(error).to_string())
 }

@@ -1,5 +1,6 @@
 //! `AdminClient`: asks the admin API of the running server that the configuration describes.
 
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -12,13 +13,14 @@ use menshen::config::Config;
 use menshen::door::Address;
 use menshen::face::admin::COMMAND_USER_AGENT;
 use menshen::secret::{Secret, SecretError};
-use menshen::telemetry::error_chain;
+use menshen::text;
+use menshen::wording::Text;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::Failure;
-use super::answer_text::field_text;
+use super::answer_text::{field_text, said};
+use super::failure::{Failure, chain};
 
 /// The longest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -48,30 +50,83 @@ pub(super) struct ApiAnswer {
 }
 
 /// Why the admin API did not answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(super) enum ClientError {
-    #[error("the configuration has no [admin]: this command uses the API of its listener")]
+    /// The configuration has no `[admin]`.
     NoAdmin,
-    #[error("[admin] has no token that may do this: without one there is no API")]
+    /// No token has the right.
     NoToken,
-    #[error("[admin] has no token named {0}")]
     UnknownToken(String),
-    #[error("read the token of [admin]")]
-    Token(#[source] SecretError),
-    #[error("{0} is not an address that can be connected to")]
+    Token(SecretError),
+    /// Nobody can connect to the address.
     Address(String),
-    #[error("connect to the admin API at {at}: is menshen running?")]
     Connect {
         at: String,
-        #[source]
         source: std::io::Error,
     },
-    #[error("exchange with the admin API")]
-    Exchange(#[source] hyper::Error),
-    #[error("the admin API did not answer in time")]
+    Exchange(hyper::Error),
     Late,
-    #[error("the admin API answered something else than JSON")]
+    /// The answer is not JSON.
     Malformed,
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.text(), f)
+    }
+}
+
+impl Error for ClientError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Token(source) => Some(source),
+            Self::Connect { source, .. } => Some(source),
+            Self::Exchange(source) => Some(source),
+            Self::NoAdmin
+            | Self::NoToken
+            | Self::UnknownToken(_)
+            | Self::Address(_)
+            | Self::Late
+            | Self::Malformed => None,
+        }
+    }
+}
+
+impl ClientError {
+    fn text(&self) -> Text {
+        match self {
+            Self::NoAdmin => text!(
+                "the configuration has no [admin]: this command uses the API of its listener",
+                "配置中没有 [admin]：这个命令要通过它的监听地址访问管理 API"
+            ),
+            Self::NoToken => text!(
+                "[admin] has no token that may do this: without one there is no API",
+                "[admin] 没有可以执行此操作的令牌：没有令牌就不能使用管理 API"
+            ),
+            Self::UnknownToken(name) => text!(
+                "[admin] has no token named {name}",
+                "[admin] 没有名为 {name} 的令牌"
+            ),
+            Self::Token(_) => text!("read the token of [admin]", "无法读取 [admin] 的令牌"),
+            Self::Address(address) => text!(
+                "{address} is not an address that can be connected to",
+                "{address} 不是可以连接的地址"
+            ),
+            Self::Connect { at, .. } => text!(
+                "connect to the admin API at {at}: is menshen running?",
+                "无法连接管理 API（{at}）：menshen 是否在运行？"
+            ),
+            Self::Exchange(_) => text!("exchange with the admin API", "与管理 API 的通信中断"),
+            Self::Late => text!(
+                "the admin API did not answer in time",
+                "管理 API 没有及时应答"
+            ),
+            Self::Malformed => text!(
+                "the admin API answered something else than JSON",
+                "管理 API 的应答不是 JSON"
+            ),
+        }
+    }
 }
 
 impl fmt::Debug for AdminClient {
@@ -188,25 +243,31 @@ impl AdminClient {
 
 impl ApiAnswer {
     /// What is wrong, with a line for each setting that the answer names.
-    fn error_text(&self) -> String {
-        let error = field_text(&self.body["error"]);
+    fn error_text(&self) -> Text {
         let fields = self.body["fields"].as_array().into_iter().flatten();
         let lines = fields.map(|problem| {
-            let part = |name: &str| field_text(&problem[name]);
+            let field = field_text(&problem["field"]);
             let field = match problem["connector"].as_str() {
-                Some(id) => format!("connector {id}: {}", part("field")),
-                None => part("field"),
+                Some(id) => text!("connector {id}: {field}", "认证源 {id}：{field}"),
+                None => Text::same(field),
             };
-            let message = part("message");
-            match problem["help"].is_null() {
-                true => format!("\n  {field}: {message}"),
-                false => format!("\n  {field}: {message} ({})", part("help")),
-            }
+            let message = said(problem, "message");
+            let line = match problem["help"].is_null() {
+                true => text!("\n  {field}: {message}", "\n  {field:#}：{message}"),
+                false => {
+                    let help = said(problem, "help");
+                    text!(
+                        "\n  {field}: {message} ({help})",
+                        "\n  {field:#}：{message}（{help}）"
+                    )
+                }
+            };
+            line.for_operator().to_owned()
         });
         let lines: String = lines.collect();
         match lines.is_empty() {
-            true => error,
-            false => format!("some settings are wrong:{lines}"),
+            true => Text::same(said(&self.body, "error")),
+            false => wrong_settings(&lines),
         }
     }
 
@@ -215,8 +276,9 @@ impl ApiAnswer {
         let error = self.error_text();
         match self.status {
             200..=299 => Ok(self.body),
-            401 => Err(Failure::Refused(format!(
-                "{error}: the running server was started with other tokens; restart it"
+            401 => Err(Failure::Refused(text!(
+                "{error}: the running server was started with other tokens; restart it",
+                "{error:#}：运行中的服务启动时用的是别的令牌，请重启服务"
             ))),
             400..=499 => Err(Failure::Refused(error)),
             _ => Err(Failure::Unavailable(error)),
@@ -226,7 +288,7 @@ impl ApiAnswer {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        let why = error_chain(&error).to_string();
+        let why = chain(&error);
         match error {
             ClientError::NoAdmin
             | ClientError::NoToken
@@ -239,6 +301,11 @@ impl From<ClientError> for Failure {
             | ClientError::Malformed => Self::Unavailable(why),
         }
     }
+}
+
+/// What is wrong with settings, a line for each.
+pub(super) fn wrong_settings(lines: &str) -> Text {
+    text!("some settings are wrong:{lines}", "有的设置不正确：{lines}")
 }
 
 /// Sends one request over one connection.

@@ -2,6 +2,7 @@
 
 use menshen::clock::Timestamp;
 use menshen::telemetry::escape;
+use menshen::wording::{self, Language, Text};
 use serde_json::Value;
 
 use super::{Failure, print};
@@ -24,6 +25,21 @@ pub(super) fn field_text(field: &Value) -> String {
         Value::Null => "-".to_owned(),
         Value::String(text) => escape::for_terminal_line(text).into_owned(),
         other => other.to_string(),
+    }
+}
+
+/// A text in the language of the operator.
+pub(super) fn operator_text(text: &Text) -> String {
+    text.for_operator().to_owned()
+}
+
+/// A text of an answer in the language of the operator: the member `NAME_zh` has the Chinese words of `NAME`, if
+/// there are any.
+pub(super) fn said(answer: &Value, name: &str) -> String {
+    let chinese = format!("{name}_zh");
+    match wording::operator_language() {
+        Language::Chinese if answer[&chinese].is_string() => field_text(&answer[&chinese]),
+        _ => field_text(&answer[name]),
     }
 }
 

@@ -5,11 +5,12 @@ use std::path::Path;
 use menshen::clock::Clock;
 use menshen::setting::{InvalidPeriod, Period};
 use menshen::telemetry::escape;
+use menshen::text;
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use super::admin_client::{AdminClient, TokenChoice};
-use super::answer_text::field_text;
+use super::answer_text::{field_text, said};
 use super::{Failure, load, print};
 
 /// The most lines that the API lists at once.
@@ -94,10 +95,12 @@ impl AuditArguments {
 fn line_text(line: &Value) -> String {
     let fields = ["timestamp", "event", "login", "connector", "client", "by"];
     let fields = fields.map(|field| field_text(&line[field])).join("\t");
-    let why = ["reason", "error"].map(|field| &line[field]).into_iter();
-    let why: Vec<_> = why.filter(|why| !why.is_null()).map(field_text).collect();
+    let why = ["reason", "error"].into_iter();
+    let why = why.filter(|field| !line[field].is_null());
+    let why: Vec<_> = why.map(|field| said(line, field)).collect();
+    let separator = text!("; ", "；");
     match why.is_empty() {
         true => format!("{fields}\t-"),
-        false => format!("{fields}\t{}", why.join("; ")),
+        false => format!("{fields}\t{}", why.join(separator.for_operator())),
     }
 }

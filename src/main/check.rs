@@ -39,7 +39,7 @@ pub(super) async fn run(path: &Path, export: Option<&Path>, online: bool) -> Res
     }
     let mut all_work = true;
     for line in connector::state_lines(&site.settings) {
-        print(format_args!("{}: {line}", warning_label()))?;
+        print(format_args!("{}: {}", warning_label(), line.for_operator()))?;
     }
     for entry in site.login.entries().iter().filter(|_| online) {
         let (id, kind) = (&entry.id, entry.kind);

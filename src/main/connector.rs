@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use menshen::config::Config;
 use menshen::site::settings::{Origin, Settings};
+use menshen::text;
+use menshen::wording::Text;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::Failure;
 use super::admin_client::{AdminClient, TokenChoice};
-use super::answer_text::{field_text, print_answer};
+use super::answer_text::{field_text, operator_text, print_answer, said};
 use super::managed_config;
 
 /// What stands for no default.
@@ -82,17 +84,26 @@ pub(super) async fn run(
             print_answer(&answer, true, |_| String::new())
         }
         ConnectorCommand::Test { id, json } => test(&client, &id, json).await,
-        ConnectorCommand::Enable { id } => switch(&client, &id, "enable", "enabled").await,
-        ConnectorCommand::Disable { id } => switch(&client, &id, "disable", "disabled").await,
+        ConnectorCommand::Enable { id } => {
+            let done = text!("{id} is enabled", "{id} 已启用");
+            switch(&client, &id, "enable", &done).await
+        }
+        ConnectorCommand::Disable { id } => {
+            let done = text!("{id} is disabled", "{id} 已停用");
+            switch(&client, &id, "disable", &done).await
+        }
         ConnectorCommand::Remove { id } => {
             let answer = client.delete(&path_of(&id)).await?.success()?;
-            print_answer(&answer, false, |_| "removed".to_owned())
+            print_answer(&answer, false, |_| {
+                operator_text(&text!("removed", "已移除"))
+            })
         }
         ConnectorCommand::Set { id, file } => {
             let table = managed_config::read_toml(&file).await?;
             let table = managed_config::with_read_secrets(&id, table)?;
             let answer = client.put(&path_of(&id), &table).await?.success()?;
-            print_answer(&answer, false, |_| format!("{id} is in force"))
+            let done = text!("{id} is in force", "{id} 已生效");
+            print_answer(&answer, false, |_| operator_text(&done))
         }
         ConnectorCommand::Default { id } => {
             let default = match id == NOBODY && !exists(&client, &id).await? {
@@ -124,23 +135,23 @@ async fn test(client: &AdminClient, id: &str, json: bool) -> Result<(), Failure>
     print_answer(&answer, json, |_| {
         let lines = results().map(|result| {
             let mark = if result["good"] == true { "ok" } else { "!!" };
-            format!("{mark} {}\n", field_text(&result["text"]))
+            format!("{mark} {}\n", said(result, "text"))
         });
         lines.collect()
     })?;
     match results().all(|result| result["good"] == true) {
         true => Ok(()),
-        false => {
-            let why = "the source does not agree with the settings: see !! above";
-            Err(Failure::Refused(why.to_owned()))
-        }
+        false => Err(Failure::Refused(text!(
+            "the source does not agree with the settings: see !! above",
+            "认证源与设置不一致：见上面的 !!"
+        ))),
     }
 }
 
-async fn switch(client: &AdminClient, id: &str, how: &str, done: &str) -> Result<(), Failure> {
+async fn switch(client: &AdminClient, id: &str, how: &str, done: &Text) -> Result<(), Failure> {
     let path = format!("{}/{how}", path_of(id));
     let answer = client.send_file(&path, Vec::new()).await?.success()?;
-    print_answer(&answer, false, |_| format!("{id} is {done}"))
+    print_answer(&answer, false, |_| operator_text(done))
 }
 
 async fn choose(client: &AdminClient, choices: &Value) -> Result<(), Failure> {
@@ -159,14 +170,18 @@ fn list_text(answer: &Value) -> String {
     let lines = connectors.map(|connector| {
         let is = |name: &str| connector[name] == true;
         let mut state = match (is("shadowed"), connector["broken"].is_null(), is("enabled")) {
-            (true, ..) => "shadowed by the file".to_owned(),
-            (_, false, _) => format!("out of force: {}", field_text(&connector["broken"])),
-            (_, _, true) => "enabled".to_owned(),
-            (_, _, false) => "disabled".to_owned(),
+            (true, ..) => text!("shadowed by the file", "被配置文件覆盖"),
+            (_, false, _) => {
+                let reason = said(connector, "broken");
+                text!("out of force: {reason}", "无法使用：{reason}")
+            }
+            (_, _, true) => text!("enabled", "已启用"),
+            (_, _, false) => text!("disabled", "已停用"),
         };
         if is("default") {
-            state.push_str(", default");
+            state = text!("{state}, default", "{state:#}，默认");
         }
+        let state = state.for_operator();
         let fields = ["id", "kind", "origin"].map(|field| field_text(&connector[field]));
         let name = name_text(&connector["display_name"]);
         format!("{}\t{state}\t{name}\n", fields.join("\t"))
@@ -187,20 +202,27 @@ fn name_text(name: &Value) -> String {
 }
 
 /// What `menshen check` says of connectors that are not in force.
-pub(super) fn state_lines(settings: &Settings) -> Vec<String> {
+pub(super) fn state_lines(settings: &Settings) -> Vec<Text> {
     let infos = settings.connectors().into_iter();
     let lines = infos.filter_map(|info| {
         let id = &info.id;
         let from = match &info.origin {
-            Origin::File(at) => format!("{at}: connector {id}"),
-            Origin::Managed => format!("managed connector {id}"),
+            Origin::File(at) => text!("{at}: connector {id}", "{at}：认证源 {id}"),
+            Origin::Managed => text!("managed connector {id}", "托管的认证源 {id}"),
         };
         match (info.shadowed, info.broken, info.enabled) {
-            (true, ..) => Some(format!(
-                "{from} is shadowed by the one of the file: delete it, or rename that of the file"
+            (true, ..) => Some(text!(
+                "{from} is shadowed by the one of the file: delete it, or rename that of the file",
+                "{from:#} 被配置文件里的同名认证源覆盖：请删除它，或给文件里的换一个编号"
             )),
-            (_, Some(reason), _) => Some(format!("{from} is out of force: {reason}")),
-            (_, None, false) => Some(format!("{from} is disabled: nobody signs in with it")),
+            (_, Some(reason), _) => Some(text!(
+                "{from} is out of force: {reason}",
+                "{from:#} 无法使用：{reason:#}"
+            )),
+            (_, None, false) => Some(text!(
+                "{from} is disabled: nobody signs in with it",
+                "{from:#} 已停用：没有人能用它登录"
+            )),
             (_, None, true) => None,
         }
     });
@@ -209,23 +231,37 @@ pub(super) fn state_lines(settings: &Settings) -> Vec<String> {
 
 /// The text of a file, or of standard input for `-`; at most [`SETTINGS_BYTES_MAX`].
 pub(super) async fn read(path: &Path) -> Result<String, Failure> {
-    let failed =
-        |error: std::io::Error| Failure::Usage(format!("read {}: {error}", path.display()));
+    let name = path.display().to_string();
+    let failed = |why: &std::io::Error| {
+        Failure::Usage(text!("read {name}: {why}", "无法读取 {name}：{why}"))
+    };
     let of_file = path.to_owned();
     let read = tokio::task::spawn_blocking(move || match of_file == Path::new("-") {
         true => read_bounded(std::io::stdin()),
         false => read_bounded(std::fs::File::open(of_file)?),
     });
-    let text = read.await.map_err(std::io::Error::other).map_err(failed)?;
-    text.map_err(failed)
+    let read = read
+        .await
+        .map_err(|error| failed(&std::io::Error::other(error)))?;
+    let bytes = read.map_err(|error| failed(&error))?;
+    let Some(bytes) = bytes else {
+        return Err(Failure::Usage(text!(
+            "{name} is longer than {SETTINGS_BYTES_MAX} bytes",
+            "{name} 超过 {SETTINGS_BYTES_MAX} 字节"
+        )));
+    };
+    String::from_utf8(bytes).map_err(|_| {
+        Failure::Usage(text!(
+            "{name} is not UTF-8: save the file as UTF-8",
+            "{name} 不是 UTF-8：请把文件保存为 UTF-8"
+        ))
+    })
 }
 
-fn read_bounded(from: impl std::io::Read) -> std::io::Result<String> {
+/// At most [`SETTINGS_BYTES_MAX`] bytes; `None` if there are more.
+fn read_bounded(from: impl std::io::Read) -> std::io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     let mut from = from.take(SETTINGS_BYTES_MAX + 1);
-    if from.read_to_end(&mut bytes)? as u64 > SETTINGS_BYTES_MAX {
-        let why = format!("it is longer than {SETTINGS_BYTES_MAX} bytes");
-        return Err(std::io::Error::other(why));
-    }
-    String::from_utf8(bytes).map_err(std::io::Error::other)
+    let length = from.read_to_end(&mut bytes)? as u64;
+    Ok((length <= SETTINGS_BYTES_MAX).then_some(bytes))
 }

@@ -6,6 +6,7 @@ use menshen::face::explanation;
 use menshen::request::explain::{ExplainArguments, ExplainQuery};
 use menshen::run;
 use menshen::telemetry::escape;
+use menshen::wording::{self, Text};
 
 use super::{Failure, load, print};
 
@@ -40,7 +41,7 @@ pub(super) async fn run(path: &Path, request: ExplainOptions, json: bool) -> Res
         from: Some(request.from),
         headers: request.header,
     });
-    let query = query.map_err(|error| Failure::Usage(error.to_string()))?;
+    let query = query.map_err(|error| Failure::Usage(Text::of(&error)))?;
     let config = load(path).await?;
     let explained = run::explain(&config, &query).await;
     let explanation = explained.map_err(|error| Failure::refused(&error))?;
@@ -49,6 +50,9 @@ pub(super) async fn run(path: &Path, request: ExplainOptions, json: bool) -> Res
             let json = format!("{:#}", explanation::json(&explanation));
             print(escape::json_for_terminal(&json))
         }
-        false => print(explanation::text(&explanation).trim_end()),
+        false => {
+            let text = explanation::text(&explanation, wording::operator_language());
+            print(text.trim_end())
+        }
     }
 }

@@ -10,10 +10,13 @@ use menshen::clock::Clock;
 use menshen::config::Config;
 use menshen::run::{self, Export, ExportError, StartError};
 use menshen::site::settings::{SecretPlaces, StoredSecret};
-use menshen::store::{self, Store, StoreError};
-use menshen::telemetry::{AuditEvent, AuditRecord, error_chain};
+use menshen::store::{self, Store};
+use menshen::telemetry::{AuditEvent, AuditRecord};
+use menshen::text;
+use menshen::wording::Text;
 
-use super::{Failure, command_audit, print};
+use super::failure::{Failure, chain};
+use super::{command_audit, print};
 
 /// Which settings are exported, and where their secrets go.
 #[derive(Debug, clap::Args)]
@@ -52,13 +55,13 @@ async fn note_in_audit_trail(
     let options = config.store.options();
     let options = options.map_err(|error| Failure::refused(&error))?;
     let store = store::open(&config.store.url, &options).await;
-    let store: Arc<dyn Store> = store.map_err(|error| unavailable(&error))?;
+    let store: Arc<dyn Store> = store.map_err(|error| Failure::unavailable(&error))?;
     let fields = exported.secrets.iter().map(|secret| secret.field.as_str());
     let fields: Vec<_> = fields.collect();
-    let reason = format!(
-        "the secrets of the managed settings were exported to {}: {}",
-        folder.display(),
-        fields.join(", ")
+    let (folder, fields) = (folder.display(), fields.join(", "));
+    let reason = text!(
+        "the secrets of the managed settings were exported to {folder}: {fields}",
+        "托管设置的密钥已导出到 {folder}：{fields}"
     );
     let record = AuditRecord {
         by: Some("menshen export"),
@@ -68,9 +71,10 @@ async fn note_in_audit_trail(
     };
     match command_audit::store_line(&store, &record).await {
         true => Ok(()),
-        false => Err(Failure::Unavailable(
-            "no secret was exported: the audit trail takes no line about it".to_owned(),
-        )),
+        false => Err(Failure::Unavailable(text!(
+            "no secret was exported: the audit trail takes no line about it",
+            "没有导出密钥：无法写入审计日志"
+        ))),
     }
 }
 
@@ -84,37 +88,52 @@ struct SecretFolder {
 impl SecretFolder {
     /// Accepts a folder that is missing, or empty and of this user alone.
     fn check(path: &Path) -> Result<Self, Failure> {
-        let refuse = |why: &str| {
+        let refuse = |why: Text| {
             let path = path.display();
-            Err(Failure::Refused(format!("the folder {path} {why}")))
+            Err(Failure::Refused(text!(
+                "the folder {path} {why}",
+                "目录 {path} {why:#}"
+            )))
         };
         let absolute = std::path::absolute(path);
-        let absolute = absolute.map_err(|error| failed("use", path, &error))?;
+        let absolute = absolute.map_err(|error| failed(&USE, path, &error))?;
         let Some(text) = absolute.to_str() else {
-            return refuse("has a name that is not UTF-8: choose another one");
+            return refuse(text!(
+                "has a name that is not UTF-8: choose another one",
+                "的名称不是 UTF-8：请换一个"
+            ));
         };
         let is_there = match std::fs::symlink_metadata(&absolute) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-            Err(error) => return Err(failed("look at", path, &error)),
+            Err(error) => return Err(failed(&LOOK_AT, path, &error)),
             Ok(found) if !found.is_dir() => {
-                return refuse("is not a folder: choose one that is empty or does not exist");
+                return refuse(text!(
+                    "is not a folder: choose one that is empty or does not exist",
+                    "不是目录：请选择空的或还不存在的目录"
+                ));
             }
             Ok(found) if found.uid() != rustix::process::geteuid().as_raw() => {
-                return refuse("belongs to another user: choose one that does not exist yet");
+                return refuse(text!(
+                    "belongs to another user: choose one that does not exist yet",
+                    "属于别的用户：请选择还不存在的目录"
+                ));
             }
             Ok(found) if found.mode() & 0o077 != 0 => {
-                return refuse("can be read by others: run `chmod 700` on it first");
+                return refuse(text!(
+                    "can be read by others: run `chmod 700` on it first",
+                    "可以被别人读取：请先对它执行 `chmod 700`"
+                ));
             }
             Ok(_) => true,
         };
         if is_there {
             let mut entries = std::fs::read_dir(&absolute);
             let first = entries.as_mut().map(Iterator::next);
-            if first
-                .map_err(|error| failed("read", path, error))?
-                .is_some()
-            {
-                return refuse("is not empty: choose one that is empty or does not exist");
+            if first.map_err(|error| failed(&READ, path, error))?.is_some() {
+                return refuse(text!(
+                    "is not empty: choose one that is empty or does not exist",
+                    "不是空的：请选择空的或还不存在的目录"
+                ));
             }
         }
         Ok(Self {
@@ -132,11 +151,12 @@ impl SecretFolder {
         let files = secrets.iter().map(|secret| {
             let path = PathBuf::from(&secret.place);
             let is_within = path.parent() == Some(&*self.path) && path.file_name().is_some();
+            let field = &secret.field;
             match is_within && path.components().count() == self.path.components().count() + 1 {
                 true => Ok((path, secret)),
-                false => Err(Failure::Refused(format!(
-                    "{} cannot be the name of a file: rename the secret",
-                    secret.field
+                false => Err(Failure::Refused(text!(
+                    "{field} cannot be the name of a file: rename the secret",
+                    "{field} 不能作为文件名：请给这个密钥改名"
                 ))),
             }
         });
@@ -147,7 +167,7 @@ impl SecretFolder {
     fn write(&self, files: &[(PathBuf, &StoredSecret)]) -> Result<(), Failure> {
         if !self.is_there {
             let made = std::fs::DirBuilder::new().mode(0o700).create(&self.path);
-            made.map_err(|error| failed("make", &self.path, &error))?;
+            made.map_err(|error| failed(&MAKE, &self.path, &error))?;
         }
         for (number, (path, secret)) in files.iter().enumerate() {
             if let Err(error) = write_new(path, secret) {
@@ -155,7 +175,7 @@ impl SecretFolder {
                     // What cannot be removed is left.
                     let _ = std::fs::remove_file(written);
                 }
-                return Err(failed("write", path, &error));
+                return Err(failed(&WRITE, path, &error));
             }
         }
         Ok(())
@@ -174,17 +194,20 @@ fn write_new(path: &Path, secret: &StoredSecret) -> std::io::Result<()> {
     file.sync_all()
 }
 
-fn failed(what: &str, path: &Path, error: &std::io::Error) -> Failure {
-    Failure::Refused(format!("{what} {}: {error}", path.display()))
-}
+const USE: Text = Text::fixed("use", "无法使用");
+const LOOK_AT: Text = Text::fixed("look at", "无法查看");
+const READ: Text = Text::fixed("read", "无法读取");
+const MAKE: Text = Text::fixed("make", "无法建立");
+const WRITE: Text = Text::fixed("write", "无法写入");
 
-fn unavailable(error: &StoreError) -> Failure {
-    Failure::Unavailable(error_chain(error).to_string())
+fn failed(what: &Text, path: &Path, error: &std::io::Error) -> Failure {
+    let path = path.display();
+    Failure::Refused(text!("{what} {path}: {error}", "{what:#} {path}：{error}"))
 }
 
 impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
-        let why = error_chain(&error).to_string();
+        let why = chain(&error);
         match error {
             ExportError::Start(StartError::Store(_)) => Self::Unavailable(why),
             ExportError::Start(_)

@@ -14,26 +14,31 @@ use menshen::wording::{self, Text};
 #[derive(Debug)]
 pub(super) enum Failure {
     /// 1: the configuration or something that it names is invalid.
-    Refused(String),
+    Refused(Text),
     /// 2: an argument is invalid.
-    Usage(String),
+    Usage(Text),
     /// 3: a socket could not be bound.
-    NotBound(String),
+    NotBound(Text),
     /// 4: the running server did not answer, or could not store a change.
-    Unavailable(String),
+    Unavailable(Text),
 }
 
 impl Failure {
     pub(super) fn refused(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::because(&Text::of(&telemetry::error_chain(error)))
+        Self::Refused(chain(error))
+    }
+
+    pub(super) fn unavailable(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::Unavailable(chain(error))
     }
 
     pub(super) fn because(why: &Text) -> Self {
-        Self::Refused(why.for_operator().to_owned())
+        Self::Refused(why.clone())
     }
 
     pub(super) fn invalid(error: &ConfigError) -> Self {
-        Self::Refused(error.in_language(wording::operator_language()))
+        let why = error.in_language(wording::operator_language());
+        Self::Refused(Text::same(why))
     }
 
     pub(super) fn code(&self) -> u8 {
@@ -45,20 +50,20 @@ impl Failure {
         }
     }
 
+    /// In the language of the operator.
     pub(super) fn why(&self) -> &str {
         match self {
             Self::Refused(why)
             | Self::Usage(why)
             | Self::NotBound(why)
-            | Self::Unavailable(why) => why,
+            | Self::Unavailable(why) => why.for_operator(),
         }
     }
 }
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        let why = Text::of(&telemetry::error_chain(&error));
-        let why = why.for_operator().to_owned();
+        let why = chain(&error);
         match error {
             // An invalid certificate is a fault of the configuration: no socket was bound yet.
             StartError::Bind(BindError::Tls(_)) => Self::Refused(why),
@@ -70,6 +75,11 @@ impl From<StartError> for Failure {
             | StartError::StorePassword(_) => Self::Refused(why),
         }
     }
+}
+
+/// An error with its causes, in both languages.
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> Text {
+    Text::of(&telemetry::error_chain(error))
 }
 
 pub(super) fn report(failure: &Failure) -> ExitCode {

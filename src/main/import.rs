@@ -12,14 +12,16 @@ use menshen::site::settings::{
     Author, Change, ChangeError, ConnectorTable, LoginChange, Means, Precondition,
 };
 use menshen::store::ConnectorId;
-use menshen::telemetry::error_chain;
+use menshen::text;
+use menshen::wording::Text;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::admin_client::{AdminClient, ClientError, TokenChoice};
+use super::admin_client::{AdminClient, ClientError, TokenChoice, wrong_settings};
 use super::answer_text::field_text;
+use super::failure::{Failure, chain};
 use super::managed_config::{read_toml, with_read_secrets};
-use super::{Failure, print};
+use super::{command_audit, print};
 
 /// How long lines of the audit trail may take.
 const AUDIT_DRAIN: Duration = Duration::from_secs(5);
@@ -63,10 +65,14 @@ pub(super) async fn run(config: &Config, arguments: ImportArguments) -> Result<(
     };
     let Outcome { version, fields } = outcome;
     match (dry_run, fields.is_empty()) {
-        (false, _) => print(format_args!("version {version} is in force")),
-        (true, true) => print("no setting would change"),
+        (false, _) => {
+            let done = text!("version {version} is in force", "版本 {version} 已生效");
+            print(done.for_operator())
+        }
+        (true, true) => print(text!("no setting would change", "不会改变任何设置").for_operator()),
         (true, false) => {
-            print("these settings would change:")?;
+            let head = text!("these settings would change:", "这些设置会改变：");
+            print(head.for_operator())?;
             fields
                 .iter()
                 .try_for_each(|field| print(format_args!("  {field}")))
@@ -116,7 +122,7 @@ async fn in_store(config: &Config, imported: &Imported, dry_run: bool) -> Result
     if dry_run {
         let built = run::dry_run(config).await?;
         if let Some(error) = &built.unread_store {
-            return Err(Failure::Unavailable(error_chain(error).to_string()));
+            return Err(Failure::unavailable(error));
         }
         // The store is a copy in memory.
         let live = LiveSite::new(built.site, built.services, CancellationToken::new());
@@ -134,7 +140,7 @@ async fn in_store(config: &Config, imported: &Imported, dry_run: bool) -> Result
     };
     let changed = live.change(change, Precondition::None, &author).await;
     if live.services().audit.drain(AUDIT_DRAIN).await > 0 {
-        print("warning: the audit trail has no line of this")?;
+        print(command_audit::not_stored().for_operator())?;
     }
     let changed = changed?;
     Ok(Outcome {
@@ -158,8 +164,10 @@ impl Imported {
             }
             Value::Null => Map::new(),
             _ => {
-                let why = "`connector` must be tables [connector.ID]";
-                return Err(Failure::Refused(why.to_owned()));
+                return Err(Failure::Refused(text!(
+                    "`connector` must be tables [connector.ID]",
+                    "`connector` 应为表 [connector.ID]"
+                )));
             }
         };
         Ok(Self {
@@ -181,13 +189,16 @@ impl Imported {
             let what = format!("[connector.{id}]");
             let id: ConnectorId = id
                 .parse()
-                .map_err(|error: menshen::store::IdError| refuse(&what, &error.to_string()))?;
+                .map_err(|error: menshen::store::IdError| refuse(&what, &Text::of(&error)))?;
             let Value::Object(table) = table else {
-                return Err(refuse(&what, "it must be a table"));
+                return Err(refuse(&what, &text!("it must be a table", "应为表")));
             };
             connectors.insert(id, ConnectorTable::from(table.clone()));
         }
-        let not_ids = |what| move |_| refuse(what, "it must name connectors by their IDs");
+        let not_ids = |what| {
+            let why = text!("it must name connectors by their IDs", "应写认证源的编号");
+            move |_| refuse(what, &why)
+        };
         let default: Option<ConnectorId> =
             serde_json::from_value(self.default.clone()).map_err(not_ids("[login] default"))?;
         let order = serde_json::from_value(self.order.clone()).map_err(not_ids("[login] order"))?;
@@ -201,22 +212,23 @@ impl Imported {
     }
 }
 
-fn refuse(what: &str, why: &str) -> Failure {
-    Failure::Refused(format!("{what}: {why}"))
+fn refuse(what: &str, why: &Text) -> Failure {
+    Failure::Refused(text!("{what}: {why}", "{what}：{why:#}"))
 }
 
 impl From<ChangeError> for Failure {
     fn from(error: ChangeError) -> Self {
         match &error {
             ChangeError::Problems(problems) | ChangeError::CannotBuild(problems) => {
-                let lines = problems.iter().map(|problem| format!("\n  {problem}"));
+                let lines = problems.iter().map(|problem| {
+                    let problem = Text::of(problem);
+                    format!("\n  {}", problem.for_operator())
+                });
                 let lines: String = lines.collect();
-                Self::Refused(format!("some settings are wrong:{lines}"))
+                Self::Refused(wrong_settings(&lines))
             }
-            ChangeError::Store(_) | ChangeError::Contended => {
-                Self::Unavailable(error_chain(&error).to_string())
-            }
-            _ => Self::Refused(error_chain(&error).to_string()),
+            ChangeError::Store(_) | ChangeError::Contended => Self::Unavailable(chain(&error)),
+            _ => Self::Refused(chain(&error)),
         }
     }
 }

@@ -5,12 +5,14 @@ use std::path::Path;
 
 use menshen::config::Config;
 use menshen::site::settings::ConnectorTable;
-use menshen::telemetry::error_chain;
+use menshen::text;
+use menshen::wording::Text;
 use serde_json::{Map, Value, json};
 
 use super::admin_client::{AdminClient, TokenChoice};
 use super::answer_text::{field_text, print_answer, time_text};
-use super::{Failure, connector, print};
+use super::failure::{Failure, chain};
+use super::{connector, print};
 
 /// The commands about versions.
 #[derive(Debug, clap::Subcommand)]
@@ -63,7 +65,9 @@ pub(super) async fn run(
             let body = json!({ "version": version });
             let answer = client.post("/api/config/rollback", &body).await?;
             print_answer(&answer.success()?, false, |answer| {
-                format!("version {} is in force", field_text(&answer["version"]))
+                let version = field_text(&answer["version"]);
+                let done = text!("version {version} is in force", "版本 {version} 已生效");
+                done.for_operator().to_owned()
             })
         }
     }
@@ -118,7 +122,11 @@ pub(super) async fn read_toml(file: &Path) -> Result<Value, Failure> {
         let before = error.span().and_then(|span| text.get(..span.start));
         let line = before.map_or(1, |before| before.matches('\n').count() + 1);
         // The whole error shows the line, which may have a secret.
-        Failure::Refused(format!("{}:{line}: {}", file.display(), error.message()))
+        let (file, message) = (file.display(), error.message());
+        Failure::Refused(text!(
+            "{file}:{line}: {message}",
+            "{file}:{line}：不是有效的 TOML：`{message}`"
+        ))
     })?;
     Ok(Value::Object(table))
 }
@@ -126,25 +134,35 @@ pub(super) async fn read_toml(file: &Path) -> Result<Value, Failure> {
 /// The table of a connector with the secrets that it names in files and in the environment of this command. Nothing
 /// else is read there: whoever wrote the table need not be allowed to see it.
 pub(super) fn with_read_secrets(id: &str, table: Value) -> Result<Value, Failure> {
-    let refuse =
-        |field: &str, why: &str| Failure::Refused(format!("[connector.{id}] {field}: {why}"));
     let Value::Object(members) = table else {
-        return Err(Failure::Refused(format!(
-            "[connector.{id}]: it must be a table"
+        return Err(Failure::Refused(text!(
+            "[connector.{id}]: it must be a table",
+            "[connector.{id}]：它必须是一张表"
         )));
     };
     let mut table = ConnectorTable::from(members);
     let elsewhere = table.secrets_elsewhere().map_err(|problems| {
-        let lines = problems
-            .iter()
-            .map(|problem| format!("\n  [connector.{id}] {problem}"));
-        let lines: String = lines.collect();
-        Failure::Refused(format!("some settings are wrong:{lines}"))
+        let lines = problems.iter().map(|problem| {
+            text!(
+                "\n  [connector.{id}] {problem}",
+                "\n  [connector.{id}] {problem:#}"
+            )
+        });
+        let lines: Vec<_> = lines.collect();
+        let lines = Text::join(&lines, &Text::default());
+        Failure::Refused(text!(
+            "some settings are wrong:{lines}",
+            "有的设置不正确：{lines:#}"
+        ))
     })?;
     for place in elsewhere {
-        let secret = place.source.read();
-        let secret =
-            secret.map_err(|error| refuse(&place.field, &error_chain(&error).to_string()))?;
+        let secret = place.source.read().map_err(|error| {
+            let (field, why) = (&place.field, chain(&error));
+            Failure::Refused(text!(
+                "[connector.{id}] {field}: {why}",
+                "[connector.{id}] {field}：{why:#}"
+            ))
+        })?;
         table.put_secret(&place, &secret);
     }
     Ok(Value::Object(table.expose().clone()))

@@ -6,6 +6,8 @@ use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 use menshen::login::connector::credentials::PASSWORD_BYTES_MAX;
 use menshen::login::connector::local::PasswordHash;
 use menshen::people::new_password::NewPassword;
+use menshen::text;
+use menshen::wording::Text;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
@@ -40,22 +42,25 @@ fn read_password<E: Error + 'static>(
     check: fn(&str) -> Result<NewPassword, E>,
 ) -> Result<NewPassword, Failure> {
     let password = match is_terminal {
-        true => ask("Password: ")?,
+        true => ask(&text!("Password: ", "密码: "))?,
         false => read_pipe()?,
     };
     let password = check(&password).map_err(|error| Failure::refused(&error))?;
-    if is_terminal && !once && **ask("The same password again: ")? != *password.expose() {
-        let why = "these are two different passwords";
-        return Err(Failure::Refused(why.to_owned()));
+    let again = text!("The same password again: ", "再输入一次密码: ");
+    if is_terminal && !once && **ask(&again)? != *password.expose() {
+        return Err(Failure::Refused(text!(
+            "these are two different passwords",
+            "两次输入的密码不同"
+        )));
     }
     Ok(password)
 }
 
 /// Asks on the terminal; what is typed is not shown.
-fn ask(question: &str) -> Result<Zeroizing<String>, Failure> {
+fn ask(question: &Text) -> Result<Zeroizing<String>, Failure> {
     let failed = |error: std::io::Error| Failure::refused(&error);
     // The hash alone goes to standard output.
-    write!(std::io::stderr(), "{question}").map_err(failed)?;
+    write!(std::io::stderr(), "{}", question.for_operator()).map_err(failed)?;
     let hidden = HiddenInput::begin().map_err(failed)?;
     let mut line = Zeroizing::new(String::new());
     let read = std::io::stdin().lock().read_line(&mut line);

@@ -4,21 +4,26 @@
 use std::path::PathBuf;
 
 use menshen::config::Config;
+use menshen::text;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::admin_client::{AdminClient, TokenChoice};
-use super::answer_text::{field_text, print_answer, time_text};
+use super::answer_text::{operator_text, print_answer};
 use super::{Failure, print};
 
 #[path = "people/import.rs"]
 mod import;
 #[path = "people/local.rs"]
 mod local;
+#[path = "people/person_text.rs"]
+mod person_text;
 #[path = "people/sync.rs"]
 mod sync;
 #[path = "people/tokens.rs"]
 mod tokens;
+
+use person_text::{access_text, person_line, reopened_text, show_text};
 
 /// The people of one page.
 const PAGE: u32 = 1_000;
@@ -176,7 +181,7 @@ pub(super) async fn run(
         } => {
             let body = json!({ "reason": reason });
             let answer = client.post(&person_path(&login, "/close"), &body).await?;
-            let text = |_: &Value| format!("{login}: closed");
+            let text = |_: &Value| operator_text(&text!("{login}: closed", "{login}：已关闭"));
             print_answer(&answer.success()?, json, text)
         }
         PeopleCommand::Reopen { login, json } => {
@@ -196,7 +201,12 @@ pub(super) async fn run(
             let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
             let rest = format!("/identities/{}/{}", encoded(&connector), encoded(&subject));
             let answer = client.delete(&person_path(&login, &rest)).await?;
-            let text = |_: &Value| format!("{login}: {connector} {subject} removed");
+            let text = |_: &Value| {
+                operator_text(&text!(
+                    "{login}: {connector} {subject} removed",
+                    "{login}：已移除身份 {connector} {subject}"
+                ))
+            };
             print_answer(&answer.success()?, json, text)
         }
         PeopleCommand::Import {
@@ -287,95 +297,4 @@ impl Filter {
 fn person_path(login: &str, rest: &str) -> String {
     let login = utf8_percent_encode(login, NON_ALPHANUMERIC);
     format!("/api/people/{login}{rest}")
-}
-
-fn person_line(person: &Value) -> String {
-    let field = |name: &str| field_text(&person[name]);
-    let state = if person["closed"] == true {
-        "closed"
-    } else {
-        "open"
-    };
-    let (login, name) = (field("login"), field("name"));
-    let (email, mobile) = (field("email"), field("mobile"));
-    format!("{login}\t{state}\t{name}\t{email}\t{mobile}")
-}
-
-fn show_text(person: &Value) -> String {
-    let mut text = String::new();
-    let mut line = |line: String| {
-        text.push_str(&line);
-        text.push('\n');
-    };
-    for name in ["login", "id", "name", "email", "mobile", "closed"] {
-        line(format!("{name}: {}", field_text(&person[name])));
-    }
-    for name in ["created_at", "seen_at", "closed_at"] {
-        line(format!("{name}: {}", time_text(&person[name])));
-    }
-    for name in ["closed_by", "closed_reason", "local_department"] {
-        line(format!("{name}: {}", field_text(&person[name])));
-    }
-    let groups = person["local_groups"].as_array().into_iter().flatten();
-    let groups: Vec<_> = groups.map(field_text).collect();
-    line(format!("local_groups: {}", groups.join(", ")));
-    for identity in person["identities"].as_array().into_iter().flatten() {
-        let (connector, subject) = (&identity["connector"], &identity["subject"]);
-        let state = field_text(&identity["state"]);
-        line(format!(
-            "identity: {} {} ({state})",
-            field_text(connector),
-            field_text(subject)
-        ));
-        for department in identity["departments"].as_array().into_iter().flatten() {
-            let leads = if department["leads"] == true {
-                ", leads it"
-            } else {
-                ""
-            };
-            line(format!(
-                "  department: {}{leads}",
-                field_text(&department["id"])
-            ));
-        }
-    }
-    for change in person["history"].as_array().into_iter().flatten() {
-        let (at, what) = (time_text(&change["at"]), field_text(&change["what"]));
-        let (by, detail) = (field_text(&change["by"]), field_text(&change["detail"]));
-        line(
-            format!("{at} {what} by {by} {detail}")
-                .trim_end()
-                .to_owned(),
-        );
-    }
-    text
-}
-
-fn reopened_text(login: &str, answer: &Value) -> String {
-    let mut text = format!("{login}: open");
-    for taken in answer["identities_taken"].as_array().into_iter().flatten() {
-        let (connector, subject) = (
-            field_text(&taken["connector"]),
-            field_text(&taken["subject"]),
-        );
-        text.push_str(&format!(
-            "\n{connector} {subject} belongs to another account now"
-        ));
-    }
-    text
-}
-
-fn access_text(answer: &Value) -> String {
-    let routes = answer["routes"].as_array().into_iter().flatten();
-    let lines = routes.map(|route| {
-        let verdict = match route["allowed"].as_bool() {
-            Some(true) => "allowed",
-            Some(false) => "refused",
-            None => "unknown",
-        };
-        let why = route["why"].as_str().filter(|why| !why.is_empty());
-        let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-        format!("{}: {verdict}{why}\n", field_text(&route["route"]))
-    });
-    lines.collect()
 }

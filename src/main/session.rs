@@ -1,12 +1,13 @@
 //! `menshen session`: lists and ends sessions through the admin API.
 
 use menshen::config::Config;
+use menshen::text;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::Failure;
 use super::admin_client::{AdminClient, TokenChoice};
-use super::answer_text::{field_text, print_answer, time_text};
+use super::answer_text::{field_text, operator_text, print_answer, time_text};
 
 /// The commands about sessions.
 #[derive(Debug, clap::Subcommand)]
@@ -86,7 +87,9 @@ pub(super) async fn run(
                     client.delete(&format!("/api/sessions/{id}")).await?
                 }
             };
-            print_answer(&answer.success()?, json, |_| "ended".to_owned())
+            print_answer(&answer.success()?, json, |_| {
+                operator_text(&text!("ended", "已结束"))
+            })
         }
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use menshen::secret::SecretSource;
 use menshen::store::{self, StoreOptions, StoreUrl};
+use menshen::text;
+use menshen::wording::Text;
 
 use super::{Failure, print};
 
@@ -41,8 +43,10 @@ async fn migrate(
     password_file: Option<PathBuf>,
 ) -> Result<(), Failure> {
     let (StoreUrl::Sqlite(source), StoreUrl::Postgres(target)) = (&from, &to) else {
-        let why = "--from must be a sqlite: URL, and --to a postgres: URL";
-        return Err(Failure::Usage(why.to_owned()));
+        return Err(Failure::Usage(text!(
+            "--from must be a sqlite: URL, and --to a postgres: URL",
+            "--from 应为 sqlite: 地址，--to 应为 postgres: 地址"
+        )));
     };
     let password = password_file.map(SecretSource::File);
     let password = password.as_ref().map(SecretSource::read).transpose();
@@ -56,9 +60,11 @@ async fn migrate(
     });
     let rows = copied.await.map_err(|error| Failure::refused(&error))?;
     progress.end_table()?;
-    print(format_args!(
-        "{rows} rows were copied from {from}; write url = \"{to}\" in [store]"
-    ))
+    let done = text!(
+        "{rows} rows were copied from {from}; write url = \"{to}\" in [store]",
+        "已从 {from} 复制 {rows} 行；请在 [store] 中写 url = \"{to}\""
+    );
+    print(done.for_operator())
 }
 
 /// Prints each table with its number of rows; on a terminal, the number grows.
@@ -73,7 +79,8 @@ impl MigrateProgress {
         }
         self.0 = Some((table, rows));
         if std::io::stderr().is_terminal() {
-            let _ = write!(std::io::stderr(), "\r{table}: {rows} rows ");
+            let line = rows_of(table, rows);
+            let _ = write!(std::io::stderr(), "\r{} ", line.for_operator());
         }
     }
 
@@ -84,6 +91,10 @@ impl MigrateProgress {
         if std::io::stderr().is_terminal() {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
-        print(format_args!("{table}: {rows} rows"))
+        print(rows_of(table, rows).for_operator())
     }
+}
+
+fn rows_of(table: &str, rows: u64) -> Text {
+    text!("{table}: {rows} rows", "{table}：{rows} 行")
 }

@@ -14,6 +14,8 @@ use crate::clock::Clock;
 use crate::keys;
 use crate::secret::Secret;
 use crate::store::{Administrator, AdministratorName, Store, StoreError};
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The shortest password of an administrator, in characters.
 pub const ADMINISTRATOR_PASSWORD_CHARS_MIN: usize = 12;
@@ -40,16 +42,46 @@ impl fmt::Debug for AdministratorPassword {
 }
 
 /// Why a password cannot be that of an administrator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdministratorPasswordError {
-    #[error(
-        "the password of an administrator must have at least {ADMINISTRATOR_PASSWORD_CHARS_MIN} characters"
-    )]
     TooShort,
-    #[error(transparent)]
-    Unacceptable(#[from] UnacceptablePassword),
-    #[error(transparent)]
-    NotComputed(#[from] NotComputed),
+    Unacceptable(UnacceptablePassword),
+    NotComputed(NotComputed),
+}
+
+impl AdministratorPasswordError {
+    fn text(&self) -> Text {
+        match self {
+            Self::TooShort => text!(
+                "the password of an administrator must have at least {ADMINISTRATOR_PASSWORD_CHARS_MIN} characters",
+                "管理员的密码至少 {ADMINISTRATOR_PASSWORD_CHARS_MIN} 个字符"
+            ),
+            Self::Unacceptable(error) => Text::of(error),
+            Self::NotComputed(error) => Text::of(error),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unacceptable(error) => std::error::Error::source(error),
+            Self::NotComputed(error) => std::error::Error::source(error),
+            Self::TooShort => None,
+        }
+    }
+}
+
+error_of_text!(AdministratorPasswordError, caused);
+
+impl From<UnacceptablePassword> for AdministratorPasswordError {
+    fn from(error: UnacceptablePassword) -> Self {
+        Self::Unacceptable(error)
+    }
+}
+
+impl From<NotComputed> for AdministratorPasswordError {
+    fn from(error: NotComputed) -> Self {
+        Self::NotComputed(error)
+    }
 }
 
 impl AdministratorPassword {

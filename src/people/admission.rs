@@ -10,6 +10,8 @@ use crate::store::{
     Account, AccountId, Admission, AdmissionOutcome, AdmittedIdentity, ConnectorId,
     DirectoryFields, LinkField, LocalEntitlements, LoginName, StoreError, Subject,
 };
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// How the accounts of a connector are found and created.
 #[derive(Clone, Debug)]
@@ -43,41 +45,79 @@ impl AdmissionPolicy {
 }
 
 /// Why an authenticated person gets no session.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum AdmitError {
     /// The profile could not be mapped.
-    #[error("map the profile to an account")]
-    Map(#[source] ProfileMappingError),
+    Map(ProfileMappingError),
     /// The identity is unknown, and unknown people get no account.
-    #[error("there is no account {login}, and this connector creates none")]
     Unknown {
         /// The login name from the mapping.
         login: LoginName,
     },
     /// Several accounts have the verified field by which the identity would be linked.
-    #[error(
-        "{login} cannot be linked: several accounts have the same {}", .field.as_str()
-    )]
     AmbiguousLink {
         /// The login name from the mapping.
         login: LoginName,
         field: LinkField,
     },
     /// The login name belongs to another account.
-    #[error("the login {login} already belongs to account {by}, of another source")]
     LoginTaken {
         /// The login name from the mapping.
         login: LoginName,
         /// The account with this login name.
         by: AccountId,
     },
-    #[error("the account {account} is closed")]
-    Closed { account: AccountId },
-    #[error("an administrator changed the person during the login")]
+    Closed {
+        account: AccountId,
+    },
     LocalPersonChanged,
-    #[error("admit the person")]
-    Store(#[source] StoreError),
+    Store(StoreError),
 }
+
+impl AdmitError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Map(_) => Text::fixed("map the profile to an account", "无法从资料得出账号"),
+            Self::Unknown { login } => text!(
+                "there is no account {login}, and this connector creates none",
+                "没有账号 {login}，而此认证源不新建账号"
+            ),
+            Self::AmbiguousLink { login, field } => {
+                let field = field.as_str();
+                text!(
+                    "{login} cannot be linked: several accounts have the same {field}",
+                    "{login} 无法关联：有几个账号的 {field} 相同"
+                )
+            }
+            Self::LoginTaken { login, by } => text!(
+                "the login {login} already belongs to account {by}, of another source",
+                "登录名 {login} 已属于另一个认证源的账号 {by}"
+            ),
+            Self::Closed { account } => {
+                text!("the account {account} is closed", "账号 {account} 已关闭")
+            }
+            Self::LocalPersonChanged => Text::fixed(
+                "an administrator changed the person during the login",
+                "登录过程中管理员修改了此人",
+            ),
+            Self::Store(_) => Text::fixed("admit the person", "无法为此人找到或建立账号"),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Map(source) => Some(source),
+            Self::Store(source) => Some(source),
+            Self::Unknown { .. }
+            | Self::AmbiguousLink { .. }
+            | Self::LoginTaken { .. }
+            | Self::Closed { .. }
+            | Self::LocalPersonChanged => None,
+        }
+    }
+}
+
+error_of_text!(AdmitError, caused);
 
 /// Why a person is admitted.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use super::session::differences;
 use super::{AdmissionPolicy, People, normalized_fields};
 use crate::store::{AccountId, Admission, AdmissionOutcome, LoginName, StoreError, Subject};
 use crate::telemetry::error_chain;
+use crate::wording::{Text, error_of_text};
 
 /// Who closed an account, in its history: the source reported before that the person is gone, or menshen
 /// asked by itself.
@@ -56,11 +57,29 @@ pub struct KnownPerson {
 }
 
 /// Why menshen could not act on the answer of a source.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum ConfirmError {
-    #[error("store what the source says about a person")]
-    Store(#[source] StoreError),
+    Store(StoreError),
 }
+
+impl ConfirmError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Store(_) => Text::fixed(
+                "store what the source says about a person",
+                "无法保存认证源关于此人的资料",
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(source) => Some(source),
+        }
+    }
+}
+
+error_of_text!(ConfirmError, caused);
 
 impl People {
     /// Acts on what the source says about a person now.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::session::{Person, SessionTimeouts};
 use crate::clock::Timestamp;
 use crate::store::{Account, AccountStore, ConnectorId, LoginName, StoreError};
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// Read access to the accounts of a store.
 #[derive(Clone, Debug)]
@@ -22,13 +24,11 @@ pub struct SimulatedLogin {
 }
 
 /// Why a login cannot be simulated.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum SimulateError {
     /// No account has the login name.
-    #[error("no account has the login {login}")]
     Unknown { login: LoginName },
     /// The account has no identity of that connector, or none at all.
-    #[error("{login} has never logged in through {}; {}", .via.as_ref().map_or("any connector", ConnectorId::as_str), connector_names(.connectors))]
     NoIdentity {
         login: LoginName,
         /// The requested connector.
@@ -37,15 +37,54 @@ pub enum SimulateError {
         connectors: Vec<ConnectorId>,
     },
     /// The store failed.
-    #[error("look up the person")]
-    Store(#[source] StoreError),
+    Store(StoreError),
 }
 
-fn connector_names(connectors: &[ConnectorId]) -> String {
+impl SimulateError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Unknown { login } => text!(
+                "no account has the login {login}",
+                "没有登录名为 {login} 的账号"
+            ),
+            Self::NoIdentity {
+                login,
+                via,
+                connectors,
+            } => {
+                let via = match via {
+                    Some(via) => Text::same(via.to_string()),
+                    None => Text::fixed("any connector", "任何认证源"),
+                };
+                let connectors = connector_names(connectors);
+                text!(
+                    "{login} has never logged in through {via}; {connectors}",
+                    "{login} 从未通过 {via:#} 登录；{connectors:#}"
+                )
+            }
+            Self::Store(_) => Text::fixed("look up the person", "无法查找此人"),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(source) => Some(source),
+            Self::Unknown { .. } | Self::NoIdentity { .. } => None,
+        }
+    }
+}
+
+error_of_text!(SimulateError, caused);
+
+fn connector_names(connectors: &[ConnectorId]) -> Text {
     let names: Vec<_> = connectors.iter().map(ConnectorId::as_str).collect();
+    let names = names.join(", ");
     match names.is_empty() {
-        true => "the account has no identity".to_owned(),
-        false => format!("the account has identities of {}", names.join(", ")),
+        true => Text::fixed("the account has no identity", "该账号没有任何身份"),
+        false => text!(
+            "the account has identities of {names}",
+            "该账号有这些认证源的身份：{names}"
+        ),
     }
 }
 

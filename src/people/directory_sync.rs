@@ -7,6 +7,8 @@ use super::person_lookup::CurrentProfile;
 use super::profile::{Mapping, UserFields};
 use crate::store::{AccountId, Department, LinkField, LoginName, SourceIdentity, Subject};
 use crate::telemetry::error_chain;
+use crate::text;
+use crate::wording::Text;
 use reconcile::{PersonChange, change_of, changed_vouched_fields, department_changes, is_in_any};
 
 mod apply;
@@ -174,18 +176,27 @@ impl Comparison {
             Ok(mapped) => mapped,
             Err(error) => {
                 self.report.people.refused += 1;
-                let what = format!("{}: {}", person.subject, error_chain(&error));
-                self.report
-                    .add_problem(what, "check [connector.ID.mapping]");
+                let (subject, why) = (&person.subject, error_chain(&error));
+                let what = text!("{subject}: {why}", "{subject}：{why:#}");
+                let remedy = Text::fixed(
+                    "check [connector.ID.mapping]",
+                    "请检查 [connector.ID.mapping]",
+                );
+                self.report.add_problem(what, remedy);
                 return;
             }
         };
         if let ListedStatus::Unclear(status) = &person.status {
-            let what = format!("{}: {status}", person.subject);
-            self.report.add_problem(
-                what,
-                "the account stays as it is until the source says more",
+            let subject = &person.subject;
+            let what = text!(
+                "{subject}: {status}",
+                "{subject}：认证源没有说明状态：`{status}`"
             );
+            let remedy = Text::fixed(
+                "the account stays as it is until the source says more",
+                "在认证源说明之前，账号保持不变",
+            );
+            self.report.add_problem(what, remedy);
         }
         let person = SourcePerson {
             subject: person.subject,

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use super::directory_fields::TEXT_CHARS_MAX;
 use super::normalized_fields;
 use crate::store::{ConnectorId, IMPORTED_MAX, ImportedPerson, LinkField, LoginName, Subject};
+use crate::text;
+use crate::wording::Text;
 
 pub(super) mod csv;
 
@@ -15,6 +17,26 @@ const COLUMNS: [&str; 6] = ["login", "name", "email", "mobile", "connector", "su
 
 /// The most problems that are reported.
 const PROBLEMS_MAX: usize = 1_000;
+
+/// Why a file is refused; those of local people are refused for the same reasons.
+pub(super) const NOT_UTF_8: Text = Text::fixed(
+    "not UTF-8: save the file as UTF-8",
+    "不是 UTF-8：请把文件保存为 UTF-8",
+);
+pub(super) const EMPTY_FILE: Text = Text::fixed(
+    "the file is empty: the first line names the columns",
+    "文件是空的：第一行应写列名",
+);
+pub(super) const NO_LOGIN_COLUMN: Text =
+    Text::fixed("the header has no column \"login\"", "第一行没有“login”列");
+
+/// Why a record of a CSV file is refused.
+pub(super) fn other_number_of_fields(found: usize, expected: usize) -> Text {
+    text!(
+        "{found} fields instead of {expected}",
+        "有 {found} 个字段，应为 {expected} 个"
+    )
+}
 
 /// People to import, each with its line in a CSV file or its place in a JSON array.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +51,7 @@ pub struct Import {
 pub struct LineProblem {
     /// The line in a CSV file, or the place in a JSON array; both count from 1.
     pub line: usize,
-    pub why: String,
+    pub why: Text,
 }
 
 /// A person as the file gives it.
@@ -45,7 +67,7 @@ struct Row {
 }
 
 /// A line, and its row or why there is none.
-type NumberedRow = (usize, Result<Row, String>);
+type NumberedRow = (usize, Result<Row, Text>);
 
 impl Import {
     /// Parses a CSV file (RFC 4180, UTF-8, with a header) or a JSON array of objects. `is_known` says
@@ -63,7 +85,10 @@ impl Import {
             false => csv_rows(text)?,
         };
         if rows.len() > IMPORTED_MAX {
-            let why = format!("more than {IMPORTED_MAX} people: split the file");
+            let why = text!(
+                "more than {IMPORTED_MAX} people: split the file",
+                "超过 {IMPORTED_MAX} 人：请分成几个文件"
+            );
             return Err(problem(1, why));
         }
         Self::from_rows(rows, is_known)
@@ -79,10 +104,12 @@ impl Import {
             let person = row
                 .and_then(|row| person(row, &is_known))
                 .and_then(|person| {
-                    unique(&mut logins, person.login.folded(), line, "the login")?;
+                    let what = Text::fixed("the login", "登录名");
+                    unique(&mut logins, person.login.folded(), line, &what)?;
                     if let Some((connector, Some(subject))) = &person.expected {
                         let identity = (connector.clone(), subject.clone());
-                        unique(&mut subjects, identity, line, "the subject")?;
+                        let what = Text::fixed("the subject", "subject ");
+                        unique(&mut subjects, identity, line, &what)?;
                     }
                     Ok(person)
                 });
@@ -93,7 +120,7 @@ impl Import {
     }
 }
 
-pub(super) fn problem(line: usize, why: String) -> Vec<LineProblem> {
+pub(super) fn problem(line: usize, why: Text) -> Vec<LineProblem> {
     vec![LineProblem { line, why }]
 }
 
@@ -103,7 +130,7 @@ pub(super) fn as_utf8(file: &[u8]) -> Result<&str, Vec<LineProblem>> {
     std::str::from_utf8(text).map_err(|error| {
         let before = &text[..error.valid_up_to()];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        problem(line, "not UTF-8: save the file as UTF-8".to_owned())
+        problem(line, NOT_UTF_8)
     })
 }
 
@@ -112,7 +139,7 @@ pub(super) fn as_utf8(file: &[u8]) -> Result<&str, Vec<LineProblem>> {
 /// # Errors
 /// All lines without a person, at most [`PROBLEMS_MAX`].
 pub(super) fn without_problems<P>(
-    people: impl Iterator<Item = (usize, Result<P, String>)>,
+    people: impl Iterator<Item = (usize, Result<P, Text>)>,
 ) -> Result<(Vec<usize>, Vec<P>), Vec<LineProblem>> {
     let (mut lines, mut found, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     for (line, person) in people {
@@ -135,20 +162,29 @@ fn unique<K: Eq + std::hash::Hash>(
     seen: &mut HashMap<K, usize>,
     key: K,
     line: usize,
-    what: &str,
-) -> Result<(), String> {
+    what: &Text,
+) -> Result<(), Text> {
     match seen.insert(key, line) {
-        Some(first) => Err(format!("{what} is in line {first} already")),
+        Some(first) => Err(text!(
+            "{what} is in line {first} already",
+            "{what:#}已出现在第 {first} 行"
+        )),
         None => Ok(()),
     }
 }
 
 fn json_rows(text: &str) -> Result<Vec<NumberedRow>, Vec<LineProblem>> {
     let values: Vec<serde_json::Value> = serde_json::from_str(text).map_err(|error| {
-        let why = format!("not a JSON array of objects: {error}");
+        let why = text!(
+            "not a JSON array of objects: {error}",
+            "不是由对象组成的 JSON 数组：`{error}`"
+        );
         problem(error.line().max(1), why)
     })?;
-    let row = |value| serde_json::from_value(value).map_err(|error| error.to_string());
+    let row = |value| {
+        let row = serde_json::from_value(value);
+        row.map_err(|error| text!("{error}", "对象不正确：`{error}`"))
+    };
     Ok(values
         .into_iter()
         .enumerate()
@@ -159,12 +195,9 @@ fn json_rows(text: &str) -> Result<Vec<NumberedRow>, Vec<LineProblem>> {
 fn csv_rows(text: &str) -> Result<Vec<NumberedRow>, Vec<LineProblem>> {
     let mut records = csv::records(text);
     let Some((line, header)) = records.next() else {
-        return Err(problem(
-            1,
-            "the file is empty: the first line names the columns".to_owned(),
-        ));
+        return Err(problem(1, EMPTY_FILE));
     };
-    let header = header.map_err(|why| problem(line, why.to_owned()))?;
+    let header = header.map_err(|why| problem(line, why))?;
     let header: Vec<_> = header
         .iter()
         .map(|name| name.trim().to_lowercase())
@@ -172,21 +205,20 @@ fn csv_rows(text: &str) -> Result<Vec<NumberedRow>, Vec<LineProblem>> {
     for (at, name) in header.iter().enumerate() {
         if !COLUMNS.contains(&name.as_str()) || header[..at].contains(name) {
             let known = COLUMNS.join(", ");
-            let why = format!("the column \"{name}\" is unknown or there twice; known are {known}");
+            let why = text!(
+                "the column \"{name}\" is unknown or there twice; known are {known}",
+                "列“{name}”未知，或出现了两次；可用的列：{known}"
+            );
             return Err(problem(line, why));
         }
     }
     if !header.iter().any(|name| name == "login") {
-        return Err(problem(
-            line,
-            "the header has no column \"login\"".to_owned(),
-        ));
+        return Err(problem(line, NO_LOGIN_COLUMN));
     }
-    let row = |record: Result<Vec<String>, &'static str>| {
-        let record = record.map_err(str::to_owned)?;
+    let row = |record: Result<Vec<String>, Text>| {
+        let record = record?;
         if record.len() != header.len() {
-            let (found, expected) = (record.len(), header.len());
-            return Err(format!("{found} fields instead of {expected}"));
+            return Err(other_number_of_fields(record.len(), header.len()));
         }
         let mut row = Row::default();
         for (name, value) in header.iter().zip(record) {
@@ -206,8 +238,8 @@ fn csv_rows(text: &str) -> Result<Vec<NumberedRow>, Vec<LineProblem>> {
     Ok(rows.map(|(line, record)| (line, row(record))).collect())
 }
 
-fn person(row: Row, is_known: impl Fn(&ConnectorId) -> bool) -> Result<ImportedPerson, String> {
-    let login = LoginName::try_from(row.login).map_err(|error| error.to_string())?;
+fn person(row: Row, is_known: impl Fn(&ConnectorId) -> bool) -> Result<ImportedPerson, Text> {
+    let login = LoginName::try_from(row.login).map_err(|error| Text::of(&error))?;
     let name = text("name", row.name)?;
     let email = text("email", row.email)?;
     let mobile = text("mobile", row.mobile)?;
@@ -216,16 +248,21 @@ fn person(row: Row, is_known: impl Fn(&ConnectorId) -> bool) -> Result<ImportedP
     let connector = connector
         .map(|id| match id.parse() {
             Ok(connector) if is_known(&connector) => Ok(connector),
-            Ok(_) | Err(_) => Err(format!("there is no connector \"{id}\"")),
+            Ok(_) | Err(_) => Err(text!("there is no connector \"{id}\"", "没有认证源“{id}”")),
         })
         .transpose()?;
     let subject = subject
-        .map(|subject| Subject::try_from(subject).map_err(|error| error.to_string()))
+        .map(|subject| Subject::try_from(subject).map_err(|error| Text::of(&error)))
         .transpose()?;
     let expected = match (connector, subject) {
         (Some(connector), subject) => Some((connector, subject)),
         (None, None) => None,
-        (None, Some(_)) => return Err("a subject needs its connector".to_owned()),
+        (None, Some(_)) => {
+            return Err(Text::fixed(
+                "a subject needs its connector",
+                "写了 subject 就必须写认证源",
+            ));
+        }
     };
     Ok(ImportedPerson {
         login,
@@ -238,12 +275,13 @@ fn person(row: Row, is_known: impl Fn(&ConnectorId) -> bool) -> Result<ImportedP
 }
 
 /// A field without white space at its ends; an empty one is absent.
-fn text(field: &str, value: Option<String>) -> Result<Option<String>, String> {
+fn text(field: &str, value: Option<String>) -> Result<Option<String>, Text> {
     let Some(value) = value else { return Ok(None) };
     let value = value.trim();
     if value.chars().count() > TEXT_CHARS_MAX || value.chars().any(char::is_control) {
-        return Err(format!(
-            "{field} is longer than {TEXT_CHARS_MAX} characters or has control characters"
+        return Err(text!(
+            "{field} is longer than {TEXT_CHARS_MAX} characters or has control characters",
+            "{field} 超过 {TEXT_CHARS_MAX} 个字符，或含有控制字符"
         ));
     }
     Ok((!value.is_empty()).then(|| value.to_owned()))

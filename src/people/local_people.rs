@@ -15,6 +15,8 @@ use crate::store::{
     LocalPersonWrite, LoginName, Store, StoreError, Subject,
 };
 use crate::telemetry::error_chain;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 mod change;
 pub mod fields;
@@ -41,35 +43,72 @@ pub struct LocalPeople {
 }
 
 /// Why local people could not be read or changed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum LocalPeopleError {
-    #[error("nobody has the login {login} at the connector {connector}")]
     Unknown {
         connector: ConnectorId,
         login: String,
     },
-    #[error("somebody has the login {login} at the connector {connector} already")]
     Taken {
         connector: ConnectorId,
         login: LoginName,
     },
     /// The login of a new person is too long when it is written in lower case.
-    #[error("this login cannot be used")]
-    Login(#[source] IdError),
+    Login(IdError),
     /// A new person has no password.
-    #[error("a new person needs a password")]
     NoPassword,
     /// The new login is not the same in lower case.
-    #[error("a login can only change its case: remove the person, and add another one")]
     OtherLogin,
     /// Says which field is wrong, and how.
-    #[error("{0}")]
-    Field(String),
-    #[error("others changed the same people again and again: try again")]
+    Field(Text),
     Contended,
-    #[error("read or write the people in the store")]
-    Store(#[source] StoreError),
+    Store(StoreError),
 }
+
+impl LocalPeopleError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Unknown { connector, login } => text!(
+                "nobody has the login {login} at the connector {connector}",
+                "认证源 {connector} 没有登录名 {login}"
+            ),
+            Self::Taken { connector, login } => text!(
+                "somebody has the login {login} at the connector {connector} already",
+                "认证源 {connector} 已有登录名 {login}"
+            ),
+            Self::Login(_) => Text::fixed("this login cannot be used", "这个登录名不能使用"),
+            Self::NoPassword => Text::fixed("a new person needs a password", "新人员必须有密码"),
+            Self::OtherLogin => Text::fixed(
+                "a login can only change its case: remove the person, and add another one",
+                "登录名只能改大小写：请移除此人，再重新添加",
+            ),
+            Self::Field(why) => why.clone(),
+            Self::Contended => Text::fixed(
+                "others changed the same people again and again: try again",
+                "其他人一直在修改同样的人员，请重试",
+            ),
+            Self::Store(_) => Text::fixed(
+                "read or write the people in the store",
+                "无法读写数据库中的人员",
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Login(source) => Some(source),
+            Self::Store(source) => Some(source),
+            Self::Unknown { .. }
+            | Self::Taken { .. }
+            | Self::NoPassword
+            | Self::OtherLogin
+            | Self::Field(_)
+            | Self::Contended => None,
+        }
+    }
+}
+
+error_of_text!(LocalPeopleError, caused);
 
 /// What a change of one person did.
 #[derive(Clone, Debug)]

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use crate::secret::Secret;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The longest accepted password, in bytes.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
@@ -14,15 +16,33 @@ pub const PASSWORD_CHARS_MIN: usize = 8;
 pub struct NewPassword(Secret<String>);
 
 /// Why a password may not be chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnacceptablePassword {
-    #[error("the password must have at least {PASSWORD_CHARS_MIN} characters")]
     TooShort,
-    #[error("the password must have at most {PASSWORD_BYTES_MAX} bytes")]
     TooLong,
-    #[error("the password must be one line without NUL")]
     NotOneLine,
 }
+
+impl UnacceptablePassword {
+    fn text(&self) -> Text {
+        match self {
+            Self::TooShort => text!(
+                "the password must have at least {PASSWORD_CHARS_MIN} characters",
+                "密码至少 {PASSWORD_CHARS_MIN} 个字符"
+            ),
+            Self::TooLong => text!(
+                "the password must have at most {PASSWORD_BYTES_MAX} bytes",
+                "密码最多 {PASSWORD_BYTES_MAX} 字节"
+            ),
+            Self::NotOneLine => Text::fixed(
+                "the password must be one line without NUL",
+                "密码应为一行，不含 NUL",
+            ),
+        }
+    }
+}
+
+error_of_text!(UnacceptablePassword);
 
 impl NewPassword {
     pub fn parse(text: &str) -> Result<Self, UnacceptablePassword> {

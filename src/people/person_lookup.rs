@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::store::{LinkField, Subject};
+use crate::wording::{Text, error_of_text};
 
 /// Asks a provider about a person who is not logging in. Connectors whose provider can be asked implement
 /// it.
@@ -55,12 +56,34 @@ impl fmt::Debug for CurrentProfile {
 }
 
 /// Why a provider could not be asked about a person.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum LookupError {
     /// The subject was given by another organisation, which these settings no longer name.
-    #[error("the person belongs to another organisation than this connector")]
     OtherOrganisation,
     /// The provider is unreachable, busy, or refuses the site. Nothing is known about the person.
-    #[error("the source could not be asked about a person")]
-    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    Unavailable(Box<dyn Error + Send + Sync>),
 }
+
+impl LookupError {
+    fn text(&self) -> Text {
+        match self {
+            Self::OtherOrganisation => Text::fixed(
+                "the person belongs to another organisation than this connector",
+                "此人属于另一个组织，不属于此认证源",
+            ),
+            Self::Unavailable(_) => Text::fixed(
+                "the source could not be asked about a person",
+                "无法向认证源查询此人",
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unavailable(source) => Some(&**source),
+            Self::OtherOrganisation => None,
+        }
+    }
+}
+
+error_of_text!(LookupError, caused);

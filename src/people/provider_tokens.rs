@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 use crate::store::{LinkField, Subject};
+use crate::wording::{Text, error_of_text};
 
 /// The tokens that a provider issued at a login. They stay on the server unless a route is configured to
 /// forward one.
@@ -100,15 +101,34 @@ impl fmt::Debug for RefreshResponse {
 }
 
 /// Why a refresh failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum RefreshError {
     /// The provider ended the session or deleted the person.
-    #[error("the provider has ended the session")]
-    Gone(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Gone(Box<dyn std::error::Error + Send + Sync>),
     /// The provider is unreachable, busy, or refuses the client. The session stays valid.
-    #[error("the provider did not refresh the tokens")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Unavailable(Box<dyn std::error::Error + Send + Sync>),
 }
+
+impl RefreshError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Gone(_) => Text::fixed("the provider has ended the session", "提供方已结束会话"),
+            Self::Unavailable(_) => Text::fixed(
+                "the provider did not refresh the tokens",
+                "提供方没有刷新令牌",
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Gone(source) => Some(&**source),
+            Self::Unavailable(source) => Some(&**source),
+        }
+    }
+}
+
+error_of_text!(RefreshError, caused);
 
 #[cfg(test)]
 mod tests {

@@ -26,6 +26,7 @@ use crate::keys::{self, KeyRing};
 use crate::secret::Secret;
 use crate::store::{ConnectorId, SessionOrigin, StoreError, StoredSession};
 use crate::telemetry::{AuditEvent, AuditRecord, Telemetry};
+use crate::wording::{Text, error_of_text};
 
 /// The idle timeout of these sessions. Tokens expire, so it only has to be shorter than the time for
 /// which the store keeps idle sessions.
@@ -56,15 +57,27 @@ pub trait TokenReader: fmt::Debug + Send + Sync {
 }
 
 /// Why a token does not identify a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenSubjectError {
     /// The token was issued to a client for itself (client credentials grant).
-    #[error("it was issued to a program, and the tokens of this issuer must be those of people")]
     Program,
     /// The token has no valid subject.
-    #[error("it has no valid subject")]
     NoSubject,
 }
+
+impl TokenSubjectError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Program => Text::fixed(
+                "it was issued to a program, and the tokens of this issuer must be those of people",
+                "令牌签发给了程序，而此签发方的令牌必须属于人员",
+            ),
+            Self::NoSubject => Text::fixed("it has no valid subject", "令牌没有有效的 sub"),
+        }
+    }
+}
+
+error_of_text!(TokenSubjectError);
 
 /// Why a token gets no session.
 #[derive(Debug, thiserror::Error)]
@@ -257,7 +270,7 @@ impl TokenSessions {
                     login: Some(login_name.as_str()),
                     account: Some(&minted_session.claims.account),
                     session: Some(&minted_session.public_id),
-                    reason: Some("token"),
+                    reason: Some(&Text::fixed("token", "令牌")),
                     ..AuditRecord::new(AuditEvent::Login, self.clock.now())
                 });
                 Ok((minted_session.claims, mapped.fields))

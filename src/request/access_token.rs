@@ -18,6 +18,7 @@ use crate::keys::KeyRing;
 use crate::people::access_tokens::{AccessToken, contains_token};
 use crate::people::session::{AccessTokenLookup, Person, Sessions};
 use crate::store::StoreError;
+use crate::wording::{Text, error_of_text};
 
 /// Decodes what any application would decode: with or without padding.
 const LENIENT_BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -32,25 +33,58 @@ const BASIC_BYTES_MAX: usize = 512;
 const ANY_PERSON: &str = "__token__";
 
 /// Why an access token is refused. It goes to the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessTokenError {
-    #[error("there are several Authorization headers")]
     MultipleHeaders,
-    #[error("the text is not a whole access token, or it is not the password")]
     Malformed,
-    #[error("the access token is unknown, expired or ended")]
     Unknown,
-    #[error("the user name is that of another person")]
     OtherUserName,
-    #[error("the access token was not made for this route")]
     OtherRoute,
-    #[error("the route does not accept the connector of the access token")]
     OtherConnector,
-    #[error("the route demands a login that an access token does not prove")]
     LoginDemanded,
-    #[error("the client sends too many unknown access tokens")]
     TooMany,
 }
+
+impl AccessTokenError {
+    fn text(&self) -> Text {
+        match self {
+            Self::MultipleHeaders => Text::fixed(
+                "there are several Authorization headers",
+                "有多个 Authorization 请求头",
+            ),
+            Self::Malformed => Text::fixed(
+                "the text is not a whole access token, or it is not the password",
+                "不是完整的访问令牌，或没有放在密码中",
+            ),
+            Self::Unknown => Text::fixed(
+                "the access token is unknown, expired or ended",
+                "访问令牌不存在、已过期或已停用",
+            ),
+            Self::OtherUserName => Text::fixed(
+                "the user name is that of another person",
+                "用户名属于另一个人",
+            ),
+            Self::OtherRoute => Text::fixed(
+                "the access token was not made for this route",
+                "访问令牌不适用于此路由",
+            ),
+            Self::OtherConnector => Text::fixed(
+                "the route does not accept the connector of the access token",
+                "此路由不接受该访问令牌的认证源",
+            ),
+            Self::LoginDemanded => Text::fixed(
+                "the route demands a login that an access token does not prove",
+                "此路由要求的登录方式，访问令牌无法证明",
+            ),
+            Self::TooMany => Text::fixed(
+                "the client sends too many unknown access tokens",
+                "此客户端发送的无效访问令牌过多",
+            ),
+        }
+    }
+}
+
+error_of_text!(AccessTokenError);
 
 /// The access token in a request's `Authorization` header.
 #[derive(Debug)]

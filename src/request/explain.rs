@@ -13,6 +13,8 @@ use super::policy::{Denial, ForbiddenReason, Permit, Verdict, judge};
 use super::route::{Route, RouteMatch, Routes};
 use crate::clock::Timestamp;
 use crate::people::directory::{Directory, SimulateError};
+use crate::text;
+use crate::wording::Text;
 
 mod person;
 mod query;
@@ -28,6 +30,12 @@ pub use upstream::{ExplainedUpstream, HeaderLine};
 
 /// The maximum length of displayed texts, in characters.
 const TEXT_CHARS_MAX: usize = 400;
+
+/// Reasons of the access log.
+const NO_ROUTE: Text = Text::fixed("no route", "没有路由");
+const AMBIGUOUS_PATH: Text = Text::fixed("ambiguous path", "路径有歧义");
+const BY_RULE: Text = Text::fixed("rule", "规则");
+const TOO_COSTLY: Text = Text::fixed("too costly", "计算量过大");
 
 /// The parts of a site that decide requests.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +65,7 @@ pub struct Explanation {
     /// The request that the upstream would receive.
     pub upstream: Option<ExplainedUpstream>,
     /// Further remarks.
-    pub notes: Vec<String>,
+    pub notes: Vec<Text>,
 }
 
 /// The request, as far as it can be parsed.
@@ -90,7 +98,7 @@ pub struct ExplainedVerdict {
     #[serde(rename = "end")]
     pub kind: VerdictKind,
     /// The `reason` of the access log; may be empty.
-    pub reason: String,
+    pub reason: Text,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -153,12 +161,12 @@ pub async fn explain(
         rejected_routes: route_match::rejected_routes(context.routes, &head),
         rule: None,
         values: Vec::new(),
-        verdict: ExplainedVerdict::of(VerdictKind::NoRoute, "no route"),
+        verdict: ExplainedVerdict::of(VerdictKind::NoRoute, NO_ROUTE),
         upstream: None,
         notes,
     };
     if context.routes.is_own_path(head.path.as_str()) {
-        let verdict = ExplainedVerdict::of(VerdictKind::OwnPage, "");
+        let verdict = ExplainedVerdict::of(VerdictKind::OwnPage, Text::default());
         return Ok(Explanation {
             verdict,
             ..explanation
@@ -170,7 +178,7 @@ pub async fn explain(
         }
         RouteMatch::None | RouteMatch::OwnPath => explanation,
         RouteMatch::Ambiguous => Explanation {
-            verdict: ExplainedVerdict::of(VerdictKind::AmbiguousPath, "ambiguous path"),
+            verdict: ExplainedVerdict::of(VerdictKind::AmbiguousPath, AMBIGUOUS_PATH),
             ..explanation
         },
     })
@@ -193,7 +201,7 @@ fn explain_route(
         permit.map(|permit| ExplainedUpstream::of(&permit, context, head, parts, &id));
     if head.budget.is_spent() {
         (explained_verdict, upstream) = (
-            ExplainedVerdict::of(VerdictKind::BadRequest, "too costly"),
+            ExplainedVerdict::of(VerdictKind::BadRequest, TOO_COSTLY),
             None,
         );
     }
@@ -217,40 +225,43 @@ fn explained_verdict(
 ) -> (ExplainedVerdict, Option<Permit>) {
     let denial = match verdict {
         Verdict::Allow(_) if context.forwarder.upstream_names(route).is_empty() => {
-            return (
-                ExplainedVerdict::of(VerdictKind::NoUpstream, "not-found"),
-                None,
-            );
+            let reason = Text::fixed("not-found", "不存在");
+            return (ExplainedVerdict::of(VerdictKind::NoUpstream, reason), None);
         }
         Verdict::Allow(_) if is_never_forwarded(&parts.method) => {
-            return (
-                ExplainedVerdict::of(VerdictKind::MethodNotForwarded, "method"),
-                None,
+            let (kind, reason) = (
+                VerdictKind::MethodNotForwarded,
+                Text::fixed("method", "方法"),
             );
+            return (ExplainedVerdict::of(kind, reason), None);
         }
         Verdict::Allow(permit) => {
-            return (ExplainedVerdict::of(VerdictKind::Allow, ""), Some(permit));
+            let verdict = ExplainedVerdict::of(VerdictKind::Allow, Text::default());
+            return (verdict, Some(permit));
         }
         // Does not occur: right after the assumed login no confirmation is due.
-        Verdict::Reconfirm(_) => return (ExplainedVerdict::of(VerdictKind::LogIn, "reload"), None),
+        Verdict::Reconfirm(_) => {
+            let reason = Text::fixed("reload", "需要重新确认");
+            return (ExplainedVerdict::of(VerdictKind::LogIn, reason), None);
+        }
         Verdict::Login(needed) => {
-            return (
-                ExplainedVerdict::of(VerdictKind::LogIn, needed.why.as_str()),
-                None,
-            );
+            let reason = login_reason(needed.why);
+            return (ExplainedVerdict::of(VerdictKind::LogIn, reason), None);
         }
         Verdict::Deny(denial) => denial,
     };
     let explained_verdict = match denial {
-        Denial::AmbiguousPath => ExplainedVerdict::of(VerdictKind::AmbiguousPath, "ambiguous path"),
-        Denial::TooCostly { .. } => ExplainedVerdict::of(VerdictKind::BadRequest, "too costly"),
+        Denial::AmbiguousPath => ExplainedVerdict::of(VerdictKind::AmbiguousPath, AMBIGUOUS_PATH),
+        Denial::TooCostly { .. } => ExplainedVerdict::of(VerdictKind::BadRequest, TOO_COSTLY),
         Denial::Method { .. } => {
-            ExplainedVerdict::of(VerdictKind::BadRequest, "method not in capitals")
+            let reason = Text::fixed("method not in capitals", "方法没有大写");
+            ExplainedVerdict::of(VerdictKind::BadRequest, reason)
         }
         Denial::Forbidden { reason, .. } => match reason {
-            ForbiddenReason::Rule => ExplainedVerdict::of(VerdictKind::Forbidden, "rule"),
+            ForbiddenReason::Rule => ExplainedVerdict::of(VerdictKind::Forbidden, BY_RULE),
             ForbiddenReason::RuleFailed(error) => {
-                ExplainedVerdict::of(VerdictKind::Forbidden, &format!("rule failed: {error}"))
+                let reason = text!("rule failed: {error}", "规则出错：{error:#}");
+                ExplainedVerdict::of(VerdictKind::Forbidden, reason)
             }
         },
         // `judge` returns none of these for an explained request, which has no bearer token and comes
@@ -265,7 +276,7 @@ fn explained_verdict(
         | Denial::WeakToken { .. }
         | Denial::Address { .. }
         | Denial::Incomplete { .. }
-        | Denial::Unavailable { .. } => ExplainedVerdict::of(VerdictKind::NoRoute, "no route"),
+        | Denial::Unavailable { .. } => ExplainedVerdict::of(VerdictKind::NoRoute, NO_ROUTE),
     };
     (explained_verdict, None)
 }
@@ -276,7 +287,7 @@ async fn simulated_caller(
     directory: &Directory,
     query: &ExplainQuery,
     now: Timestamp,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Text>,
 ) -> Result<(Caller, ExplainedCaller), SimulateError> {
     let Some(login) = &query.login else {
         return Ok((
@@ -300,10 +311,10 @@ async fn simulated_caller(
         closed: simulated.closed,
     };
     if simulated.closed {
-        notes.push(
-            "the account is closed: the person cannot sign in, so the request is anonymous"
-                .to_owned(),
-        );
+        notes.push(Text::fixed(
+            "the account is closed: the person cannot sign in, so the request is anonymous",
+            "账号已关闭：此人不能登录，请求按未登录处理",
+        ));
         return Ok((
             Caller::Anonymous(LoginReason::NotSignedIn),
             explained_caller,
@@ -312,8 +323,9 @@ async fn simulated_caller(
     let via = session.via.clone();
     let caller = gate.caller_of(simulated.person);
     if matches!(caller, Caller::Anonymous(_)) {
-        notes.push(format!(
-            "the connector {via} is not configured: its sessions are not accepted"
+        notes.push(text!(
+            "the connector {via} is not configured: its sessions are not accepted",
+            "没有配置认证源 {via}：不接受它的会话"
         ));
     }
     Ok((caller, explained_caller))
@@ -324,7 +336,7 @@ fn explain_invalid_head(
     caller: ExplainedCaller,
     https: bool,
     error: HeadError,
-    notes: Vec<String>,
+    notes: Vec<Text>,
 ) -> Explanation {
     let scheme = if https { "https" } else { "http" };
     Explanation {
@@ -342,7 +354,7 @@ fn explain_invalid_head(
         rejected_routes: Vec::new(),
         rule: None,
         values: Vec::new(),
-        verdict: ExplainedVerdict::of(VerdictKind::BadRequest, &error.to_string()),
+        verdict: ExplainedVerdict::of(VerdictKind::BadRequest, Text::of(&error)),
         upstream: None,
         notes,
     }
@@ -356,12 +368,25 @@ fn host_header(headers: &HeaderMap) -> String {
 }
 
 impl ExplainedVerdict {
-    fn of(kind: VerdictKind, reason: &str) -> Self {
-        Self {
-            kind,
-            reason: reason.to_owned(),
-        }
+    fn of(kind: VerdictKind, reason: Text) -> Self {
+        Self { kind, reason }
     }
+
+    /// Whether the rule of the route gave the answer no.
+    pub fn is_by_rule(&self) -> bool {
+        self.reason == BY_RULE
+    }
+}
+
+/// Why a login is needed; in English as the access log has it.
+fn login_reason(why: LoginReason) -> Text {
+    let chinese = match why {
+        LoginReason::NotSignedIn => "未登录",
+        LoginReason::Expired => "会话已结束",
+        LoginReason::OtherConnector => "会话来自其他认证源",
+        LoginReason::StepUp => "需要更强或更近的登录",
+    };
+    Text::fixed(why.as_str(), chinese)
 }
 
 /// Truncates a text for display.

@@ -14,6 +14,8 @@ use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::expression::Budget;
 use crate::keys::KeyRing;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 mod connection;
 mod cookies;
@@ -129,27 +131,67 @@ pub struct Head<'a> {
 }
 
 /// Why a request head is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadError {
-    #[error("the request names no host")]
     NoHost,
     /// Two `Host` headers, or different hosts in the target and the header.
-    #[error("the request names two hosts")]
     TwoHosts,
-    #[error("the host is not a host name")]
     BadHost,
-    #[error("the target contains a `#`, a space or a control character, or is not a path or URL")]
     Target,
-    #[error(transparent)]
-    Path(#[from] PathError),
-    #[error("the method is longer than {METHOD_BYTES_MAX} bytes")]
+    Path(PathError),
     Method,
     /// A trusted proxy sent a malformed forwarding header.
-    #[error("a trusted proxy sent a malformed {0}")]
     Forwarded(&'static str),
     /// A trusted proxy asks for a decision without naming the host.
-    #[error("the check names no host: it needs {0}")]
     CheckWithoutHost(&'static str),
+}
+
+impl HeadError {
+    fn text(&self) -> Text {
+        match self {
+            Self::NoHost => Text::fixed("the request names no host", "请求没有写明主机"),
+            Self::TwoHosts => Text::fixed("the request names two hosts", "请求写了两个主机"),
+            Self::BadHost => Text::fixed("the host is not a host name", "主机不是主机名"),
+            Self::Target => Text::fixed(
+                "the target contains a `#`, a space or a control character, or is not a path or URL",
+                "请求目标含有 `#`、空格或控制字符，或不是路径或地址",
+            ),
+            Self::Path(error) => Text::of(error),
+            Self::Method => text!(
+                "the method is longer than {METHOD_BYTES_MAX} bytes",
+                "方法超过 {METHOD_BYTES_MAX} 字节"
+            ),
+            Self::Forwarded(name) => text!(
+                "a trusted proxy sent a malformed {name}",
+                "可信代理发送的 {name} 格式不正确"
+            ),
+            Self::CheckWithoutHost(needed) => text!(
+                "the check names no host: it needs {needed}",
+                "检查没有写明主机：需要 {needed}"
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Path(error) => std::error::Error::source(error),
+            Self::NoHost
+            | Self::TwoHosts
+            | Self::BadHost
+            | Self::Target
+            | Self::Method
+            | Self::Forwarded(_)
+            | Self::CheckWithoutHost(_) => None,
+        }
+    }
+}
+
+error_of_text!(HeadError, caused);
+
+impl From<PathError> for HeadError {
+    fn from(error: PathError) -> Self {
+        Self::Path(error)
+    }
 }
 
 impl ParseOptions<'_> {

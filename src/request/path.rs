@@ -1,6 +1,7 @@
 //! `Path`: the path of a request as sent, and its *readings*. A reading is a path that an application may
 //! decode or normalize the sent path to.
 
+use crate::wording::{Text, error_of_text};
 use std::borrow::Cow;
 
 mod readings;
@@ -20,23 +21,45 @@ pub struct Path<'a> {
 }
 
 /// Why a path is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathError {
-    #[error("the path does not start with a slash")]
     NoSlash,
     /// NUL, CR or LF, as sent or encoded, or a backslash that is not encoded.
-    #[error("the path contains a control character or a backslash")]
     Control,
     /// A `%` without two hexadecimal digits.
-    #[error("the path contains a broken escape")]
     InvalidEscape,
     /// Computing its readings would cost too much.
-    #[error("the path is too long, or can be decoded in too many ways")]
     TooManyReadings,
     /// In some reading it has a `.` or `..` segment.
-    #[error("the path contains a dot segment (`.` or `..`), perhaps encoded")]
     DotSegment,
 }
+
+impl PathError {
+    fn text(&self) -> Text {
+        match self {
+            Self::NoSlash => {
+                Text::fixed("the path does not start with a slash", "路径不以斜杠开头")
+            }
+            Self::Control => Text::fixed(
+                "the path contains a control character or a backslash",
+                "路径含有控制字符或反斜杠",
+            ),
+            Self::InvalidEscape => {
+                Text::fixed("the path contains a broken escape", "路径含有不完整的转义")
+            }
+            Self::TooManyReadings => Text::fixed(
+                "the path is too long, or can be decoded in too many ways",
+                "路径过长，或解码方式过多",
+            ),
+            Self::DotSegment => Text::fixed(
+                "the path contains a dot segment (`.` or `..`), perhaps encoded",
+                "路径含有点段（`.` 或 `..`），可能经过编码",
+            ),
+        }
+    }
+}
+
+error_of_text!(PathError);
 
 impl<'a> Path<'a> {
     /// Parses the path. The query is kept but not judged.

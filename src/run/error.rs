@@ -76,13 +76,30 @@ impl ReloadError {
 error_of_text!(ReloadError, caused);
 
 /// Why a request was not explained.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum ExplainError {
-    #[error(transparent)]
     Start(StartError),
-    #[error("read the store")]
-    Store(#[source] StoreError),
+    Store(StoreError),
     /// The store has no account with that login.
-    #[error(transparent)]
     Simulate(SimulateError),
 }
+
+impl ExplainError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Start(error) => Text::of(error),
+            Self::Store(_) => Text::fixed("read the store", "无法读取存储"),
+            Self::Simulate(error) => Text::of(error),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Start(error) => std::error::Error::source(error),
+            Self::Store(source) => Some(source),
+            Self::Simulate(error) => std::error::Error::source(error),
+        }
+    }
+}
+
+error_of_text!(ExplainError, caused);

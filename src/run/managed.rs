@@ -12,19 +12,54 @@ use crate::site::settings::{ManagedDocument, SecretPlaces, SettingsError, Stored
 use crate::site::{BuildError, Services, build_key_ring};
 use crate::store::{NewManagedVersion, SqliteUrl, Store, StoreError, StoreUrl};
 use crate::telemetry::Telemetry;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// Why nothing was exported.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum ExportError {
-    #[error(transparent)]
-    Start(#[from] StartError),
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    #[error("there is no version {0}, or it is no longer kept")]
+    Start(StartError),
+    Settings(SettingsError),
     NoVersion(u64),
     /// The session keys cannot be read.
-    #[error("read the session keys")]
-    Keys(#[source] BuildError),
+    Keys(BuildError),
+}
+
+impl ExportError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Start(error) => Text::of(error),
+            Self::Settings(error) => Text::of(error),
+            Self::NoVersion(number) => text!(
+                "there is no version {number}, or it is no longer kept",
+                "没有版本 {number}，或者已不再保留"
+            ),
+            Self::Keys(_) => Text::fixed("read the session keys", "无法读取会话密钥"),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Start(error) => std::error::Error::source(error),
+            Self::Settings(error) => std::error::Error::source(error),
+            Self::Keys(source) => Some(source),
+            Self::NoVersion(_) => None,
+        }
+    }
+}
+
+error_of_text!(ExportError, caused);
+
+impl From<StartError> for ExportError {
+    fn from(error: StartError) -> Self {
+        Self::Start(error)
+    }
+}
+
+impl From<SettingsError> for ExportError {
+    fn from(error: SettingsError) -> Self {
+        Self::Settings(error)
+    }
 }
 
 /// What `menshen export` writes.

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::settings::Settings;
 use super::{Services, Site};
+use crate::wording::Text;
 
 mod change;
 mod ended;
@@ -40,7 +41,7 @@ pub struct LiveSite {
     /// Held during a reload and during a change of the managed settings.
     changing: tokio::sync::Mutex<()>,
     /// Why the newest managed settings are not in force.
-    settings_problem: watch::Sender<Option<String>>,
+    settings_problem: watch::Sender<Option<Text>>,
     trials: Trials,
     node: Node,
 }
@@ -91,17 +92,17 @@ impl LiveSite {
     }
 
     /// Why the newest managed settings are not in force on this node, without secrets; `None` if they are.
-    pub fn settings_problem(&self) -> Option<String> {
+    pub fn settings_problem(&self) -> Option<Text> {
         self.settings_problem.borrow().clone()
     }
 
-    fn set_settings_problem(&self, problem: Option<String>) {
+    fn set_settings_problem(&self, problem: Option<Text>) {
         self.settings_problem.send_if_modified(|current| {
             if *current == problem {
                 return false;
             }
             match &problem {
-                Some(problem) => tracing::error!("{problem}"),
+                Some(problem) => tracing::error!("{}", problem.for_operator()),
                 None => tracing::info!("the newest managed settings are in force again"),
             }
             *current = problem;

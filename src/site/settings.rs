@@ -16,6 +16,8 @@ use super::Config;
 use crate::outbound::Reach;
 use crate::setting::Label;
 use crate::store::ConnectorId;
+use crate::text;
+use crate::wording::Text;
 
 mod change;
 mod destinations;
@@ -113,7 +115,7 @@ pub struct ConnectorInfo {
     /// Whether it is managed and the file has a connector with its ID, which counts.
     pub shadowed: bool,
     /// Why it cannot be built and is out of force. Only for a managed one.
-    pub broken: Option<String>,
+    pub broken: Option<Text>,
     /// The version in which it was last changed; 0 if the file has it.
     pub etag: u64,
 }
@@ -143,7 +145,7 @@ pub struct Settings {
     /// Both put together: what the site is built from.
     config: Config,
     /// Managed connectors that are enabled but out of force, and why.
-    broken: BTreeMap<ConnectorId, String>,
+    broken: BTreeMap<ConnectorId, Text>,
     /// The kind and the displayed name of every managed connector that could be read.
     known: BTreeMap<ConnectorId, Known>,
 }
@@ -288,15 +290,19 @@ impl Settings {
     }
 
     /// Which managed connectors are out of force although they are enabled, and why.
-    pub fn problem(&self) -> Option<String> {
+    pub fn problem(&self) -> Option<Text> {
         let mut broken = self.broken.iter();
         let (id, reason) = broken.next()?;
         let more = match broken.count() {
-            0 => String::new(),
-            more => format!("; {more} more are out of force, too"),
+            0 => Text::default(),
+            more => text!(
+                "; {more} more are out of force, too",
+                "；另有 {more} 个也无法使用"
+            ),
         };
-        Some(format!(
-            "the managed connector {id} is out of force: {reason}{more}"
+        Some(text!(
+            "the managed connector {id} is out of force: {reason}{more}",
+            "托管的认证源 {id} 无法使用：{reason:#}{more:#}"
         ))
     }
 
@@ -311,7 +317,7 @@ impl Settings {
     }
 
     /// Takes a managed connector out of force that cannot be built.
-    pub(super) fn take_out_of_force(&mut self, id: &ConnectorId, reason: String) {
+    pub(super) fn take_out_of_force(&mut self, id: &ConnectorId, reason: Text) {
         self.config.connectors.remove(id);
         self.broken.insert(id.clone(), reason);
     }

@@ -6,10 +6,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::error_chain;
 use super::json_line::{JsonLine, truncate};
 use crate::clock::Timestamp;
+use crate::wording::{Language, Text};
 
 /// The maximum logged length of a User-Agent, in bytes.
 const USER_AGENT_BYTES_MAX: usize = 256;
@@ -37,7 +39,8 @@ pub struct AuditRecord<'a> {
     pub client: Option<IpAddr>,
     /// The User-Agent header; truncated to 256 bytes.
     pub user_agent: Option<Cow<'a, str>>,
-    pub reason: Option<&'a str>,
+    /// In English; the line of the store has the Chinese words beside it.
+    pub reason: Option<&'a Text>,
     /// The name of the administrator who did it.
     pub by: Option<&'a str>,
     /// The version of the managed settings that the change made.
@@ -196,7 +199,7 @@ impl<'a> AuditRecord<'a> {
                     .as_deref()
                     .map(|agent| truncate(agent, USER_AGENT_BYTES_MAX)),
             )
-            .optional_text("reason", self.reason)
+            .optional_text("reason", self.reason.map(english))
             .optional_text("by", self.by)
             .optional_display(
                 "version",
@@ -214,6 +217,25 @@ impl<'a> AuditRecord<'a> {
         }
         line.end();
     }
+
+    /// Adds the Chinese words of the reason and of the error to a line, without its line end: `reason_zh` and
+    /// `error_zh`. Those that are the same as the English ones are left out.
+    pub(super) fn push_chinese(&self, line: &mut String, text_bytes_max: usize) {
+        let error = self.error.map(|error| Text::of(&error_chain(error)));
+        let texts = [("reason_zh", self.reason), ("error_zh", error.as_ref())];
+        for (name, text) in texts {
+            let chinese = text.and_then(Text::other_chinese);
+            if let (Some(chinese), Some('}')) = (chinese, line.chars().next_back()) {
+                line.pop();
+                let chinese = truncate(&chinese, text_bytes_max);
+                line.push_str(&format!(",\"{name}\":{}}}", Value::from(chinese)));
+            }
+        }
+    }
+}
+
+fn english(text: &Text) -> &str {
+    text.in_language(Language::English)
 }
 
 impl fmt::Debug for AuditRecord<'_> {

@@ -21,7 +21,8 @@ const LINE_BYTES_MAX: usize = 16 * 1024;
 /// The length to which the texts of a line that is too long are truncated.
 const TEXT_BYTES_MAX: usize = 1024;
 
-/// A line of the audit trail for the store: the line of the log, and by what it is found.
+/// A line of the audit trail for the store: the line of the log with the Chinese words of its reason and error, and
+/// by what it is found.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuditLine {
     /// Unique, so that a line that is sent to the store twice is stored once.
@@ -206,7 +207,11 @@ impl State {
         self.next_number += 1;
         let text = |written: &[u8]| String::from_utf8_lossy(written.trim_ascii_end()).into_owned();
         let json = match written.len() <= LINE_BYTES_MAX {
-            true => text(written),
+            true => {
+                let mut json = text(written);
+                audit.push_chinese(&mut json, TEXT_BYTES_MAX);
+                json
+            }
             false => {
                 let mut truncated = Vec::new();
                 audit.write_limited(&mut truncated, suppressed, TEXT_BYTES_MAX);

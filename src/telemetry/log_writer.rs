@@ -1,6 +1,8 @@
 //! `LogWriter`: a bounded buffer of log lines and the thread that writes them. Logging never waits
 //! for a write: if the log reader stalls, lines are dropped and no request is delayed.
 
+use crate::text;
+use crate::wording::Text;
 use std::cell::RefCell;
 use std::fmt;
 use std::io::Write;
@@ -197,20 +199,29 @@ impl LogWriter {
     }
 
     /// The current problem with writing, for the health report.
-    pub(super) fn problem(&self) -> Option<String> {
+    pub(super) fn problem(&self) -> Option<Text> {
         let (state, name) = (self.shared.lock(), self.shared.name);
         let stalls = state
             .writing_since
             .is_some_and(|since| since.elapsed() > STALLED_AFTER);
         let dropped: u64 = state.dropped.iter().sum();
         if let Some(error) = &state.error {
-            Some(format!("log lines cannot be written to {name}: {error}"))
+            Some(text!(
+                "log lines cannot be written to {name}: {error}",
+                "日志无法写入 {name}：{error}"
+            ))
         } else if dropped > 0 {
-            Some(format!(
-                "{name} is not read fast enough: {dropped} log lines were dropped"
+            Some(text!(
+                "{name} is not read fast enough: {dropped} log lines were dropped",
+                "{name} 读取太慢：已丢弃 {dropped} 行日志"
             ))
         } else {
-            stalls.then(|| format!("{name} is not read: log lines are waiting in memory"))
+            stalls.then(|| {
+                text!(
+                    "{name} is not read: log lines are waiting in memory",
+                    "{name} 没有被读取：日志在内存中等待"
+                )
+            })
         }
     }
 

@@ -52,3 +52,9 @@ fn values<'a>(lines: &'a [Value], field: &str) -> Vec<&'a str> {
     let values = lines.iter().map(|line| line[field].as_str().unwrap_or(""));
     values.collect()
 }
+
+/// Removes the Chinese words of a stored line, which the log does not have.
+fn remove_chinese(line: &mut Value) {
+    let members = line.as_object_mut().unwrap();
+    members.retain(|name, _| !name.ends_with("_zh"));
+}

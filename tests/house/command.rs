@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 mod audit;
 mod certificates;
 mod checked_store;
+mod chinese;
 mod connector;
 mod disk;
 mod killed;

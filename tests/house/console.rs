@@ -12,6 +12,7 @@ use crate::wire::Answer;
 
 mod administrators;
 mod audit;
+mod chinese;
 mod connector_form;
 mod connectors;
 mod entering;

@@ -291,8 +291,14 @@ async fn a_login_name_of_somebody_else_is_a_problem_of_the_report() {
     let report = sync(&menshen).await;
     assert_eq!((report.people.created, report.people.refused), (2, 1));
     let problem = &report.problems[0];
-    assert!(problem.what.contains("lisi") && problem.what.contains("belongs"));
-    assert!(problem.remedy.contains("link_by"), "{}", problem.remedy);
+    assert!(
+        problem.what.to_string().contains("lisi") && problem.what.to_string().contains("belongs")
+    );
+    assert!(
+        problem.remedy.to_string().contains("link_by"),
+        "{}",
+        problem.remedy
+    );
 }
 
 #[tokio::test]
@@ -362,7 +368,12 @@ async fn one_department_is_synced_with_those_below_it() {
     let scope = SyncScope::Department("4711".to_owned());
     let report = sync_with(&menshen, request(scope)).await;
     assert_eq!(report.outcome, SyncOutcome::NotFound);
-    assert!(report.problems[0].what.contains("department 4711"));
+    assert!(
+        report.problems[0]
+            .what
+            .to_string()
+            .contains("department 4711")
+    );
 }
 
 #[tokio::test]
@@ -457,5 +468,10 @@ async fn tags_reach_rules_at_logins_and_in_syncs() {
     // An application that may not read tags is no failure of the sync.
     menshen.wecom.fail("/cgi-bin/tag/list", 48002, usize::MAX);
     let report = sync(&menshen).await;
-    assert!(report.problems[0].what.contains("tags are not read"));
+    assert!(
+        report.problems[0]
+            .what
+            .to_string()
+            .contains("tags are not read")
+    );
 }

@@ -56,6 +56,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("setting", "wording"),
     ("single_flight", "clock"),
     ("telemetry", "clock"),
+    ("telemetry", "wording"),
 ];
 
 fn floor_of(module: &str) -> Option<u8> {

@@ -28,6 +28,7 @@ mod dingtalk;
 mod directory_sync;
 mod drop_in;
 mod embedding;
+mod english;
 mod every_connector;
 mod explain;
 mod ext_authz;

@@ -25,6 +25,8 @@ use crate::people::session::Sessions;
 use crate::request::{Body, BodyError};
 use crate::site::live::LiveSite;
 use crate::telemetry::Telemetry;
+use crate::text;
+use crate::wording::Text;
 
 mod access;
 mod access_tokens;
@@ -149,21 +151,32 @@ async fn require_right(request: ApiRequest, next: Next) -> ApiResponse {
     let why = match token.map(|token| &token.rights) {
         Some(AdminRights::Full) => return next.run(request).await,
         Some(AdminRights::View) if is_read => return next.run(request).await,
-        Some(AdminRights::View) => "this token may only read: use one without view = true",
-        Some(AdminRights::Broker(_)) => {
-            "this token may only fetch tokens of applications: use one without broker"
-        }
-        None => "the request has no token",
+        Some(AdminRights::View) => ApiError::Forbidden(Text::fixed(
+            "this token may only read: use one without view = true",
+            "这个令牌只能读取：请使用没有 view = true 的令牌",
+        )),
+        Some(AdminRights::Broker(_)) => ApiError::Forbidden(Text::fixed(
+            "this token may only fetch tokens of applications: use one without broker",
+            "这个令牌只能领取应用令牌：请使用没有 broker 的令牌",
+        )),
+        None => ApiError::no_token(),
     };
-    ApiError::Forbidden(why).into_response()
+    why.into_response()
 }
 
 /// Refuses NUL in a parameter: PostgreSQL has no text with it.
 async fn refuse_nul(request: ApiRequest, next: Next) -> ApiResponse {
     let uri = request.uri();
-    for (part, text) in [("path", uri.path()), ("query", uri.query().unwrap_or(""))] {
+    let parts = [
+        (Text::fixed("the path", "路径"), uri.path()),
+        (Text::fixed("the query", "查询"), uri.query().unwrap_or("")),
+    ];
+    for (part, text) in parts {
         if text.contains("%00") {
-            let detail = format!("the {part}: a parameter has the character NUL (%00)");
+            let detail = text!(
+                "{part}: a parameter has the character NUL (%00)",
+                "{part:#}：有参数含有 NUL 字符（%00）"
+            );
             return ApiError::Malformed(detail).into_response();
         }
     }
@@ -171,7 +184,11 @@ async fn refuse_nul(request: ApiRequest, next: Next) -> ApiResponse {
 }
 
 async fn unknown_path(uri: Uri) -> ApiError {
-    ApiError::NotFound(format!("the admin API has no path {}", uri.path()))
+    let path = uri.path();
+    ApiError::NotFound(text!(
+        "the admin API has no path {path}",
+        "管理 API 没有路径 {path}"
+    ))
 }
 
 /// The router adds the header `Allow`, from which [`method_not_allowed`] makes the response.
@@ -186,7 +203,10 @@ fn method_not_allowed(
 ) -> Response<Body> {
     let methods = allowed.and_then(|methods| methods.to_str().ok());
     let methods = methods.unwrap_or_default().replace(',', ", ");
-    let detail = format!("{path} does not accept {method}; it accepts {methods}");
+    let detail = text!(
+        "{path} does not accept {method}; it accepts {methods}",
+        "{path} 不接受 {method}；可用的方法：{methods}"
+    );
     let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, &detail);
     if let Ok(methods) = HeaderValue::from_str(&methods) {
         response.headers_mut().insert(ALLOW, methods);

@@ -20,6 +20,7 @@ use crate::request::head::{Connection, Head};
 use crate::request::{Body, BodyError};
 use crate::site::live::LiveSite;
 use crate::site::{Console as ConsoleSettings, Services, Site};
+use crate::wording::Text;
 
 mod api_session;
 mod audit;
@@ -123,15 +124,17 @@ impl Console {
             return not_found();
         };
         if !self.accepts_host(&request, settings) {
-            let detail = "use an IP address, localhost, the host of [console] external_url or a name in \
-                          [admin] hosts";
-            return problem(StatusCode::FORBIDDEN, detail);
+            let detail = Text::fixed(
+                "use an IP address, localhost, the host of [console] external_url or a name in [admin] hosts",
+                "请使用 IP 地址、localhost、[console] external_url 的主机或 [admin] hosts 中的名称",
+            );
+            return problem(StatusCode::FORBIDDEN, &detail);
         }
         let (parts, body) = request.into_parts();
         let now = self.live.services().clock.now();
         let head = match Head::parse(&parts, connection, site.parse_options(), now) {
             Ok(head) => head,
-            Err(error) => return problem(StatusCode::BAD_REQUEST, &error.to_string()),
+            Err(error) => return problem(StatusCode::BAD_REQUEST, &Text::of(&error)),
         };
         let request = ConsoleRequest::new(&head, settings);
         let mut response = self.answer(&site, settings, &request, body).await;

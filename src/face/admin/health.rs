@@ -3,12 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::wording::Text;
+
 /// The state of the process for health and readiness probes.
 #[derive(Debug, Default)]
 pub struct Health {
     site_loaded: AtomicBool,
     draining: AtomicBool,
-    degraded: Mutex<Vec<String>>,
+    degraded: Mutex<Vec<Text>>,
     has_other_site: AtomicBool,
 }
 
@@ -36,7 +38,7 @@ impl Health {
 
     /// Replaces the list of degradations, such as a refused reload. They must not contain secrets,
     /// because probes need no token.
-    pub fn set_degraded(&self, reasons: Vec<String>) {
+    pub fn set_degraded(&self, reasons: Vec<Text>) {
         *self.degraded.lock().unwrap_or_else(PoisonError::into_inner) = reasons;
     }
 
@@ -52,7 +54,7 @@ impl Health {
         self.has_other_site.load(Ordering::Acquire)
     }
 
-    pub(super) fn degraded(&self) -> Vec<String> {
+    pub(super) fn degraded(&self) -> Vec<Text> {
         let degraded = self.degraded.lock().unwrap_or_else(PoisonError::into_inner);
         degraded.clone()
     }

@@ -23,6 +23,8 @@ use crate::request::{Body, BodyError};
 use crate::site::live::LiveSite;
 use crate::site::settings::Author;
 use crate::telemetry::{AuditEvent, AuditRecord};
+use crate::text;
+use crate::wording::Text;
 
 mod active_auth;
 mod body;
@@ -128,11 +130,14 @@ impl Hengshi {
     ) {
         let problems = refusal.problems();
         let fields: Vec<_> = problems.iter().map(|problem| &*problem.field).collect();
-        let reason = format!(
-            "refused: PUT {thing} through HENGSHI's API: {}{}{}",
-            refusal.code(),
-            if fields.is_empty() { "" } else { ": " },
-            fields.join(", ")
+        let (code, fields) = (refusal.code(), fields.join(", "));
+        let fields = match fields.is_empty() {
+            true => Text::default(),
+            false => text!(": {fields}", "：{fields}"),
+        };
+        let reason = text!(
+            "refused: PUT {thing} through HENGSHI's API: {code}{fields}",
+            "被拒绝：通过衡石 API PUT {thing}：{code}{fields:#}"
         );
         let services = self.live.services();
         let record = AuditRecord {

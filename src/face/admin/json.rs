@@ -8,31 +8,51 @@ use serde::{Deserializer, de};
 use serde_json::{Map, Number, Value};
 
 use crate::setting::Step;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The deepest nesting of objects and arrays; the body itself is the first level.
 pub(in crate::face::admin) const DEPTH_MAX: usize = 32;
 
 /// Why a body is not one JSON object. `Display` shows nothing of the body but the name of a member.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(in crate::face::admin) enum JsonError {
-    #[error("it is not an object")]
     NotAnObject,
-    #[error("line {line}, column {column}: {what}")]
     Malformed {
         line: usize,
         column: usize,
-        what: &'static str,
+        what: Text,
     },
-    #[error("line {line}, column {column}: the member {path:?} is there twice")]
     Duplicate {
         /// The names of the members around it and its own, such as `wecom.secret`.
         path: String,
         line: usize,
         column: usize,
     },
-    #[error("it is nested deeper than {DEPTH_MAX} levels")]
     TooDeep,
 }
+
+impl JsonError {
+    fn text(&self) -> Text {
+        match self {
+            Self::NotAnObject => Text::fixed("it is not an object", "不是对象"),
+            Self::Malformed { line, column, what } => text!(
+                "line {line}, column {column}: {what}",
+                "第 {line} 行，第 {column} 列：{what:#}"
+            ),
+            Self::Duplicate { path, line, column } => text!(
+                "line {line}, column {column}: the member {path:?} is there twice",
+                "第 {line} 行，第 {column} 列：成员 {path:?} 出现了两次"
+            ),
+            Self::TooDeep => text!(
+                "it is nested deeper than {DEPTH_MAX} levels",
+                "嵌套超过 {DEPTH_MAX} 层"
+            ),
+        }
+    }
+}
+
+error_of_text!(JsonError);
 
 /// The longest path of a member that an error repeats, in characters.
 const PATH_CHARS_MAX: usize = 128;
@@ -71,8 +91,8 @@ fn json_error(error: &serde_json::Error) -> JsonError {
         };
     }
     let what = match error.classify() {
-        serde_json::error::Category::Eof => "it ends too early",
-        _ => "it is not JSON",
+        serde_json::error::Category::Eof => Text::fixed("it ends too early", "结束得太早"),
+        _ => Text::fixed("it is not JSON", "不是 JSON"),
     };
     JsonError::Malformed {
         line: error.line(),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::Health;
 use crate::site::live::LiveSite;
 use crate::telemetry::error_chain;
+use crate::text;
+use crate::wording::Text;
 
 /// Finds out whether the process can serve.
 #[derive(Debug)]
@@ -17,9 +19,9 @@ pub struct Readiness {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ReadinessReport {
     /// Why the process cannot serve; empty if it can.
-    pub(super) reasons: Vec<String>,
+    pub(super) reasons: Vec<Text>,
     /// What does not work as it should, although requests are served.
-    pub(super) degraded: Vec<String>,
+    pub(super) degraded: Vec<Text>,
 }
 
 impl Readiness {
@@ -31,12 +33,12 @@ impl Readiness {
     pub(super) async fn report(&self) -> ReadinessReport {
         let mut report = ReadinessReport::default();
         if !self.health.is_site_loaded() {
-            let reason = "no configuration is loaded yet";
-            report.reasons.push(reason.to_owned());
+            let reason = Text::fixed("no configuration is loaded yet", "配置尚未载入");
+            report.reasons.push(reason);
         }
         if self.health.is_draining() {
-            let reason = "the process is shutting down";
-            report.reasons.push(reason.to_owned());
+            let reason = Text::fixed("the process is shutting down", "进程正在停止");
+            report.reasons.push(reason);
         }
         report.reasons.extend(self.store_problem().await);
         report.degraded = self.health.degraded();
@@ -45,25 +47,36 @@ impl Readiness {
         report.degraded.extend(services.telemetry.log_problems());
         report.degraded.extend(self.live.settings_problem());
         if self.health.has_other_site() {
-            let reason = "a menshen with another external_url uses this database";
-            report.degraded.push(reason.to_owned());
+            let reason = Text::fixed(
+                "a menshen with another external_url uses this database",
+                "另一个 external_url 不同的 menshen 在使用这个数据库",
+            );
+            report.degraded.push(reason);
         }
         if let Ok(Some(difference)) = services.sessions.clock_difference().await {
-            report.degraded.push(difference.to_string());
+            report.degraded.push(Text::of(&difference));
         }
         report
     }
 
     /// Why the store cannot be read or written, if so.
-    async fn store_problem(&self) -> Option<String> {
+    async fn store_problem(&self) -> Option<Text> {
         let people = &self.live.services().people;
         if let Err(error) = people.ping_store().await {
             tracing::warn!(error = %error_chain(&error), "the store does not answer");
-            return Some(format!("the store does not answer: {}", error.cause()));
+            let why = Text::of(error.cause());
+            return Some(text!(
+                "the store does not answer: {why}",
+                "数据库没有响应：{why:#}"
+            ));
         }
         if let Err(error) = people.try_store_write().await {
             tracing::warn!(error = %error_chain(&error), "the store cannot be written to");
-            return Some(format!("the store cannot be written to: {}", error.cause()));
+            let why = Text::of(error.cause());
+            return Some(text!(
+                "the store cannot be written to: {why}",
+                "数据库无法写入：{why:#}"
+            ));
         }
         None
     }

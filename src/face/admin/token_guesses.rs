@@ -8,18 +8,31 @@ use http::header::AUTHORIZATION;
 use super::tokens::{AdminToken, AdminTokens};
 use crate::client::{Client, Rates};
 use crate::telemetry::LogLimiter;
+use crate::wording::{Text, error_of_text};
 
 /// Why a request gets no access to the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenRefused {
-    #[error("the request has no token")]
     Missing,
-    #[error("the token is wrong")]
     Wrong,
     /// The client sent too many wrong tokens. The one of this request was not looked at.
-    #[error("too many wrong tokens of this client")]
     TooMany,
 }
+
+impl TokenRefused {
+    fn text(&self) -> Text {
+        match self {
+            Self::Missing => Text::fixed("the request has no token", "请求没有令牌"),
+            Self::Wrong => Text::fixed("the token is wrong", "令牌不正确"),
+            Self::TooMany => Text::fixed(
+                "too many wrong tokens of this client",
+                "此客户端发送的错误令牌过多",
+            ),
+        }
+    }
+}
+
+error_of_text!(TokenRefused);
 
 /// The wrong tokens of each client, in memory of a fixed size.
 pub(super) struct TokenGuesses {

@@ -79,10 +79,14 @@ impl Lang {
     }
 
     pub fn text(self, text: &Text) -> &str {
-        text.in_language(match self {
+        text.in_language(self.language())
+    }
+
+    pub fn language(self) -> Language {
+        match self {
             Self::Zh => Language::Chinese,
             Self::En => Language::English,
-        })
+        }
     }
 
     /// The BCP 47 tag for `lang` and Content-Language.

@@ -14,6 +14,7 @@ use crate::request::Body;
 use crate::request::access_token::AccessTokenError;
 use crate::request::route::Route;
 use crate::telemetry::{AuditEvent, AuditRecord};
+use crate::text;
 
 /// The token is not accepted. The reason goes to the log and the audit log, not to the client.
 pub(super) fn refused(
@@ -21,7 +22,7 @@ pub(super) fn refused(
     route: &Arc<Route>,
     why: AccessTokenError,
 ) -> LoggedResponse {
-    let reason = format!("access token: {why}");
+    let reason = text!("access token: {why}", "访问令牌：{why:#}");
     if context.site.gate.bearers.may_log_refusal() {
         let user_agent = context.head.headers.get(http::header::USER_AGENT);
         context.services.telemetry.audit(&AuditRecord {
@@ -47,7 +48,7 @@ pub(super) fn refused(
     if cause == ProgramCause::BadAccessToken {
         offer_access_token(context, &mut response);
     }
-    LoggedResponse::denied(reason, Some(route), None, response)
+    LoggedResponse::denied(reason.to_string(), Some(route), None, response)
 }
 
 /// Makes a 401 ask a program for an access token as Basic password. Browsers get no such challenge: they

@@ -14,6 +14,7 @@ use crate::request::bearer::{BearerError, IssuerId, Refusal};
 use crate::request::gate::{Caller, GateError};
 use crate::request::route::Route;
 use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
+use crate::text;
 
 /// The token is not valid. The reason goes to the log and the audit log, not to the client.
 pub(super) fn refused(
@@ -22,7 +23,8 @@ pub(super) fn refused(
     issuer: Option<&IssuerId>,
     why: &Refusal,
 ) -> LoggedResponse {
-    let reason = format!("bad token: {}", error_chain(why));
+    let cause = error_chain(why);
+    let reason = text!("bad token: {cause}", "令牌无效：{cause:#}");
     if context.site.gate.bearers.may_log_refusal() {
         let user_agent = context.head.headers.get(http::header::USER_AGENT);
         context.services.telemetry.audit(&AuditRecord {
@@ -36,7 +38,7 @@ pub(super) fn refused(
     }
     let mut response = program_json(context, ProgramCause::BadToken);
     set_challenge(context, &mut response, ", error=\"invalid_token\"");
-    LoggedResponse::denied(reason, route, None, response)
+    LoggedResponse::denied(reason.to_string(), route, None, response)
 }
 
 /// The token is valid, but lacks the scope that the route needs.

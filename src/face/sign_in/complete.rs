@@ -14,6 +14,7 @@ use crate::request::gate::LoginReason;
 use crate::request::policy::unmet_demand;
 use crate::store::{RevocationScope, SessionKey};
 use crate::telemetry::{AuditEvent, AuditRecord};
+use crate::wording::Text;
 
 /// If an authentication exceeds `max_age` by less than this at the callback, in milliseconds, it counts
 /// as too old and not as too weak. The tolerance covers clock differences and the redirect from the
@@ -90,14 +91,14 @@ async fn end_replaced_session(
     let Some(key) = key.filter(|key| *key != finished.claims.sid.key()) else {
         return;
     };
-    end_stored_session(context, key, "replaced").await;
+    end_stored_session(context, key, &Text::fixed("replaced", "被新会话取代")).await;
 }
 
 /// Ends a session by its key, whether or not the browser sent its cookie; `false` when the store failed.
 pub(super) async fn end_stored_session(
     context: &RequestContext<'_>,
     key: SessionKey,
-    reason: &'static str,
+    reason: &Text,
 ) -> bool {
     let found = match context.services.sessions.find_stored(&key).await {
         Ok(Some(found)) => found,
@@ -127,7 +128,7 @@ pub(super) async fn end_stored_session(
 pub(super) async fn end_session(
     context: &RequestContext<'_>,
     session: &Session,
-    reason: &'static str,
+    reason: &Text,
 ) -> bool {
     let revoked = revoke(context, session.key).await;
     if revoked {

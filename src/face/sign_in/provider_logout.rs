@@ -22,6 +22,8 @@ use crate::login::ticket::CLOCK_DIFFERENCE_MAX;
 use crate::request::{Body, BodyError};
 use crate::store::{ConnectorId, LogoutTarget, StoreError};
 use crate::telemetry::{AuditEvent, AuditRecord, LogLimiter};
+use crate::text;
+use crate::wording::Text;
 
 /// The shortest lifetime of a logout mark, which refuses logins that began before it: as long as a login
 /// may take. If people send bearer tokens, the mark is kept at least as long as those are valid.
@@ -171,11 +173,11 @@ impl<'a> LogoutChannel<'a> {
         }
     }
 
-    fn name(self) -> &'static str {
+    fn name(self) -> Text {
         match self {
-            Self::Back(_) => "back-channel logout",
-            Self::Front => "front-channel logout",
-            Self::Single(_) | Self::Callback => "single logout",
+            Self::Back(_) => Text::fixed("back-channel logout", "后端登出"),
+            Self::Front => Text::fixed("front-channel logout", "前端登出"),
+            Self::Single(_) | Self::Callback => Text::fixed("single logout", "单点登出"),
         }
     }
 }
@@ -255,7 +257,8 @@ fn record_logout(
     if channel.notice().is_none() && ended == 0 {
         return;
     }
-    let reason = format!("{}: {ended} sessions", channel.name());
+    let name = channel.name();
+    let reason = text!("{name}: {ended} sessions", "{name:#}：{ended} 个会话");
     context.services.telemetry.audit(&AuditRecord {
         connector: Some(entry.id.as_str()),
         subject: match target {
@@ -331,7 +334,7 @@ fn may_record_mark(
             Limited::Client => "of this client",
             Limited::All | Limited::Circuit | Limited::WrongPasswords { .. } => "of this connector",
         };
-        let channel = channel.name();
+        let channel = channel.name().to_string();
         tracing::warn!(request_id = %context.id, connector = %entry.id, client = %context.head.client_ip, too_many, channel, "too many logouts of unknown sessions that nobody signed: this one is not remembered, so a pending login or a bearer token of its person may stay valid");
     }
     false

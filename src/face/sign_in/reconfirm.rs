@@ -24,6 +24,7 @@ use crate::request::Body;
 use crate::request::gate::Caller;
 use crate::request::policy::Permit;
 use crate::store::ConnectorId;
+use crate::wording::Text;
 
 /// How long after a login the session survives an error of the provider that the browser delivers. The
 /// person can forge such an error. If menshen observes such an error itself, the session survives at any
@@ -204,14 +205,14 @@ pub(super) async fn silent_login_failed(
         let response = ticket::redirect_signed_in(context, person, return_to, target, Some(now));
         return LoggedResponse::own_path("provider unavailable", response);
     }
-    const REASON: &str = "not signed in at the source";
+    const REASON: Text = Text::fixed("not signed in at the source", "在认证源没有登录");
     let is_ended = match (&caller, pending.replaces) {
         (Caller::Person(person), _) => {
-            complete::end_session(context, &person.session, REASON).await
+            complete::end_session(context, &person.session, &REASON).await
         }
         // The browser sent no session cookie with the POST of the source. It must not keep a session that it
         // no longer has a cookie for.
-        (_, Some(key)) => complete::end_stored_session(context, key, REASON).await,
+        (_, Some(key)) => complete::end_stored_session(context, key, &REASON).await,
         (_, None) => true,
     };
     if !is_ended {

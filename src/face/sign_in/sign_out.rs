@@ -19,6 +19,11 @@ use crate::request::Body;
 use crate::request::gate::Caller;
 use crate::store::{RevocationScope, StoreError};
 use crate::telemetry::{AuditEvent, AuditRecord};
+use crate::wording::Text;
+
+/// The reasons in audit records.
+const EVERYWHERE: Text = Text::fixed("everywhere", "所有设备");
+const NOT_STORED: Text = Text::fixed("not stored yet", "尚未写入数据库");
 
 /// The sealing context of the return address that is sent through the provider as `state`.
 const STATE_CONTEXT: &[u8] = b"sign out";
@@ -62,7 +67,7 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
             login: Some(session.login.as_str()),
             account: Some(&session.account),
             session: Some(&session.public_id),
-            reason: everywhere.then_some("everywhere"),
+            reason: everywhere.then_some(&EVERYWHERE),
             ..audit::new_record(context, AuditEvent::SignOut)
         });
     }
@@ -92,7 +97,7 @@ fn store_failed(
         login: Some(session.login.as_str()),
         account: Some(&session.account),
         session: Some(&session.public_id),
-        reason: Some("not stored yet"),
+        reason: Some(&NOT_STORED),
         ..audit::new_record(context, AuditEvent::SignOut)
     });
     let mut response = reply::problem(context, Cause::SignOutUnstored, None);

@@ -28,6 +28,7 @@ use crate::request::gate::Caller;
 use crate::request::route::Route;
 use crate::store::{SessionId, StoreError};
 use crate::telemetry::{AuditEvent, AuditRecord};
+use crate::wording::Text;
 
 /// The lifetimes that the page offers, in days, besides the longest one.
 const LIFETIMES_DAYS: [u64; 5] = [1, 7, 30, 90, 180];
@@ -233,7 +234,8 @@ async fn end(context: &RequestContext<'_>, person: &Person, id: &SessionId) -> L
     };
     let stored = tokens.end(&token).await;
     let event = AuditEvent::AccessTokenEnded;
-    let reason = stored.is_err().then_some("not stored yet");
+    let reason = Text::fixed("not stored yet", "尚未写入数据库");
+    let reason = stored.is_err().then_some(&reason);
     audit_token(context, person, (event, reason), (id, &token.name));
     match stored {
         Ok(()) => notice(context, person, TokenNotice::Ended).await,
@@ -244,7 +246,7 @@ async fn end(context: &RequestContext<'_>, person: &Person, id: &SessionId) -> L
 fn audit_token(
     context: &RequestContext<'_>,
     person: &Person,
-    (event, reason): (AuditEvent, Option<&str>),
+    (event, reason): (AuditEvent, Option<&Text>),
     (id, name): (&SessionId, &str),
 ) {
     let session = &person.session;

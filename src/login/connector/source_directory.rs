@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::ConnectorError;
 use crate::people::directory_sync::ListedPerson;
 use crate::store::{Department, Subject};
+use crate::wording::Text;
 
 /// A source whose departments and people can be read without them.
 #[async_trait]
@@ -29,7 +30,7 @@ pub trait OpenDirectory: Debug + Send + Sync {
     fn departments(&self) -> &[Department];
 
     /// What was not read, although the source may have it; each with its remedy.
-    fn problems(&self) -> Vec<(String, String)> {
+    fn problems(&self) -> Vec<(Text, Text)> {
         Vec::new()
     }
 

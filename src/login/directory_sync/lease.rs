@@ -8,6 +8,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::keys;
 use crate::people::People;
 use crate::store::{ConnectorId, StoreError};
+use crate::wording::{Text, error_of_text};
 
 /// How long a process that dies keeps the lease.
 const LEASE_PERIOD: Duration = Duration::from_secs(60);
@@ -68,13 +69,32 @@ impl<'a> SyncLease<'a> {
 }
 
 /// Why a sync lost its lease.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(super) enum LeaseLost {
-    #[error("another process syncs this connector")]
     Taken,
-    #[error("renew the lease of the sync")]
-    Store(#[source] StoreError),
+    Store(StoreError),
 }
+
+impl LeaseLost {
+    fn text(&self) -> Text {
+        match self {
+            Self::Taken => Text::fixed(
+                "another process syncs this connector",
+                "另一个进程正在同步此认证源",
+            ),
+            Self::Store(_) => Text::fixed("renew the lease of the sync", "无法延长同步的租约"),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(source) => Some(source),
+            Self::Taken => None,
+        }
+    }
+}
+
+error_of_text!(LeaseLost, caused);
 
 /// A mark in the store that everything was synced, which ends when the next sync is due.
 #[derive(Debug)]

@@ -14,6 +14,8 @@ use crate::login::connector::{ConnectorError, MemberPage, OpenDirectory, Refusal
 use crate::people::directory_sync::{Comparison, ListedPerson};
 use crate::people::profile::Mapping;
 use crate::telemetry::error_chain;
+use crate::text;
+use crate::wording::Text;
 
 /// The most departments that are read at the same time.
 const CONCURRENT_MAX: usize = 4;
@@ -86,8 +88,12 @@ pub(super) async fn read_members(
                 readable.insert(id);
                 for why in unreadable {
                     comparison.report().people.refused += 1;
-                    let remedy = "check the member in the console of the source";
-                    comparison.report().add_problem(why, remedy);
+                    let remedy = Text::fixed(
+                        "check the member in the console of the source",
+                        "请在认证源的管理后台检查该成员",
+                    );
+                    let what = text!("{why}", "成员无法读取：`{why}`");
+                    comparison.report().add_problem(what, remedy);
                 }
                 people
             }
@@ -95,8 +101,14 @@ pub(super) async fn read_members(
                 why: RefusalReason::NotVisibleToApp,
                 source,
             })) => {
-                let what = format!("the people of department {id} are not visible: {source}");
-                let remedy = "widen the application's visible range (可见范围)";
+                let what = text!(
+                    "the people of department {id} are not visible: {source}",
+                    "部门 {id} 的人员不可见：{source:#}"
+                );
+                let remedy = Text::fixed(
+                    "widen the application's visible range (可见范围)",
+                    "请扩大应用的可见范围",
+                );
                 comparison.report().add_problem(what, remedy);
                 Vec::new()
             }

@@ -19,6 +19,8 @@ use crate::people::directory_sync::{
 };
 use crate::store::{Department, SourceIdentity, Subject};
 use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
+use crate::text;
+use crate::wording::Text;
 
 /// The most people and departments about whom the source is asked at the same time because it did not
 /// list them.
@@ -53,8 +55,9 @@ impl Login {
             let mut report = new_report();
             report.outcome = error.outcome();
             report.source_error = error.source_error();
-            report.add_problem(error_chain(&error).to_string(), error.remedy());
+            report.add_problem(Text::of(&error_chain(&error)), error.remedy());
             let (connector, remedy) = (&entry.id, error.remedy());
+            let remedy = remedy.for_operator();
             match report.outcome {
                 SyncOutcome::Failed => tracing::warn!(
                     %connector, remedy, error = %error_chain(&error), "a directory sync failed"
@@ -118,11 +121,16 @@ impl Login {
         if let Some((closed, open)) = excess {
             let mut report = comparison.into_report();
             report.outcome = SyncOutcome::Refused;
-            let what = format!(
+            let what = text!(
                 "{closed} of {open} people would be closed, more than sync_brake allows: nothing was \
-                 changed"
+                 changed",
+                "{open} 人中将有 {closed} 人被关闭，超过 sync_brake 允许的数量：没有改变任何内容"
             );
-            report.add_problem(what, "look at a dry run, and force the sync if it is right");
+            let remedy = Text::fixed(
+                "look at a dry run, and force the sync if it is right",
+                "请先看试运行的结果，确认无误后再强制同步",
+            );
+            report.add_problem(what, remedy);
             return Ok(report);
         }
         if sync.request.dry_run {
@@ -163,7 +171,7 @@ impl Login {
                 connector = %entry.id, error = %error_chain(&error),
                 "a directory sync was applied in part"
             );
-            report.add_problem(error_chain(&error).to_string(), error.remedy());
+            report.add_problem(Text::of(&error_chain(&error)), error.remedy());
         }
         report
     }
@@ -176,10 +184,13 @@ impl Login {
             ..
         } = &event.identity;
         let (event, reason) = match &event.closed_because {
-            Some(why) => (AuditEvent::AccountClosed, format!("directory sync: {why}")),
+            Some(why) => (
+                AuditEvent::AccountClosed,
+                text!("directory sync: {why}", "通讯录同步：“{why}”"),
+            ),
             None => (
                 AuditEvent::AccountReopened,
-                "directory sync: active again".to_owned(),
+                Text::fixed("directory sync: active again", "通讯录同步：重新有效"),
             ),
         };
         self.telemetry.audit(&AuditRecord {
@@ -201,10 +212,23 @@ impl Login {
             outcome,
             ..
         } = report;
-        let reason = format!(
-            "{outcome:?}{}; people: {} listed, {} created, {} updated, {} closed, {} reopened; \
+        let dry_run = match report.dry_run {
+            true => Text::fixed(" (dry run)", "（试运行）"),
+            false => Text::default(),
+        };
+        let result = match outcome {
+            SyncOutcome::Done => "完成",
+            SyncOutcome::Refused => "超过上限，未修改",
+            SyncOutcome::Busy => "其他节点正在同步",
+            SyncOutcome::NotFound => "未找到",
+            SyncOutcome::Failed => "失败",
+        };
+        let result = text!("{outcome:?}", "{result}");
+        let reason = text!(
+            "{result}{dry_run}; people: {} listed, {} created, {} updated, {} closed, {} reopened; \
              departments: {} created, {} updated, {} removed",
-            if report.dry_run { " (dry run)" } else { "" },
+            "{result:#}{dry_run:#}；人员：读取 {}，新建 {}，更新 {}，关闭 {}，重新打开 {}；\
+             部门：新建 {}，更新 {}，移除 {}",
             people.listed,
             people.created,
             people.updated,

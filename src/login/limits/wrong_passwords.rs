@@ -20,6 +20,7 @@ use crate::client::{Client, Network, network48_limit};
 use crate::clock::{Clock, Timestamp};
 use crate::login::config::LoginConfig;
 use crate::telemetry::LogLimiter;
+use crate::wording::{Text, error_of_text};
 
 /// The most counts that are kept. If there are more, the oldest are dropped. With the default limits no
 /// more than about 30,000 passwords can be tried in one pause.
@@ -62,11 +63,12 @@ pub enum CountedFor {
 
 impl fmt::Display for CountedFor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Login => "this user name",
-            Self::Person => "this person",
-            Self::Client => "this client",
-        })
+        let text = match self {
+            Self::Login => Text::fixed("this user name", "此用户名"),
+            Self::Person => Text::fixed("this person", "此人"),
+            Self::Client => Text::fixed("this client", "此客户端"),
+        };
+        fmt::Display::fmt(&text, f)
     }
 }
 
@@ -98,9 +100,10 @@ pub struct PasswordAttempt {
 }
 
 /// The limit of wrong passwords of a person is reached: no further one is verified now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many wrong passwords for this person, under whatever names")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PersonPaused;
+
+error_of_text!(PersonPaused: "too many wrong passwords for this person, under whatever names", "此人的密码错误次数过多，不论用哪个名字");
 
 impl PasswordAttempt {
     /// Waits until a password of this person may be verified, and counts it for them, too. `person` is what

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use menshen::config::Config;
+use menshen::text;
 use serde_json::Value;
 
 use super::super::Failure;
 use super::super::admin_client::{AdminClient, ApiAnswer};
-use super::super::answer_text::{field_text, print_answer};
+use super::super::answer_text::{print_answer, said};
 use super::local;
 
 /// The longest import file, in bytes; the admin API accepts no longer one.
@@ -20,11 +21,15 @@ pub(super) async fn run(
     json: bool,
 ) -> Result<(), Failure> {
     let name = file.display();
-    let unread = |error: std::io::Error| Failure::Refused(format!("read {name}: {error}"));
+    let unread = |error: std::io::Error| {
+        Failure::Refused(text!("read {name}: {error}", "无法读取 {name}：{error}"))
+    };
     let size = tokio::fs::metadata(file).await.map_err(unread)?.len();
     if size > IMPORT_BYTES_MAX {
-        let why = format!("{name} is longer than {IMPORT_BYTES_MAX} bytes: split it");
-        return Err(Failure::Refused(why));
+        return Err(Failure::Refused(text!(
+            "{name} is longer than {IMPORT_BYTES_MAX} bytes: split it",
+            "{name} 超过 {IMPORT_BYTES_MAX} 字节：请分成几个文件"
+        )));
     }
     let bytes = tokio::fs::read(file).await.map_err(unread)?;
     let path = match connector.connector.is_some() || local::has_passwords(&bytes) {
@@ -37,22 +42,25 @@ pub(super) async fn run(
             print_answer(&answer.body, true, |_| String::new())?;
         }
         let lines = problems.iter().map(|problem| {
-            format!(
-                "\n  line {}: {}",
-                problem["line"],
-                field_text(&problem["why"])
-            )
+            let (line, why) = (&problem["line"], said(problem, "why"));
+            let line = text!("\n  line {line}: {why}", "\n  第 {line} 行：{why}");
+            line.for_operator().to_owned()
         });
         let lines: String = lines.collect();
-        return Err(Failure::Refused(format!(
-            "{name}: nothing was imported{lines}"
+        return Err(Failure::Refused(text!(
+            "{name}: nothing was imported{lines}",
+            "{name}：没有导入任何人{lines}"
         )));
     }
     print_answer(&answer.success()?, json, |counts| {
-        format!(
-            "{} created, {} changed, {} unchanged",
-            counts["created"], counts["updated"], counts["unchanged"]
-        )
+        let count = |name: &str| &counts[name];
+        let (created, updated, unchanged) =
+            (count("created"), count("updated"), count("unchanged"));
+        let text = text!(
+            "{created} created, {updated} changed, {unchanged} unchanged",
+            "新建 {created} 人，修改 {updated} 人，未变 {unchanged} 人"
+        );
+        text.for_operator().to_owned()
     })
 }
 

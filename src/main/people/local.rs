@@ -2,11 +2,13 @@
 //! keeps.
 
 use menshen::config::Config;
+use menshen::text;
+use menshen::wording::Text;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::super::admin_client::AdminClient;
-use super::super::answer_text::{field_text, print_answer};
+use super::super::answer_text::{field_text, operator_text, print_answer};
 use super::super::{Failure, passwd, print};
 
 /// The people of one page.
@@ -132,15 +134,18 @@ impl ConnectorChoice {
         ids.extend(managed.map(|connector| field_text(&connector["id"])));
         match ids.as_slice() {
             [only] => Ok(only.clone()),
-            [] => Err(Failure::Refused(
+            [] => Err(Failure::Refused(text!(
                 "no connector keeps its people in the store: add [connector.ID.local] without `people`, or \
-                 make one in the console"
-                    .to_owned(),
-            )),
-            several => Err(Failure::Usage(format!(
-                "name the connector with --connector: {}",
-                several.join(", ")
+                 make one in the console",
+                "没有把人员保存在数据库里的认证源：请添加不带 `people` 的 [connector.ID.local]，或在控制台建立一个"
             ))),
+            several => {
+                let several = several.join(", ");
+                Err(Failure::Usage(text!(
+                    "name the connector with --connector: {several}",
+                    "请用 --connector 指定认证源：{several}"
+                )))
+            }
         }
     }
 }
@@ -194,13 +199,18 @@ pub(super) async fn add(
     let answer = client.post(&path, &Value::Object(body)).await?.success()?;
     print_answer(&answer, arguments.json, |answer| {
         let taken = match answer["login_taken"] == true {
-            true => {
+            true => text!(
                 "\nanother account has this login: the person cannot sign in until one of them is \
-                 renamed, or they are linked"
-            }
-            false => "",
+                 renamed, or they are linked",
+                "\n已有别的账号使用这个登录名：在其中一个改名或两者关联之前，此人不能登录"
+            ),
+            false => Text::default(),
         };
-        format!("{}: added to {connector}{taken}", arguments.login)
+        let login = &arguments.login;
+        operator_text(&text!(
+            "{login}: added to {connector}{taken}",
+            "{login}：已添加到 {connector}{taken:#}"
+        ))
     })
 }
 
@@ -220,7 +230,14 @@ pub(super) async fn change(
     }
     let path = person_path(&connector, &arguments.login);
     let answer = client.patch(&path, &Value::Object(body)).await?.success()?;
-    let text = |answer: &Value| format!("{}: changed{}", arguments.login, ended_text(answer));
+    let login = &arguments.login;
+    let text = |answer: &Value| {
+        let ended = ended_text(answer);
+        operator_text(&text!(
+            "{login}: changed{ended}",
+            "{login}：已修改{ended:#}"
+        ))
+    };
     print_answer(&answer, arguments.json, text)
 }
 
@@ -234,9 +251,13 @@ pub(super) async fn password(
     let body = json!({ "password_hash": *hash, "must_change": arguments.must_change });
     let path = format!("{}/password", person_path(&connector, &arguments.login));
     let answer = client.post(&path, &body).await?.success()?;
+    let login = &arguments.login;
     let text = |answer: &Value| {
         let ended = ended_text(answer);
-        format!("{}: has another password{ended}", arguments.login)
+        operator_text(&text!(
+            "{login}: has another password{ended}",
+            "{login}：密码已更换{ended:#}"
+        ))
     };
     print_answer(&answer, arguments.json, text)
 }
@@ -249,14 +270,24 @@ pub(super) async fn remove(
     let connector = arguments.connector.id(client, config).await?;
     let path = person_path(&connector, &arguments.login);
     let answer = client.delete(&path).await?.success()?;
-    let text = |answer: &Value| format!("{}: removed{}", arguments.login, ended_text(answer));
+    let login = &arguments.login;
+    let text = |answer: &Value| {
+        let ended = ended_text(answer);
+        operator_text(&text!(
+            "{login}: removed{ended}",
+            "{login}：已移除{ended:#}"
+        ))
+    };
     print_answer(&answer, arguments.json, text)
 }
 
-fn ended_text(answer: &Value) -> String {
+fn ended_text(answer: &Value) -> Text {
     let ended = &answer["ended"];
     let (sessions, tokens) = (&ended["sessions"], &ended["access_tokens"]);
-    format!("; {sessions} sessions and {tokens} access tokens ended")
+    text!(
+        "; {sessions} sessions and {tokens} access tokens ended",
+        "；结束了 {sessions} 个会话，停用了 {tokens} 个访问令牌"
+    )
 }
 
 /// Prints the people of a connector, whether or not they ever signed in.
@@ -292,10 +323,11 @@ pub(super) async fn list(
         let [login, name, email, mobile] =
             ["login", "name", "email", "mobile"].map(|field| field_text(&person[field]));
         let state = match (&person["disabled"], &person["must_change"]) {
-            (Value::Bool(true), _) => "disabled",
-            (_, Value::Bool(true)) => "must-change",
-            _ => "open",
+            (Value::Bool(true), _) => text!("disabled", "已停用"),
+            (_, Value::Bool(true)) => text!("must-change", "须改密码"),
+            _ => text!("open", "正常"),
         };
+        let state = state.for_operator();
         print(format!("{login}\t{state}\t{name}\t{email}\t{mobile}"))?;
     }
     Ok(())

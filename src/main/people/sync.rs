@@ -3,12 +3,14 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
+use menshen::text;
+use menshen::wording::Text;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::super::Failure;
 use super::super::admin_client::AdminClient;
-use super::super::answer_text::{field_text, print_answer};
+use super::super::answer_text::{field_text, print_answer, said};
 
 /// How often the progress is asked for.
 const ASK_EVERY: Duration = Duration::from_millis(500);
@@ -49,9 +51,10 @@ pub(super) async fn run(client: &AdminClient, arguments: &SyncArguments) -> Resu
         Some("done") => Ok(()),
         Some("not_found") => Err(Failure::Refused(problem_text(&report))),
         Some("refused" | "busy" | "failed") => Err(Failure::Unavailable(problem_text(&report))),
-        _ => Err(Failure::Unavailable(
-            "the sync ended without a report".to_owned(),
-        )),
+        _ => Err(Failure::Unavailable(text!(
+            "the sync ended without a report",
+            "同步已结束，但没有报告"
+        ))),
     }
 }
 
@@ -86,9 +89,10 @@ async fn wait_for_report(
             show_progress(None);
             return match status["last"]["run"] == run || run.is_null() {
                 true => Ok(status["last"].take()),
-                false => Err(Failure::Unavailable(
-                    "the sync ended, and the server no longer has its report".to_owned(),
-                )),
+                false => Err(Failure::Unavailable(text!(
+                    "the sync ended, and the server no longer has its report",
+                    "同步已结束，但服务已不再保留它的报告"
+                ))),
             };
         }
         tokio::time::sleep(ASK_EVERY).await;
@@ -102,20 +106,24 @@ fn show_progress(progress: Option<&Value>) {
     if !terminal.is_terminal() {
         return;
     }
-    let text = progress.map_or(String::new(), |progress| {
+    let text = progress.map(|progress| {
         let number = |name: &str| progress[name].as_u64().unwrap_or(0);
+        let (read, departments) = (number("departments_read"), number("departments"));
+        let (people, changed) = (number("people_read"), number("people_changed"));
         match number("people_to_change") {
-            0 => format!(
-                "{} of {} departments, {} people",
-                number("departments_read"),
-                number("departments"),
-                number("people_read")
+            0 => text!(
+                "{read} of {departments} departments, {people} people",
+                "已读取 {read}/{departments} 个部门，{people} 人"
             ),
-            all => format!("{} of {all} people changed", number("people_changed")),
+            all => text!(
+                "{changed} of {all} people changed",
+                "已修改 {changed}/{all} 人"
+            ),
         }
     });
+    let text = text.unwrap_or_default();
     // The report follows in any case.
-    let _ = write!(terminal, "\r\x1b[K{text}");
+    let _ = write!(terminal, "\r\x1b[K{}", text.for_operator());
     let _ = terminal.flush();
 }
 
@@ -133,47 +141,45 @@ fn report_text(report: &Value) -> String {
     }
     let is_applied = report["dry_run"] == false && report["outcome"] != "refused";
     let unapplied = if is_applied {
-        ""
+        Text::default()
     } else {
-        " (nothing was changed)"
+        text!(" (nothing was changed)", "（没有改变任何内容）")
     };
-    line(format!(
-        "people: {} listed, {} created, {} updated, {} closed, {} reopened, {} ignored, {} refused, \
-         {} not visible{unapplied}",
-        people["listed"],
-        people["created"],
-        people["updated"],
-        people["closed"],
-        people["reopened"],
-        people["ignored"],
-        people["refused"],
-        people["not_visible"],
-    ));
-    line(format!(
-        "departments: {} listed, {} created, {} updated, {} removed{unapplied}",
-        departments["listed"],
-        departments["created"],
-        departments["updated"],
-        departments["removed"],
-    ));
+    let (listed, created, updated) = (&people["listed"], &people["created"], &people["updated"]);
+    let (closed, reopened) = (&people["closed"], &people["reopened"]);
+    let (ignored, refused) = (&people["ignored"], &people["refused"]);
+    let hidden = &people["not_visible"];
+    let people = text!(
+        "people: {listed} listed, {created} created, {updated} updated, {closed} closed, {reopened} reopened, \
+         {ignored} ignored, {refused} refused, {hidden} not visible{unapplied}",
+        "人员：读取 {listed}，新建 {created}，更新 {updated}，关闭 {closed}，重新打开 {reopened}，忽略 {ignored}，\
+         未能处理 {refused}，不可见 {hidden}{unapplied:#}"
+    );
+    line(people.for_operator().to_owned());
+    let [listed, created, updated, removed] =
+        ["listed", "created", "updated", "removed"].map(|name| &departments[name]);
+    let departments = text!(
+        "departments: {listed} listed, {created} created, {updated} updated, {removed} removed{unapplied}",
+        "部门：读取 {listed}，新建 {created}，更新 {updated}，移除 {removed}{unapplied:#}"
+    );
+    line(departments.for_operator().to_owned());
     for problem in report["problems"].as_array().into_iter().flatten() {
-        let (what, remedy) = (field_text(&problem["what"]), field_text(&problem["remedy"]));
-        line(format!("problem: {what}; {remedy}"));
+        let problem = problem_line(problem);
+        let problem = text!("problem: {problem}", "问题：{problem:#}");
+        line(problem.for_operator().to_owned());
     }
     text
 }
 
-fn problem_text(report: &Value) -> String {
+fn problem_text(report: &Value) -> Text {
     let problems = report["problems"].as_array().into_iter().flatten();
-    let last = problems.last();
-    last.map_or_else(
-        || "the sync failed".to_owned(),
-        |problem| {
-            format!(
-                "{}; {}",
-                field_text(&problem["what"]),
-                field_text(&problem["remedy"])
-            )
-        },
-    )
+    match problems.last() {
+        Some(problem) => problem_line(problem),
+        None => text!("the sync failed", "同步失败"),
+    }
+}
+
+fn problem_line(problem: &Value) -> Text {
+    let (what, remedy) = (said(problem, "what"), said(problem, "remedy"));
+    text!("{what}; {remedy}", "{what}；{remedy}")
 }

@@ -1,11 +1,12 @@
 //! `menshen people tokens`: lists the access tokens of a person, and ends one.
 
+use menshen::text;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::super::Failure;
 use super::super::admin_client::AdminClient;
-use super::super::answer_text::{field_text, print_answer, time_text};
+use super::super::answer_text::{field_text, operator_text, print_answer, time_text};
 use super::person_path;
 
 /// Whose tokens are listed, and which one ends.
@@ -34,7 +35,9 @@ pub(super) async fn run(client: &AdminClient, arguments: &TokensArguments) -> Re
     };
     let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
     let answer = client.delete(&format!("{path}/{id}")).await?.success()?;
-    print_answer(&answer, arguments.json, |_| "ended".to_owned())
+    print_answer(&answer, arguments.json, |_| {
+        operator_text(&text!("ended", "已停用"))
+    })
 }
 
 /// A line for each token: id, name, routes, beginning, end and last use.
@@ -44,7 +47,7 @@ fn list_text(answer: &Value) -> String {
         let [id, name] = ["id", "name"].map(|field| field_text(&token[field]));
         let routes = match token["routes"].as_array() {
             Some(routes) => routes.iter().map(field_text).collect::<Vec<_>>().join(","),
-            None => "all".to_owned(),
+            None => text!("all", "全部").for_operator().to_owned(),
         };
         let times = ["created_at", "expires_at", "used_at"];
         let [created, expires, used] = times.map(|time| time_text(&token[time]));

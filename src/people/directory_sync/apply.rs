@@ -10,6 +10,8 @@ use crate::store::{
     Admission, AdmissionOutcome, Closing, ConnectorId, Department, DirectoryFields, SourceIdentity,
     StoreError,
 };
+use crate::text;
+use crate::wording::Text;
 
 /// The people or departments of one transaction. Logins wait while it runs.
 const BATCH: usize = 100;
@@ -260,7 +262,11 @@ impl People {
                 outcome => {
                     report.people.refused += 1;
                     let (why, remedy) = refusal(&outcome);
-                    report.add_problem(format!("{login} ({subject}): {why}"), remedy);
+                    let what = text!(
+                        "{login} ({subject}): {why}",
+                        "{login}（{subject}）：{why:#}"
+                    );
+                    report.add_problem(what, remedy);
                 }
             }
         }
@@ -321,23 +327,44 @@ fn admission(policy: &AdmissionPolicy, planned: &PlannedAdmission, at: Timestamp
 }
 
 /// Why a person was not admitted, and what helps.
-fn refusal(outcome: &AdmissionOutcome) -> (String, &'static str) {
+fn refusal(outcome: &AdmissionOutcome) -> (Text, Text) {
     match outcome {
         AdmissionOutcome::LoginTaken { by } => (
-            format!("the login name belongs to account {by}"),
-            "if it is the same person, reopen that account or set link_by; otherwise set login_prefix \
-             or map another login",
+            text!(
+                "the login name belongs to account {by}",
+                "登录名属于账号 {by}"
+            ),
+            Text::fixed(
+                "if it is the same person, reopen that account or set link_by; otherwise set login_prefix or \
+                 map another login",
+                "如果是同一个人，请重新打开该账号或设置 link_by；否则请设置 login_prefix，或映射别的登录名",
+            ),
         ),
-        AdmissionOutcome::AmbiguousLink { field } => (
-            format!("several accounts have the same {}", field.as_str()),
-            "remove the value from all but one of them",
-        ),
+        AdmissionOutcome::AmbiguousLink { field } => {
+            let field = field.as_str();
+            (
+                text!(
+                    "several accounts have the same {field}",
+                    "有几个账号的 {field} 相同"
+                ),
+                Text::fixed(
+                    "remove the value from all but one of them",
+                    "请只在其中一个账号保留该值",
+                ),
+            )
+        }
         AdmissionOutcome::Closed(account) => (
-            format!("account {account}, to which the person belongs, is closed"),
-            "reopen it with `menshen people reopen`",
+            text!(
+                "account {account}, to which the person belongs, is closed",
+                "此人所属的账号 {account} 已关闭"
+            ),
+            Text::fixed(
+                "reopen it with `menshen people reopen`",
+                "请用 `menshen people reopen` 重新打开",
+            ),
         ),
         AdmissionOutcome::Account(_)
         | AdmissionOutcome::Unknown
-        | AdmissionOutcome::LocalPersonChanged => (String::new(), ""),
+        | AdmissionOutcome::LocalPersonChanged => (Text::default(), Text::default()),
     }
 }

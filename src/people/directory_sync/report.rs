@@ -1,9 +1,11 @@
 //! `SyncReport`: what a sync did, or what it would do.
 
+use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use crate::clock::Timestamp;
 use crate::store::{ConnectorId, Subject};
+use crate::wording::Text;
 
 /// The most problems, and the most changes, that a report lists. The counts include all.
 const LISTED_MAX: usize = 1_000;
@@ -92,10 +94,27 @@ pub struct DepartmentCounts {
 }
 
 /// What went wrong, and what helps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncProblem {
-    pub what: String,
-    pub remedy: String,
+    pub what: Text,
+    pub remedy: Text,
+}
+
+/// `what` and `remedy` in English, and `what_zh` and `remedy_zh` in Chinese.
+impl Serialize for SyncProblem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(None)?;
+        for (name, name_zh, text) in [
+            ("what", "what_zh", &self.what),
+            ("remedy", "remedy_zh", &self.remedy),
+        ] {
+            members.serialize_entry(name, &text.to_string())?;
+            if let Some(chinese) = text.other_chinese() {
+                members.serialize_entry(name_zh, &chinese)?;
+            }
+        }
+        members.end()
+    }
 }
 
 /// One difference that a dry run found.
@@ -139,12 +158,9 @@ impl SyncReport {
     }
 
     /// Adds a problem, unless there are too many.
-    pub fn add_problem(&mut self, what: impl Into<String>, remedy: impl Into<String>) {
+    pub fn add_problem(&mut self, what: Text, remedy: Text) {
         if self.problems.len() < LISTED_MAX {
-            self.problems.push(SyncProblem {
-                what: what.into(),
-                remedy: remedy.into(),
-            });
+            self.problems.push(SyncProblem { what, remedy });
         }
     }
 

@@ -4,12 +4,17 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// A record with the line where it begins.
-pub(in crate::people) type Record = (usize, Result<Vec<String>, &'static str>);
+use crate::wording::Text;
 
-const OPEN_QUOTE: &str = "a quoted field does not end";
-const TEXT_AFTER_QUOTE: &str = "text follows a quoted field";
-const QUOTE_INSIDE: &str = "a quote within a field that is not quoted";
+/// A record with the line where it begins.
+pub(in crate::people) type Record = (usize, Result<Vec<String>, Text>);
+
+const OPEN_QUOTE: Text = Text::fixed("a quoted field does not end", "引号没有结束");
+const TEXT_AFTER_QUOTE: Text = Text::fixed("text follows a quoted field", "引号结束后还有文字");
+const QUOTE_INSIDE: Text = Text::fixed(
+    "a quote within a field that is not quoted",
+    "没有加引号的字段里有引号",
+);
 
 /// The records of a file, with their lines.
 pub(in crate::people) fn records(text: &str) -> impl Iterator<Item = Record> {
@@ -74,7 +79,7 @@ impl Records<'_> {
         Some(c)
     }
 
-    fn field(&mut self) -> Result<(String, End), &'static str> {
+    fn field(&mut self) -> Result<(String, End), Text> {
         let is_quoted = self.chars.next_if_eq(&'"').is_some();
         let field = if is_quoted {
             self.quoted()?
@@ -95,7 +100,7 @@ impl Records<'_> {
         Ok((field, end))
     }
 
-    fn plain(&mut self) -> Result<String, &'static str> {
+    fn plain(&mut self) -> Result<String, Text> {
         let mut field = String::new();
         while let Some(c) = self.chars.next_if(|c| !matches!(c, ',' | '\r' | '\n')) {
             if c == '"' {
@@ -106,7 +111,7 @@ impl Records<'_> {
         Ok(field)
     }
 
-    fn quoted(&mut self) -> Result<String, &'static str> {
+    fn quoted(&mut self) -> Result<String, Text> {
         let mut field = String::new();
         loop {
             match self.take().ok_or(OPEN_QUOTE)? {

@@ -4,6 +4,8 @@ use serde_json::{Map, Value};
 
 use crate::people::profile::is_fixed_field;
 use crate::store::LocalPerson;
+use crate::text;
+use crate::wording::Text;
 
 /// The fields that are one text.
 pub const TEXT_FIELDS: [&str; 6] = [
@@ -47,13 +49,13 @@ pub fn is_attribute(name: &str) -> bool {
 ///
 /// # Errors
 /// Says what is wrong. The value is not part of the text.
-pub(super) fn checked(name: &str, value: &Value) -> Result<Option<Value>, String> {
+pub(super) fn checked(name: &str, value: &Value) -> Result<Option<Value>, Text> {
     if value.is_null() {
         return Ok(None);
     }
     if TEXT_FIELDS.contains(&name) {
         let text = value.as_str();
-        let text = text.ok_or_else(|| format!("{name} must be a text"))?;
+        let text = text.ok_or_else(|| text!("{name} must be a text", "{name} 应为文字"))?;
         let text = checked_text(name, text)?;
         return Ok((!text.is_empty()).then(|| Value::from(text)));
     }
@@ -63,28 +65,38 @@ pub(super) fn checked(name: &str, value: &Value) -> Result<Option<Value>, String
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let is_short = !name.is_empty() && name.len() <= 64;
     if !is_attribute(name) || !is_short || !name.bytes().all(is_allowed) {
-        return Err(format!(
-            "there is no field {name}, and an attribute is named by letters, digits and _, at most 64"
+        return Err(text!(
+            "there is no field {name}, and an attribute is named by letters, digits and _, at most 64",
+            "没有字段 {name}；属性名由字母、数字和 _ 组成，最多 64 个字符"
         ));
     }
     match is_nested_too_deeply(value, NESTED_MAX) {
-        true => Err(format!("the attribute {name} is nested too deeply")),
+        true => Err(text!(
+            "the attribute {name} is nested too deeply",
+            "属性 {name} 嵌套太深"
+        )),
         false => Ok(Some(value.clone())),
     }
 }
 
-fn checked_text(name: &str, text: &str) -> Result<String, String> {
+fn checked_text(name: &str, text: &str) -> Result<String, Text> {
     let text = text.trim();
     if text.chars().count() > TEXT_CHARS_MAX || text.chars().any(char::is_control) {
-        return Err(format!(
-            "{name} is longer than {TEXT_CHARS_MAX} characters or has control characters"
+        return Err(text!(
+            "{name} is longer than {TEXT_CHARS_MAX} characters or has control characters",
+            "{name} 超过 {TEXT_CHARS_MAX} 个字符，或含有控制字符"
         ));
     }
     Ok(text.to_owned())
 }
 
-fn checked_list(name: &str, value: &Value) -> Result<Option<Value>, String> {
-    let wrong = || format!("{name} must be a list of texts, at most {LIST_MAX}");
+fn checked_list(name: &str, value: &Value) -> Result<Option<Value>, Text> {
+    let wrong = || {
+        text!(
+            "{name} must be a list of texts, at most {LIST_MAX}",
+            "{name} 应为文字的列表，最多 {LIST_MAX} 项"
+        )
+    };
     let items = value.as_array().ok_or_else(wrong)?;
     if items.len() > LIST_MAX {
         return Err(wrong());
@@ -114,13 +126,14 @@ fn is_nested_too_deeply(value: &Value, nested_max: usize) -> bool {
 }
 
 /// The fields as JSON.
-pub(super) fn text_of(fields: Map<String, Value>) -> Result<String, String> {
+pub(super) fn text_of(fields: Map<String, Value>) -> Result<String, Text> {
     let text = Value::Object(fields).to_string();
     // PostgreSQL has no text with NUL.
     let has_nul = text.contains("\\u0000");
     match text.len() > FIELDS_BYTES_MAX || has_nul {
-        true => Err(format!(
-            "the fields have more than {FIELDS_BYTES_MAX} bytes, or the character NUL"
+        true => Err(text!(
+            "the fields have more than {FIELDS_BYTES_MAX} bytes, or the character NUL",
+            "字段合计超过 {FIELDS_BYTES_MAX} 字节，或含有 NUL 字符"
         )),
         false => Ok(text),
     }

@@ -7,10 +7,15 @@ use serde_json::{Map, Value};
 
 use super::fields::{LIST_FIELDS, TEXT_FIELDS};
 use super::{LocalPersonChange, subject_of};
-use crate::people::import::{LineProblem, as_utf8, csv, problem, without_problems};
+use crate::people::import::{
+    EMPTY_FILE, LineProblem, NO_LOGIN_COLUMN, as_utf8, csv, other_number_of_fields, problem,
+    without_problems,
+};
 use crate::people::password_hash::PasswordHash;
 use crate::secret::Secret;
 use crate::store::LoginName;
+use crate::text;
+use crate::wording::Text;
 
 /// The most people of one import. They are written in one transaction, for which logins wait.
 pub const LOCAL_IMPORT_MAX: usize = 5_000;
@@ -21,6 +26,8 @@ const NAME_BYTES_MAX: usize = 32;
 /// Separates the elements of a list in a CSV file.
 const LIST_SEPARATOR: char = ';';
 
+const NO_LOGIN: Text = Text::fixed("there is no login", "没有登录名");
+
 /// People to import, each with its line in the file or its place in a JSON array.
 #[derive(Debug)]
 pub struct LocalImport {
@@ -30,7 +37,7 @@ pub struct LocalImport {
 }
 
 /// A line, and its person or why there is none.
-type NumberedPerson = (usize, Result<(LoginName, LocalPersonChange), String>);
+type NumberedPerson = (usize, Result<(LoginName, LocalPersonChange), Text>);
 
 /// The format of an import.
 enum Format {
@@ -50,7 +57,10 @@ impl LocalImport {
             Format::Csv => csv_people(text)?,
         };
         if people.len() > LOCAL_IMPORT_MAX {
-            let why = format!("more than {LOCAL_IMPORT_MAX} people: split the file");
+            let why = text!(
+                "more than {LOCAL_IMPORT_MAX} people: split the file",
+                "超过 {LOCAL_IMPORT_MAX} 人：请分成几个文件"
+            );
             return Err(problem(1, why));
         }
         Self::from_people(people)
@@ -60,9 +70,12 @@ impl LocalImport {
         let mut first_lines = HashMap::new();
         let people = people.into_iter().map(|(line, person)| {
             let person = person.and_then(|person| {
-                let subject = subject_of(person.0.as_str()).map_err(|error| error.to_string())?;
+                let subject = subject_of(person.0.as_str()).map_err(|error| Text::of(&error))?;
                 match first_lines.insert(subject, line) {
-                    Some(first) => Err(format!("the login is in line {first} already")),
+                    Some(first) => Err(text!(
+                        "the login is in line {first} already",
+                        "登录名已出现在第 {first} 行"
+                    )),
                     None => Ok(person),
                 }
             });
@@ -97,12 +110,16 @@ fn htpasswd_people(text: &str) -> Vec<NumberedPerson> {
     people.collect()
 }
 
-fn htpasswd_person(line: &str) -> Result<(LoginName, LocalPersonChange), String> {
-    let (login, hash) = line
-        .split_once(':')
-        .ok_or("not a line of htpasswd: login:hash")?;
+fn htpasswd_person(line: &str) -> Result<(LoginName, LocalPersonChange), Text> {
+    let (login, hash) = line.split_once(':').ok_or(Text::fixed(
+        "not a line of htpasswd: login:hash",
+        "不是 htpasswd 的一行：应为 登录名:散列",
+    ))?;
     if !hash.starts_with("$2") {
-        return Err("not a hash of bcrypt: `htpasswd -B` makes one".to_owned());
+        return Err(Text::fixed(
+            "not a hash of bcrypt: `htpasswd -B` makes one",
+            "不是 bcrypt 散列：`htpasswd -B` 可以生成",
+        ));
     }
     let change = LocalPersonChange {
         password_hash: Some(hash_of(hash)?),
@@ -113,7 +130,7 @@ fn htpasswd_person(line: &str) -> Result<(LoginName, LocalPersonChange), String>
 
 fn json_people(text: &str) -> Result<Vec<NumberedPerson>, Vec<LineProblem>> {
     let people: Vec<Value> = serde_json::from_str(text).map_err(|error| {
-        let why = "not a JSON array of objects".to_owned();
+        let why = Text::fixed("not a JSON array of objects", "不是由对象组成的 JSON 数组");
         problem(error.line().max(1), why)
     })?;
     let people = people.into_iter().zip(1..);
@@ -122,21 +139,14 @@ fn json_people(text: &str) -> Result<Vec<NumberedPerson>, Vec<LineProblem>> {
         .collect())
 }
 
-fn json_person(person: Value) -> Result<(LoginName, LocalPersonChange), String> {
+fn json_person(person: Value) -> Result<(LoginName, LocalPersonChange), Text> {
     let Value::Object(members) = person else {
-        return Err("not an object".to_owned());
+        return Err(Text::fixed("not an object", "不是对象"));
     };
     let (mut login, mut change) = (None, LocalPersonChange::default());
     for (name, value) in members {
-        let text = || {
-            value
-                .as_str()
-                .ok_or_else(|| format!("{name} must be a text"))
-        };
-        let boolean = || {
-            let boolean = value.as_bool();
-            boolean.ok_or_else(|| format!("{name} must be true or false"))
-        };
+        let text = || value.as_str().ok_or_else(|| no_text(&name));
+        let boolean = || value.as_bool().ok_or_else(|| no_boolean(&name));
         match name.as_str() {
             "login" => login = Some(login_of(text()?)?),
             _ if value.is_null() => {}
@@ -145,7 +155,10 @@ fn json_person(person: Value) -> Result<(LoginName, LocalPersonChange), String> 
             "must_change" => change.must_change = Some(boolean()?),
             "attributes" => {
                 let Value::Object(attributes) = value else {
-                    return Err("attributes must be an object".to_owned());
+                    return Err(Text::fixed(
+                        "attributes must be an object",
+                        "attributes 应为对象",
+                    ));
                 };
                 add_attributes(&mut change.fields, attributes)?;
             }
@@ -153,12 +166,14 @@ fn json_person(person: Value) -> Result<(LoginName, LocalPersonChange), String> 
                 change.fields.insert(name, value);
             }
             _ => {
-                let key = shown_name(&name).unwrap_or_else(|| "of a person".to_owned());
-                return Err(format!("the key {key} is unknown"));
+                return Err(match shown_name(&name) {
+                    Some(key) => text!("the key {key} is unknown", "键 {key} 未知"),
+                    None => Text::fixed("the key of a person is unknown", "有一个人员的键未知"),
+                });
             }
         }
     }
-    let login = login.ok_or("there is no login")?;
+    let login = login.ok_or(NO_LOGIN)?;
     Ok((login, checked(change)?))
 }
 
@@ -169,10 +184,13 @@ fn json_person(person: Value) -> Result<(LoginName, LocalPersonChange), String> 
 pub fn add_attributes(
     fields: &mut Map<String, Value>,
     attributes: Map<String, Value>,
-) -> Result<(), String> {
+) -> Result<(), Text> {
     for (name, value) in attributes {
         if !super::fields::is_attribute(&name) {
-            return Err(format!("{name} is a field and no attribute"));
+            return Err(text!(
+                "{name} is a field and no attribute",
+                "{name} 是字段，不是属性"
+            ));
         }
         fields.insert(name, value);
     }
@@ -182,10 +200,9 @@ pub fn add_attributes(
 fn csv_people(text: &str) -> Result<Vec<NumberedPerson>, Vec<LineProblem>> {
     let mut records = csv::records(text);
     let Some((line, header)) = records.next() else {
-        let why = "the file is empty: the first line names the columns".to_owned();
-        return Err(problem(1, why));
+        return Err(problem(1, EMPTY_FILE));
     };
-    let header = header.map_err(|why| problem(line, why.to_owned()))?;
+    let header = header.map_err(|why| problem(line, why))?;
     let header: Vec<_> = header
         .iter()
         .map(|name| name.trim().to_lowercase())
@@ -193,14 +210,12 @@ fn csv_people(text: &str) -> Result<Vec<NumberedPerson>, Vec<LineProblem>> {
     check_header(&header).map_err(|why| problem(line, why))?;
     // One more than allowed shows that there are too many.
     let records = records.take(LOCAL_IMPORT_MAX + 1);
-    let people = records.map(|(line, record)| {
-        let person = record.map_err(str::to_owned);
-        (line, person.and_then(|record| csv_person(&header, record)))
-    });
+    let people =
+        records.map(|(line, record)| (line, record.and_then(|record| csv_person(&header, record))));
     Ok(people.collect())
 }
 
-fn check_header(header: &[String]) -> Result<(), String> {
+fn check_header(header: &[String]) -> Result<(), Text> {
     const OTHERS: [&str; 4] = ["login", "password", "disabled", "must_change"];
     for (at, name) in header.iter().enumerate() {
         let mut known = OTHERS.iter().chain(&TEXT_FIELDS).chain(&LIST_FIELDS);
@@ -208,15 +223,20 @@ fn check_header(header: &[String]) -> Result<(), String> {
             let known = [&OTHERS[..], &TEXT_FIELDS, &LIST_FIELDS]
                 .concat()
                 .join(", ");
-            let column = shown_name(name).unwrap_or_else(|| format!("number {}", at + 1));
-            return Err(format!(
-                "the column {column} is unknown or there twice; known are {known}"
+            let number = at + 1;
+            let column = match shown_name(name) {
+                Some(name) => Text::same(name),
+                None => text!("number {number}", "（第 {number} 列）"),
+            };
+            return Err(text!(
+                "the column {column} is unknown or there twice; known are {known}",
+                "列 {column:#} 未知，或出现了两次；可用的列：{known}"
             ));
         }
     }
     match header.iter().any(|name| name == "login") {
         true => Ok(()),
-        false => Err("the header has no column \"login\"".to_owned()),
+        false => Err(NO_LOGIN_COLUMN),
     }
 }
 
@@ -232,10 +252,9 @@ fn shown_name(name: &str) -> Option<String> {
 fn csv_person(
     header: &[String],
     record: Vec<String>,
-) -> Result<(LoginName, LocalPersonChange), String> {
+) -> Result<(LoginName, LocalPersonChange), Text> {
     if record.len() != header.len() {
-        let (found, expected) = (record.len(), header.len());
-        return Err(format!("{found} fields instead of {expected}"));
+        return Err(other_number_of_fields(record.len(), header.len()));
     }
     let (mut login, mut change) = (None, LocalPersonChange::default());
     for (name, value) in header.iter().zip(record) {
@@ -256,34 +275,46 @@ fn csv_person(
             }
         }
     }
-    let login = login.ok_or("there is no login")?;
+    let login = login.ok_or(NO_LOGIN)?;
     Ok((login, checked(change)?))
 }
 
 /// The change, if its fields can be stored: a field that is wrong is reported at its line.
-fn checked(change: LocalPersonChange) -> Result<LocalPersonChange, String> {
+fn checked(change: LocalPersonChange) -> Result<LocalPersonChange, Text> {
     for (name, value) in &change.fields {
         super::fields::checked(name, value)?;
     }
     Ok(change)
 }
 
-fn boolean(name: &str, text: &str) -> Result<bool, String> {
+fn boolean(name: &str, text: &str) -> Result<bool, Text> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),
-        _ => Err(format!("{name} must be true or false")),
+        _ => Err(no_boolean(name)),
     }
 }
 
-fn login_of(text: &str) -> Result<LoginName, String> {
-    LoginName::try_from(text.to_owned()).map_err(|error| error.to_string())
+fn no_boolean(name: &str) -> Text {
+    text!("{name} must be true or false", "{name} 应为 true 或 false")
+}
+
+fn no_text(name: &str) -> Text {
+    text!("{name} must be a text", "{name} 应为文字")
+}
+
+fn login_of(text: &str) -> Result<LoginName, Text> {
+    LoginName::try_from(text.to_owned()).map_err(|error| Text::of(&error))
 }
 
 /// A hash that can be verified.
-fn hash_of(text: &str) -> Result<Secret<String>, String> {
-    PasswordHash::parse_to_store(text)
-        .map_err(|error| format!("the password: {error}; `menshen passwd` prints a hash"))?;
+fn hash_of(text: &str) -> Result<Secret<String>, Text> {
+    PasswordHash::parse_to_store(text).map_err(|error| {
+        text!(
+            "the password: {error}; `menshen passwd` prints a hash",
+            "密码：{error:#}；`menshen passwd` 可以输出散列"
+        )
+    })?;
     Ok(Secret::new(text.to_owned()))
 }
 

@@ -2,6 +2,7 @@
 
 use super::{ATTEMPTS_MAX, LocalPeople, LocalPeopleError, LocalPersonChange, created, subject_of};
 use crate::store::{EndedLogins, LocalPerson, LocalPersonWrite, LoginName, Subject};
+use crate::wording::{Text, error_of_text};
 
 /// What an import did.
 #[derive(Clone, Debug, Default)]
@@ -35,14 +36,30 @@ pub enum ImportedChange {
 }
 
 /// Why nobody was imported.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum LocalImportError {
     /// These people cannot be imported, with their positions in the import.
-    #[error("some people cannot be imported")]
     People(Vec<(usize, LocalPeopleError)>),
-    #[error(transparent)]
     Other(LocalPeopleError),
 }
+
+impl LocalImportError {
+    fn text(&self) -> Text {
+        match self {
+            Self::People(_) => Text::fixed("some people cannot be imported", "有人员无法导入"),
+            Self::Other(error) => Text::of(error),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Other(error) => std::error::Error::source(error),
+            Self::People(_) => None,
+        }
+    }
+}
+
+error_of_text!(LocalImportError, caused);
 
 impl LocalPeople {
     /// Creates people, and changes those whose login exists: all or none.

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::{
     ExplainArguments, ExplainContext, ExplainQuery, ExplainedUpstream, ExplainedVerdict,
-    HeaderLine, VerdictKind, explained_verdict,
+    HeaderLine, TOO_COSTLY, VerdictKind, explained_verdict,
 };
 use crate::clock::Timestamp;
 use crate::people::session::Person;
@@ -15,6 +15,7 @@ use crate::request::head::Head;
 use crate::request::headers::{HeaderChanges, RequestId};
 use crate::request::policy::{Verdict, judge};
 use crate::request::route::{HostPattern, Route};
+use crate::wording::Text;
 
 /// Headers about the request and its connection, which say nothing about the person.
 const REQUEST_HEADERS: [&str; 9] = [
@@ -53,12 +54,12 @@ pub fn explain_person(
     });
     let query = match query {
         Ok(query) => query,
-        Err(error) => return PersonOnRoute::bad_request(&error.to_string()),
+        Err(error) => return PersonOnRoute::bad_request(Text::of(&error)),
     };
     let (parts, connection) = query.request();
     let head = match Head::parse(&parts, &connection, context.parse_options, now) {
         Ok(head) => head,
-        Err(error) => return PersonOnRoute::bad_request(&error.to_string()),
+        Err(error) => return PersonOnRoute::bad_request(Text::of(&error)),
     };
     let permit = match judge(route, Caller::Person(person.clone()), &head) {
         Verdict::Allow(permit) | Verdict::Reconfirm(permit) => permit,
@@ -85,17 +86,17 @@ pub fn explain_person(
         }
     };
     if head.budget.is_spent() {
-        return PersonOnRoute::bad_request("too costly");
+        return PersonOnRoute::bad_request(TOO_COSTLY);
     }
     let is_about_person = |line: &HeaderLine| !REQUEST_HEADERS.contains(&line.name.as_str());
     PersonOnRoute {
-        verdict: ExplainedVerdict::of(kind, ""),
+        verdict: ExplainedVerdict::of(kind, Text::default()),
         headers: headers.into_iter().filter(is_about_person).collect(),
     }
 }
 
 impl PersonOnRoute {
-    fn bad_request(reason: &str) -> Self {
+    fn bad_request(reason: Text) -> Self {
         Self {
             verdict: ExplainedVerdict::of(VerdictKind::BadRequest, reason),
             headers: Vec::new(),

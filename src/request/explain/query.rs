@@ -10,6 +10,8 @@ use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use crate::request::head::{Connection, Peer, PrivateUpstreamConnections};
 use crate::store::{ConnectorId, IdError, LoginName};
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The longest URL that is explained, in bytes.
 const URL_BYTES_MAX: usize = 16 * 1024;
@@ -37,26 +39,57 @@ pub struct ExplainArguments {
 }
 
 /// Why a query is invalid.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExplainQueryError {
-    #[error("`{url}` cannot be explained: write the whole URL, as https://host/path")]
-    Url { url: String },
-    #[error("{0}")]
+    Url {
+        url: String,
+    },
     Login(IdError),
-    #[error("{0}")]
     Via(IdError),
-    #[error("a connector needs a login: say whose login")]
     ViaWithoutLogin,
-    #[error("`{method}` is not an HTTP method")]
-    Method { method: String },
-    #[error("`{from}` is not an IP address")]
-    From { from: String },
-    #[error("a header is written `Name: value`, at most {HEADERS_MAX} of them")]
+    Method {
+        method: String,
+    },
+    From {
+        from: String,
+    },
     Header,
     /// A header that is a credential, or is derived from the URL.
-    #[error("{name} cannot be given: name the caller by their login, and the host in the URL")]
-    Credential { name: HeaderName },
+    Credential {
+        name: HeaderName,
+    },
 }
+
+impl ExplainQueryError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Url { url } => text!(
+                "`{url}` cannot be explained: write the whole URL, as https://host/path",
+                "无法解释 `{url}`：请写完整的地址，例如 https://主机/路径"
+            ),
+            Self::Login(error) | Self::Via(error) => Text::of(error),
+            Self::ViaWithoutLogin => Text::fixed(
+                "a connector needs a login: say whose login",
+                "指定认证源时也要指定登录名：请写明是谁登录",
+            ),
+            Self::Method { method } => text!(
+                "`{method}` is not an HTTP method",
+                "`{method}` 不是 HTTP 方法"
+            ),
+            Self::From { from } => text!("`{from}` is not an IP address", "`{from}` 不是 IP 地址"),
+            Self::Header => text!(
+                "a header is written `Name: value`, at most {HEADERS_MAX} of them",
+                "请求头写作 `Name: value`，最多 {HEADERS_MAX} 个"
+            ),
+            Self::Credential { name } => text!(
+                "{name} cannot be given: name the caller by their login, and the host in the URL",
+                "不能指定 {name}：调用者用登录名指定，主机写在地址里"
+            ),
+        }
+    }
+}
+
+error_of_text!(ExplainQueryError);
 
 /// A valid query.
 #[derive(Clone, Debug)]

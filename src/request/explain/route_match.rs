@@ -5,6 +5,8 @@ use serde::Serialize;
 use super::truncate;
 use crate::request::head::Head;
 use crate::request::route::{Mismatch, Route, RouteMatch, Routes};
+use crate::text;
+use crate::wording::Text;
 
 /// The match of a host and a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -40,14 +42,14 @@ pub struct PathReading {
     pub path: String,
     /// The route that it matches.
     #[serde(rename = "finds")]
-    pub matches: String,
+    pub matches: Text,
 }
 
 /// A route that does not match, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RejectedRoute {
     pub route: String,
-    pub why: String,
+    pub why: Text,
 }
 
 impl ExplainedMatch {
@@ -96,35 +98,42 @@ pub(super) fn display_path(reading: &[u8]) -> String {
     truncate(&String::from_utf8_lossy(reading))
 }
 
-fn match_name(route_match: RouteMatch<'_>) -> String {
+fn match_name(route_match: RouteMatch<'_>) -> Text {
     match route_match {
-        RouteMatch::Route(route) => route.name.as_str().to_owned(),
-        RouteMatch::OwnPath => "our own page".to_owned(),
-        RouteMatch::None | RouteMatch::Ambiguous => "nothing".to_owned(),
+        RouteMatch::Route(route) => Text::same(route.name.as_str().to_owned()),
+        RouteMatch::OwnPath => Text::fixed("our own page", "门神自己的页面"),
+        RouteMatch::None | RouteMatch::Ambiguous => Text::fixed("nothing", "没有路由"),
     }
 }
 
-fn rejection(route: &Route, why: &Mismatch) -> String {
+fn rejection(route: &Route, why: &Mismatch) -> Text {
     let (host, path) = (&route.host, route.path.as_str());
     match why {
-        Mismatch::Host => format!("it serves another host: {host}"),
-        Mismatch::MoreSpecificHost => {
-            format!(
-                "it serves {host}, and the host is chosen first: another route names it more exactly"
-            )
-        }
-        Mismatch::Port => format!("it serves another port: {host}"),
-        Mismatch::MoreSpecificPort => {
-            format!("it serves {host} on every port, and another route names this one")
-        }
-        Mismatch::Path => format!("its path is {path}"),
+        Mismatch::Host => text!("it serves another host: {host}", "主机不同：{host}"),
+        Mismatch::MoreSpecificHost => text!(
+            "it serves {host}, and the host is chosen first: another route names it more exactly",
+            "它的主机是 {host}；先选主机，另一个路由写得更具体"
+        ),
+        Mismatch::Port => text!("it serves another port: {host}", "端口不同：{host}"),
+        Mismatch::MoreSpecificPort => text!(
+            "it serves {host} on every port, and another route names this one",
+            "它在所有端口上服务 {host}，另一个路由写明了这个端口"
+        ),
+        Mismatch::Path => text!("its path is {path}", "它的路径是 {path}"),
         Mismatch::LongerPath { by } => {
-            format!(
-                "its path {path} matches, and {} has a longer one",
-                by.as_str()
+            let by = by.as_str();
+            text!(
+                "its path {path} matches, and {by} has a longer one",
+                "它的路径 {path} 相符，但 {by} 的路径更长"
             )
         }
-        Mismatch::OwnPath => "the path is menshen's own on every host".to_owned(),
-        Mismatch::AmbiguousPath => "some readings of the path lead to it, others do not".to_owned(),
+        Mismatch::OwnPath => Text::fixed(
+            "the path is menshen's own on every host",
+            "这个路径在所有主机上都归门神自己使用",
+        ),
+        Mismatch::AmbiguousPath => Text::fixed(
+            "some readings of the path lead to it, others do not",
+            "路径的有些读法会到达它，有些不会",
+        ),
     }
 }

@@ -10,13 +10,17 @@ use crate::request::gate::{Caller, LoginReason};
 use crate::request::head::Head;
 use crate::request::policy::{RequestVariables, is_preflight, path_text, session_unmet_demand};
 use crate::request::route::{Access, Demands, Preflight, Route};
+use crate::text;
+use crate::wording::Text;
 
 /// The placeholder for a secret.
 pub(super) const HIDDEN: &str = "(hidden)";
 
 /// The result of a rule for a path whose bytes it cannot judge.
-const UNDECODABLE_PATH: &str =
-    "the rule has non-ASCII letters, and the path may contain them in another encoding";
+const UNDECODABLE_PATH: Text = Text::fixed(
+    "the rule has non-ASCII letters, and the path may contain them in another encoding",
+    "规则含有非 ASCII 字符，而路径里的这些字符可能用了别的编码",
+);
 
 /// The setting of a route that decides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,7 +32,7 @@ pub struct DecidingRule {
     pub text: String,
     /// Its result for this request.
     #[serde(rename = "says")]
-    pub result: String,
+    pub result: Text,
 }
 
 /// A variable that a rule reads, and its value.
@@ -47,20 +51,24 @@ pub(super) fn explain_rule(
     caller: Caller,
     head: &Head<'_>,
 ) -> (DecidingRule, Vec<NamedValue>) {
-    let rule = |key, text: String, result: &str| {
-        let result = result.to_owned();
-        (DecidingRule { key, text, result }, Vec::new())
-    };
+    let rule = |key, text: String, result: Text| (DecidingRule { key, text, result }, Vec::new());
     if route.preflight == Preflight::Pass && is_preflight(head) {
-        let result = "a CORS preflight passes without identity";
+        let result = Text::fixed(
+            "a CORS preflight passes without identity",
+            "CORS 预检请求不需要身份即可通过",
+        );
         return rule("preflight", "pass".to_owned(), result);
     }
     if route.access == Access::Public {
-        return rule("access", "public".to_owned(), "no session is needed");
+        return {
+            let result = Text::fixed("no session is needed", "不需要会话");
+            rule("access", "public".to_owned(), result)
+        };
     }
     if route.is_public(head) {
         let text = Json::from(head.path.as_str()).to_string();
-        return rule("public_paths", text, "this path needs no session");
+        let result = Text::fixed("this path needs no session", "这个路径不需要会话");
+        return rule("public_paths", text, result);
     }
     let unmet = match &caller {
         Caller::Person(person) => session_unmet_demand(route, &person.session, head.received_at),
@@ -71,19 +79,23 @@ pub(super) fn explain_rule(
         (Some(LoginReason::OtherConnector), _) if route.access == Access::SignedIn => rule(
             "connectors",
             connector_list(route),
-            "sessions of other connectors are not accepted",
+            Text::fixed(
+                "sessions of other connectors are not accepted",
+                "不接受其他认证源的会话",
+            ),
         ),
         (Some(LoginReason::StepUp), _) if route.access == Access::SignedIn => {
             let (key, text, result) = unmet_demand_setting(route, &caller, head);
             rule(key, text, result)
         }
         (Some(_), _) if route.access == Access::SignedIn => {
-            rule("access", "signed-in".to_owned(), "a login is needed")
+            let result = Text::fixed("a login is needed", "需要登录");
+            rule("access", "signed-in".to_owned(), result)
         }
         (_, None) => rule(
             "access",
             "signed-in".to_owned(),
-            "signed-in persons are allowed",
+            Text::fixed("signed-in persons are allowed", "已登录的人员可以访问"),
         ),
         (why, Some(allow)) => {
             // As in `judge`: a caller that the route does not accept is anonymous to its rule.
@@ -98,7 +110,7 @@ pub(super) fn explain_rule(
 }
 
 /// Further remarks on the route.
-pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<String> {
+pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Text> {
     let mut notes = Vec::new();
     if let Caller::Person(person) = caller
         && route.access == Access::Rule
@@ -106,31 +118,33 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Stri
         && session_unmet_demand(route, &person.session, head.received_at)
             == Some(LoginReason::StepUp)
     {
-        let (key, text, result) = unmet_demand_setting(route, caller, head);
-        notes.push(format!(
-            "{key} = {text} → {result}; until then the request is anonymous to the rule"
+        let (key, value, result) = unmet_demand_setting(route, caller, head);
+        notes.push(text!(
+            "{key} = {value} → {result}; until then the request is anonymous to the rule",
+            "{key} = {value} → {result:#}；在此之前，规则把请求当作未登录"
         ));
     }
     if !route.issuers.is_empty() {
         let names: Vec<_> = route.issuers.iter().map(|issuer| issuer.as_str()).collect();
-        notes.push(format!(
-            "programs with a bearer token of {} are accepted too; tokens are not explained",
-            names.join(", ")
+        let names = names.join(", ");
+        notes.push(text!(
+            "programs with a bearer token of {names} are accepted too; tokens are not explained",
+            "也接受带有 {names} 签发的 bearer 令牌的程序；这里不解释令牌"
         ));
     }
     if route.access_tokens {
         let demands = route.demands.as_deref();
         notes.push(match demands.is_some_and(Demands::concern_the_login) {
-            true => {
+            true => Text::fixed(
                 "access_tokens = true → access tokens are refused all the same, because acr_values \
-                     or max_age demands a login, which a token does not prove"
-                    .to_owned()
-            }
-            false => {
+                 or max_age demands a login, which a token does not prove",
+                "access_tokens = true → 仍然拒绝访问令牌，因为 acr_values 或 max_age 要求登录方式，令牌无法证明",
+            ),
+            false => Text::fixed(
                 "access_tokens = true → a program with an access token of a person is judged as \
-                      that person"
-                    .to_owned()
-            }
+                 that person",
+                "access_tokens = true → 程序使用某人的访问令牌时，按此人判断",
+            ),
         });
     }
     if let Caller::Person(person) = caller
@@ -138,10 +152,10 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Stri
         && !route.connectors.contains(&person.session.via)
         && (route.is_public(head) || route.allow.is_some())
     {
-        notes.push(format!(
-            "connectors = {}: a session of {} is anonymous on this route",
-            connector_list(route),
-            person.session.via
+        let (list, via) = (connector_list(route), &person.session.via);
+        notes.push(text!(
+            "connectors = {list}: a session of {via} is anonymous on this route",
+            "connectors = {list}：{via} 的会话在这个路由上视为未登录"
         ));
     }
     notes
@@ -157,7 +171,7 @@ fn unmet_demand_setting(
     route: &Route,
     caller: &Caller,
     head: &Head<'_>,
-) -> (&'static str, String, &'static str) {
+) -> (&'static str, String, Text) {
     let demands = route.demands.as_deref().cloned().unwrap_or_default();
     let without_max_age = Demands {
         max_age: None,
@@ -178,29 +192,32 @@ fn unmet_demand_setting(
         (true, Some(max_age)) => (
             "max_age",
             format!("{} s", max_age.as_secs()),
-            "the authentication is too old",
+            Text::fixed("the authentication is too old", "登录时间太久"),
         ),
         _ => (
             "acr_values",
             Json::from(demands.acr_values).to_string(),
-            "not met; whether a login meets it is known only afterwards",
+            Text::fixed(
+                "not met; whether a login meets it is known only afterwards",
+                "不满足；登录能否满足，要登录之后才知道",
+            ),
         ),
     }
 }
 
 /// The result of a rule, with another reading of the path if its result differs.
-fn rule_result(route: &Route, allow: &Expression, caller: &Caller, head: &Head<'_>) -> String {
+fn rule_result(route: &Route, allow: &Expression, caller: &Caller, head: &Head<'_>) -> Text {
     let result_for =
         |path: &str| match allow.evaluate_bool(&RequestVariables::new(caller, head, path)) {
-            Ok(true) => "yes".to_owned(),
-            Ok(false) => "no".to_owned(),
-            Err(error) => format!("it fails: {error}"),
+            Ok(true) => Text::fixed("yes", "是"),
+            Ok(false) => Text::fixed("no", "否"),
+            Err(error) => text!("it fails: {error}", "规则出错：{error:#}"),
         };
     let raw = head.path.as_str();
     let reads_path = allow.reads("request.path");
     let result_for_reading = |reading: &[u8]| match path_text(allow, reading) {
         Some(text) => result_for(&text),
-        None => UNDECODABLE_PATH.to_owned(),
+        None => UNDECODABLE_PATH,
     };
     let result_as_sent = match reads_path {
         true => result_for_reading(raw.as_bytes()),
@@ -208,23 +225,32 @@ fn rule_result(route: &Route, allow: &Expression, caller: &Caller, head: &Head<'
     };
     let mut result = match caller {
         Caller::Anonymous(why) if *why != LoginReason::NotSignedIn => {
-            format!(
-                "{result_as_sent}, for an anonymous request ({})",
-                why.as_str()
+            let why = super::login_reason(*why);
+            text!(
+                "{result_as_sent}, for an anonymous request ({why})",
+                "{result_as_sent:#}，按未登录的请求判断（{why:#}）"
             )
         }
-        Caller::Anonymous(_) => format!("{result_as_sent}, for an anonymous request"),
+        Caller::Anonymous(_) => text!(
+            "{result_as_sent}, for an anonymous request",
+            "{result_as_sent:#}，按未登录的请求判断"
+        ),
         Caller::Person(_) | Caller::Program(_) => result_as_sent.clone(),
     };
     if reads_path {
         let readings = route.readings(&head.path, route.case_insensitive);
         let readings = readings.unwrap_or_default();
-        let other = readings.iter().skip(1).find_map(|reading| {
+        let results = readings.iter().skip(1).map(|reading| {
             let result = result_for_reading(reading);
-            (result != result_as_sent)
-                .then(|| format!("; of the reading {}: {result}", display_path(reading)))
+            (display_path(reading), result)
         });
-        result.extend(other);
+        let mut others = results.filter(|(_, result)| *result != result_as_sent);
+        if let Some((reading, other)) = others.next() {
+            result = text!(
+                "{result}; of the reading {reading}: {other}",
+                "{result:#}；按读法 {reading}：{other:#}"
+            );
+        }
     }
     result
 }

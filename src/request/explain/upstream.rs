@@ -12,10 +12,16 @@ use crate::request::gate::Caller;
 use crate::request::head::Head;
 use crate::request::headers::{BodyLength, RequestId, RequestRewrite, UpstreamOrigin};
 use crate::request::policy::Permit;
+use crate::wording::Text;
 
-const NEW_FOR_EACH_REQUEST: &str = "(new for each request)";
+const NEW_FOR_EACH_REQUEST: Text = Text::fixed("(new for each request)", "（每个请求都不同）");
+/// The placeholder for a secret.
+const HIDDEN_SECRET: Text = Text::fixed(HIDDEN, "（已隐藏）");
 /// The placeholder for a provider's token.
-const HIDDEN_TOKEN: &str = "(hidden, when the session has one)";
+const HIDDEN_TOKEN: Text = Text::fixed(
+    "(hidden, when the session has one)",
+    "（已隐藏，会话有令牌时才有）",
+);
 const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-forwarded-access-token");
 const SECRET_HEADERS: [HeaderName; 6] = [
     AUTHORIZATION,
@@ -40,7 +46,8 @@ pub struct ExplainedUpstream {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HeaderLine {
     pub name: String,
-    pub value: String,
+    /// The value, or a placeholder.
+    pub value: Text,
     /// The value without its percent-encoding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decoded: Option<String>,
@@ -96,9 +103,9 @@ impl HeaderLine {
     pub(super) fn of(name: &str, value: &str, id: &RequestId) -> Self {
         let is_new = name == "traceparent" || (name == "x-request-id" && value == id.as_str());
         let (value, decoded) = match SECRET_HEADERS.iter().any(|secret| secret == name) {
-            true => (HIDDEN.to_owned(), None),
-            false if is_new => (NEW_FOR_EACH_REQUEST.to_owned(), None),
-            false => (truncate(value), decoded(value)),
+            true => (HIDDEN_SECRET, None),
+            false if is_new => (NEW_FOR_EACH_REQUEST, None),
+            false => (Text::same(truncate(value)), decoded(value)),
         };
         let name = name.to_owned();
         Self {
@@ -129,7 +136,7 @@ fn token_placeholders(permit: &Permit, lines: &[HeaderLine]) -> Vec<HeaderLine> 
         .filter(|(is_sent, name)| *is_sent && !is_replaced(name));
     sent.map(|(_, name)| HeaderLine {
         name: name.as_str().to_owned(),
-        value: HIDDEN_TOKEN.to_owned(),
+        value: HIDDEN_TOKEN,
         decoded: None,
     })
     .collect()

@@ -14,6 +14,8 @@ use crate::site::settings::{
 use crate::site::{BuildError, Site};
 use crate::store::{ConnectorId, ManagedVersion, NewManagedVersion};
 use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
+use crate::text;
+use crate::wording::Text;
 
 /// How often a change starts again because another node was first.
 const ATTEMPTS_MAX: usize = 64;
@@ -166,7 +168,7 @@ impl LiveSite {
             // A connector that could not be built before does not prevent the change of another one.
             match error.connector().cloned() {
                 Some(id) if previous.settings.is_broken(&id) && !touched.contains(&id) => {
-                    settings.take_out_of_force(&id, problem.to_string());
+                    settings.take_out_of_force(&id, Text::of(&problem));
                 }
                 _ => return Err(ChangeError::CannotBuild(vec![problem])),
             }
@@ -176,7 +178,7 @@ impl LiveSite {
 
 /// What the audit record of a change says.
 pub(super) struct AuditTexts {
-    reason: String,
+    reason: Text,
     /// The names of the changed fields.
     fields: String,
     version: Option<u64>,
@@ -185,7 +187,10 @@ pub(super) struct AuditTexts {
 impl AuditTexts {
     fn of_change(change: &Change, author: &Author, version: u64, fields: &[String]) -> Self {
         Self {
-            reason: format!("{change} through the {}", author.means.as_str()),
+            reason: {
+                let means = author.means.text();
+                text!("{change} through the {means}", "通过{means:#}：{change:#}")
+            },
             fields: fields.join(", "),
             version: Some(version),
         }
@@ -193,11 +198,13 @@ impl AuditTexts {
 
     fn of_refusal(change: &Change, author: &Author, error: &ChangeError) -> Self {
         Self {
-            reason: format!(
-                "refused: {change} through the {}: {}",
-                author.means.as_str(),
-                error_chain(error)
-            ),
+            reason: {
+                let (means, why) = (author.means.text(), error_chain(error));
+                text!(
+                    "refused: {change} through the {means}: {why}",
+                    "被拒绝：通过{means:#}：{change:#}：{why:#}"
+                )
+            },
             fields: String::new(),
             version: None,
         }
@@ -206,7 +213,13 @@ impl AuditTexts {
     /// Nothing was changed.
     pub(super) fn of_plan(change: &Change, author: &Author) -> Self {
         Self {
-            reason: format!("dry run: {change} through the {}", author.means.as_str()),
+            reason: {
+                let means = author.means.text();
+                text!(
+                    "dry run: {change} through the {means}",
+                    "试运行：通过{means:#}：{change:#}"
+                )
+            },
             fields: String::new(),
             version: None,
         }
@@ -215,7 +228,10 @@ impl AuditTexts {
     pub(super) fn of_refused_plan(change: &Change, author: &Author, error: &ChangeError) -> Self {
         let refusal = Self::of_refusal(change, author, error);
         Self {
-            reason: format!("dry run: {}", refusal.reason),
+            reason: {
+                let refused = &refusal.reason;
+                text!("dry run: {refused}", "试运行：{refused:#}")
+            },
             ..refusal
         }
     }

@@ -9,6 +9,7 @@ use super::kinds::add_kinds_of_files;
 use crate::site::settings::{ChangeError, Settings, SettingsError, Strictness};
 use crate::site::{BuildError, Site};
 use crate::telemetry::error_chain;
+use crate::text;
 
 /// How often the newest version is read without an announcement.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
@@ -55,11 +56,11 @@ impl LiveSite {
         let _one_at_a_time = self.changing.lock().await;
         if let Err(error) = self.load_newest().await {
             self.withdraw_disabled().await;
-            let reason = error_chain(&error);
-            self.set_settings_problem(Some(format!(
+            let (served, reason) = (self.settings().version(), error_chain(&error));
+            self.set_settings_problem(Some(text!(
                 "version {newest} of the managed settings is not in force on this node, which serves \
-                 version {}: {reason}",
-                self.settings().version()
+                 version {served}: {reason}",
+                "托管设置的版本 {newest} 没有在本节点生效，本节点仍使用版本 {served}：{reason:#}"
             )));
         }
     }

@@ -12,6 +12,8 @@ use crate::site::Services;
 use crate::site::settings::{Author, ChangeError, ConnectorTable};
 use crate::store::ConnectorId;
 use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
+use crate::text;
+use crate::wording::Text;
 
 /// How long all calls to a source may take.
 pub const EXAMINE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -70,7 +72,8 @@ impl LiveSite {
         let draft = match self.draft(id, unsaved) {
             Ok(draft) => draft,
             Err(error) => {
-                tried.record(&services, &format!("refused: {}", error_chain(&error)));
+                let why = Text::of(&error_chain(&error));
+                tried.record(&services, &text!("refused: {why}", "被拒绝：{why:#}"));
                 return Err(error);
             }
         };
@@ -91,35 +94,44 @@ impl LiveSite {
 
 impl Trial {
     /// The result in the audit record. What the source says is left out.
-    fn result(&self, hosts: &[String]) -> String {
+    fn result(&self, hosts: &[String]) -> Text {
         let hosts = match hosts {
-            [] => "no host".to_owned(),
-            hosts => hosts.join(", "),
+            [] => Text::fixed("no host", "没有主机"),
+            hosts => Text::same(hosts.join(", ")),
         };
         match self {
             Self::Answered(findings) => {
                 let good = findings.iter().filter(|finding| finding.good).count();
                 let bad = findings.len() - good;
-                format!("at {hosts}: {good} good, {bad} bad")
+                text!(
+                    "at {hosts}: {good} good, {bad} bad",
+                    "访问 {hosts:#}：{good} 项正常，{bad} 项有问题"
+                )
             }
-            Self::NoAnswer => format!("at {hosts}: no answer in time"),
+            Self::NoAnswer => text!(
+                "at {hosts}: no answer in time",
+                "访问 {hosts:#}：没有及时应答"
+            ),
         }
     }
 }
 
 impl Tried {
-    fn record(&self, services: &Services, result: &str) {
+    fn record(&self, services: &Services, result: &Text) {
         let Author {
             name,
             means,
             client,
         } = &self.author;
         let settings = match self.is_unsaved {
-            true => "unsaved settings of connector",
-            false => "connector",
+            true => Text::fixed("unsaved settings of connector", "未保存的设置，认证源"),
+            false => Text::fixed("connector", "认证源"),
         };
-        let (id, means) = (&self.id, means.as_str());
-        let reason = format!("test {settings} {id} through the {means}: {result}");
+        let (id, means) = (&self.id, means.text());
+        let reason = text!(
+            "test {settings} {id} through the {means}: {result}",
+            "通过{means:#}测试{settings:#} {id}：{result:#}"
+        );
         services.telemetry.audit(&AuditRecord {
             connector: Some(id.as_str()),
             client: *client,

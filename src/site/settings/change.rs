@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 
 use super::{ConnectorTable, Settings};
 use crate::store::ConnectorId;
+use crate::text;
+use crate::wording::Text;
 
 /// A change of the managed settings.
 #[derive(Clone, Debug)]
@@ -58,18 +60,28 @@ impl Change {
 /// For the audit trail; shows no settings.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Put { id, .. } | Self::PutByHengshi { id, .. } => write!(f, "put connector {id}"),
-            Self::Delete { id } => write!(f, "delete connector {id}"),
-            Self::SetEnabled { id, enabled: true } => write!(f, "enable connector {id}"),
-            Self::SetEnabled { id, enabled: false } => write!(f, "disable connector {id}"),
-            Self::SetLogin(_) => f.write_str("set [login]"),
-            Self::Rollback { version } => write!(f, "roll back to version {version}"),
+        let text = match self {
+            Self::Put { id, .. } | Self::PutByHengshi { id, .. } => {
+                text!("put connector {id}", "设置认证源 {id}")
+            }
+            Self::Delete { id } => text!("delete connector {id}", "删除认证源 {id}"),
+            Self::SetEnabled { id, enabled: true } => {
+                text!("enable connector {id}", "启用认证源 {id}")
+            }
+            Self::SetEnabled { id, enabled: false } => {
+                text!("disable connector {id}", "停用认证源 {id}")
+            }
+            Self::SetLogin(_) => Text::fixed("set [login]", "设置 [login]"),
+            Self::Rollback { version } => {
+                text!("roll back to version {version}", "恢复到版本 {version}")
+            }
             Self::Import { connectors, .. } => {
                 let ids: Vec<_> = connectors.keys().map(ConnectorId::as_str).collect();
-                write!(f, "import {}", ids.join(", "))
+                let ids = ids.join(", ");
+                text!("import {ids}", "导入 {ids}")
             }
-        }
+        };
+        fmt::Display::fmt(&text, f)
     }
 }
 
@@ -111,6 +123,15 @@ impl Means {
             Self::Console => "console",
             Self::Command => "command",
         }
+    }
+
+    pub(in crate::site) fn text(self) -> Text {
+        let chinese = match self {
+            Self::Api => "管理 API",
+            Self::Console => "控制台",
+            Self::Command => "命令",
+        };
+        Text::fixed(self.as_str(), chinese)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::login::auto_login_problems;
 use crate::login::connector::ConnectorConfig;
 use crate::store::ConnectorId;
 use crate::text;
+use crate::wording::Text;
 
 /// What happens with a managed connector that cannot be used.
 #[derive(Clone, Debug)]
@@ -107,8 +108,9 @@ impl Settings {
             let connector = match self.managed_connector(&id, ring)? {
                 Ok(connector) => connector,
                 Err(problems) if strictness.tolerates(&id) => {
-                    let problems: Vec<_> = problems.iter().map(FieldProblem::to_string).collect();
-                    self.broken.insert(id, problems.join("; "));
+                    let problems: Vec<_> = problems.iter().map(Text::of).collect();
+                    let separator = Text::fixed("; ", "；");
+                    self.broken.insert(id, Text::join(&problems, &separator));
                     continue;
                 }
                 Err(problems) => {
@@ -128,7 +130,7 @@ impl Settings {
                 if !strictness.tolerates(&id) {
                     return Err(error);
                 }
-                self.broken.insert(id, error.to_string());
+                self.broken.insert(id, Text::of(&error));
                 continue;
             }
             let known = Known {
@@ -193,7 +195,7 @@ impl Settings {
             };
             accepted.remove(&id);
             match strictness.tolerates(&id) {
-                true => self.take_out_of_force(&id, problem.message.to_string()),
+                true => self.take_out_of_force(&id, problem.message),
                 false => problems.push(problem.of(&id)),
             }
         }

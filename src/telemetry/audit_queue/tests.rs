@@ -88,10 +88,12 @@ fn a_full_queue_counts_what_does_not_fit_and_takes_lines_again() {
     let counter = r#"menshen_audit_lines_unstored_total{reason="queue-full"} 3"#;
     assert!(telemetry.render().contains(counter));
     let problem = "the store does not take audit lines in time: 3 are only in the log";
-    assert_eq!(telemetry.log_problems(), [problem]);
+    let problems = telemetry.log_problems();
+    let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(problems, [problem]);
     let last = telemetry.queued_audit_lines(100).pop().unwrap();
     assert_eq!(telemetry.remove_audit_lines(last.id), 3);
-    assert_eq!(telemetry.log_problems(), Vec::<String>::new());
+    assert_eq!(telemetry.log_problems(), []);
     telemetry.audit(&record("lisi"));
     assert_eq!(telemetry.audit_lines_waiting(), LINES_MAX - 99);
 }

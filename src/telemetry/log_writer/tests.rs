@@ -106,7 +106,7 @@ fn other_lines_never_use_the_reserve_of_audit_lines() {
     // The first line of each kind that did not fit, and the six access lines above.
     let dropped = LineKind::ALL.map(|kind| counts.dropped(kind));
     assert_eq!(dropped, [7, 1, 0]);
-    let problem = lines.problem().unwrap();
+    let problem = lines.problem().unwrap().to_string();
     assert!(problem.contains("8 log lines were dropped"), "{problem}");
 
     drop(unblock);

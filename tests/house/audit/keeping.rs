@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use menshen::store::{self, AuditQuery};
+use menshen::wording::Text;
 
 use super::*;
 use crate::setup::Setup;
@@ -106,12 +107,12 @@ async fn refused_logins_of_strangers_push_out_no_line_of_an_administrator_or_a_l
     let menshen = setup_with("lines_max = 4").start().await;
     let record = |event| AuditRecord::new(event, menshen.clock.now());
     telemetry(&menshen).audit(&AuditRecord {
-        reason: Some("put connector corp through the api"),
+        reason: Some(&Text::same("put connector corp through the api")),
         by: Some("token:admin"),
         ..record(AuditEvent::Config)
     });
     telemetry(&menshen).audit(&AuditRecord {
-        reason: Some("signed in with a password"),
+        reason: Some(&Text::same("signed in with a password")),
         by: Some("local:root"),
         ..record(AuditEvent::Console)
     });
@@ -122,7 +123,7 @@ async fn refused_logins_of_strangers_push_out_no_line_of_an_administrator_or_a_l
             ..record(AuditEvent::Refused)
         });
         telemetry(&menshen).audit_anonymous(&AuditRecord {
-            reason: Some("the name or the password is wrong"),
+            reason: Some(&Text::same("the name or the password is wrong")),
             by: Some("local:root"),
             ..record(AuditEvent::Console)
         });

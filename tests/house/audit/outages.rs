@@ -35,6 +35,7 @@ fn logged(menshen: &WatchedMenshen) -> Vec<Value> {
     menshen.records.audit()
 }
 
+/// Without the Chinese words that the log does not have.
 async fn stored(menshen: &WatchedMenshen) -> Vec<Value> {
     let query = AuditQuery {
         order: AuditOrder::Oldest,
@@ -43,7 +44,9 @@ async fn stored(menshen: &WatchedMenshen) -> Vec<Value> {
     };
     let lines = menshen.store.unwatched().audit_lines(&query).await.unwrap();
     let lines = lines.iter().map(|line| serde_json::from_str(&line.json));
-    lines.collect::<Result<_, _>>().unwrap()
+    let mut lines: Vec<Value> = lines.collect::<Result<_, _>>().unwrap();
+    lines.iter_mut().for_each(remove_chinese);
+    lines
 }
 
 async fn until_nothing_waits(menshen: &WatchedMenshen) {

@@ -16,9 +16,10 @@ fn logged(menshen: &Menshen) -> Vec<Value> {
     lines
 }
 
-/// The lines of the API without the time that the log does not have.
+/// The lines of the API without the time and the Chinese words that the log does not have.
 fn without_seconds(mut lines: Vec<Value>) -> Vec<Value> {
     for line in &mut lines {
+        remove_chinese(line);
         let seconds = line.as_object_mut().unwrap().remove("at");
         assert!(seconds.unwrap().as_i64().unwrap() > 1_700_000_000);
     }

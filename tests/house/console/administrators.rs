@@ -46,7 +46,7 @@ async fn administrators_are_added_changed_listed_and_removed_beside_a_server() {
     let mut visit = Visit::of(browser);
     visit.url = "http://localhost".to_owned();
     assert_eq!(visit.sign_in("root", LONG_ENOUGH).await.status, 303);
-    let trail = visit.get("/console/audit").await.text();
+    let trail = visit.get("/console/audit?lang=en").await.text();
     assert!(trail.contains("local administrator root: added"), "{trail}");
     let changed = admin(&config, &["password", "root"], "another password\n");
     assert_eq!(code_of(&changed), Some(0), "{changed:?}");

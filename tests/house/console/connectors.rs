@@ -242,7 +242,7 @@ async fn versions_are_listed_compared_rolled_back_and_downloaded() {
         assert_eq!(answer.status, status, "{version} {etag}");
     }
     assert_eq!(display_name(), "plum");
-    let html = visit.get("/console/config").await.text();
+    let html = visit.get("/console/config?lang=en").await.text();
     assert!(html.contains("<bdi>local:root</bdi><br><small class=\"muted\">console"));
 }
 

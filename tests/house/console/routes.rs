@@ -22,7 +22,7 @@ async fn an_explanation_has_the_lines_of_the_command() {
     let menshen = setup().start().await;
     sign_in_elsewhere(&menshen, "zhangsan").await;
     let mut visit = Visit::of_administrator(&menshen, "root").await;
-    let query = "url=http%3A%2F%2Fsso.test%2Ffinance&as=zhangsan&method=GET&action=explain";
+    let query = "url=http%3A%2F%2Fsso.test%2Ffinance&as=zhangsan&method=GET&action=explain&lang=en";
     let html = visit.get(&format!("/console/routes?{query}")).await.text();
     for line in ["route: finance", "caller: zhangsan", "verdict: "] {
         assert!(html.contains(line), "{line}: {html}");

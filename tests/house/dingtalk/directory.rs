@@ -121,7 +121,10 @@ async fn large_departments_are_read_page_by_page() {
     dingtalk.answer(MEMBERS, 200, stuck);
     let report = sync_scope(&menshen, ID, SyncScope::Everything).await;
     assert_eq!(report.outcome, SyncOutcome::Failed, "{report:?}");
-    assert!(report.problems[0].what.contains("cursor"), "{report:?}");
+    assert!(
+        report.problems[0].what.to_string().contains("cursor"),
+        "{report:?}"
+    );
 }
 
 #[tokio::test]

@@ -30,7 +30,10 @@ async fn nobody_is_closed_unless_everything_was_read() {
         let report = sync_with(&menshen, request(SyncScope::Everything)).await;
         assert_eq!(report.outcome, SyncOutcome::Failed, "{path}");
         let problem = &report.problems[0];
-        assert!(problem.what.contains(&errcode.to_string()), "{report:?}");
+        assert!(
+            problem.what.to_string().contains(&errcode.to_string()),
+            "{report:?}"
+        );
         assert!(!problem.remedy.is_empty());
         for login in ["zhangsan", "lisi"] {
             assert!(!is_closed(&menshen, login).await, "{path}: {login}");

@@ -6,6 +6,7 @@ use menshen::store::SqliteUrl;
 
 use super::*;
 use crate::command::{run_menshen, text};
+use crate::english::english_words;
 use crate::upstream::TempFolder;
 
 /// A running server with a store in a file, and its configuration in a file.
@@ -249,5 +250,48 @@ async fn a_missing_store_or_one_of_another_version_is_not_changed() {
             std::fs::read(&file).unwrap() == bytes,
             "the file was changed"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_route_without_an_upstream_is_said_to_answer_only_checks() {
+    let env = CommandEnv::start().await;
+    session_cookie_of(&env.server.menshen, "lisi").await;
+    let url = &*format!("{SSO_URL}/nowhere");
+    let (code, out, err) = env.explain(&[url, "--as", "lisi"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    let verdict = "verdict: allow, for the check of another proxy: this route has no upstream and only \
+                   answers checks; a request sent to menshen itself gets 404";
+    assert!(out.lines().any(|line| line == verdict), "{out}");
+    let (_, out, _) = env.explain(&[url, "--as", "lisi", "--lang", "zh"]);
+    assert!(out.contains("只应答检查"), "{out}");
+    // A person whom the rule refuses is refused by the check, too.
+    let (_, out, _) = env.explain(&[url]);
+    assert!(out.contains("verdict: login (nobody): "), "{out}");
+}
+
+#[tokio::test]
+async fn an_explanation_is_chinese_with_a_chinese_locale() {
+    let env = CommandEnv::start().await;
+    session_cookie_of(&env.server.menshen, "lisi").await;
+    for path in [
+        "/finance/x",
+        "/failing",
+        "/x",
+        "/other",
+        "/ruled",
+        "/strong",
+        "/public/named",
+        "/finance%2f",
+        "/a/../b",
+        "/.menshen/sign_in",
+    ] {
+        for more in [&["--as", "lisi"][..], &[]] {
+            let url = format!("{SSO_URL}{path}");
+            let (code, out, err) = env.explain(&[&[&*url, "--lang", "zh"], more].concat());
+            assert_eq!((code, err.as_str()), (Some(0), ""), "{path}: {out}");
+            assert_eq!(english_words(&out), None, "{path}: {out}");
+            assert!(out.contains("\n结论："), "{path}: {out}");
+        }
     }
 }

@@ -183,7 +183,7 @@ async fn a_person_without_a_status_stays_as_they_are_and_the_report_says_why() {
     let cookie = cookie_of(&menshen, &lark, "zhangsan").await;
     lark.set_permission(Permission::Status, false);
     let report = sync(&menshen).await;
-    let problem = &report.problems[0].what;
+    let problem = report.problems[0].what.to_string();
     assert!(
         problem.contains("contact:user.employee:readonly"),
         "{problem}"

@@ -65,9 +65,13 @@ async fn a_signed_status_is_an_answer_of_the_provider() {
     let cause = Cause::ProviderMisconfigured;
     assert_refused(&menshen, &page, cause, "InvalidNameIDPolicy", "signed");
     let problem = report(&menshen).last_problem.expect("a problem");
-    assert!(problem.error.contains("call 555"), "{}", problem.error);
     assert!(
-        problem.remedy.contains("name_id_format"),
+        problem.error.to_string().contains("call 555"),
+        "{}",
+        problem.error
+    );
+    assert!(
+        problem.remedy.to_string().contains("name_id_format"),
         "{}",
         problem.remedy
     );

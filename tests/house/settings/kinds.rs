@@ -144,5 +144,5 @@ async fn a_stored_connector_of_another_kind_than_its_id_is_out_of_force() {
     let settings = node.live().settings();
     let info = settings.connector(&"corp".parse().unwrap()).unwrap();
     assert!(!info.enabled, "{info:?}");
-    assert!(info.broken.unwrap().contains("wecom"));
+    assert!(info.broken.unwrap().to_string().contains("wecom"));
 }

@@ -2,6 +2,7 @@
 
 use menshen::store::{AuditOrder, AuditPosition, AuditQuery, StoredAuditLine};
 use menshen::telemetry::{AuditCause, AuditEvent, AuditLine, AuditRecord, LogConfig, Telemetry};
+use menshen::wording::Text;
 
 use super::*;
 
@@ -145,7 +146,7 @@ async fn pages_list_each_line_once_in_both_orders() {
         let lines = (0..25).map(|number| {
             trail.line(&AuditRecord {
                 login: Some(["zhangsan", "lisi"][number % 2]),
-                reason: Some(&number.to_string()),
+                reason: Some(&Text::same(number.to_string())),
                 ..AuditRecord::new(AuditEvent::Login, at(number as u64 / 4))
             })
         });
@@ -248,7 +249,7 @@ async fn old_lines_and_those_beyond_the_maximum_are_deleted_in_rounds() {
 
 #[tokio::test]
 async fn lines_of_strangers_are_too_many_first_and_those_of_administrators_last() {
-    use AuditCause::{Administrator, Person, Stranger};
+    use AuditCause::{Administrator, Anonymous, Person};
     for backend in backends().await {
         let store = &*backend.store;
         let trail = Trail::new();
@@ -256,11 +257,11 @@ async fn lines_of_strangers_are_too_many_first_and_those_of_administrators_last(
         for (line, cause) in lines.iter_mut().zip([
             Administrator,
             Administrator,
-            Stranger,
+            Anonymous,
             Person,
-            Stranger,
+            Anonymous,
             Person,
-            Stranger,
+            Anonymous,
         ]) {
             line.cause = cause;
         }
@@ -268,15 +269,15 @@ async fn lines_of_strangers_are_too_many_first_and_those_of_administrators_last(
         for (kept, excess) in [
             (9, &[][..]),
             (7, &[]),
-            (6, &[(Stranger, 1)]),
-            (4, &[(Stranger, 3)]),
-            (3, &[(Stranger, 3), (Person, 1)]),
-            (1, &[(Stranger, 3), (Person, 2), (Administrator, 1)]),
+            (6, &[(Anonymous, 1)]),
+            (4, &[(Anonymous, 3)]),
+            (3, &[(Anonymous, 3), (Person, 1)]),
+            (1, &[(Anonymous, 3), (Person, 2), (Administrator, 1)]),
         ] {
             let counted = store.excess_audit_lines(kept).await.unwrap();
             assert_eq!(counted, excess, "{} {kept}", backend.name);
         }
-        let deleted = store.delete_oldest_audit_lines(Stranger, 2).await.unwrap();
+        let deleted = store.delete_oldest_audit_lines(Anonymous, 2).await.unwrap();
         assert_eq!(deleted, 2, "{}", backend.name);
         let left = ["s3", "p2", "p1", "b", "a"];
         assert_eq!(logins(store, &all()).await, left, "{}", backend.name);

@@ -19,6 +19,8 @@ use crate::request::explain::{
 };
 use crate::request::route::{HostPattern, Route};
 use crate::store::{AccountId, LoginName};
+use crate::text;
+use crate::wording::Text;
 
 /// The most people of one page: each is decided separately.
 const PEOPLE_MAX: u32 = 200;
@@ -35,6 +37,9 @@ struct Access {
     /// `null` if menshen cannot decide it; `why` says why not.
     allowed: Option<bool>,
     why: String,
+    /// The same in Chinese.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why_zh: Option<String>,
 }
 
 /// The routes of the site for one person.
@@ -134,7 +139,8 @@ async fn people_of_route(
     query.max += 1;
     let site = state.live.site();
     let route = site.explain_context().routes.by_name(&name).cloned();
-    let route = route.ok_or_else(|| ApiError::NotFound(format!("there is no route {name}")))?;
+    let route = route
+        .ok_or_else(|| ApiError::NotFound(text!("there is no route {name}", "没有路由 {name}")))?;
     let mut found = state.people.list(&query).await?;
     let has_next = found.len() > max;
     found.truncate(max);
@@ -171,13 +177,17 @@ async fn access(state: &ApiState, route: &Route, login: &LoginName) -> Result<Ac
     let (allowed, why) = match explained {
         Err(SimulateError::Store(error)) => return Err(ApiError::Store(error)),
         // The person has no identity yet.
-        Err(error) => (None, error.to_string()),
+        Err(error) => (None, Text::of(&error)),
         Ok(explained) if !is_decided_by(route, &explained) => (
             None,
-            "requests to this URL belong to another route".to_owned(),
+            Text::fixed(
+                "requests to this URL belong to another route",
+                "这个地址的请求属于另一个路由",
+            ),
         ),
         Ok(explained) if explained.caller.closed => {
-            (Some(false), "the account is closed".to_owned())
+            let why = Text::fixed("the account is closed", "账号已关闭");
+            (Some(false), why)
         }
         Ok(explained) => {
             let is_allowed = matches!(
@@ -187,7 +197,11 @@ async fn access(state: &ApiState, route: &Route, login: &LoginName) -> Result<Ac
             (Some(is_allowed), explained.verdict.reason)
         }
     };
-    Ok(Access { allowed, why })
+    Ok(Access {
+        allowed,
+        why: why.to_string(),
+        why_zh: why.other_chinese(),
+    })
 }
 
 fn is_decided_by(route: &Route, explained: &Explanation) -> bool {

@@ -16,6 +16,8 @@ use crate::clock::Timestamp;
 use crate::face::admin::tokens::AdminToken;
 use crate::store::{AccessTokenRecord, ConnectorId, LoginName, SessionId};
 use crate::telemetry::{AuditEvent, AuditRecord};
+use crate::text;
+use crate::wording::Text;
 
 pub(super) fn routes() -> Resource {
     Resource::new().routes(routes!(list)).routes(routes!(end))
@@ -102,13 +104,18 @@ async fn end(
     PathParameters((login, id)): PathParameters<(String, String)>,
 ) -> Result<ApiJson<Done>, ApiError> {
     let account = people::find(&state, &login).await?;
-    let unknown = || ApiError::NotFound(format!("{login} has no access token {id}"));
+    let unknown = || {
+        ApiError::NotFound(text!(
+            "{login} has no access token {id}",
+            "{login} 没有访问令牌 {id}"
+        ))
+    };
     let public_id = SessionId::try_from(id.clone()).map_err(|_| unknown())?;
     let tokens = state.people.access_tokens();
     let token = tokens.find(&account.id, &public_id).await?;
     let token = token.ok_or_else(unknown)?;
     let stored = tokens.end(&token).await;
-    let reason = audit_reason("", &stored);
+    let reason = audit_reason(&Text::default(), &stored);
     state.telemetry.audit(&AuditRecord {
         account: Some(&account.id),
         login: Some(account.login.as_str()),

@@ -15,6 +15,8 @@ use super::{ApiState, Resource};
 use crate::face::admin::tokens::AdminToken;
 use crate::store::{AccountId, Closing, ConnectorId, LoginName, Subject};
 use crate::telemetry::{AuditEvent, AuditRecord};
+use crate::text;
+use crate::wording::Text;
 
 /// The longest reason, in characters.
 const REASON_CHARS_MAX: usize = 200;
@@ -108,7 +110,7 @@ async fn open(
 }
 
 fn account_id(text: String) -> Result<AccountId, ApiError> {
-    let unknown = ApiError::NotFound(format!("there is no account {text}"));
+    let unknown = ApiError::NotFound(text!("there is no account {text}", "没有账号 {text}"));
     AccountId::try_from(text).map_err(|_| unknown)
 }
 
@@ -129,7 +131,7 @@ pub(super) async fn close_account(
     if matches!(stored, Ok(false)) {
         return Err(ApiError::no_account(account.id));
     }
-    let reason = audit_reason(&closing.reason, &stored);
+    let reason = audit_reason(&Text::same(closing.reason.clone()), &stored);
     audit(state, token, AuditEvent::AccountClosed, account, &reason);
     stored.map_err(ApiError::not_yet_stored)?;
     Ok(Done::answer())
@@ -145,7 +147,7 @@ pub(super) async fn reopen_account(
     let note = note.checked()?;
     let reopening = state.people.reopen_account(account.id, &token.name).await?;
     let reopening = reopening.ok_or_else(|| ApiError::no_account(account.id))?;
-    let reason = audit_reason_of_stored(&note);
+    let reason = audit_reason_of_stored(&Text::same(note));
     audit(state, token, AuditEvent::AccountReopened, account, &reason);
     let taken = reopening.taken.into_iter();
     let taken = taken.map(|(connector, subject)| TakenIdentity { connector, subject });
@@ -161,9 +163,10 @@ impl Note {
         let reason = self.reason;
         let is_long = reason.chars().count() > REASON_CHARS_MAX;
         if is_long || reason.chars().any(char::is_control) {
-            return Err(ApiError::malformed(
+            return Err(ApiError::Malformed(Text::fixed(
                 "reason: at most 200 characters, without control characters",
-            ));
+                "reason：最多 200 个字符，且不能有控制字符",
+            )));
         }
         Ok(reason)
     }
@@ -174,7 +177,7 @@ fn audit(
     token: &AdminToken,
     event: AuditEvent,
     account: NamedAccount<'_>,
-    reason: &str,
+    reason: &Text,
 ) {
     state.telemetry.audit(&AuditRecord {
         account: Some(account.id),

@@ -12,6 +12,8 @@ use crate::face::admin::json_response;
 use crate::face::admin::tokens::AdminToken;
 use crate::store::StoreError;
 use crate::telemetry::{AuditEvent, AuditRecord};
+use crate::text;
+use crate::wording::Text;
 
 /// A successful response with a JSON body.
 pub(super) struct ApiJson<T>(pub(super) T);
@@ -38,7 +40,7 @@ impl Done {
 pub(super) fn audit_record<'a>(
     token: &'a AdminToken,
     event: AuditEvent,
-    reason: &'a str,
+    reason: &'a Text,
 ) -> AuditRecord<'a> {
     AuditRecord {
         by: Some(&token.name),
@@ -49,18 +51,24 @@ pub(super) fn audit_record<'a>(
 }
 
 /// The reason in the audit record of a stored change, with the administrator's note.
-pub(super) fn audit_reason_of_stored(note: &str) -> String {
+pub(super) fn audit_reason_of_stored(note: &Text) -> Text {
     audit_reason(note, &Ok::<_, StoreError>(()))
 }
 
 /// The reason in an audit record: the administrator's note, and whether the change is stored.
-pub(super) fn audit_reason<T>(note: &str, stored: &Result<T, StoreError>) -> String {
-    let colon = if note.is_empty() { "" } else { ": " };
-    let unstored = match stored {
-        Ok(_) => "",
-        Err(_) => "; not stored yet",
+pub(super) fn audit_reason<T>(note: &Text, stored: &Result<T, StoreError>) -> Text {
+    let note = match note.is_empty() {
+        true => Text::default(),
+        false => text!(": {note}", "：{note:#}"),
     };
-    format!("through the admin API{colon}{note}{unstored}")
+    let unstored = match stored {
+        Ok(_) => Text::default(),
+        Err(_) => Text::fixed("; not stored yet", "；尚未写入数据库"),
+    };
+    text!(
+        "through the admin API{note}{unstored}",
+        "通过管理 API{note:#}{unstored:#}"
+    )
 }
 
 /// The tag of what was last changed in a version.

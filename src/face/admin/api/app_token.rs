@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::answer::{ApiJson, Done, audit_record};
+use super::answer::{ApiJson, Done, audit_reason_of_stored, audit_record};
 use super::error::{ApiError, Problem};
 use super::input::{JsonBody, PathParameters};
 use super::{ApiState, Resource};
@@ -18,6 +18,8 @@ use crate::face::admin::tokens::{AdminRights, AdminToken};
 use crate::login::ConnectorEntry;
 use crate::store::ConnectorId;
 use crate::telemetry::{AppTokenOutcome, AuditEvent, AuditRecord};
+use crate::text;
+use crate::wording::Text;
 
 pub(super) fn routes() -> Resource {
     Resource::new()
@@ -63,13 +65,14 @@ async fn issue(
         .health
         .record(&issued, state.live.services().clock.now());
     let (outcome, reason) = match &issued {
-        Ok(_) => (AppTokenOutcome::Issued, "through the admin API"),
+        Ok(_) => (AppTokenOutcome::Issued, Text::default()),
         Err(_) => (
             AppTokenOutcome::Failed,
-            "through the admin API: the source issues no token",
+            Text::fixed("the source issues no token", "认证源没有签发令牌"),
         ),
     };
-    record(&state, &token, &entry, outcome, reason);
+    let reason = audit_reason_of_stored(&reason);
+    record(&state, &token, &entry, outcome, &reason);
     let issued = issued.map_err(ApiError::Source)?;
     Ok(ApiJson(AppToken {
         access_token: issued.token.expose().clone(),
@@ -101,14 +104,15 @@ async fn reject(
     let (outcome, reason) = match &discarded {
         Ok(()) => (
             AppTokenOutcome::Rejected,
-            "through the admin API: the source rejects the token",
+            Text::fixed("the source rejects the token", "认证源拒绝了令牌"),
         ),
         Err(_) => (
             AppTokenOutcome::Limited,
-            "through the admin API: rejected too often",
+            Text::fixed("rejected too often", "报告失效过于频繁"),
         ),
     };
-    record(&state, &token, &entry, outcome, reason);
+    let reason = audit_reason_of_stored(&reason);
+    record(&state, &token, &entry, outcome, &reason);
     discarded.map_err(ApiError::DiscardedRecently)?;
     Ok(Done::answer())
 }
@@ -120,7 +124,7 @@ fn allowed_connector(
     token: &AdminToken,
     id: &str,
 ) -> Result<Arc<ConnectorEntry>, ApiError> {
-    let unknown = || ApiError::NotFound(format!("there is no connector {id}"));
+    let unknown = || ApiError::no_connector(id);
     let allowed = match &token.rights {
         AdminRights::Broker(connectors) => connectors.iter().find(|allowed| allowed.as_str() == id),
         AdminRights::Full | AdminRights::View => None,
@@ -135,18 +139,23 @@ fn allowed_connector(
         .as_ref()
         .and_then(entry)
     {
-        let reason = "the admin token has no right to the token of the application";
-        record(state, token, &entry, AppTokenOutcome::Refused, reason);
+        let reason = Text::fixed(
+            "the admin token has no right to the token of the application",
+            "管理令牌无权领取应用令牌",
+        );
+        record(state, token, &entry, AppTokenOutcome::Refused, &reason);
     }
-    Err(ApiError::Forbidden(
+    Err(ApiError::Forbidden(Text::fixed(
         "this token may not fetch the application's token of this connector: use one of [[admin.tokens]] \
          with the connector in broker",
-    ))
+        "这个令牌不能领取此认证源的应用令牌：请使用 [[admin.tokens]] 中 broker 包含该认证源的令牌",
+    )))
 }
 
 fn no_app_token(id: &str) -> ApiError {
-    ApiError::NotFound(format!(
-        "the kind of connector {id} has no token of the application"
+    ApiError::NotFound(text!(
+        "the kind of connector {id} has no token of the application",
+        "认证源 {id} 的类型没有应用令牌"
     ))
 }
 
@@ -155,7 +164,7 @@ fn record(
     token: &AdminToken,
     entry: &ConnectorEntry,
     outcome: AppTokenOutcome,
-    reason: &str,
+    reason: &Text,
 ) {
     let event = match outcome {
         AppTokenOutcome::Issued | AppTokenOutcome::Failed => AuditEvent::AppToken,

@@ -16,6 +16,7 @@ use crate::store::{
     AccountId, AuditOrder, AuditPosition, AuditQuery, ConnectorId, StoreError, StoredAuditLine,
 };
 use crate::telemetry::AuditEvent;
+use crate::text;
 
 mod download;
 
@@ -111,11 +112,17 @@ struct AuditEntry {
     user_agent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// The reason in Chinese.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason_zh: Option<String>,
     /// The name of the administrator who did it.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// The error in Chinese.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_zh: Option<String>,
     /// How many lines about anonymous clients were left out before this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     left_out: Option<u64>,
@@ -126,7 +133,10 @@ impl AuditParameters {
     fn query(&self) -> Result<AuditQuery, ApiError> {
         let login = self.login.as_ref();
         if login.is_some_and(|login| login.len() > LOGIN_BYTES_MAX) {
-            let detail = format!("the query: login is longer than {LOGIN_BYTES_MAX} bytes");
+            let detail = text!(
+                "the query: login is longer than {LOGIN_BYTES_MAX} bytes",
+                "查询：login 超过 {LOGIN_BYTES_MAX} 字节"
+            );
             return Err(ApiError::Malformed(detail));
         }
         Ok(AuditQuery {

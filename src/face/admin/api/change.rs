@@ -14,6 +14,8 @@ use super::input::read_body;
 use crate::face::admin::json;
 use crate::face::admin::tokens::AdminToken;
 use crate::site::settings::{Author, ConnectorTable, Means, Precondition};
+use crate::text;
+use crate::wording::Text;
 
 /// The User-Agent of the commands of menshen.
 pub const COMMAND_USER_AGENT: &str = "menshen-command";
@@ -33,7 +35,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Sender {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let token = parts.extensions.get::<AdminToken>();
-        let token = token.ok_or(ApiError::Forbidden("the request has no token"))?;
+        let token = token.ok_or(ApiError::no_token())?;
         let client = parts.extensions.get::<ClientAddress>();
         let user_agent = parts.headers.get(USER_AGENT);
         let is_command = user_agent.is_some_and(|agent| agent == COMMAND_USER_AGENT);
@@ -65,7 +67,10 @@ pub(in crate::face::admin) fn precondition(headers: &HeaderMap) -> Result<Precon
         let mut values = headers.get_all(&name).iter();
         match (values.next(), values.next()) {
             (first, None) => Ok(first.map(|value| value.as_bytes().trim_ascii())),
-            (_, Some(_)) => Err(ApiError::Malformed(format!("{name} is there twice"))),
+            (_, Some(_)) => Err(ApiError::Malformed(text!(
+                "{name} is there twice",
+                "{name} 出现了两次"
+            ))),
         }
     };
     match (one(IF_MATCH)?, one(IF_NONE_MATCH)?) {
@@ -74,10 +79,14 @@ pub(in crate::face::admin) fn precondition(headers: &HeaderMap) -> Result<Precon
         // Another tag than that of a version matches nothing: 0 is the version of what never changed.
         (Some(tag), None) => Ok(Precondition::Matches(version_of(tag).unwrap_or(u64::MAX))),
         (None, Some(b"*")) => Ok(Precondition::IsNew),
-        (None, Some(_)) => Err(ApiError::malformed("If-None-Match can only be *")),
-        (Some(_), Some(_)) => Err(ApiError::malformed(
+        (None, Some(_)) => Err(ApiError::Malformed(Text::fixed(
+            "If-None-Match can only be *",
+            "If-None-Match 只能是 *",
+        ))),
+        (Some(_), Some(_)) => Err(ApiError::Malformed(Text::fixed(
             "If-Match and If-None-Match exclude each other",
-        )),
+            "If-Match 和 If-None-Match 不能同时使用",
+        ))),
     }
 }
 
@@ -95,7 +104,7 @@ impl<S: Send + Sync> FromRequest<S> for TableBody {
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         match optional_table(request).await? {
             Some(table) => Ok(Self(table)),
-            None => Err(ApiError::malformed("the body is empty: send a JSON object")),
+            None => Err(ApiError::empty_body()),
         }
     }
 }
@@ -123,8 +132,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for SettingsBody<T> {
         // The error of the parser would repeat a part of the body, which may be a secret.
         let parsed = serde_path_to_error::deserialize(body);
         parsed.map(Self).map_err(|error| {
-            let detail = format!("the body: {}: this does not fit here", error.path());
-            ApiError::Malformed(detail)
+            let path = error.path();
+            ApiError::Malformed(text!(
+                "the body: {path}: this does not fit here",
+                "请求体：{path}：这里不能这样写"
+            ))
         })
     }
 }

@@ -16,6 +16,7 @@ use crate::setting::Label;
 use crate::site::Site;
 use crate::site::settings::{ConnectorInfo, Origin};
 use crate::store::ConnectorId;
+use crate::wording::Text;
 
 mod settings;
 mod trial;
@@ -57,6 +58,9 @@ struct Connector {
     shadowed: bool,
     /// Why it is managed and enabled, but out of force.
     broken: Option<String>,
+    /// The same in Chinese.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broken_zh: Option<String>,
     /// The version in which it was last changed, as the header `ETag` has it.
     etag: String,
     /// Whether the source answered the last call at all; `null` if there was no call yet.
@@ -71,8 +75,14 @@ struct Connector {
 struct ConnectorProblem {
     at: i64,
     error: String,
+    /// The same in Chinese.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_zh: Option<String>,
     /// What to do.
     remedy: String,
+    /// The remedy in Chinese.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy_zh: Option<String>,
 }
 
 /// Lists the connectors, with the last success and the last problem of each. Calls no source: the response
@@ -108,7 +118,8 @@ impl Connector {
             enabled: info.enabled,
             default: info.is_default,
             shadowed: info.shadowed,
-            broken: info.broken,
+            broken_zh: info.broken.as_ref().and_then(Text::other_chinese),
+            broken: info.broken.map(|why| why.to_string()),
             etag: info.etag.to_string(),
             reachable: report.as_ref().and_then(|report| report.is_reachable()),
             last_success_at: answered_at.map(Timestamp::unix_s),
@@ -126,17 +137,15 @@ impl From<SourceProblem> for ConnectorProblem {
     fn from(problem: SourceProblem) -> Self {
         Self {
             at: problem.at.unix_s(),
-            error: problem.error,
-            remedy: problem.remedy,
+            error: problem.error.to_string(),
+            error_zh: problem.error.other_chinese(),
+            remedy: problem.remedy.to_string(),
+            remedy_zh: problem.remedy.other_chinese(),
         }
     }
 }
 
 /// The ID in a path.
 fn connector_id(text: &str) -> Result<ConnectorId, ApiError> {
-    text.parse().map_err(|_| no_connector(text))
-}
-
-fn no_connector(text: &str) -> ApiError {
-    ApiError::NotFound(format!("there is no connector {text}"))
+    text.parse().map_err(|_| ApiError::no_connector(text))
 }

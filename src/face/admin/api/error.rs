@@ -14,55 +14,47 @@ use crate::login::connector::{ConnectorError, DiscardedRecently};
 use crate::people::import::LineProblem;
 use crate::request::explain::ExplainQueryError;
 use crate::site::settings::{ChangeError, FileLine, SettingsError};
-use crate::store::{AccountId, ConnectorId, LoginName, StoreError};
+use crate::store::{AccountId, ConnectorId, StoreError};
 use crate::telemetry::error_chain;
+use crate::text;
+use crate::wording::Text;
 
 /// Why an API request failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(in crate::face::admin) enum ApiError {
     /// Says which part of the request is wrong.
-    #[error("{0}")]
-    Malformed(String),
+    Malformed(Text),
     /// The body is not one JSON object.
-    #[error("the body must be one JSON object: {0}")]
-    Json(#[from] JsonError),
-    #[error("the body is longer than {bytes_max} bytes")]
-    TooLarge { bytes_max: usize },
-    #[error("the body did not arrive within {within_s} s")]
-    TooSlow { within_s: u64 },
-    #[error("the Content-Type is {sent}: send {expected}")]
-    ContentType { sent: String, expected: String },
-    #[error(transparent)]
-    ExplainQuery(#[from] ExplainQueryError),
+    Json(JsonError),
+    TooLarge {
+        bytes_max: usize,
+    },
+    /// The body did not arrive in time.
+    TooSlow {
+        within_s: u64,
+    },
+    ContentType {
+        sent: String,
+        expected: String,
+    },
+    ExplainQuery(ExplainQueryError),
     /// Says which right the token lacks.
-    #[error("{0}")]
-    Forbidden(&'static str),
+    Forbidden(Text),
     /// Says which thing does not exist.
-    #[error("{0}")]
-    NotFound(String),
+    NotFound(Text),
     /// Says what prevents the change.
-    #[error("{0}")]
-    Conflict(String),
+    Conflict(Text),
     /// A change of the managed settings was refused.
-    #[error("{}", error_chain(.0))]
     Change(ChangeError),
-    #[error("nothing was imported: some lines are bad")]
+    /// Nothing was imported, because some lines are bad.
     BadLines(Vec<LineProblem>),
     /// The source of a connector failed.
-    #[error("{}", error_chain(.0))]
     Source(ConnectorError),
     /// Too many hashes of passwords are being computed.
-    #[error("{}", error_chain(.0))]
     Busy(ConnectorError),
-    #[error(transparent)]
     DiscardedRecently(DiscardedRecently),
-    #[error("the store does not answer: {}", .0.cause())]
     Store(StoreError),
     /// This process applies the change already, but it is not stored yet.
-    #[error(
-        "the change holds in this process, but is not stored yet: {}; menshen retries until it is",
-        .0.cause()
-    )]
     NotYetStored(StoreError),
 }
 
@@ -71,6 +63,9 @@ pub(in crate::face::admin) enum ApiError {
 pub(super) struct Problem {
     /// What is wrong, and with which part of the request.
     error: String,
+    /// The same in Chinese.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_zh: Option<String>,
     /// The lines that cannot be imported; only in the response to an import.
     #[serde(skip_serializing_if = "Option::is_none")]
     problems: Option<Vec<BadLine>>,
@@ -95,8 +90,14 @@ pub(super) struct BadField {
     /// The key below `[connector.ID]`, such as `wecom.corp_id`; empty: the whole connector.
     field: String,
     message: String,
+    /// The message in Chinese.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_zh: Option<String>,
     /// What is allowed, or a remedy.
     help: Option<String>,
+    /// The help in Chinese.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help_zh: Option<String>,
 }
 
 /// A line that cannot be imported.
@@ -105,14 +106,15 @@ pub(super) struct BadLine {
     /// The line in a CSV file, or the place in a JSON array; both count from 1.
     line: usize,
     why: String,
+    /// The same in Chinese.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why_zh: Option<String>,
 }
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NoAccount { account } => {
-                Self::NotFound(format!("there is no account {account}"))
-            }
+            StoreError::NoAccount { account } => Self::no_account(&account),
             error => Self::Store(error),
         }
     }
@@ -129,6 +131,18 @@ impl From<ChangeError> for ApiError {
     }
 }
 
+impl From<JsonError> for ApiError {
+    fn from(error: JsonError) -> Self {
+        Self::Json(error)
+    }
+}
+
+impl From<ExplainQueryError> for ApiError {
+    fn from(error: ExplainQueryError) -> Self {
+        Self::ExplainQuery(error)
+    }
+}
+
 impl From<SettingsError> for ApiError {
     fn from(error: SettingsError) -> Self {
         ChangeError::Settings(error).into()
@@ -136,16 +150,78 @@ impl From<SettingsError> for ApiError {
 }
 
 impl ApiError {
-    pub(super) fn malformed(detail: &str) -> Self {
-        Self::Malformed(detail.to_owned())
+    pub(super) fn no_token() -> Self {
+        Self::Forbidden(Text::fixed("the request has no token", "请求没有令牌"))
+    }
+
+    pub(super) fn empty_body() -> Self {
+        Self::Malformed(Text::fixed(
+            "the body is empty: send a JSON object",
+            "请求体是空的：请发送一个 JSON 对象",
+        ))
     }
 
     pub(super) fn no_account(account: &AccountId) -> Self {
-        Self::NotFound(format!("there is no account {account}"))
+        Self::NotFound(text!("there is no account {account}", "没有账号 {account}"))
     }
 
-    pub(super) fn no_login(login: &LoginName) -> Self {
-        Self::NotFound(format!("nobody has the login {login}"))
+    pub(super) fn no_connector(id: &str) -> Self {
+        Self::NotFound(text!("there is no connector {id}", "没有认证源 {id}"))
+    }
+
+    pub(super) fn no_login(login: &str) -> Self {
+        Self::NotFound(text!(
+            "nobody has the login {login}",
+            "没有人使用登录名 {login}"
+        ))
+    }
+
+    fn text(&self) -> Text {
+        match self {
+            Self::Malformed(why)
+            | Self::Forbidden(why)
+            | Self::NotFound(why)
+            | Self::Conflict(why) => why.clone(),
+            Self::Json(error) => text!(
+                "the body must be one JSON object: {error}",
+                "请求体应为一个 JSON 对象：{error:#}"
+            ),
+            Self::TooLarge { bytes_max } => text!(
+                "the body is longer than {bytes_max} bytes",
+                "请求体超过 {bytes_max} 字节"
+            ),
+            Self::TooSlow { within_s } => text!(
+                "the body did not arrive within {within_s} s",
+                "请求体没有在 {within_s} 秒内到达"
+            ),
+            Self::ContentType { sent, expected } => text!(
+                "the Content-Type is {sent}: send {expected}",
+                "Content-Type 是 {sent}：应为 `{expected}`"
+            ),
+            Self::ExplainQuery(error) => Text::of(error),
+            Self::Change(error) => Text::of(&error_chain(error)),
+            Self::BadLines(_) => Text::fixed(
+                "nothing was imported: some lines are bad",
+                "没有导入任何人：有的行不正确",
+            ),
+            Self::Source(error) | Self::Busy(error) => Text::of(&error_chain(error)),
+            Self::DiscardedRecently(error) => Text::of(error),
+            Self::Store(error) => {
+                let why = Text::of(error.cause());
+                text!(
+                    "the store does not answer: {why}",
+                    "数据库没有响应：{why:#}"
+                )
+            }
+            Self::NotYetStored(error) => {
+                let why = Text::of(error.cause());
+                text!(
+                    "the change holds in this process, but is not stored yet: {why}; menshen retries until \
+                     it is",
+                    "修改已在本进程生效，但尚未写入数据库：{why:#}；menshen 会继续重试"
+                )
+            }
+        }
     }
 
     /// A store failure after a change that this process applies already.
@@ -211,13 +287,15 @@ impl IntoResponse for ApiError {
         let problems = match &self {
             Self::BadLines(lines) => Some(lines.iter().map(|problem| BadLine {
                 line: problem.line,
-                why: problem.why.clone(),
+                why: problem.why.to_string(),
+                why_zh: problem.why.other_chinese(),
             })),
             _ => None,
         };
-        let at = file_line(&self);
+        let (text, at) = (self.text(), file_line(&self));
         let problem = Problem {
-            error: self.to_string(),
+            error: text.to_string(),
+            error_zh: text.other_chinese(),
             problems: problems.map(Iterator::collect),
             fields: bad_fields(&self),
             file: at.map(|at| at.file.clone()),
@@ -259,7 +337,9 @@ fn bad_fields(error: &ApiError) -> Option<Vec<BadField>> {
             connector: None,
             field: path.clone(),
             message: "it is there twice".to_owned(),
+            message_zh: Some("出现了两次".to_owned()),
             help: Some("remove one of them".to_owned()),
+            help_zh: Some("请删除其中一个".to_owned()),
         }]);
     }
     let (ApiError::Change(ChangeError::Problems(problems))
@@ -271,7 +351,9 @@ fn bad_fields(error: &ApiError) -> Option<Vec<BadField>> {
         connector: problem.connector.clone(),
         field: problem.field.clone(),
         message: problem.message.to_string(),
+        message_zh: problem.message.other_chinese(),
         help: problem.help.as_ref().map(ToString::to_string),
+        help_zh: problem.help.as_ref().and_then(Text::other_chinese),
     });
     Some(fields.collect())
 }

@@ -13,6 +13,8 @@ use super::{ApiState, Resource};
 use crate::face::explanation;
 use crate::people::directory::SimulateError;
 use crate::request::explain::{self, ExplainArguments, ExplainQuery};
+use crate::text;
+use crate::wording::Text;
 
 pub(super) fn routes() -> Resource {
     Resource::new().routes(routes!(explain))
@@ -60,7 +62,7 @@ async fn explain(
     let explanation = explained.map_err(|error| match error {
         SimulateError::Store(error) => ApiError::Store(error),
         SimulateError::Unknown { .. } | SimulateError::NoIdentity { .. } => {
-            ApiError::NotFound(error.to_string())
+            ApiError::NotFound(Text::of(&error))
         }
     })?;
     Ok(ApiJson(explanation::json(&explanation)))
@@ -81,17 +83,23 @@ fn parse_query(query: &str) -> Result<ExplainArguments, ApiError> {
                 continue;
             }
             unknown => {
-                return Err(ApiError::Malformed(format!(
+                return Err(ApiError::Malformed(text!(
                     "the query: unknown field `{unknown}`, expected one of `url`, `as`, `via`, `method`, \
-                     `from`, `header`"
+                     `from`, `header`",
+                    "查询：未知的字段 `{unknown}`，应为 `url`、`as`、`via`、`method`、`from`、`header` 之一"
                 )));
             }
         };
         if argument.replace(value.into_owned()).is_some() {
-            let detail = format!("the query: {name} is given twice; only header may be repeated");
+            let detail = text!(
+                "the query: {name} is given twice; only header may be repeated",
+                "查询：{name} 出现了两次；只有 header 可以重复"
+            );
             return Err(ApiError::Malformed(detail));
         }
     }
-    let url = url.ok_or_else(|| ApiError::malformed("the query: url is missing"))?;
+    let url = url.ok_or_else(|| {
+        ApiError::Malformed(Text::fixed("the query: url is missing", "查询：缺少 url"))
+    })?;
     Ok(ExplainArguments { url, ..arguments })
 }

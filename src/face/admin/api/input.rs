@@ -13,6 +13,8 @@ use tokio::time::timeout;
 
 use super::error::ApiError;
 use crate::face::admin::json::{self, JsonError};
+use crate::text;
+use crate::wording::Text;
 
 /// The longest JSON body, in bytes.
 const JSON_BYTES_MAX: usize = 16 * 1024;
@@ -23,6 +25,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The types of a JSON body. `curl -d` sends the second one for everything.
 const JSON_TYPES: [&str; 2] = ["application/json", "application/x-www-form-urlencoded"];
 
+const QUERY: Text = Text::fixed("the query", "查询");
+const BODY: Text = Text::fixed("the body", "请求体");
+
 /// The percent-decoded parameters of the path.
 pub(super) struct PathParameters<T>(pub(super) T);
 
@@ -32,10 +37,13 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathPar
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(parameters)) => Ok(Self(parameters)),
-            Err(error) => Err(ApiError::Malformed(format!(
-                "the path: {}",
-                error.body_text()
-            ))),
+            Err(error) => {
+                let detail = error.body_text();
+                Err(ApiError::Malformed(text!(
+                    "the path: {detail}",
+                    "路径：`{detail}`"
+                )))
+            }
         }
     }
 }
@@ -49,7 +57,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParameter
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Query::<T>::from_request_parts(parts, state).await {
             Ok(Query(parameters)) => Ok(Self(parameters)),
-            Err(error) => Err(malformed("the query", &error.body_text())),
+            Err(error) => Err(malformed(&QUERY, &error.body_text())),
         }
     }
 }
@@ -63,7 +71,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let body = read_body(request, &JSON_TYPES, JSON_BYTES_MAX).await?;
         match body.is_empty() {
-            true => Err(ApiError::malformed("the body is empty: send a JSON object")),
+            true => Err(ApiError::empty_body()),
             false => parse(&body).map(Self),
         }
     }
@@ -115,7 +123,10 @@ pub(super) async fn read_body(
     let body = body.map_err(|_| ApiError::TooSlow { within_s })?;
     let body = body.map_err(|error| match error.is::<LengthLimitError>() {
         true => ApiError::TooLarge { bytes_max },
-        false => ApiError::malformed("the body did not arrive as a whole"),
+        false => ApiError::Malformed(Text::fixed(
+            "the body did not arrive as a whole",
+            "请求体没有完整到达",
+        )),
     })?;
     Ok(body.to_bytes())
 }
@@ -127,13 +138,14 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     }
     match Json::from_bytes(body) {
         Ok(Json(parsed)) => Ok(parsed),
-        Err(error) => Err(malformed("the body", &error.body_text())),
+        Err(error) => Err(malformed(&BODY, &error.body_text())),
     }
 }
 
 /// axum says `Failed to deserialize query string: max: invalid digit`. The part up to the first colon is
 /// dropped.
-fn malformed(part: &str, text: &str) -> ApiError {
+fn malformed(part: &Text, text: &str) -> ApiError {
     let detail = text.split_once(": ").map_or(text, |(_, detail)| detail);
-    ApiError::Malformed(format!("{part}: {detail}"))
+    // The words of the parser, in English.
+    ApiError::Malformed(text!("{part}: {detail}", "{part:#}：`{detail}`"))
 }

@@ -16,6 +16,8 @@ use super::{ApiState, Resource};
 use crate::login::ConnectorEntry;
 use crate::people::local_people::{LocalPeople, LocalPeopleError, fields, subject_of};
 use crate::store::{ConnectorId, EndedLogins, LocalPerson, LoginName, Subject};
+use crate::text;
+use crate::wording::Text;
 
 mod edit;
 mod import;
@@ -113,23 +115,30 @@ impl From<&EndedLogins> for Ended {
 }
 
 /// What a change ended, for the audit record.
-fn ended_text(ended: &EndedLogins) -> String {
+fn ended_text(ended: &EndedLogins) -> Text {
     let (sessions, tokens) = (ended.sessions, ended.access_tokens);
-    format!("{sessions} sessions, {tokens} access tokens ended")
+    text!(
+        "{sessions} sessions, {tokens} access tokens ended",
+        "结束了 {sessions} 个会话，停用了 {tokens} 个访问令牌"
+    )
 }
 
 impl From<LocalPeopleError> for ApiError {
     fn from(error: LocalPeopleError) -> Self {
         match error {
             LocalPeopleError::Store(error) => Self::Store(error),
-            LocalPeopleError::Unknown { .. } => Self::NotFound(error.to_string()),
+            LocalPeopleError::Unknown { .. } => Self::NotFound(Text::of(&error)),
             LocalPeopleError::Taken { .. } | LocalPeopleError::Contended => {
-                Self::Conflict(error.to_string())
+                Self::Conflict(Text::of(&error))
             }
-            LocalPeopleError::Login(source) => Self::Malformed(format!("login: {source}")),
+            LocalPeopleError::Login(source) => {
+                Self::Malformed(text!("login: {source}", "login：{source:#}"))
+            }
             LocalPeopleError::NoPassword
             | LocalPeopleError::OtherLogin
-            | LocalPeopleError::Field(_) => Self::Malformed(format!("the body: {error}")),
+            | LocalPeopleError::Field(_) => {
+                Self::Malformed(text!("the body: {error}", "请求体：{error:#}"))
+            }
         }
     }
 }
@@ -139,11 +148,12 @@ fn entry_of(state: &ApiState, id: &str) -> Result<(Arc<ConnectorEntry>, LocalPeo
     let site = state.live.site();
     let entry = id.parse::<ConnectorId>().ok();
     let entry = entry.and_then(|id| site.login.entry(&id).cloned());
-    let entry = entry.ok_or_else(|| ApiError::NotFound(format!("there is no connector {id}")))?;
+    let entry = entry.ok_or_else(|| ApiError::no_connector(id))?;
     match entry.connector.local_people().cloned() {
         Some(people) => Ok((entry, people)),
-        None => Err(ApiError::NotFound(format!(
-            "the store does not keep the people of the connector {id}"
+        None => Err(ApiError::NotFound(text!(
+            "the store does not keep the people of the connector {id}",
+            "认证源 {id} 的人员不在数据库里"
         ))),
     }
 }
@@ -170,7 +180,8 @@ async fn list(
 ) -> Result<ApiJson<LocalPeopleList>, ApiError> {
     let (_, people) = entry_of(&state, &id)?;
     let after = parameters.after.as_deref().map(subject_of).transpose();
-    let after = after.map_err(|error| ApiError::Malformed(format!("after: {error}")))?;
+    let after =
+        after.map_err(|error| ApiError::Malformed(text!("after: {error}", "after：{error:#}")))?;
     let max = parameters.max.unwrap_or(LISTED_DEFAULT).min(LISTED_MAX);
     // One more shows whether there is a next page.
     let mut found = people.list(after.as_ref(), max + 1).await?;
@@ -207,6 +218,11 @@ async fn show(
         Some(subject) => people.find(subject).await?,
         None => None,
     };
-    let unknown = || ApiError::NotFound(format!("nobody has the login {login} at {id}"));
+    let unknown = || {
+        ApiError::NotFound(text!(
+            "nobody has the login {login} at {id}",
+            "{id} 没有登录名 {login}"
+        ))
+    };
     Ok(ApiJson(found.ok_or_else(unknown)?.into()))
 }

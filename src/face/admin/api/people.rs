@@ -34,7 +34,7 @@ pub(super) fn routes() -> Resource {
 
 /// The account with this login.
 pub(super) async fn find(state: &ApiState, login: &str) -> Result<Account, ApiError> {
-    let unknown = || ApiError::NotFound(format!("nobody has the login {login}"));
+    let unknown = || ApiError::no_login(login);
     let name = LoginName::try_from(login.to_owned()).map_err(|_| unknown())?;
     let found = state.people.directory().account_by_login(&name).await?;
     found.ok_or_else(unknown)

@@ -15,6 +15,7 @@ use super::{ApiState, Resource};
 use crate::face::admin::tokens::AdminToken;
 use crate::store::{AccountId, ConnectorId, LoginName, PeopleQuery, RevocationScope, StoreError};
 use crate::telemetry::AuditEvent;
+use crate::wording::Text;
 
 pub(super) fn routes() -> Resource {
     Resource::new().routes(routes!(revoke))
@@ -62,7 +63,7 @@ async fn revoke(
             everyone: false,
         } => {
             let account = state.people.directory().account_by_login(&name).await?;
-            let account = account.ok_or_else(|| ApiError::no_login(&name))?;
+            let account = account.ok_or_else(|| ApiError::no_login(name.as_str()))?;
             login = Some(account.login);
             RevocationScope::Account(account.id)
         }
@@ -88,9 +89,10 @@ async fn revoke(
             everyone: true,
         } => RevocationScope::Everyone,
         _ => {
-            let detail =
-                "the body: give exactly one of login, account, connector, and everyone = true";
-            return Err(ApiError::malformed(detail));
+            return Err(ApiError::Malformed(Text::fixed(
+                "the body: give exactly one of login, account, connector, and everyone = true",
+                "请求体：login、account、connector、everyone = true 必须且只能写一个",
+            )));
         }
     };
     let stored = state.sessions.revoke(&scope).await;
@@ -98,12 +100,12 @@ async fn revoke(
         return Err(error.into());
     }
     let note = match scope {
-        RevocationScope::Everyone => "everyone",
+        RevocationScope::Everyone => Text::fixed("everyone", "所有人"),
         RevocationScope::Account(_)
         | RevocationScope::Connector(_)
-        | RevocationScope::Session(_) => "",
+        | RevocationScope::Session(_) => Text::default(),
     };
-    let reason = audit_reason(note, &stored);
+    let reason = audit_reason(&note, &stored);
     let mut record = audit_record(&token, AuditEvent::Revoked, &reason);
     record.login = login.as_ref().map(LoginName::as_str);
     match &scope {
@@ -127,7 +129,7 @@ async fn require_connector(state: &ApiState, id: &ConnectorId) -> Result<(), Api
         ..PeopleQuery::default()
     };
     match state.people.list(&query).await?.is_empty() {
-        true => Err(ApiError::NotFound(format!("there is no connector {id}"))),
+        true => Err(ApiError::no_connector(id.as_str())),
         false => Ok(()),
     }
 }

@@ -20,6 +20,8 @@ use crate::store::{
     Subject,
 };
 use crate::telemetry::{AuditEvent, AuditRecord};
+use crate::text;
+use crate::wording::Text;
 
 /// The most listed sessions.
 const LISTED_MAX: u32 = 10_000;
@@ -129,11 +131,18 @@ async fn list(
 ) -> Result<ApiJson<SessionList>, ApiError> {
     let account = match (parameters.login, parameters.account) {
         (Some(_), Some(_)) => {
-            return Err(ApiError::malformed("give login or account, not both"));
+            return Err(ApiError::Malformed(Text::fixed(
+                "give login or account, not both",
+                "login 和 account 只能写一个",
+            )));
         }
         (Some(login), None) => {
             let account = state.people.directory().account_by_login(&login).await?;
-            Some(account.ok_or_else(|| ApiError::no_login(&login))?.id)
+            Some(
+                account
+                    .ok_or_else(|| ApiError::no_login(login.as_str()))?
+                    .id,
+            )
         }
         (None, account) => account,
     };
@@ -161,12 +170,12 @@ async fn end(
     Extension(token): Extension<AdminToken>,
     PathParameters(id): PathParameters<String>,
 ) -> Result<ApiJson<Done>, ApiError> {
-    let unknown = || ApiError::NotFound(format!("there is no session {id}"));
+    let unknown = || ApiError::NotFound(text!("there is no session {id}", "没有会话 {id}"));
     let public_id = SessionId::try_from(id.clone()).map_err(|_| unknown())?;
     let key = state.sessions.session_key(&public_id).await?;
     let scope = RevocationScope::Session(key.ok_or_else(unknown)?);
     let stored = state.sessions.revoke(&scope).await;
-    let reason = audit_reason("", &stored);
+    let reason = audit_reason(&Text::default(), &stored);
     state.telemetry.audit(&AuditRecord {
         session: Some(&public_id),
         ..audit_record(&token, AuditEvent::Revoked, &reason)

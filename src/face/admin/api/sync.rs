@@ -21,6 +21,7 @@ use crate::login::Login;
 use crate::login::directory_sync::{RunningSync, SyncProgress, SyncRefused, SyncRequest};
 use crate::people::directory_sync::{SyncReport, SyncScope};
 use crate::store::ConnectorId;
+use crate::wording::Text;
 
 /// How long a request with `wait` may wait for the end of its sync.
 const WAIT_MAX: Duration = Duration::from_secs(120);
@@ -86,12 +87,11 @@ struct Running {
 
 impl From<SyncRefused> for ApiError {
     fn from(refused: SyncRefused) -> Self {
+        let why = Text::of(&refused);
         match refused {
-            SyncRefused::UnknownConnector(_) | SyncRefused::NoDirectory(_) => {
-                Self::NotFound(refused.to_string())
-            }
-            SyncRefused::NoSuchId { .. } => Self::Malformed(refused.to_string()),
-            SyncRefused::Running { .. } => Self::Conflict(refused.to_string()),
+            SyncRefused::UnknownConnector(_) | SyncRefused::NoDirectory(_) => Self::NotFound(why),
+            SyncRefused::NoSuchId { .. } => Self::Malformed(why),
+            SyncRefused::Running { .. } => Self::Conflict(why),
         }
     }
 }
@@ -248,6 +248,5 @@ fn status_of(login: &Login, connector: &ConnectorId) -> Result<SyncStatus, ApiEr
 }
 
 fn connector_id(text: &str) -> Result<ConnectorId, ApiError> {
-    let unknown = |_| ApiError::NotFound(format!("there is no connector {text}"));
-    text.parse().map_err(unknown)
+    text.parse().map_err(|_| ApiError::no_connector(text))
 }

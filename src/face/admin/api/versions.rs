@@ -21,6 +21,7 @@ use crate::site::settings::{
     Change, ConnectorTable, LoginChange, ManagedDocument, SecretPlaces, VersionSummary,
 };
 use crate::store::ConnectorId;
+use crate::text;
 
 /// How many versions a page has if the request does not say it, and at most.
 const PAGE_DEFAULT: u32 = 50;
@@ -297,5 +298,5 @@ async fn import(
 }
 
 fn no_version(number: u64) -> ApiError {
-    ApiError::NotFound(format!("there is no version {number}"))
+    ApiError::NotFound(text!("there is no version {number}", "没有版本 {number}"))
 }

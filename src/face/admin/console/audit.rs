@@ -5,9 +5,11 @@ use super::request::ConsoleRequest;
 use crate::face::browser::single_header_lossy;
 use crate::store::StoreError;
 use crate::telemetry::{AuditEvent, AuditRecord};
+use crate::text;
+use crate::wording::Text;
 
 /// A record of what somebody does about their own session of the console.
-pub(super) fn of_visit<'a>(request: &ConsoleRequest<'a>, reason: &'a str) -> AuditRecord<'a> {
+pub(super) fn of_visit<'a>(request: &ConsoleRequest<'a>, reason: &'a Text) -> AuditRecord<'a> {
     AuditRecord {
         client: Some(request.head.client_ip),
         user_agent: single_header_lossy(request.head.headers, "user-agent"),
@@ -20,7 +22,7 @@ pub(super) fn of_visit<'a>(request: &ConsoleRequest<'a>, reason: &'a str) -> Aud
 pub(super) fn of_change<'a>(
     context: &'a PageContext<'_>,
     event: AuditEvent,
-    reason: &'a str,
+    reason: &'a Text,
 ) -> AuditRecord<'a> {
     let request = context.request;
     AuditRecord {
@@ -33,11 +35,17 @@ pub(super) fn of_change<'a>(
 }
 
 /// The reason in the record of a change: the administrator's note, and whether the change is stored.
-pub(super) fn reason<T>(note: &str, stored: &Result<T, StoreError>) -> String {
-    let colon = if note.is_empty() { "" } else { ": " };
-    let unstored = match stored {
-        Ok(_) => "",
-        Err(_) => "; not stored yet",
+pub(super) fn reason<T>(note: &Text, stored: &Result<T, StoreError>) -> Text {
+    let note = match note.is_empty() {
+        true => Text::default(),
+        false => text!(": {note}", "：{note:#}"),
     };
-    format!("through the console{colon}{note}{unstored}")
+    let unstored = match stored {
+        Ok(_) => Text::default(),
+        Err(_) => Text::fixed("; not stored yet", "；尚未写入数据库"),
+    };
+    text!(
+        "through the console{note}{unstored}",
+        "通过控制台{note:#}{unstored:#}"
+    )
 }

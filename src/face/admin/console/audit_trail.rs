@@ -17,6 +17,7 @@ use super::moment::Moment;
 use super::pager::Pager;
 use super::{PATH, PageContext, response};
 use crate::clock::Timestamp;
+use crate::face::page::Lang;
 use crate::face::reply;
 use crate::request::{Body, BodyError};
 use crate::store::{AccountId, AuditQuery, StoreError, StoredAuditLine};
@@ -83,7 +84,19 @@ struct Line {
     client: Option<String>,
     by: Option<String>,
     reason: Option<String>,
+    reason_zh: Option<String>,
     error: Option<String>,
+    error_zh: Option<String>,
+}
+
+impl Line {
+    /// The reason and the error in a language; in English for a line that is older than its translation.
+    fn details(self, lang: Lang) -> [Option<String>; 2] {
+        match lang {
+            Lang::Zh => [self.reason_zh.or(self.reason), self.error_zh.or(self.error)],
+            Lang::En => [self.reason, self.error],
+        }
+    }
 }
 
 impl Row {
@@ -95,18 +108,20 @@ impl Row {
         let lang = context.request.lang;
         // A line that cannot be parsed is shown with its time.
         let read: Line = serde_json::from_str(&line.json).unwrap_or_default();
-        let details = [read.reason, read.error].into_iter().flatten();
-        let details: Vec<_> = details.collect();
+        let event = event_text(&read.event, lang).map_or_else(|| read.event.clone(), str::to_owned);
         Self {
             at: context.moment(line.position.at),
             is_bad: read.event == AuditEvent::Refused.as_str(),
-            event: event_text(&read.event, lang).map_or(read.event, str::to_owned),
-            login: read.login.unwrap_or_default(),
-            account: read.account,
-            connector: read.connector.unwrap_or_default(),
-            client: read.client.unwrap_or_default(),
-            by: read.by.unwrap_or_default(),
-            detail: details.join(": "),
+            event,
+            login: read.login.clone().unwrap_or_default(),
+            account: read.account.clone(),
+            connector: read.connector.clone().unwrap_or_default(),
+            client: read.client.clone().unwrap_or_default(),
+            by: read.by.clone().unwrap_or_default(),
+            detail: {
+                let details = read.details(lang).into_iter().flatten();
+                details.collect::<Vec<_>>().join(separator(lang))
+            },
         }
     }
 }
@@ -201,20 +216,24 @@ pub(super) async fn download(context: &PageContext<'_>) -> Response<Body> {
 
 /// The reasons of refused sign-ins, the most frequent first, each with its number. Requests of the admin API do
 /// not count.
-pub(super) fn refusals(lines: &[StoredAuditLine]) -> Vec<(String, usize)> {
+pub(super) fn refusals(lines: &[StoredAuditLine], lang: Lang) -> Vec<(String, usize)> {
     let mut counts: Vec<(String, usize)> = Vec::new();
     for line in lines {
         let read: Line = serde_json::from_str(&line.json).unwrap_or_default();
-        let login = read.login.as_deref();
-        let text = read.error.or(read.reason).unwrap_or_default();
+        let login = read.login.clone();
+        let is_by_api = |text: &String| text.starts_with(REFUSED_BY_API);
         // Only requests of the API have a name of an administrator or of a token.
-        if read.by.is_some() || text.starts_with(REFUSED_BY_API) {
+        if read.by.is_some() || read.reason.as_ref().is_some_and(is_by_api) {
             continue;
         }
+        let is_translated = read.reason_zh.is_some() || read.error_zh.is_some();
+        let [reason, error] = read.details(lang);
+        let text = error.or(reason).unwrap_or_default();
         // The first part says what failed, the second why; what follows concerns the single case.
-        let mut parts = text.splitn(3, ": ");
+        let written_in = if is_translated { lang } else { Lang::En };
+        let mut parts = text.splitn(3, separator(written_in));
         let (first, second) = (parts.next().unwrap_or_default(), parts.next());
-        let reason = without_person(second.unwrap_or(first), login);
+        let reason = without_person(second.unwrap_or(first), login.as_deref());
         match counts.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count += 1,
             None => counts.push((reason, 1)),
@@ -222,6 +241,14 @@ pub(super) fn refusals(lines: &[StoredAuditLine]) -> Vec<(String, usize)> {
     }
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     counts
+}
+
+/// What stands between an error and its cause.
+fn separator(lang: Lang) -> &'static str {
+    match lang {
+        Lang::Zh => "：",
+        Lang::En => ": ",
+    }
 }
 
 /// A reason with `…` in place of account IDs and of this login, so that it is the same for everybody.

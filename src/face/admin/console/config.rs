@@ -11,6 +11,7 @@ use super::moment::Moment;
 use super::notice::Notice;
 use super::pager::Pager;
 use super::{PATH, PageContext, response, settings_change};
+use crate::face::page::Lang;
 use crate::face::reply;
 use crate::request::Body;
 use crate::site::settings::{
@@ -218,10 +219,24 @@ impl VersionRow {
             number: version.number,
             at: context.moment(version.made_at),
             by: version.author,
-            means: version.means,
+            means: means_text(&version.means, context.request.lang),
             fields: version.fields,
             is_current: version.number == current,
         }
+    }
+}
+
+/// By what a change came, as the version has it.
+fn means_text(means: &str, lang: Lang) -> String {
+    let chinese = match means {
+        "api" => "管理 API",
+        "console" => "控制台",
+        "command" => "命令",
+        other => other,
+    };
+    match lang {
+        Lang::Zh => chinese.to_owned(),
+        Lang::En => means.to_owned(),
     }
 }
 

@@ -305,8 +305,10 @@ fn refusal(
             };
             let (own, others): (Vec<_>, Vec<_>) = problems.iter().cloned().partition(is_of_target);
             outcome.problems = own;
-            let others: Vec<_> = others.iter().map(FieldProblem::to_string).collect();
-            outcome.problem = (!others.is_empty()).then(|| others.join("; "));
+            let others: Vec<_> = others.iter().map(Text::of).collect();
+            let others = Text::join(&others, &Text::fixed("; ", "；"));
+            let others = context.request.lang.text(&others).to_owned();
+            outcome.problem = (!others.is_empty()).then_some(others);
         }
         ChangeError::KindChanged { .. } => outcome.problems = vec![id_problem(text)],
         _ => outcome.problem = Some(text),

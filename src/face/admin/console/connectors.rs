@@ -15,6 +15,7 @@ use crate::site::settings::{
     Change, ChangeError, ConnectorInfo, ConnectorTable, LoginChange, Origin, Precondition, Settings,
 };
 use crate::store::ConnectorId;
+use crate::wording::Text;
 
 #[derive(Template)]
 #[template(path = "console/connectors.html")]
@@ -50,11 +51,20 @@ struct Page<'a> {
 /// What the source of a connector said.
 struct Test {
     id: String,
-    findings: Vec<Finding>,
+    findings: Vec<TestLine>,
+}
+
+/// One result of a test, in the language of the page.
+#[derive(Debug)]
+pub(super) struct TestLine {
+    pub(super) good: bool,
+    pub(super) text: String,
 }
 
 struct Row {
     info: ConnectorInfo,
+    /// Why it is out of force.
+    broken: Option<String>,
     /// File and line; absent: managed.
     file: Option<String>,
     reachable: Option<bool>,
@@ -106,7 +116,7 @@ fn shown(
 }
 
 fn rows(context: &PageContext<'_>, settings: &Settings) -> Vec<Row> {
-    let choices = settings.login();
+    let (choices, lang) = (settings.login(), context.request.lang);
     let movable = movable(settings);
     let row = |info: ConnectorInfo| {
         let site = context.console.live.site();
@@ -124,8 +134,9 @@ fn rows(context: &PageContext<'_>, settings: &Settings) -> Vec<Row> {
             reachable,
             problem: problem.map(|problem| Problem {
                 at: context.moment(problem.at),
-                error: problem.error,
+                error: lang.text(&problem.error).to_owned(),
             }),
+            broken: info.broken.as_ref().map(|why| lang.text(why).to_owned()),
             may_be_default: info.enabled && !info.is_default && choices.default_from.is_none(),
             may_go_up: position.is_some_and(|position| position > 0),
             may_go_down: position.is_some_and(|position| position + 1 < movable.len()),
@@ -252,14 +263,22 @@ pub(super) async fn examine(
     context: &PageContext<'_>,
     id: &ConnectorId,
     unsaved: Option<&ConnectorTable>,
-) -> Result<Vec<Finding>, ChangeError> {
+) -> Result<Vec<TestLine>, ChangeError> {
     let author = settings_change::author(context);
     let live = &context.console.live;
+    let line = |finding: Finding| TestLine {
+        good: finding.good,
+        text: context
+            .request
+            .lang
+            .text(&Text::of(&finding.text))
+            .to_owned(),
+    };
     Ok(match live.examine(id, unsaved, &author).await? {
-        Trial::Answered(findings) => findings,
+        Trial::Answered(findings) => findings.into_iter().map(line).collect(),
         Trial::NoAnswer => {
             let text = context.texts().no_answer_in_time.to_owned();
-            vec![Finding { good: false, text }]
+            vec![TestLine { good: false, text }]
         }
     })
 }

@@ -11,6 +11,7 @@ use super::form::Form;
 use super::layout::Frame;
 use super::notice::Notice;
 use super::{PATH, PageContext, response, settings_change};
+use crate::face::page::Lang;
 use crate::login::connector::Features;
 use crate::people::profile::MappingConfig;
 use crate::request::Body;
@@ -215,7 +216,9 @@ fn page(
             && settings.read_only().is_none(),
         profile_rows: profile_text.lines().count().clamp(6, 24),
         profile: profile_text,
-        profile_problem: profile.err().map(|error| error.to_string()),
+        profile_problem: profile
+            .err()
+            .map(|error| not_json(context.request.lang, &error)),
         further_members_are_attributes: features.further_members_are_attributes,
         toml: toml_for_file(info, &attempt, &saved_mapping(settings, &info.id)),
         rows: rows(context, &features, &attempt, previewed),
@@ -243,8 +246,17 @@ fn outcome(
     let person = draft.person(profile, &context.site.session_timeouts, now);
     Some(match person {
         Ok(person) => Outcome::of(context, &person),
-        Err(error) => Outcome::failed(&error),
+        Err(error) => Outcome::failed(context.request.lang, &error),
     })
+}
+
+/// Where a text stops being JSON. The words of the parser are English.
+fn not_json(lang: Lang, error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    match lang {
+        Lang::Zh => format!("第 {line} 行，第 {column} 列"),
+        Lang::En => error.to_string(),
+    }
 }
 
 fn rows(

@@ -9,6 +9,7 @@ use super::super::readiness::ReadinessReport;
 use super::layout::Frame;
 use super::moment::Moment;
 use super::{PageContext, audit_trail, chart, response};
+use crate::face::page::Lang;
 use crate::login::ConnectorEntry;
 use crate::request::Body;
 use crate::site::live::SeenNode;
@@ -36,6 +37,7 @@ struct OverviewPage<'a> {
 
 struct Overview {
     report: ReadinessReport,
+    lang: Lang,
     active_sessions: usize,
     open_sessions: String,
     version: &'static str,
@@ -137,6 +139,7 @@ pub(super) async fn show(context: &PageContext<'_>) -> Response<Body> {
     let is_active = |listed: &&ListedSession| now.since(listed.session.used_at) < ACTIVE_WITHIN;
     let page = Overview {
         report,
+        lang: context.request.lang,
         active_sessions: sessions.iter().filter(is_active).count(),
         open_sessions: match u32::try_from(sessions.len()) {
             Ok(SESSIONS_MAX) => format!("≥ {SESSIONS_MAX}"),
@@ -144,7 +147,7 @@ pub(super) async fn show(context: &PageContext<'_>) -> Response<Body> {
         },
         version: env!("CARGO_PKG_VERSION"),
         chart: chart::svg(&counts, now, t.sessions_per_hour, t.chart_value),
-        refusals: bars(&refused),
+        refusals: bars(&refused, context.request.lang),
         changes: changes.unwrap_or_default(),
         active_people: active_people(context, sessions.iter().filter(is_active)),
         sources: sources(context),
@@ -160,7 +163,14 @@ async fn nodes(context: &PageContext<'_>) -> Vec<Node> {
     let versions = seen.iter().map(|node| node.record.settings_version);
     let newest = versions.max().unwrap_or_default();
     let now = context.request.head.received_at;
+    // The store has the problem of another node in English.
+    let own_problem = context.console.live.settings_problem();
+    let own_problem = own_problem.map(|problem| context.request.lang.text(&problem).to_owned());
     let node = |node: SeenNode| Node {
+        problem: match node.is_this {
+            true => own_problem.clone(),
+            false => node.record.problem,
+        },
         is_behind: node.record.settings_version < newest,
         // The clock of another node may be a little ahead.
         seen: context.moment(node.record.seen_at.min(now)),
@@ -169,7 +179,6 @@ async fn nodes(context: &PageContext<'_>) -> Vec<Node> {
         is_silent: node.is_silent,
         program: node.record.program_version,
         settings: node.record.settings_version,
-        problem: node.record.problem,
     };
     seen.into_iter().map(node).collect()
 }
@@ -181,8 +190,8 @@ async fn lines_of(context: &PageContext<'_>, event: AuditEvent) -> Vec<StoredAud
 }
 
 /// The most frequent reasons.
-fn bars(refused: &[StoredAuditLine]) -> Vec<Bar> {
-    let reasons = audit_trail::refusals(refused);
+fn bars(refused: &[StoredAuditLine], lang: Lang) -> Vec<Bar> {
+    let reasons = audit_trail::refusals(refused, lang);
     let highest = reasons.first().map_or(1, |(_, count)| *count);
     let bars = reasons.into_iter().take(REASONS_MAX);
     bars.map(|(reason, count)| Bar {
@@ -220,18 +229,19 @@ fn active_people<'a>(
 }
 
 fn sources(context: &PageContext<'_>) -> Vec<Source> {
+    let lang = context.request.lang;
     let source = |entry: &ConnectorEntry| {
         let report = entry.health.report();
         Source {
             id: entry.id.to_string(),
-            name: context.request.lang.label(&entry.display_name).to_owned(),
+            name: lang.label(&entry.display_name).to_owned(),
             kind: entry.kind,
             reachable: report.is_reachable(),
             answered: report.answered_at.map(|at| context.moment(at)),
             problem: report.last_problem.map(|problem| Problem {
                 at: context.moment(problem.at),
-                error: problem.error,
-                remedy: problem.remedy,
+                error: lang.text(&problem.error).to_owned(),
+                remedy: lang.text(&problem.remedy).to_owned(),
             }),
         }
     };

@@ -19,6 +19,7 @@ use crate::store::{
     PersonRecord, SessionId, SessionsQuery, StoreError,
 };
 use crate::telemetry::{AuditEvent, AuditRecord};
+use crate::wording::Text;
 
 /// The most sessions and changes that are listed.
 const LISTED_MAX: u32 = 100;
@@ -354,7 +355,7 @@ fn audit_account<T>(
     note: &str,
     stored: &Result<T, StoreError>,
 ) {
-    let reason = audit::reason(note, stored);
+    let reason = audit::reason(&Text::same(note.to_owned()), stored);
     context.services.telemetry.audit(&AuditRecord {
         account: Some(&person.id),
         login: Some(person.login.as_str()),

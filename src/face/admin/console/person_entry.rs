@@ -17,6 +17,7 @@ use crate::request::Body;
 use crate::site::{Console as ConsoleSettings, Site};
 use crate::store::StoreError;
 use crate::telemetry::{AuditRecord, error_chain};
+use crate::wording::{Text, error_of_text};
 
 /// How long the session of a person lasts whom no rule admits: it only shows why, and signs them out.
 const REFUSED_LIFETIME: Duration = Duration::from_secs(600);
@@ -25,16 +26,47 @@ const REFUSED_LIFETIME: Duration = Duration::from_secs(600);
 const REDIRECTED_MARK: &str = "h";
 
 /// Why a ticket is not accepted.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 enum EntryError {
-    #[error(transparent)]
-    Ticket(#[from] TicketError),
-    #[error("too many tickets of this client")]
+    Ticket(TicketError),
     Limited,
-    #[error("the session has ended")]
     SessionEnded,
-    #[error("store the session of the console")]
-    Store(#[from] StoreError),
+    Store(StoreError),
+}
+
+impl EntryError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Ticket(error) => Text::of(error),
+            Self::Limited => Text::fixed("too many tickets of this client", "此客户端的凭证过多"),
+            Self::SessionEnded => Text::fixed("the session has ended", "会话已结束"),
+            Self::Store(_) => {
+                Text::fixed("store the session of the console", "无法保存控制台的会话")
+            }
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Ticket(error) => std::error::Error::source(error),
+            Self::Store(source) => Some(source),
+            Self::Limited | Self::SessionEnded => None,
+        }
+    }
+}
+
+error_of_text!(EntryError, caused);
+
+impl From<TicketError> for EntryError {
+    fn from(error: TicketError) -> Self {
+        Self::Ticket(error)
+    }
+}
+
+impl From<StoreError> for EntryError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 /// Sends the browser to the login host, with a nonce to which the ticket is bound.
@@ -168,12 +200,15 @@ fn audit_entry(
 ) {
     let session = &person.session;
     let reason = match is_admitted {
-        true => "signed in with a login",
-        false => "refused: no rule of [console] admits this person",
+        true => Text::fixed("signed in with a login", "用账号登录"),
+        false => Text::fixed(
+            "refused: no rule of [console] admits this person",
+            "被拒绝：[console] 的规则没有授权此人",
+        ),
     };
     let record = AuditRecord {
         by: Some(&who::person(&session.login)),
-        ..session.named_in(audit::of_visit(request, reason))
+        ..session.named_in(audit::of_visit(request, &reason))
     };
     let telemetry = &console.live.services().telemetry;
     match is_admitted {
@@ -188,7 +223,7 @@ fn refused(console: &Console, request: &ConsoleRequest<'_>, error: &EntryError) 
         tracing::error!(error = %error_chain(error), "a person could not enter the console");
         return response::unavailable(request);
     }
-    let reason = error.to_string();
+    let reason = Text::of(error);
     let telemetry = &console.live.services().telemetry;
     telemetry.audit_anonymous(&audit::of_visit(request, &reason));
     response::bad_ticket(request)

@@ -10,6 +10,7 @@ use crate::people::directory::SimulateError;
 use crate::request::Body;
 use crate::request::explain::{self, ExplainArguments, ExplainQuery};
 use crate::request::route::{Access, Route};
+use crate::wording::Text;
 
 /// The methods that can be chosen.
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
@@ -105,7 +106,9 @@ async fn explain(
         method: Some(method.to_owned()),
         ..ExplainArguments::default()
     });
-    let query = query.map_err(|error| ExplainError::Malformed(error.to_string()))?;
+    let lang = context.request.lang;
+    let malformed = |error: Text| ExplainError::Malformed(lang.text(&error).to_owned());
+    let query = query.map_err(|error| malformed(Text::of(&error)))?;
     let (site, services) = (context.site, context.services);
     let directory = services.people.directory();
     let now = context.request.head.received_at;
@@ -116,10 +119,10 @@ async fn explain(
             ExplainError::Unavailable
         }
         SimulateError::Unknown { .. } | SimulateError::NoIdentity { .. } => {
-            ExplainError::Malformed(error.to_string())
+            malformed(Text::of(&error))
         }
     })?;
-    Ok(explanation::text(&explanation))
+    Ok(explanation::text(&explanation, lang.language()))
 }
 
 impl Row {

@@ -16,6 +16,7 @@ use crate::store::{
     SessionsQuery, StoreError,
 };
 use crate::telemetry::{AuditEvent, AuditRecord};
+use crate::wording::Text;
 
 /// The most sessions that are listed, on all pages together.
 const LISTED_MAX: u32 = 10_000;
@@ -176,7 +177,8 @@ pub(super) async fn change(context: &PageContext<'_>, form: &Form) -> Response<B
             return response::page(context.request, StatusCode::OK, &page);
         }
         ("end-all", Some("yes")) => {
-            end_many(context, &RevocationScope::Everyone, "everyone", None).await
+            let note = Text::fixed("everyone", "所有人");
+            end_many(context, &RevocationScope::Everyone, &note, None).await
         }
         ("end-all", _) => end_named(context, form).await,
         _ => Err(EndError::Unknown(context.texts().unknown_action)),
@@ -215,7 +217,7 @@ pub(super) async fn end_session(
         return Ok(None);
     };
     let stored = sessions.revoke(&RevocationScope::Session(key)).await;
-    let reason = audit::reason("", &stored);
+    let reason = audit::reason(&Text::default(), &stored);
     context.services.telemetry.audit(&AuditRecord {
         session: Some(public_id),
         ..audit::of_change(context, AuditEvent::Revoked, &reason)
@@ -231,7 +233,7 @@ async fn end_named(context: &PageContext<'_>, form: &Form) -> Result<Ended, EndE
             let account = account_named(context, login).await?;
             let (account, login) = account.ok_or(EndError::Unknown(t.unknown_login))?;
             let scope = RevocationScope::Account(account);
-            end_many(context, &scope, "", Some(login.as_str())).await
+            end_many(context, &scope, &Text::default(), Some(login.as_str())).await
         }
         (None, Some(connector)) => {
             let unknown = || EndError::Unknown(t.unknown_connector);
@@ -239,7 +241,10 @@ async fn end_named(context: &PageContext<'_>, form: &Form) -> Result<Ended, EndE
             if !is_known(context, &connector).await? {
                 return Err(unknown());
             }
-            end_many(context, &RevocationScope::Connector(connector), "", None).await
+            {
+                let scope = RevocationScope::Connector(connector);
+                end_many(context, &scope, &Text::default(), None).await
+            }
         }
         _ => Err(EndError::Unknown(t.unknown_action)),
     }
@@ -262,7 +267,7 @@ async fn is_known(context: &PageContext<'_>, connector: &ConnectorId) -> Result<
 async fn end_many(
     context: &PageContext<'_>,
     scope: &RevocationScope,
-    note: &str,
+    note: &Text,
     login: Option<&str>,
 ) -> Result<Ended, EndError> {
     let stored = context.services.sessions.revoke(scope).await;
@@ -288,7 +293,7 @@ pub(super) async fn end_all_of(
     login: &LoginName,
 ) -> Result<Ended, StoreError> {
     let scope = RevocationScope::Account(account);
-    match end_many(context, &scope, "", Some(login.as_str())).await {
+    match end_many(context, &scope, &Text::default(), Some(login.as_str())).await {
         Ok(ended) => Ok(ended),
         Err(EndError::Store(error)) => Err(error),
         Err(EndError::Unknown(_)) => Err(StoreError::NoAccount { account }),

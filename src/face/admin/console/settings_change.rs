@@ -5,6 +5,7 @@ use http::StatusCode;
 use super::PageContext;
 use crate::site::settings::{Author, Change, ChangeError, Means, Precondition, SettingsError};
 use crate::telemetry::error_chain;
+use crate::wording::Text;
 
 /// Changes the managed settings.
 ///
@@ -62,6 +63,10 @@ pub(super) fn refused(context: &PageContext<'_>, error: &ChangeError) -> (Status
         ChangeError::Problems(_)
         | ChangeError::CannotBuild(_)
         | ChangeError::KindChanged { .. }
-        | ChangeError::Settings(_) => (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+        | ChangeError::Settings(_) => {
+            let text = Text::of(error);
+            let text = context.request.lang.text(&text).to_owned();
+            (StatusCode::UNPROCESSABLE_ENTITY, text)
+        }
     }
 }

@@ -19,6 +19,11 @@ use crate::request::Body;
 use crate::site::{Console as ConsoleSettings, Site};
 use crate::store::Administrator;
 use crate::telemetry::{AuditRecord, error_chain};
+use crate::wording::Text;
+
+/// The reasons in audit records.
+const SIGNED_IN: Text = Text::fixed("signed in with a password", "用密码登录");
+const SIGNED_OUT: Text = Text::fixed("signed out", "退出");
 
 #[derive(Template)]
 #[template(path = "console/sign_in.html")]
@@ -155,7 +160,7 @@ fn not_signed_in(
         }
     };
     let telemetry = &console.live.services().telemetry;
-    let reason = error.to_string();
+    let reason = Text::of(error);
     match error {
         AdministratorLoginError::Wrong { name } => {
             let by = name.as_ref().map(who::local_administrator);
@@ -204,7 +209,7 @@ async fn begin(
     };
     console.live.services().telemetry.audit(&AuditRecord {
         by: Some(&who::local_administrator(&administrator.name)),
-        ..audit::of_visit(request, "signed in with a password")
+        ..audit::of_visit(request, &SIGNED_IN)
     });
     let mut response = response::redirect(return_path(request));
     let age_s = i64::try_from(settings.lifetime.as_secs()).unwrap_or(i64::MAX);
@@ -264,7 +269,7 @@ async fn end(console: &Console, request: &ConsoleRequest<'_>, by: &str) -> Respo
     }
     console.live.services().telemetry.audit(&AuditRecord {
         by: Some(by),
-        ..audit::of_visit(request, "signed out")
+        ..audit::of_visit(request, &SIGNED_OUT)
     });
     let done = Notice::SignedOut.name();
     let mut response = response::redirect(&format!("{PATH}/sign_in?done={done}"));

@@ -14,7 +14,7 @@ use super::{PATH, PageContext, response};
 use crate::face::page::Lang;
 use crate::login::ConnectorEntry;
 use crate::login::directory_sync::{RunningSync, SyncRefused, SyncRequest};
-use crate::people::directory_sync::{SyncChange, SyncOutcome, SyncProblem, SyncReport, SyncScope};
+use crate::people::directory_sync::{SyncChange, SyncOutcome, SyncReport, SyncScope};
 use crate::request::Body;
 use crate::store::ConnectorId;
 use crate::telemetry::error_chain;
@@ -71,8 +71,14 @@ struct Last {
     duration_ms: u64,
     dry_run: bool,
     counts: Vec<Count>,
-    problems: Vec<SyncProblem>,
+    problems: Vec<Problem>,
     changes: Vec<SyncChange>,
+}
+
+/// What went wrong, and what helps.
+struct Problem {
+    what: String,
+    remedy: String,
 }
 
 struct Count {
@@ -198,6 +204,11 @@ impl Last {
             SyncOutcome::NotFound => (t.outcome_not_found, "bad"),
             SyncOutcome::Failed => (t.outcome_failed, "bad"),
         };
+        let lang = context.request.lang;
+        let problems = report.problems.iter().map(|problem| Problem {
+            what: lang.text(&problem.what).to_owned(),
+            remedy: lang.text(&problem.remedy).to_owned(),
+        });
         Self {
             outcome,
             class,
@@ -206,7 +217,7 @@ impl Last {
             duration_ms: report.duration_ms,
             dry_run: report.dry_run,
             counts: counts(t, report),
-            problems: report.problems.iter().take(LISTED_MAX).cloned().collect(),
+            problems: problems.take(LISTED_MAX).collect(),
             changes: report.changes.iter().take(LISTED_MAX).cloned().collect(),
         }
     }

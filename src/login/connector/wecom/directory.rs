@@ -18,6 +18,8 @@ use crate::people::directory_sync::{ListedPerson, ListedStatus};
 use crate::people::person_lookup::CurrentProfile;
 use crate::store::{Department, Subject};
 use crate::telemetry::error_chain;
+use crate::text;
+use crate::wording::Text;
 
 /// The error code for a member who does not exist or whom the application may not see.
 const NO_SUCH_MEMBER: i64 = 60111;
@@ -78,13 +80,17 @@ impl OpenDirectory for WeComDirectory {
         &self.departments
     }
 
-    fn problems(&self) -> Vec<(String, String)> {
+    fn problems(&self) -> Vec<(Text, Text)> {
         let Some(error) = &self.tags_refused else {
             return Vec::new();
         };
-        let what = format!("tags are not read: {}", error_chain(error));
-        let remedy = "if rules use user.tags, let the application read tags (标签) in the console";
-        vec![(what, remedy.to_owned())]
+        let why = error_chain(error);
+        let what = text!("tags are not read: {why}", "没有读取标签：{why:#}");
+        let remedy = Text::fixed(
+            "if rules use user.tags, let the application read tags (标签) in the console",
+            "如果规则使用 user.tags，请在管理后台允许应用读取标签",
+        );
+        vec![(what, remedy)]
     }
 
     async fn members(

@@ -12,6 +12,7 @@ use super::{ConnectorError, Yunzhijia, person};
 use crate::people::directory_sync::ListedPerson;
 use crate::store::{Department, Subject};
 use crate::telemetry::error_chain;
+use crate::wording::Text;
 
 /// One reading of the directory.
 #[derive(Debug)]
@@ -56,14 +57,20 @@ impl OpenDirectory for YunzhijiaDirectory {
         &self.departments
     }
 
-    fn problems(&self) -> Vec<(String, String)> {
+    fn problems(&self) -> Vec<(Text, Text)> {
         if !self.departments.is_empty() {
             return Vec::new();
         }
-        let what = "Yunzhijia lists no department, so nobody is read".to_owned();
-        let remedy = "check in the Yunzhijia console that the team has departments, and that the application \
-                      may read them";
-        vec![(what, remedy.to_owned())]
+        let what = Text::fixed(
+            "Yunzhijia lists no department, so nobody is read",
+            "云之家没有列出任何部门，因此没有读取人员",
+        );
+        let remedy = Text::fixed(
+            "check in the Yunzhijia console that the team has departments, and that the application may read \
+             them",
+            "请在云之家管理后台确认团队有部门，并且应用可以读取",
+        );
+        vec![(what, remedy)]
     }
 
     async fn members(

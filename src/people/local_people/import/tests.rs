@@ -5,7 +5,10 @@ const ARGON2ID: &str = "$argon2id$v=19$m=16,t=1,p=1$c2FsdHNhbHRzYWx0MDAwMQ$SIvjS
 
 fn problems(text: &str) -> Vec<(usize, String)> {
     let problems = LocalImport::parse(text.as_bytes()).unwrap_err();
-    problems.into_iter().map(|it| (it.line, it.why)).collect()
+    problems
+        .into_iter()
+        .map(|it| (it.line, it.why.to_string()))
+        .collect()
 }
 
 #[test]

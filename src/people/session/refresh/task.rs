@@ -18,6 +18,7 @@ use crate::store::{
     IdentityUpdate, RevocationScope, StoreError, StoredSession, TokenUpdate, TokenUpdateOutcome,
 };
 use crate::telemetry::{AuditEvent, AuditRecord, RefreshOutcome, error_chain};
+use crate::wording::Text;
 
 /// The interval between attempts to take a lease that another process holds.
 const LEASE_RETRY_AFTER: Duration = Duration::from_millis(100);
@@ -277,7 +278,7 @@ impl RefreshTask {
         if let Some(fields) = fields {
             let changed = sessions.update_after_refresh(&self.session, fields, epoch);
             if !changed.is_empty() {
-                let reason = changed.join(", ");
+                let reason = Text::same(changed.join(", "));
                 telemetry.audit(&AuditRecord {
                     reason: Some(&reason),
                     ..self.audit(AuditEvent::EntitlementsChanged)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Sessions;
 use crate::clock::Timestamp;
 use crate::store::StoreError;
+use crate::text;
 
 /// A smaller difference has no consequences.
 const DIFFERENCE_MAX: Duration = Duration::from_secs(60);
@@ -19,14 +20,18 @@ pub struct ClockDifference {
 
 impl fmt::Display for ClockDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, direction) = match self.is_ahead {
-            true => (self.by.as_secs(), "ahead of"),
-            false => (self.by.as_secs(), "behind"),
+        let seconds = self.by.as_secs();
+        let text = match self.is_ahead {
+            true => text!(
+                "the clock of this machine is {seconds} s ahead of that of the database",
+                "本机时钟比数据库快 {seconds} 秒"
+            ),
+            false => text!(
+                "the clock of this machine is {seconds} s behind that of the database",
+                "本机时钟比数据库慢 {seconds} 秒"
+            ),
         };
-        write!(
-            f,
-            "the clock of this machine is {seconds} s {direction} that of the database"
-        )
+        fmt::Display::fmt(&text, f)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::store::{
     Account, ConnectorId, MintOutcome, NewSession, SessionId, SessionOrigin, SessionRecord,
     StoreError, Subject,
 };
+use crate::wording::{Text, error_of_text};
 
 /// The longest User-Agent that is stored, in characters.
 const USER_AGENT_CHARS_MAX: usize = 256;
@@ -51,19 +52,41 @@ pub struct OneTimeSession {
 }
 
 /// Why no session was minted.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum MintError {
-    #[error("the account was closed during the login")]
     Closed,
     /// The account, the connector or everyone was revoked during the login.
-    #[error("a revocation took effect during the login")]
     Revoked,
     /// The `spend_key` of a [`OneTimeSession`] was spent before.
-    #[error("a session was minted for it before")]
     Spent,
-    #[error("mint the session")]
-    Store(#[source] StoreError),
+    Store(StoreError),
 }
+
+impl MintError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Closed => Text::fixed(
+                "the account was closed during the login",
+                "登录过程中账号被关闭",
+            ),
+            Self::Revoked => Text::fixed(
+                "a revocation took effect during the login",
+                "登录过程中会话被注销",
+            ),
+            Self::Spent => Text::fixed("a session was minted for it before", "已为它建立过会话"),
+            Self::Store(_) => Text::fixed("mint the session", "无法建立会话"),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(source) => Some(source),
+            Self::Closed | Self::Revoked | Self::Spent => None,
+        }
+    }
+}
+
+error_of_text!(MintError, caused);
 
 #[derive(Clone, Debug)]
 pub struct MintedSession {

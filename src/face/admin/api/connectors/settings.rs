@@ -14,9 +14,10 @@ use super::super::change::{Preconditions, Sender, TableBody};
 use super::super::error::{ApiError, Problem};
 use super::super::input::PathParameters;
 use super::super::{ApiState, Resource};
-use super::{connector_id, no_connector};
+use super::connector_id;
 use crate::site::settings::{Change, Changed, Settings};
 use crate::store::ConnectorId;
+use crate::text;
 
 pub(super) fn routes() -> Resource {
     Resource::new()
@@ -80,7 +81,8 @@ async fn put(
     TableBody(settings): TableBody,
 ) -> Result<Response, ApiError> {
     let parsed = id.parse::<ConnectorId>();
-    let id = parsed.map_err(|error| ApiError::Malformed(format!("the path: {error}")))?;
+    let id = parsed
+        .map_err(|error| ApiError::Malformed(text!("the path: {error}", "路径：{error:#}")))?;
     let is_new = state.live.settings().connector(&id).is_none();
     let change = Change::Put {
         id: id.clone(),
@@ -175,7 +177,7 @@ async fn disable(
 
 fn switched(changed: Changed, id: &str) -> Result<Response, ApiError> {
     let info = changed.settings.connector(&connector_id(id)?);
-    let info = info.ok_or_else(|| no_connector(id))?;
+    let info = info.ok_or_else(|| ApiError::no_connector(id))?;
     let answer = SettingsVersion {
         version: changed.version,
     };
@@ -184,7 +186,7 @@ fn switched(changed: Changed, id: &str) -> Result<Response, ApiError> {
 
 /// The settings of a connector with its tag.
 fn shown(settings: &Settings, id: &ConnectorId) -> Result<Response, ApiError> {
-    let unknown = || no_connector(id.as_str());
+    let unknown = || ApiError::no_connector(id.as_str());
     let info = settings.connector(id).ok_or_else(unknown)?;
     let table = settings.table(id).ok_or_else(unknown)?;
     Ok(tagged(table.expose(), info.etag).into_response())

@@ -15,6 +15,8 @@ use super::super::{ApiState, Resource};
 use super::connector_id;
 use crate::login::connector::Finding;
 use crate::site::live::{EXAMINE_TIMEOUT, Trial};
+use crate::text;
+use crate::wording::Text;
 
 pub(super) fn routes() -> Resource {
     Resource::new().routes(routes!(test))
@@ -26,6 +28,9 @@ struct TestResult {
     good: bool,
     /// The result and, for a bad one, the remedy.
     text: String,
+    /// The same in Chinese.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_zh: Option<String>,
 }
 
 /// Asks the source of a connector what it says to the settings, as `menshen check --online` does. With a
@@ -51,22 +56,30 @@ async fn test(
     let trial = state.live.examine(&id, unsaved.as_ref(), &author).await?;
     let results = match trial {
         Trial::Answered(findings) => findings.into_iter().map(TestResult::from).collect(),
-        Trial::NoAnswer => vec![TestResult {
-            good: false,
-            text: format!(
-                "the source did not answer within {} s: check its address and the network",
-                EXAMINE_TIMEOUT.as_secs()
-            ),
-        }],
+        Trial::NoAnswer => {
+            let seconds = EXAMINE_TIMEOUT.as_secs();
+            let text = text!(
+                "the source did not answer within {seconds} s: check its address and the network",
+                "认证源未在 {seconds} 秒内响应：请检查地址和网络"
+            );
+            vec![TestResult::new(false, &text)]
+        }
     };
     Ok(ApiJson(results))
 }
 
 impl From<Finding> for TestResult {
     fn from(finding: Finding) -> Self {
+        Self::new(finding.good, &Text::of(&finding.text))
+    }
+}
+
+impl TestResult {
+    fn new(good: bool, text: &Text) -> Self {
         Self {
-            good: finding.good,
-            text: finding.text,
+            good,
+            text: text.to_string(),
+            text_zh: text.other_chinese(),
         }
     }
 }

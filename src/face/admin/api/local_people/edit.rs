@@ -18,6 +18,8 @@ use crate::login::ConnectorEntry;
 use crate::people::local_people::LocalPersonChange;
 use crate::store::{EndedLogins, LocalPerson, LoginName};
 use crate::telemetry::{AuditEvent, AuditRecord};
+use crate::text;
+use crate::wording::Text;
 
 mod body;
 
@@ -74,7 +76,8 @@ async fn add(
 ) -> Result<ApiJson<LocalPersonDone>, ApiError> {
     let (entry, people) = entry_of(&state, &id)?;
     let login = LoginName::try_from(login);
-    let login = login.map_err(|error| ApiError::Malformed(format!("the path: {error}")))?;
+    let login = login
+        .map_err(|error| ApiError::Malformed(text!("the path: {error}", "路径：{error:#}")))?;
     let hash = hash_of(body.password.take(), body.password_hash.take()).await?;
     let (mut change, _) = body.change()?;
     change.password_hash = Some(hash);
@@ -84,7 +87,7 @@ async fn add(
         &token,
         (&entry, &added.person),
         AuditEvent::PersonAdded,
-        "",
+        &Text::default(),
     );
     let login_taken = is_login_taken(&state, &entry, &added.person).await?;
     Ok(done(&added.ended, Some(login_taken)))
@@ -131,13 +134,16 @@ async fn change(
 ) -> Result<ApiJson<LocalPersonDone>, ApiError> {
     let (entry, people) = entry_of(&state, &id)?;
     if body.password.is_some() || body.password_hash.is_some() {
-        let detail = "the body: the password is set by POST at its own path";
-        return Err(ApiError::malformed(detail));
+        return Err(ApiError::Malformed(Text::fixed(
+            "the body: the password is set by POST at its own path",
+            "请求体：修改密码请向它自己的路径发送 POST",
+        )));
     }
     let (change, names) = body.change()?;
     let changed = people.change(&login, &change).await?;
     let event = AuditEvent::PersonChanged;
-    let note = format!("{names}: {}", ended_text(&changed.ended));
+    let ended = ended_text(&changed.ended);
+    let note = text!("{names}: {ended}", "{names}：{ended:#}");
     audit(&state, &token, (&entry, &changed.person), event, &note);
     Ok(done(&changed.ended, None))
 }
@@ -217,7 +223,7 @@ fn audit(
     token: &AdminToken,
     (entry, person): (&ConnectorEntry, &LocalPerson),
     event: AuditEvent,
-    note: &str,
+    note: &Text,
 ) {
     let reason = audit_reason_of_stored(note);
     let login = mapped_login(entry, &person.login);

@@ -19,6 +19,8 @@ use crate::people::import::LineProblem;
 use crate::people::local_people::import::LocalImport;
 use crate::people::local_people::{ImportedChange, ImportedPerson, LocalImportError};
 use crate::telemetry::{AuditEvent, AuditRecord};
+use crate::text;
+use crate::wording::Text;
 
 /// The longest import, in bytes.
 const IMPORT_BYTES_MAX: usize = 8 << 20;
@@ -86,14 +88,17 @@ async fn import(
         LocalImportError::People(problems) => {
             let problem = |(index, error): (usize, _)| LineProblem {
                 line: import.lines.get(index).copied().unwrap_or(0),
-                why: crate::telemetry::error_chain(&error).to_string(),
+                why: Text::of(&crate::telemetry::error_chain(&error)),
             };
             ApiError::BadLines(problems.into_iter().map(problem).collect())
         }
     })?;
     let (created, updated) = (imported.created, imported.updated);
     let ended = ended_text(&imported.ended);
-    let note = format!("{created} created, {updated} changed, {ended}");
+    let note = text!(
+        "{created} created, {updated} changed, {ended}",
+        "新建 {created} 人，修改 {updated} 人，{ended:#}"
+    );
     let reason = audit_reason_of_stored(&note);
     state.telemetry.audit(&AuditRecord {
         connector: Some(entry.id.as_str()),
@@ -126,7 +131,7 @@ fn audit_person(
             &[AuditEvent::PasswordChanged, AuditEvent::PersonChanged]
         }
     };
-    let reason = audit_reason_of_stored("by an import");
+    let reason = audit_reason_of_stored(&Text::fixed("by an import", "通过导入"));
     let login = mapped_login(entry, &person.login);
     for event in events {
         state.telemetry.audit(&AuditRecord {

@@ -17,6 +17,8 @@ use crate::store::{
     DepartmentPath, EditOutcome, GroupName, LOCAL_GROUPS_MAX, LoginName, PersonEdit,
 };
 use crate::telemetry::{AuditEvent, AuditRecord};
+use crate::text;
+use crate::wording::Text;
 
 /// The longest field of a person, in characters.
 const FIELD_CHARS_MAX: usize = 256;
@@ -111,12 +113,15 @@ async fn edit(
         EditOutcome::Stored { .. } => {}
         EditOutcome::Unknown => return Err(ApiError::no_account(&account.id)),
         EditOutcome::LoginTaken { by } => {
-            let detail = format!("the login {login} belongs to account {by}");
+            let detail = text!(
+                "the login {login} belongs to account {by}",
+                "登录名 {login} 属于账号 {by}"
+            );
             return Err(ApiError::Conflict(detail));
         }
     }
     // The names of the fields, because their values are personal data.
-    let reason = audit_reason_of_stored(&fields);
+    let reason = audit_reason_of_stored(&Text::same(fields));
     state.telemetry.audit(&AuditRecord {
         account: Some(&account.id),
         login: Some(login.as_str()),
@@ -132,8 +137,9 @@ fn field(name: &str, value: Option<Option<String>>) -> Result<Option<Option<Stri
     };
     let text = text.trim();
     if text.chars().count() > FIELD_CHARS_MAX || text.chars().any(char::is_control) {
-        return Err(ApiError::Malformed(format!(
-            "the body: {name} is longer than {FIELD_CHARS_MAX} characters or has control characters"
+        return Err(ApiError::Malformed(text!(
+            "the body: {name} is longer than {FIELD_CHARS_MAX} characters or has control characters",
+            "请求体：{name} 超过 {FIELD_CHARS_MAX} 个字符，或含有控制字符"
         )));
     }
     Ok(Some((!text.is_empty()).then(|| text.to_owned())))
@@ -149,8 +155,9 @@ fn groups(value: Option<Option<Vec<GroupName>>>) -> Result<Option<Vec<GroupName>
         }
     }
     match groups.len() > LOCAL_GROUPS_MAX {
-        true => Err(ApiError::Malformed(format!(
-            "the body: local_groups has more than {LOCAL_GROUPS_MAX} groups"
+        true => Err(ApiError::Malformed(text!(
+            "the body: local_groups has more than {LOCAL_GROUPS_MAX} groups",
+            "请求体：local_groups 超过 {LOCAL_GROUPS_MAX} 个组"
         ))),
         false => Ok(Some(groups)),
     }

@@ -13,6 +13,8 @@ use super::super::{ApiState, Resource};
 use crate::face::admin::tokens::AdminToken;
 use crate::store::{ConnectorId, Subject};
 use crate::telemetry::{AuditEvent, AuditRecord};
+use crate::text;
+use crate::wording::Text;
 
 pub(super) fn routes() -> Resource {
     Resource::new().routes(routes!(remove))
@@ -39,7 +41,10 @@ async fn remove(
     PathParameters((login, connector, subject)): PathParameters<(String, String, String)>,
 ) -> Result<ApiJson<Done>, ApiError> {
     let account = super::find(&state, &login).await?;
-    let detail = format!("{login} has no identity {subject} of {connector}");
+    let detail = text!(
+        "{login} has no identity {subject} of {connector}",
+        "{login} 没有 {connector} 的身份 {subject}"
+    );
     let unknown = || ApiError::NotFound(detail.clone());
     let connector: ConnectorId = connector.parse().map_err(|_| unknown())?;
     let subject: Subject = subject.parse().map_err(|_| unknown())?;
@@ -49,7 +54,7 @@ async fn remove(
     if !removed.await? {
         return Err(unknown());
     }
-    let reason = audit_reason_of_stored("");
+    let reason = audit_reason_of_stored(&Text::default());
     state.telemetry.audit(&AuditRecord {
         connector: Some(connector.as_str()),
         subject: Some(subject.as_str()),

@@ -16,6 +16,7 @@ use crate::face::admin::tokens::AdminToken;
 use crate::people::import::{Import, LineProblem};
 use crate::store::{ImportConflict, ImportOutcome};
 use crate::telemetry::AuditEvent;
+use crate::text;
 
 /// The longest import, in bytes.
 const IMPORT_BYTES_MAX: usize = 8 << 20;
@@ -63,7 +64,10 @@ async fn import(
     request: Request,
 ) -> Result<ApiJson<Imported>, ApiError> {
     if let Some(query) = request.uri().query().filter(|query| !query.is_empty()) {
-        let detail = format!("the query: an import has no parameters, but there is {query}");
+        let detail = text!(
+            "the query: an import has no parameters, but there is {query}",
+            "查询：导入没有参数，但写了 {query}"
+        );
         return Err(ApiError::Malformed(detail));
     }
     let body = read_body(request, &IMPORT_TYPES, IMPORT_BYTES_MAX).await?;
@@ -76,21 +80,29 @@ async fn import(
         ImportOutcome::Refused(conflicts) => {
             let problem = |conflict: &ImportConflict| LineProblem {
                 line: import.lines.get(conflict.index).copied().unwrap_or(0),
-                why: format!("the subject belongs to {}", conflict.taken_by),
+                why: {
+                    let by = &conflict.taken_by;
+                    text!("the subject belongs to {by}", "该 subject 属于 {by}")
+                },
             };
             return Err(ApiError::BadLines(conflicts.iter().map(problem).collect()));
         }
         ImportOutcome::Interrupted { counts, conflict } => {
             let imported = counts.created + counts.updated + counts.unchanged;
             let line = import.lines.get(conflict.index).copied().unwrap_or(0);
-            return Err(ApiError::Conflict(format!(
+            let by = &conflict.taken_by;
+            return Err(ApiError::Conflict(text!(
                 "only the first {imported} people were imported: meanwhile the subject of line {line} \
-                 went to {}; correct the line, and import everything again",
-                conflict.taken_by
+                 went to {by}; correct the line, and import everything again",
+                "只导入了前 {imported} 人：其间第 {line} 行的 subject 归了 {by}；请改正该行，再全部重新导入"
             )));
         }
     };
-    let note = format!("{} created, {} changed", counts.created, counts.updated);
+    let (created, updated) = (counts.created, counts.updated);
+    let note = text!(
+        "{created} created, {updated} changed",
+        "新建 {created} 人，修改 {updated} 人"
+    );
     let reason = audit_reason_of_stored(&note);
     let record = audit_record(&token, AuditEvent::PeopleImported, &reason);
     state.telemetry.audit(&record);

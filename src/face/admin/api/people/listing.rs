@@ -16,6 +16,7 @@ use crate::store::{
     AccountChange, AccountId, ConnectorId, DepartmentPath, GroupName, IdentityRecord,
     IdentityState, LoginName, PeopleQuery, PersonRecord, Subject,
 };
+use crate::text;
 
 /// The most listed people.
 const LISTED_MAX: u32 = 1_000;
@@ -161,7 +162,10 @@ impl PeopleParameters {
                 .as_ref()
                 .is_some_and(|text| text.len() > TEXT_BYTES_MAX)
             {
-                let detail = format!("the query: {name} is longer than {TEXT_BYTES_MAX} bytes");
+                let detail = text!(
+                    "the query: {name} is longer than {TEXT_BYTES_MAX} bytes",
+                    "查询：{name} 超过 {TEXT_BYTES_MAX} 字节"
+                );
                 return Err(ApiError::Malformed(detail));
             }
         }

@@ -9,10 +9,11 @@ use super::fields::KindForm;
 use super::input::{Content, Input, Source};
 use super::table::Members;
 use super::{NEW, Target, problem};
+use crate::face::admin::console::connectors::TestLine;
 use crate::face::admin::console::form::Form;
 use crate::face::admin::console::layout::Frame;
 use crate::face::admin::console::{PATH, PageContext, response};
-use crate::login::connector::{AutoLogin, Finding};
+use crate::login::connector::AutoLogin;
 use crate::request::Body;
 use crate::site::settings::{ConnectorInfo, FieldProblem, Origin, Settings};
 use crate::store::ConnectorId;
@@ -54,7 +55,7 @@ struct Page<'a> {
     read_only: Option<String>,
     problems: Vec<String>,
     conflict: Option<Conflict>,
-    findings: Option<Vec<Finding>>,
+    findings: Option<Vec<TestLine>>,
     /// Whether secrets that were typed are gone.
     lost_secrets: bool,
     is_new: bool,
@@ -90,7 +91,7 @@ pub(super) struct Outcome<'a> {
     /// A problem with no field.
     pub(super) problem: Option<String>,
     pub(super) conflict: Option<Conflict>,
-    pub(super) findings: Option<Vec<Finding>>,
+    pub(super) findings: Option<Vec<TestLine>>,
     /// The version that the next change replaces; absent: that of the target.
     pub(super) etag: Option<String>,
 }

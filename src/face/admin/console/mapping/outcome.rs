@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::super::PageContext;
-use super::super::texts::Texts;
+use super::super::texts;
+use crate::face::page::Lang;
 use crate::people::profile::ProfileMappingError;
 use crate::people::session::Person;
-use crate::request::explain::{HeaderLine, PersonOnRoute, VerdictKind, explain_person};
+use crate::request::explain::{PersonOnRoute, VerdictKind, explain_person};
 use crate::request::route::Route;
 use crate::telemetry::error_chain;
+use crate::wording::Text;
 
 /// The most routes that are asked.
 const ROUTES_MAX: usize = 200;
@@ -28,13 +30,22 @@ pub(super) struct Group {
     pub(super) verdict: &'static str,
     pub(super) class: &'static str,
     pub(super) reason: String,
-    pub(super) headers: Vec<HeaderLine>,
+    pub(super) headers: Vec<Header>,
+}
+
+/// A header about the person.
+pub(super) struct Header {
+    pub(super) name: String,
+    pub(super) value: String,
+    /// The value without its percent-encoding.
+    pub(super) decoded: Option<String>,
 }
 
 impl Outcome {
-    pub(super) fn failed(error: &ProfileMappingError) -> Self {
+    pub(super) fn failed(lang: Lang, error: &ProfileMappingError) -> Self {
+        let why = Text::of(&error_chain(error));
         Self {
-            login: Err(error_chain(error).to_string()),
+            login: Err(lang.text(&why).to_owned()),
             groups: Vec::new(),
             more: 0,
         }
@@ -52,12 +63,12 @@ impl Outcome {
                 None => found.push((explained, vec![name])),
             }
         }
-        let t = context.texts();
+        let lang = context.request.lang;
         let groups = found.into_iter();
         Self {
             login: Ok(person.session.login.to_string()),
             groups: groups
-                .map(|(it, routes)| Group::new(t, it, routes))
+                .map(|(it, routes)| Group::new(lang, it, routes))
                 .collect(),
             more: routes.len().saturating_sub(ROUTES_MAX),
         }
@@ -76,7 +87,8 @@ fn explained(context: &PageContext<'_>, route: &Arc<Route>, person: &Person) -> 
 }
 
 impl Group {
-    fn new(texts: &'static Texts, explained: PersonOnRoute, routes: Vec<String>) -> Self {
+    fn new(lang: Lang, explained: PersonOnRoute, routes: Vec<String>) -> Self {
+        let texts = texts::of(lang);
         let (verdict, class) = match explained.verdict.kind {
             VerdictKind::Allow => (texts.passes, "good"),
             VerdictKind::NoUpstream => (texts.passes_checks, "good"),
@@ -88,18 +100,21 @@ impl Group {
             | VerdictKind::NoRoute
             | VerdictKind::AmbiguousPath => (texts.does_not_pass, "bad"),
         };
-        let reason = explained.verdict.reason;
+        let headers = explained.headers.into_iter().map(|header| Header {
+            name: header.name,
+            value: lang.text(&header.value).to_owned(),
+            decoded: header.decoded,
+        });
         Self {
             routes,
             verdict,
             class,
-            // The verdict says it already.
-            reason: if reason == "rule" {
-                String::new()
-            } else {
-                reason
+            reason: match explained.verdict.kind {
+                // The verdict says it already, unless the rule failed.
+                VerdictKind::Forbidden if explained.verdict.is_by_rule() => String::new(),
+                _ => lang.text(&explained.verdict.reason).to_owned(),
             },
-            headers: explained.headers,
+            headers: headers.collect(),
         }
     }
 }

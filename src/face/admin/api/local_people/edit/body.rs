@@ -11,6 +11,8 @@ use crate::people::local_people::import::add_attributes;
 use crate::people::new_password::NewPassword;
 use crate::secret::Secret;
 use crate::store::LoginName;
+use crate::text;
+use crate::wording::Text;
 
 /// The fields of a person. An absent one stays as it is; null, an empty text and an empty list remove it.
 #[derive(Deserialize, ToSchema)]
@@ -126,7 +128,7 @@ impl LocalPersonFields {
         let sent = sent.filter_map(|(name, value)| Some((name.to_owned(), value?)));
         let mut all: Map<String, Value> = sent.collect();
         add_attributes(&mut all, self.attributes)
-            .map_err(|why| ApiError::Malformed(format!("the body: {why}")))?;
+            .map_err(|why| ApiError::Malformed(text!("the body: {why}", "请求体：{why:#}")))?;
         let mut names: Vec<_> = all.keys().map(String::as_str).collect();
         let others = [
             ("login", self.login.is_some()),
@@ -159,16 +161,21 @@ pub(super) async fn hash_of(
     match (password, hash) {
         (Some(password), None) => {
             let password = NewPassword::parse(password.expose());
-            let password =
-                password.map_err(|why| ApiError::Malformed(format!("password: {why}")))?;
+            let password = password.map_err(|why| {
+                ApiError::Malformed(text!("password: {why}", "password：{why:#}"))
+            })?;
             hash_of_new_password(password).await.map_err(ApiError::Busy)
         }
         (None, Some(hash)) => match PasswordHash::parse_to_store(hash.expose()) {
             Ok(_) => Ok(hash),
-            Err(why) => Err(ApiError::Malformed(format!("password_hash: {why}"))),
+            Err(why) => Err(ApiError::Malformed(text!(
+                "password_hash: {why}",
+                "password_hash：{why:#}"
+            ))),
         },
-        (Some(_), Some(_)) | (None, None) => Err(ApiError::malformed(
+        (Some(_), Some(_)) | (None, None) => Err(ApiError::Malformed(Text::fixed(
             "the body: give either password or password_hash",
-        )),
+            "请求体：password 和 password_hash 必须且只能写一个",
+        ))),
     }
 }
