@@ -20,11 +20,7 @@ const EVENTS: [(&str, &str, &str); 23] = [
     ("removed", "移除人员", "Person removed"),
     ("password-changed", "修改密码", "Password changed"),
     ("app-token", "领取应用令牌", "Application token"),
-    (
-        "app-token-rejected",
-        "应用令牌失效",
-        "Application token rejected",
-    ),
+    ("app-token-rejected", "应用令牌失效", "App token rejected"),
     ("refresh-gone", "刷新被拒绝", "Refresh refused"),
     ("token-made", "创建访问令牌", "Access token made"),
     ("token-ended", "停用访问令牌", "Access token ended"),

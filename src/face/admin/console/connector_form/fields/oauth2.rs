@@ -100,7 +100,7 @@ const MORE: &[Field] = &[
         Control::Choice(&[
             choice("", "默认", "Default"),
             choice("bearer", "Authorization 头", "In the header"),
-            choice("query", "参数 access_token", "As the parameter access_token"),
+            choice("query", "参数 access_token", "Parameter access_token"),
         ]),
         "读资料时怎样发送令牌",
         "How the access token is sent",

@@ -152,14 +152,17 @@ const MORE: &[Field] = &[
             ),
             choice(
                 "snsapi_privateinfo",
-                "还有手机、邮箱和头像，需要本人同意",
-                "Also mobile, e-mail and portrait, with consent",
+                "还有联系方式，需要本人同意",
+                "Contact data; with consent",
             ),
         ]),
         "登录时请求",
         "Requested at a login",
     )
-    .hint("在企业微信里登录时。", "Inside WeCom.")
+    .hint(
+        "在企业微信里登录时。联系方式是手机、邮箱和头像。",
+        "Inside WeCom. Contact data: mobile number, e-mail address and portrait.",
+    )
     .default("snsapi_base"),
     field(
         "wecom.mode",
