@@ -44,6 +44,8 @@ const CHECK: &str = "
     if (!document.title) lacks.push('no title');
     for (const control of document.querySelectorAll('input:not([type=hidden]), select, textarea')) {
         if (!control.labels.length) lacks.push('no label: ' + control.outerHTML);
+        const [inner, outer] = [control, control.parentElement].map(it => it.getBoundingClientRect().right);
+        if (inner > outer + 1) lacks.push('sticks out: ' + control.outerHTML);
     }
     for (const control of document.querySelectorAll('a, button, summary')) {
         const name = control.getAttribute('aria-label') || control.textContent;
