@@ -34,20 +34,21 @@ impl Request {
     /// Reads the arguments without the name of the program; the error says what is wrong with them.
     pub(super) fn parse(arguments: &[String]) -> Result<Self, Text> {
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-        let name = match arguments.as_slice() {
+        let name = match *arguments.as_slice() {
             ["-h" | "--help"] => return Ok(Self::Help),
-            [] => "wecom",
-            ["--source", name] => name,
-            [argument] if argument.starts_with("--source=") => &argument["--source=".len()..],
-            _ => {
-                let names = SOURCES.map(|(name, _)| name).join("|");
-                return Err(text!(
-                    "usage: demo [--source {names}]; --help says more",
-                    "用法：demo [--source {names}]；--help 显示说明"
-                ));
-            }
+            [] => Some("wecom"),
+            ["--source", name] => Some(name),
+            [argument] => argument.strip_prefix("--source="),
+            _ => None,
         };
         let names = SOURCES.map(|(name, _)| name);
+        let name = name.ok_or_else(|| {
+            let names = names.join("|");
+            text!(
+                "usage: demo [--source {names}]; --help says more",
+                "用法：demo [--source {names}]；--help 显示说明"
+            )
+        })?;
         let found = names.into_iter().find(|known| *known == name);
         found.map(Self::Run).ok_or_else(|| {
             let names = names.join(", ");

@@ -18,11 +18,11 @@ pub(super) fn help_for_value(error: &ValueError) -> Option<Text> {
         return None;
     }
     let path = error.path();
-    let keys = path.iter().map(|step| match step {
+    let keys = path.iter().filter_map(|step| match step {
         OwnedStep::Key(key) => Some(key.as_str()),
         OwnedStep::Item(_) => None,
     });
-    let keys: Vec<_> = keys.collect::<Option<_>>()?;
+    let keys: Vec<_> = keys.collect();
     let is_of_tables = LISTS_OF_TABLES.contains(keys.last()?);
     match found {
         Found::Table if is_of_tables => Some(in_double_brackets(&keys.join("."))),

@@ -95,9 +95,9 @@ fn a_text_in_the_place_of_a_list_of_texts_needs_brackets() {
 #[test]
 fn a_text_that_holds_its_quotation_mark_needs_other_ones() {
     for (allow, column, mark, other) in [
-        (r#""user.login == "li"""#, 26, "\"", "'...'"),
-        ("'user.login == 'li''", 26, "'", "\"...\""),
-        (r#""user.login == "l'i"""#, 26, "\"", "'''...'''"),
+        (r#""user.login == "li"""#, 25, "\"", "'...'"),
+        ("'user.login == 'li''", 25, "'", "\"...\""),
+        (r#""user.login == "l'i"""#, 25, "\"", "'''...'''"),
     ] {
         let error = parse_error(&format!("{SERVER}{ROUTE}allow = {allow}\n"));
         let Said {

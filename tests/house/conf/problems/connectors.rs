@@ -121,7 +121,7 @@ fn join_needs_something_to_give_and_gives_only_departments_and_groups() {
         ("{ department = '42' }", "a department is a name or a path"),
         ("{ groups = ['a,b'] }", "no comma"),
         ("{ groups = [''] }", "no comma"),
-        ("{ groups = 'guests' }", "expected an array"),
+        ("{ groups = 'guests' }", "write [\"...\"]"),
         ("{ roles = ['x'] }", "roles"),
     ] {
         let text = format!("{SERVER}[connector.corp]\njoin = {join}\n{WECOM}");

@@ -167,7 +167,7 @@ fn listeners_must_be_valid() {
         "[admin]\nlisten = '9180'\n",
         4,
         10,
-        &["is not an address", "127.0.0.1:9180"],
+        &["the address before the port is missing", "127.0.0.1:9180"],
     );
     assert_refused(
         "[log]\nlevel = 'a=loud'\n",
