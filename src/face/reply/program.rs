@@ -4,7 +4,7 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LANGUAGE, ORIGIN, VARY,
     WWW_AUTHENTICATE,
 };
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::super::page::{Cause, Lang, ProblemJson, ProgramCause, login_needed_title};
 use super::super::{RequestContext, browser, urls};
@@ -112,7 +112,7 @@ fn respond(
     if status == StatusCode::UNAUTHORIZED {
         // RFC 9110 §15.5.2 requires a challenge. Browsers show no password dialog for this scheme.
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("menshen"));
-        headers.append(VARY, HeaderValue::from_static("cookie"));
+        add_vary(headers, "cookie");
     }
     allow_cross_origin_read(context, &mut response);
     response
@@ -133,6 +133,18 @@ pub(super) fn problem_response(
     headers.insert(CONTENT_LANGUAGE, tag);
     headers.insert(VARY, HeaderValue::from_static("accept-language"));
     response
+}
+
+/// Adds a name to the one `Vary` header: of several headers with one name, some proxies that ask over gRPC pass on
+/// the last.
+fn add_vary(headers: &mut HeaderMap, name: &'static str) {
+    let names = match headers.get(VARY).and_then(|names| names.to_str().ok()) {
+        Some(names) => HeaderValue::from_str(&format!("{names}, {name}")),
+        None => Ok(HeaderValue::from_static(name)),
+    };
+    if let Ok(names) = names {
+        headers.insert(VARY, names);
+    }
 }
 
 /// The challenge for a token whose authentication is too weak (RFC 9470 §3).
@@ -158,7 +170,7 @@ fn allow_cross_origin_read(context: &RequestContext<'_>, response: &mut Response
         return;
     }
     let headers = response.headers_mut();
-    headers.append(VARY, HeaderValue::from_static("origin"));
+    add_vary(headers, "origin");
     let Some(origin) = context.head.headers.get(ORIGIN) else {
         return;
     };

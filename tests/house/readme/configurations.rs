@@ -29,7 +29,7 @@ fn pages_warn_of_nothing_but_what_they_explain() {
         ("custom", 0),
         ("dingtalk", 0),
         ("jwt", 0),
-        ("lark", 0),
+        ("lark", 1),
         ("ldap", 0),
         ("wecom", 0),
         ("yunzhijia", 1),
