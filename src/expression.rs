@@ -14,11 +14,13 @@ mod check;
 mod department;
 mod digest;
 mod error;
+mod eval_error;
 mod function;
 mod literal_chars;
 mod moment;
 mod parse;
 mod result_type;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -32,7 +34,8 @@ use cel::{Context, IdedExpr};
 pub use self::budget::{Budget, STEPS_MAX};
 pub use self::check::{DEPTH_MAX, MACRO_LEVELS_MAX, MACROS_MAX};
 pub use self::department::KNOWN_DEPARTMENT_PATHS;
-pub use self::error::{CompileError, CompileErrorKind, EvalError, Position};
+pub use self::error::{CompileError, CompileErrorKind, Position};
+pub use self::eval_error::EvalError;
 pub use self::function::{INNER_ITEMS_MAX, OUTER_ITEMS_MAX};
 pub use self::literal_chars::LiteralChars;
 pub use self::parse::SOURCE_BYTES_MAX;
@@ -179,6 +182,17 @@ impl Expression {
         distinct
             .filter_map(|(_, name)| Self::compile(name, self.compiled.scope).ok())
             .collect()
+    }
+
+    /// The first field of `variable`, such as `user.email`, that the source names and that is null.
+    pub fn null_field(&self, variable: &str, fields: &Document) -> Option<&str> {
+        let names = self.compiled.names.iter().map(|name| &**name);
+        names.into_iter().find(|name| {
+            let field = name
+                .strip_prefix(variable)
+                .and_then(|it| it.strip_prefix('.'));
+            field.is_some_and(|field| fields.is_null(field))
+        })
     }
 
     /// The first string or pattern with a capital letter that the expression compares with a field. Slow,

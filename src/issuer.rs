@@ -12,6 +12,8 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::outbound::{Outbound, OutboundError};
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 mod algorithm;
 mod cached_document;
@@ -90,25 +92,48 @@ impl fmt::Debug for Issuer {
 }
 
 /// Why the metadata or keys of an issuer are not available.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 pub enum IssuerError {
     /// It sent no valid response.
-    #[error("ask the issuer {issuer} for its metadata or keys")]
     Unreachable {
         issuer: IssuerName,
-        #[source]
         source: Arc<OutboundError>,
     },
-    #[error("read the metadata of {issuer}")]
     Metadata {
         issuer: IssuerName,
-        #[source]
         source: Arc<MetadataError>,
     },
     /// A recent request failed, and the pause before the next one is not over.
-    #[error("a request to the issuer {issuer} failed a moment ago, so none is sent now")]
     RecentFailure { issuer: IssuerName },
 }
+
+impl IssuerError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Unreachable { issuer, .. } => text!(
+                "ask the issuer {issuer} for its metadata or keys",
+                "无法取得签发方 {issuer} 的元数据或公钥"
+            ),
+            Self::Metadata { issuer, .. } => {
+                text!("read the metadata of {issuer}", "{issuer} 的元数据无法使用")
+            }
+            Self::RecentFailure { issuer } => text!(
+                "a request to the issuer {issuer} failed a moment ago, so none is sent now",
+                "刚才对签发方 {issuer} 的请求失败了，暂时不再发送"
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreachable { source, .. } => Some(&**source),
+            Self::Metadata { source, .. } => Some(&**source),
+            Self::RecentFailure { .. } => None,
+        }
+    }
+}
+
+error_of_text!(IssuerError, caused);
 
 impl IssuerError {
     /// Whether the issuer accepted the connection and did not respond in time.

@@ -14,6 +14,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
 use crate::secret::Secret;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 pub mod certificate;
 mod signing_pair;
@@ -55,17 +57,38 @@ impl KeyId {
 }
 
 /// Why a key cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum KeyError {
-    #[error("a session key must be base64 or hexadecimal, as `menshen keygen` prints it")]
     Encoding,
-    #[error("a session key must have at least {KEY_BYTES_MIN} bytes, this one has {bytes}")]
     Short { bytes: usize },
-    #[error("a key ring must have 1 to {KEYS_MAX} keys, this one has {keys}")]
     Count { keys: usize },
-    #[error("the key ring has the same key twice")]
     Duplicate,
 }
+
+impl KeyError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Encoding => Text::fixed(
+                "a session key must be base64 or hexadecimal, as `menshen keygen` prints it",
+                "会话密钥应为 base64 或十六进制，即 `menshen keygen` 输出的格式",
+            ),
+            Self::Short { bytes } => text!(
+                "a session key must have at least {KEY_BYTES_MIN} bytes, this one has {bytes}",
+                "会话密钥至少 {KEY_BYTES_MIN} 字节，这一个只有 {bytes} 字节"
+            ),
+            Self::Count { keys } => text!(
+                "a key ring must have 1 to {KEYS_MAX} keys, this one has {keys}",
+                "会话密钥应为 1 到 {KEYS_MAX} 个，这里有 {keys} 个"
+            ),
+            Self::Duplicate => Text::fixed(
+                "the key ring has the same key twice",
+                "同一个会话密钥写了两次",
+            ),
+        }
+    }
+}
+
+error_of_text!(KeyError);
 
 /// The keys of a site. Immutable: a reload builds another ring.
 pub struct KeyRing {
@@ -125,6 +148,11 @@ pub fn fingerprint(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(context.finish().as_ref());
     hash
+}
+
+/// Why a text cannot be a session key.
+pub fn problem_of(text: &Secret<String>) -> Option<KeyError> {
+    Key::new(text).err()
 }
 
 impl KeyRing {

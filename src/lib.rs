@@ -138,9 +138,9 @@
 //!
 //! # Floors
 //!
-//! A module uses only modules of lower floors. Floor 0 is the exception: some of its modules use others, in one
-//! direction only, and `tests/house/floors.rs`, which checks all this, lists these pairs. Inside [`request`],
-//! `face::sign_in` and [`login`], files and folders do not use each other in a circle, and the steps of a
+//! A module uses only modules of lower floors. Floor 0 is the exception: each of its modules may use [`wording`], and
+//! some use others, in one direction only. `tests/house/floors.rs`, which checks all this, lists these pairs. Inside
+//! [`request`], `face::sign_in` and [`login`], files and folders do not use each other in a circle, and the steps of a
 //! decision use each other in one direction only: `head`, `route`, `gate`, `policy`, `forward`.
 //!
 //! | floor | modules | must never |

@@ -25,9 +25,10 @@ mod probe;
 mod proxy;
 mod reach;
 mod tls;
+mod tls_words;
 
-pub use call::{OutboundCall, Repeatable};
-pub use error::OutboundError;
+pub use call::{OutboundCall, Repeatable, call_text};
+pub use error::{OutboundError, io_reason};
 pub use json_request::{AcceptedStatus, JsonRequest, RequestBody, RequestToken};
 pub use probe::PROBE_TIMEOUT;
 pub use proxy::{InvalidProxyUrl, ProxyUrl};

@@ -8,10 +8,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use url::Url;
 
+mod foreign_words;
 mod key_path;
 mod label;
 mod secret_name;
 
+pub use foreign_words::{foreign_value_text, syntax_text, syntax_words};
 pub use key_path::{KeyPath, Step};
 pub use label::{InvalidLabel, LABEL_CHARS_MAX, Label};
 pub use secret_name::names_secret;

@@ -7,6 +7,7 @@
 //! what differs: how it is opened and migrated, its transactions, its errors. A new database needs a folder,
 //! a variant of [`StoreUrl`], and an arm in the function that opens it.
 
+use crate::wording::Text;
 use std::sync::Arc;
 
 mod access_tokens;
@@ -154,7 +155,7 @@ pub async fn open_read_only(
 pub async fn examine_server(
     url: &StoreUrl,
     options: &StoreOptions,
-) -> Option<Result<String, StoreError>> {
+) -> Option<Result<Text, StoreError>> {
     match url {
         StoreUrl::Sqlite(_) => None,
         StoreUrl::Postgres(url) => Some(Postgres::examine(url, options).await),

@@ -18,6 +18,9 @@ use audit_queue::Pushed;
 pub use audit_queue::{AuditCause, AuditLine, AuditLineId, UnstoredAudit};
 pub use log_limiter::LogLimiter;
 use log_writer::LineKind;
+
+use crate::text;
+use crate::wording::{Text, error_of_text};
 pub use metrics::{BearerCounters, GaugeGuard};
 pub use outcomes::{AppTokenOutcome, BearerOutcome, LoginOutcome, RefreshOutcome, ReloadOutcome};
 pub use program_log::{flush_log, init};
@@ -67,14 +70,33 @@ impl Default for LogConfig {
 }
 
 /// Why logging could not be started.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum InitError {
-    #[error("`{0}` is not a log level: write error, warn, info, debug or trace")]
     Level(String),
     /// The process already has a `tracing` subscriber.
-    #[error("start logging")]
-    AlreadyInitialized(#[source] tracing_subscriber::util::TryInitError),
+    AlreadyInitialized(tracing_subscriber::util::TryInitError),
 }
+
+impl InitError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Level(it) => text!(
+                "`{it}` is not a log level: write error, warn, info, debug or trace",
+                "`{it}` 不是日志级别：应为 error、warn、info、debug 或 trace"
+            ),
+            Self::AlreadyInitialized(_) => Text::fixed("start logging", "无法启动日志"),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::AlreadyInitialized(source) => Some(source),
+            Self::Level(_) => None,
+        }
+    }
+}
+
+error_of_text!(InitError, caused);
 
 /// The metrics and the log records of the process. Clones share the same state.
 #[derive(Clone, Debug)]
@@ -242,6 +264,11 @@ impl fmt::Display for ErrorChain<'_> {
             match (f.alternate(), is_first) {
                 (false, true) => write!(f, "{error}")?,
                 (false, false) => write!(f, ": {error}")?,
+                // Everything below an error of a library is of a library, too.
+                (true, _) if is_of_library(error) => {
+                    let separator = if is_first { "" } else { "：" };
+                    return write!(f, "{separator}`{}`", ErrorChain(error));
+                }
                 (true, true) => write!(f, "{error:#}")?,
                 (true, false) => write!(f, "：{error:#}")?,
             }
@@ -249,6 +276,18 @@ impl fmt::Display for ErrorChain<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the words of an error are those of a library, which has only English ones. In Chinese they are quoted.
+fn is_of_library(error: &(dyn Error + 'static)) -> bool {
+    error.is::<rustls::Error>()
+        || error.is::<rustls::pki_types::pem::Error>()
+        || error.is::<reqwest::Error>()
+        || error.is::<quick_xml::Error>()
+        || error.is::<regex::Error>()
+        || error.is::<ipnet::AddrParseError>()
+        || error.is::<jsonwebtoken::errors::Error>()
+        || error.is::<sqlx::Error>()
 }
 
 #[cfg(test)]

@@ -247,18 +247,6 @@ impl Serialize for Text {
     }
 }
 
-impl From<&'static str> for Text {
-    fn from(text: &'static str) -> Self {
-        Self::same(text)
-    }
-}
-
-impl From<String> for Text {
-    fn from(text: String) -> Self {
-        Self::same(text)
-    }
-}
-
 /// Chooses the language of the log and of the command line, once for the process; without it they are English.
 pub fn set_operator_language(language: Language) {
     // A second choice has no effect.

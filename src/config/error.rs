@@ -72,10 +72,10 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl Problem {
-    pub(super) fn at(source: &ConfigText, span: Range<usize>, message: impl Into<Text>) -> Self {
+    pub(super) fn at(source: &ConfigText, span: Range<usize>, message: Text) -> Self {
         let (line, column) = source.line_column(span.start);
         Self {
-            message: message.into(),
+            message,
             help: None,
             line,
             column,
@@ -85,25 +85,17 @@ impl Problem {
     }
 
     /// A problem at a value.
-    pub(super) fn at_value(
-        source: &ConfigText,
-        key_path: &KeyPath<'_>,
-        message: impl Into<Text>,
-    ) -> Self {
+    pub(super) fn at_value(source: &ConfigText, key_path: &KeyPath<'_>, message: Text) -> Self {
         Self::at(source, source.value_span(key_path), message)
     }
 
     /// A problem at a key.
-    pub(super) fn at_key(
-        source: &ConfigText,
-        key_path: &KeyPath<'_>,
-        message: impl Into<Text>,
-    ) -> Self {
+    pub(super) fn at_key(source: &ConfigText, key_path: &KeyPath<'_>, message: Text) -> Self {
         Self::at(source, source.key_span(key_path), message)
     }
 
-    pub(super) fn with_help(mut self, help: impl Into<Text>) -> Self {
-        self.help = Some(help.into());
+    pub(super) fn with_help(mut self, help: Text) -> Self {
+        self.help = Some(help);
         self
     }
 
@@ -183,8 +175,16 @@ mod tests {
         let document = Document::parse(text).unwrap_or_default();
         let source = ConfigText::new(text, "menshen.toml", document);
         let start = text.find(word).unwrap();
-        let problem = Problem::at(&source, start..start + word.len(), "it is wrong");
-        ConfigError::new(&source, vec![problem.with_help("write another")]).to_string()
+        let problem = Problem::at(
+            &source,
+            start..start + word.len(),
+            Text::same("it is wrong"),
+        );
+        ConfigError::new(
+            &source,
+            vec![problem.with_help(Text::same("write another"))],
+        )
+        .to_string()
     }
 
     #[test]

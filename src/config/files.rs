@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::error::Problem;
 use super::{Config, ConfigError, TlsConfig};
+use crate::keys;
 use crate::secret::{SecretError, SecretSource};
 use crate::setting::KeyPath;
 use crate::site::{LOGO_BYTES_MAX, Logo, LogoError};
 use crate::store::StoreUrl;
+use crate::telemetry::error_chain;
 use crate::text;
 use crate::wording::{Text, full_path};
 
@@ -35,7 +37,7 @@ pub(super) fn paths(config: &Config) -> Vec<PathBuf> {
     paths
 }
 
-/// Opens all files and reports those that cannot be opened, and secrets that are empty.
+/// Opens all files and reports those that cannot be opened or used, and secrets that are empty or malformed.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     let problems = problems(config);
     match problems.is_empty() {
@@ -44,7 +46,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     }
 }
 
-/// The problems of files that cannot be opened, and of secrets that are empty.
+/// The problems of files that cannot be opened or used, and of secrets that are empty or malformed.
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let files = named_files(config);
     let unreadable = files.iter().filter_map(|file| problem(config, file));
@@ -52,8 +54,57 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let empty = secrets.filter_map(|(key_path, secret)| empty_secret(config, &key_path, secret));
     unreadable
         .chain(empty)
+        .chain(unusable_certificates(config))
+        .chain(malformed_secrets(config))
         .chain(unusable_logo(config))
         .collect()
+}
+
+/// The certificates and keys of the listeners that can be read and cannot be used.
+fn unusable_certificates(config: &Config) -> Vec<Problem> {
+    let tls = config.server.tls.iter();
+    let problems = tls.flat_map(TlsConfig::problems).map(|(relative, error)| {
+        let key_path = KeyPath::of(["server", "tls"]).join(relative);
+        let message = Text::of(&error_chain(&error));
+        let problem = Problem::at_value(&config.source, &key_path, message);
+        problem.with_help(text!(
+            "certificate names a PEM file with the certificate first, and key one with its private \
+             key, without a password",
+            "certificate 应指向 PEM 文件，证书在最前；key 应指向它的私钥文件，PEM 格式，没有密码"
+        ))
+    });
+    problems.collect()
+}
+
+/// The secrets that can be read and do not have the form that they must have.
+fn malformed_secrets(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (index, source) in config.session.keys.iter().enumerate() {
+        let error = source.read().ok().and_then(|key| keys::problem_of(&key));
+        if let Some(error) = error {
+            let key_path = KeyPath::of(["session", "keys"]).item(index);
+            let problem = Problem::at_value(&config.source, &key_path, Text::of(&error));
+            problems.push(problem.with_help(text!(
+                "`menshen keygen` prints one",
+                "`menshen keygen` 会生成一个"
+            )));
+        }
+    }
+    for (id, connector) in &config.connector {
+        for kind in connector.configured_kinds() {
+            for (relative, source) in kind.secrets() {
+                let text = source.read().ok();
+                let found = text.and_then(|text| kind.malformed_secret(relative.steps(), &text));
+                let Some((message, help)) = found else {
+                    continue;
+                };
+                let key_path = KeyPath::of(["connector", id.as_str()]).join(relative);
+                let problem = Problem::at_value(&config.source, &key_path, message);
+                problems.push(problem.with_help(help));
+            }
+        }
+    }
+    problems
 }
 
 fn problem(config: &Config, file: &NamedFile<'_>) -> Option<Problem> {
@@ -124,8 +175,9 @@ fn named_files<'a>(config: &'a Config) -> Vec<NamedFile<'a>> {
             kind,
         });
     };
-    for path in config.server.tls.iter().flat_map(TlsConfig::files) {
-        add(KeyPath::of(["server", "tls"]), path, FILE);
+    let tls = config.server.tls.iter();
+    for (relative, path) in tls.flat_map(TlsConfig::named_files) {
+        add(KeyPath::of(["server", "tls"]).join(relative), path, FILE);
     }
     for (id, connector) in &config.connector {
         let table = KeyPath::of(["connector", id.as_str()]);

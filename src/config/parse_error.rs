@@ -6,22 +6,17 @@ use super::document::{Found, Reason, ValueError};
 use super::error::Problem;
 use super::nearest;
 use super::text::ConfigText;
+use crate::setting::{foreign_value_text, syntax_words};
 use crate::text;
 use crate::wording::Text;
 
-/// The problem of a text that is not TOML. The words are those of the parser.
+/// The problem of a text that is not TOML. The English words are those of the parser.
 pub(super) fn syntax_problem(source: &ConfigText, error: &toml::de::Error) -> Problem {
     let span = error.span().unwrap_or(0..0);
-    let message = error.message().trim_end();
-    let (what, help) = match message.split_once(", expected ") {
-        Some((what, "nothing")) => (what, None),
-        Some((what, expected)) => (what, Some(expected)),
-        None => (message, None),
-    };
-    let what = text!("{what}", "TOML 语法错误：{what}");
+    let (what, expected) = syntax_words(error.message().trim_end());
     let problem = Problem::at(source, span, what);
-    match help {
-        Some(expected) => problem.with_help(text!("expected {expected}", "此处应为 {expected}")),
+    match expected {
+        Some(expected) => problem.with_help(expected),
         None => problem,
     }
 }
@@ -64,6 +59,9 @@ pub(super) fn value_problem(source: &ConfigText, error: &ValueError) -> Problem 
 /// The problem that a type of ours found: what is wrong, perhaps `: `, and what is allowed.
 fn other_problem(source: &ConfigText, span: Range<usize>, message: &Text) -> Problem {
     let (en, zh) = (message.to_string(), format!("{message:#}"));
+    if let Some(message) = foreign_value_text(&en).filter(|_| en == zh) {
+        return Problem::at(source, span, message);
+    }
     match (split_help(&en, ": "), split_help(&zh, "：")) {
         (Some((en, en_help)), Some((zh, zh_help))) => {
             let help = text!("{en_help}", "{zh_help}");
@@ -147,8 +145,8 @@ fn unknown_key_help(written: &str, allowed: &[&str]) -> Text {
     let version = env!("CARGO_PKG_VERSION");
     let list = allowed.join(", ");
     text!(
-        "allowed here: {list}; this is menshen {version}: if the key is from the documentation of a later \
-         version, it needs that version",
+        "allowed here: {list}; this is menshen {version}: if the key is from the documentation of a \
+         later version, it needs that version",
         "这里可以写：{list}。当前是 menshen {version}：如果这个键出自更新版本的文档，需要先升级"
     )
 }

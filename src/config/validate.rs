@@ -70,12 +70,7 @@ impl<'a> Problems<'a> {
     }
 
     /// Adds a problem that points at a value.
-    fn add_at_value(
-        &mut self,
-        key_path: &KeyPath<'_>,
-        message: impl Into<Text>,
-        help: impl Into<Text>,
-    ) {
+    fn add_at_value(&mut self, key_path: &KeyPath<'_>, message: Text, help: Text) {
         if !self.is_consequence(key_path) {
             let problem = Problem::at_value(&self.config.source, key_path, message);
             self.list.push(problem.with_help(help));
@@ -83,12 +78,7 @@ impl<'a> Problems<'a> {
     }
 
     /// Adds a problem that points at a key.
-    fn add_at_key(
-        &mut self,
-        key_path: &KeyPath<'_>,
-        message: impl Into<Text>,
-        help: impl Into<Text>,
-    ) {
+    fn add_at_key(&mut self, key_path: &KeyPath<'_>, message: Text, help: Text) {
         if !self.is_consequence(key_path) {
             let problem = Problem::at_key(&self.config.source, key_path, message);
             self.list.push(problem.with_help(help));

@@ -105,12 +105,12 @@ impl Warnings<'_> {
         self.list
     }
 
-    fn add(&mut self, key_path: &KeyPath<'_>, text: impl Into<Text>) {
+    fn add(&mut self, key_path: &KeyPath<'_>, text: Text) {
         let source = &self.config.source;
         let (line, column) = source.line_column(source.value_span(key_path).start);
         self.list.push(Warning {
             key: key_path.to_string(),
-            text: text.into(),
+            text,
             file: source.name.to_string(),
             line,
             column,

@@ -16,6 +16,7 @@ use rustls::sign::CertifiedKey;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::setting::KeyPath;
 use crate::text;
 use crate::wording::{Text, error_of_text, full_path};
 
@@ -121,12 +122,46 @@ pub struct Tls {
 }
 
 impl TlsConfig {
-    /// The files to watch for changes.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let more = self.more.iter().map(|pair| (&pair.certificate, &pair.key));
-        std::iter::once((&self.certificate, &self.key))
-            .chain(more)
-            .flat_map(|(certificate, key)| [certificate.as_path(), key.as_path()])
+    /// The files with their keys below `[server.tls]`.
+    pub fn named_files(&self) -> Vec<(KeyPath<'static>, &Path)> {
+        let pairs = self.pairs();
+        let files = pairs.into_iter().flat_map(|(table, certificate, key)| {
+            [
+                (table.clone().key("certificate"), certificate),
+                (table.key("key"), key),
+            ]
+        });
+        files.collect()
+    }
+
+    /// The files that can be read and cannot be used, by their keys below `[server.tls]`.
+    pub fn problems(&self) -> Vec<(KeyPath<'static>, TlsError)> {
+        let pairs = self.pairs().into_iter();
+        let problems = pairs.filter_map(|(table, certificate, key)| {
+            let error = load_pair(certificate, key).err()?;
+            let name = match &error {
+                TlsError::Read { .. } | TlsError::Setup(_) => return None,
+                TlsError::NoCertificate { .. } => "certificate",
+                TlsError::NoKey { .. } | TlsError::KeyMismatch { .. } => "key",
+            };
+            Some((table.key(name), error))
+        });
+        problems.collect()
+    }
+
+    /// Each certificate and its key, with the path of their table.
+    fn pairs(&self) -> Vec<(KeyPath<'static>, &Path, &Path)> {
+        let more = self.more.iter().enumerate().map(|(index, pair)| {
+            let table = KeyPath::of(["more"]).item(index);
+            (table, pair.certificate.as_path(), pair.key.as_path())
+        });
+        std::iter::once((
+            KeyPath::of([]),
+            self.certificate.as_path(),
+            self.key.as_path(),
+        ))
+        .chain(more)
+        .collect()
     }
 
     /// Reads the files, and lists their certificates in the order of the configuration.

@@ -1,11 +1,7 @@
-//! Errors of compiling and of evaluating an expression.
+//! Errors of compiling an expression.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use cel::ExecutionError;
-
-use super::department::UNKNOWN_NAMES;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// Why an expression does not compile, and where.
 #[derive(Debug)]
@@ -26,26 +22,30 @@ pub struct Position {
 }
 
 /// What is wrong with a source.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum CompileErrorKind {
-    #[error("the expression is longer than {bytes_max} bytes")]
-    TooLong { bytes_max: usize },
-    #[error("the expression is nested deeper than {levels_max} levels")]
-    TooDeep { levels_max: usize },
-    #[error("macros are nested deeper than {levels_max} levels")]
-    MacrosTooDeep { levels_max: usize },
-    #[error("more than {macros_max} macros")]
-    TooManyMacros { macros_max: usize },
-    #[error("{message}")]
-    Syntax { message: String },
-    #[error("unknown variable `{name}`, known here: {}", .known.join(", "))]
+    TooLong {
+        bytes_max: usize,
+    },
+    TooDeep {
+        levels_max: usize,
+    },
+    MacrosTooDeep {
+        levels_max: usize,
+    },
+    TooManyMacros {
+        macros_max: usize,
+    },
+    Syntax {
+        message: Text,
+    },
     UnknownVariable {
         name: String,
         known: &'static [&'static str],
     },
-    #[error("`{name}` is a variable: the item of a macro needs another name")]
-    Shadowed { name: String },
-    #[error("unknown function `{name}` with {arguments} arguments")]
+    Shadowed {
+        name: String,
+    },
     UnknownFunction {
         /// The name; that of a method starts with a dot.
         name: String,
@@ -53,72 +53,114 @@ pub enum CompileErrorKind {
         arguments: usize,
     },
     /// `matches` takes only a literal, so that every pattern is compiled once.
-    #[error("the pattern of `matches` must be a literal")]
     ComputedPattern,
     /// The pattern of `matches` is malformed or too large.
-    #[error("malformed pattern")]
-    Pattern(#[source] regex::Error),
+    Pattern(regex::Error),
     /// The network of `in_network` is malformed.
-    #[error("malformed network `{text}`")]
     Network {
         text: String,
-        #[source]
         source: ipnet::AddrParseError,
     },
     /// A message such as `Name{field: 1}` is constructed.
-    #[error("messages cannot be constructed")]
     Message,
-    #[error("cannot start a thread for the parser")]
-    Thread(#[source] std::io::Error),
+    Thread(std::io::Error),
 }
 
-/// Why an evaluation has no value. It holds names and types, never data, so it may be logged.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EvalError {
-    /// A variable, field, key or item does not exist.
-    #[error("{name} is missing")]
-    Missing {
-        /// The name from the source, or a description.
-        name: String,
-    },
-    #[error("wrong type: {problem}")]
-    WrongType {
-        /// The operation and the types of its operands.
-        problem: String,
-    },
-    /// The [`super::Budget`] of the request is used up.
-    #[error("evaluating it takes too much work")]
-    BudgetExceeded,
-    /// An operation failed on values of the right type.
-    #[error("{problem}")]
-    Failed {
-        /// What failed.
-        problem: Cow<'static, str>,
-    },
-}
-
-impl CompileError {
-    /// The error without the position.
-    pub fn message(&self) -> String {
-        self.kind.to_string()
+impl CompileErrorKind {
+    fn text(&self) -> Text {
+        match self {
+            Self::TooLong { bytes_max } => text!(
+                "the expression is longer than {bytes_max} bytes",
+                "表达式超过 {bytes_max} 字节"
+            ),
+            Self::TooDeep { levels_max } => text!(
+                "the expression is nested deeper than {levels_max} levels",
+                "表达式的嵌套超过 {levels_max} 层"
+            ),
+            Self::MacrosTooDeep { levels_max } => text!(
+                "macros are nested deeper than {levels_max} levels",
+                "宏的嵌套超过 {levels_max} 层"
+            ),
+            Self::TooManyMacros { macros_max } => {
+                text!("more than {macros_max} macros", "宏超过 {macros_max} 个")
+            }
+            Self::Syntax { message } => message.clone(),
+            Self::UnknownVariable { name, known } => text!(
+                "unknown variable `{name}`, known here: {}",
+                "没有变量 `{name}`，这里可用的有：{}",
+                known.join(", ")
+            ),
+            Self::Shadowed { name } => text!(
+                "`{name}` is a variable: the item of a macro needs another name",
+                "`{name}` 是已有的变量：宏里的元素要用别的名字"
+            ),
+            Self::UnknownFunction { name, arguments } => text!(
+                "unknown function `{name}` with {arguments} arguments",
+                "没有接受 {arguments} 个参数的函数 `{name}`"
+            ),
+            Self::ComputedPattern => Text::fixed(
+                "the pattern of `matches` must be a literal",
+                "`matches` 的正则表达式必须是字面量",
+            ),
+            Self::Pattern(_) => Text::fixed("malformed pattern", "正则表达式的写法有误"),
+            Self::Network { text, .. } => {
+                text!("malformed network `{text}`", "网段 `{text}` 的写法有误")
+            }
+            Self::Message => Text::fixed(
+                "messages cannot be constructed",
+                "这里不能构造消息（`Name{field: 1}`）",
+            ),
+            Self::Thread(_) => Text::fixed(
+                "cannot start a thread for the parser",
+                "无法启动解析表达式的线程",
+            ),
+        }
     }
-}
 
-impl fmt::Display for CompileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.kind)?;
-        match self.position {
-            Some(position) => write!(f, " (line {}, column {})", position.line, position.column),
-            None => Ok(()),
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Pattern(source) => Some(source),
+            Self::Network { source, .. } => Some(source),
+            Self::Thread(source) => Some(source),
+            Self::TooLong { .. }
+            | Self::TooDeep { .. }
+            | Self::MacrosTooDeep { .. }
+            | Self::TooManyMacros { .. }
+            | Self::Syntax { .. }
+            | Self::UnknownVariable { .. }
+            | Self::Shadowed { .. }
+            | Self::UnknownFunction { .. }
+            | Self::ComputedPattern
+            | Self::Message => None,
         }
     }
 }
 
-impl std::error::Error for CompileError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(&self.kind)
+error_of_text!(CompileErrorKind, caused);
+
+impl CompileError {
+    /// The error without the position.
+    pub fn message(&self) -> Text {
+        self.kind.text()
+    }
+
+    fn text(&self) -> Text {
+        let message = self.message();
+        match self.position {
+            Some(Position { line, column, .. }) => text!(
+                "{message} (line {line}, column {column})",
+                "{message:#}（第 {line} 行，第 {column} 列）"
+            ),
+            None => message,
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.kind.cause()
     }
 }
+
+error_of_text!(CompileError, caused);
 
 impl Position {
     /// The position `offset` bytes into `source`, or its end.
@@ -145,68 +187,5 @@ impl Position {
             source,
             within.map_or(source.len(), |(index, _)| line_start + index),
         )
-    }
-}
-
-impl EvalError {
-    /// Converts an error of the engine and drops the data it may hold.
-    pub(super) fn translate(error: ExecutionError, source: &str) -> Self {
-        match error {
-            ExecutionError::NoSuchKey(key) | ExecutionError::UndeclaredReference(key) => {
-                // A computed key is data and is not repeated.
-                let is_in_source = source.contains(key.as_str());
-                let name = if is_in_source {
-                    format!("`{key}`")
-                } else {
-                    "a computed key".into()
-                };
-                Self::Missing { name }
-            }
-            ExecutionError::IndexOutOfBounds(_) => Self::Missing {
-                name: "a list item".into(),
-            },
-            ExecutionError::NoSuchOverload(call) => {
-                let is_on_null = call
-                    .argument_types()
-                    .first()
-                    .is_some_and(|t| t == "null_type");
-                match (call.function(), is_on_null) {
-                    ("_._" | "_[_]", true) => Self::Missing {
-                        name: "a field of null".into(),
-                    },
-                    _ => Self::WrongType {
-                        problem: call.to_string(),
-                    },
-                }
-            }
-            ExecutionError::UnexpectedType { got, want } => Self::WrongType {
-                problem: format!("{got} instead of {want}"),
-            },
-            ExecutionError::UnsupportedBinaryOperator(operator, ..) => Self::WrongType {
-                problem: format!("`{operator}` does not take these operands"),
-            },
-            ExecutionError::FunctionError { message, .. } if message == UNKNOWN_NAMES => {
-                Self::Failed {
-                    problem: UNKNOWN_NAMES.into(),
-                }
-            }
-            ExecutionError::FunctionError { function, .. } => Self::Failed {
-                problem: format!("`{function}` failed").into(),
-            },
-            ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
-                Self::Failed {
-                    problem: "division by zero".into(),
-                }
-            }
-            ExecutionError::Overflow(..) => Self::Failed {
-                problem: "the result of an operation is too large or too small".into(),
-            },
-            ExecutionError::DuplicateKey(_) => Self::Failed {
-                problem: "a map has the same key twice".into(),
-            },
-            _ => Self::WrongType {
-                problem: "a value that cannot be used here".into(),
-            },
-        }
     }
 }

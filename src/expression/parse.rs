@@ -7,6 +7,8 @@ use cel::{Env, ParseErrors, Program};
 use super::Scope;
 use super::check::{CheckedTree, DEPTH_MAX, check};
 use super::error::{CompileError, CompileErrorKind, Position};
+use super::syntax::syntax_text;
+use crate::wording::Text;
 
 /// The maximum length of an expression.
 pub const SOURCE_BYTES_MAX: usize = 4096;
@@ -58,7 +60,7 @@ pub(super) fn with_parsed<T: Send>(
         });
         let parser = parser.map_err(|error| error_at(CompileErrorKind::Thread(error), None))?;
         let panicked = || CompileErrorKind::Syntax {
-            message: "the parser gave up".into(),
+            message: Text::fixed("the parser gave up", "解析器放弃了解析"),
         };
         parser
             .join()
@@ -107,7 +109,7 @@ fn syntax_error(errors: &ParseErrors, source: &str) -> CompileError {
     }
     let Some(first) = errors.errors.first() else {
         let kind = CompileErrorKind::Syntax {
-            message: "does not parse".into(),
+            message: Text::fixed("does not parse", "无法解析"),
         };
         return CompileError {
             kind,
@@ -118,7 +120,8 @@ fn syntax_error(errors: &ParseErrors, source: &str) -> CompileError {
         .msg
         .strip_prefix("Syntax error: ")
         .unwrap_or(&first.msg);
-    let message = message.chars().take(MESSAGE_CHARS_MAX).collect();
+    let message: String = message.chars().take(MESSAGE_CHARS_MAX).collect();
+    let message = syntax_text(&message);
     let position = (usize::try_from(first.pos.0), usize::try_from(first.pos.1));
     let node = first
         .source_info

@@ -11,6 +11,8 @@ use std::error::Error as _;
 
 use serde_json::json;
 
+use crate::wording::Text;
+
 use super::{
     Budget, CompileError, CompileErrorKind, Document, EvalError, Expression, Field, Position,
     Record, SOURCE_BYTES_MAX, Scope, Value, Variable, Variables,
@@ -203,7 +205,7 @@ fn a_missing_value_is_an_error_and_not_false() {
     assert_eq!(
         evaluate("user.?title"),
         Err(EvalError::Missing {
-            name: "an optional value".into()
+            name: Text::fixed("an optional value", "可选的值")
         })
     );
     assert_eq!(evaluate("user.?title.orValue('-')"), Ok(text("-")));
@@ -253,6 +255,48 @@ fn a_rule_evaluates_to_a_bool_or_an_error() {
         evaluate_rule("1 / 0 == 1"),
         Err(EvalError::Failed { .. })
     ));
+}
+
+#[test]
+fn an_operator_is_named_with_the_types_that_it_does_not_take() {
+    for (source, en, zh) in [
+        (
+            "user.login > 1",
+            "wrong type: `>` cannot be applied to a text and a whole number",
+            "类型不对：`>` 不能用于文本和整数",
+        ),
+        (
+            "user.email.endsWith('@corp.example')",
+            "wrong type: `endsWith` cannot be applied to null and a text",
+            "类型不对：`endsWith` 不能用于 null 和文本",
+        ),
+        (
+            "user.level",
+            "wrong type: the result is a whole number, not a bool",
+            "类型不对：结果是整数，不是布尔值",
+        ),
+    ] {
+        let error = evaluate_rule(source).unwrap_err();
+        assert_eq!(error.to_string(), en, "{source}");
+        assert_eq!(format!("{error:#}"), zh, "{source}");
+    }
+}
+
+#[test]
+fn a_field_without_a_value_is_found_by_its_name_in_the_source() {
+    let null_field = |source| {
+        let rule = Expression::compile(source, Scope::Rule).unwrap();
+        rule.null_field("user", &document()).map(str::to_owned)
+    };
+    let rule = "user.login == 'a' || user.email.endsWith('@corp.example')";
+    assert_eq!(null_field(rule).as_deref(), Some("user.email"));
+    for source in [
+        "user.login > 1",
+        "user.title == 'a'",
+        "session.email == 'a'",
+    ] {
+        assert_eq!(null_field(source), None, "{source}");
+    }
 }
 
 #[test]

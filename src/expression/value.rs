@@ -8,7 +8,9 @@ use cel::common::types::{
 };
 use cel::common::value::Val;
 
-use super::error::EvalError;
+use super::eval_error::{EvalError, type_shown};
+use crate::text;
+use crate::wording::Text;
 
 /// The result of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +46,7 @@ impl Value {
         }
         if let Some(optional) = value.downcast_ref::<CelOptional>() {
             let missing = || EvalError::Missing {
-                name: "an optional value".into(),
+                name: Text::fixed("an optional value", "可选的值"),
             };
             return Self::from_engine(optional.inner().ok_or_else(missing)?);
         }
@@ -60,7 +62,7 @@ impl Value {
             Ok(Self::Float(*float.inner()))
         } else if let Some(uint) = value.downcast_ref::<CelUInt>() {
             let too_large = |_| EvalError::Failed {
-                problem: "an unsigned number is too large".into(),
+                problem: Text::fixed("an unsigned number is too large", "无符号整数过大"),
             };
             i64::try_from(*uint.inner())
                 .map(Self::Int)
@@ -68,7 +70,7 @@ impl Value {
         } else if value.downcast_ref::<CelNull>().is_some() {
             Ok(Self::Null)
         } else {
-            Err(wrong_type(value, "a value"))
+            Err(wrong_type(value, &Text::fixed("a value", "可用的值")))
         }
     }
 }
@@ -95,14 +97,16 @@ impl From<Value> for serde_json::Value {
 pub(super) fn read_bool(value: &dyn Val) -> Result<bool, EvalError> {
     match value.downcast_ref::<CelBool>() {
         Some(bool) => Ok(*bool.inner()),
-        None => Err(wrong_type(value, "a bool")),
+        None => Err(wrong_type(value, &Text::fixed("a bool", "布尔值"))),
     }
 }
 
-fn wrong_type(value: &dyn Val, expected: &str) -> EvalError {
-    EvalError::WrongType {
-        problem: format!("the result is {}, not {expected}", value.get_type().name()),
-    }
+fn wrong_type(value: &dyn Val, expected: &Text) -> EvalError {
+    let found = type_shown(value.get_type().name());
+    EvalError::wrong_type(text!(
+        "the result is {found}, not {expected}",
+        "结果是{found:#}，不是{expected:#}"
+    ))
 }
 
 fn key_text(key: &CelMapKey<'_>) -> String {

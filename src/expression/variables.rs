@@ -94,6 +94,21 @@ struct RecordMap<'a>(&'a dyn Record);
 
 static NULL: CelNull = CelNull;
 
+impl Document {
+    /// Whether it is a map whose field of this name is null.
+    pub(super) fn is_null(&self, name: &str) -> bool {
+        let Some(map) = self.0.downcast_ref::<CelMap>() else {
+            return false;
+        };
+        let mut entries = map.inner().iter();
+        let found = entries.find(|(key, _)| match key {
+            CelMapKey::String(text) => text.inner() == name,
+            CelMapKey::Int(_) | CelMapKey::UInt(_) | CelMapKey::Bool(_) => false,
+        });
+        found.is_some_and(|(_, value)| value.downcast_ref::<CelNull>().is_some())
+    }
+}
+
 impl From<&serde_json::Value> for Document {
     fn from(json: &serde_json::Value) -> Self {
         Self(Arc::from(convert(json)))

@@ -7,6 +7,8 @@ use url::Url;
 
 use super::{IssuerError, IssuerName, IssuerSettings, tenant};
 use crate::outbound::{Outbound, OutboundCall, OutboundError};
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The fields of the metadata that are used.
 #[derive(Clone, Debug)]
@@ -28,31 +30,48 @@ pub struct Metadata {
 }
 
 /// Why metadata cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum MetadataError {
     /// It is the metadata of another issuer.
-    #[error("its `issuer` is `{found}`; write exactly that as `issuer` if it is the one you mean")]
     WrongIssuer {
         /// The `issuer` of the metadata, truncated.
         found: String,
     },
     /// It serves many tenants, and the configuration does not say which are allowed.
-    #[error(
-        "it serves many tenants and its `issuer` is `{found}`; write exactly that as its name, \
-         metadata_url = \"{url}\", and in `tenants` the ids of the tenants that are allowed"
-    )]
     MultiTenant {
         /// The `issuer` of the metadata, truncated.
         found: String,
         /// The URL of the metadata.
         url: Url,
     },
-    #[error("it lacks `{0}`")]
     Missing(&'static str),
     /// Not an http(s) URL, or plain http although the issuer uses https.
-    #[error("its `{0}` is not a URL that can be used")]
     InvalidUrl(&'static str),
 }
+
+impl MetadataError {
+    fn text(&self) -> Text {
+        match self {
+            Self::WrongIssuer { found } => text!(
+                "its `issuer` is `{found}`; write exactly that as `issuer` if it is the one you mean",
+                "其中的 `issuer` 是 `{found}`；如果就是要用的那个，请在 `issuer` 中照此填写，一字不差"
+            ),
+            Self::MultiTenant { found, url } => text!(
+                "it serves many tenants and its `issuer` is `{found}`; write exactly that as its name, \
+                 metadata_url = \"{url}\", and in `tenants` the ids of the tenants that are allowed",
+                "它服务多个租户，其中的 `issuer` 是 `{found}`；请照此填写它的名字，一字不差，并设置 \
+                 metadata_url = \"{url}\"，在 `tenants` 中填写允许的租户编号"
+            ),
+            Self::Missing(it) => text!("it lacks `{it}`", "缺少 `{it}`"),
+            Self::InvalidUrl(it) => text!(
+                "its `{it}` is not a URL that can be used",
+                "其中的 `{it}` 不是可用的 URL"
+            ),
+        }
+    }
+}
+
+error_of_text!(MetadataError);
 
 /// The longest name from the metadata that an error repeats, in characters.
 const NAME_CHARS_MAX: usize = 200;

@@ -20,6 +20,8 @@ use crate::people::session::{SessionTimeouts, Sessions};
 use crate::people::{AdmissionPolicy, People};
 use crate::store::ConnectorId;
 use crate::telemetry::{Telemetry, error_chain};
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The dependencies of [`Login`].
 #[derive(Clone, Debug)]
@@ -51,40 +53,58 @@ impl Deps<'_> {
 }
 
 /// Why a connector cannot be built.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum BuildError {
     /// It has no kind, or several.
-    #[error("connector {id}")]
-    Kind {
-        id: ConnectorId,
-        #[source]
-        source: KindError,
-    },
+    Kind { id: ConnectorId, source: KindError },
     /// Its callback URL is invalid.
-    #[error("connector {id}: its callback_base is not an http(s) origin")]
     Callback { id: ConnectorId },
     /// Its HTTP client cannot be built.
-    #[error("connector {id}: cannot build the HTTP client for its source")]
     Outbound {
         id: ConnectorId,
-        #[source]
         source: outbound::OutboundBuildError,
     },
     /// Its mapping is invalid.
-    #[error("connector {id}")]
     Mapping {
         id: ConnectorId,
-        #[source]
         source: MappingCompileError,
     },
     /// Its own settings are invalid.
-    #[error("connector {id}")]
     Connector {
         id: ConnectorId,
-        #[source]
         source: connector::ConnectorBuildError,
     },
 }
+
+impl BuildError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Kind { id, .. } => text!("connector {id}", "认证源 {id}"),
+            Self::Callback { id } => text!(
+                "connector {id}: its callback_base is not an http(s) origin",
+                "认证源 {id}：callback_base 不是 http(s) 地址"
+            ),
+            Self::Outbound { id, .. } => text!(
+                "connector {id}: cannot build the HTTP client for its source",
+                "认证源 {id}：无法建立访问它的 HTTP 客户端"
+            ),
+            Self::Mapping { id, .. } => text!("connector {id}", "认证源 {id}"),
+            Self::Connector { id, .. } => text!("connector {id}", "认证源 {id}"),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Kind { source, .. } => Some(source),
+            Self::Outbound { source, .. } => Some(source),
+            Self::Mapping { source, .. } => Some(source),
+            Self::Connector { source, .. } => Some(source),
+            Self::Callback { .. } => None,
+        }
+    }
+}
+
+error_of_text!(BuildError, caused);
 
 impl BuildError {
     /// The connector that cannot be built.
@@ -99,10 +119,10 @@ impl BuildError {
     }
 
     /// Why, without the name of the connector.
-    pub fn reason(&self) -> String {
+    pub fn reason(&self) -> Text {
         match self.source() {
-            Some(source) => error_chain(source).to_string(),
-            None => self.to_string(),
+            Some(source) => Text::of(&error_chain(source)),
+            None => self.text(),
         }
     }
 }

@@ -308,21 +308,15 @@ fn yes() -> bool {
 pub struct Finding {
     pub good: bool,
     /// The result and, for a bad one, the remedy.
-    pub text: String,
+    pub text: Text,
 }
 
 impl Finding {
-    fn good(text: impl Into<String>) -> Self {
-        Self {
-            good: true,
-            text: text.into(),
-        }
+    fn good(text: Text) -> Self {
+        Self { good: true, text }
     }
 
-    fn bad(text: impl Into<String>) -> Self {
-        Self {
-            good: false,
-            text: text.into(),
-        }
+    fn bad(text: Text) -> Self {
+        Self { good: false, text }
     }
 }

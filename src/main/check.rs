@@ -6,12 +6,13 @@ use menshen::clock::Clock;
 use menshen::config::{Config, Warning};
 use menshen::run::DryRun;
 use menshen::site::Site;
+use menshen::site::settings::{Origin, Settings};
 use menshen::store::StoreError;
 use menshen::telemetry;
 use menshen::text;
 use menshen::wording::{self, Text};
 
-use super::{Failure, connector, exported, print, read_content, warnings};
+use super::{Failure, exported, print, read_content, warnings};
 
 /// `menshen check`: reports all problems of the configuration and its files, builds everything and prints
 /// warnings; contacts the sources and the store if `online`. `export`: a file of `menshen export` that is a part
@@ -38,7 +39,7 @@ pub(super) async fn run(path: &Path, export: Option<&Path>, online: bool) -> Res
         }
     }
     let mut all_work = true;
-    for line in connector::state_lines(&site.settings) {
+    for line in state_lines(&site.settings) {
         print(format_args!("{}: {}", warning_label(), line.for_operator()))?;
     }
     for entry in site.login.entries().iter().filter(|_| online) {
@@ -59,7 +60,7 @@ pub(super) async fn run(path: &Path, export: Option<&Path>, online: bool) -> Res
         for finding in entry.connector.examine().await {
             all_work &= finding.good;
             let mark = if finding.good { "ok" } else { "!!" };
-            print(format_args!("  {mark} {}", finding.text))?;
+            print(format_args!("  {mark} {}", finding.text.for_operator()))?;
         }
     }
     if online {
@@ -82,12 +83,40 @@ pub(super) async fn run(path: &Path, export: Option<&Path>, online: bool) -> Res
     }))
 }
 
+/// What is said of connectors that are not in force.
+fn state_lines(settings: &Settings) -> Vec<Text> {
+    let infos = settings.connectors().into_iter();
+    let lines = infos.filter_map(|info| {
+        let id = &info.id;
+        let from = match &info.origin {
+            Origin::File(at) => text!("{at}: connector {id}", "{at}：认证源 {id}"),
+            Origin::Managed => text!("managed connector {id}", "托管的认证源 {id}"),
+        };
+        match (info.shadowed, info.broken, info.enabled) {
+            (true, ..) => Some(text!(
+                "{from} is shadowed by the one of the file: delete it, or rename that of the file",
+                "{from:#} 被配置文件中同名的认证源取代：请删除它，或给配置文件中的改名"
+            )),
+            (_, Some(reason), _) => Some(text!(
+                "{from} is out of force: {reason}",
+                "{from:#} 无法使用：{reason:#}"
+            )),
+            (_, None, false) => Some(text!(
+                "{from} is disabled: nobody signs in with it",
+                "{from:#} 已停用：没有人能用它登录"
+            )),
+            (_, None, true) => None,
+        }
+    });
+    lines.collect()
+}
+
 /// Prints why managed connectors are not checked.
 fn note_unread_store(error: &StoreError) -> Result<(), Failure> {
     let why = telemetry::error_chain(error);
     let note = text!(
         "note: managed connectors are not checked: {why}",
-        "注意：没有检查托管的认证源：{why}"
+        "注意：没有检查托管的认证源：{why:#}"
     );
     print(format_args!("{}", note.for_operator()))
 }
@@ -120,13 +149,13 @@ async fn examine_issuers(site: &Site) -> Result<bool, Failure> {
     let mut all_work = true;
     for (id, found) in site.gate.bearers.examine().await {
         all_work &= found.is_ok();
-        match found {
-            Ok(found) => print(format_args!("issuer {id}:\n  ok {found}"))?,
-            Err(error) => {
-                let error = telemetry::error_chain(&*error);
-                print(format_args!("issuer {id}:\n  !! {error}"))?;
-            }
-        }
+        let (mark, found) = match found {
+            Ok(found) => ("ok", found),
+            Err(error) => ("!!", Text::of(&telemetry::error_chain(&*error))),
+        };
+        let head = text!("issuer {id}:", "签发方 {id}：");
+        print(head.for_operator())?;
+        print(format_args!("  {mark} {}", found.for_operator()))?;
     }
     Ok(all_work)
 }
@@ -136,10 +165,13 @@ async fn examine_store(config: &Config) -> Result<bool, Failure> {
     let Some(found) = menshen::run::examine_store(config).await? else {
         return Ok(true);
     };
-    print(format_args!("store {}:", config.store.url))?;
-    match &found {
-        Ok(text) => print(format_args!("  ok {text}"))?,
-        Err(error) => print(format_args!("  !! {}", telemetry::error_chain(error)))?,
-    }
-    Ok(found.is_ok())
+    let head = text!("store {}:", "存储 {}：", config.store.url);
+    print(head.for_operator())?;
+    let works = found.is_ok();
+    let (mark, found) = match found {
+        Ok(found) => ("ok", found),
+        Err(error) => ("!!", Text::of(&telemetry::error_chain(&error))),
+    };
+    print(format_args!("  {mark} {}", found.for_operator()))?;
+    Ok(works)
 }

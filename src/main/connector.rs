@@ -4,7 +4,6 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use menshen::config::Config;
-use menshen::site::settings::{Origin, Settings};
 use menshen::text;
 use menshen::wording::Text;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -199,34 +198,6 @@ fn name_text(name: &Value) -> String {
         }
         same => field_text(same),
     }
-}
-
-/// What `menshen check` says of connectors that are not in force.
-pub(super) fn state_lines(settings: &Settings) -> Vec<Text> {
-    let infos = settings.connectors().into_iter();
-    let lines = infos.filter_map(|info| {
-        let id = &info.id;
-        let from = match &info.origin {
-            Origin::File(at) => text!("{at}: connector {id}", "{at}：认证源 {id}"),
-            Origin::Managed => text!("managed connector {id}", "托管的认证源 {id}"),
-        };
-        match (info.shadowed, info.broken, info.enabled) {
-            (true, ..) => Some(text!(
-                "{from} is shadowed by the one of the file: delete it, or rename that of the file",
-                "{from:#} 被配置文件里的同名认证源覆盖：请删除它，或给文件里的换一个编号"
-            )),
-            (_, Some(reason), _) => Some(text!(
-                "{from} is out of force: {reason}",
-                "{from:#} 无法使用：{reason:#}"
-            )),
-            (_, None, false) => Some(text!(
-                "{from} is disabled: nobody signs in with it",
-                "{from:#} 已停用：没有人能用它登录"
-            )),
-            (_, None, true) => None,
-        }
-    });
-    lines.collect()
 }
 
 /// The text of a file, or of standard input for `-`; at most [`SETTINGS_BYTES_MAX`].

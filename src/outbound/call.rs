@@ -1,5 +1,8 @@
 //! `OutboundCall`: the name of a call to a source, and whether it may be repeated.
 
+use crate::text;
+use crate::wording::Text;
+
 /// A call to a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboundCall {
@@ -43,5 +46,24 @@ impl OutboundCall {
 
     pub(super) const fn is_repeatable(self) -> bool {
         matches!(self.repeatable, Repeatable::Yes)
+    }
+}
+
+/// The name of a call. That of an API has no words and stands in backticks in Chinese.
+pub fn call_text(name: &'static str) -> Text {
+    match name {
+        "the introspection of a token" => Text::fixed(name, "令牌的 introspection"),
+        "the issuer's metadata" => Text::fixed(name, "签发方的元数据"),
+        "the issuer's keys" => Text::fixed(name, "签发方的公钥"),
+        "the login page" => Text::fixed(name, "登录页"),
+        "the metadata" => Text::fixed(name, "元数据"),
+        "ticket validation" => Text::fixed(name, "验证票据"),
+        "a probe" => Text::fixed(name, "探测"),
+        "token" => Text::fixed(name, "令牌端点"),
+        "refresh" => Text::fixed(name, "刷新令牌"),
+        "authorize" => Text::fixed(name, "登录页"),
+        "profile" => Text::fixed(name, "资料端点"),
+        "userinfo" => Text::fixed(name, "userinfo 端点"),
+        name => text!("{name}", "`{name}`"),
     }
 }

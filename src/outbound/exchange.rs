@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{CALL_TIMEOUT, Outbound, OutboundCall, OutboundError};
+use crate::wording::Text;
 
 /// The longest `Content-Type` that an error quotes, in characters.
 const CONTENT_TYPE_CHARS_MAX: usize = 80;
@@ -16,7 +17,7 @@ const CONTENT_TYPE_CHARS_MAX: usize = 80;
 pub(super) struct WholeResponse {
     pub(super) status: u16,
     /// The `Content-Type` header, for error messages.
-    content_type: String,
+    content_type: Text,
     pub(super) body: Vec<u8>,
 }
 
@@ -158,15 +159,17 @@ pub(super) fn outbound_error(error: reqwest::Error, call: OutboundCall) -> Outbo
     }
 }
 
-fn content_type(response: &Response) -> String {
-    let text = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    text.unwrap_or("no content type")
-        .chars()
-        .take(CONTENT_TYPE_CHARS_MAX)
-        .collect()
+fn content_type(response: &Response) -> Text {
+    let value = response.headers().get(CONTENT_TYPE);
+    match value.and_then(|value| value.to_str().ok()) {
+        Some(value) => Text::same(
+            value
+                .chars()
+                .take(CONTENT_TYPE_CHARS_MAX)
+                .collect::<String>(),
+        ),
+        None => Text::fixed("no content type", "没有内容类型"),
+    }
 }
 
 #[cfg(test)]

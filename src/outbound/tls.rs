@@ -7,40 +7,81 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::wording::full_path;
+use crate::text;
+use crate::wording::{Text, error_of_text, full_path};
 
 /// Why the client for a source could not be built.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum OutboundBuildError {
     /// The file cannot be read or is not PEM.
-    #[error("read the certificate authorities {}", full_path(path))]
     Ca {
         path: PathBuf,
-        #[source]
         source: pem::Error,
     },
-    #[error("there is no certificate in {}", full_path(path))]
-    NoCertificate { path: PathBuf },
+    NoCertificate {
+        path: PathBuf,
+    },
     /// A certificate of the file cannot be a certificate authority.
-    #[error("trust a certificate of {}", full_path(path))]
     BadCertificate {
         path: PathBuf,
-        #[source]
         source: rustls::Error,
     },
     /// The text is not PEM.
-    #[error("read the certificate authorities of ca_pem")]
-    CaPem(#[source] pem::Error),
-    #[error("there is no certificate in ca_pem")]
+    CaPem(pem::Error),
     NoCertificateInPem,
     /// A certificate of the text cannot be a certificate authority.
-    #[error("trust a certificate of ca_pem")]
-    BadCertificateInPem(#[source] rustls::Error),
-    #[error("set up TLS")]
-    Tls(#[source] rustls::Error),
-    #[error("set up the client")]
-    Client(#[source] reqwest::Error),
+    BadCertificateInPem(rustls::Error),
+    Tls(rustls::Error),
+    Client(reqwest::Error),
 }
+
+impl OutboundBuildError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Ca { path, .. } => text!(
+                "read the certificate authorities {}",
+                "无法读取 CA 证书文件 {}",
+                full_path(path)
+            ),
+            Self::NoCertificate { path } => text!(
+                "there is no certificate in {}",
+                "{} 中没有证书",
+                full_path(path)
+            ),
+            Self::BadCertificate { path, .. } => text!(
+                "trust a certificate of {}",
+                "{} 中有证书无法使用",
+                full_path(path)
+            ),
+            Self::CaPem(_) => Text::fixed(
+                "read the certificate authorities of ca_pem",
+                "无法读取 ca_pem 中的 CA 证书",
+            ),
+            Self::NoCertificateInPem => {
+                Text::fixed("there is no certificate in ca_pem", "ca_pem 中没有证书")
+            }
+            Self::BadCertificateInPem(_) => {
+                Text::fixed("trust a certificate of ca_pem", "ca_pem 中有证书无法使用")
+            }
+            Self::Tls(_) => Text::fixed("set up TLS", "无法配置 TLS"),
+            Self::Client(_) => Text::fixed("set up the client", "无法建立客户端"),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Ca { source, .. } => Some(source),
+            Self::BadCertificate { source, .. } => Some(source),
+            Self::CaPem(source) => Some(source),
+            Self::BadCertificateInPem(source) => Some(source),
+            Self::Tls(source) => Some(source),
+            Self::Client(source) => Some(source),
+            Self::NoCertificate { .. } | Self::NoCertificateInPem => None,
+        }
+    }
+}
+
+error_of_text!(OutboundBuildError, caused);
 
 /// A TLS configuration that trusts the authorities of the system, those of the file `ca` and those of the
 /// text `ca_pem`.

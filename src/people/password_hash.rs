@@ -11,6 +11,8 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STAN
 use zeroize::Zeroizing;
 
 use crate::keys;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// bcrypt uses no more bytes of a password than these.
 const BCRYPT_PASSWORD_BYTES_MAX: usize = 72;
@@ -77,28 +79,63 @@ enum Scheme {
 }
 
 /// Why a text is not accepted as the hash of a password. Never contains the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidHash {
-    #[error("it is empty")]
     Empty,
-    #[error("it is not a hash of argon2id or bcrypt")]
     UnknownScheme,
-    #[error("it is a damaged hash of argon2id")]
     DamagedArgon2id,
-    #[error("it is a hash of argon2id in another version than 19")]
     Argon2Version,
-    #[error("it is a damaged hash of bcrypt")]
     DamagedBcrypt,
-    #[error("it needs too much memory or time for each login")]
     TooCostly,
-    #[error("it needs more than 256 MiB of memory for each login")]
     TooMuchMemory,
 }
 
+impl InvalidHash {
+    fn text(&self) -> Text {
+        match self {
+            Self::Empty => Text::fixed("it is empty", "是空的"),
+            Self::UnknownScheme => Text::fixed(
+                "it is not a hash of argon2id or bcrypt",
+                "不是 argon2id 或 bcrypt 的散列",
+            ),
+            Self::DamagedArgon2id => {
+                Text::fixed("it is a damaged hash of argon2id", "是损坏的 argon2id 散列")
+            }
+            Self::Argon2Version => Text::fixed(
+                "it is a hash of argon2id in another version than 19",
+                "是版本不为 19 的 argon2id 散列",
+            ),
+            Self::DamagedBcrypt => {
+                Text::fixed("it is a damaged hash of bcrypt", "是损坏的 bcrypt 散列")
+            }
+            Self::TooCostly => Text::fixed(
+                "it needs too much memory or time for each login",
+                "每次登录所需的内存或时间过多",
+            ),
+            Self::TooMuchMemory => Text::fixed(
+                "it needs more than 256 MiB of memory for each login",
+                "每次登录所需的内存超过 256 MiB",
+            ),
+        }
+    }
+}
+
+error_of_text!(InvalidHash);
+
 /// The hash could not be computed, because the memory was not available.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the memory for the hash of a password is not available")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotComputed;
+
+impl NotComputed {
+    fn text(&self) -> Text {
+        Text::fixed(
+            "the memory for the hash of a password is not available",
+            "没有足够的内存来计算密码散列",
+        )
+    }
+}
+
+error_of_text!(NotComputed);
 
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -202,13 +239,19 @@ impl PasswordHash {
     }
 
     /// What the hash costs to compute.
-    pub(crate) fn cost(&self) -> String {
+    pub(crate) fn cost(&self) -> Text {
         match &self.scheme {
             Scheme::Argon2id { params, .. } => {
                 let (memory, passes) = (params.m_cost(), params.t_cost());
-                format!("argon2id with m={memory},t={passes},p={}", params.p_cost())
+                let lanes = params.p_cost();
+                text!(
+                    "argon2id with m={memory},t={passes},p={lanes}",
+                    "argon2id，m={memory},t={passes},p={lanes}"
+                )
             }
-            Scheme::Bcrypt { cost, .. } => format!("bcrypt with cost {cost}"),
+            Scheme::Bcrypt { cost, .. } => {
+                text!("bcrypt with cost {cost}", "bcrypt，cost {cost}")
+            }
         }
     }
 

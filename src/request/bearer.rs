@@ -15,6 +15,7 @@ use crate::people::session::Person;
 use crate::people::token_sessions::{TokenSession, TokenSessionError, TokenSessions};
 use crate::store::{ConnectorId, Subject};
 use crate::telemetry::{BearerCounters, BearerOutcome, LogLimiter, Telemetry};
+use crate::wording::Text;
 
 mod config;
 mod error;
@@ -129,7 +130,7 @@ impl BearerTokens {
 
     /// Asks every issuer whether its tokens could be verified now, for `check --online`. `Ok`
     /// describes what was found.
-    pub async fn examine(&self) -> Vec<(&IssuerId, Result<String, Arc<IssuerUnavailable>>)> {
+    pub async fn examine(&self) -> Vec<(&IssuerId, Result<Text, Arc<IssuerUnavailable>>)> {
         let mut results = Vec::with_capacity(self.issuers.len());
         for (id, trusted) in &self.issuers {
             results.push((id, trusted.examine().await));

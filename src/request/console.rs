@@ -2,6 +2,8 @@
 
 use crate::expression::{CompileError, EvalError, Expression, Scope, Variable, Variables};
 use crate::people::session::Person;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// What somebody may do in the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,13 +22,24 @@ pub struct ConsoleRules {
 }
 
 /// A rule that does not compile.
-#[derive(Debug, thiserror::Error)]
-#[error("{key} does not compile")]
+#[derive(Debug)]
 pub struct ConsoleRuleError {
     pub key: &'static str,
-    #[source]
     pub source: CompileError,
 }
+
+impl ConsoleRuleError {
+    fn text(&self) -> Text {
+        let Self { key, .. } = self;
+        text!("{key} does not compile", "{key} 无法编译")
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+error_of_text!(ConsoleRuleError, caused);
 
 struct PersonVariables<'a>(&'a Person);
 

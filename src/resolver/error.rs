@@ -5,23 +5,52 @@ use std::sync::Arc;
 
 use super::{ABANDONED_MAX, LOOKUPS_MAX};
 
+use crate::text;
+use crate::wording::{Text, error_of_text};
+
 /// Why a look-up failed.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 pub enum ResolveError {
-    #[error("look up {host}")]
     Failed {
         host: Arc<str>,
-        #[source]
         source: Arc<io::Error>,
     },
-    #[error("{host} has no address")]
-    Empty { host: Arc<str> },
-    #[error("look up {host}: {LOOKUPS_MAX} other names are being looked up")]
-    Busy { host: Arc<str> },
+    Empty {
+        host: Arc<str>,
+    },
+    Busy {
+        host: Arc<str>,
+    },
     /// Too many look-ups were abandoned.
-    #[error(
-        "look up {host}: the system has not answered {ABANDONED_MAX} earlier look-ups; look-ups \
-         continue when it answers one of them"
-    )]
-    Stuck { host: Arc<str> },
+    Stuck {
+        host: Arc<str>,
+    },
 }
+
+impl ResolveError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Failed { host, .. } => text!("look up {host}", "无法解析 {host}"),
+            Self::Empty { host } => text!("{host} has no address", "{host} 没有地址"),
+            Self::Busy { host } => text!(
+                "look up {host}: {LOOKUPS_MAX} other names are being looked up",
+                "无法解析 {host}：正在解析的名字已有 {LOOKUPS_MAX} 个"
+            ),
+            Self::Stuck { host } => text!(
+                "look up {host}: the system has not answered {ABANDONED_MAX} earlier look-ups; \
+                 look-ups continue when it answers one of them",
+                "无法解析 {host}：系统对之前的 {ABANDONED_MAX} \
+                 次解析都没有应答；其中一次有了应答后再继续"
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Failed { source, .. } => Some(&**source),
+            Self::Empty { .. } | Self::Busy { .. } | Self::Stuck { .. } => None,
+        }
+    }
+}
+
+error_of_text!(ResolveError, caused);

@@ -13,6 +13,7 @@ use crate::request::explain::{self, ExplainQuery, Explanation};
 use crate::site::{Services, Site};
 use crate::store::{self, Store, StoreError, StoreUrl};
 use crate::telemetry::Telemetry;
+use crate::wording::Text;
 
 /// What [`dry_run`] has built.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ pub async fn dry_run(config: &Config) -> Result<DryRun, StartError> {
 /// The password cannot be read.
 pub async fn examine_store(
     config: &Config,
-) -> Result<Option<Result<String, StoreError>>, StartError> {
+) -> Result<Option<Result<Text, StoreError>>, StartError> {
     let options = config.store.options().map_err(StartError::StorePassword)?;
     Ok(store::examine_server(&config.store.url, &options).await)
 }

@@ -8,6 +8,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
+use crate::text;
+use crate::wording::{Text, error_of_text};
+
 /// The longest label, in characters.
 pub const LABEL_CHARS_MAX: usize = 200;
 
@@ -21,15 +24,30 @@ pub struct Label {
 }
 
 /// Why a text is no label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidLabel {
-    #[error("the text is empty")]
     Empty,
-    #[error("the text has more than {LABEL_CHARS_MAX} characters")]
     TooLong,
-    #[error("the text has a line break or another control character")]
     ControlCharacter,
 }
+
+impl InvalidLabel {
+    fn text(&self) -> Text {
+        match self {
+            Self::Empty => Text::fixed("the text is empty", "文本是空的"),
+            Self::TooLong => text!(
+                "the text has more than {LABEL_CHARS_MAX} characters",
+                "文本超过 {LABEL_CHARS_MAX} 个字符"
+            ),
+            Self::ControlCharacter => Text::fixed(
+                "the text has a line break or another control character",
+                "文本含有换行或其他控制字符",
+            ),
+        }
+    }
+}
+
+error_of_text!(InvalidLabel);
 
 impl Label {
     /// The same text in both languages.
@@ -94,7 +112,11 @@ impl<'de> Visitor<'de> for LabelVisitor {
     type Value = Label;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text, or { zh = \"…\", en = \"…\" }")
+        let expected = text!(
+            "a text, or {{ zh = \"…\", en = \"…\" }}",
+            "文本，或 {{ zh = \"…\", en = \"…\" }}"
+        );
+        fmt::Display::fmt(&expected, f)
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Label, E> {

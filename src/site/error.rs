@@ -10,64 +10,117 @@ use crate::request::{bearer, forward};
 use crate::secret::SecretError;
 use crate::store::{ConnectorId, StoreError};
 use crate::telemetry::error_chain;
-use crate::wording::full_path;
+use crate::text;
+use crate::wording::{Text, error_of_text, full_path};
 
 use super::pages::LogoError;
 use super::settings::{ChangeError, SettingsError};
 
 /// Why a site could not be built. The active site is kept.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum BuildError {
-    #[error("{key}")]
     Secret {
         key: String,
-        #[source]
         source: SecretError,
     },
-    #[error("[session] keys")]
-    Keys(#[source] KeyError),
-    #[error("read the session key")]
-    Store(#[source] StoreError),
-    #[error("route {route}: {key} does not compile")]
+    Keys(KeyError),
+    Store(StoreError),
     Expression {
         route: String,
         key: String,
-        #[source]
         source: CompileError,
     },
-    #[error("route {route}: `{header}` is not a header that can be set")]
-    Header { route: String, header: String },
-    #[error(
-        "route {route}: upstream_tls: read {}: it must exist and be readable by the user menshen runs as",
-        full_path(path)
-    )]
+    Header {
+        route: String,
+        header: String,
+    },
     UpstreamTlsFile {
         route: String,
         path: PathBuf,
-        #[source]
         source: std::io::Error,
     },
-    #[error("route {route}: upstream_tls")]
     UpstreamTls {
         route: String,
-        #[source]
         source: forward::TlsMaterialError,
     },
-    #[error("[pages] logo")]
-    Logo(#[source] LogoError),
-    #[error("the console")]
-    Console(#[source] ConsoleRuleError),
-    #[error("build the connectors")]
-    Login(#[source] login::BuildError),
-    #[error("use the managed settings")]
-    Settings(#[from] SettingsError),
+    Logo(LogoError),
+    Console(ConsoleRuleError),
+    Login(login::BuildError),
+    Settings(SettingsError),
     /// Managed connectors and the file contradict each other.
-    #[error("put the managed settings and the file together")]
-    Managed(#[source] Box<ChangeError>),
-    #[error("build the issuers of bearer tokens")]
-    Bearer(#[source] bearer::BuildError),
-    #[error("build the connection pools of the upstreams")]
-    Forward(#[source] forward::BuildError),
+    Managed(Box<ChangeError>),
+    Bearer(bearer::BuildError),
+    Forward(forward::BuildError),
+}
+
+impl BuildError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Secret { key, .. } => Text::same(key.clone()),
+            Self::Keys(_) => Text::fixed("[session] keys", "[session] keys"),
+            Self::Store(_) => Text::fixed("read the session key", "无法读取会话密钥"),
+            Self::Expression { route, key, .. } => text!(
+                "route {route}: {key} does not compile",
+                "路由 {route}：{key} 无法编译"
+            ),
+            Self::Header { route, header } => text!(
+                "route {route}: `{header}` is not a header that can be set",
+                "路由 {route}：不能设置请求头 `{header}`"
+            ),
+            Self::UpstreamTlsFile { route, path, .. } => text!(
+                "route {route}: upstream_tls: read {}: it must exist and be readable by the user \
+                 menshen runs as",
+                "路由 {route}：upstream_tls：无法读取 {}：文件必须存在，并且运行 menshen 的用户可以读取",
+                full_path(path)
+            ),
+            Self::UpstreamTls { route, .. } => {
+                text!("route {route}: upstream_tls", "路由 {route}：upstream_tls")
+            }
+            Self::Logo(_) => Text::fixed("[pages] logo", "[pages] logo"),
+            Self::Console(_) => Text::fixed("the console", "控制台"),
+            Self::Login(_) => Text::fixed("build the connectors", "无法建立认证源"),
+            Self::Settings(_) => Text::fixed("use the managed settings", "无法使用托管设置"),
+            Self::Managed(_) => Text::fixed(
+                "put the managed settings and the file together",
+                "无法合并托管设置与配置文件",
+            ),
+            Self::Bearer(_) => Text::fixed(
+                "build the issuers of bearer tokens",
+                "无法建立 bearer 令牌的签发方",
+            ),
+            Self::Forward(_) => Text::fixed(
+                "build the connection pools of the upstreams",
+                "无法建立上游的连接池",
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Secret { source, .. } => Some(source),
+            Self::Keys(source) => Some(source),
+            Self::Store(source) => Some(source),
+            Self::Expression { source, .. } => Some(source),
+            Self::UpstreamTlsFile { source, .. } => Some(source),
+            Self::UpstreamTls { source, .. } => Some(source),
+            Self::Logo(source) => Some(source),
+            Self::Console(source) => Some(source),
+            Self::Login(source) => Some(source),
+            Self::Settings(source) => Some(source),
+            Self::Managed(source) => Some(&**source),
+            Self::Bearer(source) => Some(source),
+            Self::Forward(source) => Some(source),
+            Self::Header { .. } => None,
+        }
+    }
+}
+
+error_of_text!(BuildError, caused);
+
+impl From<SettingsError> for BuildError {
+    fn from(source: SettingsError) -> Self {
+        Self::Settings(source)
+    }
 }
 
 impl BuildError {
@@ -80,10 +133,10 @@ impl BuildError {
     }
 
     /// Why, without the name of the connector.
-    pub fn reason(&self) -> String {
+    pub fn reason(&self) -> Text {
         match self {
             Self::Login(error) => error.reason(),
-            error => error_chain(error).to_string(),
+            error => Text::of(&error_chain(error)),
         }
     }
 }

@@ -9,26 +9,19 @@ use crate::text;
 use crate::wording::{Text, error_of_text, full_path};
 
 /// Why an operation failed. Contains no personal data, except [`Self::NoAccount`].
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum StoreError {
     /// The database could not be opened or migrated.
-    #[error("open the store {url}")]
     Open {
         /// Without credentials.
         url: String,
-        #[source]
         source: sqlx::Error,
     },
     /// The file of the database does not exist and could not be created.
-    #[error(transparent)]
     Create(FileCreateError),
     /// The server or its database cannot be used as it is.
-    #[error(transparent)]
     Server(Box<ServerError>),
     /// The tables were written by a later version; they are not changed.
-    #[error(
-        "the store {url} was written by a newer menshen: tables {found}, this one knows {supported}"
-    )]
     NewerSchema {
         /// Without credentials.
         url: String,
@@ -38,10 +31,6 @@ pub enum StoreError {
         supported: i64,
     },
     /// The tables have an older schema and are opened read-only, so they cannot be migrated.
-    #[error(
-        "the store {url} was written by an older menshen: tables {found}, this one knows {supported}; \
-         `menshen run` brings it up to date"
-    )]
     OlderSchema {
         /// Without credentials.
         url: String,
@@ -51,46 +40,103 @@ pub enum StoreError {
         supported: i64,
     },
     /// The file is a database of another program; it is not changed.
-    #[error("the store {url} belongs to another program")]
     OtherProgram {
         /// Without credentials.
         url: String,
     },
     /// The database reported an error.
-    #[error("{operation} in the store")]
     Failed {
         operation: &'static str,
-        #[source]
         source: sqlx::Error,
     },
     /// The opened file was deleted or replaced: writes to it would be lost.
-    #[error(
-        "the store's file {} was taken away or replaced: put it back, or restart menshen",
-        full_path(path)
-    )]
     FileReplaced { path: PathBuf },
     /// The log of revocations could not be read for longer than `[session] store_outage_grace`.
-    #[error("the store has not answered for {for_s} s")]
     Outage { for_s: u64 },
     /// menshen cannot have written the record.
-    #[error("the store holds a damaged {record}")]
     Damaged {
         /// The kind of the record.
         record: &'static str,
     },
     /// The account does not exist.
-    #[error("there is no account {account}")]
     NoAccount { account: super::AccountId },
     /// The database did not respond in time.
-    #[error("{operation} in the store: no answer in time")]
     TimedOut { operation: &'static str },
     /// Writes are refused, because one failed a moment ago.
-    #[error("writes to the store fail: {cause}")]
     WritesFail {
         /// A short description, as in [`StoreError::cause`].
-        cause: &'static str,
+        cause: Text,
     },
 }
+
+impl StoreError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Open { url, source } => {
+                let why = reported(source);
+                text!("open the store {url}: {why}", "无法打开存储 {url}：{why:#}")
+            }
+            Self::Create(source) => Text::of(source),
+            Self::Server(source) => Text::of(&**source),
+            Self::NewerSchema {
+                url,
+                found,
+                supported,
+            } => text!(
+                "the store {url} was written by a newer menshen: tables {found}, this one knows \
+                 {supported}",
+                "存储 {url} 由更新版本的 menshen 写入：表的版本是 {found}，本程序只支持到 {supported}"
+            ),
+            Self::OlderSchema {
+                url,
+                found,
+                supported,
+            } => text!(
+                "the store {url} was written by an older menshen: tables {found}, this one knows \
+                 {supported}; `menshen run` brings it up to date",
+                "存储 {url} 由较旧版本的 menshen 写入：表的版本是 {found}，本程序需要 \
+                 {supported}；`menshen run` 会升级它"
+            ),
+            Self::OtherProgram { url } => text!(
+                "the store {url} belongs to another program",
+                "存储 {url} 属于别的程序"
+            ),
+            Self::Failed { operation, source } => {
+                let why = reported(source);
+                text!(
+                    "{operation} in the store: {why}",
+                    "存储操作 `{operation}` 失败：{why:#}"
+                )
+            }
+            Self::FileReplaced { path } => text!(
+                "the store's file {} was taken away or replaced: put it back, or restart menshen",
+                "存储的文件 {} 被移走或替换：请放回原处，或重启 menshen",
+                full_path(path)
+            ),
+            Self::Outage { for_s } => text!(
+                "the store has not answered for {for_s} s",
+                "存储已有 {for_s} 秒没有响应"
+            ),
+            Self::Damaged { record } => text!(
+                "the store holds a damaged {record}",
+                "存储中有损坏的记录：`{record}`"
+            ),
+            Self::NoAccount { account } => {
+                text!("there is no account {account}", "没有账号 {account}")
+            }
+            Self::TimedOut { operation } => text!(
+                "{operation} in the store: no answer in time",
+                "存储操作 `{operation}` 没有按时得到响应"
+            ),
+            Self::WritesFail { cause } => text!(
+                "writes to the store fail: {cause}",
+                "写入存储失败：{cause:#}"
+            ),
+        }
+    }
+}
+
+error_of_text!(StoreError);
 
 /// Why the file of a database could not be created.
 #[derive(Debug)]
@@ -103,8 +149,8 @@ impl FileCreateError {
     fn text(&self) -> Text {
         let (path, error) = (full_path(&self.path), &self.error);
         text!(
-            "cannot create {path}: {error}; the folder must exist and be writable for the user that menshen \
-             runs as",
+            "cannot create {path}: {error}; the folder must exist and be writable for the user that \
+             menshen runs as",
             "无法创建 {path}：{error}；目录必须存在，运行 menshen 的用户必须可写"
         )
     }
@@ -131,28 +177,43 @@ impl StoreError {
     }
 
     /// A short description for the health page, without details of this machine.
-    pub fn cause(&self) -> &'static str {
+    pub fn cause(&self) -> Text {
         match self {
             Self::Open { source, .. } | Self::Failed { source, .. } => cause(source),
-            Self::Create(_) => "its file cannot be created",
+            Self::Create(_) => Text::fixed("its file cannot be created", "无法创建它的文件"),
             Self::Server(error) => error.problem.cause(),
             Self::NewerSchema { .. } | Self::OlderSchema { .. } | Self::OtherProgram { .. } => {
-                "it is not a store of this version"
+                Text::fixed("it is not a store of this version", "它不是这个版本的存储")
             }
-            Self::NoAccount { .. } => "there is no such account",
-            Self::FileReplaced { .. } => "its file was taken away or replaced",
-            Self::Outage { .. } | Self::TimedOut { .. } => "no answer in time",
-            Self::Damaged { .. } => "a record is damaged",
-            Self::WritesFail { cause } => cause,
+            Self::NoAccount { .. } => Text::fixed("there is no such account", "没有这个账号"),
+            Self::FileReplaced { .. } => Text::fixed(
+                "its file was taken away or replaced",
+                "它的文件被移走或替换",
+            ),
+            Self::Outage { .. } | Self::TimedOut { .. } => {
+                Text::fixed("no answer in time", "没有按时得到响应")
+            }
+            Self::Damaged { .. } => Text::fixed("a record is damaged", "有记录已损坏"),
+            Self::WritesFail { cause } => cause.clone(),
         }
     }
 }
 
-fn cause(error: &sqlx::Error) -> &'static str {
+fn cause(error: &sqlx::Error) -> Text {
+    known_cause(error).unwrap_or(Text::fixed("the log says why", "原因见日志"))
+}
+
+fn known_cause(error: &sqlx::Error) -> Option<Text> {
     match error {
-        sqlx::Error::PoolTimedOut => "no answer in time",
-        error => sqlite::cause(error)
-            .or_else(|| postgres::cause(error))
-            .unwrap_or("the log says why"),
+        sqlx::Error::PoolTimedOut => Some(Text::fixed("no answer in time", "没有按时得到响应")),
+        error => sqlite::cause(error).or_else(|| postgres::cause(error)),
+    }
+}
+
+/// What the database reported. Its words are English.
+fn reported(error: &sqlx::Error) -> Text {
+    match known_cause(error) {
+        Some(why) => text!("{error}", "{why:#}（`{error}`）"),
+        None => text!("{error}", "`{error}`"),
     }
 }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::{MaintenanceStore, Store, StoreError};
 use crate::clock::Timestamp;
 use crate::telemetry::Telemetry;
+use crate::wording::Text;
 use write_evidence::WriteEvidence;
 
 mod operations;
@@ -34,10 +35,10 @@ pub struct MonitoredStore {
     probe_lock: tokio::sync::Mutex<()>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct LastWrite {
     at: Instant,
-    failed: Option<&'static str>,
+    failed: Option<Text>,
 }
 
 impl MonitoredStore {
@@ -106,10 +107,11 @@ impl MonitoredStore {
 
     /// The result of the last write, if it is recent.
     fn recent_write_result(&self) -> Option<Result<(), StoreError>> {
-        let last = *self
+        let last = self
             .last_write
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let last = last?;
         let counts_for = match last.failed {
             None => SUCCESS_VALID_FOR,

@@ -13,6 +13,7 @@ use super::query_error::QueryError;
 use super::sql::{Begin, Database};
 use super::{SessionKey, StoreError, StoreOptions};
 use crate::clock::Timestamp;
+use crate::wording::Text;
 
 mod code;
 mod import;
@@ -83,7 +84,7 @@ impl Postgres {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub async fn examine(url: &PostgresUrl, options: &StoreOptions) -> Result<String, StoreError> {
+    pub async fn examine(url: &PostgresUrl, options: &StoreOptions) -> Result<Text, StoreError> {
         open::examine(url, options).await
     }
 }

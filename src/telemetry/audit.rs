@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::error_chain;
 use super::json_line::{JsonLine, truncate};
 use crate::clock::Timestamp;
-use crate::wording::{Language, Text};
+use crate::text;
+use crate::wording::{Language, Text, error_of_text};
 
 /// The maximum logged length of a User-Agent, in bytes.
 const USER_AGENT_BYTES_MAX: usize = 256;
@@ -122,9 +123,20 @@ audit_events! {
 }
 
 /// A text that no audit record has as its event.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such event; the events are {}", event_names())]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownEvent;
+
+impl UnknownEvent {
+    fn text(&self) -> Text {
+        text!(
+            "there is no such event; the events are {}",
+            "没有这个事件；事件有 {}",
+            event_names()
+        )
+    }
+}
+
+error_of_text!(UnknownEvent);
 
 fn event_names() -> String {
     let names: Vec<_> = AuditEvent::ALL.iter().map(|event| event.as_str()).collect();

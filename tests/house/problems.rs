@@ -42,6 +42,12 @@ path = "/nobody"
 upstream = ["{mirror}"]
 allow = "false"
 [[route]]
+name = "reading"
+host = "sso.test"
+path = "/reading"
+upstream = ["{mirror}"]
+allow = "request.method == 'GET'"
+[[route]]
 name = "away"
 host = "sso.test"
 path = "/away"
@@ -154,7 +160,7 @@ async fn every_face_states_the_status_that_it_sends() {
         ("ambiguous-path", get("/a/..;/b")),
         (
             "bad-request",
-            get("/app").method("get").header("Cookie", &session),
+            get("/reading").method("get").header("Cookie", &session),
         ),
         ("forbidden", get("/nobody").header("Cookie", &session)),
         (

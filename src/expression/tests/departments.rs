@@ -14,7 +14,10 @@ fn rule(user: &serde_json::Value, source: &str) -> Result<bool, EvalError> {
 
 fn unknown<T>() -> Result<T, EvalError> {
     Err(EvalError::Failed {
-        problem: "the names of the person's departments are not known".into(),
+        problem: Text::fixed(
+            "the names of the person's departments are not known",
+            "此人所在部门的名称未知",
+        ),
     })
 }
 

@@ -6,7 +6,7 @@ use super::*;
 fn only_the_variables_of_the_scope_may_be_read() {
     let error = compile_error("'财务部' in usr.departments");
     assert_eq!(
-        error.message(),
+        error.message().to_string(),
         "unknown variable `usr`, known here: user, request, session, claims"
     );
     assert_eq!(
@@ -20,6 +20,7 @@ fn only_the_variables_of_the_scope_may_be_read() {
     assert!(
         compile_error("profile.userid")
             .message()
+            .to_string()
             .contains("`profile`")
     );
     assert!(Expression::compile("user.login", Scope::Mapping).is_err());
@@ -42,7 +43,7 @@ fn only_the_variables_of_the_scope_may_be_read() {
 fn unknown_functions_are_refused_with_their_arity() {
     let error = compile_error("user.login.toUpper()");
     assert_eq!(
-        error.message(),
+        error.message().to_string(),
         "unknown function `.toUpper` with 0 arguments"
     );
     for source in [

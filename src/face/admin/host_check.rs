@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::request::head::parse_host;
 use crate::setting::text_schema;
+use crate::wording::error_of_text;
 
 /// A host name that requests to the administrator's listener may use.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -15,12 +16,10 @@ use crate::setting::text_schema;
 pub struct AdminHost(String);
 
 /// The text is not a host name for `[admin] hosts`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a host is a name such as menshen.monitoring.svc, without a port; IP addresses and localhost \
-     are always accepted"
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdminHostError;
+error_of_text!(AdminHostError: "a host is a name such as menshen.monitoring.svc, without a port; IP addresses and localhost \
+     are always accepted", "应为不带端口的主机名，例如 menshen.monitoring.svc；IP 地址和 localhost 始终接受");
 
 text_schema! {
     AdminHost: "A host name without a port, such as menshen.monitoring.svc.",

@@ -64,7 +64,7 @@ impl Readiness {
         let people = &self.live.services().people;
         if let Err(error) = people.ping_store().await {
             tracing::warn!(error = %error_chain(&error), "the store does not answer");
-            let why = Text::of(error.cause());
+            let why = error.cause();
             return Some(text!(
                 "the store does not answer: {why}",
                 "数据库没有响应：{why:#}"
@@ -72,7 +72,7 @@ impl Readiness {
         }
         if let Err(error) = people.try_store_write().await {
             tracing::warn!(error = %error_chain(&error), "the store cannot be written to");
-            let why = Text::of(error.cause());
+            let why = error.cause();
             return Some(text!(
                 "the store cannot be written to: {why}",
                 "数据库无法写入：{why:#}"

@@ -15,6 +15,8 @@ use crate::secret::{SecretError, SecretSource};
 use crate::setting::text_schema;
 use crate::site::settings::Means;
 use crate::store::ConnectorId;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The name of `[admin] token`.
 pub const UNNAMED_TOKEN: &str = "admin";
@@ -46,9 +48,19 @@ pub struct AdminTokenConfig {
 pub struct AdminTokenName(Arc<str>);
 
 /// The text is not the name of an admin token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a name has letters, digits, '.', '-', '_' and '@', and 1 to 64 bytes")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdminTokenNameError;
+
+impl AdminTokenNameError {
+    fn text(&self) -> Text {
+        Text::fixed(
+            "a name has letters, digits, '.', '-', '_' and '@', and 1 to 64 bytes",
+            "名字应为 1 到 64 字节，由字母、数字、'.'、'-'、'_' 和 '@' 组成",
+        )
+    }
+}
+
+error_of_text!(AdminTokenNameError);
 
 text_schema! {
     AdminTokenName: "Letters, digits, '.', '-', '_' and '@'; 1 to 64 bytes.",
@@ -132,19 +144,35 @@ impl AdminConfig {
 }
 
 /// Why the tokens of the admin API cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum AdminTokenError {
-    #[error("read the token named {name}")]
-    Read {
-        name: String,
-        #[source]
-        source: SecretError,
-    },
-    #[error(
-        "the tokens named {first} and {second} are the same, so the audit log could not tell them apart"
-    )]
+    Read { name: String, source: SecretError },
     Same { first: String, second: String },
 }
+
+impl AdminTokenError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Read { name, .. } => {
+                text!("read the token named {name}", "无法读取名为 {name} 的令牌")
+            }
+            Self::Same { first, second } => text!(
+                "the tokens named {first} and {second} are the same, so the audit log could not tell \
+                 them apart",
+                "名为 {first} 和 {second} 的令牌相同，审计日志无法区分两者"
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read { source, .. } => Some(source),
+            Self::Same { .. } => None,
+        }
+    }
+}
+
+error_of_text!(AdminTokenError, caused);
 
 /// The tokens of `[admin]`.
 pub(super) struct AdminTokens(Vec<(TokenHash, AdminToken)>);

@@ -65,7 +65,7 @@ pub(in crate::face) fn deny(context: &RequestContext<'_>, denial: &Denial) -> Lo
             let reason = match reason {
                 ForbiddenReason::Rule => "rule".to_owned(),
                 ForbiddenReason::RuleFailed(error) => {
-                    tracing::warn!(request_id = %context.id, route = route.name.as_str(), error, "a rule failed, so the request is denied");
+                    tracing::warn!(request_id = %context.id, route = route.name.as_str(), %error, "a rule failed, so the request is denied");
                     format!("rule failed: {error}")
                 }
             };

@@ -18,6 +18,7 @@ use crate::login::pending::Pending;
 use crate::outbound::{Outbound, OutboundCall};
 use crate::people::profile::{AuthContext, Profile};
 use crate::store::Subject;
+use crate::wording::Text;
 use addresses::Addresses;
 use answer::{ANSWER_BYTES_MAX, Answer, Person};
 use config::UserCase;
@@ -77,7 +78,7 @@ impl Cas {
     /// Builds the connector; sends no request.
     pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
         let addresses = Addresses::of(config)
-            .map_err(|error| ConnectorBuildError::Setting(error.to_string()))?;
+            .map_err(|error| ConnectorBuildError::Setting(Text::of(&error)))?;
         let outbound = deps.outbound.with_response_limit(ANSWER_BYTES_MAX);
         Ok(Self {
             reachability: Reachability::at(

@@ -87,7 +87,7 @@ impl LoginPage {
 
 impl From<InvalidExpression> for ConnectorBuildError {
     fn from(error: InvalidExpression) -> Self {
-        Self::Setting(format!("custom: {}", error_chain(&error)))
+        Self::Setting(text!("custom: {}", "custom：{:#}", error_chain(&error)))
     }
 }
 
@@ -95,7 +95,8 @@ impl Custom {
     /// Builds the connector. Reads the secrets; sends no request.
     pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
         if let Some(problem) = problems::of(config).into_iter().next() {
-            let text = format!("{}: {}", problem.key_path, problem.message);
+            let (key_path, message) = (&problem.key_path, &problem.message);
+            let text = text!("{key_path}: {message}", "{key_path}：{message:#}");
             return Err(ConnectorBuildError::Setting(text));
         }
         let mut secrets = Map::new();
@@ -108,7 +109,10 @@ impl Custom {
         let steps = steps.map(|(index, (step, reads))| Step::build(step, index, reads));
         let steps = steps.collect::<Result<Vec<_>, _>>()?;
         let Some(first) = config.step.first() else {
-            return Err(ConnectorBuildError::Setting("custom.step is empty".into()));
+            return Err(ConnectorBuildError::Setting(text!(
+                "custom.step is empty",
+                "custom.step 是空的"
+            )));
         };
         let authorize = config.authorize_url.as_ref();
         let authorize = authorize.map(|url| LoginPage::build(url, config));

@@ -15,6 +15,7 @@ use crate::issuer::TokenSender;
 use crate::login::pending::Pending;
 use crate::people::profile::{AuthContext, Profile, evaluate_over_profile};
 use crate::store::Subject;
+use crate::text;
 
 mod claims;
 mod config;
@@ -56,7 +57,10 @@ impl Jwt {
     pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
         let subject = Expression::compile(&config.subject, Scope::Mapping).map_err(|error| {
             let error = crate::telemetry::error_chain(&error);
-            ConnectorBuildError::Setting(format!("jwt.subject does not compile: {error}"))
+            ConnectorBuildError::Setting(text!(
+                "jwt.subject does not compile: {error}",
+                "jwt.subject 无法编译：{error:#}"
+            ))
         })?;
         let decrypter = config.decrypt.as_ref();
         let entry_url = format!("{}/enter/{}", deps.own_pages_url, deps.id);
@@ -65,8 +69,9 @@ impl Jwt {
             decrypter: decrypter.map(DecryptConfig::build).transpose()?,
             requirements: ClaimRequirements::of(config),
             subject,
-            entry_url: Url::parse(&entry_url)
-                .map_err(|_| ConnectorBuildError::Setting(format!("{entry_url} is no URL")))?,
+            entry_url: Url::parse(&entry_url).map_err(|_| {
+                ConnectorBuildError::Setting(text!("{entry_url} is no URL", "{entry_url} 不是 URL"))
+            })?,
             clock: deps.clock.clone(),
             verifier: Verifier::build(config, deps)?,
         })
@@ -155,9 +160,10 @@ impl Connector for Jwt {
             parameter,
             ..
         } = self;
-        let text = format!(
-            "the portal sends people to {entry_url}, with the token in the parameter `{parameter}` of the \
-             URL or of a form"
+        let text = text!(
+            "the portal sends people to {entry_url}, with the token in the parameter `{parameter}` of \
+             the URL or of a form",
+            "门户应把人送到 {entry_url}，并把令牌放在 URL 或表单的参数 `{parameter}` 中"
         );
         let mut findings = vec![Finding::good(text)];
         findings.extend(self.verifier.examine().await);

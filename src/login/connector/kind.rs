@@ -17,11 +17,11 @@ use crate::outbound::Outbound;
 use crate::people::departments::StoredDepartments;
 use crate::people::local_people::LocalPeople;
 use crate::people::profile::MappingConfig;
-use crate::secret::{SecretError, SecretSource};
+use crate::secret::{Secret, SecretError, SecretSource};
 use crate::setting::{KeyPath, Step, names_secret};
 use crate::store::ConnectorId;
 use crate::text;
-use crate::wording::Text;
+use crate::wording::{Text, error_of_text};
 
 /// The settings of one kind of connector: the table `[connector.ID.NAME]`.
 ///
@@ -39,6 +39,16 @@ pub trait Kind: Debug + Send + Sync {
     /// to another place must give the secret again. `secret` is a path of [`Self::secrets`].
     fn secret_destinations(&self, _secret: &[Step<'_>]) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What is wrong with the form of a secret, and what to do, if its form is fixed. `secret` is a path of
+    /// [`Self::secrets`].
+    fn malformed_secret(
+        &self,
+        _secret: &[Step<'_>],
+        _text: &Secret<String>,
+    ) -> Option<(Text, Text)> {
+        None
     }
 
     /// The public keys in the table, which may also be in a file or in the environment.
@@ -99,18 +109,18 @@ pub struct SettingProblem<'a> {
 
 impl<'a> SettingProblem<'a> {
     /// A problem with the value of a setting.
-    pub fn value(key_path: KeyPath<'a>, message: impl Into<Text>, help: impl Into<Text>) -> Self {
+    pub fn value(key_path: KeyPath<'a>, message: Text, help: Text) -> Self {
         Self {
             key_path,
             points_at_key: false,
             part: None,
-            message: message.into(),
-            help: help.into(),
+            message,
+            help,
         }
     }
 
     /// A problem with a whole setting or table.
-    pub fn key(key_path: KeyPath<'a>, message: impl Into<Text>, help: impl Into<Text>) -> Self {
+    pub fn key(key_path: KeyPath<'a>, message: Text, help: Text) -> Self {
         Self {
             points_at_key: true,
             ..Self::value(key_path, message, help)
@@ -134,12 +144,10 @@ impl<'a> SettingProblem<'a> {
         if matches!(last, Some(Step::Key(name)) if names_secret(name)) {
             return Some(Self::no_expression(key_path));
         }
-        // The parser lists all tokens that it would have accepted: the list is left out.
         let message = error.message();
-        let message = message.split(" expecting ").next().unwrap_or(&message);
         let message = text!(
             "this expression does not compile: {message}",
-            "这个表达式无法编译：{message}"
+            "这个表达式无法编译：{message:#}"
         );
         let variables = scope.variables().join(", ");
         let help = text!(
@@ -188,13 +196,32 @@ pub struct ConnectorDeps {
 pub type KeptState = Arc<dyn Any + Send + Sync>;
 
 /// Why a connector cannot be built.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum ConnectorBuildError {
-    #[error("cannot read its secret")]
-    Secret(#[source] SecretError),
-    #[error("its people file cannot be used")]
-    PeopleFile(#[source] PeopleFileError),
+    Secret(SecretError),
+    PeopleFile(PeopleFileError),
     /// A setting is invalid.
-    #[error("{0}")]
-    Setting(String),
+    Setting(Text),
 }
+
+impl ConnectorBuildError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Secret(_) => Text::fixed("cannot read its secret", "无法读取它的密钥"),
+            Self::PeopleFile(_) => {
+                Text::fixed("its people file cannot be used", "它的人员文件无法使用")
+            }
+            Self::Setting(text) => text.clone(),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Secret(source) => Some(source),
+            Self::PeopleFile(source) => Some(source),
+            Self::Setting(_) => None,
+        }
+    }
+}
+
+error_of_text!(ConnectorBuildError, caused);

@@ -92,7 +92,7 @@ impl Ldap {
         let settings = Settings::of(config).map_err(|invalid| {
             let messages = invalid.iter().map(|one| &one.message);
             let messages = Text::join(messages, &Text::fixed("; ", "；"));
-            ConnectorBuildError::Setting(messages.to_string())
+            ConnectorBuildError::Setting(messages)
         })?;
         let service = match (&settings.account, &config.bind_password) {
             (Account::Service(bind_dn), Some(password)) => Some(ServiceAccount {

@@ -18,6 +18,7 @@ use crate::people::local_people::verified_fields;
 use crate::people::person_lookup::{CurrentProfile, LookupError, PersonLookup, PersonStatus};
 use crate::people::profile::{AuthContext, Profile};
 use crate::store::Subject;
+use crate::text;
 
 mod hashing;
 mod kind;
@@ -140,11 +141,13 @@ impl Connector for Local {
     async fn examine(&self) -> Vec<Finding> {
         let (all, active) = (self.people.people().len(), self.listed.0.len());
         vec![match active {
-            0 => {
-                Finding::bad("nobody can sign in: the people file lists nobody who is not disabled")
-            }
-            _ => Finding::good(format!(
+            0 => Finding::bad(text!(
+                "nobody can sign in: the people file lists nobody who is not disabled",
+                "没有人能登录：人员文件中没有未停用的人"
+            )),
+            _ => Finding::good(text!(
                 "people who can sign in: {active}; disabled: {}",
+                "可以登录：{active} 人；已停用：{} 人",
                 all - active
             )),
         }]

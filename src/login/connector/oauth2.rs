@@ -20,6 +20,8 @@ use crate::outbound::{Outbound, OutboundError};
 use crate::people::profile::{AuthContext, Profile};
 use crate::people::provider_tokens::{ProviderTokens, TokenRefresh};
 use crate::secret::Secret;
+use crate::telemetry::error_chain;
+use crate::wording::Text;
 
 mod config;
 mod examine;
@@ -33,7 +35,7 @@ pub use config::{Config, ProfileAuth};
 pub(super) use kind::NAME as KIND_NAME;
 pub use presets::Preset;
 use profile::FetchedProfile;
-use settings::{ProviderSettings, SettingError};
+use settings::ProviderSettings;
 
 /// The time limit of all requests of one login together.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(25);
@@ -56,13 +58,8 @@ pub struct OAuth2 {
 impl OAuth2 {
     /// Builds the connector. Reads the secret or key; sends no request.
     pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
-        let settings =
-            ProviderSettings::of(config).map_err(|setting_error| match setting_error {
-                SettingError::Key { .. } => ConnectorBuildError::Setting(setting_error.to_string()),
-                SettingError::Expression { .. } => ConnectorBuildError::Setting(
-                    crate::telemetry::error_chain(&setting_error).to_string(),
-                ),
-            })?;
+        let settings = ProviderSettings::of(config)
+            .map_err(|error| ConnectorBuildError::Setting(Text::of(&error_chain(&error))))?;
         let ConnectorDeps {
             callback,
             outbound,

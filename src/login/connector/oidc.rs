@@ -29,6 +29,7 @@ use crate::people::profile::Profile;
 use crate::people::provider_tokens::{ProviderTokens, TokenRefresh};
 use crate::people::token_sessions::TokenReader;
 use crate::store::{ConnectorId, Subject};
+use crate::text;
 
 mod bearer;
 mod config;
@@ -82,7 +83,10 @@ impl Oidc {
     /// Builds the connector. Reads the secret or key; sends no request.
     pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
         if let Some((key, why)) = config.setting_problems().into_iter().next() {
-            return Err(ConnectorBuildError::Setting(format!("{key}: {why}")));
+            return Err(ConnectorBuildError::Setting(text!(
+                "{key}: {why}",
+                "{key}：{why:#}"
+            )));
         }
         let ConnectorDeps {
             id,

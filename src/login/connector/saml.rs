@@ -16,7 +16,7 @@ use crate::secret::Secret;
 use crate::store::Subject;
 use crate::telemetry::error_chain;
 use crate::text;
-use crate::wording::full_path;
+use crate::wording::{Text, full_path};
 use assertion::{AssertionRules, Facts};
 use metadata::{IdpMetadata, MetadataRules};
 use metadata_cache::{MetadataCache, MetadataError, MetadataSettings, MetadataState};
@@ -65,7 +65,10 @@ impl Saml {
         let subject = config.subject.as_ref().map(|text| {
             Expression::compile(text, Scope::Mapping).map_err(|error| {
                 let error = error_chain(&error);
-                ConnectorBuildError::Setting(format!("saml.subject does not compile: {error}"))
+                ConnectorBuildError::Setting(text!(
+                    "saml.subject does not compile: {error}",
+                    "saml.subject 无法编译：{error:#}"
+                ))
             })
         });
         Ok(Self {
@@ -218,12 +221,13 @@ fn metadata_cache(
     config: &Config,
     deps: &ConnectorDeps,
 ) -> Result<MetadataCache, ConnectorBuildError> {
-    let setting = |text: String| ConnectorBuildError::Setting(text);
+    let setting = |text: Text| ConnectorBuildError::Setting(text);
     let signed_by = config.metadata_certificate.as_deref();
     let signed_by = signed_by.map(|path| {
         certificates::read_file(path).map_err(|error| {
-            setting(format!(
+            setting(text!(
                 "saml.metadata_certificate: {}",
+                "saml.metadata_certificate：{:#}",
                 error_chain(&error)
             ))
         })
@@ -247,10 +251,21 @@ fn metadata_cache(
     let cache = MetadataCache::new(settings, kept, &deps.outbound, deps.clock.clone());
     if let Some(path) = config.metadata.file() {
         let content = std::fs::read(path);
-        let content = content
-            .map_err(|error| setting(format!("saml.metadata: {}: {error}", full_path(path))))?;
+        let content = content.map_err(|error| {
+            setting(text!(
+                "saml.metadata: {}: {error}",
+                "saml.metadata：无法读取 {}：{error}",
+                full_path(path)
+            ))
+        })?;
         let taken: Result<(), MetadataError> = cache.read_file(&content);
-        taken.map_err(|error| setting(format!("saml.metadata: {}", error_chain(&error))))?;
+        taken.map_err(|error| {
+            setting(text!(
+                "saml.metadata: {}",
+                "saml.metadata：{:#}",
+                error_chain(&error)
+            ))
+        })?;
     }
     Ok(cache)
 }

@@ -12,6 +12,8 @@ use crate::expression::{
     CompileError, Document, EvalError, Expression, Scope, Value, Variable, Variables,
 };
 use crate::store::{IdError, LoginName};
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The predefined field names. A field of any other name becomes `user.attributes.<name>`.
 pub const FIXED_FIELDS: [&str; 18] = [
@@ -41,31 +43,64 @@ pub const FIXED_FIELDS: [&str; 18] = [
 pub struct MappingConfig(pub BTreeMap<String, String>);
 
 /// The expression of a field does not compile.
-#[derive(Debug, thiserror::Error)]
-#[error("the mapping of `{field}` does not compile")]
+#[derive(Debug)]
 pub struct MappingCompileError {
     pub field: String,
-    #[source]
     pub source: CompileError,
 }
 
+impl MappingCompileError {
+    fn text(&self) -> Text {
+        let Self { field, .. } = self;
+        text!(
+            "the mapping of `{field}` does not compile",
+            "`{field}` 的映射无法编译"
+        )
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+error_of_text!(MappingCompileError, caused);
+
 /// Why a profile could not be mapped.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum ProfileMappingError {
     /// The expression of a field failed.
-    #[error("map the field `{field}`")]
-    Field {
-        field: String,
-        #[source]
-        source: EvalError,
-    },
+    Field { field: String, source: EvalError },
     /// The profile has no value for the login name.
-    #[error("the profile has no login: map `login` to a field the source sends")]
     NoLogin,
     /// The mapped value is not a valid login name.
-    #[error("the mapped login cannot be used")]
-    BadLogin(#[source] IdError),
+    BadLogin(IdError),
 }
+
+impl ProfileMappingError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Field { field, .. } => text!("map the field `{field}`", "无法映射字段 `{field}`"),
+            Self::NoLogin => Text::fixed(
+                "the profile has no login: map `login` to a field the source sends",
+                "资料中没有登录名：请把 `login` 映射到认证源提供的字段",
+            ),
+            Self::BadLogin(_) => Text::fixed(
+                "the mapped login cannot be used",
+                "映射得到的登录名无法使用",
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Field { source, .. } => Some(source),
+            Self::BadLogin(source) => Some(source),
+            Self::NoLogin => None,
+        }
+    }
+}
+
+error_of_text!(ProfileMappingError, caused);
 
 /// The mapping of a connector: the defaults of its kind, overridden by the configuration.
 #[derive(Clone, Debug)]

@@ -9,6 +9,8 @@ use crate::outbound::{OutboundBuildError, OutboundError};
 use crate::people::token_sessions::TokenSessionError;
 use crate::secret::SecretError;
 use crate::store::StoreError;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// Why a bearer token is not accepted.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -93,43 +95,104 @@ pub enum Refusal {
 }
 
 /// Why a token could not be verified. It is neither accepted nor refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum IssuerUnavailable {
     /// The issuer's metadata or keys.
-    #[error(transparent)]
-    Issuer(#[from] IssuerError),
-    #[error(transparent)]
+    Issuer(IssuerError),
     Introspection(OutboundError),
-    #[error("its metadata names no introspection endpoint: set `introspection.url`")]
     NoEndpoint,
-    #[error("its introspection response does not say whether the token is active")]
     InvalidIntrospection,
     /// The issuer was unreachable a moment ago and is not asked again yet.
-    #[error("it could not be reached a moment ago")]
     Paused,
-    #[error("too many tokens wait to be verified")]
     Overloaded,
     /// The verification task ended without a result.
-    #[error("the verification ended without a result")]
     Aborted,
 }
 
+impl IssuerUnavailable {
+    fn text(&self) -> Text {
+        match self {
+            Self::Issuer(source) => Text::of(source),
+            Self::Introspection(source) => Text::of(source),
+            Self::NoEndpoint => Text::fixed(
+                "its metadata names no introspection endpoint: set `introspection.url`",
+                "它的元数据没有 introspection 端点：请设置 `introspection.url`",
+            ),
+            Self::InvalidIntrospection => Text::fixed(
+                "its introspection response does not say whether the token is active",
+                "它的 introspection 响应没有说明令牌是否有效",
+            ),
+            Self::Paused => Text::fixed(
+                "it could not be reached a moment ago",
+                "刚才无法访问它，暂时不再请求",
+            ),
+            Self::Overloaded => {
+                Text::fixed("too many tokens wait to be verified", "等待验证的令牌过多")
+            }
+            Self::Aborted => Text::fixed(
+                "the verification ended without a result",
+                "验证没有得出结果",
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Issuer(source) => std::error::Error::source(source),
+            Self::Introspection(source) => std::error::Error::source(source),
+            Self::NoEndpoint
+            | Self::InvalidIntrospection
+            | Self::Paused
+            | Self::Overloaded
+            | Self::Aborted => None,
+        }
+    }
+}
+
+error_of_text!(IssuerUnavailable, caused);
+
+impl From<IssuerError> for IssuerUnavailable {
+    fn from(source: IssuerError) -> Self {
+        Self::Issuer(source)
+    }
+}
+
 /// Why an issuer could not be built.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum BuildError {
-    #[error("issuer {id}: build its HTTP client")]
     Outbound {
         id: IssuerId,
-        #[source]
         source: OutboundBuildError,
     },
-    #[error("issuer {id}: introspection client_secret")]
     Secret {
         id: IssuerId,
-        #[source]
         source: SecretError,
     },
 }
+
+impl BuildError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Outbound { id, .. } => text!(
+                "issuer {id}: build its HTTP client",
+                "签发方 {id}：无法建立访问它的 HTTP 客户端"
+            ),
+            Self::Secret { id, .. } => text!(
+                "issuer {id}: introspection client_secret",
+                "签发方 {id}：introspection client_secret"
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Outbound { source, .. } => Some(source),
+            Self::Secret { source, .. } => Some(source),
+        }
+    }
+}
+
+error_of_text!(BuildError, caused);
 
 /// Why a token was not verified, shared by all requests with this token.
 #[derive(Clone, Debug)]

@@ -16,6 +16,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::issuer::{Claims, Issuer};
 use crate::outbound::{Credentials, Outbound, OutboundCall, OutboundError};
 use crate::secret::{Secret, SecretError};
+use crate::wording::Text;
 
 /// The maximum number of concurrent introspection requests to an issuer.
 pub(super) const INTROSPECTIONS_MAX: u32 = 32;
@@ -139,7 +140,7 @@ impl Introspection {
             status => Err(OutboundError::Status {
                 call: OUTBOUND_CALL.name(),
                 status,
-                content_type: "JSON".to_owned(),
+                content_type: Text::same("JSON"),
             }),
         }
     }

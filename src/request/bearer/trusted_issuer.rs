@@ -27,6 +27,8 @@ use crate::secret::Secret;
 use crate::single_flight::SingleFlight;
 use crate::store::ConnectorId;
 use crate::telemetry::{BearerCounters, BearerOutcome, LogLimiter, Telemetry};
+use crate::text;
+use crate::wording::Text;
 
 mod claims;
 
@@ -151,14 +153,17 @@ impl TrustedIssuer {
     }
 
     /// Loads the keys or calls introspection, as `check --online` does, and describes the result.
-    pub(super) async fn examine(&self) -> Result<String, Arc<IssuerUnavailable>> {
+    pub(super) async fn examine(&self) -> Result<Text, Arc<IssuerUnavailable>> {
         let Some(introspection) = &self.introspection else {
             let keys = self
                 .issuer
                 .count_keys()
                 .await
                 .map_err(IssuerUnavailable::Issuer)?;
-            return Ok(format!("its keys are loaded: {keys}"));
+            return Ok(text!(
+                "its keys are loaded: {keys}",
+                "已取得它的公钥：{keys} 个"
+            ));
         };
         let random_token = URL_SAFE_NO_PAD.encode(keys::random::<32>());
         match introspection
@@ -167,7 +172,10 @@ impl TrustedIssuer {
         {
             Err(VerifyError::Unavailable(why)) => Err(why),
             Ok(_) | Err(VerifyError::Refused(_) | VerifyError::Limited | VerifyError::Store(_)) => {
-                Ok("its introspection endpoint answers".to_owned())
+                Ok(text!(
+                    "its introspection endpoint answers",
+                    "它的 introspection 端点有响应"
+                ))
             }
         }
     }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 
 use crate::request::BodyError;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// What a request was waiting for when it timed out: names the time-out of the route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,13 +96,32 @@ impl ForwardError {
 }
 
 /// Why a connection pool cannot be built.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum BuildError {
-    #[error("`{name}` is not a valid host name for an upstream")]
     Name { name: String },
-    #[error("set up TLS to the upstream")]
-    Tls(#[source] rustls::Error),
+    Tls(rustls::Error),
 }
+
+impl BuildError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Name { name } => text!(
+                "`{name}` is not a valid host name for an upstream",
+                "`{name}` 不能作为上游的主机名"
+            ),
+            Self::Tls(_) => Text::fixed("set up TLS to the upstream", "无法配置到上游的 TLS"),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Tls(source) => Some(source),
+            Self::Name { .. } => None,
+        }
+    }
+}
+
+error_of_text!(BuildError, caused);
 
 #[derive(Debug, thiserror::Error)]
 #[error("the upstream switched to a protocol that the client did not request")]

@@ -15,6 +15,8 @@ use rustls::{
 
 use crate::keys;
 use crate::secret::Secret;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The configured TLS settings of a route's upstreams.
 #[derive(Clone, Debug)]
@@ -31,32 +33,62 @@ pub struct TlsMaterial {
 }
 
 /// Why the TLS settings of a route are unusable.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum TlsMaterialError {
-    #[error("{key} is not valid PEM")]
     Pem {
         /// The configuration key that names the file.
         key: &'static str,
-        #[source]
         source: PemError,
     },
-    #[error("{key} contains no certificate")]
     Empty {
         /// The configuration key that names the file.
         key: &'static str,
     },
     /// The private key is unusable or belongs to another certificate.
-    #[error("key does not match certificate")]
-    Pair(#[source] Error),
-    #[error("ca contains an unusable certificate")]
-    Authority(#[source] Error),
-    #[error("`{name}` is not a valid server name")]
-    ServerName { name: String },
-    #[error("set up TLS to the upstream")]
-    Setup(#[source] Error),
-    #[error("set up TLS to the upstream")]
-    Verifier(#[source] VerifierBuilderError),
+    Pair(Error),
+    Authority(Error),
+    ServerName {
+        name: String,
+    },
+    Setup(Error),
+    Verifier(VerifierBuilderError),
 }
+
+impl TlsMaterialError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Pem { key, .. } => text!("{key} is not valid PEM", "{key} 不是有效的 PEM"),
+            Self::Empty { key } => text!("{key} contains no certificate", "{key} 中没有证书"),
+            Self::Pair(_) => Text::fixed(
+                "key does not match certificate",
+                "key 与 certificate 不匹配",
+            ),
+            Self::Authority(_) => Text::fixed(
+                "ca contains an unusable certificate",
+                "ca 中有无法使用的证书",
+            ),
+            Self::ServerName { name } => text!(
+                "`{name}` is not a valid server name",
+                "`{name}` 不是有效的服务器名"
+            ),
+            Self::Setup(_) => Text::fixed("set up TLS to the upstream", "无法配置到上游的 TLS"),
+            Self::Verifier(_) => Text::fixed("set up TLS to the upstream", "无法配置到上游的 TLS"),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Pem { source, .. } => Some(source),
+            Self::Pair(source) => Some(source),
+            Self::Authority(source) => Some(source),
+            Self::Setup(source) => Some(source),
+            Self::Verifier(source) => Some(source),
+            Self::Empty { .. } | Self::ServerName { .. } => None,
+        }
+    }
+}
+
+error_of_text!(TlsMaterialError, caused);
 
 /// The TLS settings of a pool. Two are equal if they were built from the same material.
 #[derive(Clone)]

@@ -7,6 +7,7 @@ use crate::request::address::AddressError;
 use crate::request::bearer::{IssuerId, Refusal};
 use crate::request::gate::Caller;
 use crate::request::route::Route;
+use crate::wording::Text;
 
 /// Why a request is refused.
 #[derive(Clone, Debug)]
@@ -79,5 +80,5 @@ pub enum ForbiddenReason {
     /// It evaluated to false.
     Rule,
     /// It could not be evaluated.
-    RuleFailed(String),
+    RuleFailed(Text),
 }

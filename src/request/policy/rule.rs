@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use super::{RequestVariables, path_text};
-use crate::expression::EvalError;
+use crate::expression::{EvalError, Expression};
 use crate::request::gate::Caller;
 use crate::request::head::Head;
 use crate::request::route::Route;
+use crate::text;
+use crate::wording::Text;
 
 /// Why a rule has no result.
 pub(super) enum RuleError {
@@ -19,7 +21,7 @@ pub(super) enum RuleError {
     /// The rule reads a part of the request that is unknown.
     Incomplete(&'static str),
     /// The rule could not be evaluated.
-    Failed(String),
+    Failed(Text),
 }
 
 /// Evaluates the rule: if it reads the path, once for every reading of the path.
@@ -68,6 +70,24 @@ pub(super) fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Resul
     }
     result_as_sent.map_err(|error| match error {
         EvalError::BudgetExceeded => RuleError::TooCostly,
-        error => RuleError::Failed(error.to_string()),
+        error => RuleError::Failed(why_failed(rule, caller, &error)),
     })
+}
+
+/// Why a rule failed. If it uses a field that the person does not have as if it had a value, that is the reason.
+fn why_failed(rule: &Expression, caller: &Caller, error: &EvalError) -> Text {
+    let empty = match (caller, error) {
+        (Caller::Person(person), EvalError::WrongType { of_null: true, .. }) => {
+            let field = rule.null_field("user", &person.entitlements.user);
+            field.map(|field| (field, &person.session.via))
+        }
+        _ => None,
+    };
+    match empty {
+        Some((field, via)) => text!(
+            "`{field}` is empty: the connector {via} gives no value for it ({error})",
+            "`{field}` 是空的：认证源 {via} 没有提供它的值（{error:#}）"
+        ),
+        None => Text::of(error),
+    }
 }

@@ -270,7 +270,7 @@ fn field_problem(error: &BuildError) -> FieldProblem {
     FieldProblem {
         connector: error.connector().cloned(),
         field: String::new(),
-        message: error.reason().into(),
+        message: error.reason(),
         help: None,
     }
 }

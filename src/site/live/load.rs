@@ -13,7 +13,6 @@ use crate::site::settings::{ManagedDocument, Origin, Settings, SettingsError, St
 use crate::site::{BuildError, Config, Services, Site, build_key_ring};
 use crate::store::Store;
 use crate::telemetry::error_chain;
-use crate::wording::Text;
 
 /// The most versions that are read at once.
 const PAGE_MAX: u32 = 100;
@@ -128,7 +127,7 @@ pub(in crate::site) async fn load(
         };
         match error.connector().cloned() {
             Some(id) if settings.is_managed_in_force(&id) => {
-                settings.take_out_of_force(&id, Text::of(&error.reason()));
+                settings.take_out_of_force(&id, error.reason());
             }
             _ => return Err(error),
         }

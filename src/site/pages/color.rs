@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use crate::setting::text_schema;
+use crate::wording::{Text, error_of_text};
 
 /// A colour in sRGB, written `#rrggbb` or `#rgb`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -12,9 +13,19 @@ use crate::setting::text_schema;
 pub struct Color([u8; 3]);
 
 /// A text that is not a colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a colour is # and six hexadecimal digits, such as #0b57d0, or three")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidColor;
+
+impl InvalidColor {
+    fn text(&self) -> Text {
+        Text::fixed(
+            "a colour is # and six hexadecimal digits, such as #0b57d0, or three",
+            "颜色应为 # 加六位十六进制数字，例如 #0b57d0，也可以是三位",
+        )
+    }
+}
+
+error_of_text!(InvalidColor);
 
 /// In how many steps a colour is moved towards another one until it fits.
 const STEPS: u16 = 64;

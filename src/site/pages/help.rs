@@ -7,6 +7,8 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::setting::Label;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// Where people get help: a label, of which each text may be an address.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -14,11 +16,23 @@ use crate::setting::Label;
 pub struct Help(Label);
 
 /// Why a text is not where people get help.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidHelp {
-    #[error("`{0}` is not an address that browsers can open")]
     Address(String),
 }
+
+impl InvalidHelp {
+    fn text(&self) -> Text {
+        match self {
+            Self::Address(it) => text!(
+                "`{it}` is not an address that browsers can open",
+                "`{it}` 不是浏览器能打开的地址"
+            ),
+        }
+    }
+}
+
+error_of_text!(InvalidHelp);
 
 /// What a page shows in one language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -89,7 +89,7 @@ impl UnusableLogo {
             ),
             Self::Malformed(error) => text!(
                 "it is no well-formed SVG: {error}",
-                "不是格式正确的 SVG：{error}"
+                "不是格式正确的 SVG：`{error}`"
             ),
             Self::Incomplete => Text::fixed(
                 "it is no complete SVG: its end is missing",

@@ -148,7 +148,7 @@ impl LiveSite {
             let problem = FieldProblem {
                 connector: Some(id.clone()),
                 field: String::new(),
-                message: error.reason().into(),
+                message: error.reason(),
                 help: None,
             };
             ChangeError::CannotBuild(vec![problem])

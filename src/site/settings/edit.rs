@@ -318,8 +318,19 @@ impl Edit<'_> {
         if size <= DOCUMENT_BYTES_MAX || size <= self.settings.document.to_json().len() {
             return Ok(());
         }
-        let help = format!("at most {} MiB together", DOCUMENT_BYTES_MAX >> 20);
-        let problem = FieldProblem::new("", "the settings of all connectors are too large", help);
+        let help = text!(
+            "at most {} MiB together",
+            "合计最多 {} MiB",
+            DOCUMENT_BYTES_MAX >> 20
+        );
+        let problem = FieldProblem::new(
+            "",
+            text!(
+                "the settings of all connectors are too large",
+                "所有认证源的设置合计过大"
+            ),
+            help,
+        );
         Err(ChangeError::Problems(vec![problem]))
     }
 

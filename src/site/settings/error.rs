@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::login::connector::SettingProblem;
 use crate::store::{ConnectorId, StoreError};
-use crate::wording::Text;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// A line of the configuration file. `Display` is `/etc/menshen/menshen.toml:41`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,12 +36,12 @@ pub struct FieldProblem {
 
 impl FieldProblem {
     /// A problem of a field, with a remedy.
-    pub fn new(field: impl Into<String>, message: impl Into<Text>, help: impl Into<Text>) -> Self {
+    pub fn new(field: impl Into<String>, message: Text, help: Text) -> Self {
         Self {
             connector: None,
             field: field.into(),
-            message: message.into(),
-            help: Some(help.into()),
+            message,
+            help: Some(help),
         }
     }
 
@@ -66,11 +67,15 @@ impl From<SettingProblem<'_>> for FieldProblem {
 
 impl fmt::Display for FieldProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (connector, colon) = match f.alternate() {
+            true => ("认证源", "："),
+            false => ("connector", ": "),
+        };
         if let Some(id) = &self.connector {
-            write!(f, "connector {id}: ")?;
+            write!(f, "{connector} {id}{colon}")?;
         }
         if !self.field.is_empty() {
-            write!(f, "{}: ", self.field)?;
+            write!(f, "{}{colon}", self.field)?;
         }
         self.message.fmt(f)?;
         match &self.help {
@@ -82,72 +87,126 @@ impl fmt::Display for FieldProblem {
 }
 
 /// Why a change was refused. Nothing has changed: not the store, not the site. `Display` shows no secret.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum ChangeError {
-    #[error("there is no connector {0}")]
     NotFound(ConnectorId),
-    #[error("there is no version {0}")]
     NoVersion(u64),
     /// The file sets it.
-    #[error("{what} is set in {at}: change it there")]
     FromFile {
         /// `connector corp`, `[login] default` …
         what: String,
         at: FileLine,
     },
     /// `[managed] write = false`.
-    #[error("[managed] write = false in {at} forbids changes by API and console")]
-    ReadOnly { at: FileLine },
+    ReadOnly {
+        at: FileLine,
+    },
     /// Fields are wrong; all problems that were found.
-    #[error("{}", join(.0))]
     Problems(Vec<FieldProblem>),
     /// Every field is fine, but a site cannot be built from them.
-    #[error("the site cannot be built: {}", join(.0))]
     CannotBuild(Vec<FieldProblem>),
     /// `If-Match` or `If-None-Match`.
-    #[error("it was changed meanwhile, or its existence is not as the precondition demands")]
     Precondition {
         /// The current etag; absent: it does not exist.
         current: Option<u64>,
     },
     /// The ID belonged to a connector of another kind, whose accounts would belong to this one.
-    #[error("the id {id} belongs to a connector of the kind {was}: choose another id")]
-    KindChanged { id: ConnectorId, was: String },
+    KindChanged {
+        id: ConnectorId,
+        was: String,
+    },
     /// The store failed. If it committed nevertheless, the change comes into force within a second.
-    #[error("the store does not answer: {}", .0.cause())]
-    Store(#[source] StoreError),
+    Store(StoreError),
     /// The stored settings cannot be used, so they cannot be changed either.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
+    Settings(SettingsError),
     /// Other nodes changed the settings all the time.
-    #[error("other changes came first each time: try again")]
     Contended,
 }
 
-fn join(problems: &[FieldProblem]) -> String {
-    let problems: Vec<_> = problems.iter().map(FieldProblem::to_string).collect();
-    problems.join("; ")
+impl ChangeError {
+    fn text(&self) -> Text {
+        match self {
+            Self::NotFound(it) => text!("there is no connector {it}", "没有认证源 {it}"),
+            Self::NoVersion(it) => text!("there is no version {it}", "没有版本 {it}"),
+            Self::FromFile { what, at } => text!(
+                "{what} is set in {at}: change it there",
+                "{what} 在 {at} 中设置：请在那里修改"
+            ),
+            Self::ReadOnly { at } => text!(
+                "[managed] write = false in {at} forbids changes by API and console",
+                "{at} 中的 [managed] write = false 禁止通过 API 和控制台修改"
+            ),
+            Self::Problems(it) => join(it),
+            Self::CannotBuild(it) => text!(
+                "the site cannot be built: {}",
+                "无法建立站点：{:#}",
+                join(it)
+            ),
+            Self::Precondition { .. } => Text::fixed(
+                "it was changed meanwhile, or its existence is not as the precondition demands",
+                "它在此期间已被修改，或者是否存在与前提条件不符",
+            ),
+            Self::KindChanged { id, was } => text!(
+                "the id {id} belongs to a connector of the kind {was}: choose another id",
+                "标识 {id} 属于类型为 {was} 的认证源：请换一个标识"
+            ),
+            Self::Store(it) => text!(
+                "the store does not answer: {}",
+                "存储没有响应：{:#}",
+                it.cause()
+            ),
+            Self::Settings(source) => Text::of(source),
+            Self::Contended => Text::fixed(
+                "other changes came first each time: try again",
+                "每次都被别的修改抢先：请重试",
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(source) => Some(source),
+            Self::Settings(source) => std::error::Error::source(source),
+            Self::NotFound(_)
+            | Self::NoVersion(_)
+            | Self::FromFile { .. }
+            | Self::ReadOnly { .. }
+            | Self::Problems(_)
+            | Self::CannotBuild(_)
+            | Self::Precondition { .. }
+            | Self::KindChanged { .. }
+            | Self::Contended => None,
+        }
+    }
+}
+
+error_of_text!(ChangeError, caused);
+
+impl From<SettingsError> for ChangeError {
+    fn from(source: SettingsError) -> Self {
+        Self::Settings(source)
+    }
+}
+
+pub(super) fn join(problems: &[FieldProblem]) -> Text {
+    let problems: Vec<_> = problems.iter().map(Text::of).collect();
+    Text::join(&problems, &Text::fixed("; ", "；"))
 }
 
 /// Why the managed settings of the store cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum SettingsError {
-    #[error("read the managed settings")]
-    Store(#[source] StoreError),
+    Store(StoreError),
     /// menshen cannot have written the version.
-    #[error("version {version} of the managed settings is damaged")]
-    Damaged { version: u64 },
+    Damaged {
+        version: u64,
+    },
     /// No key of the ring opens a secret.
-    #[error(
-        "no session key opens {field} of the managed connector {id}: put the key that it was sealed with \
-         back into [session] keys, behind the new one"
-    )]
-    Sealed { id: ConnectorId, field: String },
+    Sealed {
+        id: ConnectorId,
+        field: String,
+    },
     /// The file has a connector with an ID that belonged to another kind.
-    #[error(
-        "{at}: the connector {id} is of the kind {kind}, but its id belongs to one of the kind {was}, whose \
-         accounts it would get: give it another id"
-    )]
     KindOfFile {
         id: ConnectorId,
         kind: String,
@@ -155,3 +214,36 @@ pub enum SettingsError {
         at: FileLine,
     },
 }
+
+impl SettingsError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Store(_) => Text::fixed("read the managed settings", "无法读取托管设置"),
+            Self::Damaged { version } => text!(
+                "version {version} of the managed settings is damaged",
+                "托管设置的版本 {version} 已损坏"
+            ),
+            Self::Sealed { id, field } => text!(
+                "no session key opens {field} of the managed connector {id}: put the key that it was \
+                 sealed with back into [session] keys, behind the new one",
+                "没有会话密钥能解开托管认证源 {id} 的 {field}：请把当时加密所用的密钥放回 [session] \
+                 keys，排在新密钥之后"
+            ),
+            Self::KindOfFile { id, kind, was, at } => text!(
+                "{at}: the connector {id} is of the kind {kind}, but its id belongs to one of the kind \
+                 {was}, whose accounts it would get: give it another id",
+                "{at}：认证源 {id} 的类型是 {kind}，但这个标识属于类型为 {was} \
+                 的认证源，继续使用会得到它的账号：请换一个标识"
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(source) => Some(source),
+            Self::Damaged { .. } | Self::Sealed { .. } | Self::KindOfFile { .. } => None,
+        }
+    }
+}
+
+error_of_text!(SettingsError, caused);

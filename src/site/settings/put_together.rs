@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::error::{ChangeError, FieldProblem, SettingsError};
+use super::error::{self, ChangeError, FieldProblem, SettingsError};
 use super::{Config, Known, ManagedDocument, Settings, parse, types};
 use crate::keys::KeyRing;
 use crate::login::auto_login_problems;
@@ -108,9 +108,7 @@ impl Settings {
             let connector = match self.managed_connector(&id, ring)? {
                 Ok(connector) => connector,
                 Err(problems) if strictness.tolerates(&id) => {
-                    let problems: Vec<_> = problems.iter().map(Text::of).collect();
-                    let separator = Text::fixed("; ", "；");
-                    self.broken.insert(id, Text::join(&problems, &separator));
+                    self.broken.insert(id, error::join(&problems));
                     continue;
                 }
                 Err(problems) => {

@@ -155,7 +155,7 @@ fn value_problem(message: &str) -> (Text, Text) {
         // An error of our own types, which name what is allowed and not the value.
         (false, _) => (
             text!("this value cannot be used", "这个值无法使用"),
-            message.trim().to_owned().into(),
+            Text::same(message.trim().to_owned()),
         ),
     }
 }

@@ -10,6 +10,8 @@ use sqlx::{ConnectOptions as _, Connection as _, PgPool, Row as _};
 use super::super::{StoreError, StoreOptions};
 use super::listen::Announcements;
 use super::{Access, Postgres, PostgresUrl, SCHEMA, ServerError, ServerProblem, schema};
+use crate::text;
+use crate::wording::Text;
 
 /// How long an operation waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,10 +49,7 @@ pub(super) async fn open_read_only(
 }
 
 /// Connects as a node would, without writing; returns a sentence about the server and the tables.
-pub(super) async fn examine(
-    url: &PostgresUrl,
-    options: &StoreOptions,
-) -> Result<String, StoreError> {
+pub(super) async fn examine(url: &PostgresUrl, options: &StoreOptions) -> Result<Text, StoreError> {
     let pool = connect(url, options, Access::ReadWrite).await?;
     let (found, latest) = (schema::found(url, &pool).await?, schema::latest_version());
     let version = async {
@@ -63,13 +62,20 @@ pub(super) async fn examine(
     let version = version.await.map_err(failed(url))?;
     pool.close().await;
     let tables = match found {
-        0 => "it has no tables yet: `menshen run` creates them".to_owned(),
-        _ if found < latest => {
-            format!("`menshen run` migrates its tables from {found} to {latest}")
-        }
-        _ => format!("its tables have version {found}"),
+        0 => text!(
+            "it has no tables yet: `menshen run` creates them",
+            "还没有表：`menshen run` 会创建"
+        ),
+        _ if found < latest => text!(
+            "`menshen run` migrates its tables from {found} to {latest}",
+            "`menshen run` 会把表从版本 {found} 升级到 {latest}"
+        ),
+        _ => text!("its tables have version {found}", "表的版本是 {found}"),
     };
-    Ok(format!("PostgreSQL {version} answers; {tables}"))
+    Ok(text!(
+        "PostgreSQL {version} answers; {tables}",
+        "PostgreSQL {version} 有响应；{tables:#}"
+    ))
 }
 
 fn store(options: &StoreOptions, pool: PgPool, access: Access) -> Postgres {

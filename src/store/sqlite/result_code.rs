@@ -2,6 +2,8 @@
 
 use sqlx::sqlite::SqliteError;
 
+use crate::wording::Text;
+
 const BUSY: i32 = 5;
 
 /// The primary result code of an error; `None` if the error is not SQLite's.
@@ -27,14 +29,20 @@ pub(in crate::store) fn refuses_record(error: &sqlx::Error) -> bool {
 }
 
 /// A short description for the health page; `None` for other codes.
-pub(in crate::store) fn cause(error: &sqlx::Error) -> Option<&'static str> {
+pub(in crate::store) fn cause(error: &sqlx::Error) -> Option<Text> {
     match primary(error)? {
-        BUSY | 6 => Some("another process holds the lock"),
-        8 => Some("it is read-only"),
-        10 => Some("the disk fails (I/O error)"),
-        11 | 26 => Some("the file is damaged"),
-        13 => Some("the disk is full"),
-        14 => Some("the file cannot be opened"),
+        BUSY | 6 => Some(Text::fixed(
+            "another process holds the lock",
+            "别的进程持有锁",
+        )),
+        8 => Some(Text::fixed("it is read-only", "它是只读的")),
+        10 => Some(Text::fixed(
+            "the disk fails (I/O error)",
+            "磁盘出错（I/O 错误）",
+        )),
+        11 | 26 => Some(Text::fixed("the file is damaged", "文件已损坏")),
+        13 => Some(Text::fixed("the disk is full", "磁盘已满")),
+        14 => Some(Text::fixed("the file cannot be opened", "无法打开文件")),
         _ => None,
     }
 }

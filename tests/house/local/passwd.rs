@@ -226,9 +226,11 @@ fn check_refuses_a_file_of_people_at_every_line_with_a_problem() {
     let (code, printed) = check(&text, 0o640);
     assert_eq!(code, Some(1), "{printed}");
     for part in [
-        "people.toml:5:12: this password cannot be used",
+        "error: this password cannot be used\n --> ",
+        "people.toml:5:12\n",
         "`menshen passwd` prints one",
-        "people.toml:6:2: the login `LISI` is in line 4 already",
+        "error: the login `LISI` is in line 4 already\n --> ",
+        "people.toml:6:2\n",
     ] {
         assert!(printed.contains(part), "{part}: {printed}");
     }

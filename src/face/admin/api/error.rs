@@ -207,14 +207,14 @@ impl ApiError {
             Self::Source(error) | Self::Busy(error) => Text::of(&error_chain(error)),
             Self::DiscardedRecently(error) => Text::of(error),
             Self::Store(error) => {
-                let why = Text::of(error.cause());
+                let why = error.cause();
                 text!(
                     "the store does not answer: {why}",
                     "数据库没有响应：{why:#}"
                 )
             }
             Self::NotYetStored(error) => {
-                let why = Text::of(error.cause());
+                let why = error.cause();
                 text!(
                     "the change holds in this process, but is not stored yet: {why}; menshen retries until \
                      it is",

@@ -7,13 +7,14 @@ use http::{Response, StatusCode};
 
 use super::form::Form;
 use super::notice::Notice;
-use super::{PATH, PageContext, connectors, response, settings_change};
+use super::{PATH, PageContext, connectors, response, settings_change, texts};
 use crate::request::Body;
 use crate::site::settings::{
-    Change, ChangeError, ConnectorInfo, ConnectorTable, FieldProblem, Origin, Precondition,
-    Settings,
+    Change, ChangeError, ConnectorInfo, ConnectorTable, FieldProblem, FileLine, Origin,
+    Precondition, Settings,
 };
 use crate::store::ConnectorId;
+use crate::text;
 use crate::wording::Text;
 
 mod addresses;
@@ -153,7 +154,7 @@ async fn save(
             response::redirect(&format!("{PATH}/connectors/{id}?done={done}"))
         }
         Err(ChangeError::Precondition { .. }) if target.is_new => {
-            let problem = id_problem(context.texts().id_is_taken);
+            let problem = id_problem(texts::in_both(|t| t.id_is_taken));
             let refused = refused(form, StatusCode::CONFLICT, vec![problem]);
             page::form(context, target, refused)
         }
@@ -250,13 +251,14 @@ fn described(
     target: &Target,
     form: &Form,
 ) -> Result<(ConnectorId, ConnectorTable), Vec<FieldProblem>> {
-    let t = context.texts();
     let live = context.console.live.settings();
     let id = match target.id.parse::<ConnectorId>() {
         Err(error) => Err(id_problem(Text::of(&error))),
         Ok(id) => match live.connector(&id).map(|info| info.origin) {
-            Some(Origin::File(at)) => Err(id_problem(format!("{}{at}", t.set_in_file))),
-            Some(Origin::Managed) if target.is_new => Err(id_problem(t.id_is_taken)),
+            Some(Origin::File(at)) => Err(id_problem(set_in_file(&at))),
+            Some(Origin::Managed) if target.is_new => {
+                Err(id_problem(texts::in_both(|t| t.id_is_taken)))
+            }
             _ => Ok(id),
         },
     };
@@ -268,11 +270,16 @@ fn described(
     }
 }
 
-fn id_problem(message: impl Into<Text>) -> FieldProblem {
+fn set_in_file(at: &FileLine) -> Text {
+    let text = texts::in_both(|t| t.set_in_file);
+    text!("{text}{at}", "{text:#}{at}")
+}
+
+fn id_problem(message: Text) -> FieldProblem {
     FieldProblem {
         connector: None,
         field: "id".to_owned(),
-        message: message.into(),
+        message,
         help: None,
     }
 }
@@ -310,7 +317,7 @@ fn refusal(
             let others = context.request.lang.text(&others).to_owned();
             outcome.problem = (!others.is_empty()).then_some(others);
         }
-        ChangeError::KindChanged { .. } => outcome.problems = vec![id_problem(text)],
+        ChangeError::KindChanged { .. } => outcome.problems = vec![id_problem(Text::of(error))],
         _ => outcome.problem = Some(text),
     }
     page::form(context, target, outcome)

@@ -15,7 +15,6 @@ use crate::site::settings::{
     Change, ChangeError, ConnectorInfo, ConnectorTable, LoginChange, Origin, Precondition, Settings,
 };
 use crate::store::ConnectorId;
-use crate::wording::Text;
 
 #[derive(Template)]
 #[template(path = "console/connectors.html")]
@@ -268,11 +267,7 @@ pub(super) async fn examine(
     let live = &context.console.live;
     let line = |finding: Finding| TestLine {
         good: finding.good,
-        text: context
-            .request
-            .lang
-            .text(&Text::of(&finding.text))
-            .to_owned(),
+        text: context.request.lang.text(&finding.text).to_owned(),
     };
     Ok(match live.examine(id, unsaved, &author).await? {
         Trial::Answered(findings) => findings.into_iter().map(line).collect(),

@@ -1,6 +1,7 @@
 //! All texts of the console: each in Chinese and in English, so that no translation is missing.
 
 use crate::face::page::Lang;
+use crate::wording::Text;
 
 macro_rules! texts {
     ($($name:ident: $zh:literal, $en:literal;)*) => {
@@ -20,6 +21,11 @@ pub(super) fn of(lang: Lang) -> &'static Texts {
         Lang::Zh => &ZH,
         Lang::En => &EN,
     }
+}
+
+/// A text for problems, which have both languages.
+pub(super) fn in_both(name: impl Fn(&'static Texts) -> &'static str) -> Text {
+    Text::fixed(name(&EN), name(&ZH))
 }
 
 texts! {

@@ -5,7 +5,7 @@ use url::Url;
 use super::config::{Config, Version};
 use crate::setting::sends_in_clear_text;
 use crate::text;
-use crate::wording::Text;
+use crate::wording::{Text, error_of_text};
 
 /// The URLs of one CAS server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,13 +16,21 @@ pub(super) struct Addresses {
 }
 
 /// A setting that is not a usable URL.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{key}: {message}: {help}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AddressError {
     pub(super) key: &'static str,
     pub(super) message: Text,
     pub(super) help: Text,
 }
+
+impl AddressError {
+    fn text(&self) -> Text {
+        let Self { key, message, help } = self;
+        text!("{key}: {message}: {help}", "{key}：{message:#}：{help:#}")
+    }
+}
+
+error_of_text!(AddressError);
 
 impl Addresses {
     pub(super) fn of(config: &Config) -> Result<Self, AddressError> {

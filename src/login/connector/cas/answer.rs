@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::super::kit::xml::{self, Element, XmlError, XmlLimits};
 use super::config::Version;
 
+use crate::text;
+use crate::wording::{Text, error_of_text};
+
 /// The longest accepted answer, in bytes.
 pub(super) const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
@@ -36,22 +39,49 @@ pub(super) struct Person {
 }
 
 /// Why an answer is not used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(super) enum AnswerError {
     /// The text of the cause stands here, and not that of its own cause, which could quote the answer.
-    #[error("the answer is not the XML that a CAS server sends: {0}")]
     Xml(XmlError),
-    #[error("the answer is neither yes with a user name nor no")]
     Text,
-    #[error("the answer is not a serviceResponse of the CAS namespace")]
     Root,
-    #[error("the answer has not exactly one of authenticationSuccess and authenticationFailure")]
     Outcome,
-    #[error("the answer does not name exactly one user")]
     User,
-    #[error("the answer does not list the proxies as the protocol demands")]
     Proxies,
 }
+
+impl AnswerError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Xml(it) => text!(
+                "the answer is not the XML that a CAS server sends: {it}",
+                "应答不是 CAS 服务器发送的 XML：{it:#}"
+            ),
+            Self::Text => Text::fixed(
+                "the answer is neither yes with a user name nor no",
+                "应答既不是 yes 加用户名，也不是 no",
+            ),
+            Self::Root => Text::fixed(
+                "the answer is not a serviceResponse of the CAS namespace",
+                "应答不是 CAS 命名空间的 serviceResponse",
+            ),
+            Self::Outcome => Text::fixed(
+                "the answer has not exactly one of authenticationSuccess and authenticationFailure",
+                "应答中 authenticationSuccess 与 authenticationFailure 应恰好有一个",
+            ),
+            Self::User => Text::fixed(
+                "the answer does not name exactly one user",
+                "应答应恰好包含一个用户",
+            ),
+            Self::Proxies => Text::fixed(
+                "the answer does not list the proxies as the protocol demands",
+                "应答没有按协议列出代理",
+            ),
+        }
+    }
+}
+
+error_of_text!(AnswerError);
 
 impl Answer {
     pub(super) fn read(version: Version, body: &[u8]) -> Result<Self, AnswerError> {

@@ -7,6 +7,8 @@ use super::{Cas, ticket};
 use crate::keys;
 use crate::outbound::{OutboundCall, OutboundError};
 use crate::telemetry::error_chain;
+use crate::text;
+use crate::wording::Text;
 
 const LOGIN_PAGE: OutboundCall = OutboundCall::repeatable("the login page");
 const VALIDATE: OutboundCall = OutboundCall::repeatable("ticket validation");
@@ -20,13 +22,17 @@ pub(super) async fn examine(cas: &Cas) -> Vec<Finding> {
     ]
 }
 
-fn service_to_register(cas: &Cas) -> String {
+fn service_to_register(cas: &Cas) -> Text {
     let logout = match cas.config.single_logout {
-        true => "; it receives single logout too, as a back-channel POST",
-        false => "",
+        true => text!(
+            "; it receives single logout too, as a back-channel POST",
+            "；它也接收单点退出（后台 POST）"
+        ),
+        false => Text::default(),
     };
-    format!(
+    text!(
         "register {} as a service at the CAS server, with any query behind it{logout}",
+        "请在 CAS 服务器把 {} 登记为服务，其后可带任意查询参数{logout:#}",
         cas.callback
     )
 }
@@ -38,14 +44,23 @@ async fn login_page(cas: &Cas) -> Finding {
     match cas.outbound.get_bytes(url, &query, LOGIN_PAGE).await {
         Err(OutboundError::Status {
             status: 404 | 410, ..
-        }) => Finding::bad("login_url: the page does not exist"),
-        Err(OutboundError::Status { status, .. }) if status >= 500 => {
-            Finding::bad(format!("login_url answers with HTTP status {status}"))
-        }
-        Err(error) if error.is_no_response() => {
-            Finding::bad(format!("login_url: {}", error_chain(&error)))
-        }
-        _ => Finding::good(format!("login_url answers ({url})")),
+        }) => Finding::bad(text!(
+            "login_url: the page does not exist",
+            "login_url：页面不存在"
+        )),
+        Err(OutboundError::Status { status, .. }) if status >= 500 => Finding::bad(text!(
+            "login_url answers with HTTP status {status}",
+            "login_url 的响应是 HTTP 状态码 {status}"
+        )),
+        Err(error) if error.is_no_response() => Finding::bad(text!(
+            "login_url: {}",
+            "login_url：{:#}",
+            error_chain(&error)
+        )),
+        _ => Finding::good(text!(
+            "login_url answers ({url})",
+            "login_url 有响应（{url}）"
+        )),
     }
 }
 
@@ -61,23 +76,36 @@ async fn validation(cas: &Cas) -> Finding {
     ];
     let body = match cas.outbound.get_bytes(url, &query, VALIDATE).await {
         Ok(body) => body,
-        Err(error) => return Finding::bad(format!("validate_url: {}", error_chain(&error))),
+        Err(error) => {
+            return Finding::bad(text!(
+                "validate_url: {}",
+                "validate_url：{:#}",
+                error_chain(&error)
+            ));
+        }
     };
     match Answer::read(cas.config.version, &body) {
         Ok(Answer::Invalid { code, text }) => {
             let refusal = refused_ticket(&code, &text, &[&random]);
             match &refusal {
-                ConnectorError::CodeRejected(_) => Finding::good(format!(
-                    "validate_url answers and refuses an unknown ticket ({url})"
+                ConnectorError::CodeRejected(_) => Finding::good(text!(
+                    "validate_url answers and refuses an unknown ticket ({url})",
+                    "validate_url 有响应，并拒绝未知的票据（{url}）"
                 )),
-                _ => Finding::bad(format!("validate_url: {}", error_chain(&refusal))),
+                _ => Finding::bad(text!(
+                    "validate_url: {}",
+                    "validate_url：{:#}",
+                    error_chain(&refusal)
+                )),
             }
         }
-        Ok(Answer::Valid(_)) => {
-            Finding::bad("validate_url accepts an unknown ticket: it is not that of a CAS server")
-        }
-        Err(error) => Finding::bad(format!(
+        Ok(Answer::Valid(_)) => Finding::bad(text!(
+            "validate_url accepts an unknown ticket: it is not that of a CAS server",
+            "validate_url 接受了未知的票据：它不是 CAS 服务器的地址"
+        )),
+        Err(error) => Finding::bad(text!(
             "validate_url: {}; it may speak another version of the protocol",
+            "validate_url：{:#}；它可能使用别的协议版本",
             error_chain(&error)
         )),
     }

@@ -9,6 +9,7 @@ use crate::expression::EvalError;
 use crate::outbound::OutboundError;
 use crate::telemetry::error_chain;
 use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The longest message of an error, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
@@ -36,25 +37,51 @@ pub(super) struct StepError {
 }
 
 /// What is wrong.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(super) enum Fault {
-    #[error("`{key}` has no value")]
-    NoValue {
-        key: String,
-        #[source]
-        source: EvalError,
-    },
-    #[error("`{key}` is neither a text nor a whole number")]
+    NoValue { key: String, source: EvalError },
     NotAText { key: String },
-    #[error("the value of `{key}` cannot be in a header")]
     NotAHeader { key: String },
-    #[error("`cache` is not a number of seconds")]
     NotSeconds,
-    #[error("`success` is not true")]
     NotSuccessful,
-    #[error(transparent)]
     Exchange(OutboundError),
 }
+
+impl Fault {
+    fn text(&self) -> Text {
+        match self {
+            Self::NoValue { key, .. } => text!("`{key}` has no value", "`{key}` 没有值"),
+            Self::NotAText { key } => text!(
+                "`{key}` is neither a text nor a whole number",
+                "`{key}` 既不是文本也不是整数"
+            ),
+            Self::NotAHeader { key } => text!(
+                "the value of `{key}` cannot be in a header",
+                "`{key}` 的值不能放进请求头"
+            ),
+            Self::NotSeconds => {
+                Text::fixed("`cache` is not a number of seconds", "`cache` 不是秒数")
+            }
+            Self::NotSuccessful => {
+                Text::fixed("`success` is not true", "`success` 的结果不是 true")
+            }
+            Self::Exchange(source) => Text::of(source),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoValue { source, .. } => Some(source),
+            Self::Exchange(source) => std::error::Error::source(source),
+            Self::NotAText { .. }
+            | Self::NotAHeader { .. }
+            | Self::NotSeconds
+            | Self::NotSuccessful => None,
+        }
+    }
+}
+
+error_of_text!(Fault, caused);
 
 impl StepError {
     /// Whether the portal refused the request, so that a new answer of an earlier step may help.

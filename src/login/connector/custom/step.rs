@@ -9,6 +9,8 @@ use super::error::{Fault, StepError};
 use super::plan::StepReads;
 use crate::expression::{self, CompileError, EvalError, Expression, Scope, Variables};
 use crate::outbound::{JsonRequest, OutboundCall, RequestBody};
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The most steps of a login.
 pub(super) const STEPS_MAX: usize = 8;
@@ -43,13 +45,24 @@ enum StepBody {
 }
 
 /// An expression that does not compile.
-#[derive(Debug, thiserror::Error)]
-#[error("{key} does not compile")]
+#[derive(Debug)]
 pub(super) struct InvalidExpression {
     pub(super) key: String,
-    #[source]
     source: CompileError,
 }
+
+impl InvalidExpression {
+    fn text(&self) -> Text {
+        let Self { key, .. } = self;
+        text!("{key} does not compile", "{key} 无法编译")
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+error_of_text!(InvalidExpression, caused);
 
 /// The name of a step in errors, by its index.
 pub(super) fn call_name(index: usize) -> &'static str {

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::super::ConnectorBuildError;
 use crate::text;
-use crate::wording::full_path;
+use crate::wording::{Text, full_path};
 
 /// The largest script that menshen serves, in bytes. Those of DingTalk have about half a megabyte.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -69,17 +69,25 @@ impl ClientScript {
         let Some(path) = self.file() else {
             return Ok(None);
         };
-        let failed = |why: String| {
+        let failed = |why: Text| {
             let path = full_path(path);
-            ConnectorBuildError::Setting(format!("jsapi_url: the file {path} {why}"))
+            ConnectorBuildError::Setting(text!(
+                "jsapi_url: the file {path} {why}",
+                "jsapi_url：文件 {path} {why:#}"
+            ))
         };
         let metadata = std::fs::metadata(path);
-        let metadata = metadata.map_err(|error| failed(format!("cannot be read: {error}")))?;
+        let metadata = metadata
+            .map_err(|error| failed(text!("cannot be read: {error}", "无法读取：{error}")))?;
         if metadata.len() > FILE_BYTES_MAX {
-            return Err(failed(format!("has more than {FILE_BYTES_MAX} bytes")));
+            return Err(failed(text!(
+                "has more than {FILE_BYTES_MAX} bytes",
+                "超过 {FILE_BYTES_MAX} 字节"
+            )));
         }
         let text = std::fs::read_to_string(path);
-        let text = text.map_err(|error| failed(format!("cannot be read: {error}")))?;
+        let text =
+            text.map_err(|error| failed(text!("cannot be read: {error}", "无法读取：{error}")))?;
         Ok(Some(text))
     }
 }

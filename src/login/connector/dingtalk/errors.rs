@@ -8,7 +8,7 @@ use super::super::kit::refusal::refusal as source_refusal;
 use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use crate::outbound::OutboundError;
 use crate::text;
-use crate::wording::Text;
+use crate::wording::{Text, error_of_text};
 
 /// The longest error message that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
@@ -36,10 +36,9 @@ pub(super) const REFUSED_BY_GATEWAY: i64 = 88;
 const NO_PERMISSION: i64 = 60011;
 
 /// Why an API call failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(super) enum ApiError {
     /// DingTalk answered with an error.
-    #[error("{refusal}")]
     Refused {
         refusal: SourceRefusal,
         class: ErrorClass,
@@ -47,8 +46,31 @@ pub(super) enum ApiError {
         permissions: Vec<String>,
     },
     /// DingTalk gave no usable response.
-    #[error(transparent)]
-    NoUsableResponse(#[from] OutboundError),
+    NoUsableResponse(OutboundError),
+}
+
+impl ApiError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Refused { refusal, .. } => Text::of(refusal),
+            Self::NoUsableResponse(source) => Text::of(source),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoUsableResponse(source) => std::error::Error::source(source),
+            Self::Refused { .. } => None,
+        }
+    }
+}
+
+error_of_text!(ApiError, caused);
+
+impl From<OutboundError> for ApiError {
+    fn from(source: OutboundError) -> Self {
+        Self::NoUsableResponse(source)
+    }
 }
 
 /// Settings that must match those in DingTalk's console; the remedies name them.
@@ -230,8 +252,8 @@ fn remedy(refusal: &SourceRefusal, permissions: &[String], console: &ConsoleSett
     let names_ip = refusal.message.contains("IpNotInWhiteList");
     match (refusal.call, refusal.code) {
         (GET_SSO_TOKEN, _) => text!(
-            "copy the SSOSecret from the first page of 开发者后台 into `sso_secret`, and check that it is \
-             that of {corp_id}",
+            "copy the SSOSecret from the first page of 开发者后台 into `sso_secret`, and check that it \
+             is that of {corp_id}",
             "请从 开发者后台 首页把 SSOSecret 复制到 `sso_secret`，并检查它是否属于 {corp_id}"
         ),
         _ if !permissions.is_empty() => permission_remedy(permissions),
@@ -241,9 +263,10 @@ fn remedy(refusal: &SourceRefusal, permissions: &[String], console: &ConsoleSett
         (_, 60020) => ip_remedy(),
         _ if names_ip => ip_remedy(),
         (GET_TOKEN | "v1.0/oauth2/userAccessToken", _) => text!(
-            "copy Client ID and Client Secret of the application (凭证与基础信息) into `app_key`, which is \
-             {app_key}, and `app_secret`",
-            "请把应用的 Client ID 和 Client Secret（凭证与基础信息）复制到 `app_key`（现在是 {app_key}）和 `app_secret`"
+            "copy Client ID and Client Secret of the application (凭证与基础信息) into `app_key`, \
+             which is {app_key}, and `app_secret`",
+            "请把应用的 Client ID 和 Client Secret（凭证与基础信息）复制到 `app_key`（现在是 \
+             {app_key}）和 `app_secret`"
         ),
         (_, 40014 | 42001) => {
             text!(
@@ -253,8 +276,8 @@ fn remedy(refusal: &SourceRefusal, permissions: &[String], console: &ConsoleSett
             )
         }
         (_, 33001) => text!(
-            "`corp_id` is {corp_id}: copy the CorpId from the first page of 开发者后台, and check that the \
-             application belongs to this organisation",
+            "`corp_id` is {corp_id}: copy the CorpId from the first page of 开发者后台, and check that \
+             the application belongs to this organisation",
             "`corp_id` 是 {corp_id}：请从 开发者后台 首页复制 CorpId，并检查应用是否属于该组织"
         ),
         _ if is_named(refusal) => {
@@ -284,9 +307,10 @@ fn permission_remedy(permissions: &[String]) -> Text {
 
 fn ip_remedy() -> Text {
     text!(
-        "enter this site's outgoing address at the application under 开发配置 → 安全设置 → 服务器出口IP. If the \
-     address changes, set `proxy` to a proxy with a fixed address",
-        "请在该应用的 开发配置 → 安全设置 → 服务器出口IP 中填写本站点的出口地址。如果地址会变，请把 `proxy` 设为地址固定的代理"
+        "enter this site's outgoing address at the application under 开发配置 → 安全设置 → \
+         服务器出口IP. If the address changes, set `proxy` to a proxy with a fixed address",
+        "请在该应用的 开发配置 → 安全设置 → 服务器出口IP 中填写本站点的出口地址。如果地址会变，请把 \
+         `proxy` 设为地址固定的代理"
     )
 }
 

@@ -17,6 +17,7 @@ use crate::keys;
 use crate::login::fields::Fields;
 use crate::secret::SecretSource;
 use crate::setting::Period;
+use crate::text;
 
 mod message;
 
@@ -77,7 +78,10 @@ impl Events {
         let cipher = |receiver: &str| {
             let cipher = MessageCipher::new(token.clone(), &key, receiver.to_owned());
             cipher.map_err(|error| {
-                ConnectorBuildError::Setting(format!("events.encoding_aes_key: {error}"))
+                ConnectorBuildError::Setting(text!(
+                    "events.encoding_aes_key: {error}",
+                    "events.encoding_aes_key：{error:#}"
+                ))
             })
         };
         Ok(Self {

@@ -10,12 +10,13 @@ use super::super::entry_settings::origin_problems;
 use super::super::kind::origin_of;
 use super::super::kit::directory_settings::DirectorySettings;
 use super::super::kit::invalid_values::value_problems;
+use super::super::kit::message_cipher;
 use super::super::{
     Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, DirectorySyncSettings,
     EntryPlace, EntryPoint, Features, Kind, LocalizedText, SettingProblem, SignInHint, SourceApp,
 };
 use super::{Config, DingTalk, IN_APP, MAPPING, WEB, admin_entry};
-use crate::secret::SecretSource;
+use crate::secret::{Secret, SecretSource};
 use crate::setting::{KeyPath, Period, Step, sends_in_clear_text};
 use crate::text;
 use crate::wording::Text;
@@ -65,6 +66,13 @@ impl Kind for Config {
         script
             .map(|path| (KeyPath::of([NAME, "jsapi_url"]), path))
             .collect()
+    }
+
+    fn malformed_secret(&self, secret: &[Step<'_>], text: &Secret<String>) -> Option<(Text, Text)> {
+        match secret {
+            [.., Step::Key("encoding_aes_key")] => message_cipher::malformed_key(text),
+            _ => None,
+        }
     }
 
     fn secret_destinations(&self, secret: &[Step<'_>]) -> Vec<String> {
@@ -120,7 +128,7 @@ impl Kind for Config {
         if self.sso_secret.is_some() && self.origins.is_empty() {
             let text = text!(
                 "without `origins` any web page can sign a person in with a code of its own choice: \
-                        list the origin of the admin console",
+                 list the origin of the admin console",
                 "没有 `origins`，任何网页都能用自选的授权码让人登录：请列出管理后台的源"
             );
             warn("sso_secret", text);

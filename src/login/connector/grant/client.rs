@@ -144,12 +144,13 @@ impl OAuthClient {
     /// Builds a client. Reads the secret or the key; makes no network call.
     pub fn build(settings: ClientSettings<'_>, clock: Clock) -> Result<Self, ConnectorBuildError> {
         if settings.client_id.is_empty() {
-            return Err(ConnectorBuildError::Setting(
-                "client_id is empty".to_owned(),
-            ));
+            return Err(ConnectorBuildError::Setting(text!(
+                "client_id is empty",
+                "client_id 是空的"
+            )));
         }
         if let Some(why) = settings_conflict(settings) {
-            return Err(ConnectorBuildError::Setting(why.to_string()));
+            return Err(ConnectorBuildError::Setting(why));
         }
         let credential = match (settings.client_secret, settings.private_key) {
             (Some(secret), _) => ClientCredential::Secret {
@@ -161,8 +162,10 @@ impl OAuthClient {
                 let pem = key.read().map_err(ConnectorBuildError::Secret)?;
                 let key = SigningKey::read(&pem, settings.private_key_id).ok_or_else(|| {
                     ConnectorBuildError::Setting(
-                        "private_key is not an RSA, EC (P-256, P-384) or Ed25519 key in PEM (PKCS#8)"
-                            .to_owned(),
+                        text!(
+                            "private_key is not an RSA, EC (P-256, P-384) or Ed25519 key in PEM (PKCS#8)",
+                            "private_key 不是 PEM（PKCS#8）格式的 RSA、EC（P-256、P-384）或 Ed25519 密钥"
+                        ),
                     )
                 })?;
                 ClientCredential::Key(Box::new(key))

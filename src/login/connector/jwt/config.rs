@@ -172,8 +172,14 @@ impl DecryptConfig {
     /// Reads the key.
     pub(super) fn build(&self) -> Result<TokenDecrypter, ConnectorBuildError> {
         let key = self.key.read().map_err(ConnectorBuildError::Secret)?;
-        TokenDecrypter::new(self.algorithm, self.method, &key, self.key_encoding)
-            .map_err(|problem| ConnectorBuildError::Setting(format!("jwt.decrypt.key: {problem}")))
+        TokenDecrypter::new(self.algorithm, self.method, &key, self.key_encoding).map_err(
+            |problem| {
+                ConnectorBuildError::Setting(text!(
+                    "jwt.decrypt.key: {problem}",
+                    "jwt.decrypt.key：{problem:#}"
+                ))
+            },
+        )
     }
 }
 

@@ -10,6 +10,7 @@ use crate::issuer::{
     Issuer, IssuerName, IssuerSettings, SignedToken, TokenError, TokenSender, verify_with_keys,
 };
 use crate::telemetry::error_chain;
+use crate::text;
 
 /// Accepts the signatures of one algorithm.
 #[derive(Debug)]
@@ -36,8 +37,9 @@ impl Verifier {
             let read = keys.enumerate().map(|(index, source)| {
                 let text = source.read().map_err(ConnectorBuildError::Secret)?;
                 verification_key(algorithm, &text, config.key_encoding).map_err(|problem| {
-                    ConnectorBuildError::Setting(format!(
+                    ConnectorBuildError::Setting(text!(
                         "jwt.key (number {}): {problem}",
+                        "jwt.key（第 {} 个）：{problem:#}",
                         index + 1
                     ))
                 })
@@ -47,8 +49,12 @@ impl Verifier {
         };
         // The name is only used in error messages.
         let name = url.origin().ascii_serialization();
-        let name = IssuerName::try_from(name)
-            .map_err(|_| ConnectorBuildError::Setting("jwt.jwks_url has no host".to_owned()))?;
+        let name = IssuerName::try_from(name).map_err(|_| {
+            ConnectorBuildError::Setting(text!(
+                "jwt.jwks_url has no host",
+                "jwt.jwks_url 没有主机名"
+            ))
+        })?;
         let settings = IssuerSettings {
             name,
             tenants: Vec::new(),
@@ -81,13 +87,20 @@ impl Verifier {
         };
         let PublishedKeys { url, issuer } = &**keys;
         Some(match issuer.count_keys().await {
-            Ok(0) => Finding::bad(format!(
-                "{url} has no key for the configured algorithm: ask the portal which algorithm it uses"
+            Ok(0) => Finding::bad(text!(
+                "{url} has no key for the configured algorithm: ask the portal which algorithm it uses",
+                "{url} 没有所设算法的公钥：请向门户确认它使用哪种算法"
             )),
-            Ok(count) => Finding::good(format!("{url} has {count} keys for the algorithm")),
+            Ok(count) => Finding::good(text!(
+                "{url} has {count} keys for the algorithm",
+                "{url} 有 {count} 个该算法的公钥"
+            )),
             Err(error) => {
                 let error = error_chain(&error);
-                Finding::bad(format!("the keys of the portal cannot be read: {error}"))
+                Finding::bad(text!(
+                    "the keys of the portal cannot be read: {error}",
+                    "无法读取门户的公钥：{error:#}"
+                ))
             }
         })
     }

@@ -34,6 +34,9 @@ pub(crate) fn value_problems(
 pub(crate) fn require_valid(invalid: &[InvalidValue]) -> Result<(), ConnectorBuildError> {
     match invalid.first() {
         None => Ok(()),
-        Some((key, rule)) => Err(ConnectorBuildError::Setting(format!("{key} {rule}"))),
+        Some((key, rule)) => Err(ConnectorBuildError::Setting(text!(
+            "{key} {rule}",
+            "{key} {rule:#}"
+        ))),
     }
 }

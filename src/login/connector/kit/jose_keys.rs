@@ -13,6 +13,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::secret::Secret;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The smallest RSA modulus, in bytes.
 const RSA_BYTES_MIN: usize = 256;
@@ -35,39 +37,83 @@ pub enum KeyEncoding {
 }
 
 /// Why a key cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::login::connector) enum KeyProblem {
-    #[error("it is not Base64")]
     Base64,
-    #[error("it has {bytes} bytes, and {algorithm} needs at least {needed}")]
     Short {
         bytes: usize,
         needed: usize,
         algorithm: &'static str,
     },
-    #[error("it has {bytes} bytes, and {algorithm} needs exactly {needed}")]
     Length {
         bytes: usize,
         needed: usize,
         algorithm: &'static str,
     },
-    #[error("it is a key in PEM, and this algorithm needs a shared secret")]
     PemAsSecret,
-    #[error("it is a public key, and this algorithm needs a shared secret")]
     PublicKeyAsSecret,
-    #[error("it is a private key: write the public key of the source")]
     PrivateKey,
-    #[error("it is no public key or certificate in PEM for {algorithm}: {expected}")]
     PublicKey {
         algorithm: &'static str,
-        expected: &'static str,
+        expected: Text,
     },
-    #[error("it is no private key in PEM for {algorithm}: {expected}")]
     DecryptionKey {
         algorithm: &'static str,
-        expected: &'static str,
+        expected: Text,
     },
 }
+
+impl KeyProblem {
+    fn text(&self) -> Text {
+        match self {
+            Self::Base64 => Text::fixed("it is not Base64", "不是 Base64"),
+            Self::Short {
+                bytes,
+                needed,
+                algorithm,
+            } => text!(
+                "it has {bytes} bytes, and {algorithm} needs at least {needed}",
+                "有 {bytes} 字节，而 {algorithm} 至少需要 {needed} 字节"
+            ),
+            Self::Length {
+                bytes,
+                needed,
+                algorithm,
+            } => text!(
+                "it has {bytes} bytes, and {algorithm} needs exactly {needed}",
+                "有 {bytes} 字节，而 {algorithm} 需要恰好 {needed} 字节"
+            ),
+            Self::PemAsSecret => Text::fixed(
+                "it is a key in PEM, and this algorithm needs a shared secret",
+                "是 PEM 格式的密钥，而这个算法需要共享密钥",
+            ),
+            Self::PublicKeyAsSecret => Text::fixed(
+                "it is a public key, and this algorithm needs a shared secret",
+                "是公钥，而这个算法需要共享密钥",
+            ),
+            Self::PrivateKey => Text::fixed(
+                "it is a private key: write the public key of the source",
+                "是私钥：请填写对方的公钥",
+            ),
+            Self::PublicKey {
+                algorithm,
+                expected,
+            } => text!(
+                "it is no public key or certificate in PEM for {algorithm}: {expected}",
+                "不是 {algorithm} 可用的 PEM 公钥或证书：{expected:#}"
+            ),
+            Self::DecryptionKey {
+                algorithm,
+                expected,
+            } => text!(
+                "it is no private key in PEM for {algorithm}: {expected}",
+                "不是 {algorithm} 可用的 PEM 私钥：{expected:#}"
+            ),
+        }
+    }
+}
+
+error_of_text!(KeyProblem);
 
 /// The bytes of a shared secret. Refuses keys in PEM and public keys without it, because everybody may know
 /// a public key.
@@ -173,11 +219,26 @@ fn public_key(algorithm: Algorithm, text: &str) -> Result<DecodingKey, KeyProble
     }
     let pem = text.as_bytes();
     let (key, algorithm_name, expected) = match algorithm {
-        Algorithm::ES256 => (DecodingKey::from_ec_pem(pem), "ES256", "a key on P-256"),
-        Algorithm::ES384 => (DecodingKey::from_ec_pem(pem), "ES384", "a key on P-384"),
-        Algorithm::EdDSA => (DecodingKey::from_ed_pem(pem), "EdDSA", "an Ed25519 key"),
+        Algorithm::ES256 => (
+            DecodingKey::from_ec_pem(pem),
+            "ES256",
+            text!("a key on P-256", "应为 P-256 上的密钥"),
+        ),
+        Algorithm::ES384 => (
+            DecodingKey::from_ec_pem(pem),
+            "ES384",
+            text!("a key on P-384", "应为 P-384 上的密钥"),
+        ),
+        Algorithm::EdDSA => (
+            DecodingKey::from_ed_pem(pem),
+            "EdDSA",
+            text!("an Ed25519 key", "应为 Ed25519 密钥"),
+        ),
         _ => {
-            let expected = "an RSA key of at least 2048 bits";
+            let expected = text!(
+                "an RSA key of at least 2048 bits",
+                "应为至少 2048 位的 RSA 密钥"
+            );
             (DecodingKey::from_rsa_pem(pem), "RSA signatures", expected)
         }
     };

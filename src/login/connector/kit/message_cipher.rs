@@ -13,6 +13,8 @@ use base64::engine::{DecodePaddingMode, Engine as _};
 
 use crate::keys;
 use crate::secret::Secret;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// Padded messages have a multiple of this length, although the block of AES has only 16 bytes.
 const PADDED_TO: usize = 32;
@@ -60,21 +62,56 @@ pub(crate) struct SealedMessage {
 }
 
 /// `EncodingAESKey` is not 43 letters and digits, which always decode to 32 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is not 43 letters and digits")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidAesKey;
 
+impl InvalidAesKey {
+    fn text(&self) -> Text {
+        Text::fixed("it is not 43 letters and digits", "应为 43 个字母和数字")
+    }
+}
+
+error_of_text!(InvalidAesKey);
+
 /// Why a callback was not opened. The reasons go to the log; the sender gets the same response for all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CipherError {
-    #[error("the signature does not match: check `token`")]
     Signature,
-    #[error("the message cannot be decrypted: check `encoding_aes_key`")]
     Decryption,
-    #[error("the message is for another receiver than `receive_id`")]
     Receiver,
-    #[error("the answer cannot be encrypted")]
     Encryption,
+}
+
+impl CipherError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Signature => Text::fixed(
+                "the signature does not match: check `token`",
+                "签名不符：请检查 `token`",
+            ),
+            Self::Decryption => Text::fixed(
+                "the message cannot be decrypted: check `encoding_aes_key`",
+                "无法解密消息：请检查 `encoding_aes_key`",
+            ),
+            Self::Receiver => Text::fixed(
+                "the message is for another receiver than `receive_id`",
+                "消息的接收方不是 `receive_id`",
+            ),
+            Self::Encryption => Text::fixed("the answer cannot be encrypted", "无法加密应答"),
+        }
+    }
+}
+
+error_of_text!(CipherError);
+
+/// What is wrong with an `EncodingAESKey`, and what to do.
+pub(crate) fn malformed_key(text: &Secret<String>) -> Option<(Text, Text)> {
+    let error = decode_key(text.expose()).err()?;
+    let help = text!(
+        "copy the EncodingAESKey from the console of the provider",
+        "请从认证源的管理后台复制 EncodingAESKey"
+    );
+    Some((Text::of(&error), help))
 }
 
 impl MessageCipher {

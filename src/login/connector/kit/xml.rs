@@ -4,6 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::text;
+use crate::wording::{Text, error_of_text};
+
 mod attributes;
 mod characters;
 mod namespaces;
@@ -74,26 +77,67 @@ pub struct Declaration {
 }
 
 /// Why a document is refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum XmlError {
-    #[error("the document exceeds the limit of {0}")]
     TooLarge(&'static str),
-    #[error("the document is not UTF-8")]
     NotUtf8,
     /// Entities of a document type could expand without limit or read files.
-    #[error("the document has {0}, which is not allowed")]
     Forbidden(&'static str),
-    #[error("the document uses a namespace prefix that it does not declare")]
     UndeclaredPrefix,
-    #[error("an element has the same attribute twice")]
     RepeatedAttribute,
-    #[error("an element has the element {0} twice")]
     RepeatedElement(String),
-    #[error("the document is not well-formed")]
     Malformed,
-    #[error("the document is not well-formed")]
-    Syntax(#[source] quick_xml::Error),
+    Syntax(quick_xml::Error),
 }
+
+impl XmlError {
+    fn text(&self) -> Text {
+        match self {
+            Self::TooLarge(it) => text!(
+                "the document exceeds the limit of {it}",
+                "文档超出限制：{it}"
+            ),
+            Self::NotUtf8 => Text::fixed("the document is not UTF-8", "文档不是 UTF-8"),
+            Self::Forbidden(it) => text!(
+                "the document has {it}, which is not allowed",
+                "文档含有不允许的内容：{it}"
+            ),
+            Self::UndeclaredPrefix => Text::fixed(
+                "the document uses a namespace prefix that it does not declare",
+                "文档使用了没有声明的命名空间前缀",
+            ),
+            Self::RepeatedAttribute => Text::fixed(
+                "an element has the same attribute twice",
+                "元素的同一个属性出现了两次",
+            ),
+            Self::RepeatedElement(it) => text!(
+                "an element has the element {it} twice",
+                "元素中的 {it} 出现了两次"
+            ),
+            Self::Malformed => {
+                Text::fixed("the document is not well-formed", "文档不是格式良好的 XML")
+            }
+            Self::Syntax(_) => {
+                Text::fixed("the document is not well-formed", "文档不是格式良好的 XML")
+            }
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Syntax(source) => Some(source),
+            Self::TooLarge(_)
+            | Self::NotUtf8
+            | Self::Forbidden(_)
+            | Self::UndeclaredPrefix
+            | Self::RepeatedAttribute
+            | Self::RepeatedElement(_)
+            | Self::Malformed => None,
+        }
+    }
+}
+
+error_of_text!(XmlError, caused);
 
 impl Element {
     /// Reads a document and returns its root element.

@@ -15,6 +15,7 @@ use super::{EventsConfig, Lark};
 use crate::clock::Timestamp;
 use crate::keys;
 use crate::secret::{Secret, SecretSource};
+use crate::text;
 
 mod cipher;
 mod message;
@@ -75,8 +76,11 @@ impl Events {
         let key = config.encrypt_key.as_ref().map(read).transpose()?;
         let verification_token = read(&config.verification_token)?;
         if verification_token.expose().is_empty() {
-            let text = "events.verification_token is empty";
-            return Err(ConnectorBuildError::Setting(text.to_owned()));
+            let text = text!(
+                "events.verification_token is empty",
+                "events.verification_token 是空的"
+            );
+            return Err(ConnectorBuildError::Setting(text));
         }
         Ok(Self {
             app_id: app_id.to_owned(),

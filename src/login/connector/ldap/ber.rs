@@ -2,6 +2,9 @@
 
 use zeroize::Zeroizing;
 
+use crate::text;
+use crate::wording::{Text, error_of_text};
+
 /// The tags of the universal types.
 pub(super) const BOOLEAN: u8 = 0x01;
 pub(super) const INTEGER: u8 = 0x02;
@@ -20,9 +23,17 @@ const LONG_LENGTH: u8 = 0x80;
 const LENGTH_BYTES_MAX: usize = 4;
 
 /// What is wrong with a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Malformed(pub(super) &'static str);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Malformed(pub(super) Text);
+
+impl Malformed {
+    fn text(&self) -> Text {
+        let Self(it) = self;
+        it.clone()
+    }
+}
+
+error_of_text!(Malformed);
 
 /// The tag and the lengths of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +48,7 @@ impl Header {
     pub(super) fn read(bytes: &[u8]) -> Result<Option<Self>, Malformed> {
         let (tag, first) = match bytes {
             [tag, ..] if tag & LONG_TAG == LONG_TAG => {
-                return Err(Malformed("a tag of several bytes"));
+                return Err(Malformed(text!("a tag of several bytes", "标签有多个字节")));
             }
             [tag, first, ..] => (*tag, *first),
             _ => return Ok(None),
@@ -51,9 +62,10 @@ impl Header {
         }
         let count = usize::from(first & !LONG_LENGTH);
         if count == 0 || count > LENGTH_BYTES_MAX {
-            return Err(Malformed(
+            return Err(Malformed(text!(
                 "an indefinite length, or one of more than four bytes",
-            ));
+                "长度不确定，或长度字段超过四个字节"
+            )));
         }
         let Some(length) = bytes.get(2..2 + count) else {
             return Ok(None);
@@ -84,7 +96,8 @@ impl<'a> Reader<'a> {
 
     /// The tag and the content of the next element.
     pub(super) fn next(&mut self) -> Result<(u8, &'a [u8]), Malformed> {
-        const CUT_OFF: Malformed = Malformed("an element that is cut off");
+        const CUT_OFF: Malformed =
+            Malformed(Text::fixed("an element that is cut off", "元素被截断"));
         let header = Header::read(self.0)?.ok_or(CUT_OFF)?;
         let whole = header.header_bytes + header.content_bytes;
         let (element, rest) = self.0.split_at_checked(whole).ok_or(CUT_OFF)?;
@@ -96,7 +109,10 @@ impl<'a> Reader<'a> {
     pub(super) fn expect(&mut self, tag: u8) -> Result<&'a [u8], Malformed> {
         match self.next()? {
             (found, content) if found == tag => Ok(content),
-            _ => Err(Malformed("an element of another type than expected")),
+            _ => Err(Malformed(text!(
+                "an element of another type than expected",
+                "元素的类型与预期不符"
+            ))),
         }
     }
 
@@ -117,7 +133,10 @@ impl<'a> Reader<'a> {
     pub(super) fn end(&self) -> Result<(), Malformed> {
         match self.is_at_end() {
             true => Ok(()),
-            false => Err(Malformed("bytes after the last element")),
+            false => Err(Malformed(text!(
+                "bytes after the last element",
+                "最后一个元素之后还有字节"
+            ))),
         }
     }
 }
@@ -127,7 +146,10 @@ pub(super) fn number(content: &[u8]) -> Result<i32, Malformed> {
     let (first, _) = content
         .split_first()
         .filter(|_| content.len() <= 4)
-        .ok_or(Malformed("a number that is empty or too large"))?;
+        .ok_or(Malformed(text!(
+            "a number that is empty or too large",
+            "数字为空或过大"
+        )))?;
     let sign = if first & 0x80 == 0 { 0 } else { -1 };
     Ok(content
         .iter()

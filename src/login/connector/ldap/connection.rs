@@ -16,6 +16,7 @@ use super::error::{BIND, LdapError, SEARCH, START_TLS, TLS_HANDSHAKE};
 use super::message::{
     self, BindAnswer, Entry, Message, OperationResult, PasswordState, SearchRequest,
 };
+use crate::text;
 
 /// The longest answer to one request, in bytes, all its messages together.
 pub(super) const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -282,7 +283,7 @@ impl Connection {
             let header = header.map_err(|source| self.malformed(running, source))?;
             if let Some(header) = header {
                 if header.tag != ber::SEQUENCE {
-                    return Err(self.malformed(running, Malformed("no message")));
+                    return Err(self.malformed(running, Malformed(text!("no message", "没有消息"))));
                 }
                 // The length is compared before anything is received for it.
                 let length = header.header_bytes + header.content_bytes;
@@ -351,7 +352,10 @@ impl Connection {
     ) -> Result<OperationResult, LdapError> {
         let result = match answer.tag == tag {
             true => OperationResult::parse(answer.operation),
-            false => Err(Malformed("a message of another type than expected")),
+            false => Err(Malformed(text!(
+                "a message of another type than expected",
+                "消息的类型与预期不符"
+            ))),
         };
         result.map_err(|source| self.malformed(running, source))
     }

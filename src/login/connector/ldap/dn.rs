@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::wording::{Text, error_of_text};
+
 /// The most relative names in a DN.
 const RDNS_MAX: usize = 64;
 
@@ -13,9 +15,19 @@ pub(super) struct Dn {
 }
 
 /// The text is not a DN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a distinguished name such as \"ou=people,dc=corp,dc=example\"")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct InvalidDn;
+
+impl InvalidDn {
+    fn text(&self) -> Text {
+        Text::fixed(
+            "not a distinguished name such as \"ou=people,dc=corp,dc=example\"",
+            "不是专有名称（DN），写法例如 \"ou=people,dc=corp,dc=example\"",
+        )
+    }
+}
+
+error_of_text!(InvalidDn);
 
 impl Dn {
     /// Parses a DN of at least one relative name.

@@ -3,107 +3,84 @@
 use std::io;
 
 use super::ber::Malformed;
-use crate::outbound::AddressRefused;
+use crate::outbound::{AddressRefused, io_reason};
 use crate::resolver::ResolveError;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// Why a directory could not be asked. Holds no password.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(super) enum LdapError {
-    #[error("look up {address}")]
     Resolve {
         address: String,
-        #[source]
         source: ResolveError,
     },
-    #[error("connect to {address}")]
     AddressRefused {
         address: String,
-        #[source]
         source: AddressRefused,
     },
-    #[error("connect to {address}")]
     Connect {
         address: String,
-        #[source]
         source: io::Error,
     },
-    #[error("{address} did not answer {operation} in time")]
     Timeout {
         address: String,
         operation: &'static str,
     },
     /// The certificate is not valid for the host, or there is no TLS at all.
-    #[error("establish TLS with {address}")]
     Tls {
         address: String,
-        #[source]
         source: io::Error,
     },
-    #[error("{address} refuses StartTLS with result {code}: {text}")]
     StartTlsRefused {
         address: String,
         code: i32,
         text: String,
     },
     /// They were sent without TLS, so they need not be from the directory.
-    #[error("{address} sent bytes between its answer to StartTLS and the TLS handshake")]
-    EarlyBytes { address: String },
-    #[error("exchange {operation} with {address}")]
+    EarlyBytes {
+        address: String,
+    },
     Exchange {
         address: String,
         operation: &'static str,
-        #[source]
         source: io::Error,
     },
-    #[error("{address} closed the connection during {operation}")]
     Closed {
         address: String,
         operation: &'static str,
     },
-    #[error("{address} sent a malformed message during {operation}")]
     Malformed {
         address: String,
         operation: &'static str,
-        #[source]
         source: Malformed,
     },
-    #[error("{address} answered {operation} with more than {bytes_max} bytes")]
     TooLarge {
         address: String,
         operation: &'static str,
         bytes_max: usize,
     },
-    #[error("{address} answered {operation} with the message ID of another request")]
     WrongMessageId {
         address: String,
         operation: &'static str,
     },
-    #[error("{address} ended the connection with a notice: result {code}: {text}")]
     Notice {
         address: String,
         code: i32,
         text: String,
     },
     /// Referrals are not followed: no password goes to another server than those of `url`.
-    #[error(
-        "{address} refers {operation} to another server, which menshen does not follow: {referrals}"
-    )]
     Referral {
         address: String,
         operation: &'static str,
         referrals: String,
     },
-    #[error("{address} refuses {operation} with result {code}: {text}")]
     Refused {
         address: String,
         operation: &'static str,
         code: i32,
         text: String,
     },
-    #[error(
-        "{address} refuses bind_dn {bind_dn:?} with result {code}: {text}; check bind_dn and \
-         bind_password"
-    )]
     ServiceBindRefused {
         address: String,
         bind_dn: String,
@@ -111,16 +88,153 @@ pub(super) enum LdapError {
         text: String,
     },
     /// All connections are in use.
-    #[error("no connection to the directory became free in time")]
     PoolBusy,
-    #[error("the directory did not answer within the time of a whole login")]
     LoginTimeout,
 }
+
+impl LdapError {
+    fn text(&self) -> Text {
+        let operation = operation_text(self.operation());
+        match self {
+            Self::Resolve { address, .. } => text!("look up {address}", "无法解析 {address}"),
+            Self::AddressRefused { address, .. } | Self::Connect { address, .. } => {
+                text!("connect to {address}", "无法连接 {address}")
+            }
+            Self::Timeout { address, .. } => text!(
+                "{address} did not answer {operation} in time",
+                "{address} 没有按时响应 {operation:#}"
+            ),
+            Self::Tls { address, source } => {
+                let why = io_reason(source);
+                text!(
+                    "establish TLS with {address}: {why}",
+                    "无法与 {address} 建立 TLS：{why:#}"
+                )
+            }
+            Self::StartTlsRefused {
+                address,
+                code,
+                text,
+            } => text!(
+                "{address} refuses StartTLS with result {code}: {text}",
+                "{address} 拒绝 StartTLS，结果码 {code}：{text}"
+            ),
+            Self::EarlyBytes { address } => text!(
+                "{address} sent bytes between its answer to StartTLS and the TLS handshake",
+                "{address} 在应答 StartTLS 与 TLS 握手之间发送了多余的字节"
+            ),
+            Self::Exchange { address, .. } => text!(
+                "exchange {operation} with {address}",
+                "与 {address} 进行 {operation:#} 时出错"
+            ),
+            Self::Closed { address, .. } => text!(
+                "{address} closed the connection during {operation}",
+                "{address} 在 {operation:#} 期间关闭了连接"
+            ),
+            Self::Malformed { address, .. } => text!(
+                "{address} sent a malformed message during {operation}",
+                "{address} 在 {operation:#} 期间发送了格式错误的消息"
+            ),
+            Self::TooLarge {
+                address, bytes_max, ..
+            } => text!(
+                "{address} answered {operation} with more than {bytes_max} bytes",
+                "{address} 对 {operation:#} 的应答超过 {bytes_max} 字节"
+            ),
+            Self::WrongMessageId { address, .. } => text!(
+                "{address} answered {operation} with the message ID of another request",
+                "{address} 对 {operation:#} 的应答带着别的请求的消息编号"
+            ),
+            Self::Notice {
+                address,
+                code,
+                text,
+            } => text!(
+                "{address} ended the connection with a notice: result {code}: {text}",
+                "{address} 发出断开通知并关闭了连接，结果码 {code}：{text}"
+            ),
+            Self::Referral {
+                address, referrals, ..
+            } => text!(
+                "{address} refers {operation} to another server, which menshen does not follow: \
+                 {referrals}",
+                "{address} 把 {operation:#} 转介到别的服务器，menshen 不跟随转介：{referrals}"
+            ),
+            Self::Refused {
+                address,
+                code,
+                text,
+                ..
+            } => text!(
+                "{address} refuses {operation} with result {code}: {text}",
+                "{address} 拒绝 {operation:#}，结果码 {code}：{text}"
+            ),
+            Self::ServiceBindRefused {
+                address,
+                bind_dn,
+                code,
+                text,
+            } => text!(
+                "{address} refuses bind_dn {bind_dn:?} with result {code}: {text}; check bind_dn and \
+                 bind_password",
+                "{address} 拒绝 bind_dn {bind_dn:?}，结果码 {code}：{text}；请检查 bind_dn 和 \
+                 bind_password"
+            ),
+            Self::PoolBusy => Text::fixed(
+                "no connection to the directory became free in time",
+                "没有等到空闲的目录连接",
+            ),
+            Self::LoginTimeout => Text::fixed(
+                "the directory did not answer within the time of a whole login",
+                "目录没有在一次登录的时限内应答",
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Resolve { source, .. } => Some(source),
+            Self::AddressRefused { source, .. } => Some(source),
+            Self::Connect { source, .. } => Some(source),
+            Self::Exchange { source, .. } => Some(source),
+            Self::Malformed { source, .. } => Some(source),
+            Self::Tls { .. }
+            | Self::Timeout { .. }
+            | Self::StartTlsRefused { .. }
+            | Self::EarlyBytes { .. }
+            | Self::Closed { .. }
+            | Self::TooLarge { .. }
+            | Self::WrongMessageId { .. }
+            | Self::Notice { .. }
+            | Self::Referral { .. }
+            | Self::Refused { .. }
+            | Self::ServiceBindRefused { .. }
+            | Self::PoolBusy
+            | Self::LoginTimeout => None,
+        }
+    }
+}
+
+error_of_text!(LdapError, caused);
 
 /// Stands in the log for a message of the directory that repeats the password.
 pub(super) const TEXT_WITH_PASSWORD: &str = "(a message that repeats the password)";
 
 impl LdapError {
+    fn operation(&self) -> &'static str {
+        match self {
+            Self::Timeout { operation, .. }
+            | Self::Exchange { operation, .. }
+            | Self::Closed { operation, .. }
+            | Self::Malformed { operation, .. }
+            | Self::TooLarge { operation, .. }
+            | Self::WrongMessageId { operation, .. }
+            | Self::Referral { operation, .. }
+            | Self::Refused { operation, .. } => operation,
+            _ => "",
+        }
+    }
+
     /// Without what the directory wrote, which repeats the password.
     pub(super) fn without_text(mut self) -> Self {
         if let Self::Notice { text, .. }
@@ -149,3 +263,13 @@ pub(super) const TLS_HANDSHAKE: &str = "the TLS handshake";
 pub(super) const START_TLS: &str = "StartTLS";
 pub(super) const BIND: &str = "the bind";
 pub(super) const SEARCH: &str = "the search";
+
+fn operation_text(name: &'static str) -> Text {
+    match name {
+        CONNECT => Text::fixed(CONNECT, "连接"),
+        TLS_HANDSHAKE => Text::fixed(TLS_HANDSHAKE, " TLS 握手"),
+        BIND => Text::fixed(BIND, "绑定"),
+        SEARCH => Text::fixed(SEARCH, "搜索"),
+        name => Text::same(name),
+    }
+}

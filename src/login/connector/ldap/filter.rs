@@ -7,6 +7,9 @@ use zeroize::Zeroizing;
 
 use super::ber;
 
+use crate::text;
+use crate::wording::{Text, error_of_text};
+
 mod parser;
 
 /// The tags of a filter (RFC 4511 §4.5.1.7).
@@ -72,13 +75,21 @@ pub(super) struct Values<'a> {
 }
 
 /// Why a text is not a filter.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message} at character {at}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct InvalidFilter {
-    message: &'static str,
+    message: Text,
     /// The position of the mistake, counted from one.
     at: usize,
 }
+
+impl InvalidFilter {
+    fn text(&self) -> Text {
+        let Self { message, at } = self;
+        text!("{message} at character {at}", "第 {at} 个字符：{message:#}")
+    }
+}
+
+error_of_text!(InvalidFilter);
 
 impl Filter {
     /// Parses a filter. `{login}` and `{dn}` in a value are placeholders.

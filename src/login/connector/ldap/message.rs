@@ -4,6 +4,7 @@ use zeroize::Zeroizing;
 
 use super::ber::{self, Malformed, Reader};
 use super::error::TEXT_WITH_PASSWORD;
+use crate::text;
 
 /// The tags of operations.
 const BIND_REQUEST: u8 = 0x60;
@@ -231,7 +232,7 @@ impl Entry {
     pub(super) fn parse(operation: &[u8]) -> Result<Self, Malformed> {
         let text = |bytes: &[u8]| {
             let text = String::from_utf8(bytes.to_vec());
-            text.map_err(|_| Malformed("a name that is not UTF-8"))
+            text.map_err(|_| Malformed(text!("a name that is not UTF-8", "名称不是 UTF-8")))
         };
         let mut reader = Reader::new(operation);
         let dn = text(reader.expect(ber::OCTET_STRING)?)?;

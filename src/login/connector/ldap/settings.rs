@@ -105,7 +105,7 @@ impl Invalid {
     fn dn(&mut self, key: &'static str, text: &str) -> Option<Dn> {
         let parsed = Dn::parse(text);
         if let Err(error) = &parsed {
-            self.add(key, text!("{key} is {error}", "{key} {error}"), DN_HELP);
+            self.add(key, text!("{key} is {error}", "{key} {error:#}"), DN_HELP);
         }
         parsed.ok()
     }
@@ -115,7 +115,7 @@ impl Invalid {
         if let Err(error) = &parsed {
             let message = text!(
                 "{key} is not an LDAP filter: {error}",
-                "{key} 不是 LDAP 过滤器：{error}"
+                "{key} 不是 LDAP 过滤器：{error:#}"
             );
             self.add(key, message, FILTER_HELP);
         }

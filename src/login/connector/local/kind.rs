@@ -158,12 +158,16 @@ fn key_path() -> KeyPath<'static> {
 fn weak_hashes(file: &PeopleFile) -> Option<Text> {
     let people = file.people().iter();
     let weak = people.filter(|person| person.password.is_cheap());
-    let weak = weak.map(|person| format!("{} ({})", person.subject, person.password.cost()));
+    let weak = weak.map(|person| {
+        let (subject, cost) = (&person.subject, person.password.cost());
+        text!("{subject} ({cost})", "{subject}（{cost:#}）")
+    });
     let weak: Vec<_> = weak.collect();
-    let named = weak.get(..NAMED_MAX).unwrap_or(&weak).join(", ");
+    let named = weak.get(..NAMED_MAX).unwrap_or(&weak);
+    let named = Text::join(named, &Text::fixed(", ", "、"));
     let more = weak.len().saturating_sub(NAMED_MAX);
     (!weak.is_empty()).then(|| match more {
-        0 => Text::same(named),
-        _ => text!("{named} and {more} more", "{named} 等另外 {more} 人"),
+        0 => named,
+        _ => text!("{named} and {more} more", "{named:#}，以及另外 {more} 人"),
     })
 }

@@ -16,8 +16,10 @@ use crate::keys;
 use crate::people::local_people::fields::{LIST_FIELDS, TEXT_FIELDS};
 use crate::people::password_hash::{InvalidHash, PasswordHash};
 use crate::people::profile::is_fixed_field;
+use crate::setting::syntax_text;
 use crate::store::{LoginName, Subject};
-use crate::wording::full_path;
+use crate::text;
+use crate::wording::{Text, error_of_text, full_path};
 
 /// The longest file.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -57,22 +59,46 @@ impl fmt::Debug for PeopleFile {
 }
 
 /// Why a file of people is refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum PeopleFileError {
-    #[error("read the people file {}", full_path(path))]
     Unreadable {
         path: PathBuf,
-        #[source]
         source: std::io::Error,
     },
-    #[error(
-        "the people file {} is longer than {FILE_BYTES_MAX} bytes",
-        full_path(path)
-    )]
-    TooLong { path: PathBuf },
-    #[error("{}", Problems(problems))]
-    Invalid { problems: Vec<FileProblem> },
+    TooLong {
+        path: PathBuf,
+    },
+    Invalid {
+        problems: Vec<FileProblem>,
+    },
 }
+
+impl PeopleFileError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Unreadable { path, .. } => text!(
+                "read the people file {}",
+                "无法读取人员文件 {}",
+                full_path(path)
+            ),
+            Self::TooLong { path } => text!(
+                "the people file {} is longer than {FILE_BYTES_MAX} bytes",
+                "人员文件 {} 超过 {FILE_BYTES_MAX} 字节",
+                full_path(path)
+            ),
+            Self::Invalid { problems } => listed(problems),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreadable { source, .. } => Some(source),
+            Self::TooLong { .. } | Self::Invalid { .. } => None,
+        }
+    }
+}
+
+error_of_text!(PeopleFileError, caused);
 
 /// A problem at one place of the file. Contains no password and no hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +108,7 @@ pub struct FileProblem {
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
-    pub message: String,
+    pub message: Text,
 }
 
 impl fmt::Display for FileProblem {
@@ -93,23 +119,20 @@ impl fmt::Display for FileProblem {
             column,
             message,
         } = self;
-        write!(f, "{file}:{line}:{column}: {message}")
+        match f.alternate() {
+            true => write!(f, "{file}:{line}:{column}：{message:#}"),
+            false => write!(f, "{file}:{line}:{column}: {message}"),
+        }
     }
 }
 
-struct Problems<'a>(&'a [FileProblem]);
-
-impl fmt::Display for Problems<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().take(PROBLEMS_SHOWN_MAX).enumerate() {
-            let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{problem}")?;
-        }
-        match self.0.len().saturating_sub(PROBLEMS_SHOWN_MAX) {
-            0 => Ok(()),
-            more => write!(f, "\nand {more} more"),
-        }
-    }
+/// The first problems, each in a line of its own.
+fn listed(problems: &[FileProblem]) -> Text {
+    let shown = problems.iter().take(PROBLEMS_SHOWN_MAX).map(Text::of);
+    let more = problems.len().saturating_sub(PROBLEMS_SHOWN_MAX);
+    let more = (more > 0).then(|| text!("and {more} more", "还有 {more} 处"));
+    let lines: Vec<_> = shown.chain(more).collect();
+    Text::join(&lines, &Text::same("\n"))
 }
 
 impl PeopleFile {
@@ -184,14 +207,14 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn refuse(&mut self, span: Range<usize>, message: impl Into<String>) {
+    fn refuse(&mut self, span: Range<usize>, message: Text) {
         let before = &self.text[..self.text.floor_char_boundary(span.start)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         self.problems.push(FileProblem {
             file: self.name.to_owned(),
             line: 1 + before.matches('\n').count(),
             column: 1 + before[line_start..].chars().count(),
-            message: message.into(),
+            message,
         });
     }
 
@@ -199,7 +222,10 @@ impl Parser<'_> {
         let document = match DeTable::parse(self.text) {
             Ok(document) => document.into_inner(),
             Err(error) => {
-                self.refuse(error.span().unwrap_or(0..0), error.message().trim_end());
+                self.refuse(
+                    error.span().unwrap_or(0..0),
+                    syntax_text(error.message().trim_end()),
+                );
                 return Vec::new();
             }
         };
@@ -210,16 +236,19 @@ impl Parser<'_> {
         for (key, value) in &tables {
             let login: &str = key.get_ref();
             let DeValue::Table(table) = value.get_ref() else {
-                let message =
-                    format!("`{login}` is not a table: write [LOGIN] before the keys of a person");
+                let message = text!(
+                    "`{login}` is not a table: write [LOGIN] before the keys of a person",
+                    "`{login}` 不是表：请在此人的键之前写 [登录名]"
+                );
                 self.refuse(key.span(), message);
                 continue;
             };
             let line = 1 + self.text[..key.span().start].matches('\n').count();
             if let Some(first) = first_lines.insert(login.to_lowercase(), line) {
-                let message = format!(
+                let message = text!(
                     "the login `{login}` is in line {first} already: login names are compared without \
-                     case"
+                     case",
+                    "登录名 `{login}` 已在第 {first} 行出现：登录名不区分大小写"
                 );
                 self.refuse(key.span(), message);
                 continue;
@@ -233,15 +262,16 @@ impl Parser<'_> {
     fn person(&mut self, login: &str, span: Range<usize>, table: &DeTable<'_>) -> Option<Person> {
         let problems_before = self.problems.len();
         if let Err(error) = login.parse::<LoginName>() {
-            self.refuse(span.clone(), error.to_string());
+            self.refuse(span.clone(), Text::of(&error));
         }
         let is_nested = |value: &DeValue<'_>| matches!(value, DeValue::Table(_));
         if !table.contains_key("password")
             && !table.is_empty()
             && table.values().all(|value| is_nested(value.get_ref()))
         {
-            let message = format!(
-                "`{login}` has no password; write a login with a dot in quotes: [\"{login}.…\"]"
+            let message = text!(
+                "`{login}` has no password; write a login with a dot in quotes: [\"{login}.…\"]",
+                "`{login}` 没有密码；带点的登录名请加引号：[\"{login}.…\"]"
             );
             self.refuse(span, message);
             return None;
@@ -256,9 +286,21 @@ impl Parser<'_> {
                     Ok(hash) => password = Some(Arc::new(hash)),
                     Err(error) => self.refuse(at, invalid_hash_message(error)),
                 },
-                ("password", _) => self.refuse(at, "`password` must be a text in quotes"),
+                ("password", _) => self.refuse(
+                    at,
+                    text!(
+                        "`password` must be a text in quotes",
+                        "`password` 应为带引号的文本"
+                    ),
+                ),
                 ("disabled", DeValue::Boolean(disabled)) => is_disabled = *disabled,
-                ("disabled", _) => self.refuse(at, "`disabled` must be true or false"),
+                ("disabled", _) => self.refuse(
+                    at,
+                    text!(
+                        "`disabled` must be true or false",
+                        "`disabled` 应为 true 或 false"
+                    ),
+                ),
                 (name, value) => match field(name, value) {
                     Ok(value) => {
                         profile.insert(name.to_owned(), value);
@@ -269,11 +311,14 @@ impl Parser<'_> {
             }
         }
         if !table.contains_key("password") {
-            self.refuse(span.clone(), format!("`{login}` has no password"));
+            self.refuse(
+                span.clone(),
+                text!("`{login}` has no password", "`{login}` 没有密码"),
+            );
         }
         let subject = login.to_lowercase().parse::<Subject>();
         if let Err(error) = &subject {
-            self.refuse(span, error.to_string());
+            self.refuse(span, Text::of(error));
         }
         if self.problems.len() > problems_before {
             return None;
@@ -290,31 +335,43 @@ impl Parser<'_> {
     }
 }
 
-fn invalid_hash_message(error: InvalidHash) -> String {
+fn invalid_hash_message(error: InvalidHash) -> Text {
     let remedy = match error {
-        InvalidHash::TooCostly => "at most m=1048576 with m·t ≤ 4194304, and cost 16 for bcrypt",
-        _ => "`menshen passwd` prints one",
+        InvalidHash::TooCostly => text!(
+            "at most m=1048576 with m·t ≤ 4194304, and cost 16 for bcrypt",
+            "m 最多 1048576，且 m·t ≤ 4194304；bcrypt 的 cost 最多 16"
+        ),
+        _ => text!("`menshen passwd` prints one", "可用 `menshen passwd` 生成"),
     };
-    format!("this password cannot be used: {error}; {remedy}")
+    text!(
+        "this password cannot be used: {error}; {remedy}",
+        "这个密码无法使用：{error:#}；{remedy:#}"
+    )
 }
 
 enum InvalidField {
-    Key(String),
-    Value(String),
+    Key(Text),
+    Value(Text),
 }
 
 /// The value of any key except `password` and `disabled`.
 fn field(name: &str, value: &DeValue<'_>) -> Result<Value, InvalidField> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if name.is_empty() || name.len() > 64 || !name.bytes().all(is_allowed) {
-        let message = format!("the key `{name}` must be letters, digits and _, at most 64");
+        let message = text!(
+            "the key `{name}` must be letters, digits and _, at most 64",
+            "键 `{name}` 应由字母、数字和 _ 组成，最多 64 个字符"
+        );
         return Err(InvalidField::Key(message));
     }
     if TEXT_FIELDS.contains(&name) {
         return match value {
             DeValue::String(text) => Ok(Value::from(&**text)),
             _ => {
-                let message = format!("`{name}` must be a text in quotes");
+                let message = text!(
+                    "`{name}` must be a text in quotes",
+                    "`{name}` 应为带引号的文本"
+                );
                 Err(InvalidField::Value(message))
             }
         };
@@ -328,15 +385,24 @@ fn field(name: &str, value: &DeValue<'_>) -> Result<Value, InvalidField> {
                 .collect(),
             _ => None,
         };
-        let message = format!("`{name}` must be a list of texts: [\"…\", \"…\"]");
+        let message = text!(
+            "`{name}` must be a list of texts: [\"…\", \"…\"]",
+            "`{name}` 应为文本列表：[\"…\", \"…\"]"
+        );
         return texts.map(Value::Array).ok_or(InvalidField::Value(message));
     }
     if is_fixed_field(name) {
-        let message = format!("`{name}` cannot be set in a people file");
+        let message = text!(
+            "`{name}` cannot be set in a people file",
+            "人员文件中不能设置 `{name}`"
+        );
         return Err(InvalidField::Key(message));
     }
     json(value, NESTED_MAX).ok_or_else(|| {
-        let message = format!("the value of `{name}` cannot be used: it is nested, or no number");
+        let message = text!(
+            "the value of `{name}` cannot be used: it is nested, or no number",
+            "`{name}` 的值无法使用：嵌套过深，或不是数字"
+        );
         InvalidField::Value(message)
     })
 }

@@ -23,6 +23,8 @@ use crate::people::person_lookup::{CurrentProfile, LookupError, PersonLookup, Pe
 use crate::people::profile::Profile;
 use crate::secret::Secret;
 use crate::store::{LocalPerson, StoreError, Subject};
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// What refuses people, in the log.
 const THE_STORE: &str = "the people in the store";
@@ -41,9 +43,20 @@ pub(super) struct StoredLocal {
 }
 
 /// A stored hash cannot be verified.
-#[derive(Debug, thiserror::Error)]
-#[error("the stored hash of the password of {0} is damaged: give the person another password")]
+#[derive(Debug)]
 struct DamagedHash(Subject);
+
+impl DamagedHash {
+    fn text(&self) -> Text {
+        let Self(it) = self;
+        text!(
+            "the stored hash of the password of {it} is damaged: give the person another password",
+            "{it} 的密码散列已损坏：请为此人另设密码"
+        )
+    }
+}
+
+error_of_text!(DamagedHash);
 
 /// The hash of a new password, computed when it is this one's turn.
 ///
@@ -55,8 +68,11 @@ pub async fn hash_of_new_password(password: NewPassword) -> Result<Secret<String
 
 impl StoredLocal {
     pub(super) fn build(deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
-        let no_store =
-            || ConnectorBuildError::Setting("there is no store for its people".to_owned());
+        let no_store = || {
+            ConnectorBuildError::Setting(
+                text!("there is no store for its people", "没有可保存其人员的存储").to_owned(),
+            )
+        };
         Ok(Self {
             people: deps.local_people.ok_or_else(no_store)?,
             clock: deps.clock,
@@ -197,7 +213,10 @@ impl Connector for StoredLocal {
     }
 
     async fn examine(&self) -> Vec<Finding> {
-        let text = "the people are kept in the store: `menshen people list --local` shows them";
+        let text = text!(
+            "the people are kept in the store: `menshen people list --local` shows them",
+            "人员保存在存储中：用 `menshen people list --local` 查看"
+        );
         vec![Finding::good(text)]
     }
 }

@@ -7,14 +7,17 @@ use super::OAuth2;
 use crate::keys;
 use crate::outbound::{OutboundCall, OutboundError};
 use crate::secret::Secret;
+use crate::text;
+use crate::wording::Text;
 
 const AUTHORIZE: OutboundCall = OutboundCall::repeatable("authorize");
 const PROFILE: OutboundCall = OutboundCall::repeatable("profile");
 
 /// Checks everything that needs no login.
 pub(super) async fn examine(oauth2: &OAuth2) -> Vec<Finding> {
-    let mut findings = vec![Finding::good(format!(
+    let mut findings = vec![Finding::good(text!(
         "register {} at the provider as redirect URI, exactly as shown",
+        "请在认证源登记重定向地址（redirect URI）{}，一字不差",
         oauth2.callback
     ))];
     findings.push(authorize_page(oauth2).await);
@@ -27,11 +30,18 @@ pub(super) async fn examine(oauth2: &OAuth2) -> Vec<Finding> {
 async fn authorize_page(oauth2: &OAuth2) -> Finding {
     let url = &oauth2.settings.authorize_url;
     match oauth2.outbound.get_json(url, &[], AUTHORIZE).await {
-        Err(error) if is_unavailable(&error) => failed("authorize_url", &error),
+        Err(error) if is_unavailable(&error) => failed(Text::same("authorize_url"), &error),
         Err(OutboundError::Status {
             status: 404 | 410, ..
-        }) => Finding::bad("authorize_url: the page does not exist"),
-        _ => Finding::good(format!("authorize_url answers ({})", origin(url))),
+        }) => Finding::bad(text!(
+            "authorize_url: the page does not exist",
+            "authorize_url：页面不存在"
+        )),
+        _ => Finding::good(text!(
+            "authorize_url answers ({})",
+            "authorize_url 有响应（{}）",
+            origin(url)
+        )),
     }
 }
 
@@ -47,11 +57,21 @@ async fn client_credentials(oauth2: &OAuth2) -> Finding {
         .redeem(oauth2.token_endpoint(), code.expose(), verifier.as_deref())
         .await;
     match redeemed {
-        Err(ConnectorError::CodeRejected(_)) => {
-            Finding::good("token_url accepts client_id and its secret, and refuses an invalid code")
-        }
-        Ok(_) => Finding::bad("token_url accepts an invalid code: it is not a token endpoint"),
-        Err(error) => failed("token_url, client_id and client_secret", &error),
+        Err(ConnectorError::CodeRejected(_)) => Finding::good(text!(
+            "token_url accepts client_id and its secret, and refuses an invalid code",
+            "token_url 接受 client_id 及其密钥，并拒绝无效的授权码"
+        )),
+        Ok(_) => Finding::bad(text!(
+            "token_url accepts an invalid code: it is not a token endpoint",
+            "token_url 接受了无效的授权码：它不是令牌端点"
+        )),
+        Err(error) => failed(
+            text!(
+                "token_url, client_id and client_secret",
+                "token_url、client_id 和 client_secret"
+            ),
+            &error,
+        ),
     }
 }
 
@@ -60,11 +80,18 @@ async fn profile_endpoint(oauth2: &OAuth2) -> Finding {
     let url = &oauth2.settings.profile_url;
     let token = random_text();
     match oauth2.outbound.get_json_as(url, &token, PROFILE).await {
-        Err(error) if is_unavailable(&error) => failed("profile_url", &error),
+        Err(error) if is_unavailable(&error) => failed(Text::same("profile_url"), &error),
         Err(OutboundError::Status {
             status: 404 | 410, ..
-        }) => Finding::bad("profile_url: the address does not exist"),
-        _ => Finding::good(format!("profile_url answers ({})", origin(url))),
+        }) => Finding::bad(text!(
+            "profile_url: the address does not exist",
+            "profile_url：地址不存在"
+        )),
+        _ => Finding::good(text!(
+            "profile_url answers ({})",
+            "profile_url 有响应（{}）",
+            origin(url)
+        )),
     }
 }
 
@@ -91,6 +118,10 @@ fn origin(url: &url::Url) -> String {
     url.origin().ascii_serialization()
 }
 
-fn failed(what: &str, error: &(dyn Error + 'static)) -> Finding {
-    Finding::bad(format!("{what}: {}", crate::telemetry::error_chain(error)))
+fn failed(what: Text, error: &(dyn Error + 'static)) -> Finding {
+    Finding::bad(text!(
+        "{what}: {}",
+        "{what:#}：{:#}",
+        crate::telemetry::error_chain(error)
+    ))
 }

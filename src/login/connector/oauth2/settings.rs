@@ -7,7 +7,7 @@ use super::config::{Config, ProfileAuth};
 use super::presets::{self, Endpoints, ProviderDefaults};
 use crate::expression::{CompileError, Expression, Scope};
 use crate::text;
-use crate::wording::Text;
+use crate::wording::{Text, error_of_text};
 
 /// The most further requests of a login (`profiles`).
 const PROFILES_MAX: usize = 8;
@@ -41,9 +41,8 @@ pub(super) struct ProviderSettings {
 }
 
 /// An invalid setting.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(super) enum SettingError {
-    #[error("{key}: {message}: {help}")]
     Key {
         key: &'static str,
         /// The name of the entry, if the key is a table.
@@ -51,13 +50,34 @@ pub(super) enum SettingError {
         message: Text,
         help: Text,
     },
-    #[error("the expression `{key}` does not compile")]
     Expression {
         key: &'static str,
-        #[source]
         source: CompileError,
     },
 }
+
+impl SettingError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Key {
+                key, message, help, ..
+            } => text!("{key}: {message}: {help}", "{key}：{message:#}：{help:#}"),
+            Self::Expression { key, .. } => text!(
+                "the expression `{key}` does not compile",
+                "表达式 `{key}` 无法编译"
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Expression { source, .. } => Some(source),
+            Self::Key { .. } => None,
+        }
+    }
+}
+
+error_of_text!(SettingError, caused);
 
 fn setting_error(key: &'static str, message: Text, help: Text) -> SettingError {
     SettingError::Key {
@@ -183,8 +203,9 @@ fn preset_endpoints<'a>(
             text!("the preset {name} needs it", "preset {name} 需要它"),
             text!(
                 "such as https://id.corp.example/realms/corp for Keycloak, or \
-             https://login.microsoftonline.com/TENANT for Microsoft",
-                "例如 Keycloak 的 https://id.corp.example/realms/corp，或微软的 https://login.microsoftonline.com/租户"
+                 https://login.microsoftonline.com/TENANT for Microsoft",
+                "例如 Keycloak 的 https://id.corp.example/realms/corp，或微软的 \
+                 https://login.microsoftonline.com/租户"
             ),
         )),
         (None, _, None) => Ok(None),
@@ -334,8 +355,9 @@ fn subject(config: &Config, defaults: &ProviderDefaults) -> Result<Expression, S
     if source.is_empty() {
         let help = text!(
             "CEL over profile: an id that never changes and is never reused, such as \
-                    string(profile.id); not an e-mail address or a name",
-            "用 CEL 从 profile 取：不会变、也不会重复使用的编号，例如 string(profile.id)；不要用邮箱或名字"
+             string(profile.id); not an e-mail address or a name",
+            "用 CEL 从 profile 取：不会变、也不会重复使用的编号，例如 \
+             string(profile.id)；不要用邮箱或名字"
         );
         return Err(setting_error(
             "subject",

@@ -15,7 +15,7 @@ const REASON_CHARS_MAX: usize = 300;
 pub(super) fn from_issuer(error: IssuerError) -> ConnectorError {
     match &error {
         IssuerError::Metadata { issuer, source } => {
-            misconfigured(Text::of(source), &format!("the metadata of {issuer}"))
+            misconfigured(Text::of(source), issuer.as_str())
         }
         IssuerError::Unreachable { .. } | IssuerError::RecentFailure { .. } => {
             ConnectorError::Issuer(error)

@@ -2,12 +2,13 @@
 
 use std::error::Error;
 
-use super::super::grant::invalid_response;
 use super::super::{ConnectorError, Finding};
 use super::{Oidc, errors};
 use crate::issuer::Metadata;
 use crate::keys;
 use crate::telemetry;
+use crate::text;
+use crate::wording::Text;
 
 /// Checks everything that needs no login. Each finding is one line of output.
 pub(super) async fn examine(oidc: &Oidc) -> Vec<Finding> {
@@ -15,12 +16,15 @@ pub(super) async fn examine(oidc: &Oidc) -> Vec<Finding> {
     let metadata = match oidc.metadata().await {
         Ok(metadata) => metadata,
         Err(error) => {
-            findings.push(failed("issuer", &error));
+            findings.push(failed(text!("issuer", "签发方"), &error));
             return findings;
         }
     };
     let name = oidc.issuer.name();
-    findings.push(Finding::good(format!("{name} answers by that name")));
+    findings.push(Finding::good(text!(
+        "{name} answers by that name",
+        "{name} 以这个名字应答"
+    )));
     findings.extend(allowed_tenants(oidc));
     findings.push(signing_keys(oidc).await);
     findings.extend(supported_features(oidc, &metadata));
@@ -33,16 +37,19 @@ fn urls_to_register(oidc: &Oidc) -> Vec<Finding> {
     let own_page = |path: &str| format!("{}{path}", oidc.own_pages_url);
     let id = &oidc.id;
     vec![
-        Finding::good(format!(
+        Finding::good(text!(
             "register {} at the provider as redirect URI, exactly as shown",
+            "请在认证源登记重定向地址（redirect URI）{}，一字不差",
             oidc.callback
         )),
-        Finding::good(format!(
+        Finding::good(text!(
             "register {} as post-logout redirect URI",
+            "请把 {} 登记为退出后的重定向地址（post-logout redirect URI）",
             own_page("/sign_out")
         )),
-        Finding::good(format!(
+        Finding::good(text!(
             "register {} as back-channel logout URI; the provider must be able to reach it",
+            "请把 {} 登记为后台退出地址（back-channel logout URI）；认证源必须能访问它",
             own_page(&format!("/backchannel-logout/{id}"))
         )),
     ]
@@ -57,8 +64,9 @@ fn allowed_tenants(oidc: &Oidc) -> Option<Finding> {
         .map(ToString::to_string)
         .collect();
     (!tenants.is_empty()).then(|| {
-        Finding::good(format!(
+        Finding::good(text!(
             "people of these tenants may sign in: {}",
+            "可以登录的租户：{}",
             tenants.join(", ")
         ))
     })
@@ -66,12 +74,17 @@ fn allowed_tenants(oidc: &Oidc) -> Option<Finding> {
 
 async fn signing_keys(oidc: &Oidc) -> Finding {
     match oidc.issuer.count_keys().await {
-        Ok(0) => Finding::bad(
+        Ok(0) => Finding::bad(text!(
             "it has no key for one of `algorithms`, so its tokens cannot be verified: add the \
              algorithm by which the provider signs ID tokens",
-        ),
-        Ok(keys) => Finding::good(format!("it has keys that can sign ID tokens: {keys}")),
-        Err(error) => failed("its keys", &errors::from_issuer(error)),
+            "它没有 `algorithms` 中任何一种算法的公钥，所以无法验证它的令牌：请加上认证源签发 ID \
+             令牌所用的算法"
+        )),
+        Ok(keys) => Finding::good(text!(
+            "it has keys that can sign ID tokens: {keys}",
+            "它有可以签发 ID 令牌的公钥：{keys} 个"
+        )),
+        Err(error) => failed(text!("its keys", "它的公钥"), &errors::from_issuer(error)),
     }
 }
 
@@ -84,37 +97,44 @@ fn supported_features(oidc: &Oidc, metadata: &Metadata) -> Vec<Finding> {
     ];
     for (name, endpoint) in needed {
         if endpoint.is_none() {
-            findings.push(Finding::bad(format!("its metadata lacks `{name}`")));
+            findings.push(Finding::bad(text!(
+                "its metadata lacks `{name}`",
+                "它的元数据缺少 `{name}`"
+            )));
         }
     }
     let methods = &metadata.code_challenge_methods;
     if !methods.is_empty() {
         findings.push(if methods.iter().any(|method| method == "S256") {
-            Finding::good("it supports PKCE with S256")
+            Finding::good(text!("it supports PKCE with S256", "它支持 PKCE（S256）"))
         } else {
-            Finding::bad(
+            Finding::bad(text!(
                 "it supports PKCE, but not S256, which menshen uses: enable it at the provider",
-            )
+                "它支持 PKCE，但不支持 menshen 使用的 S256：请在认证源开启"
+            ))
         });
     }
     let supported = &metadata.token_endpoint_auth_methods;
     let method = oidc.client_for(metadata).method();
     // Few providers list the method of public clients.
     if method != "none" && !supported.iter().any(|known| known == method) {
-        findings.push(Finding::bad(format!(
+        findings.push(Finding::bad(text!(
             "it supports the client authentication {}, not {method}: see `client_auth`",
+            "它支持的客户端认证方式是 {}，不是 {method}：见 `client_auth`",
             supported.join(", ")
         )));
     }
     if metadata.end_session_endpoint.is_none() {
-        findings.push(Finding::good(
+        findings.push(Finding::good(text!(
             "it has no end_session_endpoint: signing out of menshen does not sign people out there",
-        ));
+            "它没有 end_session_endpoint：从 menshen 退出时，在认证源不会退出"
+        )));
     }
     if oidc.config.userinfo && metadata.userinfo_endpoint.is_none() {
-        findings.push(Finding::good(
+        findings.push(Finding::good(text!(
             "it has no userinfo endpoint: the ID token must hold all claims",
-        ));
+            "它没有 userinfo 端点：ID 令牌必须包含所有声明"
+        )));
     }
     findings
 }
@@ -123,7 +143,7 @@ fn supported_features(oidc: &Oidc, metadata: &Metadata) -> Vec<Finding> {
 async fn client_credentials(oidc: &Oidc, metadata: &Metadata) -> Finding {
     let endpoint = match oidc.token_endpoint(metadata) {
         Ok(endpoint) => endpoint,
-        Err(error) => return failed("client_id", &error),
+        Err(error) => return failed(Text::same("client_id"), &error),
     };
     let (code, verifier) = (random_text(), format!("{}{}", random_text(), random_text()));
     let redeemed = oidc
@@ -131,14 +151,21 @@ async fn client_credentials(oidc: &Oidc, metadata: &Metadata) -> Finding {
         .redeem(endpoint, &code, Some(&verifier))
         .await;
     match redeemed {
-        Err(ConnectorError::CodeRejected(_)) => {
-            Finding::good("it accepts client_id and its secret or key, and refuses an invalid code")
-        }
-        Ok(_) => failed(
-            "token_endpoint",
-            &invalid_response("it accepts an invalid code"),
+        Err(ConnectorError::CodeRejected(_)) => Finding::good(text!(
+            "it accepts client_id and its secret or key, and refuses an invalid code",
+            "它接受 client_id 及其密钥或私钥，并拒绝无效的授权码"
+        )),
+        Ok(_) => Finding::bad(text!(
+            "token_endpoint accepts an invalid code: it is not a token endpoint",
+            "token_endpoint 接受了无效的授权码：它不是令牌端点"
+        )),
+        Err(error) => failed(
+            text!(
+                "client_id and its secret or key",
+                "client_id 及其密钥或私钥"
+            ),
+            &error,
         ),
-        Err(error) => failed("client_id and its secret or key", &error),
     }
 }
 
@@ -147,8 +174,12 @@ fn random_text() -> String {
     random.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn failed(what: &str, error: &(dyn Error + 'static)) -> Finding {
-    Finding::bad(format!("{what}: {}", telemetry::error_chain(error)))
+fn failed(what: Text, error: &(dyn Error + 'static)) -> Finding {
+    Finding::bad(text!(
+        "{what}: {}",
+        "{what:#}：{:#}",
+        telemetry::error_chain(error)
+    ))
 }
 
 #[cfg(test)]
@@ -175,14 +206,17 @@ mod tests {
 
     fn problems(more: &str, metadata: &Metadata) -> Vec<String> {
         let found = supported_features(&oidc(more), metadata).into_iter();
-        found.filter(|it| !it.good).map(|it| it.text).collect()
+        found
+            .filter(|it| !it.good)
+            .map(|it| it.text.to_string())
+            .collect()
     }
 
     #[test]
     fn the_urls_to_register_at_the_provider_are_printed() {
         let printed: Vec<_> = urls_to_register(&oidc(""))
             .into_iter()
-            .map(|it| it.text)
+            .map(|it| it.text.to_string())
             .collect();
         let printed = printed.join("\n");
         for url in [

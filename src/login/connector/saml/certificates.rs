@@ -11,7 +11,8 @@ use super::super::kit::xml::Element;
 use super::super::kit::xml_signature::{CertificateError, SIGNATURE_NAMESPACE, VerifyingKey};
 use super::names::METADATA;
 use crate::keys::certificate::{Validity, validity};
-use crate::wording::full_path;
+use crate::text;
+use crate::wording::{Text, error_of_text, full_path};
 
 /// A certificate. It counts for its key only: its dates and its issuer are not verified.
 #[derive(Clone, Debug)]
@@ -21,15 +22,38 @@ pub(super) struct Certificate {
 }
 
 /// Why a file or a text has no certificate.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(super) enum CertificateFileError {
-    #[error("the file {0} has no PEM certificate")]
-    File(String, #[source] rustls::pki_types::pem::Error),
-    #[error("{0} is no PEM certificate")]
-    Text(String, #[source] rustls::pki_types::pem::Error),
-    #[error("the certificate in {0} cannot be used")]
-    Certificate(String, #[source] CertificateError),
+    File(String, rustls::pki_types::pem::Error),
+    Text(String, rustls::pki_types::pem::Error),
+    Certificate(String, CertificateError),
 }
+
+impl CertificateFileError {
+    fn text(&self) -> Text {
+        match self {
+            Self::File(a, _) => text!(
+                "the file {a} has no PEM certificate",
+                "文件 {a} 中没有 PEM 证书"
+            ),
+            Self::Text(a, _) => text!("{a} is no PEM certificate", "{a} 不是 PEM 证书"),
+            Self::Certificate(a, _) => text!(
+                "the certificate in {a} cannot be used",
+                "{a} 中的证书无法使用"
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File(_, source) => Some(source),
+            Self::Text(_, source) => Some(source),
+            Self::Certificate(_, source) => Some(source),
+        }
+    }
+}
+
+error_of_text!(CertificateFileError, caused);
 
 impl Certificate {
     pub(super) fn of_der(der: &[u8]) -> Self {

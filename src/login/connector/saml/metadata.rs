@@ -11,6 +11,8 @@ use super::super::kit::xml_signature::{
 use super::certificates::{Certificate, certificates_of};
 use super::names::{METADATA, POST_BINDING, PROTOCOL, REDIRECT_BINDING};
 use crate::clock::Timestamp;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The longest accepted metadata, in bytes. That of a federation has some megabytes.
 pub(super) const METADATA_BYTES_MAX: usize = 8 << 20;
@@ -67,35 +69,90 @@ pub(super) struct MetadataRules {
 }
 
 /// Why metadata is not used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(super) enum InvalidMetadata {
-    #[error("the metadata cannot be read")]
-    Unreadable(#[source] XmlError),
-    #[error(
-        "it is not SAML metadata: the root element is neither EntityDescriptor nor EntitiesDescriptor"
-    )]
+    Unreadable(XmlError),
     Root,
-    #[error("`metadata_certificate` did not sign the metadata")]
-    Signature(#[source] SignatureRefusal),
-    #[error("the metadata describes no SAML 2.0 identity provider named {0}")]
+    Signature(SignatureRefusal),
     UnknownEntity(String),
-    #[error("the metadata describes no SAML 2.0 identity provider")]
     NoIdentityProvider,
-    #[error("the metadata describes {0} identity providers: choose one with `idp_entity_id`")]
     Several(usize),
-    #[error("the metadata describes the identity provider twice")]
     Repeated,
-    #[error("the metadata has no entityID")]
     NoEntityId,
-    #[error("{0} of the metadata is not a time")]
     Time(&'static str),
-    #[error("the validUntil of the metadata has passed")]
     Expired,
-    #[error("the metadata has no certificate whose key can verify signatures")]
     NoKey,
-    #[error("the metadata has no SingleSignOnService with the Redirect or POST binding")]
     NoSignOn,
 }
+
+impl InvalidMetadata {
+    fn text(&self) -> Text {
+        match self {
+            Self::Unreadable(_) => Text::fixed("the metadata cannot be read", "元数据无法读取"),
+            Self::Root => Text::fixed(
+                "it is not SAML metadata: the root element is neither EntityDescriptor nor \
+                 EntitiesDescriptor",
+                "不是 SAML 元数据：根元素既不是 EntityDescriptor 也不是 EntitiesDescriptor",
+            ),
+            Self::Signature(_) => Text::fixed(
+                "`metadata_certificate` did not sign the metadata",
+                "元数据不是由 `metadata_certificate` 签名的",
+            ),
+            Self::UnknownEntity(it) => text!(
+                "the metadata describes no SAML 2.0 identity provider named {it}",
+                "元数据中没有名为 {it} 的 SAML 2.0 认证源"
+            ),
+            Self::NoIdentityProvider => Text::fixed(
+                "the metadata describes no SAML 2.0 identity provider",
+                "元数据中没有 SAML 2.0 认证源",
+            ),
+            Self::Several(it) => text!(
+                "the metadata describes {it} identity providers: choose one with `idp_entity_id`",
+                "元数据中有 {it} 个认证源：请用 `idp_entity_id` 选定一个"
+            ),
+            Self::Repeated => Text::fixed(
+                "the metadata describes the identity provider twice",
+                "元数据中同一个认证源出现了两次",
+            ),
+            Self::NoEntityId => Text::fixed("the metadata has no entityID", "元数据没有 entityID"),
+            Self::Time(it) => text!(
+                "{it} of the metadata is not a time",
+                "元数据的 {it} 不是时间"
+            ),
+            Self::Expired => Text::fixed(
+                "the validUntil of the metadata has passed",
+                "元数据的 validUntil 已过",
+            ),
+            Self::NoKey => Text::fixed(
+                "the metadata has no certificate whose key can verify signatures",
+                "元数据中没有可用来验证签名的证书",
+            ),
+            Self::NoSignOn => Text::fixed(
+                "the metadata has no SingleSignOnService with the Redirect or POST binding",
+                "元数据中没有采用 Redirect 或 POST 绑定的 SingleSignOnService",
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreadable(source) => Some(source),
+            Self::Signature(source) => Some(source),
+            Self::Root
+            | Self::UnknownEntity(_)
+            | Self::NoIdentityProvider
+            | Self::Several(_)
+            | Self::Repeated
+            | Self::NoEntityId
+            | Self::Time(_)
+            | Self::Expired
+            | Self::NoKey
+            | Self::NoSignOn => None,
+        }
+    }
+}
+
+error_of_text!(InvalidMetadata, caused);
 
 impl IdpMetadata {
     /// Reads the description of one identity provider.

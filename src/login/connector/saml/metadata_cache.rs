@@ -13,6 +13,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::outbound::{Outbound, OutboundCall, OutboundError};
 use crate::single_flight::{CacheLookup, Cached, LoadPermit};
 use crate::telemetry::error_chain;
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 /// The shortest time from one fetch to the next, whatever the metadata says.
 pub(super) const REFRESH_MIN: Duration = Duration::from_secs(10);
@@ -29,19 +31,42 @@ const REFRESH_WAIT: Duration = Duration::from_secs(2);
 const FETCH: OutboundCall = OutboundCall::repeatable("the metadata");
 
 /// Why there is no metadata. Clones share one error.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 pub(super) enum MetadataError {
-    #[error("the metadata cannot be fetched")]
-    Fetch(#[source] Arc<OutboundError>),
-    #[error(transparent)]
+    Fetch(Arc<OutboundError>),
     Invalid(Arc<InvalidMetadata>),
-    #[error("the metadata names another entityID than before: {found} instead of {pinned}")]
     OtherEntity { pinned: String, found: String },
-    #[error("the metadata has expired")]
     Expired,
-    #[error("the fetch of the metadata was interrupted")]
     Interrupted,
 }
+
+impl MetadataError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Fetch(_) => Text::fixed("the metadata cannot be fetched", "无法取得元数据"),
+            Self::Invalid(source) => Text::of(&**source),
+            Self::OtherEntity { pinned, found } => text!(
+                "the metadata names another entityID than before: {found} instead of {pinned}",
+                "元数据的 entityID 与以前不同：现在是 {found}，以前是 {pinned}"
+            ),
+            Self::Expired => Text::fixed("the metadata has expired", "元数据已过期"),
+            Self::Interrupted => Text::fixed(
+                "the fetch of the metadata was interrupted",
+                "取元数据的过程被中断",
+            ),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Fetch(source) => Some(&**source),
+            Self::Invalid(source) => std::error::Error::source(&**source),
+            Self::OtherEntity { .. } | Self::Expired | Self::Interrupted => None,
+        }
+    }
+}
+
+error_of_text!(MetadataError, caused);
 
 /// How the metadata is fetched.
 #[derive(Clone, Debug)]

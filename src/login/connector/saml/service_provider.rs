@@ -13,6 +13,8 @@ use super::config::{Config, Signed};
 use super::names::{METADATA, POST_BINDING, PROTOCOL, REDIRECT_BINDING};
 use crate::secret::SecretSource;
 use crate::telemetry::error_chain;
+use crate::text;
+use crate::wording::Text;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -53,7 +55,9 @@ impl ServiceProvider {
     ) -> Result<Self, ConnectorBuildError> {
         let own_page = |page: &str| {
             let text = format!("{}/saml/{}/{page}", deps.own_pages_url, deps.id);
-            Url::parse(&text).map_err(|_| ConnectorBuildError::Setting(format!("{text} is no URL")))
+            Url::parse(&text).map_err(|_| {
+                ConnectorBuildError::Setting(text!("{text} is no URL", "{text} 不是 URL"))
+            })
         };
         let metadata = own_page("metadata")?;
         Ok(Self {
@@ -126,7 +130,7 @@ fn key_descriptors(key: &OwnKey) -> String {
 }
 
 fn own_key(config: &Config) -> Result<Option<OwnKey>, ConnectorBuildError> {
-    let setting = |text: String| ConnectorBuildError::Setting(text);
+    let setting = |text: Text| ConnectorBuildError::Setting(text);
     let read: Result<(Vec<u8>, VerifyingKey), _> =
         match (&config.certificate, &config.certificate_pem) {
             (Some(path), _) => certificates::read_file(path),
@@ -138,12 +142,25 @@ fn own_key(config: &Config) -> Result<Option<OwnKey>, ConnectorBuildError> {
     };
     let pem = private_key.read().map_err(ConnectorBuildError::Secret)?;
     let private = PrivateKey::from_pem(&pem);
-    let private = private.map_err(|error| setting(format!("saml.private_key: {error}")))?;
-    let (certificate, public) =
-        read.map_err(|error| setting(format!("saml.certificate: {}", error_chain(&error))))?;
+    let private = private.map_err(|error| {
+        setting(text!(
+            "saml.private_key: {error}",
+            "saml.private_key：{error:#}"
+        ))
+    })?;
+    let (certificate, public) = read.map_err(|error| {
+        setting(text!(
+            "saml.certificate: {}",
+            "saml.certificate：{:#}",
+            error_chain(&error)
+        ))
+    })?;
     if !private.belongs_to(&public) {
-        let text = "saml.certificate: it is not the certificate of private_key";
-        return Err(setting(text.to_owned()));
+        let text = text!(
+            "saml.certificate: it is not the certificate of private_key",
+            "saml.certificate：不是 private_key 的证书"
+        );
+        return Err(setting(text));
     }
     Ok(Some(OwnKey {
         private,
@@ -153,7 +170,7 @@ fn own_key(config: &Config) -> Result<Option<OwnKey>, ConnectorBuildError> {
 
 /// What is wrong with a key and a certificate that are written in the settings themselves: the setting, and
 /// why. Reads no file.
-pub(super) fn written_key_problems(config: &Config) -> Vec<(&'static str, String)> {
+pub(super) fn written_key_problems(config: &Config) -> Vec<(&'static str, Text)> {
     let mut problems = Vec::new();
     let private = match &config.private_key {
         Some(SecretSource::Literal(pem)) => Some(PrivateKey::from_pem(pem)),
@@ -162,16 +179,22 @@ pub(super) fn written_key_problems(config: &Config) -> Vec<(&'static str, String
     let certificate = config.certificate_pem.as_deref();
     let certificate = certificate.map(|pem| certificates::read_text("certificate_pem", pem));
     if let Some(Err(error)) = &private {
-        problems.push(("private_key", format!("private_key: {error}")));
+        problems.push((
+            "private_key",
+            text!("private_key: {error}", "private_key：{error:#}"),
+        ));
     }
     if let Some(Err(error)) = &certificate {
-        problems.push(("certificate_pem", error_chain(error).to_string()));
+        problems.push(("certificate_pem", Text::of(&error_chain(error))));
     }
     if let (Some(Ok(private)), Some(Ok((_, public)))) = (private, certificate)
         && !private.belongs_to(&public)
     {
-        let text = "certificate_pem is not the certificate of private_key";
-        problems.push(("certificate_pem", text.to_owned()));
+        let text = text!(
+            "certificate_pem is not the certificate of private_key",
+            "certificate_pem 不是 private_key 的证书"
+        );
+        problems.push(("certificate_pem", text));
     }
     problems
 }

@@ -16,6 +16,7 @@ use crate::keys;
 use crate::login::fields::Fields;
 use crate::secret::SecretSource;
 use crate::setting::Period;
+use crate::text;
 
 mod message;
 
@@ -74,7 +75,10 @@ impl Events {
         let receive_id = config.receive_id.as_deref().unwrap_or(corp_id);
         let (token, key) = (read(&config.token)?, read(&config.encoding_aes_key)?);
         let cipher = MessageCipher::new(token, &key, receive_id.to_owned()).map_err(|error| {
-            ConnectorBuildError::Setting(format!("events.encoding_aes_key: {error}"))
+            ConnectorBuildError::Setting(text!(
+                "events.encoding_aes_key: {error}",
+                "events.encoding_aes_key：{error:#}"
+            ))
         })?;
         Ok(Self {
             corp_id: corp_id.to_owned(),

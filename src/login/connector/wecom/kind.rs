@@ -7,13 +7,14 @@ use url::Url;
 use super::super::kind::origin_of;
 use super::super::kit::directory_settings::DirectorySettings;
 use super::super::kit::invalid_values::value_problems;
+use super::super::kit::message_cipher;
 use super::super::{
     Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, DirectorySyncSettings,
     Features, Kind, LocalizedText, SettingProblem, SignInHint, SourceApp,
 };
 use super::{AuthorizeScope, Config, MAPPING, MINI_PROGRAM, WeCom};
 use crate::login::pending::Mode;
-use crate::secret::SecretSource;
+use crate::secret::{Secret, SecretSource};
 use crate::setting::{KeyPath, Period, Step};
 use crate::text;
 use crate::wording::Text;
@@ -61,6 +62,13 @@ impl Kind for Config {
         secrets
     }
 
+    fn malformed_secret(&self, secret: &[Step<'_>], text: &Secret<String>) -> Option<(Text, Text)> {
+        match secret {
+            [.., Step::Key("encoding_aes_key")] => message_cipher::malformed_key(text),
+            _ => None,
+        }
+    }
+
     fn secret_destinations(&self, secret: &[Step<'_>]) -> Vec<String> {
         match secret {
             // What only this side of the events knows is not sent.
@@ -81,9 +89,10 @@ impl Kind for Config {
         let mut warnings = Vec::new();
         if !is_corp_id(&self.corp_id) {
             let text = text!(
-                "this does not look like a corp id, which is ww and 16 digits or letters a to f: copy it from \
-                 我的企业 → 企业信息 → 企业ID",
-                "这不像企业 ID：企业 ID 是 ww 加 16 位数字或字母 a 到 f，请从 我的企业 → 企业信息 → 企业ID 复制"
+                "this does not look like a corp id, which is ww and 16 digits or letters a to f: copy \
+                 it from 我的企业 → 企业信息 → 企业ID",
+                "这不像企业 ID：企业 ID 是 ww 加 16 位数字或字母 a 到 f，请从 我的企业 → 企业信息 → \
+                 企业ID 复制"
             );
             warnings.push((KeyPath::of([NAME, "corp_id"]), text));
         }
@@ -120,9 +129,10 @@ impl Kind for Config {
                 AuthorizeScope::PrivateInfo => &[],
             },
             silent_login_help: text!(
-                "WeCom can do so only inside its own client, with mode \"auto\" or \
-                        \"in-app\" and scope \"snsapi_base\"",
-                "企业微信只有在自己的客户端内、mode 为 \"auto\" 或 \"in-app\" 且 scope 为 \"snsapi_base\" 时才能做到"
+                "WeCom can do so only inside its own client, with mode \"auto\" or \"in-app\" and \
+                 scope \"snsapi_base\"",
+                "企业微信只有在自己的客户端内、mode 为 \"auto\" 或 \"in-app\" 且 scope 为 \
+                 \"snsapi_base\" 时才能做到"
             ),
             revalidate_every: Some(self.revalidate.duration()).filter(|every| !every.is_zero()),
             receives_events: self.events.is_some(),

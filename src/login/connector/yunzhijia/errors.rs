@@ -7,7 +7,7 @@ use super::super::{ConnectorError, SourceRefusal};
 use super::api::ACQUIRE_CONTEXT;
 use crate::outbound::OutboundError;
 use crate::text;
-use crate::wording::Text;
+use crate::wording::{Text, error_of_text};
 
 /// The longest error message that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
@@ -25,17 +25,39 @@ const LIMIT: [&str; 6] = ["频繁", "超限", "限流", "繁忙", "too many", "b
 const ABSENT: [&str; 3] = ["不存在", "not exist", "not found"];
 
 /// Why an API call failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(super) enum ApiError {
     /// Yunzhijia answered that the call did not succeed.
-    #[error("{refusal}")]
     Refused {
         refusal: SourceRefusal,
         meaning: Meaning,
     },
     /// Yunzhijia gave no usable response.
-    #[error(transparent)]
-    NoUsableResponse(#[from] OutboundError),
+    NoUsableResponse(OutboundError),
+}
+
+impl ApiError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Refused { refusal, .. } => Text::of(refusal),
+            Self::NoUsableResponse(source) => Text::of(source),
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoUsableResponse(source) => std::error::Error::source(source),
+            Self::Refused { .. } => None,
+        }
+    }
+}
+
+error_of_text!(ApiError, caused);
+
+impl From<OutboundError> for ApiError {
+    fn from(source: OutboundError) -> Self {
+        Self::NoUsableResponse(source)
+    }
 }
 
 /// What a refusal means.
@@ -204,37 +226,41 @@ impl Mistake {
         match self {
             Self::Clock => {
                 text!(
-                    "correct the clock of this machine (NTP): Yunzhijia accepts three minutes of difference",
+                    "correct the clock of this machine (NTP): Yunzhijia accepts three minutes of \
+                     difference",
                     "请校准这台机器的时钟（NTP）：云之家只接受三分钟以内的误差"
                 )
             }
             Self::Secret => {
                 text!(
-                    "copy appId and appSecret of the light application (轻应用) again from the Yunzhijia console \
-                 into `app_id` and `app_secret`, and check `base`",
-                    "请从云之家后台重新把轻应用的 appId 和 appSecret 复制到 `app_id` 和 `app_secret`，并检查 `base`"
+                    "copy appId and appSecret of the light application (轻应用) again from the \
+                     Yunzhijia console into `app_id` and `app_secret`, and check `base`",
+                    "请从云之家后台重新把轻应用的 appId 和 appSecret 复制到 `app_id` 和 \
+                     `app_secret`，并检查 `base`"
                 )
             }
             Self::Token => {
                 text!(
-                    "Yunzhijia rejects a token that it has just issued: check that `base` leads to only one \
-                 deployment",
+                    "Yunzhijia rejects a token that it has just issued: check that `base` leads to \
+                     only one deployment",
                     "云之家拒绝了刚签发的令牌：请检查 `base` 是否只指向一个部署"
                 )
             }
             Self::Team => {
                 text!(
-                    "the application is not authorized for the team (企业未授权): check that `app_id` is an \
-                 application of the team `eid`, and that an administrator has opened it",
-                    "应用未获企业授权（企业未授权）：请检查 `app_id` 是否是企业 `eid` 的应用，管理员是否已开通"
+                    "the application is not authorized for the team (企业未授权): check that `app_id` \
+                     is an application of the team `eid`, and that an administrator has opened it",
+                    "应用未获企业授权（企业未授权）：请检查 `app_id` 是否是企业 `eid` \
+                     的应用，管理员是否已开通"
                 )
             }
             Self::Contacts => {
                 text!(
-                    "Yunzhijia does not let the application read the contacts (组织人员): check that it is a light \
-                 application (轻应用) of the team `eid` that an administrator has opened; without its contacts, \
-                 remove `contacts`",
-                    "云之家不允许应用读取组织人员：请检查它是否是企业 `eid` 的轻应用，管理员是否已开通；不需要通讯录时，请删除 `contacts`"
+                    "Yunzhijia does not let the application read the contacts (组织人员): check that \
+                     it is a light application (轻应用) of the team `eid` that an administrator has \
+                     opened; without its contacts, remove `contacts`",
+                    "云之家不允许应用读取组织人员：请检查它是否是企业 `eid` \
+                     的轻应用，管理员是否已开通；不需要通讯录时，请删除 `contacts`"
                 )
             }
         }

@@ -70,7 +70,7 @@ async fn test(
 
 impl From<Finding> for TestResult {
     fn from(finding: Finding) -> Self {
-        Self::new(finding.good, &Text::of(&finding.text))
+        Self::new(finding.good, &finding.text)
     }
 }
 

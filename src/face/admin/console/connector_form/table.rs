@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use crate::setting::syntax_text;
 use crate::site::settings::SECRET_MARKER;
+use crate::wording::Text;
 
 /// The settings of a connector: the table `[connector.ID]` as JSON.
 pub(super) type Members = Map<String, Value>;
@@ -90,7 +92,7 @@ pub(super) struct NotToml {
     /// From 1.
     pub(super) line: usize,
     /// What the parser expected. It may repeat a part of the text.
-    pub(super) reason: String,
+    pub(super) reason: Text,
 }
 
 /// A table from TOML.
@@ -100,7 +102,7 @@ pub(super) fn from_toml(text: &str) -> Result<Members, NotToml> {
         let before = text.get(..start).unwrap_or(text);
         NotToml {
             line: before.matches('\n').count() + 1,
-            reason: error.message().to_owned(),
+            reason: syntax_text(error.message()),
         }
     })
 }

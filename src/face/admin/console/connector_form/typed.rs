@@ -192,8 +192,8 @@ impl Reader<'_> {
         match members.is_empty() {
             true => Ok(tables),
             false => {
-                let help = format!("write each as [[{name}]]");
-                let message = format!("only [[{name}]] belongs here");
+                let help = text!("write each as [[{name}]]", "每一项写成 [[{name}]]");
+                let message = text!("only [[{name}]] belongs here", "这里只能写 [[{name}]]");
                 Err(FieldProblem::new(key, message, help))
             }
         }
@@ -204,10 +204,13 @@ impl Reader<'_> {
             return Ok(None);
         };
         let members = table::from_toml(&typed).map_err(|error| {
-            let message = format!("line {} is not TOML", error.line);
+            let message = text!("line {} is not TOML", "第 {} 行不是 TOML", error.line);
             let help = match text {
                 TomlText::Shown => error.reason,
-                TomlText::Secret => "write name = \"value\" on each line".to_owned(),
+                TomlText::Secret => text!(
+                    "write name = \"value\" on each line",
+                    "每行写 名字 = \"值\""
+                ),
             };
             FieldProblem::new(key, message, help)
         })?;

@@ -18,6 +18,7 @@ use super::super::jose_keys::{KeyEncoding, KeyProblem, shared_secret};
 use super::content::{self, Encrypted};
 use super::{ContentAlgorithm, EncryptedHeader, EphemeralKey, KeyAlgorithm, decode};
 use crate::secret::Secret;
+use crate::text;
 
 /// The bytes that AES Key Wrap adds to a key.
 const KEY_WRAP_BYTES: usize = 8;
@@ -179,7 +180,10 @@ fn rsa_key(
     };
     read().ok_or_else(|| KeyProblem::DecryptionKey {
         algorithm: algorithm.name(),
-        expected: "an RSA key of at least 2048 bits",
+        expected: text!(
+            "an RSA key of at least 2048 bits",
+            "应为至少 2048 位的 RSA 密钥"
+        ),
     })
 }
 
@@ -209,7 +213,10 @@ impl AgreementKey {
             .find_map(read)
             .ok_or_else(|| KeyProblem::DecryptionKey {
                 algorithm: algorithm.name(),
-                expected: "a key on P-256, P-384 or P-521",
+                expected: text!(
+                    "a key on P-256, P-384 or P-521",
+                    "应为 P-256、P-384 或 P-521 上的密钥"
+                ),
             })
     }
 

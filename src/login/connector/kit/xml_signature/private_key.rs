@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject as _;
 
 use super::verifying_key::VerifyingKey;
 use crate::secret::Secret;
+use crate::wording::{Text, error_of_text};
 
 /// The beginning of a PKCS #8 key up to its octet string: version 0 and rsaEncryption.
 const PKCS8_RSA: [u8; 18] = [
@@ -24,13 +25,25 @@ pub struct PrivateKey {
 }
 
 /// Why a text is no private key for SAML.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrivateKeyError {
-    #[error("it is not a private key in PEM")]
     Malformed,
-    #[error("it is not an RSA key of 2048 to 8192 bits")]
     Unsupported,
 }
+
+impl PrivateKeyError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Malformed => Text::fixed("it is not a private key in PEM", "不是 PEM 格式的私钥"),
+            Self::Unsupported => Text::fixed(
+                "it is not an RSA key of 2048 to 8192 bits",
+                "不是 2048 到 8192 位的 RSA 密钥",
+            ),
+        }
+    }
+}
+
+error_of_text!(PrivateKeyError);
 
 impl PrivateKey {
     /// Reads a key in PEM, PKCS #8 or PKCS #1.

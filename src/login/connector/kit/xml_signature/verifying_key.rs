@@ -12,6 +12,7 @@ use aws_lc_rs::signature::{
 
 use super::algorithms::{Hash, SignatureAlgorithm};
 use crate::keys::certificate;
+use crate::wording::{Text, error_of_text};
 
 const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
@@ -37,15 +38,30 @@ enum KeyKind {
 }
 
 /// Why a certificate gives no key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificateError {
-    #[error("it is not an X.509 certificate")]
     Malformed,
-    #[error("its key is neither RSA nor on the curves P-256 and P-384")]
     UnsupportedKey,
-    #[error("its RSA key does not have 2048 to 8192 bits")]
     RsaKeySize,
 }
+
+impl CertificateError {
+    fn text(&self) -> Text {
+        match self {
+            Self::Malformed => Text::fixed("it is not an X.509 certificate", "不是 X.509 证书"),
+            Self::UnsupportedKey => Text::fixed(
+                "its key is neither RSA nor on the curves P-256 and P-384",
+                "其密钥既不是 RSA，也不在曲线 P-256 或 P-384 上",
+            ),
+            Self::RsaKeySize => Text::fixed(
+                "its RSA key does not have 2048 to 8192 bits",
+                "其 RSA 密钥不是 2048 到 8192 位",
+            ),
+        }
+    }
+}
+
+error_of_text!(CertificateError);
 
 impl VerifyingKey {
     /// The key in an X.509 certificate. Its dates, names and signature are not looked at.

@@ -4,6 +4,8 @@ use super::{
     APPROXIMATE, EQUALITY, Filter, GREATER_OR_EQUAL, InvalidFilter, LESS_OR_EQUAL, Part,
     Placeholder, Template, is_attribute,
 };
+use crate::text;
+use crate::wording::Text;
 
 /// The deepest nesting of a filter.
 const DEPTH_MAX: usize = 32;
@@ -13,7 +15,10 @@ pub(super) fn parse(text: &str) -> Result<Filter, InvalidFilter> {
     let filter = parser.filter(DEPTH_MAX)?;
     match parser.rest().is_empty() {
         true => Ok(filter),
-        false => Err(parser.error("there is text after the filter")),
+        false => Err(parser.error(text!(
+            "there is text after the filter",
+            "过滤器之后还有文本"
+        ))),
     }
 }
 
@@ -28,7 +33,7 @@ impl<'a> Parser<'a> {
         &self.text[self.at..]
     }
 
-    fn error(&self, message: &'static str) -> InvalidFilter {
+    fn error(&self, message: Text) -> InvalidFilter {
         InvalidFilter {
             message,
             at: self.text[..self.at].chars().count() + 1,
@@ -43,7 +48,7 @@ impl<'a> Parser<'a> {
         found
     }
 
-    fn expect(&mut self, text: &str, message: &'static str) -> Result<(), InvalidFilter> {
+    fn expect(&mut self, text: &str, message: Text) -> Result<(), InvalidFilter> {
         match self.skip(text) {
             true => Ok(()),
             false => Err(self.error(message)),
@@ -51,10 +56,10 @@ impl<'a> Parser<'a> {
     }
 
     fn filter(&mut self, depth: usize) -> Result<Filter, InvalidFilter> {
-        let depth = depth
-            .checked_sub(1)
-            .ok_or_else(|| self.error("the filter is nested too deeply"))?;
-        self.expect("(", "a `(` is missing")?;
+        let depth = depth.checked_sub(1).ok_or_else(|| {
+            self.error(text!("the filter is nested too deeply", "过滤器嵌套过深"))
+        })?;
+        self.expect("(", text!("a `(` is missing", "缺少 `(`"))?;
         let filter = if self.skip("&") {
             Filter::And(self.filters(depth)?)
         } else if self.skip("|") {
@@ -64,7 +69,7 @@ impl<'a> Parser<'a> {
         } else {
             self.item()?
         };
-        self.expect(")", "a `)` is missing")?;
+        self.expect(")", text!("a `)` is missing", "缺少 `)`"))?;
         Ok(filter)
     }
 
@@ -86,7 +91,7 @@ impl<'a> Parser<'a> {
         }
         if !is_attribute(attribute) {
             self.at = start;
-            return Err(self.error("the name of an attribute is missing"));
+            return Err(self.error(text!("the name of an attribute is missing", "缺少属性名")));
         }
         for (sign, tag) in [
             ("~=", APPROXIMATE),
@@ -101,7 +106,7 @@ impl<'a> Parser<'a> {
                 });
             }
         }
-        self.expect("=", "a `=` is missing")?;
+        self.expect("=", text!("a `=` is missing", "缺少 `=`"))?;
         self.equality_or_substrings(attribute)
     }
 
@@ -125,7 +130,10 @@ impl<'a> Parser<'a> {
                 break part;
             }
             if part.is_empty() {
-                return Err(self.error("there are two `*` without text between them"));
+                return Err(self.error(text!(
+                    "there are two `*` without text between them",
+                    "两个 `*` 之间没有文本"
+                )));
             }
             middle.push(part);
         };
@@ -150,18 +158,21 @@ impl<'a> Parser<'a> {
             let length = self.rest().find(':').unwrap_or(0);
             let name = &self.rest()[..length];
             if !is_attribute(name) {
-                return Err(self.error("the name of a matching rule is missing"));
+                return Err(self.error(text!(
+                    "the name of a matching rule is missing",
+                    "缺少匹配规则的名字"
+                )));
             }
             rule = Some(name.to_owned());
             self.at += length;
         }
-        self.expect(":=", "a `:=` is missing")?;
+        self.expect(":=", text!("a `:=` is missing", "缺少 `:=`"))?;
         let attribute = Some(attribute).filter(|name| !name.is_empty());
         if attribute.is_some_and(|name| !is_attribute(name))
             || (attribute.is_none() && rule.is_none())
         {
             self.at = start;
-            return Err(self.error("the name of an attribute is missing"));
+            return Err(self.error(text!("the name of an attribute is missing", "缺少属性名")));
         }
         Ok(Filter::Extensible {
             rule,
@@ -191,9 +202,10 @@ impl<'a> Parser<'a> {
                 Some(')') | None => break,
                 Some('\\') => bytes.push(self.escaped()?),
                 Some('(' | '*' | '\0') => {
-                    return Err(
-                        self.error("`(`, `*` and NUL in a value are written \\28, \\2a and \\00")
-                    );
+                    return Err(self.error(text!(
+                        "`(`, `*` and NUL in a value are written \\28, \\2a and \\00",
+                        "值中的 `(`、`*` 和 NUL 应写成 \\28、\\2a 和 \\00"
+                    )));
                 }
                 Some(letter) => {
                     self.at += letter.len_utf8();
@@ -211,7 +223,12 @@ impl<'a> Parser<'a> {
         let digits = self.rest().get(1..3);
         let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        let byte = byte.ok_or_else(|| self.error("`\\` needs two hexadecimal digits"))?;
+        let byte = byte.ok_or_else(|| {
+            self.error(text!(
+                "`\\` needs two hexadecimal digits",
+                "`\\` 之后需要两位十六进制数字"
+            ))
+        })?;
         self.at += 3;
         Ok(byte)
     }

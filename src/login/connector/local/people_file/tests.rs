@@ -19,7 +19,7 @@ fn problem(text: &str) -> (usize, usize, String) {
     match parse(text) {
         Err(PeopleFileError::Invalid { problems }) => {
             let problem = problems.into_iter().next().unwrap();
-            (problem.line, problem.column, problem.message)
+            (problem.line, problem.column, problem.message.to_string())
         }
         other => panic!("{text}: {other:?}"),
     }
