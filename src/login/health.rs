@@ -138,6 +138,7 @@ fn problem(error: &ConnectorError, at: Timestamp) -> Option<SourceProblem> {
 mod tests {
     use super::*;
     use crate::login::connector::{RefusalReason, SourceRefusal, brought};
+    use crate::wording::Text;
 
     fn refusal() -> SourceRefusal {
         SourceRefusal {
@@ -171,7 +172,7 @@ mod tests {
             ConnectorError::InvalidResponse(source()),
             ConnectorError::Busy(source()),
             ConnectorError::Misconfigured {
-                remedy: "no".into(),
+                remedy: Text::same("no"),
                 source: source(),
             },
             ConnectorError::Refused {
@@ -191,7 +192,7 @@ mod tests {
     fn a_wrong_setting_is_a_problem_with_its_remedy_until_the_end() {
         let health = ConnectorHealth::default();
         let wrong = ConnectorError::Misconfigured {
-            remedy: "copy the secret again".into(),
+            remedy: Text::same("copy the secret again"),
             source: refusal(),
         };
         health.record::<()>(&Err(wrong), Timestamp::from_unix_s(7));

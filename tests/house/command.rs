@@ -4,6 +4,8 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use crate::chinese::assert_output_is_chinese;
+
 mod audit;
 mod certificates;
 mod checked_store;
@@ -53,7 +55,18 @@ impl Drop for ConfigFolder {
     }
 }
 
+/// Runs `menshen`. What a check says is compared in Chinese, too.
 pub(crate) fn run_menshen(arguments: &[&str]) -> Output {
+    if let ["check", rest @ ..] = arguments
+        && !rest.contains(&"--lang")
+    {
+        let in_chinese = run(&[&["check", "--lang", "zh"], rest].concat());
+        assert_output_is_chinese(&in_chinese);
+    }
+    run(arguments)
+}
+
+fn run(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_menshen"));
     command
         .env_remove("MENSHEN_CONFIG")

@@ -7,7 +7,7 @@ mod characters;
 mod connector_kinds;
 mod custom;
 mod examples;
-mod full;
+pub(crate) mod full;
 mod issuers;
 mod jwt;
 pub(crate) mod keys;

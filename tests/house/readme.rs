@@ -5,6 +5,7 @@ mod commands;
 mod configurations;
 mod languages;
 mod links;
+mod messages;
 mod pages;
 mod troubleshooting;
 

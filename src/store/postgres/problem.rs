@@ -107,6 +107,13 @@ impl ServerProblem {
                 "the user lacks a permission: make it the owner of the database",
                 "该用户权限不足：请让它成为数据库的所有者",
             ),
+            of_server => of_server.server_text(),
+        }
+    }
+
+    /// What is wrong with a server that lets the user in.
+    fn server_text(&self) -> Text {
+        match self {
             Self::TooManyConnections => Text::fixed(
                 "the server has no connection left: raise max_connections of the server, or lower \
                  connections_max of the nodes",
@@ -133,6 +140,7 @@ impl ServerProblem {
                 "the server grants one advisory lock to two connections, so nodes cannot share it",
                 "服务器把同一个咨询锁（advisory lock）同时给了两个连接，多个节点无法共用它",
             ),
+            _ => Text::fixed("the server cannot be used", "服务器无法使用"),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use super::serving::{Program, write_config};
 use super::{ConfigFolder, text};
-use crate::english::english_words;
+use crate::chinese::english_in;
 use crate::sessions::eventually;
 use crate::setup::{Menshen, Setup};
 use crate::upstream::TempFolder;
@@ -35,7 +35,11 @@ fn chinese(config: &Path, arguments: &[&str], input: &str, code: i32) -> String 
     let output = run_in("zh", config, arguments, input);
     let printed = format!("{}{}", text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {printed}");
-    assert_eq!(english_words(&printed), None, "{arguments:?}: {printed}");
+    assert_eq!(
+        printed.lines().find_map(english_in),
+        None,
+        "{arguments:?}: {printed}"
+    );
     let is_chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
     assert!(printed.contains(is_chinese), "{arguments:?}: {printed}");
     printed

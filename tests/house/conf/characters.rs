@@ -3,13 +3,16 @@
 use menshen::config::{Config, ConfigError};
 
 use super::problems::{assert_problem, parse_error};
+use crate::chinese::assert_problems_are_chinese;
 use crate::command::{run_menshen, text};
 use crate::upstream::TempFolder;
 
 const SERVER: &str = "[server]\nexternal_url = \"https://sso.corp.example\"\n";
 
 fn refused_bytes(bytes: &[u8]) -> ConfigError {
-    Config::parse_bytes(bytes, "menshen.toml").unwrap_err()
+    let error = Config::parse_bytes(bytes, "menshen.toml").unwrap_err();
+    assert_problems_are_chinese(&error);
+    error
 }
 
 #[test]

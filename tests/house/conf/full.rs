@@ -79,7 +79,7 @@ fn a_default_that_is_shown_is_the_default() {
 
 /// full.toml with all keys, also those that are commented out there. If two keys exclude each other, it
 /// has the first.
-pub(super) fn text_with_all_keys() -> String {
+pub(crate) fn text_with_all_keys() -> String {
     text_without_comments(&|_, how| (how != Shown::Alternative).then_some(KeyStyle::Active))
 }
 

@@ -9,6 +9,7 @@ use menshen::login::connector::{
 };
 use menshen::secret::SecretSource;
 use menshen::setting::KeyPath;
+use menshen::wording::Text;
 use url::Url;
 
 use super::parse;
@@ -102,7 +103,7 @@ impl Kind for WithMetadata {
         Vec::new()
     }
 
-    fn warnings(&self) -> Vec<(KeyPath<'_>, menshen::wording::Text)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, Text)> {
         Vec::new()
     }
 
@@ -111,7 +112,8 @@ impl Kind for WithMetadata {
     }
 
     fn build(&self, _: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError> {
-        Err(ConnectorBuildError::Setting("it is never built".to_owned()))
+        let never = Text::fixed("it is never built", "从不建立");
+        Err(ConnectorBuildError::Setting(never))
     }
 }
 

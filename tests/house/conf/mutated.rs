@@ -5,6 +5,7 @@ use menshen::config::Config;
 use proptest::prelude::*;
 
 use super::full::text_with_all_keys;
+use crate::chinese::assert_problems_are_chinese;
 
 /// Text that people and editors insert by mistake, and that breaks parsers.
 const INSERTIONS: [&str; 20] = [
@@ -54,6 +55,7 @@ proptest! {
                 drop(Config::warnings_beside_problems(text.as_bytes(), "menshen.toml", now));
                 prop_assert!(!error.problems.is_empty());
                 prop_assert!(error.to_string().contains("menshen.toml"));
+                assert_problems_are_chinese(&error);
             }
         }
     }

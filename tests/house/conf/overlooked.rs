@@ -3,11 +3,14 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::parse;
+use crate::chinese::assert_warnings_are_chinese;
 use crate::upstream::TempFolder;
 
 /// The warnings at this key.
 fn warnings_at(text: &str, key: &str) -> Vec<String> {
-    let warnings = parse(text).warnings().into_iter();
+    let warnings = parse(text).warnings();
+    assert_warnings_are_chinese(&warnings);
+    let warnings = warnings.into_iter();
     let at_key = warnings.filter(|warning| warning.key == key);
     at_key.map(|warning| warning.text.to_string()).collect()
 }

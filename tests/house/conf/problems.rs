@@ -2,6 +2,8 @@
 
 use menshen::config::{Config, ConfigError};
 
+use crate::chinese::assert_problems_are_chinese;
+
 mod connectors;
 mod routes;
 mod server;
@@ -18,7 +20,10 @@ secret = { file = \"/s\" }
 pub(super) fn parse_error(text: &str) -> ConfigError {
     match Config::parse(text, "menshen.toml") {
         Ok(_) => panic!("accepted:\n{text}"),
-        Err(error) => error,
+        Err(error) => {
+            assert_problems_are_chinese(&error);
+            error
+        }
     }
 }
 

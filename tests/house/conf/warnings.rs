@@ -1,10 +1,12 @@
 //! `menshen check` warns of insecure settings with their lines.
 
 use super::parse;
+use crate::chinese::assert_warnings_are_chinese;
 
 /// The keys of all warnings, with their lines.
 pub(super) fn warned_keys(text: &str) -> Vec<(String, usize)> {
     let warnings = parse(text).warnings();
+    assert_warnings_are_chinese(&warnings);
     warnings
         .into_iter()
         .map(|warning| (warning.key, warning.line))

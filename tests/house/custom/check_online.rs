@@ -4,13 +4,18 @@ use menshen::login::connector::Finding;
 
 use super::portal::{Portal, SECRET};
 use super::{ID, start};
+use crate::chinese::assert_text_is_chinese;
 use crate::setup::Menshen;
 
 async fn findings(menshen: &Menshen) -> Vec<Finding> {
     let site = menshen.running.live().site();
     let mut entries = site.login.entries().iter();
     let entry = entries.find(|entry| entry.id.as_str() == ID).unwrap();
-    entry.connector.examine().await
+    let found = entry.connector.examine().await;
+    found
+        .iter()
+        .for_each(|finding| assert_text_is_chinese(&finding.text));
+    found
 }
 
 #[tokio::test]
@@ -19,7 +24,10 @@ async fn the_addresses_and_the_shared_steps_are_checked() {
     let menshen = start(&portal.code_toml("entry = 'ticket'\norigins = ['https://a.test']")).await;
     let found = findings(&menshen).await;
     assert!(found.iter().all(|finding| finding.good), "{found:?}");
-    let text: Vec<_> = found.iter().map(|finding| finding.text.as_str()).collect();
+    let text: Vec<_> = found
+        .iter()
+        .map(|finding| finding.text.to_string())
+        .collect();
     let text = text.join("\n");
     for expected in [
         "http://sso.test/.menshen/callback/ctr",
@@ -47,8 +55,14 @@ async fn a_wrong_secret_is_a_bad_finding() {
     let bad: Vec<_> = found.iter().filter(|finding| !finding.good).collect();
     assert_eq!(bad.len(), 1, "{found:?}");
     assert!(
-        bad[0].text.contains("`token`: `success` is not true"),
+        bad[0]
+            .text
+            .to_string()
+            .contains("`token`: `success` is not true"),
         "{bad:?}"
     );
-    assert!(!bad[0].text.contains("another-secret"), "{bad:?}");
+    assert!(
+        !bad[0].text.to_string().contains("another-secret"),
+        "{bad:?}"
+    );
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use menshen::store::SqliteUrl;
 
 use super::*;
+use crate::chinese::english_in;
 use crate::command::{run_menshen, text};
-use crate::english::english_words;
 use crate::upstream::TempFolder;
 
 /// A running server with a store in a file, and its configuration in a file.
@@ -290,7 +290,7 @@ async fn an_explanation_is_chinese_with_a_chinese_locale() {
             let url = format!("{SSO_URL}{path}");
             let (code, out, err) = env.explain(&[&[&*url, "--lang", "zh"], more].concat());
             assert_eq!((code, err.as_str()), (Some(0), ""), "{path}: {out}");
-            assert_eq!(english_words(&out), None, "{path}: {out}");
+            assert_eq!(out.lines().find_map(english_in), None, "{path}: {out}");
             assert!(out.contains("\n结论："), "{path}: {out}");
         }
     }

@@ -2,6 +2,8 @@
 
 use menshen::config::{Config, ConfigError};
 
+use crate::chinese::assert_problems_are_chinese;
+
 const SERVER: &str = "[server]\nexternal_url = 'https://sso.corp.example'\n\
                       trusted_proxies = ['10.0.0.1']\n[[route]]\nname = 'a'\n\
                       upstream = ['http://127.0.0.1:1']\n";
@@ -20,6 +22,7 @@ fn parse(connector: &str, ldap: &str) -> Result<Config, ConfigError> {
 /// Asserts that the only problem is in the line of `key`.
 fn assert_refused(connector: &str, ldap: &str, key: &str, words: &str) {
     let error = parse(connector, ldap).unwrap_err();
+    assert_problems_are_chinese(&error);
     let shown = error.to_string();
     let text = format!("{SERVER}[connector.staff]\n{connector}[connector.staff.ldap]\n{ldap}");
     let line = text.lines().position(|line| line.starts_with(key)).unwrap() + 1;

@@ -21,7 +21,8 @@ async fn start_with_rules(rules: &[&str]) -> Menshen {
         ));
     }
     let routes = routes.replacen("name = 'app'\n", "name = 'app'\nhost = 'sso.test'\n", 1);
-    Setup::default().routes(&routes).start().await
+    let setup = Setup::default().routes(&routes);
+    setup.access_log().start().await
 }
 
 #[tokio::test]
@@ -93,6 +94,31 @@ async fn a_rule_that_fails_denies() {
             .send(&menshen)
             .await;
         assert_outcome(&without_session, Outcome::Login, rule);
+    }
+}
+
+#[tokio::test]
+async fn a_field_without_a_value_is_the_reason_with_the_connector_that_gives_none() {
+    let menshen =
+        start_with_rules(&["user.email.endsWith('@corp.example')", "user.name > 1"]).await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
+    for (path, reason) in [
+        (
+            "/r0/echo",
+            "`user.email` is empty: the connector corp gives no value for it (wrong type: `endsWith` \
+             cannot be applied to null and a text)",
+        ),
+        (
+            "/r1/echo",
+            "rule failed: wrong type: `>` cannot be applied to a text and a whole number",
+        ),
+    ] {
+        let request = TestRequest::get(path).session(&cookie);
+        let answer = request.send(&menshen).await;
+        assert_outcome(&answer, Outcome::Forbidden, path);
+        menshen.running.live().services().telemetry.flush();
+        let records = menshen.records.text();
+        assert!(records.contains(reason), "{reason}: {records}");
     }
 }
 

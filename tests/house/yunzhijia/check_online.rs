@@ -3,13 +3,18 @@
 use menshen::login::connector::Finding;
 
 use super::{TOKEN_PATH, start, start_source};
+use crate::chinese::assert_text_is_chinese;
 use crate::setup::Menshen;
 
 pub(super) async fn findings(menshen: &Menshen) -> Vec<Finding> {
     let site = menshen.running.live().site();
     let mut entries = site.login.entries().iter();
     let entry = entries.find(|entry| entry.id.as_str() == "yzj").unwrap();
-    entry.connector.examine().await
+    let found = entry.connector.examine().await;
+    found
+        .iter()
+        .for_each(|finding| assert_text_is_chinese(&finding.text));
+    found
 }
 
 #[tokio::test]
@@ -18,7 +23,10 @@ async fn the_addresses_are_named_and_the_secret_is_tried() {
     let menshen = start(&source).await;
     let found = findings(&menshen).await;
     assert!(found.iter().all(|finding| finding.good), "{found:?}");
-    let text: Vec<_> = found.iter().map(|finding| finding.text.as_str()).collect();
+    let text: Vec<_> = found
+        .iter()
+        .map(|finding| finding.text.to_string())
+        .collect();
     let text = text.join("\n");
     for expected in [
         "http://sso.test/.menshen/enter/yzj",
@@ -39,7 +47,7 @@ async fn a_wrong_secret_is_a_bad_finding_with_its_remedy() {
     let bad: Vec<_> = found.iter().filter(|finding| !finding.good).collect();
     assert_eq!(bad.len(), 1, "{found:?}");
     assert!(
-        bad[0].text.contains("appSecret") && bad[0].text.contains("1103"),
+        bad[0].text.to_string().contains("appSecret") && bad[0].text.to_string().contains("1103"),
         "{bad:?}"
     );
 }

@@ -248,12 +248,12 @@ async fn check_online_says_whether_the_contacts_can_be_read() {
     assert!(
         found
             .iter()
-            .any(|one| one.good && one.text.contains("people of 4 departments")),
+            .any(|one| one.good && one.text.to_string().contains("people of 4 departments")),
         "{found:?}"
     );
     source.fail(DEPARTMENTS, 10_000_401, "认证失败", 1_000);
     let found = super::check_online::findings(&menshen).await;
     let bad: Vec<_> = found.iter().filter(|finding| !finding.good).collect();
     assert_eq!(bad.len(), 1, "{found:?}");
-    assert!(bad[0].text.contains("组织人员"), "{bad:?}");
+    assert!(bad[0].text.to_string().contains("组织人员"), "{bad:?}");
 }

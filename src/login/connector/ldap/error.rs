@@ -127,6 +127,21 @@ impl LdapError {
                 "exchange {operation} with {address}",
                 "与 {address} 进行 {operation:#} 时出错"
             ),
+            Self::PoolBusy => Text::fixed(
+                "no connection to the directory became free in time",
+                "没有等到空闲的目录连接",
+            ),
+            Self::LoginTimeout => Text::fixed(
+                "the directory did not answer within the time of a whole login",
+                "目录没有在一次登录的时限内应答",
+            ),
+            answered => answered.answer_text(&operation),
+        }
+    }
+
+    /// What the server answered instead of the result of the operation.
+    fn answer_text(&self, operation: &Text) -> Text {
+        match self {
             Self::Closed { address, .. } => text!(
                 "{address} closed the connection during {operation}",
                 "{address} 在 {operation:#} 期间关闭了连接"
@@ -180,14 +195,8 @@ impl LdapError {
                 "{address} 拒绝 bind_dn {bind_dn:?}，结果码 {code}：{text}；请检查 bind_dn 和 \
                  bind_password"
             ),
-            Self::PoolBusy => Text::fixed(
-                "no connection to the directory became free in time",
-                "没有等到空闲的目录连接",
-            ),
-            Self::LoginTimeout => Text::fixed(
-                "the directory did not answer within the time of a whole login",
-                "目录没有在一次登录的时限内应答",
-            ),
+            // The others are no answers.
+            _ => operation.clone(),
         }
     }
 

@@ -286,21 +286,9 @@ impl Parser<'_> {
                     Ok(hash) => password = Some(Arc::new(hash)),
                     Err(error) => self.refuse(at, invalid_hash_message(error)),
                 },
-                ("password", _) => self.refuse(
-                    at,
-                    text!(
-                        "`password` must be a text in quotes",
-                        "`password` 应为带引号的文本"
-                    ),
-                ),
+                ("password", _) => self.refuse(at, must_be_text(name)),
                 ("disabled", DeValue::Boolean(disabled)) => is_disabled = *disabled,
-                ("disabled", _) => self.refuse(
-                    at,
-                    text!(
-                        "`disabled` must be true or false",
-                        "`disabled` 应为 true 或 false"
-                    ),
-                ),
+                ("disabled", _) => self.refuse(at, NO_BOOLEAN),
                 (name, value) => match field(name, value) {
                     Ok(value) => {
                         profile.insert(name.to_owned(), value);
@@ -335,6 +323,18 @@ impl Parser<'_> {
     }
 }
 
+const NO_BOOLEAN: Text = Text::fixed(
+    "`disabled` must be true or false",
+    "`disabled` 应为 true 或 false",
+);
+
+fn must_be_text(name: &str) -> Text {
+    text!(
+        "`{name}` must be a text in quotes",
+        "`{name}` 应为带引号的文本"
+    )
+}
+
 fn invalid_hash_message(error: InvalidHash) -> Text {
     let remedy = match error {
         InvalidHash::TooCostly => text!(
@@ -367,13 +367,7 @@ fn field(name: &str, value: &DeValue<'_>) -> Result<Value, InvalidField> {
     if TEXT_FIELDS.contains(&name) {
         return match value {
             DeValue::String(text) => Ok(Value::from(&**text)),
-            _ => {
-                let message = text!(
-                    "`{name}` must be a text in quotes",
-                    "`{name}` 应为带引号的文本"
-                );
-                Err(InvalidField::Value(message))
-            }
+            _ => Err(InvalidField::Value(must_be_text(name))),
         };
     }
     if LIST_FIELDS.contains(&name) {
