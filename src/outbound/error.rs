@@ -155,6 +155,9 @@ fn reason(error: &reqwest::Error) -> Text {
         if let Some(error) = found.downcast_ref::<ResolveError>() {
             return resolve_reason(error);
         }
+        if let Some(refused) = found.downcast_ref::<AddressRefused>() {
+            return Text::of(refused);
+        }
     }
     match found.downcast_ref::<io::Error>() {
         Some(error) => io_reason(error),
