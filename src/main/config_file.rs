@@ -1,5 +1,6 @@
 //! The configuration file: reading it, and what is to be warned of.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use menshen::config::{Config, Warning};
@@ -22,14 +23,18 @@ pub(super) async fn load(path: &Path) -> Result<Config, Failure> {
 pub(super) async fn read_content(path: &Path) -> Result<Vec<u8>, Failure> {
     let name = path.display();
     let unreadable = |error: std::io::Error| {
-        let is_refused = error.kind() == std::io::ErrorKind::PermissionDenied;
-        Failure::because(&match is_refused {
-            true => text!(
+        Failure::because(&match error.kind() {
+            ErrorKind::PermissionDenied => text!(
                 "read {name}: {error}; the user that menshen runs as must be able to read it (chgrp menshen, \
                  chmod 640)",
                 "无法读取 {name}：{error}；运行 menshen 的用户必须有权读取（chgrp menshen，chmod 640）"
             ),
-            false => text!("read {name}: {error}", "无法读取 {name}：{error}"),
+            ErrorKind::NotFound => text!(
+                "read {name}: {error}; name one with -c FILE or MENSHEN_CONFIG; conf/minimal.toml is the \
+                 smallest",
+                "无法读取 {name}：{error}；用 -c 文件 或 MENSHEN_CONFIG 指定；最小的例子是 conf/minimal.toml"
+            ),
+            _ => text!("read {name}: {error}", "无法读取 {name}：{error}"),
         })
     };
     let size = tokio::fs::metadata(path).await.map_err(unreadable)?.len();

@@ -88,6 +88,29 @@ fn warnings_and_the_verdict_are_in_the_language_too() {
 }
 
 #[test]
+fn a_configuration_file_that_is_missing_names_what_to_write_instead() {
+    let folder = ConfigFolder::new("language-missing");
+    let missing = folder.0.join("missing.toml");
+    for (locale, words) in [
+        (
+            ENGLISH,
+            "; name one with -c FILE or MENSHEN_CONFIG; conf/minimal.toml is the smallest",
+        ),
+        (
+            CHINESE,
+            "；用 -c 文件 或 MENSHEN_CONFIG 指定；最小的例子是 conf/minimal.toml",
+        ),
+    ] {
+        for command in ["check", "run"] {
+            let (_, printed) = run_in(locale, &[command], &missing);
+            assert!(printed.contains(words), "{printed}");
+            let (_, printed) = run_in(locale, &[command], &folder.0);
+            assert!(!printed.contains("minimal.toml"), "{printed}");
+        }
+    }
+}
+
+#[test]
 fn why_run_does_not_start_is_in_the_language() {
     let folder = ConfigFolder::new("language-run");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
