@@ -20,6 +20,7 @@ mod literal_chars;
 mod moment;
 mod parse;
 mod result_type;
+mod slip;
 mod syntax;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use cel::{Env, ParseErrors, Program};
 use super::Scope;
 use super::check::{CheckedTree, DEPTH_MAX, check};
 use super::error::{CompileError, CompileErrorKind, Position};
+use super::slip::slip;
 use super::syntax::syntax_text;
 use crate::wording::Text;
 
@@ -121,7 +122,6 @@ fn syntax_error(errors: &ParseErrors, source: &str) -> CompileError {
         .strip_prefix("Syntax error: ")
         .unwrap_or(&first.msg);
     let message: String = message.chars().take(MESSAGE_CHARS_MAX).collect();
-    let message = syntax_text(&message);
     let position = (usize::try_from(first.pos.0), usize::try_from(first.pos.1));
     let node = first
         .source_info
@@ -135,6 +135,8 @@ fn syntax_error(errors: &ParseErrors, source: &str) -> CompileError {
         (_, (Ok(line @ 1..), Ok(column @ 1..))) => Some(Position::at_column(source, line, column)),
         _ => None,
     };
+    let offset = position.map_or(0, |position: Position| position.offset);
+    let message = slip(&message, source, offset).unwrap_or_else(|| syntax_text(&message));
     CompileError {
         kind: CompileErrorKind::Syntax { message },
         position,

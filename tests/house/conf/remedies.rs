@@ -208,6 +208,62 @@ fn an_address_to_listen_on_without_port_or_host_is_completed() {
 }
 
 #[test]
+fn an_equals_sign_and_a_text_without_quotes_in_a_rule_are_named() {
+    let compiles = |en: &str, zh: &str| {
+        (
+            format!("this expression does not compile: {en}"),
+            format!("这个表达式无法编译：{zh}"),
+        )
+    };
+    for (rule, column, (english, chinese)) in [
+        (
+            "user.login = 'li'",
+            23,
+            compiles("write == to compare", "比较要写 =="),
+        ),
+        (
+            "财务 in user.departments",
+            12,
+            compiles("a text stands in quotes: '财务'", "文本要加引号：'财务'"),
+        ),
+        (
+            "user.login == 'a' || IT部 in user.departments",
+            35,
+            compiles("a text stands in quotes: 'IT部'", "文本要加引号：'IT部'"),
+        ),
+    ] {
+        let error = parse_error(&format!(
+            "{SERVER}{ROUTE}upstream = ['http://a']\naccess = 'rule'\nallow = \"{rule}\"\n"
+        ));
+        let Said {
+            english: (en, _),
+            chinese: (zh, _),
+        } = said(&error);
+        assert_eq!((en, zh), (&*english, &*chinese));
+        let problem = &error.problems[0];
+        assert_eq!(problem.line, 7, "{error}");
+        assert!(problem.column.abs_diff(column) <= 2, "{error}");
+    }
+    for rule in ["user.login == 'li' @", "user.login == ", "user.login ~ 'a'"] {
+        let error = parse_error(&format!(
+            "{SERVER}{ROUTE}upstream = ['http://a']\naccess = 'rule'\nallow = \"{rule}\"\n"
+        ));
+        let message = error.problems[0].message.to_string();
+        assert!(
+            !message.contains("write ==") && !message.contains("quotes"),
+            "{message}"
+        );
+    }
+}
+
+const WECOM: &str = "[connector.corp.wecom]\ncorp_id = 'ww0123456789abcdef'\nagent_id = 7\n";
+
+fn file_error(text: &str) -> ConfigError {
+    let checked = Config::parse_and_check_files(text.as_bytes(), "menshen.toml");
+    checked.unwrap_err()
+}
+
+#[test]
 fn a_file_with_a_relative_path_that_is_missing_names_the_folder_of_the_start() {
     let check = |path: &str| {
         let text = format!("{SERVER}[pages]\nlogo = '{path}'\n");

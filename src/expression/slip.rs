@@ -1,0 +1,29 @@
+//! What was probably meant by an expression that does not parse.
+
+use crate::text;
+use crate::wording::Text;
+
+/// How the parser says that a character belongs to no word of the language.
+const UNKNOWN_CHARACTER: &str = "token recognition error at: '";
+
+/// What to write instead, for usual slips. `message`: that of the parser; `offset`: its place in the source.
+pub(super) fn slip(message: &str, source: &str, offset: usize) -> Option<Text> {
+    let character = message.strip_prefix(UNKNOWN_CHARACTER)?.chars().next()?;
+    if character == '=' {
+        return Some(text!("write == to compare", "比较要写 =="));
+    }
+    if character.is_ascii() || !character.is_alphanumeric() {
+        return None;
+    }
+    let is_of_word = |c: char| c.is_alphanumeric() || c == '_';
+    let at = offset + source.get(offset..)?.find(character)?;
+    let before = &source[..at];
+    let start = before.trim_end_matches(is_of_word).len();
+    let rest = &source[start..];
+    let end = rest.find(|c: char| !is_of_word(c)).unwrap_or(rest.len());
+    let word = &rest[..end];
+    Some(text!(
+        "a text stands in quotes: '{word}'",
+        "文本要加引号：'{word}'"
+    ))
+}
