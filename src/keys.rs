@@ -73,8 +73,8 @@ impl KeyError {
                 "会话密钥应为 base64 或十六进制，即 `menshen keygen` 输出的格式",
             ),
             Self::Short { bytes } => text!(
-                "a session key must have at least {KEY_BYTES_MIN} bytes, this one has {bytes}",
-                "会话密钥至少 {KEY_BYTES_MIN} 字节，这一个只有 {bytes} 字节"
+                "a session key must have at least {KEY_BYTES_MIN} bytes, this one has {bytes} after decoding",
+                "会话密钥至少 {KEY_BYTES_MIN} 字节，这一个解码后只有 {bytes} 字节"
             ),
             Self::Count { keys } => text!(
                 "a key ring must have 1 to {KEYS_MAX} keys, this one has {keys}",

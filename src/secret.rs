@@ -1,6 +1,7 @@
 //! `Secret<T>`: a value that is never printed. `SecretSource`: where a secret is stored.
 
 use std::borrow::Cow;
+use std::env::VarError;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -72,7 +73,7 @@ pub enum SecretError {
     },
     Env {
         name: String,
-        source: std::env::VarError,
+        source: VarError,
     },
     Empty {
         location: Text,
@@ -86,9 +87,17 @@ impl SecretError {
                 let path = full_path(path);
                 text!("read the secret file {path}", "无法读取密钥文件 {path}")
             }
+            Self::Env {
+                name,
+                source: VarError::NotPresent,
+            } => text!(
+                "the environment variable {name} is not set: set it for the service, or write \
+                 {{ file = \"...\" }}",
+                "没有设置环境变量 {name}：请给服务设置，或改用 {{ file = \"...\" }}"
+            ),
             Self::Env { name, .. } => text!(
-                "read the secret from the environment variable {name}",
-                "无法从环境变量 {name} 读取密钥"
+                "the environment variable {name} is not UTF-8",
+                "环境变量 {name} 不是 UTF-8"
             ),
             Self::Empty { location } => text!(
                 "the secret from {location} is empty",
@@ -100,8 +109,8 @@ impl SecretError {
     fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::File { source, .. } => Some(source),
-            Self::Env { source, .. } => Some(source),
-            Self::Empty { .. } => None,
+            // The text says everything, and this source would show the secret.
+            Self::Env { .. } | Self::Empty { .. } => None,
         }
     }
 }

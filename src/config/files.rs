@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::error::Problem;
+use super::parse_error::other_problem;
 use super::{Config, ConfigError, TlsConfig};
 use crate::keys;
 use crate::secret::{SecretError, SecretSource};
@@ -51,9 +52,9 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let files = named_files(config);
     let unreadable = files.iter().filter_map(|file| problem(config, file));
     let secrets = config.secrets().into_iter();
-    let empty = secrets.filter_map(|(key_path, secret)| empty_secret(config, &key_path, secret));
+    let absent = secrets.filter_map(|(key_path, secret)| absent_secret(config, &key_path, secret));
     unreadable
-        .chain(empty)
+        .chain(absent)
         .chain(unusable_certificates(config))
         .chain(malformed_secrets(config))
         .chain(unusable_logo(config))
@@ -85,8 +86,8 @@ fn malformed_secrets(config: &Config) -> Vec<Problem> {
             let key_path = KeyPath::of(["session", "keys"]).item(index);
             let problem = Problem::at_value(&config.source, &key_path, Text::of(&error));
             problems.push(problem.with_help(text!(
-                "`menshen keygen` prints one",
-                "`menshen keygen` 会生成一个"
+                "make one with: menshen keygen > FILE",
+                "用 menshen keygen > 文件 生成"
             )));
         }
     }
@@ -135,13 +136,27 @@ fn start_of_relative(path: &Path) -> Option<Text> {
     ))
 }
 
-/// Nobody is authenticated with an empty secret, and some sources take an empty password for no password.
-fn empty_secret(config: &Config, key_path: &KeyPath<'_>, secret: &SecretSource) -> Option<Problem> {
+/// The problem of an environment variable that is not set, or of an empty secret: nobody is authenticated with one, and
+/// some sources take an empty password for no password.
+fn absent_secret(
+    config: &Config,
+    key_path: &KeyPath<'_>,
+    secret: &SecretSource,
+) -> Option<Problem> {
     let error = secret.read().err()?;
-    matches!(error, SecretError::Empty { .. }).then(|| {
-        let problem = Problem::at_value(&config.source, key_path, Text::of(&error));
-        problem.with_help(text!("write the secret there", "请把密钥写到那里"))
-    })
+    let message = Text::of(&error);
+    match error {
+        SecretError::Empty { .. } => {
+            let problem = Problem::at_value(&config.source, key_path, message);
+            Some(problem.with_help(text!("write the secret there", "请把密钥写到那里")))
+        }
+        SecretError::Env { .. } => {
+            let span = config.source.value_span(key_path);
+            Some(other_problem(&config.source, span, &message))
+        }
+        // It is reported with the other files.
+        SecretError::File { .. } => None,
+    }
 }
 
 fn unusable_logo(config: &Config) -> Option<Problem> {

@@ -57,7 +57,7 @@ pub(super) fn value_problem(source: &ConfigText, error: &ValueError) -> Problem 
 }
 
 /// The problem that a type of ours found: what is wrong, perhaps `: `, and what is allowed.
-fn other_problem(source: &ConfigText, span: Range<usize>, message: &Text) -> Problem {
+pub(super) fn other_problem(source: &ConfigText, span: Range<usize>, message: &Text) -> Problem {
     let (en, zh) = (message.to_string(), format!("{message:#}"));
     if let Some(message) = foreign_value_text(&en).filter(|_| en == zh) {
         return Problem::at(source, span, message);

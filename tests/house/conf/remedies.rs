@@ -264,6 +264,69 @@ fn file_error(text: &str) -> ConfigError {
 }
 
 #[test]
+fn a_session_key_that_is_too_short_names_the_command_that_makes_one() {
+    let make = (
+        "make one with: menshen keygen > FILE",
+        "用 menshen keygen > 文件 生成",
+    );
+    let (short, form) = (
+        (
+            "a session key must have at least 32 bytes, this one has 6 bytes after decoding",
+            "会话密钥至少 32 字节，这一个解码后只有 6 字节",
+        ),
+        (
+            "a session key must be base64 or hexadecimal, as `menshen keygen` prints it",
+            "会话密钥应为 base64 或十六进制，即 `menshen keygen` 输出的格式",
+        ),
+    );
+    for (key, (english, chinese)) in [("changeme", short), ("change me!", form)] {
+        let error = file_error(&format!("{SERVER}[session]\nkeys = ['{key}']\n"));
+        assert_eq!(
+            said(&error),
+            Said {
+                english: (english, make.0),
+                chinese: (chinese, make.1),
+            }
+        );
+        assert_eq!((error.problems[0].line, error.problems[0].column), (4, 9));
+        assert!(!error.to_string().contains(key), "{error}");
+    }
+}
+
+#[test]
+fn an_environment_variable_that_is_not_set_is_named_at_its_line() {
+    let name = "MENSHEN_TEST_NOT_SET";
+    let variable = format!("{{ env = '{name}' }}");
+    let remedy = (
+        "set it for the service, or write { file = \"...\" }",
+        "请给服务设置，或改用 { file = \"...\" }",
+    );
+    for (document, line) in [
+        (format!("[session]\nkeys = [{variable}]\n"), 4),
+        (
+            format!("[admin]\nlisten = '127.0.0.1:9'\ntoken = {variable}\n"),
+            5,
+        ),
+        (format!("{WECOM}secret = {variable}\n"), 6),
+    ] {
+        let error = file_error(&format!("{SERVER}{document}"));
+        assert_eq!(
+            said(&error),
+            Said {
+                english: (
+                    &format!("the environment variable {name} is not set"),
+                    remedy.0
+                ),
+                chinese: (&format!("没有设置环境变量 {name}"), remedy.1),
+            }
+        );
+        assert_eq!(error.problems[0].line, line, "{error}");
+    }
+    let sound = format!("{SERVER}{WECOM}secret = {{ env = 'PATH' }}\n");
+    assert!(Config::parse_and_check_files(sound.as_bytes(), "t").is_ok());
+}
+
+#[test]
 fn a_file_with_a_relative_path_that_is_missing_names_the_folder_of_the_start() {
     let check = |path: &str| {
         let text = format!("{SERVER}[pages]\nlogo = '{path}'\n");
