@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
@@ -16,7 +17,7 @@ use crate::wording::{Language, Text};
 /// ASCII except for quoted text of the configuration; `{:#}` shows them in Chinese.
 #[derive(Clone, Debug)]
 pub struct ConfigError {
-    /// In the order of the text. Never empty.
+    /// In the order of the text, then those of other files. Never empty.
     pub problems: Vec<Problem>,
     source: ConfigText,
 }
@@ -34,11 +35,30 @@ pub struct Problem {
     span: Range<usize>,
     /// Whether it is about a full-width character.
     names_character: bool,
+    /// The file that has it. Absent: the configuration.
+    file: Option<OtherFile>,
+}
+
+/// A file that the configuration names. It may hold secrets, so its `Debug` shows only the name.
+#[derive(Clone, PartialEq, Eq)]
+struct OtherFile {
+    name: Arc<str>,
+    text: Arc<str>,
+}
+
+impl fmt::Debug for OtherFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OtherFile({})", self.name)
+    }
 }
 
 impl ConfigError {
     pub(super) fn new(source: &ConfigText, mut problems: Vec<Problem>) -> Self {
-        problems.sort_by_key(|problem| problem.span.start);
+        problems.sort_by_key(|problem| match &problem.file {
+            None => (0, problem.span.start),
+            // They follow in the order in which they were found.
+            Some(_) => (1, 0),
+        });
         let problems = problems.into_iter();
         Self {
             problems: problems
@@ -81,6 +101,19 @@ impl Problem {
             column,
             span,
             names_character: false,
+            file: None,
+        }
+    }
+
+    /// A problem of a file that the configuration names: `source`, in which it was found.
+    pub(super) fn in_file(self, source: &ConfigText) -> Self {
+        let problem = self.at_full_width_character(source);
+        Self {
+            file: Some(OtherFile {
+                name: source.name.clone(),
+                text: source.text.clone(),
+            }),
+            ..problem
         }
     }
 
@@ -109,7 +142,8 @@ impl Problem {
 
     /// Points at the full-width character in its place, if one makes the value wrong.
     fn at_full_width_character(mut self, source: &ConfigText) -> Self {
-        let Some(written) = source.text.get(self.span.clone()) else {
+        let written = source.text.get(self.span.clone());
+        let Some(written) = written.filter(|_| self.file.is_none()) else {
             return self;
         };
         let Some(place) = full_width::in_ascii(written).filter(|_| !self.names_character) else {
@@ -129,7 +163,12 @@ impl Problem {
 
     /// Renders the problem with its line and a caret below it.
     fn render(&self, source: &ConfigText, masks: &Masks, language: Language) -> String {
-        let text = &*source.text;
+        let file_masks = self.file.as_ref().map(|file| Masks::of(&file.text));
+        let masks = file_masks.as_ref().unwrap_or(masks);
+        let (text, name) = match &self.file {
+            Some(file) => (&*file.text, &*file.name),
+            None => (&*source.text, &*source.name),
+        };
         let start = text.floor_char_boundary(self.span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = text[start..]
@@ -146,7 +185,7 @@ impl Problem {
         // The character that is wrong says nothing about the value around it.
         let shown = self.names_character.then_some(&span);
         let snippet = Snippet::source(mask(line, &masks, shown))
-            .path(&*source.name)
+            .path(name)
             .line_start(self.line)
             .annotation(AnnotationKind::Primary.span(span));
         let (error, help) = match language {

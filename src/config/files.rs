@@ -4,10 +4,13 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use super::document::Document;
 use super::error::Problem;
 use super::parse_error::other_problem;
-use super::{Config, ConfigError, TlsConfig};
+use super::text::ConfigText;
+use super::{Config, ConfigError, TlsConfig, syntax};
 use crate::keys;
+use crate::login::connector::{ConnectorConfig, FileProblems};
 use crate::secret::{SecretError, SecretSource};
 use crate::setting::KeyPath;
 use crate::site::{LOGO_BYTES_MAX, Logo, LogoError};
@@ -18,6 +21,9 @@ use crate::wording::{Text, full_path};
 
 const FILE: Text = Text::fixed("file", "文件");
 const SECRET_FILE: Text = Text::fixed("secret file", "密钥文件");
+
+/// The most problems that are reported of one file that a connector reads.
+const PROBLEMS_IN_FILE_MAX: usize = 20;
 
 /// A file, and the setting that names it.
 struct NamedFile<'a> {
@@ -58,6 +64,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
         .chain(unusable_certificates(config))
         .chain(malformed_secrets(config))
         .chain(unusable_logo(config))
+        .chain(problems_in_files(config))
         .collect()
 }
 
@@ -157,6 +164,33 @@ fn absent_secret(
         // It is reported with the other files.
         SecretError::File { .. } => None,
     }
+}
+
+/// What is wrong inside of the files that connectors read.
+fn problems_in_files(config: &Config) -> Vec<Problem> {
+    let connectors = config.connector.values();
+    let kinds = connectors.flat_map(ConnectorConfig::configured_kinds);
+    let mut problems = Vec::new();
+    for FileProblems {
+        name,
+        text,
+        problems: found,
+    } in kinds.filter_map(|kind| kind.file_problems())
+    {
+        let text = text.expose();
+        let document = Document::parse(text);
+        let source = ConfigText::new(text, &name, Document::default());
+        let found = match document {
+            Ok(_) => found
+                .into_iter()
+                .map(|(span, message)| other_problem(&source, span, &message))
+                .collect(),
+            Err(error) => syntax::problems(&source, &error),
+        };
+        let found = found.into_iter().take(PROBLEMS_IN_FILE_MAX);
+        problems.extend(found.map(|problem| problem.in_file(&source)));
+    }
+    problems
 }
 
 fn unusable_logo(config: &Config) -> Option<Problem> {

@@ -57,7 +57,9 @@ use external_kind::ExternalKind;
 pub use features::{
     DirectorySyncSettings, Features, LocalizedText, SelfWrittenField, SignInHint, SourceApp,
 };
-pub use kind::{ConnectorBuildError, ConnectorDeps, KeptState, Kind, SettingProblem, TokenIssuer};
+pub use kind::{
+    ConnectorBuildError, ConnectorDeps, FileProblems, KeptState, Kind, SettingProblem, TokenIssuer,
+};
 pub use listed_people::{ListedPeople, ListedPerson};
 pub use local::NEW_PASSWORD_FIELD;
 pub use logout::{LogoutMessage, LogoutNotice, ProviderLogout, ReceivedLogout};

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::fmt::Debug;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,8 +26,8 @@ use crate::wording::{Text, error_of_text};
 
 /// The settings of one kind of connector: the table `[connector.ID.NAME]`.
 ///
-/// Key paths are relative to `[connector.ID]`. All methods except [`Kind::file_warnings`] and [`Kind::build`]
-/// are pure.
+/// Key paths are relative to `[connector.ID]`. All methods except [`Kind::file_warnings`],
+/// [`Kind::file_problems`] and [`Kind::build`] are pure.
 pub trait Kind: Debug + Send + Sync {
     /// The name of the table: `wecom`.
     fn name(&self) -> &'static str;
@@ -61,6 +62,11 @@ pub trait Kind: Debug + Send + Sync {
         Vec::new()
     }
 
+    /// What is wrong inside of a TOML file that the connector reads, if it can be read.
+    fn file_problems(&self) -> Option<FileProblems> {
+        None
+    }
+
     /// The CEL expressions in the table. The validation of the configuration compiles them and reports
     /// their errors.
     fn expressions(&self) -> Vec<(KeyPath<'_>, &str, Scope)> {
@@ -92,6 +98,16 @@ pub trait Kind: Debug + Send + Sync {
 /// Scheme, host and port of an address, for [`Kind::secret_destinations`].
 pub(super) fn origin_of(url: &Url) -> String {
     url.origin().ascii_serialization()
+}
+
+/// What is wrong inside of a TOML file.
+#[derive(Debug)]
+pub struct FileProblems {
+    /// Its path.
+    pub name: String,
+    pub text: Secret<String>,
+    /// The byte range of each problem, and its words.
+    pub problems: Vec<(Range<usize>, Text)>,
 }
 
 /// A contradiction in the settings.

@@ -5,6 +5,7 @@ use menshen::config::{Config, ConfigError};
 use menshen::wording::Language;
 
 use super::problems::parse_error;
+use crate::upstream::TempFolder;
 
 const SERVER: &str = "[server]\nexternal_url = \"https://sso.corp.example\"\n";
 const ROUTE: &str = "[[route]]\nname = 'a'\n";
@@ -324,6 +325,48 @@ fn an_environment_variable_that_is_not_set_is_named_at_its_line() {
     }
     let sound = format!("{SERVER}{WECOM}secret = {{ env = 'PATH' }}\n");
     assert!(Config::parse_and_check_files(sound.as_bytes(), "t").is_ok());
+}
+
+#[test]
+fn problems_of_a_people_file_are_shown_in_it_with_a_caret() {
+    let folder = TempFolder::new();
+    let file = |content: &str| {
+        let path = folder.write("people.toml", content);
+        let document = format!(
+            "{SERVER}[connector.staff.local]\npeople = '{}'\n",
+            path.display()
+        );
+        Config::parse_and_check_files(document.as_bytes(), "menshen.toml")
+    };
+    let error = file("[li]\npassword = 'hunter2'\ngroups = 7\n[wang]\nname = 'W'\n").unwrap_err();
+    let places: Vec<_> = error
+        .problems
+        .iter()
+        .map(|it| (it.line, it.column))
+        .collect();
+    assert_eq!(places, [(2, 12), (3, 10), (4, 2)], "{error}");
+    let shown = error.to_string();
+    for words in [
+        "people.toml:2:12",
+        "this password cannot be used",
+        "`groups` must be a list of texts",
+        "`wang` has no password",
+        "^",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    for words in ["hunter2", "build the", "menshen.toml"] {
+        assert!(!shown.contains(words), "{words}: {shown}");
+    }
+    let chinese = error.in_language(Language::Chinese);
+    for words in ["错误: 这个密码无法使用", "people.toml:2:12", "没有密码"] {
+        assert!(chinese.contains(words), "{words}: {chinese}");
+    }
+    let error = file("[li]\npassword ＝ 'x'\n").unwrap_err();
+    assert_eq!((error.problems[0].line, error.problems[0].column), (2, 10));
+    let shown = error.to_string();
+    assert!(shown.contains("`＝` is a full-width character"), "{shown}");
+    assert!(file("").is_ok());
 }
 
 #[test]

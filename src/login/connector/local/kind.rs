@@ -9,8 +9,8 @@ use serde::Deserialize;
 use url::Url;
 
 use super::super::{
-    Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, Features, Kind, LoginMethod,
-    SettingProblem,
+    Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, Features, FileProblems, Kind,
+    LoginMethod, SettingProblem,
 };
 use super::Local;
 use super::people_file::PeopleFile;
@@ -129,6 +129,10 @@ impl Kind for Config {
             warnings.push((key_path(), text));
         }
         warnings
+    }
+
+    fn file_problems(&self) -> Option<FileProblems> {
+        PeopleFile::problems(self.people.as_deref()?)
     }
 
     fn features(&self) -> Features {

@@ -12,10 +12,12 @@ use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
+use super::super::FileProblems;
 use crate::keys;
 use crate::people::local_people::fields::{LIST_FIELDS, TEXT_FIELDS};
 use crate::people::password_hash::{InvalidHash, PasswordHash};
 use crate::people::profile::is_fixed_field;
+use crate::secret::Secret;
 use crate::setting::syntax_text;
 use crate::store::{LoginName, Subject};
 use crate::text;
@@ -109,6 +111,8 @@ pub struct FileProblem {
     /// In characters, from 1.
     pub column: usize,
     pub message: Text,
+    /// In bytes.
+    span: Range<usize>,
 }
 
 impl fmt::Display for FileProblem {
@@ -118,6 +122,7 @@ impl fmt::Display for FileProblem {
             line,
             column,
             message,
+            span: _,
         } = self;
         match f.alternate() {
             true => write!(f, "{file}:{line}:{column}：{message:#}"),
@@ -177,6 +182,25 @@ impl PeopleFile {
         })
     }
 
+    /// What is wrong inside of a file that can be read; `None` if nothing is.
+    pub(super) fn problems(path: &Path) -> Option<FileProblems> {
+        let PeopleFileError::Invalid { problems } = Self::read(path).err()? else {
+            return None;
+        };
+        let text = Secret::new(std::fs::read_to_string(path).ok()?);
+        let problems = problems.into_iter();
+        // The file may have changed meanwhile.
+        let is_there = |problem: &FileProblem| text.expose().get(problem.span.clone()).is_some();
+        let problems = problems.filter(is_there);
+        Some(FileProblems {
+            name: path.display().to_string(),
+            problems: problems
+                .map(|problem| (problem.span, problem.message))
+                .collect(),
+            text,
+        })
+    }
+
     pub(super) fn people(&self) -> &[Person] {
         &self.people
     }
@@ -215,6 +239,7 @@ impl Parser<'_> {
             line: 1 + before.matches('\n').count(),
             column: 1 + before[line_start..].chars().count(),
             message,
+            span,
         });
     }
 
