@@ -73,7 +73,7 @@ impl KeyError {
                 "会话密钥应为 base64 或十六进制，即 `menshen keygen` 输出的格式",
             ),
             Self::Short { bytes } => text!(
-                "a session key must have at least {KEY_BYTES_MIN} bytes, this one has {bytes} after decoding",
+                "a session key must have at least {KEY_BYTES_MIN} bytes, this one has {bytes} bytes after decoding",
                 "会话密钥至少 {KEY_BYTES_MIN} 字节，这一个解码后只有 {bytes} 字节"
             ),
             Self::Count { keys } => text!(

@@ -130,7 +130,7 @@ fn ca_problem(connector: &ConnectorConfig) -> Option<SettingProblem<'_>> {
     );
     let help = text!(
         "{}: write them as PEM",
-        "{}：请用 PEM 格式",
+        "{:#}：请用 PEM 格式",
         error_chain(&error)
     );
     Some(SettingProblem::value(key_path, message, help))

@@ -21,7 +21,7 @@ const QUOTES: &str = r#"`[^`]*`|"[^"]*"|'[^']*'|“[^”]*”|[A-Z][a-z]*(?: [a-
 /// The words of a line beside each other that are English outside of quotes, if they are a sentence.
 pub(crate) fn english_in(message: &str) -> Option<String> {
     let quotes = Regex::new(QUOTES).unwrap();
-    let plain = quotes.replace_all(message, "\u{2026}");
+    let plain = quotes.replace_all(message, "\u{2026}").replace('、', ", ");
     let word = Regex::new("^[A-Za-z]?[a-z]+$").unwrap();
     let mut run: Vec<&str> = Vec::new();
     for token in plain.split(|c: char| c == ' ' || !c.is_ascii()) {

@@ -55,15 +55,19 @@ impl Drop for ConfigFolder {
     }
 }
 
-/// Runs `menshen`. What a check says is compared in Chinese, too.
+/// Runs `menshen`. A check runs a second time, and says what it says in Chinese then.
 pub(crate) fn run_menshen(arguments: &[&str]) -> Output {
+    let output = run(arguments);
+    // Invalid arguments are refused in English.
+    let is_about_a_file = output.status.code() != Some(2);
     if let ["check", rest @ ..] = arguments
         && !rest.contains(&"--lang")
+        && is_about_a_file
     {
         let in_chinese = run(&[&["check", "--lang", "zh"], rest].concat());
         assert_output_is_chinese(&in_chinese);
     }
-    run(arguments)
+    output
 }
 
 fn run(arguments: &[&str]) -> Output {

@@ -151,5 +151,9 @@ fn check_reports_a_missing_certificate_or_password_of_the_store() {
     assert!(shown.contains("menshen.toml:5:12"), "{shown}");
     let unset = "url = 'postgres://gate@db/menshen'\npassword = { env = 'MENSHEN_NOT_SET' }";
     let shown = check(unset);
-    assert!(shown.contains("read [store] password"), "{shown}");
+    assert!(shown.contains("menshen.toml:5:12"), "{shown}");
+    assert!(
+        shown.contains("the environment variable MENSHEN_NOT_SET is not set"),
+        "{shown}"
+    );
 }

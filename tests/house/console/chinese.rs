@@ -63,7 +63,11 @@ async fn the_audit_trail_gives_its_reasons_in_the_language_of_the_page() {
     ] {
         assert_eq!(visit.post(&person, fields).await.status, 303);
     }
-    let end = [("action", "end-all"), ("confirm", "yes")];
+    let end = [
+        ("action", "end-all"),
+        ("everyone", "yes"),
+        ("confirm", "yes"),
+    ];
     assert_eq!(visit.post("/console/sessions", &end).await.status, 303);
     visit.get("/console/connectors").await;
     let test = [("action", "test"), ("id", "corp"), ("etag", "0")];
@@ -111,7 +115,11 @@ async fn the_audit_trail_gives_its_reasons_in_the_language_of_the_page() {
 async fn the_log_has_the_reasons_in_english_only() {
     let menshen = setup().start().await;
     let mut visit = Visit::of_administrator(&menshen, "root").await;
-    let end = [("action", "end-all"), ("confirm", "yes")];
+    let end = [
+        ("action", "end-all"),
+        ("everyone", "yes"),
+        ("confirm", "yes"),
+    ];
     assert_eq!(visit.post("/console/sessions", &end).await.status, 303);
     wait_for_lines(&menshen, 2).await;
     let logged = menshen.audit();
