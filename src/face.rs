@@ -159,8 +159,7 @@ impl LiveSite {
                     return Step::Respond(logged);
                 }
                 log_bad_head(site, connection.peer, id, error);
-                let lang = browser::lang(&parts.headers);
-                return Step::Respond(reply::bad_head(site, lang, id, error));
+                return Step::Respond(reply::bad_head(site, &parts.headers, id, error));
             }
         };
         summary.client = head.client_ip;

@@ -6,7 +6,7 @@ use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
-use super::page::{Cause, Href, Lang, Page, PageInfo, ProblemPage};
+use super::page::{Cause, Href, Lang, Page, PageInfo, ProblemJson, ProblemPage};
 use super::record::LoggedResponse;
 use super::{RequestContext, urls};
 use crate::people::cookie::adapt_to_user_agent;
@@ -87,24 +87,33 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
 /// The response to a malformed request head.
 pub(super) fn bad_head(
     site: &Site,
-    lang: Lang,
+    headers: &HeaderMap,
     id: &RequestId,
     error: HeadError,
 ) -> LoggedResponse {
+    let cause = match error {
+        HeadError::Forwarded(_) => Cause::InvalidProxyHeader,
+        _ => Cause::BadRequest,
+    };
+    if !accepts_html(headers) {
+        let lang = super::browser::program_lang(headers);
+        let problem = ProblemJson::of(cause, lang, id.as_str());
+        let statuses = RefusalStatuses::Client;
+        let response = program::problem_response(StatusCode::BAD_REQUEST, statuses, &problem);
+        return LoggedResponse::denied(error.to_string(), None, None, response);
+    }
     let page = ProblemPage {
         info: PageInfo {
             host: "",
             request_id: id.as_str(),
             pages: &site.pages,
         },
-        cause: match error {
-            HeadError::Forwarded(_) => Cause::InvalidProxyHeader,
-            _ => Cause::BadRequest,
-        },
+        cause,
         connector_name: None,
         next: None,
         home_page: Some(Href::new("/")),
     };
+    let lang = super::browser::lang(headers);
     let response = page_response(StatusCode::BAD_REQUEST, &page.render(lang));
     LoggedResponse::denied(error.to_string(), None, None, response)
 }

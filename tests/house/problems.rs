@@ -157,7 +157,7 @@ async fn every_face_states_the_status_that_it_sends() {
     for (slug, original) in [
         ("login-needed", get("/app")),
         ("not-found", elsewhere),
-        ("ambiguous-path", get("/a/..;/b")),
+        ("ambiguous-path", get("/api%2fx")),
         (
             "bad-request",
             get("/reading").method("get").header("Cookie", &session),
@@ -196,6 +196,15 @@ async fn every_face_states_the_status_that_it_sends() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_malformed_request_gets_a_problem_too() {
+    let site = Site::start().await;
+    let request = OriginalRequest::get("/a/..;/b");
+    let response = request.send_to(Face::Proxy, site.menshen.address()).await;
+    problem("a malformed path", &response.answer, "en");
+    assert_eq!(kind(&response.answer), "bad-request");
 }
 
 #[tokio::test]

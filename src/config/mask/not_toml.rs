@@ -15,26 +15,26 @@ pub(super) fn values_in_last_line(
         .rfind('\n')
         .map_or(0, |newline| newline + 1);
     let (before, line) = text_up_to_line_end.split_at(line_start);
-    let whole = || vec![0..line.len()];
+    let from = |start| Vec::from_iter([start..line.len()]);
     let open = Open::at_end_of(before);
     if open == Open::Text {
-        return whole();
+        return from(0);
     }
     if is_header(line) && open == Open::Nothing {
-        return vec![header_end(line)..line.len()];
+        return from(header_end(line));
     }
     let pairs = pairs(line);
     let Some(first) = pairs.first() else {
         let word = first_word(line);
         if !known.has_near(word) {
-            return whole();
+            return from(0);
         }
         let end = line.find(word).unwrap_or(0) + word.len();
-        return vec![end..line.len()];
+        return from(end);
     };
     // What stands in a list may look like a key.
     if open == Open::List && pairs.iter().any(|pair| !known.has_near(pair.key)) {
-        return whole();
+        return from(0);
     }
     let first_key = line[..first.value.start].rfind(first.key).unwrap_or(0);
     let earlier_lines = || before.strip_suffix('\n').unwrap_or(before).rsplit('\n');

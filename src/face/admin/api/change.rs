@@ -35,7 +35,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Sender {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let token = parts.extensions.get::<AdminToken>();
-        let token = token.ok_or(ApiError::no_token())?;
+        let token = token.ok_or_else(ApiError::no_token)?;
         let client = parts.extensions.get::<ClientAddress>();
         let user_agent = parts.headers.get(USER_AGENT);
         let is_command = user_agent.is_some_and(|agent| agent == COMMAND_USER_AGENT);

@@ -12,6 +12,7 @@ use super::error::{self, TokenEndpointError};
 use crate::outbound::{JsonResponse, Outbound, OutboundCall, OutboundError};
 use crate::people::provider_tokens::RefreshError;
 use crate::secret::Secret;
+use crate::wording::Text;
 
 /// The maximum length of a response, in bytes.
 const RESPONSE_BYTES_MAX: usize = 256 << 10;
@@ -166,7 +167,10 @@ fn read_response(
         );
         return Err(TokenEndpointError::Refused { error, refusal });
     }
-    let (status, content_type) = (response.status, "JSON without an error".to_owned());
+    let (status, content_type) = (
+        response.status,
+        Text::fixed("JSON without an error", "JSON 中没有 error"),
+    );
     if !(200..300).contains(&status) {
         return Err(TokenEndpointError::NoUsableResponse(
             OutboundError::Status {

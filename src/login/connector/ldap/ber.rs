@@ -146,10 +146,12 @@ pub(super) fn number(content: &[u8]) -> Result<i32, Malformed> {
     let (first, _) = content
         .split_first()
         .filter(|_| content.len() <= 4)
-        .ok_or(Malformed(text!(
-            "a number that is empty or too large",
-            "数字为空或过大"
-        )))?;
+        .ok_or_else(|| {
+            Malformed(text!(
+                "a number that is empty or too large",
+                "数字为空或过大"
+            ))
+        })?;
     let sign = if first & 0x80 == 0 { 0 } else { -1 };
     Ok(content
         .iter()

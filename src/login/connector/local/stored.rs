@@ -69,9 +69,10 @@ pub async fn hash_of_new_password(password: NewPassword) -> Result<Secret<String
 impl StoredLocal {
     pub(super) fn build(deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
         let no_store = || {
-            ConnectorBuildError::Setting(
-                text!("there is no store for its people", "没有可保存其人员的存储").to_owned(),
-            )
+            ConnectorBuildError::Setting(text!(
+                "there is no store for its people",
+                "没有可保存其人员的存储"
+            ))
         };
         Ok(Self {
             people: deps.local_people.ok_or_else(no_store)?,

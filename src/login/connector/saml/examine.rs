@@ -60,7 +60,7 @@ fn registration(saml: &Saml) -> Vec<Finding> {
         ),
         text!(
             "or by hand: assertion consumer service {} (HTTP-POST)",
-            "或者手工填写：assertion consumer service {}（HTTP-POST）",
+            "或者手工填写：断言使用服务（ACS）{}（HTTP-POST）",
             provider.consumer
         ),
     ];
