@@ -112,7 +112,7 @@ pub(super) fn help() -> Text {
          Sources:\n{sources}\n\
          It uses port {FIRST_PORT} and the next two of this machine; {PORT_VARIABLE}=18080 chooses others.\n\
          The texts are Chinese with a Chinese locale (LC_ALL, LC_MESSAGES, LANG). Ctrl-C stops it.",
-        "门神的离线演示：两个应用，前面是门神，还有一个模拟的认证源。\n\n\
+        "menshen 的离线演示：两个应用，前面是 menshen，还有一个模拟的认证源。\n\n\
          用法：demo [--source 认证源]\n\n\
          认证源：\n{sources:#}\n\
          占用本机的端口 {FIRST_PORT} 和后面两个；{PORT_VARIABLE}=18080 可以换成别的。\n\

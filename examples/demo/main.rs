@@ -207,7 +207,7 @@ fn introduction(source: &Source, office: &str, expenses: &str) -> Text {
 
     打开      {office}/
     然后      {expenses}/
-    {OFFICE}、{EXPENSES}：门神后面的两个应用
+    {OFFICE}、{EXPENSES}：menshen 后面的两个应用
 {people:#}
   1. 您还没有登录：{sign_in:#}
   2. 登录后回到刚才要看的页面。应用自己没有登录功能，却显示了您的姓名。

@@ -140,7 +140,7 @@ fn route_text(explained_match: &ExplainedMatch) -> Text {
         ),
         ExplainedMatch::OwnPage { page } => text!(
             "none, this is menshen's own page {page}",
-            "无，这是门神自己的页面 {page}"
+            "无，这是 menshen 自己的页面 {page}"
         ),
         ExplainedMatch::None => Text::fixed("none", "无"),
         ExplainedMatch::InvalidRequest => {
@@ -149,7 +149,7 @@ fn route_text(explained_match: &ExplainedMatch) -> Text {
         ExplainedMatch::Ambiguous { readings } => {
             let matches = readings.iter().map(|reading| {
                 let (path, found) = (&reading.path, &reading.matches);
-                text!("{path} finds {found}", "{path} 匹配 {found:#}")
+                text!("{path} finds {found}", "{path} → {found:#}")
             });
             let matches: Vec<_> = matches.collect();
             let matches = Text::join(&matches, &Text::fixed(", but ", "，而 "));
@@ -191,12 +191,12 @@ fn verdict_text(kind: VerdictKind, reason: &Text) -> Text {
     match kind {
         VerdictKind::Allow => Text::fixed("allow", "允许"),
         VerdictKind::OwnPage => {
-            Text::fixed("allow, menshen answers itself", "允许，由门神自己应答")
+            Text::fixed("allow, menshen answers itself", "允许，由 menshen 自己应答")
         }
         VerdictKind::NoUpstream => text!(
             "allow, for the check of another proxy: this route has no upstream and only answers checks; a \
              request sent to menshen itself gets {status}",
-            "允许其他代理的检查请求：这个路由没有上游，只应答检查；直接发给门神的请求得到 {status}"
+            "允许其他代理的检查请求：这条路由没有上游，只应答检查；直接发给 menshen 的请求得到 {status}"
         ),
         VerdictKind::MethodNotForwarded => text!(
             "allow, then {status}: the method is never forwarded",

@@ -93,7 +93,7 @@ impl AdministratorLoginError {
             Self::Busy(_) => Text::fixed("the password was not verified", "没有验证密码"),
             Self::Store(_) => Text::fixed("read the administrator", "无法读取管理员"),
             Self::DamagedHash(_) => {
-                Text::fixed("the stored hash cannot be used", "保存的散列无法使用")
+                Text::fixed("the stored hash cannot be used", "保存的哈希无法使用")
             }
         }
     }

@@ -215,7 +215,7 @@ fn home_problems<'a>(
     unusable.map(|(key, _)| {
         let help = text!(
             "a path such as /portal, or a URL whose scheme, host and port a route serves",
-            "应为 /portal 这样的路径，或某个路由服务其协议、主机和端口的 URL"
+            "应为 /portal 这样的路径，或某条路由服务其协议、主机和端口的 URL"
         );
         let message = text!(
             "nobody can land there after a login",

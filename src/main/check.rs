@@ -78,7 +78,7 @@ pub(super) async fn run(path: &Path, export: Option<&Path>, online: bool) -> Res
         ),
         (true, false) => text!(
             "the store cannot be used: see !! above",
-            "存储无法使用：见上面的 !!"
+            "数据库无法使用：见上面的 !!"
         ),
     }))
 }
@@ -165,7 +165,7 @@ async fn examine_store(config: &Config) -> Result<bool, Failure> {
     let Some(found) = menshen::run::examine_store(config).await? else {
         return Ok(true);
     };
-    let head = text!("store {}:", "存储 {}：", config.store.url);
+    let head = text!("store {}:", "数据库 {}：", config.store.url);
     print(head.for_operator())?;
     let works = found.is_ok();
     let (mark, found) = match found {

@@ -92,7 +92,7 @@ impl SecretFolder {
             let path = path.display();
             Err(Failure::Refused(text!(
                 "the folder {path} {why}",
-                "目录 {path} {why:#}"
+                "{path} {why:#}"
             )))
         };
         let absolute = std::path::absolute(path);

@@ -197,18 +197,7 @@ pub(super) async fn run(
             connector,
             subject,
             json,
-        } => {
-            let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-            let rest = format!("/identities/{}/{}", encoded(&connector), encoded(&subject));
-            let answer = client.delete(&person_path(&login, &rest)).await?;
-            let text = |_: &Value| {
-                operator_text(&text!(
-                    "{login}: {connector} {subject} removed",
-                    "{login}：已移除身份 {connector} {subject}"
-                ))
-            };
-            print_answer(&answer.success()?, json, text)
-        }
+        } => remove_identity(&client, &login, (&connector, &subject), json).await,
         PeopleCommand::Import {
             file,
             connector,
@@ -221,6 +210,24 @@ pub(super) async fn run(
         }
         PeopleCommand::Tokens(arguments) => tokens::run(&client, &arguments).await,
     }
+}
+
+async fn remove_identity(
+    client: &AdminClient,
+    login: &str,
+    (connector, subject): (&str, &str),
+    json: bool,
+) -> Result<(), Failure> {
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let rest = format!("/identities/{}/{}", encoded(connector), encoded(subject));
+    let answer = client.delete(&person_path(login, &rest)).await?;
+    let text = |_: &Value| {
+        operator_text(&text!(
+            "{login}: {connector} {subject} removed",
+            "{login}：已移除身份 {connector} {subject}"
+        ))
+    };
+    print_answer(&answer.success()?, json, text)
 }
 
 impl PeopleCommand {

@@ -89,7 +89,7 @@ impl OutboundError {
             ),
             Self::Timeout { .. } => text!(
                 "{call} was not answered in time",
-                "{call:#} 没有按时得到响应"
+                "没有按时得到响应（{call:#}）"
             ),
             Self::Exchange { source, .. } => {
                 let why = reason(source);
@@ -101,23 +101,23 @@ impl OutboundError {
                 ..
             } => text!(
                 "{call} answered with HTTP status {status} and {content_type}",
-                "{call:#} 的响应是 HTTP 状态码 {status}（{content_type:#}）"
+                "响应是 HTTP 状态码 {status}（{call:#}，{content_type:#}）"
             ),
             Self::NotJson { content_type, .. } => text!(
                 "{call} answered with HTTP status 200 and something else than JSON ({content_type})",
-                "{call:#} 的响应是 HTTP 状态码 200，但内容不是 JSON（{content_type:#}）"
+                "响应是 HTTP 状态码 200，但内容不是 JSON（{call:#}，{content_type:#}）"
             ),
             Self::Incomplete { missing, .. } => text!(
                 "{call} answered with JSON that lacks {missing}",
-                "{call:#} 返回的 JSON 缺少 `{missing}`"
+                "返回的 JSON 缺少 `{missing}`（{call:#}）"
             ),
             Self::TooLarge { bytes_max, .. } => text!(
                 "{call} answered with more than {bytes_max} bytes",
-                "{call:#} 的响应超过 {bytes_max} 字节"
+                "响应超过 {bytes_max} 字节（{call:#}）"
             ),
             Self::Pausing { .. } => text!(
                 "{call} was not answered a moment ago",
-                "{call:#} 刚才没有得到响应，暂时不再发送"
+                "刚才没有得到响应，暂时不再发送（{call:#}）"
             ),
         }
     }

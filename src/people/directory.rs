@@ -53,13 +53,13 @@ impl SimulateError {
                 connectors,
             } => {
                 let via = match via {
-                    Some(via) => Text::same(via.to_string()),
+                    Some(via) => text!("{via}", " {via} "),
                     None => Text::fixed("any connector", "任何认证源"),
                 };
                 let connectors = connector_names(connectors);
                 text!(
                     "{login} has never logged in through {via}; {connectors}",
-                    "{login} 从未通过 {via:#} 登录；{connectors:#}"
+                    "{login} 从未通过{via:#}登录；{connectors:#}"
                 )
             }
             Self::Store(_) => Text::fixed("look up the person", "无法查找此人"),

@@ -96,17 +96,17 @@ impl InvalidHash {
             Self::Empty => Text::fixed("it is empty", "是空的"),
             Self::UnknownScheme => Text::fixed(
                 "it is not a hash of argon2id or bcrypt",
-                "不是 argon2id 或 bcrypt 的散列",
+                "不是 argon2id 或 bcrypt 的哈希",
             ),
             Self::DamagedArgon2id => {
-                Text::fixed("it is a damaged hash of argon2id", "是损坏的 argon2id 散列")
+                Text::fixed("it is a damaged hash of argon2id", "是损坏的 argon2id 哈希")
             }
             Self::Argon2Version => Text::fixed(
                 "it is a hash of argon2id in another version than 19",
-                "是版本不为 19 的 argon2id 散列",
+                "是版本不为 19 的 argon2id 哈希",
             ),
             Self::DamagedBcrypt => {
-                Text::fixed("it is a damaged hash of bcrypt", "是损坏的 bcrypt 散列")
+                Text::fixed("it is a damaged hash of bcrypt", "是损坏的 bcrypt 哈希")
             }
             Self::TooCostly => Text::fixed(
                 "it needs too much memory or time for each login",
@@ -130,7 +130,7 @@ impl NotComputed {
     fn text(&self) -> Text {
         Text::fixed(
             "the memory for the hash of a password is not available",
-            "没有足够的内存来计算密码散列",
+            "没有足够的内存来计算密码哈希",
         )
     }
 }

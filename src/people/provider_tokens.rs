@@ -112,10 +112,10 @@ pub enum RefreshError {
 impl RefreshError {
     fn text(&self) -> Text {
         match self {
-            Self::Gone(_) => Text::fixed("the provider has ended the session", "提供方已结束会话"),
+            Self::Gone(_) => Text::fixed("the provider has ended the session", "认证源已结束会话"),
             Self::Unavailable(_) => Text::fixed(
                 "the provider did not refresh the tokens",
-                "提供方没有刷新令牌",
+                "认证源没有刷新令牌",
             ),
         }
     }

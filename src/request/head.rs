@@ -151,7 +151,7 @@ impl HeadError {
         match self {
             Self::NoHost => Text::fixed("the request names no host", "请求没有写明主机"),
             Self::TwoHosts => Text::fixed("the request names two hosts", "请求写了两个主机"),
-            Self::BadHost => Text::fixed("the host is not a host name", "主机不是主机名"),
+            Self::BadHost => Text::fixed("the host is not a host name", "主机名的写法有误"),
             Self::Target => Text::fixed(
                 "the target contains a `#`, a space or a control character, or is not a path or URL",
                 "请求目标含有 `#`、空格或控制字符，或不是路径或地址",
@@ -167,7 +167,7 @@ impl HeadError {
             ),
             Self::CheckWithoutHost(needed) => text!(
                 "the check names no host: it needs {needed}",
-                "检查没有写明主机：需要 {needed}"
+                "检查请求没有写明主机：需要 {needed}"
             ),
         }
     }

@@ -27,7 +27,7 @@ pub enum StartError {
 impl StartError {
     fn text(&self) -> Text {
         match self {
-            Self::Store(_) => text!("open the store", "无法打开存储"),
+            Self::Store(_) => text!("open the store", "无法打开数据库"),
             Self::Build(_) => text!("build the site", "无法建立站点"),
             Self::Bind(_) => text!("open the listeners", "无法打开监听地址"),
             Self::Address { key, why } => text!("{key}: {why}", "{key}：{why:#}"),
@@ -88,7 +88,7 @@ impl ExplainError {
     fn text(&self) -> Text {
         match self {
             Self::Start(error) => Text::of(error),
-            Self::Store(_) => Text::fixed("read the store", "无法读取存储"),
+            Self::Store(_) => Text::fixed("read the store", "无法读取数据库"),
             Self::Simulate(error) => Text::of(error),
         }
     }

@@ -74,7 +74,10 @@ impl StoreError {
         match self {
             Self::Open { url, source } => {
                 let why = reported(source);
-                text!("open the store {url}: {why}", "无法打开存储 {url}：{why:#}")
+                text!(
+                    "open the store {url}: {why}",
+                    "无法打开数据库 {url}：{why:#}"
+                )
             }
             Self::Create(source) => Text::of(source),
             Self::Server(source) => Text::of(&**source),
@@ -85,7 +88,7 @@ impl StoreError {
             } => text!(
                 "the store {url} was written by a newer menshen: tables {found}, this one knows \
                  {supported}",
-                "存储 {url} 由更新版本的 menshen 写入：表的版本是 {found}，本程序只支持到 {supported}"
+                "数据库 {url} 由更新版本的 menshen 写入：表的版本是 {found}，本程序只支持到 {supported}"
             ),
             Self::OlderSchema {
                 url,
@@ -94,43 +97,43 @@ impl StoreError {
             } => text!(
                 "the store {url} was written by an older menshen: tables {found}, this one knows \
                  {supported}; `menshen run` brings it up to date",
-                "存储 {url} 由较旧版本的 menshen 写入：表的版本是 {found}，本程序需要 \
+                "数据库 {url} 由较旧版本的 menshen 写入：表的版本是 {found}，本程序需要 \
                  {supported}；`menshen run` 会升级它"
             ),
             Self::OtherProgram { url } => text!(
                 "the store {url} belongs to another program",
-                "存储 {url} 属于别的程序"
+                "数据库 {url} 属于别的程序"
             ),
             Self::Failed { operation, source } => {
                 let why = reported(source);
                 text!(
                     "{operation} in the store: {why}",
-                    "存储操作 `{operation}` 失败：{why:#}"
+                    "数据库操作 `{operation}` 失败：{why:#}"
                 )
             }
             Self::FileReplaced { path } => text!(
                 "the store's file {} was taken away or replaced: put it back, or restart menshen",
-                "存储的文件 {} 被移走或替换：请放回原处，或重启 menshen",
+                "数据库文件 {} 被移走或替换：请放回原处，或重启 menshen",
                 full_path(path)
             ),
             Self::Outage { for_s } => text!(
                 "the store has not answered for {for_s} s",
-                "存储已有 {for_s} 秒没有响应"
+                "数据库已有 {for_s} 秒没有响应"
             ),
             Self::Damaged { record } => text!(
                 "the store holds a damaged {record}",
-                "存储中有损坏的记录：`{record}`"
+                "数据库中有损坏的记录：`{record}`"
             ),
             Self::NoAccount { account } => {
                 text!("there is no account {account}", "没有账号 {account}")
             }
             Self::TimedOut { operation } => text!(
                 "{operation} in the store: no answer in time",
-                "存储操作 `{operation}` 没有按时得到响应"
+                "数据库操作 `{operation}` 没有按时得到响应"
             ),
             Self::WritesFail { cause } => text!(
                 "writes to the store fail: {cause}",
-                "写入存储失败：{cause:#}"
+                "写入数据库失败：{cause:#}"
             ),
         }
     }
@@ -183,7 +186,7 @@ impl StoreError {
             Self::Create(_) => Text::fixed("its file cannot be created", "无法创建它的文件"),
             Self::Server(error) => error.problem.cause(),
             Self::NewerSchema { .. } | Self::OlderSchema { .. } | Self::OtherProgram { .. } => {
-                Text::fixed("it is not a store of this version", "它不是这个版本的存储")
+                Text::fixed("it is not a store of this version", "库中表的版本不符")
             }
             Self::NoAccount { .. } => Text::fixed("there is no such account", "没有这个账号"),
             Self::FileReplaced { .. } => Text::fixed(

@@ -37,7 +37,7 @@ impl StoreUrlError {
             Self::Postgres(error) => Text::of(error),
             Self::Unknown => text!(
                 "a store is sqlite:///path/to/menshen.db or postgres://user@host:5432/database",
-                "存储应写成 sqlite:///路径/menshen.db 或 postgres://用户@主机:5432/数据库"
+                "数据库应写成 sqlite:///路径/menshen.db 或 postgres://用户@主机:5432/数据库"
             ),
         }
     }

@@ -69,7 +69,7 @@ impl Source {
             }
             Self::Local(_) => text!(
                 "sign in with a user name and a password, which menshen checks itself.",
-                "用用户名和密码登录，由门神自己校验。"
+                "用用户名和密码登录，由 menshen 自己校验。"
             ),
         }
     }
@@ -87,13 +87,13 @@ impl Source {
                      Yunzhijia sends no events, so menshen asks about you every few seconds, and the open\n     \
                      applications lose your session.",
                     "在模拟的云之家管理后台（{console}）给自己办理离职：\n     \
-                     云之家不发事件，门神每隔几秒查询一次，已打开的应用随后退出登录。"
+                     云之家不发事件，menshen 每隔几秒查询一次，已打开的应用随后退出登录。"
                 )
             }
             Self::Oidc(_) => text!(
                 "Open /.menshen/sign_in: menshen says who you are. 切换账号 (Sign in as somebody else) leads\n     \
                  to the provider again.",
-                "打开 /.menshen/sign_in：门神显示您是谁。“切换账号”会再次进入提供方的页面。"
+                "打开 /.menshen/sign_in：menshen 显示您是谁。“切换账号”会再次进入提供方的页面。"
             ),
             Self::Ldap(_) => text!(
                 "Enter a wrong password: the page does not say whether the user name or the password \

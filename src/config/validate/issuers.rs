@@ -312,7 +312,7 @@ fn validate_overlapping_issuers<'a>(
         if overlaps {
             let message = text!(
                 "this route names an issuer of {} already",
-                "这个路由已经写了 {} 的签发方",
+                "这条路由已经写了 {} 的签发方",
                 issuer.url
             );
             problems.add_at_value(
@@ -323,11 +323,11 @@ fn validate_overlapping_issuers<'a>(
         } else if introspects(issuer) && earlier_issuers.clone().any(|other| introspects(other)) {
             let help = text!(
                 "tokens of one issuer would be sent to the other: use two routes",
-                "一个签发方的令牌会发给另一个：请分成两个路由"
+                "一个签发方的令牌会发给另一个：请分成两条路由"
             );
             let message = text!(
                 "two issuers of this route use introspection",
-                "这个路由有两个签发方使用 introspection"
+                "这条路由有两个签发方使用 introspection"
             );
             problems.add_at_value(&key_path, message, help);
         }

@@ -57,7 +57,7 @@ fn validate_name_and_path<'a>(
         );
         problems.add_at_value(
             &key_path.clone().key("path"),
-            text!("no request reaches this route", "没有请求能到达这个路由"),
+            text!("no request reaches this route", "没有请求能到达这条路由"),
             help,
         );
     }
@@ -138,12 +138,12 @@ fn validate_public_paths<'a>(
         if !route.path.includes(path.as_str().as_bytes(), ignores_case) {
             let help = text!(
                 "the route serves paths below {}",
-                "这个路由只服务 {} 以下的路径",
+                "这条路由只服务 {} 以下的路径",
                 route.path.as_str()
             );
             let message = text!(
                 "this route does not serve this path",
-                "这个路由不服务这个路径"
+                "这条路由不服务这个路径"
             );
             problems.add_at_value(&key_path.clone().item(index), message, help);
         }
@@ -248,7 +248,7 @@ fn validate_upstream_tls<'a>(
     if !route.upstream.iter().any(uses_tls) {
         let message = text!(
             "no upstream of this route uses TLS",
-            "这个路由的上游都不用 TLS"
+            "这条路由的上游都不用 TLS"
         );
         problems.add_at_key(
             &key_path,
@@ -316,7 +316,7 @@ fn validate_duplicates(problems: &mut Problems<'_>) {
             );
             let message = text!(
                 "two routes are named `{}`",
-                "有两个路由都叫 `{}`",
+                "有两条路由都叫 `{}`",
                 route.name
             );
             problems.add_at_value(&key_path.clone().key("name"), message, help);
@@ -343,7 +343,7 @@ fn validate_duplicates(problems: &mut Problems<'_>) {
                 &key_path.key("path"),
                 text!(
                     "two routes serve the same host and path",
-                    "有两个路由服务同一主机和路径"
+                    "有两条路由服务同一主机和路径"
                 ),
                 help,
             );

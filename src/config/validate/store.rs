@@ -30,7 +30,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
         let help = text!("remove the one in url", "请删除 url 里的那个");
         problems.add_at_key(
             &key_path,
-            text!("the store has two passwords", "存储写了两个密码"),
+            text!("the store has two passwords", "数据库写了两个密码"),
             help,
         );
     }

@@ -70,7 +70,7 @@ fn warn_about_login_choices(warnings: &mut Warnings<'_>) {
     let text = |id: &ConnectorId| {
         text!(
             "the file has no connector `{id}`: it counts once it is made with the admin API",
-            "文件中没有认证源 `{id}`：用管理接口创建之后才生效"
+            "文件中没有认证源 `{id}`：用管理 API 创建之后才生效"
         )
     };
     let default = config.login.default.iter();

@@ -16,7 +16,7 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
             let text = text!(
                 "its people are kept in the store, but nobody can add or change them: give [admin] \
                         a token, or name a file in `people`",
-                "它的人员保存在存储中，但没有人能添加或修改：请给 [admin] 一个令牌，或在 `people` 中写一个文件"
+                "它的人员保存在数据库中，但没有人能添加或修改：请给 [admin] 一个令牌，或在 `people` 中写一个文件"
             );
             let table = KeyPath::of(["connector", id.as_str(), kind.name()]);
             warnings.add(&table, text);

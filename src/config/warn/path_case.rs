@@ -55,7 +55,7 @@ pub(super) fn capitals_in_rule(
             "`{literal}` has capital letters, but this route is case_insensitive: the rule is evaluated \
              with the path in lower case, too, so that what it forbids by this text passes in lower \
              case, and what it allows is always refused (403 or 400); write it in lower case",
-            "`{literal}` 含大写字母，但这个路由是 case_insensitive：规则也会用小写路径计算，因此它用这段文本禁止的，写成小写就能通过；它允许的则总被拒绝（403 或 400）；请写成小写"
+            "`{literal}` 含大写字母，但这条路由是 case_insensitive：规则也会用小写路径计算，因此它用这段文本禁止的，写成小写就能通过；它允许的则总被拒绝（403 或 400）；请写成小写"
         );
         warnings.add(&key_path.clone().key("allow"), text);
     }

@@ -32,7 +32,7 @@ fn warn_about_globs(warnings: &mut Warnings<'_>, table: &KeyPath<'_>, route: &Ro
             let text = text!(
                 "`*` is only a character here: a public path is one whole path; for everything below a path, \
                  write a route of its own with access = \"public\"",
-                "这里的 `*` 只是普通字符：公开路径是一个完整的路径；要公开某个路径以下的一切，请单独写一个 \
+                "这里的 `*` 只是普通字符：公开路径是一个完整的路径；要公开某个路径以下的一切，请单独写一条 \
                  access = \"public\" 的路由"
             );
             warnings.add(&table.clone().key("public_paths").item(item), text);

@@ -53,7 +53,7 @@ pub(super) fn warn_about_routes(warnings: &mut Warnings<'_>) {
             let text = text!(
                 "none of the connectors of this route reports how people authenticated (acr): \
                         nobody passes",
-                "这个路由的认证源都不报告认证方式（acr）：没有人能通过"
+                "这条路由的认证源都不报告认证方式（acr）：没有人能通过"
             );
             warnings.add(&key_path.clone().key("acr_values"), text);
         }
@@ -108,7 +108,7 @@ pub(super) fn warn_about_absent_callers(warnings: &mut Warnings<'_>) {
                 let text = text!(
                     "there is no connector: nobody can sign in and pass until one is made with the admin \
                             API or added as [connector.ID]",
-                    "没有认证源：在用管理接口创建，或加上 [connector.ID] 之前，没有人能登录和通过"
+                    "没有认证源：在用管理 API 创建，或加上 [connector.ID] 之前，没有人能登录和通过"
                 );
                 warnings.add(&key_path, text);
             }
@@ -134,7 +134,7 @@ fn warn_about_unknown_connectors<'a>(
         if !warnings.config.connector.contains_key(id) {
             let text = text!(
                 "the file has no connector `{id}`: people pass with it once it is made with the admin API",
-                "文件中没有认证源 `{id}`：用管理接口创建之后，人们才能凭它通过"
+                "文件中没有认证源 `{id}`：用管理 API 创建之后，才能凭它通过"
             );
             let key_path = key_path.clone().key("connectors").item(index);
             warnings.add(&key_path, text);
@@ -178,7 +178,7 @@ pub(super) fn warn_about_wildcard_hosts(warnings: &mut Warnings<'_>) {
                 "every host below it in the DNS belongs to this site: people must confirm before \
                         their session is sent there; name the hosts, or set [session] cookie_domain \
                         if all of them are yours",
-                "DNS 中它以下的所有主机都属于本站点：会话发到那里之前，人们必须确认；请逐个写出主机，或在它们都归本组织所有时设置 [session] cookie_domain"
+                "DNS 中它以下的所有主机都属于本站点：会话发到那里之前，必须由本人确认；请逐个写出主机，或在它们都归本组织所有时设置 [session] cookie_domain"
             );
             warnings.add(&KeyPath::of(["route"]).item(index).key("host"), text);
         }

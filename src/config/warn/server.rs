@@ -73,7 +73,7 @@ fn warn_about_admin(warnings: &mut Warnings<'_>) {
         let text = text!(
             "other machines can reach metrics, health and the admin API in plain http: block \
                     them with a firewall",
-            "其他机器可以用明文 http 访问指标、健康检查和管理接口：请用防火墙封住"
+            "其他机器可以用明文 http 访问指标、健康检查和管理 API：请用防火墙封住"
         );
         warnings.add(&KeyPath::of(["admin", "listen"]), text);
     }

@@ -25,7 +25,7 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
                 "the sources of this route post their responses, and browsers send no session \
                         cookie with that: nobody is confirmed again unless [session] has \
                         cookie_same_site = \"none\"",
-                "这个路由的认证源用 POST 返回响应，浏览器此时不发送会话 Cookie：除非 [session] 中有 cookie_same_site = \"none\"，否则无法重新确认任何人"
+                "这条路由的认证源用 POST 返回响应，浏览器此时不发送会话 Cookie：除非 [session] 中有 cookie_same_site = \"none\"，否则无法重新确认任何人"
             );
             let key_path = KeyPath::of(["route"]).item(index).key("reload_user");
             warnings.add(&key_path, text);

@@ -11,7 +11,7 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
         if store.password.is_some() {
             let text = text!(
                 "a SQLite store has no password: remove it",
-                "SQLite 存储没有密码：请删除它"
+                "SQLite 数据库没有密码：请删除它"
             );
             warnings.add(&KeyPath::of(["store", "password"]), text);
         }

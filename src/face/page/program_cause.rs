@@ -128,7 +128,7 @@ impl ProgramCause {
             },
             Self::TwoCallers => LocalizedText {
                 en: "They name two callers: send one of them.",
-                zh: "二者代表两个调用者，请只发送其中一个。",
+                zh: "二者代表不同的调用者，请只发送其中一个。",
             },
             Self::IssuerUnavailable => LocalizedText {
                 en: "The issuer of the token does not answer. Send the request again later.",

@@ -175,9 +175,9 @@ impl<'a> LogoutChannel<'a> {
 
     fn name(self) -> Text {
         match self {
-            Self::Back(_) => Text::fixed("back-channel logout", "后端登出"),
-            Self::Front => Text::fixed("front-channel logout", "前端登出"),
-            Self::Single(_) | Self::Callback => Text::fixed("single logout", "单点登出"),
+            Self::Back(_) => Text::fixed("back-channel logout", "后端通道退出"),
+            Self::Front => Text::fixed("front-channel logout", "前端通道退出"),
+            Self::Single(_) | Self::Callback => Text::fixed("single logout", "单点退出"),
         }
     }
 }

@@ -80,7 +80,7 @@ impl ConnectorError {
             ),
             Self::LoginExpired(_) => Text::fixed(
                 "the login at the source took too long",
-                "在认证源的登录用时过长",
+                "在认证源登录用时过长",
             ),
             Self::Refused { why, .. } => text!(
                 "the source does not confirm this person: {why}",
@@ -280,7 +280,7 @@ impl SourceRefusal {
             0 => text!("{call}: {message}", "{called:#}：`{message}`"),
             code => text!(
                 "{call} answered {code}: {message}",
-                "{called:#} 的应答是 {code}：`{message}`"
+                "应答（{called:#}）是 {code}：`{message}`"
             ),
         }
     }

@@ -143,7 +143,7 @@ impl Connector for Local {
         vec![match active {
             0 => Finding::bad(text!(
                 "nobody can sign in: the people file lists nobody who is not disabled",
-                "没有人能登录：人员文件中没有未停用的人"
+                "没有人能登录：人员文件是空的，或其中的人都已停用"
             )),
             _ => Finding::good(text!(
                 "people who can sign in: {active}; disabled: {}",

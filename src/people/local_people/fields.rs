@@ -55,7 +55,7 @@ pub(super) fn checked(name: &str, value: &Value) -> Result<Option<Value>, Text> 
     }
     if TEXT_FIELDS.contains(&name) {
         let text = value.as_str();
-        let text = text.ok_or_else(|| text!("{name} must be a text", "{name} 应为文字"))?;
+        let text = text.ok_or_else(|| text!("{name} must be a text", "{name} 应为文本"))?;
         let text = checked_text(name, text)?;
         return Ok((!text.is_empty()).then(|| Value::from(text)));
     }
@@ -94,7 +94,7 @@ fn checked_list(name: &str, value: &Value) -> Result<Option<Value>, Text> {
     let wrong = || {
         text!(
             "{name} must be a list of texts, at most {LIST_MAX}",
-            "{name} 应为文字的列表，最多 {LIST_MAX} 项"
+            "{name} 应为文本列表，最多 {LIST_MAX} 项"
         )
     };
     let items = value.as_array().ok_or_else(wrong)?;

@@ -113,12 +113,12 @@ fn htpasswd_people(text: &str) -> Vec<NumberedPerson> {
 fn htpasswd_person(line: &str) -> Result<(LoginName, LocalPersonChange), Text> {
     let (login, hash) = line.split_once(':').ok_or(Text::fixed(
         "not a line of htpasswd: login:hash",
-        "不是 htpasswd 的一行：应为 登录名:散列",
+        "不是 htpasswd 的一行：应为 登录名:哈希",
     ))?;
     if !hash.starts_with("$2") {
         return Err(Text::fixed(
             "not a hash of bcrypt: `htpasswd -B` makes one",
-            "不是 bcrypt 散列：`htpasswd -B` 可以生成",
+            "不是 bcrypt 哈希：`htpasswd -B` 可以生成",
         ));
     }
     let change = LocalPersonChange {
@@ -225,12 +225,12 @@ fn check_header(header: &[String]) -> Result<(), Text> {
                 .join(", ");
             let number = at + 1;
             let column = match shown_name(name) {
-                Some(name) => Text::same(name),
-                None => text!("number {number}", "（第 {number} 列）"),
+                Some(name) => text!("{name}", "列 {name} "),
+                None => text!("number {number}", "第 {number} 列"),
             };
             return Err(text!(
                 "the column {column} is unknown or there twice; known are {known}",
-                "列 {column:#} 未知，或出现了两次；可用的列：{known}"
+                "{column:#}未知，或出现了两次；可用的列：{known}"
             ));
         }
     }
@@ -300,7 +300,7 @@ fn no_boolean(name: &str) -> Text {
 }
 
 fn no_text(name: &str) -> Text {
-    text!("{name} must be a text", "{name} 应为文字")
+    text!("{name} must be a text", "{name} 应为文本")
 }
 
 fn login_of(text: &str) -> Result<LoginName, Text> {
@@ -312,7 +312,7 @@ fn hash_of(text: &str) -> Result<Secret<String>, Text> {
     PasswordHash::parse_to_store(text).map_err(|error| {
         text!(
             "the password: {error}; `menshen passwd` prints a hash",
-            "密码：{error:#}；`menshen passwd` 可以输出散列"
+            "密码：{error:#}；`menshen passwd` 可以输出哈希"
         )
     })?;
     Ok(Secret::new(text.to_owned()))

@@ -179,7 +179,7 @@ impl BuildError {
             ),
             Self::Secret { id, .. } => text!(
                 "issuer {id}: introspection client_secret",
-                "签发方 {id}：introspection client_secret"
+                "签发方 {id}：introspection 的 client_secret"
             ),
         }
     }

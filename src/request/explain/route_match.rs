@@ -101,7 +101,7 @@ pub(super) fn display_path(reading: &[u8]) -> String {
 fn match_name(route_match: RouteMatch<'_>) -> Text {
     match route_match {
         RouteMatch::Route(route) => Text::same(route.name.as_str().to_owned()),
-        RouteMatch::OwnPath => Text::fixed("our own page", "门神自己的页面"),
+        RouteMatch::OwnPath => Text::fixed("our own page", "menshen 自己的页面"),
         RouteMatch::None | RouteMatch::Ambiguous => Text::fixed("nothing", "没有路由"),
     }
 }
@@ -112,12 +112,12 @@ fn rejection(route: &Route, why: &Mismatch) -> Text {
         Mismatch::Host => text!("it serves another host: {host}", "主机不同：{host}"),
         Mismatch::MoreSpecificHost => text!(
             "it serves {host}, and the host is chosen first: another route names it more exactly",
-            "它的主机是 {host}；先选主机，另一个路由写得更具体"
+            "它的主机是 {host}；先选主机，另一条路由写得更具体"
         ),
         Mismatch::Port => text!("it serves another port: {host}", "端口不同：{host}"),
         Mismatch::MoreSpecificPort => text!(
             "it serves {host} on every port, and another route names this one",
-            "它在所有端口上服务 {host}，另一个路由写明了这个端口"
+            "它在所有端口上服务 {host}，另一条路由写明了这个端口"
         ),
         Mismatch::Path => text!("its path is {path}", "它的路径是 {path}"),
         Mismatch::LongerPath { by } => {
@@ -129,7 +129,7 @@ fn rejection(route: &Route, why: &Mismatch) -> Text {
         }
         Mismatch::OwnPath => Text::fixed(
             "the path is menshen's own on every host",
-            "这个路径在所有主机上都归门神自己使用",
+            "这个路径在所有主机上都归 menshen 自己使用",
         ),
         Mismatch::AmbiguousPath => Text::fixed(
             "some readings of the path lead to it, others do not",

@@ -138,7 +138,7 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Text
             true => Text::fixed(
                 "access_tokens = true → access tokens are refused all the same, because acr_values \
                  or max_age demands a login, which a token does not prove",
-                "access_tokens = true → 仍然拒绝访问令牌，因为 acr_values 或 max_age 要求登录方式，令牌无法证明",
+                "access_tokens = true → 仍然拒绝访问令牌，因为 acr_values 或 max_age 对登录有要求，令牌无法证明",
             ),
             false => Text::fixed(
                 "access_tokens = true → a program with an access token of a person is judged as \
@@ -155,7 +155,7 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Text
         let (list, via) = (connector_list(route), &person.session.via);
         notes.push(text!(
             "connectors = {list}: a session of {via} is anonymous on this route",
-            "connectors = {list}：{via} 的会话在这个路由上视为未登录"
+            "connectors = {list}：{via} 的会话在这条路由上视为未登录"
         ));
     }
     notes

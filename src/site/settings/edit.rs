@@ -13,6 +13,7 @@ use super::{Settings, parse, types};
 use crate::keys::KeyRing;
 use crate::store::ConnectorId;
 use crate::text;
+use crate::wording::Text;
 
 mod login;
 mod rollback;
@@ -135,7 +136,7 @@ impl Settings {
 
     fn refused_by_file(&self, id: &ConnectorId) -> ChangeError {
         ChangeError::FromFile {
-            what: format!("connector {id}"),
+            what: text!("connector {id}", "认证源 {id}"),
             at: self.file.file.line_of(id),
         }
     }
@@ -258,7 +259,7 @@ impl Edit<'_> {
         if self.settings.file.connectors.contains_key(id) {
             let line = file.connectors.get(id).and_then(|it| it.enabled_line);
             if let Some(line) = line {
-                let what = format!("[connector.{id}] enabled");
+                let what = Text::same(format!("[connector.{id}] enabled"));
                 let at = file.at(line);
                 return Err(ChangeError::FromFile { what, at });
             }

@@ -94,7 +94,7 @@ pub enum ChangeError {
     /// The file sets it.
     FromFile {
         /// `connector corp`, `[login] default` …
-        what: String,
+        what: Text,
         at: FileLine,
     },
     /// `[managed] write = false`.
@@ -130,7 +130,7 @@ impl ChangeError {
             Self::NoVersion(it) => text!("there is no version {it}", "没有版本 {it}"),
             Self::FromFile { what, at } => text!(
                 "{what} is set in {at}: change it there",
-                "{what} 在 {at} 中设置：请在那里修改"
+                "{what:#} 在 {at} 中设置：请在那里修改"
             ),
             Self::ReadOnly { at } => text!(
                 "[managed] write = false in {at} forbids changes by API and console",
@@ -148,11 +148,11 @@ impl ChangeError {
             ),
             Self::KindChanged { id, was } => text!(
                 "the id {id} belongs to a connector of the kind {was}: choose another id",
-                "标识 {id} 属于类型为 {was} 的认证源：请换一个标识"
+                "编号 {id} 属于类型为 {was} 的认证源：请换一个编号"
             ),
             Self::Store(it) => text!(
                 "the store does not answer: {}",
-                "存储没有响应：{:#}",
+                "数据库没有响应：{:#}",
                 it.cause()
             ),
             Self::Settings(source) => Text::of(source),
@@ -232,8 +232,8 @@ impl SettingsError {
             Self::KindOfFile { id, kind, was, at } => text!(
                 "{at}: the connector {id} is of the kind {kind}, but its id belongs to one of the kind \
                  {was}, whose accounts it would get: give it another id",
-                "{at}：认证源 {id} 的类型是 {kind}，但这个标识属于类型为 {was} \
-                 的认证源，继续使用会得到它的账号：请换一个标识"
+                "{at}：认证源 {id} 的类型是 {kind}，但这个编号属于类型为 {was} \
+                 的认证源，继续使用会得到它的账号：请换一个编号"
             ),
         }
     }

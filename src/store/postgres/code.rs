@@ -37,7 +37,7 @@ pub(in crate::store) fn cause(error: &sqlx::Error) -> Option<Text> {
         "57014" | "55P03" | "25P03" => Some(Text::fixed("no answer in time", "没有按时得到响应")),
         "42P01" | "42703" => Some(Text::fixed(
             "it is not a store of this version",
-            "它不是这个版本的存储",
+            "库中表的版本不符",
         )),
         code if code.starts_with("28") => Some(Text::fixed(
             "the database refuses the user or the password",

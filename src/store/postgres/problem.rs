@@ -24,11 +24,11 @@ impl ServerError {
         match &self.source {
             Some(source) => text!(
                 "the store {url} cannot be opened: {problem}: {source}",
-                "无法打开存储 {url}：{problem:#}（`{source}`）"
+                "无法打开数据库 {url}：{problem:#}（`{source}`）"
             ),
             None => text!(
                 "the store {url} cannot be opened: {problem}",
-                "无法打开存储 {url}：{problem:#}"
+                "无法打开数据库 {url}：{problem:#}"
             ),
         }
     }

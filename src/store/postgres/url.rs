@@ -35,7 +35,7 @@ impl PostgresUrlError {
         match self {
             Self::Shape => text!(
                 "a PostgreSQL store is postgres://user@host:5432/database",
-                "PostgreSQL 存储应写成 postgres://用户@主机:5432/数据库"
+                "PostgreSQL 数据库应写成 postgres://用户@主机:5432/数据库"
             ),
             Self::Parameter(value) => text!(
                 "unknown parameter {value:?}: known are host, sslmode, sslrootcert, sslcert and sslkey",

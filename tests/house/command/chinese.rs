@@ -76,7 +76,7 @@ fn what_is_wrong_without_a_server_is_chinese() {
         ),
         (&["check", toml], 2, "[route]"),
         (&["export", "--version", "99"], 1, "没有版本 99"),
-        (&["export", "--secrets", secrets], 1, "目录"),
+        (&["export", "--secrets", secrets], 1, "可以被别人读取"),
         (&["explain", "/x"], 2, "请写完整的地址"),
         (
             &["explain", "http://localhost/", "--via", "corp"],

@@ -136,7 +136,7 @@ fn why_the_file_of_the_store_is_not_created_is_said_once_with_the_remedy() {
     for (locale, start, remedy) in [
         (
             CHINESE,
-            format!("错误: 无法打开存储：无法创建 {path}："),
+            format!("错误: 无法打开数据库：无法创建 {path}："),
             "运行 menshen 的用户必须可写",
         ),
         (

@@ -153,7 +153,10 @@ async fn explanations_and_reports_are_chinese() {
         ("url=http://sso.test/public", "身份：未登录"),
         ("url=http://nowhere.test/", "没有路由"),
         ("url=http://sso.test/a%252f..%252fb", "结论：拒绝"),
-        ("url=http://sso.test/.menshen/sign_in", "由门神自己应答"),
+        (
+            "url=http://sso.test/.menshen/sign_in",
+            "由 menshen 自己应答",
+        ),
         ("url=x", "请写完整的地址"),
         (
             "url=http://sso.test/%26as=nobody",

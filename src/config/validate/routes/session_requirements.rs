@@ -132,7 +132,7 @@ fn validate_silent_login<'a>(
     if !features.is_empty() && !features.iter().any(Features::supports_silent_login) {
         let message = text!(
             "none of the connectors of this route can log in without a click",
-            "这个路由的认证源都不能免点击登录"
+            "这条路由的认证源都不能免点击登录"
         );
         let requirements = features.iter().map(|features| &features.silent_login_help);
         let mut requirements: Vec<_> = requirements.filter(|text| !text.is_empty()).collect();

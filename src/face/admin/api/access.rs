@@ -182,7 +182,7 @@ async fn access(state: &ApiState, route: &Route, login: &LoginName) -> Result<Ac
             None,
             Text::fixed(
                 "requests to this URL belong to another route",
-                "这个地址的请求属于另一个路由",
+                "这个地址的请求属于另一条路由",
             ),
         ),
         Ok(explained) if explained.caller.closed => {

@@ -9,6 +9,7 @@ use crate::face::admin::json::{DEPTH_MAX, JsonError};
 use crate::site::settings::{ChangeError, FieldProblem, FileLine};
 use crate::store::ConnectorId;
 use crate::telemetry::error_chain;
+use crate::wording::Text;
 
 /// The longest body, in bytes.
 pub(super) const BODY_BYTES_MAX: usize = 1 << 20;
@@ -30,7 +31,7 @@ pub(in crate::face::admin) enum Refusal {
     },
     /// What the file sets, and where.
     FromFile {
-        what: String,
+        what: Text,
         at: FileLine,
     },
     ReadOnly {
@@ -102,7 +103,7 @@ impl Refusal {
                 problems,
             ),
             Self::NoToken => Words::new(
-                "需要管理接口的令牌：Authorization: Bearer …",
+                "需要管理 API 的令牌：Authorization: Bearer …",
                 "a bearer token of [admin] is required",
             ),
             Self::NotFound => Words::new("没有这个认证方式或路径", "there is no such kind or path"),
@@ -112,7 +113,7 @@ impl Refusal {
                 format!("this method is not allowed; allowed are {allowed}"),
             ),
             Self::FromFile { what, at } => Words::new(
-                format!("{what} 由配置文件 {at} 设置，请在那里修改"),
+                format!("{what:#} 由配置文件 {at} 设置，请在那里修改"),
                 format!("{what} is set in {at}: change it there"),
             ),
             Self::ReadOnly { at } => Words::new(
@@ -157,7 +158,7 @@ impl Refusal {
             Self::FromFile { what, at } => {
                 let words = self.words();
                 vec![FieldError {
-                    field: what.clone(),
+                    field: what.to_string(),
                     words,
                     at: Some((at.file.clone(), at.line)),
                 }]

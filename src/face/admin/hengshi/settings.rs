@@ -15,6 +15,7 @@ use super::translate;
 use crate::site::live::LiveSite;
 use crate::site::settings::{Author, Change, Origin, Precondition, Settings};
 use crate::store::ConnectorId;
+use crate::text;
 
 /// Who changes something, and what must hold before.
 #[derive(Clone, Debug)]
@@ -67,7 +68,7 @@ pub(super) async fn replace(
     let settings = live.settings();
     let Target { id, info } = resolve::target(&settings, kind, request.connector.as_ref())?;
     if let Some(Origin::File(at)) = info.as_ref().map(|info| &info.origin) {
-        let what = format!("connector {id}");
+        let what = text!("connector {id}", "认证源 {id}");
         let at = at.clone();
         return Err(Refusal::FromFile { what, at }.into());
     }

@@ -26,7 +26,7 @@ fn service_to_register(cas: &Cas) -> Text {
     let logout = match cas.config.single_logout {
         true => text!(
             "; it receives single logout too, as a back-channel POST",
-            "；它也接收单点退出（后台 POST）"
+            "；它也接收单点退出（后端通道 POST）"
         ),
         false => Text::default(),
     };

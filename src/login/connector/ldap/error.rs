@@ -102,7 +102,7 @@ impl LdapError {
             }
             Self::Timeout { address, .. } => text!(
                 "{address} did not answer {operation} in time",
-                "{address} 没有按时响应 {operation:#}"
+                "{address} 没有按时响应{operation:#}请求"
             ),
             Self::Tls { address, source } => {
                 let why = io_reason(source);
@@ -125,7 +125,7 @@ impl LdapError {
             ),
             Self::Exchange { address, .. } => text!(
                 "exchange {operation} with {address}",
-                "与 {address} 进行 {operation:#} 时出错"
+                "与 {address} 进行{operation:#}时出错"
             ),
             Self::PoolBusy => Text::fixed(
                 "no connection to the directory became free in time",
@@ -144,21 +144,21 @@ impl LdapError {
         match self {
             Self::Closed { address, .. } => text!(
                 "{address} closed the connection during {operation}",
-                "{address} 在 {operation:#} 期间关闭了连接"
+                "{address} 在{operation:#}期间关闭了连接"
             ),
             Self::Malformed { address, .. } => text!(
                 "{address} sent a malformed message during {operation}",
-                "{address} 在 {operation:#} 期间发送了格式错误的消息"
+                "{address} 在{operation:#}期间发送了格式错误的消息"
             ),
             Self::TooLarge {
                 address, bytes_max, ..
             } => text!(
                 "{address} answered {operation} with more than {bytes_max} bytes",
-                "{address} 对 {operation:#} 的应答超过 {bytes_max} 字节"
+                "{address} 对{operation:#}的应答超过 {bytes_max} 字节"
             ),
             Self::WrongMessageId { address, .. } => text!(
                 "{address} answered {operation} with the message ID of another request",
-                "{address} 对 {operation:#} 的应答带着别的请求的消息编号"
+                "{address} 对{operation:#}的应答带着别的请求的消息编号"
             ),
             Self::Notice {
                 address,
@@ -173,7 +173,7 @@ impl LdapError {
             } => text!(
                 "{address} refers {operation} to another server, which menshen does not follow: \
                  {referrals}",
-                "{address} 把 {operation:#} 转介到别的服务器，menshen 不跟随转介：{referrals}"
+                "{address} 把{operation:#}转介到别的服务器，menshen 不跟随转介：{referrals}"
             ),
             Self::Refused {
                 address,
@@ -182,7 +182,7 @@ impl LdapError {
                 ..
             } => text!(
                 "{address} refuses {operation} with result {code}: {text}",
-                "{address} 拒绝 {operation:#}，结果码 {code}：{text}"
+                "{address} 拒绝{operation:#}请求，结果码 {code}：{text}"
             ),
             Self::ServiceBindRefused {
                 address,
@@ -279,6 +279,7 @@ fn operation_text(name: &'static str) -> Text {
         TLS_HANDSHAKE => Text::fixed(TLS_HANDSHAKE, " TLS 握手"),
         BIND => Text::fixed(BIND, "绑定"),
         SEARCH => Text::fixed(SEARCH, "搜索"),
+        START_TLS => Text::fixed(START_TLS, " StartTLS "),
         name => Text::same(name),
     }
 }

@@ -43,7 +43,7 @@ const SELF_WRITTEN: &[SelfWrittenField] = &[SelfWrittenField {
     named_by: "department",
     why: Text::fixed(
         "some directories (FreeIPA) let people write their own `ou`, from which it is taken",
-        "有的目录（FreeIPA）允许人们自己写 `ou`，它正取自那里",
+        "有的目录（FreeIPA）允许本人修改 `ou`，它正取自那里",
     ),
 }];
 

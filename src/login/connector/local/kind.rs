@@ -116,7 +116,7 @@ impl Kind for Config {
         if file.people().iter().all(|person| person.is_disabled) {
             let text = text!(
                 "nobody can sign in: the file lists nobody who is not disabled",
-                "没有人能登录：文件中没有未停用的人"
+                "没有人能登录：文件是空的，或其中的人都已停用"
             );
             warnings.push((key_path(), text));
         }

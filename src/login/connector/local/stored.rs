@@ -51,7 +51,7 @@ impl DamagedHash {
         let Self(it) = self;
         text!(
             "the stored hash of the password of {it} is damaged: give the person another password",
-            "{it} 的密码散列已损坏：请为此人另设密码"
+            "{it} 的密码哈希已损坏：请为此人另设密码"
         )
     }
 }
@@ -71,7 +71,7 @@ impl StoredLocal {
         let no_store = || {
             ConnectorBuildError::Setting(text!(
                 "there is no store for its people",
-                "没有可保存其人员的存储"
+                "没有可保存其人员的数据库"
             ))
         };
         Ok(Self {
@@ -216,7 +216,7 @@ impl Connector for StoredLocal {
     async fn examine(&self) -> Vec<Finding> {
         let text = text!(
             "the people are kept in the store: `menshen people list --local` shows them",
-            "人员保存在存储中：用 `menshen people list --local` 查看"
+            "人员保存在数据库中：用 `menshen people list --local` 查看"
         );
         vec![Finding::good(text)]
     }

@@ -49,7 +49,7 @@ fn urls_to_register(oidc: &Oidc) -> Vec<Finding> {
         )),
         Finding::good(text!(
             "register {} as back-channel logout URI; the provider must be able to reach it",
-            "请把 {} 登记为后台退出地址（back-channel logout URI）；认证源必须能访问它",
+            "请把 {} 登记为后端通道退出地址（back-channel logout URI）；认证源必须能访问它",
             own_page(&format!("/backchannel-logout/{id}"))
         )),
     ]
@@ -82,7 +82,7 @@ async fn signing_keys(oidc: &Oidc) -> Finding {
         )),
         Ok(keys) => Finding::good(text!(
             "it has keys that can sign ID tokens: {keys}",
-            "它有可以签发 ID 令牌的公钥：{keys} 个"
+            "它有可用于验证 ID 令牌的公钥：{keys} 个"
         )),
         Err(error) => failed(text!("its keys", "它的公钥"), &errors::from_issuer(error)),
     }

@@ -71,7 +71,7 @@ impl MintError {
             ),
             Self::Revoked => Text::fixed(
                 "a revocation took effect during the login",
-                "登录过程中会话被注销",
+                "登录过程中会话被吊销",
             ),
             Self::Spent => Text::fixed("a session was minted for it before", "已为它建立过会话"),
             Self::Store(_) => Text::fixed("mint the session", "无法建立会话"),

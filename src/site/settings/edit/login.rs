@@ -4,12 +4,13 @@ use super::Edit;
 use crate::site::settings::{ChangeError, FieldProblem, LoginChange};
 use crate::store::ConnectorId;
 use crate::text;
+use crate::wording::Text;
 
 impl Edit<'_> {
     pub(super) fn set_login(&mut self, login: &LoginChange) -> Result<(), ChangeError> {
         let choices = self.settings.login();
         let from_file = |what: &str, at: &_| ChangeError::FromFile {
-            what: format!("[login] {what}"),
+            what: Text::same(format!("[login] {what}")),
             at: Clone::clone(at),
         };
         let before = self.edited.document.login.clone();
