@@ -30,14 +30,24 @@ const METADATA_V4: [Ipv4Addr; 4] = [
     Ipv4Addr::new(192, 0, 0, 192),
 ];
 
-/// Those of AWS and Google Cloud.
-const METADATA_V6: [Ipv6Addr; 2] = [
+/// Those of AWS, the second one for the credentials of pods, Google Cloud, Oracle Cloud, Scaleway and Linode.
+const METADATA_V6: [Ipv6Addr; 6] = [
     Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
     Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe),
+    Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
+    Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1),
 ];
 
 /// The prefix of IPv4 addresses behind NAT64 (RFC 6052 §2.1).
 const NAT64: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
+
+/// The prefix that a network uses for its own NAT64 (RFC 8215).
+const LOCAL_NAT64: [u16; 3] = [0x64, 0xff9b, 1];
+
+/// The prefix of 6to4, before an IPv4 address (RFC 3056 §2).
+const SIX_TO_FOUR: u16 = 0x2002;
 
 impl AddressRefused {
     fn text(&self) -> Text {
@@ -87,12 +97,20 @@ fn is_metadata(ip: IpAddr) -> bool {
         IpAddr::V4(ip) => ip.is_link_local() || METADATA_V4.contains(&ip),
         IpAddr::V6(ip) => match ip.segments() {
             [a, b, c, d, e, f, high, low] if [a, b, c, d, e, f] == NAT64 => {
-                let bits = u32::from(high) << 16 | u32::from(low);
-                is_metadata(IpAddr::V4(bits.into()))
+                is_metadata_v4(high, low)
             }
+            // Most networks that have this prefix use all of its first 96 bits, and so end with the IPv4 address.
+            [a, b, c, .., high, low] if [a, b, c] == LOCAL_NAT64 => is_metadata_v4(high, low),
+            [SIX_TO_FOUR, high, low, ..] => is_metadata_v4(high, low),
             _ => ip.is_unicast_link_local() || METADATA_V6.contains(&ip),
         },
     }
+}
+
+/// The same for the two halves of an IPv4 address.
+fn is_metadata_v4(high: u16, low: u16) -> bool {
+    let bits = u32::from(high) << 16 | u32::from(low);
+    is_metadata(IpAddr::V4(bits.into()))
 }
 
 #[cfg(test)]
@@ -108,8 +126,14 @@ mod tests {
             "168.63.129.16",
             "fe80::1",
             "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:42::42",
+            "fd00:a9fe:a9fe::1",
             "::ffff:169.254.169.254",
             "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
         ] {
             let ip: IpAddr = ip.parse().unwrap();
             assert!(!Reach::NoMetadata.includes(ip), "{ip}");
@@ -122,6 +146,8 @@ mod tests {
             "::1",
             "fd00::1",
             "64:ff9b::a00:7",
+            "64:ff9b:1::a00:7",
+            "2002:a00:7::1",
         ] {
             assert!(Reach::NoMetadata.includes(ip.parse().unwrap()), "{ip}");
         }
