@@ -26,7 +26,8 @@ impl KnownKeys {
         Self(schemars::schema_for!(Config).to_value())
     }
 
-    /// Whether all keys of a path exist, and a text there is no secret.
+    /// Whether all keys of a path exist, and a single value there is no secret. One in the place of a list is taken
+    /// for its only item; one in the place of a table may be a secret: `tokens = ["..."]`.
     pub(super) fn are_harmless_at(&self, path: &[OwnedStep]) -> bool {
         let mut forms = Vec::new();
         self.add_forms(&self.0, false, &mut forms);
@@ -36,7 +37,13 @@ impl KnownKeys {
             below.for_each(|schema| self.add_forms(schema, false, &mut next));
             forms = next;
         }
-        !forms.is_empty() && forms.iter().all(|form| !form.is_secret)
+        let items = forms.iter().map(|form| &form.schema["items"]);
+        let mut of_items = Vec::new();
+        let items = items.filter(|schema| schema.is_object());
+        items.for_each(|schema| self.add_forms(schema, false, &mut of_items));
+        forms.extend(of_items);
+        let takes_value = forms.iter().any(|form| takes_single_value(form.schema));
+        takes_value && forms.iter().all(|form| !form.is_secret)
     }
 
     /// Whether a word is a key, or a misspelt one.
@@ -62,6 +69,17 @@ impl KnownKeys {
 
 fn name_of_type(reference: &str) -> Option<&str> {
     reference.strip_prefix(DEFINITIONS)
+}
+
+/// Whether a value that is neither a table nor a list may have this schema. References and choices lead to other
+/// schemas.
+fn takes_single_value(schema: &Value) -> bool {
+    let is_single = |name: &str| !matches!(name, "object" | "array" | "null");
+    match &schema["type"] {
+        Value::String(name) => is_single(name),
+        Value::Array(names) => names.iter().filter_map(Value::as_str).any(is_single),
+        _ => !schema["const"].is_null() || !schema["enum"].is_null(),
+    }
 }
 
 /// The schema of the values at a key or in a list.
@@ -129,6 +147,12 @@ mod tests {
             "store.passwrd",
             "srv.listen",
             "connector.corp.wecom.secret.value",
+            "admin.tokens",
+            "admin.tokens.0",
+            "connector.corp.wecom.events",
+            "connector.corp.wecom",
+            "route.0.basic_auth",
+            "session",
         ] {
             assert!(!is_harmless(path), "{path}");
         }
@@ -143,6 +167,9 @@ mod tests {
             "connector.corp.display_name.zh",
             "route.0.headers.X-Role",
             "admin.tokens.1.name",
+            "connector.corp.wecom.agent_id",
+            "route.0.access",
+            "session.lifetime",
         ] {
             assert!(is_harmless(path), "{path}");
         }

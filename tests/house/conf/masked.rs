@@ -50,6 +50,23 @@ fn a_misspelt_key_of_a_secret_shows_no_value() {
 }
 
 #[test]
+fn a_text_in_the_place_of_a_table_is_not_shown() {
+    for more in [
+        "[admin]\nlisten = '127.0.0.1:0'\ntokens = ['hunter2']",
+        "[[route]]\nname = 'a'\nbasic_auth = 'a:hunter2'",
+        "[connector.a]\nwecom = 'hunter2'",
+        "[[route]]\nname = 'a'\nheaders = 'X-Role: hunter2'",
+    ] {
+        shown(more);
+    }
+    let in_place_of_list = shown("listen = '127.0.0.1:1'");
+    assert!(
+        in_place_of_list.contains("listen = '127.0.0.1:1'"),
+        "{in_place_of_list}"
+    );
+}
+
+#[test]
 fn a_line_that_is_not_toml_shows_no_value() {
     for (more, words) in [
         ("client_secrt = \"hunter2", "client_secrt = \"*******"),
