@@ -222,6 +222,13 @@ async fn the_login_host_sends_people_on_to_hosts_of_the_site_only_and_once() {
     let answer = browser.visit(&here).await;
     assert_eq!((answer.status, answer.header("location")), (200, None));
     assert!(log.text().contains("pass the requested host"));
+    // A proxy that forwards them under a third name.
+    let elsewhere = there.replace("http://oa.test/.menshen", "http://a.lab.test/.menshen");
+    let answer = browser.visit(&elsewhere).await;
+    assert_eq!(
+        (answer.status, answer.cause()),
+        (400, Some(Cause::NotOnLoginHost))
+    );
     let calls = menshen.wecom.calls("/wwlogin/sso/login");
     assert_eq!(calls, 1, "only the first login went to the source");
 }

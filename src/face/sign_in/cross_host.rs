@@ -13,6 +13,7 @@ use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::login::ticket::{NONCE_AGE_MAX_S, Nonce};
 use crate::request::Body;
+use crate::telemetry::LogLimiter;
 
 /// How many nonce cookies one browser keeps for a host; the oldest is evicted.
 pub(super) const NONCES_MAX: usize = 5;
@@ -42,18 +43,55 @@ pub(super) fn start_url_there(
 
 /// Whether the login host received a request that it sent to another host. Sending it there again would loop.
 pub(super) fn came_back(context: &RequestContext<'_>, query: &Fields) -> bool {
-    let (name, value) = SENT_THERE_MARK;
-    let came_back = query.one(name) == Ok(Some(value)) && context.site.is_login_host(context.head);
+    static LOG_LIMITER: LogLimiter = LogLimiter::new();
+    let came_back = was_sent_there(query) && context.site.is_login_host(context.head);
     if came_back {
         context.services.telemetry.count_login_loop();
+        // Any client can cause it.
+        if LOG_LIMITER.allow() {
+            tracing::error!(
+                request_id = %context.id,
+                peer = ?context.head.peer,
+                "requests for another host arrive as requests for the login host, so nobody can sign in there: \
+                 let the proxy in front pass the requested host"
+            );
+        }
+    }
+    came_back
+}
+
+/// Whether the login host sent this request to another host.
+fn was_sent_there(query: &Fields) -> bool {
+    let (name, value) = SENT_THERE_MARK;
+    query.one(name) == Ok(Some(value))
+}
+
+/// Whether the return address is on the requested host, as menshen sees it.
+fn returns_here(context: &RequestContext<'_>, target: &LoginTarget) -> bool {
+    let origin = target.return_to.as_ref().and_then(ReturnTo::origin);
+    origin == Some(context.head.origin().as_str())
+}
+
+/// The problem page for a request that the login host sent to a third host, or to another scheme or port. The
+/// login host would send it there again.
+fn went_elsewhere(context: &RequestContext<'_>) -> LoggedResponse {
+    static LOG_LIMITER: LogLimiter = LogLimiter::new();
+    context.services.telemetry.count_login_loop();
+    // Any client can cause it.
+    if LOG_LIMITER.allow() {
         tracing::error!(
             request_id = %context.id,
             peer = ?context.head.peer,
-            "requests for another host arrive as requests for the login host, so nobody can sign in there: \
-             let the proxy in front pass the requested host"
+            seen_as = context.head.origin(),
+            "requests for a host arrive as requests for another host, scheme or port, so nobody can sign in \
+             there: let the proxy in front pass the requested host and X-Forwarded-Proto, and name it in \
+             trusted_proxies"
         );
     }
-    came_back
+    LoggedResponse::own_path(
+        "another host is not recognized",
+        reply::problem(context, Cause::NotOnLoginHost, None),
+    )
 }
 
 /// Redirects a request for an own page to the login host. A request that was redirected already gets a
@@ -78,6 +116,9 @@ pub(super) fn redirect_to_login_host(
             "external_url does not match",
             reply::problem(context, Cause::NotOnLoginHost, None),
         );
+    }
+    if was_sent_there(query) && !returns_here(context, target) {
+        return went_elsewhere(context);
     }
     LoggedResponse::own_path(
         "to the login host",
