@@ -41,18 +41,15 @@ fn expected(list: &str) -> Text {
     text!("expected {list}", "此处应为 {parts}")
 }
 
-/// What a type of another crate says about a value, such as a URL: what is wrong, perhaps with the value in quotes
-/// behind `: `.
+/// What a type of another crate says about a value, such as a URL: what is wrong. The value, which may follow in
+/// quotes behind `: `, is left out: a URL may have a password.
 pub fn foreign_value_text(message: &str) -> Option<Text> {
-    let (what, value) = match message.split_once(": ") {
-        Some((what, value)) if value.starts_with('"') => (what, Some(value)),
-        _ => (message, None),
+    let what = match message.split_once(": ") {
+        Some((what, value)) if value.starts_with('"') => what,
+        _ => message,
     };
     let zh = found_in(&VALUES, what)?;
-    Some(match value {
-        Some(value) => text!("{message}", "{zh}：{value}"),
-        None => text!("{message}", "{zh}"),
-    })
+    Some(text!("{what}", "{zh}"))
 }
 
 fn found_in(words: &[(&str, &'static str)], message: &str) -> Option<&'static str> {

@@ -138,11 +138,11 @@ fn secrets_of_pair(line: &str, pair: &Pair<'_>) -> Vec<Range<usize>> {
     let value = &line[pair.value.clone()];
     let mut found = Vec::new();
     if let Some(at_sign) = value.rfind('@') {
-        let scheme = value[..at_sign].find("://");
+        let slashes = value[..at_sign].find("//");
         // The scheme may be missing or mistyped: what is wrong with it is then the reason of the error.
         let is_address = ["url", "proxy"].iter().any(|end| pair.key.ends_with(end));
-        let start = scheme.map_or(0, |scheme| scheme + "://".len());
-        if scheme.is_some() || is_address {
+        let start = slashes.map_or(0, |slashes| slashes + "//".len());
+        if slashes.is_some() || is_address {
             found.push(pair.value.start + start..pair.value.start + at_sign);
         }
     }
@@ -264,6 +264,7 @@ mod tests {
             ),
             ("proxy = 'u:hunter2@a:1'", "proxy = '*********@a:1'"),
             ("url = 'postgres:/u:p@h/d'", "url = '*************@h/d'"),
+            ("issuer = '//u:hunter2@h'", "issuer = '//*********@h'"),
             ("name = 'a@b'", "name = 'a@b'"),
             ("encoding_aes_key = 'hunter2", "encoding_aes_key = '*******"),
             ("encrypt_key = 'hunter2", "encrypt_key = '*******"),

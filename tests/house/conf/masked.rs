@@ -110,6 +110,18 @@ fn an_expression_of_a_secret_is_repeated_by_no_message() {
 }
 
 #[test]
+fn a_wrong_url_is_repeated_by_no_message() {
+    for (url, words) in [
+        ("https://u:hunter2@h:port/", "invalid port number"),
+        ("https://u:hunter2@", "empty host"),
+        ("//u:hunter2@h", "relative URL without a base"),
+    ] {
+        let shown = shown(&format!("[connector.a]\ncas = {{ url = '{url}' }}"));
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+}
+
+#[test]
 fn a_comment_is_not_shown_beside_a_problem() {
     let shown = shown("prefix = 7 # password: hunter2");
     assert!(shown.contains("prefix = 7 #"), "{shown}");
