@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::env::VarError;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -109,7 +110,7 @@ impl SecretError {
     fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::File { source, .. } => Some(source),
-            // The text says everything, and this source would show the secret.
+            // The text says everything.
             Self::Env { .. } | Self::Empty { .. } => None,
         }
     }
@@ -129,7 +130,7 @@ impl SecretSource {
             }
             Self::Env(name) => std::env::var(name).map_err(|source| SecretError::Env {
                 name: name.clone(),
-                source,
+                source: without_value(&source),
             })?,
             Self::Literal(secret) => secret.expose().clone(),
         };
@@ -273,6 +274,14 @@ impl JsonSchema for SecretSource {
     }
 }
 
+/// The error of a variable without its value, which is the secret.
+fn without_value(error: &VarError) -> VarError {
+    match error {
+        VarError::NotPresent => VarError::NotPresent,
+        VarError::NotUnicode(_) => VarError::NotUnicode(OsString::new()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,6 +296,8 @@ mod tests {
         let document: Document = toml::from_str("secret = 'hunter2'").unwrap();
         assert!(!format!("{document:?}").contains("hunter2"));
         assert!(!format!("{:?}", document.secret.read().unwrap()).contains("hunter2"));
+        let error = without_value(&VarError::NotUnicode("hunter2".into()));
+        assert!(!format!("{error:?}").contains("hunter2"));
     }
 
     #[test]
