@@ -15,7 +15,10 @@ pub(super) fn values_in_last_line(
         .rfind('\n')
         .map_or(0, |newline| newline + 1);
     let (before, line) = text_up_to_line_end.split_at(line_start);
-    let from = |start| Vec::from_iter([start..line.len()]);
+    let from = |start| {
+        let rest: Range<usize> = start..line.len();
+        vec![rest]
+    };
     let open = Open::at_end_of(before);
     if open == Open::Text {
         return from(0);

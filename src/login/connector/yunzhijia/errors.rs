@@ -350,7 +350,7 @@ mod tests {
     #[test]
     fn the_http_status_of_a_refused_token_counts_as_its_refusal() {
         let status = |call, status| {
-            let content_type = "text/html".to_owned();
+            let content_type = Text::same("text/html");
             ApiError::NoUsableResponse(OutboundError::Status {
                 call,
                 status,

@@ -175,7 +175,7 @@ fn a_message_keeps_its_hint_and_no_secret() {
 #[test]
 fn status_404_and_code_48005_mean_a_missing_call() {
     let status = |status| {
-        let content_type = "text/html".to_owned();
+        let content_type = Text::same("text/html");
         ApiError::NoUsableResponse(OutboundError::Status {
             call: "x",
             status,
