@@ -41,7 +41,8 @@ pub(super) enum SessionCommand {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct RevokeTarget {
-    /// The id of a session, as `session list` and the logs show it.
+    /// The ID of a session, as `session list` and the logs show it. It may begin with a hyphen.
+    #[arg(allow_hyphen_values = true)]
     id: Option<String>,
     /// All sessions of the person with this login.
     #[arg(long)]

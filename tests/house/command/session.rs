@@ -84,6 +84,19 @@ async fn sessions_are_listed_and_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_id_of_a_session_may_begin_with_a_hyphen() {
+    let (menshen, folder) = (Menshen::new().await, TempFolder::new());
+    let config = config_with_admin(&folder, &menshen, TOKENS);
+    let (program, _) = Program::run(&config).await;
+    // The server is asked, and knows no such session.
+    for id in ["-nRzS3KQ0dRZ0cD3hLFzYg", "--RzS3KQ0dRZ0cD3hLFzYg"] {
+        let ended = session(&config, &["revoke", id]);
+        assert_ne!(ended.status.code(), Some(2), "{ended:?}");
+    }
+    drop(program);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_done_is_exit_code_1_and_a_wrong_argument_2() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let config = config_with_admin(&folder, &menshen, TOKENS);
