@@ -134,7 +134,7 @@ pub(super) static TEXTS: Texts = Texts {
             before: "嵌入其他网站的页面将以 ",
             after: " 的身份打开。",
         },
-        warning: "请确认是您本人在该页面中点击了登录，再继续。如果您不认识显示它的网站，或不清楚本页从何而来，请关闭本页。",
+        warning: "请确认是您本人在该页面中点击了登录，再继续。如果您不认识嵌入它的网站，或不清楚本页从何而来，请关闭本页。",
         confirm: AroundName {
             before: "继续登录",
             after: "",
@@ -173,7 +173,7 @@ pub(super) static TEXTS: Texts = Texts {
             before: "刚才登录的是 ",
             after: "。绑定后，使用它也可以登录您当前的账号。",
         },
-        warning: "仅当两个账号都属于您本人时才能绑定。如果刚才登录的是他人，请勿绑定，否则对方可以以您的身份登录。",
+        warning: "仅当两个账号都属于您本人时才能绑定。如果刚才登录的是他人，请勿绑定，否则对方就能以您的身份登录。",
         confirm: "绑定",
         cancel: "不绑定",
     },
@@ -241,7 +241,7 @@ pub(super) static TEXTS: Texts = Texts {
         days: "天",
         minutes: "分钟",
         make: "创建令牌",
-        ends_with: "到期、停用、“退出所有设备”、账号关闭或管理员撤销登录，都会使令牌失效。",
+        ends_with: "到期、停用、在所有设备上退出登录、账号关闭或管理员撤销登录，都会使令牌失效。",
         ended: "令牌已停用，立即生效。",
         gone: "令牌不存在，可能已到期或已停用。",
         too_many: "令牌数量已达上限，请先停用不再使用的令牌。",
@@ -262,7 +262,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         invalid_proxy_header: ProblemText {
             title: "前置代理配置有误",
-            detail: "本站前置的代理发送了无法识别的请求头，与您的浏览器无关。",
+            detail: "本站前面的代理发送了无法识别的请求头，与您的浏览器无关。",
             remedy: "请将请求编号提供给管理员，日志中记录了具体的请求头。",
         },
         ambiguous_path: ProblemText {
@@ -322,7 +322,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         too_many_wrong_passwords: ProblemText {
             title: "密码错误次数过多",
-            detail: "该用户名或您所在的网络输错密码的次数过多，几分钟内将不再校验密码，即使密码正确。",
+            detail: "该用户名或您所在的网络输错密码的次数过多，几分钟内即使密码正确也无法登录。",
             remedy: "请几分钟后重新登录。如果不是您本人操作，请联系管理员。",
         },
         flow_cookie_missing: ProblemText {
@@ -377,7 +377,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         code_rejected_twice: ProblemText {
             title: "登录凭证连续失效",
-            detail: "登录服务连续两次返回凭证已使用或已过期。",
+            detail: "登录服务连续两次提示凭证已使用或已过期。",
             remedy: "请稍后重新登录，登录过程中不要刷新或后退。",
         },
         provider_misconfigured: ProblemText {
@@ -427,7 +427,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         revoked: ProblemText {
             title: "登录已被终止",
-            detail: "在您登录的过程中，相关登录被统一结束，本次登录也随之失效。",
+            detail: "在您登录的过程中，相关登录已被统一结束，本次登录也随之失效。",
             remedy: "请重新登录。",
         },
         no_login_name: ProblemText {
@@ -437,7 +437,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         auth_too_weak: ProblemText {
             title: "需要进一步验证身份",
-            detail: "您的身份已确认，但要访问的页面需要更严格或更近一次的身份验证，而登录服务未确认您已完成。",
+            detail: "您的身份已确认，但要访问的页面需要更严格或更近期的身份验证，而登录服务未确认您已完成。",
             remedy: "请重新登录并完成所有步骤，或使用其他登录方式。如果没有出现更多步骤，请将请求编号提供给管理员。",
         },
         invalid_ticket: ProblemText {
