@@ -30,7 +30,7 @@ pub struct AuditRecord<'a> {
     pub subject: Option<&'a str>,
     /// The login name, which applications receive.
     pub login: Option<&'a str>,
-    /// The account ID.
+    /// The ID of the account, which stays when its login changes.
     pub account: Option<&'a dyn fmt::Display>,
     /// The public ID of the session.
     pub session: Option<&'a dyn fmt::Display>,

@@ -31,7 +31,7 @@ pub struct AuditLine {
     pub event: AuditEvent,
     pub connector: Option<String>,
     pub login: Option<String>,
-    /// The account ID.
+    /// The ID of the account, which stays when its login changes.
     pub account: Option<String>,
     pub cause: AuditCause,
     /// One JSON object, without a line end.
