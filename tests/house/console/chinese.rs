@@ -1,7 +1,7 @@
 //! Chinese pages of the console have no English sentence: not in the audit trail, in findings, reports or
 //! explanations.
 
-use menshen::store::{AuditPosition, AuditQuery};
+use menshen::store::AuditQuery;
 
 use super::*;
 use crate::chinese::english_in;
@@ -35,15 +35,25 @@ async fn chinese(visit: &mut Visit, path: &str) -> String {
     words
 }
 
-/// Waits until the store has the audit lines.
-async fn wait_for_lines(menshen: &Menshen, count: usize) {
+/// Waits until a stored audit line contains each of these texts, and returns the lines. The store gets the lines
+/// some time after the answer that they are about.
+async fn stored_lines(menshen: &Menshen, texts: &[&str]) -> Vec<String> {
     let audit = &menshen.running.live().services().audit;
     let query = AuditQuery {
         max: 99,
         ..AuditQuery::default()
     };
-    let has_all = async || audit.search(&query).await.unwrap().len() >= count;
-    eventually("the audit lines are stored", has_all).await;
+    let lines = async || {
+        let lines = audit.search(&query).await.unwrap();
+        lines.into_iter().map(|line| line.json).collect::<Vec<_>>()
+    };
+    let has = |lines: &[String], text| lines.iter().any(|line| line.contains(text));
+    eventually("the audit lines are stored", async || {
+        let lines = lines().await;
+        texts.iter().all(|text| has(&lines, text))
+    })
+    .await;
+    lines().await
 }
 
 #[tokio::test]
@@ -85,17 +95,18 @@ async fn the_audit_trail_gives_its_reasons_in_the_language_of_the_page() {
     let request = "GET /api/people HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
     let answer = crate::wire::send(console_address(&menshen), request.as_bytes()).await;
     assert_eq!(answer.status, 401);
-    wait_for_lines(&menshen, 9).await;
-
-    let words = chinese(&mut visit, "/console/audit").await;
-    for reason in [
+    let reasons = [
         "通过控制台：离职",
         "通过控制台：所有人",
         "用密码登录",
         "通过控制台测试认证源 corp：访问",
         "通过控制台：停用认证源 corp",
         "管理 API：请求没有令牌",
-    ] {
+    ];
+    stored_lines(&menshen, &reasons).await;
+
+    let words = chinese(&mut visit, "/console/audit").await;
+    for reason in reasons {
         assert!(words.contains(reason), "{reason}: {words}");
     }
     let english = visit.get("/console/audit?lang=en").await.text();
@@ -121,7 +132,6 @@ async fn the_log_has_the_reasons_in_english_only() {
         ("confirm", "yes"),
     ];
     assert_eq!(visit.post("/console/sessions", &end).await.status, 303);
-    wait_for_lines(&menshen, 2).await;
     let logged = menshen.audit();
     let ended = logged
         .iter()
@@ -129,15 +139,9 @@ async fn the_log_has_the_reasons_in_english_only() {
         .unwrap();
     assert_eq!(ended["reason"], "through the console: everyone");
     assert!(ended.get("reason_zh").is_none(), "{ended}");
-    let audit = &menshen.running.live().services().audit;
-    let query = AuditQuery {
-        max: 9,
-        after: None::<AuditPosition>,
-        ..AuditQuery::default()
-    };
-    let lines = audit.search(&query).await.unwrap();
-    let stored = lines.iter().find(|line| line.json.contains("\"revoked\""));
-    let stored: serde_json::Value = serde_json::from_str(&stored.unwrap().json).unwrap();
+    let lines = stored_lines(&menshen, &["\"revoked\""]).await;
+    let stored = lines.iter().find(|line| line.contains("\"revoked\""));
+    let stored: serde_json::Value = serde_json::from_str(&stored.unwrap()).unwrap();
     assert_eq!(stored["reason"], ended["reason"]);
     assert_eq!(stored["reason_zh"], "通过控制台：所有人");
 }
