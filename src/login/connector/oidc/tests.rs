@@ -5,6 +5,7 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::issuer::IssuerName;
 use crate::login::connector::Prompt;
+use crate::login::fields::Fields;
 use crate::login::pending::Mode;
 use crate::login::return_to::ReturnTo;
 use crate::outbound;
