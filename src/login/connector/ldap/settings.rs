@@ -1,18 +1,18 @@
 //! `Settings`: the parsed settings of a connector, or every setting that is wrong.
 
-use std::time::Duration;
-
 use super::config::{Config, GroupsConfig};
 use super::dn::{self, Dn};
-use super::filter::{self, Filter, Placeholder};
+use super::filter::{Filter, Placeholder};
 use super::message::SearchScope;
 use crate::text;
 use crate::wording::Text;
 
-/// The limits of `timeout`. A login asks several times.
-const TIMEOUT_MIN: Duration = Duration::from_millis(100);
-const TIMEOUT_MAX: Duration = Duration::from_secs(20);
+mod invalid;
 
+pub(super) use invalid::InvalidSetting;
+use invalid::{DN_HELP, Invalid};
+
+/// The placeholder for the entered login name.
 const LOGIN: &str = "{login}";
 
 /// The parsed settings, without the password of the service account.
@@ -80,130 +80,10 @@ pub(super) struct Groups {
     pub(super) nested: bool,
 }
 
-/// A setting that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct InvalidSetting {
-    pub(super) is_in_groups: bool,
-    pub(super) key: &'static str,
-    pub(super) message: Text,
-    pub(super) help: Text,
-}
-
-/// The wrong settings that were found.
-struct Invalid(Vec<InvalidSetting>);
-
-impl Invalid {
-    fn add(&mut self, key: &'static str, message: Text, help: Text) {
-        self.0.push(InvalidSetting {
-            is_in_groups: false,
-            key,
-            message,
-            help,
-        });
-    }
-
-    fn dn(&mut self, key: &'static str, text: &str) -> Option<Dn> {
-        let parsed = Dn::parse(text);
-        if let Err(error) = &parsed {
-            self.add(key, text!("{key} is {error}", "{key} {error:#}"), DN_HELP);
-        }
-        parsed.ok()
-    }
-
-    fn filter(&mut self, key: &'static str, text: &str) -> Option<Filter> {
-        let parsed = Filter::parse(text);
-        if let Err(error) = &parsed {
-            let message = text!(
-                "{key} is not an LDAP filter: {error}",
-                "{key} 不是 LDAP 过滤器：{error:#}"
-            );
-            self.add(key, message, FILTER_HELP);
-        }
-        parsed.ok()
-    }
-
-    /// Parses the table `groups`.
-    fn in_groups(&mut self, config: &GroupsConfig) -> Option<Groups> {
-        let mut invalid = Self(Vec::new());
-        let parsed = groups(config, &mut invalid);
-        let invalid = invalid.0.into_iter();
-        self.0.extend(invalid.map(|one| InvalidSetting {
-            is_in_groups: true,
-            ..one
-        }));
-        parsed
-    }
-
-    fn timeout(&mut self, config: &Config) {
-        let timeout = config.timeout.duration();
-        if !(TIMEOUT_MIN..=TIMEOUT_MAX).contains(&timeout) {
-            let message = text!(
-                "timeout is a period from 100ms to 20s",
-                "timeout 应在 100ms 到 20s 之间"
-            );
-            self.add(
-                "timeout",
-                message,
-                text!(
-                    "a login asks the directory several times",
-                    "一次登录要查询目录几次"
-                ),
-            );
-        }
-    }
-
-    /// Checks `login_attributes` and `attributes`.
-    fn attributes(&mut self, config: &Config) {
-        if config.login_attributes.is_empty() {
-            let help = text!(
-                "name the attribute with the login, such as \"uid\" or \"sAMAccountName\"",
-                "请写存放登录名的属性，例如 \"uid\" 或 \"sAMAccountName\""
-            );
-            self.add(
-                "login_attributes",
-                text!("login_attributes is empty", "login_attributes 是空的"),
-                help,
-            );
-        }
-        for name in &config.login_attributes {
-            self.attribute("login_attributes", name);
-        }
-        for name in &config.attributes {
-            self.attribute("attributes", name);
-        }
-    }
-
-    fn attribute(&mut self, key: &'static str, name: &str) {
-        if !filter::is_attribute(name) {
-            let message = text!(
-                "{name:?} is not the name of an attribute",
-                "{name:?} 不是属性名"
-            );
-            self.add(
-                key,
-                message,
-                text!(
-                    "write its name in the schema, such as \"uid\"",
-                    "请写模式中的属性名，例如 \"uid\""
-                ),
-            );
-        }
-    }
-}
-
-const DN_HELP: Text = Text::fixed(
-    "copy it from the directory, such as \"ou=people,dc=corp,dc=example\"",
-    "请从目录中复制，例如 \"ou=people,dc=corp,dc=example\"",
-);
-const FILTER_HELP: Text = Text::fixed(
-    "write a filter as in RFC 4515, such as \"(objectClass=inetOrgPerson)\"",
-    "请按 RFC 4515 写过滤器，例如 \"(objectClass=inetOrgPerson)\"",
-);
-
 impl Settings {
     /// Parses the settings.
     pub(super) fn of(config: &Config) -> Result<Self, Vec<InvalidSetting>> {
-        let mut invalid = Invalid(Vec::new());
+        let mut invalid = Invalid::new();
         invalid.timeout(config);
         let base_dn = invalid.dn("base", &config.base);
         let account = account(config, base_dn.as_ref(), &mut invalid);
@@ -251,7 +131,7 @@ impl Settings {
         }
         let member_of_base = member_of_base.and_then(|base| invalid.dn("member_of_base", base));
         match (base_dn, filter, account, groups) {
-            (Some(base_dn), Some(filter), Some(account), Some(groups)) if invalid.0.is_empty() => {
+            (Some(base_dn), Some(filter), Some(account), Some(groups)) if invalid.is_empty() => {
                 Ok(Self {
                     account,
                     base: config.base.clone(),
@@ -264,7 +144,7 @@ impl Settings {
                     member_of_base,
                 })
             }
-            _ => Err(invalid.0),
+            _ => Err(invalid.into_settings()),
         }
     }
 }
