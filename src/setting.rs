@@ -11,11 +11,13 @@ use url::Url;
 mod foreign_words;
 mod key_path;
 mod label;
+mod position;
 mod secret_name;
 
 pub use foreign_words::{foreign_value_text, syntax_text, syntax_words};
 pub use key_path::{KeyPath, Step};
 pub use label::{InvalidLabel, LABEL_CHARS_MAX, Label};
+pub use position::line_column;
 pub use secret_name::names_secret;
 
 /// Whether the host of a URL is this machine.

@@ -8,7 +8,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::full_width;
 use super::mask::{Masks, mask};
-use super::text::ConfigText;
+use super::text::{ConfigText, line_around};
 use crate::setting::KeyPath;
 use crate::text;
 use crate::wording::{Language, Text};
@@ -170,11 +170,9 @@ impl Problem {
             None => (&*source.text, &*source.name),
         };
         let start = text.floor_char_boundary(self.span.start);
-        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
-        let line_end = text[start..]
-            .find('\n')
-            .map_or(text.len(), |length| start + length);
-        let line = text[line_start..line_end].trim_end_matches('\r');
+        let line_range = line_around(text, start);
+        let line_start = line_range.start;
+        let line = text[line_range].trim_end_matches('\r');
         // The span of a table continues below its header, but the caret stays on the first line.
         let start = (start - line_start).min(line.len());
         let end = text

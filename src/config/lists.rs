@@ -1,15 +1,16 @@
-//! What to write where a list is wanted.
+//! The help for errors at lists.
 
 use std::ops::Range;
 
 use super::document::{Found, OwnedStep, Reason, ValueError};
+use super::text::line_around;
 use crate::text;
 use crate::wording::Text;
 
-/// The keys whose lists are of tables; all other lists are of texts.
+/// The keys whose lists contain tables; all other lists contain strings.
 const LISTS_OF_TABLES: [&str; 4] = ["more", "route", "step", "tokens"];
 
-/// What to write in the place of a value that is no list.
+/// The help for a value that is not a list, at a key that takes one.
 pub(super) fn help_for_value(error: &ValueError) -> Option<Text> {
     let Reason::WrongType { found, expected } = &error.reason else {
         return None;
@@ -34,13 +35,10 @@ pub(super) fn help_for_value(error: &ValueError) -> Option<Text> {
     }
 }
 
-/// What to write in the place of a second `[route]`, which TOML refuses as a repeated key. `span`: the place of the
-/// error.
+/// The help for a second `[route]`, which TOML refuses as a repeated key. `span` is that of the error.
 pub(super) fn help_for_header(text: &str, span: &Range<usize>) -> Option<Text> {
-    let (before, after) = text.split_at_checked(span.start)?;
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let line_end = after.find('\n').map_or(text.len(), |at| span.start + at);
-    let header = text[line_start..line_end].trim().strip_prefix('[')?;
+    let line = &text[line_around(text, span.start)];
+    let header = line.trim().strip_prefix('[')?;
     let (name, _) = header.split_once(']')?;
     let last = name.rsplit('.').next()?;
     LISTS_OF_TABLES

@@ -1,6 +1,6 @@
-//! `Masks`: what errors do not show of the lines of a configuration. That is every value which is not known to be
-//! harmless: those of secrets, those of keys that do not exist, because a key may be a misspelt one of a secret,
-//! and, in a text that is not TOML, all values.
+//! `Masks`: the values in the lines of a configuration that errors do not show, because they may be secrets: those of
+//! secrets, those of keys that do not exist, because the key may be a misspelt one of a secret, and all values of a
+//! text that is not TOML.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ mod not_toml;
 
 use known::KnownKeys;
 
-/// What is not shown of a text.
+/// The parts of a configuration that errors do not show.
 pub(super) struct Masks {
     known: KnownKeys,
     /// Absent: the text is not TOML.

@@ -1,20 +1,19 @@
-//! A text that holds the quotation mark in which it stands, such as `"user.login == "li""`.
+//! The quotation marks of strings: where a string ends, and the help for one that contains its own quotation mark,
+//! such as `"user.login == "li""`.
 
 use std::ops::Range;
 
+use super::text::line_around;
 use crate::text;
 use crate::wording::Text;
 
-/// What may stand directly behind a text.
+/// The characters that TOML allows directly behind a string.
 const FOLLOWING: &str = ",]}=.#";
 
-/// In which quotation marks the text must stand, if the line of the error has such a text. `span`: the place of the
-/// error.
+/// The help for a string that contains its own quotation mark, if the line of the error has one. `span` is that of
+/// the error.
 pub(super) fn help(text: &str, span: &Range<usize>) -> Option<Text> {
-    let (before, after) = text.split_at_checked(span.start)?;
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let line_end = after.find('\n').map_or(text.len(), |at| span.start + at);
-    let line = &text[line_start..line_end];
+    let line = &text[line_around(text, span.start)];
     let quote = closed_too_early(line)?;
     let other = match quote {
         '"' if !line.contains('\'') => "'...'",
@@ -27,7 +26,7 @@ pub(super) fn help(text: &str, span: &Range<usize>) -> Option<Text> {
     ))
 }
 
-/// The quotation mark that ends a text of this line, although more of the text follows.
+/// The quotation mark that ends a string of this line although more of the string follows.
 fn closed_too_early(line: &str) -> Option<char> {
     let mut rest = line;
     while let Some(at) = rest.find(['"', '\'', '#']) {
@@ -36,7 +35,7 @@ fn closed_too_early(line: &str) -> Option<char> {
         if rest.starts_with("\"\"\"") || rest.starts_with("'''") {
             return None;
         }
-        rest = &rest[1 + length_of_text(&rest[1..], quote)?..];
+        rest = &rest[1 + end_of_string(&rest[1..], &rest[..1])?..];
         let next = rest.chars().next()?;
         if !next.is_whitespace() && !FOLLOWING.contains(next) {
             return Some(quote);
@@ -45,15 +44,20 @@ fn closed_too_early(line: &str) -> Option<char> {
     None
 }
 
-/// The length of the text that ends with this quotation mark, with the mark.
-fn length_of_text(text: &str, quote: char) -> Option<usize> {
-    let mut is_escaped = false;
-    let end = text.find(|c: char| {
-        let is_end = c == quote && !is_escaped;
-        is_escaped = quote == '"' && c == '\\' && !is_escaped;
-        is_end
-    })?;
-    Some(end + quote.len_utf8())
+/// Where a string ends, behind its closing `quote`, which may have several characters. `text` begins behind the
+/// opening one.
+pub(super) fn end_of_string(text: &str, quote: &str) -> Option<usize> {
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        if text[at..].starts_with(quote) {
+            return Some(at + quote.len());
+        }
+        at += c.len_utf8();
+        if c == '\\' && quote.starts_with('"') {
+            at += text[at..].chars().next().map_or(0, char::len_utf8);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -61,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_text_that_goes_on_behind_its_quotation_mark_is_found() {
+    fn only_a_string_that_continues_behind_its_quotation_mark_is_found() {
         for (line, found) in [
             ("allow = \"user.login == \"li\"\"", Some('"')),
             ("allow = 'user.login == 'li''", Some('\'')),

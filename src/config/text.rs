@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::document::{Document, Part};
-use crate::setting::KeyPath;
+use crate::setting::{KeyPath, line_column};
 
 /// The text of the configuration, and its name in errors.
 #[derive(Clone, Default)]
@@ -93,18 +93,23 @@ impl ConfigText {
 
     /// The line and the column in characters of a byte offset, both from 1.
     pub(super) fn line_column(&self, offset: usize) -> (usize, usize) {
-        let before = &self.text[..self.text.floor_char_boundary(offset)];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (
-            1 + before.matches('\n').count(),
-            1 + before[line_start..].chars().count(),
-        )
+        line_column(&self.text, offset)
     }
 
     /// The byte range of a value or its key; the error is that of the innermost table around it.
     fn find(&self, key_path: &KeyPath<'_>, part: Part) -> Result<Range<usize>, Range<usize>> {
         self.document.find(key_path, part)
     }
+}
+
+/// The byte range of the line around a byte offset, without its line break.
+pub(super) fn line_around(text: &str, offset: usize) -> Range<usize> {
+    let (before, after) = text.split_at(text.floor_char_boundary(offset));
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let end = after
+        .find('\n')
+        .map_or(text.len(), |length| before.len() + length);
+    start..end
 }
 
 #[cfg(test)]

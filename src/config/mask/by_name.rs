@@ -1,16 +1,17 @@
-//! Finds the secrets in a line of the configuration by the names of their keys, also in one that is not TOML.
+//! Finds the secrets in a line of the configuration by the names of their keys, even if the line is not TOML.
 
 use std::ops::Range;
 
+use crate::config::quotes::end_of_string;
 use crate::setting::names_secret;
 
 /// The table whose keys are names that administrators choose: each value is a secret.
 const SECRETS_TABLE: &str = "secrets";
 
-/// What may stand between a key and its value: `=`, and what is written instead of it by mistake.
+/// The separators of a key and its value: `=`, and those that people write instead by mistake.
 const SEPARATORS: [char; 4] = ['=', ':', '\u{ff1d}', '\u{ff1a}'];
 
-/// A key of a line and the rest that belongs to it.
+/// A key of a line, and the byte range of its value.
 pub(super) struct Pair<'a> {
     pub(super) key: &'a str,
     pub(super) value: Range<usize>,
@@ -29,13 +30,13 @@ pub(super) fn secrets_in_last_line(text_up_to_line_end: &str) -> Vec<Range<usize
         .filter(|pair| !is_path_of_tls_key(line, pair, lines.clone()))
         .flat_map(|pair| secrets_of_pair(line, pair))
         .collect();
-    // Whoever writes `secret = { value = "…" }` means a secret.
+    // In `secret = { value = "…" }`, which is not valid, the value is a secret as well.
     let inside = pairs
         .windows(2)
         .filter(|two| is_secret_key(two[0].key) && line[two[0].value.clone()].trim() == "{");
     let inside = inside.filter(|two| !matches!(two[1].key, "file" | "env"));
     found.extend(inside.map(|two| two[1].value.clone()));
-    // A value that began on an earlier line goes on until the first key of this one.
+    // A value of an earlier line may continue up to the first key of this one.
     if !is_header(line) {
         if is_in_secrets_table(lines.clone()) {
             found.push(pairs.first().map_or(0, |pair| pair.value.start)..line.len());
@@ -75,7 +76,10 @@ pub(super) fn pairs(line: &str) -> Vec<Pair<'_>> {
         }
         let mut length = c.len_utf8();
         match c {
-            '"' | '\'' => length = quoted_length(&line[at..], c),
+            '"' | '\'' => {
+                let rest = &line[at + 1..];
+                length += end_of_string(rest, &line[at..=at]).unwrap_or(rest.len());
+            }
             '{' => (depth, may_be_key) = (depth + 1, true),
             '}' => depth = depth.saturating_sub(1),
             ',' => may_be_key = depth > 0,
@@ -102,27 +106,13 @@ fn key_at(text: &str) -> Option<(&str, usize)> {
         None => rest,
     };
     let after = rest.trim_start().strip_prefix(SEPARATORS)?;
-    // The end of a secret in Base64, such as `c2VjcmV0MQ==`, is no key.
+    // A secret in Base64 that ends with padding, such as `c2VjcmV0MQ==`, is not a key.
     let is_padding = rest.starts_with('=')
         && !is_secret_key(key)
         && after
             .trim_matches(|c: char| c.is_whitespace() || "=,]".contains(c))
             .is_empty();
     (!is_padding).then(|| (key, text.len() - after.len()))
-}
-
-/// The length of a string with its quotes; without a closing quote, of the rest.
-fn quoted_length(text: &str, quote: char) -> usize {
-    let mut is_escaped = false;
-    for (at, c) in text.char_indices().skip(1) {
-        match c {
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = quote == '"',
-            c if c == quote => return at + c.len_utf8(),
-            _ => {}
-        }
-    }
-    text.len()
 }
 
 /// The secrets in a value: all of it, the credentials of a URL, or a parameter of a URL.
@@ -198,7 +188,7 @@ fn is_in_secrets_table<'a>(mut earlier_lines: impl Iterator<Item = &'a str>) -> 
     last_step(name).trim_matches(|c: char| c.is_whitespace() || "\"'".contains(c)) == SECRETS_TABLE
 }
 
-/// Whether a line begins a table, and is no list of texts.
+/// Whether a line is the header of a table, and not a list of strings.
 pub(super) fn is_header(line: &str) -> bool {
     let line = line.trim_start();
     line.starts_with('[') && !line.starts_with("[\"")

@@ -8,13 +8,13 @@ use super::super::document::OwnedStep;
 use super::super::nearest;
 use crate::secret::SecretSource;
 
-/// What leads to a type in a schema.
+/// The prefix of a reference to a type of the schema.
 const DEFINITIONS: &str = "#/$defs/";
 
 /// The schema of the configuration.
 pub(super) struct KnownKeys(Value);
 
-/// One of the forms that a value may have.
+/// One of the schemas that a value may have.
 #[derive(Clone, Copy)]
 struct Form<'a> {
     schema: &'a Value,
@@ -46,7 +46,7 @@ impl KnownKeys {
         takes_value && forms.iter().all(|form| !form.is_secret)
     }
 
-    /// Whether a word is a key, or a misspelt one.
+    /// Whether a word is a key, or so similar to one that it may be misspelt.
     pub(super) fn has_near(&self, word: &str) -> bool {
         let mut names = Vec::new();
         add_names(&self.0, &mut names);

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::by_name::{first_word, is_header, is_path_of_tls_key, pairs};
 use super::known::KnownKeys;
+use crate::config::quotes::end_of_string;
 
 /// The byte ranges of everything that may be a value in the last line of a text, relative to this line.
 pub(super) fn values_in_last_line(
@@ -20,7 +21,7 @@ pub(super) fn values_in_last_line(
         vec![rest]
     };
     let open = Open::at_end_of(before);
-    if open == Open::Text {
+    if open == Open::String {
         return from(0);
     }
     if is_header(line) && open == Open::Nothing {
@@ -35,7 +36,7 @@ pub(super) fn values_in_last_line(
         let end = line.find(word).unwrap_or(0) + word.len();
         return from(end);
     };
-    // What stands in a list may look like a key.
+    // A string in a list may look like a key.
     if open == Open::List && pairs.iter().any(|pair| !known.has_near(pair.key)) {
         return from(0);
     }
@@ -49,7 +50,7 @@ pub(super) fn values_in_last_line(
     ranges
 }
 
-/// The end of the header of a table at the start of a line. What follows belongs to no header.
+/// The end of the header of a table at the start of a line; the rest of the line is masked.
 fn header_end(line: &str) -> usize {
     let start = line.len() - line.trim_start().len();
     let is_opening = |c: char| c == '[' || c.is_whitespace();
@@ -62,12 +63,12 @@ fn header_end(line: &str) -> usize {
             .len()
 }
 
-/// What began on earlier lines and goes on.
+/// What earlier lines began and did not end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Open {
     Nothing,
-    /// A text of several lines.
-    Text,
+    /// A string of several lines.
+    String,
     List,
 }
 
@@ -86,12 +87,12 @@ impl Open {
                 .into_iter()
                 .find(|quote| rest.starts_with(quote));
             at += match quote {
-                Some(quote) if quote.len() == 3 => match end_of_text(&rest[3..], quote) {
+                Some(quote) if quote.len() == 3 => match end_of_string(&rest[3..], quote) {
                     Some(end) => 3 + end,
-                    None => return Self::Text,
+                    None => return Self::String,
                 },
                 // Without a closing quote, it ends with its line.
-                Some(quote) => 1 + end_of_text(&rest[1..line_end], quote).unwrap_or(line_end - 1),
+                Some(quote) => 1 + end_of_string(&rest[1..line_end], quote).unwrap_or(line_end - 1),
                 None if rest.starts_with('#') => line_end,
                 None => {
                     let c = rest.chars().next().unwrap_or_default();
@@ -109,21 +110,6 @@ impl Open {
             _ => Self::List,
         }
     }
-}
-
-/// Where a text ends, behind its closing quote.
-fn end_of_text(text: &str, quote: &str) -> Option<usize> {
-    let mut at = 0;
-    while let Some(c) = text[at..].chars().next() {
-        if text[at..].starts_with(quote) {
-            return Some(at + quote.len());
-        }
-        at += c.len_utf8();
-        if c == '\\' && quote.starts_with('"') {
-            at += text[at..].chars().next().map_or(0, char::len_utf8);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

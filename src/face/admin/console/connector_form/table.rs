@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::setting::syntax_text;
+use crate::setting::{line_column, syntax_text};
 use crate::site::settings::SECRET_MARKER;
 use crate::wording::Text;
 
@@ -99,9 +99,9 @@ pub(super) struct NotToml {
 pub(super) fn from_toml(text: &str) -> Result<Members, NotToml> {
     toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
-        let before = text.get(..start).unwrap_or(text);
+        let (line, _) = line_column(text, start);
         NotToml {
-            line: before.matches('\n').count() + 1,
+            line,
             reason: syntax_text(error.message()),
         }
     })

@@ -14,7 +14,7 @@ use crate::keys;
 use crate::people::local_people::fields::{LIST_FIELDS, TEXT_FIELDS};
 use crate::people::password_hash::{InvalidHash, PasswordHash};
 use crate::people::profile::is_fixed_field;
-use crate::setting::syntax_text;
+use crate::setting::{line_column, syntax_text};
 use crate::store::{LoginName, Subject};
 use crate::text;
 use crate::wording::Text;
@@ -48,12 +48,11 @@ impl<'a> Parser<'a> {
     }
 
     fn refuse(&mut self, span: Range<usize>, message: Text) {
-        let before = &self.text[..self.text.floor_char_boundary(span.start)];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let (line, column) = line_column(self.text, span.start);
         self.problems.push(FileProblem {
             file: self.name.to_owned(),
-            line: 1 + before.matches('\n').count(),
-            column: 1 + before[line_start..].chars().count(),
+            line,
+            column,
             message,
             span,
         });
@@ -84,7 +83,7 @@ impl<'a> Parser<'a> {
                 self.refuse(key.span(), message);
                 continue;
             };
-            let line = 1 + self.text[..key.span().start].matches('\n').count();
+            let (line, _) = line_column(self.text, key.span().start);
             if let Some(first) = first_lines.insert(login.to_lowercase(), line) {
                 let message = text!(
                     "the login `{login}` is in line {first} already: login names are compared without \
