@@ -1,22 +1,24 @@
-//! Small types of configuration values: a period, and a path within the document.
+//! What the configuration of every module needs: types of values, paths and positions in a document, names of
+//! secrets, and the messages of parsers.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::wording::error_of_text;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use url::Url;
 
-mod foreign_words;
+use crate::wording::error_of_text;
+
 mod key_path;
 mod label;
+mod parser_messages;
 mod position;
 mod secret_name;
 
-pub use foreign_words::{foreign_value_text, syntax_text, syntax_words};
 pub use key_path::{KeyPath, Step};
 pub use label::{InvalidLabel, LABEL_CHARS_MAX, Label};
+pub use parser_messages::{toml_message, toml_message_parts, value_message};
 pub use position::line_column;
 pub use secret_name::names_secret;
 

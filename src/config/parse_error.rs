@@ -6,14 +6,14 @@ use super::document::{Found, Reason, ValueError};
 use super::error::Problem;
 use super::nearest;
 use super::text::ConfigText;
-use crate::setting::{foreign_value_text, syntax_words};
+use crate::setting::{toml_message_parts, value_message};
 use crate::text;
 use crate::wording::Text;
 
 /// The problem of a text that is not TOML. The English words are those of the parser.
 pub(super) fn syntax_problem(source: &ConfigText, error: &toml::de::Error) -> Problem {
     let span = error.span().unwrap_or(0..0);
-    let (what, expected) = syntax_words(error.message().trim_end());
+    let (what, expected) = toml_message_parts(error.message().trim_end());
     let problem = Problem::at(source, span, what);
     match expected {
         Some(expected) => problem.with_help(expected),
@@ -59,7 +59,7 @@ pub(super) fn value_problem(source: &ConfigText, error: &ValueError) -> Problem 
 /// The problem that a type of ours found: what is wrong, perhaps `: `, and what is allowed.
 pub(super) fn other_problem(source: &ConfigText, span: Range<usize>, message: &Text) -> Problem {
     let (en, zh) = (message.to_string(), format!("{message:#}"));
-    if let Some(message) = foreign_value_text(&en).filter(|_| en == zh) {
+    if let Some(message) = value_message(&en).filter(|_| en == zh) {
         return Problem::at(source, span, message);
     }
     match (split_help(&en, ": "), split_help(&zh, "：")) {

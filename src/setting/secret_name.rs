@@ -1,6 +1,6 @@
-//! Names of keys, fields and headers by which people call secrets.
+//! Recognizes the names of keys, fields and headers that usually contain secrets.
 
-/// How such names end, in lower case, without `-` and `_`.
+/// The endings of such names, in lower case, without `-` and `_`.
 const ENDINGS: [&str; 14] = [
     "secret",
     "password",
@@ -18,10 +18,11 @@ const ENDINGS: [&str; 14] = [
     "credentials",
 ];
 
-/// Names that are whole.
+/// Names that count only as a whole.
 const NAMES: [&str; 3] = ["key", "authorization", "cookie"];
 
-/// Whether what has this name is probably a secret, also if it stands where no secret belongs.
+/// Whether a key, a field or a header with this name probably contains a secret. It need not be one that menshen
+/// knows.
 pub fn names_secret(name: &str) -> bool {
     let letters = name.chars().filter(|c| !matches!(c, '-' | '_'));
     let name: String = letters.map(|c| c.to_ascii_lowercase()).collect();

@@ -12,7 +12,7 @@ use super::error::FieldProblem;
 use super::parse::below;
 use super::table::ConnectorTable;
 use crate::login::connector::ConnectorConfig;
-use crate::setting::{Step, foreign_value_text};
+use crate::setting::{Step, value_message};
 use crate::text;
 use crate::wording::Text;
 
@@ -155,7 +155,7 @@ fn value_problem(message: &str) -> (Text, Text) {
         // An error of a URL, or of our own types, which name what is allowed and not the value.
         (false, _) => {
             let message = message.trim();
-            let help = foreign_value_text(message);
+            let help = value_message(message);
             (
                 text!("this value cannot be used", "这个值无法使用"),
                 help.unwrap_or_else(|| Text::same(message.to_owned())),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::setting::{line_column, syntax_text};
+use crate::setting::{line_column, toml_message};
 use crate::site::settings::SECRET_MARKER;
 use crate::wording::Text;
 
@@ -102,7 +102,7 @@ pub(super) fn from_toml(text: &str) -> Result<Members, NotToml> {
         let (line, _) = line_column(text, start);
         NotToml {
             line,
-            reason: syntax_text(error.message()),
+            reason: toml_message(error.message()),
         }
     })
 }

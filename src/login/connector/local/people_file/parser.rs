@@ -14,7 +14,7 @@ use crate::keys;
 use crate::people::local_people::fields::{LIST_FIELDS, TEXT_FIELDS};
 use crate::people::password_hash::{InvalidHash, PasswordHash};
 use crate::people::profile::is_fixed_field;
-use crate::setting::{line_column, syntax_text};
+use crate::setting::{line_column, toml_message};
 use crate::store::{LoginName, Subject};
 use crate::text;
 use crate::wording::Text;
@@ -64,7 +64,7 @@ impl<'a> Parser<'a> {
             Err(error) => {
                 self.refuse(
                     error.span().unwrap_or(0..0),
-                    syntax_text(error.message().trim_end()),
+                    toml_message(error.message().trim_end()),
                 );
                 return Vec::new();
             }

@@ -1,10 +1,10 @@
-//! The messages of the readers of TOML and of URLs in Chinese.
+//! The messages of the parsers of TOML, URLs and other values in English, as they write them, and in Chinese.
 
 use crate::text;
 use crate::wording::Text;
 
-/// A message of the reader of TOML: what is wrong, and what it expected instead.
-pub fn syntax_words(message: &str) -> (Text, Option<Text>) {
+/// A message of the TOML parser: what is wrong, and what it expected instead.
+pub fn toml_message_parts(message: &str) -> (Text, Option<Text>) {
     match message.split_once(", expected ") {
         Some((what, "nothing")) => (wrong(what), None),
         Some((what, list)) => (wrong(what), Some(expected(list))),
@@ -12,16 +12,16 @@ pub fn syntax_words(message: &str) -> (Text, Option<Text>) {
     }
 }
 
-/// [`syntax_words`] as one sentence.
-pub fn syntax_text(message: &str) -> Text {
-    match syntax_words(message) {
+/// A message of the TOML parser as one sentence.
+pub fn toml_message(message: &str) -> Text {
+    match toml_message_parts(message) {
         (what, Some(expected)) => text!("{message}", "{what:#}，{expected:#}"),
         (what, None) => text!("{message}", "{what:#}"),
     }
 }
 
 fn wrong(message: &str) -> Text {
-    match found_in(&SYNTAX, message) {
+    match translation(&SYNTAX, message) {
         Some(zh) => text!("{message}", "TOML 语法错误：{zh}"),
         None if message.starts_with("cannot extend value of type") => text!(
             "{message}",
@@ -31,32 +31,33 @@ fn wrong(message: &str) -> Text {
     }
 }
 
-/// What the reader of TOML expected: literals in backticks, and names of parts of the syntax.
+/// What the TOML parser expected: literals in backticks, and names of parts of the syntax.
 fn expected(list: &str) -> Text {
     let parts = list.split(", ");
     let parts: Vec<_> = parts
-        .map(|part| found_in(&EXPECTED, part).unwrap_or(part))
+        .map(|part| translation(&EXPECTED, part).unwrap_or(part))
         .collect();
     let parts = parts.join("、");
     text!("expected {list}", "此处应为 {parts}")
 }
 
-/// What a type of another crate says about a value, such as a URL: what is wrong. The value, which may follow in
-/// quotes behind `: `, is left out: a URL may have a password.
-pub fn foreign_value_text(message: &str) -> Option<Text> {
+/// The message with which the type of another crate, such as `Url`, refuses a value; `None` if it is not known. The
+/// value, which may follow in quotes after `: `, is left out: a URL may contain a password.
+pub fn value_message(message: &str) -> Option<Text> {
     let what = match message.split_once(": ") {
         Some((what, value)) if value.starts_with('"') => what,
         _ => message,
     };
-    let zh = found_in(&VALUES, what)?;
+    let zh = translation(&VALUES, what)?;
     Some(text!("{what}", "{zh}"))
 }
 
-fn found_in(words: &[(&str, &'static str)], message: &str) -> Option<&'static str> {
-    let found = words.iter().find(|(en, _)| *en == message);
+fn translation(messages: &[(&str, &'static str)], message: &str) -> Option<&'static str> {
+    let found = messages.iter().find(|(en, _)| *en == message);
     found.map(|(_, zh)| *zh)
 }
 
+/// What the TOML parser says is wrong.
 const SYNTAX: [(&str, &str); 57] = [
     ("`_` may only go between digits", "`_` 只能出现在数字之间"),
     (
@@ -150,6 +151,7 @@ const SYNTAX: [(&str, &str); 57] = [
     ("unquoted keys cannot be empty", "不带引号的键不能为空"),
 ];
 
+/// What the TOML parser expects.
 const EXPECTED: [(&str, &str); 18] = [
     ("basic string", "双引号文本"),
     ("characters", "字符"),
@@ -177,6 +179,7 @@ const EXPECTED: [(&str, &str); 18] = [
     ("value", "值"),
 ];
 
+/// What types of other crates say about values.
 const VALUES: [(&str, &str); 14] = [
     ("empty host", "URL 缺少主机"),
     (
