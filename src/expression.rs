@@ -19,9 +19,9 @@ mod function;
 mod literal_chars;
 mod moment;
 mod parse;
+mod parser_message;
 mod result_type;
-mod slip;
-mod syntax;
+mod syntax_help;
 #[cfg(test)]
 mod tests;
 mod value;

@@ -26,10 +26,7 @@ pub enum EvalError {
     /// The [`super::Budget`] of the request is used up.
     BudgetExceeded,
     /// An operation failed on values of the right type.
-    Failed {
-        /// What failed.
-        problem: Text,
-    },
+    Failed { problem: Text },
 }
 
 impl EvalError {

@@ -7,8 +7,8 @@ use cel::{Env, ParseErrors, Program};
 use super::Scope;
 use super::check::{CheckedTree, DEPTH_MAX, check};
 use super::error::{CompileError, CompileErrorKind, Position};
-use super::slip::slip;
-use super::syntax::syntax_text;
+use super::parser_message::parser_message;
+use super::syntax_help::syntax_help;
 use crate::wording::Text;
 
 /// The maximum length of an expression.
@@ -136,7 +136,8 @@ fn syntax_error(errors: &ParseErrors, source: &str) -> CompileError {
         _ => None,
     };
     let offset = position.map_or(0, |position: Position| position.offset);
-    let message = slip(&message, source, offset).unwrap_or_else(|| syntax_text(&message));
+    let help = syntax_help(&message, source, offset);
+    let message = help.unwrap_or_else(|| parser_message(&message));
     CompileError {
         kind: CompileErrorKind::Syntax { message },
         position,

@@ -1,13 +1,13 @@
-//! The messages of the parser of CEL in both languages.
+//! The messages of the CEL parser in both languages.
 
 use crate::text;
 use crate::wording::Text;
 
-/// How the parser calls the end of the source.
+/// The name of the end of the source in messages of the parser.
 const END: &str = "<EOF>";
 
 /// A message of the parser without the tokens that it would have accepted.
-pub(super) fn syntax_text(message: &str) -> Text {
+pub(super) fn parser_message(message: &str) -> Text {
     let message = message.split(" expecting ").next().unwrap_or(message);
     let quoted = quoted(message);
     if message.contains(END) {
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_parser_says_has_chinese_words_and_names_the_place() {
+    fn a_message_of_the_parser_is_translated_and_keeps_what_it_quotes() {
         for (message, en, zh) in [
             (
                 "mismatched input '=' expecting {'==', '!='}",
@@ -84,7 +84,7 @@ mod tests {
                 "语法有误：`something else`",
             ),
         ] {
-            let text = syntax_text(message);
+            let text = parser_message(message);
             assert_eq!(text.to_string(), en);
             assert_eq!(format!("{text:#}"), zh);
         }

@@ -1,13 +1,14 @@
-//! What was probably meant by an expression that does not parse.
+//! The help for usual mistakes in an expression that does not parse.
 
 use crate::text;
 use crate::wording::Text;
 
-/// How the parser says that a character belongs to no word of the language.
+/// The beginning of the parser's message about a character that belongs to no token.
 const UNKNOWN_CHARACTER: &str = "token recognition error at: '";
 
-/// What to write instead, for usual slips. `message`: that of the parser; `offset`: its place in the source.
-pub(super) fn slip(message: &str, source: &str, offset: usize) -> Option<Text> {
+/// What to write instead of a usual mistake; `None` for other mistakes. `message` is that of the parser, and
+/// `offset` its position in the source, in bytes.
+pub(super) fn syntax_help(message: &str, source: &str, offset: usize) -> Option<Text> {
     let character = message.strip_prefix(UNKNOWN_CHARACTER)?.chars().next()?;
     if character == '=' {
         return Some(text!("write == to compare", "比较要写 =="));
