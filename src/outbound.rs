@@ -25,7 +25,7 @@ mod probe;
 mod proxy;
 mod reach;
 mod tls;
-mod tls_words;
+mod tls_message;
 
 pub use call::{OutboundCall, Repeatable, call_text};
 pub use error::{OutboundError, io_reason};

@@ -5,7 +5,7 @@ use std::io;
 
 use super::AddressRefused;
 use super::call::call_text;
-use super::tls_words;
+use super::tls_message::tls_message;
 use crate::resolver::ResolveError;
 use crate::text;
 use crate::wording::{Text, error_of_text};
@@ -170,7 +170,7 @@ fn reason(error: &reqwest::Error) -> Text {
 pub fn io_reason(error: &io::Error) -> Text {
     let inner = error.get_ref();
     if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return tls_words::text(tls);
+        return tls_message(tls);
     }
     match (error.raw_os_error(), error.kind()) {
         (Some(_), _) => Text::same(error.to_string()),

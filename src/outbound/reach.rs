@@ -12,7 +12,8 @@ use crate::wording::{Text, error_of_text};
 pub enum Reach {
     #[default]
     Everywhere,
-    /// All but link-local addresses and others at which clouds give metadata and credentials to their machines.
+    /// All addresses except link-local ones and others at which clouds serve metadata and credentials to their
+    /// machines.
     NoMetadata,
 }
 
@@ -30,7 +31,8 @@ const METADATA_V4: [Ipv4Addr; 4] = [
     Ipv4Addr::new(192, 0, 0, 192),
 ];
 
-/// Those of AWS, the second one for the credentials of pods, Google Cloud, Oracle Cloud, Scaleway and Linode.
+/// The same over IPv6: AWS (the second address has the credentials of pods), Google Cloud, Oracle Cloud, Scaleway,
+/// Linode.
 const METADATA_V6: [Ipv6Addr; 6] = [
     Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
     Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
@@ -66,10 +68,10 @@ impl Reach {
         self == Self::Everywhere || !is_metadata(ip)
     }
 
-    /// Those of some addresses that may be contacted.
+    /// The addresses of a list that may be contacted.
     ///
     /// # Errors
-    /// There are none.
+    /// None of them may be contacted.
     pub fn of_addresses(self, ips: &[IpAddr]) -> Result<Vec<IpAddr>, AddressRefused> {
         let (included, refused): (Vec<_>, Vec<_>) = ips.iter().partition(|ip| self.includes(**ip));
         match (included.is_empty(), refused.first()) {
@@ -107,7 +109,7 @@ fn is_metadata(ip: IpAddr) -> bool {
     }
 }
 
-/// The same for the two halves of an IPv4 address.
+/// Whether the IPv4 address with these two halves is one of metadata.
 fn is_metadata_v4(high: u16, low: u16) -> bool {
     let bits = u32::from(high) << 16 | u32::from(low);
     is_metadata(IpAddr::V4(bits.into()))

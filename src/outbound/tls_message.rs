@@ -1,12 +1,12 @@
-//! The errors of TLS with a source, in both languages.
+//! The errors of a TLS connection to a source in both languages.
 
 use rustls::{CertificateError, Error};
 
 use crate::text;
 use crate::wording::Text;
 
-/// The English words are those of rustls.
-pub(super) fn text(error: &Error) -> Text {
+/// The message of a TLS error. The English one is that of rustls.
+pub(super) fn tls_message(error: &Error) -> Text {
     let zh = match error {
         Error::InvalidCertificate(error) => certificate(error),
         Error::AlertReceived(alert) => {
