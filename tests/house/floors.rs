@@ -56,6 +56,11 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("telemetry", "clock"),
 ];
 
+/// Names that say nothing about the subject of a module.
+const WITHOUT_SUBJECT: [&str; 7] = [
+    "common", "helper", "helpers", "manager", "misc", "util", "utils",
+];
+
 fn floor_of(module: &str) -> Option<u8> {
     FLOORS
         .iter()
@@ -171,6 +176,19 @@ fn every_module_uses_only_lower_floors() {
         }
     }
     assert!(violations.is_empty(), "{violations:#?}");
+}
+
+#[test]
+fn the_name_of_every_module_names_a_subject() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["src", "tests", "examples", "benches"] {
+        collect_sources(&root.join(folder), &mut files);
+    }
+    for file in files {
+        let name = file.file_stem().and_then(|name| name.to_str()).unwrap();
+        assert!(!WITHOUT_SUBJECT.contains(&name), "{}", file.display());
+    }
 }
 
 #[test]

@@ -28,9 +28,9 @@ use crate::wording::Text;
 
 mod active_auth;
 mod body;
-mod common;
 mod dingtalk_sync;
 mod envelope;
+mod every_kind;
 mod form;
 mod generate_key;
 mod handlers;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::common::Fields;
+use super::every_kind::Fields;
 use super::form::{Form, SecretField};
 use super::kind::HengshiKind;
 use super::table::{Draft, Rest, find};

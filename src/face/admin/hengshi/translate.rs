@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::common::Fields;
+use super::every_kind::Fields;
 use super::form::{Form, MENSHEN};
 use super::kind::HengshiKind;
 use super::kinds::{self, Before};

@@ -30,9 +30,9 @@ macro_rules! directory_fields {
 }
 
 mod cas;
-mod common;
 mod custom;
 mod dingtalk;
+mod every_kind;
 mod jwt;
 mod lark;
 mod ldap;
@@ -93,7 +93,7 @@ impl KindForm {
     pub(super) fn sections(&self) -> Vec<KindSection> {
         let mut known = Vec::new();
         let mut sections = Vec::new();
-        for section in self.sections.iter().chain(common::SECTIONS) {
+        for section in self.sections.iter().chain(every_kind::SECTIONS) {
             let fields = section.fields.iter();
             let fields: Vec<_> = fields.filter(|field| !known.contains(&field.key)).collect();
             known.extend(fields.iter().map(|field| field.key));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use url::Url;
 
-use super::super::common::{self, Fields};
+use super::super::every_kind::{self, Fields};
 use super::super::form::Form;
 use super::super::mapping::Shape;
 use super::super::table::{Draft, Rest};
@@ -41,7 +41,7 @@ pub(super) fn read(form: &mut Form<'_>, draft: &mut Draft) {
         let en = "CAS has no mapping of the login, which is the user name of the CAS server: leave it empty";
         form.refuse("loginNameMapping", zh, en);
     }
-    common::read(form, draft, Shape::Attributes);
+    every_kind::read(form, draft, Shape::Attributes);
 }
 
 pub(super) fn show(rest: &mut Rest, fields: &mut Fields) {
@@ -65,7 +65,7 @@ pub(super) fn show(rest: &mut Rest, fields: &mut Fields) {
         rest.take_if(ALLOW_HTTP, &Value::from(true));
     }
     fields.put_if("casServer", url);
-    common::show(rest, fields, Shape::Attributes);
+    every_kind::show(rest, fields, Shape::Attributes);
 }
 
 /// Whether requests to this URL leave the machine without TLS.

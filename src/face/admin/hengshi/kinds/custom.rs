@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::common::{self, Fields};
+use super::super::every_kind::{self, Fields};
 use super::super::form::Form;
 use super::super::kind::HengshiKind;
 use super::super::mapping::Shape;
@@ -40,11 +40,11 @@ pub(super) fn read(form: &mut Form<'_>, draft: &mut Draft, before: Before<'_>, k
     }
     // Makes the connector one of this kind even if the recipe is empty.
     draft.imply("custom", json!({}));
-    common::read_login(form, draft, Shape::Plain);
-    common::read(form, draft, Shape::Plain);
+    every_kind::read_login(form, draft, Shape::Plain);
+    every_kind::read(form, draft, Shape::Plain);
 }
 
 pub(super) fn show(rest: &mut Rest, fields: &mut Fields) {
-    common::show_login(rest, fields, Shape::Plain);
-    common::show(rest, fields, Shape::Plain);
+    every_kind::show_login(rest, fields, Shape::Plain);
+    every_kind::show(rest, fields, Shape::Plain);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::common::{self, Fields};
+use super::super::every_kind::{self, Fields};
 use super::super::form::Form;
 use super::super::mapping::Shape;
 use super::super::table::{Draft, Rest};
@@ -44,8 +44,8 @@ pub(super) fn read(form: &mut Form<'_>, draft: &mut Draft, before: Before<'_>) {
             form.refuse(PERIOD, zh, en);
         }
     }
-    common::read_login(form, draft, Shape::Plain);
-    common::read(form, draft, Shape::Plain);
+    every_kind::read_login(form, draft, Shape::Plain);
+    every_kind::read(form, draft, Shape::Plain);
 }
 
 pub(super) fn show(rest: &mut Rest, fields: &mut Fields) {
@@ -66,6 +66,6 @@ pub(super) fn show(rest: &mut Rest, fields: &mut Fields) {
         rest.take(SYNC_EVERY);
         fields.put(PERIOD, minutes);
     }
-    common::show_login(rest, fields, Shape::Plain);
-    common::show(rest, fields, Shape::Plain);
+    every_kind::show_login(rest, fields, Shape::Plain);
+    every_kind::show(rest, fields, Shape::Plain);
 }

@@ -5,7 +5,7 @@ use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as NameError, StrDeserializer};
 use serde_json::Value;
 
-use super::super::common::{self, Fields};
+use super::super::every_kind::{self, Fields};
 use super::super::form::{Form, SecretField};
 use super::super::mapping::Shape;
 use super::super::table::{Draft, MARKER, Rest};
@@ -64,10 +64,10 @@ pub(super) fn read(form: &mut Form<'_>, draft: &mut Draft, before: Before<'_>) {
             form.refuse(script, zh, en);
         }
     }
-    if let Some(login) = common::read_login(form, draft, Shape::Plain) {
+    if let Some(login) = every_kind::read_login(form, draft, Shape::Plain) {
         draft.imply(SUBJECT, subject(&login));
     }
-    common::read(form, draft, Shape::Plain);
+    every_kind::read(form, draft, Shape::Plain);
 }
 
 /// The algorithm of signatures.
@@ -268,8 +268,8 @@ pub(super) fn show(rest: &mut Rest, fields: &mut Fields) {
         let implied = Value::from(subject(login));
         rest.take_if(SUBJECT, &implied);
     }
-    common::show_login(rest, fields, Shape::Plain);
-    common::show(rest, fields, Shape::Plain);
+    every_kind::show_login(rest, fields, Shape::Plain);
+    every_kind::show(rest, fields, Shape::Plain);
 }
 
 /// The identifier of a person: `sub` of the token, else the login.

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use serde_json::{Value, json};
 
-use super::super::common::{self, Fields};
+use super::super::every_kind::{self, Fields};
 use super::super::form::{Form, SecretField};
 use super::super::mapping::{self, Shape};
 use super::super::table::{Draft, Rest};
@@ -37,7 +37,7 @@ pub(super) fn read(form: &mut Form<'_>, draft: &mut Draft, before: Before<'_>) {
         draft.imply(MAPPED_LOGIN, mapping::one(Shape::Plain, &attribute));
         draft.say(LOGIN, LOGIN_ATTRIBUTES, json!([attribute]));
     }
-    common::read(form, draft, Shape::Plain);
+    every_kind::read(form, draft, Shape::Plain);
 }
 
 /// Reads the parts of the URL.
@@ -86,7 +86,7 @@ pub(super) fn show(rest: &mut Rest, fields: &mut Fields) {
         rest.take_if(MAPPED_LOGIN, &Value::from(implied));
         fields.put(LOGIN, attribute);
     }
-    common::show(rest, fields, Shape::Plain);
+    every_kind::show(rest, fields, Shape::Plain);
 }
 
 /// Shows the parts of a URL; a list of URLs has no fields.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::common::{self, Fields};
+use super::super::every_kind::{self, Fields};
 use super::super::form::Form;
 use super::super::mapping::Shape;
 use super::super::table::{Draft, Rest};
@@ -67,7 +67,7 @@ pub(super) fn read(form: &mut Form<'_>, draft: &mut Draft, before: Before<'_>) {
     let (field, path) = SEND_REDIRECT_URI;
     let append = form.flag(field);
     draft.say_if(field, path, append);
-    let login = common::read_login(form, draft, Shape::Plain);
+    let login = every_kind::read_login(form, draft, Shape::Plain);
     if !has_preset {
         let default = default_login();
         let login = login.as_ref().unwrap_or(&default);
@@ -76,7 +76,7 @@ pub(super) fn read(form: &mut Form<'_>, draft: &mut Draft, before: Before<'_>) {
             draft.imply(MAPPED_LOGIN, default);
         }
     }
-    common::read(form, draft, Shape::Plain);
+    every_kind::read(form, draft, Shape::Plain);
 }
 
 pub(super) fn show(rest: &mut Rest, fields: &mut Fields) {
@@ -108,8 +108,8 @@ pub(super) fn show(rest: &mut Rest, fields: &mut Fields) {
         rest.take_if(SUBJECT, &implied);
         rest.take_if(MAPPED_LOGIN, &Value::from(default_login()));
     }
-    common::show_login(rest, fields, Shape::Plain);
-    common::show(rest, fields, Shape::Plain);
+    every_kind::show_login(rest, fields, Shape::Plain);
+    every_kind::show(rest, fields, Shape::Plain);
 }
 
 /// The first of the usual members that the profile has.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::common::{self, Fields};
+use super::super::every_kind::{self, Fields};
 use super::super::form::Form;
 use super::super::mapping::Shape;
 use super::super::table::{Draft, Rest};
@@ -24,8 +24,8 @@ pub(super) fn read(form: &mut Form<'_>, draft: &mut Draft) {
     let entity_id = form.sent_as(["entityId", "entityID"]);
     let text = form.text(entity_id);
     draft.say_if(entity_id, "saml.entity_id", text);
-    common::read_login(form, draft, Shape::Friendly);
-    common::read(form, draft, Shape::Friendly);
+    every_kind::read_login(form, draft, Shape::Friendly);
+    every_kind::read(form, draft, Shape::Friendly);
 }
 
 pub(super) fn show(rest: &mut Rest, fields: &mut Fields) {
@@ -37,6 +37,6 @@ pub(super) fn show(rest: &mut Rest, fields: &mut Fields) {
     fields.put_secret("privateKey", rest, "saml.private_key");
     fields.put_if("certificate", rest.take_text("saml.certificate_pem"));
     fields.put_if("entityId", rest.take_text("saml.entity_id"));
-    common::show_login(rest, fields, Shape::Friendly);
-    common::show(rest, fields, Shape::Friendly);
+    every_kind::show_login(rest, fields, Shape::Friendly);
+    every_kind::show(rest, fields, Shape::Friendly);
 }

@@ -2,7 +2,7 @@
 
 use super::super::field::{Choice, Control, Field, Place, Section};
 use super::super::field::{address, choice, field, section, words};
-use super::{KindForm, common};
+use super::{KindForm, every_kind};
 
 pub(super) static FORM: KindForm = KindForm {
     kind: "wecom",
@@ -72,36 +72,36 @@ const SOURCE: &[Field] = &[
 ];
 
 const FAMILIAR: &[Field] = &[
-    common::DISPLAY_NAME.hint(
+    every_kind::DISPLAY_NAME.hint(
         "Authing 的“显示名称”。空着就显示 ID。",
         "The display name of Authing. Empty: the ID.",
     ),
-    common::ADMISSION.hint(
+    every_kind::ADMISSION.hint(
         "NocoBase：手机号匹配不到用户时是否新建。Authing：“仅登录模式”就是只允许已有账号的人。",
         "NocoBase: whether a user is created when the phone number matches nobody. Authing: login-only mode is “only \
          people who have an account”.",
     ),
-    common::LINK_BY.hint(
+    every_kind::LINK_BY.hint(
         "Authing 的“字段匹配”，NocoBase 按手机号。只用企业微信核实过的值；手机号要成员同意才给（见“登录时请求”）。",
         "Field matching in Authing; NocoBase matches the phone number. Only what WeCom verified counts, and it gives the \
          phone number only with the consent of the member (see “requested at a login”).",
     ),
-    common::LINK_ON_REQUEST.hint(
+    every_kind::LINK_ON_REQUEST.hint(
         "Authing 的“询问绑定”。在这里由本人发起：先用已有账号登录，再打开工作台主页的地址并加上 &link=1，登录后确认。",
         "Asking for a binding in Authing. Here the person begins it: signed in with the account they have, they open the \
          address of the workbench with &link=1, sign in and confirm.",
     ),
-    common::CALLBACK_BASE.hint(
+    every_kind::CALLBACK_BASE.hint(
         "NocoBase 的“Origin”：协议、主机和端口，例如 https://oa.corp.example。空着就用 external_url。",
         "Origin in NocoBase: scheme, host and port, such as https://oa.corp.example. Empty: those of external_url.",
     ),
-    common::HOME_DESKTOP.hint(
+    every_kind::HOME_DESKTOP.hint(
         "从工作台进来的人在电脑上到这里：路径，或本站的 URL。",
         "Where people who come from the workbench arrive on a computer: a path, or a URL of this site.",
     ),
-    common::HOME_MOBILE.hint("在手机上到这里。", "The same on a phone."),
-    common::HOME_NAME,
-    common::AUTO_LOGIN.hint(
+    every_kind::HOME_MOBILE.hint("在手机上到这里。", "The same on a phone."),
+    every_kind::HOME_NAME,
+    every_kind::AUTO_LOGIN.hint(
         "NocoBase 的“自动登录”：在企业微信里打开就登录。只能有一个企业微信认证源这样做。",
         "Automatic sign-in in NocoBase: opening a page inside WeCom signs in. Only one WeCom connector can do this.",
     ),
