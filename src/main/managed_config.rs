@@ -141,7 +141,7 @@ pub(super) fn with_read_secrets(id: &str, table: Value) -> Result<Value, Failure
         )));
     };
     let mut table = ConnectorTable::from(members);
-    let elsewhere = table.secrets_elsewhere().map_err(|problems| {
+    let external_secrets = table.external_secrets().map_err(|problems| {
         let lines = problems.iter().map(|problem| {
             text!(
                 "\n  [connector.{id}] {problem}",
@@ -155,15 +155,15 @@ pub(super) fn with_read_secrets(id: &str, table: Value) -> Result<Value, Failure
             "有的设置不正确：{lines:#}"
         ))
     })?;
-    for place in elsewhere {
-        let secret = place.source.read().map_err(|error| {
-            let (field, why) = (&place.field, chain(&error));
+    for external in external_secrets {
+        let secret = external.source.read().map_err(|error| {
+            let (field, why) = (&external.field, chain(&error));
             Failure::Refused(text!(
                 "[connector.{id}] {field}: {why}",
                 "[connector.{id}] {field}：{why:#}"
             ))
         })?;
-        table.put_secret(&place, &secret);
+        table.put_secret(&external, &secret);
     }
     Ok(Value::Object(table.expose().clone()))
 }

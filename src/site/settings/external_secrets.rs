@@ -1,5 +1,5 @@
-//! Secrets that a [`ConnectorTable`] names and does not contain: in a file, or in the environment. The server reads
-//! none of them for managed settings. A command may, because whoever runs it could read them as well.
+//! `ExternalSecret`: a secret that a [`ConnectorTable`] does not contain, but names in a file or in the environment.
+//! The server reads none of them for managed settings. A command may, because its user could read them as well.
 
 use serde_json::{Map, Value};
 
@@ -11,9 +11,9 @@ use crate::secret::{Secret, SecretSource};
 use crate::setting::Step;
 use crate::text;
 
-/// A secret, or a public key, in a file or in the environment.
+/// A secret, or a public key, that is in a file or in the environment.
 #[derive(Clone, Debug)]
-pub struct SecretElsewhere {
+pub struct ExternalSecret {
     /// Its key path below `[connector.ID]`.
     pub field: String,
     pub source: SecretSource,
@@ -21,11 +21,11 @@ pub struct SecretElsewhere {
 }
 
 impl ConnectorTable {
-    /// The secrets that are elsewhere. Of settings whose types are wrong there are none: the server refuses those.
+    /// The external secrets; none if the settings have a wrong type, because the server refuses those.
     ///
     /// # Errors
     /// A file or a variable is named for something else than a secret.
-    pub fn secrets_elsewhere(&self) -> Result<Vec<SecretElsewhere>, Vec<FieldProblem>> {
+    pub fn external_secrets(&self) -> Result<Vec<ExternalSecret>, Vec<FieldProblem>> {
         let connector = match types::read(self) {
             Ok(connector) => connector,
             Err(problems) => return misplaced_sources(self, &problems),
@@ -34,7 +34,7 @@ impl ConnectorTable {
             let secrets = kind.secrets().into_iter().chain(kind.public_keys());
             secrets.filter(|(_, source)| !matches!(source, SecretSource::Literal(_)))
         });
-        let secrets = secrets.map(|(key_path, source)| SecretElsewhere {
+        let secrets = secrets.map(|(key_path, source)| ExternalSecret {
             field: key_path.to_string(),
             source: source.clone(),
             path: key_path.steps().iter().map(name_of).collect(),
@@ -42,9 +42,9 @@ impl ConnectorTable {
         Ok(secrets.collect())
     }
 
-    /// Puts a secret into the settings themselves.
-    pub fn put_secret(&mut self, place: &SecretElsewhere, secret: &Secret<String>) {
-        self.set_at(&place.path, secret.expose().as_str().into());
+    /// Replaces the name of an external secret by its value.
+    pub fn put_secret(&mut self, external: &ExternalSecret, secret: &Secret<String>) {
+        self.set_at(&external.path, secret.expose().as_str().into());
     }
 }
 
@@ -59,7 +59,7 @@ fn name_of(step: &Step<'_>) -> String {
 fn misplaced_sources(
     table: &ConnectorTable,
     problems: &[FieldProblem],
-) -> Result<Vec<SecretElsewhere>, Vec<FieldProblem>> {
+) -> Result<Vec<ExternalSecret>, Vec<FieldProblem>> {
     let mut sources = Vec::new();
     find_sources("", table.expose(), &mut sources);
     sources.retain(|source| {
