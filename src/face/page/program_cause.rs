@@ -9,7 +9,7 @@ pub enum ProgramCause {
     /// A rule denies the caller.
     Forbidden,
     /// A trusted proxy does not send what the decision needs.
-    UntoldByProxy,
+    Incomplete,
     /// The bearer token is not valid.
     BadToken,
     /// The bearer token lacks a scope.
@@ -33,7 +33,7 @@ pub enum ProgramCause {
 impl ProgramCause {
     pub const ALL: [Self; 11] = [
         Self::Forbidden,
-        Self::UntoldByProxy,
+        Self::Incomplete,
         Self::BadToken,
         Self::MissingScope,
         Self::TwoCallers,
@@ -49,7 +49,7 @@ impl ProgramCause {
     pub fn slug(self) -> &'static str {
         match self {
             Self::Forbidden => "forbidden",
-            Self::UntoldByProxy => "untold",
+            Self::Incomplete => "untold",
             Self::BadToken => "bad-token",
             Self::MissingScope => "insufficient-scope",
             Self::TwoCallers => "two-callers",
@@ -63,7 +63,7 @@ impl ProgramCause {
 
     pub fn title(self, lang: Lang) -> &'static str {
         lang.pick(match self {
-            Self::Forbidden | Self::UntoldByProxy => LocalizedText {
+            Self::Forbidden | Self::Incomplete => LocalizedText {
                 en: "Not allowed here",
                 zh: "不允许访问",
             },
@@ -113,7 +113,7 @@ impl ProgramCause {
                 en: "The access rule does not allow this request. Signing in again does not help.",
                 zh: "访问规则不允许该请求，重新登录也无济于事。",
             },
-            Self::UntoldByProxy => LocalizedText {
+            Self::Incomplete => LocalizedText {
                 en: "The proxy in front does not send what the decision needs. The log of menshen says what \
                      is missing.",
                 zh: "前面的代理没有发送判断所需的信息，menshen 的日志中写明了缺少什么。",

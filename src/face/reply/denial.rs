@@ -79,7 +79,7 @@ pub(in crate::face) fn deny(context: &RequestContext<'_>, denial: &Denial) -> Lo
                 let send = headers_for(what);
                 tracing::warn!(request_id = %context.id, route = route_name, host = %context.head.host, "a trusted proxy does not send the {what} that the decision needs, so the request is denied: let the proxy send {send}");
             }
-            let response = program_json(context, ProgramCause::UntoldByProxy);
+            let response = program_json(context, ProgramCause::Incomplete);
             LoggedResponse::denied(format!("untold: {what}"), route.as_ref(), None, response)
         }
         Denial::Unavailable { route } => {

@@ -83,7 +83,7 @@ fn program_status(cause: ProgramCause) -> StatusCode {
         ProgramCause::BadToken | ProgramCause::BadAccessToken => StatusCode::UNAUTHORIZED,
         ProgramCause::TwoCallers => StatusCode::BAD_REQUEST,
         ProgramCause::Forbidden
-        | ProgramCause::UntoldByProxy
+        | ProgramCause::Incomplete
         | ProgramCause::MissingScope
         | ProgramCause::AccessTokenElsewhere
         | ProgramCause::AccessTokenNotEnough

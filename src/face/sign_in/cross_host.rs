@@ -74,7 +74,7 @@ fn returns_here(context: &RequestContext<'_>, target: &LoginTarget) -> bool {
 
 /// The problem page for a request that the login host sent to a third host, or to another scheme or port. The
 /// login host would send it there again.
-fn went_elsewhere(context: &RequestContext<'_>) -> LoggedResponse {
+fn refuse_other_host(context: &RequestContext<'_>) -> LoggedResponse {
     static LOG_LIMITER: LogLimiter = LogLimiter::new();
     context.services.telemetry.count_login_loop();
     // Any client can cause it.
@@ -118,7 +118,7 @@ pub(super) fn redirect_to_login_host(
         );
     }
     if was_sent_there(query) && !returns_here(context, target) {
-        return went_elsewhere(context);
+        return refuse_other_host(context);
     }
     LoggedResponse::own_path(
         "to the login host",
