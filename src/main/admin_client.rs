@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::answer_text::{field_text, said};
+use super::answer_text::{field_text, localized_field};
 use super::failure::{Failure, chain};
 
 /// The longest answer, in bytes.
@@ -251,11 +251,11 @@ impl ApiAnswer {
                 Some(id) => text!("connector {id}: {field}", "认证源 {id}：{field}"),
                 None => Text::same(field),
             };
-            let message = said(problem, "message");
+            let message = localized_field(problem, "message");
             let line = match problem["help"].is_null() {
                 true => text!("\n  {field}: {message}", "\n  {field:#}：{message}"),
                 false => {
-                    let help = said(problem, "help");
+                    let help = localized_field(problem, "help");
                     text!(
                         "\n  {field}: {message} ({help})",
                         "\n  {field:#}：{message}（{help}）"
@@ -266,7 +266,7 @@ impl ApiAnswer {
         });
         let lines: String = lines.collect();
         match lines.is_empty() {
-            true => Text::same(said(&self.body, "error")),
+            true => Text::same(localized_field(&self.body, "error")),
             false => wrong_settings(&lines),
         }
     }

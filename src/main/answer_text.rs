@@ -33,9 +33,9 @@ pub(super) fn operator_text(text: &Text) -> String {
     text.for_operator().to_owned()
 }
 
-/// A text of an answer in the language of the operator: the member `NAME_zh` has the Chinese words of `NAME`, if
+/// A member of an answer in the language of the operator: `NAME_zh` has the Chinese text of the member `NAME`, if
 /// there are any.
-pub(super) fn said(answer: &Value, name: &str) -> String {
+pub(super) fn localized_field(answer: &Value, name: &str) -> String {
     let chinese = format!("{name}_zh");
     match wording::operator_language() {
         Language::Chinese if answer[&chinese].is_string() => field_text(&answer[&chinese]),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use super::admin_client::{AdminClient, TokenChoice};
-use super::answer_text::{field_text, said};
+use super::answer_text::{field_text, localized_field};
 use super::{Failure, load, print};
 
 /// The most lines that the API lists at once.
@@ -97,7 +97,7 @@ fn line_text(line: &Value) -> String {
     let fields = fields.map(|field| field_text(&line[field])).join("\t");
     let why = ["reason", "error"].into_iter();
     let why = why.filter(|field| !line[field].is_null());
-    let why: Vec<_> = why.map(|field| said(line, field)).collect();
+    let why: Vec<_> = why.map(|field| localized_field(line, field)).collect();
     let separator = text!("; ", "；");
     match why.is_empty() {
         true => format!("{fields}\t-"),

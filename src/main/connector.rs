@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::admin_client::{AdminClient, TokenChoice};
-use super::answer_text::{field_text, operator_text, print_answer, said};
+use super::answer_text::{field_text, localized_field, operator_text, print_answer};
 use super::managed_config;
 
-/// What stands for no default.
+/// The argument of `connector default` that removes the default.
 const NOBODY: &str = "none";
 
 /// The longest file of settings, in bytes. All managed settings of a store have no more.
@@ -134,7 +134,7 @@ async fn test(client: &AdminClient, id: &str, json: bool) -> Result<(), Failure>
     print_answer(&answer, json, |_| {
         let lines = results().map(|result| {
             let mark = if result["good"] == true { "ok" } else { "!!" };
-            format!("{mark} {}\n", said(result, "text"))
+            format!("{mark} {}\n", localized_field(result, "text"))
         });
         lines.collect()
     })?;
@@ -171,7 +171,7 @@ fn list_text(answer: &Value) -> String {
         let mut state = match (is("shadowed"), connector["broken"].is_null(), is("enabled")) {
             (true, ..) => text!("shadowed by the file", "被配置文件覆盖"),
             (_, false, _) => {
-                let reason = said(connector, "broken");
+                let reason = localized_field(connector, "broken");
                 text!("out of force: {reason}", "无法使用：{reason}")
             }
             (_, _, true) => text!("enabled", "已启用"),

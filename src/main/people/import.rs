@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::Failure;
 use super::super::admin_client::{AdminClient, ApiAnswer};
-use super::super::answer_text::{print_answer, said};
+use super::super::answer_text::{localized_field, print_answer};
 use super::local;
 
 /// The longest import file, in bytes; the admin API accepts no longer one.
@@ -42,7 +42,7 @@ pub(super) async fn run(
             print_answer(&answer.body, true, |_| String::new())?;
         }
         let lines = problems.iter().map(|problem| {
-            let (line, why) = (&problem["line"], said(problem, "why"));
+            let (line, why) = (&problem["line"], localized_field(problem, "why"));
             let line = text!("\n  line {line}: {why}", "\n  第 {line} 行：{why}");
             line.for_operator().to_owned()
         });

@@ -4,7 +4,7 @@ use menshen::text;
 use menshen::wording::Text;
 use serde_json::Value;
 
-use super::super::answer_text::{field_text, operator_text, said, time_text};
+use super::super::answer_text::{field_text, localized_field, operator_text, time_text};
 
 pub(super) fn person_line(person: &Value) -> String {
     let field = |name: &str| field_text(&person[name]);
@@ -94,7 +94,7 @@ pub(super) fn access_text(answer: &Value) -> String {
         let is_explained = route["why"].as_str().is_some_and(|why| !why.is_empty());
         let why = match is_explained {
             true => {
-                let why = said(route, "why");
+                let why = localized_field(route, "why");
                 text!(" ({why})", "（{why}）")
             }
             false => Text::default(),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::super::Failure;
 use super::super::admin_client::AdminClient;
-use super::super::answer_text::{field_text, print_answer, said};
+use super::super::answer_text::{field_text, localized_field, print_answer};
 
 /// How often the progress is asked for.
 const ASK_EVERY: Duration = Duration::from_millis(500);
@@ -180,6 +180,9 @@ fn problem_text(report: &Value) -> Text {
 }
 
 fn problem_line(problem: &Value) -> Text {
-    let (what, remedy) = (said(problem, "what"), said(problem, "remedy"));
+    let (what, remedy) = (
+        localized_field(problem, "what"),
+        localized_field(problem, "remedy"),
+    );
     text!("{what}; {remedy}", "{what}；{remedy}")
 }
