@@ -18,13 +18,13 @@ use audit_queue::Pushed;
 pub use audit_queue::{AuditCause, AuditLine, AuditLineId, UnstoredAudit};
 pub use log_limiter::LogLimiter;
 use log_writer::LineKind;
-
-use crate::text;
-use crate::wording::{Text, error_of_text};
 pub use metrics::{BearerCounters, GaugeGuard};
 pub use outcomes::{AppTokenOutcome, BearerOutcome, LoginOutcome, RefreshOutcome, ReloadOutcome};
 pub use program_log::{flush_log, init};
 pub use route_metrics::RouteCounters;
+
+use crate::text;
+use crate::wording::{Text, error_of_text};
 
 mod access;
 mod audit;
@@ -230,12 +230,12 @@ impl Telemetry {
     }
 
     /// Current problems with writing log lines and with storing audit lines, for the health report.
-    pub fn log_problems(&self) -> Vec<crate::wording::Text> {
+    pub fn log_problems(&self) -> Vec<Text> {
         let records = self.0.records.problem();
         let program = program_log::writer().and_then(log_writer::LogWriter::problem);
         let unstored = match self.0.audit_queue.dropped() {
             0 => None,
-            lines => Some(crate::text!(
+            lines => Some(text!(
                 "the store does not take audit lines in time: {lines} are only in the log",
                 "数据库没有及时保存审计记录：{lines} 行只在日志里"
             )),

@@ -127,14 +127,14 @@ fn problem(config: &Config, file: &NamedFile<'_>) -> Option<Problem> {
         "the file must exist, and the user of menshen must be allowed to read it",
         "文件必须存在，运行 menshen 的用户必须有权读取"
     );
-    Some(problem.with_help(match start_of_relative(&file.path) {
+    Some(problem.with_help(match relative_path_help(&file.path) {
         Some(folder) => text!("{help}; {folder}", "{help:#}；{folder:#}"),
         None => help,
     }))
 }
 
-/// Where a relative path begins.
-fn start_of_relative(path: &Path) -> Option<Text> {
+/// The help for a relative path: the folder in which it begins.
+fn relative_path_help(path: &Path) -> Option<Text> {
     let folder = path.is_relative().then(std::env::current_dir)?.ok()?;
     let folder = folder.display();
     Some(text!(

@@ -10,7 +10,7 @@ use super::text::ConfigText;
 
 /// The most values that are taken out of a document until it fits.
 const PASSES_MAX: usize = 200;
-/// What stands for an `external_url` that cannot be used, so that everything else is checked nevertheless.
+/// The value in place of an `external_url` that cannot be used, so that everything else is checked nevertheless.
 const NO_EXTERNAL_URL: &str = "https://menshen.invalid";
 /// Tables whose tables or items do not need each other.
 const TABLES_OF_ENTRIES: [&str; 3] = ["connector", "issuer", "route"];

@@ -30,10 +30,10 @@ use known_browser::KnownBrowser;
 const WRONG_PASSWORDS_MAX: u32 = 5;
 const PAUSE: Period = Period::s(60);
 
-/// What the wrong passwords are counted for, instead of a connector. None is an ID of one: those have no
-/// capital letter.
+/// The key of the counts of wrong passwords, in place of the ID of a connector. IDs have no capital letter, so no
+/// connector has this one.
 const COUNTED_AT: &str = "Console";
-/// The same on the machine itself, and in browsers that are known.
+/// The keys of the counts on the machine itself, and in browsers in which the administrator has signed in before.
 const COUNTED_AT_MACHINE: &str = "Console, this machine";
 const COUNTED_AT_BROWSER: &str = "Console, known browser";
 

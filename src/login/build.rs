@@ -39,7 +39,7 @@ pub struct Deps<'a> {
     pub telemetry: &'a Telemetry,
     /// The connectors of the file, whose author may choose every address of the machine.
     pub of_file: BTreeSet<ConnectorId>,
-    /// The addresses that the others contact.
+    /// The addresses that all other connectors may contact.
     pub reach_of_managed: Reach,
 }
 
@@ -255,7 +255,7 @@ fn own_url(base: &Url, prefix: &str, path: &str) -> Option<Url> {
     Url::parse(&text).ok().filter(|_| is_http)
 }
 
-/// What a rebuilt connector keeps.
+/// What a connector keeps when it is built again.
 struct Kept {
     health: ConnectorHealth,
     state: Option<KeptState>,

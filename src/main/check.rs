@@ -83,7 +83,7 @@ pub(super) async fn run(path: &Path, export: Option<&Path>, online: bool) -> Res
     }))
 }
 
-/// What is said of connectors that are not in force.
+/// A line for each connector that is not in force.
 fn state_lines(settings: &Settings) -> Vec<Text> {
     let infos = settings.connectors().into_iter();
     let lines = infos.filter_map(|info| {

@@ -1,4 +1,4 @@
-//! The configuration file: reading it, and what is to be warned of.
+//! Reads the configuration file and collects its warnings.
 
 use std::io::ErrorKind;
 use std::path::Path;

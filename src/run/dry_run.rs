@@ -1,5 +1,4 @@
-//! What commands ask of a configuration without serving it: does it build, does its store answer, how would it
-//! decide.
+//! The commands that build a site without serving it: `check` and `explain`.
 
 use std::sync::Arc;
 

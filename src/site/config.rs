@@ -28,9 +28,7 @@ pub struct Config {
     pub original_uri_header: OriginalHeader,
     /// The files that prove the ownership of a domain: content by path.
     pub verification_files: BTreeMap<String, String>,
-    /// `[session]`.
     pub session: SessionConfig,
-    /// `[login]`.
     pub login: LoginConfig,
     /// `[connector.ID]`.
     pub connectors: BTreeMap<ConnectorId, ConnectorConfig>,
@@ -38,9 +36,7 @@ pub struct Config {
     pub issuers: BTreeMap<IssuerId, IssuerConfig>,
     /// `[[route]]`.
     pub routes: Vec<RouteConfig>,
-    /// `[console]`.
     pub console: Option<ConsoleConfig>,
-    /// `[pages]`.
     pub pages: PagesConfig,
     /// The percentage of the concurrent requests to all upstreams of a route that one client may have.
     pub client_share_max_percent: u8,
@@ -49,7 +45,6 @@ pub struct Config {
     pub anonymous_share_max_percent: u8,
     /// After how long an open response or upload is authorized again: `server.limits.judged_again_after`.
     pub recheck_after: Duration,
-    /// `[managed]`.
     pub managed: ManagedConfig,
     /// Where the file has what API and console must not change.
     pub file: FileSettings,

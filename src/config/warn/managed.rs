@@ -1,4 +1,4 @@
-//! What connectors that are not in the file may contact.
+//! Warns when managed connectors may contact metadata services of clouds.
 
 use super::Warnings;
 use crate::setting::KeyPath;

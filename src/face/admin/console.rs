@@ -252,7 +252,7 @@ impl PageContext<'_> {
         if self.request.path == "/sign_out" {
             return sign_in::sign_out(self).await;
         }
-        // Whoever may only look may try a mapping, which changes nothing.
+        // A view-only session may try a mapping, because that changes nothing.
         if let Some(id) = mapping::connector_of(self.request.path) {
             return mapping::change(self, id, form).await;
         }

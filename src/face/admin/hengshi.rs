@@ -148,7 +148,7 @@ impl Hengshi {
         };
         match token.rights {
             AdminRights::Full => services.telemetry.audit(&record),
-            // Whoever may only look could fill the audit trail.
+            // At a limited rate, because a token that changes nothing must not fill the audit trail.
             AdminRights::View | AdminRights::Broker(_) => {
                 services.telemetry.audit_anonymous(&record);
             }

@@ -7,8 +7,8 @@ use crate::outbound;
 use crate::text;
 use crate::wording::{Text, error_of_text};
 
-/// What a browser or an app brings, in the place of an API call. Anybody can bring anything, so a refusal of it
-/// says nothing about the source.
+/// The names of what a browser or an app sends, which stand for API calls in [`SourceRefusal::call`]. Anybody can
+/// send anything, so its refusal says nothing about the source.
 pub(crate) mod brought {
     use crate::outbound::call_text;
     use crate::wording::Text;
@@ -17,7 +17,7 @@ pub(crate) mod brought {
     pub(crate) const CALLBACK: &str = "callback";
     /// The error that the login page returns in a callback.
     pub(crate) const AUTHORIZE: &str = "authorize";
-    /// The parameters of an arrival.
+    /// The parameters of a request to an entry point.
     pub(crate) const ENTRY: &str = "entry";
     /// A signed token of a portal.
     pub(crate) const TOKEN: &str = "the token";
@@ -27,7 +27,7 @@ pub(crate) mod brought {
 
     pub(super) const ALL: [&str; 6] = [CALLBACK, AUTHORIZE, ENTRY, TOKEN, SAML_RESPONSE, FORM];
 
-    /// What was brought or, for every other name, the call.
+    /// The name in both languages: one of these, or that of an API call.
     pub(super) fn text(name: &'static str) -> Text {
         match name {
             CALLBACK => Text::fixed(CALLBACK, "回调"),
@@ -266,9 +266,7 @@ impl SourceRefusal {
             message: message.to_owned(),
         }
     }
-}
 
-impl SourceRefusal {
     fn text(&self) -> Text {
         let Self {
             call,

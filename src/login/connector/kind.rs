@@ -103,7 +103,7 @@ pub(super) fn origin_of(url: &Url) -> String {
 /// What is wrong inside of a TOML file.
 #[derive(Debug)]
 pub struct FileProblems {
-    /// Its path.
+    /// The path of the file.
     pub name: String,
     pub text: Secret<String>,
     /// The byte range of each problem, and its words.

@@ -108,7 +108,7 @@ pub enum Precondition {
     IsNew,
 }
 
-/// By what a change came.
+/// Where a change was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Means {
     Api,

@@ -243,7 +243,7 @@ pub(super) fn refusals(lines: &[StoredAuditLine], lang: Lang) -> Vec<(String, us
     counts
 }
 
-/// What stands between an error and its cause.
+/// The separator of an error and its cause.
 fn separator(lang: Lang) -> &'static str {
     match lang {
         Lang::Zh => "：",

@@ -226,7 +226,7 @@ impl VersionRow {
     }
 }
 
-/// By what a change came, as the version has it.
+/// Where a change was made, as the version stores it: the API, the console or a command.
 fn means_text(means: &str, lang: Lang) -> String {
     let chinese = match means {
         "api" => "管理 API",

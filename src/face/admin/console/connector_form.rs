@@ -34,7 +34,7 @@ use masked::masked;
 use page::Outcome;
 use table::Members;
 
-/// What stands in the path for a connector that has no ID yet. It cannot be an ID.
+/// The path segment for a connector that has no ID yet. It cannot be an ID.
 const NEW: &str = "_new";
 
 /// The same, as long as no connector has this ID.

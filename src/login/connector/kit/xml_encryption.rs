@@ -1,6 +1,6 @@
 //! XML encryption as SAML uses it: opens `EncryptedAssertion` and `EncryptedID` with our key.
 //!
-//! Every failure is the same error. Whoever could distinguish wrong padding from wrong content could decrypt
+//! Every failure is the same error. A sender who could distinguish wrong padding from wrong content could decrypt
 //! by asking.
 
 mod ciphers;

@@ -16,7 +16,7 @@ pub(super) struct ShownAddress {
     pub(super) value: String,
 }
 
-/// What stands for the ID of a connector that has none yet.
+/// The placeholder for the ID of a connector that has none yet.
 const ANY_ID: &str = "ID";
 
 /// The addresses for a connector with these settings.
