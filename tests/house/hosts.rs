@@ -234,7 +234,7 @@ async fn the_login_host_sends_people_on_to_hosts_of_the_site_only_and_once() {
 }
 
 #[tokio::test]
-async fn where_one_cookie_covers_both_hosts_nobody_is_sent_there_to_begin() {
+async fn with_one_cookie_for_both_hosts_the_start_page_returns_at_once() {
     let menshen = Setup::default()
         .external_url("http://sso.corp.test")
         .session("cookie_domain = \"corp.test\"")

@@ -1,12 +1,12 @@
-//! The Chinese texts of the program: one way to address people, and none of the phrases that readers stumbled over.
+//! The Chinese texts of the program: one way to address people, and none of the phrases that are known to be unclear.
 
 use std::fs;
 use std::path::PathBuf;
 
 use crate::conf::project_file;
 
-/// What no text says any more.
-const REPLACED: [&str; 5] = [
+/// Phrases that are known to be unclear.
+const UNCLEAR: [&str; 5] = [
     "应用没有开门",
     "登记登录的地方",
     "看不懂这个请求",
@@ -53,9 +53,9 @@ fn people_are_addressed_in_one_way() {
 }
 
 #[test]
-fn phrases_that_nobody_understood_are_gone() {
+fn no_text_has_a_phrase_that_is_known_to_be_unclear() {
     for (path, text) in texts() {
-        for phrase in REPLACED {
+        for phrase in UNCLEAR {
             assert!(!text.contains(phrase), "{phrase} in {}", path.display());
         }
     }

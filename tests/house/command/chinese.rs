@@ -46,7 +46,7 @@ fn chinese(config: &Path, arguments: &[&str], input: &str, code: i32) -> String 
 }
 
 #[test]
-fn what_is_wrong_without_a_server_is_chinese() {
+fn errors_of_commands_that_need_no_server_are_chinese() {
     let folder = ConfigFolder::new("chinese-offline");
     let admin = |line: &str| format!("[admin]\nlisten = '127.0.0.1:1'\n{line}");
     let config = folder.config(&admin("token = 'the-token-of-this-test'"));
@@ -112,7 +112,7 @@ fn what_is_wrong_without_a_server_is_chinese() {
 }
 
 #[test]
-fn passwords_and_local_administrators_are_spoken_of_in_chinese() {
+fn messages_about_passwords_and_local_administrators_are_chinese() {
     let folder = ConfigFolder::new("chinese-passwords");
     let config = folder.config("");
     let password = "correct horse battery";

@@ -110,7 +110,7 @@ async fn connectors_are_made_switched_and_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_default_is_named_as_no_connector_is() {
+async fn none_removes_the_default_unless_a_connector_has_this_id() {
     let site = Site::start().await;
     let secret = site.write("secret", "secret-of-the-client\n");
     let table = site.write("sso.toml", &oidc(Path::new(&secret)));

@@ -8,7 +8,7 @@ use crate::upstream::TempFolder;
 
 const SERVER: &str = "[server]\nexternal_url = 'https://sso.corp.example'\n";
 
-/// The line of the first problem, and whether `hunter2` stands anywhere in the report.
+/// The report in English. Neither it nor the Chinese one contains `hunter2`.
 fn shown(more: &str) -> String {
     let error = parse_error(&format!("{SERVER}{more}\n"));
     let (english, chinese) = (error.to_string(), format!("{error:#}"));
@@ -137,7 +137,7 @@ fn values_of_keys_without_secrets_are_shown() {
 }
 
 #[test]
-fn what_only_needs_the_store_masks_as_well() {
+fn errors_of_a_command_that_reads_only_the_store_mask_secrets_too() {
     let text = "[store]\nurl = 7\n[store.x]\n[session]\nkeys = ['hunter2'\n";
     let error = Config::parse_store(text.as_bytes(), "menshen.toml").unwrap_err();
     assert!(!error.to_string().contains("hunter2"), "{error}");

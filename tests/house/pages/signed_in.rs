@@ -112,7 +112,7 @@ async fn somebody_else_finds_the_connectors_although_logins_start_by_themselves(
 }
 
 #[tokio::test]
-async fn it_begins_no_login_although_logins_start_by_themselves() {
+async fn the_page_of_a_signed_in_person_begins_no_automatic_login() {
     let menshen = Setup::default()
         .connector("auto_login = \"always\"")
         .start()

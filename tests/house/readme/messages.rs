@@ -192,7 +192,7 @@ fn the_check_page_lists_every_warning_and_every_finding() {
 }
 
 #[test]
-fn a_connector_kind_without_a_list_is_found() {
+fn every_connector_kind_has_a_list() {
     let folder = std::fs::read_dir(project_file("conf")).unwrap();
     let names = folder.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
     for name in names.filter_map(|name| Some(name.strip_suffix(".toml")?.to_owned())) {

@@ -248,7 +248,7 @@ async fn old_lines_and_those_beyond_the_maximum_are_deleted_in_rounds() {
 }
 
 #[tokio::test]
-async fn lines_of_anonymous_clients_are_too_many_first_and_those_of_administrators_last() {
+async fn excess_lines_are_those_of_anonymous_clients_first_and_of_administrators_last() {
     use AuditCause::{Administrator, Anonymous, Person};
     for backend in backends().await {
         let store = &*backend.store;
