@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use menshen::store::RevocationScope;
 
+use super::watched::{Fault, WatchedMenshen, When};
 use crate::records::Records;
 use crate::setup::{Menshen, Setup};
 use crate::stores::{Meddler, TempDir};
@@ -20,23 +21,24 @@ fn end_session(login: &str) -> String {
     )
 }
 
+/// The SQL after which the database is as a copy from before entries 2 and 3, which are then written anew.
+const RESTORE: &str = "DELETE FROM menshen_revocation WHERE number > 1; \
+                       UPDATE sqlite_sequence SET seq = 1 WHERE name = 'menshen_revocation'; \
+                       UPDATE menshen_epoch SET number = 1 WHERE name = 'everyone'; \
+                       UPDATE menshen_session SET everyone_epoch = 1;";
+
 #[tokio::test]
 async fn no_revocation_is_skipped_after_the_log_was_replaced() {
     let other = "INSERT INTO menshen_revocation (kind, what, epoch, at) \
                  VALUES ('session', zeroblob(32), 0, 1);";
-    // As after the restore of a copy from before entries 2 and 3, which are then written anew.
-    let restore = "DELETE FROM menshen_revocation WHERE number > 1; \
-                   UPDATE sqlite_sequence SET seq = 1 WHERE name = 'menshen_revocation'; \
-                   UPDATE menshen_epoch SET number = 1 WHERE name = 'everyone'; \
-                   UPDATE menshen_session SET everyone_epoch = 1;";
     // As after a long outage of the node: what it read last is no longer kept.
     let trim = "DELETE FROM menshen_revocation;";
     let zhang = end_session("zhangsan");
     let log = Records::process_log();
     for (what, replacing) in [
-        ("more entries", format!("{restore} {zhang} {other} {other}")),
-        ("as many entries", format!("{restore} {zhang} {other}")),
-        ("fewer entries", format!("{restore} {zhang}")),
+        ("more entries", format!("{RESTORE} {zhang} {other} {other}")),
+        ("as many entries", format!("{RESTORE} {zhang} {other}")),
+        ("fewer entries", format!("{RESTORE} {zhang}")),
         ("trimmed", format!("{trim} {zhang} {trim} {other}")),
     ] {
         let dir = TempDir::new();
@@ -81,6 +83,62 @@ async fn no_revocation_is_skipped_after_the_log_was_replaced() {
         repeat_until(li, node, |answer| answer.status == 401).await;
         assert_eq!(anew.send_to(node).await.status, 200, "{what}");
     }
+}
+
+/// Two people are signed in at a node whose database is then replaced by an older copy, in which the session of the
+/// first is revoked. The node notices it as soon as it may.
+async fn replaced(
+    dir: &TempDir,
+    prepare: impl Fn(&WatchedMenshen),
+) -> (WatchedMenshen, TestRequest, TestRequest) {
+    let menshen = WatchedMenshen::start(Setup::default().store(&dir.url())).await;
+    for _ in 0..2 {
+        let everyone = &RevocationScope::Everyone;
+        menshen.sessions.revoke(everyone).await.unwrap();
+    }
+    menshen.clock.advance(Duration::from_secs(1));
+    let signed_in = async |login| {
+        let cookie = menshen.session_cookie_of(login).await;
+        let request = TestRequest::get("/echo").session(&cookie);
+        assert_eq!(request.send_to(menshen.address).await.status, 200);
+        request
+    };
+    let (zhang, li) = (signed_in("zhangsan").await, signed_in("lisi").await);
+    let wang = signed_in("wangfang").await;
+    let mut meddler = Meddler::at(&dir.url()).await;
+    meddler.run(&end_session("wangfang")).await;
+    // Entry 3 has been read.
+    repeat_until(&wang, menshen.address, |answer| answer.status == 401).await;
+    prepare(&menshen);
+    let replacing = format!(
+        "BEGIN IMMEDIATE; {RESTORE} {} COMMIT;",
+        end_session("zhangsan")
+    );
+    meddler.run(&replacing).await;
+    (menshen, zhang, li)
+}
+
+#[tokio::test]
+async fn nobody_is_refused_while_a_node_learns_that_its_database_was_replaced() {
+    let dir = TempDir::new();
+    let hold = |menshen: &WatchedMenshen| menshen.store.block("epochs", When::Before);
+    let (menshen, zhang, li) = replaced(&dir, hold).await;
+    menshen.store.wait_until_blocked(1).await;
+    assert_eq!(li.send_to(menshen.address).await.status, 200);
+    menshen.store.release();
+    repeat_until(&zhang, menshen.address, |answer| answer.status == 401).await;
+    assert_eq!(li.send_to(menshen.address).await.status, 200);
+}
+
+#[tokio::test]
+async fn revoked_sessions_end_although_the_epochs_of_a_replaced_database_cannot_be_read() {
+    let dir = TempDir::new();
+    let fail = |menshen: &WatchedMenshen| menshen.store.fail_at("epochs", Some(Fault::Failed));
+    let (menshen, zhang, li) = replaced(&dir, fail).await;
+    repeat_until(&zhang, menshen.address, |answer| answer.status == 401).await;
+    menshen.store.fail_at("epochs", None);
+    repeat_until(&li, menshen.address, |answer| answer.status == 200).await;
+    assert_eq!(zhang.send_to(menshen.address).await.status, 401);
 }
 
 #[tokio::test]

@@ -208,13 +208,16 @@ impl Sessions {
 
     /// Makes all that is cached be loaded from the store again, because revocations may be missing from what
     /// was read of the log. Returns the newest entry of the log, which the new state includes.
+    ///
+    /// The epochs are read first: a session that is loaded meanwhile would be compared with epochs of another
+    /// copy of the database, and be refused although it is valid.
     async fn discard_cached_state(
         &self,
         last_read: LogPosition,
     ) -> Result<LogPosition, StoreError> {
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        self.notify_changes();
-        let now = self.store.epochs().await?;
+        let read = self.store.epochs().await;
+        // Without the epochs no cached session can be trusted, either.
+        let now = read.inspect_err(|_| self.discard_cached_sessions())?;
         // The store may have lower epochs than this process, and a session with them is valid.
         self.everyone.set(now.everyone);
         let mut stored: HashMap<_, _> = now.connectors.into_iter().collect();
@@ -239,15 +242,19 @@ impl Sessions {
         self.settings_changes.send_replace(now.log_position.number);
         self.identities.clear();
         self.tokens.clear();
-        // Sessions that were loaded before the epochs were set are loaded again.
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        self.notify_changes();
+        self.discard_cached_sessions();
         tracing::error!(
             last_read = last_read.number,
             newest = now.log_position.number,
             "the log of revocations does not have the entry that was read last: the database was replaced by an older copy, or it could not be read for longer than the log is kept. All sessions are loaded from the store again. After a restore, sessions that ended since the backup are valid again: end all sessions (POST /api/revoke)"
         );
         Ok(now.log_position)
+    }
+
+    /// Makes cached sessions be loaded from the store again, also those that are being loaded.
+    fn discard_cached_sessions(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.notify_changes();
     }
 
     /// Applies a page of the log of revocations. A damaged row may concern any session, so after one all
@@ -262,8 +269,7 @@ impl Sessions {
         if page.damaged.is_empty() {
             return Ok(());
         }
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        self.notify_changes();
+        self.discard_cached_sessions();
         let now = self.store.epochs().await?;
         self.everyone.raise_to(now.everyone);
         for (connector, number) in &now.connectors {
