@@ -38,7 +38,7 @@ mod routes;
 pub mod settings;
 
 pub use config::Config;
-pub use console::{Console, ConsoleConfig};
+pub use console::{CONSOLE_PATH, Console, ConsoleConfig};
 pub use error::BuildError;
 pub use key_ring::build_key_ring;
 pub use pages::{
@@ -278,14 +278,14 @@ impl Site {
 }
 
 impl Destinations for Site {
-    fn serves(&self, origin: &Url) -> bool {
+    fn serves(&self, origin: &Url, path: &str) -> bool {
         let (Some(host), Some(port), Some(default_port)) =
             host_and_ports(origin, &self.external_url)
         else {
             return false;
         };
-        let is_console = self.console.as_ref().is_some_and(|it| it.is_at(origin));
-        is_console
+        let console = self.console.as_ref();
+        console.is_some_and(|console| console.has_page(origin, path))
             || origin.scheme() == self.external_url.scheme()
                 && self.routes.names_host(host, port, default_port)
     }

@@ -48,8 +48,8 @@ pub struct ReturnTo {
 
 /// Which URLs belong to this site.
 pub trait Destinations: Send + Sync {
-    /// Whether a route serves this origin. Ignores the path of the URL.
-    fn serves(&self, origin: &Url) -> bool;
+    /// Whether a route serves this origin, or the console this page of it. `origin` has no path of its own.
+    fn serves(&self, origin: &Url, path: &str) -> bool;
 
     /// The base URL of the login host.
     fn login_url(&self) -> &Url;
@@ -114,7 +114,7 @@ impl ReturnTo {
         if origin.origin() == destinations.login_url().origin() {
             return Some(Self { origin: None, path });
         }
-        if !destinations.serves(&origin) {
+        if !destinations.serves(&origin, &path) {
             return None;
         }
         Some(Self {
@@ -262,7 +262,7 @@ mod tests {
     struct Site;
 
     impl Destinations for Site {
-        fn serves(&self, origin: &Url) -> bool {
+        fn serves(&self, origin: &Url, _path: &str) -> bool {
             origin.scheme() == "https"
                 && origin.port_or_known_default() == Some(443)
                 && origin.host_str() == Some("oa.corp.example")

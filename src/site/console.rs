@@ -9,6 +9,9 @@ use url::Url;
 use crate::request::console::{ConsoleRuleError, ConsoleRules};
 use crate::setting::Period;
 
+/// The path below which the console is.
+pub const CONSOLE_PATH: &str = "/console/";
+
 /// `[console]`: the web console.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -80,9 +83,10 @@ impl Console {
         self.external_url.is_some() && self.rules.admit_people()
     }
 
-    /// Whether this is the origin of the console.
-    pub fn is_at(&self, origin: &Url) -> bool {
+    /// Whether a person can return to this page after a login: a page of the console, at its origin.
+    pub fn has_page(&self, origin: &Url, path: &str) -> bool {
         let own = self.external_url.as_ref();
-        own.is_some_and(|own| own.origin() == origin.origin())
+        let is_there = own.is_some_and(|own| own.origin() == origin.origin());
+        is_there && self.admits_people() && path.starts_with(CONSOLE_PATH)
     }
 }

@@ -16,9 +16,7 @@ use crate::people::cookie::{self, SessionClaims, VerifiedClaims};
 use crate::people::session::Person;
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
-
-/// The path below which the console is.
-const CONSOLE_PATH: &str = "/console/";
+use crate::site::CONSOLE_PATH;
 
 /// How a session is transferred to the host of the return address.
 enum SessionTransfer<'a> {
@@ -164,8 +162,7 @@ fn session_from_cookie(context: &RequestContext<'_>) -> Option<VerifiedClaims> {
 /// Whether the return address is a page of the console.
 fn is_console(context: &RequestContext<'_>, origin: &Url, path: &str) -> bool {
     let console = context.site.console.as_ref();
-    console.is_some_and(|console| console.admits_people() && console.is_at(origin))
-        && path.starts_with(CONSOLE_PATH)
+    console.is_some_and(|console| console.has_page(origin, path))
 }
 
 fn ticket_url(context: &RequestContext<'_>, origin: &Url, ticket: &Ticket) -> String {

@@ -6,7 +6,7 @@ use super::*;
 struct AnyHost;
 
 impl return_to::Destinations for AnyHost {
-    fn serves(&self, _: &url::Url) -> bool {
+    fn serves(&self, _: &url::Url, _: &str) -> bool {
         true
     }
 

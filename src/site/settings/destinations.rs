@@ -19,7 +19,7 @@ pub struct RouteDestinations<'a> {
 
 impl return_to::Destinations for RouteDestinations<'_> {
     /// A route for any host adds no host to the site.
-    fn serves(&self, origin: &Url) -> bool {
+    fn serves(&self, origin: &Url, _path: &str) -> bool {
         let external = self.external_url;
         let (Some(host), port) = (origin.host_str(), origin.port_or_known_default()) else {
             return false;

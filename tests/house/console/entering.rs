@@ -337,3 +337,29 @@ async fn a_ticket_is_accepted_once_in_the_browser_that_asked_for_it_and_only_by_
         .set_cookie("console.test", "menshen-console-entry", &nonce.value);
     assert_eq!(owner.get(path).await.status, 400);
 }
+
+#[tokio::test]
+async fn a_login_returns_to_pages_of_the_console_and_to_nothing_else_there() {
+    let redirect = async |browser: &mut Browser, path: &str| {
+        let rd = format!("{CONSOLE_URL}{path}").replace('/', "%2F");
+        let start = format!("{SSO_URL}/.menshen/start?rd={rd}");
+        let answer = browser.visit(&start).await;
+        answer.header("location").map(str::to_owned)
+    };
+    let menshen = setup().start().await;
+    let mut browser = sign_in_elsewhere(&menshen, "zhangsan").await;
+    for path in ["/console/", "/console/people"] {
+        let to = redirect(&mut browser, path).await;
+        assert_eq!(to, Some(format!("{CONSOLE_URL}{path}")));
+    }
+    for path in ["", "/", "/consolex/", "/.menshen/start", "/console/../x"] {
+        let to = redirect(&mut browser, path).await.unwrap_or_default();
+        assert!(!to.contains("console.test"), "{path}: {to}");
+    }
+    // Where only local administrators enter, nobody returns from a login.
+    let local = with_console(&format!("external_url = \"{CONSOLE_URL}\"\n"));
+    let menshen = local.start().await;
+    let mut browser = sign_in_elsewhere(&menshen, "zhangsan").await;
+    let to = redirect(&mut browser, "/console/").await;
+    assert!(!to.unwrap_or_default().contains("console.test"));
+}
