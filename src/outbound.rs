@@ -33,7 +33,7 @@ pub use json_request::{AcceptedStatus, JsonRequest, RequestBody, RequestToken};
 pub use probe::PROBE_TIMEOUT;
 pub use proxy::{InvalidProxyUrl, ProxyUrl};
 pub use reach::{AddressRefused, Reach};
-pub use tls::{OutboundBuildError, check_ca_pem};
+pub use tls::{OutboundBuildError, ca_pem_certificates, check_ca_pem};
 
 /// The time-out for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

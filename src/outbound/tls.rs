@@ -149,6 +149,11 @@ pub fn check_ca_pem(text: &str) -> Result<(), OutboundBuildError> {
     add_pem(&mut RootCertStore::empty(), text)
 }
 
+/// The certificates in `ca_pem`; none if it is not PEM.
+pub fn ca_pem_certificates(text: &str) -> Vec<CertificateDer<'static>> {
+    certificates_in(text.as_bytes()).unwrap_or_default()
+}
+
 fn add_pem(roots: &mut RootCertStore, text: &str) -> Result<(), OutboundBuildError> {
     let certificates = certificates_in(text.as_bytes()).map_err(OutboundBuildError::CaPem)?;
     if certificates.is_empty() {

@@ -16,6 +16,7 @@ use crate::stores::TempDir;
 use crate::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 use crate::wire::{self, Answer};
 
+mod authorities;
 mod bad_requests;
 mod ended;
 mod file_wins;

@@ -6,10 +6,13 @@ use url::Url;
 use super::error::FieldProblem;
 use super::table::ConnectorTable;
 use super::{parse, types};
+use crate::keys;
 use crate::login::connector::ConnectorConfig;
+use crate::outbound::{ProxyUrl, ca_pem_certificates};
 use crate::secret::SecretSource;
 use crate::setting::{KeyPath, Step};
 use crate::text;
+use crate::wording::Text;
 
 /// The key whose URL may contain a password.
 const PROXY: &str = "proxy";
@@ -229,23 +232,55 @@ fn moved_problems(
                 "the place to which this secret is sent has changed",
                 "这个密钥要发往的地方变了"
             );
-            let help = text!("give the secret again", "请重新给出密钥");
-            problems.push(FieldProblem::new(path.to_string(), message, help));
+            problems.push(give_again(&path.to_string(), message));
         }
+    }
+    let has_tls = |proxy: &ProxyUrl| proxy.to_string().starts_with("https:");
+    let keeps_password = kept.iter().any(|path| path == PROXY);
+    let before = authorities(&former.connector);
+    let mut now = authorities(connector).into_iter();
+    if keeps_password
+        && connector.proxy.as_ref().is_some_and(has_tls)
+        && now.any(|authority| !before.contains(&authority))
+    {
+        let message = text!(
+            "another certificate authority can vouch for the proxy",
+            "又多了一个可以为代理签发证书的机构"
+        );
+        problems.push(give_again(PROXY, message));
     }
     problems
 }
 
-/// The places to which a secret is sent, with the proxy between.
+fn give_again(field: &str, message: Text) -> FieldProblem {
+    FieldProblem::new(
+        field,
+        message,
+        text!("give the secret again", "请重新给出密钥"),
+    )
+}
+
+/// The places to which a secret is sent, with the proxy between and the authorities that may vouch for them.
 fn destinations(connector: &ConnectorConfig, secret: &[Step<'_>]) -> Vec<String> {
     let kinds = connector.configured_kinds();
     let mut places: Vec<_> = kinds
         .flat_map(|kind| kind.secret_destinations(secret))
         .collect();
-    if let Some(proxy) = connector.proxy.as_ref().filter(|_| !places.is_empty()) {
-        places.push(format!("proxy {proxy}"));
+    if !places.is_empty() {
+        let proxy = connector.proxy.iter();
+        places.extend(proxy.map(|proxy| format!("proxy {proxy}")));
+        places.extend(authorities(connector));
     }
     places
+}
+
+/// Each certificate of `ca_pem`. Whoever has the key of one can pass for every place with TLS.
+fn authorities(connector: &ConnectorConfig) -> Vec<String> {
+    let certificates = connector.ca_pem.iter();
+    let certificates = certificates.flat_map(|text| ca_pem_certificates(text));
+    certificates
+        .map(|certificate| format!("authority {:02x?}", keys::fingerprint(&[&certificate])))
+        .collect()
 }
 
 fn text_of(steps: &[Step<'_>]) -> String {
