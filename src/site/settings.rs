@@ -63,6 +63,9 @@ pub struct ManagedConfig {
     /// metadata and credentials to their machines, such as 169.254.169.254. Whoever may change connectors could
     /// read them there.
     pub allow_metadata_addresses: bool,
+    /// Whether connectors that are not in the file may connect to sockets of this machine, such as `ldapi://`. Whoever
+    /// may change connectors could talk to what trusts the user of menshen there.
+    pub allow_local_sockets: bool,
 }
 
 impl ManagedConfig {
@@ -86,6 +89,7 @@ impl Default for ManagedConfig {
             write: true,
             versions_kept: VERSIONS_KEPT_DEFAULT,
             allow_metadata_addresses: false,
+            allow_local_sockets: false,
         }
     }
 }

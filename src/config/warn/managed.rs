@@ -13,4 +13,12 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
         );
         warnings.add(&KeyPath::of(["managed", "allow_metadata_addresses"]), text);
     }
+    if warnings.config.managed.allow_local_sockets {
+        let text = text!(
+            "whoever may change connectors can talk to every socket of this machine that the user of menshen reaches: \
+             remove it, or set the connector that needs it in the file",
+            "能修改认证源的人可以访问 menshen 的用户在这台机器上能连接的所有套接字：请删除这一行，或把需要它的认证源写到配置文件里"
+        );
+        warnings.add(&KeyPath::of(["managed", "allow_local_sockets"]), text);
+    }
 }

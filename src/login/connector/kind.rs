@@ -62,6 +62,11 @@ pub trait Kind: Debug + Send + Sync {
         Vec::new()
     }
 
+    /// The addresses that are sockets of this machine.
+    fn local_sockets(&self) -> Vec<KeyPath<'_>> {
+        Vec::new()
+    }
+
     /// What is wrong inside of a TOML file that the connector reads, if it can be read.
     fn file_problems(&self) -> Option<FileProblems> {
         None

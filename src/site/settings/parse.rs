@@ -9,6 +9,7 @@ use super::{Config, RouteDestinations, seal};
 use crate::login::connector::ConnectorConfig;
 use crate::login::{ConnectorSurroundings, connector_problems};
 use crate::secret::SecretSource;
+use crate::setting::KeyPath;
 use crate::store::ConnectorId;
 use crate::text;
 
@@ -171,7 +172,25 @@ pub(super) fn problems(
     let found = connector_problems(id, connector, surroundings);
     let mut problems: Vec<_> = found.into_iter().map(FieldProblem::from).collect();
     problems.extend(machine_problems(connector));
+    if !site.managed.allow_local_sockets {
+        problems.extend(socket_problems(connector));
+    }
     problems
+}
+
+/// Refuses sockets of this machine: who listens there may trust the user of menshen.
+fn socket_problems(connector: &ConnectorConfig) -> Option<FieldProblem> {
+    let mut kinds = connector.configured_kinds();
+    let socket = kinds.find_map(|kind| kind.local_sockets().first().map(KeyPath::to_string))?;
+    let message = text!(
+        "managed settings connect to no socket of the machine: see [managed] allow_local_sockets",
+        "托管的设置不连接这台机器上的套接字：见 [managed] allow_local_sockets"
+    );
+    let help = text!(
+        "write ldaps:// or ldap://, or set the connector in the file",
+        "请写 ldaps:// 或 ldap://，或在配置文件中设置这个认证源"
+    );
+    Some(FieldProblem::new(socket, message, help))
 }
 
 /// Refuses what reads files or the environment of this machine: whoever may change settings need not be

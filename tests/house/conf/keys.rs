@@ -863,6 +863,7 @@ pub(crate) const KEYS: &[(&str, Shown, &str)] = &[
     ("managed.write", Default, "true"),
     ("managed.versions_kept", Default, "200"),
     ("managed.allow_metadata_addresses", Default, "false"),
+    ("managed.allow_local_sockets", Default, "false"),
     ("route.name", Required, r#""oa""#),
     ("route.host", Example, r#""oa.corp.example""#),
     ("route.path", Default, r#""/""#),

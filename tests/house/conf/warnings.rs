@@ -382,6 +382,7 @@ upstream = ["http://[::1]:8080", "http://localhost", "unix:/run/app.sock", "http
 pass_access_token = true
 [managed]
 allow_metadata_addresses = true
+allow_local_sockets = true
 "#;
     let expected = [
         ("server.external_url", 2),
@@ -401,6 +402,7 @@ allow_metadata_addresses = true
         ("route[1].pass_access_token", 30),
         ("route[1].pass_id_token", 31),
         ("managed.allow_metadata_addresses", 38),
+        ("managed.allow_local_sockets", 39),
     ];
     assert_eq!(
         warned_keys(text),

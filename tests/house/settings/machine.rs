@@ -117,3 +117,30 @@ async fn no_request_makes_the_server_read_a_file_or_a_variable() {
     }
     assert_eq!(site.running.live().settings().version(), 0);
 }
+
+#[tokio::test]
+async fn a_managed_connector_connects_to_no_socket_unless_the_file_allows_it() {
+    let socket = json!("ldapi://%2Frun%2Fslapd%2Fldapi");
+    let ldap = |url: &Value| json!({ "ldap": { "url": url, "base": "dc=corp", "member_of_base": "dc=corp" } });
+    let site = ManagedSite::start().await;
+    for url in [socket.clone(), json!(["ldaps://a.example", socket])] {
+        let table = ldap(&url);
+        let import = json!({ "connector": { "a": table } });
+        for (method, path, body) in [
+            ("PUT", "/api/connectors/a", &table),
+            ("POST", "/api/connectors/a/test", &table),
+            ("POST", "/api/config/import", &import),
+        ] {
+            let answer = site.api(method, path, body).await;
+            assert_eq!(answer.status, 400, "{path}: {}", answer.text());
+            let text = answer.text();
+            assert!(text.contains("ldap.url"), "{path}: {text}");
+            assert!(text.contains("allow_local_sockets"), "{path}: {text}");
+        }
+    }
+    let open = ManagedSite::start_with("[managed]\nallow_local_sockets = true\n").await;
+    open.put("a", &ldap(&socket)).await;
+    // The author of the file chooses.
+    let mine = "[connector.mine.ldap]\nurl = 'ldapi://%2Frun%2Fldapi'\nbase = 'dc=corp'\n";
+    ManagedSite::start_with(mine).await;
+}

@@ -73,6 +73,11 @@ impl Kind for Config {
         .collect()
     }
 
+    fn local_sockets(&self) -> Vec<KeyPath<'_>> {
+        let sockets = self.url.0.iter().filter(|url| url.is_socket());
+        sockets.map(|_| KeyPath::of([NAME, "url"])).collect()
+    }
+
     fn problems(
         &self,
         connector: &ConnectorConfig,

@@ -82,6 +82,11 @@ impl LdapUrl {
         )
     }
 
+    /// Whether it is a socket of this machine.
+    pub(super) fn is_socket(&self) -> bool {
+        matches!(&self.target, Target::Unix(_))
+    }
+
     /// Whether the directory is on this machine.
     pub(super) fn is_local(&self) -> bool {
         match &self.target {
