@@ -147,8 +147,6 @@ pub async fn start_with_telemetry(
 /// Shows in the metrics which configuration is active.
 fn show_active_config(telemetry: &Telemetry, config: &Config) {
     telemetry.set_active_config(&config.hash());
-    let routes = config.route.iter();
-    telemetry.retain_routes(routes.map(|route| route.name.as_str()));
 }
 
 impl Running {

@@ -159,9 +159,6 @@ impl Site {
         let previous_login = previous.map(|site| &site.login);
         let login = Login::build(&config.connectors, &config.login, &deps, previous_login)
             .map_err(BuildError::Login)?;
-        for id in config.connectors.keys() {
-            services.telemetry.show_logins(id.as_str());
-        }
         let gate = gate::build(config, services, (&ring, timeouts), &login, previous)?;
         let cookies = CookieSettings::new(
             &config.session.cookie_name,

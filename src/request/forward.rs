@@ -1,5 +1,6 @@
 //! Forwards a permitted request to an upstream and returns the upstream's response.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -121,11 +122,15 @@ impl ForwardFailure {
     }
 
     fn before_lease(pool: &Pool, error: ForwardError) -> Self {
-        let names = pool.upstream_names();
-        let names: Vec<_> = names.iter().map(HeaderValue::as_bytes).collect();
-        let upstream = HeaderValue::from_bytes(&names.join(&b", "[..])).ok();
+        let upstream = joined(&pool.upstream_names());
         Self { error, upstream }
     }
+}
+
+/// The names of several upstreams as one.
+fn joined(names: &[HeaderValue]) -> Option<HeaderValue> {
+    let names: Vec<_> = names.iter().map(HeaderValue::as_bytes).collect();
+    HeaderValue::from_bytes(&names.join(&b", "[..])).ok()
 }
 
 impl From<ForwardError> for ForwardFailure {
@@ -158,6 +163,18 @@ impl Forwarder {
         Ok(Self {
             pools: pools.collect::<Result<_, _>>()?,
         })
+    }
+
+    /// All names that [`ForwardFailure::upstream_name`] can have.
+    pub fn failure_names(&self) -> BTreeSet<String> {
+        let pools = self.pools.iter().map(|pool| pool.upstream_names());
+        let names = pools.flat_map(|names| {
+            let all = joined(&names);
+            names.into_iter().chain(all)
+        });
+        names
+            .filter_map(|name| Some(name.to_str().ok()?.to_owned()))
+            .collect()
     }
 
     /// The upstreams of a route as `host:port`; empty if the route has none.

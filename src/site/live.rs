@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::settings::Settings;
 use super::{Services, Site};
+use crate::telemetry::{ActiveNames, Telemetry};
 use crate::wording::Text;
 
 mod change;
@@ -49,6 +50,7 @@ pub struct LiveSite {
 impl LiveSite {
     /// Tunnels end when `shutdown` is cancelled.
     pub fn new(site: Site, services: Services, shutdown: CancellationToken) -> Self {
+        show_names(&site, &services.telemetry);
         Self {
             site: ArcSwap::from_pointee(site),
             node: Node::new(services.clock.now()),
@@ -77,6 +79,7 @@ impl LiveSite {
 
     /// Activates another site for all later requests, and has open streams authorized again.
     pub fn replace_site(&self, site: Site) {
+        show_names(&site, &self.services.telemetry);
         self.site.store(Arc::new(site));
         self.reloads.send_modify(|number| *number += 1);
     }
@@ -108,5 +111,25 @@ impl LiveSite {
             *current = problem;
             true
         });
+    }
+}
+
+/// Shows the logins of all connectors, and removes the metrics of what the site does not have.
+fn show_names(site: &Site, telemetry: &Telemetry) {
+    let config = site.settings.config();
+    let routes = site.routes.all().iter();
+    let connectors = config.connectors.keys();
+    let issuers = config.issuers.keys();
+    telemetry.retain_names(&ActiveNames {
+        routes: routes.map(|route| route.name.as_str().to_owned()).collect(),
+        upstreams: site.forwarder.failure_names(),
+        connectors: connectors
+            .clone()
+            .map(|id| id.as_str().to_owned())
+            .collect(),
+        issuers: issuers.map(|id| id.as_str().to_owned()).collect(),
+    });
+    for id in connectors {
+        telemetry.show_logins(id.as_str());
     }
 }

@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::loss_metrics::LossCollector;
+use super::named_counters::NamedCounters;
 use super::outcomes::{
     AppTokenOutcome, BearerOutcome, LoginOutcome, RefreshOutcome, ReloadOutcome,
 };
@@ -33,10 +34,10 @@ pub(super) struct Metrics {
     /// By face.
     durations: [Histogram; 3],
     pub(super) routes: RouteMetrics,
-    logins: Family<Labels, Counter>,
-    bearers: Family<Labels, Counter>,
-    refreshes: Family<Labels, Counter>,
-    app_tokens: Family<Labels, Counter>,
+    pub(super) logins: NamedCounters,
+    pub(super) bearers: NamedCounters,
+    pub(super) refreshes: NamedCounters,
+    pub(super) app_tokens: NamedCounters,
     reloads: Family<Labels, Counter>,
     config: Family<Labels, Gauge>,
     config_epoch: Gauge,
@@ -95,10 +96,10 @@ impl Metrics {
                 durations.get_or_create_owned(&vec![("face", face.as_str().to_owned())])
             }),
             routes: RouteMetrics::register(&mut registry),
-            logins: Family::default(),
-            bearers: Family::default(),
-            refreshes: Family::default(),
-            app_tokens: Family::default(),
+            logins: NamedCounters::default(),
+            bearers: NamedCounters::default(),
+            refreshes: NamedCounters::default(),
+            app_tokens: NamedCounters::default(),
             reloads: Family::default(),
             config: Family::default(),
             config_epoch: Gauge::default(),
@@ -135,14 +136,14 @@ impl Metrics {
     }
 
     fn register(&self, all: &mut Registry) {
-        all.register("logins", "Logins by their outcome", self.logins.clone());
+        all.register("logins", "Logins by their outcome", self.logins.family());
         let help = "Bearer tokens that were received, by the outcome of their check";
-        all.register("bearers", help, self.bearers.clone());
+        all.register("bearers", help, self.bearers.family());
         let help = "Token refreshes by their outcome";
-        all.register("refreshes", help, self.refreshes.clone());
+        all.register("refreshes", help, self.refreshes.family());
         let help = "Requests of other programs for the access token that the source issues to \
                     menshen's own application, and their reports that the source rejects it, by outcome";
-        all.register("app_tokens", help, self.app_tokens.clone());
+        all.register("app_tokens", help, self.app_tokens.family());
         all.register(
             "reloads",
             "Reloads of the configuration",
@@ -218,7 +219,7 @@ impl Metrics {
             ("connector", connector.to_owned()),
             ("outcome", outcome.as_str().to_owned()),
         ];
-        self.logins.get_or_create_owned(&labels)
+        self.logins.counter(labels)
     }
 
     pub(super) fn count_stream_end(&self, kind: StreamKind) {
@@ -268,7 +269,7 @@ impl Telemetry {
                 ("issuer", issuer.to_owned()),
                 ("outcome", outcome.as_str().to_owned()),
             ];
-            self.0.metrics.bearers.get_or_create_owned(&labels)
+            self.0.metrics.bearers.counter(labels)
         }))
     }
 
@@ -277,7 +278,7 @@ impl Telemetry {
             ("connector", connector.to_owned()),
             ("outcome", outcome.as_str().to_owned()),
         ];
-        self.0.metrics.refreshes.get_or_create(&labels).inc();
+        self.0.metrics.refreshes.counter(labels).inc();
     }
 
     pub fn count_app_token(&self, connector: &str, outcome: AppTokenOutcome) {
@@ -285,7 +286,7 @@ impl Telemetry {
             ("connector", connector.to_owned()),
             ("outcome", outcome.as_str().to_owned()),
         ];
-        self.0.metrics.app_tokens.get_or_create(&labels).inc();
+        self.0.metrics.app_tokens.counter(labels).inc();
     }
 
     /// Counts a login that was stopped because of a redirect loop.

@@ -11,6 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::Telemetry;
 use super::metrics::{Labels, STATUS_CLASSES, histogram};
+use super::named_counters::{ActiveNames, NamedCounters};
 
 /// The metrics of the active routes and their upstreams.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub(super) struct RouteMetrics {
     /// By route.
     upstream_durations: Family<Labels, Histogram>,
     /// By upstream and reason.
-    upstream_failures: Family<Labels, Counter>,
+    upstream_failures: NamedCounters,
     /// The routes that have metrics.
     routes: Mutex<BTreeSet<String>>,
 }
@@ -58,7 +59,7 @@ impl RouteMetrics {
         let metrics = Self {
             requests: Family::default(),
             upstream_durations: Family::new_with_constructor(histogram as fn() -> _),
-            upstream_failures: Family::default(),
+            upstream_failures: NamedCounters::default(),
             routes: Mutex::default(),
         };
         let help = "Requests with a response, by the route that matched";
@@ -67,7 +68,7 @@ impl RouteMetrics {
         let durations = metrics.upstream_durations.clone();
         registry.register_with_unit("upstream_duration", help, Unit::Seconds, durations);
         let help = "Requests without a valid response from their upstream, by upstream and reason";
-        let failures = metrics.upstream_failures.clone();
+        let failures = metrics.upstream_failures.family();
         registry.register("upstream_failures", help, failures);
         metrics
     }
@@ -86,10 +87,12 @@ impl RouteMetrics {
         }
     }
 
-    fn retain(&self, active: &BTreeSet<&str>) {
+    /// Removes the metrics of all routes and upstreams but the active ones.
+    pub(super) fn retain(&self, active: &ActiveNames) {
+        self.upstream_failures.retain(&active.upstreams);
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         routes.retain(|route| {
-            let is_active = active.contains(route.as_str());
+            let is_active = active.routes.contains(route);
             if !is_active {
                 for class in STATUS_CLASSES {
                     self.requests.remove(&request_labels(route, class));
@@ -107,20 +110,15 @@ impl Telemetry {
         self.0.metrics.routes.counters(route)
     }
 
-    /// Removes the metrics of all routes but the active ones. Call it after a reload.
-    pub fn retain_routes<'a>(&self, active: impl Iterator<Item = &'a str>) {
-        self.0.metrics.routes.retain(&active.collect());
-    }
-
-    /// Counts a request without a valid response from its upstream. `upstream` is `host:port`, and empty
-    /// if several were possible and none was chosen.
+    /// Counts a request without a valid response from its upstream. `upstream` is `host:port`, and several
+    /// separated by commas if none of them was chosen.
     pub fn count_upstream_failure(&self, upstream: &str, reason: &'static str) {
         let labels = vec![
             ("upstream", upstream.to_owned()),
             ("reason", reason.to_owned()),
         ];
         let failures = &self.0.metrics.routes.upstream_failures;
-        failures.get_or_create(&labels).inc();
+        failures.counter(labels).inc();
     }
 }
 

@@ -24,6 +24,7 @@ mod keys;
 mod kinds;
 mod login_choices;
 mod machine;
+mod metrics;
 mod names;
 mod nodes;
 mod preconditions;
