@@ -18,8 +18,8 @@ use crate::people::People;
 use crate::people::audit_log::AuditLog;
 use crate::people::session::Sessions;
 use crate::request::head::Trust;
-use crate::site::Services;
 use crate::site::live::LiveSite;
+use crate::site::{Degradation, Services};
 use crate::store::{self, MonitoredStore, Store, StoreUrl};
 use crate::telemetry::{ReloadOutcome, Telemetry};
 use crate::text;
@@ -195,10 +195,15 @@ impl Running {
             Err(error) => {
                 telemetry.count_reload(ReloadOutcome::Refused);
                 let reason = crate::telemetry::error_chain(error);
-                self.health.set_degraded(vec![text!(
+                let short = Text::fixed(
+                    "the last reload was refused: the configuration cannot be used",
+                    "最近一次重新加载被拒绝：配置无法使用",
+                );
+                let whole = text!(
                     "the last reload was refused: {reason}",
                     "最近一次重新加载被拒绝：{reason:#}"
-                )]);
+                );
+                self.health.set_degraded(vec![Degradation { short, whole }]);
             }
         }
         outcome?;
@@ -212,10 +217,11 @@ impl Running {
             .services()
             .telemetry
             .count_reload(ReloadOutcome::Refused);
-        self.health.set_degraded(vec![Text::fixed(
+        let reason = Text::fixed(
             "the last reload was refused: the configuration cannot be parsed",
             "最近一次重新加载被拒绝：无法解析配置",
-        )]);
+        );
+        self.health.set_degraded(vec![reason.into()]);
     }
 
     async fn replace(&self, config: &Config) -> Result<(), ReloadError> {

@@ -29,6 +29,7 @@ use crate::telemetry::{LogLimiter, Telemetry};
 
 mod config;
 mod console;
+mod degradation;
 mod error;
 mod gate;
 mod key_ring;
@@ -39,6 +40,7 @@ pub mod settings;
 
 pub use config::Config;
 pub use console::{CONSOLE_PATH, Console, ConsoleConfig};
+pub use degradation::Degradation;
 pub use error::BuildError;
 pub use key_ring::build_key_ring;
 pub use pages::{

@@ -180,7 +180,10 @@ impl Admin {
                 "text/plain; charset=utf-8",
                 "ok\n".to_owned(),
             ),
-            "/readyz" => self.readiness().await,
+            "/readyz" => {
+                let is_administrator = self.is_administrator(request.headers(), client);
+                self.readiness(is_administrator).await
+            }
             _ if self.tokens.is_empty() && !(is_hengshi && self.console.is_some()) => not_found(),
             _ if is_hengshi => Box::pin(self.answer_hengshi(request, connection, client)).await,
             api::DESCRIPTION_PATH if !is_read => not_allowed("GET, HEAD"),
@@ -309,8 +312,28 @@ impl Admin {
         same_origin_text(StatusCode::OK, OPEN_METRICS_TYPE, self.telemetry.render())
     }
 
-    async fn readiness(&self) -> Response<Body> {
+    /// Whether a request carries a token that may read. A probe carries none.
+    fn is_administrator(&self, headers: &HeaderMap, client: Option<IpAddr>) -> bool {
+        if self.tokens.is_empty() || !headers.contains_key(AUTHORIZATION) {
+            return false;
+        }
+        match self.guesses.find(&self.tokens, headers, client) {
+            Ok(token) => !matches!(token.rights, AdminRights::Broker(_)),
+            Err(refused) => {
+                self.note_refused(refused, headers, client);
+                false
+            }
+        }
+    }
+
+    /// An administrator learns why something is degraded.
+    async fn readiness(&self, is_administrator: bool) -> Response<Body> {
         let ReadinessReport { reasons, degraded } = self.readiness.report().await;
+        let degraded = degraded.into_iter().map(|one| match is_administrator {
+            true => one.whole,
+            false => one.short,
+        });
+        let degraded = degraded.collect();
         let english = |texts: Vec<Text>| -> Vec<_> { texts.iter().map(Text::to_string).collect() };
         let (reasons, degraded) = (english(reasons), english(degraded));
         let ready = reasons.is_empty();

@@ -10,9 +10,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::settings::Settings;
-use super::{Services, Site};
+use super::{Degradation, Services, Site};
 use crate::telemetry::{ActiveNames, Telemetry};
-use crate::wording::Text;
 
 mod change;
 mod ended;
@@ -42,7 +41,7 @@ pub struct LiveSite {
     /// Held during a reload and during a change of the managed settings.
     changing: tokio::sync::Mutex<()>,
     /// Why the newest managed settings are not in force.
-    settings_problem: watch::Sender<Option<Text>>,
+    settings_problem: watch::Sender<Option<Degradation>>,
     trials: Trials,
     node: Node,
 }
@@ -95,17 +94,17 @@ impl LiveSite {
     }
 
     /// Why the newest managed settings are not in force on this node, without secrets; `None` if they are.
-    pub fn settings_problem(&self) -> Option<Text> {
+    pub fn settings_problem(&self) -> Option<Degradation> {
         self.settings_problem.borrow().clone()
     }
 
-    fn set_settings_problem(&self, problem: Option<Text>) {
+    fn set_settings_problem(&self, problem: Option<Degradation>) {
         self.settings_problem.send_if_modified(|current| {
             if *current == problem {
                 return false;
             }
             match &problem {
-                Some(problem) => tracing::error!("{}", problem.for_operator()),
+                Some(problem) => tracing::error!("{}", problem.whole.for_operator()),
                 None => tracing::info!("the newest managed settings are in force again"),
             }
             *current = problem;

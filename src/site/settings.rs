@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::Config;
+use super::{Config, Degradation};
 use crate::outbound::Reach;
 use crate::setting::Label;
 use crate::store::ConnectorId;
@@ -294,7 +294,7 @@ impl Settings {
     }
 
     /// Which managed connectors are out of force although they are enabled, and why.
-    pub fn problem(&self) -> Option<Text> {
+    pub fn problem(&self) -> Option<Degradation> {
         let mut broken = self.broken.iter();
         let (id, reason) = broken.next()?;
         let more = match broken.count() {
@@ -304,10 +304,13 @@ impl Settings {
                 "；另有 {more} 个也无法使用"
             ),
         };
-        Some(text!(
-            "the managed connector {id} is out of force: {reason}{more}",
-            "托管的认证源 {id} 无法使用：{reason:#}{more:#}"
-        ))
+        let short = text!(
+            "the managed connector {id} is out of force",
+            "托管的认证源 {id} 无法使用"
+        );
+        let whole = text!("{short}: {reason}{more}", "{short:#}：{reason:#}{more:#}");
+        let short = text!("{short}{more}", "{short:#}{more:#}");
+        Some(Degradation { short, whole })
     }
 
     /// Whether a managed connector is enabled but out of force.

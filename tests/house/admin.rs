@@ -14,6 +14,7 @@ mod access_tokens;
 mod broker;
 mod closing;
 mod connectors;
+mod degraded;
 mod description;
 mod dns_rebinding;
 mod errors;

@@ -3,14 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::wording::Text;
+use crate::site::Degradation;
 
 /// The state of the process for health and readiness probes.
 #[derive(Debug, Default)]
 pub struct Health {
     site_loaded: AtomicBool,
     draining: AtomicBool,
-    degraded: Mutex<Vec<Text>>,
+    degraded: Mutex<Vec<Degradation>>,
     has_other_site: AtomicBool,
 }
 
@@ -36,9 +36,8 @@ impl Health {
         self.has_other_site.store(has_other_site, Ordering::Release);
     }
 
-    /// Replaces the list of degradations, such as a refused reload. They must not contain secrets,
-    /// because probes need no token.
-    pub fn set_degraded(&self, reasons: Vec<Text>) {
+    /// Replaces the list of degradations, such as a refused reload.
+    pub fn set_degraded(&self, reasons: Vec<Degradation>) {
         *self.degraded.lock().unwrap_or_else(PoisonError::into_inner) = reasons;
     }
 
@@ -54,7 +53,7 @@ impl Health {
         self.has_other_site.load(Ordering::Acquire)
     }
 
-    pub(super) fn degraded(&self) -> Vec<Text> {
+    pub(super) fn degraded(&self) -> Vec<Degradation> {
         let degraded = self.degraded.lock().unwrap_or_else(PoisonError::into_inner);
         degraded.clone()
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Health;
+use crate::site::Degradation;
 use crate::site::live::LiveSite;
 use crate::telemetry::error_chain;
 use crate::text;
@@ -21,7 +22,7 @@ pub(super) struct ReadinessReport {
     /// Why the process cannot serve; empty if it can.
     pub(super) reasons: Vec<Text>,
     /// What does not work as it should, although requests are served.
-    pub(super) degraded: Vec<Text>,
+    pub(super) degraded: Vec<Degradation>,
 }
 
 impl Readiness {
@@ -44,17 +45,18 @@ impl Readiness {
         report.degraded = self.health.degraded();
         // Lost log lines do not make the process unready, because requests are still served.
         let services = self.live.services();
-        report.degraded.extend(services.telemetry.log_problems());
+        let log_problems = services.telemetry.log_problems().into_iter();
+        report.degraded.extend(log_problems.map(Into::into));
         report.degraded.extend(self.live.settings_problem());
         if self.health.has_other_site() {
             let reason = Text::fixed(
                 "a menshen with another external_url uses this database",
                 "另一个 external_url 不同的 menshen 在使用这个数据库",
             );
-            report.degraded.push(reason);
+            report.degraded.push(reason.into());
         }
         if let Ok(Some(difference)) = services.sessions.clock_difference().await {
-            report.degraded.push(Text::of(&difference));
+            report.degraded.push(Text::of(&difference).into());
         }
         report
     }

@@ -389,7 +389,7 @@ async fn readiness_lists_its_reasons() {
     admin.health.set_site_loaded();
     admin
         .health
-        .set_degraded(vec![Text::same("the last reload was refused")]);
+        .set_degraded(vec![Text::same("the last reload was refused").into()]);
     let (status, answer) = admin.json("GET", "/readyz", "").await;
     assert_eq!(
         (status, answer["ready"].as_bool()),

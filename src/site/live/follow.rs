@@ -7,7 +7,7 @@ use super::LiveSite;
 use super::change::read_version;
 use super::kinds::add_kinds_of_files;
 use crate::site::settings::{ChangeError, Settings, SettingsError, Strictness};
-use crate::site::{BuildError, Site};
+use crate::site::{BuildError, Degradation, Site};
 use crate::telemetry::error_chain;
 use crate::text;
 
@@ -57,11 +57,12 @@ impl LiveSite {
         if let Err(error) = self.load_newest().await {
             self.withdraw_disabled().await;
             let (served, reason) = (self.settings().version(), error_chain(&error));
-            self.set_settings_problem(Some(text!(
-                "version {newest} of the managed settings is not in force on this node, which serves \
-                 version {served}: {reason}",
-                "托管设置的版本 {newest} 没有在本节点生效，本节点仍使用版本 {served}：{reason:#}"
-            )));
+            let short = text!(
+                "version {newest} of the managed settings is not in force on this node, which serves version {served}",
+                "托管设置的版本 {newest} 没有在本节点生效，本节点仍使用版本 {served}"
+            );
+            let whole = text!("{short}: {reason}", "{short:#}：{reason:#}");
+            self.set_settings_problem(Some(Degradation { short, whole }));
         }
     }
 

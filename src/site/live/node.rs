@@ -52,8 +52,14 @@ impl LiveSite {
     /// What this node says about itself.
     fn node_record(&self) -> NodeRecord {
         let problem = self.settings_problem();
-        let problem =
-            problem.map(|text| text.to_string().chars().take(PROBLEM_CHARS_MAX).collect());
+        let problem = problem.map(|problem| {
+            problem
+                .whole
+                .to_string()
+                .chars()
+                .take(PROBLEM_CHARS_MAX)
+                .collect()
+        });
         NodeRecord {
             id: self.node.id.clone(),
             name: self.node.name.clone(),

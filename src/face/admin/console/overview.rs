@@ -165,7 +165,8 @@ async fn nodes(context: &PageContext<'_>) -> Vec<Node> {
     let now = context.request.head.received_at;
     // The store has the problem of another node in English.
     let own_problem = context.console.live.settings_problem();
-    let own_problem = own_problem.map(|problem| context.request.lang.text(&problem).to_owned());
+    let lang = context.request.lang;
+    let own_problem = own_problem.map(|problem| lang.text(&problem.whole).to_owned());
     let node = |node: SeenNode| Node {
         problem: match node.is_this {
             true => own_problem.clone(),
