@@ -47,6 +47,7 @@ mod reconfirm;
 mod redeem_ticket;
 mod require_login;
 mod saml;
+mod sent_there;
 mod sign_in_page;
 mod sign_out;
 mod start;

@@ -33,6 +33,7 @@ mod every_connector;
 mod explain;
 mod ext_authz;
 mod floors;
+mod forged_marks;
 mod forwarding;
 mod frames;
 mod front_end;

@@ -8,7 +8,7 @@ use url::Url;
 use super::super::page::{Cause, FragmentPage, Href};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
-use super::LoginTarget;
+use super::{LoginTarget, sent_there};
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::login::ticket::{NONCE_AGE_MAX_S, Nonce};
@@ -22,19 +22,16 @@ pub(super) const NONCES_MAX: usize = 5;
 /// recognized as one to the login host, this prevents a redirect loop.
 const REDIRECTED_MARK: (&str, &str) = ("h", "1");
 
-/// The query parameter that marks a redirect from the login host to `/start` of another host.
-const SENT_THERE_MARK: (&str, &str) = ("o", "1");
-
 /// The URL on another host of the site that begins the login of this host, which asks for a ticket.
 pub(super) fn start_url_there(
     context: &RequestContext<'_>,
     origin: &Url,
     return_to: &ReturnTo,
 ) -> String {
-    let (name, value) = SENT_THERE_MARK;
     let rd = return_to.absolute(&context.site.external_url);
+    let mark = sent_there::parameter(&context.site.ring, &rd, context.head.received_at);
     format!(
-        "{}{}/start?rd={}&{name}={value}",
+        "{}{}/start?rd={}&{mark}",
         origin.origin().ascii_serialization(),
         context.site.prefix,
         utf8_percent_encode(&rd, urls::QUERY_VALUE)
@@ -42,12 +39,17 @@ pub(super) fn start_url_there(
 }
 
 /// Whether the login host received a request that it sent to another host. Sending it there again would loop.
-pub(super) fn came_back(context: &RequestContext<'_>, query: &Fields) -> bool {
+pub(super) fn came_back(
+    context: &RequestContext<'_>,
+    query: &Fields,
+    target: &LoginTarget,
+) -> bool {
     static LOG_LIMITER: LogLimiter = LogLimiter::new();
-    let came_back = was_sent_there(query) && context.site.is_login_host(context.head);
+    let is_here = context.site.is_login_host(context.head);
+    let came_back = is_here && was_sent_there(context, query, target);
     if came_back {
         context.services.telemetry.count_login_loop();
-        // Any client can cause it.
+        // Everybody who is signed in can cause it.
         if LOG_LIMITER.allow() {
             tracing::error!(
                 request_id = %context.id,
@@ -61,9 +63,11 @@ pub(super) fn came_back(context: &RequestContext<'_>, query: &Fields) -> bool {
 }
 
 /// Whether the login host sent this request to another host.
-fn was_sent_there(query: &Fields) -> bool {
-    let (name, value) = SENT_THERE_MARK;
-    query.one(name) == Ok(Some(value))
+fn was_sent_there(context: &RequestContext<'_>, query: &Fields, target: &LoginTarget) -> bool {
+    let return_to = target.return_to.as_ref();
+    let rd = return_to.map(|return_to| return_to.absolute(&context.site.external_url));
+    let (ring, now) = (&context.site.ring, context.head.received_at);
+    sent_there::is_in(query, ring, rd.as_deref(), now)
 }
 
 /// Whether the return address is on the requested host, as menshen sees it.
@@ -77,7 +81,7 @@ fn returns_here(context: &RequestContext<'_>, target: &LoginTarget) -> bool {
 fn refuse_other_host(context: &RequestContext<'_>) -> LoggedResponse {
     static LOG_LIMITER: LogLimiter = LogLimiter::new();
     context.services.telemetry.count_login_loop();
-    // Any client can cause it.
+    // Everybody who is signed in can cause it.
     if LOG_LIMITER.allow() {
         tracing::error!(
             request_id = %context.id,
@@ -102,22 +106,26 @@ pub(super) fn redirect_to_login_host(
     query: &Fields,
     target: &LoginTarget,
 ) -> LoggedResponse {
+    static LOG_LIMITER: LogLimiter = LogLimiter::new();
     let (name, value) = REDIRECTED_MARK;
     if has_login_hostname(context) && query.one(name) == Ok(Some(value)) {
-        tracing::error!(
-            request_id = %context.id,
-            peer = ?context.head.peer,
-            seen_as = context.head.origin(),
-            external_url = %context.site.external_url,
-            "requests do not match external_url, so nobody can sign in: name the proxy in front in \
-             trusted_proxies and let it send X-Forwarded-Proto, or correct external_url"
-        );
+        // Any client can cause it.
+        if LOG_LIMITER.allow() {
+            tracing::error!(
+                request_id = %context.id,
+                peer = ?context.head.peer,
+                seen_as = context.head.origin(),
+                external_url = %context.site.external_url,
+                "requests do not match external_url, so nobody can sign in: name the proxy in front in \
+                 trusted_proxies and let it send X-Forwarded-Proto, or correct external_url"
+            );
+        }
         return LoggedResponse::own_path(
             "external_url does not match",
             reply::problem(context, Cause::NotOnLoginHost, None),
         );
     }
-    if was_sent_there(query) && !returns_here(context, target) {
+    if was_sent_there(context, query, target) && !returns_here(context, target) {
         return refuse_other_host(context);
     }
     LoggedResponse::own_path(

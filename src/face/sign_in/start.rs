@@ -23,6 +23,7 @@ use crate::request::Body;
 use crate::request::gate::{Caller, LoginReason};
 use crate::request::policy::reconfirmation_is_due;
 use crate::store::ConnectorId;
+use crate::telemetry::LogLimiter;
 
 /// `GET /sign_in`: the sign-in page, or the password form of a connector. It begins a login only when the
 /// single connector has `auto_login = "always"`.
@@ -99,7 +100,7 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
         let page = loop_page(context, &target);
         return LoggedResponse::own_path("checks lack the cookie", page);
     }
-    if cross_host::came_back(context, query) {
+    if cross_host::came_back(context, query, &target) {
         let page = loop_page(context, &target);
         return LoggedResponse::own_path("another host is not recognized", page);
     }
@@ -191,13 +192,17 @@ async fn is_missed_by_proxy_check(context: &RequestContext<'_>, target: &LoginTa
     let is_loop = target.return_to.is_some()
         && target::unmet_route_demand(context, target, &person).is_none();
     if is_loop {
+        static LOG_LIMITER: LogLimiter = LogLimiter::new();
         context.services.telemetry.count_login_loop();
-        tracing::error!(
-            request_id = %context.id,
-            host = %context.head.host,
-            "the check of a proxy does not see the session of a signed-in person: let the proxy pass \
-             the Cookie header and the requested host to the check"
-        );
+        // Everybody who is signed in can cause it.
+        if LOG_LIMITER.allow() {
+            tracing::error!(
+                request_id = %context.id,
+                host = %context.head.host,
+                "the check of a proxy does not see the session of a signed-in person: let the proxy pass \
+                 the Cookie header and the requested host to the check"
+            );
+        }
     }
     is_loop
 }
