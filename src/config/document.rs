@@ -13,6 +13,7 @@ mod deserialize;
 mod leaves;
 mod value_error;
 
+pub(super) use leaves::Leaf;
 pub(super) use value_error::{Found, OwnedStep, Reason, ValueError};
 
 /// The values of a text. It may hold secrets, so it has no `Debug`.

@@ -4,9 +4,10 @@
 
 use std::ops::Range;
 
-use super::document::Document;
+use super::document::{Document, Leaf, OwnedStep};
 
 mod by_name;
+mod inside;
 mod known;
 mod not_toml;
 
@@ -30,7 +31,7 @@ impl Masks {
     pub(super) fn of(text: &str) -> Self {
         let known = KnownKeys::of_config();
         let document = Document::parse(text).ok();
-        let places = document.map(|document| Places::of(&document, &known));
+        let places = document.map(|document| Places::of(&document, &known, text));
         Self { known, places }
     }
 
@@ -49,16 +50,21 @@ impl Masks {
 }
 
 impl Places {
-    fn of(document: &Document, known: &KnownKeys) -> Self {
+    fn of(document: &Document, known: &KnownKeys, text: &str) -> Self {
         let found = document.leaves();
         let (shown, masked): (Vec<_>, Vec<_>) = found
             .leaves
             .into_iter()
             .partition(|leaf| known.are_harmless_at(&leaf.path));
-        let shown = shown.into_iter().map(|leaf| leaf.span);
+        let inside = shown.iter().flat_map(|leaf| secrets_inside(leaf, text));
+        let masked = masked.into_iter().map(|leaf| leaf.span);
         Self {
-            masked: masked.into_iter().map(|leaf| leaf.span).collect(),
-            shown: shown.chain(found.key_spans).collect(),
+            masked: inside.chain(masked).collect(),
+            shown: shown
+                .iter()
+                .map(|leaf| leaf.span.clone())
+                .chain(found.key_spans)
+                .collect(),
         }
     }
 
@@ -81,6 +87,23 @@ impl Places {
         }
         ranges
     }
+}
+
+/// The secrets inside of a value that is shown, as ranges of the text.
+fn secrets_inside(leaf: &Leaf, text: &str) -> Vec<Range<usize>> {
+    let Some(value) = text.get(leaf.span.clone()) else {
+        return Vec::new();
+    };
+    let is_header = |step: &OwnedStep| matches!(step, OwnedStep::Key(key) if key == "headers");
+    let mut found = inside::in_urls(value);
+    if leaf.path.iter().any(is_header) {
+        found.extend(inside::in_expression(value));
+    }
+    let start = leaf.span.start;
+    let ranges = found.into_iter();
+    ranges
+        .map(|range| start + range.start..start + range.end)
+        .collect()
 }
 
 /// The line with the characters of these ranges replaced by `*`, one for each byte, so that a caret below it

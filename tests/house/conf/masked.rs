@@ -122,6 +122,31 @@ fn a_wrong_url_is_repeated_by_no_message() {
 }
 
 #[test]
+fn a_password_in_the_place_of_a_port_and_keys_of_parameters_are_not_shown() {
+    for (line, words) in [
+        ("url = 'https://u:hunter2/'", "url = 'https://u:*******/'"),
+        (
+            "url = 'https://h:99999/cas?sig=hunter2abc&a=b'",
+            "url = 'https://h:99999/cas?sig=**********&a=b'",
+        ),
+        ("url = 'https://h:8o80/'", "url = 'https://h:8o80/'"),
+    ] {
+        let shown = shown(&format!("[connector.a.cas]\n{line}"));
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+}
+
+#[test]
+fn a_key_in_the_expression_of_a_header_is_not_shown_and_its_mistake_is() {
+    let route = "[[route]]\nname = 'a'\nupstream = ['http://a:1']\n[route.headers]\n";
+    let shown = shown(&format!(
+        "{route}X-Gateway = \"'hunter2abc' + user.lgin +\""
+    ));
+    let words = "X-Gateway = \"'**********' + user.lgin +\"";
+    assert!(shown.contains(words), "{shown}");
+}
+
+#[test]
 fn a_comment_is_not_shown_beside_a_problem() {
     let shown = shown("prefix = 7 # password: hunter2");
     assert!(shown.contains("prefix = 7 #"), "{shown}");
