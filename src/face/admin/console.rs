@@ -177,8 +177,9 @@ impl Console {
         if is_post && !request.is_of_own_origin() {
             return response::other_origin(request);
         }
+        let has_session = cookies::session(&site.ring, request).is_some();
         let form = match is_post {
-            true => Form::read(body, FormLimits::of(request.path)).await,
+            true => Form::read(body, FormLimits::of(request.path, has_session)).await,
             false => Ok(Form::default()),
         };
         let form = match form {

@@ -29,9 +29,9 @@ const CONNECTOR: FormLimits = FormLimits {
 };
 
 impl FormLimits {
-    /// Those of the forms of a page.
-    pub(super) fn of(path: &str) -> Self {
-        match path.starts_with("/connectors/") {
+    /// Those of the forms of a page. A browser without a session sends no settings of connectors.
+    pub(super) fn of(path: &str, has_session: bool) -> Self {
+        match has_session && path.starts_with("/connectors/") {
             true => CONNECTOR,
             false => USUAL,
         }

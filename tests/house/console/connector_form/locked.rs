@@ -111,6 +111,18 @@ async fn a_form_without_its_token_or_of_another_origin_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_stranger_sends_no_form_as_large_as_that_of_a_connector() {
+    let menshen = empty_setup().start().await;
+    let path = format!("{LIST}/_new");
+    let fields = wecom_fields(&menshen);
+    let large = with(&fields, &[("ca_pem", &"x".repeat(100_000))]);
+    let mut stranger = Visit::new(&menshen);
+    assert_eq!(stranger.post_form(&path, &large).await.status, 413);
+    let mut visit = Visit::of_administrator(&menshen, "root").await;
+    assert_ne!(visit.post_form(&path, &large).await.status, 413);
+}
+
+#[tokio::test]
 async fn a_form_that_is_too_large_is_refused() {
     let menshen = empty_setup().start().await;
     let mut visit = Visit::of_administrator(&menshen, "root").await;
