@@ -317,15 +317,17 @@ impl<'a> Layout<'a> {
     }
 }
 
-fn render_page(
-    template: &impl Template,
+/// Renders a template. The values of all pages can be written; if one could not, the page would end there.
+fn render_page<T: Template>(
+    template: &T,
     info: PageInfo<'_>,
     lang: Lang,
     policy: PagePolicy,
 ) -> Page {
-    let html = template
-        .render()
-        .expect("rendering to a String does not fail");
+    let mut html = String::with_capacity(T::SIZE_HINT);
+    if let Err(error) = template.render_into(&mut html) {
+        tracing::error!(request_id = info.request_id, %error, "a page could not be rendered");
+    }
     Page {
         html,
         lang,
