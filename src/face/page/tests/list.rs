@@ -42,7 +42,7 @@ fn person<'a>(inputs: &Inputs<'a>) -> PersonName<'a> {
     }
 }
 
-/// Every cause with all that a page can show, and one with as little as possible.
+/// Every cause with all that a page can show, and the pages with one button.
 fn problems(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
     let page = |cause| ProblemPage {
         info: info(inputs),
@@ -60,13 +60,17 @@ fn problems(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
             )
         })
         .collect();
-    let least = ProblemPage {
-        connector_name: None,
-        next: None,
+    let only_next = ProblemPage {
         home_page: None,
         ..page(Cause::AccountNotSwitched)
     };
-    pages.push(("problem-of-little".to_owned(), least.render(lang)));
+    let only_home_page = ProblemPage {
+        connector_name: None,
+        next: None,
+        ..page(Cause::NotFound)
+    };
+    pages.push(("problem-only-next".to_owned(), only_next.render(lang)));
+    pages.push(("problem-only-home".to_owned(), only_home_page.render(lang)));
     pages
 }
 
