@@ -9,6 +9,7 @@ use crate::login::connector::{Features, Kind as _, LocalizedText, wecom::Config}
 mod company;
 mod complete;
 mod list;
+mod typography;
 
 use list::{info, pages, sign_in};
 

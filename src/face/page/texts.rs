@@ -3,21 +3,17 @@
 use super::cause::Cause;
 use super::lang::Lang;
 
+mod around_name;
 mod en;
 mod zh;
+
+pub(super) use around_name::AroundName;
 
 pub(super) fn of(lang: Lang) -> &'static Texts {
     match lang {
         Lang::Zh => &zh::TEXTS,
         Lang::En => &en::TEXTS,
     }
-}
-
-/// A text with a name inside: the parts before and after the name, including spaces.
-#[derive(Debug)]
-pub(super) struct AroundName {
-    pub(super) before: &'static str,
-    pub(super) after: &'static str,
 }
 
 /// The texts of a problem: its title, what happened and what to do.
@@ -41,6 +37,9 @@ pub(super) struct Texts {
     /// Encloses the name of the home page.
     pub(super) go_to: AroundName,
     pub(super) switch_account: &'static str,
+    /// Encloses a person's login name, after the display name.
+    pub(super) login_name: AroundName,
+    pub(super) between_names: &'static str,
     /// Before an address or a text.
     pub(super) need_help: &'static str,
     pub(super) sign_in: SignInTexts,
@@ -246,8 +245,10 @@ pub(super) struct TokensTexts {
     /// Encloses the name of the new token.
     pub(super) new_token: AroundName,
     pub(super) shown_once: &'static str,
-    /// Encloses the person's login name.
-    pub(super) how_to_send: AroundName,
+    /// How to send the token; encloses the person's login name.
+    pub(super) user_name: AroundName,
+    /// Encloses the user name that everybody can use, and ends the sentence.
+    pub(super) other_user_name: AroundName,
     /// The link from the page of the new token to the list.
     pub(super) to_list: &'static str,
     pub(super) your_tokens: &'static str,

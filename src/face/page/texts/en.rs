@@ -19,6 +19,11 @@ pub(super) static TEXTS: Texts = Texts {
         after: "",
     },
     switch_account: "Sign in as somebody else",
+    login_name: AroundName {
+        before: " (",
+        after: ")",
+    },
+    between_names: ", ",
     need_help: "Need help? ",
     sign_in: SignInTexts {
         title: "Please sign in",
@@ -233,9 +238,13 @@ pub(super) static TEXTS: Texts = Texts {
             after: "”",
         },
         shown_once: "Copy it now. It is shown only once, and nobody can look it up later.",
-        how_to_send: AroundName {
+        user_name: AroundName {
             before: "Where a program asks for a user name and a password, the user name is ",
-            after: " (or __token__), and the password is the token.",
+            after: "",
+        },
+        other_user_name: AroundName {
+            before: " (or ",
+            after: "), and the password is the token.",
         },
         to_list: "I have copied it: back to my tokens",
         your_tokens: "Your tokens",

@@ -19,11 +19,16 @@ pub(super) static TEXTS: Texts = Texts {
         after: "",
     },
     switch_account: "切换账号",
+    login_name: AroundName {
+        before: "（",
+        after: "）",
+    },
+    between_names: "、",
     need_help: "需要帮助？",
     sign_in: SignInTexts {
         title: "请先登录",
         lead: AroundName {
-            before: "登录后即可访问 ",
+            before: "登录后即可访问",
             after: "。",
         },
         sign_in_with: AroundName {
@@ -33,7 +38,7 @@ pub(super) static TEXTS: Texts = Texts {
         choose_connector: "选择登录方式",
         last_used: "上次使用",
         signed_in_as: AroundName {
-            before: "您当前登录的账号是 ",
+            before: "您当前登录的账号是",
             after: "。",
         },
         no_choice: "暂无可用的登录方式，请联系管理员。",
@@ -67,8 +72,8 @@ pub(super) static TEXTS: Texts = Texts {
     password_change: PasswordChangeTexts {
         title: "修改密码",
         person: AroundName {
-            before: "正在修改 ",
-            after: " 的密码。",
+            before: "正在修改",
+            after: "的密码。",
         },
         old: "当前密码",
         new: "新密码（至少 8 个字符）",
@@ -87,7 +92,7 @@ pub(super) static TEXTS: Texts = Texts {
     signed_out: SignedOutTexts {
         title: "您已退出登录",
         signed_out_of: AroundName {
-            before: "您已在此浏览器中退出 ",
+            before: "您已在此浏览器中退出",
             after: "。",
         },
         everywhere: "您在其他设备上也已全部退出。",
@@ -100,7 +105,7 @@ pub(super) static TEXTS: Texts = Texts {
     forbidden: ForbiddenTexts {
         window_title: "没有权限",
         title: AroundName {
-            before: "您没有权限访问 ",
+            before: "您没有权限访问",
             after: "",
         },
         detail: "您已成功登录，但没有此应用的访问权限。",
@@ -111,12 +116,12 @@ pub(super) static TEXTS: Texts = Texts {
     cross_host: CrossHostTexts {
         window_title: "要前往另一个地址吗？",
         title: AroundName {
-            before: "要前往 ",
-            after: " 吗？",
+            before: "要前往",
+            after: "吗？",
         },
         signed_in_as: AroundName {
-            before: "您将以 ",
-            after: " 的身份登录该地址。",
+            before: "您将以",
+            after: "的身份登录该地址。",
         },
         warning: "请确认这是您要访问的地址再继续。如果您是通过他人发来的链接或其他网页来到这里，且不认识此地址，请关闭本页。",
         confirm: AroundName {
@@ -127,12 +132,12 @@ pub(super) static TEXTS: Texts = Texts {
     into_frame: CrossHostTexts {
         window_title: "要在嵌入的页面中登录吗？",
         title: AroundName {
-            before: "要在嵌入的页面中登录 ",
-            after: " 吗？",
+            before: "要在嵌入的页面中登录",
+            after: "吗？",
         },
         signed_in_as: AroundName {
-            before: "嵌入其他网站的页面将以 ",
-            after: " 的身份打开。",
+            before: "嵌入其他网站的页面将以",
+            after: "的身份打开。",
         },
         warning: "请确认是您本人在该页面中点击了登录，再继续。如果您不认识嵌入它的网站，或不清楚本页从何而来，请关闭本页。",
         confirm: AroundName {
@@ -143,12 +148,12 @@ pub(super) static TEXTS: Texts = Texts {
     switch: SwitchTexts {
         title: "要切换账号吗？",
         signed_in_as: AroundName {
-            before: "您当前登录的账号是 ",
+            before: "您当前登录的账号是",
             after: "。",
         },
         new_person: AroundName {
-            before: "您打开的链接将让您以 ",
-            after: " 的身份登录。",
+            before: "您打开的链接将让您以",
+            after: "的身份登录。",
         },
         warning: "请确认这是您本人的账号，并且您是从可信的门户进入的，再切换。如果链接由他人发来，请勿切换：您之后提交的内容会记在对方名下。",
         confirm: AroundName {
@@ -166,11 +171,11 @@ pub(super) static TEXTS: Texts = Texts {
             after: "账号吗？",
         },
         signed_in_as: AroundName {
-            before: "您当前的账号是 ",
+            before: "您当前的账号是",
             after: "。",
         },
         identity: AroundName {
-            before: "刚才登录的是 ",
+            before: "刚才登录的是",
             after: "。绑定后，使用它也可以登录您当前的账号。",
         },
         warning: "仅当两个账号都属于您本人时才能绑定。如果刚才登录的是他人，请勿绑定，否则对方就能以您的身份登录。",
@@ -208,7 +213,7 @@ pub(super) static TEXTS: Texts = Texts {
         title: "访问令牌",
         lead: "git、svn、npm、pip、WebDAV 等无法在网页上登录的程序，可以使用访问令牌代替您登录。",
         signed_in_as: AroundName {
-            before: "您当前登录的账号是 ",
+            before: "您当前登录的账号是",
             after: "。令牌拥有您的全部访问权限，请勿交给他人。",
         },
         new_token: AroundName {
@@ -216,9 +221,13 @@ pub(super) static TEXTS: Texts = Texts {
             after: "”",
         },
         shown_once: "请立即复制。令牌只显示这一次，离开本页后无法再查看。",
-        how_to_send: AroundName {
-            before: "程序要求用户名和密码时，用户名填 ",
-            after: "（或 __token__），密码填令牌。",
+        user_name: AroundName {
+            before: "程序要求用户名和密码时，用户名填",
+            after: "",
+        },
+        other_user_name: AroundName {
+            before: "（或",
+            after: "），密码填令牌。",
         },
         to_list: "已复制，返回令牌列表",
         your_tokens: "您的令牌",
