@@ -32,6 +32,7 @@ mod switch;
 mod tests;
 mod texts;
 mod tokens;
+mod unbroken;
 
 pub use app_login::AppLoginPage;
 pub use cause::Cause;
@@ -269,6 +270,11 @@ impl<'a> Layout<'a> {
             texts: texts::of(lang),
             style: STYLE,
         }
+    }
+
+    /// A text as HTML that breaks no word at its hyphen.
+    fn unbroken(&self, text: &'static str) -> String {
+        unbroken::unbroken(text)
     }
 
     /// The name of the site, or its host; `None` if neither is known.

@@ -54,7 +54,8 @@ fn no_two_pages_of_the_list_are_named_alike() {
 
 /// The characters for which Askama writes references.
 fn as_text(html: &str) -> String {
-    html.replace("&#39;", "'")
+    typography::joined(html)
+        .replace("&#39;", "'")
         .replace("&#34;", "\"")
         .replace("&#38;", "&")
 }

@@ -1,4 +1,4 @@
-//! How the texts of the pages are set: spaces and parentheses in Chinese.
+//! How the texts of the pages are set: spaces and parentheses in Chinese, hyphens in English.
 
 use super::*;
 
@@ -54,6 +54,21 @@ fn the_parentheses_of_chinese_pages_are_chinese() {
     assert!(english.iter().any(|(_, text)| text.contains('(')));
 }
 
+#[test]
+fn an_english_page_breaks_no_word_at_its_hyphen() {
+    let mut count = 0;
+    for (name, page) in pages(&PLAIN) {
+        let body = body(&page.html);
+        count += body.matches("ign-in").count();
+        let left: String = without_unbroken(body);
+        assert!(
+            page.lang == Lang::Zh || !text(&left).contains("ign-in"),
+            "{name}: {left}"
+        );
+    }
+    assert!(count > 30, "{count}");
+}
+
 /// What the pages of one language say, with the names of their templates.
 fn texts_in(lang: Lang) -> Vec<(String, String)> {
     let all = [PLAIN, company::inputs()];
@@ -65,6 +80,31 @@ fn texts_in(lang: Lang) -> Vec<(String, String)> {
 
 fn is_chinese(character: char) -> bool {
     character >= '\u{2e80}'
+}
+
+/// HTML in which the words that stay on one line have no element of their own.
+pub(super) fn joined(html: &str) -> String {
+    let mut parts = html.split(UNBROKEN);
+    let mut joined = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        joined.push_str(&part.replacen("</span>", "", 1));
+    }
+    joined
+}
+
+const UNBROKEN: &str = "<span class=\"nowrap\">";
+
+/// HTML without the words that stay on one line.
+fn without_unbroken(html: &str) -> String {
+    let mut parts = html.split(UNBROKEN);
+    let first = parts.next().unwrap_or_default();
+    let rest = parts.map(|part| part.split_once("</span>").unwrap().1);
+    std::iter::once(first).chain(rest).collect()
+}
+
+/// The HTML below `<body>`.
+fn body(html: &str) -> &str {
+    html.split_once("<body").unwrap().1
 }
 
 /// The text below `<body>`, with a line break at the tags that are not of a word or a name.
