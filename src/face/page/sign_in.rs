@@ -39,6 +39,13 @@ pub enum SignInReason {
     ProviderSignedOut,
 }
 
+impl SignInReason {
+    /// Whether its text says what to do with the buttons below.
+    fn refers_to_buttons(self) -> bool {
+        matches!(self, Self::OtherConnector | Self::LoopDetected)
+    }
+}
+
 /// A connector on the sign-in page.
 #[derive(Clone, Debug)]
 pub struct ConnectorChoice<'a> {
@@ -56,6 +63,9 @@ pub struct ConnectorChoice<'a> {
 struct SignInTemplate<'a> {
     layout: Layout<'a>,
     page: &'a SignInPage<'a>,
+    title: &'static str,
+    /// What the person can do where they cannot sign in.
+    dead_end: Option<&'static str>,
     reason: Option<&'static str>,
     notices: Vec<&'static str>,
     hints: Vec<&'static str>,
@@ -67,7 +77,16 @@ impl SignInPage<'_> {
     pub fn render(&self, lang: Lang) -> Page {
         let layout = Layout::new(self.info, lang);
         let texts = &layout.texts.sign_in;
-        let reason = self.reason.map(|reason| match reason {
+        let cannot_sign_in = self.choices.is_empty();
+        let (title, dead_end) = match (cannot_sign_in, self.is_portal_only) {
+            (false, _) => (texts.title, None),
+            (true, false) => (texts.no_choice_title, Some(texts.no_choice)),
+            (true, true) => (texts.portal_only_title, Some(texts.portal_only)),
+        };
+        let reason = self
+            .reason
+            .filter(|reason| !cannot_sign_in || !reason.refers_to_buttons());
+        let reason = reason.map(|reason| match reason {
             SignInReason::Expired => texts.expired,
             SignInReason::OtherConnector => texts.other_connector,
             SignInReason::StepUp => texts.step_up,
@@ -76,12 +95,14 @@ impl SignInPage<'_> {
             SignInReason::ProviderSignedOut => texts.provider_signed_out,
         });
         let is_stuck = self.reason == Some(SignInReason::LoopDetected)
-            || self.choices.is_empty() && !self.is_portal_only;
+            || cannot_sign_in && !self.is_portal_only;
         let in_lang = |texts: &[LocalizedText]| texts.iter().map(|text| lang.pick(*text)).collect();
         render_page(
             &SignInTemplate {
                 layout,
                 page: self,
+                title,
+                dead_end,
                 reason,
                 notices: in_lang(&self.notices),
                 hints: in_lang(&self.hints),

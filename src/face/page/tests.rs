@@ -228,6 +228,42 @@ fn a_single_connector_is_one_button_without_a_list() {
     }
 }
 
+#[test]
+fn where_nobody_can_sign_in_no_page_asks_to_do_so() {
+    for (lang, demands) in [
+        (
+            Lang::Zh,
+            ["请先登录", "登录后即可", "在下方选择", "点击下方"],
+        ),
+        (
+            Lang::En,
+            ["Please sign in", "Sign in to continue", "below", "button"],
+        ),
+    ] {
+        for is_portal_only in [false, true] {
+            for reason in [
+                None,
+                Some(SignInReason::SignedOut),
+                Some(SignInReason::OtherConnector),
+                Some(SignInReason::LoopDetected),
+            ] {
+                let page = |choices| SignInPage {
+                    reason,
+                    is_portal_only,
+                    hints: Vec::new(),
+                    ..sign_in(&PLAIN, choices)
+                };
+                let shown = |choices| typography::text(&page(choices).render(lang).html);
+                let text = shown(0);
+                for demand in demands {
+                    assert!(!text.contains(demand), "{demand} in {text}");
+                }
+                assert!(shown(1).contains(demands[0]), "{}", shown(1));
+            }
+        }
+    }
+}
+
 /// Writes all pages to a folder: `MENSHEN_PAGES=/tmp/pages cargo test face::page`.
 #[test]
 fn pages_are_written_to_files_for_review() {

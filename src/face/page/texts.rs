@@ -74,8 +74,10 @@ pub(super) struct SignInTexts {
     /// Encloses a person's name.
     pub(super) signed_in_as: AroundName,
     /// Shown if there is no connector to choose.
+    pub(super) no_choice_title: &'static str,
     pub(super) no_choice: &'static str,
     /// Shown where logins can only begin at a portal.
+    pub(super) portal_only_title: &'static str,
     pub(super) portal_only: &'static str,
     pub(super) expired: &'static str,
     pub(super) other_connector: &'static str,

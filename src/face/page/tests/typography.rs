@@ -108,7 +108,7 @@ fn body(html: &str) -> &str {
 }
 
 /// The text below `<body>`, with a line break at the tags that are not of a word or a name.
-fn text(html: &str) -> String {
+pub(super) fn text(html: &str) -> String {
     let body = html.split_once("<body").map_or(html, |(_, body)| body);
     let mut text = String::new();
     for part in body.split('<').skip(1) {

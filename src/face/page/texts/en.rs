@@ -41,7 +41,9 @@ pub(super) static TEXTS: Texts = Texts {
             before: "You are signed in as ",
             after: ".",
         },
+        no_choice_title: "You cannot sign in yet",
         no_choice: "There is no way to sign in here yet. Please ask your administrator.",
+        portal_only_title: "Open this page from your portal",
         portal_only: "You cannot sign in here directly. Please go back to your portal and open the \
                     page from there.",
         expired: "Your last sign-in has expired. Please sign in again.",
