@@ -171,14 +171,14 @@ fn facts(
         (t.full_name, person.name.clone()),
         (t.email, person.email.clone()),
         (t.mobile, person.mobile.clone()),
-        (t.department, Some(departments.join(", "))),
-        (t.groups, Some(latest.groups.join(", "))),
-        (t.roles, Some(latest.roles.join(", "))),
+        (t.department, Some(departments.join(t.between_names))),
+        (t.groups, Some(latest.groups.join(t.between_names))),
+        (t.roles, Some(latest.roles.join(t.between_names))),
         (
             t.local_department,
             department.map(|it| it.as_str().to_owned()),
         ),
-        (t.local_groups, Some(groups.join(", "))),
+        (t.local_groups, Some(groups.join(t.between_names))),
         (t.account_id, Some(person.id.to_string())),
     ];
     let facts = facts.into_iter().filter_map(|(label, value)| {

@@ -34,6 +34,8 @@ texts! {
     menu: "菜单", "Menu";
     navigation: "导航", "Navigation";
     other_language: "English", "中文";
+    colon: "：", ": ";
+    between_names: "、", ", ";
     pages: "分页", "Pages";
     previous_page: "上一页", "Previous";
     next_page: "下一页", "Next";
