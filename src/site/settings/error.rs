@@ -144,7 +144,7 @@ impl ChangeError {
             ),
             Self::Precondition { .. } => Text::fixed(
                 "it was changed meanwhile, or its existence is not as the precondition demands",
-                "它在此期间已被修改，或者是否存在与前提条件不符",
+                "它在此期间已被修改、新建或删除，与请求的前提条件不符",
             ),
             Self::KindChanged { id, was } => text!(
                 "the id {id} belongs to a connector of the kind {was}: choose another id",
