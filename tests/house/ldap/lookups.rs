@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{LINES, PASSWORD, attempt, start_at};
 use crate::browser::Browser;
-use crate::ldap_directory::{LdapServer, On, Person, Received};
+use crate::ldap_directory::{Fault, LdapServer, On, Person, Received};
 use crate::sessions::eventually;
 use crate::setup::{Menshen, SSO_URL};
 use crate::upstream::TempFolder;
@@ -268,9 +268,23 @@ async fn check_online_binds_and_finds_one_person() {
         let (code, stdout) = check_online(&server, &lines).await;
         assert_eq!(code, Some(1), "{stdout}");
         assert!(stdout.contains(part), "{part}: {stdout}");
+        assert_one_url_a_line(&stdout);
     }
+    server.fault(On::Search, Fault::Drop);
+    let (code, stdout) = check_online(&server, LINES).await;
+    assert_eq!(code, Some(1), "{stdout}");
+    assert!(stdout.contains("closed the connection"), "{stdout}");
+    assert_one_url_a_line(&stdout);
+    server.without_faults();
     let bind_as = "base = 'ou=people,dc=corp'\nbind_as = 'uid={login},ou=people,dc=corp'\n";
     let (code, stdout) = check_online(&server, bind_as).await;
     assert_eq!(code, Some(0), "{stdout}");
     assert!(stdout.contains("can be reached"), "{stdout}");
+}
+
+fn assert_one_url_a_line(stdout: &str) {
+    let findings = stdout.lines().filter(|line| line.starts_with("  "));
+    for line in findings {
+        assert_eq!(line.matches("ldap://").count(), 1, "{line}");
+    }
 }

@@ -10,6 +10,7 @@ use super::message::{Entry, SearchRequest};
 use super::settings::Account;
 use crate::telemetry::error_chain;
 use crate::text;
+use crate::wording::Text;
 
 /// Checks everything that needs no password of a person.
 pub(super) async fn examine(ldap: &Ldap) -> Vec<Finding> {
@@ -96,6 +97,11 @@ fn person(ldap: &Ldap, url: &LdapUrl, entry: &Entry) -> Finding {
     }
 }
 
+/// The error names its server, except one that is about none of them.
 fn failed(url: &LdapUrl, error: &LdapError) -> Finding {
-    Finding::bad(text!("{url}: {}", "{url}：{:#}", error_chain(error)))
+    let why = error_chain(error);
+    Finding::bad(match error {
+        LdapError::PoolBusy | LdapError::LoginTimeout => text!("{url}: {why}", "{url}：{why:#}"),
+        _ => Text::of(&why),
+    })
 }
