@@ -269,8 +269,8 @@ impl Entitlements {
     }
 }
 
-/// The fields of `user` in rules and headers. What a mapping gives under another name is in `attributes`.
-pub const USER_FIELDS: [&str; 20] = [
+/// The fields of `user` that rules and headers can name. What a mapping gives under another name is in `attributes`.
+pub const USER_FIELDS: [&str; 19] = [
     "id",
     "login",
     "name",
@@ -290,7 +290,6 @@ pub const USER_FIELDS: [&str; 20] = [
     "platform",
     "connector",
     "attributes",
-    KNOWN_DEPARTMENT_PATHS,
 ];
 
 /// `user` as rules, headers and `/userinfo` see it.
@@ -360,7 +359,6 @@ mod tests {
             .keys()
             .map(String::as_str)
             .collect();
-        written.push(KNOWN_DEPARTMENT_PATHS);
         written.sort_unstable();
         let mut known = USER_FIELDS.to_vec();
         known.sort_unstable();

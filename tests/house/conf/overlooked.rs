@@ -65,6 +65,19 @@ fn a_field_of_user_that_nobody_has_is_warned_of() {
 }
 
 #[test]
+fn the_list_of_the_fields_of_user_has_only_names_that_a_rule_can_read() {
+    let found = warnings_at(&site("allow = 'user.phone == 1'"), "route[0].allow");
+    let (_, list) = found[0].split_once(", only ").unwrap();
+    let (list, _) = list.split_once(';').unwrap();
+    let fields: Vec<_> = list.split(", ").collect();
+    assert!(fields.len() > 15, "{fields:?}");
+    for field in fields {
+        let rule = site(&format!("allow = 'has(user.{field})'"));
+        assert!(warnings_at(&rule, "route[0].allow").is_empty(), "{field}");
+    }
+}
+
+#[test]
 fn attributes_of_connectors_that_the_file_does_not_describe_are_not_warned_of() {
     let rule = "[[route]]\nname = 'oa'\nallow = 'user.attributes.rank == 1'\n";
     let server = "[server]\nexternal_url = 'https://oa.corp.example'\n";
