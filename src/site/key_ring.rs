@@ -21,7 +21,7 @@ pub async fn build_key_ring(
     } else {
         let read = config.session.keys.iter().enumerate().map(|(at, source)| {
             source.read().map_err(|source| BuildError::Secret {
-                key: format!("[session] keys, number {}", at + 1),
+                key: format!("[session] keys[{at}]"),
                 source,
             })
         });

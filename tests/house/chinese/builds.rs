@@ -75,6 +75,19 @@ fn what_cannot_be_built_is_said_in_chinese() {
 }
 
 #[test]
+fn a_session_key_that_cannot_be_read_is_named_by_its_place() {
+    let folder = TempFolder::new();
+    let document = format!("{SERVER}{STORE}[session]\nkeys = [{{ file = '/' }}]\n{WECOM}{ROUTE}");
+    let path = folder.write("menshen.toml", &document);
+    let output = run_menshen(&["check", "--lang", "zh", "-c", path.to_str().unwrap()]);
+    let printed = text(&output.stderr);
+    assert!(
+        printed.contains("[session] keys[0]：无法读取密钥文件 /"),
+        "{printed}"
+    );
+}
+
+#[test]
 fn a_certificate_or_key_that_cannot_be_used_is_refused_at_its_key() {
     let folder = TempFolder::new();
     let generated = |name: &str| rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
