@@ -31,7 +31,7 @@ pub struct NodeRecord {
     pub program_version: String,
     /// The version of the managed settings that it serves; 0: there is none.
     pub settings_version: u64,
-    /// Why it does not serve the newest version as a whole.
+    /// Why it does not serve the newest version as a whole: in English, and on a second line in Chinese.
     pub problem: Option<String>,
     pub started_at: Timestamp,
     /// When it last said this.

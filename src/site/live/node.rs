@@ -8,6 +8,7 @@ use super::LiveSite;
 use crate::clock::Timestamp;
 use crate::keys;
 use crate::store::{NodeRecord, StoreError};
+use crate::wording::{Language, Text};
 
 /// How often a node that has not changed says that it is there.
 const REPORT_EVERY: Duration = Duration::from_secs(30);
@@ -15,7 +16,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(30);
 const SILENT_AFTER: Duration = Duration::from_secs(90);
 /// The most nodes that are listed.
 const LISTED_MAX: u32 = 100;
-/// The longest text of a problem, in characters.
+/// The longest text of a problem in one language, in characters.
 const PROBLEM_CHARS_MAX: usize = 2_000;
 
 /// This process among those that share the store.
@@ -48,18 +49,26 @@ impl Node {
     }
 }
 
+/// A problem as the store keeps it. A node of an earlier version shows both lines.
+fn problem_lines(problem: &Text) -> String {
+    let line = |text: &str| -> String {
+        let characters = text.chars().take(PROBLEM_CHARS_MAX);
+        characters
+            .map(|c| if c == '\n' { ' ' } else { c })
+            .collect()
+    };
+    let english = line(problem.in_language(Language::English));
+    match problem.other_chinese() {
+        Some(chinese) => format!("{english}\n{}", line(&chinese)),
+        None => english,
+    }
+}
+
 impl LiveSite {
     /// What this node says about itself.
     fn node_record(&self) -> NodeRecord {
         let problem = self.settings_problem();
-        let problem = problem.map(|problem| {
-            problem
-                .whole
-                .to_string()
-                .chars()
-                .take(PROBLEM_CHARS_MAX)
-                .collect()
-        });
+        let problem = problem.map(|problem| problem_lines(&problem.whole));
         NodeRecord {
             id: self.node.id.clone(),
             name: self.node.name.clone(),

@@ -112,6 +112,21 @@ async fn each_node_is_shown_with_its_versions_and_why_it_lags() {
         !table.contains("<i>") && !table.contains("silent"),
         "{table}"
     );
+    // A node of this version says it in both languages.
+    let english = "connector corp: it is missing";
+    let in_both = NodeRecord {
+        problem: Some(format!("{english}\n认证源 corp：缺少这一项")),
+        ..lagging
+    };
+    store.report_node(&in_both).await.unwrap();
+    for (lang, said, other) in [
+        ("en", english, "缺少"),
+        ("zh", "认证源 corp：缺少这一项", english),
+    ] {
+        let table = nodes(&visit.get(&format!("/console/?lang={lang}")).await.text());
+        assert!(table.contains(said) && !table.contains(other), "{table}");
+    }
+    visit.get("/console/?lang=en").await;
     let long_ago = Timestamp::from_unix_ms(now.unix_ms() - 91_000);
     store.report_node(&node("web-3", long_ago)).await.unwrap();
     let table = nodes(&visit.get("/console/").await.text());

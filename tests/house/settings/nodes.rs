@@ -1,6 +1,7 @@
 //! Two nodes with one store.
 
 use super::*;
+use crate::chinese::assert_chinese;
 use crate::sessions::eventually;
 
 async fn is_degraded(node: &Running) -> bool {
@@ -95,6 +96,13 @@ async fn a_node_that_cannot_build_a_version_serves_the_last_one_and_says_so() {
         })
         .await;
     }
+    // In both languages.
+    let nodes = site.running.live().nodes().await;
+    let mut problems = nodes.into_iter().filter_map(|node| node.record.problem);
+    let problem = problems.next().unwrap();
+    let (english, chinese) = problem.split_once('\n').unwrap();
+    assert!(english.contains("connector"), "{problem}");
+    assert_chinese(chinese);
     assert!(!is_degraded(&site.running).await);
     let start = format!("{SSO_URL}/.menshen/start?connector=corp");
     assert_ne!(

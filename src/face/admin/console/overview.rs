@@ -15,6 +15,7 @@ use crate::request::Body;
 use crate::site::live::SeenNode;
 use crate::store::{ListedSession, SessionsQuery, StoredAuditLine};
 use crate::telemetry::AuditEvent;
+use crate::text;
 
 /// The most sessions that are counted.
 const SESSIONS_MAX: u32 = 10_000;
@@ -163,15 +164,13 @@ async fn nodes(context: &PageContext<'_>) -> Vec<Node> {
     let versions = seen.iter().map(|node| node.record.settings_version);
     let newest = versions.max().unwrap_or_default();
     let now = context.request.head.received_at;
-    // The store has the problem of another node in English.
-    let own_problem = context.console.live.settings_problem();
-    let lang = context.request.lang;
-    let own_problem = own_problem.map(|problem| lang.text(&problem.whole).to_owned());
     let node = |node: SeenNode| Node {
-        problem: match node.is_this {
-            true => own_problem.clone(),
-            false => node.record.problem,
-        },
+        problem: node.record.problem.map(|problem| {
+            // A node of an earlier version says it in English only.
+            let (english, chinese) = problem.split_once('\n').unwrap_or((&problem, &problem));
+            let problem = text!("{english}", "{chinese}");
+            context.request.lang.text(&problem).to_owned()
+        }),
         is_behind: node.record.settings_version < newest,
         // The clock of another node may be a little ahead.
         seen: context.moment(node.record.seen_at.min(now)),
