@@ -29,6 +29,7 @@ mod export;
 mod external_secrets;
 mod file;
 mod hosts;
+mod json_value;
 mod parse;
 mod put_together;
 mod seal;

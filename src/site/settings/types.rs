@@ -9,12 +9,13 @@ use serde_json::Value;
 use serde_path_to_error::Segment;
 
 use super::error::FieldProblem;
+use super::json_value::{JsonError, JsonValue};
 use super::parse::below;
 use super::table::ConnectorTable;
 use crate::login::connector::ConnectorConfig;
 use crate::setting::{Step, value_message};
 use crate::text;
-use crate::wording::Text;
+use crate::wording::{Language, Text};
 
 /// The most problems that are reported at once.
 pub(super) const PROBLEMS_MAX: usize = 50;
@@ -77,8 +78,8 @@ fn read_once(table: &ConnectorTable) -> Result<ConnectorConfig, Box<Refused>> {
     let members = table.expose();
     let members = members
         .iter()
-        .map(|(key, value)| (key.as_str(), value.clone()));
-    let members: MapDeserializer<'_, _, serde_json::Error> = MapDeserializer::new(members);
+        .map(|(key, value)| (key.as_str(), JsonValue(value)));
+    let members: MapDeserializer<'_, _, JsonError> = MapDeserializer::new(members);
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(members, &mut track);
     ConnectorConfig::deserialize(tracked).map_err(|error| {
@@ -90,13 +91,14 @@ fn read_once(table: &ConnectorTable) -> Result<ConnectorConfig, Box<Refused>> {
             // A key that is not known.
             Segment::Unknown => None,
         });
-        Box::new(refused(steps.collect(), &error.to_string()))
+        Box::new(refused(steps.collect(), error.text()))
     })
 }
 
-/// What a message of serde says. It repeats the value, which may be a secret: only names and expected types are
+/// What a message of serde says. It may repeat the value, which may be a secret: only names and expected types are
 /// taken over.
-fn refused(path: Vec<PathStep>, message: &str) -> Refused {
+fn refused(path: Vec<PathStep>, text: &Text) -> Refused {
+    let message = text.in_language(Language::English);
     if let Some(rest) = message.strip_prefix("missing field `") {
         let key = rest.split('`').next().unwrap_or_default();
         return Refused {
@@ -115,7 +117,7 @@ fn refused(path: Vec<PathStep>, message: &str) -> Refused {
         let allowed = text!("allowed here: {}", "这里可以写：{}", allowed.join(", "));
         unknown = Some((unknown_key, allowed));
     }
-    let (message, help) = unknown.unwrap_or_else(|| value_problem(message));
+    let (message, help) = unknown.unwrap_or_else(|| value_problem(text));
     Refused {
         path,
         missing_key: None,
@@ -125,7 +127,8 @@ fn refused(path: Vec<PathStep>, message: &str) -> Refused {
 }
 
 /// The message about a value, and what is allowed.
-fn value_problem(message: &str) -> (Text, Text) {
+fn value_problem(text: &Text) -> (Text, Text) {
+    let message = text.in_language(Language::English);
     if let Some((_, allowed)) = split_unknown(message, "unknown variant") {
         let allowed = text!("one of: {}", "应为其中之一：{}", allowed.join(", "));
         return (
@@ -136,7 +139,11 @@ fn value_problem(message: &str) -> (Text, Text) {
     let expected = message.rsplit_once(", expected ");
     match (message.starts_with("invalid "), expected) {
         (true, Some((_, expected))) => {
-            let expected = type_in_words(expected);
+            let chinese = text
+                .in_language(Language::Chinese)
+                .rsplit_once(", expected ");
+            let chinese = chinese.map_or(expected, |(_, chinese)| chinese);
+            let expected = type_in_words(expected, chinese);
             (
                 text!(
                     "a value of this type does not fit here",
@@ -154,18 +161,17 @@ fn value_problem(message: &str) -> (Text, Text) {
         ),
         // An error of a URL, or of our own types, which name what is allowed and not the value.
         (false, _) => {
-            let message = message.trim();
-            let help = value_message(message);
+            let help = value_message(message.trim());
             (
                 text!("this value cannot be used", "这个值无法使用"),
-                help.unwrap_or_else(|| Text::same(message.to_owned())),
+                help.unwrap_or_else(|| text.clone()),
             )
         }
     }
 }
 
-/// The expected type in words, without names of Rust types.
-fn type_in_words(expected: &str) -> Text {
+/// The expected type in words, without names of Rust types. `chinese`: as types of ours say it in Chinese.
+fn type_in_words(expected: &str, chinese: &str) -> Text {
     match expected {
         "a sequence" => text!("a list", "列表"),
         "a map" => text!("a table", "表"),
@@ -181,7 +187,7 @@ fn type_in_words(expected: &str) -> Text {
             text!("a whole number, not below 0", "不小于 0 的整数")
         }
         other if other.starts_with("struct ") => text!("a table", "表"),
-        other => Text::same(other.to_owned()),
+        other => text!("{other}", "{chinese}"),
     }
 }
 

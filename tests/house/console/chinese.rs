@@ -8,7 +8,7 @@ use crate::chinese::english_in;
 use crate::sessions::eventually;
 
 /// The text of the main part of a page: a line for each element, without what people wrote as code.
-fn words_of(html: &str) -> String {
+pub(super) fn words_of(html: &str) -> String {
     let main = html.split_once("<main").map_or(html, |(_, main)| main);
     let mut rest = main.split_once("</main>").map_or(main, |(main, _)| main);
     let mut text = String::new();

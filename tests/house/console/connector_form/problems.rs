@@ -1,6 +1,8 @@
 //! What is wrong stands beside its field; what was typed stays, but for secrets.
 
 use super::*;
+use crate::chinese::english_in;
+use crate::console::chinese::words_of;
 
 async fn refused(visit: &mut Visit, fields: &[(&'static str, String)], id: &str) -> (u16, String) {
     let fields = with(fields, &[("id", id), ("action", "save")]);
@@ -10,26 +12,29 @@ async fn refused(visit: &mut Visit, fields: &[(&'static str, String)], id: &str)
     (answer.status, html)
 }
 
+/// Fields, and what cannot be written there.
+const PROBLEMS: [(&str, &str); 12] = [
+    ("wecom.corp_id", ""),
+    ("wecom.corp_id", "a:b"),
+    ("wecom.agent_id", "ww1"),
+    ("wecom.revalidate", "often"),
+    ("wecom.api_base", "not a url"),
+    ("wecom.mode", "qr"),
+    ("mapping.login", "profile."),
+    ("mapping", "login = "),
+    ("home.desktop", "https://evil.example/"),
+    ("callback_base", "https://evil.example/path"),
+    ("ca_pem", "no certificate"),
+    ("join.department", "/"),
+];
+
 #[tokio::test]
 async fn a_problem_stands_beside_its_field_and_what_was_typed_stays() {
     let menshen = empty_setup().start().await;
     let mut visit = Visit::of_administrator(&menshen, "root").await;
     visit.get(&format!("{LIST}?lang=en")).await;
     let fields = wecom_fields(&menshen);
-    for (name, value) in [
-        ("wecom.corp_id", ""),
-        ("wecom.corp_id", "a:b"),
-        ("wecom.agent_id", "ww1"),
-        ("wecom.revalidate", "often"),
-        ("wecom.api_base", "not a url"),
-        ("wecom.mode", "qr"),
-        ("mapping.login", "profile."),
-        ("mapping", "login = "),
-        ("home.desktop", "https://evil.example/"),
-        ("callback_base", "https://evil.example/path"),
-        ("ca_pem", "no certificate"),
-        ("join.department", "/"),
-    ] {
+    for (name, value) in PROBLEMS {
         let others = [(name, value), ("display_name", "Typed name")];
         let (status, html) = refused(&mut visit, &with(&fields, &others), "corp").await;
         assert_eq!(status, 422, "{name} = {value}: {html}");
@@ -57,6 +62,12 @@ async fn a_problem_stands_beside_its_field_and_what_was_typed_stays() {
             .contains("缺少这一项"),
         "{html}"
     );
+    for (name, value) in PROBLEMS {
+        let (_, html) = refused(&mut visit, &with(&fields, &[(name, value)]), "corp").await;
+        let words = words_of(control(&html, name).unwrap());
+        let english = words.lines().find_map(english_in);
+        assert_eq!(english, None, "{name} = {value}: {words}");
+    }
 }
 
 #[tokio::test]
