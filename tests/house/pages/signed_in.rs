@@ -149,3 +149,18 @@ async fn another_site_cannot_press_the_buttons() {
     assert_eq!(answer.status, 403);
     assert!(browser.cookie("menshen").is_some());
 }
+
+#[tokio::test]
+async fn start_leads_on_to_the_wanted_page_and_without_one_begins_another_login() {
+    let menshen = Setup::default()
+        .connector("auto_login = \"always\"")
+        .start()
+        .await;
+    let mut browser = signed_in(&menshen).await;
+    for (query, target) in [("?rd=/echo", "/echo"), ("", "/wwlogin/sso/login?")] {
+        let answer = browser.visit(&format!("{OWN_PAGES}/start{query}")).await;
+        assert!((300..400).contains(&answer.status), "{query}");
+        let location = answer.header("location").unwrap();
+        assert!(location.contains(target), "{query}: {location}");
+    }
+}
