@@ -75,6 +75,17 @@ fn warn_about_external_host(warnings: &mut Warnings<'_>) {
     }
     let host = config.server.external_url.host();
     let key_path = KeyPath::of(["server", "external_url"]);
+    let mut patterns = config.route.iter().map(|route| &route.host);
+    let on_other_port = patterns.find(|pattern| pattern.includes(host));
+    if let (Some(pattern), Some(port)) = (on_other_port, external_url.port_or_known_default()) {
+        let text = text!(
+            "no route serves {host}:{port}, only {pattern}: remove the port from `host` of the route, or add it \
+             to external_url",
+            "没有路由服务 {host}:{port}，只有 {pattern}：请删除路由 `host` 中的端口，或在 external_url 中加上它"
+        );
+        warnings.add(&key_path, text);
+        return;
+    }
     let names = config.route.iter().filter_map(|route| match &route.host {
         HostPattern::Exact { name, .. } => Some(name.as_str()),
         HostPattern::Any { .. } | HostPattern::Wildcard { .. } => None,

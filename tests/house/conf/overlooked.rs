@@ -156,12 +156,19 @@ fn an_external_url_that_no_route_serves_is_warned_of() {
         found[0].contains("did you mean ao.corp.example?"),
         "{found:?}"
     );
+    let found = warnings_at(&site("host = 'oa.corp.example:8443'"), at);
+    assert!(
+        found[0].starts_with("no route serves oa.corp.example:443, only oa.corp.example:8443"),
+        "{found:?}"
+    );
     let found = warnings_at(&site("host = 'wiki.other.example'"), at);
     assert!(found[0].contains("gets 404"), "{found:?}");
     for route in [
         "",
         "host = 'oa.corp.example'",
         "host = '*.corp.example'",
+        "host = 'oa.corp.example:443'",
+        "host = 'oa.corp.example:8443'\n[[route]]\nname = 'b'\nupstream = ['http://[::1]']",
         // Several hosts have a host of menshen's own beside them.
         "host = 'wiki.other.example'\n[[route]]\nname = 'b'\nhost = 'git.other.example'\nupstream = ['http://[::1]']",
     ] {

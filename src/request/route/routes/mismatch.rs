@@ -141,7 +141,7 @@ fn contains_route(groups: &[PortGroup], route: &Arc<Route>) -> bool {
 }
 
 impl HostPattern {
-    pub(in crate::request::route) fn includes(&self, host: &str) -> bool {
+    pub fn includes(&self, host: &str) -> bool {
         match self {
             Self::Any { .. } => true,
             Self::Exact { name, .. } => name == host,
