@@ -22,6 +22,11 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
         };
         let literal = literal.expose();
         let text = match looks_like_path(literal) || names_file(literal) {
+            _ if is_variable(literal) => text!(
+                "this text is taken for the secret itself, variables are not replaced: write \
+                 {{ env = \"NAME\" }}",
+                "这段文本会被当作密钥本身，不会替换变量：请写 {{ env = \"NAME\" }}"
+            ),
             true => text!(
                 "this text is taken for the secret itself, but looks like the path of a file: write \
                  {{ file = \"...\" }}",
@@ -69,6 +74,22 @@ fn looks_like_path(secret: &str) -> bool {
             .iter()
             .any(|start| secret.starts_with(start));
     begins_like_path && secret.chars().all(is_in_path)
+}
+
+/// Whether a secret is written like the variable of a shell: `${NAME}`, or `$NAME` in capital letters.
+fn is_variable(secret: &str) -> bool {
+    let Some(rest) = secret.strip_prefix('$') else {
+        return false;
+    };
+    let braced = rest
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'));
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_capital = |c: char| c.is_ascii_uppercase() || c == '_';
+    match braced {
+        Some(name) => !name.is_empty() && name.chars().all(is_name),
+        None => !rest.is_empty() && rest.chars().all(is_capital),
+    }
 }
 
 /// Whether a secret is the absolute path of a file of this machine.

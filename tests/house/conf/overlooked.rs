@@ -203,6 +203,14 @@ fn a_secret_that_is_a_path_is_warned_of_as_such() {
         found[0].contains("looks like the path of a file"),
         "{found:?}"
     );
+    for variable in ["${WECOM_SECRET}", "$WECOM_SECRET"] {
+        let found = warnings_at(&with(&format!("'{variable}'")), at);
+        assert!(found[0].contains("variables are not replaced"), "{found:?}");
+    }
+    for secret in ["$x", "$", "${}", "$AB-1"] {
+        let found = warnings_at(&with(&format!("'{secret}'")), at);
+        assert!(found[0].contains("configuration itself"), "{found:?}");
+    }
     let found = warnings_at(&with("'hunter2'"), at);
     assert!(
         found[0].contains("in the configuration itself"),
