@@ -130,6 +130,10 @@ fn warn_about_unknown_connectors<'a>(
     key_path: &KeyPath<'a>,
     route: &'a RouteConfig,
 ) {
+    // Without the admin API it is a problem.
+    if warnings.config.admin.is_none() {
+        return;
+    }
     for (index, id) in route.connectors.iter().enumerate() {
         if !warnings.config.connector.contains_key(id) {
             let text = text!(

@@ -206,3 +206,23 @@ fn warnings_stand_beside_the_problems_of_a_file_whose_values_can_be_read() {
         }
     }
 }
+
+#[test]
+fn a_connector_that_is_refused_is_not_warned_of() {
+    let folder = TempFolder::new();
+    let check = |more: &str| {
+        let route = "[[route]]\nname = 'a'\nupstream = ['http://[::1]']\nconnectors = ['crop']\n";
+        let file = folder.write("menshen.toml", &format!("{SERVER}{CORP}{more}{route}"));
+        run_menshen(&["check", "-c", file.to_str().unwrap()])
+    };
+    let warned = "the file has no connector `crop`";
+    let output = check("");
+    assert!(
+        text(&output.stderr).contains("there is no connector `crop`"),
+        "{output:?}"
+    );
+    assert!(!text(&output.stdout).contains(warned), "{output:?}");
+    // The admin API can make one.
+    let output = check("[admin]\nlisten = '127.0.0.1:0'\n");
+    assert!(text(&output.stdout).contains(warned), "{output:?}");
+}
