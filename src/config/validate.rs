@@ -4,6 +4,7 @@ use url::Url;
 
 use super::Config;
 use super::error::Problem;
+use crate::door::Address;
 use crate::expression::Scope;
 use crate::login::connector::SettingProblem;
 use crate::setting::{KeyPath, Period, is_origin};
@@ -129,6 +130,22 @@ impl<'a> Problems<'a> {
                 self.add_at_value(&key_path, message, help);
             }
         }
+    }
+
+    /// Returns the address of a listener that only this machine should reach, or adds a problem. `example_port`:
+    /// the usual one.
+    fn internal_address(
+        &mut self,
+        key_path: &KeyPath<'_>,
+        written: &str,
+        example_port: u16,
+    ) -> Option<Address> {
+        let error = match Address::try_from(written.to_owned()) {
+            Ok(address) => return Some(address),
+            Err(error) => error,
+        };
+        self.add_at_value(key_path, error.what(), error.internal_remedy(example_port));
+        None
     }
 
     /// Adds a problem if the URL is not an origin.

@@ -24,6 +24,7 @@ mod relative_files;
 mod remedies;
 mod saml;
 mod schema;
+mod slips;
 mod store;
 mod upstream_tls;
 mod warnings;

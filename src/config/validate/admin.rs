@@ -1,23 +1,19 @@
 //! Validates `[admin]`.
 
 use super::Problems;
-use crate::door::Address;
 use crate::face::admin::{AdminTokenConfig, UNNAMED_TOKEN};
 use crate::setting::KeyPath;
 use crate::text;
-use crate::wording::Text;
+
+/// The port of the documentation's examples.
+const EXAMPLE_PORT: u16 = 9180;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     let Some(admin) = &problems.config.admin else {
         return;
     };
-    if let Err(error) = Address::try_from(admin.listen.clone()) {
-        let help = text!(
-            "an address and a port, such as \"127.0.0.1:9180\", or \"unix:/path\"",
-            "应为地址加端口，例如 \"127.0.0.1:9180\"，或 \"unix:/路径\""
-        );
-        problems.add_at_value(&KeyPath::of(["admin", "listen"]), Text::of(&error), help);
-    }
+    let listen = KeyPath::of(["admin", "listen"]);
+    problems.internal_address(&listen, &admin.listen, EXAMPLE_PORT);
     // The audit log tells the tokens apart by their names.
     let mut names: Vec<&str> = admin.token.iter().map(|_| UNNAMED_TOKEN).collect();
     for (index, token) in admin.tokens.iter().enumerate() {

@@ -1,12 +1,13 @@
 //! Validates `[console]`.
 
 use super::Problems;
-use crate::door::Address;
 use crate::expression::Scope;
 use crate::setting::KeyPath;
 use crate::site::ConsoleConfig;
 use crate::text;
-use crate::wording::Text;
+
+/// The port of the documentation's examples.
+const EXAMPLE_PORT: u16 = 9443;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     let Some(console) = &problems.config.console else {
@@ -74,13 +75,7 @@ fn validate_listener(problems: &mut Problems<'_>, console: &ConsoleConfig) {
     let table = KeyPath::of(["console"]);
     match &console.listen {
         Some(listen) => {
-            if let Err(error) = Address::try_from(listen.clone()) {
-                let help = text!(
-                    "an address and a port, such as \"127.0.0.1:9443\", or \"unix:/path\"",
-                    "应为地址加端口，例如 \"127.0.0.1:9443\"，或 \"unix:/路径\""
-                );
-                problems.add_at_value(&table.key("listen"), Text::of(&error), help);
-            }
+            problems.internal_address(&table.key("listen"), listen, EXAMPLE_PORT);
         }
         None if problems.config.admin.is_none() && problems.is_complete("admin") => {
             let help = text!(

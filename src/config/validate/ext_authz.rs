@@ -4,7 +4,9 @@ use super::Problems;
 use crate::door::Address;
 use crate::setting::KeyPath;
 use crate::text;
-use crate::wording::Text;
+
+/// The port of the documentation's examples.
+const EXAMPLE_PORT: u16 = 9181;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     let config = problems.config;
@@ -47,33 +49,25 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
             );
         }
         None => {}
-        Some(written) => match Address::try_from(written.clone()) {
+        Some(written) => {
+            let address = problems.internal_address(&listen, written, EXAMPLE_PORT);
             // The system chooses a free port.
-            Ok(Address::Ip(ip)) if ip.port() == 0 => {}
-            Ok(address) => {
-                let main = config.server.listen.iter().map(|listen| &listen.address);
-                if main.into_iter().any(|other| *other == address) {
-                    let help = text!(
-                        "take another port, or on_main = true instead of grpc_listen",
-                        "请换一个端口，或用 on_main = true 代替 grpc_listen"
-                    );
-                    problems.add_at_value(
-                        &listen,
-                        text!(
-                            "this address is used by [server] listen, too",
-                            "[server] listen 也用了这个地址"
-                        ),
-                        help,
-                    );
-                }
-            }
-            Err(error) => {
+            let chosen = address.filter(|it| !matches!(it, Address::Ip(ip) if ip.port() == 0));
+            let mut main = config.server.listen.iter().map(|listen| &listen.address);
+            if chosen.is_some_and(|address| main.any(|other| *other == address)) {
                 let help = text!(
-                    "an address and a port, such as \"127.0.0.1:9181\", or \"unix:/path\"",
-                    "应为地址加端口，例如 \"127.0.0.1:9181\"，或 \"unix:/路径\""
+                    "take another port, or on_main = true instead of grpc_listen",
+                    "请换一个端口，或用 on_main = true 代替 grpc_listen"
                 );
-                problems.add_at_value(&listen, Text::of(&error), help);
+                problems.add_at_value(
+                    &listen,
+                    text!(
+                        "this address is used by [server] listen, too",
+                        "[server] listen 也用了这个地址"
+                    ),
+                    help,
+                );
             }
-        },
+        }
     }
 }

@@ -58,32 +58,59 @@ impl InvalidAddress {
     }
 
     fn text(&self) -> Text {
+        let (what, remedy) = (self.what(), self.remedy());
+        text!("{what}: {remedy}", "{what:#}：{remedy:#}")
+    }
+
+    /// What is wrong, without what to write instead.
+    pub fn what(&self) -> Text {
+        match &self.0 {
+            Mistake::NoPort(_) => Text::fixed("the port is missing", "缺少端口"),
+            Mistake::NoAddress { .. } => {
+                Text::fixed("the address before the port is missing", "端口之前缺少地址")
+            }
+            Mistake::PortTooLarge { written } => {
+                text!("{written} is no port", "{written} 不是端口")
+            }
+            Mistake::Name { .. } => {
+                Text::fixed("an address to listen on is no name", "监听地址不能写名字")
+            }
+            Mistake::Other { written } => {
+                text!("`{written}` is not an address", "`{written}` 不是地址")
+            }
+        }
+    }
+
+    /// What to write for a listener that everybody may reach.
+    fn remedy(&self) -> Text {
+        match &self.0 {
+            Mistake::NoAddress { port } => text!(
+                "write \"0.0.0.0:{port}\" or \"[::]:{port}\"",
+                "请写 \"0.0.0.0:{port}\" 或 \"[::]:{port}\""
+            ),
+            Mistake::Other { .. } => Text::fixed(
+                "write \"0.0.0.0:443\", \"[::]:443\", \"unix:/run/menshen/http.sock\" or \"systemd\"",
+                "请写 \"0.0.0.0:443\"、\"[::]:443\"、\"unix:/run/menshen/http.sock\" 或 \"systemd\"",
+            ),
+            _ => self.internal_remedy(EXAMPLE_PORT),
+        }
+    }
+
+    /// What to write for a listener that only this machine should reach. `example_port`: the port of the example if
+    /// the text has none.
+    pub fn internal_remedy(&self, example_port: u16) -> Text {
         match &self.0 {
             Mistake::NoPort(address) => {
-                let example = SocketAddr::new(*address, EXAMPLE_PORT);
-                text!(
-                    "the port is missing: write \"{example}\"",
-                    "缺少端口：请写 \"{example}\""
-                )
+                let example = SocketAddr::new(*address, example_port);
+                text!("write \"{example}\"", "请写 \"{example}\"")
             }
-            Mistake::NoAddress { port } => text!(
-                "the address before the port is missing: write \"0.0.0.0:{port}\" or \"[::]:{port}\"",
-                "端口之前缺少地址：请写 \"0.0.0.0:{port}\" 或 \"[::]:{port}\""
-            ),
-            Mistake::PortTooLarge { written } => text!(
-                "{written} is no port: at most {}",
-                "{written} 不是端口：最大 {}",
-                u16::MAX
-            ),
-            Mistake::Name { port } => text!(
-                "an address to listen on is no name: write \"127.0.0.1:{port}\"",
-                "监听地址不能写名字：请写 \"127.0.0.1:{port}\""
-            ),
-            Mistake::Other { written } => text!(
-                "`{written}` is not an address: write \"0.0.0.0:443\", \"[::]:443\", \
-                 \"unix:/run/menshen/http.sock\" or \"systemd\"",
-                "`{written}` 不是地址：请写 \"0.0.0.0:443\"、\"[::]:443\"、\"unix:/run/menshen/http.sock\" 或 \
-                 \"systemd\""
+            Mistake::NoAddress { port } | Mistake::Name { port } => {
+                text!("write \"127.0.0.1:{port}\"", "请写 \"127.0.0.1:{port}\"")
+            }
+            Mistake::PortTooLarge { .. } => text!("at most {}", "最大 {}", u16::MAX),
+            Mistake::Other { .. } => text!(
+                "an address and a port, such as \"127.0.0.1:{example_port}\", or \"unix:/path\"",
+                "应为地址加端口，例如 \"127.0.0.1:{example_port}\"，或 \"unix:/路径\""
             ),
         }
     }

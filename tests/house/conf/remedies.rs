@@ -7,8 +7,8 @@ use menshen::wording::Language;
 use super::problems::parse_error;
 use crate::upstream::TempFolder;
 
-const SERVER: &str = "[server]\nexternal_url = \"https://sso.corp.example\"\n";
-const ROUTE: &str = "[[route]]\nname = 'a'\n";
+pub(super) const SERVER: &str = "[server]\nexternal_url = \"https://sso.corp.example\"\n";
+pub(super) const ROUTE: &str = "[[route]]\nname = 'a'\n";
 
 /// What is wrong and what helps, in both languages, of the only problem.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,7 +34,12 @@ fn said(error: &ConfigError) -> Said<'_> {
 }
 
 /// The only problem of `more` behind a `[server]` of two lines is at this line and column, and says this.
-fn assert_says(more: &str, place: (usize, usize), english: (&str, &str), chinese: (&str, &str)) {
+pub(super) fn assert_says(
+    more: &str,
+    place: (usize, usize),
+    english: (&str, &str),
+    chinese: (&str, &str),
+) {
     let error = parse_error(&format!("{SERVER}{more}"));
     assert_eq!(said(&error), Said { english, chinese }, "{more}");
     let problem = &error.problems[0];
@@ -42,7 +47,7 @@ fn assert_says(more: &str, place: (usize, usize), english: (&str, &str), chinese
 }
 
 /// The help in English is this, or another one.
-fn help(more: &str) -> String {
+pub(super) fn help(more: &str) -> String {
     let error = parse_error(&format!("{SERVER}{more}"));
     let help = error.problems[0].help.as_ref();
     help.map(ToString::to_string).unwrap_or_default()
