@@ -40,6 +40,7 @@ mod reload;
 mod server;
 mod site_source;
 mod syntax;
+mod syntax_mistakes;
 mod text;
 mod validate;
 mod warn;

@@ -2,12 +2,15 @@
 //! secrets, and the messages of parsers.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
+use crate::text;
 use crate::wording::error_of_text;
 
 mod key_path;
@@ -49,8 +52,7 @@ pub fn is_origin(url: &Url) -> bool {
 }
 
 /// A length of time: a number and one of `ms`, `s`, `m`, `h`, `d`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period(Duration);
 
 /// A text that is not a period.
@@ -89,6 +91,30 @@ impl TryFrom<String> for Period {
             .checked_mul(unit_ms)
             .map(|ms| Self(Duration::from_millis(ms)))
             .ok_or(InvalidPeriod)
+    }
+}
+
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(PeriodVisitor)
+    }
+}
+
+struct PeriodVisitor;
+
+impl Visitor<'_> for PeriodVisitor {
+    type Value = Period;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let expected = text!(
+            "a period in quotes, with its unit: \"30s\", \"5m\", \"12h\" or \"7d\"",
+            "带单位和引号的时长：\"30s\"、\"5m\"、\"12h\" 或 \"7d\""
+        );
+        fmt::Display::fmt(&expected, f)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Period, E> {
+        text.to_owned().try_into().map_err(E::custom)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The help for errors at lists.
+//! The help for values where a list is expected, and for lists where a rule is expected.
 
 use std::ops::Range;
 
@@ -10,22 +10,34 @@ use crate::wording::Text;
 /// The keys whose lists contain tables; all other lists contain strings.
 const LISTS_OF_TABLES: [&str; 4] = ["more", "route", "step", "tokens"];
 
-/// The help for a value that is not a list, at a key that takes one.
+/// The keys whose lists contain secrets.
+const LISTS_OF_SECRETS: [&str; 1] = ["keys"];
+/// The keys whose values are rules.
+const RULES: [&str; 2] = ["allow", "view"];
+
+/// The help for a value that is not a list, at a key that takes one, and for a list at a key that takes a rule.
 pub(super) fn help_for_value(error: &ValueError) -> Option<Text> {
     let Reason::WrongType { found, expected } = &error.reason else {
         return None;
     };
-    if expected.to_string() != "a sequence" {
-        return None;
-    }
     let path = error.path();
-    let keys = path.iter().filter_map(|step| match step {
-        OwnedStep::Key(key) => Some(key.as_str()),
-        OwnedStep::Item(_) => None,
-    });
-    let keys: Vec<_> = keys.collect();
-    let is_of_tables = LISTS_OF_TABLES.contains(keys.last()?);
+    let keys: Vec<_> = path.iter().filter_map(OwnedStep::as_key).collect();
+    let last = keys.last()?;
+    if expected.to_string() != "a sequence" {
+        let is_list = matches!(found, Found::Array) && RULES.contains(last);
+        return is_list.then(|| {
+            text!(
+                "expected a rule in quotes, such as \"user.login in ['zhangsan', 'lisi']\"",
+                "应为带引号的规则，例如 \"user.login in ['zhangsan', 'lisi']\""
+            )
+        });
+    }
+    let is_of_tables = LISTS_OF_TABLES.contains(last);
     match found {
+        Found::Table | Found::Text if LISTS_OF_SECRETS.contains(last) => Some(text!(
+            "write [{{ file = \"...\" }}], also with one element",
+            "只有一项也写 [{{ file = \"...\" }}]"
+        )),
         Found::Table if is_of_tables => Some(in_double_brackets(&keys.join("."))),
         Found::Text | Found::QuotedNumber if !is_of_tables => Some(text!(
             "write [\"...\"], also with one element",

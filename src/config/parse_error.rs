@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use super::document::{Found, Reason, ValueError};
+use super::document::{Found, OwnedStep, Reason, ValueError};
 use super::error::Problem;
 use super::nearest;
 use super::text::ConfigText;
+use crate::login::connector::KIND_NAMES;
 use crate::setting::{toml_message_parts, value_message};
 use crate::text;
 use crate::wording::Text;
@@ -29,7 +30,7 @@ pub(super) fn value_problem(source: &ConfigText, error: &ValueError) -> Problem 
             let message = text!("unknown key `{written}`", "没有名为 `{written}` 的键");
             let problem = Problem::at(source, span, message);
             let help = unknown_key_help(written, allowed);
-            problem.with_help(help)
+            problem.with_help(missing_table_help(&error.path(), written, allowed).unwrap_or(help))
         }
         Reason::NoChoice { written, allowed } => {
             let message = text!("`{written}` is not a choice here", "这里不能写 `{written}`");
@@ -149,6 +150,36 @@ fn unknown_key_help(written: &str, allowed: &[&str]) -> Text {
          later version, it needs that version",
         "这里可以写：{list}。当前是 menshen {version}：如果这个键出自更新版本的文档，需要先升级"
     )
+}
+
+/// What to write for a key of a kind of connectors that is not in the table of the kind, such as `corp_id` in
+/// `[connector.corp]`, or for a kind without a connector.
+fn missing_table_help(path: &[OwnedStep], written: &str, allowed: &[&str]) -> Option<Text> {
+    let of_kind = |kind: &str| {
+        text!(
+            "write [connector.ID.{kind}], with a name of your choice for ID, such as \"corp\"",
+            "请写 [connector.ID.{kind}]，ID 换成自己取的名字，例如 \"corp\""
+        )
+    };
+    let mut keys = path.iter().map_while(OwnedStep::as_key);
+    match (keys.next(), keys.next()) {
+        (Some("connector"), Some(id)) if allowed.contains(&KIND_NAMES[0]) => {
+            if KIND_NAMES.contains(&id) {
+                return Some(of_kind(id));
+            }
+            let is_near = nearest::name(written, allowed.iter().copied()).is_some();
+            (!is_near).then(|| {
+                let list = allowed.join(", ");
+                text!(
+                    "the keys of a source stand in a table of its kind, such as [connector.{id}.wecom]; \
+                     allowed here: {list}",
+                    "认证源的键写在它那一种的表中，例如 [connector.{id}.wecom]；这里可以写：{list}"
+                )
+            })
+        }
+        (Some(kind), _) if KIND_NAMES.contains(&kind) && kind == written => Some(of_kind(kind)),
+        _ => None,
+    }
 }
 
 fn suggestion(written: &str, allowed: &[&str]) -> Text {

@@ -3,7 +3,7 @@
 use super::error::Problem;
 use super::parse_error::syntax_problem;
 use super::text::ConfigText;
-use super::{full_width, lists, quotes};
+use super::{full_width, lists, quotes, syntax_mistakes};
 
 /// The most full-width characters that are reported.
 const CHARACTERS_MAX: usize = 50;
@@ -19,7 +19,9 @@ pub(super) fn problems(source: &ConfigText, error: &toml::de::Error) -> Vec<Prob
     let mut problems: Vec<_> = characters.collect();
     let mut first = syntax_problem(source, error);
     let span = error.span().unwrap_or(0..0);
-    let help = quotes::help(text, &span).or_else(|| lists::help_for_header(text, &span));
+    let help = quotes::help(text, &span)
+        .or_else(|| lists::help_for_header(text, &span))
+        .or_else(|| syntax_mistakes::help(error.message(), text, &span));
     if let Some(help) = help {
         first = first.with_help(help);
     }

@@ -178,7 +178,7 @@ pub struct ConnectorConfig {
     external_kind: Option<ExternalKind>,
 }
 
-const KIND_NAMES: [&str; 12] = [
+pub const KIND_NAMES: [&str; 12] = [
     wecom::KIND_NAME,
     oidc::KIND_NAME,
     oauth2::KIND_NAME,

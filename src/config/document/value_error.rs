@@ -60,8 +60,16 @@ pub(in crate::config) enum Found {
 }
 
 impl OwnedStep {
+    /// The name of the key. Absent: an item of a list.
+    pub(in crate::config) fn as_key(&self) -> Option<&str> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::Item(_) => None,
+        }
+    }
+
     pub(in crate::config) fn is_key(&self, name: &str) -> bool {
-        matches!(self, Self::Key(key) if key == name)
+        self.as_key() == Some(name)
     }
 }
 

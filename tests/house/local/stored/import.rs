@@ -225,7 +225,7 @@ async fn no_answer_to_an_import_repeats_a_hash_or_a_password() {
             assert!(!log.text().contains(part), "{text}");
         }
     }
-    // What looks like the name of a column is shown, so that a slip is found.
+    // What looks like the name of a column is shown, so that a mistake is found.
     for (text, shown) in [
         ("login,pasword\n", "\"pasword\""),
         ("login,Kennwort1\n", "number 2"),
