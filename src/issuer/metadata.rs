@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use url::Url;
 
+use super::name::METADATA_PATH;
 use super::{IssuerError, IssuerName, IssuerSettings, tenant};
 use crate::outbound::{Outbound, OutboundCall, OutboundError};
 use crate::text;
@@ -100,7 +101,7 @@ pub(super) async fn fetch(
 fn well_known(name: &IssuerName) -> Url {
     let text = name.with_tenant(tenant::EVERY_ORGANISATION);
     let text = text.trim_end_matches('/');
-    Url::parse(&format!("{text}/.well-known/openid-configuration")).unwrap_or_else(|_| name.url())
+    Url::parse(&format!("{text}{METADATA_PATH}")).unwrap_or_else(|_| name.url())
 }
 
 fn parse(name: &IssuerName, document: &Value, url: &Url) -> Result<Metadata, MetadataError> {

@@ -6,7 +6,11 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::tenant;
-use crate::wording::error_of_text;
+use crate::text;
+use crate::wording::{Text, error_of_text};
+
+/// The path of the metadata below the name of an issuer (OpenID Connect Discovery §4).
+pub(super) const METADATA_PATH: &str = "/.well-known/openid-configuration";
 
 /// The `iss` value of an issuer: an http(s) URL without query and fragment.
 ///
@@ -43,6 +47,15 @@ impl IssuerName {
     /// Whether a token whose `iss` is the other name could also be a token of this issuer.
     pub fn covers(&self, other: &Self) -> bool {
         self == other || self.tenant_in(&other.0).is_some()
+    }
+
+    /// What to write instead, if the name is the URL of the metadata.
+    pub fn metadata_problem(&self) -> Option<Text> {
+        let (name, _) = self.0.split_once(METADATA_PATH)?;
+        Some(text!(
+            "write {name}: menshen adds {METADATA_PATH} itself",
+            "请写 {name}：{METADATA_PATH} 由 menshen 自己加上"
+        ))
     }
 
     /// The name with the placeholder replaced.

@@ -47,6 +47,10 @@ fn validate_token_settings<'a>(
         };
         problems.add_at_value(&key_path.clone().key(key), message, why);
     }
+    if let Some(why) = issuer.url.metadata_problem() {
+        let message = text!("the value of url cannot be used", "url 的值无法使用");
+        problems.add_at_value(&key_path.clone().key("url"), message, why);
+    }
     validate_audiences(problems, key_path, issuer);
     if issuer.algorithms.as_ref().is_some_and(Vec::is_empty) {
         let key_path = key_path.clone().key("algorithms");

@@ -194,3 +194,24 @@ fn lines_of_other_formats_are_answered_with_those_of_this_one() {
         assert_ne!(help(more), toml, "{more}");
     }
 }
+
+#[test]
+fn an_issuer_that_is_the_address_of_its_metadata_is_cut_to_its_name() {
+    let path = "/.well-known/openid-configuration";
+    let issuer = "https://id.corp.example/realms/a";
+    let oidc = |issuer: &str| {
+        format!(
+            "{SERVER}[connector.kc.oidc]\nissuer = '{issuer}'\nclient_id = 'a'\n\
+             client_secret = {{ env = 'S' }}\n"
+        )
+    };
+    let bearer =
+        |issuer: &str| format!("{SERVER}[issuer.ci]\nurl = '{issuer}'\naudiences = ['a']\n");
+    for text in [&oidc as &dyn Fn(&str) -> String, &bearer] {
+        super::parse(&text(issuer));
+        let error = parse_error(&text(&format!("{issuer}{path}")));
+        let help = error.problems[0].help.as_ref().unwrap().to_string();
+        assert_eq!(help, format!("write {issuer}: menshen adds {path} itself"));
+        assert_eq!(error.problems[0].line, 4, "{error}");
+    }
+}

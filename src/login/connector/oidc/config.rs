@@ -98,6 +98,9 @@ impl Config {
             Some((TenantSetting::Tenants, why)) => add("tenants", why),
             None => {}
         }
+        if let Some(why) = self.issuer.metadata_problem() {
+            add("issuer", why);
+        }
         if self.client_id.is_empty() {
             add(
                 "client_id",
