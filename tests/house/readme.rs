@@ -2,10 +2,12 @@
 //! same.
 
 mod commands;
+mod comparison;
 mod configurations;
 mod languages;
 mod links;
 mod messages;
+mod operating;
 mod pages;
 mod troubleshooting;
 
