@@ -72,10 +72,6 @@ impl Claims {
     pub fn into_map(self) -> Map<String, Value> {
         self.0
     }
-
-    pub fn as_map(&self) -> &Map<String, Value> {
-        &self.0
-    }
 }
 
 #[cfg(test)]

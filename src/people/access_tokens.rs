@@ -66,7 +66,7 @@ impl AccessToken {
 }
 
 /// Whether a text begins with the form of a token, whatever follows.
-pub fn starts_with_token(text: &[u8]) -> bool {
+fn starts_with_token(text: &[u8]) -> bool {
     let random = text.strip_prefix(TOKEN_PREFIX.as_bytes());
     let random = random.and_then(|random| random.get(..RANDOM_CHARS));
     random.is_some_and(|random| random.iter().copied().all(is_base64url))
