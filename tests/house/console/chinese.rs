@@ -141,7 +141,7 @@ async fn the_log_has_the_reasons_in_english_only() {
     assert!(ended.get("reason_zh").is_none(), "{ended}");
     let lines = stored_lines(&menshen, &["\"revoked\""]).await;
     let stored = lines.iter().find(|line| line.contains("\"revoked\""));
-    let stored: serde_json::Value = serde_json::from_str(&stored.unwrap()).unwrap();
+    let stored: serde_json::Value = serde_json::from_str(stored.unwrap()).unwrap();
     assert_eq!(stored["reason"], ended["reason"]);
     assert_eq!(stored["reason_zh"], "通过控制台：所有人");
 }
