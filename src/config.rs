@@ -84,7 +84,7 @@ pub struct Config {
     /// The audit trail in the database.
     #[serde(default)]
     pub audit: AuditConfig,
-    /// The sources of logins. An id must never change, because accounts belong to it.
+    /// The sources of logins. An ID must never change, because accounts belong to it.
     #[serde(default)]
     pub connector: BTreeMap<ConnectorId, ConnectorConfig>,
     /// Connectors and choices that the admin API and the console keep in the store.

@@ -1,12 +1,12 @@
 //! `user.in_department(DEPARTMENT)` and `user.leads(DEPARTMENT)`.
 //!
-//! A department is written as its id at the source, or as its path from the root, such as
+//! A department is written as its ID at the source, or as its path from the root, such as
 //! `总公司/研发中心/平台部`. The root may be left out: `研发中心/平台部`. No other name may be left out, so that
-//! a department of the same name elsewhere in the tree does not match. An id with its connector, such as
+//! a department of the same name elsewhere in the tree does not match. An ID with its connector, such as
 //! `corp:5`, does not match the department 5 of another connector.
 //!
 //! If the answer depends on names that are not known, there is none: the evaluation fails, and an error
-//! denies. Otherwise `!user.in_department('外包')` would let in people of whom menshen knows only ids.
+//! denies. Otherwise `!user.in_department('外包')` would let in people of whom menshen knows only IDs.
 
 use cel::ExecutionError;
 use cel::common::types::{CelBool, CelList, CelString};
@@ -86,7 +86,7 @@ pub(super) fn leads<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> CallResult<'b, 'v
     answer(function, leads)
 }
 
-/// What the text of a rule means. A number is an id where the source has ids, so that a department whose
+/// What the text of a rule means. A number is an ID where the source has IDs, so that a department whose
 /// name is a number does not match; the same holds for a number behind the ID of a connector.
 fn named<'d>(
     user: &dyn Val,

@@ -59,9 +59,9 @@ impl MetadataError {
             ),
             Self::MultiTenant { found, url } => text!(
                 "it serves many tenants and its `issuer` is `{found}`; write exactly that as its name, \
-                 metadata_url = \"{url}\", and in `tenants` the ids of the tenants that are allowed",
+                 metadata_url = \"{url}\", and in `tenants` the IDs of the tenants that are allowed",
                 "它服务多个租户，其中的 `issuer` 是 `{found}`；请照此填写它的名字，一字不差，并设置 \
-                 metadata_url = \"{url}\"，在 `tenants` 中填写允许的租户编号"
+                 metadata_url = \"{url}\"，在 `tenants` 中填写允许的租户 ID"
             ),
             Self::Missing(it) => text!("it lacks `{it}`", "缺少 `{it}`"),
             Self::InvalidUrl(it) => text!(

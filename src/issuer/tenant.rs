@@ -25,13 +25,13 @@ pub enum TenantName {
     Id(String),
 }
 
-crate::setting::text_schema!(TenantName: "the id of a tenant, as `tid` of its tokens spells it, or *");
+crate::setting::text_schema!(TenantName: "the ID of a tenant, as `tid` of its tokens spells it, or *");
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidTenantName;
 
-error_of_text!(InvalidTenantName: "a tenant is an id such as 72f988bf-86f1-41af-91ab-2d7cd011db47, not a domain, or \"*\" for \
-     every tenant", "租户应为 72f988bf-86f1-41af-91ab-2d7cd011db47 这样的编号，不是域名；\"*\" 表示所有租户");
+error_of_text!(InvalidTenantName: "a tenant is an ID such as 72f988bf-86f1-41af-91ab-2d7cd011db47, not a domain, or \"*\" for \
+     every tenant", "租户应为 72f988bf-86f1-41af-91ab-2d7cd011db47 这样的 ID，不是域名；\"*\" 表示所有租户");
 
 impl TryFrom<String> for TenantName {
     type Error = InvalidTenantName;

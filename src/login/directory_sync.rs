@@ -94,8 +94,8 @@ impl SyncRefused {
                 "认证源 {id} 的类型没有可以读取的通讯录"
             ),
             Self::NoSuchId { connector, id } => text!(
-                "{id:?} is no id of a person of connector {connector}",
-                "{id:?} 不是认证源 {connector} 的人员编号"
+                "{id:?} is no ID of a person of connector {connector}",
+                "{id:?} 不是认证源 {connector} 的人员 ID"
             ),
             Self::Running { connector, by } => text!(
                 "another sync of connector {connector} runs, which {by} started",

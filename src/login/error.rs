@@ -42,7 +42,7 @@ impl LoginError {
     fn text(&self) -> Text {
         match self {
             Self::UnknownConnector => {
-                Text::fixed("no connector has this ID", "没有这个编号的认证源")
+                Text::fixed("no connector has this ID", "没有这个 ID 的认证源")
             }
             Self::Limited(_) => Text::fixed("logins are limited now", "登录受到限制"),
             Self::Pending(_) => Text::fixed(

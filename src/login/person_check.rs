@@ -191,7 +191,7 @@ impl Login {
             Ok(Some(SubjectRenameOutcome::Renamed { account, .. })) => {
                 let reason = text!(
                     "event of the source: {from} has the new subject {to}",
-                    "认证源的事件：{from} 的新编号是 {to}"
+                    "认证源的事件：{from} 的新 ID 是 {to}"
                 );
                 self.telemetry.audit(&AuditRecord {
                     connector: Some(entry.id.as_str()),

@@ -163,7 +163,7 @@ async fn choose(client: &AdminClient, choices: &Value) -> Result<(), Failure> {
     })
 }
 
-/// A line for each connector: id, kind, where it is set, its state and its name.
+/// A line for each connector: ID, kind, where it is set, its state and its name.
 fn list_text(answer: &Value) -> String {
     let connectors = answer["connectors"].as_array().into_iter().flatten();
     let lines = connectors.map(|connector| {

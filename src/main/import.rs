@@ -196,7 +196,7 @@ impl Imported {
             connectors.insert(id, ConnectorTable::from(table.clone()));
         }
         let not_ids = |what| {
-            let why = text!("it must name connectors by their IDs", "应写认证源的编号");
+            let why = text!("it must name connectors by their IDs", "应写认证源的 ID");
             move |_| refuse(what, &why)
         };
         let default: Option<ConnectorId> =

@@ -133,7 +133,7 @@ pub(super) struct Filter {
     /// How the mobile number begins.
     #[arg(long)]
     mobile: Option<String>,
-    /// The id or name of a department; includes those below it.
+    /// The ID or name of a department; includes those below it.
     #[arg(long)]
     department: Option<String>,
     /// Only people of this connector.

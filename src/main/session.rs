@@ -112,7 +112,7 @@ impl RevokeTarget {
     }
 }
 
-/// A line for each session: id, login, name, connector, address, device, beginning and last use.
+/// A line for each session: ID, login, name, connector, address, device, beginning and last use.
 fn list_text(answer: &Value) -> String {
     let sessions = answer["sessions"].as_array().into_iter().flatten();
     let lines = sessions.map(|session| {

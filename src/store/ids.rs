@@ -25,8 +25,8 @@ impl IdError {
     fn text(&self) -> Text {
         match self {
             Self::Connector => text!(
-                "a connector's id is 1 to 32 characters of a-z, 0-9 and -",
-                "认证源的编号由 1 到 32 个 a-z、0-9 和 - 组成"
+                "a connector's ID is 1 to 32 characters of a-z, 0-9 and -",
+                "认证源的 ID 由 1 到 32 个 a-z、0-9 和 - 组成"
             ),
             Self::Subject => text!(
                 "a subject is 1 to 512 bytes without control characters",
@@ -41,8 +41,8 @@ impl IdError {
                 "登录名为 1 到 256 字节，不含控制字符，前后没有空格"
             ),
             Self::Random => text!(
-                "not an id: expected 22 characters of base64url",
-                "不是编号：应为 22 个 base64url 字符"
+                "not an ID: expected 22 characters of base64url",
+                "不是 ID：应为 22 个 base64url 字符"
             ),
         }
     }

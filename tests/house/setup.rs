@@ -284,7 +284,7 @@ access = {access}
         let parsed = Config::parse(&text, "test.toml");
         let mut config = parsed.map_err(|error| error.to_string())?;
         for (id, kind) in &self.connector_kinds {
-            let id = id.parse().expect("the id of a connector");
+            let id = id.parse().expect("the ID of a connector");
             let connector = config
                 .connector
                 .get_mut(&id)

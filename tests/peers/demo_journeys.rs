@@ -214,7 +214,7 @@ async fn a_login_declined_at_wecom_can_be_repeated() {
     browser.reads("已取消").await;
     assert!(
         browser.has(".page-footer code").await,
-        "it shows the request id"
+        "it shows the request ID"
     );
     browser.click("main a.primary").await;
     sign_in_as(&browser, "zhangsan").await;

@@ -89,8 +89,8 @@ fn validate_token_settings<'a>(
                 "introspection 需要 client_id"
             ),
             text!(
-                "the id of a client of the issuer",
-                "填在签发方登记的客户端编号"
+                "the ID of a client of the issuer",
+                "填在签发方登记的客户端 ID"
             ),
         );
     }

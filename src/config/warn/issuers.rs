@@ -52,7 +52,7 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
     }
 }
 
-/// Warns of an audience that is the client id of a connector: then ID tokens of people are accepted as
+/// Warns of an audience that is the client ID of a connector: then ID tokens of people are accepted as
 /// bearer tokens.
 fn warn_about_login_audiences(
     warnings: &mut Warnings<'_>,

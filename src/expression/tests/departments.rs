@@ -121,7 +121,7 @@ fn an_id_with_its_connector_names_no_department_of_another() {
     ] {
         assert_eq!(rule(&user, source), Ok(expected), "{source}");
     }
-    // A department whose name has a colon is found by its name, but not if that reads as an id.
+    // A department whose name has a colon is found by its name, but not if that reads as an ID.
     let user = json!({
         "connector": "partner",
         "departments": ["corp:5", "a:b"],

@@ -98,12 +98,12 @@ impl SyncError {
                 "另一个节点正在同步此认证源：请向它查询报告",
             ),
             Self::UnknownDepartment(_) => Text::fixed(
-                "copy the id of the department from the source, and check that the application may see it",
-                "请从认证源复制部门编号，并确认应用可以看到它",
+                "copy the ID of the department from the source, and check that the application may see it",
+                "请从认证源复制部门 ID，并确认应用可以看到它",
             ),
             Self::UnknownPerson(_) => Text::fixed(
-                "copy the id of the person from the source, and check that the application may see them",
-                "请从认证源复制人员编号，并确认应用可以看到此人",
+                "copy the ID of the person from the source, and check that the application may see them",
+                "请从认证源复制人员 ID，并确认应用可以看到此人",
             ),
             Self::TooManyPeople(_) => Text::fixed(
                 "limit the application's visible range (可见范围)",

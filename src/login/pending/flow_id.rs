@@ -19,7 +19,7 @@ pub struct FlowId(String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidFlowId;
 
-error_of_text!(InvalidFlowId: "the state is not one of this site's flow IDs", "state 不是本站的登录编号");
+error_of_text!(InvalidFlowId: "the state is not one of this site's flow IDs", "state 不是本站的登录 ID");
 
 impl FlowId {
     pub(super) fn random() -> Self {

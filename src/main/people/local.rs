@@ -17,7 +17,7 @@ const PAGE: usize = 1_000;
 /// The connector of a person.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConnectorChoice {
-    /// The id of the connector. Absent: the only one of the kind `local` without a file of people, in the
+    /// The ID of the connector. Absent: the only one of the kind `local` without a file of people, in the
     /// configuration or managed.
     #[arg(long, value_name = "ID")]
     pub(super) connector: Option<String>,
@@ -110,7 +110,7 @@ pub(crate) struct RemoveArguments {
 }
 
 impl ConnectorChoice {
-    /// The id of the connector. Without `--connector` the server is asked for its managed ones.
+    /// The ID of the connector. Without `--connector` the server is asked for its managed ones.
     pub(super) async fn id(
         &self,
         client: &AdminClient,

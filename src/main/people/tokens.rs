@@ -13,7 +13,7 @@ use super::person_path;
 #[derive(Debug, clap::Args)]
 pub(crate) struct TokensArguments {
     login: String,
-    /// End the token with this id, as the list and the logs show it.
+    /// End the token with this ID, as the list and the logs show it.
     #[arg(long, value_name = "ID")]
     revoke: Option<String>,
     /// Print JSON, for use by programs.
@@ -40,7 +40,7 @@ pub(super) async fn run(client: &AdminClient, arguments: &TokensArguments) -> Re
     })
 }
 
-/// A line for each token: id, name, routes, beginning, end and last use.
+/// A line for each token: ID, name, routes, beginning, end and last use.
 fn list_text(answer: &Value) -> String {
     let tokens = answer["tokens"].as_array().into_iter().flatten();
     let lines = tokens.map(|token| {

@@ -49,7 +49,7 @@ impl RequestId {
 
     /// At most [`REQUEST_ID_BYTES_MAX`] bytes of letters, digits, `.`, `_` and `-`.
     pub fn as_str(&self) -> &str {
-        self.text.to_str().expect("a request id is ASCII")
+        self.text.to_str().expect("a request ID is ASCII")
     }
 
     pub fn value(&self) -> &HeaderValue {

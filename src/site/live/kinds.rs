@@ -36,7 +36,7 @@ impl LiveSite {
             return;
         }
         if let Err(error) = self.services.store.note_connector_kinds(&kinds).await {
-            tracing::error!(error = %error_chain(&error), "the kinds of the connectors of the file are not stored: after they are removed from it, a managed one with the id of one could be of another kind");
+            tracing::error!(error = %error_chain(&error), "the kinds of the connectors of the file are not stored: after they are removed from it, a managed one with the ID of one could be of another kind");
         }
     }
 }

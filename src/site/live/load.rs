@@ -91,7 +91,7 @@ impl LiveSite {
             {
                 tracing::warn!(
                     connector = %info.id,
-                    "{at} has a connector with the id of a managed one: that of the file counts; delete the managed one, or rename that of the file"
+                    "{at} has a connector with the ID of a managed one: that of the file counts; delete the managed one, or rename that of the file"
                 );
             }
         }

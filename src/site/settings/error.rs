@@ -147,8 +147,8 @@ impl ChangeError {
                 "它在此期间已被修改、新建或删除，与请求的前提条件不符",
             ),
             Self::KindChanged { id, was } => text!(
-                "the id {id} belongs to a connector of the kind {was}: choose another id",
-                "编号 {id} 属于类型为 {was} 的认证源：请换一个编号"
+                "the ID {id} belongs to a connector of the kind {was}: choose another ID",
+                "ID {id} 属于类型为 {was} 的认证源：请换一个 ID"
             ),
             Self::Store(it) => text!(
                 "the store does not answer: {}",
@@ -230,10 +230,10 @@ impl SettingsError {
                  keys，排在新密钥之后"
             ),
             Self::KindOfFile { id, kind, was, at } => text!(
-                "{at}: the connector {id} is of the kind {kind}, but its id belongs to one of the kind \
-                 {was}, whose accounts it would get: give it another id",
-                "{at}：认证源 {id} 的类型是 {kind}，但这个编号属于类型为 {was} \
-                 的认证源，继续使用会得到它的账号：请换一个编号"
+                "{at}: the connector {id} is of the kind {kind}, but its ID belongs to one of the kind \
+                 {was}, whose accounts it would get: give it another ID",
+                "{at}：认证源 {id} 的类型是 {kind}，但这个 ID 属于类型为 {was} \
+                 的认证源，继续使用会得到它的账号：请换一个 ID"
             ),
         }
     }

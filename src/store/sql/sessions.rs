@@ -45,7 +45,7 @@ impl<D: Database> SessionStore for D {
     }
 
     async fn session_key(&self, public_id: &SessionId) -> Result<Option<SessionKey>, StoreError> {
-        run("find a session by its public id", async {
+        run("find a session by its public ID", async {
             let sql = "SELECT key FROM menshen_session WHERE public_id = $1";
             let found = self.read_row(sql, values![public_id]).await?;
             found

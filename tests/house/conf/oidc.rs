@@ -115,9 +115,9 @@ fn a_multi_tenant_provider_needs_a_list_of_tenants() {
         (
             "tenants = ['corp.example']".to_owned(),
             12,
-            ["an id", "domain"],
+            ["an ID", "domain"],
         ),
-        ("tenants = ['common']".to_owned(), 12, ["an id", "\"*\""]),
+        ("tenants = ['common']".to_owned(), 12, ["an ID", "\"*\""]),
         (
             format!("tenants = ['*', '{ID}']"),
             11,

@@ -201,7 +201,7 @@ fn warnings_stand_beside_the_problems_of_a_file_whose_values_can_be_read() {
         let output = run_menshen(&["check", "-c", file.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output.stderr).contains(problem), "{output:?}");
-        for words in ["does not look like a corp id", "neither true nor false"] {
+        for words in ["does not look like a corp ID", "neither true nor false"] {
             assert_eq!(text(&output.stdout).contains(words), warned, "{output:?}");
         }
     }

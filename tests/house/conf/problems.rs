@@ -163,7 +163,7 @@ fn a_value_of_the_wrong_type_is_refused_with_the_right_type() {
         8,
         &["a host is a name"],
     );
-    assert_refused("[connector.Corp]\n", 3, 12, &["a connector's id is"]);
+    assert_refused("[connector.Corp]\n", 3, 12, &["a connector's ID is"]);
 }
 
 #[test]

@@ -38,7 +38,7 @@ async fn begin_login(browser: &mut Browser, home: &str) -> String {
         .expect("a redirect to the provider");
     let to = Url::parse(to).unwrap();
     let flow = to.query_pairs().find(|(name, _)| name == "flow");
-    flow.expect("a flow id").1.into_owned()
+    flow.expect("a flow ID").1.into_owned()
 }
 
 /// Posts a form from a page of the provider, with all cookies of the browser.

@@ -169,7 +169,7 @@ async fn a_ticket_is_accepted_once_across_nodes_even_concurrently() {
     ));
     assert_refused(
         &follow_portal_link(&mut Browser::new(&one), "ticket=lisi.id-7x").await,
-        "same id",
+        "same ID",
     );
     for ticket in ["lisi.2", "lisi.3", "lisi.4"] {
         let query = format!("ticket={ticket}");

@@ -411,7 +411,7 @@ async fn the_api_refuses_invalid_parameters() {
         (
             vec![url, ("as", "lisi"), ("via", "CORP")],
             400,
-            "a connector's id",
+            "a connector's ID",
         ),
         (vec![url, ("via", "corp")], 400, "say whose login"),
         (vec![url, ("method", "G E T")], 400, "is not an HTTP method"),

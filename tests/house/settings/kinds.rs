@@ -33,7 +33,7 @@ async fn the_file_does_not_take_an_id_that_belonged_to_another_kind() {
     let checked = menshen::run::dry_run(&config).await.map(drop).unwrap_err();
     let checked = menshen::telemetry::error_chain(&checked).to_string();
     for error in [reloaded, started, checked] {
-        for part in [&*at, "corp", "wecom", "oidc", "another id"] {
+        for part in [&*at, "corp", "wecom", "oidc", "another ID"] {
             assert!(error.contains(part), "{part}: {error}");
         }
     }

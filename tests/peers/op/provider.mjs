@@ -4,7 +4,7 @@
 //
 //   node provider.mjs MODULES '{"accessTokenSeconds": 300, "claimsInIdToken": true, "port": 0}'
 //
-// PUT    /control/client         metadata by the names of RFC 7591; the id is in it
+// PUT    /control/client         metadata by the names of RFC 7591; the ID is in it
 // PUT    /control/person/ID      claims; makes, changes
 // DELETE /control/person/ID      they are gone
 // POST   /control/keys?keep=1    signs with new keys; keep: the old ones stay published

@@ -242,7 +242,7 @@ fn change_text(kind: AccountChangeKind, lang: Lang) -> &'static str {
         AccountChangeKind::FieldsChanged => ("资料变化", "fields changed"),
         AccountChangeKind::Closed => ("关闭", "closed"),
         AccountChangeKind::Reopened => ("重新打开", "opened"),
-        AccountChangeKind::SubjectRenamed => ("认证源改了编号", "subject changed"),
+        AccountChangeKind::SubjectRenamed => ("认证源改了 ID", "subject changed"),
         AccountChangeKind::IdentityRemoved => ("移除身份", "identity removed"),
         AccountChangeKind::Vouched => ("核实资料", "fields verified"),
     };

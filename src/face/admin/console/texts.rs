@@ -145,7 +145,7 @@ texts! {
     tree_is_cut: "部门太多，只显示一部分。", "There are too many departments; a part is shown.";
     fields: "资料", "Fields";
     full_name: "姓名", "Name";
-    account_id: "账号编号", "Account id";
+    account_id: "账号 ID", "Account ID";
     local_department: "本站部门", "Local department";
     local_groups: "本站用户组", "Local groups";
     created: "创建", "Created";

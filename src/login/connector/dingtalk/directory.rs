@@ -115,7 +115,7 @@ impl OpenDirectory for DingTalkDirectory {
             .ok()
             .zip(page.unwrap_or("0").parse().ok());
         let Some((department, cursor)) = parsed else {
-            return Err(invalid("the id of a department is no number"));
+            return Err(invalid("the ID of a department is no number"));
         };
         let page = self.dingtalk.api.members(department, cursor).await;
         let page = page.map_err(|error| self.dingtalk.connector_error(error))?;

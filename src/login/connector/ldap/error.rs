@@ -158,7 +158,7 @@ impl LdapError {
             ),
             Self::WrongMessageId { address, .. } => text!(
                 "{address} answered {operation} with the message ID of another request",
-                "{address} 对{operation:#}的应答带着别的请求的消息编号"
+                "{address} 对{operation:#}的应答带着别的请求的消息 ID"
             ),
             Self::Notice {
                 address,

@@ -60,8 +60,8 @@ impl ProviderSettings {
                 "client_id",
                 text!("it is empty", "是空的"),
                 text!(
-                    "enter the client id of the provider",
-                    "请填认证源处登记的客户端编号"
+                    "enter the client ID of the provider",
+                    "请填认证源处登记的客户端 ID"
                 ),
             ));
         }
@@ -171,9 +171,9 @@ fn subject(config: &Config, defaults: &ProviderDefaults) -> Result<Expression, S
     let source = config.subject.as_deref().unwrap_or(defaults.subject);
     if source.is_empty() {
         let help = text!(
-            "CEL over profile: an id that never changes and is never reused, such as \
+            "CEL over profile: an ID that never changes and is never reused, such as \
              string(profile.id); not an e-mail address or a name",
-            "用 CEL 从 profile 取：不会变、也不会重复使用的编号，例如 \
+            "用 CEL 从 profile 取：不会变、也不会重复使用的 ID，例如 \
              string(profile.id)；不要用邮箱或名字"
         );
         return Err(setting_error(

@@ -105,8 +105,8 @@ impl Config {
             add(
                 "client_id",
                 text!(
-                    "it is empty: enter the client id of the provider",
-                    "是空的：请填认证源处登记的客户端编号"
+                    "it is empty: enter the client ID of the provider",
+                    "是空的：请填认证源处登记的客户端 ID"
                 ),
             );
         }

@@ -89,7 +89,7 @@ impl Kind for Config {
         let mut warnings = Vec::new();
         if !is_corp_id(&self.corp_id) {
             let text = text!(
-                "this does not look like a corp id, which is ww and 16 digits or letters a to f: copy \
+                "this does not look like a corp ID, which is ww and 16 digits or letters a to f: copy \
                  it from 我的企业 → 企业信息 → 企业ID",
                 "这不像企业 ID：企业 ID 是 ww 加 16 位数字或字母 a 到 f，请从 我的企业 → 企业信息 → \
                  企业ID 复制"

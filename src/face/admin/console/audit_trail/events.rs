@@ -10,7 +10,7 @@ const EVENTS: [(&str, &str, &str); 23] = [
     ("revoked", "会话被结束", "Sessions ended"),
     ("closed", "账号关闭", "Account closed"),
     ("opened", "账号重新打开", "Account opened"),
-    ("renamed", "认证源改了编号", "Subject changed"),
+    ("renamed", "认证源改了 ID", "Subject changed"),
     ("linked", "添加身份", "Identity added"),
     ("unlinked", "移除身份", "Identity removed"),
     ("imported", "导入人员", "People imported"),
