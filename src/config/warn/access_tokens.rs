@@ -65,26 +65,26 @@ fn warn_about_login_host(warnings: &mut Warnings<'_>) {
     warnings.add(&KeyPath::of(["server", "external_url"]), text);
 }
 
-/// Warns of connectors whose source menshen does not ask about people: their tokens outlive the person.
+/// Warns of connectors from which menshen does not learn who has left: the tokens stay valid after that.
 fn warn_about_connectors(warnings: &mut Warnings<'_>, key_path: &KeyPath<'_>, route: &RouteConfig) {
     let connectors = warnings.config.connector.iter();
-    let never_asked = connectors.filter(|(id, connector)| {
+    let never_learns = connectors.filter(|(id, connector)| {
         let may_enter = route.connectors.is_empty() || route.connectors.contains(id);
-        let is_asked = connector.kind().is_ok_and(|kind| {
+        let learns = connector.kind().is_ok_and(|kind| {
             let features = kind.features();
-            features.revalidate_every.is_some() || features.receives_events
+            features.revalidate_every.is_some() || features.receives_events || features.lists_people
         });
-        may_enter && !is_asked
+        may_enter && !learns
     });
-    let never_asked: Vec<_> = never_asked.map(|(id, _)| format!("`{id}`")).collect();
-    if never_asked.is_empty() {
+    let never_learns: Vec<_> = never_learns.map(|(id, _)| format!("`{id}`")).collect();
+    if never_learns.is_empty() {
         return;
     }
     let text = text!(
         "menshen does not ask {} whether a person has left: their access tokens last until their end, or \
          until an administrator closes the account; set `[session] access_token_max` to what you accept",
         "menshen 不会向 {} 查询人员是否已离职：他们的访问令牌到期前，或管理员关闭账号前一直有效；请把 `[session] access_token_max` 设成可以接受的时长",
-        never_asked.join(", ")
+        never_learns.join(", ")
     );
     warnings.add(key_path, text);
 }

@@ -43,6 +43,9 @@ pub struct Features {
     pub receives_events: bool,
     /// Whether the source issues an access token of the application itself, which other programs can use.
     pub shares_app_token: bool,
+    /// Whether menshen itself has the list of the people, in the store or in a file: whoever is removed from
+    /// it is signed out, and their access tokens end.
+    pub lists_people: bool,
     /// Whether the people with their passwords are kept in the store, and not at a source or in a file.
     pub keeps_people: bool,
     /// How directory syncs run; absent: the source has no directory that can be read.

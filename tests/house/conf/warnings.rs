@@ -676,6 +676,10 @@ fn access_tokens_of_people_whom_nobody_asks_about_are_warned_of() {
                   encoding_aes_key = { file = '/k' }\n";
     let oidc = "[connector.idp.oidc]\nissuer = 'https://idp.test'\nclient_id = 'm'\n\
                 client_secret = { file = '/s' }\n";
+    let oauth2 = "[connector.gl.oauth2]\npreset = 'gitlab'\nclient_id = 'm'\n\
+                  client_secret = { file = '/s' }\n";
+    let local_file = "[connector.house.local]\npeople = '/p.toml'\n";
+    let local = "[connector.house.local]\n";
     let route = |lines: &str| {
         format!(
             "[[route]]\nname = 'a'\nhost = 'a.test'\naccess_tokens = true\n\
@@ -687,6 +691,15 @@ fn access_tokens_of_people_whom_nobody_asks_about_are_warned_of() {
         (wecom(events), "", None),
         (wecom("revalidate = '0s'"), "", Some("`corp`")),
         (oidc.to_owned(), "", Some("`idp`")),
+        (oauth2.to_owned(), "", Some("`gl`")),
+        // Tokens of local accounts end as soon as somebody is removed or disabled.
+        (local.to_owned(), "", None),
+        (local_file.to_owned(), "", None),
+        (
+            format!("{local}{oauth2}"),
+            "",
+            Some("menshen does not ask `gl` whether"),
+        ),
         (format!("{}{oidc}", wecom("")), "", Some("`idp`")),
         (
             format!("{}{oidc}", wecom("")),

@@ -141,6 +141,7 @@ impl Kind for Config {
             sample_profile: include_str!("sample.json"),
             further_members_are_attributes: true,
             login_method: LoginMethod::PasswordForm,
+            lists_people: true,
             keeps_people: self.people.is_none(),
             ..Features::default()
         }
