@@ -152,7 +152,7 @@ impl Kind for Config {
     }
 }
 
-/// Whether this is the ID of a company or of a test company (`wx`), as WeCom gives it.
+/// Whether this is the ID of a corporation: `ww`, or `wx` if it is an older one, and sixteen hexadecimal digits.
 fn is_corp_id(text: &str) -> bool {
     let digits = text.strip_prefix("ww").or_else(|| text.strip_prefix("wx"));
     digits.is_some_and(|digits| {
