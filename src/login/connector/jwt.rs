@@ -163,7 +163,7 @@ impl Connector for Jwt {
         let text = text!(
             "the portal sends people to {entry_url}, with the token in the parameter `{parameter}` of \
              the URL or of a form",
-            "门户应把人送到 {entry_url}，并把令牌放在 URL 或表单的参数 `{parameter}` 中"
+            "门户应让浏览器跳转到 {entry_url}，并把令牌放在 URL 或表单的参数 `{parameter}` 中"
         );
         let mut findings = vec![Finding::good(text)];
         findings.extend(self.verifier.examine().await);

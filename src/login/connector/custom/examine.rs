@@ -67,7 +67,7 @@ fn addresses(custom: &Custom) -> Vec<Finding> {
         findings.push(Finding::good(text!(
             "the portal sends people to {}, with what it issues in the parameter `{parameter}` of the \
              URL or of a form",
-            "门户应把人送到 {}，并把它签发的内容放在 URL 或表单的参数 `{parameter}` 中",
+            "门户应让浏览器跳转到 {}，并把它签发的内容放在 URL 或表单的参数 `{parameter}` 中",
             custom.entry_url
         )));
     }

@@ -15,7 +15,7 @@ pub(super) static FORM: KindForm = KindForm {
         address(Place::Callback, "门户登录后回到", "The portal returns to"),
         address(
             Place::Enter,
-            "由门户发起登录时，把人送到这里",
+            "由门户发起登录时，让浏览器跳转到这里",
             "Where the portal sends people if it starts the login",
         ),
     ],

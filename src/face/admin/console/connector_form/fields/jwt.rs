@@ -8,12 +8,12 @@ pub(super) static FORM: KindForm = KindForm {
     kind: "jwt",
     name: words("门户的签名令牌（JWT）", "Signed token of a portal (JWT)"),
     about: words(
-        "人已经登录了门户，由门户带着签名的令牌送过来。",
+        "用户已经登录了门户，由门户让浏览器带着签名的令牌跳转过来。",
         "People are signed in at a portal, which sends them with a signed token.",
     ),
     addresses: &[address(
         Place::Enter,
-        "门户把人送到这里，令牌在参数里",
+        "门户让浏览器跳转到这里，令牌在参数里",
         "Where the portal sends people, with the token as a parameter",
     )],
     sections: SECTIONS,
@@ -63,7 +63,7 @@ const SOURCE: &[Field] = &[
     field("jwt.audience", Control::Text, "受众（aud）", "Audience (aud)")
         .hint("空着：带 aud 的令牌会被拒绝。", "Empty: a token with an aud is refused."),
     field("jwt.origins", Control::List, "门户的来源（origin）", "Origins of the portal").hint(
-        "每行一个，例如 https://portal.corp.example。空着：任何页面都能送人过来，别人就可能让某人以其他身份登录。",
+        "每行一个，例如 https://portal.corp.example。空着：任何页面都能让浏览器带着令牌跳转过来，别人就可能让某人以其他身份登录。",
         "One on each line, such as https://portal.corp.example. Empty: any page may send people, and so a stranger can sign a \
          person in as somebody else.",
     ),
