@@ -191,12 +191,12 @@ fn verdict_text(kind: VerdictKind, reason: &Text) -> Text {
     match kind {
         VerdictKind::Allow => Text::fixed("allow", "允许"),
         VerdictKind::OwnPage => {
-            Text::fixed("allow, menshen answers itself", "允许，由 menshen 自己应答")
+            Text::fixed("allow, menshen answers itself", "允许，由 menshen 自己响应")
         }
         VerdictKind::NoUpstream => text!(
             "allow, for the check of another proxy: this route has no upstream and only answers checks; a \
              request sent to menshen itself gets {status}",
-            "允许其他代理的检查请求：这条路由没有上游，只应答检查；直接发给 menshen 的请求得到 {status}"
+            "允许其他代理的检查请求：这条路由没有上游，只响应检查；直接发给 menshen 的请求得到 {status}"
         ),
         VerdictKind::MethodNotForwarded => text!(
             "allow, then {status}: the method is never forwarded",

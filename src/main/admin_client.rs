@@ -119,11 +119,11 @@ impl ClientError {
             Self::Exchange(_) => text!("exchange with the admin API", "与管理 API 的通信中断"),
             Self::Late => text!(
                 "the admin API did not answer in time",
-                "管理 API 没有及时应答"
+                "管理 API 没有及时响应"
             ),
             Self::Malformed => text!(
                 "the admin API answered something else than JSON",
-                "管理 API 的应答不是 JSON"
+                "管理 API 的响应不是 JSON"
             ),
         }
     }

@@ -12,7 +12,7 @@ pub(super) fn tls_message(error: &Error) -> Text {
         Error::AlertReceived(alert) => {
             return text!("{error}", "对方以 TLS 警报 {alert:?} 结束了握手");
         }
-        Error::InvalidMessage(_) => "对方的应答不是 TLS",
+        Error::InvalidMessage(_) => "对方的响应不是 TLS",
         Error::PeerIncompatible(_) => "与对方没有共同支持的 TLS 版本或算法",
         _ => return text!("{error}", "TLS 出错：`{error}`"),
     };

@@ -40,7 +40,7 @@ impl ResolveError {
                 "look up {host}: the system has not answered {ABANDONED_MAX} earlier look-ups; \
                  look-ups continue when it answers one of them",
                 "无法解析 {host}：系统对之前的 {ABANDONED_MAX} \
-                 次解析都没有应答；其中一次有了应答后再继续"
+                 次解析都没有响应；其中一次有了响应后再继续"
             ),
         }
     }

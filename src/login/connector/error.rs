@@ -278,7 +278,7 @@ impl SourceRefusal {
             0 => text!("{call}: {message}", "{called:#}：`{message}`"),
             code => text!(
                 "{call} answered {code}: {message}",
-                "应答（{called:#}）是 {code}：`{message}`"
+                "响应（{called:#}）是 {code}：`{message}`"
             ),
         }
     }

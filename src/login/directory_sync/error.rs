@@ -87,7 +87,7 @@ impl SyncError {
             ),
             Self::Source(_) => Text::fixed(
                 "check with `menshen check --online` whether the source answers",
-                "请用 `menshen check --online` 检查认证源是否应答",
+                "请用 `menshen check --online` 检查认证源是否响应",
             ),
             Self::Store(_) | Self::Lease(LeaseLost::Store(_)) => Text::fixed(
                 "the store failed: sync again when it works",

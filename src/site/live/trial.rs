@@ -110,7 +110,7 @@ impl Trial {
             }
             Self::NoAnswer => text!(
                 "at {hosts}: no answer in time",
-                "访问 {hosts:#}：没有及时应答"
+                "访问 {hosts:#}：没有及时响应"
             ),
         }
     }

@@ -159,7 +159,7 @@ async fn explanations_and_reports_are_chinese() {
         ("url=http://sso.test/a%252f..%252fb", "结论：拒绝"),
         (
             "url=http://sso.test/.menshen/sign_in",
-            "由 menshen 自己应答",
+            "由 menshen 自己响应",
         ),
         ("url=x", "请写完整的地址"),
         (

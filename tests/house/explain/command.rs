@@ -264,7 +264,7 @@ async fn a_route_without_an_upstream_is_said_to_answer_only_checks() {
                    answers checks; a request sent to menshen itself gets 404";
     assert!(out.lines().any(|line| line == verdict), "{out}");
     let (_, out, _) = env.explain(&[url, "--as", "lisi", "--lang", "zh"]);
-    assert!(out.contains("只应答检查"), "{out}");
+    assert!(out.contains("只响应检查"), "{out}");
     // A person whom the rule refuses is refused by the check, too.
     let (_, out, _) = env.explain(&[url]);
     assert!(out.contains("verdict: login (nobody): "), "{out}");

@@ -278,7 +278,7 @@ texts! {
     mapping: "字段映射", "Mapping";
     mapping_note: "认证源返回的资料按这里的表达式变成 menshen 的字段，再变成登录名和发给应用的请求头。试算不会让任何人登录，也不会保存。", "The expressions turn what the source sends about a person into fields of menshen, and these into the login and the headers that applications receive. A preview signs nobody in and saves nothing.";
     profile: "认证源的资料", "Profile";
-    profile_note: "认证源对一个人的回答（JSON）；可以换成真实的回答。", "An answer of the source about a person, as JSON. Replace it by a real one.";
+    profile_note: "认证源关于某个人的响应（JSON）；可以换成真实的响应。", "An answer of the source about a person, as JSON. Replace it by a real one.";
     not_json: "这不是 JSON：", "This is not JSON: ";
     fields_of_menshen: "menshen 的字段", "Fields";
     field_and_expression: "字段与表达式（CEL）", "Field and its expression (CEL)";

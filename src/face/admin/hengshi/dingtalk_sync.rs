@@ -108,7 +108,7 @@ async fn first_answer(running: &RunningSync) -> Result<(), Refusal> {
 fn source_refusal(code: i64) -> Refusal {
     Refusal::Source(match code {
         0 => Words::new(
-            "钉钉没有应答，或者应答无法使用；详见日志和 GET /api/sync/ID",
+            "钉钉没有响应，或者响应无法使用；详见日志和 GET /api/sync/ID",
             "DingTalk did not answer, or its answer cannot be used: see the log and GET /api/sync/ID",
         ),
         code => Words::new(

@@ -55,27 +55,27 @@ impl AnswerError {
         match self {
             Self::Xml(it) => text!(
                 "the answer is not the XML that a CAS server sends: {it}",
-                "应答不是 CAS 服务器发送的 XML：{it:#}"
+                "响应不是 CAS 服务器发送的 XML：{it:#}"
             ),
             Self::Text => Text::fixed(
                 "the answer is neither yes with a user name nor no",
-                "应答既不是 yes 加用户名，也不是 no",
+                "响应既不是 yes 加用户名，也不是 no",
             ),
             Self::Root => Text::fixed(
                 "the answer is not a serviceResponse of the CAS namespace",
-                "应答不是 CAS 命名空间的 serviceResponse",
+                "响应不是 CAS 命名空间的 serviceResponse",
             ),
             Self::Outcome => Text::fixed(
                 "the answer has not exactly one of authenticationSuccess and authenticationFailure",
-                "应答中 authenticationSuccess 与 authenticationFailure 应恰好有一个",
+                "响应中 authenticationSuccess 与 authenticationFailure 必须恰好有一个",
             ),
             Self::User => Text::fixed(
                 "the answer does not name exactly one user",
-                "应答应恰好包含一个用户",
+                "响应必须恰好包含一个用户",
             ),
             Self::Proxies => Text::fixed(
                 "the answer does not list the proxies as the protocol demands",
-                "应答没有按协议列出代理",
+                "响应没有按协议列出代理",
             ),
         }
     }

@@ -19,7 +19,7 @@ pub(super) async fn examine(custom: &Custom) -> Vec<Finding> {
         findings.push(match result {
             Ok(()) => Finding::good(text!(
                 "the portal answers the step `{}`",
-                "门户对步骤 `{}` 有应答",
+                "门户对步骤 `{}` 有响应",
                 step.name
             )),
             Err(error) => failed(error),

@@ -97,7 +97,7 @@ impl CipherError {
                 "the message is for another receiver than `receive_id`",
                 "消息的接收方不是 `receive_id`",
             ),
-            Self::Encryption => Text::fixed("the answer cannot be encrypted", "无法加密应答"),
+            Self::Encryption => Text::fixed("the answer cannot be encrypted", "无法加密响应"),
         }
     }
 }

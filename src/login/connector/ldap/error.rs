@@ -121,7 +121,7 @@ impl LdapError {
             ),
             Self::EarlyBytes { address } => text!(
                 "{address} sent bytes between its answer to StartTLS and the TLS handshake",
-                "{address} 在应答 StartTLS 与 TLS 握手之间发送了多余的字节"
+                "{address} 在响应 StartTLS 与 TLS 握手之间发送了多余的字节"
             ),
             Self::Exchange { address, .. } => text!(
                 "exchange {operation} with {address}",
@@ -133,7 +133,7 @@ impl LdapError {
             ),
             Self::LoginTimeout => Text::fixed(
                 "the directory did not answer within the time of a whole login",
-                "目录没有在一次登录的时限内应答",
+                "目录没有在一次登录的时限内响应",
             ),
             answered => answered.answer_text(&operation),
         }
@@ -154,11 +154,11 @@ impl LdapError {
                 address, bytes_max, ..
             } => text!(
                 "{address} answered {operation} with more than {bytes_max} bytes",
-                "{address} 对{operation:#}的应答超过 {bytes_max} 字节"
+                "{address} 对{operation:#}的响应超过 {bytes_max} 字节"
             ),
             Self::WrongMessageId { address, .. } => text!(
                 "{address} answered {operation} with the message ID of another request",
-                "{address} 对{operation:#}的应答带着别的请求的消息 ID"
+                "{address} 对{operation:#}的响应带着别的请求的消息 ID"
             ),
             Self::Notice {
                 address,

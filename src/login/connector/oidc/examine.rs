@@ -23,7 +23,7 @@ pub(super) async fn examine(oidc: &Oidc) -> Vec<Finding> {
     let name = oidc.issuer.name();
     findings.push(Finding::good(text!(
         "{name} answers by that name",
-        "{name} 以这个名字应答"
+        "{name} 的响应使用这个名字"
     )));
     findings.extend(allowed_tenants(oidc));
     findings.push(signing_keys(oidc).await);
