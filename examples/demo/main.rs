@@ -186,7 +186,7 @@ fn introduction(source: &Source, office: &str, expenses: &str) -> Text {
     );
     text!(
         "
-  门神 menshen — demo, everything on this machine
+  menshen demo, everything on this machine
 
     open      {office}/
     then      {expenses}/
@@ -203,7 +203,7 @@ fn introduction(source: &Source, office: &str, expenses: &str) -> Text {
   Press Ctrl-C to stop the demo.
 ",
         "
-  门神 menshen 演示，全部在本机运行
+  menshen 演示，全部在本机运行
 
     打开      {office}/
     然后      {expenses}/
