@@ -34,6 +34,7 @@ use menshen::telemetry::Telemetry;
 use menshen::text;
 use menshen::wording::{self, Language, Text};
 use source::Source;
+use tokio::signal::unix::{SignalKind, signal};
 
 const OFFICE: &str = "协同办公 Office";
 const EXPENSES: &str = "费用报销 Expenses";
@@ -75,6 +76,11 @@ fn is_port_taken(error: &(dyn Error + 'static)) -> bool {
 
 async fn run(source_name: &str, ports: Ports) -> Result<(), Box<dyn Error>> {
     menshen::keys::install_crypto();
+    // Caught from the start: the people file is removed whenever the demo is stopped.
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let source_address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.source));
     let source = Source::start(source_name, source_address, ports.office).await?;
@@ -95,7 +101,8 @@ async fn run(source_name: &str, ports: Ports) -> Result<(), Box<dyn Error>> {
     let introduction = introduction(&source, &office_url, &expenses_url);
     println!("{}", introduction.for_operator());
     tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
         error = reload_after_changes(&running, &source, &text) => return Err(error),
     }
     running.stop().await;

@@ -15,7 +15,7 @@ pub(crate) struct Demo {
     pub(crate) expenses: String,
     /// What it printed.
     introduction: String,
-    _program: Program,
+    program: Program,
     /// Its temporary files.
     _dir: TempDir,
 }
@@ -65,13 +65,21 @@ impl Demo {
                     office,
                     expenses: format!("http://127.0.0.1:{}", port + 1),
                     introduction,
-                    _program: program,
+                    program,
                     _dir: dir,
                 };
             }
             // Another process took one of the ports.
         }
         panic!("the demo does not start");
+    }
+
+    /// Sends a signal, such as `-TERM`, and waits until the demo has ended.
+    pub(crate) async fn end_with(&mut self, signal: &str) {
+        let id = self.program.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status();
+        assert!(sent.unwrap().success());
+        self.program.until(async || false).await;
     }
 
     /// What it printed.

@@ -1,6 +1,7 @@
 //! The demo with other sources than WeCom, and its ports.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::process::Command;
 
 use url::Url;
@@ -180,6 +181,17 @@ async fn the_demo_signs_local_people_in_until_they_are_removed_from_its_file() {
             browser.has("main a[href*='connector=']").await
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_removes_its_people_file_however_it_is_stopped() {
+    for signal in ["-INT", "-TERM"] {
+        let mut demo = Demo::with_source("local");
+        let file = Path::new(demo.people_file()).to_owned();
+        assert!(file.exists(), "{signal}");
+        demo.end_with(signal).await;
+        assert!(!file.parent().unwrap().exists(), "{signal}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
