@@ -51,9 +51,9 @@ pub(super) enum ConnectorCommand {
         /// stay as they are.
         file: PathBuf,
     },
-    /// Lead strangers to a connector.
+    /// Send everybody who must sign in straight to a connector.
     Default {
-        /// The ID of a connector; `none`, unless a connector has this ID: strangers see the sign-in page.
+        /// The ID of a connector; `none`, unless a connector has this ID: they see the sign-in page.
         id: String,
     },
     /// Show connectors first on the sign-in page.

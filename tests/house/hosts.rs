@@ -157,7 +157,7 @@ async fn a_login_that_a_proxy_starts_on_the_login_host_reaches_the_other_host() 
     let page = "http://oa.test/page?x=1";
     let rd = "http%3A//oa.test/page%3Fx%3D1";
     for own_page in ["start", "sign_in"] {
-        // A stranger signs in; whoever is signed in already sees no source.
+        // Somebody signs in; whoever is signed in already sees no source.
         for is_signed_in in [false, true] {
             let mut browser = Browser::new(&menshen);
             if is_signed_in {

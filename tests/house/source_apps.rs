@@ -20,7 +20,7 @@ const WINDOWS: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537
 const MAC: &str = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) \
                    Chrome/109.0.5414.128 Safari/537.36";
 
-/// Where a stranger is led who opens an application.
+/// Where somebody is led who opens an application without being signed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Led {
     /// To the silent login page of WeCom.
@@ -143,7 +143,7 @@ async fn start(auto_login: &str) -> (Menshen, Sources) {
     (menshen, sources)
 }
 
-/// Opens an application as a stranger.
+/// Opens an application without being signed in.
 async fn open(browser: &mut Browser) -> (Led, Page) {
     let leaves = |next: &str| !next.starts_with(SSO_URL);
     let page = browser

@@ -42,7 +42,7 @@ async fn a_login_returns_to_the_requested_page() {
     browser.open(&format!("{}{REPORT}", demo.office)).await;
     assert!(
         !browser.has("[data-user]").await,
-        "a stranger sees nothing of the application"
+        "nobody sees the application without signing in"
     );
     go_to_wecom(&browser).await;
     assert!(

@@ -137,7 +137,7 @@ async fn a_person_arrives_with_a_token_after_a_forged_one_and_another_person_is_
     for screen in SCREENS {
         let browser = screen.browser().await;
         let at = async |page: &str| check(&browser, screen, page, PageOwner::Ours).await;
-        // A stranger at the application is sent to the portal in words only.
+        // Whoever opens the application without being signed in is sent to the portal in words only.
         browser.open(&stage.echo).await;
         at("jwt-1-come-from-the-portal").await;
         browser.open(&stage.page_of("forged")).await;

@@ -24,7 +24,7 @@ fn wrong_password(screen: Screen) -> &'static str {
     }
 }
 
-/// Opens a URL as a stranger and goes on to the form.
+/// Opens a URL without being signed in and goes on to the form.
 pub(crate) async fn open(browser: &Browser, url: &str) {
     browser.open(url).await;
     browser.click(CONNECTOR).await;

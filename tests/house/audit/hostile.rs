@@ -1,4 +1,4 @@
-//! What strangers write into an audit line is text.
+//! What anybody writes into an audit line is text.
 
 use serde_json::json;
 
@@ -36,6 +36,6 @@ async fn hostile_values_are_text_in_the_store_the_list_and_the_download() {
         let hidden = ['\u{202e}', '\u{200b}', '\u{1b}'];
         assert!(!text.contains(hidden), "{text:?}");
     }
-    // An event that only the text of a stranger names is not found.
+    // An event that only the text of a request names is not found.
     assert_eq!(list(&menshen, "event=login").await.len(), 1);
 }

@@ -123,7 +123,7 @@ async fn strangers_do_not_keep_an_administrator_out_of_a_known_browser() {
     let mut stranger = visit_from(&menshen, "192.0.2.2");
     lock(&menshen, "root").await;
     assert_eq!(stranger.sign_in("root", PASSWORD).await.status, 429);
-    // Even from the address of a stranger who has guessed too often.
+    // Even from an address from which somebody has guessed too often.
     known.browser.extra_headers.clear();
     let header = ("X-Forwarded-For".to_owned(), "203.0.113.1".to_owned());
     known.browser.extra_headers.push(header);
@@ -187,7 +187,7 @@ async fn a_browser_is_known_for_one_name_one_password_and_for_so_long() {
             "{bad}"
         );
     }
-    // Another password makes the browser a stranger.
+    // Another password makes the browser an unknown one.
     let store = &menshen.running.live().services().store;
     let (hash, now) = (Secret::new(PASSWORD_HASH.to_owned()), menshen.clock.now());
     let name = "root".parse().unwrap();

@@ -125,7 +125,7 @@ async fn a_used_code_begins_the_login_once_more() {
     assert!(browser.cookie("menshen").is_none());
 }
 
-/// The values of a request are redacted in the log, and a stranger chooses the code.
+/// The values of a request are redacted in the log, and anybody can choose the code.
 #[tokio::test]
 async fn a_wrong_code_is_no_wrong_setting_whatever_it_is() {
     let (menshen, _dingtalk) = start("").await;

@@ -104,7 +104,7 @@ async fn somebody_else_finds_the_connectors_although_logins_start_by_themselves(
     let page = browser.sign_in(&chooser, "lisi").await;
     assert_eq!(page.url, format!("{SSO_URL}/echo?x=1"));
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-    // A stranger is still led to the source at once.
+    // Whoever is not signed in is still led to the source at once.
     let stranger = Browser::new(&menshen)
         .visit(&format!("{OWN_PAGES}/sign_in"))
         .await;

@@ -25,7 +25,7 @@ type Change = (
 
 const CHANGES: [Change; 9] = [
     (
-        "a stranger's key",
+        "the key of somebody else",
         |_, signer| signer.key = keys::stranger(),
         "no key of the source verifies",
     ),

@@ -146,12 +146,18 @@ async fn a_response_counts_only_in_the_browser_and_the_login_that_it_answers() {
     let mut attempt = Attempt::begin(&menshen, &idp).await;
     let document = idp.write(&idp.response_to(&attempt.request));
     let state = attempt.request.relay_state.clone();
-    // A stranger's browser, and one in which another login is under way.
+    // A browser that began no login, and one in which another login is under way.
     let mut lured = new_browser(&menshen);
     let page = super::post_response(&mut lured, &document, state.as_deref()).await;
     let missing = Cause::FlowCookieMissing;
     let no_cookie = "the browser sent no flow cookie for this login";
-    assert_refused(&menshen, &page, missing, no_cookie, "a stranger's browser");
+    assert_refused(
+        &menshen,
+        &page,
+        missing,
+        no_cookie,
+        "a browser without the login",
+    );
     assert!(!is_signed_in(&mut lured).await);
     let mut other = Attempt::begin(&menshen, &idp).await;
     let page = super::post_response(&mut other.browser, &document, state.as_deref()).await;

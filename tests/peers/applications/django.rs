@@ -10,7 +10,7 @@ use super::{NOT_BY_GUNICORN, in_the_environment};
 const SETTINGS: &str = include_str!("django_settings.py");
 const VIEWS: &str = include_str!("django_views.py");
 
-/// It sends strangers to the sign-in page of menshen.
+/// It sends whoever is not signed in to the sign-in page of menshen.
 const DJANGO: Promises = Promises {
     for_nobody: 302,
     ..OWN

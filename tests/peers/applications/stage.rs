@@ -14,7 +14,7 @@ use super::super::visitor::{Page, Visitor};
 use super::super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 use super::recipe::Recipe;
 
-/// Headers with which a stranger claims to be somebody, also in the spellings that some servers take for
+/// Headers with which a client claims to be somebody, also in the spellings that some servers take for
 /// the same.
 const FORGED: [(&str, &str); 7] = [
     ("x-forwarded-user", "boss"),
@@ -188,7 +188,7 @@ impl Stage {
         assert_eq!(page.status, promises.for_nobody, "{}", page.body);
     }
 
-    /// A stranger who sends the headers of menshen is nobody, also where no login is needed.
+    /// Whoever sends the headers of menshen without a session is nobody, also where no login is needed.
     pub(super) async fn believes_no_stranger(&self, promises: &Promises) {
         let directly = format!("{}{}", self.application, promises.whoami);
         let (_, said) = self.forged(&directly).await;

@@ -258,7 +258,11 @@ async fn signs_in_and_returns(shown: Shown) {
     let mut visitor = Visitor::trusting_at(HOST, stage.address);
     let stranger = visitor.clone().visit(&deep).await;
     assert!(stranger.leads_to().is_some(), "{stranger:?}");
-    assert_eq!(stage.application.requests(), before, "a stranger passed");
+    assert_eq!(
+        stage.application.requests(),
+        before,
+        "a request without a session passed"
+    );
 
     let page = sign_in(&mut visitor, &deep, "zhangsan").await;
     assert_eq!((page.status, page.url.as_str()), (200, deep.as_str()));

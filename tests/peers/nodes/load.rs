@@ -115,7 +115,7 @@ async fn request(
         (200, Standing::Revoked(at), _) => began > at + REVOKED_WITHIN,
         (200, _, _) => false,
         (503, _, _) => !reply.has_retry_after,
-        // A stranger is sent to the login.
+        // A browser without a session is sent to the login.
         (302 | 303 | 401, Standing::Valid, Standing::Valid) => true,
         (302 | 303 | 401, _, _) => false,
         _ => true,

@@ -106,7 +106,7 @@ async fn sessions_ended_by_a_keycloak_administrator_end_here() {
     realm.end_sessions("zhangsan").await;
     browser.open(&stage.at("/todo")).await;
     browser
-        .until("a stranger's page", async || {
+        .until("the page without a session", async || {
             browser.has("main a[href*='connector=']").await
         })
         .await;

@@ -46,7 +46,7 @@ pub struct Config {
     #[serde(default = "default_entry_replay")]
     pub entry_replay: Period,
     /// The origins of the pages that may send people to `PREFIX/enter/ID`, by `Origin` or `Referer`. Absent:
-    /// any page, and so a stranger can sign a person in as somebody else.
+    /// any page, and so anybody can sign a person in as somebody else.
     #[serde(default)]
     pub origins: Vec<Url>,
     /// CEL: the ID that identifies the account, a text or a whole number. It must never change and never be

@@ -80,7 +80,7 @@ pub(super) struct ConsoleSettings {
     pub(super) corp_id: String,
 }
 
-/// How to react to an error. It is known before values of the request are redacted, because a stranger chooses
+/// How to react to an error. It is known before values of the request are redacted, because anybody can choose
 /// the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ErrorClass {

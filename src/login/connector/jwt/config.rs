@@ -54,7 +54,7 @@ pub struct Config {
     #[serde(default = "default_subject")]
     pub subject: String,
     /// The origins of the pages that may send people here, by `Origin` or `Referer`. Absent: any page, and
-    /// so a stranger can sign a person in as somebody else.
+    /// so anybody can sign a person in as somebody else.
     #[serde(default)]
     pub origins: Vec<Url>,
     /// Whether the token is also accepted in the URL of an application, if nobody is signed in there. Every

@@ -50,8 +50,8 @@ impl Kind for Config {
                 "任何组织的管理员都能给自己的人设置任意邮箱：请在 `tenants` 中列出信任的租户"
             );
             let message = text!(
-                "with tenants = [\"*\"] a stranger could take over any account",
-                "tenants = [\"*\"] 时，陌生人可以占用任何账号"
+                "with tenants = [\"*\"] anybody could take over any account",
+                "tenants = [\"*\"] 时，任何人都可以占用任何账号"
             );
             problems.push(SettingProblem::value(
                 KeyPath::of(["link_by"]),

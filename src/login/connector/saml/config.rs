@@ -75,7 +75,7 @@ pub struct Config {
     /// Whether assertions that are encrypted with AES-CBC are accepted. Only in a response that is signed.
     #[serde(default)]
     pub allow_cbc: bool,
-    /// Whether the identity provider may start logins. A stranger could then sign a person in as somebody
+    /// Whether the identity provider may start logins. Anybody could then sign a person in as somebody
     /// else; if another person is signed in already, menshen asks first.
     #[serde(default)]
     pub idp_initiated: bool,

@@ -27,7 +27,7 @@ pub struct Config {
     #[serde(default = "default_base")]
     pub base: Url,
     /// The origins of the pages that may send people to `PREFIX/enter/ID`, by `Origin` or `Referer`. Absent:
-    /// any page, and so a stranger can sign a person in as somebody else. Clients that send neither header
+    /// any page, and so anybody can sign a person in as somebody else. Clients that send neither header
     /// cannot open the home page of the application then.
     #[serde(default)]
     pub origins: Vec<Url>,

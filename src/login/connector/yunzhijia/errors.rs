@@ -168,7 +168,7 @@ pub(super) fn refused(call: &'static str, code: i64, message: &str, redacted: &[
 }
 
 impl Meaning {
-    /// A message may repeat the ticket, which a stranger chooses. So only `own_words`, without the values of
+    /// A message may repeat the ticket, which anybody can choose. So only `own_words`, without the values of
     /// the request, blame the settings or the source; any word shows that a refusal is not about the token. Any
     /// other refusal may be: within its lifetime Yunzhijia issues the same token again, so that asking for it
     /// costs nothing.

@@ -61,20 +61,53 @@ const SOURCE: &[Field] = &[
 ];
 
 const MORE: &[Field] = &[
-    field("custom.code", Control::Text, "带回 code 的参数", "Parameter with the code").default("code"),
-    field("custom.state", Control::Filled, "带回 state 的参数", "Parameter with the state")
-        .hint(
-            "空着：门户不带回 state，改由回调地址自己携带。",
-            "Empty: the portal returns none; then the callback URL carries the state in its own query.",
-        )
-        .default("state"),
-    field("custom.entry", Control::Text, "门户发起登录的参数", "Parameter of a login that the portal starts")
-        .hint("例如 ticket。空着：门户不能发起登录。", "Such as ticket. Empty: the portal starts none."),
-    field("custom.entry_replay", Control::Text, "记住用过的值多久", "How long a used value is remembered")
-        .hint("至少与门户接受它的时间一样长。", "At least as long as the portal accepts it.")
-        .default("1h"),
-    field("custom.origins", Control::List, "允许的来源页面", "Origins people may come from").hint(
+    field(
+        "custom.code",
+        Control::Text,
+        "带回 code 的参数",
+        "Parameter with the code",
+    )
+    .default("code"),
+    field(
+        "custom.state",
+        Control::Filled,
+        "带回 state 的参数",
+        "Parameter with the state",
+    )
+    .hint(
+        "空着：门户不带回 state，改由回调地址自己携带。",
+        "Empty: the portal returns none; then the callback URL carries the state in its own query.",
+    )
+    .default("state"),
+    field(
+        "custom.entry",
+        Control::Text,
+        "门户发起登录的参数",
+        "Parameter of a login that the portal starts",
+    )
+    .hint(
+        "例如 ticket。空着：门户不能发起登录。",
+        "Such as ticket. Empty: the portal starts none.",
+    ),
+    field(
+        "custom.entry_replay",
+        Control::Text,
+        "记住用过的值多久",
+        "How long a used value is remembered",
+    )
+    .hint(
+        "至少与门户接受它的时间一样长。",
+        "At least as long as the portal accepts it.",
+    )
+    .default("1h"),
+    field(
+        "custom.origins",
+        Control::List,
+        "允许的来源页面",
+        "Origins people may come from",
+    )
+    .hint(
         "每行一个。空着：任何页面，别人就可能让某人以其他身份登录。",
-        "One on each line. Empty: any page, and so a stranger can sign a person in as somebody else.",
+        "One on each line. Empty: any page, and so anybody can sign a person in as somebody else.",
     ),
 ];

@@ -64,7 +64,7 @@ const SOURCE: &[Field] = &[
         .hint("空着：带 aud 的令牌会被拒绝。", "Empty: a token with an aud is refused."),
     field("jwt.origins", Control::List, "门户的来源（origin）", "Origins of the portal").hint(
         "每行一个，例如 https://portal.corp.example。空着：任何页面都能让浏览器带着令牌跳转过来，别人就可能让某人以其他身份登录。",
-        "One on each line, such as https://portal.corp.example. Empty: any page may send people, and so a stranger can sign a \
+        "One on each line, such as https://portal.corp.example. Empty: any page may send people, and so anybody can sign a \
          person in as somebody else.",
     ),
 ];

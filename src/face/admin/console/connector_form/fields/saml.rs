@@ -100,7 +100,7 @@ const MORE: &[Field] = &[
     field("saml.idp_initiated", Control::Check, "允许由身份提供方发起登录", "The identity provider may start logins")
         .hint(
             "别人就可能让某人以其他身份登录；已有人登录时会先询问。",
-            "A stranger could then sign a person in as somebody else. If another person is signed in, menshen asks first.",
+            "Anybody could then sign a person in as somebody else. If another person is signed in, menshen asks first.",
         )
         .default("false"),
     field("saml.clock_skew", Control::Text, "允许的时钟偏差", "Tolerated clock difference").default("60s"),

@@ -64,11 +64,22 @@ const SYNC: &[Field] = directory_fields!(
 );
 
 const MORE: &[Field] = &[
-    field("yunzhijia.base", Control::Url, "云之家的地址", "Base URL of Yunzhijia")
-        .hint("私有部署时才改。", "For a private deployment.")
-        .default("https://www.yunzhijia.com"),
-    field("yunzhijia.origins", Control::List, "允许的来源页面", "Origins people may come from").hint(
+    field(
+        "yunzhijia.base",
+        Control::Url,
+        "云之家的地址",
+        "Base URL of Yunzhijia",
+    )
+    .hint("私有部署时才改。", "For a private deployment.")
+    .default("https://www.yunzhijia.com"),
+    field(
+        "yunzhijia.origins",
+        Control::List,
+        "允许的来源页面",
+        "Origins people may come from",
+    )
+    .hint(
         "每行一个。空着：任何页面，别人就可能让某人以其他身份登录。",
-        "One on each line. Empty: any page, and so a stranger can sign a person in as somebody else.",
+        "One on each line. Empty: any page, and so anybody can sign a person in as somebody else.",
     ),
 ];

@@ -79,7 +79,7 @@ fn a_change_without_its_member_cannot_be_read() {
     assert!(read(b"<!DOCTYPE x><xml/>", "ww1").is_err());
 }
 
-/// What a stranger may change in a message: `(place, bytes to remove, text to insert)`.
+/// What somebody without the key may change in a message: `(place, bytes to remove, text to insert)`.
 fn changes() -> impl Strategy<Value = Vec<(prop::sample::Index, usize, &'static str)>> {
     let inserted = prop::sample::select(vec![
         "",
