@@ -5,13 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, AUTHORIZATION, HOST, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{AUTHORIZATION, HOST, USER_AGENT};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::reply;
 use crate::clock::Clock;
 use crate::people::session::Sessions;
 use crate::request::console::ConsoleRight;
@@ -20,7 +19,7 @@ use crate::request::{Body, BodyError, target};
 use crate::secret::SecretSource;
 use crate::site::live::LiveSite;
 use crate::site::settings::Means;
-use crate::telemetry::{AuditEvent, AuditRecord, Telemetry, escape};
+use crate::telemetry::{AuditEvent, AuditRecord, Telemetry};
 use crate::text;
 use crate::wording::Text;
 
@@ -33,6 +32,7 @@ mod hengshi;
 mod host_check;
 mod json;
 mod readiness;
+mod response;
 mod token_guesses;
 mod tokens;
 mod who;
@@ -46,6 +46,9 @@ use hengshi::{Hengshi, Refusal};
 pub use host_check::AdminHost;
 pub use readiness::Readiness;
 use readiness::ReadinessReport;
+use response::{
+    json_response, not_allowed, not_found, problem, same_origin_text, too_many, unauthorized,
+};
 use token_guesses::{TokenGuesses, TokenRefused};
 use tokens::{AdminRights, AdminToken, AdminTokens};
 pub use tokens::{AdminTokenConfig, AdminTokenError, AdminTokenName, UNNAMED_TOKEN};
@@ -346,73 +349,6 @@ impl Admin {
             &json!({ "ready": ready, "reasons": reasons, "degraded": degraded }),
         )
     }
-}
-
-/// A text that pages of other origins cannot load.
-fn same_origin_text(
-    status: StatusCode,
-    content_type: &'static str,
-    body: String,
-) -> Response<Body> {
-    let mut response = reply::text_for_operators(status, content_type, body);
-    response.headers_mut().insert(
-        "cross-origin-resource-policy",
-        HeaderValue::from_static("same-origin"),
-    );
-    response
-}
-
-fn json_response(status: StatusCode, value: &Value) -> Response<Body> {
-    let json = value.to_string();
-    same_origin_text(
-        status,
-        "application/json",
-        escape::json_for_terminal(&json).into_owned(),
-    )
-}
-
-fn problem(status: StatusCode, detail: &Text) -> Response<Body> {
-    let mut body = json!({ "error": detail.to_string() });
-    if let Some(chinese) = detail.other_chinese() {
-        body["error_zh"] = chinese.into();
-    }
-    json_response(status, &body)
-}
-
-fn not_found() -> Response<Body> {
-    problem(StatusCode::NOT_FOUND, &Text::fixed("not found", "不存在"))
-}
-
-fn not_allowed(allowed: &'static str) -> Response<Body> {
-    let detail = Text::fixed("method not allowed", "不支持这种请求方法");
-    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, &detail);
-    response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allowed));
-    response
-}
-
-fn too_many() -> Response<Body> {
-    let detail = Text::fixed(
-        "too many requests of this address had a wrong token: send the right one later",
-        "此地址发送的错误令牌过多：请稍后用正确的令牌重试",
-    );
-    let mut response = problem(StatusCode::TOO_MANY_REQUESTS, &detail);
-    let retry_after = HeaderValue::from_static("60");
-    response.headers_mut().insert(RETRY_AFTER, retry_after);
-    response
-}
-
-fn unauthorized() -> Response<Body> {
-    let detail = Text::fixed(
-        "a bearer token of [admin] is required",
-        "需要 [admin] 的令牌",
-    );
-    let mut response = problem(StatusCode::UNAUTHORIZED, &detail);
-    response
-        .headers_mut()
-        .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    response
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use http::{Method, Request, Response, StatusCode};
 use super::host_check::AdminHost;
 use super::readiness::Readiness;
 use super::{host_check, not_found, problem};
+use crate::face::reply;
 use crate::login::administrator::AdministratorLogins;
 use crate::people::console_sessions::ConsoleSessions;
 use crate::request::console::ConsoleRight;
@@ -140,7 +141,7 @@ impl Console {
         let mut response = self.answer(&site, settings, &request, body).await;
         cookies::remember_lang(&mut response, &request);
         if *request.head.method == Method::HEAD {
-            return response.map(|_| super::reply::empty());
+            return response.map(|_| reply::empty());
         }
         response
     }

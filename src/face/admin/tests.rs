@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, Full};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
