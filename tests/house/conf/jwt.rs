@@ -34,7 +34,7 @@ fn an_invalid_setting_is_refused_at_its_value() {
             "exclude each other",
         ),
         ("lifetime_max = '0s'", 16, "must not be 0"),
-        ("lifetime_max = 300", 16, "text in quotes"),
+        ("lifetime_max = 300", 16, "a period in quotes"),
         ("subject = 'profile.('", 20, "does not compile"),
         ("subject = 'user.login'", 12, "profile"),
         ("on_routes = 'yes'", 13, "true or false"),

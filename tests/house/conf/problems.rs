@@ -137,7 +137,7 @@ fn a_value_of_the_wrong_type_is_refused_with_the_right_type() {
         "[session]\nkeys = 'a'\n",
         4,
         8,
-        &["a text does not fit", "write [\"...\"]"],
+        &["a text does not fit", "write [{ file = \"...\" }]"],
     );
     assert_refused(
         "[session]\nlifetime = '12'\n",
