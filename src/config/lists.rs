@@ -7,9 +7,8 @@ use super::text::line_around;
 use crate::text;
 use crate::wording::Text;
 
-/// The keys whose lists contain tables; all other lists contain strings.
+/// The keys whose lists contain tables. All lists that are not named here contain strings.
 const LISTS_OF_TABLES: [&str; 4] = ["more", "route", "step", "tokens"];
-
 /// The keys whose lists contain secrets.
 const LISTS_OF_SECRETS: [&str; 1] = ["keys"];
 /// The keys whose values are rules.

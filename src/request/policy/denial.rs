@@ -25,7 +25,7 @@ pub enum Denial {
     /// The access token is invalid, or does not open the route.
     AccessToken {
         route: Arc<Route>,
-        /// For the log.
+        /// Decides the status of the response; the response does not name it.
         why: AccessTokenError,
     },
     /// The bearer token is invalid.
@@ -33,7 +33,7 @@ pub enum Denial {
         route: Arc<Route>,
         /// Absent if the token is refused before its issuer is known.
         issuer: Option<IssuerId>,
-        /// For the log.
+        /// Logged; the response does not name it.
         why: Arc<Refusal>,
     },
     /// The bearer token is valid but lacks a scope.
@@ -55,7 +55,7 @@ pub enum Denial {
     Forbidden {
         route: Arc<Route>,
         caller: Caller,
-        /// For the log.
+        /// Logged; the response does not name it.
         reason: ForbiddenReason,
     },
     /// The request names an address besides its target that is not allowed.
