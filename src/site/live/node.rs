@@ -8,6 +8,7 @@ use super::LiveSite;
 use crate::clock::Timestamp;
 use crate::keys;
 use crate::store::{NodeRecord, StoreError};
+use crate::text;
 use crate::wording::{Language, Text};
 
 /// How often a node that has not changed says that it is there.
@@ -49,7 +50,17 @@ impl Node {
     }
 }
 
-/// A problem as the store keeps it. A node of an earlier version shows both lines.
+impl SeenNode {
+    /// Why the node does not serve its newest settings, if so. A node of an earlier version says it in English only.
+    pub fn problem(&self) -> Option<Text> {
+        let lines = self.record.problem.as_deref()?;
+        let (english, chinese) = lines.split_once('\n').unwrap_or((lines, lines));
+        Some(text!("{english}", "{chinese}"))
+    }
+}
+
+/// A problem as the store keeps it: a line in English, and one in Chinese if that differs. A node of an earlier
+/// version shows both lines.
 fn problem_lines(problem: &Text) -> String {
     let line = |text: &str| -> String {
         let characters = text.chars().take(PROBLEM_CHARS_MAX);

@@ -15,7 +15,6 @@ use crate::request::Body;
 use crate::site::live::SeenNode;
 use crate::store::{ListedSession, SessionsQuery, StoredAuditLine};
 use crate::telemetry::AuditEvent;
-use crate::text;
 
 /// The most sessions that are counted.
 const SESSIONS_MAX: u32 = 10_000;
@@ -165,12 +164,9 @@ async fn nodes(context: &PageContext<'_>) -> Vec<Node> {
     let newest = versions.max().unwrap_or_default();
     let now = context.request.head.received_at;
     let node = |node: SeenNode| Node {
-        problem: node.record.problem.map(|problem| {
-            // A node of an earlier version says it in English only.
-            let (english, chinese) = problem.split_once('\n').unwrap_or((&problem, &problem));
-            let problem = text!("{english}", "{chinese}");
-            context.request.lang.text(&problem).to_owned()
-        }),
+        problem: node
+            .problem()
+            .map(|problem| context.request.lang.text(&problem).to_owned()),
         is_behind: node.record.settings_version < newest,
         // The clock of another node may be a little ahead.
         seen: context.moment(node.record.seen_at.min(now)),
